@@ -164,7 +164,7 @@ def _full_listing(built: App, found: _Found, what: str) -> FullListingShown | No
     if shown.damaged:
         names = ", ".join(shown.damaged)
         text = (
-            f"ledger records that tell which blobs existed are not understood: {names}; {what} "
+            f"ledger records of which blobs existed are not understood: {names}; {what} "
             "that appear with an old time open no run meanwhile: restore these records, or move "
             "them away, and the next full listing, within a day, records what exists anew"
         )

@@ -27,7 +27,7 @@ _SECONDS: Final = 3600
 
 
 class LocalIdentity:
-    """A credential with a made-up token, in place of `DefaultAzureCredential`."""
+    """A credential with a made-up token, instead of `DefaultAzureCredential`."""
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         """Return a token for the storage, valid for an hour."""

@@ -118,7 +118,7 @@ class RandomSequence(RuleBasedStateMachine):
 
     @rule()
     def full_listing(self) -> None:
-        """The full listing goes on, if it is due."""
+        """The full listing continues, if it is due."""
         self.world.survive(lambda: list_all(self.world))
 
     @rule(name=_NAMES)
@@ -264,14 +264,14 @@ class RandomSequence(RuleBasedStateMachine):
         }
         self.world.survive(commands[order])
 
-    @rule(back=st.booleans())
-    def roll_back_or_resume(self, *, back: bool) -> None:
+    @rule(roll_back=st.booleans())
+    def roll_back_or_resume(self, *, roll_back: bool) -> None:
         """An operator rolls back, or resumes the endpoint."""
         endpoints = endpoints_of(self.world)
         self.rolled_back = True
         command: Callable[[], object] = (
             (lambda: endpoints.rollback(_PRODUCTION, None, OperatorCommand("ada")))
-            if back
+            if roll_back
             else (lambda: endpoints.resume(_PRODUCTION))
         )
         self.world.survive(command)

@@ -1,4 +1,4 @@
-"""Waits for what a running system does in its own time: by looking, with a deadline."""
+"""Waits until a running system has reached a state, with a deadline."""
 
 import time
 from collections.abc import Callable
@@ -12,5 +12,5 @@ def eventually(check: Callable[[], T], what: object = "", seconds: float = 40.0)
     deadline = time.monotonic() + seconds
     while not (found := check()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or check}"
-        time.sleep(0.05)  # between two looks; the condition decides
+        time.sleep(0.05)  # between two probes; the condition decides
     return found

@@ -59,9 +59,9 @@ def urls(findings: Findings, folder: Path) -> None:
     bad += ["https://me:pass@studio.example", "https://key@studio.example"]
     for base in (*bad, *(f"https://{host}" for host in _ALLOWED)):
         fine = base not in bad
-        for place in ("service", "update", "score"):
-            with findings.trial(URLS, f"hostile URL: {base} as {place} in pipelines.yaml"):
-                refused = bool(_loaded(folder, place, base))
+        for member in ("service", "update", "score"):
+            with findings.trial(URLS, f"hostile URL: {base} as {member} in pipelines.yaml"):
+                refused = bool(_loaded(folder, member, base))
                 if refused == fine:
                     findings.broken(URLS, "is refused" if refused else "is taken")
         with findings.trial(URLS, f"hostile URL: {base} as ApiLocation"):
@@ -74,8 +74,8 @@ def urls(findings: Findings, folder: Path) -> None:
             if called != fine:
                 findings.broken(URLS, "is called" if called else "is not called")
         with findings.trial(URLS, f"hostile URL: {base} as BaseLocation of a result"):
-            place_ = {"BaseLocation": f"{base}/", "RelativeLocation": "c/x.ilearner"}
-            if bool(read_results({"output1": place_})) != fine:
+            location = {"BaseLocation": f"{base}/", "RelativeLocation": "c/x.ilearner"}
+            if bool(read_results({"output1": location})) != fine:
                 findings.broken(
                     URLS, "is refused" if fine else "is taken for the location of a model"
                 )
@@ -84,7 +84,7 @@ def urls(findings: Findings, folder: Path) -> None:
                 findings.broken(URLS, "is followed with the token")
 
 
-def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
+def _loaded(folder: Path, member: str, base: str) -> tuple[object, ...]:
     tree = example()
     census = tree["pipelines"]["census"]
     census.pop("gate")  # of no use here
@@ -93,7 +93,7 @@ def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
         "service": (census["training"], "service"),
         "update": (endpoint, "update"),
         "score": (endpoint["verify"], "score"),
-    }[place]
+    }[member]
     url = urlsplit(holder[key])
     holder[key] = f"{base}{url.path}" + (f"?{url.query}" if url.query else "")
     (folder / "probe.example.json").write_text(json.dumps(ROWS), encoding="utf-8")

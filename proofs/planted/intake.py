@@ -17,7 +17,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "a place that is taken is given away",
+        "a slot that is taken is given away",
         "shared/intake/batches.py",
         "        if most is None or len(run_queue.holders) < most:\n",
         "        if most is None or len(run_queue.holders) <= most:\n",
@@ -93,7 +93,7 @@ BUGS: Final = (
         ("tests/unit/intake/test_search_interruptions.py",),
     ),
     Bug(
-        "what landed before a change was noticed is not searched for",
+        "data that arrived before a change was noticed is not searched for",
         "shared/intake/search.py",
         "        soon = known.wanted_from is not None\n",
         "        soon = False\n",
@@ -194,7 +194,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "whoever goes on for a dead worker uses its own old listing",
+        "a worker that continues for a dead one uses its own old listing",
         "shared/intake/batches.py",
         "        fresh = self._listed(replace(batch, arrived=None))\n",
         "        fresh = self._listed(batch)\n",
@@ -212,7 +212,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "an announced run is not marked again by whoever goes on with it",
+        "an announced run is not marked again by the worker that continues with it",
         "shared/intake/batches.py",
         "        self.context.ledger.open_markers.mark("
         "run_id, marker_of_batch(batch.pipeline, batch.key))\n",
@@ -238,7 +238,7 @@ BUGS: Final = (
         ("tests/unit/intake/test_without_md5.py",),
     ),
     Bug(
-        "a due time takes a metadata write without an MD5 for new data",
+        "a due time takes a metadata-only update without an MD5 for new data",
         "shared/intake/schedules.py",
         "    if blob.content_md5 is None and not pipeline.trusts_size:\n",
         "    if blob.content_md5 is None:\n",

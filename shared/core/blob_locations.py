@@ -1,4 +1,4 @@
-"""Where a blob lies that a service names by URL, and the signature that came with it."""
+"""The location and the signature of a blob that a service names by URL."""
 
 import re
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:
     Args:
         url: the URL, as the service put it together.
         account: the name of our account.
-        base: the URL that its containers stand below.
+        base: the URL that its container names follow.
     """
     try:
         signature, own_path = signature_in(urlsplit(url).query), own_path_in(url, account, base)
@@ -76,7 +76,7 @@ def own_path_in(url: str, account: str, base: str) -> str | None:
     Args:
         url: the blob's URL.
         account: the name of our account.
-        base: the URL that its containers stand below.
+        base: the URL that its container names follow.
 
     Raises:
         ValueError: it is no URL.

@@ -185,7 +185,7 @@ class EndpointLeaseSteps:
                 return before
             raise TransientError(
                 f"the endpoint answers the probe with an error, ahead of the update: "
-                f"{before.detail}: looking again",
+                f"{before.detail}: probing again",
                 patience=_ERRORS,
             )
         if before.seen is ProbeOutcome.NO_ANSWER:
@@ -238,7 +238,7 @@ def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     if hold is None:
         return None
     return StepBlocked(
-        f"{endpoint.name} is held since {hold.at:%Y-%m-%d %H:%M} UTC: {hold.by} went back to "
+        f"{endpoint.name} is held since {hold.at:%Y-%m-%d %H:%M} UTC: {hold.by} rolled back to "
         f"the model of {hold.to}",
         "resume the endpoint (POST /api/endpoints/{pipeline}/{endpoint}/resume), then retry "
         "the run",

@@ -54,7 +54,7 @@ class GateSteps:
         path = left.path
         if left.content is None and manual_model:
             # There is no evaluation: an operator decides, and the verdict says so.
-            return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")
+            return Judged(None, f"there is no evaluation at {path}, beside an operator's model")
         if left.content is None:
             return self._missing(run, path, left.why)
         try:

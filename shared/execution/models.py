@@ -54,7 +54,7 @@ class ModelSteps:
         if run.model is not None:  # uploaded by an operator
             if len({endpoint.model for endpoint in endpoints}) > 1:
                 raise PermanentError(
-                    "the endpoints want different models, and one was put by hand: "
+                    "the endpoints want different models, and one is an operator's model: "
                     "give each of them a pipeline of its own for that"
                 )
             model = service.model_again(run.model)
@@ -120,7 +120,7 @@ class StagingSteps:
                     raise PermanentError(
                         f"candidate {candidate.name} is not ready after "
                         f"{show_duration(READY_WITHIN)}: {found.detail}",
-                        cure="see how it stands at its service",
+                        cure="check its state at its service",
                     )
                 return None
             case _:

@@ -91,7 +91,7 @@ class PromotionSteps:
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
-            why = f"a rollback to the model from before is not possible ({exc}): going on"
+            why = f"a rollback to the model from before is not possible ({exc}): continuing"
             return self._prepared(run, endpoint, why)
         return UpdateSent(operation=operation)
 
@@ -188,9 +188,9 @@ class PromotionSteps:
         if not promotion.certain and promotion.resent < _RESENDS:
             return UpdateLost()
         if promotion.after_rollback == "start":
-            why = f"the model from before could not be proved ({why}): going on"
+            why = f"the model from before could not be verified ({why}): continuing"
             return self._prepared(run, endpoint, why)
-        advice = "look at the endpoint; retry the run to put the old model back again"
+        advice = "check the endpoint; retry the run to roll back to the old model again"
         return StepBlocked(f"the old model does not serve again: {why}", advice)
 
     def _endpoint(self, run: Run) -> tuple[Endpoint, ServingEndpoint]:
@@ -233,7 +233,7 @@ class PromotionSteps:
             return None
         if run.phase is not Phase.ROLLING_BACK:
             return EndpointLeaseLost()
-        taken = f"another run has taken {endpoint.name} over, and settles it"
+        taken = f"another run has taken {endpoint.name} over, and resolves it"
         anew = run.parent is None and _promotion(run).after_rollback in ("judged", "trained")
         return RolledBack(taken) if anew else Superseded(taken)
 

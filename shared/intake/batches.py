@@ -181,7 +181,7 @@ class Batches:
         if len(batch.arrived or ()) == before:  # all of it is gone
             run_queue = stored.record.evolve(claimed_to="")
             self.context.ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
-            raise ConflictError(f"{batch.run_queue} was written: it is looked at again")
+            raise ConflictError(f"{batch.run_queue} was written: it is checked again")
         return batch
 
     def _continue(
@@ -240,7 +240,7 @@ class Batches:
             last = self.context.ledger.runs.read(run_id) if run_id and batch.arrived else None
         except CorruptRecordError as exc:
             # The versions that it claimed belong to it: no other run takes them.
-            log.error("pipeline %s: data goes on without a run: %s", batch.pipeline.name, exc)
+            log.error("pipeline %s: data continues without a run: %s", batch.pipeline.name, exc)
             last = None
         return self._left_by(batch, last.record, until) if last else batch
 

@@ -1,4 +1,4 @@
-"""Whether a data version is eligible: new enough or backfilled, and large enough."""
+"""Decides if a data version is eligible: new enough or backfilled, and large enough."""
 
 import re
 from collections.abc import Mapping
@@ -158,7 +158,7 @@ class Backfill:
         """Record that a backfill is done for all data.
 
         Args:
-            searched_from: when the search that looked at all blobs began.
+            searched_from: when the search that checked all blobs began.
         """
         for pipeline, known in self._not_done("all"):
             if known.activated_at <= searched_from:
@@ -173,7 +173,7 @@ class Backfill:
             try:
                 known = self.context.ledger.activations.read(pipeline.name)
             except CorruptRecordError as exc:
-                log.error("older data is not looked for: %s", exc)
+                log.error("older data is not searched for: %s", exc)
                 continue
             if known is not None and known.record.backfilled_at is None:
                 found.append((pipeline, known.record))

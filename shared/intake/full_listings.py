@@ -97,7 +97,7 @@ class _Listing:
             if self._reported.first(str(exc)):
                 log.error("%s with an old time are not found: %s", self.blob_set.what, exc)
         except RelearnError as exc:
-            log.warning("the full listing of %s goes on later: %s", self.blob_set.what, exc)
+            log.warning("the full listing of %s continues later: %s", self.blob_set.what, exc)
 
     def _is_at_rest(self, now: datetime) -> bool:
         if self._rests is None:
@@ -117,7 +117,7 @@ class _Listing:
         now = self.by.context.clock.now()
         stored = self._records.read()
         known = stored.record if stored else None
-        state = next_listing(known, self._wish(), now)
+        state = next_listing(known, self._plan(), now)
         if state is None:
             due = known.due_at() if known else now + EVERY
             self._rests = due, frozenset(known.covered if known else ())
@@ -131,7 +131,7 @@ class _Listing:
     def _records(self) -> FullListingRecords:
         return self.by.context.ledger.full_listings(models=self.blob_set.models)
 
-    def _wish(self) -> ListingPlan:
+    def _plan(self) -> ListingPlan:
         activated = set()
         opening, silent = self._in_file()
         for name in opening:

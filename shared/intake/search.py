@@ -82,7 +82,7 @@ class Search:
         try:
             self._continue(self._for_models(), now + (until - now) / 4)
         except RelearnError as exc:
-            log.warning("models under promote/ cannot be looked for now: %s", exc)
+            log.warning("models under promote/ cannot be searched for now: %s", exc)
         now = self.context.clock.now()
         self.backfill.newest(now + (until - now) / 2)
         self._continue(self._for_data(), until)

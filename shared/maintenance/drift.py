@@ -99,16 +99,16 @@ class Drift:
         try:
             return self._check(name)
         except ConflictError:
-            log.info("watch %s: another worker looks at it", name)
+            log.info("drift check %s: another worker checks it", name)
         except (TransientError, OutcomeUnknownError) as exc:
-            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            log.warning("drift check %s: the endpoint cannot be checked now: %s", name, exc)
             self._later(name, silent=True)
             return False
         except RelearnError as exc:
-            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            log.warning("drift check %s: the endpoint cannot be checked now: %s", name, exc)
             self._later(name)
         except Exception:  # noqa: BLE001 -- one endpoint never stops the others
-            log.exception("watch %s: the endpoint cannot be looked at", name)
+            log.exception("drift check %s: the endpoint cannot be checked", name)
             self._later(name)
         return True
 
@@ -172,7 +172,7 @@ class Drift:
             return None
         run = self.context.ledger.runs.read(serving.run_id)
         if run is None:
-            text = "watch %s: not looked at, the record of run %s, whose model serves, is gone"
+            text = "drift check %s: not checked, the record of run %s, whose model serves, is gone"
             log.warning(text, name, serving.run_id)
             return None
         for endpoint in self.endpoints_of(run.record):
@@ -196,7 +196,7 @@ class Drift:
         elif not finding.drift:
             self._put(case.name, case.stored, EVERY, {"reported": "", "repair": None})
         elif not confirmed(case.drift_check, finding):
-            log.warning("%s: looking once more", _sentence(case, finding))
+            log.warning("%s: checking once more", _sentence(case, finding))
             suspected = {
                 "suspicion": finding.drift,
                 "drift_kind": finding.drift_kind,
@@ -223,7 +223,7 @@ class Drift:
             return known.record.run_id
         refused = known is not None and known.record.phase is Phase.CANCELLED
         if known is not None and refused and case.drift_check.reported == finding.drift:
-            log.warning("%s, as a person accepted", _sentence(case, finding))
+            log.warning("%s, as an operator accepted", _sentence(case, finding))
             return known.record.run_id
         if case.holder is not None:
             held = f"run {case.holder} is parked and holds the endpoint: retry or cancel it"
@@ -260,7 +260,7 @@ class Drift:
             if (stored := self.context.ledger.drift_checks.read(name)) is not None:
                 self._put(name, stored, _AGAIN, {"silent": silent})
         except RelearnError as exc:
-            log.info("watch %s stays due: %s", name, exc)
+            log.info("drift check %s stays due: %s", name, exc)
 
     def _put(
         self,

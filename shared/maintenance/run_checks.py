@@ -117,7 +117,7 @@ class RunChecks:
         return CheckResult(well=True)
 
     def forget(self, open_runs: Collection[str]) -> None:
-        """Forget the times of all runs but these."""
+        """Drop the times of all runs but these."""
         self._checked_at = {run: at for run, at in self._checked_at.items() if run in open_runs}
         self._unread.intersection_update(open_runs)
         self._trainings = {run: one for run, one in self._trainings.items() if run in open_runs}

@@ -147,7 +147,7 @@ class Endpoints:
             command: who asks, and why.
 
         Returns:
-            The run that brings the model back.
+            The run that restores the model.
 
         Raises:
             NoSuchEndpointError, NoSuchModelError: there is no such endpoint, or no such model.

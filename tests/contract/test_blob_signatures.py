@@ -46,7 +46,7 @@ def test_an_expired_signature_opens_nothing(bench: Bench) -> None:
         bench.as_holder.read(signed_url(bench, "a.csv", Access.READ, timedelta(seconds=-1)))
 
 
-def test_a_model_of_another_place_is_copied_by_the_storage(bench: Bench) -> None:
+def test_a_model_of_another_account_is_copied_by_the_storage(bench: Bench) -> None:
     bench.put("theirs.ilearner", b"model")
     source = signed_url(bench, "theirs.ilearner", Access.READ)
     copied = bench.blobs.adopt(source, bench.container, "baselines/x.ilearner")

@@ -36,7 +36,7 @@ def test_a_container_is_there_or_not(bench: Bench) -> None:
     assert bench.blobs.exists(bench.container)
 
 
-def test_a_look_tells_the_version_without_its_content(bench: Bench) -> None:
+def test_a_check_reports_the_version_without_its_content(bench: Bench) -> None:
     bench.put("a.csv", b"1,2\n")
     found = bench.blobs.head(bench.container, "a.csv")
     assert found is not None
@@ -47,7 +47,7 @@ def test_a_look_tells_the_version_without_its_content(bench: Bench) -> None:
     assert [found] == list(bench.blobs.listing(bench.container, "a"))
 
 
-def test_a_metadata_write_is_told_from_new_bytes(bench: Bench) -> None:
+def test_a_metadata_only_update_is_distinguished_from_new_bytes(bench: Bench) -> None:
     bench.put("a.csv", b"1")
     before = bench.blobs.head(bench.container, "a.csv")
     bench.update_metadata("a.csv")
@@ -63,14 +63,14 @@ def test_a_metadata_write_is_told_from_new_bytes(bench: Bench) -> None:
 
 
 def both_ways(bench: Bench, name: str) -> BlobVersion:
-    """Return a blob as a look tells it, and a listing tells it too."""
+    """Return a blob as both HEAD and listing report it."""
     found = bench.blobs.head(bench.container, name)
     assert found is not None
     assert [found] == list(bench.blobs.listing(bench.container, name))
     return found
 
 
-def test_a_metadata_write_changes_neither_creation_time_nor_md5(bench: Bench) -> None:
+def test_a_metadata_only_update_changes_neither_creation_time_nor_md5(bench: Bench) -> None:
     bench.put("a.csv", b"1")
     before = both_ways(bench, "a.csv")
     assert before.content_md5 == b64encode(md5(b"1").digest()).decode()  # noqa: S324 -- as storage does
@@ -91,7 +91,7 @@ def test_an_upload_in_blocks_has_no_md5_and_a_later_one_keeps_the_creation_time(
     updated = both_ways(bench, "a.csv")
     bench.put_blocks("a.csv", b"2")
     other = both_ways(bench, "a.csv")
-    for later in (updated, other):  # what is new bytes, and what is not, cannot be told
+    for later in (updated, other):  # new bytes cannot be distinguished from the old ones
         assert later.etag != before.etag
         assert (later.created, later.content_md5, later.size) == (before.created, None, 1)
         assert not before.same_bytes_as(later)
@@ -144,8 +144,8 @@ def test_a_directory_is_no_blob(bench: Bench) -> None:
     assert bench.blobs.head(bench.container, "census") is None
     assert bench.blobs.read(bench.container, "census", 10) is None
     assert bench.blobs.read(bench.container, "empty.csv", 10) == b""
-    place = f"{bench.container}/census"
-    assert bench.blobs.located(bench.blobs.base_location, place) is None
+    path = f"{bench.container}/census"
+    assert bench.blobs.located(bench.blobs.base_location, path) is None
     listed = [blob.name for blob in bench.blobs.listing(bench.container, "census")]
     assert listed == ["census/a.csv"]
     page = bench.blobs.page(bench.container, None)
@@ -159,10 +159,10 @@ def test_an_archived_blob_is_seen_and_named_where_its_content_is_wanted(
         container = account.create_container(f"data-{uuid.uuid4().hex}")
         container.upload_blob("evaluation.csv", b"1").set_standard_blob_tier("Archive")
         blobs = AccountBlobs(account, SystemClock(), https_only=False)
-        place = container.container_name
-        assert blobs.head(place, "evaluation.csv") is not None
+        path = container.container_name
+        assert blobs.head(path, "evaluation.csv") is not None
         with pytest.raises(PermanentError, match=r"evaluation\.csv.*archive tier: set its tier"):
-            blobs.read(place, "evaluation.csv", 10)
+            blobs.read(path, "evaluation.csv", 10)
 
 
 def test_a_leased_blob_is_named_where_it_would_be_written(azurite: Azurite) -> None:

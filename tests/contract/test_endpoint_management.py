@@ -55,7 +55,7 @@ def test_every_endpoint_is_listed_the_default_one_too(managed: Managed) -> None:
     assert len(managed.token.services()) == 2
 
 
-def test_an_endpoint_is_told_with_what_scoring_and_updating_need(managed: Managed) -> None:
+def test_an_endpoint_is_reported_with_what_scoring_and_updating_need(managed: Managed) -> None:
     found = managed.key.get("production")
     assert found is not None
     assert found.primary_key == managed.world.endpoint.api_key
@@ -76,7 +76,7 @@ def test_an_endpoint_is_made_once_with_its_settings(managed: Managed) -> None:
     assert (made.max_concurrent_calls, made.prevent_update) == (20, False)
 
 
-def test_a_model_is_given_and_taken_back_by_refresh(managed: Managed) -> None:
+def test_a_model_is_given_and_rolled_back_by_refresh(managed: Managed) -> None:
     before = managed.world.serving()
     trained = InstantTrainer().train({"input1": b"a,b,label\n9,9,1\n"}, {}, label=None)
     managed.world.blobs.put("models", "new.ilearner", trained.model)

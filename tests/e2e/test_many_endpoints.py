@@ -1,4 +1,4 @@
-"""Several endpoints, many customers, a gate with approval, and a person's way back."""
+"""Several endpoints, many customers, a gate with approval, and a rollback by an operator."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A service that repeats every secret it has been sent or has told, wherever an answer has room.
+"""A service that repeats every secret that it got or reported, wherever an answer has room.
 
 Where that is, is read off the answers that the stand-in gives: each member of each answer, its
 name, each header, and errors of each kind beside.
@@ -21,7 +21,7 @@ from tests.fakes.wire import StudioHttp
 _ID: Final = re.compile(r"[0-9a-f]{32}|e\d+|[0-9]{6,}")
 _SIGNATURE: Final = re.compile(r"sig=([^&\"\s]+)")
 _KEY: Final = re.compile(r"AccountKey=([^;\"\s]+)")
-_TOLD: Final = re.compile(r'"(?:PrimaryKey|primary|secondary)": *"([^"]+)"')
+_KEYS_SHOWN: Final = re.compile(r'"(?:PrimaryKey|primary|secondary)": *"([^"]+)"')
 _RUN: Final = re.compile(r"[A-Za-z0-9]+")
 ERRORS: Final = (400, 401, 403, 404, 409, 429, 500, 503)
 
@@ -54,7 +54,7 @@ OF_KEYS: Final[tuple[Spelling, ...]] = (
 
 
 def pieces(secret: str) -> list[str]:
-    """Return what is the same in every spelling of a secret, and long enough to be told by."""
+    """Return what is the same in every spelling of a secret, and long enough to be known by."""
     runs = [run for run in _RUN.findall(secret) if len(run) >= 8]
     longest = max(runs, key=len, default="")
     halves = (longest[: len(longest) // 2], longest[len(longest) // 2 :])
@@ -80,7 +80,7 @@ class EchoSite:
 
 @dataclass
 class EchoHttp(StudioHttp):
-    """The stand-in, whose answers repeat secrets at one place."""
+    """The stand-in, whose answers repeat secrets at one site."""
 
     site: EchoSite | None = None
     secrets: dict[str, tuple[Spelling, ...]] = field(default_factory=dict)  #: and their spellings
@@ -106,7 +106,7 @@ class EchoHttp(StudioHttp):
     def _note_all(self, text: str) -> None:
         for found in _SIGNATURE.findall(text):
             self.note(unquote(found), SPELLINGS)
-        for pattern in (_KEY, _TOLD):
+        for pattern in (_KEY, _KEYS_SHOWN):
             for found in pattern.findall(text):
                 self.note(found)
 
@@ -148,7 +148,7 @@ def _paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 def _echoing(
     site: EchoSite, answer: Answer, known: Mapping[str, tuple[Spelling, ...]], turn: int
 ) -> Answer:
-    """Return the answer with every secret in every spelling at the place."""
+    """Return the answer with every secret in every spelling at the site."""
     words = " ".join(spell(one) for one, spellings in known.items() for spell in spellings)
     secrets = list(known)
     if site.form in ("envelope", "page", "odd"):
@@ -168,8 +168,12 @@ def _echoing(
     if site.form == "failed":
         tree |= {"StatusCode": "Failed", "Details": words}
     elif site.form == "operation failed":
-        told = {"code": words, "message": words, "details": [{"target": words, "message": words}]}
-        tree["properties"] |= {"provisioningState": "Failed", "errorInfo": told}
+        reported = {
+            "code": words,
+            "message": words,
+            "details": [{"target": words, "message": words}],
+        }
+        tree["properties"] |= {"provisioningState": "Failed", "errorInfo": reported}
     else:
         tree = _changed(tree, site, words)
     return Answer(answer.status, answer.headers, json.dumps(tree).encode())
@@ -203,8 +207,8 @@ def _has(holder: Any, step: Any) -> bool:
 def _error(form: str, words: str) -> bytes:
     if form == "envelope":
         inner = [{"code": words, "target": words, "message": words}]
-        told = {"code": words, "message": f"{'x' * 480} {words}", "details": inner}
-        return json.dumps({"error": told}).encode()
+        reported = {"code": words, "message": f"{'x' * 480} {words}", "details": inner}
+        return json.dumps({"error": reported}).encode()
     if form == "page":
         return f"<html><title>{words}</title>{'y' * 470} {words}</html>".encode()
     return json.dumps([words, {words: words}]).encode()

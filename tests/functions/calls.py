@@ -54,7 +54,7 @@ class Api:
         return _answer(endpoints.list_endpoints(_request("GET", {})))
 
     def endpoint(self, name: str = "production", *, key: str | None = None) -> OneLineText:
-        request = _request("GET", _place(name), query={} if key is None else {"key": key})
+        request = _request("GET", _route(name), query={} if key is None else {"key": key})
         return _answer(endpoints.get_endpoint(request))
 
     def rollback(
@@ -68,11 +68,11 @@ class Api:
         sent = b"" if body is None else json.dumps(body).encode()
         headers = {} if who is None else {"x-ms-client-principal-name": who}
         headers |= {} if version is None else {"if-match": version}
-        return _answer(endpoints.rollback_endpoint(_request("POST", _place(name), headers, sent)))
+        return _answer(endpoints.rollback_endpoint(_request("POST", _route(name), headers, sent)))
 
     def resume(self, name: str = "production", *, version: str | None = None) -> OneLineText:
         headers = {} if version is None else {"if-match": version}
-        return _answer(endpoints.resume_endpoint(_request("POST", _place(name), headers)))
+        return _answer(endpoints.resume_endpoint(_request("POST", _route(name), headers)))
 
     def health(self) -> OneLineText:
         return _answer(health.health(_request("GET", {})))
@@ -81,7 +81,7 @@ class Api:
         return _answer(health.health_details(_request("GET", {}, query=query)))
 
 
-def _place(name: str) -> dict[str, str]:
+def _route(name: str) -> dict[str, str]:
     return {"pipeline": "sample", "endpoint": name}
 
 

@@ -72,7 +72,7 @@ def _fleet() -> World:
     return Fleet(size=2)
 
 
-#: name -> a world, the blob that lands there, and the endpoint and key that people ask for.
+#: name -> a world, the blob that arrives there, and the endpoint and key that people ask for.
 KINDS: Final[dict[str, tuple[Callable[[], World], str, str, str]]] = {
     "keyed": (_keyed, "new.csv", "production", ""),
     "gated": (_gated, "new.csv", "production", ""),
@@ -95,9 +95,9 @@ class _Log(logging.Handler):
 
 
 def life(kind: str, site: EchoSite | None) -> EchoRun:
-    """Return what a world of this kind said while secrets were repeated at one place.
+    """Return what a world of this kind said while secrets were repeated at one site.
 
-    Data lands and is trained on, endpoints are proved again, people ask for a run, for what
+    Data arrives and is trained on, endpoints are verified again, people ask for a run, for what
     there is, for a retry and for a rollback.
 
     Args:
@@ -219,5 +219,5 @@ def _try(do: Callable[[], Any]) -> None:
 
 
 def ways(kind: str) -> list[EchoSite]:
-    """Return every place that the answers of such a world have room for."""
+    """Return every site that the answers of such a world have room for."""
     return sorted(life(kind, None).http.sites, key=str)

@@ -1,4 +1,4 @@
-"""What operators send over HTTP, and the lives of runs that they wait for."""
+"""Requests of operators over HTTP, and runs that wait for them."""
 
 import json
 from collections.abc import Callable
@@ -112,5 +112,5 @@ def fails(world: World, number: int) -> None:
 
 
 def endpoint_shown() -> dict[str, Any]:
-    told: dict[str, Any] = Api().endpoint().body
-    return told
+    found: dict[str, Any] = Api().endpoint().body
+    return found

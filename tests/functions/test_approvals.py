@@ -1,4 +1,4 @@
-"""Approve and reject over HTTP: who may decide, once, and on which version."""
+"""Approve and reject over HTTP: by an operator, once, and on which version."""
 
 import logging
 from datetime import timedelta
@@ -88,13 +88,13 @@ def test_a_run_that_does_not_wait_for_approval_is_refused_with_its_phase(
     assert Api().get(run_id).body["phase"] == now
 
 
-def test_a_parked_run_cannot_be_approved_past_its_trouble(world: World, api: Api) -> None:
+def test_a_parked_run_cannot_be_approved_past_its_step_failure(world: World, api: Api) -> None:
     run_id = park(world, api)
     assert approve(run_id).status == 409
     assert "parked" in approve(run_id).body["detail"]
 
 
-def test_the_second_of_two_operators_is_told(asking: World) -> None:
+def test_the_second_of_two_operators_is_refused(asking: World) -> None:
     run_id = awaiting(asking)
     assert reject(run_id).status == 202
     late = approve(run_id)
@@ -104,7 +104,7 @@ def test_the_second_of_two_operators_is_told(asking: World) -> None:
 
 
 @pytest.mark.parametrize("site", range(5))
-def test_of_two_operators_in_the_same_moment_one_wins_and_the_other_is_told(
+def test_of_two_operators_in_the_same_moment_one_wins_and_the_other_is_refused(
     asking: World, site: int
 ) -> None:
     run_id = awaiting(asking)
@@ -123,7 +123,7 @@ def test_of_two_operators_in_the_same_moment_one_wins_and_the_other_is_told(
 
 
 def another_order(run_id: str, asking: World) -> None:
-    """Have somebody approve at the moment in which the next order is stored."""
+    """Approve at the moment in which the next order is stored."""
     asking.faults.other_worker = lambda: approve_in_passing(run_id)
     asking.faults.plan = {len(asking.faults.sites) + 1: Kind.PREEMPT}  # the marker comes first
 
@@ -132,7 +132,7 @@ def approve_in_passing(run_id: str) -> None:
     approve(run_id, {"by": "bob"})
 
 
-def test_the_slower_of_two_operators_is_told_the_present_phase_and_who_answered(
+def test_the_slower_of_two_operators_learns_the_present_phase_and_who_answered(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -144,7 +144,7 @@ def test_the_slower_of_two_operators_is_told_the_present_phase_and_who_answered(
     assert "cannot be rejected" in late.body["detail"]
 
 
-def test_the_slower_of_two_operators_with_a_version_is_told_that_it_is_outdated(
+def test_the_slower_of_two_operators_with_a_version_learns_that_it_is_outdated(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -175,7 +175,7 @@ def test_a_version_that_is_not_the_present_one_is_refused(asking: World) -> None
 
 
 @pytest.mark.parametrize("order", ["approve", "reject", "cancel", "retry"])
-def test_no_order_is_carried_out_on_a_version_that_its_giver_did_not_see(
+def test_no_command_is_carried_out_on_a_version_that_its_operator_did_not_see(
     asking: World, order: str
 ) -> None:
     run_id = awaiting(asking)
@@ -199,7 +199,7 @@ def test_a_weak_version_is_never_the_present_one(asking: World) -> None:
 
 
 # If-Match is for the very reading of the record that is written over, not for one before it.
-def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
+def test_what_changes_between_the_precondition_and_the_command_refuses_the_command(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -286,7 +286,7 @@ def test_a_body_that_is_not_understood_changes_nothing(
     assert asking.documents.rows == rows_before
 
 
-# Whoever may reject a run must not have the log say what an operator is alerted by.
+# An operator who rejects a run must not have the log say what an operator is alerted by.
 def test_what_an_operator_says_makes_no_line_of_its_own_in_the_log(
     asking: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -294,7 +294,7 @@ def test_what_an_operator_says_makes_no_line_of_its_own_in_the_log(
     assert not [line for line in caplog.text.splitlines() if line.startswith("[RL1001")]
 
 
-def test_what_may_be_changed_is_not_changed_by_looking(asking: World) -> None:
+def test_what_may_be_changed_is_not_changed_by_reading(asking: World) -> None:
     awaiting(asking)
     before, sent = dict(asking.documents.rows), list(asking.http.sent)
     call(pipelines.list_pipelines)

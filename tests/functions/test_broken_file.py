@@ -1,4 +1,4 @@
-"""With errors in the pipelines file nobody is told that there is nothing: it is 503, or said."""
+"""With errors in the pipelines file nobody learns that there is nothing: it is 503, or said."""
 
 from typing import NoReturn
 

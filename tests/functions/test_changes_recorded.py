@@ -1,4 +1,4 @@
-"""What comes with a change is recorded, who and why, or refused: nothing is ignored."""
+"""The author and the reason of a change are recorded, or refused: nothing is ignored."""
 
 import json
 from typing import Any
@@ -42,21 +42,21 @@ def called(name: str, query: dict[str, str], body: bytes = b"") -> func.HttpResp
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("body", [b'{"nobody reads": 1}', b"[]", b"{", b'"text"'])
-def test_a_body_that_nobody_reads_is_refused(name: str, body: bytes) -> None:
+def test_a_body_that_is_not_known_is_refused(name: str, body: bytes) -> None:
     answer = called(name, {}, body)
     assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
 
 
 @pytest.mark.usefixtures("api")
-def test_what_is_wrong_with_a_body_is_told_in_plain_words() -> None:
+def test_what_is_wrong_with_a_body_is_reported_in_plain_words() -> None:
     answer = called("pause_pipeline", {}, b'{"by": 5, "bye": "x"}')
-    told = json.loads(answer.get_body())["detail"]
-    assert told == "by: must be text: quote it; bye: is not read here: leave it out"
+    found = json.loads(answer.get_body())["detail"]
+    assert found == "by: must be text: quote it; bye: is not read here: leave it out"
 
 
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("name", ALL)
-def test_a_query_parameter_that_nobody_reads_is_refused_by_every_route(name: str) -> None:
+def test_a_query_parameter_that_is_not_known_is_refused_by_every_route(name: str) -> None:
     answer = called(name, {"nobody_reads": "1"})
     assert answer.status_code == 400
     assert "nobody_reads" in json.loads(answer.get_body())["detail"]
@@ -72,8 +72,8 @@ def test_a_function_key_in_the_query_is_no_such_parameter(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(ALL) - api_description.UNDESCRIBED))
 def test_the_document_names_the_query_parameters_that_are_read(name: str) -> None:
     read = getattr(FUNCTIONS[name].get_user_function(), OWN_QUERY).model_fields
-    told = api_description.OPERATIONS[name].query
-    assert set(read) == set(told.model_fields if told else ())
+    found = api_description.OPERATIONS[name].query
+    assert set(read) == set(found.model_fields if found else ())
 
 
 def test_every_operation_of_the_document_may_answer_405_and_says_so() -> None:
@@ -122,15 +122,15 @@ def twice_promoted(world: World) -> None:
 def test_a_resume_of_an_endpoint_keeps_who_wanted_it_and_why(world: World, api: Api) -> None:
     twice_promoted(world)
     assert api.rollback({"by": "bob"}).status == 202
-    place: dict[str, Any] = {"pipeline": "sample", "endpoint": "production"}
-    said = call(endpoints.resume_endpoint, "POST", WHO, **place)
+    where: dict[str, Any] = {"pipeline": "sample", "endpoint": "production"}
+    said = call(endpoints.resume_endpoint, "POST", WHO, **where)
     assert (said.body["resumed"]["by"], said.body["resumed"]["reason"]) == (BY, "because")
     assert "held" not in said.body
 
 
 @pytest.mark.usefixtures("api")
 def test_two_keys_in_one_request_are_refused() -> None:
-    place: dict[str, Any] = {"pipeline": "sample", "endpoint": "production"}
-    said = call(endpoints.rollback_endpoint, "POST", {"key": "a"}, query={"key": "b"}, **place)
+    where: dict[str, Any] = {"pipeline": "sample", "endpoint": "production"}
+    said = call(endpoints.rollback_endpoint, "POST", {"key": "a"}, query={"key": "b"}, **where)
     assert said.status == 400
     assert "`key` differs" in said.body["detail"]

@@ -1,6 +1,6 @@
-"""Every secret, repeated at places of every answer, is in no record, log line or answer.
+"""Every secret, repeated at sites of every answer, is in no record, log line or answer.
 
-All places are tried by `make prove`; here every so many of each kind of world.
+All sites are tried by `make prove`; here every so many of each kind of world.
 """
 
 import json

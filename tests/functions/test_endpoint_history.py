@@ -1,4 +1,4 @@
-"""What an endpoint says of the models that serve and served."""
+"""The answer about an endpoint lists the models that serve and served."""
 
 from datetime import datetime, timedelta
 
@@ -83,7 +83,7 @@ def test_a_rollback_is_a_line_of_its_own_with_the_data_of_the_older_model(
 
 
 # The model of the endpoint's own service is none of ours: `model` is left out of the answer.
-def test_an_endpoint_back_at_its_own_model_is_told(world: World, api: Api) -> None:
+def test_an_endpoint_back_at_its_own_model_is_reported(world: World, api: Api) -> None:
     world.upload()
     (run,) = world.deliver()
     until(world, run.run_id, "promoted")

@@ -21,7 +21,7 @@ from tests.functions.conftest import NO_RUN, Serve, app_over, park
 from tests.unit.worlds import Observed
 
 
-def test_health_is_good_before_the_first_poll_and_tells_the_last_one(
+def test_health_is_good_before_the_first_poll_and_reports_the_last_one(
     world: World, api: Api
 ) -> None:
     assert "last_poll" not in healthy(api)
@@ -54,7 +54,7 @@ def test_health_fails_when_the_timer_for_schedules_fell_silent(world: World, api
     tick = TimerRequest(past_due=False)
     start_scheduled_runs(tick)
     for _ in range(30):
-        world.tick(60)  # the poll goes on
+        world.tick(60)  # the poll continues
     silent = api.health()
     assert (silent.status, silent.body["problems"]) == (503, {"schedules": 1})
     assert "start_scheduled_runs: no tick since" in api.health_details().body["problems"][0]
@@ -165,7 +165,7 @@ def test_health_details_name_every_problem_of_settings_and_pipelines(
         assert details.body["problems"][:2] == [str(problem) for problem in named]
 
 
-def test_health_says_what_a_pipeline_with_an_error_goes_on_by(
+def test_health_says_what_a_pipeline_with_an_error_continues_with(
     world: World, api: Api, serve: Serve
 ) -> None:
     problem = Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key")
@@ -181,7 +181,7 @@ def test_health_says_what_a_pipeline_with_an_error_goes_on_by(
     serve(app_over(world, problem))
     said = api.health_details().body["problems"]
     at = world.clock.now().isoformat(timespec="seconds")
-    note = f"pipelines.sample: goes on by its last good configuration, of {at}"
+    note = f"pipelines.sample: continues with its last good configuration, of {at}"
     assert said == [str(problem), note]
 
 
@@ -195,7 +195,7 @@ def test_a_pipeline_that_was_never_sound_is_answered_with_its_mistakes(
     assert api.start(pipeline="none").status == 404
 
 
-def test_health_details_tell_how_far_the_full_listing_is(world: World, api: Api) -> None:
+def test_health_details_say_how_far_the_full_listing_is(world: World, api: Api) -> None:
     assert "full_listing" not in api.health_details().body
     world.upload("existing.csv")
     world.clock.move(timedelta(hours=1))

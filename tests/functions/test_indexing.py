@@ -1,4 +1,4 @@
-"""What the host is shown of the app, by the library alone; the worker check does it on 3.13."""
+"""The host indexes the app's functions by the library alone; the worker check does it on 3.13."""
 
 import json
 import os

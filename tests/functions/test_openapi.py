@@ -93,8 +93,8 @@ def test_a_configuration_is_shown_whole(written: str) -> None:
 
 
 def full(made: World) -> dict[str, Any]:
-    """Return nearly everything that a pipeline can be told."""
-    place = BASE + made.endpoint.management_url
+    """Return nearly everything that the API shows of a pipeline."""
+    where = BASE + made.endpoint.management_url
     return {
         "data": {"blob": "{customer}/{date}.csv", "settle": "2m", "min_size": "1KB"},
         "key": "{customer}",
@@ -118,7 +118,7 @@ def full(made: World) -> dict[str, Any]:
         "endpoints": [
             {
                 "name": name,
-                "update": place.replace("production", name),
+                "update": where.replace("production", name),
                 "workspace_token": "${WORKSPACE_TOKEN}",
                 "create": {"Description": "made", "ThrottleLevel": "High"},
                 "resource": "Sample [trained model]",

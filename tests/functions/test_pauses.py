@@ -43,7 +43,7 @@ def test_a_paused_pipeline_begins_nothing_until_it_is_resumed(serve: Serve) -> N
     assert len(world.starts) == 1
 
 
-def test_of_two_operators_who_pause_in_the_same_moment_the_second_is_told(
+def test_of_two_operators_who_pause_in_the_same_moment_the_second_is_refused(
     world: World, api: Api
 ) -> None:
     def another() -> None:
@@ -57,9 +57,7 @@ def test_of_two_operators_who_pause_in_the_same_moment_the_second_is_told(
     assert shown["paused"]["by"] == "bob (unverified)"
 
 
-def test_a_pause_and_a_resume_are_for_the_version_that_was_looked_at(
-    world: World, api: Api
-) -> None:
+def test_a_pause_and_a_resume_are_for_the_version_that_was_read(world: World, api: Api) -> None:
     checked = standing_version()
     assert pause(If_Match='"old"').status == 412
     assert "paused" not in call(pipelines.get_pipeline, pipeline="sample").body
@@ -83,7 +81,7 @@ def test_what_runs_does_not_change_the_version_that_a_pause_is_for(world: World,
     assert pause(If_Match=checked).status == 200
 
 
-def test_a_pause_by_failures_is_another_version_for_whoever_resumes(serve: Serve) -> None:
+def test_a_pause_by_failures_is_another_version_for_the_operator_who_resumes(serve: Serve) -> None:
     world = present_world(pipeline={"when_busy": "queue", "pause_after": 2})
     serve(app_over(world))
     fails(world, 1)
@@ -101,7 +99,7 @@ def test_a_pause_by_failures_is_another_version_for_whoever_resumes(serve: Serve
 
 
 @pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
-def test_of_two_operators_at_a_pipeline_the_slower_one_is_told_how_it_stands(
+def test_of_two_operators_at_a_pipeline_the_slower_one_learns_what_its_state_is(
     world: World, api: Api, *, version: bool, status: int
 ) -> None:
     held = {"If_Match": standing_version()} if version else {}
@@ -118,7 +116,7 @@ def test_of_two_operators_at_a_pipeline_the_slower_one_is_told_how_it_stands(
 
 
 @pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
-def test_a_resume_never_ends_a_pause_that_nobody_looked_at(
+def test_a_resume_never_ends_a_pause_that_was_not_read(
     world: World, api: Api, *, version: bool, status: int
 ) -> None:
     checked = pause().headers["ETag"]
@@ -136,7 +134,9 @@ def test_a_resume_never_ends_a_pause_that_nobody_looked_at(
     assert shown["paused"]["by"] == "bob (unverified)"
 
 
-def test_failures_from_before_a_resume_count_no_more_whoever_paused(serve: Serve) -> None:
+def test_failures_from_before_a_resume_count_no_more_also_after_a_pause_by_an_operator(
+    serve: Serve,
+) -> None:
     world = present_world(pipeline={"when_busy": "queue", "pause_after": 3})
     serve(app_over(world))
     fails(world, 1)

@@ -77,7 +77,7 @@ def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) ->
     assert documents.calls == ["read pauses", "replace pauses"] * 2
 
 
-def test_the_list_tells_of_a_pause_by_an_operator_and_by_failures(serve: Serve) -> None:
+def test_the_list_reports_a_pause_by_an_operator_and_by_failures(serve: Serve) -> None:
     world = present_world(pipeline={"when_busy": "queue", "pause_after": 1})
     serve(app_over(world))
     fails(world, 1)

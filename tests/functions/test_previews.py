@@ -40,7 +40,7 @@ def test_a_preview_of_no_data_and_of_data_that_is_not_there_says_so(world: World
     assert (missing.status, missing.body["title"]) == (400, "No such data")
 
 
-def test_a_preview_tells_what_became_of_each_blob(world: World, api: Api) -> None:
+def test_a_preview_says_what_became_of_each_blob(world: World, api: Api) -> None:
     world.upload("taken.csv")
     (run,) = world.deliver("taken.csv")
     world.clock.move(timedelta(minutes=1))
@@ -78,7 +78,7 @@ def test_a_preview_counts_the_least_size_and_the_first_moment_in(serve: Serve) -
     large.modified = activated.record.activated_at
     answer = call(pipelines.preview_pipeline, pipeline="sample")
     assert states_of(answer) == {"small.csv": "too small", "large.csv": "new"}
-    assert "opens_runs: false: landing alone starts nothing" in answer.body["notes"]
+    assert "opens_runs: false: an arrival alone starts nothing" in answer.body["notes"]
     world.upload("old.csv")
     (old,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/old.csv")]
     old.modified = large.modified - timedelta(seconds=1)

@@ -146,7 +146,7 @@ FILTERS: list[dict[str, str]] = [
 
 
 def pages(documents: CountingDocuments, query: dict[str, str], most: int) -> list[dict[str, Any]]:
-    """Turn pages, each at the promised price, and return the lines on them."""
+    """Read pages, each at the promised cost, and return their lines."""
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     for _ in range(most):
@@ -196,7 +196,7 @@ def test_each_of_thousands_of_runs_is_on_one_page(
 
 
 def wanted(world: World, query: dict[str, str]) -> list[str]:
-    """Return the ids of the runs that fit, by looking at each."""
+    """Return the ids of the runs that fit, by checking each."""
     return sorted(
         run.run_id
         for run in world.runs()
@@ -206,7 +206,7 @@ def wanted(world: World, query: dict[str, str]) -> list[str]:
     )
 
 
-def test_a_run_that_is_opened_while_somebody_turns_pages_moves_no_other(serve: Serve) -> None:
+def test_a_run_that_is_opened_while_an_operator_turns_pages_moves_no_other(serve: Serve) -> None:
     world, _ = counted(27)
     serve(app_over(world))
     first = listed(limit="10").body

@@ -1,4 +1,4 @@
-"""What people say may hold a secret too."""
+"""Secrets in requests of operators are not stored or shown."""
 
 import json
 

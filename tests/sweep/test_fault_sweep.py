@@ -80,7 +80,7 @@ def effects() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # thousands of faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # thousands of faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)
 
@@ -90,12 +90,12 @@ CountCases = Callable[[int], None]
 
 @pytest.fixture
 def count_cases(record_property: Callable[[str, object], None]) -> CountCases:
-    """Have the size of the sweep stand in the summary of the test run."""
+    """Have the size of the sweep in the summary of the test run."""
 
-    def told(cases: int) -> None:
+    def recorded(cases: int) -> None:
         record_property("fault sweep", (COUNT, len(Kind) - 1, cases))
 
-    return told
+    return recorded
 
 
 EFFECTS = effects()

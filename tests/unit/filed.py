@@ -77,7 +77,7 @@ class Filed(Observed):
         return self.until_idle(run)
 
     def reported(self) -> str:
-        """What the app says of its file and of what it goes on by."""
+        """What the app reports of its file and of last good configurations."""
         assert self.file is not None
         found = (*self.file.problems, *self.app.last_good.notes())
         return "\n".join(map(str, found))

@@ -132,7 +132,7 @@ def an_old_file() -> tuple[Observed, Run]:
     return world, world.now_of(run)
 
 
-def never_back() -> tuple[Observed, Run]:
+def never_restored() -> tuple[Observed, Run]:
     world = Observed()
     world.script("POST", "/refresh", refused(500, "InternalError", "Who knows."), times=None)
     world.upload(content=b"hello,label\n1,0\n2,1\n")
@@ -177,7 +177,7 @@ PARKED: Final[dict[str, Provoke]] = {
     "is no model of this app": no_model_of_ours,
     "could be rolled back to": no_rollback_target,
     "there is no model of this job at": an_old_file,
-    "the old model does not serve again": never_back,
+    "the old model does not serve again": never_restored,
     "the configuration changed since this model was judged": judged_by_another_gate,
     "app setting": no_key,
     "of the request for this run cannot be used": wrong_request,

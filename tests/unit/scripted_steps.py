@@ -25,14 +25,14 @@ from tests.unit.worlds import Observed
 
 @dataclass
 class ScriptedEndpoint:
-    """An endpoint that says what it is told to, and keeps what it is asked."""
+    """An endpoint that answers as a test says, and keeps what it was asked."""
 
     probe_series: list[EndpointCheck | RelearnError] = field(default_factory=list)
     current_: Current = field(default_factory=lambda: Current(refreshable=True))
     refuses: RelearnError | None = None
     operation: str | None = "op"
     given: list[ServingState] = field(default_factory=list)
-    asked: list[str | None] = field(default_factory=list)  #: operations that a look was for
+    asked: list[str | None] = field(default_factory=list)  #: operations that a check was for
     ensured: int = 0
     built_for: list[Endpoint] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class ScriptedEndpoint:
 
 @dataclass
 class ScriptedJob:
-    """A training service whose job stands as it is told, one state after the other."""
+    """A training service whose job has the states of a test, one after the other."""
 
     states: list[JobState | JobStatus | RelearnError] = field(default_factory=list)
     start: RelearnError | None = None
@@ -171,7 +171,7 @@ class Scripted:
         return self.providers.serving(self.world.pipeline.endpoints[0])
 
     def acquire_lease(self, run: Run, **endpoint_state: Any) -> EndpointState:
-        """Have the endpoint reserved for a run, as its promotion says."""
+        """Have the endpoint leased for a run, as its promotion says."""
         assert run.promotion is not None
         mine = EndpointLease(
             run_id=run.run_id,

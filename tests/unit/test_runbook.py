@@ -39,7 +39,7 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 def searched_for(cell: str) -> list[str]:
-    """Return what a cell says to look for: each code, and a status beside it."""
+    """Return what a cell says to search for: each code, and a status beside it."""
     return [*_CODE.findall(cell), *re.findall(r"HTTP \d+", cell)]
 
 
@@ -47,7 +47,7 @@ ROWS: Final = table("A run is parked")
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_parked_run_says_what_the_runbook_tells_to_look_for_and_the_cure(
+def test_a_parked_run_says_what_the_runbook_names_and_the_cure(
     row: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, *others = searched_for(row)
@@ -195,7 +195,7 @@ def no_pipelines(world: Filed) -> None:
 
 
 FILES: Final[dict[str, tuple[Callable[[Filed], None], ...]]] = {
-    "goes on by its last good configuration, of": (typo,),
+    "continues with its last good configuration, of": (typo,),
     "has no earlier configuration, and opens no runs until corrected": (never_sound,),
     "its last good configuration is not understood": (damaged,),
     "is not plain YAML": (no_yaml, gone, no_pipelines, no_pipelines),
@@ -205,7 +205,7 @@ TROUBLES: Final = table("A pipeline has an error in the file")
 
 
 @pytest.mark.parametrize("row", TROUBLES)
-def test_health_says_of_a_file_with_an_error_what_the_runbook_tells_to_look_for(
+def test_health_says_of_a_file_with_an_error_what_the_runbook_names(
     row: str, tmp_path: Path
 ) -> None:
     checked = [part.strip() for one in searched_for(row) for part in re.split("…|<time>", one)]

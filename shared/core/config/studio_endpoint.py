@@ -125,7 +125,7 @@ class StudioEndpoint(Strict):
     )
     workspace_token: SecretReference | None = Field(
         default=None,
-        description="Classic, in place of api_key: app setting with a workspace authorization "
+        description="Classic, instead of api_key: app setting with a workspace authorization "
         "token, as ${NAME}. It manages every endpoint of the workspace.",
     )
     create: bool | Create = Field(

@@ -41,7 +41,7 @@ _MOST: Final = 20
 def text_of(content: bytes) -> str:
     """Return the text: UTF-8, or UTF-16 and UTF-32 where that is certain.
 
-    UTF-16 without a byte order mark is certain where each of the first characters stands beside
+    UTF-16 without a byte order mark is certain where each of the first characters is beside
     a zero byte, on the same side of it.
 
     Raises:

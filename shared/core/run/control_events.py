@@ -305,7 +305,7 @@ class CancelRequested:
             The run that is being cancelled, or the cancelled run.
         """
         operator_request = OperatorRequest(
-            what="cancel", by=self.by or "a person", at=at, why=self.why
+            what="cancel", by=self.by or "an operator", at=at, why=self.why
         )
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
             note = by_operator("cancelled", self.by, self.why)

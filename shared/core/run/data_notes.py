@@ -25,11 +25,11 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
         )
     if pipeline.when_busy == "newest" and data and not pipeline.training.wants_manifest:
         notes.append(
-            "when_busy: newest: blobs that land while a run is open share the next run, which "
+            "when_busy: newest: blobs that arrive while a run is open share the next run, which "
             "trains on the newest of them"
         )
     if data and not data.opens_runs:
-        notes.append("opens_runs: false: landing alone starts nothing")
+        notes.append("opens_runs: false: an arrival alone starts nothing")
     return notes
 
 

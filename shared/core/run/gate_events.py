@@ -208,8 +208,8 @@ def approval_advice(run: Run, expires: datetime) -> str:
 def rejected_by_operator(run: Run) -> bool:
     """Whether an operator, and neither a rule nor the expiry, rejected the model of a run."""
     said = run.approval
-    by_hand = said is not None and said.answer == "rejected" and said.by != NO_OPERATOR
-    return by_hand and run.phase is Phase.REJECTED
+    by_an_operator = said is not None and said.answer == "rejected" and said.by != NO_OPERATOR
+    return by_an_operator and run.phase is Phase.REJECTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class InFlightUpdateFound:
             The run that rolls the earlier update back.
         """
         promotion = self.promotion.evolve(after_rollback="start")
-        note = "an earlier update of this endpoint was left unsettled: putting its model back first"
+        note = "an earlier update of this endpoint was left in flight: rolling it back first"
         return run.moved_to(Phase.ROLLING_BACK, at, note, promotion=promotion)
 
 
@@ -192,8 +192,8 @@ class FoundUnchanged:
         """
         if not self.can_roll_back:
             return run.moved_to(Phase.UNCHANGED, at, self.reason, reason=self.reason)
-        back = {**UNSENT, "after_rollback": "unchanged", "resent": 0}
-        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
+        next_step = {**UNSENT, "after_rollback": "unchanged", "resent": 0}
+        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, next_step)
         return moved.evolve(reason=self.reason)
 
 
@@ -251,8 +251,8 @@ class FoundBroken:
         Returns:
             The run that rolls back.
         """
-        back = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
-        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
+        next_step = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
+        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, next_step)
         return moved.evolve(reason=self.reason)
 
 
@@ -272,14 +272,14 @@ class RolledBack:
         Returns:
             The run in its end, or before the step that is done again.
         """
-        back = _promotion(run).after_rollback
-        match back:
+        next_step = _promotion(run).after_rollback
+        match next_step:
             case "judged" | "trained" if run.parent is None:
                 # Where other models are wanted than this one, the models are collected again.
                 again: dict[str, object] = {"promotion": None, "evidence": None}
-                if back == "trained":
+                if next_step == "trained":
                     again |= {"model": None, "candidate": None}
-                return run.moved_to(Phase(back), at, self.verification, **again)
+                return run.moved_to(Phase(next_step), at, self.verification, **again)
             case "rolled_back" | "judged" | "trained":
                 end = Phase.ROLLED_BACK
             case "unchanged":

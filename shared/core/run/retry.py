@@ -1,4 +1,4 @@
-"""What a retry changes: a parked run continues by the present configuration.
+"""The changes of a retry: a parked run continues by the present configuration.
 
 A part of the configuration that was applied stays in the record: it is replaced only where the
 run returns to the step that uses it. A model is never promoted by another gate than the one
@@ -44,7 +44,7 @@ class RetryRequested:
     """An operator retries a parked run, by the present configuration."""
 
     config: Pipeline | None
-    deliveries: tuple[Delivery, ...] | None = None  #: how they stand now; None: as in the record
+    deliveries: tuple[Delivery, ...] | None = None  #: their states now; None: as in the record
     by: str = ""
     why: str = ""
 
@@ -62,10 +62,10 @@ class RetryRequested:
             InvalidTransitionError: the run delivers a model that needs a new verdict first.
         """
         if run.parked_in is None:
-            raise InvalidTransitionError(f"run {run.run_id}: parked without a phase to go back to")
+            raise InvalidTransitionError(f"run {run.run_id}: parked without a phase to return to")
         now = _corrected(run, self.config) if self.config else run.config
         operator_request = OperatorRequest(
-            what="retry", by=self.by or "a person", at=at, why=self.why
+            what="retry", by=self.by or "an operator", at=at, why=self.why
         )
         changes: dict[str, object] = {
             **UNPARKED,
@@ -116,7 +116,7 @@ class RedoRequested:
         """
         reason = "the gate, or the model that is wanted, has changed since it was judged"
         operator_request = OperatorRequest(
-            what="retry", by=self.by or "a person", at=at, why=self.why
+            what="retry", by=self.by or "an operator", at=at, why=self.why
         )
         if run.promotion is None or not run.promotion.ever_sent:
             known = {**UNPARKED, "reason": reason, "operator_request": operator_request}
@@ -132,10 +132,10 @@ class RedoRequested:
             "operator_request": operator_request,
         }
         moved = run.moved_to(Phase.ROLLING_BACK, at, reason, **known)
-        back = {**UNSENT, "resent": 0}
+        next_step = {**UNSENT, "resent": 0}
         if not _ending(run):
-            back["after_rollback"] = "judged"
-        return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
+            next_step["after_rollback"] = "judged"
+        return with_promotion(moved, Phase.ROLLING_BACK, at, "", next_step)
 
 
 def withdrawn(run: Run, was: Pipeline, now: Pipeline) -> bool:
@@ -181,9 +181,9 @@ def ends_by_rollback(run: Run) -> bool:
 
     A delivery ends also where its model needs a new verdict: its parent gets that.
     """
-    back = run.promotion.after_rollback if run.promotion else None
+    next_step = run.promotion.after_rollback if run.promotion else None
     ends = ("rolled_back", "unchanged")
-    return back in (ends if run.parent is None else (*ends, "judged", "trained"))
+    return next_step in (ends if run.parent is None else (*ends, "judged", "trained"))
 
 
 def _done_anew(run: Run, now: Pipeline) -> Phase | None:
@@ -211,8 +211,8 @@ def _done_again(
     if run.promotion is not None and run.promotion.ever_sent:
         note = f"{note}; a rollback to the model from before comes first"
         moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes, **_NOT_JUDGED)
-        back = {**UNSENT, "resent": 0, "after_rollback": str(anew)}
-        return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
+        next_step = {**UNSENT, "resent": 0, "after_rollback": str(anew)}
+        return with_promotion(moved, Phase.ROLLING_BACK, at, "", next_step)
     known: dict[str, object] = {**changes, **_NOT_JUDGED, "promotion": None}
     if anew is Phase.TRAINED:
         # An operator's model does not come from the job again.

@@ -38,7 +38,7 @@ class Outcome:
 
 
 def tally(run: Run) -> Tally:
-    """Return the deliveries of `run` by how they stand."""
+    """Return the deliveries of `run` by their state."""
     sorted_ = Tally()
     for delivery in run.deliveries:
         if delivery.outcome is None:
@@ -72,7 +72,7 @@ def next_deliveries(run: Run) -> tuple[Delivery, ...]:
 
 
 def outcome(run: Run) -> Outcome | None:
-    """Return how the roll-out ended, or None while it goes on."""
+    """Return how the roll-out ended, or None while it continues."""
     so_far, left = tally(run), not_begun(run)
     if so_far.open or (left and not so_far.bad and not run.cancelling):
         return None

@@ -76,7 +76,7 @@ def drift_finding(served: ServedModel, check: EndpointCheck) -> DriftFinding:
         return DriftFinding(answers=probe, decided=False)
     if known is None or known.request != probe.request or probe.agrees_with(known):
         return DriftFinding(answers=probe)
-    return DriftFinding("its answers are not those that were proved", DriftKind.ANSWERS, probe)
+    return DriftFinding("its answers are not those that were verified", DriftKind.ANSWERS, probe)
 
 
 def confirmed(drift_check: DriftCheck, seen: DriftFinding) -> bool:

@@ -163,7 +163,7 @@ def _verified_rollback(
     probe_series = case.probe_series.after(evidence, at, case.every)
     before = case.probe_series.last is not None and _as_wanted(case, case.probe_series.last)
     if wanted and before and (not patient or probe_series.lasted(Evidence.FOR, case.within)):
-        why = "answers as before the update, on two looks running"
+        why = "answers as before the update, in two probes in a row"
         return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
     why = probe.detail or "the answers are not those from before the update"
     gone = probe_series.lasted(Evidence.AGAINST, case.within) or probe_series.bad.lasted(
@@ -199,7 +199,7 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
         return None
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     if case.again(probe):
-        why = "answers moved and agree on two looks running"
+        why = "answers moved and agree in two probes in a row"
         return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
     if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):
         # A model that is not deterministic: no probe agrees with another, and none with before.
@@ -207,7 +207,7 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
             VerificationResult.LIVE, "unproven: answers vary", probe_series=probe_series
         )
     return Verification(
-        VerificationResult.WAIT, "answers moved: one more look", probe_series=probe_series
+        VerificationResult.WAIT, "answers moved: one more probe", probe_series=probe_series
     )
 
 
@@ -248,9 +248,9 @@ def _judge_expected(
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     moved = case.before is not None and not probe.agrees_with(case.before)
     if case.again(probe) and (moved or probe_series.lasted(Evidence.FOR, case.within)):
-        why = "answers as it did when it was proved, on two looks running"
+        why = "answers as it did when it was verified, in two probes in a row"
         return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
-    why = "answers as it did when it was proved: one more look"
+    why = "answers as it did when it was verified: one more probe"
     return Verification(VerificationResult.WAIT, why, probe_series=probe_series)
 
 
@@ -265,9 +265,8 @@ def _judge_bad(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Ver
         None,
         Evidence.PENDING,
     ):  # else there was no answer at all
-        why = (
-            f"no good answer on {counted(probe_series.bad.probes, 'check')} running: {probe.detail}"
-        )
+        probes = counted(probe_series.bad.probes, "probe")
+        why = f"no good answer to {probes} in a row: {probe.detail}"
         return Verification(VerificationResult.BROKEN, why, probe_series=probe_series)
     why = "unproven: the endpoint answered neither before nor after"
     return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
@@ -279,7 +278,7 @@ def _or_inconclusive(case: VerificationCase, judged: Verification) -> Verificati
         case.within
     ):
         return judged
-    probes = counted(judged.probe_series.all.probes, "look")
+    probes = counted(judged.probe_series.all.probes, "probe")
     why = f"{probes} agreed on nothing, the last: {judged.why}"
     return replace(judged, verdict=VerificationResult.BROKEN, why=why)
 

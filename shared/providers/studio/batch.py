@@ -175,7 +175,7 @@ class StudioBatch:
         return job.strip()
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
-        """Return the request that `prepare` would make, with names in place of secrets."""
+        """Return the request that `prepare` would make, with names instead of secrets."""
         body = self._assembled(request, self._unsigned, dict(request.parameters))
         return {"method": "POST", "url": self.service, "body": body}
 
@@ -205,7 +205,7 @@ class StudioBatch:
                 raise
 
     def state(self, handle: str) -> JobState:
-        """Return how the job stands."""
+        """Return the state of the job."""
         return self._state(handle)[0]
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
@@ -244,7 +244,7 @@ class StudioBatch:
         if answer.status == _NOT_FOUND:
             return JobState(JobStatus.GONE, explained(read_refusal(answer, clean))), {}
         if not answer.ok:
-            raise sort_refusal(answer, f"look at job {handle}", clean, write=False)
+            raise sort_refusal(answer, f"check job {handle}", clean, write=False)
         return _state(answer, clean)
 
     def cancel(self, handle: str) -> None:
@@ -333,7 +333,7 @@ def _state(answer: Answer, clean: Cleaner) -> tuple[JobState, Mapping[str, Signe
     if known is None:
         # Not a status at all, or one nobody has described: the job may still be running.
         shown = clean(repr(status))[:_LONGEST_SHOWN]
-        raise TransientError(f"look at job: no known status in the answer: {shown}")
+        raise TransientError(f"check job: no known status in the answer: {shown}")
     details = clean(str(reported.get("Details") or ""))[:_LONGEST_DETAILS]
     cure = cure_in(details) if known is JobStatus.FAILED else ""
     return JobState(known, details, cure), read_results(reported.get("Results"))

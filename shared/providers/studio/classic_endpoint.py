@@ -74,7 +74,7 @@ class StudioClassicEndpoint:
             raise self._missing()
         if answer.status in _NOT_REPORTED:
             return Current(refreshable=answer.status != _NOT_FOUND)
-        raise self._management.refusal(answer, "look at the endpoint")
+        raise self._management.refusal(answer, "check the endpoint")
 
     def update(self, model: BlobVersion) -> None:
         """PATCH the endpoint with a freshly signed URL of `model`.
@@ -128,7 +128,7 @@ class StudioClassicEndpoint:
         url, call = self.verify.score if self.verify else None, self.scoring
         if url is None or call is None:
             if reported is None:
-                detail = "the endpoint does not tell its scoring URL and key now"
+                detail = "the endpoint does not report its scoring URL and key now"
                 return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
             url = url or self._scoring_url(reported, rows)
             call = call or self._scoring_call(reported)
@@ -137,7 +137,7 @@ class StudioClassicEndpoint:
     def _scoring_url(self, reported: ManagedEndpoint, rows: dict[str, Any]) -> str:
         if not reported.api_location:
             raise PermanentError(
-                f"endpoint {self._name} does not tell its scoring URL: write `verify.score`"
+                f"endpoint {self._name} does not report its scoring URL: write `verify.score`"
             )
         try:
             return self.allowed(scoring_url(reported.api_location, rows))
@@ -147,7 +147,7 @@ class StudioClassicEndpoint:
     def _scoring_call(self, reported: ManagedEndpoint) -> StudioCall:
         if not reported.primary_key:
             raise PermanentError(
-                f"endpoint {self._name} does not tell its key: write `verify.api_key`"
+                f"endpoint {self._name} does not report its key: write `verify.api_key`"
             )
         return self.call.with_key(reported.primary_key)
 

@@ -157,7 +157,7 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
 def cure_in(words: str) -> str:
     """Return the likely cures of a failure that is reported in words alone, or an empty text.
 
-    Codes stand among the words there: a failed job's details have them (studio-classic §1.4).
+    Codes are among the words there: a failed job's details have them (studio-classic §1.4).
     """
     codes = _IN_WORDS.findall(words)
     named = next((code for code in codes if code in _OF_CLASSES), "")

@@ -1,4 +1,4 @@
-"""What the service answers, as plain data, and the form of its bodies."""
+"""The answers of the service as plain data, and the form of its bodies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

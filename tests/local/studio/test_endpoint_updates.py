@@ -62,7 +62,7 @@ def test_two_updates_show_one_after_the_other(bench: Bench) -> None:
     assert len(set(scores)) == 3
 
 
-def test_an_update_touches_its_own_endpoint_only(bench: Bench) -> None:
+def test_an_update_changes_its_own_endpoint_only(bench: Bench) -> None:
     endpoint = bench.publish_scoring()
     default = _default(bench, endpoint)
     before = bench.score(default).json()
@@ -72,7 +72,7 @@ def test_an_update_touches_its_own_endpoint_only(bench: Bench) -> None:
     assert bench.score(default).json() == before
 
 
-def test_the_endpoint_tells_what_was_last_patched(bench: Bench) -> None:
+def test_the_endpoint_says_what_was_last_patched(bench: Bench) -> None:
     endpoint = bench.publish_scoring()
     _new_model(bench)
     found = bench.call("GET", endpoint.management_url, endpoint.api_key).json()
@@ -83,7 +83,7 @@ def test_the_endpoint_tells_what_was_last_patched(bench: Bench) -> None:
     assert found["Resources"][0]["Location"] == location
 
 
-def test_with_own_storage_the_published_model_has_a_place_to_go_back_to(
+def test_with_own_storage_the_published_model_has_a_location_to_restore(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(own_storage=ACCOUNT)
@@ -168,7 +168,7 @@ def test_a_training_service_has_no_updatable_resource(bench: Bench) -> None:
     assert detail(answer) == (400, "InvalidOperation", "UpdateWebServiceResourceFailed")
 
 
-def test_a_refresh_puts_the_published_model_back_after_the_delay(bench: Bench) -> None:
+def test_a_refresh_restores_the_published_model_after_the_delay(bench: Bench) -> None:
     endpoint = bench.publish_scoring()
     before = bench.score(endpoint).json()
     url = f"{endpoint.management_url}/refresh"

@@ -1,4 +1,4 @@
-"""What a request for a batch job may hold, and how others are refused (studio-classic §1, §5)."""
+"""Requests for a batch job: their forms, and their refusals (studio-classic §1, §5)."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ def _refused(bench: Bench) -> dict[str, tuple[dict[str, Any], str]]:
 
 
 @pytest.mark.parametrize("case", _refused(Bench()))
-def test_an_order_that_does_not_fit_is_refused_by_its_documented_code(
+def test_a_request_that_does_not_fit_is_refused_by_its_documented_code(
     bench: Bench, case: str
 ) -> None:
     service = bench.publish_training()

@@ -1,4 +1,4 @@
-"""What the service does now and then: throttles, warms up, is asked in the wrong region."""
+"""Occasional behaviour of the service: throttling, warming up, a wrong region."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -18,7 +18,7 @@ DATA = b"a,b,label\n1,2,0\n3,4,1\n"
 
 
 class OpenBlobs:
-    """Storage that lets everybody in: the documented signatures ran out long ago."""
+    """Storage that refuses nobody: the documented signatures ran out long ago."""
 
     def __init__(self) -> None:
         self.written: list[str] = []

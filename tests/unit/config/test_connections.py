@@ -1,4 +1,4 @@
-"""What is wrong with a storage connection is said at start, by the setting's name."""
+"""A wrong storage connection is reported at the start, by the setting's name."""
 
 import pytest
 
@@ -81,7 +81,7 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
     ("changes", "setting", "message"),
     [
         ({"blobServiceUri": "mine.blob.core.windows.net"}, "blobServiceUri", "is not a URL"),
-        ({"blobServiceUri": f'"{BLOB}"'}, "blobServiceUri", "stands in quotes"),
+        ({"blobServiceUri": f'"{BLOB}"'}, "blobServiceUri", "is in quotes"),
         ({"blobServiceUri": f" {BLOB}"}, "blobServiceUri", "blanks around"),
         ({"blobServiceUri": "http://mine.blob.core.windows.net"}, "blobServiceUri", "https is"),
         ({"blobServiceUri": BLOB.replace("blob", "dfs")}, "blobServiceUri", "the dfs service"),
@@ -113,7 +113,7 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
         ({"accountName": BLOB}, "accountName", "a URL"),
         ({"accountName": "mine.blob.core.windows.net"}, "accountName", "a URL"),
         ({"accountName": "AccountName=mine"}, "accountName", "part of a connection string"),
-        ({"accountName": "'mine'"}, "accountName", "stands in quotes"),
+        ({"accountName": "'mine'"}, "accountName", "is in quotes"),
         ({"accountName": "Mine"}, "accountName", "3 to 24 lower-case"),
         (
             {"blobServiceUri": "@Microsoft.KeyVault(SecretUri=https://v/s)"},
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_an_identity_is_named_with_its_cure(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"DataStorage": f'"{STRING}"'}, "DataStorage: stands in quotes"),
+        ({"DataStorage": f'"{STRING}"'}, "DataStorage: is in quotes"),
         ({"DataStorage": "x"}, "DataStorage: is no connection string"),
         ({"DataStorage": "AccountName=mine"}, "AccountKey missing"),
         ({"DataStorage": STRING.replace("a2V5", "a2V5x")}, "AccountKey is cut off"),

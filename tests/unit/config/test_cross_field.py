@@ -65,7 +65,7 @@ def inputs_apart(one: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), SEVERAL, ids=[message for _, message in SEVERAL])
-def test_a_mistake_over_several_fields_is_told_beside_any_of_a_single_one(
+def test_a_mistake_over_several_fields_is_reported_beside_any_of_a_single_one(
     load: Load, change: Change, message: str
 ) -> None:
     several = both(inputs_apart, change)
@@ -106,14 +106,14 @@ def test_a_number_to_quote_hides_no_mistake_over_several_fields(load: Load) -> N
     assert "plain YAML" not in found
 
 
-def test_a_mistake_over_several_fields_is_told_at_the_line_of_its_field(load: Load) -> None:
+def test_a_mistake_over_several_fields_is_reported_at_the_line_of_its_field(load: Load) -> None:
     text = yaml.safe_dump({"pipelines": {"census": written(put("key", ["who"]))}})
     line = text.splitlines().index("    key:") + 1
     (problem,) = load(text).problems
     assert str(problem).startswith(f"pipelines.yaml:{line}: pipelines.census.key: unknown token")
 
 
-def test_mistakes_over_several_fields_are_all_told_at_once(load: Load) -> None:
+def test_mistakes_over_several_fields_are_all_reported_at_once(load: Load) -> None:
     def change(one: dict[str, Any]) -> None:
         inputs_apart(one)
         for several, _ in SEVERAL:
@@ -157,7 +157,7 @@ def test_what_a_check_needs_is_not_made_up(load: Load) -> None:
     assert len(found) == 1
 
 
-def test_an_endpoint_that_may_be_anothers_is_told_beside_other_mistakes(load: Load) -> None:
+def test_an_endpoint_that_may_be_anothers_is_reported_beside_other_mistakes(load: Load) -> None:
     other = UPDATE.replace("azureml.net", "example.com")
 
     def text(*, spoilt: bool) -> str:
@@ -232,7 +232,7 @@ STAR = "* stands for itself here: write {name}"
         ),
     ],
 )
-def test_a_pattern_of_another_tool_is_refused_wherever_it_stands(
+def test_a_pattern_of_another_tool_is_refused_wherever_it_is(
     load: Load, change: Change, message: str
 ) -> None:
     found = reported(load(change))

@@ -85,9 +85,9 @@ def test_no_text_of_a_megabyte_takes_long_or_says_much(folder: Path, name: str) 
     [
         (LARGE["aliases as list"], "aliases make it larger than 50000"),
         (LARGE["a long text, often"], "1000000 characters"),
-        (LARGE["a list that holds itself"], "line 1: an alias stands inside what it names"),
-        (LARGE["a mapping that merges itself"], "an alias stands inside what it names"),
-        (LARGE["a loop over two"], "an alias stands inside what it names"),
+        (LARGE["a list that holds itself"], "line 1: an alias is inside what it names"),
+        (LARGE["a mapping that merges itself"], "an alias is inside what it names"),
+        (LARGE["a loop over two"], "an alias is inside what it names"),
         (LARGE["two hundred levels of one alias"], "nested too deeply"),
         (LARGE["deep mappings"], "nested too deeply"),
         (LARGE["many keys"], "is larger than 512 KB"),
@@ -99,7 +99,7 @@ def test_no_text_of_a_megabyte_takes_long_or_says_much(folder: Path, name: str) 
         ("pipelines: {a: 1}\npipelines: {b: 1}", "is at the top twice"),
     ],
 )
-def test_what_makes_the_whole_file_unreadable_is_told(
+def test_what_makes_the_whole_file_unreadable_is_reported(
     folder: Path, text: str, message: str
 ) -> None:
     found = load(folder, text)
@@ -119,12 +119,12 @@ def test_what_makes_the_whole_file_unreadable_is_told(
         ("!!int x", "pipelines.yaml:4: pipelines.bad.training.parameters.x: a number that"),
         ("9" * 41, "x: a number of more than 40 digits"),
         ("0x" + "f" * 41, "x: a number of more than 40 digits"),
-        ("1.0e+999999", "would not be written back as it stands: quote it"),
+        ("1.0e+999999", "would not be written back as it is: quote it"),
         ("x" * 10_001, "line 4: a text of more than 10000 characters"),
         ('"\\uD800"', "line 4: half a character"),
         ("{? [a] : b}", "line 4: a key must be a word"),
         ("{<<: 5}", "line 4: a tag or value that is not plain YAML"),
-        ("{a: 1, a: 2}", "stands above already"),
+        ("{a: 1, a: 2}", "is written above already"),
     ],
 )
 def test_what_is_wrong_with_one_value_keeps_no_other_pipeline_from_being_read(

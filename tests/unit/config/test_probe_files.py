@@ -21,7 +21,7 @@ def test_a_file_that_is_none_is_refused_before_it_is_opened(folder: Path, specia
     if special == "folder":
         file.mkdir()
     elif special == "fifo":
-        os.mkfifo(file)  # whoever opened it would wait for ever
+        os.mkfifo(file)  # opening it would wait for ever
     else:
         file.symlink_to("/dev/zero")
     found = load_pipelines(file, {}, development=False)

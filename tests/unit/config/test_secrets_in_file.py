@@ -32,15 +32,15 @@ from tests.unit.samples import BASE, UPDATE
         f"api-version=2.0%26sig%3D{SECRET}",
     ],
 )
-@pytest.mark.parametrize("place", ["training.service", "verify.score", "update"])
+@pytest.mark.parametrize("location", ["training.service", "verify.score", "update"])
 def test_a_query_that_is_not_documented_is_refused_and_never_repeated(
-    folder: Path, place: str, query: str
+    folder: Path, location: str, query: str
 ) -> None:
     path, url = {
         "training.service": ("training.service", f"{BASE}/jobs"),
         "verify.score": ("endpoints.0.verify.score", f"{BASE}/execute"),
         "update": ("endpoints.0.update", UPDATE),
-    }[place]
+    }[location]
     found = load_one(folder, put(path, f"{url}?{query}"))
     assert found.pipelines == {}
     assert "remove it" in reported(found)
@@ -58,8 +58,8 @@ def test_a_parameter_that_is_refused_is_named(folder: Path) -> None:
     "path", [f"&sig={SECRET}", f";sig={SECRET}", f"%26sig%3D{SECRET}", f"%2526sig%253D{SECRET}"]
 )
 def test_a_signature_in_the_path_of_a_url_is_refused(folder: Path, path: str) -> None:
-    for place in ("training.service", "endpoints.0.verify.score"):
-        found = load_one(folder, put(place, BASE + path))
+    for location in ("training.service", "endpoints.0.verify.score"):
+        found = load_one(folder, put(location, BASE + path))
         assert found.pipelines == {}
         assert SECRET not in reported(found)
     found = load_one(folder, put("endpoints.0.update", UPDATE + path))
@@ -119,12 +119,12 @@ def test_a_long_key_is_not_shown_in_part(folder: Path) -> None:
     assert "(a key of" in reported(found)
 
 
-def test_a_text_that_names_an_app_setting_in_the_place_of_a_key_is_taken(folder: Path) -> None:
+def test_a_text_that_names_an_app_setting_instead_of_a_key_is_taken(folder: Path) -> None:
     text = "AccountName=a;AccountKey=${TRAINING_KEY};design=1;config=x"
     assert load_one(folder, put("training.parameters", {"x": text})).problems == ()
 
 
-def test_a_setting_that_is_not_set_is_told_wherever_it_is_named(folder: Path) -> None:
+def test_a_setting_that_is_not_set_is_reported_wherever_it_is_named(folder: Path) -> None:
     change = both(put("training.parameters", {"rows": "${NOT_SET}"}), put("when_busy", "queue"))
     assert "app setting NOT_SET is not set" in reported(load_one(folder, change))
 

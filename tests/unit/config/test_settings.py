@@ -36,7 +36,7 @@ def test_good_settings_have_no_problems_and_the_documented_defaults(tmp_path: Pa
     assert not settings.development
 
 
-def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
+def test_everything_wrong_is_reported_at_once_by_name(tmp_path: Path) -> None:
     named = {problem.where for problem in read_settings({}, tmp_path).problems}
     assert named == {
         "TRAINING_DATA_CONTAINER",
@@ -103,7 +103,7 @@ def test_a_setting_that_is_empty_is_one_that_is_not_set(tmp_path: Path, name: st
     assert read_settings({**GOOD, name: ""}, tmp_path) == read_settings(GOOD, tmp_path)
 
 
-def test_the_least_pause_between_looks_is_not_longer_than_the_most(tmp_path: Path) -> None:
+def test_the_least_pause_between_checks_is_not_longer_than_the_most(tmp_path: Path) -> None:
     (reported,) = problems(tmp_path, CHECK_INTERVAL_MIN="2m", CHECK_INTERVAL_MAX="1m")
     assert reported == (
         "CHECK_INTERVAL_MIN: 2m is longer than CHECK_INTERVAL_MAX: CHECK_INTERVAL_MAX is 1m, "
@@ -156,7 +156,7 @@ def test_a_claim_outlives_the_longest_invocation(
 
 
 @pytest.mark.parametrize("content", ["{not json", "[]", "null", {"functionTimeout": None}])
-def test_a_host_json_that_cannot_be_read_is_told_and_not_raised(
+def test_a_host_json_that_cannot_be_read_is_reported_and_not_raised(
     tmp_path: Path, content: object
 ) -> None:
     host(tmp_path, content)
@@ -249,8 +249,8 @@ def test_a_missing_setting_is_named(environment: dict[str, str]) -> None:
         resolve(environment, "${KEY}")
 
 
-def test_a_problem_says_where_what_and_how_to_mend_it() -> None:
-    assert str(Problem("X", "is wrong", "mend it")) == "X: is wrong: mend it"
+def test_a_problem_says_where_what_and_how_to_correct_it() -> None:
+    assert str(Problem("X", "is wrong", "correct it")) == "X: is wrong: correct it"
     assert str(Problem("X", "is wrong")) == "X: is wrong"
 
 

@@ -75,7 +75,7 @@ def patterns(schema: Any) -> set[str]:
     return own | {one for part in schema.values() for one in patterns(part)}
 
 
-def test_every_pattern_of_the_file_is_told_in_words() -> None:
+def test_every_pattern_of_the_file_is_reported_in_words() -> None:
     assert patterns(json_schema()) <= set(LEGAL)
 
 

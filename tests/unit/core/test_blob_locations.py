@@ -1,4 +1,4 @@
-"""Where a blob lies that a service names, and what counts as the signature for it."""
+"""The location of a blob that a service names, and the signature for it."""
 
 import pytest
 
@@ -10,7 +10,7 @@ EMULATED = "http://127.0.0.1:10000/devstoreaccount1/"
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "expected"),
     [
         (f"{BASE}c/a b.ilearner", "c/a b.ilearner"),
         (f"{BASE}c/a%20b.ilearner?sig=x", "c/a b.ilearner"),
@@ -32,12 +32,12 @@ EMULATED = "http://127.0.0.1:10000/devstoreaccount1/"
         ("http://127.0.0.1:10000/devstoreaccount1/c/x", None),
     ],
 )
-def test_every_name_of_our_account_is_ours_and_no_other(url: str, place: str | None) -> None:
-    assert own_path_in(url, "account", BASE) == place
+def test_every_name_of_our_account_is_ours_and_no_other(url: str, expected: str | None) -> None:
+    assert own_path_in(url, "account", BASE) == expected
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "expected"),
     [
         (f"{EMULATED}c/x", "c/x"),
         ("http://localhost:10000/devstoreaccount1/c/x", "c/x"),
@@ -50,9 +50,9 @@ def test_every_name_of_our_account_is_ours_and_no_other(url: str, place: str | N
     ],
 )
 def test_the_storage_for_development_has_its_account_in_the_path(
-    url: str, place: str | None
+    url: str, expected: str | None
 ) -> None:
-    assert own_path_in(url, "devstoreaccount1", EMULATED) == place
+    assert own_path_in(url, "devstoreaccount1", EMULATED) == expected
 
 
 @pytest.mark.parametrize("query", ["sv=1&sr=b&sig=x%3D", "?sig=x", "sig=x&skoid=1&sktid=2&ske=3"])
@@ -67,13 +67,13 @@ MEMBERS = (
 
 
 @pytest.mark.parametrize("member", MEMBERS.split())
-def test_each_documented_member_of_a_signature_may_stand_in_it(member: str) -> None:
+def test_each_documented_member_of_a_signature_may_be_in_it(member: str) -> None:
     assert signature_in(f"{member}=1&sig=x") == f"{member}=1&sig=x"
     assert signature_in(f"{member}=&sig=x") == f"{member}=&sig=x"
     assert signature_in(f"{member}_=1&sig=x") is None
 
 
-def test_all_members_of_a_signature_may_stand_in_it_at_once() -> None:
+def test_all_members_of_a_signature_may_be_in_it_at_once() -> None:
     query = "&".join([*(f"{member}=1" for member in MEMBERS.split()), "sig=x"])
     assert signature_in(query) == query
 

@@ -69,7 +69,7 @@ def evaluates(world: World, number: int, evaluation: bytes | float) -> None:
 
 
 def opened(world: Observed, number: int, evaluation: bytes | float = 0.9) -> Run:
-    """Let data land that gives a model evaluated so."""
+    """Let data arrive that gives a model evaluated so."""
     evaluates(world, number, evaluation)
     return world.next_run(f"{number}.csv", data(number))
 
@@ -92,7 +92,7 @@ def endpoints_of(world: Observed) -> Endpoints:
     return world.app.endpoints
 
 
-# A person's word
+# An operator's answer
 
 
 def approve(world: Observed, run: Run) -> None:

@@ -33,7 +33,7 @@ class Step(Scripted):
         return EndpointCheck(**{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **check})
 
     def check(self, *probe_series: EndpointCheck) -> Event | None:
-        """Look so often, a look's time apart, and return what the last one came to."""
+        """Probe so often, an interval apart, and return the result of the last probe."""
         event: Event | None = None
         for check in probe_series:
             self.world.clock.move(10 * SECOND)

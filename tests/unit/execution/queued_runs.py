@@ -26,7 +26,7 @@ QUEUE: dict[str, Any] = {"when_busy": "queue", "endpoints": []}
 
 
 class SlotCase:
-    """The turns of one pipeline, with runs and slots as a test puts them there."""
+    """The slots of one pipeline, with runs as a test writes them."""
 
     def __init__(self, pipeline: dict[str, Any], **training: Any) -> None:
         self.world: Observed = world_of({"endpoints": [], **pipeline}, **training)

@@ -12,7 +12,7 @@ def content(number: int) -> bytes:
 
 
 def arrive(world: Observed, names: list[str], reported: list[str]) -> None:
-    """Write all of `names` within one second, then tell of each in another order."""
+    """Write all of `names` within one second, then deliver an event for each in another order."""
     for number, name in enumerate(names):
         world.upload(name, content(number))
     for name in reported:

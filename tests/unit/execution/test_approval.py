@@ -31,7 +31,7 @@ from tests.unit.execution.gated_worlds import (
 from tests.unit.worlds import Observed
 
 
-def test_a_run_that_waits_for_a_person_costs_next_to_nothing() -> None:
+def test_a_run_that_waits_for_an_operator_costs_next_to_nothing() -> None:
     world = gated(ABOVE, approval="required")
     world.until(opened(world, 1), Phase.AWAITING_APPROVAL)
     world.idle(MINUTE)
@@ -42,7 +42,7 @@ def test_a_run_that_waits_for_a_person_costs_next_to_nothing() -> None:
     assert world.calls[calls:].count("read runs") <= 7
 
 
-def test_a_model_that_fails_the_gate_is_no_question_for_a_person() -> None:
+def test_a_model_that_fails_the_gate_is_no_question_for_an_operator() -> None:
     world = gated(ABOVE, approval="required")
     run = ended_run(world, 1, 0.7)
     assert run.phase is Phase.REJECTED
@@ -50,7 +50,7 @@ def test_a_model_that_fails_the_gate_is_no_question_for_a_person() -> None:
         approve(world, run)
 
 
-def test_what_waits_for_a_person_keeps_no_other_run_waiting() -> None:
+def test_what_waits_for_an_operator_keeps_no_other_run_waiting() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue", "gate": {"approval": "required"}}})
     world.until(world.start("1.csv"), Phase.AWAITING_APPROVAL)
     world.clock.move(MINUTE)
@@ -105,7 +105,7 @@ def test_time_alone_answers_as_configured_after_a_long_sleep(default: str, end: 
     assert over.approval.by == "nobody in time"
 
 
-def test_a_model_that_is_exchanged_while_a_person_thinks_is_not_promoted() -> None:
+def test_a_model_that_is_exchanged_while_an_operator_thinks_is_not_promoted() -> None:
     world = gated(ABOVE, approval="required")
     run = world.until(opened(world, 1), Phase.AWAITING_APPROVAL)
     assert run.model is not None
@@ -119,7 +119,7 @@ def test_a_model_that_is_exchanged_while_a_person_thinks_is_not_promoted() -> No
     assert not world.changes()
 
 
-# Put there by hand
+# Put there manually
 
 
 def manual_model(world: Observed, name: str = "promote/sample/mine.ilearner") -> Run:
@@ -131,7 +131,7 @@ def manual_model(world: Observed, name: str = "promote/sample/mine.ilearner") ->
     return run
 
 
-def test_a_model_put_by_hand_past_rules_waits_for_a_person() -> None:
+def test_an_operators_model_past_rules_waits_for_an_operator() -> None:
     world = gated(ABOVE)
     run = world.until(manual_model(world), Phase.AWAITING_APPROVAL)
     assert run.origin is Origin.MODEL
@@ -143,7 +143,7 @@ def test_a_model_put_by_hand_past_rules_waits_for_a_person() -> None:
     assert line.approved_by == "ada"
 
 
-def test_an_evaluation_put_beside_a_model_by_hand_is_judged() -> None:
+def test_an_evaluation_put_beside_an_operators_model_is_judged() -> None:
     world = gated(ABOVE)
     world.blobs.put(MODELS, "promote/sample/mine.evaluation.json", b'{"AUC": 0.5}')
     run = world.until_idle(manual_model(world))
@@ -151,7 +151,7 @@ def test_an_evaluation_put_beside_a_model_by_hand_is_judged() -> None:
     assert "below" in why(run)
 
 
-def test_a_model_put_by_hand_where_there_are_no_rules_goes_on_as_ever() -> None:
+def test_an_operators_model_where_there_are_no_rules_continues_as_ever() -> None:
     world = Observed()
     assert world.until_idle(manual_model(world)).phase is Phase.PROMOTED
 
@@ -161,7 +161,7 @@ def test_a_model_put_by_hand_where_there_are_no_rules_goes_on_as_ever() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)
 
@@ -170,7 +170,7 @@ CONFIG = {"pipeline": {"gate": gate(ABOVE, approval="required")}}
 
 
 def drive(world: World, *, answer: str = "approve") -> None:
-    """Let data land and a person answer until the answer is taken, whatever dies."""
+    """Let data arrive and an operator answer until the answer is taken, whatever dies."""
     while not world.survive(lambda: world.tick(45)):
         pass
     world.upload()

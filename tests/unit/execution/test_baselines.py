@@ -1,4 +1,4 @@
-"""What served before our first update, and which blobs a service may be given for it."""
+"""The baseline of an endpoint, and the blobs that a service may be given for it."""
 
 import json
 from collections.abc import Callable
@@ -31,22 +31,22 @@ OTHER_COLUMNS = b"x,y,label\n1,2,0\n"
 HOUR = timedelta(hours=1)
 
 
-def telling(world: Observed, place: str, sas: str = "", base: str = ACCOUNT) -> Any:
-    """Have the endpoint say that it serves the blob at `place`."""
-    location = {"BaseLocation": base, "RelativeLocation": place, "SasBlobToken": sas}
+def reporting(world: Observed, blob_path: str, sas: str = "", base: str = ACCOUNT) -> Any:
+    """Have the endpoint say that it serves the blob at `blob_path`."""
+    location = {"BaseLocation": base, "RelativeLocation": blob_path, "SasBlobToken": sas}
     reported = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": location}]}
     answer = Answer(200, {}, json.dumps(reported).encode())
     return world.script("GET", "/production", answer, times=None)
 
 
-def a_model(world: Observed, place: str) -> BlobVersion:
+def a_model(world: Observed, blob_path: str) -> BlobVersion:
     model = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None).model
-    container, _, name = place.partition("/")
+    container, _, name = blob_path.partition("/")
     return world.blobs.put(container, name, model)
 
 
 def read_rights(world: Observed) -> set[str]:
-    """The blobs of the models' account that somebody was given to read as a model."""
+    """The blobs of the models' account that a service was given to read as a model."""
     reads = {path for path, access in world.blobs.signed if access is Access.READ}
     return {path for path in reads if not path.startswith("training-data/")}
 
@@ -56,26 +56,28 @@ def baseline(world: Observed) -> ServingState | None:
 
 
 @pytest.mark.parametrize("sas", ["", "?sig=x", "?sv=2020-02-10&sr=b&sp=r&sig=x"])
-@pytest.mark.parametrize("place", SECRET_PATHS)
+@pytest.mark.parametrize("blob_path", SECRET_PATHS)
 def test_a_service_that_names_a_secret_as_its_model_is_given_no_right_to_it(
-    place: str, sas: str
+    blob_path: str, sas: str
 ) -> None:
     world = Observed()
-    a_model(world, place)
+    a_model(world, blob_path)
     world.blobs.checked.clear()
-    telling(world, place, sas)
+    reporting(world, blob_path, sas)
     run = world.until(world.start(), Phase.PARKED)
     assert "first_model: allow" in (run.advice or "")
     assert not read_rights(world)
-    assert place not in world.blobs.checked
+    assert blob_path not in world.blobs.checked
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
 
-@pytest.mark.parametrize("place", SECRET_PATHS[:1])
-def test_without_a_way_back_no_other_model_is_put_in_place_of_a_broken_one(place: str) -> None:
+@pytest.mark.parametrize("blob_path", SECRET_PATHS[:1])
+def test_without_a_rollback_target_no_other_model_is_put_instead_of_a_broken_one(
+    blob_path: str,
+) -> None:
     world = Observed(config=ALLOW)
-    a_model(world, place)
-    telling(world, place)
+    a_model(world, blob_path)
+    reporting(world, blob_path)
     world.upload("odd.csv", OTHER_COLUMNS)
     run = world.until(world.deliver("odd.csv")[0], Phase.PARKED)
     assert "there is no earlier one to roll back to" in (run.reason or "")
@@ -84,10 +86,10 @@ def test_without_a_way_back_no_other_model_is_put_in_place_of_a_broken_one(place
 
 
 @pytest.mark.parametrize("folder", ["runs/a/b/1", "promote/sample", "baselines"])
-def test_a_model_of_ours_is_put_back_as_it_is(folder: str) -> None:
+def test_a_model_of_ours_is_rolled_back_as_it_is(folder: str) -> None:
     world = Observed()
     model = a_model(world, f"{MODELS}/{folder}/x.ilearner")
-    telling(world, f"/{model.path}")
+    reporting(world, f"/{model.path}")
     world.until(world.start(), Phase.VERIFYING)
     assert baseline(world) == state_of(model)
 
@@ -100,7 +102,7 @@ def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signatur
     model = a_model(world, "experimentoutput/j 1/x.ilearner")
     sas = world.blobs.sign(model.container, model.name, Access.READ, HOUR).signature
     world.blobs.signed.clear()  # that was the service, not the app
-    telling(world, model.path, f"{mark}{sas.lstrip('?')}")
+    reporting(world, model.path, f"{mark}{sas.lstrip('?')}")
     world.until(world.start(), Phase.VERIFYING)
     kept = baseline(world)
     assert kept is not None
@@ -115,7 +117,7 @@ def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signatur
 def test_another_name_of_our_account_opens_nothing_more(host: str) -> None:
     world = Observed()
     a_model(world, SECRET_PATHS[0])
-    telling(world, SECRET_PATHS[0], "?sig=x", f"https://{host}/")
+    reporting(world, SECRET_PATHS[0], "?sig=x", f"https://{host}/")
     world.until(world.start(), Phase.PARKED)
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
@@ -123,16 +125,16 @@ def test_another_name_of_our_account_opens_nothing_more(host: str) -> None:
 def test_a_blob_of_another_account_is_none_of_our_models_although_it_is_named_like_one() -> None:
     world = Observed()
     model = a_model(world, f"{MODELS}/runs/a/b/1/x.ilearner")
-    telling(world, f"/{model.path}", base="https://other.blob.core.windows.net/")
+    reporting(world, f"/{model.path}", base="https://other.blob.core.windows.net/")
     run = world.until(world.start(), Phase.PARKED)
     assert "first_model: allow" in (run.advice or "")
     assert not read_rights(world)
 
 
 @pytest.mark.parametrize("base", ["https://[/", "", "https://account.blob.core.windows.net/?x=/"])
-def test_a_place_that_is_no_url_is_no_way_back(base: str) -> None:
+def test_a_location_that_is_no_url_is_no_rollback_target(base: str) -> None:
     world = Observed()
-    telling(world, "c/x.ilearner", "?sig=x", base)
+    reporting(world, "c/x.ilearner", "?sig=x", base)
     world.until(world.start(), Phase.PARKED)
 
 
@@ -189,7 +191,7 @@ def test_a_copy_from_before_the_run_is_made_anew() -> None:
     world = Observed()
     model = a_model(world, "experimentoutput/x.ilearner")
     sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).signature
-    telling(world, model.path, sas)
+    reporting(world, model.path, sas)
     run: Run = world.until(world.start(), Phase.VERIFYING)
     kept = baseline(world)
     assert kept is not None

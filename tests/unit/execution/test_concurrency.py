@@ -1,4 +1,4 @@
-"""Whose turn it is: waiting runs, budgets, pauses, and places that nobody can keep."""
+"""Which run begins next: waiting runs, budgets, pauses, and slots that nobody can keep."""
 
 import logging
 from datetime import timedelta
@@ -49,7 +49,7 @@ def test_a_waiting_run_is_superseded_by_the_newer_one_and_says_by_which() -> Non
     assert world.until_idle(second).phase is Phase.UNCHANGED
 
 
-def test_a_waiting_run_can_be_cancelled_and_leaves_the_line() -> None:
+def test_a_waiting_run_can_be_cancelled_and_leaves_the_queue() -> None:
     world = world_of({"when_busy": "queue"})
     arrive(world, "a.csv")
     first, second = ask(world, "k1"), ask(world, "k2")
@@ -58,7 +58,7 @@ def test_a_waiting_run_can_be_cancelled_and_leaves_the_line() -> None:
     assert world.until_idle(second).phase is Phase.UNCHANGED
 
 
-def test_a_parked_run_keeps_nobody_waiting_and_queues_again_when_retried() -> None:
+def test_a_parked_run_delays_no_other_and_queues_again_when_retried() -> None:
     world = world_of({"when_busy": "queue"})
     key = world.environment.pop("TRAINING_KEY")
     (parked,) = arrive(world, "a.csv")
@@ -125,7 +125,7 @@ def test_a_second_attempt_was_paid_for_with_the_first() -> None:
     assert (again.phase, again.attempt) == (Phase.TRAINING, 2)
 
 
-def test_a_run_that_a_person_retries_was_paid_for_when_it_began() -> None:
+def test_a_run_that_an_operator_retries_was_paid_for_when_it_began() -> None:
     world = world_of({"when_busy": "queue", "budget": {"most_per_day": 2}})
     key = world.environment.pop("TRAINING_KEY")
     (parked,) = arrive(world, "a.csv")
@@ -191,14 +191,14 @@ def test_the_next_attempt_waits_for_the_pause() -> None:
     assert world.until(run, Phase.PROMOTED).attempt == 2
 
 
-def test_a_run_that_is_past_waiting_is_not_told_to_retry() -> None:
+def test_a_run_that_is_past_waiting_is_not_asked_to_retry() -> None:
     world = world_of({"when_busy": "queue"})
     (run,) = arrive(world, "a.csv")
     with pytest.raises(InvalidTransitionError):
         world.run_operations.retry(run.run_id)
 
 
-def test_a_line_of_many_costs_little_for_each_that_waits() -> None:
+def test_a_queue_of_many_costs_little_for_each_that_waits() -> None:
     world = world_of({"when_busy": "queue"})
     arrive(world, "a.csv")
     for number in range(30):
@@ -212,7 +212,7 @@ def test_a_line_of_many_costs_little_for_each_that_waits() -> None:
     assert writes == ["replace poll"]
 
 
-def test_a_cancelled_run_that_waited_holds_up_nothing_that_lands() -> None:
+def test_a_cancelled_run_that_waited_holds_up_no_data_that_arrives() -> None:
     world = world_of({"when_busy": "queue"})
     arrive(world, "a.csv")
     asked = ask(world, "k1")
@@ -231,7 +231,7 @@ def test_runs_without_a_limit_are_not_read_again_for_each_new_one() -> None:
         before = world.calls.count("read runs")
         arrive(world, f"{number}.csv")
         reads.append(world.calls.count("read runs") - before)
-    assert max(reads[20:]) <= max(reads[:20])  # what `pause_after` looks at, and no more
+    assert max(reads[20:]) <= max(reads[:20])  # what `pause_after` checks, and no more
 
 
 def test_only_the_slot_of_a_key_remembers_who_began() -> None:

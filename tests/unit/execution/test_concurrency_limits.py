@@ -70,7 +70,7 @@ def test_max_parallel_holds_whatever_goes_wrong_at_any_call(kind: Kind) -> None:
         assert open_now(world) == [], call
 
 
-def test_a_parked_run_whose_job_still_runs_keeps_its_place_at_the_service() -> None:
+def test_a_parked_run_whose_job_still_runs_keeps_its_slot_at_the_service() -> None:
     world = world_of(PARALLEL, max_parallel=1)
     (first,) = arrive(world, "a.csv")
     world.clock.move(MINUTE)
@@ -85,7 +85,7 @@ def test_a_parked_run_whose_job_still_runs_keeps_its_place_at_the_service() -> N
     assert (started, world.now_of(second).phase) == (1, Phase.WAITING)
 
 
-def test_a_run_parked_in_training_does_not_go_on_beside_the_next_of_its_key() -> None:
+def test_a_run_parked_in_training_does_not_continue_beside_the_next_of_its_key() -> None:
     world = world_of(QUEUE)
     (first,) = arrive(world, "a.csv")
     world.clock.move(MINUTE)
@@ -101,7 +101,7 @@ def test_a_run_parked_in_training_does_not_go_on_beside_the_next_of_its_key() ->
     assert both != [Phase.TRAINING] * 2
 
 
-def test_a_second_attempt_takes_a_place_at_the_service_again() -> None:
+def test_a_second_attempt_takes_a_slot_at_the_service_again() -> None:
     training = {"inputs": {"input1": "fixed/train.csv"}, "attempts": 2, "max_parallel": 1}
     world = world_of(PARALLEL, **training)
     world.upload("fixed/train.csv")
@@ -123,7 +123,7 @@ def test_a_second_attempt_takes_a_place_at_the_service_again() -> None:
     assert len(world.starts) == 2, [run.phase for run in world.runs()]
 
 
-def test_a_limit_that_a_person_adds_holds_for_retried_runs_too() -> None:
+def test_a_limit_that_an_operator_adds_holds_for_retried_runs_too() -> None:
     world = world_of(PARALLEL)
     key = world.environment.pop("TRAINING_KEY")
     parked = arrive(world, "a.csv", "b.csv", "c.csv")
@@ -136,7 +136,7 @@ def test_a_limit_that_a_person_adds_holds_for_retried_runs_too() -> None:
 
 
 # BUG: a retried run that waits for its key leaves the service's line, though its job still runs.
-def test_a_retried_run_whose_job_still_runs_keeps_its_place_at_the_service() -> None:
+def test_a_retried_run_whose_job_still_runs_keeps_its_slot_at_the_service() -> None:
     world = world_of(QUEUE, max_parallel=1)
     (first,) = arrive(world, "a.csv")
     world.clock.move(MINUTE)
@@ -156,8 +156,8 @@ def test_a_retried_run_whose_job_still_runs_keeps_its_place_at_the_service() -> 
     assert open_now(world) == []
 
 
-# BUG: a superseded run is dropped from the line only by what lands; without that it stays.
-def test_superseded_runs_do_not_stay_in_line() -> None:
+# BUG: a superseded run is dropped from the queue only by data that arrives; without that it stays.
+def test_superseded_runs_do_not_stay_in_the_queue() -> None:
     world = world_of({**NEWEST, "data": {"blob": "{name}.csv", "opens_runs": False}})
     world.upload("a.csv")
     for number in range(4):

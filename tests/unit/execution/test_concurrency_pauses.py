@@ -62,11 +62,11 @@ def failing(world: Observed, *names: str) -> None:
     stop()
 
 
-def test_failures_from_before_a_persons_resume_count_no_more() -> None:
+def test_failures_from_before_a_operators_resume_count_no_more() -> None:
     world = world_of({**QUEUE, "pause_after": 2})
     failing(world, "a.csv")
     pipelines = world.app.pipelines
-    pipelines.pause("sample", OperatorCommand("ada", "mending it"))
+    pipelines.pause("sample", OperatorCommand("ada", "correcting it"))
     world.clock.move(MINUTE)
     pipelines.resume("sample")
     failing(world, "b.csv")
@@ -76,8 +76,8 @@ def test_failures_from_before_a_persons_resume_count_no_more() -> None:
     assert ["c.csv"] in trained_on(world)
 
 
-# The worker that counted the failures is slower than the person who has dealt with them.
-def test_a_pause_by_failures_that_a_resume_overtook_is_over() -> None:
+# The worker that counted the failures is slower than the operator who corrected them.
+def test_a_pause_by_failures_that_a_resume_preceded_is_over() -> None:
     for call in range(3):  # kept in the inbox, noted, paused
         world = world_of({**QUEUE, "pause_after": 2})
         pipelines = world.app.pipelines
@@ -150,7 +150,7 @@ def test_one_key_that_fails_does_not_pause_the_others() -> None:
     assert ["acme/2.csv"] in trained_on(world)
 
 
-def test_a_paused_pipeline_begins_nothing_and_goes_on_where_it_was() -> None:
+def test_a_paused_pipeline_begins_nothing_and_continues_where_it_was() -> None:
     world = world_of(QUEUE)
     arrive(world, "a.csv")
     pipelines = world.app.pipelines

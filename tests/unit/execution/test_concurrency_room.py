@@ -96,7 +96,7 @@ def test_there_is_room_until_as_many_runs_are_at_work_as_may_be() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.PARKED, Phase.AWAITING_APPROVAL, Phase.FAILED])
-def test_a_run_in_front_of_a_person_or_over_leaves_room(phase: Phase) -> None:
+def test_a_run_in_front_of_an_operator_or_over_leaves_room(phase: Phase) -> None:
     case = SlotCase({"when_busy": "parallel", "max_parallel": 2})
     case.run("sample-0", Phase.TRAINING)
     case.run("sample-1", phase)
@@ -113,7 +113,7 @@ def test_markers_that_may_be_behind_are_those_of_idle_runs() -> None:
     assert MAY_BE_IDLE == (None, Phase.PARKED, Phase.AWAITING_APPROVAL)
 
 
-def test_of_those_behind_the_newest_others_are_looked_at_each_time() -> None:
+def test_of_those_behind_the_newest_others_are_checked_each_time() -> None:
     case = SlotCase({"when_busy": "newest"})
     names = [f"sample-{number:02}" for number in range(50)]
     for name in names:

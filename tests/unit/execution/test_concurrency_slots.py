@@ -1,4 +1,4 @@
-"""Who has a slot and who waits for it, and what a waiting run says."""
+"""Runs take slots or wait for them, and a waiting run says why."""
 
 from typing import Any
 
@@ -33,11 +33,11 @@ def test_the_first_run_makes_the_slot_of_its_pipeline_and_key() -> None:
         ("sample-1",),
     )
     assert [queue_entry.run_id for queue_entry in run_queue.begun] == ["sample-1"]
-    assert case.concurrency.take(one) == Admitted()  # it has its place already
+    assert case.concurrency.take(one) == Admitted()  # it has its slot already
     assert case.run_queue(run_queue_id("sample", ("acme",))) == run_queue
 
 
-def test_a_run_that_waits_is_told_for_whom_and_where_once() -> None:
+def test_a_run_that_waits_is_reported_for_whom_and_where_once() -> None:
     case = SlotCase(QUEUE)
     case.run("sample-0", Phase.TRAINING)
     case.put(holders=("sample-0",))
@@ -60,7 +60,7 @@ def test_no_more_than_five_of_those_in_its_way_are_named() -> None:
     assert reported == StillWaiting(f"max_parallel is 7: {', '.join(holders[:5])}", OVER)
 
 
-def test_whoever_is_not_first_waits_for_the_one_that_is() -> None:
+def test_a_run_that_is_not_first_waits_for_the_one_that_is() -> None:
     case = SlotCase(QUEUE)
     case.run("sample-1")
     case.put(waiting=concurrency("sample-1"))
@@ -68,7 +68,7 @@ def test_whoever_is_not_first_waits_for_the_one_that_is() -> None:
     assert reported == StillWaiting("another run is open: sample-1 is next", KEY)
 
 
-def test_where_only_the_newest_counts_nobody_is_passed_by() -> None:
+def test_where_only_the_newest_counts_no_run_is_passed_by() -> None:
     case = SlotCase({"when_busy": "newest"})
     case.run("sample-0", Phase.TRAINING)
     case.put(holders=("sample-0",))
@@ -87,7 +87,7 @@ def test_a_run_for_the_same_key_that_is_newer_replaces_one_that_no_data_opened()
             assert reported == Superseded("run sample-2 is newer and trains instead")
 
 
-def test_whoever_waits_at_one_place_leaves_the_lines_further_on_unless_it_has_a_job() -> None:
+def test_a_run_that_waits_for_one_slot_leaves_the_later_queues_unless_it_has_a_job() -> None:
     for job, left in ((None, True), ("j1", False)):
         case = SlotCase({**QUEUE, "max_parallel": 1}, max_parallel=1)
         case.run("sample-0", Phase.TRAINING)
@@ -100,7 +100,7 @@ def test_whoever_waits_at_one_place_leaves_the_lines_further_on_unless_it_has_a_
         assert (shared_queue.waiting == ()) is left
 
 
-def test_a_place_further_on_that_cannot_be_read_is_reported_once(
+def test_a_later_queue_that_cannot_be_read_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     case = SlotCase({**QUEUE, "max_parallel": 1}, max_parallel=1)
@@ -113,7 +113,7 @@ def test_a_place_further_on_that_cannot_be_read_is_reported_once(
     assert caplog.text.count(f"{case.service} is not understood") == 1
 
 
-def test_a_place_that_cannot_be_read_is_waited_for_and_named() -> None:
+def test_a_queue_that_cannot_be_read_is_waited_for_and_named() -> None:
     case = SlotCase(QUEUE)
     case.world.damage(KEY)
     reported = case.concurrency.take(case.run("sample-1"))
@@ -122,7 +122,7 @@ def test_a_place_that_cannot_be_read_is_waited_for_and_named() -> None:
     assert reported.queue_name == KEY
 
 
-def test_the_line_of_a_service_is_named_by_the_service_and_never_by_its_newest() -> None:
+def test_the_queue_of_a_service_is_named_by_the_service_and_never_by_its_newest() -> None:
     case = SlotCase({"when_busy": "parallel", "order": "newest_first"}, max_parallel=1)
     case.run("sample-0", Phase.TRAINING)
     case.put(case.service, holders=("sample-0",))
@@ -136,7 +136,7 @@ def test_the_line_of_a_service_is_named_by_the_service_and_never_by_its_newest()
     ]
 
 
-def test_a_parked_run_keeps_its_place_at_the_service_alone_while_its_job_may_run() -> None:
+def test_a_parked_run_keeps_its_slot_at_the_service_alone_while_its_job_may_run() -> None:
     case = SlotCase({**QUEUE, "max_parallel": 1}, max_parallel=1)
     parked: dict[str, Any] = {"parked_in": Phase.TRAINING, "job": "j1"}
     case.run("sample-0", Phase.PARKED, **parked)
@@ -149,7 +149,7 @@ def test_a_parked_run_keeps_its_place_at_the_service_alone_while_its_job_may_run
 
 
 @pytest.mark.parametrize(("name", "kept"), [(KEY, "2h"), (OVER, "2h")])
-def test_a_holder_that_cannot_be_read_keeps_its_place_for_as_long_as_a_job_may_take(
+def test_a_holder_that_cannot_be_read_keeps_its_slot_for_as_long_as_a_job_may_take(
     name: str, kept: str
 ) -> None:
     case = SlotCase({**QUEUE, "max_parallel": 1}, timeout=kept)
@@ -163,7 +163,7 @@ def test_a_holder_that_cannot_be_read_keeps_its_place_for_as_long_as_a_job_may_t
     assert case.concurrency.take(one) == Admitted()
 
 
-def test_at_a_service_a_holder_that_cannot_be_read_keeps_its_place_for_a_day() -> None:
+def test_at_a_service_a_holder_that_cannot_be_read_keeps_its_slot_for_a_day() -> None:
     case = SlotCase({"when_busy": "parallel"}, max_parallel=1, timeout="2h")
     case.run("sample-0", Phase.TRAINING)
     case.world.damage("runs/sample-0")
@@ -175,16 +175,16 @@ def test_at_a_service_a_holder_that_cannot_be_read_keeps_its_place_for_a_day() -
     assert case.concurrency.take(one) == Admitted()
 
 
-def test_a_run_that_cannot_be_read_waits_in_no_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_that_cannot_be_read_waits_in_no_queue(caplog: pytest.LogCaptureFixture) -> None:
     case = SlotCase(QUEUE)
     case.run("sample-0")
     case.world.damage("runs/sample-0")
     case.put(waiting=concurrency("sample-0"))
     assert case.concurrency.take(case.run("sample-1")) == Admitted()
-    assert caplog.text.count("the queue goes on without it") == 1
+    assert caplog.text.count("the queue continues without it") == 1
 
 
-def test_whoever_is_about_to_be_stored_keeps_its_place_and_nobody_else_without_a_record() -> None:
+def test_a_run_that_is_about_to_be_stored_keeps_its_slot_and_no_other_without_a_record() -> None:
     for batch_run, marked, kept in (
         ("sample-0", True, True),
         ("sample-0", False, False),
@@ -198,7 +198,7 @@ def test_whoever_is_about_to_be_stored_keeps_its_place_and_nobody_else_without_a
         assert (case.concurrency.pruned(run_queue).holders == ("sample-0",)) is kept
 
 
-def test_whoever_does_not_wait_any_more_is_taken_out_of_the_front_of_a_line() -> None:
+def test_a_run_that_does_not_wait_any_more_is_taken_out_of_the_front_of_a_queue() -> None:
     case = SlotCase(QUEUE)
     case.run("sample-0", Phase.CANCELLED)
     case.run("sample-1", Phase.TRAINING)
@@ -216,7 +216,7 @@ def test_whoever_does_not_wait_any_more_is_taken_out_of_the_front_of_a_line() ->
     assert empty.waiting == ()
 
 
-def test_a_run_whose_job_is_there_has_those_without_one_give_way() -> None:
+def test_a_run_whose_job_is_there_has_those_without_one_yield() -> None:
     case = SlotCase({"when_busy": "queue"})
     case.run("sample-0", Phase.WAITING)
     case.put(holders=("sample-0",), waiting=())
@@ -230,7 +230,7 @@ def test_a_run_whose_job_is_there_has_those_without_one_give_way() -> None:
         assert case.run_queue().holders == ("sample-0",)
 
 
-def test_a_run_with_a_job_has_no_unreadable_one_give_way() -> None:
+def test_a_run_with_a_job_has_no_unreadable_one_yield() -> None:
     case = SlotCase({"when_busy": "queue"})
     case.run("sample-0")
     case.world.damage("runs/sample-0")

@@ -31,7 +31,7 @@ from tests.unit.worlds import Observed, refused
 
 
 @pytest.mark.parametrize("leaves", ["cancelled", "parked"])
-def test_a_waiting_run_that_is_gone_does_not_keep_what_lands_later(leaves: str) -> None:
+def test_a_waiting_run_that_is_gone_does_not_keep_data_that_arrives_later(leaves: str) -> None:
     world = world_of(QUEUE)
     arrive(world, "a.csv")
     asked = ask(world, "k1")
@@ -46,7 +46,7 @@ def test_a_waiting_run_that_is_gone_does_not_keep_what_lands_later(leaves: str) 
 
 
 def busy(world: Observed) -> Run:
-    """Land data of the first pipeline, whose job takes the one place there is."""
+    """Let data of the first pipeline arrive, whose job takes the only slot."""
     (run,) = arrive(world, "one-0.csv")
     assert run.phase is Phase.TRAINING
     return run
@@ -98,7 +98,7 @@ def test_a_retried_run_and_the_next_of_its_key_do_not_wait_for_each_other() -> N
     assert [run.reason for run in open_now(world)] == []
 
 
-def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
+def test_a_run_removed_long_ago_keeps_no_slot() -> None:
     world = world_of({**QUEUE})
     fail = world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
     (old,) = arrive(world, "a.csv")
@@ -112,7 +112,7 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     assert world.until_idle(asked).phase is Phase.FINISHED
 
 
-def test_a_place_of_a_run_that_was_never_stored_is_free_after_a_crash() -> None:
+def test_a_slot_of_a_run_that_was_never_stored_is_free_after_a_crash() -> None:
     for call in range(10):
         world = world_of({**QUEUE, "max_parallel": 1})
         world.poll.tick()
@@ -140,7 +140,7 @@ def test_a_clock_that_jumps_back_has_no_request_superseded_by_the_run_before_it(
     assert world.now_of(asked).phase is not Phase.SUPERSEDED, world.now_of(asked).reason
 
 
-def test_a_retried_run_does_not_give_way_to_a_request_for_other_data() -> None:
+def test_a_retried_run_does_not_yield_to_a_request_for_other_data() -> None:
     world = world_of(NEWEST)
     arrive(world, "old.csv")
     ticks(world, 10)
@@ -159,7 +159,9 @@ def test_a_retried_run_does_not_give_way_to_a_request_for_other_data() -> None:
     assert "a.csv" in {blob.name for run in done for blob in run.manifest}
 
 
-def test_what_landed_while_busy_is_one_run_and_waiting_requests_say_what_replaced_them() -> None:
+def test_data_that_arrived_while_busy_is_one_run_and_waiting_requests_say_what_replaced_them() -> (
+    None
+):
     world = world_of(NEWEST)
     arrive(world, "a.csv")
     asked = [ask(world, f"k{number}") for number in range(3)]
@@ -191,7 +193,7 @@ def test_a_queue_keeps_requests_and_data_in_the_order_of_their_coming() -> None:
 
 
 @pytest.mark.parametrize("order", ["cancel", "retry"])
-def test_an_order_that_dies_anywhere_is_carried_out_when_it_is_given_again(order: str) -> None:
+def test_a_command_that_dies_anywhere_is_carried_out_when_it_is_given_again(order: str) -> None:
     for call in range(6):
         world = world_of({**QUEUE, "max_parallel": 1})
         key = world.environment.pop("TRAINING_KEY")
@@ -210,7 +212,7 @@ def test_an_order_that_dies_anywhere_is_carried_out_when_it_is_given_again(order
         assert world.open_runs() == [], call
 
 
-def test_places_are_named_apart() -> None:
+def test_slots_have_names_of_their_own() -> None:
     assert run_queue_id("sample", ("a", "b")) != run_queue_id("sample", ("ab",))
     assert run_queue_id("sample", ()) != run_queue_id("sample", ("",))
     assert shared_queue_id("pipeline", "x") != shared_queue_id("service", "x")

@@ -1,4 +1,4 @@
-"""What a worker that follows a dead one records and reports."""
+"""A worker that follows a dead one records and reports its results."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -152,7 +152,7 @@ def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_r
     assert world.open_runs() == []
 
 
-def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
+def test_a_roll_out_is_reported_once_of_each_delivery_that_is_resolved() -> None:
     fleet = Fleet(size=2)
     fleet.start()
     driver, opened = fleet.app.driver, 0
@@ -173,7 +173,7 @@ def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
     assert opened >= 1
 
 
-def test_a_parked_delivery_is_settled_too() -> None:
+def test_a_parked_delivery_is_resolved_too() -> None:
     fleet = Fleet(size=2)
     fleet.script("PATCH", "", refused(400, "BadArgument", "no"), times=None)
     fleet.start()
@@ -188,7 +188,7 @@ def test_a_parked_delivery_is_settled_too() -> None:
     assert until_idle == {one.parent for one in fleet.runs() if one.parent}
 
 
-def test_what_a_dead_worker_sent_has_its_endpoint_proved_again_and_counts_as_sent(
+def test_what_a_dead_worker_sent_has_its_endpoint_verified_again_and_counts_as_sent(
     world: Observed,
 ) -> None:
     one = world.start()

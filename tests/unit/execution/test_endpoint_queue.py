@@ -69,7 +69,7 @@ def spans(world: Observed) -> list[tuple[datetime, datetime]]:
 
 
 def in_order(count: int = 5) -> Observed:
-    """The same, of runs whose turns come in the order of their data: each of them goes live."""
+    """The same, of runs that get the endpoint in the order of their data: each goes live."""
     world = Observed(limits=Limits(at_once=1), switch_delay=30 * SECOND)
     blobs: list[BlobVersion] = []
     for number in range(count):
@@ -121,7 +121,7 @@ def test_a_restart_while_runs_wait_costs_no_time() -> None:
     )
 
 
-def test_whoever_waits_the_longest_is_next() -> None:
+def test_the_run_that_waits_the_longest_is_next() -> None:
     world = crowded(3)
     world.next_run("late.csv", b"a,b,label\n7,7,0\n1,4,1\n")
     late = next(run.run_id for run in world.runs() if run.cause.endswith("late.csv"))
@@ -155,7 +155,7 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
 
 
 def waits(**changes: object) -> Run:
-    """A run that has waited for its turn for three hours."""
+    """A run that has waited for the endpoint lease for three hours."""
     known = StepFailed("run x is updating this endpoint", NOW, 24 * 7 * HOUR, HOUR, "", "head")
     one = apply(a_run(Phase.PROMOTING, promotion=None, **changes), known, NOW - 3 * HOUR)
     for ago in (2, 1):
@@ -197,7 +197,7 @@ def test_waiting_costs_a_tick_two_small_reads_however_many_wait() -> None:
     assert costs[0] == costs[1]
 
 
-def test_runs_that_wait_for_their_turn_do_not_make_their_service_pass_for_failing() -> None:
+def test_runs_that_wait_for_the_endpoint_do_not_make_their_service_pass_for_failing() -> None:
     world = crowded(10)
     other = world.start("other.csv")
     for _ in range(4):
@@ -209,7 +209,7 @@ def test_runs_that_wait_for_their_turn_do_not_make_their_service_pass_for_failin
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind.fits("GET x")])
-def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_has_its_turn(
+def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_is_promoted(
     kind: Kind,
 ) -> None:
     world = crowded(3)
@@ -223,17 +223,17 @@ def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_has_its_tu
     assert {run.phase for run in world.runs()} <= {Phase.PROMOTED, Phase.SUPERSEDED}
 
 
-# The turns by themselves
+# The queue by itself
 
 
-def marker(run_id: str, endpoint: str, turn: str) -> Marker:
-    rank, _, since = turn.partition(" ")
+def marker(run_id: str, endpoint: str, hint: str) -> Marker:
+    rank, _, since = hint.partition(" ")
     at = NOW + timedelta(seconds=int(since))
     wait = EndpointWait(endpoint_id=endpoint, rollback=rank == "0", since=at)
     return Marker(run_id, ETag("1"), NOW, RunHints(waits_for=wait))
 
 
-def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:
+def test_each_endpoint_is_served_once_before_any_is_served_twice() -> None:
     world = Observed()
     concurrency = EndpointQueue(world.context)
     concurrency.found([marker(f"r{n}", "ab"[n % 2], f"1 {n}") for n in range(6)])
@@ -245,7 +245,7 @@ def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:
     ]
 
 
-def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_go_on(
+def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_continue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = Observed()

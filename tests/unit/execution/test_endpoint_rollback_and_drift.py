@@ -1,4 +1,4 @@
-"""What once went wrong with rollback, holds and drift, and does not any more."""
+"""Former bugs of rollback, holds and drift."""
 
 import json
 from datetime import timedelta
@@ -39,7 +39,7 @@ def ticks(world: Observed, count: int = 20) -> None:
 def test_a_rollback_after_a_resume_is_carried_out() -> None:
     world, runs, models = promoted(2)
     world.until(world.next_run("2.csv", THIRD), Phase.VERIFYING)
-    first = roll_back(world, runs[0].run_id)  # waits for its turn
+    first = roll_back(world, runs[0].run_id)  # waits for a slot
     endpoints_of(world).resume(EndpointAddress("sample", "production"))
     ticks(world)
     assert world.now_of(first).phase is Phase.SUPERSEDED
@@ -63,7 +63,7 @@ def test_a_rollback_that_was_cancelled_and_resumed_can_be_asked_for_again() -> N
     assert world.serving() == models[0]
 
 
-def test_a_wish_that_was_written_is_carried_out_though_its_worker_died() -> None:
+def test_a_rollback_request_that_was_written_is_carried_out_though_its_worker_died() -> None:
     world, _, models = promoted(2)
     endpoint_state = len(world.faults.sites) + 1  # after its marker
     world.faults.plan = {endpoint_state: Kind.CRASH_AFTER}
@@ -73,7 +73,7 @@ def test_a_wish_that_was_written_is_carried_out_though_its_worker_died() -> None
     assert world.serving() == models[0]
 
 
-def test_a_wish_that_was_never_written_leaves_nothing_behind() -> None:
+def test_a_rollback_request_that_was_never_written_leaves_nothing_behind() -> None:
     world, _, models = promoted(2)
     world.faults.plan = {len(world.faults.sites): Kind.CRASH_AFTER}
     assert not world.survive(partial(roll_back, world))
@@ -83,7 +83,7 @@ def test_a_wish_that_was_never_written_leaves_nothing_behind() -> None:
     assert not world.open_runs()
 
 
-def test_a_promotion_that_crashed_after_the_head_is_watched() -> None:
+def test_a_promotion_that_crashed_after_the_endpoint_state_is_checked_for_drift() -> None:
     calm = Observed()
     calm.until(calm.start(), Phase.PROMOTED)
     endpoint_states = [i for i, site in enumerate(calm.faults.sites) if site.endswith(" endpoints")]
@@ -94,7 +94,7 @@ def test_a_promotion_that_crashed_after_the_head_is_watched() -> None:
     assert [name for name in world.documents.rows if name.startswith("drift_checks/")]
 
 
-def test_two_places_of_one_endpoint_are_both_set_again() -> None:
+def test_two_resources_of_one_endpoint_are_both_set_again() -> None:
     world, run = live()
     second = "Second [trained model]"
     known = world.endpoint_state().resource(RESOURCE)
@@ -123,7 +123,7 @@ def test_two_places_of_one_endpoint_are_both_set_again() -> None:
     assert {one.config.endpoints[0].resource_name for one in repairs(world)} == set(both)
 
 
-def test_an_endpoint_with_a_reservation_left_behind_is_still_watched() -> None:
+def test_an_endpoint_with_a_lease_left_behind_is_still_checked_for_drift() -> None:
     world, _ = live()
     ours = world.serving()
     works = world.script("PATCH", "/production", refused(400, "BadArgument", "No."), times=None)
@@ -198,7 +198,7 @@ def test_an_endpoint_that_was_taken_out_of_the_file_is_left_alone() -> None:
     assert world.now_of(run).phase is Phase.PROMOTED
 
 
-def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoint() -> None:
+def test_a_later_drift_is_repaired_after_a_repair_that_never_changed_the_endpoint() -> None:
     world, run = live()
     ours = world.serving()
     meddle(world)
@@ -221,7 +221,7 @@ def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoin
     assert world.serving() == ours
 
 
-def test_a_drift_that_a_person_accepted_is_left_and_told_no_more_as_an_error() -> None:
+def test_a_drift_that_an_operator_accepted_is_left_and_reported_no_more_as_an_error() -> None:
     world, _ = live()
     meddle(world)
     pass_time(world)

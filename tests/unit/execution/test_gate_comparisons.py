@@ -101,8 +101,8 @@ def test_after_a_rollback_to_the_baseline_nothing_is_known_to_compare_with() -> 
 
 
 # BUG: shared/execution/gate.py, _live(), reads the live model once, when the run is judged; while
-# another run's model is being proved, or a person thinks, the live model changes, and
-# reservation_steps promotes by the old verdict: AUC falls from 0.95 to 0.9 past max_drop 0.01.
+# another run's model is being verified, or an operator decides, the live model changes, and
+# the lease is acquired by the old verdict: AUC falls from 0.95 to 0.9 past max_drop 0.01.
 def test_of_two_runs_at_once_the_later_one_is_held_against_the_earlier_ones_model() -> None:
     world = gated(NO_DROP, first_model="allow")
     ended_run(world, 1, 0.9)
@@ -114,7 +114,7 @@ def test_of_two_runs_at_once_the_later_one_is_held_against_the_earlier_ones_mode
     assert world.serving() == world.model_of(better)
 
 
-# BUG: the same while a person thinks: what they approve was compared with another model.
+# BUG: the same while an operator decides: what they approve was compared with another model.
 def test_what_is_approved_late_is_held_against_the_model_that_serves_by_then() -> None:
     world = gated(NO_DROP, first_model="allow", approval="required")
     first = world.until(opened(world, 1, 0.9), Phase.AWAITING_APPROVAL)
@@ -134,6 +134,6 @@ def test_what_is_approved_late_is_held_against_the_model_that_serves_by_then() -
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)

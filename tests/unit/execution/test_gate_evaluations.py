@@ -41,7 +41,7 @@ def test_a_model_that_holds_every_rule_is_promoted_with_every_number_in_its_reco
         (b"AUC\n0.9\x00\n", ""),
     ],
 )
-def test_an_evaluation_that_proves_nothing_promotes_nothing_and_is_said(
+def test_an_evaluation_that_shows_nothing_promotes_nothing_and_is_said(
     evaluation: bytes, said: str
 ) -> None:
     world = gated(ABOVE)
@@ -78,7 +78,7 @@ def test_the_row_is_chosen_by_rule_among_several() -> None:
 
 
 def train(world: Observed) -> None:
-    """Let jobs end before the app looks."""
+    """Let jobs end before the app checks them."""
     for _ in range(4):
         world.clock.move(timedelta(seconds=5))
         world.studio.work()
@@ -138,6 +138,6 @@ def test_without_a_name_the_evaluation_beside_the_model_is_read() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)

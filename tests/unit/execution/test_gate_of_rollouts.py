@@ -85,6 +85,6 @@ def test_the_history_of_a_roll_out_names_the_run_that_trained() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)

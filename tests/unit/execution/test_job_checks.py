@@ -1,4 +1,4 @@
-"""How a job is checked and stopped."""
+"""Status checks of a job, and its cancellation."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from tests.unit.execution.job_worlds import Work
         (JobStatus.CANCELLED, JobCancelled()),
     ],
 )
-def test_a_look_tells_what_is_new(state: JobStatus, event: object) -> None:
+def test_a_check_says_what_is_new(state: JobStatus, event: object) -> None:
     work = Work(Phase.TRAINING)
     work.job_states(state)
     assert work.steps.check(work.run) == event
@@ -40,7 +40,7 @@ def test_a_job_that_the_service_does_not_know_is_waited_for_only_briefly() -> No
     assert raised.value.patience == LATE
 
 
-CANCELLED = JobStopped("cancelled by a person")
+CANCELLED = JobStopped("cancelled by an operator")
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,14 @@ def test_a_job_that_is_to_stop_is_made_sure_of(
     assert ("cancel j1" in work.job.calls) is asked
 
 
-def test_a_job_that_goes_on_after_it_was_cancelled_is_looked_at_again() -> None:
+def test_a_job_that_continues_after_it_was_cancelled_is_checked_again() -> None:
     work = Work(Phase.TRAINING, cancelling=True)
     work.job_states(JobStatus.RUNNING, JobStatus.RUNNING)
     with pytest.raises(TransientError) as raised:
         work.steps.stop(work.run)
-    assert str(raised.value) == ("cancelled by a person, and the service has not ended job j1 yet")
+    assert str(raised.value) == (
+        "cancelled by an operator, and the service has not ended job j1 yet"
+    )
     work.job_states(JobStatus.GONE, JobStatus.GONE)
     with pytest.raises(TransientError, match="does not know job j1"):
         work.steps.stop(work.run)  # it may only not be shown
@@ -83,7 +85,7 @@ def test_a_job_that_goes_on_after_it_was_cancelled_is_looked_at_again() -> None:
     ("state", "ended"),
     [(JobStatus.FINISHED, True), (JobStatus.CANCELLED, True), (JobStatus.RUNNING, False)],
 )
-def test_a_cancel_that_is_refused_because_the_job_just_ended_is_no_trouble(
+def test_a_cancel_that_is_refused_because_the_job_just_ended_is_no_failure(
     state: JobStatus, *, ended: bool
 ) -> None:
     work = Work(Phase.TRAINING, cancelling=True)

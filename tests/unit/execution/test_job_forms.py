@@ -112,7 +112,7 @@ def dataless() -> Forms:
     return world
 
 
-def test_a_job_without_input_runs_for_a_person(dataless: Forms) -> None:
+def test_a_job_without_input_runs_for_an_operator(dataless: Forms) -> None:
     asked = dataless.app.requests
     run = asked.requested(dataless.pipeline, "key", ManualRequest())
     assert run.manifest == ()

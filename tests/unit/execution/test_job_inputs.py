@@ -1,4 +1,4 @@
-"""What a job is given: found where it lies, written where a list is wanted, and held against."""
+"""The inputs of a job: found, written where a list is wanted, and compared before it starts."""
 
 from datetime import timedelta
 from typing import Any
@@ -53,7 +53,7 @@ def test_no_list_is_written_where_no_job_wants_one() -> None:
     assert inputs_of(there.run.model_copy(update={"manifest": ()})) == {}
 
 
-def test_the_list_has_a_line_for_each_blob_with_what_tells_its_version() -> None:
+def test_the_list_has_a_line_for_each_blob_with_its_version() -> None:
     lines = list_of(Inputs().run).decode().split("\n")
     assert lines == [
         "Container,Name,ETag,Size,LastModified,ContentMD5",

@@ -1,4 +1,4 @@
-"""How a job is created and started, and what data it is given."""
+"""A job is created with its data, and started."""
 
 from datetime import timedelta
 from typing import Any
@@ -41,7 +41,7 @@ def test_a_job_is_made_for_the_attempt_with_the_very_bytes_that_were_recorded() 
     }
 
 
-def test_data_that_was_looked_at_a_moment_ago_is_not_looked_at_again() -> None:
+def test_data_that_was_checked_a_moment_ago_is_not_checked_again() -> None:
     work = Work(Phase.RECEIVED, job=None)
     work.world.blobs.remove(DATA, "a.csv")
     assert isinstance(work.steps.create(work.run, fresh=True).event, JobCreated)
@@ -49,7 +49,7 @@ def test_data_that_was_looked_at_a_moment_ago_is_not_looked_at_again() -> None:
     assert work.job.calls == ["prepare"]
 
 
-def test_a_fresh_job_is_started_without_a_look() -> None:
+def test_a_fresh_job_is_started_without_a_check() -> None:
     work = Work()
     assert work.steps.start(work.run, fresh=True) == JobStarted()
     assert work.job.calls == ["start j1"]
@@ -81,7 +81,7 @@ def test_a_job_that_was_not_started_yet_is() -> None:
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_a_start_without_an_answer_is_looked_for(*, fresh: bool) -> None:
+def test_a_start_without_an_answer_is_searched_for(*, fresh: bool) -> None:
     for state, event in (
         (JobStatus.RUNNING, JobStarted()),
         (JobStatus.NOT_STARTED, None),
@@ -93,7 +93,7 @@ def test_a_start_without_an_answer_is_looked_for(*, fresh: bool) -> None:
         assert work.steps.start(work.run, fresh=fresh) == event
 
 
-def test_a_start_that_is_refused_is_an_error_unless_an_earlier_one_may_have_landed(
+def test_a_start_that_is_refused_is_an_error_unless_an_earlier_one_may_have_arrived(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     work = Work()
@@ -144,7 +144,7 @@ def test_an_old_job_that_was_cancelled_meanwhile_was_so_by_us_and_a_running_one_
     assert work.job.calls == ["state j1", "state j1"]
 
 
-def test_a_run_without_a_job_is_told_as_such() -> None:
+def test_a_run_without_a_job_is_reported_as_such() -> None:
     work = Work()
     bare = work.run.model_copy(update={"job": None})
     with pytest.raises(PermanentError, match="is in phase created without a job"):
@@ -165,7 +165,7 @@ def test_data_that_is_what_it_was_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("content", "said"), [(b"new", "has a run of its own"), (b"", "opens no run")]
 )
-def test_data_that_was_replaced_is_told_of_and_the_run_gives_way(content: bytes, said: str) -> None:
+def test_data_that_was_replaced_is_reported_and_the_run_yields(content: bytes, said: str) -> None:
     work = Work(Phase.RECEIVED)
     newer = work.world.blobs.put(DATA, "a.csv", content)
     result = work.steps.create(work.run, fresh=False)
@@ -196,7 +196,7 @@ def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -
     assert (result.replacements, result.requeued) == ((), (work.blob("b.csv"),))
 
 
-def test_data_that_is_gone_under_its_job_is_no_hindrance() -> None:
+def test_data_that_is_gone_under_its_job_blocks_nothing() -> None:
     for early, changes in ((True, {"job": None}), (False, {"job": "j1"})):
         work = Work(Phase.RECEIVED, **changes)
         work.world.blobs.remove(DATA, "a.csv")

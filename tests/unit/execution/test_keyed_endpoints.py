@@ -80,7 +80,7 @@ def test_a_value_is_one_segment_whatever_it_holds(customer: str) -> None:
 @pytest.mark.parametrize(
     "path", ["promote/sample/m.ilearner", "promote/sample/a/b/m.ilearner", "promote/m.ilearner"]
 )
-def test_a_model_by_hand_without_its_key_opens_no_run(path: str) -> None:
+def test_an_operators_model_without_its_key_opens_no_run(path: str) -> None:
     world = Observed()
     keyed(world)
     world.poll.tick()

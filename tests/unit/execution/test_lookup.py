@@ -58,7 +58,7 @@ def test_blobs_of_many_folders_are_asked_for_one_by_one(size: int, at_once: int)
     assert endpoint_states <= size
 
 
-def test_what_changed_and_what_is_gone_is_told_from_a_listing_as_well() -> None:
+def test_what_changed_and_what_is_gone_is_distinguished_from_a_listing_as_well() -> None:
     world = Observed()
     blobs = put(world, *[f"acme/{n:02}.csv" for n in range(40)])
     world.blobs.put(DATA, "acme/03.csv", b"changed")

@@ -123,7 +123,7 @@ def test_a_job_that_is_not_shown_for_a_moment_is_not_taken_for_ended() -> None:
     assert len(world.starts) == 2
 
 
-def test_a_job_that_somebody_cancelled_at_the_service_is_not_tried_again() -> None:
+def test_a_job_that_was_cancelled_at_the_service_is_not_tried_again() -> None:
     world = Observed(config={"training": {"attempts": 3}})
     run = world.start()
     service = world.context.providers.training(world.pipeline.training)
@@ -179,7 +179,7 @@ def test_a_recorded_run_outlives_a_time_without_its_pipeline() -> None:
     world.until(world.run(), Phase.PROMOTED)
 
 
-def test_a_parameter_that_the_service_repeats_stands_in_no_record(
+def test_a_parameter_that_the_service_repeats_is_in_no_record(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = Observed(config={"training": {"parameters": {"Query": "${SQL}"}}})
@@ -203,7 +203,7 @@ def test_an_encoded_signature_is_hidden_too() -> None:
     assert "SIGNED" not in redact(text)
 
 
-def test_a_metadata_write_does_not_make_old_data_news() -> None:
+def test_a_metadata_only_update_does_not_make_old_data_eligible() -> None:
     world = Observed()
     world.upload()
     world.clock.move(HOUR)

@@ -29,7 +29,7 @@ def test_an_update_gives_the_runs_model_and_keeps_the_services_name_for_it() -> 
     assert step.endpoint.built_for == [step.world.pipeline.endpoints[0]]
 
 
-def test_an_update_without_an_answer_is_looked_for_where_a_look_can_show_it() -> None:
+def test_an_update_without_an_answer_is_searched_for_where_a_check_can_show_it() -> None:
     step = Step()
     step.endpoint.refuses = OutcomeUnknownError("no answer")
     assert step.steps.update(step.run) == UpdateSent(certain=False, service_message="no answer")
@@ -64,7 +64,7 @@ def test_only_a_run_that_sets_a_model_again_may_bring_none() -> None:
     assert step.endpoint.given == [ServingState()]
 
 
-def test_a_run_without_an_endpoint_or_a_promotion_is_told_as_such() -> None:
+def test_a_run_without_an_endpoint_or_a_promotion_is_reported_as_such() -> None:
     step = Step()
     bare = step.run.model_copy(
         update={"config": step.run.config.model_copy(update={"endpoints": ()})}
@@ -83,7 +83,7 @@ def test_a_run_without_an_endpoint_or_a_promotion_is_told_as_such() -> None:
 def test_a_run_whose_endpoint_another_one_has_sends_nothing(phase: Phase) -> None:
     step = Step(phase)
     step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}))
-    taken = Superseded("another run has taken production over, and settles it")
+    taken = Superseded("another run has taken production over, and resolves it")
     for act in (step.steps.update, step.steps.check, step.steps.roll_back):
         event = act(step.run)
         assert event == (taken if phase is Phase.ROLLING_BACK else EndpointLeaseLost())
@@ -91,7 +91,7 @@ def test_a_run_whose_endpoint_another_one_has_sends_nothing(phase: Phase) -> Non
     assert step.endpoint.asked == []
 
 
-def test_a_reservation_is_ours_by_run_and_generation() -> None:
+def test_a_lease_is_ours_by_run_and_generation() -> None:
     step = Step(promotion={"generation": 2})
     step.acquire_lease(step.run.model_copy(update={"promotion": promotion(generation=1)}))
     assert step.steps.update(step.run) == EndpointLeaseLost()
@@ -108,7 +108,7 @@ def test_a_reservation_is_ours_by_run_and_generation() -> None:
         (("sample-1", 1), True, False),
     ],
 )
-def test_what_was_given_back_ahead_of_a_crash_is_known_again(
+def test_what_was_requeued_ahead_of_a_crash_is_known_again(
     released: tuple[str, int], *, leased: bool, ours: bool
 ) -> None:
     for phase in (Phase.VERIFYING, Phase.PROMOTING):
@@ -125,7 +125,7 @@ def test_what_was_given_back_ahead_of_a_crash_is_known_again(
 
 @pytest.mark.parametrize("to", ["judged", "trained", "start", "rolled_back", "unchanged"])
 @pytest.mark.parametrize("parent", [None, "sample-9"])
-def test_a_return_that_another_run_took_over_goes_on_to_what_is_done_anew(
+def test_a_return_that_another_run_took_over_continues_to_what_is_done_anew(
     to: Any, parent: str | None
 ) -> None:
     step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": to}, parent=parent)

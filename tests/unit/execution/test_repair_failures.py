@@ -56,7 +56,7 @@ def test_a_late_update_of_a_dead_worker_after_a_rollback_is_set_right_within_the
     assert resource(world).held is not None
 
 
-def test_a_rollback_takes_over_a_reservation_that_a_parked_run_left() -> None:
+def test_a_rollback_takes_over_a_lease_that_a_parked_run_left() -> None:
     world = Observed()
     first = world.until(world.start(), Phase.PROMOTED)
     wanted = world.serving()
@@ -85,7 +85,9 @@ def test_a_rollback_to_what_serves_already_changes_nothing_and_holds() -> None:
     assert resource(world).serving.run_id == second.run_id
 
 
-def test_a_head_of_the_version_before_is_read_rolled_back_and_not_taken_for_drift() -> None:
+def test_an_endpoint_state_of_the_version_before_is_read_rolled_back_and_not_taken_for_drift() -> (
+    None
+):
     world = Observed()
     world.until(world.start("1.csv"), Phase.PROMOTED)
     wanted = world.serving()
@@ -107,7 +109,7 @@ def test_a_head_of_the_version_before_is_read_rolled_back_and_not_taken_for_drif
     assert world.serving() == wanted
 
 
-def test_a_damaged_watch_stops_neither_the_tick_nor_the_runs_and_is_left_as_it_is() -> None:
+def test_a_damaged_drift_check_stops_neither_the_tick_nor_the_runs_and_is_left_as_it_is() -> None:
     world = Observed()
     world.until(world.start("1.csv"), Phase.PROMOTED)
     (name,) = [name for name in world.documents.rows if name.startswith("drift_checks/")]
@@ -144,7 +146,7 @@ def test_a_repair_survives_every_single_fault(kind: Kind) -> None:
         assert not world.open_runs()
 
 
-def test_a_repair_gives_way_to_a_rollback_that_was_asked_for_meanwhile() -> None:
+def test_a_repair_yields_to_a_rollback_that_was_asked_for_meanwhile() -> None:
     world = Observed()
     first = world.until(world.start("1.csv"), Phase.PROMOTED)
     wanted = world.serving()

@@ -64,7 +64,7 @@ def test_a_roll_out_is_held_against_the_tightened_gate(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["before", "sent"])
-def test_a_roll_out_that_passes_the_tightened_gate_goes_on_where_it_was(how: str) -> None:
+def test_a_roll_out_that_passes_the_tightened_gate_continues_where_it_was(how: str) -> None:
     fleet = fleet_parked(how)
     model, child = fleet.model(), fleet.child("e2")
     tightened(fleet, ASKS)
@@ -92,7 +92,7 @@ def test_a_model_is_not_held_against_itself(gain: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("how", ["before", "sent"])
-def test_a_delivery_that_was_retried_by_itself_is_told_as_it_ended(how: str) -> None:
+def test_a_delivery_that_was_retried_by_itself_is_reported_as_it_ended(how: str) -> None:
     """The record of its roll-out still says that it is parked."""
     fleet = fleet_parked(how)
     model, child, parent = fleet.model(), fleet.child("e2"), fleet.parent()
@@ -112,7 +112,7 @@ def test_a_delivery_that_was_retried_by_itself_is_told_as_it_ended(how: str) -> 
     assert fleet.patched().count("e2") <= 1 + (how == "sent")
 
 
-def test_a_roll_out_goes_on_with_a_delivery_that_was_retried_by_itself() -> None:
+def test_a_roll_out_continues_with_a_delivery_that_was_retried_by_itself() -> None:
     fleet = fleet_parked("before")
     child = fleet.child("e2")
     fleet.run_operations.retry(child.run_id)
@@ -123,7 +123,7 @@ def test_a_roll_out_goes_on_with_a_delivery_that_was_retried_by_itself() -> None
     assert fleet.patched().count("e2") == 1
 
 
-def test_a_delivery_that_could_not_be_taken_back_is_retried_though_its_run_is_over() -> None:
+def test_a_delivery_that_could_not_be_rolled_back_is_retried_though_its_run_is_over() -> None:
     fleet = fleet_parked("sent")
     model, child, old = fleet.model(), fleet.child("e2"), fleet.serves("e3")
     tightened(fleet)

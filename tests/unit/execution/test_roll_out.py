@@ -27,7 +27,7 @@ def test_every_endpoint_serves_the_model_and_has_a_record_of_its_own() -> None:
     assert len(fleet.starts) == 1
 
 
-def test_the_next_endpoint_is_not_touched_before_the_one_ahead_is_proved() -> None:
+def test_the_next_endpoint_is_not_updated_before_the_one_ahead_is_verified() -> None:
     fleet = Fleet()
     fleet.start()
     seen: list[tuple[int, int]] = []
@@ -39,8 +39,8 @@ def test_the_next_endpoint_is_not_touched_before_the_one_ahead_is_proved() -> No
     assert seen[-1] == (3, 3)
 
 
-@pytest.mark.parametrize("name", ["1.csv", "2.csv", "3.csv"])  # runs are looked at by their ids
-def test_the_tick_that_proves_an_endpoint_updates_the_next_and_the_last_one_ends_the_run(
+@pytest.mark.parametrize("name", ["1.csv", "2.csv", "3.csv"])  # runs are checked by their ids
+def test_the_tick_that_verifies_an_endpoint_updates_the_next_and_the_last_one_ends_the_run(
     name: str,
 ) -> None:
     fleet = Fleet()

@@ -37,7 +37,7 @@ class FromNothing:
         return InstantTrainer().train(inputs or data, parameters, label=label)
 
 
-def test_an_older_run_without_data_does_not_overtake_a_newer_one() -> None:
+def test_an_older_run_without_data_does_not_replace_a_newer_one() -> None:
     fleet = Fleet(size=2, inputs=())
     fleet.studio._board._trainer = FromNothing()
     tree = written(fleet)
@@ -90,7 +90,7 @@ def test_an_endpoint_that_is_not_configured_any_more_gets_no_model_by_a_retry() 
     assert not fleet.open_runs()
 
 
-def test_what_serves_newer_data_already_proves_nothing_of_this_model() -> None:
+def test_what_serves_newer_data_already_shows_nothing_of_this_model() -> None:
     done = Delivery(endpoint="a", run_id="x", outcome=Phase.SUPERSEDED)
     shape = rolling(first=1, then=20, deliveries=(done,))
     assert len(next_deliveries(shape)) == 1

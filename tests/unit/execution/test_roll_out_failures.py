@@ -17,7 +17,7 @@ def test_more_first_ones_than_endpoints_are_all_the_first() -> None:
     assert sorted(fleet.patched()) == ["e1", "e2"]
 
 
-def test_an_older_roll_out_never_overtakes_a_newer_one_whenever_it_is_retried() -> None:
+def test_an_older_roll_out_never_replaces_a_newer_one_whenever_it_is_retried() -> None:
     fleet = Fleet(size=3)
     key = fleet.environment.pop("KEY_e2")
     older = fleet.start("one.csv")
@@ -54,7 +54,7 @@ def test_a_held_endpoint_keeps_its_model_through_a_roll_out() -> None:
     assert fleet.serves("e1") == fleet.serves("e2") != old
 
 
-def test_a_head_that_is_not_understood_stops_its_endpoint_alone() -> None:
+def test_an_endpoint_state_that_is_not_understood_stops_its_endpoint_alone() -> None:
     fleet = Fleet(size=2, roll_out={"first": 2, "then": 1})
     fleet.start("one.csv")
     assert fleet.finish().phase is Phase.PROMOTED

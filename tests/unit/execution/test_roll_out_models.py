@@ -33,7 +33,7 @@ def test_a_corrected_model_output_is_what_the_endpoint_gets() -> None:
         assert model.name.endswith("three.ilearner")
 
 
-def test_a_model_by_hand_does_not_go_to_endpoints_that_want_different_models() -> None:
+def test_an_operators_model_does_not_go_to_endpoints_that_want_different_models() -> None:
     fleet = Fleet(size=2)
     two_models(fleet, "output1", "output3")
     fleet.poll.tick()

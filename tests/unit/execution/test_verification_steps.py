@@ -21,7 +21,7 @@ from tests.unit.execution.promotion_worlds import HOUR, NEW, OLD, SECOND, Step
 from tests.unit.samples import good, ref
 
 
-def test_two_looks_of_one_moment_are_one_look() -> None:
+def test_two_probes_of_one_moment_count_as_one() -> None:
     step = Step(Phase.VERIFYING)
     assert isinstance(step.check(step.seen(OLD)), NotYetLive)
     step.world.clock.move(5 * SECOND - timedelta(milliseconds=1))
@@ -31,7 +31,7 @@ def test_two_looks_of_one_moment_are_one_look() -> None:
     assert step.steps.check(step.run) is not None
 
 
-def test_a_look_asks_for_the_operation_of_its_update() -> None:
+def test_a_check_asks_for_the_operation_of_its_update() -> None:
     step = Step(Phase.VERIFYING, promotion={"operation": "op-7"})
     step.check(step.seen(OLD))
     assert step.endpoint.asked == ["op-7"]
@@ -47,7 +47,7 @@ def test_answers_while_the_service_is_at_work_are_not_compared_with() -> None:
     assert later.probe == OLD
 
 
-def test_a_model_that_answers_otherwise_twice_is_live_and_its_endpoint_watched() -> None:
+def test_a_model_that_answers_otherwise_twice_is_live_and_its_endpoint_checked_for_drift() -> None:
     step = Step(Phase.VERIFYING)
     event = step.check(step.seen(NEW, configured="models/x"), step.seen(NEW, configured="models/x"))
     assert isinstance(event, VerifiedLive)
@@ -76,7 +76,7 @@ def test_answers_that_vary_are_not_kept_as_those_of_the_model() -> None:
     assert serving.answers is None
 
 
-def test_a_model_that_does_not_work_is_taken_back() -> None:
+def test_a_model_that_does_not_work_is_rolled_back() -> None:
     step = Step(Phase.VERIFYING)
     event = step.check(step.seen(None, progress=UpdateProgress.FAILED, detail="no memory"))
     assert event == FoundBroken("the service could not apply the update: no memory")
@@ -103,7 +103,7 @@ def test_an_update_that_was_never_confirmed_is_sent_again_three_times(
 
 
 @pytest.mark.parametrize(
-    ("resent", "look", "again"),
+    ("resent", "check", "again"),
     [
         (0, {"configured": "models/other"}, True),
         (1, {"configured": "models/other"}, False),
@@ -120,7 +120,7 @@ def test_an_accepted_update_is_sent_once_more_where_another_model_is_named(
 
 
 @pytest.mark.parametrize("rollback_target", [None, ServingState()])
-def test_an_update_that_changes_nothing_says_whether_there_is_a_way_back(
+def test_an_update_that_changes_nothing_says_whether_there_is_a_rollback_target(
     rollback_target: ServingState | None,
 ) -> None:
     step = Step(Phase.VERIFYING, promotion={"rollback_target": rollback_target})
@@ -129,7 +129,7 @@ def test_an_update_that_changes_nothing_says_whether_there_is_a_way_back(
     assert event.can_roll_back is (rollback_target is not None)
 
 
-def test_an_earlier_model_that_does_not_serve_again_is_left_to_a_person() -> None:
+def test_an_earlier_model_that_does_not_serve_again_is_left_to_an_operator() -> None:
     step = Step(Phase.VERIFYING, origin=Origin.DRIFT)
     event = unchanged(step)
     assert isinstance(event, StepBlocked)

@@ -37,7 +37,7 @@ ORDERS = st.permutations(["a.csv", "b.csv", "c.csv"])
 
 @settings(max_examples=12, deadline=None)
 @given(ORDERS, ORDERS, st.sampled_from(["parallel", "newest", "queue"]))
-def test_preview_gathering_and_promotion_agree_on_the_newest_of_a_second(
+def test_preview_batches_and_promotion_agree_on_the_newest_of_a_second(
     names: list[str], reported: list[str], when_busy: str
 ) -> None:
     world = Observed(config={"pipeline": {"when_busy": when_busy}})
@@ -166,7 +166,7 @@ def test_a_tie_is_named_in_the_preview_and_not_where_there_is_none() -> None:
 
 @pytest.mark.parametrize("when_busy", ["parallel", "newest", "queue"])
 @pytest.mark.parametrize("overwritten", [False, True])
-def test_a_metadata_write_within_the_second_of_a_write_opens_no_second_run(
+def test_a_metadata_only_update_within_the_second_of_a_write_opens_no_second_run(
     when_busy: str, *, overwritten: bool
 ) -> None:
     world = Observed(config={"pipeline": {"when_busy": when_busy}})
@@ -200,7 +200,7 @@ def test_a_version_whose_metadata_changed_within_its_second_is_remembered_as_its
     assert len(world.starts) == 1
 
 
-def test_models_put_by_hand_within_a_second_replace_each_other_in_their_order_alone() -> None:
+def test_operators_models_within_a_second_replace_each_other_in_their_order_alone() -> None:
     world = Observed()
     world.poll.tick()
     world.clock.move(SECOND)

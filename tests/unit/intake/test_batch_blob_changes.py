@@ -23,7 +23,7 @@ LIST_OF_BURST: dict[str, Any] = {**BURST, "endpoints": []}
 
 
 def listed_burst(*names: str, **pipeline_: Any) -> Observed:
-    """A burst that has landed and was not gathered yet; its job is given a list."""
+    """A burst that has arrived and is in no run yet; its job gets a manifest."""
     world = world_of({**LIST_OF_BURST, **pipeline_}, **LISTED)
     arrive(world, *names)
     return world
@@ -162,7 +162,7 @@ def test_the_rest_of_a_burst_is_trained_on_when_another_burst_came_between() -> 
     assert finished_with(world) == {"a.csv", "b.csv", "c.csv"}
 
 
-def test_what_was_trained_and_rejected_by_a_person_is_not_trained_on_again() -> None:
+def test_what_was_trained_and_rejected_by_an_operator_is_not_trained_on_again() -> None:
     first = world_of(BURST).pipeline.endpoints[0].model_dump(mode="json")
     second = {**first, "name": "second", "resource": "another", "verify": None}
     changes = {**BURST, "gate": {"approval": "required"}, "endpoints": [first, second]}
@@ -196,7 +196,7 @@ def test_a_blob_written_twice_within_a_second_is_trained_on_as_it_is_now(
     assert [run.phase for run in world.runs()] == [Phase.FINISHED]
 
 
-def test_bytes_that_were_there_before_are_news_after_others() -> None:
+def test_bytes_that_were_there_before_are_eligible_after_others() -> None:
     world = world_of(LIST_OF_BURST)
     created = world.clock.now()
     for content in (b"a,b,label\n1,2,0\n", b"a,b,label\n3,4,1\n", b"a,b,label\n1,2,0\n"):

@@ -116,7 +116,7 @@ def test_the_data_of_customers_never_mixes() -> None:
         assert run.phase is Phase.PROMOTED
 
 
-def test_a_settled_burst_waits_for_late_blobs_and_not_for_ever() -> None:
+def test_a_burst_in_its_batch_window_waits_for_late_blobs_and_not_for_ever() -> None:
     world = world_of({**BURST, "data": {**BURST["data"], "settle_at_most": "5m"}})
     arrive(world, "0.csv")
     for number in range(1, 4):
@@ -128,7 +128,7 @@ def test_a_settled_burst_waits_for_late_blobs_and_not_for_ever() -> None:
     assert trained_on(world) == [["0.csv", "1.csv", "2.csv", "3.csv"]]
 
 
-def test_a_touch_does_not_keep_a_burst_open_nor_open_a_run() -> None:
+def test_a_metadata_only_update_does_not_keep_a_burst_open_nor_open_a_run() -> None:
     world = world_of(BURST)
     arrive(world, "a.csv")
     world.tick(150)

@@ -86,7 +86,9 @@ def test_a_backfill_of_nothing_does_not_list_the_container_again_and_again(
 
 
 @pytest.mark.parametrize("backfill", ["none", "newest"])
-def test_a_touch_of_data_older_than_the_pipeline_is_no_news(backfill: str) -> None:
+def test_a_metadata_only_update_of_data_older_than_the_pipeline_is_not_eligible(
+    backfill: str,
+) -> None:
     world = world_of(
         {**NEWEST, "data": {"blob": "{name}.csv", "backfill": backfill}, "endpoints": []}
     )
@@ -184,7 +186,7 @@ def test_a_marker_written_again_with_its_data_is_one_run_for_each_writing() -> N
 # What is left behind
 
 
-def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
+def test_a_run_announced_and_never_opened_keeps_no_slot() -> None:
     world = world_of({**NEWEST, "endpoints": []})
     world.poll.tick()
     world.upload("a.csv")

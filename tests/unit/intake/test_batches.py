@@ -1,4 +1,4 @@
-"""What landed becomes runs: bursts, queues, and every version in exactly one of them."""
+"""Data that arrived becomes runs: bursts, queues, and every version in exactly one of them."""
 
 import json
 from collections import Counter
@@ -52,7 +52,7 @@ def test_a_calm_start_under_newest_goes_straight_to_training() -> None:
     assert world.until(run, Phase.PROMOTED).manifest == run.manifest
 
 
-def test_what_lands_while_a_run_is_open_gets_one_run_next() -> None:
+def test_data_that_arrives_while_a_run_is_open_gets_one_run_next() -> None:
     world = world_of(NEWEST)
     arrive(world, "a.csv")
     assert arrive(world, "b.csv", "c.csv", "d.csv") == []
@@ -80,7 +80,7 @@ def test_a_burst_is_one_run_with_every_version_of_it() -> None:
     names = [f"{number}.csv" for number in range(12)]
     assert arrive(world, *names) == []
     world.tick(60)
-    assert world.runs() == []  # it may go on
+    assert world.runs() == []  # it may continue
     world.tick(90)
     assert trained_on(world) == [names]
     assert world.until_ended().phase is Phase.PROMOTED
@@ -94,7 +94,7 @@ def test_the_clock_of_a_host_neither_cuts_a_burst_nor_holds_it_up(ahead: timedel
     world.app = world.app_over(wrong)
     arrive(world, *(f"{number}.csv" for number in range(6)))
     world.tick(60)
-    assert world.runs() == []  # it may go on
+    assert world.runs() == []  # it may continue
     world.tick(90)
     assert [len(names) for names in trained_on(world)] == [6]
 
@@ -117,7 +117,7 @@ def test_a_blob_that_was_overwritten_in_the_burst_is_trained_on_as_it_is_now() -
     assert [blob.name for blob in run.current] == ["a.csv", "b.csv"]
 
 
-def test_a_metadata_write_within_a_burst_is_no_version_of_its_own() -> None:
+def test_a_metadata_only_update_within_a_burst_is_no_version_of_its_own() -> None:
     world = world_of(BURST)
     arrive(world, "a.csv")
     world.clock.move(timedelta(seconds=5))
@@ -212,7 +212,7 @@ def test_no_content_of_training_data_is_ever_read() -> None:
     assert [read for read in world.blobs.reads if read.startswith(DATA)] == []
 
 
-def test_a_paused_pipeline_keeps_what_lands_and_goes_on_with_it() -> None:
+def test_a_paused_pipeline_keeps_data_that_arrives_and_continues_with_it() -> None:
     world = world_of({"when_busy": "parallel"})
     pipelines = world.app.pipelines
     pipelines.pause("sample", OperatorCommand("ada", "maintenance"))
@@ -224,7 +224,7 @@ def test_a_paused_pipeline_keeps_what_lands_and_goes_on_with_it() -> None:
     assert sorted(trained_on(world)) == [["a.csv"], ["b.csv"]]
 
 
-def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -> None:
+def test_a_run_that_is_opened_is_returned_as_it_is_once_it_took_its_slot() -> None:
     world = world_of(BURST)
     arrive(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
@@ -246,7 +246,7 @@ def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:
     assert [len(runs) for runs in opened] == [50, 2, 0]
 
 
-def test_a_metadata_write_that_waits_behind_its_data_opens_no_run() -> None:
+def test_a_metadata_only_update_that_waits_behind_its_data_opens_no_run() -> None:
     world = world_of({"when_busy": "queue", "endpoints": []})
     arrive(world, "a.csv")
     assert arrive(world, "b.csv") == []

@@ -68,7 +68,7 @@ def test_each_customers_endpoint_is_made_and_serves_its_own_model() -> None:
     assert world.serves("beta") == world.model_of(beta)
     assert world.serves("acme") != world.serves("beta")
     proofs = [run.promotion.verification for run in (acme, beta) if run.promotion]
-    assert proofs == ["answers moved and agree on two looks running"] * 2
+    assert proofs == ["answers moved and agree in two probes in a row"] * 2
 
 
 def test_no_secret_of_any_customer_is_kept(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,7 +120,7 @@ def test_a_schedule_trains_each_customer_on_its_newest_data() -> None:
     assert app.catalogue.pipeline("sample") is world.pipeline
 
 
-def test_a_model_put_by_hand_names_its_customer() -> None:
+def test_an_operators_model_names_its_customer() -> None:
     world, acme, _ = both()
     world.clock.move(world.limits.check_interval_max)
     model = world.model_of(acme)
@@ -151,7 +151,7 @@ def test_a_rollback_names_the_customer_and_leaves_the_others_alone() -> None:
     world.until(world.next_run("beta/tuesday.csv", b"a,b,label\n4,4,0\n2,1,1\n"), Phase.PROMOTED)
 
 
-def test_without_create_a_missing_endpoint_is_told_with_those_that_exist() -> None:
+def test_without_create_a_missing_endpoint_is_reported_with_those_that_exist() -> None:
     world = Customers()
     (endpoint,) = world.pipeline.endpoints
     fixed = endpoint.model_copy(update={"create": False})

@@ -10,7 +10,7 @@ from tests.unit.intake.scheduled_hours import HOUR, KEYED, MINUTE, NOON, SECOND,
 WAITS = {"wait_for_data": {"every": "10m", "at_most": "25m"}}
 
 
-def test_a_due_time_without_new_data_is_looked_at_again_until_its_wait_is_over() -> None:
+def test_a_due_time_without_new_data_is_checked_again_until_its_wait_is_over() -> None:
     hour = Hour(WAITS)
     hour.start()
     hour.world.clock.move(HOUR)
@@ -27,7 +27,7 @@ def test_a_due_time_without_new_data_is_looked_at_again_until_its_wait_is_over()
     assert hour.kept().waiting == ()
 
 
-def test_the_last_look_takes_what_there_is_unless_only_new_data_is_wanted() -> None:
+def test_the_last_probe_takes_what_there_is_unless_only_new_data_is_wanted() -> None:
     for skip, opened in ((False, 1), (True, 0)):
         hour = Hour({**WAITS, "skip_if_no_new_data": skip})
         hour.arrive()
@@ -90,7 +90,7 @@ def test_the_same_bytes_are_not_trained_on_at_the_next_due_time_where_only_new_o
     assert len(hour.start().opened) == 1
 
 
-def test_nothing_new_is_skipped_quietly_and_nothing_at_all_is_told(
+def test_nothing_new_is_skipped_quietly_and_nothing_at_all_is_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "relearn")
@@ -106,7 +106,7 @@ def test_nothing_new_is_skipped_quietly_and_nothing_at_all_is_told(
     assert (alert["event_id"], alert["pipeline"]) == ("RL1008", "sample")
 
 
-def test_a_due_time_that_opened_a_run_for_one_key_is_not_told_as_without_data(
+def test_a_due_time_that_opened_a_run_for_one_key_is_not_reported_as_without_data(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hour = Hour({**KEYED, "skip_if_no_new_data": True})

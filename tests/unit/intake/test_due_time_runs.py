@@ -23,7 +23,7 @@ def test_nothing_is_due_without_a_schedule_or_before_its_time() -> None:
     assert to_start(pipeline, NOON, NOON + 3 * HOUR) == [NOON + 3 * HOUR]
 
 
-def test_what_was_missed_by_ten_minutes_is_let_go_where_that_is_wanted() -> None:
+def test_what_was_missed_by_ten_minutes_is_skipped_where_that_is_wanted() -> None:
     pipeline = Hour({"catch_up": "none"}).world.pipeline
     late = NOON + HOUR + 10 * MINUTE
     assert to_start(pipeline, NOON, late - SECOND) == [NOON + HOUR]
@@ -33,7 +33,7 @@ def test_what_was_missed_by_ten_minutes_is_let_go_where_that_is_wanted() -> None
     assert to_start(every, NOON, NOON + 3 * HOUR) == [NOON + 2 * HOUR, NOON + 3 * HOUR]
 
 
-def test_a_first_look_keeps_since_when_due_times_count_and_then_costs_one_read() -> None:
+def test_a_first_probe_keeps_since_when_due_times_count_and_then_costs_one_read() -> None:
     hour = Hour()
     assert hour.start() == DueTimesResult((), more=False)
     assert hour.kept() == ScheduleRecord(last_due=NOON)
@@ -73,7 +73,7 @@ def test_bytes_of_which_the_storage_keeps_no_digest_are_known_by_their_version()
     assert trained.bytes_id == version_id("sample", bare)
 
 
-def test_data_is_listed_once_for_all_turns_of_a_call() -> None:
+def test_data_is_listed_once_for_all_rounds_of_a_call() -> None:
     hour = Hour()
     hour.start()
     hour.arrive()
@@ -104,7 +104,7 @@ def test_a_worker_that_another_one_was_as_fast_as_returns_what_it_opened(
     assert len(started.opened) == 1
 
 
-def test_no_more_runs_than_a_turn_may_open_and_the_rest_is_more() -> None:
+def test_no_more_runs_than_a_round_may_open_and_the_rest_is_more() -> None:
     hour = Hour({"catch_up": "all", "catch_up_most": 5}, most=2)
     hour.start()
     hour.arrive()

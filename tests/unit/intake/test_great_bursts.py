@@ -89,7 +89,7 @@ def test_a_great_burst_ends_over_several_ticks_and_none_is_over_its_budget() -> 
 
 
 @pytest.mark.parametrize("kill_at", [300, 1000, 2500, 4400])
-def test_a_worker_killed_in_a_great_burst_leaves_something_to_go_on_from(kill_at: int) -> None:
+def test_a_worker_killed_in_a_great_burst_leaves_something_to_continue_from(kill_at: int) -> None:
     world = slow_world(BURST, 2_000)
     assert isinstance(world.documents, SlowDocuments)
     world.faults.plan = {len(world.faults.sites) + kill_at: Kind.CRASH_AFTER}

@@ -1,4 +1,4 @@
-"""What is of interest is said the first time alone."""
+"""An ignored blob is logged the first time only."""
 
 import logging
 
@@ -8,7 +8,7 @@ from shared import telemetry
 from tests.unit.worlds import Observed
 
 
-def test_a_blob_that_nobody_wants_is_told_of_once_and_what_is_remembered_is_bounded(
+def test_a_blob_that_no_pipeline_wants_is_reported_once_and_what_is_remembered_is_bounded(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(telemetry, "_REMEMBERED", 2)

@@ -110,7 +110,7 @@ def test_drift_is_noticed_and_repaired(spoilt: Filed, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_put_by_hand_is_promoted(spoilt: Filed, name: str) -> None:
+def test_an_operators_model_is_promoted(spoilt: Filed, name: str) -> None:
     model = spoilt.model_of(oldest(spoilt, name))
     spoilt.clock.move(MINUTE)
     spoilt.blobs.put(MODELS, f"promote/{name}/mine.ilearner", model)
@@ -120,7 +120,7 @@ def test_a_model_put_by_hand_is_promoted(spoilt: Filed, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_schedule_goes_on(spoil: Spoil, name: str, tmp_path: Path) -> None:
+def test_a_schedule_continues(spoil: Spoil, name: str, tmp_path: Path) -> None:
     world = Filed(folder=tmp_path, parts={"schedule": "0 0 * * * *"})
     world.upload(f"{'new' if name == 'sample' else name}-1.csv")
     spoil(world)
@@ -151,10 +151,10 @@ def test_sound_pipelines_of_the_file_take_the_new_configuration(tmp_path: Path) 
     assert world.pipelines().status("other").pipeline.training.attempts == 3
     assert world.pipelines().status("sample").pipeline.training.attempts == 1
     assert "resorce" in world.reported()
-    assert "goes on by its last good configuration, of 2026-03-01T12:00:00" in world.reported()
+    assert "continues with its last good configuration, of 2026-03-01T12:00:00" in world.reported()
 
 
-def test_what_is_corrected_is_taken_and_what_it_goes_on_by_is_told_no_more(
+def test_what_is_corrected_is_taken_and_what_it_continues_with_is_reported_no_more(
     spoilt: Filed,
 ) -> None:
     for name in NAMES:
@@ -185,7 +185,7 @@ def test_a_restart_while_another_pipeline_is_renamed_keeps_the_one_with_an_error
     ]
 
 
-def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Path) -> None:
+def test_a_pipeline_that_never_was_sound_is_reported_with_its_problems(tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     world.tree["pipelines"]["third"] = {"data": {"blob": "third-{name}.csv"}}
     world.write()
@@ -199,7 +199,7 @@ def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Pat
     assert world.train("sample", 1).phase is Phase.PROMOTED
 
 
-def test_a_name_that_no_pipeline_can_have_is_told_and_asked_for_nowhere(tmp_path: Path) -> None:
+def test_a_name_that_no_pipeline_can_have_is_reported_and_asked_for_nowhere(tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     world.tree["pipelines"]["../runs/x"] = world.tree["pipelines"]["other"]
     world.calls.clear()
@@ -213,7 +213,7 @@ def test_no_secret_is_in_a_stored_configuration(spoilt: Filed) -> None:
     assert not [secret for secret in spoilt.environment.values() if secret in said]
 
 
-def test_a_roll_out_goes_on_and_is_retried_by_the_last_good_configuration() -> None:
+def test_a_roll_out_continues_and_is_retried_by_the_last_good_configuration() -> None:
     fleet = Fleet()
     fleet.app.activations.refresh()
     fleet.start()

@@ -30,7 +30,7 @@ def test_a_stored_configuration_that_is_not_understood_skips_that_pipeline_alone
         world.pipelines().status("sample")
 
 
-def test_a_stored_configuration_of_another_pipeline_takes_nobodys_place(tmp_path: Path) -> None:
+def test_a_stored_configuration_of_another_pipeline_replaces_no_other(tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     world.documents.rows["configurations/sample"] = world.documents.rows["configurations/other"]
     typo(world)
@@ -56,7 +56,7 @@ def test_a_damaged_record_of_a_sound_pipeline_is_left_alone_and_stops_nothing(
     assert len(by_pipeline(world, "sample", Origin.SCHEDULE)) == 1
 
 
-def test_while_the_ledger_cannot_be_read_nobody_is_told_that_there_is_no_such_pipeline(
+def test_while_the_ledger_cannot_be_read_nobody_learns_that_there_is_no_such_pipeline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = Filed(folder=tmp_path)
@@ -159,7 +159,7 @@ def test_a_pipeline_with_an_error_costs_one_read_for_each_process(tmp_path: Path
     assert world.calls == ["read configurations"]
 
 
-def test_no_configuration_is_written_or_forgotten_for_a_file_that_is_not_yaml(
+def test_no_configuration_is_written_or_removed_for_a_file_that_is_not_yaml(
     tmp_path: Path,
 ) -> None:
     world = Filed(folder=tmp_path)
@@ -169,7 +169,7 @@ def test_no_configuration_is_written_or_forgotten_for_a_file_that_is_not_yaml(
     assert {n: world.documents.rows[n] for n in kept} == kept
 
 
-def test_an_unreadable_file_with_an_empty_ledger_is_told_as_such() -> None:
+def test_an_unreadable_file_with_an_empty_ledger_is_reported_as_such() -> None:
     world = Observed()
     world.file = Configuration.unreadable(Problem("pipelines.yaml", "is not plain YAML"))
     world.restart()

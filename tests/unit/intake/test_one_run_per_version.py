@@ -94,7 +94,7 @@ def test_a_version_whose_key_changed_is_in_one_manifest_once() -> None:
     assert waiting(world) == []
 
 
-def test_two_pointers_to_one_version_count_once_and_what_was_given_back_tells_more() -> None:
+def test_two_pointers_to_one_version_count_once_and_what_was_requeued_says_more() -> None:
     world = world_of(BURST)
     arrive(world, "a.csv")
     (one,) = world.context.ledger.inbox.entries()

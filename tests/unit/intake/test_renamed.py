@@ -1,4 +1,4 @@
-"""Data that waits when its pipeline is renamed is trained on, whoever comes upon it first."""
+"""Data that waits when its pipeline is renamed is trained on, whichever worker finds it first."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -53,7 +53,7 @@ def test_a_version_whose_record_cannot_be_read_keeps_none_of_the_others() -> Non
     world.damage(f"versions/{version_id(world.pipeline.name, blob)}")
     ticks(world)
     assert trained_on(world) == [["b.csv"]]
-    assert len(waiting(world)) == 1  # until somebody mends that record
+    assert len(waiting(world)) == 1  # until that record is corrected
 
 
 def test_a_pointer_that_is_leased_keeps_none_of_the_others() -> None:
@@ -133,7 +133,7 @@ def test_data_that_was_found_more_than_400_days_late_is_trained_on() -> None:
     world = world_of({"when_busy": "newest", **NO_ENDPOINT})
     world.app.activations.refresh()
     world.clock.move(MINUTE)
-    world.upload("a.csv")  # and no event ever told of it
+    world.upload("a.csv")  # and no event ever announced it
     world.clock.move(world.limits.keep + timedelta(days=2))
     search(world)
     ticks(world)

@@ -1,4 +1,4 @@
-"""Pipelines with a schedule take turns, and the ledger keeps whose turn is next."""
+"""Pipelines with a schedule are served in turn, and the ledger keeps which one is next."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,14 +50,14 @@ class ScheduledPipelines:
         return stored.record.first if stored else None
 
 
-def test_pipelines_take_turns_by_name_until_none_has_more_to_open() -> None:
+def test_pipelines_are_served_in_turn_by_name_until_none_has_more_to_open() -> None:
     case = ScheduledPipelines(each=2)
     assert case.open() == ["a-1", "b-1", "c-1", "a-1", "b-1", "c-1"]
     assert case.first is None  # nothing is to be kept
-    assert len(set(case.lists)) == 1  # what was listed is known to all turns of a call
+    assert len(set(case.lists)) == 1  # what was listed is known to all rounds of a call
 
 
-def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
+def test_where_time_runs_out_the_next_call_continues_there() -> None:
     case = ScheduledPipelines(each=9)
     case.open(2)
     assert (case.started, case.first) == (["a", "b"], "c")
@@ -68,7 +68,7 @@ def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
     assert (case.started[4:], case.first) == (["b", "c", "a"], "")
 
 
-def test_whose_turn_it_was_need_not_be_there_any_more() -> None:
+def test_the_pipeline_that_was_next_may_be_gone() -> None:
     case = ScheduledPipelines()
     case.world.context.ledger.rotation.put(Rotation(first="bb"), None)
     case.open()

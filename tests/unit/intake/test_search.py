@@ -18,21 +18,21 @@ def test_data_whose_event_never_came_is_trained_on(when_busy: str) -> None:
     for _ in range(20):
         world.tick()
     assert trained_on(world) == [["lost.csv"]]
-    sweep = world.context.ledger.search.read()
-    assert sweep is not None
-    assert (sweep.record.complete, sweep.record.found) == (True, 1)
+    stored_search = world.context.ledger.search.read()
+    assert stored_search is not None
+    assert (stored_search.record.complete, stored_search.record.found) == (True, 1)
     world.deliver("lost.csv")  # a day late
     search(world)
     assert len(world.runs()) == 1
 
 
-def test_data_that_was_told_of_is_not_reported_as_found() -> None:
+def test_data_that_was_announced_is_not_reported_as_found() -> None:
     world = world_of(when_busy="newest")
     arrive(world, "a.csv", "b.csv")
     search(world)
-    sweep = world.context.ledger.search.read()
-    assert sweep is not None
-    assert (sweep.record.checked, sweep.record.found) == (2, 0)
+    stored_search = world.context.ledger.search.read()
+    assert stored_search is not None
+    assert (stored_search.record.checked, stored_search.record.found) == (2, 0)
 
 
 def test_an_event_that_is_under_way_is_given_time() -> None:

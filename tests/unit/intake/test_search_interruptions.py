@@ -17,7 +17,7 @@ from tests.unit.intake.test_batches import trained_on, waiting
 from tests.unit.worlds import Observed
 
 
-def test_a_search_goes_on_where_another_worker_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_continues_where_another_worker_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of(when_busy="newest")
     for number in range(6):
         world.upload(f"{number}.csv")
@@ -33,14 +33,14 @@ def test_a_search_goes_on_where_another_worker_stopped(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(world.blobs, "page", two_at_a_time)
     search(world)
-    assert len(asked) == 3  # and no time to look at what the last one shows
+    assert len(asked) == 3  # and no time to check what the last one shows
     world.restart()
     search(world, minutes=1)
     assert asked == [None, "from:2.csv", "from:4.csv", "from:4.csv"]
     assert len(waiting(world)) == 6
 
 
-def test_a_search_whose_record_is_damaged_goes_on_in_memory(
+def test_a_search_whose_record_is_damaged_continues_in_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = world_of(when_busy="newest")
@@ -49,9 +49,9 @@ def test_a_search_whose_record_is_damaged_goes_on_in_memory(
     world.app.activations.refresh()
     world.damage("search")
     in_pages_of_two(world, monkeypatch)
-    sweep = world.app.search
+    searching = world.app.search
     world.clock.move(20 * MINUTE)
-    sweep.run_until(world.clock.now() + MINUTE)
+    searching.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 6
     assert world.documents.rows["search"].body == b"{not json"
 
@@ -72,9 +72,9 @@ def in_pages_of_two(world: Observed, monkeypatch: pytest.MonkeyPatch, *meanwhile
 
 def search_to_its_end(world: Observed) -> None:
     world.app.search.run_until(world.clock.now() + 3 * HOUR)
-    sweep = world.context.ledger.search.read()
-    assert sweep is not None
-    assert sweep.record.complete
+    stored_search = world.context.ledger.search.read()
+    assert stored_search is not None
+    assert stored_search.record.complete
 
 
 def test_what_changes_behind_a_long_search_is_found_by_the_next(
@@ -97,7 +97,7 @@ def test_what_changes_behind_a_long_search_is_found_by_the_next(
     assert len(waiting(world)) == 5
 
 
-def test_a_blob_that_was_skipped_on_an_early_page_is_looked_at_again(
+def test_a_blob_that_was_skipped_on_an_early_page_is_checked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = world_of(when_busy="newest")
@@ -111,7 +111,7 @@ def test_a_blob_that_was_skipped_on_an_early_page_is_looked_at_again(
     in_pages_of_two(world, monkeypatch)
     search_to_its_end(world)
     assert len(waiting(world)) == 3
-    del world.documents.rows[damaged]  # somebody moved it away
+    del world.documents.rows[damaged]  # it was moved away
     search(world)
     assert len(waiting(world)) == 4
 
@@ -143,7 +143,7 @@ def test_a_search_that_dies_anywhere_finds_everything_in_the_end() -> None:
             break
 
 
-def test_a_page_that_takes_too_long_goes_on_where_it_stopped() -> None:
+def test_a_page_that_takes_too_long_continues_where_it_stopped() -> None:
     world = world_of(when_busy="newest")
     search(world)
     for i in range(7):
@@ -155,9 +155,9 @@ def test_a_page_that_takes_too_long_goes_on_where_it_stopped() -> None:
         replace(world.app.search, context=context).run_until(
             world.clock.now() + timedelta(seconds=12)
         )
-        sweep = world.context.ledger.search.read()
-        assert sweep is not None
-        stored.append(sweep.record)
+        stored_search = world.context.ledger.search.read()
+        assert stored_search is not None
+        stored.append(stored_search.record)
     assert 0 < stored[0].checked < 7
     assert not stored[0].complete
     assert (stored[-1].checked, stored[-1].found, stored[-1].complete) == (7, 7, True)

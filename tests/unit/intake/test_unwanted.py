@@ -13,7 +13,7 @@ from tests.unit.samples import NOW, blob
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-#: What was written before the pipeline was first known: no event will tell it of that.
+#: What was written before the pipeline was first known: no event will announce it.
 EARLIER = NOW - HOUR
 
 
@@ -73,7 +73,7 @@ def test_a_pipeline_that_heard_of_it_itself_is_given_nothing(stray: Unwanted) ->
     assert stray.waits() == [("gone", "a.csv")]
 
 
-def test_what_nobody_wants_stays_and_is_named_with_the_reason_once_an_hour(
+def test_data_that_no_pipeline_wants_stays_and_is_named_with_the_reason_once_an_hour(
     stray: Unwanted, caplog: pytest.LogCaptureFixture
 ) -> None:
     arrived = [stray.put("a.txt"), stray.put("b.txt"), stray.put("a.csv", "sample", etag="0x2")]
@@ -101,7 +101,7 @@ def test_where_nothing_is_left_nothing_is_said(
     assert len(caplog.messages) == 1
 
 
-def test_nothing_is_looked_at_once_the_time_is_up(stray: Unwanted) -> None:
+def test_nothing_is_checked_once_the_time_is_up(stray: Unwanted) -> None:
     one = stray.put()
     stray.reassign(one, until=timedelta())
     assert stray.waits() == [("gone", "a.csv")]

@@ -43,7 +43,7 @@ POLICIES = [("train", 2), ("ignore", 1)]
 @pytest.mark.parametrize("later", [timedelta(), HOUR], ids=["within the second", "later"])
 @pytest.mark.parametrize(("without_md5", "runs"), POLICIES)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way["when_busy"])
-def test_a_metadata_write_trains_again_unless_it_is_to_be_ignored(
+def test_a_metadata_only_update_trains_again_unless_it_is_to_be_ignored(
     way: dict[str, Any], without_md5: str, runs: int, later: timedelta
 ) -> None:
     world = world_of(without_md5, **way)
@@ -60,7 +60,9 @@ def test_a_metadata_write_trains_again_unless_it_is_to_be_ignored(
 
 
 @pytest.mark.parametrize(("without_md5", "runs"), POLICIES)
-def test_an_event_and_a_search_judge_a_metadata_write_alike(without_md5: str, runs: int) -> None:
+def test_an_event_and_a_search_judge_a_metadata_only_update_alike(
+    without_md5: str, runs: int
+) -> None:
     world = world_of(without_md5)
     put(world)
     world.deliver("a.csv")
@@ -121,7 +123,7 @@ def test_as_many_other_bytes_in_blocks_are_missed_where_that_was_chosen(
     assert len(trained(world)) == runs
 
 
-def test_a_metadata_write_under_a_job_takes_nothing_from_its_run() -> None:
+def test_a_metadata_only_update_under_a_job_takes_nothing_from_its_run() -> None:
     world = world_of("ignore")
     put(world)
     world.deliver("a.csv")
@@ -170,7 +172,7 @@ def test_preview_and_run_say_what_cannot_be_known() -> None:
         world.blobs.update_metadata(DATA, "a.csv")
         world.deliver("a.csv")
         if without_md5 == "ignore":
-            assert "it has no Content-MD5, so that other bytes cannot be told" in preview(world)
+            assert "it has no Content-MD5, so that other bytes cannot be distinguished" in preview(world)
 
 
 def test_nothing_is_said_of_data_that_has_an_md5() -> None:

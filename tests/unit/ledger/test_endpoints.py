@@ -8,7 +8,7 @@ from tests.unit.ledger.contested import Contested
 from tests.unit.samples import HOUR, NOW, UPDATE, ref
 
 
-def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
+def test_a_drift_check_says_when_it_is_due_and_whom_a_check_calls(
     documents: Contested, ledger: Ledger
 ) -> None:
     known: dict[str, Any] = {
@@ -26,7 +26,7 @@ def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
     assert reported == [
         ("w1", NOW + HOUR, "studio.example", True),
         ("w2", NOW + HOUR, "", False),
-        ("w3", NOW, "", False),  # a time without a zone is none: it is looked at
+        ("w3", NOW, "", False),  # a time without a zone is none: it is checked
     ]
     stored = ledger.drift_checks.read("w2")
     assert stored is not None

@@ -1,4 +1,4 @@
-"""What is beside a record that cannot be read goes on and is shown."""
+"""The rest continues and is shown beside a record that cannot be read."""
 
 import logging
 from datetime import timedelta
@@ -145,7 +145,7 @@ class Full:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", DAMAGES)
-def test_what_is_beside_a_record_that_cannot_be_read_goes_on(
+def test_what_is_beside_a_record_that_cannot_be_read_continues(
     kind: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     full = Full()

@@ -27,7 +27,7 @@ def queue_of_two(**training: Any) -> tuple[Observed, Run, Run]:
 
 
 @pytest.mark.parametrize("training", [{}, {"max_parallel": 1}], ids=["key", "service"])
-def test_a_holder_that_cannot_be_read_keeps_its_place_as_long_as_a_job_may_take(
+def test_a_holder_that_cannot_be_read_keeps_its_slot_as_long_as_a_job_may_take(
     training: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     world, holder, asked = queue_of_two(timeout="3h", **training)
@@ -40,7 +40,7 @@ def test_a_holder_that_cannot_be_read_keeps_its_place_as_long_as_a_job_may_take(
     with caplog.at_level(logging.ERROR):
         world.idle(2 * HOUR if not training else DAY)
     assert world.now_of(asked).phase is not Phase.WAITING
-    said = [r for r in caplog.records if "the queue goes on without it" in r.getMessage()]
+    said = [r for r in caplog.records if "the queue continues without it" in r.getMessage()]
     assert 1 <= len(said) <= 2
     assert all(holder.run_id in record.getMessage() for record in said)
 
@@ -101,7 +101,7 @@ def test_a_waiting_run_that_cannot_be_read_is_passed_over(
     assert first.run_id in caplog.text
 
 
-def test_a_run_that_was_passed_over_waits_again_once_its_record_is_mended() -> None:
+def test_a_run_that_was_passed_over_waits_again_once_its_record_is_corrected() -> None:
     world, _, first = queue_of_two()
     kept = world.documents.rows[f"runs/{first.run_id}"]
     second = ask(world, "k2")
@@ -118,7 +118,7 @@ def test_a_run_that_was_passed_over_waits_again_once_its_record_is_mended() -> N
     assert world.now_of(second).phase.ended
 
 
-def test_a_queue_that_cannot_be_read_parks_nobody_and_goes_on_once_it_is_mended(
+def test_a_queue_that_cannot_be_read_parks_no_run_and_continues_once_it_is_corrected(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world, _, asked = queue_of_two()
@@ -155,4 +155,4 @@ def test_a_run_that_cannot_be_read_is_read_seldom_and_reported() -> None:
     world.idle(5 * MINUTE)
     world.calls.clear()
     world.idle(HOUR)
-    assert world.calls.count("read runs") <= 6 * 4  # a few for each time that it is looked at
+    assert world.calls.count("read runs") <= 6 * 4  # a few for each check

@@ -17,7 +17,7 @@ def live() -> tuple[Observed, Run]:
 
 
 def meddle(world: Observed, name: str = "foreign", data: bytes = b"a,b,label\n9,9,1\n") -> None:
-    """Have somebody else PATCH the endpoint, and let it switch."""
+    """Have another program PATCH the endpoint, and let it switch."""
     trained = InstantTrainer().train({"input1": data}, {}, label=None)
     model = world.blobs.put(MODELS, f"baselines/{name}.ilearner", trained.model)
     world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(model))

@@ -41,7 +41,7 @@ def test_a_foreign_model_is_noticed_within_the_hour_and_ours_is_set_again(
     assert endpoint_state.previous == ()
 
 
-def test_an_endpoint_that_cannot_be_watched_any_more_is_named(
+def test_an_endpoint_that_cannot_be_checked_for_drift_any_more_is_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world, run = live()
@@ -51,7 +51,7 @@ def test_an_endpoint_that_cannot_be_watched_any_more_is_named(
     assert f"the record of run {run.run_id}, whose model serves, is gone" in caplog.text
 
 
-def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
+def test_a_second_drift_of_one_model_waits_for_an_operator() -> None:
     world, _ = live()
     meddle(world)
     pass_time(world)
@@ -111,14 +111,14 @@ def test_what_an_update_under_way_brings_is_not_taken_for_drift() -> None:
     world.studio.work()
     world.app.model_events.model_arrived(f"runs/sample/{newer.run_id}/1/model.ilearner")
     assert world.now_of(newer).phase is Phase.VERIFYING
-    for _ in range(4):  # the endpoint has switched, and its run has not looked yet
+    for _ in range(4):  # the endpoint has switched, and its run has not checked it yet
         world.clock.move(MINUTE)
         world.app.poll.drift.check(world.clock.now() + MINUTE)
     assert not repairs(world)
     world.until(newer, Phase.PROMOTED)
 
 
-def test_a_repair_that_another_model_overtook_ends_superseded() -> None:
+def test_a_repair_that_another_model_superseded_ends_superseded() -> None:
     world, _ = live()
     meddle(world)
     pass_time(world)
@@ -132,7 +132,7 @@ def test_a_repair_that_another_model_overtook_ends_superseded() -> None:
     assert world.serving() == serving
 
 
-def test_after_a_takeover_the_endpoint_is_proved_again_soon() -> None:
+def test_after_a_takeover_the_endpoint_is_verified_again_soon() -> None:
     world = Observed()
     run = world.start()
     world.until(run, Phase.TRAINING)
@@ -161,7 +161,7 @@ def test_an_unchanged_endpoint_costs_two_calls_an_hour_and_one_write() -> None:
     assert world.calls.count("create drift_checks") == 0
 
 
-def test_however_many_endpoints_are_due_a_tick_looks_at_them_for_a_part_of_its_time(
+def test_however_many_endpoints_are_due_a_tick_checks_them_for_a_part_of_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world, _ = live()
@@ -193,7 +193,7 @@ def parked_at_the_endpoint(world: Observed) -> Run:
     return parked
 
 
-def test_drift_is_told_of_while_a_parked_run_holds_the_endpoint_and_that_run_is_named(
+def test_drift_is_reported_while_a_parked_run_holds_the_endpoint_and_that_run_is_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world, _ = live()
@@ -213,7 +213,7 @@ def test_drift_is_told_of_while_a_parked_run_holds_the_endpoint_and_that_run_is_
     assert world.serving() == ours
 
 
-def test_a_parked_run_that_is_retried_goes_on_although_the_endpoint_drifted() -> None:
+def test_a_parked_run_that_is_retried_continues_although_the_endpoint_drifted() -> None:
     world, _ = live()
     parked = parked_at_the_endpoint(world)
     meddle(world)

@@ -16,7 +16,7 @@ from tests.unit.samples import BROKEN, NOW, SILENT, blob, ref
 from tests.unit.samples import run as sample
 
 
-def test_an_endpoint_is_looked_at_when_it_is_due_and_then_an_hour_later() -> None:
+def test_an_endpoint_is_checked_when_it_is_due_and_then_an_hour_later() -> None:
     watched = Watched()
     watched.drift_check(
         reported="it names x",
@@ -39,7 +39,7 @@ def test_an_endpoint_is_looked_at_when_it_is_due_and_then_an_hour_later() -> Non
     assert len(watched.endpoint.asked) == 2
 
 
-def test_nothing_is_looked_at_once_the_time_is_up() -> None:
+def test_nothing_is_checked_once_the_time_is_up() -> None:
     watched = Watched()
     watched.drift.check(watched.world.clock.now())
     assert watched.endpoint.asked == []
@@ -72,12 +72,12 @@ def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_la
 @pytest.mark.parametrize(
     ("error", "silent", "message"),
     [
-        (TransientError("busy"), True, "cannot be looked at now: busy"),
-        (PermanentError("refused"), False, "cannot be looked at now: refused"),
-        (KeyError("odd"), False, "the endpoint cannot be looked at"),
+        (TransientError("busy"), True, "cannot be checked now: busy"),
+        (PermanentError("refused"), False, "cannot be checked now: refused"),
+        (KeyError("odd"), False, "the endpoint cannot be checked"),
     ],
 )
-def test_an_endpoint_that_cannot_be_looked_at_is_looked_at_again_in_five_minutes(
+def test_an_endpoint_that_cannot_be_checked_is_checked_again_in_five_minutes(
     error: Any, message: str, caplog: pytest.LogCaptureFixture, *, silent: bool
 ) -> None:
     watched = Watched()
@@ -89,10 +89,10 @@ def test_an_endpoint_that_cannot_be_looked_at_is_looked_at_again_in_five_minutes
     watched.check()
     assert watched.wait() == 5 * MINUTE
     assert watched.now().silent is silent
-    assert f"watch {watched.name}: {message}" in caplog.text or message in caplog.text
+    assert f"drift check {watched.name}: {message}" in caplog.text or message in caplog.text
 
 
-def test_a_watch_that_cannot_be_put_off_stays_due(
+def test_a_drift_check_that_cannot_be_put_off_stays_due(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "relearn")
@@ -103,11 +103,11 @@ def test_a_watch_that_cannot_be_put_off_stays_due(
 
     monkeypatch.setattr(watched.ledger.drift_checks, "put", fails)
     watched.check(TransientError("busy"))
-    assert f"watch {watched.name} stays due: storage is busy" in caplog.text
+    assert f"drift check {watched.name} stays due: storage is busy" in caplog.text
     assert watched.now().next_check == NOW
 
 
-def test_a_watch_that_another_worker_looks_at_is_left_to_it(
+def test_a_drift_check_that_another_worker_checks_is_left_to_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "relearn")
@@ -118,10 +118,10 @@ def test_a_watch_that_another_worker_looks_at_is_left_to_it(
 
     monkeypatch.setattr(watched.ledger.drift_checks, "put", late)
     watched.check()
-    assert f"watch {watched.name}: another worker looks at it" in caplog.text
+    assert f"drift check {watched.name}: another worker checks it" in caplog.text
 
 
-def test_an_endpoint_without_an_answer_is_silent_and_looked_at_again_soon() -> None:
+def test_an_endpoint_without_an_answer_is_silent_and_checked_again_soon() -> None:
     watched = Watched()
     assert watched.check(SILENT) == []
     assert (watched.wait(), watched.now().silent) == (5 * MINUTE, True)
@@ -130,7 +130,7 @@ def test_an_endpoint_without_an_answer_is_silent_and_looked_at_again_soon() -> N
     assert watched.drift._check_one("none")
 
 
-def test_one_odd_look_is_looked_at_once_more_and_kept_to_compare_with(
+def test_one_odd_probe_is_checked_once_more_and_kept_to_compare_with(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     watched = Watched()
@@ -138,15 +138,15 @@ def test_one_odd_look_is_looked_at_once_more_and_kept_to_compare_with(
     known = watched.now()
     assert watched.wait() == 10 * SECOND
     assert (known.drift_kind, known.suspect) == (DriftKind.ANSWERS, OTHER)
-    assert known.suspicion == "its answers are not those that were proved"
+    assert known.suspicion == "its answers are not those that were verified"
     assert "endpoint production of sample has drifted: its answers" in caplog.text
-    assert "looking once more" in caplog.text
+    assert "checking once more" in caplog.text
     watched.world.clock.move(10 * SECOND)
     assert watched.check() == []
     assert watched.now().suspect is None
 
 
-def test_two_odd_looks_that_agree_have_the_model_set_again(
+def test_two_odd_probes_that_agree_have_the_model_set_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     watched = Watched()
@@ -154,7 +154,7 @@ def test_two_odd_looks_that_agree_have_the_model_set_again(
     noticed = (ref(watched.url).id, RESOURCE, (NOW + 10 * SECOND).isoformat())
     assert repair.run_id == run_id("sample", "drift", *noticed)
     assert (repair.origin, repair.phase) == (Origin.DRIFT, Phase.PROMOTING)
-    assert repair.cause == "production has drifted: its answers are not those that were proved"
+    assert repair.cause == "production has drifted: its answers are not those that were verified"
     assert (repair.model, repair.manifest) == (watched.model_, (blob(),))
     assert (repair.tokens, repair.parameters) == (watched.run.tokens, watched.run.parameters)
     assert (repair.as_of, repair.pipeline) == (watched.run.data_time, "sample")
@@ -166,7 +166,7 @@ def test_two_odd_looks_that_agree_have_the_model_set_again(
     assert marker.metadata == encoded(hints_of(repair))
     known = watched.now()
     assert (known.reported, known.repair) == (known.reported, repair.run_id)
-    assert known.reported == "its answers are not those that were proved"
+    assert known.reported == "its answers are not those that were verified"
     assert watched.wait() == HOUR
     (alert,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
     assert (alert["event_id"], alert["run_id"]) == ("RL1006", "sample-1")
@@ -186,7 +186,7 @@ def test_a_repair_that_is_open_is_waited_for(caplog: pytest.LogCaptureFixture) -
     ("phase", "opened"),
     [(Phase.PROMOTED, 2), (Phase.SUPERSEDED, 2), (Phase.CANCELLED, 1)],
 )
-def test_a_drift_that_a_person_accepted_is_left(
+def test_a_drift_that_an_operator_accepted_is_left(
     phase: Phase, opened: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Watched()
@@ -196,7 +196,7 @@ def test_a_drift_that_a_person_accepted_is_left(
     watched.ledger.runs.replace(stored.record.moved_to(phase, NOW), stored.etag)
     watched.world.clock.time = watched.now().next_check
     assert len(watched.drifted()) == opened
-    assert ("as a person accepted" in caplog.text) is (opened == 1)
+    assert ("as an operator accepted" in caplog.text) is (opened == 1)
     if opened == 1:
         assert watched.now().repair == repair.run_id
         watched.world.clock.time = watched.now().next_check
@@ -205,7 +205,7 @@ def test_a_drift_that_a_person_accepted_is_left(
         assert len(watched.check(BROKEN)) == 2
 
 
-def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
+def test_a_second_drift_of_one_model_waits_for_an_operator() -> None:
     watched = Watched(repairs=1)
     (repair,) = watched.drifted()
     assert (repair.phase, repair.parked_in) == (Phase.PARKED, Phase.PROMOTING)

@@ -14,7 +14,7 @@ from tests.unit.samples import BROKEN, REFUSED, SILENT, good, ref
 from tests.unit.worlds import Observed, refused
 
 
-def test_one_odd_look_is_not_taken_for_drift() -> None:
+def test_one_odd_probe_is_not_taken_for_drift() -> None:
     world, _ = live()
     world.clock.move(HOUR)
     broken = refused(400, "LibraryExecutionError", "missing feature(s): 'hello'")
@@ -33,7 +33,7 @@ def test_one_odd_look_is_not_taken_for_drift() -> None:
         (EndpointCheck(UpdateProgress.PENDING, good("2")), False),
     ],
 )
-def test_a_look_without_good_answers_says_nothing_of_drift(
+def test_a_check_without_good_answers_says_nothing_of_drift(
     check: EndpointCheck, *, decided: bool
 ) -> None:
     served = ServedModel(run_id="r", since=START, verification="", manifest=(), answers=good("1"))
@@ -63,7 +63,7 @@ LOADING = refused(400, "ModuleLoadFailed", "the module cannot be loaded")
 
 
 def odd_probes(*answers: Answer) -> Observed:
-    """Return a world whose endpoint answered these on two looks in a row, an hour on."""
+    """Return a world whose endpoint answered these to two probes in a row, an hour on."""
     world, _ = live()
     world.clock.move(HOUR)
     left = list(answers)

@@ -68,11 +68,11 @@ def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
     watched.check(OTHER)
     assert watched.endpoint.asked == []
     assert watched.wait() == HOUR
-    said = f"watch {watched.name}: not looked at, the record of run sample-1"
+    said = f"drift check {watched.name}: not checked, the record of run sample-1"
     assert (said in caplog.text) is (gone == "run")
 
 
-# When the next look is
+# When the next check is
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
         (HOUR, 5 * MINUTE, 5 * MINUTE),
     ],
 )
-def test_a_look_is_planned_for_the_earlier_time(
+def test_a_check_is_planned_for_the_earlier_time(
     planned: timedelta | None, wait: timedelta, due: timedelta
 ) -> None:
     watched = Watched()
@@ -110,7 +110,7 @@ def test_a_look_is_planned_for_the_earlier_time(
     )
 
 
-def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> None:
+def test_a_check_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> None:
     watched = Watched()
     (endpoint,) = watched.world.pipeline.endpoints
     verify = endpoint.verify
@@ -128,7 +128,7 @@ def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> 
         assert stored.record.host == host
 
 
-def test_a_watch_that_cannot_be_stored_now_stops_nothing(
+def test_a_drift_check_that_cannot_be_stored_now_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Watched()

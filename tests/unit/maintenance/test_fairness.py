@@ -96,7 +96,7 @@ def test_a_due_time_of_many_customers_reaches_them_all_a_part_at_a_time() -> Non
     assert {run.origin for run in runs_of(world, "hung0")} == {Origin.SCHEDULE}
 
 
-def test_pipelines_take_turns_also_where_no_call_has_time_for_all() -> None:
+def test_pipelines_are_served_in_turn_also_where_no_call_has_time_for_all() -> None:
     world, _ = many_customers(4, each=300)
     world.clock.move(HOUR)
     first: list[str] = []
@@ -119,7 +119,7 @@ def test_a_tick_ends_in_time_while_services_hang() -> None:
         world.clock.move(SECOND)
 
 
-def test_a_model_put_by_hand_is_found_while_every_tick_is_full() -> None:
+def test_an_operators_model_is_found_while_every_tick_is_full() -> None:
     """Services hang, and due times come every minute: the search has its own part of the time."""
     world, _ = many_customers(3, schedule="0 * * * * *", catch_up="all")
     kept = world.pipeline
@@ -140,7 +140,7 @@ def test_a_model_put_by_hand_is_found_while_every_tick_is_full() -> None:
     assert world.clock.now() - put <= world.limits.search_every + 3 * world.limits.tick
 
 
-def test_no_tick_lists_the_models_put_by_hand() -> None:
+def test_no_tick_lists_the_operators_models() -> None:
     world = Observed()
     listed: list[str] = []
     page, listing = world.blobs.page, world.blobs.listing
@@ -163,7 +163,7 @@ def test_no_tick_lists_the_models_put_by_hand() -> None:
     assert 1 <= len([one for one in listed if one == "models/promote/"]) <= 4  # not each time
 
 
-def test_the_first_one_is_first_where_the_one_whose_turn_it_was_is_gone() -> None:
+def test_the_first_one_is_first_where_the_one_that_was_next_is_gone() -> None:
     world, _ = many_customers(3)
     world.clock.move(HOUR)
     ledger = world.context.ledger

@@ -27,7 +27,7 @@ from tests.unit.worlds import Observed
 
 @dataclass
 class CheckResult:
-    """Endpoints that answer, or hang, and when each of them was looked at."""
+    """Endpoints that answer, or hang, and when each of them was checked."""
 
     hangs: Callable[[str], bool]
     move: Callable[[timedelta], None]
@@ -52,7 +52,7 @@ class CheckResult:
 
 
 @pytest.mark.parametrize("hosts", ["each", "two", "one"])
-def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) -> None:
+def test_every_endpoint_that_answers_is_checked_within_the_hour(hosts: str) -> None:
     world = Observed()
     run = world.until(world.start(), Phase.PROMOTED)
     endpoint, endpoint_state = world.pipeline.endpoints[0], world.endpoint_state()
@@ -87,7 +87,7 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
     while world.clock.now() - began < 4 * HOUR:
         world.clock.move(30 * SECOND)
         drift.check(world.clock.now() + world.limits.tick / 4)
-        # In one thread a look at each of those that hang takes half an hour, the first time.
+        # In one thread a check of each of those that hang takes half an hour, the first time.
         if world.clock.now() - began >= HOUR:
             assert len(checked.at) == 100
         if world.clock.now() - began >= 2 * HOUR:
@@ -112,7 +112,7 @@ def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> No
         assert stored.record.complete
 
 
-def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
+def test_endpoints_are_checked_while_waiting_data_fills_every_tick() -> None:
     keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "when_busy": "newest"}
     world = Observed(config={"pipeline": keyed})
     run = world.until(world.start("first-0.csv"), Phase.PROMOTED)
@@ -130,7 +130,7 @@ def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
         assert world.clock.now() - before <= world.limits.tick
         world.clock.move(30 * SECOND)
     (later,) = world.context.ledger.drift_checks.due()
-    assert later.due > began + HOUR  # it was looked at, and more than once
+    assert later.due > began + HOUR  # it was checked, and more than once
     assert drift_check.due <= began + HOUR
     assert world.now_of(run).phase is Phase.PROMOTED
 
@@ -161,7 +161,7 @@ def test_what_waits_is_taken_while_open_runs_fill_every_tick() -> None:
 
 
 @pytest.mark.parametrize("shared_queues", [5, 50])
-def test_an_event_while_all_seats_are_taken_costs_the_same_however_many_there_are(
+def test_an_event_while_all_slots_are_taken_costs_the_same_however_many_there_are(
     shared_queues: int,
 ) -> None:
     keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "endpoints": []}
@@ -173,13 +173,13 @@ def test_an_event_while_all_seats_are_taken_costs_the_same_however_many_there_ar
     world.calls.clear()
     arrive(world, "another-1.csv")
     assert len(world.calls) <= 12
-    world.idle(2 * MINUTE)  # by then the markers tell how the runs stand
+    world.idle(2 * MINUTE)  # by then the markers say the state of the runs
     world.calls.clear()
     world.poll.tick()
     assert world.calls.count("read runs") <= 2
 
 
-def test_a_place_is_free_again_as_soon_as_a_run_of_the_pipeline_is_over() -> None:
+def test_a_slot_is_free_again_as_soon_as_a_run_of_the_pipeline_is_over() -> None:
     keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "endpoints": []}
     config = {**keyed, "when_busy": "newest", "max_parallel": 2}
     world = Observed(config={"pipeline": config})

@@ -41,7 +41,7 @@ def test_a_service_that_is_away_parks_its_runs_in_the_end_and_keeps_the_reason(
     assert "throttled" in str(parked.reason)
 
 
-def test_a_look_that_works_again_ends_the_trouble(world: Observed) -> None:
+def test_a_check_that_works_again_ends_the_step_failure(world: Observed) -> None:
     training(world)
     world.script("GET", "", BUSY)
     world.idle(MINUTE)
@@ -152,7 +152,7 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
     assert again.phase is Phase.TRAINING
 
 
-def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:
+def test_an_announcement_that_was_not_followed_is_removed_after_a_while(world: Observed) -> None:
     world.context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
     world.idle(4 * MINUTE)
     assert "open/sample-x" in world.documents.rows
@@ -160,7 +160,7 @@ def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: 
     assert "open/sample-x" not in world.documents.rows
 
 
-def test_the_heartbeat_tells_how_many_were_looked_at(world: Observed) -> None:
+def test_the_heartbeat_says_how_many_were_checked(world: Observed) -> None:
     training(world, count=2)
     beat = world.context.ledger.heartbeat.read()
     assert beat is not None

@@ -1,4 +1,4 @@
-"""What a start, a status check and an idle tick cost."""
+"""The cost of a start, a status check and an idle tick."""
 
 import json
 from datetime import timedelta
@@ -84,10 +84,10 @@ def test_the_claim_for_a_job_is_the_claim_for_its_start() -> None:
     world.poll.tick()
     assert world.run().phase is Phase.TRAINING
     writes = [call for call in world.calls if call.startswith("replace runs")]
-    assert len(writes) == 4  # its turn, the claim, the job, and that it is started
+    assert len(writes) == 4  # its slot, the claim, the job, and that it is started
 
 
-def test_new_runs_are_looked_at_in_the_same_tick_and_the_others_are_not_again() -> None:
+def test_new_runs_are_checked_in_the_same_tick_and_the_others_are_not_again() -> None:
     data = {"blob": "{name}.csv", "settle": "2m"}
     world = Observed(config={"pipeline": {"data": data}})
     world.upload("a.csv")
@@ -115,7 +115,7 @@ def test_an_ended_run_costs_nothing(world: Observed) -> None:
     assert sorted(world.calls) == TICK
 
 
-def test_a_young_job_is_looked_at_often_and_an_old_one_less() -> None:
+def test_a_young_job_is_checked_often_and_an_old_one_less() -> None:
     world = Observed()
     training(world)
 
@@ -129,7 +129,7 @@ def test_a_young_job_is_looked_at_often_and_an_old_one_less() -> None:
     assert checks(MINUTE) == 2  # every 30 s, the most
 
 
-def test_hints_hold_what_a_look_needs_and_no_secret(world: Observed) -> None:
+def test_hints_hold_what_a_check_needs_and_no_secret(world: Observed) -> None:
     hints = hints_of(world.start())
     assert hints.model_fields_set == set(RunHints.model_fields) - {"kind"}
     assert set(json.loads(encoded(hints)["marker"])) == {

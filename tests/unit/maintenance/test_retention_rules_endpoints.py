@@ -63,7 +63,7 @@ def drift_check(old: Old, pipeline_: str = "sample", resource: str = RESOURCE_NA
         {"batch_run": "sample-1"},
     ],
 )
-def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any]) -> None:
+def test_a_run_queue_goes_once_no_run_that_it_names_continues(changes: dict[str, Any]) -> None:
     old = Old()
     old.run("sample-1", Phase.TRAINING)
     old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample", **changes), None)
@@ -74,7 +74,7 @@ def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any])
     assert old.goes(SLOT)
 
 
-def test_a_place_whose_line_is_longer_than_twenty_is_left_alone() -> None:
+def test_a_run_queue_whose_list_is_longer_than_twenty_is_left_alone() -> None:
     old = Old()
     for count, goes in ((21, False), (20, True)):
         stored = old.ledger.run_queues.read(SLOT)
@@ -86,7 +86,7 @@ def test_a_place_whose_line_is_longer_than_twenty_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("missing", "resumed", "goes"), [({}, False, False), ({}, True, True), (LONG, False, True)]
 )
-def test_a_paused_place_is_kept_until_the_resume_or_the_end_of_its_pipeline(
+def test_a_paused_run_queue_is_kept_until_the_resume_or_the_end_of_its_pipeline(
     missing: dict[str, Any], *, resumed: bool, goes: bool
 ) -> None:
     configured = frozenset[str]() if missing else frozenset({"sample"})
@@ -110,7 +110,7 @@ def test_an_endpoint_that_is_configured_stays_and_loses_its_mark() -> None:
     assert old.world.documents.rows[name].etag == etag  # nothing is to be marked
 
 
-def test_an_endpoint_in_no_file_is_marked_at_first_and_then_forgotten() -> None:
+def test_an_endpoint_in_no_file_is_marked_at_first_and_then_deleted() -> None:
     old = Old(updates=())
     name = old.head()
     assert not old.goes(name)
@@ -122,14 +122,14 @@ def test_an_endpoint_in_no_file_is_marked_at_first_and_then_forgotten() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.PARKED, Phase.FAILED])
-def test_an_endpoint_that_an_open_run_reserved_is_kept(phase: Phase) -> None:
+def test_an_endpoint_that_an_open_run_leased_is_kept(phase: Phase) -> None:
     old = Old(updates=())
     old.run("sample-1", phase)
     name = old.head(hints={"apart_since": "x"}, **NAMED["reserved"])
     assert old.goes(name) is phase.ended
 
 
-def test_a_watch_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> None:
+def test_a_drift_check_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> None:
     old = Old()
     assert old.goes(drift_check(old))  # nothing is known of the endpoint
     old.head(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
@@ -142,7 +142,7 @@ def test_a_watch_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> 
         assert old.goes(drift_check(old, "gone")) is goes
 
 
-def test_a_record_that_is_gone_by_then_is_no_longer_looked_at() -> None:
+def test_a_record_that_is_gone_by_then_is_no_longer_checked() -> None:
     old = Old(missing=LONG)
     old.run("sample-1")
     names = ["runs/sample-1", known(old), SLOT, drift_check(old), old.head(f"{UPDATE}9")]

@@ -19,7 +19,7 @@ OURS, OTHER = good("0.1", "0.2"), good("0.8", "0.9")
 
 
 class Watched(Scripted):
-    """An endpoint that serves our model, as its record says, and is due to be looked at."""
+    """An endpoint that serves our model, as its record says, and is due to be checked."""
 
     def __init__(self, **served: Any) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Watched(Scripted):
         return stored.record
 
     def wait(self) -> timedelta:
-        """How long it is to the next look."""
+        """How long it is to the next check."""
         return self.now().next_check - self.world.clock.now()
 
     def check(self, probe: ProbeAnswers | Exception | None = OURS, **check: Any) -> list[Run]:
@@ -73,7 +73,7 @@ class Watched(Scripted):
         return [run for run in self.world.runs() if run.origin is Origin.DRIFT]
 
     def drifted(self) -> list[Run]:
-        """Have two looks agree that another model serves."""
+        """Have two probes agree that another model serves."""
         self.check(OTHER)
         self.world.clock.time = self.now().next_check
         return self.check(OTHER)

@@ -28,7 +28,7 @@ OLDER = blob("runs/sample/sample-0/1/model.ilearner", container=MODELS)
 
 
 class EndpointDesk:
-    """A person's hand on an endpoint of which the record says what a test puts there."""
+    """The operations of an endpoint, whose record a test writes."""
 
     def __init__(self, **config: Any) -> None:
         self.world = Observed(config={"pipeline": config})

@@ -15,7 +15,7 @@ LISTED = {"inputs": {"input1": "{data.manifest}"}}
 
 
 class PipelineDesk:
-    """A person's hand on the pipelines of a world."""
+    """The operations of the pipelines of a world."""
 
     def __init__(self, training: dict[str, Any] | None = None, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": pipeline, "training": training or {}})

@@ -1,4 +1,4 @@
-"""What is shown of an endpoint, and what a person who goes back or resumes is held to."""
+"""The view of an endpoint, and the version that a rollback or a resume is for."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ from tests.unit.operations.endpoint_desk import THREE, EndpointDesk
 from tests.unit.samples import NOW, ref
 
 
-def test_an_endpoint_that_is_not_configured_is_told_with_those_that_are() -> None:
+def test_an_endpoint_that_is_not_configured_is_reported_with_those_that_are() -> None:
     desk = EndpointDesk()
     with pytest.raises(NoSuchEndpointError, match="'other' is not in the pipelines file"):
         desk.endpoints.show(EndpointAddress("other", "production"))
@@ -76,18 +76,20 @@ def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held
 )
 def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], reported: str | None) -> None:
     desk = EndpointDesk()
-    place = {
+    fields = {
         "ref": ref(desk.url),
         "resource": RESOURCE,
         "pipeline": "sample",
         "endpoint": "production",
     }
-    drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
+    drift_check = DriftCheck(**fields, next_check=NOW, **known)  # type: ignore[arg-type]
     desk.ledger.drift_checks.put(drift_check_id(ref(desk.url), RESOURCE), drift_check, None)
     assert desk.show().drift == reported
 
 
-def test_a_watch_that_cannot_be_read_is_told_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_drift_check_that_cannot_be_read_is_reported_where_it_is_used(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     desk = EndpointDesk()
     desk.world.damage(f"drift_checks/{drift_check_id(ref(desk.url), RESOURCE)}")
     assert "is not understood" in (desk.show().drift or "")
@@ -141,7 +143,7 @@ LINE = ServingHistoryEntry(
         ),
     ],
 )
-def test_what_serves_is_told_in_one_line(
+def test_what_serves_is_reported_in_one_line(
     changes: dict[str, Any], held: Hold | None, message: str
 ) -> None:
     first = LINE.model_copy(update={"model": "earlier"})
@@ -158,15 +160,15 @@ def test_a_resume_lets_new_models_in_and_says_whether_the_endpoint_was_held() ->
     )
     desk.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
     assert desk.endpoints.resume(
-        EndpointAddress("sample", "production"), OperatorCommand(by="bob", reason="mended")
+        EndpointAddress("sample", "production"), OperatorCommand(by="bob", reason="corrected")
     )
     resumed = desk.known().resumed
     assert resumed is not None
-    assert (resumed.by, resumed.reason) == ("bob", "mended")
+    assert (resumed.by, resumed.reason) == ("bob", "corrected")
     assert desk.known() == THREE.model_copy(update={"resumed": resumed})
 
 
-def test_a_resume_that_somebody_else_is_faster_than_is_refused(
+def test_a_resume_that_another_operator_precedes_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = EndpointDesk()
@@ -180,7 +182,7 @@ def test_a_resume_that_somebody_else_is_faster_than_is_refused(
         desk.endpoints.resume(EndpointAddress("sample", "production"))
 
 
-def test_each_pipeline_has_its_endpoints_told_in_order() -> None:
+def test_each_pipeline_has_its_endpoints_reported_in_order() -> None:
     desk = EndpointDesk()
     (one,) = desk.world.pipeline.endpoints
     other: Pipeline = desk.world.sibling(name="another")

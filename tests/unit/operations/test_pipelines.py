@@ -1,4 +1,4 @@
-"""How a pipeline stands, what a person may change of it, and what its next run would be given."""
+"""The state of a pipeline, what an operator may change, and the inputs of its next run."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.unit.operations.pipeline_desk import HOUR, MINUTE, PipelineDesk
 from tests.unit.samples import NOW
 
 
-def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> None:
+def test_a_pipeline_that_is_not_in_the_file_is_reported_with_those_that_are() -> None:
     desk = PipelineDesk()
     with pytest.raises(
         NoSuchPipelineError, match="'x' is not in the pipelines file; there is sample"
@@ -31,7 +31,7 @@ def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> Non
     assert desk.pipelines.names() == ["sample"]
 
 
-def test_a_pipeline_is_shown_as_it_stands() -> None:
+def test_a_pipeline_is_shown_as_it_is() -> None:
     desk = PipelineDesk(schedule="0 0 * * * *", when_busy="queue")
     for name in ("a.csv", "b.csv"):
         desk.world.discover(desk.put(name))
@@ -119,7 +119,7 @@ def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
     )
 
 
-def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
+def test_a_pause_by_failures_is_shown_where_no_operator_paused() -> None:
     desk = PipelineDesk()
     by_failures = Pause(by="relearn", at=NOW)
     desk.ledger.pauses.pause_by_failures("sample", by_failures)
@@ -138,7 +138,7 @@ def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
     ("versions", "error"), [(None, ConflictError), (True, PreconditionFailedError)]
 )
 @pytest.mark.parametrize("act", ["pause", "resume"])
-def test_the_slower_operator_is_told_how_the_pipeline_stands_now(
+def test_the_slower_operator_learns_the_state_of_the_pipeline_now(
     act: str, versions: Any, error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = PipelineDesk()

@@ -13,7 +13,7 @@ from tests.fakes.world import MODELS
 from tests.unit.operations.pipeline_desk import HOUR, LISTED, SECOND, PipelineDesk
 
 
-def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_became_of_each_blob_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     desk = PipelineDesk(when_busy="queue", data={"blob": "{name}.csv", "min_size": 3})
     blobs = {name: desk.put(f"{name}.csv") for name in ("run", "old", "note", "odd", "waits")}
     desk.put("tiny.csv", b"a")
@@ -41,7 +41,7 @@ def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> N
     assert "is not understood" in caplog.text
 
 
-def test_a_blob_from_before_the_pipeline_is_told_as_such() -> None:
+def test_a_blob_from_before_the_pipeline_is_reported_as_such() -> None:
     desk = PipelineDesk()
     desk.put("a.csv")
     desk.world.clock.move(HOUR)

@@ -1,4 +1,4 @@
-"""A person goes back to an earlier model, the endpoint is held, and is resumed by a person."""
+"""An operator rolls back to an earlier model; the endpoint is held until it is resumed."""
 
 from datetime import timedelta
 from functools import partial
@@ -48,13 +48,13 @@ def promoted(count: int = 2) -> tuple[Observed, list[Run], list[bytes | None]]:
     return world, runs, models
 
 
-def test_a_rollback_serves_the_model_from_before_and_proves_it() -> None:
+def test_a_rollback_serves_the_model_from_before_and_verifies_it() -> None:
     world, runs, models = promoted()
     run = world.until(roll_back(world), Phase.PROMOTED)
     assert world.serving() == models[0]
     assert run.origin is Origin.ROLLBACK
     assert run.promotion is not None
-    assert "as it did when it was proved" in (run.promotion.verification or "")
+    assert "as it did when it was verified" in (run.promotion.verification or "")
     known = shown(world)
     assert known["serving"]["run_id"] == runs[0].run_id
     assert known["serving"]["manifest"][0]["name"] == "0.csv"
@@ -108,14 +108,14 @@ def test_before_the_first_promotion_comes_the_baseline() -> None:
     assert shown(world)["held"]["to"] == "baseline"
 
 
-def test_without_resources_told_the_endpoint_refreshes_itself() -> None:
+def test_without_resources_reported_the_endpoint_refreshes_itself() -> None:
     world = Observed(send_resources=False)
     first = world.serving()
     world.until(world.start(), Phase.PROMOTED)
     run = world.until(roll_back(world, "baseline"), Phase.PROMOTED)
     assert run.model is None
     assert world.serving() == first
-    # The next model has a way back all the same.
+    # The next model has a rollback target all the same.
     endpoints_of(world).resume(EndpointAddress("sample", "production"))
     world.until(world.next_run("2.csv", THIRD), Phase.PROMOTED)
 
@@ -163,7 +163,7 @@ def test_a_rollback_waits_for_the_update_that_is_under_way_and_then_wins() -> No
     assert world.serving() == models[0]
 
 
-def test_a_rollback_never_waits_long_between_looks() -> None:
+def test_a_rollback_never_waits_long_between_checks() -> None:
     world, runs, _ = promoted(2)
     now = world.clock.now()
     patience, least = world.limits.patience, world.limits.check_interval_min
@@ -224,7 +224,7 @@ def test_two_operators_at_once_get_one_rollback_or_a_conflict() -> None:
     assert shown(world)["held"]["by"] == "other"
 
 
-def test_whoever_wishes_is_not_refused_because_the_poll_is_faster_to_carry_it_out() -> None:
+def test_an_operator_who_asks_is_not_refused_because_the_poll_is_faster_to_carry_it_out() -> None:
     calm, _, _ = promoted(2)
     begin = len(calm.faults.sites)
     roll_back(calm)
@@ -236,7 +236,9 @@ def test_whoever_wishes_is_not_refused_because_the_poll_is_faster_to_carry_it_ou
         assert world.serving() == models[0]
 
 
-def test_whoever_asks_for_a_run_is_not_refused_because_the_poll_is_faster_to_begin_it() -> None:
+def test_an_operator_who_asks_for_a_run_is_not_refused_because_the_poll_is_faster_to_begin_it() -> (
+    None
+):
     calm, asked = Observed(), ManualRequest()
     calm.upload()
     calm.app.requests.requested(calm.pipeline, "k", asked)
@@ -249,7 +251,7 @@ def test_whoever_asks_for_a_run_is_not_refused_because_the_poll_is_faster_to_beg
 
 
 @pytest.mark.parametrize("kind", [Kind.LOST, Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.REFUSED])
-def test_whatever_fails_on_the_way_the_same_wish_is_carried_out_once(kind: Kind) -> None:
+def test_whatever_fails_on_the_way_the_same_request_is_carried_out_once(kind: Kind) -> None:
     calm, _, _ = promoted(2)
     begin = len(calm.faults.sites)
     calm.until(roll_back(calm), Phase.PROMOTED)
@@ -271,7 +273,7 @@ def test_whatever_fails_on_the_way_the_same_wish_is_carried_out_once(kind: Kind)
 
 
 @pytest.mark.parametrize("call", range(4))
-def test_a_wish_whose_marker_was_dropped_is_carried_out_wherever_its_worker_dies(
+def test_a_rollback_request_whose_marker_was_dropped_is_carried_out_wherever_its_worker_dies(
     call: int,
 ) -> None:
     world, _, models = promoted()
@@ -290,7 +292,7 @@ def test_a_wish_whose_marker_was_dropped_is_carried_out_wherever_its_worker_dies
     assert world.open_runs() == []
 
 
-def test_the_person_who_resumes_sees_a_free_endpoint() -> None:
+def test_the_operator_who_resumes_sees_a_free_endpoint() -> None:
     world, _, _ = promoted(2)
     world.until(roll_back(world), Phase.PROMOTED)
     endpoints_of(world).resume(EndpointAddress("sample", "production"))

@@ -59,14 +59,14 @@ def test_an_operator_goes_back_to_the_model_from_before_or_to_the_one_that_is_na
     assert [(one.phase, one.note) for one in stored.history[:1]] == [(Phase.PROMOTING, run.cause)]
 
 
-def test_the_id_of_a_rollback_is_derived_from_what_was_looked_at() -> None:
+def test_the_id_of_a_rollback_is_derived_from_the_version_that_was_read() -> None:
     desk = EndpointDesk()
     etag = desk.put(THREE)
     at = desk.world.clock.now()
     run = desk.roll_back()
-    place = (ref(desk.url).id, RESOURCE, etag)
-    assert run.run_id == run_id("sample", "rollback", *place, "sample-2", at.isoformat())
-    assert desk.roll_back("sample-2").run_id == run.run_id  # the same wish again
+    resource_name = (ref(desk.url).id, RESOURCE, etag)
+    assert run.run_id == run_id("sample", "rollback", *resource_name, "sample-2", at.isoformat())
+    assert desk.roll_back("sample-2").run_id == run.run_id  # the same request again
     assert desk.roll_back().run_id == run.run_id
     assert desk.roll_back("sample-1").run_id != run.run_id
 
@@ -80,16 +80,18 @@ def test_a_rollback_without_a_reason_has_none_in_its_cause() -> None:
     assert run.manifest == manifest
 
 
-@pytest.mark.parametrize("place", [RESOURCE, "another"])
+@pytest.mark.parametrize("resource_name", [RESOURCE, "another"])
 def test_while_a_model_is_being_tried_the_one_that_serves_is_the_one_from_before(
-    place: str,
+    resource_name: str,
 ) -> None:
     desk = EndpointDesk()
-    busy = EndpointLease(run_id="sample-9", resource=place, model=None, generation=1, at=NOW)
+    busy = EndpointLease(
+        run_id="sample-9", resource=resource_name, model=None, generation=1, at=NOW
+    )
     desk.put(THREE, endpoint_lease=busy)
     run = desk.roll_back()
     assert run.cause.startswith(
-        f"ada goes back to {'sample-3' if place == RESOURCE else 'sample-2'}"
+        f"ada goes back to {'sample-3' if resource_name == RESOURCE else 'sample-2'}"
     )
 
 
@@ -109,7 +111,7 @@ def test_what_is_not_kept_is_refused_with_what_there_is() -> None:
         desk.roll_back()
 
 
-def test_a_wish_is_held_to_the_version_that_was_looked_at() -> None:
+def test_a_rollback_request_is_held_to_the_version_that_was_read() -> None:
     desk = EndpointDesk()
     etag = desk.put(THREE)
     with pytest.raises(PreconditionFailedError):
@@ -128,7 +130,7 @@ def test_a_wish_is_held_to_the_version_that_was_looked_at() -> None:
 @pytest.mark.parametrize(
     ("versions", "error"), [(None, ConflictError), (True, PreconditionFailedError)]
 )
-def test_the_slower_operator_is_told_how_the_endpoint_stands_now(
+def test_the_slower_operator_learns_the_state_of_the_endpoint_now(
     monkeypatch: pytest.MonkeyPatch,
     versions: Any,
     error: Any,
@@ -177,7 +179,7 @@ def test_a_rollback_that_failed_can_be_asked_for_again(phase: Phase | None, *, a
     assert known.by == ("ada" if anew else "bob")
 
 
-def test_a_rollback_that_was_only_wished_for_is_begun_as_it_was_wished() -> None:
+def test_a_rollback_that_was_only_announced_is_begun_as_it_was_requested() -> None:
     desk = EndpointDesk()
     hold = Hold(run_id="sample-5", to="sample-1", state=state_of(OLDER), by="bob", at=NOW)
     desk.put(THREE.model_copy(update={"held": hold}))
@@ -187,29 +189,29 @@ def test_a_rollback_that_was_only_wished_for_is_begun_as_it_was_wished() -> None
     assert marker.phase in (Phase.PROMOTING, Phase.PARKED)
 
 
-def wished(hand: EndpointDesk, run_id: str = "sample-5", **changes: Any) -> Run | None:
+def announced(hand: EndpointDesk, run_id: str = "sample-5", **changes: Any) -> Run | None:
     known = {"pipeline": "sample", "endpoint": "production", **changes}
     return hand.endpoints._rollbacks.open_announced(RollbackToOpen.model_validate(known), run_id)
 
 
-def test_the_poll_carries_out_a_wish_only_where_the_endpoint_is_held_for_it() -> None:
+def test_the_poll_carries_out_a_rollback_request_only_where_the_endpoint_is_held_for_it() -> None:
     hold = Hold(run_id="sample-5", to="sample-1", state=state_of(OLDER), by="bob", at=NOW)
     desk = EndpointDesk()
-    assert wished(desk) is None  # nothing is known of the endpoint
+    assert announced(desk) is None  # nothing is known of the endpoint
     desk.put(THREE)
-    assert wished(desk) is None
+    assert announced(desk) is None
     desk.put(THREE.model_copy(update={"held": hold}))
-    assert wished(desk, "sample-6") is None
-    assert wished(desk, pipeline="other") is None
-    assert wished(desk, endpoint="other") is None
-    assert wished(desk, key=("x",)) is None
-    run = wished(desk)
+    assert announced(desk, "sample-6") is None
+    assert announced(desk, pipeline="other") is None
+    assert announced(desk, endpoint="other") is None
+    assert announced(desk, key=("x",)) is None
+    run = announced(desk)
     assert run is not None
     assert run.run_id == "sample-5"
-    assert wished(desk) is None  # it was there
+    assert announced(desk) is None  # it was there
 
 
-def test_the_marker_of_a_wish_names_the_endpoint_and_its_key(
+def test_the_marker_of_a_rollback_request_names_the_endpoint_and_its_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = EndpointDesk()

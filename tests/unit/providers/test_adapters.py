@@ -173,9 +173,7 @@ def test_a_new_service_is_reached_with_the_apps_identity_and_scored_with_its_own
     assert set(wired.credential.scopes) == {"https://management.azure.com/.default"}
 
 
-def test_a_token_that_is_configured_is_used_in_place_of_the_identity_and_never_for_scoring() -> (
-    None
-):
+def test_a_token_that_is_configured_is_used_instead_of_the_identity_and_never_for_scoring() -> None:
     wired = Wired([DEFINITION, KEYS, DONE])
     written = {"name": "new", "kind": "webservice", "update": NEW, "verify": {"rows": ROWS}}
     wired.endpoint(**written, api_key="${OWN_ARM_TOKEN}").update_state()
@@ -236,11 +234,11 @@ def test_a_key_whose_setting_is_empty_is_named_and_nothing_is_sent() -> None:
 
 
 @pytest.mark.parametrize("development", [True, False])
-def test_plain_http_that_a_service_tells_of_is_for_development_on_loopback_alone(
+def test_plain_http_that_a_service_reports_is_for_development_on_loopback_alone(
     *, development: bool
 ) -> None:
-    for place, fine in (("127.0.0.1:8080", development), ("example.org", False)):
-        reported = answering({"ApiLocation": f"http://{place}/e", "PrimaryKey": "b3du"})
+    for location, fine in (("127.0.0.1:8080", development), ("example.org", False)):
+        reported = answering({"ApiLocation": f"http://{location}/e", "PrimaryKey": "b3du"})
         wired = Wired([reported, DONE], development=development)
         one = wired.endpoint(**CLASSIC, workspace_token="${TOKEN}", verify={"rows": ROWS})
         if fine:
@@ -276,11 +274,11 @@ def test_the_secrets_of_a_pipeline_are_those_it_names_and_no_others() -> None:
     assert all(secrets)
 
 
-def test_a_key_that_is_told_is_hidden_even_where_it_is_not_used() -> None:
+def test_a_key_that_is_reported_is_hidden_even_where_it_is_not_used() -> None:
     reported, other = "dG9sZC1ieS10aGUtc2VydmljZQ==", "c2Vjb25kYXJ5LXRvbGQ="
-    tells = answering({"ApiLocation": BASE, "PrimaryKey": reported, "SecondaryKey": other})
+    shows = answering({"ApiLocation": BASE, "PrimaryKey": reported, "SecondaryKey": other})
     table = {"ColumnNames": [f"Scored {reported}"], "Values": [[other], ["1"]]}
-    wired = Wired([tells, answering({"Results": {"output1": {"value": table}}})])
+    wired = Wired([shows, answering({"Results": {"output1": {"value": table}}})])
     verify = {"rows": ROWS, "score": SCORE, "api_key": "${SCORE_KEY}"}
     check = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).update_state()
     assert check.probe is not None

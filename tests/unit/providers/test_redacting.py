@@ -1,4 +1,4 @@
-"""What a provider answers or raises holds no secret."""
+"""The answers and errors of a provider hold no secret."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -153,12 +153,12 @@ class Guarded:
         ]
 
 
-def test_what_a_service_tells_of_a_job_holds_no_secret() -> None:
+def test_what_a_service_says_of_a_job_holds_no_secret() -> None:
     state = Guarded(JobState(JobStatus.FAILED, f"no {SECRET}", SECRET)).jobs.state("j")
     assert state == JobState(JobStatus.FAILED, "no ***", "***")
 
 
-def test_what_a_service_tells_of_an_endpoint_holds_no_secret() -> None:
+def test_what_a_service_says_of_an_endpoint_holds_no_secret() -> None:
     probe = ProbeAnswers(
         seen=ProbeOutcome.GOOD,
         columns=(f"Scored {SECRET}",),

@@ -1,4 +1,4 @@
-"""What scoring the probe rows shows, whatever comes back, and where it is sent."""
+"""Probe rows are scored at their URL, and every answer has a meaning."""
 
 import json
 from typing import Any
@@ -188,7 +188,7 @@ def test_a_call_that_fails_on_its_way_is_no_answer(failure: RelearnError) -> Non
     assert (seen.seen, seen.detail) == (ProbeOutcome.NO_ANSWER, str(failure))
 
 
-def test_what_can_never_work_is_told_and_not_taken_for_an_answer() -> None:
+def test_what_can_never_work_is_reported_and_not_taken_for_an_answer() -> None:
     with pytest.raises(PermanentError, match="certificate"):
         scored(PermanentError("POST: the service's certificate is not trusted"))
     with pytest.raises(ConfigError, match="EMPTY"):
@@ -196,7 +196,7 @@ def test_what_can_never_work_is_told_and_not_taken_for_an_answer() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
-def test_neither_keys_nor_signatures_stand_in_a_detail(status: int) -> None:
+def test_neither_keys_nor_signatures_are_in_a_detail(status: int) -> None:
     url = f"https://account.blob.core.windows.net/models/x.ilearner{SAS}"
     words = f"Bearer {KEY} may not read {url}; AccountKey={KEY}; key {KEY}"
     answers = [
@@ -217,7 +217,7 @@ def test_a_detail_is_short_however_long_the_answer() -> None:
     assert len(scored(refuses(400, "BadArgument", message="x" * 100_000)).detail) < 3000
 
 
-def test_every_answer_tells_which_rows_it_is_to_and_order_of_members_is_no_difference() -> None:
+def test_every_answer_says_which_rows_it_is_to_and_order_of_members_is_no_difference() -> None:
     turned = json.loads(json.dumps({"GlobalParameters": {}, **TABLE}))
     first = {**TABLE, "GlobalParameters": {}}
     assert scored(GOOD, turned).request == scored(GOOD, first).request

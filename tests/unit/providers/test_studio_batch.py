@@ -28,16 +28,18 @@ def test_the_submitted_body_is_the_documented_one() -> None:
     body = sent.json()
     assert set(body) == {"Inputs", "Outputs", "GlobalParameters"}
     assert body["GlobalParameters"] == parameters
-    places = {**body["Inputs"], **body["Outputs"]}
-    assert set(places) == {"input1", "output1"}
-    for place in places.values():
-        assert set(place) == {"BaseLocation", "RelativeLocation", "SasBlobToken"}
-        assert place["BaseLocation"] == ACCOUNT
-        assert place["SasBlobToken"].startswith("?")
-    assert places["input1"]["RelativeLocation"] == "training-data/census/new.csv"
-    assert places["output1"]["RelativeLocation"] == "models/runs/sample/sample-1/1/model.ilearner"
-    assert "sp=r&" in places["input1"]["SasBlobToken"]
-    assert "sp=cw&" in places["output1"]["SasBlobToken"]
+    locations = {**body["Inputs"], **body["Outputs"]}
+    assert set(locations) == {"input1", "output1"}
+    for location in locations.values():
+        assert set(location) == {"BaseLocation", "RelativeLocation", "SasBlobToken"}
+        assert location["BaseLocation"] == ACCOUNT
+        assert location["SasBlobToken"].startswith("?")
+    assert locations["input1"]["RelativeLocation"] == "training-data/census/new.csv"
+    assert (
+        locations["output1"]["RelativeLocation"] == "models/runs/sample/sample-1/1/model.ilearner"
+    )
+    assert "sp=r&" in locations["input1"]["SasBlobToken"]
+    assert "sp=cw&" in locations["output1"]["SasBlobToken"]
 
 
 def test_signatures_outlive_the_timeout_by_an_hour() -> None:
@@ -136,7 +138,7 @@ def test_another_refusal_of_a_start_is_checked_against_the_job(
     ],
 )
 @pytest.mark.parametrize("step", ["prepare", "start"])
-def test_what_a_write_that_failed_proves(
+def test_what_a_write_that_failed_shows(
     step: str, answer: Answer | RelearnError, error: type[RelearnError]
 ) -> None:
     service, _ = batch(answer)
@@ -176,7 +178,7 @@ def test_states_are_read_as_names_and_as_numbers(reported: object, status: JobSt
 
 
 @pytest.mark.parametrize("reported", ["Queued", 5, -1, None, "", True, ["Running"]])
-def test_a_state_nobody_described_is_no_answer(reported: object) -> None:
+def test_an_unknown_state_is_no_answer(reported: object) -> None:
     service, _ = batch(answering({"StatusCode": reported}))
     with pytest.raises(TransientError, match="status"):
         service.state(JOB)
@@ -189,8 +191,8 @@ def test_garbage_says_nothing_about_a_job(body: bytes) -> None:
         service.state(JOB)
 
 
-def test_results_are_places_that_show_no_signature() -> None:
-    place = {
+def test_results_are_locations_that_show_no_signature() -> None:
+    location = {
         "ConnectionString": None,
         "RelativeLocation": "/experimentoutput/x/x.ilearner",
         "BaseLocation": ACCOUNT,
@@ -198,7 +200,7 @@ def test_results_are_places_that_show_no_signature() -> None:
     }
     reported = {
         "StatusCode": "Finished",
-        "Results": {"output1": place, "drift_kind": None},
+        "Results": {"output1": location, "drift_kind": None},
         "Details": None,
     }
     service, _ = batch(answering(reported))
@@ -222,7 +224,7 @@ def test_a_job_that_is_not_known_is_gone() -> None:
 
 
 @pytest.mark.parametrize("answer", [LOST, Answer(500, {}, b""), Answer(429, {}, b"")])
-def test_a_look_without_an_answer_may_be_repeated(answer: Answer | RelearnError) -> None:
+def test_a_check_without_an_answer_may_be_repeated(answer: Answer | RelearnError) -> None:
     service, _ = batch(answer)
     with pytest.raises(TransientError):
         service.state(JOB)
@@ -252,7 +254,7 @@ def test_the_one_input_of_a_service_is_sent_without_a_name() -> None:
     assert body["Input"]["RelativeLocation"] == "training-data/census/new.csv"
 
 
-def test_outputs_that_nobody_named_are_left_to_the_service() -> None:
+def test_outputs_that_are_not_named_are_left_to_the_service() -> None:
     service, script = batch(answering(JOB))
     service.prepare(request(outputs={}, training={"outputs": {}}))
     assert "Outputs" not in script.sent[0].json()

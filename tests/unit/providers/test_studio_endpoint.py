@@ -29,8 +29,8 @@ def test_the_update_is_exactly_the_documented_patch() -> None:
     assert sent.headers["Authorization"] == f"Bearer {KEY}"
     body = sent.json()
     token = body["Resources"][0]["Location"].pop("SasBlobToken")
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": MODEL_BLOB.path}
-    assert body == {"Resources": [{"Name": NAME, "Location": place}]}
+    given = {"BaseLocation": ACCOUNT, "RelativeLocation": MODEL_BLOB.path}
+    assert body == {"Resources": [{"Name": NAME, "Location": given}]}
     assert token.startswith("?st=2026-03-01T11%3A55")  # 24 h 05 min, as the real one's
     assert "se=2026-03-02T12%3A00" in token
     assert "sp=r&" in token
@@ -50,7 +50,7 @@ def test_the_update_is_exactly_the_documented_patch() -> None:
         (LOST, OutcomeUnknownError),
     ],
 )
-def test_what_an_update_that_failed_proves(
+def test_what_an_update_that_failed_shows(
     answer: Answer | RelearnError, error: type[RelearnError]
 ) -> None:
     serving, _ = endpoint(answer)
@@ -58,7 +58,7 @@ def test_what_an_update_that_failed_proves(
         serving.update(MODEL_BLOB)
 
 
-def test_a_known_model_is_put_back_by_the_same_patch() -> None:
+def test_a_known_model_is_rolled_back_by_the_same_patch() -> None:
     serving, script = endpoint(DONE)
     serving.update(MODEL_BLOB)
     assert script.sent[0].method == "PATCH"
@@ -74,15 +74,19 @@ def test_without_a_known_model_the_endpoint_is_refreshed(answer: Answer) -> None
     assert sent.json() == {"OverwriteResources": "True"}
 
 
-def test_a_refused_refresh_is_told() -> None:
+def test_a_refused_refresh_is_reported() -> None:
     serving, _ = endpoint(refuses(400, "BadArgument"))
     with pytest.raises(StudioRefusedError):
         serving.refresh()
 
 
-def test_the_endpoint_tells_what_it_was_given() -> None:
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": "c/x.ilearner", "SasBlobToken": SAS}
-    serving, script = endpoint(reported(place))
+def test_the_endpoint_says_what_it_was_given() -> None:
+    given = {
+        "BaseLocation": ACCOUNT,
+        "RelativeLocation": "c/x.ilearner",
+        "SasBlobToken": SAS,
+    }
+    serving, script = endpoint(reported(given))
     current = serving.current()
     assert current.location == (ACCOUNT, "c/x.ilearner", SAS)
     assert current.resources == (NAME,)
@@ -107,7 +111,7 @@ def test_the_endpoint_tells_what_it_was_given() -> None:
         (Answer(501, {}, b""), None),
     ],
 )
-def test_an_endpoint_that_tells_less_is_still_one(
+def test_an_endpoint_that_reports_less_is_still_one(
     answer: Answer, names: tuple[str, ...] | None
 ) -> None:
     current = endpoint(answer)[0].current()
@@ -135,8 +139,8 @@ def test_a_refresh_is_asked_for_with_the_token_and_an_update_with_the_key() -> N
 
 
 def test_what_an_endpoint_was_given_never_shows_its_signature() -> None:
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": f"c/x.ilearner{SAS}"}
-    check = endpoint(reported(place))[0].check()
+    given = {"BaseLocation": ACCOUNT, "RelativeLocation": f"c/x.ilearner{SAS}"}
+    check = endpoint(reported(given))[0].check()
     assert check.configured == "c/x.ilearner"
 
 

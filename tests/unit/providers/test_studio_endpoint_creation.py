@@ -42,7 +42,7 @@ def test_an_endpoint_is_made_only_where_the_service_says_that_there_is_none(stat
     assert [sent.method for sent in script.sent] == ["GET"]
 
 
-def test_an_endpoint_that_nobody_asked_to_make_is_not_even_looked_at() -> None:
+def test_an_endpoint_that_is_not_to_be_created_is_not_even_checked() -> None:
     serving, script = by_token(refuses(404, "NotFound"))
     serving.ensure()
     assert not script.sent
@@ -74,7 +74,7 @@ def test_an_endpoint_just_made_and_not_shown_yet_is_waited_for() -> None:
         (Answer(403, {}, b""), "not reported"),
     ],
 )
-def test_a_missing_endpoint_is_told_with_those_that_exist(listed: Answer, words: str) -> None:
+def test_a_missing_endpoint_is_reported_with_those_that_exist(listed: Answer, words: str) -> None:
     serving, script = by_token(refuses(404, "NotFound"), listed)
     with pytest.raises(PermanentError) as caught:
         serving.current()

@@ -1,4 +1,4 @@
-"""How a classic endpoint is scored, and what its answers say of the model."""
+"""A classic endpoint is scored, and its answers show the state of the model."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,13 +32,17 @@ def scores(*rows: list[Any]) -> Answer:
 
 
 def probed(answer: Answer | RelearnError) -> Any:
-    """Return what a look's probe shows when the read-back goes well."""
+    """Return what a check's probe shows when the read-back goes well."""
     return endpoint(reported(None), answer, verify=VERIFY)[0].check().probe
 
 
-def test_a_look_scores_the_probe_rows_with_the_key_for_scoring() -> None:
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": "/models/x.ilearner", "SasBlobToken": SAS}
-    serving, script = endpoint(reported(place), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
+def test_a_check_scores_the_probe_rows_with_the_key_for_scoring() -> None:
+    given = {
+        "BaseLocation": ACCOUNT,
+        "RelativeLocation": "/models/x.ilearner",
+        "SasBlobToken": SAS,
+    }
+    serving, script = endpoint(reported(given), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
     check = serving.check()
     assert check.progress is UpdateProgress.NOT_REPORTED
     assert check.configured == "models/x.ilearner"
@@ -63,7 +67,7 @@ def test_answers_carry_which_rows_they_are_to() -> None:
     assert all(requests)
 
 
-def test_a_look_goes_on_without_the_read_back() -> None:
+def test_a_check_continues_without_the_read_back() -> None:
     serving, _ = endpoint(Answer(503, {}, b""), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
     check = serving.check()
     assert check.configured is None
@@ -133,7 +137,7 @@ def test_the_reason_is_the_services_own_without_the_key_for_scoring() -> None:
     assert "c2lnbmF0dXJl" not in seen.detail
 
 
-def test_a_look_that_can_never_work_is_told() -> None:
+def test_a_check_that_can_never_work_is_reported() -> None:
     broken = PermanentError("GET: the service's certificate is not trusted")
     with pytest.raises(PermanentError):
         endpoint(broken, verify=VERIFY)[0].check()
@@ -207,7 +211,7 @@ def test_plain_http_is_fine_on_loopback_in_development() -> None:
         ({"ApiLocation": API, "PrimaryKey": ""}, r"write `verify\.api_key`"),
     ],
 )
-def test_an_endpoint_that_does_not_tell_how_to_score_it_is_told_with_the_cure(
+def test_an_endpoint_that_does_not_report_how_to_score_it_is_reported_with_the_cure(
     body: object, words: str
 ) -> None:
     serving, script = by_token(answering(body))
@@ -217,12 +221,12 @@ def test_an_endpoint_that_does_not_tell_how_to_score_it_is_told_with_the_cure(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 500, 503])
-def test_a_look_at_an_endpoint_that_does_not_answer_is_no_answer(status: int) -> None:
+def test_a_check_of_an_endpoint_that_does_not_answer_is_no_answer(status: int) -> None:
     serving, script = by_token(Answer(status, {}, b""))
     probe = serving.check().probe
     assert probe is not None
     assert (probe.seen, probe.rows) == (ProbeOutcome.NO_ANSWER, ())
-    assert "does not tell its scoring URL and key now" in probe.detail
+    assert "does not report its scoring URL and key now" in probe.detail
     assert len(script.sent) == 1
 
 

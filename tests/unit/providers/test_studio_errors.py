@@ -70,7 +70,7 @@ HTML = b"<html><style>b{}</style><body><h1>502 Bad Gateway</h1>nginx</body></htm
     ],
     ids=lambda value: f"{value.status} {value.body[:40]!r}" if isinstance(value, Answer) else "",
 )
-def test_each_answer_proves_what_it_proves(
+def test_each_answer_has_one_meaning(
     answer: Answer, read: type[RelearnError], write: type[RelearnError]
 ) -> None:
     assert type(sort_refusal(answer, "do it", CLEAN, write=False)) is read
@@ -118,7 +118,7 @@ def test_texts_and_pages_are_read_as_one_line(body: bytes, shown: str | None) ->
         {"code": "BadArgument", "message": "m", "details": 3},
     ],
 )
-def test_missing_or_odd_details_are_no_hindrance(error: dict[str, object]) -> None:
+def test_missing_or_odd_details_block_nothing(error: dict[str, object]) -> None:
     refusal = read_refusal(answering({"error": error}, 400))
     assert (refusal.code, refusal.text) == ("BadArgument", "m")
     assert refusal.codes == {"BadArgument"}
@@ -219,7 +219,7 @@ def test_an_operations_error_is_read_like_an_envelopes() -> None:
         (f"code\n{KEY}", "code ***: "),
     ],
 )
-def test_odd_codes_are_no_hindrance_and_hold_no_key(code: object, shown: str) -> None:
+def test_odd_codes_block_nothing_and_hold_no_key(code: object, shown: str) -> None:
     error = {"code": code, "message": "m", "details": [{"code": code, "message": "d"}]}
     refused = sort_refusal(answering({"error": error}, 400), "x", CLEAN, write=True)
     assert isinstance(refused, StudioRefusedError)
@@ -236,7 +236,7 @@ def test_a_code_under_another_status_counts_by_the_status(status: int, code: str
     assert isinstance(error, OutcomeUnknownError if status >= 500 else StudioRefusedError)
 
 
-def test_a_detail_is_more_telling_than_its_class() -> None:
+def test_a_detail_is_more_exact_than_its_class() -> None:
     error = sort_refusal(refuses(500, "InternalError", "GetWorkspaceFailed"), "x", write=True)
     assert isinstance(error, StudioRefusedError)
 

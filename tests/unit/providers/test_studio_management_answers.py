@@ -59,7 +59,7 @@ def test_the_wrong_region_is_named_with_its_cure_and_is_final(ask: Ask) -> None:
         ask(management(answering(real["body"], real["http"]))[0])
 
 
-def test_everything_that_an_endpoint_tells_is_read() -> None:
+def test_everything_that_an_endpoint_reports_is_read() -> None:
     assert management(answering(SHOWN))[0].get(NAME) == ManagedEndpoint(
         name=NAME,
         api_location=str(SHOWN["ApiLocation"]),
@@ -83,7 +83,7 @@ def test_an_endpoint_without_resources_is_read_as_the_r_client_printed_it() -> N
 @pytest.mark.parametrize(
     "body", [{}, [], None, "text", {"Name": None}, {"Name": ""}, {"Resources": None}, {"x": 1}]
 )
-def test_an_endpoint_that_tells_nothing_has_its_name_and_nothing_else(body: object) -> None:
+def test_an_endpoint_that_says_nothing_has_its_name_and_nothing_else(body: object) -> None:
     assert management(answering(body))[0].get(NAME) == ManagedEndpoint(NAME)
 
 

@@ -13,14 +13,14 @@ from tests.unit.batches import ACCOUNT_KEY, CONNECTION, JOB, KEYED, batch, keyed
 from tests.unit.scripted import SAS, answering, refuses
 
 
-def test_a_connection_string_takes_the_place_of_signatures() -> None:
+def test_a_connection_string_replaces_signatures() -> None:
     service, script = keyed(answering(JOB))
     asked = request(training=KEYED)
     service.prepare(asked)
     body = script.sent[0].json()
-    for place in (body["Inputs"]["input1"], body["Outputs"]["output1"]):
-        assert set(place) == {"ConnectionString", "RelativeLocation"}
-        assert place["ConnectionString"] == CONNECTION
+    for location in (body["Inputs"]["input1"], body["Outputs"]["output1"]):
+        assert set(location) == {"ConnectionString", "RelativeLocation"}
+        assert location["ConnectionString"] == CONNECTION
     assert body["Inputs"]["input1"]["RelativeLocation"] == "training-data/census/new.csv"
     assert ACCOUNT_KEY not in repr(asked)
 
@@ -103,7 +103,7 @@ def test_half_an_account_key_does_not_come_back_either(before: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "place"),
+    ("change", "location"),
     [
         ({}, SignedBlob(ACCOUNT, "c/x.ilearner", SAS)),
         ({"BaseLocation": ACCOUNT.rstrip("/")}, SignedBlob(ACCOUNT, "c/x.ilearner", SAS)),
@@ -129,13 +129,13 @@ def test_half_an_account_key_does_not_come_back_either(before: int) -> None:
         ({"RelativeLocation": ["c/x"]}, None),
     ],
 )
-def test_each_way_of_telling_a_place_is_read_and_others_are_left_out(
-    change: dict[str, Any], place: SignedBlob | None
+def test_each_way_to_name_a_location_is_read_and_others_are_left_out(
+    change: dict[str, Any], location: SignedBlob | None
 ) -> None:
     known = {"BaseLocation": ACCOUNT, "RelativeLocation": "c/x.ilearner", "SasBlobToken": SAS}
     reported = {"StatusCode": 4, "Results": {"output1": {**known, **change}, "empty": None}}
     service, _ = batch(answering(reported))
-    assert service._state(JOB)[1] == ({"output1": place} if place else {})
+    assert service._state(JOB)[1] == ({"output1": location} if location else {})
 
 
 @pytest.mark.parametrize("results", [None, [], "x", 3, {}, {"output1": "x"}, {"output1": [1]}])

@@ -123,11 +123,11 @@ def test_each_answer_of_a_job_that_ended_is_read(name: str) -> None:
     state = service.state(JOB)
     assert state.status == known["status"]
     assert state.details == known["details"]
-    places = {
-        output: [place.base_location, place.relative_location, place.signature]
-        for output, place in service._state(JOB)[1].items()
+    locations = {
+        output: [location.base_location, location.relative_location, location.signature]
+        for output, location in service._state(JOB)[1].items()
     }
-    assert places == known["results"]
+    assert locations == known["results"]
     assert "sig=" not in repr(state)
 
 

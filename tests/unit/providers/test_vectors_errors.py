@@ -40,9 +40,7 @@ def answer(row: dict[str, Any], addition: str = "") -> Answer:
         return Answer(row["http"], {}, f"{body}{addition}".encode())
     error = {"code": row.get("class", ""), "message": f"{row['words']}{addition}"}
     if "detail" in row:
-        error["details"] = [
-            {"code": row["detail"], "message": f"{row.get('answering', '')}{addition}"}
-        ]
+        error["details"] = [{"code": row["detail"], "message": f"{row.get('says', '')}{addition}"}]
     return answering({"error": error}, row["http"])
 
 
@@ -55,9 +53,9 @@ def words(row: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ALL, ids=named)
-def test_each_error_tells_a_read_and_a_write_what_to_do_next(row: dict[str, Any]) -> None:
+def test_each_error_says_to_a_read_and_to_a_write_what_to_do_next(row: dict[str, Any]) -> None:
     read, write = CONCLUDE[row["means"]]
-    asked = sort_refusal(answer(row), "look at it", CLEAN, write=False)
+    asked = sort_refusal(answer(row), "check it", CLEAN, write=False)
     did = sort_refusal(answer(row), "do it", CLEAN, write=True)
     assert isinstance(asked, read)
     assert isinstance(did, write)

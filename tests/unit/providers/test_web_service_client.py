@@ -106,7 +106,7 @@ def test_the_operation_is_read_from_its_header_in_any_case(header: str) -> None:
         "https://[half.an.address/o1",
     ],
 )
-def test_the_token_never_follows_an_operation_to_another_place(url: str) -> None:
+def test_the_token_never_follows_an_operation_to_another_host(url: str) -> None:
     operation, _ = updated(Answer(200, {"Azure-AsyncOperation": url}, b""))
     assert operation is None
 

@@ -41,13 +41,13 @@ def test_any_name_of_a_blob_comes_back_as_it_was_sent(name: str) -> None:
 
 @dataclass
 class LoopbackBlobs(FakeBlobs):
-    """Storage whose account stands in the path, as an emulator's does."""
+    """Storage whose account is in the path, as an emulator's does."""
 
     account: str = "devstoreaccount1"
     base_location: str = "http://127.0.0.1:10000/devstoreaccount1/"
 
 
-def test_an_account_that_stands_in_the_path_is_no_part_of_the_blobs_place() -> None:
+def test_an_account_in_the_path_is_no_part_of_the_blobs_name() -> None:
     models = LoopbackBlobs(FakeClock())
     reported = definition(storageAccount={"name": "devstoreaccount1"})
     one, script = service(answering(reported), answering({}), models=models)
@@ -72,7 +72,7 @@ def test_an_account_that_stands_in_the_path_is_no_part_of_the_blobs_place() -> N
         ),
     ],
 )
-def test_what_served_before_is_told_in_the_three_parts_it_is_copied_by(
+def test_what_served_before_is_reported_in_the_three_parts_it_is_copied_by(
     uri: str, location: tuple[str, str, str]
 ) -> None:
     for models in (FakeBlobs(FakeClock()), LoopbackBlobs(FakeClock())):
@@ -86,7 +86,7 @@ def test_what_served_before_is_told_in_the_three_parts_it_is_copied_by(
 
 
 @pytest.mark.parametrize("uri", ["https://[half.an.address/x.ilearner", "text", "//", "?"])
-def test_a_uri_that_is_none_is_told_and_stops_nothing(uri: str) -> None:
+def test_a_uri_that_is_none_is_reported_and_stops_nothing(uri: str) -> None:
     one, script = service(
         answering(naming(uri)), answering(naming(uri)), answering(naming(uri)), answering({})
     )
@@ -132,7 +132,7 @@ def test_what_can_never_be_updated_is_said_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("account", ["account", "ACCOUNT", "", None])
-def test_an_account_in_another_case_or_not_told_is_no_other_one(account: str | None) -> None:
+def test_an_account_in_another_case_or_not_reported_is_no_other_one(account: str | None) -> None:
     one, script = service(answering(definition(storageAccount={"name": account})), answering({}))
     one.update(MODEL_BLOB)
     assert script.sent[1].method == "PATCH"

@@ -1,4 +1,4 @@
-"""What a refused or lost request to a New web service proves."""
+"""The meaning of a refused or lost request to a New web service."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ MEANT = {"park": StudioRefusedError, "repeat": TransientError, "look": OutcomeUn
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=lambda row: row["body"]["error"]["code"])
-def test_a_refused_update_says_what_it_proves_and_what_to_do(row: dict[str, Any]) -> None:
+def test_a_refused_update_says_what_it_shows_and_what_to_do(row: dict[str, Any]) -> None:
     retry = {"Retry-After": row["retry_after"]} if "retry_after" in row else {}
     answer = replace(answering(row["body"], row["http"]), headers=retry)
     with pytest.raises(MEANT[row["means"]]) as caught:
@@ -39,7 +39,7 @@ def test_a_refused_update_says_what_it_proves_and_what_to_do(row: dict[str, Any]
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=lambda row: row["body"]["error"]["code"])
-def test_a_refused_look_is_final_only_where_asking_again_cannot_help(row: dict[str, Any]) -> None:
+def test_a_refused_check_is_final_only_where_asking_again_cannot_help(row: dict[str, Any]) -> None:
     final = row["means"] == "park"
     with pytest.raises(StudioRefusedError if final else TransientError):
         service(answering(row["body"], row["http"]))[0].check()
@@ -63,14 +63,14 @@ def test_a_lost_answer_to_the_patch_leaves_open_whether_it_happened() -> None:
         (Answer(302, {"Location": "https://elsewhere.example/"}, b""), StudioRefusedError),
     ],
 )
-def test_an_update_without_a_reason_proves_as_much_as_its_status(
+def test_an_update_without_a_reason_shows_as_much_as_its_status(
     answer: Answer, error: type[RelearnError]
 ) -> None:
     with pytest.raises(error):
         updated(answer)
 
 
-def test_a_lost_answer_to_the_look_before_it_proves_that_nothing_happened() -> None:
+def test_a_lost_answer_to_the_check_before_it_shows_that_nothing_happened() -> None:
     one, script = service(OutcomeUnknownError("the answer was lost"))
     with pytest.raises(TransientError):
         one.update(MODEL_BLOB)

@@ -36,7 +36,7 @@ def verify(**changes: Any) -> Verify:
     return Verify.model_validate({"rows": ROWS, **changes})
 
 
-def test_a_look_scores_with_the_key_that_list_keys_gives() -> None:
+def test_a_check_scores_with_the_key_that_list_keys_gives() -> None:
     one, script = service(answering(definition()), KEYS, GOOD, verify=verify())
     check = one.check()
     assert check.probe is not None
@@ -51,7 +51,7 @@ def test_a_look_scores_with_the_key_that_list_keys_gives() -> None:
     assert scored.json() == ROWS
 
 
-def test_a_key_and_a_url_that_are_configured_are_asked_of_nobody() -> None:
+def test_a_key_and_a_url_that_are_configured_are_not_asked_for() -> None:
     one, script = service(answering(definition(swaggerLocation=None)), GOOD)
     given = verify(score=f"{BASE}/execute?api-version=2.0")
     one = replace(one, verify=given, scoring=call(script, "${SCORE_KEY}"))
@@ -105,13 +105,13 @@ def test_no_key_is_sent_to_a_scoring_url_that_is_not_secure(
 
 
 @pytest.mark.parametrize("body", [{}, [], None, "text", {"primary": None}, {"primary": ["x"]}])
-def test_a_service_that_tells_no_key_is_named_with_the_cure(body: object) -> None:
+def test_a_service_that_reports_no_key_is_named_with_the_cure(body: object) -> None:
     one, _ = service(answering(definition()), answering(body), verify=verify())
     with pytest.raises(PermanentError, match=r"write `verify\.api_key`"):
         one.check()
 
 
-def test_a_probe_without_an_answer_is_a_look() -> None:
+def test_a_probe_without_an_answer_is_a_check() -> None:
     one, _ = service(answering(definition()), KEYS, Answer(503, {}, b""), verify=verify())
     check = one.check()
     assert check.probe is not None
@@ -119,7 +119,7 @@ def test_a_probe_without_an_answer_is_a_look() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500, 503])
-def test_no_token_or_key_stands_in_what_is_said(status: int) -> None:
+def test_no_token_or_key_is_in_what_is_said(status: int) -> None:
     words = f"Bearer {ARM} and key {KEY} may not read {FIRST}{SAS}; token {ARM}"
     refusal = refuses(status, "AuthorizationFailed", message=words)
     asks: tuple[Callable[[], object], ...] = (

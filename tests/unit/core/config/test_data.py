@@ -67,7 +67,7 @@ def test_only_a_marker_may_be_empty(changes: dict[str, Any], least: int) -> None
         ({"backfill": "some"}, "backfill"),
     ],
 )
-def test_data_that_cannot_land_is_refused_with_what_to_write(
+def test_data_that_cannot_arrive_is_refused_with_what_to_write(
     changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:

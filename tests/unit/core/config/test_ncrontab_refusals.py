@@ -80,7 +80,7 @@ def test_what_the_library_refuses_is_refused_with_its_field_and_a_cure(
     text: str, message: str
 ) -> None:
     for check in (checked_schedule, checked_by_host):
-        with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is checked
             check(text)
         assert message in str(caught.value)
     assert (
@@ -173,6 +173,6 @@ def test_at_the_ends_of_the_calendar_there_is_no_due_time() -> None:
     assert parsed("0 0 0 1 1 *").at_or_before(first.replace(day=2)) == first
 
 
-def test_every_wrong_field_is_told_at_once() -> None:
+def test_every_wrong_field_is_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r"hour: 25 is not within.*; day: L is.*; day of week: 7"):
         parsed("0 0 25 L * 7")

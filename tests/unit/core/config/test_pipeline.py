@@ -184,7 +184,7 @@ def test_what_is_no_key_is_refused(written: object) -> None:
         pipeline(key=written)
 
 
-def test_customers_are_told_apart_by_the_key_or_by_what_chooses_their_endpoints() -> None:
+def test_customers_are_distinguished_by_the_key_or_by_what_chooses_their_endpoints() -> None:
     both = {"blob": "{b}/{a}/{name}.csv"}
     assert pipeline(data=both).key_tokens == ()
     assert pipeline(data=both).captured == ("b", "a", "name")
@@ -250,7 +250,7 @@ def test_the_outputs_that_are_models_are_those_whose_files_are() -> None:
     ("gate", "asks"),
     [({}, False), ({"rules": [RULE]}, True), ({"approval": "required"}, True)],
 )
-def test_a_gate_asks_by_rules_or_for_a_person(gate: dict[str, Any], *, asks: bool) -> None:
+def test_a_gate_asks_by_rules_or_for_an_operator(gate: dict[str, Any], *, asks: bool) -> None:
     assert Gate.model_validate(gate).asks is asks
 
 

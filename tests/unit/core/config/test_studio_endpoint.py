@@ -1,4 +1,4 @@
-"""One endpoint as it is configured: how it is reached, chosen by tokens, and proved."""
+"""One endpoint as it is configured: how it is reached, chosen by tokens, and verified."""
 
 from datetime import timedelta
 from typing import Any
@@ -88,13 +88,13 @@ def test_an_endpoint_has_the_time_of_its_kind_to_switch_unless_it_says_otherwise
     assert endpoint(NEW).within == 15 * minute
 
 
-def test_a_look_shows_something_by_probe_rows_or_by_what_a_new_service_names() -> None:
+def test_a_check_shows_something_by_probe_rows_or_by_what_a_new_service_names() -> None:
     assert endpoint(CLASSIC).shows
     assert not endpoint(CLASSIC, verify=None).shows
     assert endpoint(NEW).shows
 
 
-def test_a_place_is_known_by_its_endpoint_and_its_resource() -> None:
+def test_a_resource_is_known_by_its_endpoint_and_its_resource() -> None:
     assert endpoint(NEW).resource_name == ""
     known = endpoint(CLASSIC)
     assert known.resource_name == CLASSIC["resource"]
@@ -132,12 +132,12 @@ def test_tokens_choose_the_url_the_resource_and_the_probe_of_an_endpoint() -> No
     ],
 )
 def test_a_token_that_would_choose_something_else_is_refused(customer: str, message: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is checked
         endpoint(BY_TOKEN).chosen_by({"customer": customer, "group": "g", "service": "s"})
     assert message in str(caught.value)
 
 
-def test_a_url_that_would_be_mended_is_no_endpoints() -> None:
+def test_a_url_that_would_be_corrected_is_no_endpoints() -> None:
     arm = ARM.partition("?")[0].removesuffix("x") + "{customer}"
     with pytest.raises(ValueError, match="is not a URL that an endpoint can have"):
         endpoint(NEW, update=arm).chosen_by({"customer": "acme."})

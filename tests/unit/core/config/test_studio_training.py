@@ -59,8 +59,11 @@ def test_a_job_wants_the_newest_blob_or_the_list_of_all(
     ("changes", "message"),
     [
         ({"input": "{data}", "inputs": {"a": "x.csv"}}, "input and inputs: a job is given one"),
-        ({"inputs": {"a": "x{data}"}}, "{data} and {data.manifest} stand alone"),
-        ({"inputs": {"a": "x{data.manifest}"}}, "{data} and {data.manifest} stand alone"),
+        ({"inputs": {"a": "x{data}"}}, "{data} and {data.manifest} must be the whole value"),
+        (
+            {"inputs": {"a": "x{data.manifest}"}},
+            "{data} and {data.manifest} must be the whole value",
+        ),
         ({"inputs": {"a": "/x.csv"}}, "a path starts below the container"),
         ({"inputs": {"a": ""}}, "a path starts below the container"),
         ({"inputs": {"a": "x*.csv"}}, "* and ? are not known here"),

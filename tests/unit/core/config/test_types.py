@@ -63,10 +63,10 @@ def test_what_is_no_part_of_a_file_at_all_is_refused_like_any_other_mistake(
         part.model_validate(given, context=FILE)
 
 
-def test_a_url_is_mended_where_it_is_written_and_left_alone_in_a_record() -> None:
+def test_a_url_is_corrected_where_it_is_written_and_left_alone_in_a_record() -> None:
     plain = {**BARE, "service": f"{BASE}/jobs."}
-    mended = Training.model_validate(plain, context=FILE).service
-    assert mended == f"{BASE}/jobs?api-version=2.0"
+    corrected = Training.model_validate(plain, context=FILE).service
+    assert corrected == f"{BASE}/jobs?api-version=2.0"
     assert Training.model_validate(plain).service == f"{BASE}/jobs."
     local = {**BARE, "service": "http://127.0.0.1:1/workspaces/w/services/e/jobs"}
     known = Training.model_validate(local, context={"development": True})

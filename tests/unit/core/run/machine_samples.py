@@ -1,4 +1,4 @@
-"""Runs in each phase, as far as events tell them apart."""
+"""Runs in each phase, as far as events distinguish them."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -22,7 +22,7 @@ BACK = ("rolled_back", "unchanged", "start")
 
 
 def variants(phase: Phase) -> Iterator[Run]:
-    """Every kind of run that can stand in `phase`, as far as facts tell them apart."""
+    """Every kind of run that can be in `phase`, as far as events distinguish them."""
     parked_in = STEPS if phase is Phase.PARKED else (None,)
     choices = product((1, 2), (False, True), (None, step_failure(NOW - HOUR)), BACK)
     for where, (attempt, cancelling, since, rollback) in product(parked_in, choices):

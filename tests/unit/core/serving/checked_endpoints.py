@@ -38,7 +38,7 @@ def untold(probe: ProbeAnswers | None, configured: str | None = None) -> Endpoin
 
 @dataclass
 class Watched:
-    """An endpoint that is looked at again and again."""
+    """An endpoint that is checked again and again."""
 
     case: VerificationCase
     rolling_back: bool = False

@@ -1,4 +1,4 @@
-"""What one look says about drift, and when two looks agree on it."""
+"""One probe suggests drift; two probes that agree confirm it."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def check(probe: ProbeAnswers | None, configured: str | None = None) -> Endpoint
 
 
 BROKE = "it does not score any more: missing feature(s): 'hello'"
-ANSWERS = "its answers are not those that were proved"
+ANSWERS = "its answers are not those that were verified"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ ANSWERS = "its answers are not those that were proved"
         ),
     ],
 )
-def test_a_look_tells_in_which_way_an_endpoint_serves_something_else(
+def test_a_check_reports_in_which_way_an_endpoint_serves_something_else(
     known: ServedModel, seen: EndpointCheck, said: DriftFinding
 ) -> None:
     assert drift_finding(known, seen) == said
@@ -125,7 +125,7 @@ def suspicious(said: str, drift_kind: DriftKind, suspect: ProbeAnswers | None = 
         (drift_check(), DriftFinding(), False),
     ],
 )
-def test_drift_is_confirmed_by_two_looks_that_saw_the_same(
+def test_drift_is_confirmed_by_two_probes_that_saw_the_same(
     before: DriftCheck, seen: DriftFinding, *, agree: bool
 ) -> None:
     assert confirmed(before, seen) is agree

@@ -41,11 +41,11 @@ def varying(size: int) -> list[ProbeAnswers]:
     [
         pytest.param(BEFORE, [BEFORE] * (ENOUGH - 1), W, id="the same answers, too few"),
         pytest.param(BEFORE, [BEFORE] * ENOUGH, U, id="the same answers"),
-        pytest.param(BEFORE, [AFTER], W, id="moved, one look"),
-        pytest.param(BEFORE, [AFTER, AFTER], L, id="moved, two looks that agree"),
+        pytest.param(BEFORE, [AFTER], W, id="moved, one probe"),
+        pytest.param(BEFORE, [AFTER, AFTER], L, id="moved, two probes that agree"),
         pytest.param(BEFORE, [BEFORE, AFTER, AFTER], L, id="moved late"),
-        pytest.param(BEFORE, [OTHER, AFTER], W, id="moved, two looks that differ"),
-        pytest.param(BEFORE, [OTHER, AFTER, OTHER], L, id="moved, three looks that differ"),
+        pytest.param(BEFORE, [OTHER, AFTER], W, id="moved, two probes that differ"),
+        pytest.param(BEFORE, [OTHER, AFTER, OTHER], L, id="moved, three probes that differ"),
         pytest.param(BEFORE, [OTHER, BEFORE, AFTER], W, id="moved, and back between"),
         pytest.param(BEFORE, [AFTER, SILENT, AFTER], W, id="moved, no answer between"),
         pytest.param(BEFORE, [AFTER, SILENT, AFTER, AFTER], L, id="moved, twice after silence"),
@@ -66,11 +66,11 @@ def varying(size: int) -> list[ProbeAnswers]:
         pytest.param(None, [AFTER] * ENOUGH, L, id="nothing before to compare with"),
         pytest.param(None, [AFTER] + [SILENT] * ENOUGH, B, id="nothing before, and fell silent"),
         pytest.param(SILENT, [AFTER] * ENOUGH, L, id="no answer before to compare with"),
-        pytest.param(BROKEN, [AFTER, AFTER], L, id="mended: it was broken before"),
+        pytest.param(BROKEN, [AFTER, AFTER], L, id="corrected: it was broken before"),
         pytest.param(BROKEN, [BROKEN] * ENOUGH, B, id="broken before and after"),
     ],
 )
-def test_what_looks_say_of_a_new_model(
+def test_what_probes_say_of_a_new_model(
     before: ProbeAnswers | None, seen: list[ProbeAnswers], verdict: VerificationResult
 ) -> None:
     assert Watched(case(before)).probe_series(*seen) is verdict
@@ -80,7 +80,7 @@ def test_what_looks_say_of_a_new_model(
 @pytest.mark.parametrize("gap", [HOUR, 1000 * HOUR])
 @pytest.mark.parametrize("ahead", [0, 1, 2])
 @pytest.mark.parametrize("now", [BEFORE, AFTER, OTHER, BROKEN, REFUSED, SILENT])
-def test_however_long_nobody_looked_two_more_looks_condemn_nothing_and_one_proves_nothing(
+def test_however_long_no_probe_was_sent_two_more_probes_condemn_nothing_and_one_shows_nothing(
     now: ProbeAnswers, ahead: int, gap: timedelta, *, rolling_back: bool
 ) -> None:
     watched = Watched(case(BEFORE), rolling_back=rolling_back, patient=True)
@@ -100,7 +100,7 @@ def test_a_gap_counts_for_at_most_two_usual_ones(
 
 
 @pytest.mark.parametrize(("seen", "verdict"), [(BEFORE, U), (BROKEN, B), (SILENT, B)])
-def test_at_least_three_looks_however_short_the_time(
+def test_at_least_three_probes_however_short_the_time(
     seen: ProbeAnswers, verdict: VerificationResult
 ) -> None:
     watched = Watched(replace(case(BEFORE), within=timedelta(seconds=1)))
@@ -116,7 +116,7 @@ def test_a_clock_that_goes_back_adds_nothing(seen: ProbeAnswers) -> None:
     assert watched.case.probe_series.all.span == timedelta()
 
 
-def test_two_looks_of_one_moment_are_one_look() -> None:
+def test_two_probes_of_one_moment_count_as_one() -> None:
     one = NO_PROBES.model_copy(update={"last_at": NOW})
     for away in (timedelta(), EVERY / 3, -EVERY / 3):
         assert one.too_soon(NOW + away, EVERY)
@@ -152,12 +152,12 @@ def test_an_endpoint_that_never_comes_to_rest_is_not_live_and_not_waited_for_for
     assert probe_series < 60
     assert (
         watched.judged.verdict is U
-    ) or f"{probe_series} looks agreed on nothing" in watched.judged.why
+    ) or f"{probe_series} probes agreed on nothing" in watched.judged.why
 
 
 @pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT, BROKEN, more(BEFORE)])
-def test_every_way_that_looks_repeat_ends_with_a_verdict(
+def test_every_way_that_probes_repeat_ends_with_a_verdict(
     before: ProbeAnswers | None, *, rolling_back: bool
 ) -> None:
     for seen in product(KINDS, repeat=3):
@@ -168,7 +168,7 @@ def test_every_way_that_looks_repeat_ends_with_a_verdict(
 @pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT])
 @pytest.mark.parametrize("expected", [None, AFTER])
-def test_every_look_is_kept_with_its_verdict_whichever_that_is(
+def test_every_probe_is_kept_with_its_verdict_whichever_that_is(
     before: ProbeAnswers | None, expected: ProbeAnswers | None, *, rolling_back: bool
 ) -> None:
     for seen in product(KINDS, repeat=2):
@@ -181,7 +181,7 @@ def test_every_look_is_kept_with_its_verdict_whichever_that_is(
 
 
 @pytest.mark.parametrize(
-    "look",
+    "check",
     [
         EndpointCheck(PENDING, AFTER),
         EndpointCheck(DONE, AFTER, "models/old"),
@@ -190,7 +190,7 @@ def test_every_look_is_kept_with_its_verdict_whichever_that_is(
         untold(BEFORE),
     ],
 )
-def test_what_the_service_says_is_kept_with_the_looks(check: EndpointCheck) -> None:
+def test_what_the_service_says_is_kept_with_the_probes(check: EndpointCheck) -> None:
     watched = Watched(case(BEFORE))
     watched.probe_series(*[check] * ENOUGH)
     assert watched.judged.verdict is not W

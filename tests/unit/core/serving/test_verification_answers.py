@@ -1,4 +1,4 @@
-"""What answers to the probe, read-backs and ended updates prove."""
+"""Verdicts on answers to the probe, read-backs and ended updates."""
 
 from dataclasses import replace
 from itertools import count, product
@@ -56,7 +56,7 @@ def fewer(answers: ProbeAnswers) -> ProbeAnswers:
         (case(SILENT), [SILENT] * ENOUGH, False),
     ],
 )
-def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_look_to_look(
+def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_probe_to_probe(
     known: VerificationCase, seen: list[ProbeAnswers | EndpointCheck], *, steady: bool
 ) -> None:
     watched = Watched(known)
@@ -64,7 +64,7 @@ def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_look_
     assert watched.judged.steady is steady
 
 
-def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> None:
+def test_live_takes_two_good_probes_in_a_row_that_agree_or_three_that_vary() -> None:
     lives, new = 0, (AFTER, OTHER)
     for seen in product(KINDS, repeat=4):
         watched = Watched(case(BEFORE), pace=HOUR)
@@ -105,7 +105,7 @@ def test_answers_to_other_probe_rows_are_never_compared(
     assert watched.judged.verdict is L
 
 
-def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> None:
+def test_answers_vary_only_where_three_probes_had_answers_to_the_same_rows() -> None:
     elsewhere = OTHER.model_copy(update={"request": "other rows"})
     watched = Watched(replace(case(BEFORE), probe_series=NO_PROBES.showing(elsewhere)))
     assert watched.probe_series(AFTER, OTHER) is W
@@ -137,7 +137,7 @@ def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_servic
     assert watched.judged.probe_series.all.probes == ENOUGH  # the last one is kept with the others
 
 
-def test_a_read_back_of_another_model_proves_nothing() -> None:
+def test_a_read_back_of_another_model_shows_nothing() -> None:
     check = untold(BEFORE, configured="models/old.ilearner")
     assert Watched(case(BEFORE)).probe_series(*[check] * ENOUGH) is U
 
@@ -150,7 +150,7 @@ def test_without_probe_rows_a_model_is_live_and_called_unproven(configured: str 
 
 
 @pytest.mark.parametrize(("before", "seen"), [(None, AFTER), (SILENT, AFTER), (SILENT, SILENT)])
-def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_look(
+def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_probe(
     before: ProbeAnswers | None, seen: ProbeAnswers
 ) -> None:
     watched = Watched(case(before), pace=HOUR)
@@ -169,7 +169,7 @@ def test_an_update_that_failed_at_the_service_is_broken_at_once_with_its_reason(
 
 
 @pytest.mark.parametrize("rolling_back", [True, False])
-def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
+def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_probes(
     *, rolling_back: bool
 ) -> None:
     check = EndpointCheck(UpdateProgress.PENDING, AFTER, configured=TARGET)
@@ -181,7 +181,7 @@ def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
     assert "not come to an end" in watched.judged.why
 
 
-def test_an_update_at_work_and_then_silence_prove_nothing_where_nothing_answered_before() -> None:
+def test_an_update_at_work_and_then_silence_show_nothing_where_nothing_answered_before() -> None:
     watched = Watched(case(None))
     assert (
         watched.probe_series(EndpointCheck(UpdateProgress.PENDING, None), *[SILENT] * ENOUGH) is L
@@ -214,21 +214,21 @@ def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
         pytest.param(BEFORE, [SILENT] * (ENOUGH - 1), W, W, id="no answer, too few"),
         pytest.param(BEFORE, [SILENT] * ENOUGH, B, B, id="no answer"),
         pytest.param(BROKEN, [BROKEN] * 2, L, W, id="broken as before"),
-        pytest.param(BROKEN, [OTHER, AFTER], L, W, id="mended: it was broken before"),
+        pytest.param(BROKEN, [OTHER, AFTER], L, W, id="corrected: it was broken before"),
         pytest.param(BROKEN, [SILENT] * 2, W, W, id="no answer, though it was broken before"),
         pytest.param(None, [OTHER] * 2, L, W, id="nothing known from before"),
         pytest.param(SILENT, [BROKEN] * 2, W, W, id="broken, and no answer known from before"),
         pytest.param(SILENT, [OTHER] * ENOUGH, L, L, id="no answer known from before"),
     ],
 )
-def test_what_looks_say_of_the_model_that_was_put_back(
+def test_what_probes_say_of_the_model_that_was_rolled_back(
     before: ProbeAnswers | None,
     seen: list[ProbeAnswers],
     hasty: VerificationResult,
     patient: VerificationResult,
 ) -> None:
     assert Watched(case(before), rolling_back=True).probe_series(*seen) is hasty
-    # While an update may still be on its way, nothing is proved until it has had its time.
+    # While an update may still be on its way, nothing is verified until it has had its time.
     assert Watched(case(before), rolling_back=True, patient=True).probe_series(*seen) is patient
 
 
@@ -245,7 +245,7 @@ def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
     watched.check(AFTER)
     assert watched.judged.why == "the answers are not those from before the update"
     watched.probe_series(BEFORE, BEFORE)
-    assert watched.judged.why == "answers as before the update, on two looks running"
+    assert watched.judged.why == "answers as before the update, in two probes in a row"
 
 
 def test_a_return_without_probe_rows_is_called_unproven() -> None:
@@ -267,7 +267,7 @@ def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_d
     assert "still names models/old" in watched.judged.why
 
 
-def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() -> None:
+def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_verified() -> None:
     expected = good("7")
     moved = case(good("1"), expected)
     assert Watched(moved).probe_series(expected) is W
@@ -282,7 +282,7 @@ def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() ->
     assert Watched(same).probe_series(*[expected] * ENOUGH) is L
 
 
-def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
+def test_a_record_of_probes_stays_small_however_many_there_are() -> None:
     numbers, watched = count(), Watched(replace(case(BEFORE), within=1000 * HOUR))
     sizes = []
     for _ in range(500):
@@ -295,7 +295,7 @@ def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
     )
 
 
-def test_no_look_is_lost_because_it_saw_what_the_last_one_saw() -> None:
+def test_no_check_is_lost_because_it_saw_what_the_last_one_saw() -> None:
     watched = Watched(case(BEFORE))
     watched.probe_series(BEFORE, BEFORE, SILENT, BEFORE)
     probe_series = watched.case.probe_series
