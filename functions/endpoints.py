@@ -5,9 +5,9 @@ import azure.functions as func
 from functions.api_models.endpoints import EndpointList, EndpointShown, EndpointSummary
 from functions.api_models.requests import KeyQuery, OperatorComment, RollbackBody
 from functions.methods import EVERY, only
+from functions.process import app
 from functions.requests import body_of, command_of, key_parts, query_of
 from functions.responses import accepted, ok
-from shared.app import app
 from shared.errors import InvalidRequestError
 from shared.intake.rollbacks import EndpointAddress
 

@@ -7,9 +7,9 @@ import azure.functions as func
 
 from functions.api_models.requests import RunBody
 from functions.methods import EVERY, only
+from functions.process import app
 from functions.requests import body_of
 from functions.responses import accepted
-from shared.app import app
 from shared.errors import InvalidRequestError, NoSuchPipelineError
 from shared.intake.requests import ManualRequest
 

@@ -4,7 +4,7 @@ import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, DATA_CONNECTION
-from shared.app import usable_app
+from functions.process import usable_app
 from shared.telemetry import redacted_errors
 
 bp = func.Blueprint()

@@ -10,9 +10,9 @@ from functions.api_models.pipelines import (
 )
 from functions.api_models.requests import OperatorComment, PageQuery, PreviewQuery
 from functions.methods import EVERY, only
+from functions.process import app
 from functions.requests import body_of, command_of, query_of
 from functions.responses import ok
-from shared.app import app
 from shared.operations.pipelines import PipelineStatus
 
 bp = func.Blueprint()

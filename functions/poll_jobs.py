@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from functions.bindings import POLL_SCHEDULE
-from shared.app import usable_app
+from functions.process import usable_app
 from shared.telemetry import redacted_errors
 
 bp = func.Blueprint()

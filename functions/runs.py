@@ -7,9 +7,9 @@ import azure.functions as func
 from functions.api_models.requests import OperatorComment, RunsQuery
 from functions.api_models.runs import RunList, RunShown, RunSummary
 from functions.methods import EVERY, only
+from functions.process import app
 from functions.requests import body_of, command_of, key_parts, query_of
 from functions.responses import accepted, ok
-from shared.app import app
 from shared.core.run.record import Run
 from shared.operations.commands import OperatorCommand
 from shared.operations.history import RunFilter

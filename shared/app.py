@@ -1,13 +1,10 @@
-"""Builds the services once for each worker process, on first use; no request is made by that."""
+"""Builds the services: the only module that constructs them. No request is made by that."""
 
-import logging
-import os
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +13,7 @@ from shared.config.loader import load_pipelines
 from shared.config.settings import Problem, Settings, connection_name, read_settings
 from shared.core.config.configuration import Configuration
 from shared.core.config.schedule import next_due_of
+from shared.core.redaction import Redactor
 from shared.errors import ConfigError
 from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context, Limits
@@ -46,24 +44,18 @@ from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.operations.endpoints import Endpoints
+from shared.operations.health import HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
+from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of, blobs_of, documents_of
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.redacting import RedactingBlobs
-from shared.telemetry import LogRateLimit, log, use_redactor
+from shared.telemetry import use_redactor
 
-#: When this worker started: older data is not eligible for a pipeline that is first seen by it.
-STARTED_AT: Final = datetime.now(UTC)
-#: A search begins every 15 minutes, and leaves data younger than five minutes to its events.
-_LATER: Final = (
-    "it will be found within 25 minutes of that; where its pipeline never was active before, start "
-    "a run on it (POST /api/pipelines/{pipeline}/runs)"
-)
-_UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=15))
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -118,18 +110,30 @@ class App:
         # What timers do.
         checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
         self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)
-        unwanted = UnwantedData(context, catalogue, activations, inbox)
-        drift = Drift(context, factory, writer, catalogue.endpoints_of)
         schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
         self.poll = Poll(
-            context, last_good, activations, self.rounds, batches, unwanted, drift, schedules
+            context,
+            last_good,
+            activations,
+            self.rounds,
+            batches,
+            UnwantedData(context, catalogue, activations, inbox),
+            Drift(context, factory, writer, catalogue.endpoints_of),
+            schedules,
         )
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
         self.endpoints = Endpoints(context, catalogue, rollbacks)
         self.run_operations = RunOperations(context, catalogue, writer, driver)
-        self.pipelines, self.ticks = Pipelines(context, catalogue, factory), Ticks(context)
-        self.history, self.open_runs = History(context), OpenRuns(context)
+        self.pipelines = Pipelines(context, catalogue, Previews(context, factory))
+        self.history, self.open_runs, self.ticks = (
+            History(context),
+            OpenRuns(context),
+            Ticks(context),
+        )
+        self.health = HealthChecks(
+            context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
+        )
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
@@ -171,79 +175,17 @@ class Unusable:
         return self.problems
 
 
-def app() -> App:
-    """Return this process's app.
-
-    Raises:
-        ConfigError: settings without which nothing works are wrong; it lists them all.
-    """
-    built = app_or_problems()
-    if isinstance(built, Unusable):
-        listed = "\n".join(f"- {problem}" for problem in built.problems)
-        raise ConfigError(f"these settings must be corrected first:\n{listed}")
-    if built.changed_file is not None:
-        built.changed_file.check_sometimes()
-    built.last_good.load()  # once for each process, and only where a pipeline has an error
-    return built
-
-
-def usable_app(what: str, *, of_blob: bool = False) -> App | None:
-    """Return this process's app for a trigger; None where wrong settings keep it from working.
-
-    A trigger must not fail for that: its failures would be repeated, logged with tracebacks, and
-    taken for those of a blob. A skipped trigger is logged; its work is done after the restart with
-    correct settings.
+def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | Unusable:
+    """Return the app that calls the real services by the clock of this host.
 
     Args:
-        what: the trigger, or its blob, for the log.
-        of_blob: whether it is about a blob: then each is logged, else now and then.
+        environment: the app settings.
+        started_at: when this process started.
+
+    Returns:
+        The app, or what is wrong with the settings.
     """
-    built = app_or_problems()
-    if not isinstance(built, Unusable):
-        return app()
-    first, more = built.problems[0], len(built.problems) - 1
-    wrong = f"{first}{f'; and {more} more' if more else ''}"
-    later = f"; {_LATER}" if of_blob else ""
-    if of_blob or _UNUSABLE_LOGGED.allows(what):
-        log.error(
-            "%s: nothing is done, since a setting is wrong: %s. To do: correct what GET "
-            "/api/health/details lists, and restart%s",
-            what,
-            wrong,
-            later,
-        )
-    return None
-
-
-_handed_in: list[App | Unusable] = []
-
-
-def app_or_problems() -> App | Unusable:
-    """Return this process's app, or what is wrong with its settings; never raises."""
-    return _handed_in[-1] if _handed_in else _of_this_process()
-
-
-@contextmanager
-def handed_in(built: App | Unusable) -> Iterator[None]:
-    """Make every trigger use this app meanwhile, instead of the one of the app settings."""
-    _handed_in.append(built)
-    try:
-        yield
-    finally:
-        _handed_in.remove(built)
-
-
-@cache
-def _of_this_process() -> App | Unusable:
-    # The SDK logs two records of many lines for each call to the storage, and the host sends
-    # everything from INFO on to Application Insights (azure-functions §5).
-    logging.getLogger("azure").setLevel(logging.WARNING)
-    built = build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
-    for problem in built.found:
-        log.error("wrong setting: %s", problem)
-    for hint in built.hints:
-        log.warning("setting: %s", hint)
-    return built
+    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
 
 
 def build(
@@ -273,18 +215,41 @@ def build(
             (*settings.problems, *configuration.problems),
             (*settings.hints, *configuration.hints),
         )
-    connected = partial(account_of, environment, development=development)
     try:
-        data_account, models_account, ledger_account = (
-            connected(connection_name(environment, name) or name)
-            for name in ("DataStorage", "ModelsStorage", "LedgerStorage")
-        )
+        context = _context(settings, environment, http, clock, redactor)
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
+    built = App(settings, context, configuration, started_at)
+    built.changed_file = ChangedFile(
+        context,
+        replace(source, learn=partial(learn_file, redactor, environment)),
+        built.last_good,
+        built.activations,
+        built.search,
+        watched=watched,
+        host=clock,
+        started_at=started_at,
+    )
+    return built
+
+
+def _context(
+    settings: Settings,
+    environment: Mapping[str, str],
+    http: Http,
+    clock: Clock,
+    redactor: Redactor,
+) -> Context:
+    """Return the context over the storage accounts; ConfigError for a wrong connection."""
+    development = settings.development
+    data_account, models_account, ledger_account = (
+        account_of(environment, connection_name(environment, name) or name, development=development)
+        for name in ("DataStorage", "ModelsStorage", "LedgerStorage")
+    )
     container = ledger_account.get_container_client(settings.ledger_container)
     documents, storage_clock = documents_of(container, clock, _new_id)
     data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
-    context = Context(
+    return Context(
         ledger=Ledger(documents),
         data=RedactingBlobs(data, redactor),
         models=RedactingBlobs(models, redactor),
@@ -304,18 +269,6 @@ def build(
         limits=_limits(settings),
         redactor=redactor,
     )
-    built = App(settings, context, configuration, started_at)
-    built.changed_file = ChangedFile(
-        context,
-        replace(source, learn=partial(learn_file, redactor, environment)),
-        built.last_good,
-        built.activations,
-        built.search,
-        watched=watched,
-        host=clock,
-        started_at=started_at,
-    )
-    return built
 
 
 def _limits(settings: Settings) -> Limits:

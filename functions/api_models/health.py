@@ -1,14 +1,10 @@
 """Answers about the app itself."""
 
-from typing import Literal
-
 from pydantic import AwareDatetime, Field
 
 from functions.api_models.shared import ResponseModel
 from shared.core.full_listing import FullListing
-
-Status = Literal["healthy", "attention", "unusable"]
-ProblemKind = Literal["configuration", "storage", "poll", "schedules"]
+from shared.operations.health import ProblemKind, Status
 
 
 class _State(ResponseModel):

@@ -64,10 +64,10 @@ BUGS: Final = (
     ),
     Bug(
         "anonymous health lists the open runs",
-        "functions/health.py",
-        "    stored, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
-        "    list(built.context.ledger.open_markers.listed())\n"
-        "    stored, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
+        "shared/operations/health.py",
+        "        poll, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
+        "        list(ledger.open_markers.listed())\n"
+        "        poll, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
         ("tests/functions/test_health.py",),
     ),
     Bug(
@@ -81,7 +81,7 @@ BUGS: Final = (
         "wrong settings fail the trigger of a blob",
         "functions/on_training_data.py",
         '        built = usable_app(f"blob {client.blob_name}", of_blob=True)\n',
-        "        from shared.app import app\n\n        built = app()\n",
+        "        from functions.process import app\n\n        built = app()\n",
         ("tests/functions/test_triggers.py",),
     ),
     Bug(

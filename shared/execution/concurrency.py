@@ -9,8 +9,9 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted
 from shared.core.names import run_queue_id, shared_queue_id
 from shared.core.run import concurrency as core
+from shared.core.run.commands import Event
 from shared.core.run.concurrency import Pause, RecentRuns, RunQueue
-from shared.core.run.control_events import Event, Superseded
+from shared.core.run.control_events import Superseded
 from shared.core.run.gate_events import Admitted, StillWaiting
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import CorruptRecordError

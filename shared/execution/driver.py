@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.run.commands import Command
-from shared.core.run.control_events import Cancelled, Event
+from shared.core.run.commands import Command, Event
+from shared.core.run.control_events import Cancelled
 from shared.core.run.gate_events import CandidateStaged
 from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
 from shared.core.run.machine import next_command

@@ -7,7 +7,8 @@ from typing import Final
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.evaluation.gate import judged_again
-from shared.core.run.control_events import Event, StepBlocked, Superseded
+from shared.core.run.commands import Event
+from shared.core.run.control_events import StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Promotion, Run, Step

@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.core.evaluation.gate import judge, refused
 from shared.core.evaluation.report import choose_row, read_evaluation
-from shared.core.run.control_events import Event
+from shared.core.run.commands import Event
 from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered, Judged, Rejected
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run

@@ -19,7 +19,7 @@ from shared.core.blobs import BlobVersion, is_folded
 from shared.core.config.pattern import fill
 from shared.core.config.studio_training import DATA, MANIFEST
 from shared.core.names import output_path
-from shared.core.run.control_events import Event
+from shared.core.run.commands import Event
 from shared.core.run.job_events import JobFailed
 from shared.core.run.record import Run
 from shared.errors import PermanentError, TransientError

@@ -6,7 +6,8 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.counting import they
-from shared.core.run.control_events import DataDeleted, Event, StepBlocked, Superseded
+from shared.core.run.commands import Event
+from shared.core.run.control_events import DataDeleted, StepBlocked, Superseded
 from shared.core.run.job_events import (
     JobCancelled,
     JobCreated,

@@ -6,7 +6,8 @@ from typing import Final
 
 from shared.core.config.kinds import Endpoint
 from shared.core.config.types import show_duration
-from shared.core.run.control_events import Event, ModelCollected, ModelsCollected, NothingToPromote
+from shared.core.run.commands import Event
+from shared.core.run.control_events import ModelCollected, ModelsCollected, NothingToPromote
 from shared.core.run.gate_events import (
     NO_ENDPOINT,
     CandidateFailed,

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.kinds import Endpoint
-from shared.core.run.control_events import LEAST_TRIES, Event, StepBlocked, Superseded
+from shared.core.run.commands import Event
+from shared.core.run.control_events import LEAST_TRIES, StepBlocked, Superseded
 from shared.core.run.promotion_advice import no_earlier_model, repair_failed
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,

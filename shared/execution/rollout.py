@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.core.config.kinds import Endpoint
+from shared.core.run.commands import Event
 from shared.core.run.control_events import (
     CancelRequested,
     DeliveriesChanged,
-    Event,
     RolloutEnded,
     StepBlocked,
 )

@@ -6,7 +6,8 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.run.control_events import Event, StepFailed
+from shared.core.run.commands import Event
+from shared.core.run.control_events import StepFailed
 from shared.core.run.machine import apply
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import Candidate, ModelRef, ServingState

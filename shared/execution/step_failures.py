@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.core.run.commands import Command
-from shared.core.run.control_events import Event, StepBlocked, StepFailed
+from shared.core.run.commands import Command, Event
+from shared.core.run.control_events import StepBlocked, StepFailed
 from shared.core.run.record import Origin, Run, StepFailure
 from shared.errors import (
     ConfigError,

@@ -15,7 +15,6 @@ from shared.errors import (
     NoSuchPipelineError,
 )
 from shared.execution.context import Context
-from shared.execution.run_factory import RunFactory
 from shared.intake.catalogue import Catalogue
 from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import ANONYMOUS, OperatorCommand
@@ -81,7 +80,7 @@ class Pipelines:
 
     context: Context
     catalogue: Catalogue
-    factory: RunFactory
+    previews: Previews
 
     def status(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> PipelineStatus:
         """Return the state of a pipeline.
@@ -205,8 +204,7 @@ class Pipelines:
         Raises:
             NoSuchPipelineError, NoSuchDataError: there is no such pipeline, or no such blob.
         """
-        pipeline = self._find(name)
-        return Previews(self.context, self.factory).preview(pipeline, data)
+        return self.previews.preview(self._find(name), data)
 
     def _find(self, name: str) -> Pipeline:
         pipeline = self.catalogue.pipeline(name)

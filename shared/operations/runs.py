@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from shared.core.counting import counted
 from shared.core.names import is_run_id
-from shared.core.run.commands import Command
-from shared.core.run.control_events import CancelRequested, Event
+from shared.core.run.commands import Command, Event
+from shared.core.run.control_events import CancelRequested
 from shared.core.run.gate_events import Approved, Rejected
 from shared.core.run.machine import apply, next_command, present_state
 from shared.core.run.record import Delivery, Phase, Run

@@ -1,12 +1,15 @@
 """One in-memory world: storage, ledger, the stand-in and the app's workers over them."""
 
+import copy
+import copyreg
 import json
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from azure.core.credentials import AccessToken
 
@@ -53,6 +56,10 @@ LIMITS = Limits(
     at_once=1,  # one thread, so that a trial goes the same way each time
 )
 
+
+# A copy of a lock is a lock of its own, which nobody holds.
+copyreg.pickle(type(threading.Lock()), lambda _: (threading.Lock, ()))
+copyreg.pickle(type(threading.RLock()), lambda _: (threading.RLock, ()))
 
 #: Longer than the lease, and than a model is given to be live.
 JUMP = timedelta(minutes=5)
@@ -114,7 +121,25 @@ class World:
         self.pipeline = pipeline(self.training, self.endpoint, self.config)
         self.restart()
         self.faults.other_worker = self.preempting_tick
-        self.faults.jump = lambda: self.clock.move(JUMP)
+        self.faults.jump = self.jump
+
+    def jump(self) -> None:
+        """Let so much time pass at once that a lease is over."""
+        self.clock.move(JUMP)
+
+    def copied(self, faults: Faults | None = None) -> Self:
+        """Return a world that is as this one is now, with a new worker.
+
+        A sweep prepares its world once, and tries each fault on a copy of it.
+
+        Args:
+            faults: what fails from now on; None: nothing does.
+        """
+        made = copy.deepcopy(self, {id(self.app): None})
+        made.restart()
+        made.faults.sites.clear()
+        made.faults.plan = faults.plan if faults else {}
+        return made
 
     def restart(self) -> None:
         """Start a new worker process: nothing that was only in memory is left."""

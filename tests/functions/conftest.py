@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-import functions.health
-from shared.app import App, Unusable, handed_in
+from functions.process import handed_in
+from shared.app import App, Unusable
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from tests.fakes.world import World
@@ -32,7 +32,6 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
         def use(built: App | Unusable) -> None:
             stack.enter_context(handed_in(built))
-            monkeypatch.setattr(functions.health, "STARTED_AT", datetime.now(UTC))
 
         yield use
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 import azure.functions as func
 
 from functions import endpoints, health, manual_runs, pipelines, runs
+from functions.process import handed_in
 from local.studio import OutputKind, Parameter
-from shared.app import handed_in
 from shared.errors import RelearnError
 from tests.fakes.blobs import ACCOUNT_KEY
 from tests.fakes.echoes import SPELLINGS, EchoHttp, EchoSite, drawn, pieces

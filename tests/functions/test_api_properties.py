@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from werkzeug.test import Client
 
-from shared.app import handed_in
+from functions.process import handed_in
 from shared.operations.history import RunFilter
 from tests.functions.api_host import (
     DOCUMENT,

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from azure.functions.timer import TimerRequest
 
+from functions.process import handed_in
 from functions.start_scheduled_runs import start_scheduled_runs
-from shared.app import ROOT, Unusable, handed_in
+from shared.app import ROOT, App, Unusable
 from shared.config.settings import Problem, read_settings
+from shared.core.config.configuration import Configuration
 from shared.core.run.record import Phase
 from shared.errors import TransientError
 from shared.ledger.open_markers import RunHints
@@ -65,9 +67,7 @@ def test_health_fails_when_the_timer_for_schedules_fell_silent(world: World, api
 def test_a_timer_that_is_rare_by_its_schedule_is_not_silent(world: World, serve: Serve) -> None:
     rare = {"POLL_SCHEDULE": "0 0 0 1 1 *", "SCHEDULE_TICK": "0 0 0 1 1 *"}
     settings = read_settings({**ENVIRONMENT, **rare}, ROOT)
-    built = app_over(world)
-    built.settings = settings
-    serve(built)
+    serve(App(settings, world.context, Configuration({}), world.started_at()))
     world.clock.move(timedelta(minutes=50))
     assert Api().health().body["problems"] == {}
 

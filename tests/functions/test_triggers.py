@@ -7,10 +7,10 @@ import pytest
 from azure.functions.timer import TimerRequest
 from azure.storage.blob import BlobClient
 
-from functions import on_trained_model, on_training_data, poll_jobs, start_scheduled_runs
+from functions import on_trained_model, on_training_data, poll_jobs, process, start_scheduled_runs
+from functions.process import STARTED_AT
 from local.worker_check.worker import ROOT
-from shared import app
-from shared.app import STARTED_AT, App, SystemClock, Unusable, build
+from shared.app import App, SystemClock, Unusable, build
 from shared.config.settings import Problem
 from shared.errors import TransientError
 from shared.providers.http.client import Answer
@@ -167,7 +167,7 @@ def test_wrong_settings_fail_no_trigger_and_each_says_what_to_do(
     trigger: str, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(Unusable(PROBLEMS))
-    app._UNUSABLE_LOGGED.__dict__["_logged"].clear()
+    process._UNUSABLE_LOGGED.__dict__["_logged"].clear()
     for _ in range(3):
         FIRE[trigger]()
     of_blob = trigger.startswith("on_")

@@ -7,6 +7,7 @@ any; it serves all of them in the end; what served before is discarded a day lat
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from typing import Final
 
 import pytest
@@ -31,15 +32,18 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def served(faults: Faults | None = None) -> AzureMlWorld:
-    """Return a world where a first model of ours serves, ahead of any fault."""
+@cache
+def _served() -> AzureMlWorld:
     world = AzureMlWorld()
     run = world.start()
     world.until(run, Phase.PROMOTED, ticks=60)
     world.clock.move(timedelta(minutes=5))
-    world.faults.sites.clear()
-    world.faults.plan = faults.plan if faults else {}
     return world
+
+
+def served(faults: Faults | None = None) -> AzureMlWorld:
+    """Return a world where a first model of ours serves, ahead of any fault."""
+    return _served().copied(faults)
 
 
 def drive(world: AzureMlWorld) -> None:
@@ -51,8 +55,8 @@ def drive(world: AzureMlWorld) -> None:
         world.survive(lambda: world.tick(SECONDS))
         if taken and not world.faults.late and not world.open_runs():
             break
-    for _ in range(30):
-        world.survive(lambda: world.tick(3600))
+    for _ in range(15):
+        world.survive(lambda: world.tick(7200))
 
 
 def problems(world: AzureMlWorld) -> Iterator[str]:
@@ -123,16 +127,19 @@ def test_live_in_steps_and_cleaned_up_after_any_single_fault(kind: Kind) -> None
 # A rollback after what served before was discarded: its deployment is made again
 
 
-def rolling_back(faults: Faults | None = None) -> AzureMlWorld:
-    """Return a world a day after the second model of ours, ahead of a rollback."""
+@cache
+def _rolling_back() -> AzureMlWorld:
     world = served()
     run = world.next_run("2.csv", SECOND)
     world.until(run, Phase.PROMOTED, ticks=60)
     for _ in range(27):
         world.tick(3600)
-    world.faults.sites.clear()
-    world.faults.plan = faults.plan if faults else {}
     return world
+
+
+def rolling_back(faults: Faults | None = None) -> AzureMlWorld:
+    """Return a world a day after the second model of ours, ahead of a rollback."""
+    return _rolling_back().copied(faults)
 
 
 def roll_back(world: AzureMlWorld) -> None:

@@ -3,12 +3,13 @@
 A file is measured in code lines: lines that are not blank, no comment and no docstring. A public
 function with two or more parameters is described if its docstring has `Args:`, says what it
 returns (`Returns:`, or a summary that begins with Return, Yield or Whether), and has `Raises`
-if it raises.
+if it raises. A method of an abstract base class is described there, once for all its subclasses.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
@@ -16,6 +17,7 @@ MOST_LINES: Final = 250
 _MEASURED: Final = ("functions", "shared", "local", "proofs", "benchmarks", "tests")
 _DESCRIBED: Final = ("ports", "providers", "operations", "core")
 _FEWEST: Final = 2
+EMPTY: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
 _SAYS_RESULT: Final = ("Return ", "Yield ", "Whether ")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -55,21 +57,50 @@ def code_lines(text: str) -> int:
     )
 
 
-def undescribed(text: str) -> list[str]:
-    """Return the names of the public functions whose docstrings lack something."""
+def undescribed(text: str, inherited: Mapping[str, frozenset[str]] = EMPTY) -> list[str]:
+    """Return the names of the public functions whose docstrings lack something.
+
+    Args:
+        text: the text of a module.
+        inherited: abstract class -> its methods, which are described there.
+    """
     return [
         function.name
-        for function in _public_functions(ast.parse(text))
+        for function in _public_functions(ast.parse(text), inherited)
         if _parameters(function) >= _FEWEST and not _is_described(function)
     ]
 
 
-def _public_functions(node: ast.Module | ast.ClassDef) -> Iterator[Function]:
+def abstract_methods() -> dict[str, frozenset[str]]:
+    """Return the abstract methods of each abstract class."""
+    classes = [
+        node
+        for file in described_files()
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and "ABC" in map(ast.unparse, node.bases)
+    ]
+    return {
+        node.name: frozenset(
+            child.name
+            for child in node.body
+            if isinstance(child, Function)
+            and "abstractmethod" in map(ast.unparse, child.decorator_list)
+        )
+        for node in classes
+    }
+
+
+def _public_functions(
+    node: ast.Module | ast.ClassDef, inherited: Mapping[str, frozenset[str]]
+) -> Iterator[Function]:
+    bases = map(ast.unparse, node.bases) if isinstance(node, ast.ClassDef) else ()
+    described = frozenset[str]().union(*(inherited.get(base, frozenset()) for base in bases))
     for child in node.body:
         if isinstance(child, Function) and not child.name.startswith("_"):
-            yield child
+            if child.name not in described:
+                yield child
         elif isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
-            yield from _public_functions(child)
+            yield from _public_functions(child, inherited)
 
 
 def _parameters(function: Function) -> int:
@@ -108,7 +139,9 @@ def too_long() -> dict[str, int]:
 
 def without_description() -> dict[str, list[str]]:
     """Return the public functions of each file whose docstrings lack something."""
+    inherited = abstract_methods()
     found = {
-        name_of(file): undescribed(file.read_text(encoding="utf-8")) for file in described_files()
+        name_of(file): undescribed(file.read_text(encoding="utf-8"), inherited)
+        for file in described_files()
     }
     return {name: functions for name, functions in found.items() if functions}

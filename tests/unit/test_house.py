@@ -89,3 +89,10 @@ def test_methods_of_public_classes_are_described_too() -> None:
     method = "    def f(self, a: int, b: int) -> None:\n        '''Do it.'''"
     assert house.undescribed(f"class A:\n{method}") == ["f"]
     assert house.undescribed(f"class _A:\n{method}") == []
+
+
+def test_a_method_of_an_abstract_class_is_described_there() -> None:
+    text = f"class Child(Parent):\n    {function('Short.').replace(chr(10), chr(10) + '    ')}"
+    assert house.undescribed(text, {"Parent": frozenset({"f"})}) == []
+    assert house.undescribed(text, {"Parent": frozenset({"g"})}) == ["f"]
+    assert "fold" in house.abstract_methods()["Event"]

@@ -56,26 +56,17 @@ def together(check: C) -> C:
     return check
 
 
-def since_then(check: C) -> C:
-    """Mark a check that stored records need not pass, because it is newer than they may be."""
-    setattr(check, _MARK, False)
-    return check
-
-
-def mistakes(model: Any, *, stored: bool = False, partly: bool = False) -> Iterator[Mistake]:
+def mistakes(model: Any, *, partly: bool = False) -> Iterator[Mistake]:
     """Yield each mistake over several fields of a model, without those of its parts.
 
     Args:
         model: the value.
-        stored: whether it was read from a record.
         partly: whether fields of it, or of its parts, are `UNKNOWN`.
     """
     # Functions written in C refuse `UNKNOWN` by a TypeError of their own.
     unknown = (UnknownValueError, TypeError) if partly else UnknownValueError
     kind: type = type(model)
-    for check, of_records in _checks_of(kind):
-        if stored and not of_records:
-            continue
+    for check in _checks_of(kind):
         try:
             yield from check(model)
         except unknown:
@@ -83,12 +74,12 @@ def mistakes(model: Any, *, stored: bool = False, partly: bool = False) -> Itera
 
 
 @lru_cache(maxsize=128)
-def _checks_of(model: type) -> tuple[tuple[Check, bool], ...]:
+def _checks_of(model: type) -> tuple[Check, ...]:
     found = {
-        name: (value, getattr(value, _MARK))
+        name: value
         for cls in reversed(model.__mro__)
         for name, value in vars(cls).items()
-        if callable(value) and isinstance(getattr(value, _MARK, None), bool)
+        if callable(value) and getattr(value, _MARK, False) is True
     }
     return tuple(found.values())
 

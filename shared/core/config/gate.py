@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.core.config.cross_field import since_then, together
+from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
 from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
 from shared.core.evaluation.gate import Rule
@@ -46,7 +46,7 @@ class Gate(Strict):
         if self.metrics is not None and not self.rules:
             yield Mistake("an evaluation is only read for rules, write at least one", at=("rules",))
 
-    @since_then
+    @together
     def _rules_for_the_row(self) -> Iterator[Mistake]:
         if self.row and not self.rules:
             yield Mistake("a row is only chosen for rules, write `rules` for it", at=("row",))

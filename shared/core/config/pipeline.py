@@ -14,7 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from shared.core.config.cross_field import known_pairs, since_then, together
+from shared.core.config.cross_field import known_pairs, together
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
@@ -195,7 +195,7 @@ class Pipeline(Strict):
             what = f"{metrics} is a model, name the output beside it"
             yield Mistake(what, at=("gate", "metrics"))
 
-    @since_then
+    @together
     def _approval_where_it_is_used(self) -> Iterator[Mistake]:
         if self.endpoints == () and self.gate.approval == "required":
             yield Mistake(
@@ -204,7 +204,7 @@ class Pipeline(Strict):
                 ("gate", "approval"),
             )
 
-    @since_then
+    @together
     def _comparison_where_it_is_used(self) -> Iterator[Mistake]:
         if self.endpoints:
             return

@@ -1,7 +1,11 @@
-"""The steps that a run can be due for."""
+"""What a run can be due for, and what can happen to it."""
 
+from abc import ABC, abstractmethod
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from shared.core.run.record import Run
 
 
 class Command(StrEnum):
@@ -41,3 +45,22 @@ _ACTS: Final = frozenset(
         Command.ROLL_BACK_ENDPOINT,
     }
 )
+
+
+class Event(ABC):
+    """Something that happened to a run, with its effect on the record of the run.
+
+    An event knows its own effect alone. `shared.core.run.machine` decides whether it fits the
+    present phase, and is the only caller of `fold`.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Return the run after the event. It has no other effect.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+        """

@@ -1,52 +1,16 @@
-"""Events of a run that belong to no single step, and how each changes its record.
-
-An event knows its own effect alone. `shared.core.run.machine` decides whether it fits the
-present phase, and is the only caller of `fold`.
-"""
+"""Events of a run that belong to no single step, and how each changes its record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.core.run.commands import Event
 from shared.core.run.gate_events import (
-    Admitted,
-    Approved,
-    CandidateFailed,
-    CandidateReady,
-    CandidateStaged,
-    EvidenceGathered,
-    Judged,
-    Regressed,
-    Rejected,
-    StillWaiting,
     with_its_job,
 )
-from shared.core.run.job_events import (
-    JobCancelled,
-    JobCreated,
-    JobExpired,
-    JobFailed,
-    JobFinished,
-    JobStarted,
-    JobStopped,
-    OutputSeen,
-)
-from shared.core.run.promotion_events import (
-    EndpointLeased,
-    EndpointLeaseLost,
-    FoundBroken,
-    FoundUnchanged,
-    InFlightUpdateFound,
-    NotYetLive,
-    RolledBack,
-    ShareReached,
-    UpdateLost,
-    UpdateSent,
-    VerifiedLive,
-)
 from shared.core.run.record import Delivery, OperatorRequest, Phase, Run, StepFailure, by_operator
-from shared.core.run.retry import UNPARKED, RedoRequested, RetryRequested
+from shared.core.run.retry import UNPARKED
 from shared.core.run.rollout import waiting_again
 from shared.core.serving.references import ModelRef
 
@@ -57,117 +21,69 @@ LEAST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Event):
     """Cancelled before there was anything to stop."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The cancelled run.
-        """
+        """End the run."""
         return run.moved_to(Phase.CANCELLED, at, reason=run.cancelled)
 
 
 @dataclass(frozen=True, slots=True)
-class Superseded:
+class Superseded(Event):
     """Newer data was there first, or the data changed under the job."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; the newer data has a run of its own.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The superseded run.
-        """
+        """End the run; the newer data has a run of its own."""
         return run.moved_to(Phase.SUPERSEDED, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
-class DataDeleted:
+class DataDeleted(Event):
     """The data was deleted before a job could use it."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: no data is left to train on.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The rejected run.
-        """
+        """End the run: no data is left to train on."""
         return run.moved_to(Phase.REJECTED, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCollected:
+class ModelCollected(Event):
     """The model was collected, for one endpoint."""
 
     model: ModelRef
     stages: bool = False  #: whether the model is staged as a candidate first
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep exactly this version of the model.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with its model, staging, before its gate or promoting.
-        """
+        """Keep exactly this version of the model."""
         phase = Phase.JUDGED if run.config.gate.asks else Phase.PROMOTING
         return run.moved_to(Phase.STAGING if self.stages else phase, at, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelsCollected:
+class ModelsCollected(Event):
     """The models were collected, for several endpoints."""
 
     models: Mapping[str, ModelRef]  #: endpoint -> its model
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep exactly these versions of the models.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with its models, before its gate or rolling out.
-        """
+        """Keep exactly these versions of the models."""
         phase = Phase.JUDGED if run.config.gate.asks else Phase.ROLLING_OUT
         return run.moved_to(phase, at, models=dict(self.models))
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveriesChanged:
+class DeliveriesChanged(Event):
     """Deliveries were begun or have ended."""
 
     deliveries: tuple[Delivery, ...]
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the deliveries before their runs are opened.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with its deliveries.
-        """
+        """Keep the deliveries before their runs are opened."""
         was = {delivery.endpoint: delivery for delivery in run.deliveries}
         changed = [one for one in self.deliveries if was.get(one.endpoint) != one]
         note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in changed[:20])
@@ -175,47 +91,31 @@ class DeliveriesChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutEnded:
+class RolloutEnded(Event):
     """Every delivery has ended, and an operator has nothing to decide."""
 
     end: Phase
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run by the results of its deliveries.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run in the end of its roll-out.
-        """
+        """End the run by the results of its deliveries."""
         return run.moved_to(self.end, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
-class NothingToPromote:
+class NothingToPromote(Event):
     """There is no model, or no endpoint for it."""
 
     reason: str
     model: ModelRef | None = None
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run successfully.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The finished run.
-        """
+        """End the run successfully."""
         return run.moved_to(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
-class StepFailed:
+class StepFailed(Event):
     """A step did not work this time and is worth repeating until `patience` is over."""
 
     reason: str
@@ -226,15 +126,7 @@ class StepFailed:
     waits_for: str = ""  #: the endpoint that another run has; to wait for it is no failure
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Record the step failure; park the run once the patience is over.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with its step failure, or parked.
-        """
+        """Record the step failure; park the run once the patience is over."""
         was = (
             run.step_failure if run.step_failure and run.step_failure.count else None
         )  # else it was a pause
@@ -268,42 +160,26 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class StepBlocked:
+class StepBlocked(Event):
     """A step can only work after an operator changed something."""
 
     reason: str
     advice: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Park the run for an operator.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The parked run.
-        """
+        """Park the run for an operator."""
         return _parked(run, self.reason, self.advice, at)
 
 
 @dataclass(frozen=True, slots=True)
-class CancelRequested:
+class CancelRequested(Event):
     """An operator cancels the run."""
 
     by: str = ""
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Mark the run as cancelled; the next step stops its job.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run that is being cancelled, or the cancelled run.
-        """
+        """Mark the run as cancelled; the next step stops its job."""
         operator_request = OperatorRequest(
             what="cancel", by=self.by or "an operator", at=at, why=self.why
         )
@@ -318,52 +194,6 @@ class CancelRequested:
         changes = {"cancelling": True, "deliveries": waiting_again(run), **UNPARKED}
         note = by_operator("cancel requested", self.by, self.why)
         return run.moved_to(phase, at, note, operator_request=operator_request, **changes)
-
-
-Event = (
-    JobCreated
-    | JobStarted
-    | JobFinished
-    | JobFailed
-    | JobStopped
-    | JobCancelled
-    | JobExpired
-    | OutputSeen
-    | Admitted
-    | StillWaiting
-    | Judged
-    | Regressed
-    | Approved
-    | Rejected
-    | Cancelled
-    | Superseded
-    | DataDeleted
-    | ModelCollected
-    | ModelsCollected
-    | DeliveriesChanged
-    | RolloutEnded
-    | NothingToPromote
-    | EndpointLeased
-    | InFlightUpdateFound
-    | UpdateSent
-    | NotYetLive
-    | ShareReached
-    | VerifiedLive
-    | CandidateStaged
-    | CandidateReady
-    | CandidateFailed
-    | EvidenceGathered
-    | FoundUnchanged
-    | EndpointLeaseLost
-    | UpdateLost
-    | FoundBroken
-    | RolledBack
-    | StepFailed
-    | StepBlocked
-    | CancelRequested
-    | RetryRequested
-    | RedoRequested
-)
 
 
 def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:

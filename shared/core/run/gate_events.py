@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.core.counting import counted, they
 from shared.core.evaluation.gate import Verdict
+from shared.core.run.commands import Event
 from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
 from shared.core.serving.references import Candidate
 
@@ -15,61 +16,37 @@ NO_OPERATOR: Final = "nobody in time"
 
 
 @dataclass(frozen=True, slots=True)
-class StillWaiting:
+class StillWaiting(Event):
     """The run has to wait, for another reason than before."""
 
     reason: str
     queue_name: str = ""  #: the queue in which it waits; empty where it waits in none
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Record the reason of the wait.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The waiting run, with the reason.
-        """
+        """Record the reason of the wait."""
         return run.moved_to(
             Phase.WAITING, at, self.reason, reason=self.reason, queue_name=self.queue_name
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Event):
     """The run need not wait any longer."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Continue with the job; a run that was parked with a job continues with that job.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its job, or at it.
-        """
+        """Continue with the job; a run that was parked with a job continues with that job."""
         return run.moved_to(with_its_job(run), at, reason=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Event):
     """The gate's rules were checked against the evaluation."""
 
     verdict: Verdict | None  #: None: there are no rules, or they were not checked
     unchecked: str | None = None  #: why there was nothing to check the rules with
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep every number; promote, ask for an approval, or end the run.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its promotion or approval, or in its end.
-        """
+        """Keep every number; promote, ask for an approval, or end the run."""
         passed = self.verdict is None or self.verdict.passed
         unchecked = run.unchecked if run.parent is not None else None
         if self.unchecked is not None:
@@ -92,43 +69,27 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Regressed:
+class Regressed(Event):
     """Since the verdict a better model went live at the endpoint."""
 
     verdict: Verdict
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; keep the last comparison.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The rejected run.
-        """
+        """End the run; keep the last comparison."""
         why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
 
 
 @dataclass(frozen=True, slots=True)
-class Approved:
+class Approved(Event):
     """An operator approved the promotion."""
 
     by: str
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Continue with the promotion.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its promotion.
-        """
+        """Continue with the promotion."""
         said = Approval(answer="approved", by=self.by, at=at, why=self.why)
         note = by_operator("approved", self.by, self.why)
         if run.unchecked:
@@ -138,22 +99,14 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Event):
     """An operator rejected the promotion, or the approval expired."""
 
     by: str
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The rejected run.
-        """
+        """End the run."""
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
         reason = by_operator("rejected", self.by, self.why)
         changes = {"approval": said, **_none_begun(run)}
@@ -213,76 +166,44 @@ def rejected_by_operator(run: Run) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class CandidateStaged:
+class CandidateStaged(Event):
     """The endpoint was asked to stage the candidate, which takes time to be ready."""
 
     candidate: Candidate
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the name of the candidate, and since when the run waits for it.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The staging run.
-        """
+        """Keep the name of the candidate, and since when the run waits for it."""
         note = f"candidate {self.candidate.name} is being made ready"
         return run.moved_to(Phase.STAGING, at, note, candidate=self.candidate, staged_at=at)
 
 
 @dataclass(frozen=True, slots=True)
-class CandidateReady:
+class CandidateReady(Event):
     """The candidate can be scored."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Continue with the gate: the candidate gets a verdict before its first request.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its gate.
-        """
+        """Continue with the gate: the candidate gets a verdict before its first request."""
         return run.moved_to(Phase.JUDGED, at)
 
 
 @dataclass(frozen=True, slots=True)
-class CandidateFailed:
+class CandidateFailed(Event):
     """The endpoint cannot hold this model."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: the model that serves was not changed.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The rejected run.
-        """
+        """End the run: the model that serves was not changed."""
         why = f"not promoted: {self.reason}"
         return run.moved_to(Phase.REJECTED, at, why, reason=why)
 
 
 @dataclass(frozen=True, slots=True)
-class EvidenceGathered:
+class EvidenceGathered(Event):
     """A part of the evidence for the gate is known; more probes follow."""
 
     evidence: GateEvidence
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the evidence: after a crash the run continues from there.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with its evidence.
-        """
+        """Keep the evidence: after a crash the run continues from there."""
         return run.moved_to(Phase.JUDGED, at, evidence=self.evidence)

@@ -8,6 +8,7 @@ from typing import Final
 from shared.core.blobs import BlobVersion
 from shared.core.config.types import show_duration
 from shared.core.names import digest
+from shared.core.run.commands import Event
 from shared.core.run.record import EndedAttempt, Phase, Run, StepFailure
 
 #: Files of one attempt that cause a status check; later files wait for the poll.
@@ -15,113 +16,65 @@ _MOST_OUTPUTS_SEEN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class JobCreated:
+class JobCreated(Event):
     """The service gave a handle; nothing runs yet."""
 
     job: str
     inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the handle, and the inputs of the job, before the job is started (design rule 3).
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with its job.
-        """
+        """Keep the handle, and the inputs of the job, before the job is started (design rule 3)."""
         note = f"attempt {run.attempt}: job {self.job}"
         known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
         return run.moved_to(Phase.CREATED, at, note, **known)
 
 
 @dataclass(frozen=True, slots=True)
-class JobStarted:
+class JobStarted(Event):
     """The service confirmed the start, or shows the job past it."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Set the attempt's start time, once.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The training run.
-        """
+        """Set the attempt's start time, once."""
         return run.moved_to(Phase.TRAINING, at, started_at=run.started_at or at)
 
 
 @dataclass(frozen=True, slots=True)
-class JobFinished:
+class JobFinished(Event):
     """The job finished."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Continue with the job's outputs.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The trained run.
-        """
+        """Continue with the job's outputs."""
         return run.moved_to(Phase.TRAINED, at)
 
 
 @dataclass(frozen=True, slots=True)
-class JobFailed:
+class JobFailed(Event):
     """The job failed, with the service's own reason."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Try again while attempts are left.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its next attempt, or failed.
-        """
+        """Try again while attempts are left."""
         return _attempt_over(run, Phase.FAILED, self.reason, at)
 
 
 @dataclass(frozen=True, slots=True)
-class JobStopped:
+class JobStopped(Event):
     """The job is known to be over because we asked for it."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Try again while attempts are left, unless an operator cancelled.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its next attempt, cancelled or timed out.
-        """
+        """Try again while attempts are left, unless an operator cancelled."""
         return _attempt_over(run, Phase.TIMED_OUT, self.reason, at)
 
 
 @dataclass(frozen=True, slots=True)
-class JobCancelled:
+class JobCancelled(Event):
     """The job was cancelled at the service."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: its job was cancelled on purpose.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The cancelled run.
-        """
+        """End the run: its job was cancelled on purpose."""
         reason = "the job was cancelled at the service"
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=reason)
         attempts = (*run.ended_attempts, over)
@@ -129,19 +82,11 @@ class JobCancelled:
 
 
 @dataclass(frozen=True, slots=True)
-class JobExpired:
+class JobExpired(Event):
     """A job that never started cannot any more: its signed URLs have run out."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Make another job for the same attempt.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before another job.
-        """
+        """Make another job for the same attempt."""
         note = f"job {run.job} never started and its signatures have run out: making another"
         # It may have been queued, which the service does not say; it is known to be over.
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=note)
@@ -150,7 +95,7 @@ class JobExpired:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputSeen:
+class OutputSeen(Event):
     """The job wrote a file that was not seen before: its status is checked at once."""
 
     digest: str
@@ -174,13 +119,6 @@ class OutputSeen:
 
         An output says nothing about the state of the service: a step failure stays, with the time
         of its next try.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with the output noted.
         """
         del at
         return run.evolve(outputs_seen=(*run.outputs_seen, self.digest))

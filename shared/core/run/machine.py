@@ -7,13 +7,12 @@
 from datetime import datetime
 from typing import Final
 
-from shared.core.run.commands import Command
+from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import (
     Cancelled,
     CancelRequested,
     DataDeleted,
     DeliveriesChanged,
-    Event,
     ModelCollected,
     ModelsCollected,
     NothingToPromote,

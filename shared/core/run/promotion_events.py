@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.core.run.commands import Event
 from shared.core.run.record import Phase, Promotion, Run, Step
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
 from shared.errors import InvalidTransitionError
@@ -20,50 +21,34 @@ UNSENT: Final[dict[str, object]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointLeased:
+class EndpointLeased(Event):
     """The run has the endpoint lease; what the endpoint answered before is known."""
 
     promotion: Promotion
     tie: str = ""  #: which data shares the Last-Modified of the run's, and is older
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the answers from before the update (design rule 9).
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The promoting run, with its endpoint lease.
-        """
+        """Keep the answers from before the update (design rule 9)."""
         note = "" if self.tie == run.tie else self.tie
         moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion)
         return moved.evolve(tie=run.tie or self.tie)
 
 
 @dataclass(frozen=True, slots=True)
-class InFlightUpdateFound:
+class InFlightUpdateFound(Event):
     """The run has the endpoint lease, but an earlier update may still arrive: first roll back."""
 
     promotion: Promotion
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Roll back to a known model, then start the promotion over (design rule 8).
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run that rolls the earlier update back.
-        """
+        """Roll back to a known model, then start the promotion over (design rule 8)."""
         promotion = self.promotion.evolve(after_rollback="start")
         note = "an earlier update of this endpoint was left in flight: rolling it back first"
         return run.moved_to(Phase.ROLLING_BACK, at, note, promotion=promotion)
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateSent:
+class UpdateSent(Event):
     """The update (or the rollback) was sent; `certain` when the service accepted it."""
 
     certain: bool = True
@@ -71,15 +56,7 @@ class UpdateSent:
     service_message: str = ""  #: the service's own answer, where it did not confirm the update
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Start the verification.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run in its verification.
-        """
+        """Start the verification."""
         phase = run.phase if run.phase is Phase.ROLLING_BACK else Phase.VERIFYING
         sent = {
             **UNSENT,
@@ -97,29 +74,21 @@ class UpdateSent:
 
 
 @dataclass(frozen=True, slots=True)
-class NotYetLive:
+class NotYetLive(Event):
     """A probe that does not decide."""
 
     probe: ProbeAnswers | None
     probe_series: ProbeSeries  #: this probe counted
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Count the probe, and keep its result for the comparison with the next probe.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run with the probe added.
-        """
+        """Count the probe, and keep its result for the comparison with the next probe."""
         return with_promotion(
             run, run.phase, at, "", {"probe_series": self.probe_series.showing(self.probe)}
         )
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedLive:
+class VerifiedLive(Event):
     """The new model serves."""
 
     verification: str
@@ -127,15 +96,7 @@ class VerifiedLive:
     probe_series: ProbeSeries = NO_PROBES
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run with its verification.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The promoted run.
-        """
+        """End the run with its verification."""
         verified: dict[str, object] = {
             "verification": self.verification,
             "probe_series": self.probe_series.showing(self.probe),
@@ -145,21 +106,13 @@ class VerifiedLive:
 
 
 @dataclass(frozen=True, slots=True)
-class ShareReached:
+class ShareReached(Event):
     """The new model answers for its share of the requests; a larger share follows."""
 
     verification: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Continue with the next share.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its next share.
-        """
+        """Continue with the next share."""
         promotion = _promotion(run)
         note = f"{promotion.step.share} % of the requests: {self.verification}"
         reached = {
@@ -172,7 +125,7 @@ class ShareReached:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundUnchanged:
+class FoundUnchanged(Event):
     """The update changed nothing, as far as the endpoint's answers show."""
 
     reason: str
@@ -182,13 +135,6 @@ class FoundUnchanged:
         """Roll back: the update may still arrive, and must not arrive unnoticed.
 
         Without a rollback target the run ends, and its endpoint lease stays for the next run.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run that rolls back, or ended unchanged.
         """
         if not self.can_roll_back:
             return run.moved_to(Phase.UNCHANGED, at, self.reason, reason=self.reason)
@@ -198,37 +144,21 @@ class FoundUnchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointLeaseLost:
+class EndpointLeaseLost(Event):
     """Another run took the endpoint lease meanwhile."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Start the promotion over; the next lease is decided by the time of the data.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its endpoint lease.
-        """
+        """Start the promotion over; the next lease is decided by the time of the data."""
         note = "another run had the endpoint meanwhile: reserving it again"
         return run.moved_to(Phase.PROMOTING, at, note, promotion=None)
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateLost:
+class UpdateLost(Event):
     """An update that was never confirmed shows no effect."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Send the update again: the same model twice is the same model.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run before its update.
-        """
+        """Send the update again: the same model twice is the same model."""
         note = "the update was never confirmed and is not to be seen: sending it again"
         phase = run.phase if run.phase is Phase.ROLLING_BACK else Phase.PROMOTING
         again = {**UNSENT, "resent": _promotion(run).resent + 1}
@@ -236,42 +166,26 @@ class UpdateLost:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundBroken:
+class FoundBroken(Event):
     """The new model does not work at the endpoint."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Roll back to the model that served before.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run that rolls back.
-        """
+        """Roll back to the model that served before."""
         next_step = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
         moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, next_step)
         return moved.evolve(reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
-class RolledBack:
+class RolledBack(Event):
     """An earlier model serves again; before the run's own update also: all was tried for that."""
 
     verification: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run, or return to the step that is done again.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run in its end, or before the step that is done again.
-        """
+        """End the run, or return to the step that is done again."""
         next_step = _promotion(run).after_rollback
         match next_step:
             case "judged" | "trained" if run.parent is None:

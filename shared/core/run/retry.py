@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.config.pipeline import Pipeline
+from shared.core.run.commands import Event
 from shared.core.run.parameters import corrected_parameters
 from shared.core.run.promotion_events import UNSENT, with_promotion
 from shared.core.run.record import Delivery, OperatorRequest, Phase, Run, by_operator
@@ -40,7 +41,7 @@ _JUDGED_ALREADY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class RetryRequested:
+class RetryRequested(Event):
     """An operator retries a parked run, by the present configuration."""
 
     config: Pipeline | None
@@ -50,13 +51,6 @@ class RetryRequested:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Return to the step that did not work, with the corrected configuration.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The run in the phase in which it was parked.
 
         Raises:
             InvalidTransitionError: the run delivers a model that needs a new verdict first.
@@ -97,7 +91,7 @@ class RetryRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class RedoRequested:
+class RedoRequested(Event):
     """The model that a parked run delivers first needs a new verdict, or to be collected again."""
 
     config: Pipeline | None  #: what is configured now for its endpoint
@@ -105,15 +99,7 @@ class RedoRequested:
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; where its model may serve, roll back first.
-
-        Args:
-            run: the run before the event.
-            at: when the event was recorded.
-
-        Returns:
-            The cancelled run, or the run that rolls back.
-        """
+        """End the run; where its model may serve, roll back first."""
         reason = "the gate, or the model that is wanted, has changed since it was judged"
         operator_request = OperatorRequest(
             what="retry", by=self.by or "an operator", at=at, why=self.why

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.run.record import Phase
 from tests.unit.samples import NOW, blob, pipeline, run
 
@@ -28,9 +29,11 @@ def test_a_value_that_does_not_fit_its_field_is_refused() -> None:
         blob().evolve(recorded_at="yesterday")
 
 
-def test_fields_of_a_configuration_that_do_not_fit_each_other_are_refused() -> None:
+def test_a_stored_configuration_is_read_though_it_does_not_pass_a_newer_check() -> None:
+    stored = pipeline().endpoints[0].evolve(resource=None).model_dump()
+    assert StudioEndpoint.model_validate(stored).resource is None
     with pytest.raises(ValidationError, match="resource is missing"):
-        pipeline().endpoints[0].evolve(resource=None)
+        StudioEndpoint.model_validate(stored, context={})
 
 
 def test_a_configuration_is_evolved_with_values_that_were_read_before() -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from shared.core.blobs import BlobVersion
 from shared.core.names import output_path
-from shared.core.run.control_events import Event
+from shared.core.run.commands import Event
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import ModelRef
 from shared.errors import RelearnError

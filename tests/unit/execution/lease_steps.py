@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from shared.core.run.control_events import Event
+from shared.core.run.commands import Event
 from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.state import Resource, ServedModel

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.control_events import Event, StepBlocked
+from shared.core.run.commands import Event
+from shared.core.run.control_events import StepBlocked
 from shared.core.run.promotion_events import (
     NotYetLive,
     RolledBack,
@@ -34,7 +35,7 @@ def test_a_return_sends_the_best_model_that_is_known() -> None:
     assert step.steps.roll_back(step.run) == UpdateSent(certain=False, service_message="no answer")
 
 
-def test_where_nothing_can_be_rolled_back_an_operator_is_reported_what_to_do() -> None:
+def test_where_nothing_can_be_rolled_back_the_advice_says_what_to_do() -> None:
     step = Step(Phase.ROLLING_BACK, reason="it does not score")
     event = step.steps.roll_back(step.run)
     assert isinstance(event, StepBlocked)

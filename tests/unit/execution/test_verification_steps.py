@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.control_events import Event, StepBlocked
+from shared.core.run.commands import Event
+from shared.core.run.control_events import StepBlocked
 from shared.core.run.promotion_events import (
     FoundBroken,
     FoundUnchanged,

@@ -221,7 +221,7 @@ def test_the_case_of_a_frequency_makes_no_difference(written: str) -> None:
 )
 def test_what_is_no_recurrence_is_refused(written: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Recurrence.model_validate(written)
+        Recurrence.model_validate(written, context={})
 
 
 @pytest.mark.parametrize("frequency", ["Week", "Month"])

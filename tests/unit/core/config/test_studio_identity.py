@@ -100,7 +100,7 @@ def test_one_endpoint_at_two_hosts_of_one_pipeline_is_there_twice() -> None:
     regional = UPDATE.replace(HOST, "https://ussouthcentral.management.azureml.net")
     given: dict[str, Any] = tree(endpoints=[one, {**one, "name": "b", "update": regional}])
     with pytest.raises(ValueError, match="b is there twice"):
-        Pipeline.model_validate(given)
+        Pipeline.model_validate(given, context={})
 
 
 def test_one_endpoint_that_tokens_choose_at_two_hosts_is_refused() -> None:

@@ -21,7 +21,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def rule(metric: str = "AUC", **bounds: Any) -> Rule:
-    return Rule.model_validate({"metric": metric, **bounds})
+    return Rule.model_validate({"metric": metric, **bounds}, context={})
 
 
 def result(

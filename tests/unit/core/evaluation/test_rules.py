@@ -79,7 +79,7 @@ def test_a_metric_of_unknown_direction_needs_one_to_be_compared() -> None:
         ({"at_least": math.nan}, "finite"),
         ({"at_most": math.inf}, "finite"),
         ({"at_least": "0.8"}, "valid number"),
-        ({"at_least": True}, "valid number"),
+        ({"at_least": True}, "must be a number, not true or false"),
         ({"at_least": 1, "direction": "up"}, "higher"),
         ({"at_least": 1, "atleast": 1}, "atleast"),
         ({"at_least": 1, "metric": " "}, "metric"),
@@ -90,7 +90,7 @@ def test_a_rule_that_says_nothing_or_too_much_is_refused(
     written: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError, match=message):
-        Rule.model_validate({"metric": "AUC", **written})
+        Rule.model_validate({"metric": "AUC", **written}, context={})
 
 
 @given(RULES)

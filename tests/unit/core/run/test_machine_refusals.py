@@ -7,8 +7,7 @@ import pytest
 
 from shared.core.run import control_events, gate_events
 from shared.core.run import job_events as jobs
-from shared.core.run.commands import Command
-from shared.core.run.control_events import Event
+from shared.core.run.commands import Command, Event
 from shared.core.run.machine import apply, cancellable, expires_at, next_command
 from shared.core.run.record import ENDS, Approval, Phase, Run
 from shared.core.run.retry import RetryRequested

@@ -6,8 +6,7 @@ import pytest
 
 from shared.core.run import job_events as jobs
 from shared.core.run import promotion_events as updates
-from shared.core.run.commands import Command
-from shared.core.run.control_events import Event
+from shared.core.run.commands import Command, Event
 from shared.core.run.machine import apply, next_command
 from shared.core.run.record import Phase
 from shared.errors import InvalidTransitionError

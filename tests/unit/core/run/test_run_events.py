@@ -7,6 +7,7 @@ import pytest
 from shared.core.evaluation.gate import Verdict, refused
 from shared.core.run import control_events, gate_events
 from shared.core.run import job_events as jobs
+from shared.core.run.commands import Event
 from shared.core.run.machine import apply
 from shared.core.run.record import (
     Approval,
@@ -223,7 +224,7 @@ def test_what_an_operator_said_of_a_model_is_kept(why: str, said: str) -> None:
     ],
 )
 def test_an_end_has_its_reason_in_the_record_and_in_the_history(
-    phase: Phase, event: control_events.Event, end: Phase
+    phase: Phase, event: Event, end: Phase
 ) -> None:
     ended = apply(run(phase), event, LATER)
     assert ended.phase is end

@@ -7,6 +7,7 @@ import pytest
 from shared.core.run import control_events
 from shared.core.run import job_events as jobs
 from shared.core.run import promotion_events as updates
+from shared.core.run.commands import Event
 from shared.core.run.machine import apply
 from shared.core.run.record import (
     Delivery,
@@ -254,18 +255,16 @@ def test_a_model_that_serves_is_kept_with_its_verification_and_the_last_probe() 
         (updates.FoundBroken("same"), "rolled_back"),
     ],
 )
-def test_an_endpoint_is_given_its_old_model_back_with_the_reason(
-    event: control_events.Event, end: str
-) -> None:
-    rollback = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
-    assert (rollback.phase, rollback.reason, last(rollback).note) == (
+def test_an_endpoint_is_rolled_back_with_the_reason(event: Event, end: str) -> None:
+    rolled = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
+    assert (rolled.phase, rolled.reason, last(rolled).note) == (
         Phase.ROLLING_BACK,
         "same",
         "same",
     )
-    assert rollback.promotion is not None
-    assert (rollback.promotion.after_rollback, rollback.promotion.sent_at) == (end, None)
-    assert (rollback.promotion.resent, rollback.promotion.probe_series) == (0, NO_PROBES)
+    assert rolled.promotion is not None
+    assert (rolled.promotion.after_rollback, rolled.promotion.sent_at) == (end, None)
+    assert (rolled.promotion.resent, rolled.promotion.probe_series) == (0, NO_PROBES)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""The app of this worker process: built once, on first use."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Final
+
+from shared.app import App, Unusable, of_settings
+from shared.errors import ConfigError
+from shared.telemetry import LogRateLimit, log
+
+#: When this worker started: older data is not eligible for a pipeline that is first seen by it.
+STARTED_AT: Final = datetime.now(UTC)
+#: A search begins every 15 minutes, and leaves data younger than five minutes to its events.
+_LATER: Final = (
+    "it will be found within 25 minutes of that; where its pipeline never was active before, start "
+    "a run on it (POST /api/pipelines/{pipeline}/runs)"
+)
+_UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=15))
+
+
+def app() -> App:
+    """Return this process's app.
+
+    Raises:
+        ConfigError: settings without which nothing works are wrong; it lists them all.
+    """
+    built = app_or_problems()
+    if isinstance(built, Unusable):
+        listed = "\n".join(f"- {problem}" for problem in built.problems)
+        raise ConfigError(f"these settings must be corrected first:\n{listed}")
+    if built.changed_file is not None:
+        built.changed_file.check_sometimes()
+    built.last_good.load()  # once for each process, and only where a pipeline has an error
+    return built
+
+
+def usable_app(what: str, *, of_blob: bool = False) -> App | None:
+    """Return this process's app for a trigger; None where wrong settings keep it from working.
+
+    A trigger must not fail for that: its failures would be repeated, logged with tracebacks, and
+    taken for those of a blob. A skipped trigger is logged; its work is done after the restart with
+    correct settings.
+
+    Args:
+        what: the trigger, or its blob, for the log.
+        of_blob: whether it is about a blob: then each is logged, else now and then.
+    """
+    built = app_or_problems()
+    if not isinstance(built, Unusable):
+        return app()
+    first, more = built.problems[0], len(built.problems) - 1
+    wrong = f"{first}{f'; and {more} more' if more else ''}"
+    later = f"; {_LATER}" if of_blob else ""
+    if of_blob or _UNUSABLE_LOGGED.allows(what):
+        log.error(
+            "%s: nothing is done, since a setting is wrong: %s. To do: correct what GET "
+            "/api/health/details lists, and restart%s",
+            what,
+            wrong,
+            later,
+        )
+    return None
+
+
+_handed_in: list[App | Unusable] = []
+
+
+def app_or_problems() -> App | Unusable:
+    """Return this process's app, or what is wrong with its settings; never raises."""
+    return _handed_in[-1] if _handed_in else _of_this_process()
+
+
+@contextmanager
+def handed_in(built: App | Unusable) -> Iterator[None]:
+    """Make every trigger use this app meanwhile, instead of the one of the app settings."""
+    _handed_in.append(built)
+    try:
+        yield
+    finally:
+        _handed_in.remove(built)
+
+
+@cache
+def _of_this_process() -> App | Unusable:
+    # The SDK logs two records of many lines for each call to the storage, and the host sends
+    # everything from INFO on to Application Insights (azure-functions §5).
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    built = of_settings(os.environ, STARTED_AT)
+    for problem in built.found:
+        log.error("wrong setting: %s", problem)
+    for hint in built.hints:
+        log.warning("setting: %s", hint)
+    return built
