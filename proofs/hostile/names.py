@@ -29,7 +29,7 @@ _FOLDERS: Final = frozenset(
         *("drift_checks", "pipelines", "schedules"),
     }
 )
-_SAFE: Final = re.compile(r"[a-z0-9/_-]+|poll|sweep|cleaning")
+_SAFE: Final = re.compile(r"[a-z0-9/_-]+|poll|search|cleaning")
 
 
 _PIECES: Final = (

@@ -60,8 +60,10 @@ def test_docstrings_comments_and_blank_lines_are_no_code_lines() -> None:
     assert house.code_lines(MODULE) == 2
 
 
-def function(docstring: str, body: str = "pass", head: str = "f(a: int, b: int) -> int") -> str:
-    return f"def {head}:\n    '''{docstring}'''\n    {body}"
+def function(
+    docstring: str, body: str = "pass", signature: str = "f(a: int, b: int) -> int"
+) -> str:
+    return f"def {signature}:\n    '''{docstring}'''\n    {body}"
 
 
 ARGS = "\n\n    Args:\n        a: x.\n    "
@@ -71,14 +73,14 @@ ARGS = "\n\n    Args:\n        a: x.\n    "
     ("code", "lacks"),
     [
         (function("Return it."), ["f"]),
-        (function("Return it.", head="f(a: int) -> int"), []),
+        (function("Return it.", signature="f(a: int) -> int"), []),
         (function(f"Return it.{ARGS}"), []),
         (function(f"Do it.{ARGS}"), ["f"]),
-        (function(f"Do it.{ARGS}", head="f(a: int, b: int) -> None"), []),
+        (function(f"Do it.{ARGS}", signature="f(a: int, b: int) -> None"), []),
         (function(f"Return it.{ARGS}", "raise ValueError(a)"), ["f"]),
         (function(f"Return it.{ARGS}Raises:\n    ValueError: x.", "raise ValueError(a)"), []),
         (function(f"Return it.{ARGS}", "raise"), []),
-        (function("Do it.", head="_f(a: int, b: int) -> int"), []),
+        (function("Do it.", signature="_f(a: int, b: int) -> int"), []),
     ],
 )
 def test_a_description_names_parameters_result_and_errors(code: str, lacks: list[str]) -> None:

@@ -201,10 +201,10 @@ FILES: Final[dict[str, tuple[Callable[[Filed], None], ...]]] = {
     "is not plain YAML": (no_yaml, gone, no_pipelines, no_pipelines),
     "app setting": (no_setting,),
 }
-TROUBLES: Final = table("A pipeline has an error in the file")
+FILE_ERRORS: Final = table("A pipeline has an error in the file")
 
 
-@pytest.mark.parametrize("row", TROUBLES)
+@pytest.mark.parametrize("row", FILE_ERRORS)
 def test_health_says_of_a_file_with_an_error_what_the_runbook_names(
     row: str, tmp_path: Path
 ) -> None:

@@ -149,7 +149,7 @@ class EndpointLeaseLost(Event):
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start the promotion over; the next lease is decided by the time of the data."""
-        note = "another run had the endpoint meanwhile: reserving it again"
+        note = "another run had the endpoint meanwhile: acquiring its lease again"
         return run.moved_to(Phase.PROMOTING, at, note, promotion=None)
 
 

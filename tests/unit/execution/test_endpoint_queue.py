@@ -156,7 +156,7 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
 
 def waits(**changes: object) -> Run:
     """A run that has waited for the endpoint lease for three hours."""
-    known = StepFailed("run x is updating this endpoint", NOW, 24 * 7 * HOUR, HOUR, "", "head")
+    known = StepFailed("run x is updating this endpoint", NOW, 24 * 7 * HOUR, HOUR, "", "endpoint")
     one = apply(a_run(Phase.PROMOTING, promotion=None, **changes), known, NOW - 3 * HOUR)
     for ago in (2, 1):
         one = apply(one, known, NOW - ago * HOUR)
@@ -176,7 +176,7 @@ def test_the_time_of_waiting_is_no_time_of_failing() -> None:
 def test_a_marker_says_that_its_run_waits_and_puts_a_rollback_first() -> None:
     data, rollback = hints_of(waits()).waits_for, hints_of(waits(origin=Origin.ROLLBACK)).waits_for
     assert data is not None
-    assert (data.endpoint_id, data.rollback) == ("head", False)
+    assert (data.endpoint_id, data.rollback) == ("endpoint", False)
     assert rollback == data.evolve(rollback=True)
     later = apply(waits(), StepFailed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
     assert hints_of(later).waits_for is None

@@ -43,7 +43,7 @@ def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
     writes = [call for call in world.calls if not call.startswith(("read", "list"))]
     assert writes == [
         "create configurations",  # once for each change of the pipeline
-        "create pipelines",  # once, at the first sight of a pipeline
+        "create pipelines",  # once, when a pipeline is first seen
         "create open",
         "create versions",
         "create index",

@@ -18,7 +18,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 NAMED: dict[str, dict[str, Any]] = {
-    "reserved": {
+    "leased": {
         "endpoint_lease": EndpointLease(
             run_id="sample-1", resource=RESOURCE_NAME, model=None, generation=1, at=NOW
         )
@@ -114,7 +114,7 @@ def test_the_tombstone_of_a_customers_run_names_the_slot_of_that_customer() -> N
 @pytest.mark.parametrize("how", NAMED)
 def test_a_run_that_its_endpoints_record_names_is_kept(how: str) -> None:
     old = Old()
-    old.head(**NAMED[how])
+    old.endpoint_state(**NAMED[how])
     old.run("sample-1")
     old.run("sample-2")
     assert not old.goes("runs/sample-1")
@@ -125,7 +125,7 @@ def test_a_run_that_its_endpoints_record_names_is_kept(how: str) -> None:
 
 def test_a_run_is_named_by_endpoint_states_of_its_own_endpoints_alone() -> None:
     old = Old()
-    old.head(f"{UPDATE}2", **NAMED["serving"])
+    old.endpoint_state(f"{UPDATE}2", **NAMED["serving"])
     old.run("sample-1")
     assert old.goes("runs/sample-1")
 

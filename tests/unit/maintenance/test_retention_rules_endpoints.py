@@ -21,7 +21,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 NAMED: dict[str, dict[str, Any]] = {
-    "reserved": {
+    "leased": {
         "endpoint_lease": EndpointLease(
             run_id="sample-1", resource=RESOURCE_NAME, model=None, generation=1, at=NOW
         )
@@ -100,7 +100,7 @@ def test_a_paused_run_queue_is_kept_until_the_resume_or_the_end_of_its_pipeline(
 
 def test_an_endpoint_that_is_configured_stays_and_loses_its_mark() -> None:
     old = Old()
-    name = old.head(hints={"apart_since": "x"})
+    name = old.endpoint_state(hints={"apart_since": "x"})
     etag = old.world.documents.rows[name].etag
     assert not old.goes(name)
     assert old.world.documents.rows[name].metadata == {}
@@ -112,11 +112,11 @@ def test_an_endpoint_that_is_configured_stays_and_loses_its_mark() -> None:
 
 def test_an_endpoint_in_no_file_is_marked_at_first_and_then_deleted() -> None:
     old = Old(updates=())
-    name = old.head()
+    name = old.endpoint_state()
     assert not old.goes(name)
     assert old.world.documents.rows[name].metadata == {"apart_since": NOW.isoformat()}
     unsure = Old(updates=(), sure=False)
-    other = unsure.head(hints={"apart_since": "x"})
+    other = unsure.endpoint_state(hints={"apart_since": "x"})
     assert not unsure.goes(other)
     assert old.goes(name)
 
@@ -125,27 +125,27 @@ def test_an_endpoint_in_no_file_is_marked_at_first_and_then_deleted() -> None:
 def test_an_endpoint_that_an_open_run_leased_is_kept(phase: Phase) -> None:
     old = Old(updates=())
     old.run("sample-1", phase)
-    name = old.head(hints={"apart_since": "x"}, **NAMED["reserved"])
+    name = old.endpoint_state(hints={"apart_since": "x"}, **NAMED["leased"])
     assert old.goes(name) is phase.ended
 
 
 def test_a_drift_check_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> None:
     old = Old()
     assert old.goes(drift_check(old))  # nothing is known of the endpoint
-    old.head(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
+    old.endpoint_state(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
     assert not old.goes(drift_check(old))
     del old.world.documents.rows["drift_checks/w1"]
     assert old.goes(drift_check(old, resource="another"))
     for updates, goes in (((), True), ((UPDATE,), False)):
         old = Old(updates=updates, missing=LONG)
-        old.head(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
+        old.endpoint_state(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
         assert old.goes(drift_check(old, "gone")) is goes
 
 
 def test_a_record_that_is_gone_by_then_is_no_longer_checked() -> None:
     old = Old(missing=LONG)
     old.run("sample-1")
-    names = ["runs/sample-1", known(old), SLOT, drift_check(old), old.head(f"{UPDATE}9")]
+    names = ["runs/sample-1", known(old), SLOT, drift_check(old), old.endpoint_state(f"{UPDATE}9")]
     old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample"), None)
     listed = {name: old.listed(name) for name in names}
     for name in names:

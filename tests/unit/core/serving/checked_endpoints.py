@@ -18,7 +18,7 @@ BEFORE, AFTER, OTHER = good("0.1", "0.2"), good("0.8", "0.9"), good("0.5", "0.5"
 EVERY, WITHIN = timedelta(seconds=30), timedelta(minutes=3)
 
 
-#: Looks of one kind in a row, at the usual pace, that a verdict needs.
+#: Probes of one kind in a row, at the usual pace, that a verdict needs.
 ENOUGH = 7
 
 
@@ -32,12 +32,12 @@ def more(answers: ProbeAnswers) -> ProbeAnswers:
     return answers.model_copy(update={"columns": columns, "rows": rows})
 
 
-def untold(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
+def unreported(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
     return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
 
 
 @dataclass
-class Watched:
+class Probed:
     """An endpoint that is checked again and again."""
 
     case: VerificationCase
@@ -53,7 +53,7 @@ class Watched:
         self, seen: ProbeAnswers | EndpointCheck | None, gap: timedelta | None = None
     ) -> VerificationResult:
         self.at += self.pace if gap is None else gap
-        check = seen if isinstance(seen, EndpointCheck) else untold(seen)
+        check = seen if isinstance(seen, EndpointCheck) else unreported(seen)
         if self.rolling_back:
             self.judged = verify_rollback(self.case, check, self.at, patient=self.patient)
         else:

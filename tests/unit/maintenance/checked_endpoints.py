@@ -18,7 +18,7 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 OURS, OTHER = good("0.1", "0.2"), good("0.8", "0.9")
 
 
-class Watched(Scripted):
+class CheckedEndpoint(Scripted):
     """An endpoint that serves our model, as its record says, and is due to be checked."""
 
     def __init__(self, **served: Any) -> None:
