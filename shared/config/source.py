@@ -12,7 +12,7 @@ from shared.core.config.setting_references import references_in
 from shared.core.counting import counted
 from shared.core.redaction import Redactor, one_line
 
-#: Of a key that is shown.
+#: The longest part of a key that is shown.
 _LONGEST_KEY: Final = 80
 #: What must be in an app setting; a text that names the setting itself is fine.
 _SECRET: Final = re.compile(

@@ -283,7 +283,7 @@ class Driver:
         return not (free and run.step_failure.waits_for)
 
     def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
-        # Of two workers with the same decision, only the one with the claim acts (design rule 4).
+        # Only the worker with the claim acts, if two have the same decision (design rule 4).
         run, now = stored.record, self._context.clock.now()
         changes: dict[str, object] = {"claim": self._me()}
         if run.claim is not None:

@@ -1,6 +1,6 @@
 """The operator's commands for one run: show, retry, cancel, approve, reject.
 
-Of two commands at the same moment one is carried out; the other is refused.
+One of two commands at the same moment is carried out; the other is refused.
 """
 
 from collections.abc import Callable

@@ -242,7 +242,7 @@ def test_without_an_answer_in_time_the_default_is_taken_and_said(
     assert Api().get(run_id).body["phase"] == "awaiting_approval"
     world.tick(3600)
     shown = until(world, run_id, end)
-    assert shown["approval"]["by"] == "nobody in time"
+    assert shown["approval"]["by"] == "no operator in time"
     assert "no answer until" in shown["approval"]["why"]
     assert approve(run_id).status == reject(run_id).status == 409
 
@@ -252,7 +252,7 @@ def test_an_answer_after_the_time_is_over_is_not_lost_in_silence(asking: World) 
     asking.clock.move(timedelta(days=3))  # no poll came by
     said = approve(run_id)
     shown = until(asking, run_id, "promoted" if said.status == 202 else "rejected")
-    assert (shown["approval"]["by"] == "nobody in time") is (said.status == 409)
+    assert (shown["approval"]["by"] == "no operator in time") is (said.status == 409)
 
 
 @pytest.mark.parametrize("run_id", [NO_RUN, "..", "a/b", "", "x" * 2000, "A"])

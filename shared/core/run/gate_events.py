@@ -12,7 +12,7 @@ from shared.core.serving.references import Candidate
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
 #: The name of the operator in an approval that expired.
-NO_OPERATOR: Final = "nobody in time"
+NO_OPERATOR: Final = "no operator in time"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class Promotion(FrozenModel):
     after_rollback: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
     """What follows once the old model serves again: an end, the update of the run (start), or
     the step that must be done again before it."""
-    rollback_resource: str | None = None  #: whose model is brought back, if another
+    rollback_resource: str | None = None  #: whose model is restored, if another
     resent: int = 0  #: how often an update that was never confirmed was sent again
     verification: str | None = None
 

@@ -180,7 +180,7 @@ def _done_anew(run: Run, now: Pipeline) -> Phase | None:
         again = collects_again(run, now)
     else:
         models = [[endpoint.model for endpoint in one.endpoints] for one in (run.config, now)]
-        # Of an operator's model only the number of endpoints matters.
+        # For an operator's model only the number of endpoints matters.
         other = models[0] != models[1] if run.job else len(models[0]) != len(models[1])
         again = run.model is not None and other
     if again:

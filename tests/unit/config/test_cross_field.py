@@ -121,7 +121,7 @@ def test_mistakes_over_several_fields_are_all_reported_at_once(load: Load) -> No
                 several(one)
 
     found = "\n".join(reported(load(change)))
-    # Of each key the last change counts.
+    # The last change of each key counts.
     for message in (
         "must not be longer than settle_at_most",
         "at most 6d22h",

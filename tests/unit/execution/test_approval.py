@@ -102,7 +102,7 @@ def test_time_alone_answers_as_configured_after_a_long_sleep(default: str, end: 
     world.restart()
     over = world.until(run, end)
     assert over.approval is not None
-    assert over.approval.by == "nobody in time"
+    assert over.approval.by == "no operator in time"
 
 
 def test_a_model_that_is_exchanged_while_an_operator_thinks_is_not_promoted() -> None:

@@ -155,7 +155,7 @@ def test_without_an_answer_the_configured_answer_is_given_with_the_time(answer: 
     judging = Judging(gate, awaiting_since=NOW)
     expected = Approved if answer == "approve" else Rejected
     event = judging.steps.expire(judging.run)
-    assert event == expected("nobody in time", "no answer until 2026-03-03T12:00:00+00:00")
+    assert event == expected("no operator in time", "no answer until 2026-03-03T12:00:00+00:00")
 
 
 def test_an_output_that_the_job_does_not_have_refuses_the_model(

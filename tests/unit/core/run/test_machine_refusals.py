@@ -230,7 +230,7 @@ def test_a_step_waits_while_there_is_patience_and_is_parked_after_it() -> None:
 def test_while_a_step_is_not_tried_no_patience_is_spent(ahead: int, down: timedelta) -> None:
     quarter = HOUR / 4
     before = [number * quarter for number in range(ahead)]
-    # Of the pause two quarters count: the one that was asked for, and one of being late.
+    # Two quarters of the pause count: the one that was asked for, and one of being late.
     left = 4 - (ahead - 1) - 2
     after = [before[-1] + down + number * quarter for number in range(left + 1)]
     seen = delayed_at(run(Phase.TRAINING), [*before, *after])[ahead:]
