@@ -1,4 +1,4 @@
-"""How long a roll-out over many endpoints takes, as a multiple of one endpoint's.
+"""Measures a roll-out over many endpoints, as a multiple of one endpoint's time.
 
 Real time, the real poll and clients, the stand-in in memory; each call to it takes as long as a
 call over a network does, and an endpoint switches a second after its update.

@@ -104,7 +104,7 @@ def command_of(req: func.HttpRequest, comment: OperatorComment) -> OperatorComma
         comment: its body.
     """
     name = req.headers.get(_VERIFIED_NAME)
-    by = one_line(redacted(name)[:200]) if name else f"{comment.by or 'somebody'} (unverified)"
+    by = one_line(redacted(name)[:200]) if name else f"{comment.by or 'an operator'} (unverified)"
     return OperatorCommand(by, comment.reason, _if_match(req))
 
 

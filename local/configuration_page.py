@@ -27,7 +27,7 @@ from shared.core.config.types import show_duration
 from shared.core.evaluation.gate import Rule
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
-#: Where each model stands in the file, in the order of the page.
+#: Where each model is in the file, in the order of the page.
 SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("pipelines.<name>", Pipeline),
     ("data", Data),
@@ -60,18 +60,18 @@ an app setting. `{tokens}` are the parts of the path that `data.blob` captures.
 _DURATION: Final = ["30s", "2m", "1h30m", "3d"]
 #: A text, a number, true or false.
 _MANY: Final = 4
-_PLACES: Final = {model.__name__: place for place, model in SECTIONS}
+_SECTION_OF: Final = {model.__name__: section for section, model in SECTIONS}
 
 
 def text() -> str:
     """Return the page as its file should hold it."""
     definitions = json_schema()["$defs"]
     parts = [_HEADER]
-    for place, model in SECTIONS:
+    for section, model in SECTIONS:
         summary = " ".join((model.__doc__ or "").split())
         rows = "\n".join(_rows(model, definitions[model.__name__]))
         parts.append(
-            f"## `{place}`\n\n{summary}\n\n"
+            f"## `{section}`\n\n{summary}\n\n"
             f"| key | type | default | meaning |\n| --- | --- | --- | --- |\n{rows}\n"
         )
     return "\n".join(parts)
@@ -88,10 +88,10 @@ def _rows(model: type[BaseModel], schema: dict[str, Any]) -> Iterator[str]:
 
 def _meaning(shape: dict[str, Any]) -> str:
     said = shape.get("description")
-    held = [_PLACES[name] for name in _models(shape)]
+    held = [_SECTION_OF[name] for name in _models(shape)]
     if said is None and not held:
         raise ValueError(f"{shape.get('title')} has no description")
-    see = ", ".join(f"[`{place}`](#{_anchor(place)})" for place in held)
+    see = ", ".join(f"[`{section}`](#{_anchor(section)})" for section in held)
     return " ".join(part for part in (said, f"See {see}." if see else None) if part)
 
 
@@ -106,8 +106,8 @@ def _models(shape: Any) -> Iterator[str]:
             yield from _models(part)
 
 
-def _anchor(place: str) -> str:
-    return "".join(letter for letter in place if letter.isalnum() or letter in "-_")
+def _anchor(section: str) -> str:
+    return "".join(letter for letter in section if letter.isalnum() or letter in "-_")
 
 
 def _type(shape: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ _SIGNED_WITH: Final = "the storage does not check it" * 2
 
 
 class LocalIdentity:
-    """A credential with a made-up token, in place of `DefaultAzureCredential`."""
+    """A credential with a made-up token, instead of `DefaultAzureCredential`."""
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         """Return a token for the storage, valid for an hour."""

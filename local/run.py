@@ -39,7 +39,7 @@ _WHEN: Final = (
 _TWO_APPS: Final = """\
 Two apps on this machine: give the second one a folder (--storage) and a port (--port) of its own,
 or, to serve the same storage, write the connection string that the first one printed into its
-settings, in the place of UseDevelopmentStorage=true."""
+settings, instead of UseDevelopmentStorage=true."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

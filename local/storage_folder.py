@@ -95,7 +95,7 @@ class StorageFolder:
         os.ftruncate(self.descriptor, len(line))
 
     def release(self) -> None:
-        """Let go of the folder; a server that still runs keeps the lock. Safe to repeat."""
+        """Release the folder; a server that still runs keeps the lock. Safe to repeat."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -177,4 +177,4 @@ def _content(descriptor: int) -> dict[str, Any]:
 def _ports_of(said: dict[str, Any]) -> Ports | None:
     blob, queue = said.get("blob_port"), said.get("queue_port")
     good = type(blob) is int and type(queue) is int and blob > 0 and queue > 0
-    return Ports(blob, queue) if good else None  # type: ignore[arg-type]  # looked at above
+    return Ports(blob, queue) if good else None  # type: ignore[arg-type]  # checked above

@@ -2,7 +2,7 @@
 
 Promises: one run for each event, one started job, and the right model serves in the end,
 whatever call is refused, lost, torn, late or duplicated, and wherever a worker is killed, paused
-or overtaken by a second one.
+or interrupted by a second one.
 """
 
 import logging
@@ -191,10 +191,10 @@ def _each_once(world: Observed, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _back_at(world: Observed, run_id: str) -> Iterator[str]:
-    back = [run for run in world.runs() if run.origin is Origin.ROLLBACK]
-    if len(back) != 1:
-        yield f"{counted(len(back), 'rollback')} from one request"
-    for run in back:
+    rollback_runs = [run for run in world.runs() if run.origin is Origin.ROLLBACK]
+    if len(rollback_runs) != 1:
+        yield f"{counted(len(rollback_runs), 'rollback')} from one request"
+    for run in rollback_runs:
         if run.phase is not Phase.PROMOTED:
             yield f"the rollback is left {run.phase}: {run.reason or run.step_failure}"
     first = next(run for run in world.runs() if run.run_id == run_id)

@@ -102,7 +102,7 @@ class _Theatre:
     """One stage, on which the host is killed again and again, as long as its runs end."""
 
     def __init__(self) -> None:
-        self.usable = True  #: whether no earlier run stands in the way of the next one
+        self.usable = True  #: whether no earlier run prevents the next one
         self._stack = ExitStack()
         self._switch = Switch()
         self._number = 0
@@ -156,7 +156,7 @@ class _Theatre:
         except (AssertionError, NotStartedError) as error:
             self._switch.disarm()
             self.usable = False
-            return self._broken(cause) | {ENDS: f"{error}; {self._told(cause)}"}
+            return self._broken(cause) | {ENDS: f"{error}; {self._log_of(cause)}"}
         return self._broken(cause) if killed or point is None else None
 
     def _part(self) -> float:
@@ -224,7 +224,7 @@ class _Theatre:
                 found.append(f"GET /api/runs/{run.run_id}: {answer.status_code}")
         return found
 
-    def _told(self, cause: Cause) -> str:
+    def _log_of(self, cause: Cause) -> str:
         runs = [self._events_of(run) for run in self._records.opened_by(cause)]
         lines = self._stage.host.log.splitlines()
         log = "\n".join([line for line in lines if "poll_jobs succeeded" not in line][-_LOG_LINES:])

@@ -1,4 +1,4 @@
-"""What a part of the proofs is given, and what it returns."""
+"""The effort that a part of the proofs is given, and the outcome that it returns."""
 
 import shlex
 from collections.abc import Callable, Sequence

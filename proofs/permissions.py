@@ -125,7 +125,7 @@ def part(effort: Effort) -> list[Outcome]:
 
 
 def _routes(variant: Variant, findings: _Results) -> None:
-    """Compare what the library tells the host with what is expected, route by route."""
+    """Compare what the library registers at the host with what is expected, route by route."""
     indexed = _indexed(variant.environment(_ACCOUNT))
     expected = expected_functions(variant)
     for name in sorted({*indexed, *expected}):

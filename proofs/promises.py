@@ -62,7 +62,7 @@ def problems(world: FaultyWorld, *, rolled_back: bool) -> Iterator[str]:
     yield from _about_serving(world, rolled_back=rolled_back)
     yield from _left_behind(world)
     answers = read_all(world, world.pipeline.endpoints[0].name)
-    shown = "\n".join((world.said(), *answers))
+    shown = "\n".join((world.everything_stored(), *answers))
     if any(secret in shown for secret in (*world.environment.values(), "sig=")):
         yield PROMISES[5]
     if world.lost:

@@ -51,7 +51,7 @@ class Proxy:
     Args:
         target_host: where calls are forwarded to.
         target_port: its port.
-        on_call: the hook; it runs in the thread of the connection, so others go on.
+        on_call: the hook; it runs in the thread of the connection, so others continue.
         counts: for which calls the hook is called, by method and path with query; the others
             are forwarded all the same.
     """

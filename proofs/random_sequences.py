@@ -100,10 +100,10 @@ class RandomSequence(RuleBasedStateMachine):
             self.deliver(name)
 
     @rule(name=_NAMES)
-    def touch_within_the_second(self, name: str) -> None:
+    def update_metadata_within_the_second(self, name: str) -> None:
         """New data and a metadata-only update within one second, each with its event."""
         self.upload(name, event=True)
-        self.world.blobs.touch("training-data", name)
+        self.world.blobs.update_metadata("training-data", name)
         self.deliver(name)
 
     @precondition(lambda self: self._is_recorded())
@@ -118,7 +118,7 @@ class RandomSequence(RuleBasedStateMachine):
 
     @rule()
     def full_listing(self) -> None:
-        """The full listing goes on, if it is due."""
+        """The full listing continues, if it is due."""
         self.world.survive(lambda: list_all(self.world))
 
     @rule(name=_NAMES)
@@ -127,11 +127,11 @@ class RandomSequence(RuleBasedStateMachine):
         self.world.survive(lambda: self.world.deliver(name))
 
     @rule(name=_NAMES)
-    def touch(self, name: str) -> None:
+    def update_metadata(self, name: str) -> None:
         """A metadata-only update."""
         self.world.clock.move(timedelta(seconds=1))
         with suppress(KeyError):
-            self.world.blobs.touch("training-data", name)
+            self.world.blobs.update_metadata("training-data", name)
 
     @rule(seconds=st.sampled_from([5, 45, 130, 400]))
     def tick(self, seconds: int) -> None:
@@ -264,14 +264,14 @@ class RandomSequence(RuleBasedStateMachine):
         }
         self.world.survive(commands[order])
 
-    @rule(back=st.booleans())
-    def roll_back_or_resume(self, *, back: bool) -> None:
+    @rule(roll_back=st.booleans())
+    def roll_back_or_resume(self, *, roll_back: bool) -> None:
         """An operator rolls back, or resumes the endpoint."""
         endpoints = endpoints_of(self.world)
         self.rolled_back = True
         command: Callable[[], object] = (
             (lambda: endpoints.rollback(_PRODUCTION, None, OperatorCommand("ada")))
-            if back
+            if roll_back
             else (lambda: endpoints.resume(_PRODUCTION))
         )
         self.world.survive(command)

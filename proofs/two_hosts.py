@@ -79,14 +79,14 @@ class _Pair:
         chance = random.Random(f"{self.effort.seed}/hosts")  # noqa: S311 -- no secret
         with ThreadPoolExecutor(_MOST_TIMES) as pool:
             for number in range(self.effort.size):
-                self._land(number, chance, pool)
+                self._upload(number, chance, pool)
                 if number % _KILL_EVERY == _KILL_EVERY // 2:
                     self._kill(chance.choice(self.hosts))
                 self._ask(number, pool)
                 self.effort.progress()
-            self._tell(self._late, chance, pool)
+            self._announce(self._late, chance, pool)
 
-    def _land(self, number: int, chance: random.Random, pool: ThreadPoolExecutor) -> None:
+    def _upload(self, number: int, chance: random.Random, pool: ThreadPoolExecutor) -> None:
         name = f"{chance.choice((EACH, EACH, BURST))}/{number}.csv"
         part = _FEWEST_ROWS + (number * 0.137) % (1 - _FEWEST_ROWS)
         blob = self.stage.storage.get_blob_client(DATA, name)
@@ -97,9 +97,9 @@ class _Pair:
         self._late += times[:late]
         chance.shuffle(self._late)
         due, self._late = self._late[: chance.randint(0, 2)], self._late[2:]
-        self._tell([*times[late:], *due], chance, pool)
+        self._announce([*times[late:], *due], chance, pool)
 
-    def _tell(self, names: list[str], chance: random.Random, pool: ThreadPoolExecutor) -> None:
+    def _announce(self, names: list[str], chance: random.Random, pool: ThreadPoolExecutor) -> None:
         chosen = [(name, chance.choice(self.hosts)) for name in names]
         self.deliveries += len(chosen)
         for delivery in [pool.submit(self._deliver, name, host) for name, host in chosen]:

@@ -28,7 +28,7 @@ from shared.intake.catalogue import Catalogue
 from shared.intake.eligibility import Activations, Backfill, Eligibility
 from shared.intake.full_listings import FullListings
 from shared.intake.last_good import LastGood
-from shared.intake.listed import data_place, model_place
+from shared.intake.listed import data_blobs, model_blobs
 from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
 from shared.intake.schedules import DueTimes, Schedules
@@ -104,9 +104,9 @@ class App:
         self.version_runs, rollbacks = runs, Rollbacks(context, catalogue, factory, driver)
         self.blob_events = BlobEvents(context, last_good, activations, catalogue, eligibility, runs)
         self.model_events = ModelEvents(context, catalogue, eligibility, runs, driver)
-        places = data_place(context, catalogue), model_place(context, catalogue, eligibility)
-        self.search = Search(context, activations, backfill, runs, *places)
-        self.full_listings = FullListings(context, last_good, activations, runs, *places)
+        blob_sets = data_blobs(context, catalogue), model_blobs(context, catalogue, eligibility)
+        self.search = Search(context, activations, backfill, runs, *blob_sets)
+        self.full_listings = FullListings(context, last_good, activations, runs, *blob_sets)
         # What timers do.
         checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
         self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)

@@ -95,7 +95,7 @@ class EndpointBusyError(TransientError):
 
 
 class OutcomeUnknownError(RelearnError):
-    """The request may have taken effect; only a check can tell."""
+    """The request may have taken effect; only a check can find out."""
 
     kind = "outcome_unknown"
 

@@ -91,7 +91,7 @@ _BY_PHASE: Final = {alert.phase: alert for alert in Alert if alert.phase is not 
 
 
 def report(alert: Alert, text: str, *, pipeline: str, run_id: str = "-", **more: str) -> None:
-    """Log `text` as an alert, with fields that a rule may look for; `text` holds no secret.
+    """Log `text` as an alert, with fields that a rule may search for; `text` holds no secret.
 
     Args:
         alert: what happened.

@@ -1,4 +1,4 @@
-"""The version of the product, in one place: records, health and the API document say it."""
+"""The version of the product: records, health and the API document say it."""
 
 from typing import Final
 

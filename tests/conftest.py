@@ -48,16 +48,16 @@ def one_in(request: pytest.FixtureRequest) -> int:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many cases the fault sweep walked, summed over the processes that walked them."""
-    told = [
+    reported = [
         value
         for report in terminalreporter.getreports("passed")
         for name, value in getattr(report, "user_properties", ())
         if name == "fault sweep"
     ]
     every = terminalreporter.config.getoption("--every-pair")
-    if told:
-        effects, kinds, _ = told[0]
-        cases = sum(number for *_, number in told)
+    if reported:
+        effects, kinds, _ = reported[0]
+        cases = sum(number for *_, number in reported)
         terminalreporter.write_line(
             f"fault sweep: {effects} effects, {kinds} kinds of fault, {cases} cases: every "
             f"single one, and {'every pair' if every else 'one pair in 47'}"

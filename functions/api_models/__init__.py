@@ -1,1 +1,1 @@
-"""What the HTTP API takes and gives, as models: the one source of the OpenAPI document."""
+"""The models of requests and answers of the HTTP API: the one source of the OpenAPI document."""

@@ -14,7 +14,7 @@ from shared.core.run.concurrency import RunQueue
 from shared.operations.pipelines import PipelineStatus
 from shared.operations.preview import Preview
 
-#: Of the runs that began, the newest are shown.
+#: The newest of the runs that began are shown.
 _BEGUN_SHOWN = 10
 
 

@@ -58,19 +58,19 @@ class VerdictShown(ResponseModel):
     results: tuple[RuleShown, ...]
 
 
-class _OperatorWords(ResponseModel):
+class _OperatorAction(ResponseModel):
     by: str
     at: AwareDatetime
     why: str
 
 
-class ApprovalShown(_OperatorWords):
+class ApprovalShown(_OperatorAction):
     """The answer to the question whether the model may be promoted."""
 
     answer: str
 
 
-class OperatorRequestShown(_OperatorWords):
+class OperatorRequestShown(_OperatorAction):
     """The last retry or cancel."""
 
     what: str

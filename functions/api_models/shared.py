@@ -1,4 +1,4 @@
-"""What the answers about runs, pipelines and endpoints have in common."""
+"""Models that the answers about runs, pipelines and endpoints share."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class ModelShown(ResponseModel):
 
     provider: str
     name: str
-    digest: str = Field(description="Tells one content from another.")
+    digest: str = Field(description="Distinguishes one content from another.")
 
 
 class OperatorChangeShown(ResponseModel):

@@ -1,4 +1,4 @@
-"""What a test may do to the workspace: prepare it, break it, be another writer.
+"""The changes that a test may make to the workspace: prepare it, break it, be another writer.
 
 Nothing here is a call: it is done at once, is not logged and meets no fault. For another writer
 that sends requests see `Calls.other_writer`.
@@ -168,7 +168,7 @@ class Hooks:
 
         Args:
             name: of the job.
-            status: Completed, Failed or Canceled (a time limit, preemption, a person).
+            status: Completed, Failed or Canceled (a time limit, preemption, an operator).
             code: of a failed job's error.
             message: of a failed job's error.
         """

@@ -1,4 +1,4 @@
-"""What the service knows: model versions, endpoints and their deployments."""
+"""The state of the service: model versions, endpoints and their deployments."""
 
 import hashlib
 import json

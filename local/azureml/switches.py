@@ -1,4 +1,4 @@
-"""How this service behaves: times, and a choice wherever the contract says unknown."""
+"""The behaviour of this service: times, and a choice wherever the contract says unknown."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -6,7 +6,7 @@ from typing import Any
 
 from local.azureml.state import Deployment
 
-#: Which of 100 places on the traffic map the next request takes.
+#: Which of 100 positions on the traffic map the next request takes.
 Draw = Callable[[], int]
 _WHOLE = 100
 _MIRROR_MOST = 50
@@ -14,20 +14,20 @@ _MIRROR_MOST = 50
 
 @dataclass
 class EvenDraw:
-    """A deterministic draw: 100 requests in a row take each of the 100 places once."""
+    """A deterministic draw: 100 requests in a row take each of 100 positions once."""
 
     drawn: int = 0
 
     def __call__(self) -> int:
-        """Return the next place."""
-        place = self.drawn * 37 % _WHOLE
+        """Return the next position."""
+        position = self.drawn * 37 % _WHOLE
         self.drawn += 1
-        return place
+        return position
 
 
 @dataclass
 class ScriptedDraw:
-    """The places that a test hands in, one after another; then 0."""
+    """The positions that a test gives, one after another; then 0."""
 
     places: list[int] = field(default_factory=list)
 
@@ -36,20 +36,20 @@ class ScriptedDraw:
         return self.places.pop(0) if self.places else 0
 
 
-def deployment_at(traffic: Mapping[str, int], place: int) -> str | None:
-    """Return the deployment at a place of the map, in the order of their names.
+def deployment_at(traffic: Mapping[str, int], position: int) -> str | None:
+    """Return the deployment at a position of the map, in the order of their names.
 
     Args:
         traffic: shares; their sum is 0 or 100.
-        place: from 0 to 99.
+        position: from 0 to 99.
 
     Returns:
         Its name; none when nothing has traffic.
     """
     for name in sorted(traffic):
-        if place < traffic[name]:
+        if position < traffic[name]:
             return name
-        place -= traffic[name]
+        position -= traffic[name]
     return None
 
 

@@ -22,12 +22,12 @@ from shared.core.counting import counted
 from shared.core.run.record import ENDS, Phase
 
 _DESCRIPTION: Final = """\
-New training data lands, a better model is served. Starts a storage server, a stand-in of the
+New training data arrives, a better model is served. Starts a storage server, a stand-in of the
 ML service that really trains, and the app in its host, all on this machine; uploads the breast
 cancer table that ships with scikit-learn in two parts, and shows each run go its way.
 
 Exit codes: 0 the endpoint really answers with the new models, each data version started exactly
-one job, and no secret stands in a record or a log; 1 otherwise, with the reason."""
+one job, and no secret is in a record or a log; 1 otherwise, with the reason."""
 _PATIENCE: Final = 45.0
 _CHECK_INTERVAL: Final = 0.3
 _REPEATS: Final = 3
@@ -103,11 +103,11 @@ def _perform(console: Console, stage: Stage, act: Act) -> None:
     rows = content.count(b"\n") - 1
     console.print(f"\nuploading [bold]{act.blob}[/] ({counted(rows, 'row')})")
     stage.upload(act.blob, content)
-    act.run = _watch(console, stage, known)
+    act.run = _follow(console, stage, known)
     act.after = stage.answers()
 
 
-def _watch(console: Console, stage: Stage, known: set[str]) -> dict[str, Any]:
+def _follow(console: Console, stage: Stage, known: set[str]) -> dict[str, Any]:
     deadline = time.monotonic() + _PATIENCE
     run: dict[str, Any] = {}
     with Live(console=console, transient=False, refresh_per_second=8) as live:
@@ -169,7 +169,7 @@ def _check(stage: Stage, acts: Sequence[Act]) -> None:
     if len(stage.runs()) != len(acts):
         raise DemoFailedError(f"{counted(len(stage.runs()), 'run')} for {versions}")
     if leaks := stage.leaks():
-        raise DemoFailedError(f"a secret stands in: {', '.join(sorted(set(leaks)))}")
+        raise DemoFailedError(f"a secret is in: {', '.join(sorted(set(leaks)))}")
 
 
 def _table(acts: Sequence[Act]) -> Table:
@@ -192,7 +192,7 @@ def _table(acts: Sequence[Act]) -> Table:
 
 
 def _unversioned(model: str) -> str:
-    """Return the model's path without its longest part, the run, whose job stands above."""
+    """Return the model's path without its longest part, the run, whose job is above."""
     parts = model.partition("/")[2].split("/")
     return "/".join([*parts[:2], "…", *parts[3:]])
 

@@ -37,7 +37,7 @@ class Stage:
         settings: app settings over the demo's own.
         switch_seconds: how long the endpoint takes to switch after an update.
         on_disk: keep the storage in a folder: in memory, Azurite makes an extent of each write,
-            and every ten minutes it looks through them all, for minutes after so many writes.
+            and every ten minutes it reads them all, for minutes after so many writes.
         more_pipelines: called with the stage once its services are there; returns further
             pipelines, by name.
     """
@@ -106,7 +106,7 @@ class Stage:
             "verify": {
                 "score": self.endpoint["execute_url"],
                 "rows": "probe.json",
-                "within": "20s",  # it switches within a few, and is looked at each second
+                "within": "20s",  # it switches within a few, and is checked each second
             },
         }
 
@@ -167,14 +167,14 @@ class Stage:
         return [f"{float(row[column]):.4f}" for row in table["Values"]]
 
     def leaks(self) -> list[str]:
-        """Return where a secret stands that must not: in a record, a log or an answer."""
-        places = {
+        """Return where a secret is that must not be: in a record, a log or an answer."""
+        texts = {
             f"ledger {blob.name}": self._read_ledger(blob.name)
             for blob in self.storage.get_container_client(LEDGER).list_blobs()
         }
-        places["the app's log"] = self.host.log
-        places |= self.answers_of_the_api()
-        return [place for place, text in places.items() for s in self.secrets if s in text]
+        texts["the app's log"] = self.host.log
+        texts |= self.answers_of_the_api()
+        return [source for source, text in texts.items() for s in self.secrets if s in text]
 
     def answers_of_the_api(self) -> dict[str, str]:
         """Return what every route of the API that is read answers, by its path.

@@ -30,7 +30,7 @@ class HostConfig:
         app: the folder that holds function_app.py.
         environment: what the worker gets as its environment (never logged).
         host: host.json with the overrides from the settings applied.
-        poll_blobs: seconds between two looks at a container; 0 never looks.
+        poll_blobs: seconds between two listings of a container; 0: it is never listed.
         function_timeout: seconds an invocation may run; None is without end.
     """
 
@@ -84,7 +84,7 @@ class HostConfig:
 
     @property
     def route_prefix(self) -> str:
-        """Return what stands before each route, without slashes."""
+        """Return what is before each route, without slashes."""
         return str(self.extension("http").get("routePrefix", "api")).strip("/")
 
     def extension(self, name: str) -> JsonObject:
@@ -151,7 +151,7 @@ def _read_settings(path: Path, *, required: bool) -> dict[str, str]:
 
 
 def _overridden(host: JsonObject, environment: Mapping[str, str]) -> JsonObject:
-    # A setting AzureFunctionsJobHost__a__b stands over a.b of host.json.
+    # A setting AzureFunctionsJobHost__a__b counts before a.b of host.json.
     for name in environment:
         if name.startswith(_OVERRIDE):
             *parents, last = name.removeprefix(_OVERRIDE).split("__")

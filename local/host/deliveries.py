@@ -49,14 +49,14 @@ class Deliveries:
         name = f"blob {trigger.function}"
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix=name)
 
-    def polled(self, version: BlobVersion, settled: Callable[[bool], None]) -> None:
+    def polled(self, version: BlobVersion, ended: Callable[[bool], None]) -> None:
         """Queue a version that a listing showed; it is skipped once its blob has changed.
 
         Args:
             version: with the ETag listed.
-            settled: called at the end with whether this version needs no further delivery.
+            ended: called at the end with whether this version needs no further delivery.
         """
-        self._queue(version, settled, only_this_version=True)
+        self._queue(version, ended, only_this_version=True)
 
     def announced(self, version: BlobVersion) -> None:
         """Queue a blob that an event or a request names, without checking path, receipt or ETag."""
@@ -68,13 +68,13 @@ class Deliveries:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _queue(
-        self, version: BlobVersion, settled: Callable[[bool], None], *, only_this_version: bool
+        self, version: BlobVersion, ended: Callable[[bool], None], *, only_this_version: bool
     ) -> None:
         with contextlib.suppress(RuntimeError):  # stopped in between: the next start finds it
-            self._pool.submit(self._deliver, version, settled, only_this_version=only_this_version)
+            self._pool.submit(self._deliver, version, ended, only_this_version=only_this_version)
 
     def _deliver(
-        self, version: BlobVersion, settled: Callable[[bool], None], *, only_this_version: bool
+        self, version: BlobVersion, ended: Callable[[bool], None], *, only_this_version: bool
     ) -> None:
         done = False
         try:
@@ -82,7 +82,7 @@ class Deliveries:
         except (AzureError, ValueError) as error:
             _log.error("%s: %s is not delivered: %s", self._trigger.function, version.name, error)
         finally:
-            settled(done)
+            ended(done)
 
     def _deliver_or_poison(self, version: BlobVersion, *, only_this_version: bool) -> bool:
         for _ in range(self._tries):

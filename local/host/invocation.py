@@ -149,7 +149,7 @@ def encode(function: LoadedFunction, result: Any) -> HttpAnswer | None:
     """Return the HTTP answer of an HTTP function, None for the others.
 
     Raises:
-        TypeError: the function returned what its bindings have no place for.
+        TypeError: the function returned what its bindings cannot send.
     """
     if not function.returns:
         if result is not None:

@@ -36,7 +36,7 @@ class BlobPoller:
         self._trigger, self._container, self._seconds = trigger, container, seconds
         self._receipts, self._deliveries = receipts, deliveries
         self._under_way: set[BlobVersion] = set()
-        self._trouble = ""
+        self._last_error = ""
         self._stop = threading.Event()
         name = f"polling {trigger.container}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -70,12 +70,12 @@ class BlobPoller:
             version = BlobVersion(self._trigger.container, blob.name, blob.etag.strip('"'))
             if self._trigger.matches(blob.name) and self._is_new(version):
                 self._under_way.add(version)
-                self._deliveries.polled(version, partial(self._settle, version))
+                self._deliveries.polled(version, partial(self._delivered, version))
 
     def _is_new(self, version: BlobVersion) -> bool:
         return version not in self._under_way and version not in self._receipts
 
-    def _settle(self, version: BlobVersion, done: bool) -> None:  # noqa: FBT001 - a callback
+    def _delivered(self, version: BlobVersion, done: bool) -> None:  # noqa: FBT001 - a callback
         try:
             if done:
                 self._receipts.add(version)
@@ -85,8 +85,8 @@ class BlobPoller:
             self._under_way.discard(version)
 
     def _note(self, step_failure: str) -> None:
-        if step_failure and step_failure != self._trouble:
+        if step_failure and step_failure != self._last_error:
             _log.warning(
                 "%s: %s: %s", self._trigger.function, self._trigger.container, step_failure
             )
-        self._trouble = step_failure
+        self._last_error = step_failure

@@ -1,4 +1,4 @@
-"""What each indexed function listens to, with its settings resolved and checked."""
+"""The trigger of each indexed function, with its settings resolved and checked."""
 
 import re
 from collections.abc import Callable, Sequence

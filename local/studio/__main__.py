@@ -202,8 +202,8 @@ def _reason(error: Exception) -> str:
     """Say what is wrong without repeating values, which may be secrets."""
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        return f"the faults file is not valid: {place}: {first['msg']}"
+        path = ".".join(map(str, first["loc"]))
+        return f"the faults file is not valid: {path}: {first['msg']}"
     return type(error).__name__ if isinstance(error, AzureError) else str(error)
 
 

@@ -1,4 +1,4 @@
-"""The workspace's register of services and endpoints: who exists, and who may call."""
+"""The workspace's register of services, endpoints and keys."""
 
 import base64
 import hashlib
@@ -121,7 +121,7 @@ class Catalogue:
         return endpoint
 
     def remove_endpoint(self, endpoint: Endpoint) -> None:
-        """Forget an endpoint; raises `RefusalError` for the default one while there are others."""
+        """Remove an endpoint; raises `RefusalError` for the default one while there are others."""
         if endpoint.name == DEFAULT and len(self.endpoints(endpoint.service)) > 1:
             raise refusal("UpdateWebServiceResourceFailed", "the default endpoint is deleted last")
         del self._endpoints[endpoint.id]

@@ -256,8 +256,8 @@ def _job(job: Job) -> dict[str, Any]:
         "created_at": job.created_at.isoformat(),
         "started_at": [moment.isoformat() for moment in job.started_at],
         "starts": len(job.started_at),
-        "inputs": {name: item.place for name, item in job.inputs.items()},
-        "outputs": {name: item.place for name, item in job.outputs.items()},
+        "inputs": {name: item.relative_location for name, item in job.inputs.items()},
+        "outputs": {name: item.relative_location for name, item in job.outputs.items()},
         "parameters": job.parameters,
         "details": job.details,
     }

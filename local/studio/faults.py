@@ -72,7 +72,7 @@ def choose(
 ) -> tuple[FaultRule | None, tuple[FaultRule, ...]]:
     """Choose the first rule that applies to a request, and give the rules that are left.
 
-    A rule that still skips is counted down and passed over; later rules are then looked at.
+    A rule that still skips is counted down and passed over; later rules are then checked.
     """
     line = f"{method} {path}"
     left: list[FaultRule] = []

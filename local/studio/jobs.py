@@ -105,7 +105,7 @@ class JobBoard:
             try:
                 self._storage.read(reference.url("r", now))
             except BlobRefusedError as error:
-                raise refusal("BlobNotFound", reference.place, error.message) from None
+                raise refusal("BlobNotFound", reference.relative_location, error.message) from None
         with self._lock:
             job = Job(self._new_id(), service, endpoint_id, now, order)
             self._jobs[job.id] = job
@@ -122,7 +122,7 @@ class JobBoard:
             job.queued_polls = self._queued_polls
             self._queue.append(job)
 
-    def look(self, endpoint_id: str, job_id: str) -> Job:
+    def read_job(self, endpoint_id: str, job_id: str) -> Job:
         """Find a job for a status answer, which moves a queued job on by one poll.
 
         A started job says NotStarted for the first polls, as the real one did, then Running;
@@ -152,7 +152,7 @@ class JobBoard:
                 job.state = JobState.CANCELLED
 
     def work(self, started_before: datetime | None = None) -> int:
-        """Bring started jobs to their end, oldest first, and tell how many ended.
+        """Bring started jobs to their end, oldest first, and return how many ended.
 
         Args:
             started_before: leave jobs alone that were started at or after this time.
@@ -230,5 +230,5 @@ class JobBoard:
 
 def _unreachable(reference: BlobReference, error: BlobRefusedError) -> TrainingFailedError:
     reason = f"Azure error message: {error.message}."
-    text = f"Unable to access the provided Azure blob - {reference.place}. {reason}"
+    text = f"Unable to access the provided Azure blob - {reference.relative_location}. {reason}"
     return TrainingFailedError(text, "BlobNotFound")

@@ -150,7 +150,7 @@ class Management:
         try:
             content = self._storage.read(location.url("r", self._clock()))
         except BlobRefusedError as error:
-            raise refusal("BlobNotFound", location.place, error.message) from None
+            raise refusal("BlobNotFound", location.relative_location, error.message) from None
         return ModelVersion(content, location)
 
     def _refresh(self, call: Call, endpoint: Endpoint) -> WireAnswer:

@@ -1,4 +1,4 @@
-"""What a batch job is asked to do: the submit body, checked against its service."""
+"""The request for a batch job: the submit body, checked against its service."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ def read_order(
     Args:
         call: the request.
         service: the service the job is for.
-        own_output: gives the place for an output without an override, or `None` when the
+        own_output: gives the location for an output without an override, or `None` when the
             service has no storage of its own.
 
     Raises:
@@ -96,7 +96,7 @@ def _outputs(
 
 def _check_extension(reference: BlobReference, extensions: tuple[str, ...]) -> None:
     if not reference.relative.lower().endswith(extensions):
-        raise refusal("InvalidBlobExtension", reference.place, ", ".join(extensions))
+        raise refusal("InvalidBlobExtension", reference.relative_location, ", ".join(extensions))
 
 
 def _parameters(value: object, declared: Mapping[str, Parameter]) -> dict[str, str]:

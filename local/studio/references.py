@@ -1,4 +1,4 @@
-"""Blob references as jobs and updates carry them: checked, made into URLs, given back."""
+"""Blob references as jobs and updates carry them: checked, made into URLs, returned."""
 
 import base64
 import re
@@ -52,7 +52,7 @@ class BlobReference:
     account: StorageAccount | None = None
 
     @property
-    def place(self) -> str:
+    def relative_location(self) -> str:
         """The blob as texts name it: container and path, never a token."""
         return self.relative.lstrip("/")
 
@@ -63,27 +63,27 @@ class BlobReference:
         quoted, while `#`, `?` and `%` mean what they mean in one. With a key the name is literal.
         """
         if self.account is not None:
-            name = quote(self.place, safe="/")
+            name = quote(self.relative_location, safe="/")
             return f"{self.base.rstrip('/')}/{name}{self._signed(self.account, permission, now)}"
-        joined = f"{self.base.rstrip('/')}/{self.place}{self.token}"
+        joined = f"{self.base.rstrip('/')}/{self.relative_location}{self.token}"
         return quote(_LONE_PERCENT.sub("%25", joined), safe=_URL_SIGNS).partition("#")[0]
 
     def answered(self, now: datetime) -> dict[str, str | None]:
         """Give the reference as the service answers it: no slash in front, with a SAS to read.
 
         With an account key the SAS is new each time and lives from five minutes ago for 24 hours
-        (studio-classic §1.4). Without one, the caller's own is given back.
+        (studio-classic §1.4). Without one, the caller's own is returned.
         """
         account = self.account
         return {
             "ConnectionString": None,
-            "RelativeLocation": self.place,
+            "RelativeLocation": self.relative_location,
             "BaseLocation": self.base,
             "SasBlobToken": self._signed(account, "r", now) if account else self.token,
         }
 
     def _signed(self, account: StorageAccount, permission: str, now: datetime) -> str:
-        container, _, blob = self.place.partition("/")
+        container, _, blob = self.relative_location.partition("/")
         sas = generate_blob_sas(
             account.name,
             container,
@@ -102,7 +102,7 @@ class Role:
 
     name: str
     incomplete: str
-    bad_place: str
+    bad_location: str
 
 
 def input_role(name: str) -> Role:
@@ -116,7 +116,7 @@ def output_role(name: str) -> Role:
 
 
 def read_reference(value: object, role: Role) -> BlobReference:
-    """Read a reference: connection string and place, or base, place and SAS.
+    """Read a reference: a relative location, with a connection string or with base and SAS.
 
     Raises:
         RefusalError: It is neither, or a part of it is not valid.
@@ -130,7 +130,7 @@ def read_reference(value: object, role: Role) -> BlobReference:
         raise refusal("InvalidBlob", role.name, "a part of it is not text") from None
     relative = given.get("RelativeLocation") or ""
     if not relative.strip("/"):
-        raise refusal(role.bad_place, role.name)
+        raise refusal(role.bad_location, role.name)
     container, _, blob = relative.lstrip("/").partition("/")
     if not (container and blob):
         raise refusal("ContainerSegmentInvalid", relative)

@@ -1,4 +1,4 @@
-"""How the service says no: the documented error codes and the envelope they travel in."""
+"""The refusals of the service: the documented error codes and the envelope around them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _CLASSES = {
 }
 
 # detail code: (class, text). Codes and classes: studio-classic §5. Codes marked
-# "own" stand where none is known.
+# "own" are where none is known.
 _DETAILS = {
     "BadParameterValue": ("BadArgument", "The value of the parameter {} is not valid: {}."),
     "BadVersionCall": (

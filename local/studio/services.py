@@ -1,4 +1,4 @@
-"""What a workspace holds: web services, their endpoints, and the model each endpoint serves."""
+"""The web services of a workspace, their endpoints, and the model that each endpoint serves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -54,10 +54,10 @@ class Studio:
         switch_delay: how long after an accepted update scoring still shows the old model.
         queued_polls: how many polls of a started job still say NotStarted.
         numeric_status: send job states as numbers, as older services did.
-        send_resources: tell endpoints' resources; they were not always sent.
+        send_resources: report endpoints' resources; they were not always sent.
         own_storage: connection string of the service's own storage account. It receives
             published models and the outputs without an override, which are refused without it.
-        base_url: where the service is reached, for the addresses it tells of itself.
+        base_url: where the service is reached, for the addresses that it reports for itself.
         unauthorized_for: how long after it was made an endpoint answers 401, as new ones did.
 
     Raises:
@@ -211,9 +211,9 @@ class Studio:
             return endpoint.slot.at(self._clock()).content if endpoint.slot else None
 
     def work(self, started_before: datetime | None = None) -> int:
-        """Bring started jobs to their end, and tell how many ended.
+        """Bring started jobs to their end, and return how many ended.
 
-        Training happens here, in the caller's thread, while other threads may go on polling.
+        Training happens here, in the caller's thread, while other threads may continue polling.
 
         Args:
             started_before: leave jobs alone that were started at or after this time.
@@ -306,7 +306,7 @@ class Studio:
                 self._board.start(endpoint.id, job_id)
                 return DONE
             case "GET", ["jobs", job_id]:
-                return json_answer(self._status(self._board.look(endpoint.id, job_id)))
+                return json_answer(self._status(self._board.read_job(endpoint.id, job_id)))
             case "DELETE", ["jobs", job_id]:
                 self._board.cancel(endpoint.id, job_id)
                 return DONE
@@ -326,5 +326,5 @@ class Studio:
         if self._own_account is None:
             return None
         name = self._new_id()
-        place = f"{OWN_CONTAINER}/{name}/{name}{kind.extensions[0]}"
-        return BlobReference(self._own_account.endpoint, place, account=self._own_account)
+        own_location = f"{OWN_CONTAINER}/{name}/{name}{kind.extensions[0]}"
+        return BlobReference(self._own_account.endpoint, own_location, account=self._own_account)

@@ -66,7 +66,7 @@ class HttpBlobs:
         self._send("PUT", url, content, {"x-ms-blob-type": "BlockBlob"})
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._connections.close()
 
     def _send(

@@ -151,7 +151,7 @@ def _fit(table: TrainingTable, rows: Sequence[int], strength: float) -> Model:
 
     values = np.asarray([table.rows[at] for at in rows], dtype=float)
     truth = np.asarray([table.labels[at] == table.classes[1] for at in rows], dtype=int)
-    with np.errstate(over="ignore", invalid="ignore"):  # looked for below
+    with np.errstate(over="ignore", invalid="ignore"):  # searched for below
         means = values.mean(axis=0)
         spread = values.std(axis=0)
     scales = np.where(spread > 0, spread, 1.0)

@@ -1,4 +1,4 @@
-"""What goes over the wire: requests and answers as plain values, free of any HTTP library."""
+"""Requests and answers as plain values, free of any HTTP library."""
 
 import json
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Drives the official worker runtime in this process: one JSON line in, one JSON line out.
 
 Runs in the worker's environment, so it needs the standard library and the runtime only. The
-first line out tells what was indexed; then each line in is an invocation, or asks which
+first line out says what was indexed; then each line in is an invocation, or asks which
 modules are loaded. Neither a host nor gRPC takes part.
 """
 

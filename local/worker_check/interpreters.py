@@ -28,7 +28,7 @@ def find_python(
 
     Args:
         given: the only one to consider.
-        environment: tells PATH, PYENV_ROOT and HOME.
+        environment: has PATH, PYENV_ROOT and HOME.
         running: the interpreter that runs the check itself.
 
     Raises:
@@ -38,8 +38,8 @@ def find_python(
         if (said := identity(given)) != WANTED:
             raise NotUsableError(f"{given} is not {WANTED}: {said or 'it does not run'}")
         return given
-    places = (Path(running), *_on_path(environment), *_of_pyenv(environment))
-    return next((place for place in places if identity(place) == WANTED), None)
+    candidates = (Path(running), *_on_path(environment), *_of_pyenv(environment))
+    return next((candidate for candidate in candidates if identity(candidate) == WANTED), None)
 
 
 def identity(python: Path) -> str | None:
@@ -59,8 +59,8 @@ def identity(python: Path) -> str | None:
 
 def _on_path(environment: Mapping[str, str]) -> Iterator[Path]:
     for folder in environment.get("PATH", "").split(os.pathsep):
-        if folder and (place := Path(folder) / _COMMAND).is_file():
-            yield place
+        if folder and (candidate := Path(folder) / _COMMAND).is_file():
+            yield candidate
 
 
 def _of_pyenv(environment: Mapping[str, str]) -> Iterator[Path]:

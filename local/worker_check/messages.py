@@ -1,6 +1,6 @@
 """Stands in for the compiled gRPC messages: only the names that the worker runtime touches.
 
-Like the real ones they raise AttributeError for a field that is not theirs and tell which
+Like the real ones they raise AttributeError for a field that is not theirs and report which
 field of a union is set.
 """
 

@@ -133,12 +133,12 @@ class Worker:
 
         Returns what the function failed with, None when it did not.
         """
-        place = {"Connection": connection, "ContainerName": container, "BlobName": name}
+        reference = {"Connection": connection, "ContainerName": container, "BlobName": name}
         data = {
             "version": "1.0",
             "source": "AzureStorageBlobs",
             "content_type": "application/json",
-            "content": json.dumps(place),
+            "content": json.dumps(reference),
         }
         metadata = {"BlobTrigger": {"string": f"{container}/{name}"}, "name": {"string": name}}
         return self._invoke(function, {"client": {"model_binding_data": data}}, metadata).get(

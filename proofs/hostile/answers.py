@@ -215,4 +215,4 @@ def world_of_answers(chance: random.Random, findings: Findings, log: CapturedLog
         if not run.phase.ended and run.phase is not Phase.PARKED:
             why = run.reason or run.step_failure
             findings.broken(ODD_ANSWERS, f"afterwards the run is left {run.phase}: {why}"[:300])
-    scan(log, world.said(), secrets, findings)
+    scan(log, world.everything_stored(), secrets, findings)

@@ -18,7 +18,7 @@ ODD_NAMES: Final = "no blob's name leaves its folder, breaks a line of the log, 
 URLS: Final = "no URL leads where the app should not call"
 REDIRECTS: Final = "no key follows a redirect"
 NO_SECRETS: Final = "no secret is in any log, record, error or answer"
-#: Long enough to be told from chance; with every character that JSON and URLs write otherwise.
+#: Long enough to be no chance; with every character that JSON and URLs write otherwise.
 SECRETS: Final = {
     "TRAINING_KEY": 'tK9/+="q\\u0041 8dJ3-Zr',
     "ENDPOINT_KEY": "eK7+/==&sig%41hT5vQ2xW",

@@ -29,7 +29,7 @@ _FOLDERS: Final = frozenset(
         *("drift_checks", "pipelines", "schedules"),
     }
 )
-_SAFE: Final = re.compile(r"[a-z0-9/_-]+|poll|sweep|cleaning")
+_SAFE: Final = re.compile(r"[a-z0-9/_-]+|poll|search|cleaning")
 
 
 _PIECES: Final = (
@@ -81,7 +81,7 @@ def name_trial(chance: random.Random, findings: Findings, log: CapturedLog) -> N
         if record.exc_info:
             findings.broken(ODD_NAMES, f"{name[:60]!r}: {record.exc_info[1]!r}"[:300])
             break
-    scan(log, world.said(), world.environment, findings)
+    scan(log, world.everything_stored(), world.environment, findings)
 
 
 def _escaped(world: Observed) -> Iterator[str]:

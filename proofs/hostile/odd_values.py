@@ -113,7 +113,7 @@ def a_path(tree: Any, chance: random.Random, *, deeper: float) -> list[tuple[Any
     Args:
         tree: what JSON can hold.
         chance: where the choice comes from.
-        deeper: how likely it goes on at each node.
+        deeper: how likely a node has children.
     """
     node: Any = tree
     path: list[tuple[Any, Any]] = []

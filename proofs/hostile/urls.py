@@ -59,9 +59,9 @@ def urls(findings: Findings, folder: Path) -> None:
     bad += ["https://me:pass@studio.example", "https://key@studio.example"]
     for base in (*bad, *(f"https://{host}" for host in _ALLOWED)):
         fine = base not in bad
-        for place in ("service", "update", "score"):
-            with findings.trial(URLS, f"hostile URL: {base} as {place} in pipelines.yaml"):
-                refused = bool(_loaded(folder, place, base))
+        for member in ("service", "update", "score"):
+            with findings.trial(URLS, f"hostile URL: {base} as {member} in pipelines.yaml"):
+                refused = bool(_loaded(folder, member, base))
                 if refused == fine:
                     findings.broken(URLS, "is refused" if refused else "is taken")
         with findings.trial(URLS, f"hostile URL: {base} as ApiLocation"):
@@ -74,8 +74,8 @@ def urls(findings: Findings, folder: Path) -> None:
             if called != fine:
                 findings.broken(URLS, "is called" if called else "is not called")
         with findings.trial(URLS, f"hostile URL: {base} as BaseLocation of a result"):
-            place_ = {"BaseLocation": f"{base}/", "RelativeLocation": "c/x.ilearner"}
-            if bool(read_results({"output1": place_})) != fine:
+            location = {"BaseLocation": f"{base}/", "RelativeLocation": "c/x.ilearner"}
+            if bool(read_results({"output1": location})) != fine:
                 findings.broken(
                     URLS, "is refused" if fine else "is taken for the location of a model"
                 )
@@ -84,7 +84,7 @@ def urls(findings: Findings, folder: Path) -> None:
                 findings.broken(URLS, "is followed with the token")
 
 
-def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
+def _loaded(folder: Path, member: str, base: str) -> tuple[object, ...]:
     tree = example()
     census = tree["pipelines"]["census"]
     census.pop("gate")  # of no use here
@@ -93,7 +93,7 @@ def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
         "service": (census["training"], "service"),
         "update": (endpoint, "update"),
         "score": (endpoint["verify"], "score"),
-    }[place]
+    }[member]
     url = urlsplit(holder[key])
     holder[key] = f"{base}{url.path}" + (f"?{url.query}" if url.query else "")
     (folder / "probe.example.json").write_text(json.dumps(ROWS), encoding="utf-8")
@@ -103,7 +103,7 @@ def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
 
 
 @dataclass
-class _Telling:
+class _Naming:
     """An `Http` that gives every call the same answer, and records the URLs."""
 
     answer: Mapping[str, Any]
@@ -119,7 +119,7 @@ class _Telling:
         return Answer(200, self.headers, json.dumps(self.answer).encode())
 
 
-def _providers(http: _Telling, blobs: FakeBlobs | None = None) -> ConfiguredProviders:
+def _providers(http: _Naming, blobs: FakeBlobs | None = None) -> ConfiguredProviders:
     blobs = blobs or FakeBlobs(FakeClock())
     token = ArmToken(FixedCredential(SECRETS["ARM_TOKEN"]))
     return ConfiguredProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
@@ -132,7 +132,7 @@ def _scored_at(answer: dict[str, Any], kind: str) -> bool:
     assets = {"assets": {"asset3": model}}
     tree = {**answer, "Name": "production", "PrimaryKey": "key", "primary": "key"}
     tree["properties"] = {**assets, **answer.get("properties", {})}
-    http = _Telling(tree)
+    http = _Naming(tree)
     endpoint = pipeline_of(kind).endpoint
     if endpoint is None:
         return False
@@ -144,7 +144,7 @@ def _followed(url: str) -> bool:
     """Whether an operation at this URL is checked."""
     uri = "https://account.blob.core.windows.net/models/x.ilearner"
     model = {"name": "Sample [trained model]", "type": "Resource", "locationInfo": {"uri": uri}}
-    http = _Telling({"properties": {"assets": {"asset3": model}}}, {"Azure-AsyncOperation": url})
+    http = _Naming({"properties": {"assets": {"asset3": model}}}, {"Azure-AsyncOperation": url})
     endpoint = pipeline_of("webservice").endpoint
     if endpoint is None:
         return False

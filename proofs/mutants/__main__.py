@@ -21,7 +21,7 @@ from proofs.mutants.operators import Enums, enums_of
 from proofs.mutants.scope import ROOT, modules
 from proofs.mutants.trials import Trial, Trials
 
-#: Of the sample, in percent.
+#: In percent of the sample.
 WANTED: Final = 95
 LISTED: Final = Path(__file__).with_name("listed.toml")
 

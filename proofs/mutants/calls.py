@@ -49,7 +49,7 @@ class CallMap:
     def tests_for(self, mutant: Mutant, *, at_import: bool = False) -> tuple[str, ...]:
         """Return the tests that run the changed code, the nearest first.
 
-        Of two tests that are equally near, the one that calls fewer functions is first.
+        The one that calls fewer functions is first of two tests that are equally near.
 
         Args:
             mutant: the change.

@@ -1,4 +1,4 @@
-"""Runs tests with a module that is imported in another one's place; no file is written."""
+"""Runs tests with a module that is imported instead of another one; no file is written."""
 
 import logging
 import sys

@@ -166,7 +166,7 @@ def _changes_nothing(keyword: ast.keyword) -> bool:
 def _says_length(call: ast.AST, keyword: ast.AST) -> bool:
     """Whether a keyword says that zipped sequences have the same length.
 
-    Where it stands, the lines before it make sure of that, and those lines are changed.
+    Where it is, the lines before it make sure of that, and those lines are changed.
     """
     of_zip = isinstance(call, ast.Call) and ast.unparse(call.func) == "zip"
     return of_zip and isinstance(keyword, ast.keyword) and ast.unparse(keyword) == "strict=True"

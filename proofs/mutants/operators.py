@@ -47,7 +47,7 @@ def enums_of(tree: ast.Module) -> dict[str, tuple[str, ...]]:
 
 
 def instead_of(node: ast.AST, enums: Enums) -> Iterator[ast.AST]:
-    """Yield what may wrongly stand where `node` stands."""
+    """Yield what may wrongly replace `node`."""
     match node:
         case ast.Compare():
             yield from _compared(node)

@@ -60,7 +60,7 @@ BUGS: Final = (
         "shared/telemetry.py",
         "        record.exc_text = clean\n",
         "        return\n",
-        ("tests/unit/providers/test_redacting.py",),
+        ("tests/unit/providers/test_redacted_records_and_logs.py",),
     ),
     Bug(
         "anonymous health lists the open runs",

@@ -59,7 +59,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "what landed while landing opened no run is trained on later",
+        "data that arrived while an arrival opened no run is trained on later",
         "shared/core/full_listing.py",
         "        return not self.activated <= covered or not covered.isdisjoint(self.silent)\n",
         "        return not self.activated <= covered\n",
@@ -105,7 +105,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "a metadata write within the second of the upload is another version",
+        "a metadata-only update within the second of the upload is another version",
         "shared/core/versions.py",
         "    if blob.content_md5 is None:\n        return blob.etag\n    at =",
         "    if blob.etag:\n        return blob.etag\n    at =",

@@ -13,7 +13,7 @@ BUGS: Final = (
         ("tests/unit/execution/test_gate_runs.py",),
     ),
     Bug(
-        "a place is kept by whoever is over",
+        "a slot is kept by a run that is over",
         "shared/core/run/concurrency.py",
         "    return run.phase.ended or run.phase in _IDLE\n",
         "    return False\n",
@@ -27,7 +27,7 @@ BUGS: Final = (
         ("tests/unit/execution/test_concurrency.py",),
     ),
     Bug(
-        "the looks at one update count for the next",
+        "the probes of one update count for the next",
         "shared/core/run/promotion_events.py",
         '    "probe_series": NO_PROBES,\n',
         "",
@@ -90,7 +90,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "a roll-out goes on after an unchanged return that was taken over",
+        "a roll-out continues after a rollback without an effect that was taken over",
         "shared/core/run/rollout.py",
         'failed in ("rolled_back", "unchanged")',
         'failed in ("rolled_back",)',
@@ -113,14 +113,14 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "an output file is a reason to look each time that it is announced",
+        "an output file is a reason to check each time that it is announced",
         "shared/core/run/job_events.py",
         "        return self.digest in run.outputs_seen or",
         "        return",
         ("tests/unit/intake/test_output_events.py",),
     ),
     Bug(
-        "the time of waiting for a turn counts as time of failing",
+        "the time of waiting for a slot counts as time of failing",
         "shared/core/run/control_events.py",
         "        if was is not None and was.waits_for != self.waits_for:\n",
         "        if was is not None and was.count < 0:\n",

@@ -6,7 +6,7 @@ from proofs.planted.bug import Bug
 
 BUGS: Final = (
     Bug(
-        "the reservation is dropped",
+        "the endpoint lease is dropped",
         "shared/core/serving/state.py",
         "        endpoint_lease=endpoint_lease,\n",
         "        endpoint_lease=None,\n",
@@ -17,7 +17,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "one look at answers that vary makes a model live",
+        "one probe with answers that vary makes a model live",
         "shared/core/serving/verification.py",
         "    if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):\n",
         "    if case.moved(probe):\n",
@@ -28,7 +28,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "a pause between two looks counts in full",
+        "a pause between two probes counts in full",
         "shared/core/serving/probes.py",
         "        gap = min(max(gap, timedelta()), _LONGEST_GAP * every)\n",
         "        gap = max(gap, timedelta())\n",
@@ -38,7 +38,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "two looks are enough for a verdict",
+        "two probes are enough for a verdict",
         "shared/core/serving/probes.py",
         "LEAST_PROBES: Final = 3\n",
         "LEAST_PROBES: Final = 2\n",
@@ -48,7 +48,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "what another run left unsettled is forgotten by a takeover",
+        "what another run left in flight is forgotten by a takeover",
         "shared/core/serving/state.py",
         "        in_flight=in_flight_lease(endpoint_state, run.run_id),\n",
         "        in_flight=None,\n",
@@ -56,7 +56,7 @@ BUGS: Final = (
             "tests/unit/execution/test_promotion_order.py",
             "tests/unit/execution/test_promotion_checks.py",
             "tests/unit/execution/test_promotion_rollback.py",
-            "tests/unit/execution/test_promotion_unsettled.py",
+            "tests/unit/execution/test_promotion_in_flight.py",
         ),
     ),
     Bug(
@@ -64,14 +64,14 @@ BUGS: Final = (
         "shared/core/serving/drift.py",
         "            return _kind_of(drift_check.suspicion) == _kind_of(seen.drift)\n",
         "            return True\n",
-        ("tests/unit/maintenance/test_drift.py",),
+        ("tests/unit/maintenance/test_drift_evidence.py",),
     ),
     Bug(
         "two different oddities confirm drift",
         "shared/core/serving/drift.py",
         "not seen.drift or drift_check.drift_kind is not seen.drift_kind:\n",
         "not seen.drift:\n",
-        ("tests/unit/maintenance/test_drift.py",),
+        ("tests/unit/maintenance/test_drift_evidence.py",),
     ),
     Bug(
         "an endpoint has a record for each host",
@@ -88,14 +88,14 @@ BUGS: Final = (
         ("tests/unit/execution/test_candidates.py",),
     ),
     Bug(
-        "a candidate whose run goes on is discarded",
+        "a candidate whose run continues is discarded",
         "shared/core/serving/due_candidates.py",
         "one.discard_at is not None else not is_open(one.run_id))\n",
         "one.discard_at is not None else True)\n",
         ("tests/unit/maintenance/test_due_candidates.py",),
     ),
     Bug(
-        "a tie goes to whoever is promoted last",
+        "a tie goes to the version that is promoted last",
         "shared/core/serving/state.py",
         "    return version is not None and newest is not None and is_older(version, newest)\n",
         "    return version is not None and newest is None\n",

@@ -30,17 +30,17 @@ BUGS: Final = (
             "tests/unit/execution/test_promotion_order.py",
             "tests/unit/execution/test_promotion_checks.py",
             "tests/unit/execution/test_promotion_rollback.py",
-            "tests/unit/execution/test_promotion_unsettled.py",
+            "tests/unit/execution/test_promotion_in_flight.py",
         ),
     ),
     Bug(
         "an accepted update counts as live",
         "shared/execution/promotion.py",
         "        match judged.verdict:\n            case VerificationResult.WAIT:\n"
-        "                return _waiting(look, judged)\n"
+        "                return _waiting(check, judged)\n"
         "            case VerificationResult.LIVE if",
         "        match VerificationResult.LIVE:\n            case VerificationResult.WAIT:\n"
-        "                return _waiting(look, judged)\n"
+        "                return _waiting(check, judged)\n"
         "            case VerificationResult.LIVE if",
         ("tests/unit/execution/test_promotion.py",),
     ),
@@ -49,10 +49,10 @@ BUGS: Final = (
         "shared/execution/run_writer.py",
         "        return self._context.redactor.clean(learned, keep=_KEPT)\n",
         "        return learned\n",
-        ("tests/unit/providers/test_redacting.py",),
+        ("tests/unit/providers/test_redacted_records_and_logs.py",),
     ),
     Bug(
-        "answers from before are taken while another update is unsettled",
+        "answers from before are taken while another update is in flight",
         "shared/execution/endpoint_lease.py",
         "        before = self._before(run, endpoint, serving) if left is None else None\n",
         "        before = self._before(run, endpoint, serving)\n",
@@ -60,7 +60,7 @@ BUGS: Final = (
             "tests/unit/execution/test_promotion_order.py",
             "tests/unit/execution/test_promotion_checks.py",
             "tests/unit/execution/test_promotion_rollback.py",
-            "tests/unit/execution/test_promotion_unsettled.py",
+            "tests/unit/execution/test_promotion_in_flight.py",
         ),
     ),
     Bug(
@@ -103,7 +103,7 @@ BUGS: Final = (
         ("tests/unit/execution/test_queue_costs.py",),
     ),
     Bug(
-        "the end of a run that holds a place goes unnoticed",
+        "the end of a run that holds a slot goes unnoticed",
         "shared/execution/queues.py",
         'return stored.etag if stored else "", phases, self._pause(name)\n',
         'return stored.etag if stored else "", self._pause(name)\n',
@@ -117,7 +117,7 @@ BUGS: Final = (
         ("tests/unit/test_runbook.py",),
     ),
     Bug(
-        "every event has the job looked at",
+        "every event has the job checked",
         "shared/execution/driver.py",
         "            if check_from is None or timedelta() <= age < check_from:\n",
         "            if check_from is not None and timedelta() <= age < check_from:\n",
@@ -147,7 +147,7 @@ BUGS: Final = (
     Bug(
         "rules that were not checked pass for checked ones",
         "shared/execution/gate.py",
-        'return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")',
+        'return Judged(None, f"there is no evaluation at {path}, beside an operator\'s model")',
         "return Judged(None)",
         (
             "tests/unit/core/run/test_waiting.py",
@@ -175,7 +175,8 @@ BUGS: Final = (
     Bug(
         "an endpoint forgets when its newest version was recorded",
         "shared/execution/endpoint_lease.py",
-        "        endpoint_state = endpoint_state.with_resource(endpoint.place, data.known)\n",
+        "        endpoint_state = endpoint_state.with_resource("
+        "endpoint.resource_name, data.known)\n",
         "",
         (
             "tests/unit/core/test_versions.py",
@@ -184,7 +185,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "a metadata write without an MD5 takes the data from under a job",
+        "a metadata-only update without an MD5 takes the data from under a job",
         "shared/execution/job.py",
         "    return now.same_bytes_as(was, trust_size=run.config.trusts_size)\n",
         "    return now.same_bytes_as(was)\n",

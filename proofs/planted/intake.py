@@ -17,7 +17,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "a place that is taken is given away",
+        "a slot that is taken is given away",
         "shared/intake/batches.py",
         "        if most is None or len(run_queue.holders) < most:\n",
         "        if most is None or len(run_queue.holders) <= most:\n",
@@ -55,14 +55,14 @@ BUGS: Final = (
         "shared/intake/last_good.py",
         "            if name in self._file.pipelines or name in self._file.broken:\n",
         "            if name in self._file.pipelines:\n",
-        ("tests/unit/intake/test_last_good.py",),
+        ("tests/unit/intake/test_last_good.py", "tests/unit/intake/test_last_good_failures.py"),
     ),
     Bug(
         "a configuration that changed is not stored",
         "shared/intake/last_good.py",
         '    if listed is None or listed.metadata.get("digest") != digest:\n',
         "    if listed is None:\n",
-        ("tests/unit/intake/test_last_good.py",),
+        ("tests/unit/intake/test_last_good.py", "tests/unit/intake/test_last_good_failures.py"),
     ),
     Bug(
         "every change of a pipeline begins its schedule anew",
@@ -90,10 +90,10 @@ BUGS: Final = (
         "shared/intake/search.py",
         "            again=known.unread,\n",
         "",
-        ("tests/unit/intake/test_search.py",),
+        ("tests/unit/intake/test_search_interruptions.py",),
     ),
     Bug(
-        "what landed before a change was noticed is not searched for",
+        "data that arrived before a change was noticed is not searched for",
         "shared/intake/search.py",
         "        soon = known.wanted_from is not None\n",
         "        soon = False\n",
@@ -194,7 +194,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "whoever goes on for a dead worker uses its own old listing",
+        "a worker that continues for a dead one uses its own old listing",
         "shared/intake/batches.py",
         "        fresh = self._listed(replace(batch, arrived=None))\n",
         "        fresh = self._listed(batch)\n",
@@ -212,7 +212,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "an announced run is not marked again by whoever goes on with it",
+        "an announced run is not marked again by the worker that continues with it",
         "shared/intake/batches.py",
         "        self.context.ledger.open_markers.mark("
         "run_id, marker_of_batch(batch.pipeline, batch.key))\n",
@@ -238,7 +238,7 @@ BUGS: Final = (
         ("tests/unit/intake/test_without_md5.py",),
     ),
     Bug(
-        "a due time takes a metadata write without an MD5 for new data",
+        "a due time takes a metadata-only update without an MD5 for new data",
         "shared/intake/schedules.py",
         "    if blob.content_md5 is None and not pipeline.trusts_size:\n",
         "    if blob.content_md5 is None:\n",

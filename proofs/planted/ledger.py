@@ -20,7 +20,7 @@ BUGS: Final = (
         ("tests/unit/ledger/test_store.py", "tests/sweep/test_fault_sweep.py"),
     ),
     Bug(
-        "a metadata write counts as new data",
+        "a metadata-only update counts as new data",
         "shared/ledger/versions.py",
         "        return newest.modified.isoformat() if known else None\n",
         "        return None\n",

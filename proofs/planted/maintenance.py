@@ -41,14 +41,14 @@ BUGS: Final = (
         ("tests/unit/maintenance/test_retention_runs.py",),
     ),
     Bug(
-        "drift is not looked for beside a parked run",
+        "drift is not searched for beside a parked run",
         "shared/maintenance/drift.py",
         "is not None and holder.phase.updates:\n",
         "is not None:\n",
         ("tests/unit/maintenance/test_drift.py",),
     ),
     Bug(
-        "an endpoint that became free waits for the next look of whoever wants it",
+        "an endpoint that became free waits for the next check of the run that wants it",
         "shared/maintenance/poll.py",
         "        self.rounds.continue_at_endpoints(batches)\n",
         "",
@@ -66,7 +66,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "the files that the pipelines file names are not looked at",
+        "the files that the pipelines file names are not checked",
         "shared/maintenance/changed_file.py",
         "            watched.remember((self.file, *configuration.probes))\n",
         "            watched.remember((self.file,))\n",

@@ -6,14 +6,14 @@ from proofs.planted.bug import Bug
 
 BUGS: Final = (
     Bug(
-        "a resume ends a pause that nobody looked at",
+        "a resume ends a pause that nobody read",
         "shared/operations/pipelines.py",
         "            ledger.pauses.put(name, pauses, found.etag)\n",
         "            ledger.pauses.put(name, pauses, ledger.pauses.read(name).etag)\n",
         ("tests/functions/test_pauses.py",),
     ),
     Bug(
-        "a delivery that was retried by itself is told as it was parked",
+        "a delivery that was retried by itself is reported as it was parked",
         "shared/operations/runs.py",
         "            return delivered(delivery, run)\n",
         "            return delivery\n",

@@ -13,7 +13,7 @@ BUGS: Final = (
         ("tests/contract/test_documents.py",),
     ),
     Bug(
-        "what an endpoint tells passes uncleaned",
+        "what an endpoint reports is not redacted",
         "shared/providers/redacting.py",
         "        return replace(self.redactor.clean(seen), configured=configured)\n",
         "        return replace(seen, configured=configured)\n",
@@ -34,7 +34,7 @@ BUGS: Final = (
         ("tests/unit/providers/test_redacting.py",),
     ),
     Bug(
-        "keys that services tell are not learned",
+        "keys that services report are not learned",
         "shared/providers/studio/call.py",
         "        from_service = _KEYS.findall(answer.body) if answer.ok else []\n",
         "        from_service = []\n",
@@ -52,7 +52,7 @@ BUGS: Final = (
         "shared/providers/azure_storage/copies.py",
         "    return since is not None and found.last_modified < since - CLOCK_SKEW\n",
         "    return False\n",
-        ("tests/contract/test_blobs.py",),
+        ("tests/contract/test_blob_signatures.py",),
     ),
     Bug(
         "an output of an earlier job is taken for this one's",
@@ -86,7 +86,7 @@ BUGS: Final = (
         ("tests/unit/test_runbook.py",),
     ),
     Bug(
-        "a conflict that cannot be looked into counts as somebody else's",
+        "a conflict that cannot be checked counts as another writer's",
         "shared/providers/azure_storage/documents.py",
         '            if is_lost(why):\n                raise OutcomeUnknownError(f"{name}: ',
         '            if is_lost(why):\n                raise Conflict(f"{name}: ',

@@ -268,7 +268,7 @@ def _without_a_blob_uri(environment: Mapping[str, str], name: str) -> Iterator[P
 
 def _quoted(text: str) -> tuple[str, str] | None:
     if text[:1] in _QUOTES or text[-1:] in _QUOTES:
-        return "stands in quotes", "remove them"
+        return "is in quotes", "remove them"
     return ("has blanks around it", "remove them") if text != text.strip() else None
 
 

@@ -37,7 +37,7 @@ UNREADABLE: Final = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 #: A longer key is no slip of the pen.
 _LONGEST_SLIP: Final = 40
 _ADD_IT: Final = "add it to the app settings (locally: Values in local.settings.json), and restart"
-#: Takes the place of a probe file that is reported as unreadable.
+#: Replaces a probe file that is reported as unreadable.
 _HARMLESS_PROBE: Final = {"Inputs": {"input1": {"ColumnNames": ["x"], "Values": [["0"]]}}}
 
 

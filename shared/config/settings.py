@@ -145,7 +145,7 @@ def _duration(
 def _schedule(
     environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
 ) -> str:
-    """Return the schedule of a timer; the host is given what stands there, right or wrong."""
+    """Return the schedule of a timer; the host gets what is there, right or wrong."""
     text = environment.get(name) or default
     try:
         return checked_schedule(text)

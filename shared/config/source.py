@@ -1,4 +1,4 @@
-"""The pipelines file as it was written: where each key stands, and what its texts refer to."""
+"""The pipelines file as it was written: where each key is, and what its texts refer to."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from shared.core.config.setting_references import references_in
 from shared.core.counting import counted
 from shared.core.redaction import Redactor, one_line
 
-#: Of a key that is shown.
+#: The longest part of a key that is shown.
 _LONGEST_KEY: Final = 80
 #: What must be in an app setting; a text that names the setting itself is fine.
 _SECRET: Final = re.compile(
@@ -32,7 +32,7 @@ def shown_key(key: str) -> str:
 
 
 class ConfigSource:
-    """The file as it was written: where each path stands in it."""
+    """The file as it was written: where each path is in it."""
 
     def __init__(self, name: str, root: yaml.Node) -> None:
         self.name = name
@@ -48,9 +48,9 @@ class ConfigSource:
         return Problem(f"{self.name}:{line}: {shown}", what, cure)
 
     def duplicates(self, node: yaml.Node, path: KeyPath) -> Iterator[Problem]:
-        """Yield every key that stands twice in one mapping below `node`.
+        """Yield every key that is there twice in one mapping below `node`.
 
-        YAML would keep the last. What several aliases name is looked at once.
+        YAML would keep the last. What several aliases name is checked once.
         """
         yield from self._duplicates(node, path, set())
 
@@ -70,8 +70,8 @@ class ConfigSource:
             yield from self._duplicates(value, (*path, str(key.value)), seen)
 
     def repetition(self, key: yaml.Node, path: KeyPath, kind: str = "key") -> Problem:
-        """Return the problem of a key that stands above already."""
-        what = f"a {kind} of this name stands above already"
+        """Return the problem of a key that is written above already."""
+        what = f"a {kind} of this name is written above already"
         return self._problem(line_of(key), path, what, "rename one")
 
     def _line(self, path: KeyPath) -> int:
@@ -104,7 +104,7 @@ def line_in(problem: Problem) -> int:
 
 
 def repeated(node: yaml.MappingNode) -> list[yaml.Node]:
-    """Return the keys of a mapping that stand above already."""
+    """Return the keys of a mapping that are written above already."""
     seen: set[str] = set()
     found = []
     for key, _ in node.value:
@@ -115,23 +115,23 @@ def repeated(node: yaml.MappingNode) -> list[yaml.Node]:
 
 
 def find(tree: Any, pattern: tuple[str, ...]) -> Iterator[tuple[KeyPath, dict[Any, Any]]]:
-    """Yield the place of each key that `pattern` names; `*` stands for each item of a list."""
-    heads: list[tuple[KeyPath, Any]] = [((), tree)]
+    """Yield the location of each key that `pattern` names; `*` stands for each item of a list."""
+    found_keys: list[tuple[KeyPath, Any]] = [((), tree)]
     for part in pattern[:-1]:
         if part == "*":
-            heads = [
+            found_keys = [
                 ((*path, index), item)
-                for path, node in heads
+                for path, node in found_keys
                 if isinstance(node, list)
                 for index, item in enumerate(node)
             ]
         else:
-            heads = [
+            found_keys = [
                 ((*path, part), node[part])
-                for path, node in heads
+                for path, node in found_keys
                 if isinstance(node, dict) and part in node
             ]
-    for path, node in heads:
+    for path, node in found_keys:
         if isinstance(node, dict) and pattern[-1] in node:
             yield (*path, pattern[-1]), node
 

@@ -96,13 +96,13 @@ def scalar(kind: str, text: str) -> Any:
         return int(text) if kind == "int" else float(text)
     if kind == "float" and _JSON_NUMBER.fullmatch(text) and repr(float(text)) == text:
         return float(text)
-    return Misread(text, "a number that would not be written back as it stands", _QUOTE)
+    return Misread(text, "a number that would not be written back as it is", _QUOTE)
 
 
 def misread(node: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Misread]]:
     """Yield each scalar of a pipeline that is refused, with its path.
 
-    A bound of a rule is a number however it is written: it is put in its place.
+    A bound of a rule is a number however it is written: the number replaces the text.
     """
     pairs = (
         enumerate(node)
@@ -122,7 +122,7 @@ def misread(node: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Misread]]:
 
 
 def _bound(path: KeyPath, text: Misread) -> float | None:
-    """Return the number that a bound of a rule is; None: it is none, or stands elsewhere."""
+    """Return the number that a bound of a rule is; None: it is none, or is elsewhere."""
     match path:
         case ("gate", "rules", int(), str(key)) if key in _BOUNDS and _JSON_NUMBER.fullmatch(text):
             number = float(text)
@@ -171,7 +171,7 @@ class Loader(yaml.SafeLoader):
         Keys are texts as they are written. Scalars are read by `config_scalars`.
 
         Raises:
-            yaml.YAMLError, ValueError: it holds what has no place in a configuration.
+            yaml.YAMLError, ValueError: it holds what a configuration cannot hold.
         """
         if isinstance(node, yaml.MappingNode) and node.tag == f"{TAG}map":
             return {key.value: self.plain(value) for key, value in self.pairs(node)}
@@ -195,7 +195,7 @@ class Loader(yaml.SafeLoader):
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise ValueError(f"line {line_of(key)}: a key must be a word")  # noqa: TRY004 -- as above
-            merged[key.value] = (key, value)  # what it merges stands first
+            merged[key.value] = (key, value)  # what it merges comes first
         return list(merged.values())
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
@@ -238,7 +238,7 @@ class _Sizes:
         if (name := id(node)) in self._known:
             known = self._known[name]
             if known is None:
-                raise ValueError(f"line {line_of(node)}: an alias stands inside what it names")
+                raise ValueError(f"line {line_of(node)}: an alias is inside what it names")
             return known
         self._known[name] = None
         nodes, characters, height = 1, 0, 1
@@ -301,4 +301,4 @@ def _not_composed(exc: yaml.composer.ComposerError) -> str:
         return "an alias that stands for nothing: quote a value that begins with *"
     if str(exc.context).startswith("expected a single document"):
         return "a second document begins: remove the line ---"
-    return "an anchor of this name stands above already: rename one"
+    return "an anchor of this name is written above already: rename one"

@@ -1,4 +1,4 @@
-"""Where a blob lies that a service names by URL, and the signature that came with it."""
+"""The location and the signature of a blob that a service names by URL."""
 
 import re
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class SignedBlobUrl:
 
     url: str = field(repr=False)  #: to copy from
     signature: str = field(repr=False)
-    place: str | None  #: `container/name` in our own account: its signature is checked first
+    own_path: str | None  #: `container/name` in our own account: its signature is checked first
 
 
 def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:
@@ -54,19 +54,19 @@ def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:
     Args:
         url: the URL, as the service put it together.
         account: the name of our account.
-        base: the URL that its containers stand below.
+        base: the URL that its container names follow.
     """
     try:
-        signature, place = signature_in(urlsplit(url).query), place_in(url, account, base)
+        signature, own_path = signature_in(urlsplit(url).query), own_path_in(url, account, base)
     except ValueError:
         return None  # no URL at all
-    if signature is None or place == "":
+    if signature is None or own_path == "":
         return None
-    own = f"{base.rstrip('/')}/{quote(place)}?{signature}" if place else url
-    return SignedBlobUrl(own, signature, place)
+    own = f"{base.rstrip('/')}/{quote(own_path)}?{signature}" if own_path else url
+    return SignedBlobUrl(own, signature, own_path)
 
 
-def place_in(url: str, account: str, base: str) -> str | None:
+def own_path_in(url: str, account: str, base: str) -> str | None:
     """Return `container/name` of a blob's URL in our own account, and None for one elsewhere.
 
     Every host that the account's name begins is taken for ours: a storage account answers at
@@ -76,7 +76,7 @@ def place_in(url: str, account: str, base: str) -> str | None:
     Args:
         url: the blob's URL.
         account: the name of our account.
-        base: the URL that its containers stand below.
+        base: the URL that its container names follow.
 
     Raises:
         ValueError: it is no URL.

@@ -34,14 +34,14 @@ class BlobVersion(FrozenModel):
 
     def __eq__(self, other: object) -> bool:
         """Whether the storage said the same both times."""
-        return isinstance(other, BlobVersion) and self._said == other._said
+        return isinstance(other, BlobVersion) and self._compared == other._compared
 
     def __hash__(self) -> int:
         """Agree with `==`."""
-        return hash(self._said)
+        return hash(self._compared)
 
     @property
-    def _said(self) -> tuple[object, ...]:
+    def _compared(self) -> tuple[object, ...]:
         where, times = (self.container, self.name), (self.created, self.modified)
         return (*where, self.etag, self.size, *times, self.content_md5)
 
@@ -62,7 +62,7 @@ class BlobVersion(FrozenModel):
     def same_bytes_as(self, other: "BlobVersion", *, trust_size: bool = False) -> bool:
         """Whether two versions of one blob have the same content.
 
-        A metadata write gives a blob a new ETag and leaves its creation time, size and
+        A metadata-only update gives a blob a new ETag and leaves its creation time, size and
         Content-MD5: a metadata-only update, not new data. Within the second of the upload it leaves
         the Last-Modified too, which then does for the creation time.
 
@@ -82,7 +82,7 @@ class BlobVersion(FrozenModel):
     def may_be_metadata_update(self, *, trust_size: bool = False) -> bool:
         """Whether it may hold the bytes of a version that has another mark.
 
-        A blob that was just created has none before it; but without an MD5 a metadata write
+        A blob that was just created has none before it; but without an MD5 a metadata-only update
         within the second of the upload cannot be distinguished from the upload.
 
         Args:

@@ -107,7 +107,7 @@ class Covered(FrozenModel):
 class FullListing(RecordModel):
     """How far the full listing is, and what is recorded."""
 
-    place: str  #: the account and container that are listed
+    location: str  #: the account and container that are listed
     started_at: AwareDatetime  #: of the listing under way, or of the last one
     covered: dict[str, Covered] = Field(default_factory=dict)
     missing: dict[str, AwareDatetime] = Field(default_factory=dict)
@@ -181,14 +181,14 @@ class ListingPlan:
     """What the configuration asks of the full listing.
 
     Args:
-        place: the account and container of the data.
+        location: the account and container of the data.
         activated: the pipelines that open runs, as far as it is known when they were activated.
         silent: the pipelines of the file for which arriving data opens no run.
         sure: whether what is not in the file is really gone from it.
         keep: how long what belongs to a pipeline stays once it is gone.
     """
 
-    place: str
+    location: str
     activated: AbstractSet[str]
     silent: AbstractSet[str] = field(default_factory=frozenset)
     sure: bool = True
@@ -199,41 +199,41 @@ class ListingPlan:
         return not self.activated <= covered or not covered.isdisjoint(self.silent)
 
 
-def next_listing(known: FullListing | None, wish: ListingPlan, now: datetime) -> FullListing | None:
+def next_listing(known: FullListing | None, plan: ListingPlan, now: datetime) -> FullListing | None:
     """Return the listing to continue or to begin; None while none is due.
 
     Args:
         known: the one under way, or the last one.
-        wish: the present configuration.
+        plan: the present configuration.
         now: the present moment, by the storage's clock.
     """
-    if known is not None and known.place != wish.place:
+    if known is not None and known.location != plan.location:
         known = None  # another container: nothing is known of its blobs
     if known is not None and not known.complete:
         return known
-    if known is None and not wish.activated:
+    if known is None and not plan.activated:
         return None
-    known = known or FullListing(place=wish.place, started_at=now, complete=True)
-    new = known.completed_at is None or wish.changes(known.covered.keys())
+    known = known or FullListing(location=plan.location, started_at=now, complete=True)
+    new = known.completed_at is None or plan.changes(known.covered.keys())
     # A host whose clock was ahead must not delay the next listing for as long.
     if not new and known.started_at <= now + _MARGIN and now < known.due_at():
         return None
-    return _begun(known, wish, now)
+    return _begun(known, plan, now)
 
 
-def _begun(known: FullListing, wish: ListingPlan, now: datetime) -> FullListing:
-    missing = _missing(known, wish, now)
-    gone = {name for name, since in missing.items() if now - since >= wish.keep}
-    covered = {n: one for n, one in known.covered.items() if n not in gone | wish.silent}
+def _begun(known: FullListing, plan: ListingPlan, now: datetime) -> FullListing:
+    missing = _missing(known, plan, now)
+    gone = {name for name, since in missing.items() if now - since >= plan.keep}
+    covered = {n: one for n, one in known.covered.items() if n not in gone | plan.silent}
     highest = max((one.generation for one in covered.values()), default=0)
     generation = max(int(now.timestamp()), known.last_generation + 1)
     joining = {
         name: Covered(generation=generation, since=now.replace(microsecond=0))
-        for name in wish.activated
+        for name in plan.activated
         if name not in covered
     }
     return FullListing(
-        place=wish.place,
+        location=plan.location,
         started_at=now,
         covered=covered,
         missing={name: since for name, since in missing.items() if name in covered},
@@ -244,8 +244,8 @@ def _begun(known: FullListing, wish: ListingPlan, now: datetime) -> FullListing:
     )
 
 
-def _missing(known: FullListing, wish: ListingPlan, now: datetime) -> dict[str, datetime]:
-    absent = known.covered.keys() - wish.activated - wish.silent
-    if not wish.sure:
+def _missing(known: FullListing, plan: ListingPlan, now: datetime) -> dict[str, datetime]:
+    absent = known.covered.keys() - plan.activated - plan.silent
+    if not plan.sure:
         return {name: since for name, since in known.missing.items() if name in absent}
     return {name: known.missing.get(name, now) for name in absent}

@@ -145,11 +145,11 @@ class Redactor:
         """Return the secrets that may be in `text`, the longest first."""
         anchors = self._anchored
         if len(anchors) <= _FEW:
-            met = [anchor for anchor in list(anchors) if anchor in text]
+            present = [anchor for anchor in list(anchors) if anchor in text]
         else:  # by the length of the text, however many secrets are known
             windows = (text[at : at + _ANCHOR] for at in range(len(text) - _ANCHOR + 1))
-            met = list({window for window in windows if window in anchors})
-        found = {*self._loose, *(secret for anchor in met for secret in list(anchors[anchor]))}
+            present = list({window for window in windows if window in anchors})
+        found = {*self._loose, *(secret for anchor in present for secret in list(anchors[anchor]))}
         return sorted(found, key=len, reverse=True)
 
     def _cleaned(self, value: Any, keep: tuple[type, ...], depth: int) -> Any:

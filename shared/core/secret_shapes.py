@@ -5,7 +5,7 @@ another host, so no list of values can hold it. A signature is found beside its 
 spellings of URLs, JSON and headers, percent-encoded up to three times; and by itself where it
 is the base64 of 32 bytes (a storage signature) or of 64 bytes (an account key).
 
-Each expression takes time by the length of the text alone: no two repetitions that stand
+Each expression takes time by the length of the text alone: no two repetitions that are
 side by side can match the same character, and each run is begun at its start only.
 """
 
@@ -22,7 +22,7 @@ def _encoded(*codes: str) -> str:
     return rf"(?:%(?:25){{0,3}}(?:{some})|\\{{1,4}}u00(?:{some})|&#x(?:{some});)"
 
 
-#: Blanks and quotes that may stand around what joins a name and its value. Nothing of it is
+#: Blanks and quotes that may be around what joins a name and its value. Nothing of it is
 #: given back once it is taken (`*+`), so that no text can have it tried in many ways.
 _BLANK: Final = rf"[\s\"'+]|&quot;|{_encoded('20', '22', '27')}|\\(?!\\{{0,3}}u00)"
 _JOINED: Final = rf"[=:]|&#61;|&equals;|{_encoded('3D', '3A')}"
@@ -66,7 +66,7 @@ _BASE64: Final = re.compile(
     rf"{_ALONE}{_DIGIT}{{42}}(?:[AEIMQUYcgkosw048]{_PAD}|{_DIGIT}{{43}}[AQgw]{_PAD}{{2}})"
     r"(?![A-Za-z0-9=])"
 )
-#: Where a URL may stand, its query, and what makes that a signed one.
+#: Where a URL may be, its query, and what makes that a signed one.
 _WORD: Final = re.compile(r"[^\s\"'<>]+")
 _QUERY: Final = re.compile(r"\?|%(?:25){0,3}3F|\\{1,4}u003F", re.IGNORECASE)
 _SIGNED: Final = re.compile(

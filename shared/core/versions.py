@@ -127,7 +127,7 @@ def metadata_update_of(blob: BlobVersion, since: str) -> str:
         return f"only its metadata changed since {since}: no run"
     return (
         f"size and creation time are as at {since}; it has no Content-MD5, so that other bytes "
-        "cannot be told from a metadata-only update (data.without_md5: ignore): no run"
+        "cannot be distinguished from a metadata-only update (data.without_md5: ignore): no run"
     )
 
 

@@ -163,7 +163,7 @@ class _Group:
         self._failures = Counter[str]()  #: of a bulkhead, in a row
         self._unproven_busy = 0
         self._kinds: dict[str, _Kind] = {}
-        self._turn: dict[_Kind, deque[str]] = {kind: deque() for kind in _Kind}
+        self._order: dict[_Kind, deque[str]] = {kind: deque() for kind in _Kind}
         self._queued: set[tuple[_Kind, str]] = set()
 
     def add(self, bulkhead: str, *, suspect: bool) -> None:
@@ -198,7 +198,7 @@ class _Group:
 
     def take(self, kind: _Kind) -> str:
         """Return the next bulkhead of the kind that was offered."""
-        bulkhead = self._turn[kind].popleft()
+        bulkhead = self._order[kind].popleft()
         self._queued.discard((kind, bulkhead))
         return bulkhead
 
@@ -247,10 +247,10 @@ class _Group:
         self._kinds[bulkhead] = kind
         if (kind, bulkhead) not in self._queued:
             self._queued.add((kind, bulkhead))
-            self._turn[kind].append(bulkhead)
+            self._order[kind].append(bulkhead)
 
     def _has(self, kind: _Kind) -> bool:
-        order = self._turn[kind]
+        order = self._order[kind]
         while order and self._kinds.get(order[0]) is not kind:
             self.take(kind)  # its state has changed, or it was left alone
         return bool(order)

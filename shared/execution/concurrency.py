@@ -35,7 +35,7 @@ class _Level:
     most: int | None
     what: str
     newest_first: bool
-    queue_name: str  #: the queue that is named in the run; empty: no run may overtake it
+    queue_name: str  #: the queue that is named in the run; empty: no run may begin before it
     releases_slot: Callable[[Run], bool] = core.releases_slot
     unread: timedelta = _UNREAD  #: how long a run whose record is unreadable keeps a slot
 
@@ -271,7 +271,7 @@ class ConcurrencyLimits:
 
     def _report_once(self, name: str, exc: CorruptRecordError) -> None:
         if self._reported.first(name):
-            log.error("%s; the queue goes on without it", exc)
+            log.error("%s; the queue continues without it", exc)
 
 
 def _behind(run_queue: RunQueue, run: Run) -> Sequence[str]:

@@ -38,7 +38,7 @@ class Limits:
     poll_every: timedelta = timedelta(seconds=30)
     """How often the poll ticks: with it a changed pipelines file is noticed."""
     at_once: int = MOST_AT_ONCE
-    """How many open runs a tick of the poll looks at side by side."""
+    """How many open runs a tick of the poll checks side by side."""
 
     @property
     def found_within(self) -> int:

@@ -16,14 +16,14 @@ from shared.telemetry import log
 EVERY: Final = timedelta(hours=1)
 
 
-def drift_check_id(endpoint: EndpointRef, place: str) -> str:
+def drift_check_id(endpoint: EndpointRef, resource: str) -> str:
     """Return the id of the drift check of one resource of an endpoint.
 
     Args:
         endpoint: the endpoint.
-        place: the name of the resource.
+        resource: the name of the resource.
     """
-    return digest("drift_check", endpoint.id, place)
+    return digest("drift_check", endpoint.id, resource)
 
 
 def _host_of(endpoint: Endpoint) -> str:
@@ -43,7 +43,7 @@ def schedule_drift_check(
         endpoint: the endpoint.
         wait: how long until the check.
     """
-    name = drift_check_id(endpoint.ref, endpoint.place)
+    name = drift_check_id(endpoint.ref, endpoint.resource_name)
     now = context.clock.now()
     try:
         stored = context.ledger.drift_checks.read(name)
@@ -51,7 +51,7 @@ def schedule_drift_check(
         next_check = min(planned, now + wait) if planned > now else now + wait
         drift_check = DriftCheck(
             ref=endpoint.ref,
-            place=endpoint.place,
+            resource=endpoint.resource_name,
             pipeline=run.pipeline,
             endpoint=endpoint.name,
             next_check=next_check,

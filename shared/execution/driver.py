@@ -100,7 +100,7 @@ class Driver:
             Command.LEASE_ENDPOINT: EndpointLeaseSteps(context).acquire_lease,
             Command.UPDATE_ENDPOINT: promotion.update,
             Command.ROLL_BACK_ENDPOINT: promotion.roll_back,
-            Command.CHECK_ENDPOINT: promotion.look,
+            Command.CHECK_ENDPOINT: promotion.check,
             Command.CANCEL: lambda _: Cancelled(),
         }
 
@@ -283,7 +283,7 @@ class Driver:
         return not (free and run.step_failure.waits_for)
 
     def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
-        # Of two workers with the same decision, only the one with the claim acts (design rule 4).
+        # Only the worker with the claim acts, if two have the same decision (design rule 4).
         run, now = stored.record, self._context.clock.now()
         changes: dict[str, object] = {"claim": self._me()}
         if run.claim is not None:
@@ -299,7 +299,7 @@ class Driver:
             if not isinstance(result, StepResult):
                 return StepResult(result)
             self._inbox.keep_replacements(run, result.replacements)
-            self._inbox.give_back(run, result.given_back)
+            self._inbox.requeue(run, result.requeued)
         except Exception as exc:  # noqa: BLE001 -- a programming error is recorded too
             return StepResult(self._failures.event_for(command, run, exc))
         return result

@@ -29,7 +29,7 @@ from shared.execution.inbox import FirstRecordedTimes
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
 #: How long a run waits for another run's update, which takes minutes.
-_TURN: Final = timedelta(days=7)
+_WAIT_FOR_UPDATE: Final = timedelta(days=7)
 #: How long probes are repeated if they get errors before the update.
 _ERRORS: Final = timedelta(days=1)
 
@@ -48,22 +48,26 @@ class EndpointLeaseSteps:
         serving = self.context.providers.serving(endpoint)
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
-        data = self._data(run, endpoint_state.resource(endpoint.place))
-        if (out_of_turn := _out_of_turn(run, data, endpoint)) is not None:
-            return out_of_turn
-        endpoint_state = endpoint_state.with_resource(endpoint.place, data.known)
+        data = self._data(run, endpoint_state.resource(endpoint.resource_name))
+        if (not_now := _not_now(run, data, endpoint)) is not None:
+            return not_now
+        endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)
         left = self._in_flight_lease(run, endpoint_state)
-        if (behind := _regressed(run, endpoint_state.resource(endpoint.place))) is not None:
+        if (behind := _regressed(run, endpoint_state.resource(endpoint.resource_name))) is not None:
             return behind
         serving.ensure()
-        known = endpoint_state.resource(endpoint.place)
+        known = endpoint_state.resource(endpoint.resource_name)
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
         baseline = base if first else known.baseline
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
         before = self._before(run, endpoint, serving) if left is None else None
-        mine = leased(endpoint_state, run, endpoint.place, baseline, self.context.clock.now())
-        rollback_target = self.rollback_target(serving, mine, endpoint.place, instead_of=run)
+        mine = leased(
+            endpoint_state, run, endpoint.resource_name, baseline, self.context.clock.now()
+        )
+        rollback_target = self.rollback_target(
+            serving, mine, endpoint.resource_name, instead_of=run
+        )
         if (
             rollback_target is None
             and not run.origin.repeats
@@ -80,11 +84,11 @@ class EndpointLeaseSteps:
             rollback_target=rollback_target,
             base=base,
             steps=_steps(run, serving.plan),
-            expected=_expected(run, mine.resource(endpoint.place)),
+            expected=_expected(run, mine.resource(endpoint.resource_name)),
         )
         if left is not None:
-            other = self.context.providers.serving(endpoint.for_place(left.resource))
-            if (in_flight := self._settle(other, left, mine, promotion)) is not None:
+            other = self.context.providers.serving(endpoint.for_resource(left.resource))
+            if (in_flight := self._resolve_in_flight(other, left, mine, promotion)) is not None:
                 return in_flight
         return EndpointLeased(promotion, data.tie)
 
@@ -119,14 +123,14 @@ class EndpointLeaseSteps:
         """
         if instead_of is not None and instead_of.origin is Origin.DRIFT:
             return None
-        for way in endpoint_state.rollback_targets(resource):
-            if instead_of is not None and way == instead_of.target_model:
+        for target in endpoint_state.rollback_targets(resource):
+            if instead_of is not None and target == instead_of.target_model:
                 continue
-            if serving.restorable(way):
-                return way
+            if serving.restorable(target):
+                return target
         return None
 
-    def _settle(
+    def _resolve_in_flight(
         self,
         serving: ServingEndpoint,
         left: EndpointLease,
@@ -156,7 +160,7 @@ class EndpointLeaseSteps:
             other = self.context.ledger.runs.read(last.run_id)
             if other and other.record.phase.updates:
                 busy = f"run {last.run_id} is updating this endpoint"
-                raise EndpointBusyError(busy, endpoint_state.ref.id, _TURN)
+                raise EndpointBusyError(busy, endpoint_state.ref.id, _WAIT_FOR_UPDATE)
         return in_flight_lease(endpoint_state, run.run_id)
 
     def _before(
@@ -182,7 +186,7 @@ class EndpointLeaseSteps:
                 return before
             raise TransientError(
                 f"the endpoint answers the probe with an error, ahead of the update: "
-                f"{before.detail}: looking again",
+                f"{before.detail}: probing again",
                 patience=_ERRORS,
             )
         if before.seen is ProbeOutcome.NO_ANSWER:
@@ -218,7 +222,7 @@ def _regressed(run: Run, known: Resource) -> Event | None:
     return None if verdict.passed else Regressed(verdict)
 
 
-def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
+def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     """Return the event of a run whose model must not be promoted now; None where it may be."""
     known = data.known
     hold = known.held
@@ -226,8 +230,8 @@ def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
         mine = hold is not None and hold.run_id == run.run_id
         return None if mine else Superseded("a later command replaced this rollback")
     if run.origin is Origin.DRIFT:
-        still = known.serving is not None and known.serving.model == run.model
-        return None if still else Superseded("another model serves by now")
+        serves = known.serving is not None and known.serving.model == run.model
+        return None if serves else Superseded("another model serves by now")
     if is_superseded(known, run.data_time, data.version):
         when = f"{known.newest_data:%Y-%m-%d %H:%M:%S}"
         why = f"{endpoint.name} already serves a model of newer data ({when} UTC)"
@@ -235,7 +239,7 @@ def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     if hold is None:
         return None
     return StepBlocked(
-        f"{endpoint.name} is held since {hold.at:%Y-%m-%d %H:%M} UTC: {hold.by} went back to "
+        f"{endpoint.name} is held since {hold.at:%Y-%m-%d %H:%M} UTC: {hold.by} rolled back to "
         f"the model of {hold.to}",
         "resume the endpoint (POST /api/endpoints/{pipeline}/{endpoint}/resume), then retry "
         "the run",

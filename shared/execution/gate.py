@@ -8,7 +8,7 @@ from typing import Final
 from shared.core.evaluation.gate import judge, refused
 from shared.core.evaluation.report import choose_row, read_evaluation
 from shared.core.run.commands import Event
-from shared.core.run.gate_events import NOBODY, Approved, EvidenceGathered, Judged, Rejected
+from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered, Judged, Rejected
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
@@ -54,7 +54,7 @@ class GateSteps:
         path = left.path
         if left.content is None and manual_model:
             # There is no evaluation: an operator decides, and the verdict says so.
-            return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")
+            return Judged(None, f"there is no evaluation at {path}, beside an operator's model")
         if left.content is None:
             return self._missing(run, path, left.why)
         try:
@@ -110,14 +110,14 @@ class GateSteps:
         """Return the default answer of the configuration, where no operator answered in time."""
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
         if run.config.gate.on_expiry == "approve":
-            return Approved(NOBODY, why)
-        return Rejected(NOBODY, why)
+            return Approved(NO_OPERATOR, why)
+        return Rejected(NO_OPERATOR, why)
 
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
         """Yield the metrics of the model that serves at each endpoint, if it is another one."""
         for endpoint in run.config.endpoints:
             stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-            known = stored.record.resource(endpoint.place) if stored else Resource()
+            known = stored.record.resource(endpoint.resource_name) if stored else Resource()
             if known.serving is not None and known.serving.model != run.model_for(endpoint):
                 yield known.serving.metrics
 

@@ -139,7 +139,7 @@ class Inbox:
             ):
                 self.keep(version)
 
-    def give_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+    def requeue(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Return data to the inbox that a run will not train on.
 
         Args:

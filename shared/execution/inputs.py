@@ -85,8 +85,8 @@ class Lookup:
         if at_once <= 1:
             return {blob.path: self.context.look_up(blob) for blob in blobs}
         with ThreadPoolExecutor(at_once) as pool:
-            looked = pool.map(self.context.look_up, blobs)
-            return {blob.path: now for blob, now in zip(blobs, looked, strict=True)}
+            versions = pool.map(self.context.look_up, blobs)
+            return {blob.path: now for blob, now in zip(blobs, versions, strict=True)}
 
 
 def _common(one: str, other: str) -> str:

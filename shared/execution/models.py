@@ -55,7 +55,7 @@ class ModelSteps:
         if run.model is not None:  # uploaded by an operator
             if len({endpoint.model for endpoint in endpoints}) > 1:
                 raise PermanentError(
-                    "the endpoints want different models, and one was put by hand: "
+                    "the endpoints want different models, and one is an operator's model: "
                     "give each of them a pipeline of its own for that"
                 )
             model = service.model_again(run.model)
@@ -121,7 +121,7 @@ class StagingSteps:
                     raise PermanentError(
                         f"candidate {candidate.name} is not ready after "
                         f"{show_duration(READY_WITHIN)}: {found.detail}",
-                        cure="see how it stands at its service",
+                        cure="check its state at its service",
                     )
                 return None
             case _:
@@ -130,7 +130,7 @@ class StagingSteps:
     def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         known = stored.record if stored else EndpointState(ref=endpoint.ref)
-        endpoint_state = staged(known, run.run_id, endpoint.place, candidate)
+        endpoint_state = staged(known, run.run_id, endpoint.resource_name, candidate)
         if endpoint_state is not known:
             expected = stored.etag if stored else None
             self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, expected)

@@ -92,7 +92,7 @@ class PromotionSteps:
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
-            why = f"a rollback to the model from before is not possible ({exc}): going on"
+            why = f"a rollback to the model from before is not possible ({exc}): continuing"
             return self._prepared(run, endpoint, why)
         return UpdateSent(operation=operation)
 
@@ -104,7 +104,7 @@ class PromotionSteps:
         patience = exc.patience or self.context.limits.patience
         return self.context.clock.now() - run.step_failure.since < patience
 
-    def look(self, run: Run) -> Event | None:
+    def check(self, run: Run) -> Event | None:
         """Verify the update or the rollback by a probe; None where the last probe is too recent."""
         endpoint, serving = self._endpoint(run)
         if lost := self._lease_lost(run, endpoint):
@@ -115,28 +115,30 @@ class PromotionSteps:
         operation = _promotion(run).operation
         if run.phase is Phase.ROLLING_BACK:
             return self._verify_rollback(run, endpoint, serving.update_state(operation))
-        look = serving.update_state(operation, _shift(run, serving))
-        return self._verify_update(run, endpoint, look, serving.plan.keeps)
+        check = serving.update_state(operation, _shift(run, serving))
+        return self._verify_update(run, endpoint, check, serving.plan.keeps)
 
     def _verify_update(
-        self, run: Run, endpoint: Endpoint, look: EndpointCheck, keeps: timedelta
+        self, run: Run, endpoint: Endpoint, check: EndpointCheck, keeps: timedelta
     ) -> Event | None:
         promotion = _promotion(run)
-        judged = verify_update(self._case(run, endpoint), look, self.context.clock.now())
+        judged = verify_update(self._case(run, endpoint), check, self.context.clock.now())
         match judged.verdict:
             case VerificationResult.WAIT:
-                return _waiting(look, judged)
+                return _waiting(check, judged)
             case VerificationResult.LIVE if not promotion.is_last:
                 return ShareReached(judged.why)
             case VerificationResult.LIVE:
-                answers = look.probe if judged.steady else None
+                answers = check.probe if judged.steady else None
                 now = self.context.clock.now()
-                verified = Verified(judged.why, now, answers, look.configured, keeps)
+                verified = Verified(judged.why, now, answers, check.configured, keeps)
                 schedule_drift_check(self.context, run, endpoint)
                 self._record_promoted(run, endpoint, verified)
-                return VerifiedLive(judged.why, look.probe, judged.probe_series)
+                return VerifiedLive(judged.why, check.probe, judged.probe_series)
             case VerificationResult.UNCHANGED:
-                if promotion.resent < (_RESENDS if not promotion.certain else _doubtful(run, look)):
+                if promotion.resent < (
+                    _RESENDS if not promotion.certain else _doubtful(run, check)
+                ):
                     return UpdateLost()
                 why = f"{judged.why}{_answered(promotion)}"
                 if run.origin.repeats:
@@ -145,16 +147,16 @@ class PromotionSteps:
             case VerificationResult.BROKEN:
                 return FoundBroken(f"{judged.why}{_answered(promotion)}")
 
-    def _verify_rollback(self, run: Run, endpoint: Endpoint, look: EndpointCheck) -> Event | None:
+    def _verify_rollback(self, run: Run, endpoint: Endpoint, check: EndpointCheck) -> Event | None:
         promotion = _promotion(run)
         # After a broken model, answers as before show at once that the old model serves again.
         # In all other cases the endpoint may still switch to the new model.
         patient = promotion.after_rollback != "rolled_back"
         case, now = self._case(run, endpoint), self.context.clock.now()
-        judged = verify_rollback(case, look, now, patient=patient)
+        judged = verify_rollback(case, check, now, patient=patient)
         match judged.verdict:
             case VerificationResult.WAIT:
-                return _waiting(look, judged)
+                return _waiting(check, judged)
             case VerificationResult.LIVE:
                 if promotion.after_rollback == "start":
                     return self._prepared(run, endpoint, judged.why)
@@ -187,9 +189,9 @@ class PromotionSteps:
         if not promotion.certain and promotion.resent < _RESENDS:
             return UpdateLost()
         if promotion.after_rollback == "start":
-            why = f"the model from before could not be proved ({why}): going on"
+            why = f"the model from before could not be verified ({why}): continuing"
             return self._prepared(run, endpoint, why)
-        advice = "look at the endpoint; retry the run to put the old model back again"
+        advice = "check the endpoint; retry the run to roll back to the old model again"
         return StepBlocked(f"the old model does not serve again: {why}", advice)
 
     def _endpoint(self, run: Run) -> tuple[Endpoint, ServingEndpoint]:
@@ -198,7 +200,7 @@ class PromotionSteps:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
         other = run.promotion.rollback_resource if run.promotion else None
         if run.phase is Phase.ROLLING_BACK and other is not None:
-            endpoint = endpoint.for_place(other)
+            endpoint = endpoint.for_resource(other)
         return endpoint, self.context.providers.serving(endpoint)
 
     def _endpoint_state(self, endpoint: Endpoint) -> Stored[EndpointState] | None:
@@ -211,7 +213,7 @@ class PromotionSteps:
         if stored is None:
             return _promotion(run).rollback_target
         return EndpointLeaseSteps(self.context).rollback_target(
-            serving, stored.record, endpoint.place, instead_of=run
+            serving, stored.record, endpoint.resource_name, instead_of=run
         )
 
     def _lease_lost(self, run: Run, endpoint: Endpoint) -> Event | None:
@@ -232,7 +234,7 @@ class PromotionSteps:
             return None
         if run.phase is not Phase.ROLLING_BACK:
             return EndpointLeaseLost()
-        taken = f"another run has taken {endpoint.name} over, and settles it"
+        taken = f"another run has taken {endpoint.name} over, and resolves it"
         anew = run.parent is None and _promotion(run).after_rollback in ("judged", "trained")
         return RolledBack(taken) if anew else Superseded(taken)
 
@@ -240,7 +242,7 @@ class PromotionSteps:
         stored = self._endpoint_state(endpoint)
         if stored is None or not stored.record.holds(run.run_id, _promotion(run).generation):
             return  # recorded before a crash
-        endpoint_state = promoted(stored.record, run, endpoint.place, verified)
+        endpoint_state = promoted(stored.record, run, endpoint.resource_name, verified)
         self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
 
     def _release(self, run: Run, endpoint: Endpoint) -> None:
@@ -257,10 +259,10 @@ class PromotionSteps:
         return UpdateSent(certain=False, service_message=str(exc))
 
 
-def _waiting(look: EndpointCheck, judged: Verification) -> NotYetLive:
+def _waiting(check: EndpointCheck, judged: Verification) -> NotYetLive:
     # Answers during an update do not show its result.
-    pending = look.progress is UpdateProgress.PENDING
-    return NotYetLive(None if pending else look.probe, judged.probe_series)
+    pending = check.progress is UpdateProgress.PENDING
+    return NotYetLive(None if pending else check.probe, judged.probe_series)
 
 
 def _answered(promotion: Promotion) -> str:
@@ -272,10 +274,10 @@ def _answered(promotion: Promotion) -> str:
     )
 
 
-def _doubtful(run: Run, look: EndpointCheck) -> int:
+def _doubtful(run: Run, check: EndpointCheck) -> int:
     """Return how often an accepted update is sent again if the endpoint names another model."""
     target = run.target_model.model.name if run.target_model.model else None
-    unreported = look.progress is UpdateProgress.NOT_REPORTED and look.configured not in (
+    unreported = check.progress is UpdateProgress.NOT_REPORTED and check.configured not in (
         None,
         target,
     )

@@ -90,7 +90,7 @@ class Queues:
         self._reported = LogOnce()
 
     def found(self, markers: Sequence[Marker]) -> list[Queue]:
-        """Return the queues that these open runs wait in, and forget those that are gone."""
+        """Return the queues that these open runs wait in, and drop those that are gone."""
         sorted_: dict[str, dict[str, Marker]] = {}
         for marker in markers:
             if name := queue_of(marker):

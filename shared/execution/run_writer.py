@@ -141,5 +141,5 @@ class StepResult:
 
     event: Event | None  #: None: the run does not change
     replacements: tuple[BlobVersion, ...] = ()  #: versions that replaced data of the run
-    given_back: tuple[BlobVersion, ...] = ()  #: data that the run will not train on
+    requeued: tuple[BlobVersion, ...] = ()  #: data that the run will not train on
     opened: int = 0  #: runs that the step opened

@@ -36,7 +36,9 @@ class Batch:
     def takes_all(self) -> bool:
         """Whether one run takes all that waits; otherwise each version has a run."""
         pipeline = self.pipeline
-        return pipeline.when_busy == "newest" or bool(pipeline.data and pipeline.data.settles)
+        return pipeline.when_busy == "newest" or bool(
+            pipeline.data and pipeline.data.has_batch_window
+        )
 
     def wants(self, entry: InboxEntry) -> bool:
         """Whether an entry is data of this key, as the pipeline is configured now."""
@@ -100,7 +102,7 @@ def sorted_batches(
     return found, unwanted
 
 
-def in_turn(batches: list[Batch], begin_with: Mapping[str, str]) -> list[Batch]:
+def from_last_pass(batches: list[Batch], begin_with: Mapping[str, str]) -> list[Batch]:
     """Return the batches of one pipeline, beginning where the last pass stopped.
 
     Args:

@@ -126,7 +126,7 @@ class BatchClaims:
         blobs = (self._known.get(one.version_id, one.blob) for one in mine)
         return tuple(sorted(blobs, key=order_of))
 
-    def settle(
+    def remove_taken(
         self, run: Run, arrived: Sequence[InboxEntry], until: datetime
     ) -> tuple[InboxEntry, ...]:
         """Remove the versions of a stored run from the inbox.
@@ -161,7 +161,7 @@ class BatchClaims:
         inbox; None where that is not known yet.
         """
         ledger = self.context.ledger
-        if before := burst.touches.get(one.pointer.name):
+        if before := burst.metadata_updates.get(one.pointer.name):
             self._record_metadata_update(one, before)
             return False
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, in_batch=True)
@@ -257,23 +257,23 @@ class _Burst:
     """The comparison of the versions of one burst, by the names of their pointers."""
 
     first: frozenset[str]  #: of each blob: compared with the versions known before
-    touches: Mapping[str, str]  #: since when the bytes of a version are known
+    metadata_updates: Mapping[str, str]  #: since when the bytes of a version are known
 
     @classmethod
     def of(cls, wanted: Sequence[InboxEntry], *, trust_size: bool) -> "_Burst":
         """Compare each version with the one of its blob before it; the oldest come first."""
         latest: dict[str, InboxEntry] = {}
         first: set[str] = set()
-        touches: dict[str, str] = {}
+        metadata_updates: dict[str, str] = {}
         for one in wanted:
             before = latest.get(one.blob.name)
             if before is None:
                 first.add(one.pointer.name)
             elif _is_metadata_update_of(one, before, trust_size=trust_size):
-                touches[one.pointer.name] = before.blob.modified.isoformat()
+                metadata_updates[one.pointer.name] = before.blob.modified.isoformat()
                 continue
             latest[one.blob.name] = one
-        return cls(frozenset(first), touches)
+        return cls(frozenset(first), metadata_updates)
 
 
 def age_of(one: InboxEntry) -> Order:

@@ -27,7 +27,7 @@ from shared.execution.run_writer import RunWriter
 from shared.intake.batch import (
     Batch,
     cause_of,
-    in_turn,
+    from_last_pass,
     marker_of_batch,
     run_id_of,
     sorted_batches,
@@ -79,7 +79,7 @@ class Batches:
         batches, unwanted = sorted_batches(
             self.catalogue.pipelines, self.context.ledger.inbox.entries()
         )
-        order = [one for found in batches.values() for one in in_turn(found, begin_with)]
+        order = [one for found in batches.values() for one in from_last_pass(found, begin_with)]
         opened: list[Run] = []
         bulkheads = Bulkheads(
             order,
@@ -167,7 +167,7 @@ class Batches:
         run_queue = self.concurrency.in_queue(run_queue)
         if not self._may_begin(batch.pipeline, stored, run_queue):
             return None, batch
-        batch = self._settled(self._listed(batch), taker, until)
+        batch = self._without_taken(self._listed(batch), taker, until)
         wanted = self._wanted(batch, run_queue, until)
         if not wanted:
             return None, batch
@@ -177,11 +177,11 @@ class Batches:
     def _cleared(self, batch: Batch, stored: Stored[RunQueue], until: datetime) -> Batch:
         """Remove the rest of a great burst from the inbox, also while its run is open."""
         before = len(batch.arrived or ())
-        batch = self._settled(batch, stored.record.batch_run, until)
+        batch = self._without_taken(batch, stored.record.batch_run, until)
         if len(batch.arrived or ()) == before:  # all of it is gone
             run_queue = stored.record.evolve(claimed_to="")
             self.context.ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
-            raise ConflictError(f"{batch.run_queue} was written: it is looked at again")
+            raise ConflictError(f"{batch.run_queue} was written: it is checked again")
         return batch
 
     def _continue(
@@ -234,18 +234,18 @@ class Batches:
         arrived = self.context.ledger.inbox.entries(prefix)
         return replace(batch, arrived=tuple(one for one in arrived if batch.wants(one)))
 
-    def _settled(self, batch: Batch, run_id: str | None, until: datetime) -> Batch:
+    def _without_taken(self, batch: Batch, run_id: str | None, until: datetime) -> Batch:
         """Remove the versions of the run before from the inbox, if its worker died before that."""
         try:
             last = self.context.ledger.runs.read(run_id) if run_id and batch.arrived else None
         except CorruptRecordError as exc:
             # The versions that it claimed belong to it: no other run takes them.
-            log.error("pipeline %s: data goes on without a run: %s", batch.pipeline.name, exc)
+            log.error("pipeline %s: data continues without a run: %s", batch.pipeline.name, exc)
             last = None
         return self._left_by(batch, last.record, until) if last else batch
 
     def _left_by(self, batch: Batch, run: Run, until: datetime) -> Batch:
-        left = BatchClaims(self.context).settle(run, batch.arrived or (), until)
+        left = BatchClaims(self.context).remove_taken(run, batch.arrived or (), until)
         return replace(batch, arrived=left)
 
     def _wanted(self, batch: Batch, run_queue: RunQueue, until: datetime) -> list[InboxEntry]:
@@ -265,7 +265,7 @@ class Batches:
     def _is_quiet(self, pipeline: Pipeline, arrived: Sequence[InboxEntry]) -> bool:
         """Whether the burst is over, by the storage's clock: a host's may be wrong."""
         data = pipeline.data
-        if data is None or not data.settles:
+        if data is None or not data.has_batch_window:
             return True
         last = max(arrived, key=lambda one: one.seen_at)
         quiet = self.context.ledger.inbox.age(last)

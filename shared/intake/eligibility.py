@@ -1,4 +1,4 @@
-"""Whether a data version is eligible: new enough or backfilled, and large enough."""
+"""Decides if a data version is eligible: new enough or backfilled, and large enough."""
 
 import re
 from collections.abc import Mapping
@@ -158,7 +158,7 @@ class Backfill:
         """Record that a backfill is done for all data.
 
         Args:
-            searched_from: when the search that looked at all blobs began.
+            searched_from: when the search that checked all blobs began.
         """
         for pipeline, known in self._not_done("all"):
             if known.activated_at <= searched_from:
@@ -173,7 +173,7 @@ class Backfill:
             try:
                 known = self.context.ledger.activations.read(pipeline.name)
             except CorruptRecordError as exc:
-                log.error("older data is not looked for: %s", exc)
+                log.error("older data is not searched for: %s", exc)
                 continue
             if known is not None and known.record.backfilled_at is None:
                 found.append((pipeline, known.record))
@@ -242,8 +242,8 @@ class Eligibility:
         backfill = "none" if version.is_model or not pipeline.data else pipeline.data.backfill
         if backfill == "all":
             return True
-        settled = backfill == "none" or self._backfill.is_done(pipeline)
-        if settled and not self._is_kept(version):
+        searched = backfill == "none" or self._backfill.is_done(pipeline)
+        if searched and not self._is_kept(version):
             # Known from now on, so that a metadata-only update does not make it eligible.
             self._note(version, "older than its pipeline", older=True)
         self.log_once(

@@ -28,7 +28,7 @@ from shared.execution.context import Context
 from shared.intake.eligibility import Activations
 from shared.intake.existing_blobs import Budget, Existing
 from shared.intake.last_good import LastGood
-from shared.intake.listed import BlobPlace
+from shared.intake.listed import BlobSet
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.full_listings import FullListingRecords
 from shared.ports.storage import ETag
@@ -39,7 +39,7 @@ _CALLS: Final = 300
 #: Calls for a page: the listing, the record of existing blobs, and the progress.
 _PAGE: Final = 3
 #: Calls to read a version and to keep it in the inbox.
-_LOOK: Final = 3
+_LOOKUP_COST: Final = 3
 #: After so many failed reads in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 #: Unreadable records that health names.
@@ -57,8 +57,8 @@ class FullListings:
     last_good: LastGood
     activations: Activations
     version_runs: VersionRuns
-    data: BlobPlace
-    models: BlobPlace
+    data: BlobSet
+    models: BlobSet
     _listings: "tuple[_Listing, _Listing]" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class _Listing:
     """One of the two full listings."""
 
     by: FullListings
-    place: BlobPlace
+    blob_set: BlobSet
     _existing: Existing | None = None
     _rests: tuple[datetime, frozenset[str]] | None = None
     """Until when nothing is due, while these pipelines are all that open runs."""
@@ -95,9 +95,9 @@ class _Listing:
             self._existing = None  # another worker lists
         except CorruptRecordError as exc:
             if self._reported.first(str(exc)):
-                log.error("%s with an old time are not found: %s", self.place.what, exc)
+                log.error("%s with an old time are not found: %s", self.blob_set.what, exc)
         except RelearnError as exc:
-            log.warning("the full listing of %s goes on later: %s", self.place.what, exc)
+            log.warning("the full listing of %s continues later: %s", self.blob_set.what, exc)
 
     def _is_at_rest(self, now: datetime) -> bool:
         if self._rests is None:
@@ -108,7 +108,7 @@ class _Listing:
 
     def _in_file(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return the pipelines that open runs here, and the others."""
-        opening = frozenset(self.place.opening())
+        opening = frozenset(self.blob_set.opening())
         return opening, frozenset(self.by.last_good.served) - opening
 
     def _continue(self, budget: Budget) -> None:
@@ -117,7 +117,7 @@ class _Listing:
         now = self.by.context.clock.now()
         stored = self._records.read()
         known = stored.record if stored else None
-        state = next_listing(known, self._wish(), now)
+        state = next_listing(known, self._plan(), now)
         if state is None:
             due = known.due_at() if known else now + EVERY
             self._rests = due, frozenset(known.covered if known else ())
@@ -129,9 +129,9 @@ class _Listing:
 
     @property
     def _records(self) -> FullListingRecords:
-        return self.by.context.ledger.full_listings(models=self.place.models)
+        return self.by.context.ledger.full_listings(models=self.blob_set.models)
 
-    def _wish(self) -> ListingPlan:
+    def _plan(self) -> ListingPlan:
         activated = set()
         opening, silent = self._in_file()
         for name in opening:
@@ -139,7 +139,7 @@ class _Listing:
                 self.by.activations.since(name)
                 activated.add(name)
         return ListingPlan(
-            place=self.place.name,
+            location=self.blob_set.name,
             activated=frozenset(activated),
             silent=silent,
             sure=not (self.by.last_good.incomplete or self.by.last_good.lacking),
@@ -149,7 +149,7 @@ class _Listing:
     def _list(self, state: FullListing, etag: ETag, budget: Budget) -> None:
         existing = self._existing
         if existing is None or not existing.is_for(state):
-            existing = self._existing = Existing(self.by.context, state, self.place.models)
+            existing = self._existing = Existing(self.by.context, state, self.blob_set.models)
         if not existing.load(budget):
             return
         if existing.gone:
@@ -163,13 +163,13 @@ class _Listing:
         named = tuple(sorted(existing.unreadable))[:_SHOWN]
         state = state.evolve(damaged=named)
         while not budget.is_spent:
-            step = _Step(self.by.context, self.place, self.by.version_runs, existing, budget)
+            step = _Step(self.by.context, self.blob_set, self.by.version_runs, existing, budget)
             state = step.taken(state)
             etag = self._records.put(state, etag)
             if state.complete:
                 self._existing = None
                 if state.found:
-                    log.warning("%d %s appeared with an old time", state.found, self.place.what)
+                    log.warning("%d %s appeared with an old time", state.found, self.blob_set.what)
                 return
             if step.failures >= _FAILURES:
                 return
@@ -180,7 +180,7 @@ class _Step:
     """The work between two writes of the state: one page, or as much as there is time for."""
 
     context: Context
-    place: BlobPlace
+    blob_set: BlobSet
     version_runs: VersionRuns
     existing: Existing
     budget: Budget
@@ -190,7 +190,7 @@ class _Step:
         """Do the step and return the new state of the listing. Raises as storage does."""
         self.budget.spend(_PAGE)
         try:
-            page = self.place.page(state.cursor)
+            page = self.blob_set.page(state.cursor)
         except InvalidCursorError:
             log.info("the full listing begins again: its cursor is not taken")
             return state.evolve(cursor=None, checked_to="", listed=0)
@@ -212,7 +212,7 @@ class _Step:
         for blob in blobs[start:]:
             takers = list(self._takers(state, blob)) if blob.modified <= latest else []
             for version in takers:
-                if self.failures >= _FAILURES or not self.budget.spend(_LOOK):
+                if self.failures >= _FAILURES or not self.budget.spend(_LOOKUP_COST):
                     whole = False
                     break
                 outcome = self._appeared(version)
@@ -228,7 +228,7 @@ class _Step:
         first = None
         asked = False
         blind = min(self.existing.unreadable.values(), default=None)
-        for version in self.place.versions(blob):
+        for version in self.blob_set.versions(blob):
             covered = state.covered.get(version.pipeline.name)
             if covered is None or (blind is not None and covered.generation >= blind):
                 continue  # without the records of existing blobs no run is opened
@@ -266,6 +266,6 @@ class _Step:
         if not new:
             return state
         number = state.pages + 1
-        records = self.context.ledger.full_listings(models=self.place.models)
+        records = self.context.ledger.full_listings(models=self.blob_set.models)
         records.add_existing(state.generation, number, Record.of(new))
         return state.evolve(pages=number)

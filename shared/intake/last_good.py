@@ -151,7 +151,7 @@ class LastGood:
         self._adopted[name] = kept
         self.served.adopt(kept.pipeline)
         at = kept.recorded_at.isoformat(timespec="seconds")
-        log.warning("pipeline %s goes on by its last good configuration, of %s", name, at)
+        log.warning("pipeline %s continues with its last good configuration, of %s", name, at)
 
     def _known_here(self, name: str) -> KeptConfiguration | None:
         """Return the configuration that this process used before the change and did not store."""
@@ -205,7 +205,7 @@ class LastGood:
         more = f"; and {left} more: GET /api/health/details lists them all" if left > 0 else ""
         raise PipelineConfigError(
             f"no pipeline can be used: the pipelines file has errors, and no earlier configuration "
-            f"is stored to go on by. Correct it: {listed}{more}"
+            f"is stored to continue with. Correct it: {listed}{more}"
         )
 
     def problems(self) -> list[str]:
@@ -341,4 +341,4 @@ def _since(listed: Listed | None, digest: str) -> datetime | None:
 
 def _listed(name: str, problems: tuple[Problem, ...]) -> str:
     listed = "; ".join(map(str, problems))
-    return f"pipeline {name} has an error and no earlier configuration to go on by: {listed}"
+    return f"pipeline {name} has an error and no earlier configuration to continue with: {listed}"

@@ -22,7 +22,7 @@ def note_of(name: str, kept: KeptConfiguration | None, *, damaged: bool, unread:
     where = f"pipelines.{name[: SHOWN * 2]}"
     if kept is not None:
         shown = kept.recorded_at.isoformat(timespec="seconds")
-        return Problem(where, f"goes on by its last good configuration, of {shown}")
+        return Problem(where, f"continues with its last good configuration, of {shown}")
     if damaged:
         cure = "deploy the version that wrote it, or correct the pipeline"
         return Problem(where, "its last good configuration is not understood: no runs", cure)
@@ -44,4 +44,4 @@ def note_of_all(known: Sequence[str], *, incomplete: bool) -> Problem:
     if not known:
         return Problem("pipelines", "there is no earlier configuration: no runs are opened")
     shown = ", ".join(known[:SHOWN]) + more
-    return Problem("pipelines", f"go on by their last good configuration: {shown}")
+    return Problem("pipelines", f"continue with their last good configuration: {shown}")

@@ -13,7 +13,7 @@ from shared.ports.storage import Blobs, Page
 
 
 @dataclass(frozen=True, slots=True)
-class BlobPlace:
+class BlobSet:
     """One of the two sets of blobs, and the pipelines that want them."""
 
     what: str
@@ -38,14 +38,14 @@ class BlobPlace:
         return self.account.head(self.container, name)
 
 
-def data_place(context: Context, catalogue: Catalogue) -> BlobPlace:
+def data_blobs(context: Context, catalogue: Catalogue) -> BlobSet:
     """Return the set of training data.
 
     Args:
         context: the storage and its containers.
         catalogue: the pipelines as they are configured now.
     """
-    return BlobPlace(
+    return BlobSet(
         what="data versions",
         models=False,
         account=context.data,
@@ -58,7 +58,7 @@ def data_place(context: Context, catalogue: Catalogue) -> BlobPlace:
     )
 
 
-def model_place(context: Context, catalogue: Catalogue, eligibility: Eligibility) -> BlobPlace:
+def model_blobs(context: Context, catalogue: Catalogue, eligibility: Eligibility) -> BlobSet:
     """Return the set of operators' models.
 
     Args:
@@ -75,7 +75,7 @@ def model_place(context: Context, catalogue: Catalogue, eligibility: Eligibility
             return []
         return [DataVersion.of_model(pipeline, blob)] if pipeline else []
 
-    return BlobPlace(
+    return BlobSet(
         what="operators' models",
         models=True,
         account=context.models,

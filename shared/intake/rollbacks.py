@@ -66,7 +66,7 @@ class KnownEndpoint:
     @property
     def resource(self) -> Resource:
         """The state of its resource."""
-        return self.state.resource(self.endpoint.place)
+        return self.state.resource(self.endpoint.resource_name)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -204,9 +204,9 @@ class Rollbacks:
     ) -> Hold:
         (to, state), endpoint, at = target, known.endpoint, self.context.clock.now()
         etag = known.stored.etag if known.stored else None
-        place = (known.state_id, endpoint.place, str(etag))
+        resource_name = (known.state_id, endpoint.resource_name, str(etag))
         hold = Hold(
-            run_id=run_id(known.config.name, "rollback", *place, to, at.isoformat()),
+            run_id=run_id(known.config.name, "rollback", *resource_name, to, at.isoformat()),
             to=to,
             state=state,
             by=request.by,
@@ -215,7 +215,7 @@ class Rollbacks:
         )
         # The marker first: if this worker dies, the poll finds the hold in the endpoint state.
         self.context.ledger.open_markers.mark(hold.run_id, known.hints)
-        held = with_hold(known.state, endpoint.place, hold)
+        held = with_hold(known.state, endpoint.resource_name, hold)
         self.context.ledger.endpoint_states.put(known.state_id, held, etag)
         return hold
 
@@ -237,7 +237,7 @@ def _target(known: KnownEndpoint, to: str | None) -> tuple[str, ServingState]:
     """Return the rollback target: by its name, else what served before the newest model."""
     resource, newest = known.resource, known.resource.serving
     under_way = known.state.endpoint_lease
-    if under_way is not None and under_way.resource == known.endpoint.place:
+    if under_way is not None and under_way.resource == known.endpoint.resource_name:
         newest = None  # the newest model is the one being tried now
     older = sorted(resource.kept, key=lambda served: served.order, reverse=True)
     if newest is not None:

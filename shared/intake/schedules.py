@@ -200,7 +200,7 @@ class DueTimes:
         elif (again := self._again(pipeline, due, last_check=last_check)) is not None:
             schedule_state.waiting.append(again)
         elif due.without and not due.opened:
-            _tell(pipeline, due)
+            _log_due(pipeline, due)
 
     def _is_last_check(self, pipeline: Pipeline, due: PendingDueTime) -> bool:
         return pipeline.wait_for_data is None or self.context.clock.now() >= due.until
@@ -250,7 +250,7 @@ def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
     return names.digest(blob.container, blob.name, created, size, blob.content_md5 or "")
 
 
-def _tell(pipeline: Pipeline, due: PendingDueTime) -> None:
+def _log_due(pipeline: Pipeline, due: PendingDueTime) -> None:
     at = due.at.isoformat()
     if pipeline.skip_if_no_new_data:
         log.info("pipeline %s: due at %s, and there is no new data: skipped", pipeline.name, at)

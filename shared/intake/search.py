@@ -20,7 +20,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.intake.eligibility import Activations, Backfill
-from shared.intake.listed import BlobPlace
+from shared.intake.listed import BlobSet
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.progress import SearchState
 from shared.ledger.store import Stored
@@ -42,14 +42,14 @@ _NONE: Final = ETag("")
 class _Search:
     """One of the two searches: the blobs that it lists, and its stored progress."""
 
-    place: BlobPlace
+    blob_set: BlobSet
     read: Callable[[], Stored[SearchState] | None]
     put: Callable[[SearchState, ETag | None], ETag]
 
     @property
     def under_way(self) -> timedelta:
         """The age up to which a blob is left to its event; none for models."""
-        return timedelta() if self.place.models else _UNDER_WAY
+        return timedelta() if self.blob_set.models else _UNDER_WAY
 
 
 @dataclass(slots=True)
@@ -64,8 +64,8 @@ class Search:
     activations: Activations
     backfill: Backfill
     version_runs: VersionRuns
-    data: BlobPlace
-    models: BlobPlace
+    data: BlobSet
+    models: BlobSet
     _own: dict[str, SearchState] = field(default_factory=dict)
     _reported: LogOnce = field(default_factory=LogOnce)
 
@@ -82,7 +82,7 @@ class Search:
         try:
             self._continue(self._for_models(), now + (until - now) / 4)
         except RelearnError as exc:
-            log.warning("models under promote/ cannot be looked for now: %s", exc)
+            log.warning("models under promote/ cannot be searched for now: %s", exc)
         now = self.context.clock.now()
         self.backfill.newest(now + (until - now) / 2)
         self._continue(self._for_data(), until)
@@ -120,7 +120,7 @@ class Search:
 
     def _in_memory(self, search: _Search) -> _Search:
         """Return the search as this process alone knows it."""
-        known, own = search.place.what, self._own
+        known, own = search.blob_set.what, self._own
 
         def put(state: SearchState, _: ETag | None) -> ETag:
             own[known] = state
@@ -135,7 +135,7 @@ class Search:
         try:
             stored = search.read()
         except CorruptRecordError as exc:
-            if self._reported.first(search.place.what):
+            if self._reported.first(search.blob_set.what):
                 log.error("%s", exc)  # never overwritten: an operator has to remove it
             search = self._in_memory(search)
             stored = search.read()
@@ -164,7 +164,7 @@ class Search:
         if not known.complete:
             return known
         # A search whose clock was ahead did not find later changes.
-        backfill = not search.place.models and self.backfill.wanted()
+        backfill = not search.blob_set.models and self.backfill.wanted()
         wanted = backfill or known.started_at > now + _MARGIN
         soon = known.wanted_from is not None
         if not (wanted or soon) and now - known.started_at < self.context.limits.search_every:
@@ -209,7 +209,7 @@ class _Step:
 
     def _page(self, state: SearchState) -> SearchState:
         """Check one page, or as much of it as there is time for."""
-        page = self.search.place.page(state.cursor)
+        page = self.search.blob_set.page(state.cursor)
         left = self._candidates(_after(page.items, state.checked_to), state)
         while left and self._may_continue():
             blob = left.pop(0)
@@ -231,10 +231,10 @@ class _Step:
         ]
 
     def _completed(self, state: SearchState) -> SearchState:
-        if state.since is None and not self.search.place.models:
+        if state.since is None and not self.search.blob_set.models:
             self.by.backfill.done(state.started_at)
         if state.found:
-            what = self.search.place.what
+            what = self.search.blob_set.what
             log.warning("%d %s were found that no event had announced", state.found, what)
         now = self.by.context.clock.now()
         return state.evolve(complete=True, completed_at=now)
@@ -243,8 +243,8 @@ class _Step:
         self, state: SearchState, name: str, blob: BlobVersion | None = None
     ) -> SearchState:
         try:
-            blob = blob or self.search.place.head(name)
-            versions = self.search.place.versions(blob) if blob is not None else ()
+            blob = blob or self.search.blob_set.head(name)
+            versions = self.search.blob_set.versions(blob) if blob is not None else ()
             found = self.by.version_runs.discover(versions)
         except RelearnError as exc:
             return self._remembered(state, name, exc)
@@ -260,13 +260,13 @@ class _Step:
         """
         full = len(state.unread) >= _MOST_UNREAD
         if isinstance(exc, CorruptRecordError):
-            log.error("%s %s: %s", self.search.place.what, name, exc)
+            log.error("%s %s: %s", self.search.blob_set.what, name, exc)
             if full:
                 # It has a record, so it was seen before. An operator has to correct that record.
                 log.error("%s is not looked up again: too many records are damaged", name)
         else:
             self.failures += 1
-            log.warning("%s %s cannot be looked up now: %s", self.search.place.what, name, exc)
+            log.warning("%s %s cannot be looked up now: %s", self.search.blob_set.what, name, exc)
             if full:
                 raise exc
         unread = state.unread if full or name in state.unread else (*state.unread, name)

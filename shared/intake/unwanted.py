@@ -20,7 +20,7 @@ from shared.ledger.inbox import InboxEntry
 from shared.telemetry import log
 
 #: How often data that no pipeline wants is reported in the log.
-_SAID_EVERY: Final = timedelta(hours=1)
+_REPORTED_EVERY: Final = timedelta(hours=1)
 #: After so many failures in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 
@@ -40,9 +40,9 @@ class UnwantedData:
     catalogue: Catalogue
     activations: Activations
     inbox: Inbox
-    _said_at: datetime | None = field(default=None, init=False)
+    _reported_at: datetime | None = field(default=None, init=False)
 
-    def settle(self, unwanted: Iterable[InboxEntry], until: datetime) -> None:
+    def reassign(self, unwanted: Iterable[InboxEntry], until: datetime) -> None:
         """Hand each version to the pipelines that want it and are younger than it.
 
         An older pipeline finds it by itself. Safe to repeat.
@@ -91,9 +91,11 @@ class UnwantedData:
 
     def _name(self, left: Sequence[InboxEntry]) -> None:
         now = self.context.clock.now()
-        if not left or (self._said_at is not None and now - self._said_at < _SAID_EVERY):
+        if not left or (
+            self._reported_at is not None and now - self._reported_at < _REPORTED_EVERY
+        ):
             return
-        self._said_at = now
+        self._reported_at = now
         for pipeline, found in groupby(left, key=lambda one: one.pipeline):
             waiting = list(found)
             known = pipeline in self.catalogue.names()

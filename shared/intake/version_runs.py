@@ -201,7 +201,7 @@ class VersionRuns:
         """Keep a version in the inbox, and open the runs that may be opened now."""
         self.inbox.keep(version)
         pipeline, blob = version.pipeline, version.blob
-        if pipeline.data and pipeline.data.settles:
+        if pipeline.data and pipeline.data.has_batch_window:
             return None  # the burst may continue
         # From here on the timer would do the same: an event must not fail (design rule 14).
         try:

@@ -102,7 +102,7 @@ class Inbox:
         try:
             found = self._store.read(listed.name, VersionEntry)
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # the others go on
+            log.error("%s", exc)  # the others continue
             return None
         return found.record.blob if found else None
 

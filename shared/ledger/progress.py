@@ -1,4 +1,4 @@
-"""How far the work of timers has got: one record for each kind of work.
+"""The progress of the work of timers: one record for each kind of work.
 
 * `poll`, `tick`   the last tick of the poll, and of the timer for schedules
 * `rotation`   which pipeline's due times are first in the next tick

@@ -57,7 +57,7 @@ class Activations(Records[Activation]):
     def activate(self, pipeline: str, candidate: datetime) -> datetime:
         """Return when a pipeline was first seen.
 
-        Of two workers that begin at once the earlier time is kept. Safe to repeat.
+        The earlier time of two workers that begin at once is kept. Safe to repeat.
 
         Args:
             pipeline: its name.

@@ -190,7 +190,7 @@ class ChangedFile:
         if time.monotonic() - self._asked >= _SELDOM:
             self._refresh(read_only=read_only)
 
-    def look(self) -> bool:
+    def check(self) -> bool:
         """Use the file if it was changed; return whether a search is to be made at once.
 
         If nothing was changed, only the times of the files are read. Never raises.
@@ -205,7 +205,7 @@ class ChangedFile:
         Args:
             until: when the tick must end; a search takes half of the time.
         """
-        if not self.look():
+        if not self.check():
             return
         now = self._context.clock.now()
         try:

@@ -85,7 +85,7 @@ class Drift:
         Bulkheads(
             due,
             lambda drift_check: drift_check.drift_check_id,
-            lambda drift_check: self._look(drift_check.drift_check_id),
+            lambda drift_check: self._check_one(drift_check.drift_check_id),
             lambda: clock.now() < until,
             self.context.limits.at_once,
             group_of={
@@ -94,21 +94,21 @@ class Drift:
             suspect=lambda drift_check: drift_check.silent,
         ).run()
 
-    def _look(self, name: str) -> bool:
+    def _check_one(self, name: str) -> bool:
         """Check one endpoint; False where the endpoint or the storage gave no answer."""
         try:
             return self._check(name)
         except ConflictError:
-            log.info("watch %s: another worker looks at it", name)
+            log.info("drift check %s: another worker checks it", name)
         except (TransientError, OutcomeUnknownError) as exc:
-            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            log.warning("drift check %s: the endpoint cannot be checked now: %s", name, exc)
             self._later(name, silent=True)
             return False
         except RelearnError as exc:
-            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            log.warning("drift check %s: the endpoint cannot be checked now: %s", name, exc)
             self._later(name)
         except Exception:  # noqa: BLE001 -- one endpoint never stops the others
-            log.exception("watch %s: the endpoint cannot be looked at", name)
+            log.exception("drift check %s: the endpoint cannot be checked", name)
             self._later(name)
         return True
 
@@ -125,10 +125,10 @@ class Drift:
         else:
             if holder is not None and holder.phase is Phase.PARKED:
                 case = replace(case, holder=holder.run_id)
-            look = self.context.providers.serving(case.endpoint).update_state()
-            finding = drift_finding(case.serving, look)
+            seen = self.context.providers.serving(case.endpoint).update_state()
+            finding = drift_finding(case.serving, seen)
             self._act(case, finding)
-            return finding.settled
+            return finding.decided
         return True
 
     def _discard(self, drift_check: DriftCheck) -> None:
@@ -166,17 +166,20 @@ class Drift:
         drift_check = stored.record
         endpoint_state = self.context.ledger.endpoint_states.read(drift_check.ref.id)
         serving = (
-            endpoint_state.record.resource(drift_check.place).serving if endpoint_state else None
+            endpoint_state.record.resource(drift_check.resource).serving if endpoint_state else None
         )
         if endpoint_state is None or serving is None:
             return None
         run = self.context.ledger.runs.read(serving.run_id)
         if run is None:
-            text = "watch %s: not looked at, the record of run %s, whose model serves, is gone"
+            text = "drift check %s: not checked, the record of run %s, whose model serves, is gone"
             log.warning(text, name, serving.run_id)
             return None
         for endpoint in self.endpoints_of(run.record):
-            if endpoint.ref.id == drift_check.ref.id and endpoint.place == drift_check.place:
+            if (
+                endpoint.ref.id == drift_check.ref.id
+                and endpoint.resource_name == drift_check.resource
+            ):
                 return _Case(name, stored, endpoint_state.record, serving, run.record, endpoint)
         return None
 
@@ -188,12 +191,12 @@ class Drift:
         return other.record if other is not None and not other.record.phase.ended else None
 
     def _act(self, case: _Case, finding: DriftFinding) -> None:
-        if not finding.settled:
+        if not finding.decided:
             self._put(case.name, case.stored, _AGAIN, {"silent": True})
         elif not finding.drift:
             self._put(case.name, case.stored, EVERY, {"reported": "", "repair": None})
         elif not confirmed(case.drift_check, finding):
-            log.warning("%s: looking once more", _said(case, finding))
+            log.warning("%s: checking once more", _sentence(case, finding))
             suspected = {
                 "suspicion": finding.drift,
                 "drift_kind": finding.drift_kind,
@@ -216,24 +219,24 @@ class Drift:
             else None
         )
         if known is not None and not known.record.phase.ended:
-            _report(case, f"{_said(case, finding)}; run {known.record.run_id} waits")
+            _report(case, f"{_sentence(case, finding)}; run {known.record.run_id} waits")
             return known.record.run_id
         refused = known is not None and known.record.phase is Phase.CANCELLED
         if known is not None and refused and case.drift_check.reported == finding.drift:
-            log.warning("%s, as a person accepted", _said(case, finding))
+            log.warning("%s, as an operator accepted", _sentence(case, finding))
             return known.record.run_id
         if case.holder is not None:
             held = f"run {case.holder} is parked and holds the endpoint: retry or cancel it"
-            _report(case, f"{_said(case, finding)}; {held}")
+            _report(case, f"{_sentence(case, finding)}; {held}")
             return None
         wanted = case.serving.run_id
-        _report(case, f"{_said(case, finding)}; the model of run {wanted} should serve")
+        _report(case, f"{_sentence(case, finding)}; the model of run {wanted} should serve")
         return self._repair(case, finding.drift)
 
     def _repair(self, case: _Case, drift: str) -> str:
         now, run, drift_check = self.context.clock.now(), case.run, case.drift_check
         # One run for each check that found it: two workers at once open the same run.
-        noticed = (drift_check.ref.id, drift_check.place, drift_check.next_check.isoformat())
+        noticed = (drift_check.ref.id, drift_check.resource, drift_check.next_check.isoformat())
         repairing = run_id(run.pipeline, "drift", *noticed)
         cause = f"{case.endpoint.name} has drifted: {drift}"
         opening = Opening(repairing, Origin.DRIFT, cause, case.serving.manifest)
@@ -241,7 +244,7 @@ class Drift:
         record = self.factory.promoting(
             opening, config, served.model, run, restores=served.target_model
         )
-        if not repairable(case.endpoint_state.resource(drift_check.place)):
+        if not repairable(case.endpoint_state.resource(drift_check.resource)):
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
@@ -257,7 +260,7 @@ class Drift:
             if (stored := self.context.ledger.drift_checks.read(name)) is not None:
                 self._put(name, stored, _AGAIN, {"silent": silent})
         except RelearnError as exc:
-            log.info("watch %s stays due: %s", name, exc)
+            log.info("drift check %s stays due: %s", name, exc)
 
     def _put(
         self,
@@ -277,7 +280,7 @@ def _report(case: _Case, text: str) -> None:
     report(Alert.DRIFT, text, pipeline=case.drift_check.pipeline, run_id=case.serving.run_id)
 
 
-def _said(case: _Case, finding: DriftFinding) -> str:
+def _sentence(case: _Case, finding: DriftFinding) -> str:
     return (
         f"endpoint {case.endpoint.name} of {case.drift_check.pipeline} has drifted: {finding.drift}"
     )

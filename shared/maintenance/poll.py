@@ -128,7 +128,7 @@ class Poll:
     def _opened_from_inbox(self, until: datetime) -> int:
         try:
             batches = self.batches.open_all(until, self._next_batch_key)
-            self.unwanted.settle(batches.unwanted, until)
+            self.unwanted.reassign(batches.unwanted, until)
         except RelearnError as exc:
             log.warning("the data that waits cannot be listed now: %s", exc)
             return 0

@@ -169,7 +169,7 @@ def _report(state: CleaningRound) -> None:
     """Log once a round which records were left, and which data wait for no pipeline."""
     if state.unclear:
         log.error(
-            "%d old records are not understood or cannot be looked at, and were left alone, such "
+            "%d old records are not understood or cannot be checked, and were left alone, such "
             "as %s: deploy the version that wrote them, or move them away",
             state.unclear,
             ", ".join(state.shown),

@@ -108,12 +108,12 @@ class RetentionRules:
             "index": self._has_no_run,
             "open": self._never_opens,
             "versions": self._is_no_version,
-            "inbox": self._waits_for_nobody,
+            "inbox": self._is_abandoned_data,
             "pauses": lambda _: True,
             "run_queues": self._is_idle,
             "shared_queues": self._is_idle,
             "drift_checks": self._checks_nothing,
-            "endpoints": self._serves_nobody,
+            "endpoints": self._is_unused_endpoint,
             "existing": self._is_of_no_generation,
             "existing_models": self._is_of_no_generation,
             "tombstones": self._is_last_trace,
@@ -254,7 +254,7 @@ class RetentionRules:
         except ConflictError:
             return  # another run has just taken it
 
-    def _waits_for_nobody(self, item: Listed) -> bool:
+    def _is_abandoned_data(self, item: Listed) -> bool:
         pipeline = _part(item.name)
         if pipeline in self.configured or not self.sure:
             return False
@@ -282,7 +282,7 @@ class RetentionRules:
         runs = run_queue.run_ids
         return len(runs) <= _LONGEST_QUEUE and not any(map(self._is_open, runs))
 
-    def _serves_nobody(self, item: Listed) -> bool:
+    def _is_unused_endpoint(self, item: Listed) -> bool:
         """Whether an endpoint is in no file, was in none so long ago, and was not updated since.
 
         The first time its state is only marked. That is a write, so the state is checked again
@@ -328,7 +328,7 @@ class RetentionRules:
         endpoint_state = self.context.ledger.endpoint_states.read(drift_check.ref.id)
         return (
             endpoint_state is None
-            or endpoint_state.record.resource(drift_check.place).serving is None
+            or endpoint_state.record.resource(drift_check.resource).serving is None
         )
 
 

@@ -173,5 +173,5 @@ class Rounds:
             try:
                 opened += self._driver.advance(run_id, until).opened
             except RelearnError as exc:
-                log.info("run %s goes on at the next tick: %s", run_id, exc)
+                log.info("run %s continues at the next tick: %s", run_id, exc)
         return opened

@@ -71,8 +71,8 @@ class RunChecks:
         if checked is None:
             # The worker that started the job has just checked it.
             return started is None or not timedelta() <= now - started < limits.check_interval_min
-        still = hints.phase in (Phase.PARKED, Phase.AWAITING_APPROVAL)
-        if still or marker.run_id in self._unread:
+        idle = hints.phase in (Phase.PARKED, Phase.AWAITING_APPROVAL)
+        if idle or marker.run_id in self._unread:
             expired = hints.expires is not None and now >= hints.expires
             return expired or now - checked >= _PARKED_EVERY
         if hints.next_check is not None and now < hints.next_check:
@@ -117,7 +117,7 @@ class RunChecks:
         return CheckResult(well=True)
 
     def forget(self, open_runs: Collection[str]) -> None:
-        """Forget the times of all runs but these."""
+        """Drop the times of all runs but these."""
         self._checked_at = {run: at for run, at in self._checked_at.items() if run in open_runs}
         self._unread.intersection_update(open_runs)
         self._trainings = {run: one for run, one in self._trainings.items() if run in open_runs}

@@ -1,4 +1,4 @@
-"""Whether the timers run, and whether the containers exist that they read and write."""
+"""Checks that the timers run, and that the containers exist that they read and write."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -11,7 +11,7 @@ from shared.errors import ConflictError, PreconditionFailedError, RelearnError
 class OperatorCommand:
     """The operator, the reason and the versions of a command (`If-Match`)."""
 
-    by: str = "somebody"  #: the operator; says so if the platform did not verify the name
+    by: str = "an operator"  #: the operator; says so if the platform did not verify the name
     reason: str = ""
     versions: Collection[str] | None = None  #: that the change is for; None for any
 

@@ -37,7 +37,7 @@ class EndpointStatus:
     @property
     def known(self) -> Resource:
         """The state of the endpoint's resource."""
-        return self.state.resource(self.config.place)
+        return self.state.resource(self.config.resource_name)
 
     @property
     def updated_by(self) -> str | None:
@@ -122,7 +122,7 @@ class Endpoints:
         """Return what the last drift check found wrong, if anything."""
         try:
             stored = self._context.ledger.drift_checks.read(
-                drift_check_id(endpoint.ref, endpoint.place)
+                drift_check_id(endpoint.ref, endpoint.resource_name)
             )
         except CorruptRecordError as exc:
             log.error("%s", exc)
@@ -147,7 +147,7 @@ class Endpoints:
             command: who asks, and why.
 
         Returns:
-            The run that brings the model back.
+            The run that restores the model.
 
         Raises:
             NoSuchEndpointError, NoSuchModelError: there is no such endpoint, or no such model.
@@ -179,7 +179,7 @@ class Endpoints:
         if known.stored is None or known.resource.held is None:
             return False
         by = Resumed(by=command.by, at=self._context.clock.now(), reason=command.reason)
-        state = resumed(known.state, known.endpoint.place, by)
+        state = resumed(known.state, known.endpoint.resource_name, by)
         try:
             self._context.ledger.endpoint_states.put(known.state_id, state, known.stored.etag)
         except ConflictError:

@@ -118,7 +118,7 @@ class HealthChecks:
         if damaged := stored.record.damaged:
             names = ", ".join(damaged)
             text = (
-                f"ledger records that tell which blobs existed are not understood: {names}; {what} "
+                f"ledger records of which blobs existed are not understood: {names}; {what} "
                 "that appear with an old time open no run meanwhile: restore these records, or "
                 "move them away, and the next full listing, within a day, records what exists anew"
             )

@@ -1,6 +1,6 @@
 """The operator's commands for one run: show, retry, cancel, approve, reject.
 
-Of two commands at the same moment one is carried out; the other is refused.
+One of two commands at the same moment is carried out; the other is refused.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from shared.core.names import is_run_id
 from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import CancelRequested
 from shared.core.run.gate_events import Approved, Rejected
-from shared.core.run.machine import apply, next_command, stands
+from shared.core.run.machine import apply, next_command, present_state
 from shared.core.run.record import Delivery, Phase, Run
-from shared.core.run.retry import RedoRequested, RetryRequested, gives_back, withdrawn
+from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
 from shared.core.run.rollout import delivered
 from shared.core.run.waiting import Waits
 from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
@@ -70,7 +70,7 @@ class RunOperations:
         stored = self.find(run_id)
         deliveries: tuple[Delivery, ...] | None = None
         if stored.record.phase is Phase.PARKED:
-            command.require(str(stored.etag), stands(stored.record))
+            command.require(str(stored.etag), present_state(stored.record))
             parent = stored.record
             deliveries = tuple(self._present(parent, one) for one in parent.deliveries)
             for delivery in deliveries:
@@ -143,7 +143,7 @@ class RunOperations:
         run = stored.record
         if run.phase.ended:
             return delivered(delivery, run)
-        if run.phase is Phase.PARKED or (run.phase is Phase.ROLLING_BACK and gives_back(run)):
+        if run.phase is Phase.PARKED or (run.phase is Phase.ROLLING_BACK and ends_by_rollback(run)):
             return delivery
         if self._is_withdrawn(run, parent):
             raise InvalidTransitionError(
@@ -178,7 +178,7 @@ class RunOperations:
 
     def _change(self, run_id: str, event_for: EventFor, command: OperatorCommand) -> Run:
         stored = self._after_expiry(self.find(run_id))
-        command.require(str(stored.etag), stands(stored.record))
+        command.require(str(stored.etag), present_state(stored.record))
         event = event_for(stored.record)
         apply(stored.record, event, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint "parked" would stop the poll from checking the run.
@@ -206,7 +206,7 @@ class RunOperations:
         run = self.find(run_id).record
         if command.versions is None:
             apply(run, event_for(run), self.context.clock.now())
-        return command.too_late(stands(run))
+        return command.too_late(present_state(run))
 
     def _advanced(self, run_id: str) -> Run:
         run = None

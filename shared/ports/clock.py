@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from shared.errors import RelearnError
 
-#: How long a host's clock is trusted to go on as it did when the storage was asked last.
+#: How long a host's clock is trusted to continue as it did when the storage was asked last.
 ASK_EVERY: Final = timedelta(minutes=1)
 #: The storage gives its time in whole seconds, rounded down.
 _RESOLUTION: Final = timedelta(seconds=1)

@@ -83,7 +83,7 @@ class ServingEndpoint(Protocol):
         ...
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
-        """Return how a candidate stands: pending, done or failed, without an answer of it.
+        """Return the state of a candidate: pending, done or failed, without an answer of it.
 
         Raises TransientError, PermanentError.
         """

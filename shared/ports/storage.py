@@ -147,7 +147,7 @@ class Blobs(Protocol):
 
     @property
     def base_location(self) -> str:
-        """The URL that containers stand below, with a slash at its end."""
+        """The URL that container names follow, with a slash at its end."""
         ...
 
     def head(self, container: str, name: str) -> BlobVersion | None:

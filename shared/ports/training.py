@@ -36,7 +36,7 @@ class Job:
 
 
 class JobStatus(StrEnum):
-    """How a job stands."""
+    """The state of a job."""
 
     NOT_STARTED = "not started"  #: or started and still queued: the service does not say
     RUNNING = "running"
@@ -49,7 +49,7 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """How a job stands, and the service's own words about it."""
+    """The state of a job, and the service's own words about it."""
 
     status: JobStatus
     details: str = ""
@@ -110,7 +110,7 @@ class TrainingService(Protocol):
         ...
 
     def state(self, handle: str) -> JobState:
-        """Return how the job stands. Raises TransientError, PermanentError."""
+        """Return the state of the job. Raises TransientError, PermanentError."""
         ...
 
     def cancel(self, handle: str) -> None:

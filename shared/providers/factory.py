@@ -76,7 +76,7 @@ class ConfiguredProviders:
         new = endpoint.kind == "webservice"
         client = self._web_service(endpoint) if new else self._classic(endpoint)
         baselines = Baselines(
-            self.models, self.models_container, endpoint.ref, endpoint.place, named_only=new
+            self.models, self.models_container, endpoint.ref, endpoint.resource_name, named_only=new
         )
         serving = StudioServing(client, baselines, endpoint.name, endpoint.resource)
         return RedactingEndpoint(serving, self.redactor)
@@ -89,7 +89,7 @@ class ConfiguredProviders:
             call=self._call(key),
             scoring=self._score_call(endpoint),
             update_url=endpoint.update,
-            resource=endpoint.place,
+            resource=endpoint.resource_name,
             verify=endpoint.verify,
             models=self.models,
             models_container=self.models_container,

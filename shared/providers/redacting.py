@@ -28,7 +28,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{20}")
 
 @dataclass(frozen=True, slots=True)
 class RedactingTraining:
-    """A `TrainingService` that gives no secret back."""
+    """A `TrainingService` that returns no secret."""
 
     service: TrainingService
     redactor: Redactor = field(repr=False)
@@ -62,7 +62,7 @@ class RedactingTraining:
         return None if note is None else self.redactor.text(note)
 
     def state(self, handle: str) -> JobState:
-        """Return how the job stands. Raises as the port says."""
+        """Return the state of the job. Raises as the port says."""
         with _clean_errors(self.redactor):
             return self.redactor.clean(self.service.state(handle))
 
@@ -109,7 +109,7 @@ class RedactingTraining:
 
 @dataclass(frozen=True, slots=True)
 class RedactingEndpoint:
-    """A `ServingEndpoint` that gives no secret back."""
+    """A `ServingEndpoint` that returns no secret."""
 
     endpoint: ServingEndpoint
     redactor: Redactor = field(repr=False)
@@ -149,7 +149,7 @@ class RedactingEndpoint:
             self.endpoint.stage(candidate)
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
-        """Return how a candidate stands. Raises as the port says."""
+        """Return the state of a candidate. Raises as the port says."""
         with _clean_errors(self.redactor):
             return self._clean(self.endpoint.candidate_state(candidate))
 
@@ -238,7 +238,7 @@ class RedactingBlobs:
 
     @property
     def base_location(self) -> str:
-        """The URL that containers stand below, with a slash at its end."""
+        """The URL that container names follow, with a slash at its end."""
         return self.blobs.base_location
 
     def head(self, container: str, name: str) -> BlobVersion | None:

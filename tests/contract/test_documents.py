@@ -65,7 +65,7 @@ def test_what_was_never_written_is_none(documents: Documents) -> None:
     assert list(documents.listing("runs/")) == []
 
 
-def test_the_storage_tells_its_time_before_and_after_anything_is_written(
+def test_the_storage_reports_its_time_before_and_after_anything_is_written(
     documents: Documents,
 ) -> None:
     before = documents.time()
@@ -170,7 +170,7 @@ def test_a_genuine_race_is_still_a_conflict_when_answers_are_lost(
     assert found.body == b"theirs"
 
 
-def test_a_conflict_that_cannot_be_looked_into_counts_as_nobodys(
+def test_a_conflict_that_cannot_be_checked_counts_as_nobodys(
     forgetful: BlobDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     etag = forgetful.create("runs/x", b"1")
@@ -180,9 +180,9 @@ def test_a_conflict_that_cannot_be_looked_into_counts_as_nobodys(
         raise ServiceResponseError("the answer was lost")
 
     monkeypatch.setattr(BlobClient, "get_blob_properties", unreadable)
-    with pytest.raises(OutcomeUnknownError, match="by us or by somebody else"):
+    with pytest.raises(OutcomeUnknownError, match="by us or by another writer"):
         forgetful.create("runs/x", b"ours")
-    with pytest.raises(OutcomeUnknownError, match="by us or by somebody else"):
+    with pytest.raises(OutcomeUnknownError, match="by us or by another writer"):
         forgetful.replace("runs/x", b"ours", etag)
 
 

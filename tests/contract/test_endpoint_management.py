@@ -18,7 +18,7 @@ from tests.fakes.world import RESOURCE, World
 
 
 @dataclass
-class Place:
+class Managed:
     """The management API of the world's scoring service, by token and by an endpoint's key."""
 
     world: World
@@ -39,68 +39,68 @@ class Place:
 
 
 @pytest.fixture(params=["memory", "http"])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def managed(request: pytest.FixtureRequest) -> Iterator[Managed]:
     world = World()
     if request.param == "memory":
-        yield Place(world, world.http, "https://studio.example")
+        yield Managed(world, world.http, "https://studio.example")
         return
     with StudioServer(world.studio, trainer=InstantTrainer(), queue_delay=None) as server:
         http = RequestsHttp()
-        yield Place(world, http, server.url)
+        yield Managed(world, http, server.url)
         http.close()
 
 
-def test_every_endpoint_is_listed_the_default_one_too(place: Place) -> None:
-    assert [one.name for one in place.token.endpoints()] == ["default", "production"]
-    assert len(place.token.services()) == 2
+def test_every_endpoint_is_listed_the_default_one_too(managed: Managed) -> None:
+    assert [one.name for one in managed.token.endpoints()] == ["default", "production"]
+    assert len(managed.token.services()) == 2
 
 
-def test_an_endpoint_is_told_with_what_scoring_and_updating_need(place: Place) -> None:
-    found = place.key.get("production")
+def test_an_endpoint_is_reported_with_what_scoring_and_updating_need(managed: Managed) -> None:
+    found = managed.key.get("production")
     assert found is not None
-    assert found.primary_key == place.world.endpoint.api_key
-    assert found.api_location.endswith(place.world.endpoint.endpoint_id)
+    assert found.primary_key == managed.world.endpoint.api_key
+    assert found.api_location.endswith(managed.world.endpoint.endpoint_id)
     assert list(found.resources or {}) == [RESOURCE]
-    assert place.world.endpoint.api_key not in repr(found)
-    assert place.token.get("nobody") is None
+    assert managed.world.endpoint.api_key not in repr(found)
+    assert managed.token.get("nobody") is None
 
 
-def test_an_endpoint_is_made_once_with_its_settings(place: Place) -> None:
+def test_an_endpoint_is_made_once_with_its_settings(managed: Managed) -> None:
     wanted = Create(Description="acme's", ThrottleLevel="High", MaxConcurrentCalls=20)
     for _ in range(2):
-        place.token.create("acme", wanted)
-    assert [one.name for one in place.token.endpoints()].count("acme") == 1
-    made = place.token.get("acme")
+        managed.token.create("acme", wanted)
+    assert [one.name for one in managed.token.endpoints()].count("acme") == 1
+    made = managed.token.get("acme")
     assert made is not None
     assert (made.description, made.throttle_level) == ("acme's", "High")
     assert (made.max_concurrent_calls, made.prevent_update) == (20, False)
 
 
-def test_a_model_is_given_and_taken_back_by_refresh(place: Place) -> None:
-    before = place.world.serving()
+def test_a_model_is_given_and_rolled_back_by_refresh(managed: Managed) -> None:
+    before = managed.world.serving()
     trained = InstantTrainer().train({"input1": b"a,b,label\n9,9,1\n"}, {}, label=None)
-    place.world.blobs.put("models", "new.ilearner", trained.model)
-    signed = place.world.blobs.sign("models", "new.ilearner", Access.READ, timedelta(hours=1))
-    place.key.patch("production", {RESOURCE: signed})
-    place.world.clock.move(timedelta(minutes=1))
-    assert place.world.serving() == trained.model
+    managed.world.blobs.put("models", "new.ilearner", trained.model)
+    signed = managed.world.blobs.sign("models", "new.ilearner", Access.READ, timedelta(hours=1))
+    managed.key.patch("production", {RESOURCE: signed})
+    managed.world.clock.move(timedelta(minutes=1))
+    assert managed.world.serving() == trained.model
     for _ in range(2):  # the second time nothing changes: 304
-        place.token.refresh("production")
-        place.world.clock.move(timedelta(minutes=1))
-    assert place.world.serving() == before
+        managed.token.refresh("production")
+        managed.world.clock.move(timedelta(minutes=1))
+    assert managed.world.serving() == before
 
 
-def test_deleting_may_be_repeated(place: Place) -> None:
-    place.token.create("acme", Create())
+def test_deleting_may_be_repeated(managed: Managed) -> None:
+    managed.token.create("acme", Create())
     for _ in range(2):
-        place.token.delete("acme")
-    assert place.token.get("acme") is None
+        managed.token.delete("acme")
+    assert managed.token.get("acme") is None
 
 
-def test_an_endpoints_own_key_neither_lists_nor_makes_others(place: Place) -> None:
+def test_an_endpoints_own_key_neither_lists_nor_makes_others(managed: Managed) -> None:
     attempts: list[Callable[[], object]] = [
-        place.key.endpoints,
-        lambda: place.key.create("acme", Create()),
+        managed.key.endpoints,
+        lambda: managed.key.create("acme", Create()),
     ]
     for forbidden in attempts:
         with pytest.raises(TransientError, match="401"):
@@ -108,15 +108,15 @@ def test_an_endpoints_own_key_neither_lists_nor_makes_others(place: Place) -> No
 
 
 @pytest.mark.parametrize("name", ["default", "Default"])
-def test_the_default_endpoint_is_left_alone_before_any_request(place: Place, name: str) -> None:
-    sent = len(place.world.http.sent)
+def test_the_default_endpoint_is_left_alone_before_any_request(managed: Managed, name: str) -> None:
+    sent = len(managed.world.http.sent)
     attempts: list[Callable[[], None]] = [
-        lambda: place.token.create(name, Create()),
-        lambda: place.token.patch(name, {}),
-        lambda: place.token.refresh(name),
-        lambda: place.token.delete(name),
+        lambda: managed.token.create(name, Create()),
+        lambda: managed.token.patch(name, {}),
+        lambda: managed.token.refresh(name),
+        lambda: managed.token.delete(name),
     ]
     for forbidden in attempts:
         with pytest.raises(PermanentError, match="follows its experiment"):
             forbidden()
-    assert len(place.world.http.sent) == sent
+    assert len(managed.world.http.sent) == sent

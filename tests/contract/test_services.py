@@ -74,8 +74,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         return
     with StudioServer(world.studio, trainer=InstantTrainer(), queue_delay=None) as server:
         if isinstance(world, NewService):
-            told = world.service.definition["properties"]
-            told["swaggerLocation"] = f"{server.url}{world.service.data_plane}/swagger.json"
+            reported = world.service.definition["properties"]
+            reported["swaggerLocation"] = f"{server.url}{world.service.data_plane}/swagger.json"
         context = {"development": True}
         text = world.pipeline.model_dump_json().replace("https://studio.example", server.url)
         config = Pipeline.model_validate_json(text, context=context)
@@ -168,7 +168,7 @@ def test_a_cancelled_job_ends_and_cancelling_may_be_repeated(bench: Bench) -> No
 def test_a_cancelled_job_cannot_be_started(bench: Bench) -> None:
     handle = bench.training.prepare(bench.request)
     bench.training.cancel(handle)
-    bench.training.ensure_started(handle, bench.request)  # "already past the start" is a fact
+    bench.training.ensure_started(handle, bench.request)  # "already past the start" is no error
     bench.finish()
     assert bench.training.state(handle).status is JobStatus.CANCELLED
     assert bench.starts() == []
@@ -238,7 +238,7 @@ def test_restore_brings_back_the_same_answers(bench: Bench) -> None:
     assert bench.endpoint.score(ROWS).agrees_with(good)
 
 
-def test_what_served_before_is_told_by_the_state_of_the_endpoint(bench: Bench) -> None:
+def test_what_served_before_is_known_by_the_state_of_the_endpoint(bench: Bench) -> None:
     shift = promote(bench, "baselines/told.ilearner")
     state = bench.endpoint.current(Keep("sample-2", NOW))
     assert state is not None

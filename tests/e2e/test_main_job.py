@@ -15,7 +15,7 @@ def test_new_data_goes_live_and_its_repeated_event_starts_nothing(stage: Stage) 
     run = ended(stage, "breast-cancer/main.csv")
     jobs = len(starts(stage))
     assert run["phase"] == "promoted", run
-    assert "two looks" in run["promotion"]["verification"]
+    assert "two probes" in run["promotion"]["verification"]
     assert stage.answers() != before
     seen = stage.deliveries()
     for _ in range(3):
@@ -53,7 +53,7 @@ def test_data_that_cannot_be_trained_on_fails_with_the_services_own_reason(stage
     assert "LibraryExecutionError" in run["reason"]
 
 
-def test_a_model_put_by_hand_goes_live(stage: Stage) -> None:
+def test_an_operators_model_goes_live(stage: Stage) -> None:
     stage.upload("breast-cancer/for-hand.csv", stage.data(0.8))
     trained = ended(stage, "breast-cancer/for-hand.csv")
     stage.upload("breast-cancer/between.csv", stage.data(0.2))
@@ -66,7 +66,7 @@ def test_a_model_put_by_hand_goes_live(stage: Stage) -> None:
     assert stage.answers() != answers
 
 
-def test_a_model_of_other_features_is_put_back(stage: Stage) -> None:
+def test_a_model_of_other_features_is_rolled_back(stage: Stage) -> None:
     before = stage.answers()
     header, *rows = stage.data(1).splitlines(keepends=True)
     # Trained on a table with a column more: it updates fine and fails when it is scored.
@@ -93,9 +93,9 @@ def test_a_manual_run_over_http_goes_live(stage: Stage) -> None:
     assert shown["origin"] == "manual"
 
 
-def test_health_tells_of_the_last_poll(stage: Stage) -> None:
-    def look() -> object:
+def test_health_reports_the_last_poll(stage: Stage) -> None:
+    def check() -> object:
         answer = requests.get(f"{stage.host.url}/api/health", timeout=30)
         return answer.status_code == 200 and answer.json()["last_poll"]
 
-    assert eventually(look, "a poll")
+    assert eventually(check, "a poll")

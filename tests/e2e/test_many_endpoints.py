@@ -1,4 +1,4 @@
-"""Several endpoints, many customers, a gate with approval, and a person's way back."""
+"""Several endpoints, many customers, a gate with approval, and a rollback by an operator."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -110,8 +110,8 @@ def test_each_customers_data_reaches_its_own_endpoint_alone(stage: Stage) -> Non
 def said(stage: Stage, method: str, path: str, **more: Any) -> dict[str, Any]:
     answer = requests.request(method, f"{stage.host.url}/api/{path}", timeout=_SECONDS, **more)
     assert answer.ok, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    reported: dict[str, Any] = answer.json()
+    return reported
 
 
 def test_a_burst_is_judged_approved_and_served_by_the_http_api_alone(stage: Stage) -> None:

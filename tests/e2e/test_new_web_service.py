@@ -148,7 +148,7 @@ def written(folder: Path, studio: Studio, url: str, service: WebService) -> dict
     }
 
 
-def test_a_new_service_is_updated_by_managed_identity_and_proved(scene: Scene) -> None:
+def test_a_new_service_is_updated_by_managed_identity_and_verified(scene: Scene) -> None:
     run = scene.train_on("better.csv", BETTER)
     assert run["phase"] == "promoted", run
     assert run["model"]["name"].endswith("/output2.ilearner")
@@ -157,7 +157,7 @@ def test_a_new_service_is_updated_by_managed_identity_and_proved(scene: Scene) -
     assert [secret for secret in scene.secrets if secret in scene.said()] == []
 
 
-def test_a_model_that_does_not_fit_is_taken_back(scene: Scene) -> None:
+def test_a_model_that_does_not_fit_is_rolled_back(scene: Scene) -> None:
     before = scene.serves()
     run = scene.train_on("odd.csv", OTHER_COLUMNS)
     assert run["phase"] == "rolled_back", run

@@ -11,7 +11,7 @@ def hold(part: Part, effort: Effort) -> None:
     assert [violation for outcome in outcomes for violation in outcome.violations] == []
 
 
-def test_two_hosts_that_are_told_everything_open_one_run_for_each_thing() -> None:
+def test_two_hosts_that_get_every_event_open_one_run_for_each_thing() -> None:
     hold(two_hosts.part, Effort(seed=1, size=5))
 
 

@@ -187,7 +187,7 @@ def test_a_taken_port_is_said_before_anything_starts(run: Run) -> None:
     assert not run.storage.exists()
 
 
-def test_a_broken_file_is_said_at_the_start_and_of_data_that_lands(run: Run) -> None:
+def test_a_broken_file_is_said_at_the_start_and_of_data_that_arrives(run: Run) -> None:
     run.write({}, "pipelines: [")
     with run.running():
         run.waits_for(" to correct (a changed pipelines file is used without a restart")
@@ -213,7 +213,7 @@ def test_a_wrong_setting_is_said_at_the_start_and_leaves_no_traceback(run: Run) 
     assert "failed" not in run.log
 
 
-def test_a_file_that_is_edited_while_it_runs_is_used_and_what_landed_meanwhile_is_found(
+def test_a_file_that_is_edited_while_it_runs_is_used_and_data_that_arrived_meanwhile_is_found(
     run: Run,
 ) -> None:
     studio = Studio(

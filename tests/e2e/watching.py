@@ -13,22 +13,22 @@ _FOLLOW = ("roll_out", "rollback", "drift")
 def run_of(stage: Stage, blob: str) -> dict[str, Any]:
     """Return the run that the newest version of a blob opened, once there is one."""
 
-    def look() -> dict[str, Any]:
+    def check() -> dict[str, Any]:
         opened = [run for run in reversed(stage.runs()) if run["origin"] not in _FOLLOW]
         return next((run for run in opened if run["manifest"][0]["name"] == blob), {})
 
-    return eventually(look, f"a run for {blob}")
+    return eventually(check, f"a run for {blob}")
 
 
 def ended(stage: Stage, blob: str, seconds: float = 60) -> dict[str, Any]:
     """Return the run of a blob once it is over (or parked, which no test here wants)."""
 
-    def look() -> dict[str, Any]:
+    def check() -> dict[str, Any]:
         run = run_of(stage, blob)
         return run if run["phase"] in ENDS or run["phase"] == "parked" else {}
 
     try:
-        return eventually(look, f"the end of the run for {blob}", seconds)
+        return eventually(check, f"the end of the run for {blob}", seconds)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{run_of(stage, blob)}\n{stage.host.log[-4000:]}") from None
 

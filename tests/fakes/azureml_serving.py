@@ -251,13 +251,13 @@ class AzureMlServing:
 
     def _why(self, body: Body) -> str:
         url = body["properties"]["properties"].get("AzureAsyncOperationUri", "")
-        told = self.service.get_operation(url) if url else Answer(404)
-        error = (told.body or {}).get("error") or {}
+        reported = self.service.get_operation(url) if url else Answer(404)
+        error = (reported.body or {}).get("error") or {}
         return f"{error.get('code', 'no reason')}: {error.get('message', '')}"
 
     def _foreign(self, now: Mapping[str, int], shift: Shift) -> PermanentError:
         return PermanentError(
-            f"somebody else changed endpoint {self.endpoint}: its traffic is {dict(now)}, and "
+            f"another program changed endpoint {self.endpoint}: its traffic is {dict(now)}, and "
             f"candidate {shift.candidate.name} was to go from {shift.before} to {shift.share} "
             "percent: set the traffic to what it was"
         )

@@ -32,7 +32,7 @@ class AzureMlTraining:
 
     Args:
         service: the workspace.
-        blobs: where jobs are told to write.
+        blobs: where jobs write.
         container: the container there.
         faults: what goes wrong at each write.
         cancelled: names that are never to be started any more.

@@ -38,7 +38,7 @@ class FakeBlobs:
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
     head_calls: int = 0
-    checked: list[str] = field(default_factory=list)  #: blobs that the app looked at
+    checked: list[str] = field(default_factory=list)  #: blobs that the app checked
     pages: int = 0
     reads: list[str] = field(default_factory=list)  #: contents that the app asked for
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
@@ -75,7 +75,7 @@ class FakeBlobs:
         self.put(container, name, b"")
         self.folders.add(_key(container, name))
 
-    def touch(self, container: str, name: str) -> None:
+    def update_metadata(self, container: str, name: str) -> None:
         facts = self.facts[_key(container, name)]
         facts.etag, facts.modified = f"0x{next(self.versions)}", self.clock.now()
 
@@ -191,7 +191,7 @@ class FakeBlobs:
 
 
 class WatchedBlobs(MemoryBlobs):
-    """The bytes, telling `FakeBlobs` of each write so that ETags change."""
+    """The bytes; `FakeBlobs` learns of each write, so that ETags change."""
 
     def __init__(self, owner: FakeBlobs) -> None:
         super().__init__(owner.clock.now)
@@ -214,7 +214,7 @@ def _md5(content: bytes) -> str:
 
 
 def _is_signed(path: str, asked: Mapping[str, str]) -> bool:
-    """Whether the account made this signature, or whoever has its key."""
+    """Whether the account made this signature, or the holder of its key."""
     stamps = {name: asked.get(name, "") for name in ("st", "se", "sp")}
     if "sv" not in asked:
         return asked.get("sig") == _signature(path, stamps)

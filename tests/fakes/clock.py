@@ -19,7 +19,7 @@ class FakeClock:
 
 @dataclass
 class Hurried:
-    """A clock on which each look at it takes a second."""
+    """A clock on which each reading takes a second."""
 
     clock: FakeClock
 

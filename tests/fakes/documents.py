@@ -81,7 +81,7 @@ class MemoryDocuments:
 
     def _require_no_lease(self, name: str) -> None:
         if name in self.leased:
-            raise RecordLeasedError(f"{name}: somebody holds a lease on it: break the lease")
+            raise RecordLeasedError(f"{name}: another program holds a lease on it: break the lease")
 
     def _put(self, name: str, body: bytes, metadata: Mapping[str, str] | None) -> ETag:
         etag = ETag(f"v{next(self.versions)}")

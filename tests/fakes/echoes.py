@@ -1,4 +1,4 @@
-"""A service that repeats every secret it has been sent or has told, wherever an answer has room.
+"""A service that repeats every secret that it got or reported, wherever an answer has room.
 
 Where that is, is read off the answers that the stand-in gives: each member of each answer, its
 name, each header, and errors of each kind beside.
@@ -21,7 +21,7 @@ from tests.fakes.wire import StudioHttp
 _ID: Final = re.compile(r"[0-9a-f]{32}|e\d+|[0-9]{6,}")
 _SIGNATURE: Final = re.compile(r"sig=([^&\"\s]+)")
 _KEY: Final = re.compile(r"AccountKey=([^;\"\s]+)")
-_TOLD: Final = re.compile(r'"(?:PrimaryKey|primary|secondary)": *"([^"]+)"')
+_KEYS_SHOWN: Final = re.compile(r'"(?:PrimaryKey|primary|secondary)": *"([^"]+)"')
 _RUN: Final = re.compile(r"[A-Za-z0-9]+")
 ERRORS: Final = (400, 401, 403, 404, 409, 429, 500, 503)
 
@@ -54,7 +54,7 @@ OF_KEYS: Final[tuple[Spelling, ...]] = (
 
 
 def pieces(secret: str) -> list[str]:
-    """Return what is the same in every spelling of a secret, and long enough to be told by."""
+    """Return what is the same in every spelling of a secret, and long enough to be known by."""
     runs = [run for run in _RUN.findall(secret) if len(run) >= 8]
     longest = max(runs, key=len, default="")
     halves = (longest[: len(longest) // 2], longest[len(longest) // 2 :])
@@ -67,26 +67,26 @@ def drawn(number: int) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class EchoSite:
     """Where a secret is put: in answers to these requests, and there in this way."""
 
     request: str
-    way: str
+    form: str
     path: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.way} of {self.request} at {'/'.join(map(str, self.path)) or 'the top'}"
+        return f"{self.form} of {self.request} at {'/'.join(map(str, self.path)) or 'the top'}"
 
 
 @dataclass
 class EchoHttp(StudioHttp):
-    """The stand-in, whose answers repeat secrets at one place."""
+    """The stand-in, whose answers repeat secrets at one site."""
 
-    place: Place | None = None
+    site: EchoSite | None = None
     secrets: dict[str, tuple[Spelling, ...]] = field(default_factory=dict)  #: and their spellings
-    places: dict[Place, None] = field(default_factory=dict)  #: all that answers have room for
+    sites: dict[EchoSite, None] = field(default_factory=dict)  #: all that answers have room for
     echoed: int = 0
-    _turn: "count[int]" = field(default_factory=count)
+    _numbers: "count[int]" = field(default_factory=count)
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
@@ -95,18 +95,18 @@ class EchoHttp(StudioHttp):
         self._note_all((body or b"").decode())
         answer = super().send(method, url, headers, body)
         request = f"{method} {_ID.sub('*', url.partition('?')[0].partition('//')[2])}"
-        for place in _places(request, answer):
-            self.places.setdefault(place)
-        if self.place is None or self.place.request != request:
+        for site in _sites(request, answer):
+            self.sites.setdefault(site)
+        if self.site is None or self.site.request != request:
             self._note_all(answer.body.decode("utf-8", "replace"))
             return answer
         self.echoed += 1
-        return _echoing(self.place, answer, self.secrets, next(self._turn))
+        return _echoing(self.site, answer, self.secrets, next(self._numbers))
 
     def _note_all(self, text: str) -> None:
         for found in _SIGNATURE.findall(text):
             self.note(unquote(found), SPELLINGS)
-        for pattern in (_KEY, _TOLD):
+        for pattern in (_KEY, _KEYS_SHOWN):
             for found in pattern.findall(text):
                 self.note(found)
 
@@ -116,23 +116,23 @@ class EchoHttp(StudioHttp):
             self.secrets.setdefault(secret, spellings)
 
 
-def _places(request: str, answer: Answer) -> Iterator[Place]:
+def _sites(request: str, answer: Answer) -> Iterator[EchoSite]:
     for status in ERRORS:
-        for way in ("envelope", "page", "odd"):
-            yield Place(request, way, (status,))
+        for form in ("envelope", "page", "odd"):
+            yield EchoSite(request, form, (status,))
     for header in answer.headers:
-        yield Place(request, "header", (header,))
-    yield Place(request, "bare")
+        yield EchoSite(request, "header", (header,))
+    yield EchoSite(request, "bare")
     decoded = answer.json()
     for path in _paths(decoded):
-        yield Place(request, "value", path)
-        yield Place(request, "beside", path)
+        yield EchoSite(request, "value", path)
+        yield EchoSite(request, "beside", path)
         if path and isinstance(path[-1], str):
-            yield Place(request, "name", path)
+            yield EchoSite(request, "name", path)
     if isinstance(decoded, dict) and "StatusCode" in decoded:
-        yield Place(request, "failed")
+        yield EchoSite(request, "failed")
     if isinstance(decoded, dict) and "properties" in decoded:
-        yield Place(request, "operation failed")
+        yield EchoSite(request, "operation failed")
 
 
 def _paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -146,47 +146,51 @@ def _paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def _echoing(
-    place: Place, answer: Answer, known: Mapping[str, tuple[Spelling, ...]], turn: int
+    site: EchoSite, answer: Answer, known: Mapping[str, tuple[Spelling, ...]], turn: int
 ) -> Answer:
-    """Return the answer with every secret in every spelling at the place."""
+    """Return the answer with every secret in every spelling at the site."""
     words = " ".join(spell(one) for one, spellings in known.items() for spell in spellings)
     secrets = list(known)
-    if place.way in ("envelope", "page", "odd"):
-        (status,) = place.path
-        return Answer(status, {}, _error(place.way, words))
-    if place.way == "header":
+    if site.form in ("envelope", "page", "odd"):
+        (status,) = site.path
+        return Answer(status, {}, _error(site.form, words))
+    if site.form == "header":
         # A header has room for one; which one changes.
         spelled = SPELLINGS[turn % len(SPELLINGS)](secrets[turn % len(secrets)])
-        (name,) = place.path
+        (name,) = site.path
         value = f"{answer.headers[name]}?a={spelled}"
         return Answer(answer.status, {**answer.headers, name: value}, answer.body)
-    if place.way == "bare":  # a job id, or an operation, that is a secret
+    if site.form == "bare":  # a job id, or an operation, that is a secret
         one = secrets[turn % len(secrets)]
         body = json.dumps(one.replace("+", "-").replace("/", "_").rstrip("="))
         return Answer(answer.status, answer.headers, body.encode())
     tree: Any = deepcopy(answer.json())
-    if place.way == "failed":
+    if site.form == "failed":
         tree |= {"StatusCode": "Failed", "Details": words}
-    elif place.way == "operation failed":
-        told = {"code": words, "message": words, "details": [{"target": words, "message": words}]}
-        tree["properties"] |= {"provisioningState": "Failed", "errorInfo": told}
+    elif site.form == "operation failed":
+        reported = {
+            "code": words,
+            "message": words,
+            "details": [{"target": words, "message": words}],
+        }
+        tree["properties"] |= {"provisioningState": "Failed", "errorInfo": reported}
     else:
-        tree = _changed(tree, place, words)
+        tree = _changed(tree, site, words)
     return Answer(answer.status, answer.headers, json.dumps(tree).encode())
 
 
-def _changed(tree: Any, place: Place, words: str) -> Any:
-    if not place.path:
-        return words if place.way == "value" else f"{tree} {words}"
+def _changed(tree: Any, site: EchoSite, words: str) -> Any:
+    if not site.path:
+        return words if site.form == "value" else f"{tree} {words}"
     holder = tree
-    for step in place.path[:-1]:
+    for step in site.path[:-1]:
         holder = holder[step] if _has(holder, step) else {}
-    last = place.path[-1]
+    last = site.path[-1]
     if not _has(holder, last):
         return tree
-    if place.way == "name":
+    if site.form == "name":
         holder[f"{last} {words}"] = holder.pop(last)
-    elif place.way == "value":
+    elif site.form == "value":
         holder[last] = words
     else:
         was = holder[last]
@@ -200,11 +204,11 @@ def _has(holder: Any, step: Any) -> bool:
     return isinstance(holder, list) and isinstance(step, int) and step < len(holder)
 
 
-def _error(way: str, words: str) -> bytes:
-    if way == "envelope":
+def _error(form: str, words: str) -> bytes:
+    if form == "envelope":
         inner = [{"code": words, "target": words, "message": words}]
-        told = {"code": words, "message": f"{'x' * 480} {words}", "details": inner}
-        return json.dumps({"error": told}).encode()
-    if way == "page":
+        reported = {"code": words, "message": f"{'x' * 480} {words}", "details": inner}
+        return json.dumps({"error": reported}).encode()
+    if form == "page":
         return f"<html><title>{words}</title>{'y' * 470} {words}</html>".encode()
     return json.dumps([words, {words: words}]).encode()

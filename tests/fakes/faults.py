@@ -16,7 +16,7 @@ LATE_TICKS = 2
 
 class Kind(StrEnum):
     OK = "ok"
-    REFUSED = "refused"  #: it did not happen, and we are told so
+    REFUSED = "refused"  #: it did not happen, and the answer says so
     LOST = "lost"  #: it happened; the answer did not arrive
     LATE = "late"  #: no answer; it happens some ticks later, within a lease
     CRASH_BEFORE = "crash_before"
@@ -49,7 +49,7 @@ class Faults:
     plan: dict[int, Kind] = field(default_factory=dict)
     sites: list[str] = field(default_factory=list)  #: every effect asked for, by name
     late: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
-    """What has not landed yet, and in how many ticks it will."""
+    """What has not arrived yet, and in how many ticks it will."""
     repeated: list[str] = field(default_factory=list)  #: what arrived twice
     other_worker: Callable[[], None] = lambda: None
     jump: Callable[[], object] = lambda: None
@@ -57,7 +57,7 @@ class Faults:
 
     def effect(self, site: str, do: Callable[[], T], tear: Callable[[T], T] | None = None) -> T:
         if self.inside or site.endswith((" poll", " drift_checks")):
-            return do()  # the second worker does well; a heartbeat or a watch promises nothing
+            return do()  # the other worker is faster
         kind = self.plan.get(len(self.sites), Kind.OK)
         self.sites.append(site)
         self._before(kind, site, do)

@@ -222,7 +222,7 @@ class World:
         return self.app.blob_events.blob_arrived(name)
 
     def tick(self, seconds: int = 30) -> None:
-        """Let time pass: late effects land, jobs end, the timer fires."""
+        """Let time pass: late effects arrive, jobs end, the timer fires."""
         self.clock.move(timedelta(seconds=seconds))
         waiting, self.faults.late = self.faults.late, []
         for ticks, effect in waiting:
@@ -276,8 +276,8 @@ class World:
                     return self.studio.serving(endpoint)
         return None
 
-    def said(self) -> str:
-        """Everything that the ledger holds, to look for secrets in."""
+    def everything_stored(self) -> str:
+        """Everything that the ledger holds, to search for secrets in."""
         bodies = [row.body.decode() for row in self.documents.rows.values()]
         hints = [json.dumps(dict(row.metadata)) for row in self.documents.rows.values()]
         return "\n".join(bodies + hints)

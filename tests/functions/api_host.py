@@ -33,7 +33,7 @@ def http_functions() -> dict[str, func.Function]:
     """Return the app's functions over HTTP; an app is asked for them only once."""
     importlib.reload(function_app)
     found = api_description.http_functions()
-    importlib.reload(function_app)  # for whoever asks next
+    importlib.reload(function_app)  # for the next test
     return found
 
 
@@ -76,22 +76,22 @@ class Host:
                     route_params=found,
                     body=request.get_data(),
                 )
-                told = handler(asked)
-                headers = dict(told.headers)
-                headers.setdefault("Content-Type", f"{told.mimetype}; charset={told.charset}")
-                return Response(told.get_body(), told.status_code, headers)
+                shown = handler(asked)
+                headers = dict(shown.headers)
+                headers.setdefault("Content-Type", f"{shown.mimetype}; charset={shown.charset}")
+                return Response(shown.get_body(), shown.status_code, headers)
         return Response(b"", 404, {UNROUTED: "yes"})
 
 
 def _match(route: list[str], parts: list[str]) -> dict[str, str] | None:
-    """Return the decoded values of the route's places; None where the path is not its."""
+    """Return the decoded values of the route's parameters; None where the path is not its."""
     if len(route) != len(parts) or "" in parts:
         return None
     found = {}
-    for place, part in zip(route, parts, strict=True):
-        if place.startswith("{"):
-            found[place.strip("{}")] = unquote(part)
-        elif place.casefold() != part.casefold():
+    for where, part in zip(route, parts, strict=True):
+        if where.startswith("{"):
+            found[where.strip("{}")] = unquote(part)
+        elif where.casefold() != part.casefold():
             return None
     return found
 
@@ -110,7 +110,7 @@ class Setting:
     def reset(self) -> None:
         self.world.documents.rows = dict(self.rows)
 
-    def known(self, place: str) -> st.SearchStrategy[str]:
+    def known(self, where: str) -> st.SearchStrategy[str]:
         """Return names that exist, for a part of a path or query; or odd ones."""
         there = {
             "run_id": sorted(self.runs.values()),
@@ -121,11 +121,11 @@ class Setting:
             "cursor": [self.cursor],
             "data": ["new.csv", "acme/monday.csv", "missing.csv", "\x00.csv", "../new.csv"],
         }
-        return st.sampled_from(there[place])
+        return st.sampled_from(there[where])
 
 
 def two_pipelines() -> World:
-    """A world with a pipeline that a gate and a person guard, and one for many customers."""
+    """A world with a pipeline that a gate and an operator guard, and one for many customers."""
     gate = {**GATE, "approval": "required"}
     world = World(config={"pipeline": {"gate": gate}})
     world.environment["WORKSPACE_TOKEN"] = world.studio.workspace_token
@@ -147,7 +147,7 @@ def two_pipelines() -> World:
 
 
 def filled(world: World) -> dict[str, str]:
-    """Bring runs into every phase that a person can meet; return one of each."""
+    """Bring runs into every phase that an operator can see; return one of each."""
     api = Api()
     for number in range(2):
         world.clock.move(timedelta(minutes=1))

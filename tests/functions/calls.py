@@ -39,23 +39,23 @@ class Api:
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         headers = {} if key is None else {"idempotency-key": key}
         params = {"pipeline": pipeline}
-        return _said(manual_runs.start_run(_request("POST", params, headers, sent)))
+        return _answer(manual_runs.start_run(_request("POST", params, headers, sent)))
 
     def get(self, run_id: str) -> OneLineText:
-        return _said(runs.get_run(_request("GET", {"run_id": run_id})))
+        return _answer(runs.get_run(_request("GET", {"run_id": run_id})))
 
     def retry(self, run_id: str) -> OneLineText:
-        return _said(runs.retry_run(_request("POST", {"run_id": run_id})))
+        return _answer(runs.retry_run(_request("POST", {"run_id": run_id})))
 
     def cancel(self, run_id: str) -> OneLineText:
-        return _said(runs.cancel_run(_request("POST", {"run_id": run_id})))
+        return _answer(runs.cancel_run(_request("POST", {"run_id": run_id})))
 
     def endpoints(self) -> OneLineText:
-        return _said(endpoints.list_endpoints(_request("GET", {})))
+        return _answer(endpoints.list_endpoints(_request("GET", {})))
 
     def endpoint(self, name: str = "production", *, key: str | None = None) -> OneLineText:
-        request = _request("GET", _place(name), query={} if key is None else {"key": key})
-        return _said(endpoints.get_endpoint(request))
+        request = _request("GET", _route(name), query={} if key is None else {"key": key})
+        return _answer(endpoints.get_endpoint(request))
 
     def rollback(
         self,
@@ -68,20 +68,20 @@ class Api:
         sent = b"" if body is None else json.dumps(body).encode()
         headers = {} if who is None else {"x-ms-client-principal-name": who}
         headers |= {} if version is None else {"if-match": version}
-        return _said(endpoints.rollback_endpoint(_request("POST", _place(name), headers, sent)))
+        return _answer(endpoints.rollback_endpoint(_request("POST", _route(name), headers, sent)))
 
     def resume(self, name: str = "production", *, version: str | None = None) -> OneLineText:
         headers = {} if version is None else {"if-match": version}
-        return _said(endpoints.resume_endpoint(_request("POST", _place(name), headers)))
+        return _answer(endpoints.resume_endpoint(_request("POST", _route(name), headers)))
 
     def health(self) -> OneLineText:
-        return _said(health.health(_request("GET", {})))
+        return _answer(health.health(_request("GET", {})))
 
     def health_details(self, **query: str) -> OneLineText:
-        return _said(health.health_details(_request("GET", {}, query=query)))
+        return _answer(health.health_details(_request("GET", {}, query=query)))
 
 
-def _place(name: str) -> dict[str, str]:
+def _route(name: str) -> dict[str, str]:
     return {"pipeline": "sample", "endpoint": name}
 
 
@@ -102,7 +102,7 @@ def _request(
     )
 
 
-def _said(answer: func.HttpResponse) -> OneLineText:
+def _answer(answer: func.HttpResponse) -> OneLineText:
     text = answer.get_body().decode()
     body = json.loads(text)
     if 400 <= answer.status_code < 500:

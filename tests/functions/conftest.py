@@ -45,7 +45,7 @@ def api(world: World, serve: Serve) -> Api:
 
 @pytest.fixture
 def asking(serve: Serve) -> World:
-    """A world whose models wait for a person."""
+    """A world whose models wait for an operator."""
     world = present_world(**ASK)
     serve(app_over(world))
     return world
@@ -68,7 +68,7 @@ def app_over(world: World, *problems: Problem) -> App:
 
 
 def park(world: World, api: Api) -> str:
-    """Open a run that waits for a person: its key is missing."""
+    """Open a run that waits for an operator: its key is missing."""
     world.upload()
     key = world.environment.pop("TRAINING_KEY")
     started = api.start()

@@ -13,7 +13,7 @@ from functions.process import handed_in
 from local.studio import OutputKind, Parameter
 from shared.errors import RelearnError
 from tests.fakes.blobs import ACCOUNT_KEY
-from tests.fakes.echoes import SPELLINGS, EchoHttp, Place, drawn, pieces
+from tests.fakes.echoes import SPELLINGS, EchoHttp, EchoSite, drawn, pieces
 from tests.fakes.world import World, pipeline
 from tests.functions.conftest import app_over
 from tests.unit.fleet import Fleet
@@ -29,18 +29,20 @@ PARAMETER: Final = "p4ss;word=In/Xq7Zk2Lm9Vb4?"
 
 
 @dataclass
-class OperationDescription:
-    """What a life came to."""
+class EchoRun:
+    """What happened in a world with such a service."""
 
     http: EchoHttp
-    said: str  #: ledger, log and answers
+    everything: str  #: ledger, log and answers
     phases: set[str]
     unexpected: list[str] = field(default_factory=list)
 
     def leaks(self) -> list[str]:
-        """Return the secrets of which a piece is in what was said."""
+        """Return the secrets of which a piece is in the ledger, the log or an answer."""
         return [
-            one for one in self.http.secrets if any(piece in self.said for piece in pieces(one))
+            one
+            for one in self.http.secrets
+            if any(piece in self.everything for piece in pieces(one))
         ]
 
 
@@ -70,7 +72,7 @@ def _fleet() -> World:
     return Fleet(size=2)
 
 
-#: name -> a world, the blob that lands there, and the endpoint and key that people ask for.
+#: name -> a world, the blob that arrives there, and the endpoint and key that people ask for.
 KINDS: Final[dict[str, tuple[Callable[[], World], str, str, str]]] = {
     "keyed": (_keyed, "new.csv", "production", ""),
     "gated": (_gated, "new.csv", "production", ""),
@@ -92,10 +94,10 @@ class _Log(logging.Handler):
             self.unexpected.append(self.lines[-1])
 
 
-def life(kind: str, place: Place | None) -> OperationDescription:
-    """Return what a world of this kind said while secrets were repeated at one place.
+def life(kind: str, site: EchoSite | None) -> EchoRun:
+    """Return what a world of this kind said while secrets were repeated at one site.
 
-    Data lands and is trained on, endpoints are proved again, people ask for a run, for what
+    Data arrives and is trained on, endpoints are verified again, people ask for a run, for what
     there is, for a retry and for a rollback.
 
     Args:
@@ -104,7 +106,7 @@ def life(kind: str, place: Place | None) -> OperationDescription:
     """
     make, blob, endpoint, key = KINDS[kind]
     world = make()
-    http = EchoHttp(world.studio, world.faults, place=place)
+    http = EchoHttp(world.studio, world.faults, site=site)
     world.http = http
     for name, value in world.environment.items():
         http.note(ACCOUNT_KEY if name == "STORAGE" else value)
@@ -121,10 +123,8 @@ def life(kind: str, place: Place | None) -> OperationDescription:
         logger.removeHandler(log)
         logger.setLevel(level)
         logging.disable(off)
-    said = "\n".join((world.said(), *log.lines, *answers))
-    return OperationDescription(
-        http, said, {str(run.phase) for run in world.runs()}, log.unexpected
-    )
+    said = "\n".join((world.everything_stored(), *log.lines, *answers))
+    return EchoRun(http, said, {str(run.phase) for run in world.runs()}, log.unexpected)
 
 
 def _lived(world: World, blob: str, endpoint: str, key: str) -> list[str]:
@@ -138,9 +138,9 @@ def _lived(world: World, blob: str, endpoint: str, key: str) -> list[str]:
         world.upload(blob.replace("new", "second").replace("monday", "tuesday"), b"a,b\n1,2\n")
         _try(lambda: world.deliver(blob.replace("new", "second").replace("monday", "tuesday")))
         _pass(world, 8, 45)
-        place = {"pipeline": "sample", "endpoint": endpoint}
+        site = {"pipeline": "sample", "endpoint": endpoint}
         said = f'{{"by": "me", "reason": "it said sig=abc", "key": "{key}"}}'.encode()
-        answers.append(_call(endpoints.rollback_endpoint, place, said))
+        answers.append(_call(endpoints.rollback_endpoint, site, said))
         _pass(world, 6, 60)
         _pass(world, 4, 2000)
         answers += _asked(world, endpoint, key)
@@ -171,14 +171,14 @@ def read_all(world: World, endpoint: str, key: str = "") -> list[str]:
     """
     built = app_over(world)
     query = {"key": key} if key else {}
-    place = {"pipeline": world.pipeline.name, "endpoint": endpoint}
+    site = {"pipeline": world.pipeline.name, "endpoint": endpoint}
     said = []
     with handed_in(built):
         for name, read in READS.items():
             if name == "get_run":
                 said += [_call(read, {"run_id": run.run_id}) for run in world.runs()]
             else:
-                said.append(_call(read, place, query=query if name == "get_endpoint" else None))
+                said.append(_call(read, site, query=query if name == "get_endpoint" else None))
     return said
 
 
@@ -218,6 +218,6 @@ def _try(do: Callable[[], Any]) -> None:
         do()
 
 
-def ways(kind: str) -> list[Place]:
-    """Return every place that the answers of such a world have room for."""
-    return sorted(life(kind, None).http.places, key=str)
+def ways(kind: str) -> list[EchoSite]:
+    """Return every site that the answers of such a world have room for."""
+    return sorted(life(kind, None).http.sites, key=str)

@@ -1,4 +1,4 @@
-"""What operators send over HTTP, and the lives of runs that they wait for."""
+"""Requests of operators over HTTP, and runs that wait for them."""
 
 import json
 from collections.abc import Callable
@@ -16,14 +16,14 @@ ASK = {"pipeline": {"gate": {"approval": "required", "expires": "2d"}}}
 BOSS = {"x-ms-client-principal-name": "boss@example.com"}
 
 
-def tell(
+def call(
     handler: Callable[[func.HttpRequest], func.HttpResponse],
     method: str = "GET",
     body: Any = None,
     *,
     query: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
-    **places: str,
+    **route: str,
 ) -> OneLineText:
     """Call a function as the host does."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
@@ -32,7 +32,7 @@ def tell(
         "http://localhost/api",
         headers=headers or {},
         params=query or {},
-        route_params=places,
+        route_params=route,
         body=raw,
     )
     answer = handler(asked)
@@ -41,19 +41,19 @@ def tell(
 
 
 def approve(run_id: str, body: Any = None, **headers: str) -> OneLineText:
-    return tell(runs.approve_run, "POST", body, headers=named(headers), run_id=run_id)
+    return call(runs.approve_run, "POST", body, headers=named(headers), run_id=run_id)
 
 
 def reject(run_id: str, body: Any = None, **headers: str) -> OneLineText:
-    return tell(runs.reject_run, "POST", body, headers=named(headers), run_id=run_id)
+    return call(runs.reject_run, "POST", body, headers=named(headers), run_id=run_id)
 
 
 def cancel(run_id: str, **headers: str) -> OneLineText:
-    return tell(runs.cancel_run, "POST", headers=named(headers), run_id=run_id)
+    return call(runs.cancel_run, "POST", headers=named(headers), run_id=run_id)
 
 
 def listed(**query: str) -> OneLineText:
-    return tell(runs.list_runs, query=query)
+    return call(runs.list_runs, query=query)
 
 
 def named(headers: dict[str, str]) -> dict[str, str]:
@@ -88,15 +88,15 @@ def rows(number: int) -> bytes:
 
 def pause(**headers: str) -> OneLineText:
     body = {"by": "ada"}
-    return tell(pipelines.pause_pipeline, "POST", body, headers=named(headers), pipeline="sample")
+    return call(pipelines.pause_pipeline, "POST", body, headers=named(headers), pipeline="sample")
 
 
 def resume(**headers: str) -> OneLineText:
-    return tell(pipelines.resume_pipeline, "POST", headers=named(headers), pipeline="sample")
+    return call(pipelines.resume_pipeline, "POST", headers=named(headers), pipeline="sample")
 
 
 def standing_version() -> str:
-    return str(tell(pipelines.get_pipeline, pipeline="sample").headers["ETag"])
+    return str(call(pipelines.get_pipeline, pipeline="sample").headers["ETag"])
 
 
 def fails(world: World, number: int) -> None:
@@ -111,6 +111,6 @@ def fails(world: World, number: int) -> None:
     assert world.runs()[-1].phase is Phase.PARKED
 
 
-def endpoint_told() -> dict[str, Any]:
-    told: dict[str, Any] = Api().endpoint().body
-    return told
+def endpoint_shown() -> dict[str, Any]:
+    found: dict[str, Any] = Api().endpoint().body
+    return found

@@ -107,9 +107,11 @@ def full_endpoint(run: Run, waits: Waits) -> EndpointStatus:
     )
     config = run.config.endpoints[0]
     lease = EndpointLease(
-        run_id="sample-1", resource=config.place, model=MODEL, generation=1, at=NOW
+        run_id="sample-1", resource=config.resource_name, model=MODEL, generation=1, at=NOW
     )
-    state = EndpointState(ref=config.ref, resources={config.place: known}, endpoint_lease=lease)
+    state = EndpointState(
+        ref=config.ref, resources={config.resource_name: known}, endpoint_lease=lease
+    )
     return EndpointStatus("sample", (), config, state, "1", (OpenRun("a", run.phase, waits),))
 
 
@@ -141,7 +143,7 @@ def answers(seen: set[str]) -> list[ResponseModel]:
     status = extended(full_pipeline(run, waits), seen)
     line = extended(EndpointLine("sample", "production", (), "", endpoint.open_runs), seen)
     preview = extended(Preview((Match(blob(), {}, "new"),), 1, None, ()), seen)
-    listing = extended(FullListing(place="x", started_at=NOW), seen)
+    listing = extended(FullListing(location="x", started_at=NOW), seen)
     return [
         RunShown.of(run, waits),
         RunSummary.of(run, waits),

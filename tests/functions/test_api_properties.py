@@ -82,9 +82,9 @@ def requests(
     if mode is GenerationMode.NEGATIVE and not has_input(path, method):
         mode = GenerationMode.POSITIVE
     case = draw(operation.as_strategy(generation_mode=mode))
-    for place in case.path_parameters or {}:
+    for where in case.path_parameters or {}:
         if draw(st.booleans()):
-            case.path_parameters[place] = draw(setting.known(place))
+            case.path_parameters[where] = draw(setting.known(where))
     described = DOCUMENT["paths"][path][method.lower()]["parameters"]
     for one in described:
         name = one["name"]
@@ -101,9 +101,9 @@ def requests(
 
 
 def has_input(path: str, method: str) -> bool:
-    told = DOCUMENT["paths"][path][method.lower()]
+    shown = DOCUMENT["paths"][path][method.lower()]
     # Any text fits as a part of a path or as a header: only a query or body can be unfitting.
-    return "requestBody" in told or any(one["in"] == "query" for one in told["parameters"])
+    return "requestBody" in shown or any(one["in"] == "query" for one in shown["parameters"])
 
 
 def ask(setting: Setting, case: Case, checks: list[Any]) -> None:
@@ -189,8 +189,8 @@ def test_what_the_document_does_not_allow_in_a_body_or_query_is_refused(
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def asked(case: Case) -> None:
         setting.reset()
-        for place in case.path_parameters or {}:
-            case.path_parameters[place] = places[place]
+        for where in case.path_parameters or {}:
+            case.path_parameters[where] = places[where]
         said = case.body if isinstance(case.body, dict) else {}
         described = DOCUMENT["paths"][path][method.lower()]
         if set(said) - properties(described):
@@ -209,6 +209,6 @@ def properties(described: dict[str, Any]) -> set[str]:
 
 
 def test_the_app_answers_with_the_document_itself(setting: Setting) -> None:
-    told = Client(setting.host).get("/api/openapi.json")
-    assert (told.status_code, told.mimetype) == (200, "application/json")
-    assert json.loads(told.get_data()) == DOCUMENT
+    shown = Client(setting.host).get("/api/openapi.json")
+    assert (shown.status_code, shown.mimetype) == (200, "application/json")
+    assert json.loads(shown.get_data()) == DOCUMENT

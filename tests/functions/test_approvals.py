@@ -1,4 +1,4 @@
-"""Approve and reject over HTTP: who may decide, once, and on which version."""
+"""Approve and reject over HTTP: by an operator, once, and on which version."""
 
 import logging
 from datetime import timedelta
@@ -17,11 +17,11 @@ from tests.functions.operators import (
     BOSS,
     approve,
     awaiting,
+    call,
     cancel,
-    endpoint_told,
+    endpoint_shown,
     listed,
     reject,
-    tell,
     until,
 )
 
@@ -37,8 +37,8 @@ def test_nothing_is_promoted_until_an_operator_says_yes(asking: World) -> None:
     assert said.headers["Location"] == f"/api/runs/{run_id}"
     shown = until(asking, run_id, "promoted")
     assert asking.serving() != before
-    told = shown["approval"]
-    assert (told["answer"], told["by"], told["why"]) == (
+    answer = shown["approval"]
+    assert (answer["answer"], answer["by"], answer["why"]) == (
         "approved",
         "boss@example.com",
         "looks good",
@@ -82,19 +82,19 @@ def test_a_run_that_does_not_wait_for_approval_is_refused_with_its_phase(
     if phase == "promoted":
         until(asking, run_id, "promoted")
     now = Api().get(run_id).body["phase"]
-    for told in (approve(run_id), reject(run_id)):
-        assert told.status == 409
-        assert now in told.body["detail"]
+    for answer in (approve(run_id), reject(run_id)):
+        assert answer.status == 409
+        assert now in answer.body["detail"]
     assert Api().get(run_id).body["phase"] == now
 
 
-def test_a_parked_run_cannot_be_approved_past_its_trouble(world: World, api: Api) -> None:
+def test_a_parked_run_cannot_be_approved_past_its_step_failure(world: World, api: Api) -> None:
     run_id = park(world, api)
     assert approve(run_id).status == 409
     assert "parked" in approve(run_id).body["detail"]
 
 
-def test_the_second_of_two_operators_is_told(asking: World) -> None:
+def test_the_second_of_two_operators_is_refused(asking: World) -> None:
     run_id = awaiting(asking)
     assert reject(run_id).status == 202
     late = approve(run_id)
@@ -104,7 +104,7 @@ def test_the_second_of_two_operators_is_told(asking: World) -> None:
 
 
 @pytest.mark.parametrize("site", range(5))
-def test_of_two_operators_in_the_same_moment_one_wins_and_the_other_is_told(
+def test_of_two_operators_in_the_same_moment_one_wins_and_the_other_is_refused(
     asking: World, site: int
 ) -> None:
     run_id = awaiting(asking)
@@ -123,7 +123,7 @@ def test_of_two_operators_in_the_same_moment_one_wins_and_the_other_is_told(
 
 
 def another_order(run_id: str, asking: World) -> None:
-    """Have somebody approve at the moment in which the next order is stored."""
+    """Approve at the moment in which the next order is stored."""
     asking.faults.other_worker = lambda: approve_in_passing(run_id)
     asking.faults.plan = {len(asking.faults.sites) + 1: Kind.PREEMPT}  # the marker comes first
 
@@ -132,7 +132,7 @@ def approve_in_passing(run_id: str) -> None:
     approve(run_id, {"by": "bob"})
 
 
-def test_the_slower_of_two_operators_is_told_the_present_phase_and_who_answered(
+def test_the_slower_of_two_operators_learns_the_present_phase_and_who_answered(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -144,7 +144,7 @@ def test_the_slower_of_two_operators_is_told_the_present_phase_and_who_answered(
     assert "cannot be rejected" in late.body["detail"]
 
 
-def test_the_slower_of_two_operators_with_a_version_is_told_that_it_is_outdated(
+def test_the_slower_of_two_operators_with_a_version_learns_that_it_is_outdated(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -157,7 +157,7 @@ def test_the_slower_of_two_operators_with_a_version_is_told_that_it_is_outdated(
 
 def test_a_refusal_says_what_may_be_done_instead(asking: World) -> None:
     run_id = awaiting(asking)
-    refused = tell(runs.retry_run, "POST", run_id=run_id).body["detail"]
+    refused = call(runs.retry_run, "POST", run_id=run_id).body["detail"]
     assert "cannot be retried; it can be approved or rejected or cancelled" in refused
     approve(run_id)
     until(asking, run_id, "promoted")
@@ -175,14 +175,14 @@ def test_a_version_that_is_not_the_present_one_is_refused(asking: World) -> None
 
 
 @pytest.mark.parametrize("order", ["approve", "reject", "cancel", "retry"])
-def test_no_order_is_carried_out_on_a_version_that_its_giver_did_not_see(
+def test_no_command_is_carried_out_on_a_version_that_its_operator_did_not_see(
     asking: World, order: str
 ) -> None:
     run_id = awaiting(asking)
     etag = Api().get(run_id).headers["ETag"]
     handler = getattr(runs, f"{order}_run")
-    told = tell(handler, "POST", headers={"If-Match": '"old"'}, run_id=run_id)
-    assert told.status == 412
+    answer = call(handler, "POST", headers={"If-Match": '"old"'}, run_id=run_id)
+    assert answer.status == 412
     assert Api().get(run_id).headers["ETag"] == etag
 
 
@@ -199,7 +199,7 @@ def test_a_weak_version_is_never_the_present_one(asking: World) -> None:
 
 
 # If-Match is for the very reading of the record that is written over, not for one before it.
-def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
+def test_what_changes_between_the_precondition_and_the_command_refuses_the_command(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -213,8 +213,8 @@ def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
 
     asking.faults.other_worker = another
     asking.faults.plan = {len(asking.faults.sites): Kind.PREEMPT}
-    told = cancel(run_id, If_Match=etag)
-    assert told.status in (409, 412), told.text
+    answer = cancel(run_id, If_Match=etag)
+    assert answer.status in (409, 412), answer.text
 
 
 def test_a_line_about_a_rejected_run_says_it_once(
@@ -242,7 +242,7 @@ def test_without_an_answer_in_time_the_default_is_taken_and_said(
     assert Api().get(run_id).body["phase"] == "awaiting_approval"
     world.tick(3600)
     shown = until(world, run_id, end)
-    assert shown["approval"]["by"] == "nobody in time"
+    assert shown["approval"]["by"] == "no operator in time"
     assert "no answer until" in shown["approval"]["why"]
     assert approve(run_id).status == reject(run_id).status == 409
 
@@ -252,7 +252,7 @@ def test_an_answer_after_the_time_is_over_is_not_lost_in_silence(asking: World) 
     asking.clock.move(timedelta(days=3))  # no poll came by
     said = approve(run_id)
     shown = until(asking, run_id, "promoted" if said.status == 202 else "rejected")
-    assert (shown["approval"]["by"] == "nobody in time") is (said.status == 409)
+    assert (shown["approval"]["by"] == "no operator in time") is (said.status == 409)
 
 
 @pytest.mark.parametrize("run_id", [NO_RUN, "..", "a/b", "", "x" * 2000, "A"])
@@ -282,11 +282,11 @@ def test_a_body_that_is_not_understood_changes_nothing(
     rows_before = dict(asking.documents.rows)
     for handler in (approve, reject):
         assert handler(run_id, body).status == status
-    assert tell(pipelines.pause_pipeline, "POST", body, pipeline="sample").status == status
+    assert call(pipelines.pause_pipeline, "POST", body, pipeline="sample").status == status
     assert asking.documents.rows == rows_before
 
 
-# Whoever may reject a run must not have the log say what an operator is alerted by.
+# An operator who rejects a run must not have the log say what an operator is alerted by.
 def test_what_an_operator_says_makes_no_line_of_its_own_in_the_log(
     asking: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -294,14 +294,14 @@ def test_what_an_operator_says_makes_no_line_of_its_own_in_the_log(
     assert not [line for line in caplog.text.splitlines() if line.startswith("[RL1001")]
 
 
-def test_what_may_be_changed_is_not_changed_by_looking(asking: World) -> None:
+def test_what_may_be_changed_is_not_changed_by_reading(asking: World) -> None:
     awaiting(asking)
     before, sent = dict(asking.documents.rows), list(asking.http.sent)
-    tell(pipelines.list_pipelines)
-    tell(pipelines.get_pipeline, pipeline="sample")
-    tell(pipelines.preview_pipeline, pipeline="sample")
-    tell(endpoints.list_endpoints)
+    call(pipelines.list_pipelines)
+    call(pipelines.get_pipeline, pipeline="sample")
+    call(pipelines.preview_pipeline, pipeline="sample")
+    call(endpoints.list_endpoints)
     listed()
-    endpoint_told()
+    endpoint_shown()
     assert asking.documents.rows == before
     assert asking.http.sent == sent

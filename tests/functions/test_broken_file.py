@@ -1,4 +1,4 @@
-"""With errors in the pipelines file nobody is told that there is nothing: it is 503, or said."""
+"""With errors in the pipelines file nobody learns that there is nothing: it is 503, or said."""
 
 from typing import NoReturn
 
@@ -9,7 +9,7 @@ from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.errors import TransientError
 from tests.functions.conftest import Serve, app_over, present_world
-from tests.functions.operators import tell
+from tests.functions.operators import call
 
 PROBLEM = Problem("pipelines.yaml:3: pipelines.sample.when_busy", "must be 'newest'", "write it")
 UNREADABLE = Configuration.unreadable(Problem("pipelines.yaml", "is not plain YAML", "line 3"))
@@ -36,7 +36,7 @@ def test_a_list_answers_503_with_the_problems_where_nothing_can_be_used(
     world.file = broken(readable=readable)
     world.restart()
     serve(app_over(world))
-    said = tell(listed)  # type: ignore[arg-type]
+    said = call(listed)  # type: ignore[arg-type]
     assert said.status == 503
     assert said.title == "Pipeline in error"
     assert "Correct it: pipelines.yaml" in said.body["detail"]
@@ -52,7 +52,7 @@ def test_twenty_problems_are_named_and_the_others_counted(
     world.file = Configuration({}, problems, {"sample": problems})
     world.restart()
     serve(app_over(world))
-    detail = tell(pipelines.list_pipelines).body["detail"]
+    detail = call(pipelines.list_pipelines).body["detail"]
     assert "line 19" in detail
     assert "line 20" not in detail
     assert more in detail
@@ -68,7 +68,7 @@ def test_a_view_and_a_preview_answer_503_with_the_problems_and_not_404(
     world.restart()
     serve(app_over(world))
     for view in (pipelines.get_pipeline, pipelines.preview_pipeline):
-        said = tell(view, pipeline="sample")
+        said = call(view, pipeline="sample")
         assert said.status == 503
         assert "pipelines.yaml" in said.body["detail"]
 
@@ -83,20 +83,20 @@ def test_a_list_goes_by_the_last_good_configuration_and_says_so(
     world.file = broken(readable=readable)
     world.restart()
     serve(app_over(world))
-    said = tell(listed)  # type: ignore[arg-type]
+    said = call(listed)  # type: ignore[arg-type]
     assert said.status == 200
     (found,) = said.body.get("pipelines", said.body.get("endpoints"))
     assert found.get("name", found.get("pipeline")) == "sample"
-    told = " ".join(said.body["problems"])
-    assert "last good configuration" in told
-    assert ("when_busy" if readable else "not plain YAML") in told
+    answer = " ".join(said.body["problems"])
+    assert "last good configuration" in answer
+    assert ("when_busy" if readable else "not plain YAML") in answer
 
 
 @pytest.mark.parametrize("listed", LISTS, ids=IDS)
 def test_a_sound_file_has_no_problems(serve: Serve, listed: object) -> None:
     world = present_world()
     serve(app_over(world))
-    assert tell(listed).body["problems"] == []  # type: ignore[arg-type]
+    assert call(listed).body["problems"] == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("listed", LISTS, ids=IDS)
@@ -108,5 +108,5 @@ def test_a_ledger_that_does_not_work_is_no_file_without_pipelines(
     world.restart()
     serve(app_over(world))
     monkeypatch.setattr(world.documents, "listing", refuse)
-    said = tell(listed)  # type: ignore[arg-type]
+    said = call(listed)  # type: ignore[arg-type]
     assert (said.status, said.title) == (503, "Temporarily unavailable")

@@ -26,12 +26,12 @@ def twice(world: World) -> World:
     return world
 
 
-def test_what_serves_is_told_with_the_data_that_made_it(twice: World, api: Api) -> None:
-    told = api.endpoint()
-    assert told.status == 200
-    assert told.body["serving"]["manifest"][0]["name"] == "two.csv"
-    assert told.body["previous"][0]["manifest"][0]["name"] == "one.csv"
-    assert not [secret for secret in secrets_of(twice) if secret in told.text]
+def test_what_serves_is_reported_with_the_data_that_made_it(twice: World, api: Api) -> None:
+    answer = api.endpoint()
+    assert answer.status == 200
+    assert answer.body["serving"]["manifest"][0]["name"] == "two.csv"
+    assert answer.body["previous"][0]["manifest"][0]["name"] == "one.csv"
+    assert not [secret for secret in secrets_of(twice) if secret in answer.text]
 
 
 def test_all_endpoints_are_listed_each_with_what_serves_there(twice: World, api: Api) -> None:
@@ -44,24 +44,24 @@ def test_all_endpoints_are_listed_each_with_what_serves_there(twice: World, api:
     assert not [secret for secret in secrets_of(twice) if secret in listed.text]
 
 
-def test_what_a_look_suspects_is_shown_before_it_is_confirmed(twice: World, api: Api) -> None:
+def test_what_a_check_suspects_is_shown_before_it_is_confirmed(twice: World, api: Api) -> None:
     assert "drift" not in api.endpoint().body
     (name,) = [name for name in twice.documents.rows if name.startswith("drift_checks/")]
     row = twice.documents.rows[name]
-    for seen, told in (
+    for seen, answer in (
         ({"suspicion": "its answers are odd"}, "its answers are odd"),
         ({"suspicion": "odd", "reported": "it names another model"}, "it names another model"),
     ):
         drift_check = DriftCheck.model_validate_json(row.body).model_copy(update=seen)
         body = drift_check.model_dump_json().encode()
         twice.documents.rows[name] = replace(row, body=body)
-        assert api.endpoint().body["drift"] == told
+        assert api.endpoint().body["drift"] == answer
 
 
-def test_an_endpoint_that_was_never_updated_is_told_as_such(api: Api) -> None:
-    told = api.endpoint()
-    assert told.status == 200
-    assert "serving" not in told.body
+def test_an_endpoint_that_was_never_updated_is_reported_as_such(api: Api) -> None:
+    answer = api.endpoint()
+    assert answer.status == 200
+    assert "serving" not in answer.body
 
 
 def test_a_rollback_is_accepted_with_the_run_that_does_it(twice: World, api: Api) -> None:
@@ -71,15 +71,13 @@ def test_a_rollback_is_accepted_with_the_run_that_does_it(twice: World, api: Api
     assert api.rollback().body["run_id"] == asked.body["run_id"]
     for _ in range(20):
         twice.tick()
-    told = api.endpoint().body
-    assert told["serving"]["manifest"][0]["name"] == "one.csv"
-    assert (told["held"]["by"], told["held"]["reason"]) == ("boss@example.com", "sales fell")
+    answer = api.endpoint().body
+    assert answer["serving"]["manifest"][0]["name"] == "one.csv"
+    assert (answer["held"]["by"], answer["held"]["reason"]) == ("boss@example.com", "sales fell")
     assert "held" not in api.resume().body
 
 
-def test_a_rollback_and_a_resume_are_for_the_version_that_was_looked_at(
-    twice: World, api: Api
-) -> None:
+def test_a_rollback_and_a_resume_are_for_the_version_that_was_read(twice: World, api: Api) -> None:
     checked = api.endpoint().headers["ETag"]
     assert api.rollback(version='"old"').status == 412
     assert not twice.open_runs()
@@ -102,9 +100,9 @@ def test_an_endpoint_that_was_never_updated_has_a_version_too(api: Api) -> None:
     assert api.rollback(version='"old"').status == 412
 
 
-# If-Match is for the very reading of the head that is written over, not for one before it.
+# If-Match is for the version of the endpoint state that is replaced, not for one before it.
 @pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
-def test_of_two_operators_at_an_endpoint_the_slower_one_is_told_how_it_stands(
+def test_of_two_operators_at_an_endpoint_the_slower_one_learns_what_its_state_is(
     twice: World, api: Api, *, version: bool, status: int
 ) -> None:
     checked = api.endpoint().headers["ETag"] if version else None
@@ -113,7 +111,9 @@ def test_of_two_operators_at_an_endpoint_the_slower_one_is_told_how_it_stands(
         api.rollback({"reason": "faster"}, who="bob")
 
     twice.faults.other_worker = another
-    twice.faults.plan = {len(twice.faults.sites) + 1: Kind.PREEMPT}  # the head, after the marker
+    twice.faults.plan = {
+        len(twice.faults.sites) + 1: Kind.PREEMPT
+    }  # the endpoint state, after the marker
     late = api.rollback({"to": "baseline"}, who="ada", version=checked)
     assert late.status == status
     assert "held by bob" in late.body["detail"]

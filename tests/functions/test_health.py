@@ -23,13 +23,13 @@ from tests.functions.conftest import NO_RUN, Serve, app_over, park
 from tests.unit.worlds import Observed
 
 
-def test_health_is_good_before_the_first_poll_and_tells_the_last_one(
+def test_health_is_good_before_the_first_poll_and_reports_the_last_one(
     world: World, api: Api
 ) -> None:
     assert "last_poll" not in healthy(api)
     world.tick(0)
-    told = datetime.fromisoformat(healthy(api)["last_poll"])
-    assert told == world.clock.now()
+    answer = datetime.fromisoformat(healthy(api)["last_poll"])
+    assert answer == world.clock.now()
 
 
 def healthy(api: Api) -> Any:
@@ -56,7 +56,7 @@ def test_health_fails_when_the_timer_for_schedules_fell_silent(world: World, api
     tick = TimerRequest(past_due=False)
     start_scheduled_runs(tick)
     for _ in range(30):
-        world.tick(60)  # the poll goes on
+        world.tick(60)  # the poll continues
     silent = api.health()
     assert (silent.status, silent.body["problems"]) == (503, {"schedules": 1})
     assert "start_scheduled_runs: no tick since" in api.health_details().body["problems"][0]
@@ -165,7 +165,7 @@ def test_health_details_name_every_problem_of_settings_and_pipelines(
         assert details.body["problems"][:2] == [str(problem) for problem in named]
 
 
-def test_health_says_what_a_pipeline_with_an_error_goes_on_by(
+def test_health_says_what_a_pipeline_with_an_error_continues_with(
     world: World, api: Api, serve: Serve
 ) -> None:
     problem = Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key")
@@ -181,7 +181,7 @@ def test_health_says_what_a_pipeline_with_an_error_goes_on_by(
     serve(app_over(world, problem))
     said = api.health_details().body["problems"]
     at = world.clock.now().isoformat(timespec="seconds")
-    note = f"pipelines.sample: goes on by its last good configuration, of {at}"
+    note = f"pipelines.sample: continues with its last good configuration, of {at}"
     assert said == [str(problem), note]
 
 
@@ -195,16 +195,16 @@ def test_a_pipeline_that_was_never_sound_is_answered_with_its_mistakes(
     assert api.start(pipeline="none").status == 404
 
 
-def test_health_details_tell_how_far_the_full_listing_is(world: World, api: Api) -> None:
+def test_health_details_say_how_far_the_full_listing_is(world: World, api: Api) -> None:
     assert "full_listing" not in api.health_details().body
     world.upload("existing.csv")
     world.clock.move(timedelta(hours=1))
     start_scheduled_runs(TimerRequest(past_due=False))
     start_scheduled_runs(TimerRequest(past_due=False))
-    told = api.health_details().body["full_listing"]
-    assert (told["complete"], told["listed"], told["found"]) == (True, 1, 0)
-    assert (told["damaged"], told["recording_for"]) == ([], [])
-    assert datetime.fromisoformat(told["completed_at"]) == world.clock.now()
+    answer = api.health_details().body["full_listing"]
+    assert (answer["complete"], answer["listed"], answer["found"]) == (True, 1, 0)
+    assert (answer["damaged"], answer["recording_for"]) == ([], [])
+    assert datetime.fromisoformat(answer["completed_at"]) == world.clock.now()
 
 
 def test_health_details_name_records_of_the_full_listing_that_are_not_understood(
@@ -218,14 +218,14 @@ def test_health_details_name_records_of_the_full_listing_that_are_not_understood
     rows[name] = replace(rows[name], body=b"{not json")
     world.clock.move(timedelta(days=1))
     start_scheduled_runs(TimerRequest(past_due=False))
-    told = [one for one in api.health_details().body["problems"] if name in one]
-    assert len(told) == 1
-    assert "open no run meanwhile" in told[0]
+    answer = [one for one in api.health_details().body["problems"] if name in one]
+    assert len(answer) == 1
+    assert "open no run meanwhile" in answer[0]
     assert api.health_details().body["full_listing"]["damaged"] == [name]
     rows["full_listing"] = replace(rows["full_listing"], body=b"{not json")
-    told = [one for one in api.health_details().body["problems"] if "full_listing" in one]
-    assert len(told) == 1
-    assert "no data that appear with an old time are found" in told[0]
+    answer = [one for one in api.health_details().body["problems"] if "full_listing" in one]
+    assert len(answer) == 1
+    assert "no data that appear with an old time are found" in answer[0]
     assert api.health_details().body["full_listing_of_models"]["complete"] is True
 
 

@@ -197,7 +197,7 @@ def test_a_run_is_shown_to_its_end_without_any_secret(
     shown = api.get(run_id)
     assert (shown.status, shown.body["phase"]) == (200, "promoted")
     assert shown.headers["ETag"].startswith('"')
-    everything = "\n".join([*said, caplog.text, world.said()])
+    everything = "\n".join([*said, caplog.text, world.everything_stored()])
     assert not [secret for secret in secrets_of(world) if secret in everything]
     assert "${TRAINING_KEY}" in said[0]
 
@@ -222,7 +222,7 @@ def test_what_a_url_would_resolve_to_another_record_is_never_read(
         assert ask(run_id).status == 404
 
 
-def test_a_parked_run_goes_on_when_it_is_retried(world: World, api: Api) -> None:
+def test_a_parked_run_continues_when_it_is_retried(world: World, api: Api) -> None:
     run_id = park(world, api)
     retried = api.retry(run_id)
     assert (retried.status, retried.body["phase"]) == (202, "training")
@@ -277,7 +277,7 @@ def test_a_model_on_its_way_to_the_endpoint_cannot_be_cancelled(world: World, ap
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_storage_account_that_refuses_is_told_with_what_to_check(
+def test_a_storage_account_that_refuses_is_reported_with_what_to_check(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     def refuse(name: str) -> None:
@@ -286,23 +286,23 @@ def test_a_storage_account_that_refuses_is_told_with_what_to_check(
         raise classify(answer, f"read {name}", write=False)
 
     monkeypatch.setattr(world.documents, "read", refuse)
-    for told in (api.get(NO_RUN), api.cancel(NO_RUN), api.endpoint()):
-        assert (told.status, told.title) == (503, "Storage refuses")
-        assert str(status) in told.body["detail"]
-        assert "To check: the connection setting" in told.body["detail"]
-        assert not [word for word in ("PermanentError", "SECRET") if word in told.text]
+    for found in (api.get(NO_RUN), api.cancel(NO_RUN), api.endpoint()):
+        assert (found.status, found.title) == (503, "Storage refuses")
+        assert str(status) in found.body["detail"]
+        assert "To check: the connection setting" in found.body["detail"]
+        assert not [word for word in ("PermanentError", "SECRET") if word in found.text]
 
 
-def test_a_record_that_is_not_understood_is_told_without_a_class_of_ours(
+def test_a_record_that_is_not_understood_is_reported_without_a_class_of_ours(
     world: World, api: Api
 ) -> None:
     world.upload()
     run_id = api.start().body["run_id"]
     row = world.documents.rows[f"runs/{run_id}"]
     world.documents.rows[f"runs/{run_id}"] = replace(row, body=b"{}")
-    told = api.get(run_id)
-    assert (told.status, told.title) == (500, "Record not understood")
-    assert "CorruptRecordError" not in told.text
+    found = api.get(run_id)
+    assert (found.status, found.title) == (500, "Record not understood")
+    assert "CorruptRecordError" not in found.text
 
 
 def test_parameters_of_a_request_go_over_those_of_the_pipeline(serve: Serve) -> None:

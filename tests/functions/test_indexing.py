@@ -1,4 +1,4 @@
-"""What the host is shown of the app, by the library alone; the worker check does it on 3.13."""
+"""The host indexes the app's functions by the library alone; the worker check does it on 3.13."""
 
 import json
 import os
@@ -107,8 +107,8 @@ def test_an_unknown_blob_source_does_not_stop_the_import() -> None:
 
 
 def test_importing_the_app_needs_no_setting_no_network_and_nothing_heavy() -> None:
-    told = python(IMPORT, {})
+    answer = python(IMPORT, {})
     # The blob binding of the worker brings azure.identity itself; this app does not ask for it.
-    assert told["identity"] == []
-    roots = {name.split(".")[0] for name in told["modules"]}
+    assert answer["identity"] == []
+    roots = {name.split(".")[0] for name in answer["modules"]}
     assert not roots & {"sklearn", "numpy", "scipy", "local", "tests", "pytest", "rich"}

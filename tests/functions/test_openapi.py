@@ -38,14 +38,14 @@ def test_the_document_is_openapi_3_1() -> None:
 
 
 def test_every_http_function_is_in_the_document_under_its_own_name() -> None:
-    told = {
+    answer = {
         method["operationId"]: (path, verb)
         for path, methods in DOCUMENT["paths"].items()
         for verb, method in methods.items()
     }
     functions_ = http_functions()
-    assert set(told) == set(functions_) - {"openapi"}
-    for name, (path, verb) in told.items():
+    assert set(answer) == set(functions_) - {"openapi"}
+    for name, (path, verb) in answer.items():
         trigger: Any = functions_[name].get_trigger()
         method = getattr(functions_[name].get_user_function(), OWN)
         assert (f"/{trigger.route}", verb.upper()) == (path, method)
@@ -58,10 +58,12 @@ def test_every_route_takes_every_method_and_says_which_is_its_own() -> None:
         assert taken == set(EVERY)
         own = getattr(function.get_user_function(), OWN)
         for method in sorted(taken - {own}):
-            told = function.get_user_function()(func.HttpRequest(method, "http://x/api", body=b""))
-            assert (told.status_code, told.headers["Allow"]) == (405, own)
-            assert told.mimetype == "application/problem+json"
-            assert f"use {own}" in told.get_body().decode()
+            answer = function.get_user_function()(
+                func.HttpRequest(method, "http://x/api", body=b"")
+            )
+            assert (answer.status_code, answer.headers["Allow"]) == (405, own)
+            assert answer.mimetype == "application/problem+json"
+            assert f"use {own}" in answer.get_body().decode()
 
 
 def test_no_two_functions_have_one_route_where_the_platform_would_choose_by_name() -> None:
@@ -91,8 +93,8 @@ def test_a_configuration_is_shown_whole(written: str) -> None:
 
 
 def full(made: World) -> dict[str, Any]:
-    """Return nearly everything that a pipeline can be told."""
-    place = BASE + made.endpoint.management_url
+    """Return nearly everything that the API shows of a pipeline."""
+    where = BASE + made.endpoint.management_url
     return {
         "data": {"blob": "{customer}/{date}.csv", "settle": "2m", "min_size": "1KB"},
         "key": "{customer}",
@@ -116,7 +118,7 @@ def full(made: World) -> dict[str, Any]:
         "endpoints": [
             {
                 "name": name,
-                "update": place.replace("production", name),
+                "update": where.replace("production", name),
                 "workspace_token": "${WORKSPACE_TOKEN}",
                 "create": {"Description": "made", "ThrottleLevel": "High"},
                 "resource": "Sample [trained model]",

@@ -10,10 +10,10 @@ from shared.operations.commands import OperatorCommand
 from tests.fakes.world import World
 from tests.functions.conftest import Serve, app_over, present_world
 from tests.functions.operators import (
+    call,
     fails,
     pause,
     rows,
-    tell,
 )
 from tests.unit.worlds import CountingDocuments
 
@@ -36,9 +36,9 @@ def test_the_list_of_pipelines_costs_no_more_where_there_are_many_customers(serv
     world, documents = with_customers(300)
     serve(app_over(world))
     documents.calls.clear()
-    (line,) = tell(pipelines.list_pipelines).body["pipelines"]
+    (line,) = call(pipelines.list_pipelines).body["pipelines"]
     assert len(documents.calls) <= 5
-    shown = tell(pipelines.get_pipeline, pipeline="sample").body
+    shown = call(pipelines.get_pipeline, pipeline="sample").body
     assert (len(shown.pop("keys")), shown["unreadable"]) == (50, [])
     assert shown.pop("next")
     assert shown.pop("open_runs") == []
@@ -53,7 +53,7 @@ def test_the_customers_of_a_pipeline_are_shown_page_by_page_each_at_one_read(ser
     documents.calls.clear()
     seen, unreadable, asked = [], [], {"limit": "40"}
     for _ in range(3):
-        page = tell(pipelines.get_pipeline, pipeline="sample", query=asked).body
+        page = call(pipelines.get_pipeline, pipeline="sample", query=asked).body
         seen += [one["key"] for one in page["keys"]]
         unreadable += page["unreadable"]
         asked = {"limit": "40", **({"cursor": page["next"]} if "next" in page else {})}
@@ -61,8 +61,8 @@ def test_the_customers_of_a_pipeline_are_shown_page_by_page_each_at_one_read(ser
     assert unreadable == [drift_kind]
     assert "cursor" not in asked
     assert documents.calls.count("read run_queues") == 95
-    told = tell(pipelines.get_pipeline, pipeline="sample", query={"cursor": "nonsense"})
-    assert (told.status, told.title) == (400, "Invalid cursor")
+    answer = call(pipelines.get_pipeline, pipeline="sample", query={"cursor": "nonsense"})
+    assert (answer.status, answer.title) == (400, "Invalid cursor")
 
 
 def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) -> None:
@@ -77,7 +77,7 @@ def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) ->
     assert documents.calls == ["read pauses", "replace pauses"] * 2
 
 
-def test_the_list_tells_of_a_pause_by_an_operator_and_by_failures(serve: Serve) -> None:
+def test_the_list_reports_a_pause_by_an_operator_and_by_failures(serve: Serve) -> None:
     world = present_world(pipeline={"when_busy": "queue", "pause_after": 1})
     serve(app_over(world))
     fails(world, 1)
@@ -85,10 +85,10 @@ def test_the_list_tells_of_a_pause_by_an_operator_and_by_failures(serve: Serve) 
     world.deliver("2.csv")
     for _ in range(5):
         world.tick()
-    (line,) = tell(pipelines.list_pipelines).body["pipelines"]
+    (line,) = call(pipelines.list_pipelines).body["pipelines"]
     assert line["paused"]["by"] == "relearn"
     pause()
-    (line,) = tell(pipelines.list_pipelines).body["pipelines"]
+    (line,) = call(pipelines.list_pipelines).body["pipelines"]
     assert line["paused"]["by"] == "ada (unverified)"
 
 
@@ -96,7 +96,7 @@ def test_a_schedule_shows_which_due_times_came_and_which_comes_next(serve: Serve
     world = present_world(pipeline={"schedule": "0 0 3 * * *"})
     serve(app_over(world))
     world.poll.start_scheduled()
-    shown = tell(pipelines.get_pipeline, pipeline="sample").body
+    shown = call(pipelines.get_pipeline, pipeline="sample").body
     due, now = datetime.fromisoformat(shown["next_due"]), world.clock.now()
     assert (due.hour, due.minute) == (3, 0)
     assert "last_due" not in shown  # the one before was not ours
@@ -104,6 +104,6 @@ def test_a_schedule_shows_which_due_times_came_and_which_comes_next(serve: Serve
     world.upload()
     world.clock.move(due - now)
     world.poll.start_scheduled()
-    after = tell(pipelines.get_pipeline, pipeline="sample").body
+    after = call(pipelines.get_pipeline, pipeline="sample").body
     assert datetime.fromisoformat(after["last_due"]) == due
     assert datetime.fromisoformat(after["next_due"]) == due + timedelta(days=1)

@@ -15,9 +15,9 @@ from tests.functions.operators import (
     BOSS,
     approve,
     awaiting,
+    call,
     listed,
     rows,
-    tell,
     until,
 )
 from tests.unit.samples import run as sample_run
@@ -29,11 +29,11 @@ def test_the_list_is_newest_first_and_says_what_came_of_each(asking: World) -> N
     approve(first, **BOSS)
     until(asking, first, "promoted")
     second = awaiting(asking, "two.csv", rows(5))
-    told = listed().body["runs"]
-    assert [one["run_id"] for one in told] == [second, first]
-    assert told[1]["approved_by"] == "boss@example.com"
-    assert told[1]["data"] == "training-data/one.csv"
-    assert "approved by boss@example.com" in told[1]["line"]
+    answer = listed().body["runs"]
+    assert [one["run_id"] for one in answer] == [second, first]
+    assert answer[1]["approved_by"] == "boss@example.com"
+    assert answer[1]["data"] == "training-data/one.csv"
+    assert "approved by boss@example.com" in answer[1]["line"]
     assert [one["run_id"] for one in listed(open="true").body["runs"]] == [second]
     assert [one["run_id"] for one in listed(phase="promoted").body["runs"]] == [first]
     assert listed(pipeline="other").body["runs"] == []
@@ -63,9 +63,9 @@ def test_the_list_is_newest_first_and_says_what_came_of_each(asking: World) -> N
 def test_a_query_that_is_not_understood_is_refused(
     world: World, api: Api, query: dict[str, str]
 ) -> None:
-    told = listed(**query)
-    assert told.status == 400
-    assert told.body["detail"]
+    answer = listed(**query)
+    assert answer.status == 400
+    assert answer.body["detail"]
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_a_misspelt_query_is_refused_with_the_names_that_there_are(
     world: World, api: Api, handler: Any, method: str, allowed: str
 ) -> None:
     def ask(query: dict[str, str]) -> OneLineText:
-        return tell(handler, method, query=query, pipeline="sample", endpoint="production")
+        return call(handler, method, query=query, pipeline="sample", endpoint="production")
 
-    told = ask({"state": "parked", "code": "k"})
-    assert told.status == 400
-    assert told.body["detail"] == f"there is no query parameter state; there is {allowed}"
+    answer = ask({"state": "parked", "code": "k"})
+    assert answer.status == 400
+    assert answer.body["detail"] == f"there is no query parameter state; there is {allowed}"
     for name in {"key", "data"} & set(allowed.split(", ")):
         assert ask({name: ""}).status == 400
     assert not world.documents.rows
@@ -146,21 +146,21 @@ FILTERS: list[dict[str, str]] = [
 
 
 def pages(documents: CountingDocuments, query: dict[str, str], most: int) -> list[dict[str, Any]]:
-    """Turn pages, each at the promised price, and return the lines on them."""
+    """Read pages, each at the promised cost, and return their lines."""
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     for _ in range(most):
         documents.calls.clear()
-        told = listed(**query, **cursor)
-        assert told.status == 200, told.text
-        found += told.body["runs"]
-        assert len(told.body["runs"]) <= int(query.get("limit", 50))
+        answer = listed(**query, **cursor)
+        assert answer.status == 200, answer.text
+        found += answer.body["runs"]
+        assert len(answer.body["runs"]) <= int(query.get("limit", 50))
         assert sum(call.startswith("list") for call in documents.calls) <= 2
         assert sum(call.startswith("read") for call in documents.calls) <= 50
         assert not [call for call in documents.calls if call.startswith(("create", "replace"))]
-        if "next" not in told.body:
+        if "next" not in answer.body:
             break
-        cursor = {"cursor": told.body["next"]}
+        cursor = {"cursor": answer.body["next"]}
     times = [one["opened_at"] for one in found]
     assert times == sorted(times, reverse=True)
     return found
@@ -196,7 +196,7 @@ def test_each_of_thousands_of_runs_is_on_one_page(
 
 
 def wanted(world: World, query: dict[str, str]) -> list[str]:
-    """Return the ids of the runs that fit, by looking at each."""
+    """Return the ids of the runs that fit, by checking each."""
     return sorted(
         run.run_id
         for run in world.runs()
@@ -206,7 +206,7 @@ def wanted(world: World, query: dict[str, str]) -> list[str]:
     )
 
 
-def test_a_run_that_is_opened_while_somebody_turns_pages_moves_no_other(serve: Serve) -> None:
+def test_a_run_that_is_opened_while_an_operator_turns_pages_moves_no_other(serve: Serve) -> None:
     world, _ = counted(27)
     serve(app_over(world))
     first = listed(limit="10").body

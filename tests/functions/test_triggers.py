@@ -57,7 +57,7 @@ def trained(world: World) -> str:
 
 
 @pytest.mark.usefixtures("api")
-def test_new_data_opens_one_run_however_often_it_is_told_of(world: World) -> None:
+def test_new_data_opens_one_run_however_often_it_is_announced(world: World) -> None:
     world.upload()
     for _ in range(3):
         data_arrived()
@@ -110,7 +110,7 @@ def test_a_lost_model_event_is_made_up_for_by_the_poll(world: World) -> None:
 
 
 @pytest.mark.usefixtures("api")
-def test_a_model_put_by_hand_opens_a_run(world: World) -> None:
+def test_an_operators_model_opens_a_run(world: World) -> None:
     world.blobs.put(MODELS, MANUALLY_PROMOTED, b"model")
     model_arrived(MANUALLY_PROMOTED)
     assert world.run().origin == "model"
@@ -125,7 +125,7 @@ def test_a_model_of_a_foreign_container_is_left_alone(world: World) -> None:
 
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("name", ["evaluation.csv", "stray.ilearner", "promote/x/y.ilearner"])
-def test_a_file_that_belongs_to_nobody_is_left_alone(world: World, name: str) -> None:
+def test_a_file_that_belongs_to_no_pipeline_is_left_alone(world: World, name: str) -> None:
     world.blobs.put(MODELS, name, b"content")
     model_arrived(name)
     assert not world.runs()
@@ -222,12 +222,12 @@ class NoHttp:
         raise AssertionError(f"{method} {url} while the app is built")
 
 
-def test_every_missing_setting_is_told_at_once() -> None:
+def test_every_missing_setting_is_reported_at_once() -> None:
     empty = {"PIPELINES_FILE": "missing.yaml"}
     built = build(empty, ROOT, NoHttp(), SystemClock(), STARTED_AT)
     assert isinstance(built, Unusable)
-    told = "\n".join(str(problem) for problem in built.problems)
-    assert [name for name in (*ENVIRONMENT, "missing.yaml") if name not in told] == []
+    answer = "\n".join(str(problem) for problem in built.problems)
+    assert [name for name in (*ENVIRONMENT, "missing.yaml") if name not in answer] == []
 
 
 def test_the_app_is_built_without_any_request(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from local.worker_check.worker import ROOT
 RUNNING = "/nowhere/python"
 
 
-def command(place: Path, says: str, code: int = 0) -> Path:
+def command(place: Path, message: str, code: int = 0) -> Path:
     """Put a command there that says this, as an interpreter asked for its identity does."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(f"#!/bin/sh\necho {says!r}\nexit {code}\n", encoding="ascii")
+    place.write_text(f"#!/bin/sh\necho {message!r}\nexit {code}\n", encoding="ascii")
     place.chmod(0o755)
     return place
 
@@ -71,8 +71,8 @@ def test_another_implementation_is_passed_over(tmp_path: Path) -> None:
 def test_the_newest_version_of_pyenv_is_taken(tmp_path: Path, where: dict[str, str]) -> None:
     root = tmp_path / ".pyenv" if "HOME" in where else tmp_path
     for version in ("3.12.9", "3.13.2", "3.13.10"):
-        says = f"CPython {version.rpartition('.')[0]}"
-        command(root / "versions" / version / "bin" / "python3.13", says)
+        message = f"CPython {version.rpartition('.')[0]}"
+        command(root / "versions" / version / "bin" / "python3.13", message)
     environment = {name: str(tmp_path) for name in where}
     found = find_python(None, environment, RUNNING)
     assert found == root / "versions" / "3.13.10" / "bin" / "python3.13"

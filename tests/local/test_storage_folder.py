@@ -133,7 +133,7 @@ def test_a_remembered_port_that_is_taken_in_between_is_named(
         port = taken.getsockname()[1]
         with StorageFolder(tmp_path) as folder:
             folder.note(Ports(port, port + 1))
-        checks = iter([True, True])  # both were free when they were looked at
+        checks = iter([True, True])  # both were free when they were checked
         free = storage_folder.port_is_free
         monkeypatch.setattr(
             storage_folder, "port_is_free", lambda asked: next(checks, None) or free(asked)
@@ -146,7 +146,7 @@ def test_two_first_starts_at_once_do_not_take_one_port(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        checks = iter([Ports(taken.getsockname()[1], 0)])  # it was free when it was looked at
+        checks = iter([Ports(taken.getsockname()[1], 0)])  # it was free when it was checked
         free = storage_folder._free_pair
         monkeypatch.setattr(storage_folder, "_free_pair", lambda: next(checks, None) or free())
         with Azurite(tmp_path, same_ports=True) as storage:

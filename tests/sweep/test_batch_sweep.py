@@ -1,4 +1,4 @@
-"""Single faults on the way from what lands to its runs, under every way of waiting."""
+"""Single faults on the way from data that arrives to its runs, under every way of waiting."""
 
 from collections import Counter
 from datetime import timedelta
@@ -20,7 +20,7 @@ MODES: list[tuple[dict[str, Any], slice]] = [
 
 
 def carried_through(pipeline: dict[str, Any], faults: Faults) -> Observed:
-    """Let two blobs land, one of them twice told of, and time pass, whatever goes wrong."""
+    """Let two blobs arrive, one of them twice announced, and time pass, whatever goes wrong."""
     world = Observed(config={"pipeline": pipeline}, faults=faults)
     for name in ("a.csv", "b.csv"):
         world.clock.move(timedelta(seconds=1))

@@ -80,22 +80,22 @@ def effects() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # thousands of faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # thousands of faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)
 
 
-Tell = Callable[[int], None]
+CountCases = Callable[[int], None]
 
 
 @pytest.fixture
-def tell(record_property: Callable[[str, object], None]) -> Tell:
-    """Have the size of the sweep stand in the summary of the test run."""
+def count_cases(record_property: Callable[[str, object], None]) -> CountCases:
+    """Have the size of the sweep in the summary of the test run."""
 
-    def told(cases: int) -> None:
+    def recorded(cases: int) -> None:
         record_property("fault sweep", (COUNT, len(Kind) - 1, cases))
 
-    return told
+    return recorded
 
 
 EFFECTS = effects()
@@ -117,8 +117,8 @@ def check(plans: Iterator[dict[int, Kind]]) -> int:
     return tries
 
 
-def test_without_a_fault_nothing_is_wrong(tell: Tell) -> None:
-    tell(check(iter([{}])))
+def test_without_a_fault_nothing_is_wrong(count_cases: CountCases) -> None:
+    count_cases(check(iter([{}])))
 
 
 def test_the_sweep_covers_the_whole_way() -> None:
@@ -126,16 +126,18 @@ def test_the_sweep_covers_the_whole_way() -> None:
     assert {"POST jobs", "POST start", "PATCH endpoint", "create runs"} <= set(EFFECTS)
 
 
-def test_one_start_and_live_after_any_single_fault(tell: Tell) -> None:
-    tell(check({i: kind} for i in range(COUNT) for kind in kinds_at(EFFECTS, i)))
+def test_one_start_and_live_after_any_single_fault(count_cases: CountCases) -> None:
+    count_cases(check({i: kind} for i in range(COUNT) for kind in kinds_at(EFFECTS, i)))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_one_start_and_live_after_any_pair_of_faults(part: int, one_in: int, tell: Tell) -> None:
+def test_one_start_and_live_after_any_pair_of_faults(
+    part: int, one_in: int, count_cases: CountCases
+) -> None:
     pairs: Iterator[dict[int, Kind]] = (
         {i: a, j: b}
         for i, j in combinations(range(COUNT), 2)
         for a, b in product(kinds_at(EFFECTS, i), kinds_at(EFFECTS, j))
     )
     plans = islice(pairs, 0, None, one_in)
-    tell(check(islice(plans, part, None, PARTS)))
+    count_cases(check(islice(plans, part, None, PARTS)))

@@ -1,4 +1,4 @@
-"""Single faults while existing blobs are recorded, and while what appears is looked for."""
+"""Single faults while existing blobs are recorded, and while what appears is searched for."""
 
 from collections import Counter
 from datetime import timedelta

@@ -16,7 +16,7 @@ SHARE, PARTS = 5, 4
 
 
 def carried_through(faults: Faults) -> Observed:
-    """Write three blobs within a second, tell of each, and let time pass, whatever goes wrong."""
+    """Write three blobs within a second, deliver their events, and let time pass."""
     world = Observed(faults=faults)
     while not world.survive(world.tick):
         pass
@@ -55,7 +55,7 @@ def problems(world: Observed) -> list[str]:
     return wrong
 
 
-def test_without_faults_the_one_that_was_told_of_last_serves() -> None:
+def test_without_faults_the_one_that_was_announced_last_serves() -> None:
     world = carried_through(Faults({}))
     assert problems(world) == []
     assert world.endpoint_state().resources["Sample [trained model]"].history[-1].data == (

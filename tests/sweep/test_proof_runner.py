@@ -1,4 +1,4 @@
-"""What `make prove` reports of a broken promise, and that the reported command repeats it."""
+"""`make prove` reports a broken promise, and the reported command repeats it."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""Every single fault on the way from data to two endpoints: one start, each updated and proved."""
+"""Every single fault between data and two endpoints: one start, each updated and verified."""
 
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ ROUNDS = 60
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # thousands of faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # thousands of faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)
 

@@ -65,7 +65,7 @@ class Filed(Observed):
     def endpoints(self) -> Endpoints:
         return self.app.endpoints
 
-    def hand(self) -> Pipelines:
+    def pipelines(self) -> Pipelines:
         return self.app.pipelines
 
     def train(self, pipeline: str, number: int) -> Run:
@@ -76,8 +76,8 @@ class Filed(Observed):
         assert run.pipeline == pipeline
         return self.until_idle(run)
 
-    def told(self) -> str:
-        """What the app says of its file and of what it goes on by."""
+    def reported(self) -> str:
+        """What the app reports of its file and of last good configurations."""
         assert self.file is not None
         found = (*self.file.problems, *self.app.last_good.notes())
         return "\n".join(map(str, found))

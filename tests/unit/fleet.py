@@ -71,8 +71,8 @@ class Fleet(Observed):
         model = next(iter(self.parent().models.values()))
         return self.blobs.store.contents[f"https://account.blob.core.windows.net/{model.name}"]
 
-    def settle(self, ticks: int = 60) -> Run:
-        """Let time pass until the whole roll-out is over, or waits for a person."""
+    def finish(self, ticks: int = 60) -> Run:
+        """Let time pass until the whole roll-out is over, or waits for an operator."""
         for _ in range(ticks):
             if (now := self.parent().phase).ended or now is Phase.PARKED:
                 break

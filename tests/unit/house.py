@@ -1,4 +1,4 @@
-"""Measures what `test_house.py` asserts; as a program, writes the present exceptions.
+"""Measures what `test_house.py` asserts of every file.
 
 A file is measured in code lines: lines that are not blank, no comment and no docstring. A public
 function with two or more parameters is described if its docstring has `Args:`, says what it
@@ -7,14 +7,12 @@ if it raises. A method of an abstract base class is described there, once for al
 """
 
 import ast
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-EXCEPTIONS: Final = Path(__file__).with_name("house.toml")
 MOST_LINES: Final = 250
 _MEASURED: Final = ("functions", "shared", "local", "proofs", "benchmarks", "tests")
 _DESCRIBED: Final = ("ports", "providers", "operations", "core")
@@ -139,31 +137,11 @@ def too_long() -> dict[str, int]:
     return {name: lines for name, lines in sizes.items() if lines > MOST_LINES}
 
 
-def without_description() -> dict[str, int]:
-    """Return how many public functions of each file lack something in their docstrings."""
+def without_description() -> dict[str, list[str]]:
+    """Return the public functions of each file whose docstrings lack something."""
     inherited = abstract_methods()
     found = {
-        name_of(file): len(undescribed(file.read_text(encoding="utf-8"), inherited))
+        name_of(file): undescribed(file.read_text(encoding="utf-8"), inherited)
         for file in described_files()
     }
-    return {name: number for name, number in found.items() if number}
-
-
-def exceptions(table: str) -> dict[str, int]:
-    """Return the exceptions that are listed in `house.toml`."""
-    listed: dict[str, int] = tomllib.loads(EXCEPTIONS.read_text(encoding="utf-8"))[table]
-    return listed
-
-
-def _write() -> None:
-    lines = [
-        "# Files that do not yet keep the rules of test_house.py. Numbers may only become smaller:",
-        "# `python -m tests.unit.house` writes the present ones.",
-    ]
-    for table, found in (("lines", too_long()), ("docstrings", without_description())):
-        lines += ["", f"[{table}]", *(f'"{name}" = {found[name]}' for name in sorted(found))]
-    EXCEPTIONS.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _write()
+    return {name: functions for name, functions in found.items() if functions}

@@ -47,7 +47,7 @@ def call(script: Script, api_key: str = "${TRAINING_KEY}") -> StudioCall:
     return StudioCall(script, lambda text: resolve(ENVIRONMENT, text), api_key)
 
 
-def says(body: object, status: int = 200, **headers: str) -> Answer:
+def answering(body: object, status: int = 200, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, named, json.dumps(body).encode())
 
@@ -55,4 +55,4 @@ def says(body: object, status: int = 200, **headers: str) -> Answer:
 def refuses(status: int, code: str, *details: str, message: str = "No.") -> Answer:
     """Answer with the documented envelope."""
     listed = [{"code": detail, "message": f"{detail} happened."} for detail in details]
-    return says({"error": {"code": code, "message": message, "details": listed}}, status)
+    return answering({"error": {"code": code, "message": message, "details": listed}}, status)

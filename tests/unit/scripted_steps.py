@@ -25,14 +25,14 @@ from tests.unit.worlds import Observed
 
 @dataclass
 class ScriptedEndpoint:
-    """An endpoint that says what it is told to, and keeps what it is asked."""
+    """An endpoint that answers as a test says, and keeps what it was asked."""
 
     probe_series: list[EndpointCheck | RelearnError] = field(default_factory=list)
     current_: Current = field(default_factory=lambda: Current(refreshable=True))
     refuses: RelearnError | None = None
     operation: str | None = "op"
     given: list[ServingState] = field(default_factory=list)
-    asked: list[str | None] = field(default_factory=list)  #: operations that a look was for
+    asked: list[str | None] = field(default_factory=list)  #: operations that a check was for
     ensured: int = 0
     built_for: list[Endpoint] = field(default_factory=list)
 
@@ -50,20 +50,20 @@ class ScriptedEndpoint:
 
     def score(self, rows: dict[str, Any]) -> ProbeAnswers:
         assert rows
-        probe = self.look().probe
+        probe = self.check().probe
         assert probe is not None
         return probe
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def check(self, operation: str | None = None) -> EndpointCheck:
         self.asked.append(operation)
-        look = (
+        check = (
             self.probe_series.pop(0)
             if self.probe_series
             else EndpointCheck(UpdateProgress.NOT_REPORTED, None)
         )
-        if isinstance(look, RelearnError):
-            raise look
-        return look
+        if isinstance(check, RelearnError):
+            raise check
+        return check
 
     def _given(self, previous: ServingState) -> str | None:
         self.given.append(previous)
@@ -74,7 +74,7 @@ class ScriptedEndpoint:
 
 @dataclass
 class ScriptedJob:
-    """A training service whose job stands as it is told, one state after the other."""
+    """A training service whose job has the states of a test, one after the other."""
 
     states: list[JobState | JobStatus | RelearnError] = field(default_factory=list)
     start: RelearnError | None = None
@@ -144,7 +144,9 @@ class _Providers:
     def serving(self, endpoint: Endpoint) -> StudioServing:
         self.endpoint_.built_for.append(endpoint)
         new = endpoint.kind == "webservice"
-        baselines = Baselines(self.blobs, MODELS, endpoint.ref, endpoint.place, named_only=new)
+        baselines = Baselines(
+            self.blobs, MODELS, endpoint.ref, endpoint.resource_name, named_only=new
+        )
         return StudioServing(self.endpoint_, baselines, endpoint.name, endpoint.resource)
 
     def secrets_of(self, pipeline: object) -> tuple[str, ...]:
@@ -172,7 +174,7 @@ class Scripted:
         return self.providers.serving(self.world.pipeline.endpoints[0])
 
     def acquire_lease(self, run: Run, **endpoint_state: Any) -> EndpointState:
-        """Have the endpoint reserved for a run, as its promotion says."""
+        """Have the endpoint leased for a run, as its promotion says."""
         assert run.promotion is not None
         mine = EndpointLease(
             run_id=run.run_id,

@@ -1,4 +1,4 @@
-"""An alert tells what is stored: once, or marked as repeated after a crash."""
+"""An alert says what is stored: once, or marked as repeated after a crash."""
 
 import logging
 from contextlib import suppress
@@ -60,7 +60,7 @@ def failing(faults: Faults) -> Observed:
     return world
 
 
-def test_a_run_that_is_parked_is_reported_once_however_often_it_is_looked_at(
+def test_a_run_that_is_parked_is_reported_once_however_often_it_is_checked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = failing(Faults({}))
@@ -68,7 +68,7 @@ def test_a_run_that_is_parked_is_reported_once_however_often_it_is_looked_at(
     assert [(alert, repeated) for alert, _, repeated in alerts(caplog)] == [("RL1001", "false")]
 
 
-def test_a_crash_right_after_the_record_was_written_keeps_the_alert_from_nobody(
+def test_a_crash_right_after_the_record_was_written_loses_no_alert(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     calm = failing(Faults({})).faults.sites

@@ -1,4 +1,4 @@
-"""The rules of size, names and docstrings that every file keeps, and the exceptions to them."""
+"""The rules of size, names and docstrings that every file keeps."""
 
 import ast
 from pathlib import Path
@@ -8,25 +8,13 @@ import pytest
 from tests.unit import house
 from tests.unit.house import name_of
 
-ADVICE = "make them smaller, or if they are, write it down: python -m tests.unit.house"
-
 
 def test_a_file_has_at_most_250_code_lines() -> None:
-    found, listed = house.too_long(), house.exceptions("lines")
-    assert found == listed, f"{changes(found, listed)}: {ADVICE}"
+    assert house.too_long() == {}
 
 
 def test_public_functions_with_two_or_more_parameters_are_described() -> None:
-    found, listed = house.without_description(), house.exceptions("docstrings")
-    assert found == listed, f"{changes(found, listed)}: {ADVICE}"
-
-
-def changes(found: dict[str, int], listed: dict[str, int]) -> str:
-    return ", ".join(
-        f"{name} {listed.get(name, 0)} -> {found.get(name, 0)}"
-        for name in sorted({*found, *listed})
-        if found.get(name) != listed.get(name)
-    )
+    assert house.without_description() == {}
 
 
 def test_every_module_of_the_product_begins_with_a_short_sentence() -> None:
@@ -72,8 +60,10 @@ def test_docstrings_comments_and_blank_lines_are_no_code_lines() -> None:
     assert house.code_lines(MODULE) == 2
 
 
-def function(docstring: str, body: str = "pass", head: str = "f(a: int, b: int) -> int") -> str:
-    return f"def {head}:\n    '''{docstring}'''\n    {body}"
+def function(
+    docstring: str, body: str = "pass", signature: str = "f(a: int, b: int) -> int"
+) -> str:
+    return f"def {signature}:\n    '''{docstring}'''\n    {body}"
 
 
 ARGS = "\n\n    Args:\n        a: x.\n    "
@@ -83,14 +73,14 @@ ARGS = "\n\n    Args:\n        a: x.\n    "
     ("code", "lacks"),
     [
         (function("Return it."), ["f"]),
-        (function("Return it.", head="f(a: int) -> int"), []),
+        (function("Return it.", signature="f(a: int) -> int"), []),
         (function(f"Return it.{ARGS}"), []),
         (function(f"Do it.{ARGS}"), ["f"]),
-        (function(f"Do it.{ARGS}", head="f(a: int, b: int) -> None"), []),
+        (function(f"Do it.{ARGS}", signature="f(a: int, b: int) -> None"), []),
         (function(f"Return it.{ARGS}", "raise ValueError(a)"), ["f"]),
         (function(f"Return it.{ARGS}Raises:\n    ValueError: x.", "raise ValueError(a)"), []),
         (function(f"Return it.{ARGS}", "raise"), []),
-        (function("Do it.", head="_f(a: int, b: int) -> int"), []),
+        (function("Do it.", signature="_f(a: int, b: int) -> int"), []),
     ],
 )
 def test_a_description_names_parameters_result_and_errors(code: str, lacks: list[str]) -> None:

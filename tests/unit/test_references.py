@@ -1,4 +1,4 @@
-"""Every citation of a fact, a rule or a decision leads to a place in this project.
+"""Every citation of a fact, a rule or a decision leads somewhere in this project.
 
 The forms are described in CONTRIBUTING.md: `studio-classic §1.3`, also followed by more
 sections and source keys; `design rule 4`; `design C1`; `decision 10`.
@@ -50,7 +50,7 @@ _OLD: Final = (
 
 
 @dataclass(frozen=True)
-class Places:
+class Targets:
     """What can be cited."""
 
     sections: dict[str, frozenset[str]]
@@ -79,10 +79,10 @@ def keys_of(page: str) -> frozenset[str]:
     return frozenset(key for row in rows for key in row.strip().split(" / "))
 
 
-def places() -> Places:
+def targets() -> Targets:
     pages = {file.stem: file.read_text(encoding="utf-8") for file in REFERENCE.glob("*.md")}
     design = DESIGN.read_text(encoding="utf-8")
-    return Places(
+    return Targets(
         sections={name: frozenset(_HEADING.findall(text)) for name, text in pages.items()},
         keys={name: keys_of(text) for name, text in pages.items()},
         rules=frozenset(re.findall(r"^### (\d+)\. ", design, re.MULTILINE)),
@@ -91,13 +91,13 @@ def places() -> Places:
     )
 
 
-PLACES: Final = places()
+TARGETS: Final = targets()
 
 
 def joined(text: str) -> tuple[str, list[int]]:
     """Return the lines of a text as one, and where each of them begins in it.
 
-    A citation may go on in the next line, behind its indentation and the mark of a comment.
+    A citation may continue in the next line, behind its indentation and the mark of a comment.
     """
     line, starts = "", []
     for part in text.split("\n"):
@@ -121,15 +121,15 @@ def wrong_in(where: str, text: str, own: str | None = None) -> list[str]:
             found.note(match.start(), f"{match[0]!r} is an old form: see CONTRIBUTING.md")
     _sections(found, line, own)
     for match in _RULE.finditer(line):
-        if not match["owner"] or match["number"] not in PLACES.rules:
+        if not match["owner"] or match["number"] not in TARGETS.rules:
             found.note(match.start(), f"{match[0]!r}: write `design rule N`, one of docs/design.md")
-    for pattern, known in ((_COST, PLACES.costs), (_DECISION, PLACES.decisions)):
+    for pattern, known in ((_COST, TARGETS.costs), (_DECISION, TARGETS.decisions)):
         for match in pattern.finditer(line):
             if match["number"] not in known:
                 found.note(match.start(), f"{match[0]!r} does not exist")
-    everywhere = frozenset().union(*PLACES.keys.values())
+    everywhere = frozenset().union(*TARGETS.keys.values())
     for match in _SOURCE.finditer(line):
-        if match[0] not in (PLACES.keys[own] if own else everywhere):
+        if match[0] not in (TARGETS.keys[own] if own else everywhere):
             found.note(match.start(), f"{match[0]} is in no table of sources")
     return found.wrong
 
@@ -139,7 +139,7 @@ def _sections(found: Found, line: str, own: str | None) -> None:
     for match in _CITED.finditer(line):
         seen.append(match.span())
         page = match["page"]
-        if page not in PLACES.sections:
+        if page not in TARGETS.sections:
             found.note(match.start(), f"{page!r} is no page of docs/reference")
             continue
         _resolve(found, match.start(), page, match["all"])
@@ -154,10 +154,10 @@ def _sections(found: Found, line: str, own: str | None) -> None:
 
 def _resolve(found: Found, at: int, page: str, cited: str) -> None:
     for number in re.findall(_SECTION, cited):
-        if number not in PLACES.sections[page]:
+        if number not in TARGETS.sections[page]:
             found.note(at, f"docs/reference/{page}.md has no section {number}")
     for key in re.findall(rf"(?<![\w-]){_KEY}\b", cited):
-        if key not in PLACES.keys[page]:
+        if key not in TARGETS.keys[page]:
             found.note(at, f"docs/reference/{page}.md has no source {key}")
 
 
@@ -187,13 +187,13 @@ def test_every_citation_leads_somewhere() -> None:
 
 def test_pages_have_a_table_of_sources_and_numbered_sections() -> None:
     assert {"studio-classic", "azure-functions", "azure-storage", "data-factory"} <= {
-        *PLACES.sections
+        *TARGETS.sections
     }
-    for page, sections in PLACES.sections.items():
+    for page, sections in TARGETS.sections.items():
         assert {"0", "1", "2"} <= sections, page
-        assert len(PLACES.keys[page]) > 5, page
-    assert {*map(int, PLACES.rules)} == {*range(1, 17)}
-    assert {"1", "2"} <= PLACES.costs
+        assert len(TARGETS.keys[page]) > 5, page
+    assert {*map(int, TARGETS.rules)} == {*range(1, 17)}
+    assert {"1", "2"} <= TARGETS.costs
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_the_forms_that_are_described_are_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("a\nb (contract §3)", "x.py:2: 'contract' is no page"),
         ("(contract studio-classic §3)", "old form"),
@@ -236,8 +236,8 @@ def test_the_forms_that_are_described_are_understood(text: str) -> None:
         ("decision 99", "'decision 99' does not exist"),
     ],
 )
-def test_what_leads_nowhere_is_told_with_file_and_line(text: str, says: str) -> None:
-    assert says in "\n".join(wrong_in("x.py", text))
+def test_what_leads_nowhere_is_reported_with_file_and_line(text: str, message: str) -> None:
+    assert message in "\n".join(wrong_in("x.py", text))
 
 
 def test_a_page_may_cite_itself_and_its_own_sources_alone() -> None:

@@ -1,37 +1,33 @@
-"""Every row of the runbook's tables: what it tells an operator to look for is what a run says."""
+"""Every row of the runbook's tables names what an operator finds, and the remedy."""
 
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from local.studio import InstantTrainer
-from shared.core.run.record import Phase, Run
-from shared.intake.requests import ManualRequest
-from shared.intake.rollbacks import EndpointAddress
-from shared.operations.commands import OperatorCommand
+from shared.core.run.record import Phase
 from shared.providers.azure_storage.errors import classify
 from shared.providers.http.client import Answer
-from tests.fakes.world import MODELS, RESOURCE
-from tests.unit.execution.broken_endpoints import READ_BACK, REFRESH
-from tests.unit.execution.parked_runs import tightened
-from tests.unit.execution.test_retry_by_changed_gate import park_verifying
 from tests.unit.filed import Filed
-from tests.unit.intake.test_last_good import gone, no_setting, no_yaml, typo
-from tests.unit.providers.test_web_services import NewService
-from tests.unit.samples import state_of
+from tests.unit.intake.spoilt_files import gone, no_setting, no_yaml, typo
+from tests.unit.parked_by_cause import (
+    PARKED,
+    Provoke,
+    ended,
+    no_rights,
+    other_region,
+    other_storage,
+    wrong_input,
+    wrong_key,
+)
 from tests.unit.worlds import Observed, refused
 
 BOOK: Final = Path(__file__).parents[2] / "docs" / "runbook.md"
-ALLOW: Final = {"pipeline": {"gate": {"first_model": "allow"}}}
-HOUR: Final = timedelta(hours=1)
 _CODE: Final = re.compile(r"`([^`]+)`")
-Provoke = Callable[[], tuple[Observed, Run]]
 
 
 def table(heading: str) -> dict[str, list[str]]:
@@ -43,172 +39,15 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 def searched_for(cell: str) -> list[str]:
-    """Return what a cell says to look for: each code, and a status beside it."""
+    """Return what a cell says to search for: each code, and a status beside it."""
     return [*_CODE.findall(cell), *re.findall(r"HTTP \d+", cell)]
 
 
-def settled(world: Observed) -> tuple[Observed, Run]:
-    return world, world.until_idle(world.start(), ticks=300)
-
-
-def wrong_key() -> tuple[Observed, Run]:
-    world = Observed()
-    world.environment["TRAINING_KEY"] = "b2xkLWtleS1vZi1hbm90aGVyLWVuZHBvaW50"
-    world.restart()
-    return settled(world)
-
-
-def wrong_input() -> tuple[Observed, Run]:
-    return settled(Observed(config={"training": {"inputs": {"inptu1": "{data}"}}}))
-
-
-def wrong_output() -> tuple[Observed, Run]:
-    return settled(Observed(config={"training": {"outputs": {"Output1": "model.ilearner"}}}))
-
-
-def wrong_resource() -> tuple[Observed, Run]:
-    return settled(Observed(config={"endpoint": {"resource": "Nothing [trained model]"}}))
-
-
-def other_region() -> tuple[Observed, Run]:
-    world = Observed()
-    world.script(
-        "PATCH", "/production", refused(500, "GetWorkspaceFailed", "Internal error."), None
-    )
-    return settled(world)
-
-
-def away() -> tuple[Observed, Run]:
-    world = Observed()
-    world.script("POST", "/jobs", Answer(503, {}, b"Service Unavailable"), None)
-    return settled(world)
-
-
-def held() -> tuple[Observed, Run]:
-    world = Observed()
-    for number in range(2):
-        content = b"a,b,label\n5,6,%d\n7,8,0\n" % number
-        world.until(world.next_run(f"{number}.csv", content), Phase.PROMOTED)
-    hand = world.app.endpoints
-    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
-    world.until(back, Phase.PROMOTED)
-    return world, world.until_idle(world.next_run("3.csv", b"a,b,label\n9,9,1\n1,1,0\n"))
-
-
-def other_storage(*, told_late: bool) -> tuple[Observed, Run]:
-    world = NewService()
-    if not told_late:
-        world.service.definition["properties"]["storageAccount"] = {"name": "other"}
-        return settled(world)
-    words = "The StorageAccount cannot be changed. Currently configured name = 'other'."
-    body = (
-        '{"error": {"code": "BadRequest", "message": "The request is invalid.", "details": '
-        f'[{{"code": "CannotChangeStorageAccount", "message": "{words}"}}]}}}}'
-    )
-    world.script(
-        "PATCH", world.service.path.partition("?")[0], Answer(400, {}, body.encode()), None
-    )
-    return settled(world)
-
-
-def no_rights() -> tuple[Observed, Run]:
-    world = NewService()
-    world.studio.switches.roles = False
-    return settled(world)
-
-
-def no_model_of_ours() -> tuple[Observed, Run]:
-    world = Observed()
-    world.until(world.start(), Phase.PROMOTED)
-    first = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None)
-    other = world.blobs.put("azure-webjobs-secrets", "host.json", first.model)
-    known = (
-        world.endpoint_state().resource(RESOURCE).model_copy(update={"baseline": state_of(other)})
-    )
-    endpoint_state = world.endpoint_state().model_copy(update={"resources": {RESOURCE: known}})
-    (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
-    world.damage(name, endpoint_state.model_dump_json().encode())
-    hand = world.app.endpoints
-    back = hand.rollback(
-        EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
-    )
-    return world, world.until_idle(back)
-
-
-def no_rollback_target() -> tuple[Observed, Run]:
-    world = Observed()
-    for wire in (READ_BACK, REFRESH):
-        world.script(*wire, refused(404, "NotFound", "x"), times=None)
-    return settled(world)
-
-
-def an_old_file() -> tuple[Observed, Run]:
-    world = Observed()
-    run = world.until(world.start(), Phase.TRAINING)
-    world.clock.move(-HOUR)
-    world.blobs.put(MODELS, f"runs/sample/{run.run_id}/1/model.ilearner", b"of an earlier job")
-    world.clock.move(HOUR)
-    finished = b'{"StatusCode": "Finished", "Results": {}}'
-    world.script("GET", f"/jobs/{run.job}", Answer(200, {}, finished), None)
-    world.idle(HOUR)  # the service has nothing more to write
-    return world, world.now_of(run)
-
-
-def never_back() -> tuple[Observed, Run]:
-    world = Observed()
-    world.script("POST", "/refresh", refused(500, "InternalError", "Who knows."), times=None)
-    world.upload(content=b"hello,label\n1,0\n2,1\n")
-    return world, world.until_idle(world.deliver()[0], ticks=100)
-
-
-def judged_by_another_gate() -> tuple[Observed, Run]:
-    world = Observed(config=ALLOW)
-    for wire in (READ_BACK, REFRESH):
-        world.script(*wire, refused(404, "NotFound", "x"), times=None)
-    run = park_verifying(world, world.start)
-    tightened(world)
-    world.run_operations.retry(run.run_id)
-    return world, world.until_idle(run)
-
-
-def no_key() -> tuple[Observed, Run]:
-    world = Observed()
-    del world.environment["TRAINING_KEY"]
-    world.restart()
-    return settled(world)
-
-
-def wrong_request() -> tuple[Observed, Run]:
-    world = Observed()
-    world.upload()
-    request = ManualRequest(None, {"Colour": "red"})
-    return world, world.app.requests.requested(world.pipeline, "one", request)
-
-
-PARKED: Final[dict[str, Provoke]] = {
-    "Unauthorized": wrong_key,
-    "InvalidInputNames": wrong_input,
-    "InvalidOutputOverrideName": wrong_output,
-    "has no updatable resource": wrong_resource,
-    "GetWorkspaceFailed": other_region,
-    "gave up after": away,
-    "is held since": held,
-    "CannotChangeStorageAccount": lambda: other_storage(told_late=True),
-    "not the service's own": lambda: other_storage(told_late=False),
-    "AuthorizationFailed": no_rights,
-    "is no model of this app": no_model_of_ours,
-    "could be rolled back to": no_rollback_target,
-    "there is no model of this job at": an_old_file,
-    "the old model does not serve again": never_back,
-    "the configuration changed since this model was judged": judged_by_another_gate,
-    "app setting": no_key,
-    "of the request for this run cannot be used": wrong_request,
-}
 ROWS: Final = table("A run is parked")
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_parked_run_says_what_the_runbook_tells_to_look_for_and_the_cure(
+def test_a_parked_run_says_what_the_runbook_names_and_the_cure(
     row: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, *others = searched_for(row)
@@ -218,11 +57,11 @@ def test_a_parked_run_says_what_the_runbook_tells_to_look_for_and_the_cure(
     for one in (first, *others):
         assert one in reason
         assert one in caplog.text
-    told, cure = f"{reason} {advice}", ROWS[row][-1]
+    reported, cure = f"{reason} {advice}", ROWS[row][-1]
     for named in _CODE.findall(cure):
-        assert named.strip("{}") in told or named.startswith("https://")
+        assert named.strip("{}") in reported or named.startswith("https://")
     for verb in ("retry", "cancel"):
-        assert verb in told or verb not in cure
+        assert verb in reported or verb not in cure
 
 
 def test_no_row_of_the_runbook_is_left_out() -> None:
@@ -237,7 +76,7 @@ def test_no_row_of_the_runbook_is_left_out() -> None:
         (wrong_key, "ScoreRequestUnauthorized", "Invalid credentials", "training.api_key"),
         (no_rights, "AuthorizationFailed", "(HTTP 403)", "Contributor"),
         (
-            lambda: other_storage(told_late=True),
+            lambda: other_storage(reported_late=True),
             "CannotChangeStorageAccount",
             "Currently configured",
             "ModelsStorage must be",
@@ -299,7 +138,7 @@ def test_a_code_that_no_contract_knows_is_shown_as_it_came(
     world.restart()
     answer = Answer(400, {}, json.dumps(body).encode())
     world.script("POST", "/jobs", answer, None)
-    _, run = settled(world)
+    _, run = ended(world)
     assert str(run.reason).startswith(f"create job: {shown}")
 
 
@@ -307,7 +146,7 @@ def test_an_update_that_is_answered_by_an_error_keeps_the_services_code() -> Non
     world = Observed()
     broken = refused(500, "InternalError", "The update failed: UpdateWebServiceResourceFailed.")
     world.script("PATCH", "/production", broken, None)
-    _, run = settled(world)
+    _, run = ended(world)
     assert run.phase is Phase.UNCHANGED
     assert "InternalError: The update failed" in str(run.reason)
 
@@ -356,17 +195,17 @@ def no_pipelines(world: Filed) -> None:
 
 
 FILES: Final[dict[str, tuple[Callable[[Filed], None], ...]]] = {
-    "goes on by its last good configuration, of": (typo,),
+    "continues with its last good configuration, of": (typo,),
     "has no earlier configuration, and opens no runs until corrected": (never_sound,),
     "its last good configuration is not understood": (damaged,),
     "is not plain YAML": (no_yaml, gone, no_pipelines, no_pipelines),
     "app setting": (no_setting,),
 }
-TROUBLES: Final = table("A pipeline has an error in the file")
+FILE_ERRORS: Final = table("A pipeline has an error in the file")
 
 
-@pytest.mark.parametrize("row", TROUBLES)
-def test_health_says_of_a_file_with_an_error_what_the_runbook_tells_to_look_for(
+@pytest.mark.parametrize("row", FILE_ERRORS)
+def test_health_says_of_a_file_with_an_error_what_the_runbook_names(
     row: str, tmp_path: Path
 ) -> None:
     checked = [part.strip() for one in searched_for(row) for part in re.split("…|<time>", one)]
@@ -380,4 +219,4 @@ def test_health_says_of_a_file_with_an_error_what_the_runbook_tells_to_look_for(
         world = Filed(folder=folder)
         world.app.activations.refresh()
         spoil(world)
-        assert words in world.told()
+        assert words in world.reported()

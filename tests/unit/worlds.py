@@ -118,7 +118,7 @@ class Observed(World):
         return now
 
     def until_idle(self, run: Run, ticks: int = 40, seconds: int = 30) -> Run:
-        """Let time pass until the run is over or waits for a person."""
+        """Let time pass until the run is over or waits for an operator."""
         for _ in range(ticks):
             now = self.now_of(run)
             if now.phase.ended or now.phase is Phase.PARKED:
@@ -176,7 +176,7 @@ class Observed(World):
 
 
 def log_of(world: World, caplog_text: str) -> str:
-    return world.said() + caplog_text
+    return world.everything_stored() + caplog_text
 
 
 def refused(status: int, code: str, message: str, **headers: str) -> Answer:

@@ -200,7 +200,7 @@ class AzureMlTraining(JobLimits):
             yield Mistake("at most 21d, which is how long a job lives", at=("timeout",))
 
     @property
-    def place(self) -> Workspace:
+    def workspace_parts(self) -> Workspace:
         """The workspace, as its calls name it."""
         return workspace_of(self.workspace)
 
@@ -212,12 +212,12 @@ class AzureMlTraining(JobLimits):
     @property
     def address(self) -> str:
         """Where calls to the service go."""
-        return self.place.url
+        return self.workspace_parts.url
 
     @property
     def identity(self) -> str:
         """What the workspace is known by, however it is written."""
-        return f"azureml {self.place.identity}"
+        return f"azureml {self.workspace_parts.identity}"
 
     @property
     def model_form(self) -> str:

@@ -81,7 +81,7 @@ class Data(Strict):
         return given
 
     @together
-    def _settles_in_time(self) -> Iterator[Mistake]:
+    def _window_is_short_enough(self) -> Iterator[Mistake]:
         if self.settle > self.settle_at_most:
             yield Mistake("must not be longer than settle_at_most", at=("settle",))
 
@@ -96,6 +96,6 @@ class Data(Strict):
         return self.without_md5 == "ignore"
 
     @property
-    def settles(self) -> bool:
+    def has_batch_window(self) -> bool:
         """Whether there is a batch window."""
         return self.settle > timedelta()

@@ -48,7 +48,7 @@ _OTHER_FORMS: Final = (
 )
 
 
-def mended(text: str) -> str:
+def corrected(text: str) -> str:
     """Return a pasted URL without what can only have come with it.
 
     Raises:
@@ -72,12 +72,12 @@ def split_url(text: str, *, tokens: bool = True) -> tuple[str, str, str, str]:
 
     Args:
         text: as it was pasted.
-        tokens: whether `{tokens}` may stand in its path.
+        tokens: whether `{tokens}` may be in its path.
 
     Raises:
         ValueError: it is none, or leads to a page for a browser; the message says what to do.
     """
-    plain = mended(text)
+    plain = corrected(text)
     try:
         parts = urlsplit(plain)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -87,7 +87,7 @@ def split_url(text: str, *, tokens: bool = True) -> tuple[str, str, str, str]:
     if not usable:
         raise WrongValueError("not a URL", "it must start with https:// and name a host")
     if "{" in parts.netloc or "{" in parts.query:
-        raise ValueError("a {token} may only stand in the path of a URL")
+        raise ValueError("a {token} may only be in the path of a URL")
     if "@" in parts.netloc:
         raise ValueError("a URL here must not carry a user name or password")
     if set("=&;") & set(unquote(unquote(parts.path))):

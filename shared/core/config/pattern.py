@@ -68,7 +68,7 @@ def refuse_foreign(text: str, *, url: bool = False, tokens: bool = True) -> None
     Args:
         text: a URL's path, or a name that may hold tokens.
         url: whether it is a URL's path, where `%20` stands for a blank.
-        tokens: whether a token may stand there.
+        tokens: whether a token may be there.
 
     Raises:
         ValueError: it says what to write.

@@ -246,7 +246,7 @@ class Pipeline(Strict):
         """Whether each data version has its run at once, with nothing to wait for."""
         limits = (self.max_parallel, self.training.max_parallel, self.pause_after)
         free = self.when_busy == "parallel" and self.budget == Budget()
-        return free and not any(limits) and not (self.data and self.data.settles)
+        return free and not any(limits) and not (self.data and self.data.has_batch_window)
 
     @property
     def trusts_size(self) -> bool:

@@ -12,7 +12,7 @@ class Problem:
     cure: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {_said(self.what, self.cure)}"
+        return f"{self.where}: {_sentence(self.what, self.cure)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,17 @@ class Mistake:
     at: tuple[str, ...] = ()  #: the field that it is reported at; none: the model itself
 
     def __str__(self) -> str:
-        said = _said(self.what, self.cure)
-        return f"{'.'.join(self.at)}: {said}" if self.at else said
+        sentence = _sentence(self.what, self.cure)
+        return f"{'.'.join(self.at)}: {sentence}" if self.at else sentence
 
 
 class WrongValueError(ValueError):
     """A value of the configuration that cannot be used; it says what to write instead."""
 
     def __init__(self, what: str, cure: str = "") -> None:
-        super().__init__(_said(what, cure))
+        super().__init__(_sentence(what, cure))
         self.what, self.cure = what, cure
 
 
-def _said(what: str, cure: str) -> str:
+def _sentence(what: str, cure: str) -> str:
     return f"{what}: {cure}" if cure else what

@@ -125,7 +125,7 @@ class StudioEndpoint(Strict):
     )
     workspace_token: SecretReference | None = Field(
         default=None,
-        description="Classic, in place of api_key: app setting with a workspace authorization "
+        description="Classic, instead of api_key: app setting with a workspace authorization "
         "token, as ${NAME}. It manages every endpoint of the workspace.",
     )
     create: bool | Create = Field(
@@ -208,7 +208,7 @@ class StudioEndpoint(Strict):
         return self.verify is not None or self.kind == "webservice"
 
     @property
-    def place(self) -> str:
+    def resource_name(self) -> str:
         """The name of the resource in the endpoint state; empty for the only one."""
         return self.resource or ""
 
@@ -228,14 +228,14 @@ class StudioEndpoint(Strict):
         known = endpoint_identity(self.update)
         return EndpointRef(provider=STUDIO, identity=f"{known.where}{known.path}", name=self.update)
 
-    def for_place(self, place: str) -> "StudioEndpoint":
+    def for_resource(self, resource_name: str) -> "StudioEndpoint":
         """Return the endpoint with another of its resources to be updated."""
-        return self.evolve(resource=place or None)
+        return self.evolve(resource=resource_name or None)
 
     @property
     def identity(self) -> tuple[Identity, str]:
         """The identity of this resource, whichever host its URL has."""
-        return endpoint_identity(self.update), self.place
+        return endpoint_identity(self.update), self.resource_name
 
     @property
     def tokens(self) -> tuple[str, ...]:

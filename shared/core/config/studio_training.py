@@ -32,7 +32,7 @@ def _checked_input(text: str) -> str:
         return text
     if DATA in text or MANIFEST in text:
         raise WrongValueError(
-            "{data} and {data.manifest} stand alone", "a path is written with {tokens}"
+            "{data} and {data.manifest} must be the whole value", "a path is written with {tokens}"
         )
     if not text or text.startswith("/"):
         raise ValueError("a path starts below the container, without a leading slash")
@@ -59,7 +59,7 @@ class StudioTraining(Strict):
         "with {tokens}. Write {} for a service without inputs.",
     )
     input: InputTemplate | None = Field(
-        default=None, description="In place of inputs, for a service that takes one `Input`."
+        default=None, description="Instead of inputs, for a service that takes one `Input`."
     )
     outputs: dict[Name, OutputFile] = Field(
         default_factory=dict,

@@ -1,4 +1,4 @@
-"""What only Studio's parts of the pipelines file have: output files, models, identities.
+"""Types of Studio's parts of the pipelines file: output files, models, identities.
 
 Classic's management answers at `management.azureml.net` and, for each region, at
 `<region>.management.azureml.net` (studio-classic §0.1); workspaces, services and

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from shared.core.config.pasted_urls import mended, other_form, split_url
+from shared.core.config.pasted_urls import corrected, other_form, split_url
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.problems import WrongValueError
 
@@ -143,7 +143,7 @@ def web_service_url(text: str) -> str:
 
 def _with_host(text: str) -> str:
     """Return a resource id, which the portal shows, as the URL it stands for."""
-    plain = mended(text)
+    plain = corrected(text)
     if _ARM.fullmatch(plain.partition("?")[0].rstrip("/")):
         return f"{_RESOURCE_MANAGER}{plain}"
     return text
@@ -277,7 +277,7 @@ def _parameters(query: str) -> list[tuple[str, str]]:
     """Return the parameters of a query.
 
     Raises:
-        ValueError: one is not documented for such a URL, or stands there twice. It is named, and
+        ValueError: one is not documented for such a URL, or is there twice. It is named, and
             its value never shown: it may be a signature.
     """
     pairs = parse_qsl(query, keep_blank_values=True)

@@ -19,7 +19,6 @@ from shared.core.evaluation.text import (
     INVISIBLE,
     first_invisible,
     folded,
-    looks_like,
     named,
     named_like,
     readable,
@@ -27,6 +26,7 @@ from shared.core.evaluation.text import (
     short,
     shown,
     text_of,
+    visible_text,
     without_edges,
     without_type_line,
 )
@@ -144,7 +144,7 @@ def numbers_like(row: Row, name: str) -> tuple[str, ...]:
 def oddity(text: str) -> str:
     """Return the character because of which a text is no number; empty if there is none."""
     odd = next((character for character in text if not character.isascii()), "")
-    return f", with {named(odd)}" if odd and _number(looks_like(text)) is not None else ""
+    return f", with {named(odd)}" if odd and _number(visible_text(text)) is not None else ""
 
 
 def _from_table(text: str, delimiter: str) -> tuple[Row, ...]:

@@ -41,7 +41,7 @@ _MOST: Final = 20
 def text_of(content: bytes) -> str:
     """Return the text: UTF-8, or UTF-16 and UTF-32 where that is certain.
 
-    UTF-16 without a byte order mark is certain where each of the first characters stands beside
+    UTF-16 without a byte order mark is certain where each of the first characters is beside
     a zero byte, on the same side of it.
 
     Raises:
@@ -92,7 +92,7 @@ def first_invisible(text: str) -> str | None:
     return named(found[0]) if found else None
 
 
-def looks_like(text: str) -> str:
+def visible_text(text: str) -> str:
     """Return the text as it is displayed, its digits and signs in ASCII."""
     plain = unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
     return "".join(_plain(character) for character in plain)
@@ -157,10 +157,10 @@ def require_distinct(names: Iterable[str], what: str) -> None:
     """
     seen: set[str] = set()
     for name in names:
-        looks = INVISIBLE.sub("", readable(name))
-        if looks in seen:
-            raise ValueError(f"two {what} are named {short(looks)}: rename one")
-        seen.add(looks)
+        visible = INVISIBLE.sub("", readable(name))
+        if visible in seen:
+            raise ValueError(f"two {what} are named {short(visible)}: rename one")
+        seen.add(visible)
 
 
 def readable(text: str) -> str:

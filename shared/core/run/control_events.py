@@ -85,8 +85,8 @@ class DeliveriesChanged(Event):
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the deliveries before their runs are opened."""
         was = {delivery.endpoint: delivery for delivery in run.deliveries}
-        news = [one for one in self.deliveries if was.get(one.endpoint) != one]
-        note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in news[:20])
+        changed = [one for one in self.deliveries if was.get(one.endpoint) != one]
+        note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in changed[:20])
         return run.moved_to(Phase.ROLLING_OUT, at, note, deliveries=self.deliveries)
 
 
@@ -181,7 +181,7 @@ class CancelRequested(Event):
     def fold(self, run: Run, at: datetime) -> Run:
         """Mark the run as cancelled; the next step stops its job."""
         operator_request = OperatorRequest(
-            what="cancel", by=self.by or "a person", at=at, why=self.why
+            what="cancel", by=self.by or "an operator", at=at, why=self.why
         )
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
             note = by_operator("cancelled", self.by, self.why)

@@ -18,18 +18,18 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
     """Return what follows from the configuration of a pipeline."""
     data, sources = pipeline.data, pipeline.training.sources.values()
     notes = []
-    if data and data.settles and DATA in sources and MANIFEST not in sources:
+    if data and data.has_batch_window and DATA in sources and MANIFEST not in sources:
         notes.append(
             "settle with {data}: of a burst only the newest blob is trained on, so each blob must "
             "be a full snapshot; give an input {data.manifest} to train on all of them"
         )
     if pipeline.when_busy == "newest" and data and not pipeline.training.wants_manifest:
         notes.append(
-            "when_busy: newest: blobs that land while a run is open share the next run, which "
+            "when_busy: newest: blobs that arrive while a run is open share the next run, which "
             "trains on the newest of them"
         )
     if data and not data.opens_runs:
-        notes.append("opens_runs: false: landing alone starts nothing")
+        notes.append("opens_runs: false: an arrival alone starts nothing")
     return notes
 
 

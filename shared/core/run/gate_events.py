@@ -12,7 +12,7 @@ from shared.core.serving.references import Candidate
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
 #: The name of the operator in an approval that expired.
-NOBODY: Final = "nobody in time"
+NO_OPERATOR: Final = "no operator in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,8 @@ def approval_advice(run: Run, expires: datetime) -> str:
 def rejected_by_operator(run: Run) -> bool:
     """Whether an operator, and neither a rule nor the expiry, rejected the model of a run."""
     said = run.approval
-    by_hand = said is not None and said.answer == "rejected" and said.by != NOBODY
-    return by_hand and run.phase is Phase.REJECTED
+    by_an_operator = said is not None and said.answer == "rejected" and said.by != NO_OPERATOR
+    return by_an_operator and run.phase is Phase.REJECTED
 
 
 @dataclass(frozen=True, slots=True)

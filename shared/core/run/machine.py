@@ -257,10 +257,10 @@ def _refusal(run: Run, kind: type[Event]) -> str:
         instead = "it is over: start another run"
     else:
         instead = "its model is on its way to the endpoint: wait for its end"
-    return f"{stands(run)}, and cannot be {_ASKED[kind]}; {instead}"
+    return f"{present_state(run)}, and cannot be {_ASKED[kind]}; {instead}"
 
 
-def stands(run: Run) -> str:
+def present_state(run: Run) -> str:
     """Return the phase of a run and the last answer of an operator, for a refused command."""
     answer = f" ({run.approval.answer} by {run.approval.by})" if run.approval else ""
     return f"run {run.run_id} is {run.phase} now{answer}"

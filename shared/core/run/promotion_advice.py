@@ -18,10 +18,10 @@ def no_earlier_model(run: Run) -> StepBlocked:
         return StepBlocked(
             "the configuration changed since this model was judged, its update may have reached "
             "the endpoint, and no earlier model is known to roll back to first",
-            "give the endpoint a working model by hand, then cancel the run",
+            "give the endpoint a working model manually, then cancel the run",
         )
     return StepBlocked(
         f"the model does not work ({run.reason or 'see the history'}), "
         "and there is no earlier one to roll back to",
-        "give the endpoint a working model by hand, then cancel the run",
+        "give the endpoint a working model manually, then cancel the run",
     )

@@ -43,7 +43,7 @@ class InFlightUpdateFound(Event):
     def fold(self, run: Run, at: datetime) -> Run:
         """Roll back to a known model, then start the promotion over (design rule 8)."""
         promotion = self.promotion.evolve(after_rollback="start")
-        note = "an earlier update of this endpoint was left unsettled: putting its model back first"
+        note = "an earlier update of this endpoint was left in flight: rolling it back first"
         return run.moved_to(Phase.ROLLING_BACK, at, note, promotion=promotion)
 
 
@@ -138,8 +138,8 @@ class FoundUnchanged(Event):
         """
         if not self.can_roll_back:
             return run.moved_to(Phase.UNCHANGED, at, self.reason, reason=self.reason)
-        back = {**UNSENT, "after_rollback": "unchanged", "resent": 0}
-        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
+        next_step = {**UNSENT, "after_rollback": "unchanged", "resent": 0}
+        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, next_step)
         return moved.evolve(reason=self.reason)
 
 
@@ -149,7 +149,7 @@ class EndpointLeaseLost(Event):
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start the promotion over; the next lease is decided by the time of the data."""
-        note = "another run had the endpoint meanwhile: reserving it again"
+        note = "another run had the endpoint meanwhile: acquiring its lease again"
         return run.moved_to(Phase.PROMOTING, at, note, promotion=None)
 
 
@@ -173,8 +173,8 @@ class FoundBroken(Event):
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Roll back to the model that served before."""
-        back = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
-        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
+        next_step = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
+        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, next_step)
         return moved.evolve(reason=self.reason)
 
 
@@ -186,14 +186,14 @@ class RolledBack(Event):
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run, or return to the step that is done again."""
-        back = _promotion(run).after_rollback
-        match back:
+        next_step = _promotion(run).after_rollback
+        match next_step:
             case "judged" | "trained" if run.parent is None:
                 # Where other models are wanted than this one, the models are collected again.
                 again: dict[str, object] = {"promotion": None, "evidence": None}
-                if back == "trained":
+                if next_step == "trained":
                     again |= {"model": None, "candidate": None}
-                return run.moved_to(Phase(back), at, self.verification, **again)
+                return run.moved_to(Phase(next_step), at, self.verification, **again)
             case "rolled_back" | "judged" | "trained":
                 end = Phase.ROLLED_BACK
             case "unchanged":

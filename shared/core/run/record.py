@@ -20,7 +20,7 @@ _HISTORY: Final = 100
 
 
 class Phase(StrEnum):
-    """Where a run stands. An end never changes again; `parked` is not an end."""
+    """The state of a run. An end never changes again; `parked` is not an end."""
 
     WAITING = "waiting"  #: opened; it waits for a slot
     RECEIVED = "received"  #: it has its slots; no job yet
@@ -33,7 +33,7 @@ class Phase(StrEnum):
     ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
     PROMOTING = "promoting"  #: the endpoint is being updated
     VERIFYING = "verifying"  #: the update was sent; is it live?
-    ROLLING_BACK = "rolling_back"  #: the model that served before is being brought back
+    ROLLING_BACK = "rolling_back"  #: the model that served before is being restored
     PARKED = "parked"  #: waits for an operator: retry or cancel
 
     PROMOTED = "promoted"
@@ -142,7 +142,7 @@ class Promotion(FrozenModel):
     after_rollback: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
     """What follows once the old model serves again: an end, the update of the run (start), or
     the step that must be done again before it."""
-    rollback_resource: str | None = None  #: whose model is brought back, if another
+    rollback_resource: str | None = None  #: whose model is restored, if another
     resent: int = 0  #: how often an update that was never confirmed was sent again
     verification: str | None = None
 
@@ -343,4 +343,4 @@ def by_operator(what: str, by: str, why: str) -> str:
         by: who; empty where that is not known.
         why: their reason; may be empty.
     """
-    return f"{what} by {by or 'a person'}" + (f": {why}" if why else "")
+    return f"{what} by {by or 'an operator'}" + (f": {why}" if why else "")

@@ -1,4 +1,4 @@
-"""What a retry changes: a parked run continues by the present configuration.
+"""The changes of a retry: a parked run continues by the present configuration.
 
 A part of the configuration that was applied stays in the record: it is replaced only where the
 run returns to the step that uses it. A model is never promoted by another gate than the one
@@ -45,7 +45,7 @@ class RetryRequested(Event):
     """An operator retries a parked run, by the present configuration."""
 
     config: Pipeline | None
-    deliveries: tuple[Delivery, ...] | None = None  #: how they stand now; None: as in the record
+    deliveries: tuple[Delivery, ...] | None = None  #: their states now; None: as in the record
     by: str = ""
     why: str = ""
 
@@ -56,10 +56,10 @@ class RetryRequested(Event):
             InvalidTransitionError: the run delivers a model that needs a new verdict first.
         """
         if run.parked_in is None:
-            raise InvalidTransitionError(f"run {run.run_id}: parked without a phase to go back to")
+            raise InvalidTransitionError(f"run {run.run_id}: parked without a phase to return to")
         now = _corrected(run, self.config) if self.config else run.config
         operator_request = OperatorRequest(
-            what="retry", by=self.by or "a person", at=at, why=self.why
+            what="retry", by=self.by or "an operator", at=at, why=self.why
         )
         changes: dict[str, object] = {
             **UNPARKED,
@@ -102,12 +102,12 @@ class RedoRequested(Event):
         """End the run; where its model may serve, roll back first."""
         reason = "the gate, or the model that is wanted, has changed since it was judged"
         operator_request = OperatorRequest(
-            what="retry", by=self.by or "a person", at=at, why=self.why
+            what="retry", by=self.by or "an operator", at=at, why=self.why
         )
         if run.promotion is None or not run.promotion.ever_sent:
             known = {**UNPARKED, "reason": reason, "operator_request": operator_request}
             return run.moved_to(Phase.CANCELLED, at, reason, **known)
-        now = self.config if self.config and _same_place(run.config, self.config) else run.config
+        now = self.config if self.config and _same_endpoint(run.config, self.config) else run.config
         (was,), (endpoint,) = run.config.endpoints, now.endpoints
         corrected = run.config.only(endpoint.evolve(model=was.model))
         why = run.reason if _ending(run) else reason
@@ -118,10 +118,10 @@ class RedoRequested(Event):
             "operator_request": operator_request,
         }
         moved = run.moved_to(Phase.ROLLING_BACK, at, reason, **known)
-        back = {**UNSENT, "resent": 0}
+        next_step = {**UNSENT, "resent": 0}
         if not _ending(run):
-            back["after_rollback"] = "judged"
-        return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
+            next_step["after_rollback"] = "judged"
+        return with_promotion(moved, Phase.ROLLING_BACK, at, "", next_step)
 
 
 def withdrawn(run: Run, was: Pipeline, now: Pipeline) -> bool:
@@ -143,7 +143,7 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
     # A job was made by the old training settings; what comes after it may change.
     changes: dict[str, object] = {"roll_out": now.roll_out, "endpoints": now.endpoints}
     sent = run.promotion is not None and run.promotion.ever_sent
-    if sent and not _same_place(run.config, now):
+    if sent and not _same_endpoint(run.config, now):
         # First the update of that endpoint is rolled back, by its own configuration.
         changes = {"roll_out": now.roll_out}
     elif _ending(run) or run.origin.repeats or run.parent is not None:
@@ -159,17 +159,17 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
 
 def _ending(run: Run) -> bool:
     """Whether the run continues only to end its endpoint lease."""
-    return run.parked_in is Phase.ROLLING_BACK and gives_back(run)
+    return run.parked_in is Phase.ROLLING_BACK and ends_by_rollback(run)
 
 
-def gives_back(run: Run) -> bool:
+def ends_by_rollback(run: Run) -> bool:
     """Whether a run that rolls back ends with that.
 
     A delivery ends also where its model needs a new verdict: its parent gets that.
     """
-    back = run.promotion.after_rollback if run.promotion else None
+    next_step = run.promotion.after_rollback if run.promotion else None
     ends = ("rolled_back", "unchanged")
-    return back in (ends if run.parent is None else (*ends, "judged", "trained"))
+    return next_step in (ends if run.parent is None else (*ends, "judged", "trained"))
 
 
 def _done_anew(run: Run, now: Pipeline) -> Phase | None:
@@ -180,7 +180,7 @@ def _done_anew(run: Run, now: Pipeline) -> Phase | None:
         again = collects_again(run, now)
     else:
         models = [[endpoint.model for endpoint in one.endpoints] for one in (run.config, now)]
-        # Of an operator's model only the number of endpoints matters.
+        # For an operator's model only the number of endpoints matters.
         other = models[0] != models[1] if run.job else len(models[0]) != len(models[1])
         again = run.model is not None and other
     if again:
@@ -197,8 +197,8 @@ def _done_again(
     if run.promotion is not None and run.promotion.ever_sent:
         note = f"{note}; a rollback to the model from before comes first"
         moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes, **_NOT_JUDGED)
-        back = {**UNSENT, "resent": 0, "after_rollback": str(anew)}
-        return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
+        next_step = {**UNSENT, "resent": 0, "after_rollback": str(anew)}
+        return with_promotion(moved, Phase.ROLLING_BACK, at, "", next_step)
     known: dict[str, object] = {**changes, **_NOT_JUDGED, "promotion": None}
     if anew is Phase.TRAINED:
         # An operator's model does not come from the job again.
@@ -220,12 +220,12 @@ def _gone_on(
     moved = run.moved_to(phase, at, note, **changes)
     if moved.promotion is None:
         return moved
-    if not (moved.promotion.ever_sent or _same_place(run.config, now)):
-        reserved = Phase.PROMOTING if phase is Phase.ROLLING_BACK else phase
-        return moved.moved_to(reserved, at, promotion=None)
+    if not (moved.promotion.ever_sent or _same_endpoint(run.config, now)):
+        next_phase = Phase.PROMOTING if phase is Phase.ROLLING_BACK else phase
+        return moved.moved_to(next_phase, at, promotion=None)
     return with_promotion(moved, phase, at, "", UNSENT)
 
 
-def _same_place(one: Pipeline, other: Pipeline) -> bool:
-    places = [(e.ref, e.place) for p in (one, other) for e in p.endpoints]
-    return len(places) == 2 and places[0] == places[1]  # noqa: PLR2004 -- one endpoint each
+def _same_endpoint(one: Pipeline, other: Pipeline) -> bool:
+    both = [(e.ref, e.resource_name) for p in (one, other) for e in p.endpoints]
+    return len(both) == 2 and both[0] == both[1]  # noqa: PLR2004 -- one endpoint each

@@ -38,7 +38,7 @@ class Outcome:
 
 
 def tally(run: Run) -> Tally:
-    """Return the deliveries of `run` by how they stand."""
+    """Return the deliveries of `run` by their state."""
     sorted_ = Tally()
     for delivery in run.deliveries:
         if delivery.outcome is None:
@@ -62,8 +62,8 @@ def next_deliveries(run: Run) -> tuple[Delivery, ...]:
     if so_far.bad or run.cancelling:
         return ()
     # An endpoint that serves newer data says nothing about this model.
-    proved = sum(delivery.outcome is Phase.PROMOTED for delivery in so_far.good)
-    wanted = rolls.first - proved if proved < rolls.first else rolls.then
+    live = sum(delivery.outcome is Phase.PROMOTED for delivery in so_far.good)
+    wanted = rolls.first - live if live < rolls.first else rolls.then
     room = wanted - len(so_far.open)
     return tuple(
         Delivery(endpoint=name, run_id=delivery_run_id(run.pipeline, run.run_id, name, 1))
@@ -72,7 +72,7 @@ def next_deliveries(run: Run) -> tuple[Delivery, ...]:
 
 
 def outcome(run: Run) -> Outcome | None:
-    """Return how the roll-out ended, or None while it goes on."""
+    """Return how the roll-out ended, or None while it continues."""
     so_far, left = tally(run), not_begun(run)
     if so_far.open or (left and not so_far.bad and not run.cancelling):
         return None

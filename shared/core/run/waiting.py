@@ -90,12 +90,12 @@ def _what(run: Run) -> str:
         job = f" and its job {run.job}" if run.job else ""
         return f"{run.cancelled}: the next poll stops the run{job}"
     if run.step_failure is not None and run.step_failure.waits_for:
-        return f"{_endpoint(run)}: its turn: {run.step_failure.reason}"
-    return _WORDS[run.phase](run)
+        return f"{_endpoint(run)}: its lease: {run.step_failure.reason}"
+    return _TEXTS[run.phase](run)
 
 
-def _turn(run: Run) -> str:
-    return f"its turn: {run.reason}" if run.reason else "its turn, which the next poll looks for"
+def _slot(run: Run) -> str:
+    return f"a slot: {run.reason}" if run.reason else "a slot, which the next poll takes"
 
 
 def _job(run: Run) -> str:
@@ -127,7 +127,7 @@ def _rolling_out(run: Run) -> str:
 def _promoting(run: Run) -> str:
     name = _endpoint(run)
     if run.promotion is None:
-        return f"{name}: the next poll reserves it for this run"
+        return f"{name}: the next poll acquires its lease for this run"
     who = "a worker is sending" if run.claim else "the next poll sends"
     return f"{name}: {who} the update"
 
@@ -139,21 +139,21 @@ def _staging(run: Run) -> str:
 
 
 def _verifying(run: Run) -> str:
-    return f"{_endpoint(run)}: whether the new model serves{_looks(run)}"
+    return f"{_endpoint(run)}: whether the new model serves{_probes_so_far(run)}"
 
 
 def _rolling_back(run: Run) -> str:
     if run.promotion is None or run.promotion.sent_at is None:
-        who = "a worker is putting" if run.claim else "the next poll puts"
-        return f"{_endpoint(run)}: {who} the earlier model back"
-    return f"{_endpoint(run)}: whether the earlier model serves again{_looks(run)}"
+        who = "a worker is rolling" if run.claim else "the next poll rolls"
+        return f"{_endpoint(run)}: {who} back to the earlier model"
+    return f"{_endpoint(run)}: whether the earlier model serves again{_probes_so_far(run)}"
 
 
-def _looks(run: Run) -> str:
+def _probes_so_far(run: Run) -> str:
     probe_series = run.promotion.probe_series if run.promotion else None
     if probe_series is None or not probe_series.all.probes:
-        return "; it was not looked at yet"
-    return f"; {counted(probe_series.all.probes, 'look')} so far"
+        return "; no probe was sent yet"
+    return f"; {counted(probe_series.all.probes, 'probe')} so far"
 
 
 def _endpoint(run: Run) -> str:
@@ -166,11 +166,11 @@ def _approval(run: Run) -> str:
 
 
 def _parked(run: Run) -> str:
-    return f"a person, who retries or cancels it: {run.reason}"
+    return f"an operator, who retries or cancels it: {run.reason}"
 
 
-_WORDS: Final[Mapping[Phase, Callable[[Run], str]]] = {
-    Phase.WAITING: _turn,
+_TEXTS: Final[Mapping[Phase, Callable[[Run], str]]] = {
+    Phase.WAITING: _slot,
     Phase.RECEIVED: _job,
     Phase.CREATED: _start,
     Phase.TRAINING: _training,

@@ -32,7 +32,7 @@ class DriftCheck(RecordModel):
     """When one resource of an endpoint is checked next, and what the last check found."""
 
     ref: EndpointRef  #: the id of the endpoint state
-    place: str
+    resource: str
     pipeline: str
     endpoint: str
     next_check: AwareDatetime
@@ -52,20 +52,20 @@ class DriftFinding:
     drift: str = ""  #: what differs; empty when nothing does
     drift_kind: DriftKind | None = None
     answers: ProbeAnswers | None = None
-    settled: bool = True  #: False when the probe says nothing and another is needed
+    decided: bool = True  #: False when the probe says nothing and another is needed
 
 
-def drift_finding(served: ServedModel, look: EndpointCheck) -> DriftFinding:
+def drift_finding(served: ServedModel, check: EndpointCheck) -> DriftFinding:
     """Return what a probe says about the model that should serve.
 
     Args:
         served: the model that should serve.
-        look: the probe.
+        check: the probe.
     """
-    probe, known = look.probe, served.answers
-    if look.progress is UpdateProgress.PENDING:
-        return DriftFinding(settled=False)
-    named = look.configured
+    probe, known = check.probe, served.answers
+    if check.progress is UpdateProgress.PENDING:
+        return DriftFinding(decided=False)
+    named = check.configured
     if served.named is not None and named is not None and named != served.named:
         return DriftFinding(f"it names {named} and not {served.named}", DriftKind.NAMED, probe)
     if probe is None:
@@ -73,10 +73,10 @@ def drift_finding(served: ServedModel, look: EndpointCheck) -> DriftFinding:
     if probe.seen is ProbeOutcome.BROKEN:
         return DriftFinding(f"it does not score any more: {probe.detail}", DriftKind.BROKEN, probe)
     if probe.seen is not ProbeOutcome.GOOD:
-        return DriftFinding(answers=probe, settled=False)
+        return DriftFinding(answers=probe, decided=False)
     if known is None or known.request != probe.request or probe.agrees_with(known):
         return DriftFinding(answers=probe)
-    return DriftFinding("its answers are not those that were proved", DriftKind.ANSWERS, probe)
+    return DriftFinding("its answers are not those that were verified", DriftKind.ANSWERS, probe)
 
 
 def confirmed(drift_check: DriftCheck, seen: DriftFinding) -> bool:

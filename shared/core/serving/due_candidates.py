@@ -45,7 +45,7 @@ def to_discard(
     Args:
         endpoint_state: the endpoint.
         at: the time now.
-        is_open: whether the run of an id goes on.
+        is_open: whether the run of an id continues.
     """
     if endpoint_state.endpoint_lease is not None:
         return []

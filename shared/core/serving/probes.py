@@ -155,7 +155,7 @@ class ProbeSeries(FrozenModel):
         return self.evolve(last=probe, earlier=self.last)
 
     def lasted(self, evidence: Evidence, within: timedelta) -> bool:
-        """Whether enough probes in a row say this. Of several kinds of probes the last counts.
+        """Whether enough probes in a row say this. The last kind of probes counts.
 
         Args:
             evidence: what they must say.

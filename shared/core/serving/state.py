@@ -36,7 +36,7 @@ class ServedModel(FrozenModel):
     """A model that was live, or unproven."""
 
     model: ModelRef | None = None  #: None: the model of the endpoint's own service
-    state: ServingState | None = None  #: what brings it back, where that is more than the model
+    state: ServingState | None = None  #: what restores it, where that is more than the model
     candidate: str = ""  #: its name at the endpoint, where it was staged there
     run_id: str  #: the run that trained or brought it
     since: AwareDatetime

@@ -87,38 +87,38 @@ class VerificationCase:
         return probe.seen is ProbeOutcome.GOOD and not probe.agrees_with(self.before)
 
 
-def verify_update(case: VerificationCase, look: EndpointCheck, at: datetime) -> Verification:
+def verify_update(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
     """Return what this probe, after those before it, says of a new model.
 
     Args:
         case: what is known.
-        look: the present probe.
+        check: the present probe.
         at: the time of it.
     """
-    return _or_inconclusive(case, _verified_update(case, look, at))
+    return _or_inconclusive(case, _verified_update(case, check, at))
 
 
-def _verified_update(case: VerificationCase, look: EndpointCheck, at: datetime) -> Verification:
-    if look.progress is UpdateProgress.FAILED:
+def _verified_update(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
+    if check.progress is UpdateProgress.FAILED:
         return Verification(
-            VerificationResult.BROKEN, f"the service could not apply the update: {look.detail}"
+            VerificationResult.BROKEN, f"the service could not apply the update: {check.detail}"
         )
-    if look.progress is UpdateProgress.PENDING:
+    if check.progress is UpdateProgress.PENDING:
         return _pending(case, at)
-    probe = look.probe
+    probe = check.probe
     if probe is not None:
         case, probe = case.given(probe)
     broken = probe is not None and probe.seen is ProbeOutcome.BROKEN
     if (
-        look.progress is UpdateProgress.DONE
-        and look.configured not in (None, case.target)
+        check.progress is UpdateProgress.DONE
+        and check.configured not in (None, case.target)
         and not broken
     ):
         # Some updates are accepted and change nothing (studio-classic §4).
-        why = f"the update was accepted, and the service still names {look.configured}"
+        why = f"the update was accepted, and the service still names {check.configured}"
         return _against(case, why, at)
     if probe is None:
-        named = look.configured == case.target
+        named = check.configured == case.target
         how = "by read-back only" if named else "no probe rows are configured"
         return Verification(VerificationResult.LIVE, f"unproven: {how}")
     if probe.seen is not ProbeOutcome.GOOD:
@@ -127,11 +127,11 @@ def _verified_update(case: VerificationCase, look: EndpointCheck, at: datetime) 
         return _judge_expected(case, case.expected, probe, at)
     if not case.known:
         return _judge_unknown(case, probe, at)
-    return _judge_moved(case, probe, at) or _judge_unmoved(case, look, at)
+    return _judge_moved(case, probe, at) or _judge_unmoved(case, check, at)
 
 
 def verify_rollback(
-    case: VerificationCase, look: EndpointCheck, at: datetime, *, patient: bool
+    case: VerificationCase, check: EndpointCheck, at: datetime, *, patient: bool
 ) -> Verification:
     """Return what this probe says of the rollback.
 
@@ -139,31 +139,31 @@ def verify_rollback(
 
     Args:
         case: what is known.
-        look: the present probe.
+        check: the present probe.
         at: the time of it.
         patient: whether an update may still be in flight, so that answers as before decide
             nothing until they have lasted for the time that a switch may take.
     """
-    return _or_inconclusive(case, _verified_rollback(case, look, at, patient=patient))
+    return _or_inconclusive(case, _verified_rollback(case, check, at, patient=patient))
 
 
 def _verified_rollback(
-    case: VerificationCase, look: EndpointCheck, at: datetime, *, patient: bool
+    case: VerificationCase, check: EndpointCheck, at: datetime, *, patient: bool
 ) -> Verification:
-    if look.progress is UpdateProgress.FAILED:
-        return Verification(VerificationResult.BROKEN, f"the rollback failed: {look.detail}")
-    if look.progress is UpdateProgress.PENDING:
+    if check.progress is UpdateProgress.FAILED:
+        return Verification(VerificationResult.BROKEN, f"the rollback failed: {check.detail}")
+    if check.progress is UpdateProgress.PENDING:
         return _pending(case, at)
-    if look.probe is None:
+    if check.probe is None:
         return Verification(VerificationResult.LIVE, "unproven: no probe rows are configured")
-    case, probe = case.given(look.probe)
+    case, probe = case.given(check.probe)
     silent = probe.seen is ProbeOutcome.NO_ANSWER
     wanted = _as_wanted(case, probe)
     evidence = Evidence.FOR if wanted else Evidence.SILENT if silent else Evidence.AGAINST
     probe_series = case.probe_series.after(evidence, at, case.every)
     before = case.probe_series.last is not None and _as_wanted(case, case.probe_series.last)
     if wanted and before and (not patient or probe_series.lasted(Evidence.FOR, case.within)):
-        why = "answers as before the update, on two looks running"
+        why = "answers as before the update, in two probes in a row"
         return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
     why = probe.detail or "the answers are not those from before the update"
     gone = probe_series.lasted(Evidence.AGAINST, case.within) or probe_series.bad.lasted(
@@ -199,7 +199,7 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
         return None
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     if case.again(probe):
-        why = "answers moved and agree on two looks running"
+        why = "answers moved and agree in two probes in a row"
         return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
     if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):
         # A model that is not deterministic: no probe agrees with another, and none with before.
@@ -207,20 +207,20 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
             VerificationResult.LIVE, "unproven: answers vary", probe_series=probe_series
         )
     return Verification(
-        VerificationResult.WAIT, "answers moved: one more look", probe_series=probe_series
+        VerificationResult.WAIT, "answers moved: one more probe", probe_series=probe_series
     )
 
 
-def _judge_unmoved(case: VerificationCase, look: EndpointCheck, at: datetime) -> Verification:
+def _judge_unmoved(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
     probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
     if not probe_series.lasted(Evidence.AGAINST, case.within):
         return Verification(
             VerificationResult.WAIT, "answers have not moved yet", probe_series=probe_series
         )
-    if look.configured != case.target:
+    if check.configured != case.target:
         why = "the update was accepted; the answers stayed the same"
         return Verification(VerificationResult.UNCHANGED, why, probe_series=probe_series)
-    if look.progress is UpdateProgress.DONE:
+    if check.progress is UpdateProgress.DONE:
         why = "the service says so; the answers stayed the same"
         return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
     # Without a status of the update, this says what was asked for and not what serves.
@@ -248,9 +248,9 @@ def _judge_expected(
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     moved = case.before is not None and not probe.agrees_with(case.before)
     if case.again(probe) and (moved or probe_series.lasted(Evidence.FOR, case.within)):
-        why = "answers as it did when it was proved, on two looks running"
+        why = "answers as it did when it was verified, in two probes in a row"
         return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
-    why = "answers as it did when it was proved: one more look"
+    why = "answers as it did when it was verified: one more probe"
     return Verification(VerificationResult.WAIT, why, probe_series=probe_series)
 
 
@@ -265,9 +265,8 @@ def _judge_bad(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Ver
         None,
         Evidence.PENDING,
     ):  # else there was no answer at all
-        why = (
-            f"no good answer on {counted(probe_series.bad.probes, 'look')} running: {probe.detail}"
-        )
+        probes = counted(probe_series.bad.probes, "probe")
+        why = f"no good answer to {probes} in a row: {probe.detail}"
         return Verification(VerificationResult.BROKEN, why, probe_series=probe_series)
     why = "unproven: the endpoint answered neither before nor after"
     return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
@@ -279,7 +278,7 @@ def _or_inconclusive(case: VerificationCase, judged: Verification) -> Verificati
         case.within
     ):
         return judged
-    probes = counted(judged.probe_series.all.probes, "look")
+    probes = counted(judged.probe_series.all.probes, "probe")
     why = f"{probes} agreed on nothing, the last: {judged.why}"
     return replace(judged, verdict=VerificationResult.BROKEN, why=why)
 

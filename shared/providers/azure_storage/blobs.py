@@ -64,7 +64,7 @@ class AccountBlobs:
 
     @property
     def base_location(self) -> str:
-        """The URL that containers stand below, with a slash at its end."""
+        """The URL that container names follow, with a slash at its end."""
         return account_location(self._account.url)
 
     def head(self, container: str, name: str) -> BlobVersion | None:
@@ -85,7 +85,7 @@ class AccountBlobs:
         except ResourceNotFoundError:
             return None
         except AzureError as exc:
-            raise classify(exc, f"look at {container}/{name}", write=False) from exc
+            raise classify(exc, f"check {container}/{name}", write=False) from exc
         return None if is_directory(found.metadata) else _version(container, name, found)
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
@@ -196,7 +196,7 @@ class AccountBlobs:
         try:
             return self._account.get_container_client(container).exists()
         except AzureError as exc:
-            raise classify(exc, f"look at container {container}", write=False) from exc
+            raise classify(exc, f"check container {container}", write=False) from exc
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
         """Return the blob with a SAS for `access` to it alone, for `valid` from now.

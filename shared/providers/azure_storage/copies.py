@@ -91,8 +91,8 @@ class BlobCopies:
         source = source_of(url, str(self.account.account_name), account_location(self.account.url))
         if source is None:
             return None
-        if source.place is not None:
-            container, _, name = source.place.partition("/")
+        if source.own_path is not None:
+            container, _, name = source.own_path.partition("/")
             if not self._opens(container, name, source.signature):
                 return None
         return source.url

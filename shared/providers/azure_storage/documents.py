@@ -149,7 +149,7 @@ class BlobDocuments:
                 raise classify(exc, f"delete {name}", write=True) from exc
             # A condition on a blob that is gone fails like one on a blob that was changed.
             if self.read(name) is not None:
-                raise ConflictError(f"{name} was changed by somebody else") from exc
+                raise ConflictError(f"{name} was changed by another writer") from exc
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         """Yield the documents whose names start with `prefix`, with their metadata."""
@@ -200,7 +200,7 @@ class BlobDocuments:
             if mine := self._arrived(name, write_id, exc):
                 return mine
             if is_lost(exc):
-                raise ConflictError(f"{name} was written by somebody else") from exc
+                raise ConflictError(f"{name} was written by another writer") from exc
             raise classify(exc, f"write {name}", write=True) from exc
         return _etag(answer["etag"])
 
@@ -211,7 +211,7 @@ class BlobDocuments:
             return None
         except AzureError as exc:
             if is_lost(why):
-                raise OutcomeUnknownError(f"{name}: written by us or by somebody else") from exc
+                raise OutcomeUnknownError(f"{name}: written by us or by another writer") from exc
             return None  # the first error says what is known
         mine = (found.metadata or {}).get(_WRITE_ID) == write_id
         return _etag(found.etag) if mine else None

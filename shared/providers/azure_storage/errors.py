@@ -38,7 +38,7 @@ _LOST: Final = frozenset(
     }
 )
 _LEASED: Final = (
-    "somebody holds a lease on it, so that nobody else may change it: break the lease "
+    "another program holds a lease on it, so that nothing else may change it: break the lease "
     "(`az storage blob lease break`), and keep other programs from taking leases there"
 )
 _IMMUTABLE: Final = (
@@ -154,7 +154,7 @@ def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnErro
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
     if cursor is not None and status == 400:  # noqa: PLR2004 -- InvalidQueryParameterValue
         return InvalidCursorError(
-            "the listing cannot be gone on with from this cursor: begin it again"
+            "the listing cannot be continued from this cursor: begin it again"
         )
     return classify(exc, what, write=False)
 

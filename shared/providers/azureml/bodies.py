@@ -186,7 +186,7 @@ def of_component(
         PermanentError: it is of another kind, or its inputs and outputs are not those given.
     """
     check_names(plan, training, spec, str(asset))
-    here = training.place
+    here = training.workspace_parts
     component = f"{here.id}/components/{asset.name}/versions/{asset.version}"
     types = {name: type_of(one.get("type")) for name, one in spec.inputs.items()}
     properties = {
@@ -298,7 +298,7 @@ def _default_compute(training: AzureMlTraining, here: Workspace) -> str | None:
 def _step(
     plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, node: str, component: str
 ) -> Body:
-    compute = compute_id(training.compute, training.place) if training.compute else None
+    compute = compute_id(training.compute, training.workspace_parts) if training.compute else None
     tier = (training.job_tier or "standard").capitalize()
     serverless = training.compute is not None and compute is None
     step = {

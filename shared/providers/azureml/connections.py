@@ -52,7 +52,7 @@ class AzureMlConnections:
             ConfigError: the workspace is in a cloud that no setting describes.
         """
         return AzureMlJobs(
-            call=self.call(training.place, training.api_versions),
+            call=self.call(training.workspace_parts, training.api_versions),
             training=training,
             storage=self.storage,
             secrets=partial(resolve, self.environment),

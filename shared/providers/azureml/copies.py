@@ -77,7 +77,7 @@ def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) ->
     if kind == "Pipeline":
         body["settings"] = {**_mapping(kept.get("settings")), "force_rerun": True}
         if training.compute is not None:
-            default = compute_id(training.compute, training.place) or SERVERLESS
+            default = compute_id(training.compute, training.workspace_parts) or SERVERLESS
             body["settings"]["default_compute"] = default
     return {"properties": body}
 
@@ -87,7 +87,7 @@ def _common_of_copy(plan: JobPlan, training: AzureMlTraining, kind: str, kept: B
     if training.experiment is None and kept.get("experimentName"):
         common["experimentName"] = kept["experimentName"]
     if training.compute is not None and kind == "Command":
-        common["computeId"] = compute_id(training.compute, training.place)
+        common["computeId"] = compute_id(training.compute, training.workspace_parts)
     return _without_none(common)
 
 

@@ -31,7 +31,7 @@ def of_file(plan: JobPlan, training: AzureMlTraining, job: Job) -> Body:
         job: the content of the file.
     """
     pipeline = kind_of(job) == "pipeline"
-    here = training.place
+    here = training.workspace_parts
     known = {
         **common_of(plan, training, "Pipeline" if pipeline else "Command"),
         "description": job.get("description"),
@@ -81,7 +81,7 @@ def _outputs_of_file(plan: JobPlan, job: Job) -> Body:
 
 
 def _command_parts(training: AzureMlTraining, job: Job) -> Body:
-    here = training.place
+    here = training.workspace_parts
     compute = training.compute or str(job.get("compute") or "")
     serverless = compute.removeprefix("azureml:").lower() == SERVERLESS
     tier = training.job_tier or _mapping(job.get("queue_settings")).get("job_tier")
@@ -100,7 +100,7 @@ def _command_parts(training: AzureMlTraining, job: Job) -> Body:
 
 
 def _pipeline_parts(training: AzureMlTraining, job: Job) -> Body:
-    here, written = training.place, _mapping(job.get("settings"))
+    here, written = training.workspace_parts, _mapping(job.get("settings"))
     settings = {name: value for name, value in written.items() if value is not None}
     if store := settings.get("default_datastore"):
         name = str(store).removeprefix("azureml:")

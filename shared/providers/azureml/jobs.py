@@ -192,7 +192,7 @@ class AzureMlJobs:
         Raises InvalidRequestError, TransientError.
         """
         try:
-            return self._registry.again(model_named(name, self.training.place))
+            return self._registry.again(model_named(name, self.training.workspace_parts))
         except (ValueError, PermanentError) as exc:
             raise InvalidRequestError(f"model: {exc}") from None
 
@@ -276,7 +276,7 @@ class AzureMlJobs:
         return self.call.found(self._url(handle), f"look for job {handle}")
 
     def _name(self, request: JobRequest) -> str:
-        place = self.training.place
+        place = self.training.workspace_parts
         return job_name(request.run_id, request.attempt, request.replaced, place)
 
     def _url(self, handle: str) -> str:

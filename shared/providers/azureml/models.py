@@ -120,7 +120,7 @@ class ModelRegistry:
 
     def _uri(self, found: FoundOutput) -> str:
         store = self.outputs.placing.models_store()
-        return self.training.place.datastore_uri(store.name, found.path)
+        return self.training.workspace_parts.datastore_uri(store.name, found.path)
 
     def _url(self, asset: Asset) -> str:
         path = f"models/{escaped_name(asset.name)}/versions/{escaped_name(asset.version)}"
@@ -129,7 +129,7 @@ class ModelRegistry:
     def _reference(self, asset: Asset, known: Mapping[str, Any]) -> ModelRef:
         kept = {"type": known.get("modelType"), "uri": known.get("modelUri")}
         more = {name: str(value) for name, value in kept.items() if value}
-        return registered_model(asset, self.training.place, **more)
+        return registered_model(asset, self.training.workspace_parts, **more)
 
     def _output_for(
         self, endpoint: str, named: str | None, spec: ComponentSpec | None

@@ -191,7 +191,7 @@ class Placing:
         store = self.stores.of_data(blobs, blob.container, named)
         if store is None:
             return https_url(blobs, blob)
-        return self.training.place.datastore_uri(store.name, blob.name)
+        return self.training.workspace_parts.datastore_uri(store.name, blob.name)
 
 
 def _table_folder(request: JobRequest) -> str:

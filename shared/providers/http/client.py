@@ -241,7 +241,7 @@ class RequestsHttp:
             raise PermanentError(f"{method}: a key holds characters no header can hold") from None
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._connections.close()
 
 

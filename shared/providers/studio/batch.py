@@ -18,7 +18,13 @@ from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.core.config.types import Scalar
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.references import ModelRef
-from shared.errors import ConfigError, InvalidRequestError, OutcomeUnknownError, TransientError
+from shared.errors import (
+    ConfigError,
+    InvalidRequestError,
+    OutcomeUnknownError,
+    PermanentError,
+    TransientError,
+)
 from shared.ports.storage import Access, Blobs, SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.http.client import Answer
@@ -109,8 +115,8 @@ def read_results(reported: object) -> dict[str, SignedBlob]:
         reported: `Results` of a job, as the service gave it.
     """
     listed = reported.items() if isinstance(reported, dict) else ()
-    places = {str(name): _place(entry) for name, entry in listed}
-    return {name: place for name, place in places.items() if place is not None}
+    locations = {str(name): _location(entry) for name, entry in listed}
+    return {name: location for name, location in locations.items() if location is not None}
 
 
 def _members(connection: str) -> dict[str, str]:
@@ -118,7 +124,7 @@ def _members(connection: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _place(entry: object) -> SignedBlob | None:
+def _location(entry: object) -> SignedBlob | None:
     known = entry if isinstance(entry, dict) else {}
     texts = (known.get(part) for part in _PARTS)
     base, relative, token = (text.strip() if isinstance(text, str) else "" for text in texts)
@@ -176,7 +182,7 @@ class StudioBatch:
         return job.strip()
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
-        """Return the request that `prepare` would make, with names in place of secrets."""
+        """Return the request that `prepare` would make, with names instead of secrets."""
         body = self._assembled(request, self._unsigned, dict(request.parameters))
         return {"method": "POST", "url": self.service, "body": body}
 
@@ -206,7 +212,7 @@ class StudioBatch:
                 raise
 
     def state(self, handle: str) -> JobState:
-        """Return how the job stands."""
+        """Return the state of the job."""
         return self._state(handle)[0]
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
@@ -253,7 +259,7 @@ class StudioBatch:
         if answer.status == _NOT_FOUND:
             return JobState(JobStatus.GONE, explained(read_refusal(answer, clean))), {}
         if not answer.ok:
-            raise sort_refusal(answer, f"look at job {handle}", clean, write=False)
+            raise sort_refusal(answer, f"check job {handle}", clean, write=False)
         return _state(answer, clean)
 
     def cancel(self, handle: str) -> None:
@@ -342,7 +348,7 @@ def _state(answer: Answer, clean: Cleaner) -> tuple[JobState, Mapping[str, Signe
     if known is None:
         # Not a status at all, or one nobody has described: the job may still be running.
         shown = clean(repr(status))[:_LONGEST_SHOWN]
-        raise TransientError(f"look at job: no known status in the answer: {shown}")
+        raise TransientError(f"check job: no known status in the answer: {shown}")
     details = clean(str(reported.get("Details") or ""))[:_LONGEST_DETAILS]
     cure = cure_in(details) if known is JobStatus.FAILED else ""
     return JobState(known, details, cure), read_results(reported.get("Results"))
@@ -351,5 +357,5 @@ def _state(answer: Answer, clean: Cleaner) -> tuple[JobState, Mapping[str, Signe
 def _of_studio(request: JobRequest) -> StudioTraining:
     training = request.training
     if not isinstance(training, StudioTraining):
-        raise TypeError(f"a job of training.kind: {training.kind} is not for Studio")
+        raise PermanentError("the request is configured for another training service")
     return training

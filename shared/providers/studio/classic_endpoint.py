@@ -19,7 +19,7 @@ from shared.providers.studio.scoring import Current, score, scoring_url
 #: As long as the service's own signatures live; when it reads the blob is unknown (design rule 11).
 _SIGNED_FOR: Final = timedelta(hours=24)
 _NOT_FOUND: Final = 404
-_DO_NOT_TELL: Final = frozenset({401, 403, 404, 405, 501})
+_NOT_REPORTED: Final = frozenset({401, 403, 404, 405, 501})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class StudioClassicEndpoint:
             raise TransientError(f"endpoint {self._name} was made and is not shown yet")
         if answer.status == _NOT_FOUND and self.manage is not None:
             raise self._missing()
-        if answer.status in _DO_NOT_TELL:
+        if answer.status in _NOT_REPORTED:
             return Current(refreshable=answer.status != _NOT_FOUND)
-        raise self._management.refusal(answer, "look at the endpoint")
+        raise self._management.refusal(answer, "check the endpoint")
 
     def update(self, model: BlobVersion) -> None:
         """PATCH the endpoint with a freshly signed URL of `model`.
@@ -99,7 +99,7 @@ class StudioClassicEndpoint:
         """Return the answers for these rows."""
         return self._scored(self._known(), rows)
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def check(self, operation: str | None = None) -> EndpointCheck:
         """Score the probe rows and read back what the endpoint was given."""
         del operation  # there is none to ask for
         reported = self._known()
@@ -128,7 +128,7 @@ class StudioClassicEndpoint:
         url, call = self.verify.score if self.verify else None, self.scoring
         if url is None or call is None:
             if reported is None:
-                detail = "the endpoint does not tell its scoring URL and key now"
+                detail = "the endpoint does not report its scoring URL and key now"
                 return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
             url = url or self._scoring_url(reported, rows)
             call = call or self._scoring_call(reported)
@@ -137,7 +137,7 @@ class StudioClassicEndpoint:
     def _scoring_url(self, reported: ManagedEndpoint, rows: dict[str, Any]) -> str:
         if not reported.api_location:
             raise PermanentError(
-                f"endpoint {self._name} does not tell its scoring URL: write `verify.score`"
+                f"endpoint {self._name} does not report its scoring URL: write `verify.score`"
             )
         try:
             return self.allowed(scoring_url(reported.api_location, rows))
@@ -147,7 +147,7 @@ class StudioClassicEndpoint:
     def _scoring_call(self, reported: ManagedEndpoint) -> StudioCall:
         if not reported.primary_key:
             raise PermanentError(
-                f"endpoint {self._name} does not tell its key: write `verify.api_key`"
+                f"endpoint {self._name} does not report its key: write `verify.api_key`"
             )
         return self.call.with_key(reported.primary_key)
 

@@ -146,9 +146,9 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
         details: the codes of its details; one seen with another status is known all the same.
         words: the service's own words.
     """
-    telling = [next((cure for known, cure in cures.WORDS.items() if known.search(words)), "")]
-    telling += [_OF_DETAILS.get((status, one), _ANYWHERE.get(one, "")) for one in details]
-    found = list(dict.fromkeys(one for one in telling if one))
+    known_cures = [next((cure for known, cure in cures.WORDS.items() if known.search(words)), "")]
+    known_cures += [_OF_DETAILS.get((status, one), _ANYWHERE.get(one, "")) for one in details]
+    found = list(dict.fromkeys(one for one in known_cures if one))
     if found:
         return "; ".join(found[:_MOST_CURES])
     return _OF_CLASSES.get(code) or cures.STATUSES.get(status, "")
@@ -157,7 +157,7 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
 def cure_in(words: str) -> str:
     """Return the likely cures of a failure that is reported in words alone, or an empty text.
 
-    Codes stand among the words there: a failed job's details have them (studio-classic §1.4).
+    Codes are among the words there: a failed job's details have them (studio-classic §1.4).
     """
     codes = _IN_WORDS.findall(words)
     named = next((code for code in codes if code in _OF_CLASSES), "")

@@ -126,7 +126,7 @@ BAD_USER_ARGUMENT: Final = {
 INVALID_OPERATION: Final = {
     "CannotStartJob": "the job is past its start: retry the run, or cancel it",
     "IncompatibleModel": "the web service must put out a single table: correct its experiment",
-    "MultipleInputsNotAllowed": "write training.input in place of training.inputs",
+    "MultipleInputsNotAllowed": "write training.input instead of training.inputs",
 }
 MODULE_FAULTS: Final = {
     "FailedToEvaluateRScript": "correct the R script of the experiment, or its data",

@@ -74,7 +74,7 @@ class StudioManagement:
         if answer.status == _NOT_FOUND:
             return None
         if not answer.ok:
-            raise self.refusal(answer, f"look at endpoint {name}")
+            raise self.refusal(answer, f"check endpoint {name}")
         return read_endpoint(answer, name)
 
     def ask(self, name: str) -> Answer:

@@ -33,7 +33,7 @@ class StudioModels:
     Args:
         models: the account that models are kept in.
         container: the container there.
-        state: returns how a job stands, and its results.
+        state: returns the state of a job, and its results.
     """
 
     models: Blobs

@@ -144,7 +144,7 @@ class StudioEndpoint(Protocol):
         """Send the update to the model of the endpoint's own service; return as `update`."""
         ...
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def check(self, operation: str | None = None) -> EndpointCheck:
         """Return what the service says of an update, and the answers for the probe rows."""
         ...
 

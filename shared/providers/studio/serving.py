@@ -36,14 +36,14 @@ class Baselines:
         models: where models are.
         models_container: the container of the models that may be signed for.
         endpoint: whose baselines.
-        place: the resource of the endpoint that is updated.
+        resource_name: the resource of the endpoint that is updated.
         named_only: whether the service only gets a name, and opens the blob by its own right.
     """
 
     models: Blobs
     models_container: str
     endpoint: EndpointRef
-    place: str
+    resource_name: str
     named_only: bool = False
 
     def kept(self, current: Current, keep: Keep) -> ServingState | None:
@@ -81,8 +81,8 @@ class Baselines:
         # Its signature will not last: keep a copy, one for each resource, and for this run alone.
         query = f"?{sas.lstrip('?')}" if sas else ""
         source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
-        place = digest(self.place, base, relative, keep.run_id)
-        name = f"baselines/{self.endpoint.id}-{place}{MODEL_SUFFIX}"
+        resource_name = digest(self.resource_name, base, relative, keep.run_id)
+        name = f"baselines/{self.endpoint.id}-{resource_name}{MODEL_SUFFIX}"
         try:
             return self.models.adopt(source, self.models_container, name, since=keep.since)
         except PermanentError as exc:
@@ -92,7 +92,7 @@ class Baselines:
     def _names_a_model_of_ours(self, relative: str) -> bool:
         """Whether a location may be a model of ours; no other blob is read."""
         written = relative.lstrip("/")
-        places = (place.partition("/") for place in (written, unquote(written)))
+        places = (resource_name.partition("/") for resource_name in (written, unquote(written)))
         container = self.models_container
         return any(one == container and is_model_path(name) for one, _, name in places)
 
@@ -194,7 +194,7 @@ class StudioServing:
             shift: the shift that was asked for, where there is one.
         """
         del shift  # the model that is asked for is named by the record
-        return self.endpoint.look(operation)
+        return self.endpoint.check(operation)
 
     def restore(self, state: ServingState) -> str | None:
         """Update the endpoint to a model from before. Raises as the port says."""

@@ -84,7 +84,7 @@ class StudioWebService:
 
     def refresh(self) -> str | None:
         """Refuse: such a service has no model of its own to take."""
-        raise PermanentError("a New web service cannot be refreshed: name a model to go back to")
+        raise PermanentError("a New web service cannot be refreshed: name a model to roll back to")
 
     def score(self, rows: dict[str, Any]) -> ProbeAnswers:
         """Return the answers for these rows."""
@@ -92,7 +92,7 @@ class StudioWebService:
         url = url or self._scoring_url(self._definition(), rows)
         return score(self.scoring or self._scoring_call(), url, rows)
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def check(self, operation: str | None = None) -> EndpointCheck:
         """Ask the operation, read the definition back, and score the probe rows."""
         progress, detail = self._followed(operation)
         definition = self._definition()
@@ -109,14 +109,14 @@ class StudioWebService:
         if answer.status == _NOT_FOUND:
             return UpdateProgress.DONE, ""  # forgotten: the definition has the last word
         if not answer.ok:
-            raise self._refusal(answer, "look at the update of the web service")
+            raise self._refusal(answer, "check the update of the web service")
         return _state({"properties": answer.json()}, self.call.clean)
 
     def _definition(self) -> Definition:
-        answer = self.call.read("GET", self.update_url, "look at the web service")
+        answer = self.call.read("GET", self.update_url, "check the web service")
         reported = answer.json()
         if not isinstance(reported, dict) or not isinstance(member(reported, "properties"), dict):
-            raise TransientError("look at the web service: the answer is no definition")
+            raise TransientError("check the web service: the answer is no definition")
         return reported
 
     def _may_change(self, definition: Definition) -> None:
@@ -170,7 +170,7 @@ class StudioWebService:
         base = swagger.partition("?")[0]
         if not base.lower().endswith(_SWAGGER):
             raise PermanentError(
-                "the web service does not tell its scoring URL: write `verify.score`"
+                "the web service does not report its scoring URL: write `verify.score`"
             )
         try:
             return self.allowed(scoring_url(base[: -len(_SWAGGER)], rows))
@@ -183,7 +183,7 @@ class StudioWebService:
         reported = self.call.read("GET", url, "read the web service's keys").json()
         key = member(reported, "primary")
         if not isinstance(key, str) or not key:
-            raise PermanentError("the web service does not tell its key: write `verify.api_key`")
+            raise PermanentError("the web service does not report its key: write `verify.api_key`")
         return self.call.with_key(key)
 
     def _refusal(self, answer: Answer, what: str) -> Exception:

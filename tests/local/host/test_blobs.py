@@ -1,4 +1,4 @@
-"""Blob functions: found by listing, by events and by hand."""
+"""Blob functions: found by listing, by events and on request."""
 
 import base64
 import hashlib
@@ -155,7 +155,7 @@ def test_events_for_no_blob_function(host: HostProcess, shared_toy: ToyHost, fun
     assert _post(host, function, event).status_code == 404
 
 
-def test_a_blob_function_started_by_hand(host: HostProcess, shared_toy: ToyHost) -> None:
+def test_a_blob_function_started_manually(host: HostProcess, shared_toy: ToyHost) -> None:
     shared_toy.container.upload_blob("elsewhere/hand.csv", b"1")
     path = f"{shared_toy.container_name}/elsewhere/hand.csv"
     url = f"{host.url}/admin/functions/on_client"

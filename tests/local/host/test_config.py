@@ -34,7 +34,7 @@ def _config(
     return HostConfig.load(folder, **options)  # type: ignore[arg-type]  # two floats, by name
 
 
-def test_settings_stand_over_host_json_and_the_environment(
+def test_settings_count_before_host_json_and_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("Storage", "from a shell")
@@ -51,7 +51,7 @@ def test_settings_stand_over_host_json_and_the_environment(
 
 
 @pytest.mark.parametrize(("option", "expected"), [(3.0, 3.0), (-1.0, None), (None, None)])
-def test_the_option_stands_over_all(
+def test_the_option_counts_before_all(
     tmp_path: Path, option: float | None, expected: float | None
 ) -> None:
     config = _config(tmp_path, {"functionTimeout": "-1"}, function_timeout=option)
@@ -66,7 +66,7 @@ def test_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("{", "JSON"),
         ("[]", "no JSON object"),
@@ -76,10 +76,10 @@ def test_defaults(tmp_path: Path) -> None:
     ],
 )
 def test_refused_settings(
-    refused_app: Callable[[str], Path], tmp_path: Path, content: str, says: str
+    refused_app: Callable[[str], Path], tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "settings.json").write_text(content)
-    with pytest.raises(RefusedError, match=says):
+    with pytest.raises(RefusedError, match=message):
         HostConfig.load(refused_app(""), tmp_path / "settings.json")
 
 

@@ -128,6 +128,6 @@ def test_status_names_a_running_worker(host: HostProcess) -> None:
         ("unknown", '{"input": ""}', 404),
     ],
 )
-def test_functions_started_by_hand(host: HostProcess, name: str, body: str, status: int) -> None:
+def test_functions_started_manually(host: HostProcess, name: str, body: str, status: int) -> None:
     answer = requests.post(f"{host.url}/admin/functions/{name}", data=body, timeout=10)
     assert answer.status_code == status

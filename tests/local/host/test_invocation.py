@@ -59,7 +59,7 @@ def test_other_http_results(result: Any, status: int, body: bytes) -> None:
     assert (outcome.answer.status, outcome.answer.body) == (status, body)
 
 
-def test_results_that_have_no_place_fail() -> None:
+def test_results_that_have_no_binding_fail() -> None:
     http = _invoke(lambda arg: {"a": 1}, "httpTrigger", CALL)
     timer = _invoke(lambda arg: 1, "timerTrigger", TimerTick("{}"))
     assert http.ending is timer.ending is Ending.FAILED

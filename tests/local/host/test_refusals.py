@@ -23,7 +23,7 @@ SECRET = "verysecret"
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "message"),
     [
         ("import nowhere\n", "No module named 'nowhere'"),
         ("x = 1\n", "exactly one FunctionApp at its top level, found 0"),
@@ -42,7 +42,7 @@ SECRET = "verysecret"
     ],
 )
 def test_refused(
-    refused_app: Callable[[str], Path], tmp_path: Path, source: str, says: str
+    refused_app: Callable[[str], Path], tmp_path: Path, source: str, message: str
 ) -> None:
     good = "UseDevelopmentStorage=true"
     settings = tmp_path / "settings.json"
@@ -50,7 +50,7 @@ def test_refused(
     settings.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
     host = Host(HostConfig.load(refused_app(source), settings), 0)
     try:
-        with pytest.raises(RefusedError, match=says) as caught:
+        with pytest.raises(RefusedError, match=message) as caught:
             host.start()
         assert SECRET not in str(caught.value)
     finally:

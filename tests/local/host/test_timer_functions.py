@@ -15,7 +15,7 @@ def test_ticks_each_second_one_at_a_time(host: HostProcess, shared_toy: ToyHost)
     assert ticks[0]["schedule"] == {"AdjustForDST": True}
 
 
-def test_runs_on_startup_and_by_hand(host: HostProcess, shared_toy: ToyHost) -> None:
+def test_runs_on_startup_and_on_request(host: HostProcess, shared_toy: ToyHost) -> None:
     before = len(shared_toy.wait_for("at_start"))
     body = '{"input": ""}'
     requests.post(f"{host.url}/admin/functions/at_start", data=body, timeout=10)

@@ -31,7 +31,7 @@ def test_next_due(schedule: str, due: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "says"),
+    ("schedule", "message"),
     [
         ("00:05:00", "TimeSpan"),
         ("*/5 * * *", "not six fields"),
@@ -42,8 +42,8 @@ def test_next_due(schedule: str, due: datetime) -> None:
         ("0 0 0 31 2 *", "never fires"),
     ],
 )
-def test_refused_schedules(schedule: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_refused_schedules(schedule: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         checked(schedule)
 
 

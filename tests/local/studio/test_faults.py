@@ -56,7 +56,7 @@ def test_a_rule_without_an_end_stays() -> None:
     assert choose(rules, "POST", "/start") == (rules[0], rules)
 
 
-def test_a_rule_lets_the_first_requests_through_when_told_to() -> None:
+def test_a_rule_lets_the_first_requests_through_when_asked_to() -> None:
     rules: tuple[FaultRule, ...] = (_rule("500", skip=2),)
     seen = []
     for _ in range(4):
@@ -65,7 +65,7 @@ def test_a_rule_lets_the_first_requests_through_when_told_to() -> None:
     assert seen == [False, False, True, False]
 
 
-def test_the_first_rule_that_applies_is_chosen_and_the_others_keep_their_place() -> None:
+def test_the_first_rule_that_applies_is_chosen_and_the_others_keep_their_order() -> None:
     rules = (_rule("401", match="GET *"), _rule("500", skip=1), _rule("503"), _rule("html"))
     rule, left = choose(rules, "POST", "/start")
     assert rule == rules[2]

@@ -1,4 +1,4 @@
-"""Whatever is sent, an answer comes back; and equal calls give equal answers."""
+"""Every request gets an answer; and equal calls get equal answers."""
 
 import json
 from typing import Any

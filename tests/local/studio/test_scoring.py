@@ -35,7 +35,7 @@ def test_a_table_comes_back_with_its_scores_all_as_text(bench: Bench) -> None:
     }
 
 
-def test_column_types_are_told_with_details_only(bench: Bench) -> None:
+def test_column_types_are_reported_with_details_only(bench: Bench) -> None:
     endpoint = bench.publish_scoring()
     for query in ("", "&details=false"):
         value = bench.score(endpoint, query=query).json()["Results"]["output1"]["value"]

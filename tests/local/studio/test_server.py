@@ -78,7 +78,7 @@ def test_services_are_published_over_the_control_plane(bench: Bench) -> None:
         ("nothing", {}, 404),
     ],
 )
-def test_a_wrong_control_request_is_told_what_is_wrong(
+def test_a_wrong_control_request_is_answered_with_what_is_wrong(
     bench: Bench, path: str, body: object, status: int
 ) -> None:
     answer = bench.call("POST", f"/_studio/{path}", body=body)
@@ -86,7 +86,7 @@ def test_a_wrong_control_request_is_told_what_is_wrong(
     assert answer.json()["error"]
 
 
-def test_the_state_tells_starts_and_models_but_no_keys(bench: Bench) -> None:
+def test_the_state_reports_starts_and_models_but_no_keys(bench: Bench) -> None:
     service, endpoint = bench.publish_training(), bench.publish_scoring()
     bench.started(service)
     answer = bench.call("GET", "/_studio/state")
@@ -196,7 +196,7 @@ def test_a_server_that_was_never_started_can_be_stopped() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, number: int) -> None:
+def test_the_command_serves_until_it_is_asked_to_stop(tmp_path: Path, number: int) -> None:
     ready = tmp_path / "ready.json"
     rules = tmp_path / "faults.json"
     rules.write_text('[{"kind": "html"}]', encoding="utf-8")

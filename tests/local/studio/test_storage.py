@@ -1,4 +1,4 @@
-"""How the service reaches blobs, and what it makes of the references it is given."""
+"""The service reads blobs by the references that it is given."""
 
 import threading
 from collections.abc import Iterator
@@ -98,7 +98,7 @@ def test_a_connection_that_the_storage_closes_is_made_again(
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/c/b", "no url", "http://\u00df..x/c", "ftp://x/"]
 )
-def test_no_answer_is_told_without_the_url(http_blobs: HttpBlobs, url: str) -> None:
+def test_no_answer_is_reported_without_the_url(http_blobs: HttpBlobs, url: str) -> None:
     with pytest.raises(BlobRefusedError) as refused:
         http_blobs.read(f"{url}?sig=SECRET")
     assert refused.value.status == 0
@@ -222,7 +222,7 @@ def test_a_connection_string_that_cannot_sign_is_not_read(text: str) -> None:
         StorageAccount.parse(text)
 
 
-def test_no_repr_tells_a_secret() -> None:
+def test_no_repr_shows_a_secret() -> None:
     bench = Bench()
     endpoint = bench.publish_scoring()
     reference = read_reference(bench.reference("c/a.csv"), input_role("input1"))
@@ -236,7 +236,7 @@ def test_no_repr_tells_a_secret() -> None:
 def test_a_name_that_is_no_text_is_refused() -> None:
     value = {"BaseLocation": BASE, "RelativeLocation": "c/\ud800.csv", "SasBlobToken": "?x"}
     good = {**value, "RelativeLocation": "c/a.csv"}
-    assert read_reference(good, input_role("input1")).place == "c/a.csv"
+    assert read_reference(good, input_role("input1")).relative_location == "c/a.csv"
     for part in (*value, "ConnectionString"):
         with pytest.raises(RefusalError, match="InvalidBlob"):
             read_reference({**good, part: "c/\ud800"}, input_role("input1"))

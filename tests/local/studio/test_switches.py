@@ -1,4 +1,4 @@
-"""What the service does now and then: throttles, warms up, is asked in the wrong region."""
+"""Occasional behaviour of the service: throttling, warming up, a wrong region."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -94,10 +94,10 @@ def test_a_new_service_can_be_published_and_switched_over_the_control_plane() ->
         "training_csv": "a,b,label\n1,2,0\n3,4,1\n",
         "uri": "https://account.blob.core.windows.net/c/first.ilearner",
     }
-    told = control(world, "services", order)
-    assert told.status == 201
-    path = told.json()["update_url"].removeprefix("https://studio.example")
-    key = {"Authorization": f"Bearer {told.json()['arm_token']}"}
+    reported = control(world, "services", order)
+    assert reported.status == 201
+    path = reported.json()["update_url"].removeprefix("https://studio.example")
+    key = {"Authorization": f"Bearer {reported.json()['arm_token']}"}
     url = f"{path}?api-version=2017-01-01"
     shown = world.studio.handle(WireRequest("GET", url, key)).json()
     assert shown["properties"]["assets"]["asset3"]["name"] == "New [trained model]"

@@ -122,7 +122,7 @@ def test_several_inputs_are_trained_as_one_table() -> None:
         LogisticTrainer().train({**halves, "input3": b"x,label\n1,0\n"}, {}, label=None)
 
 
-def test_a_failed_job_tells_why_in_the_real_form() -> None:
+def test_a_failed_job_says_why_in_the_real_form() -> None:
     bench = Bench(trainer=LogisticTrainer())
     bench.blobs.contents["https://data.blob.core.windows.net/in/census.csv"] = b"a,label\n1,0\n"
     status = bench.finished(bench.publish_training())

@@ -18,7 +18,7 @@ DATA = b"a,b,label\n1,2,0\n3,4,1\n"
 
 
 class OpenBlobs:
-    """Storage that lets everybody in: the documented signatures ran out long ago."""
+    """Storage that refuses nobody: the documented signatures ran out long ago."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -80,10 +80,10 @@ def test_a_documented_job_is_taken_started_and_finished(name: str, form: str) ->
     if not body.get("Input") and not body.get("Inputs"):
         return  # such a service brings its data itself, which this trainer does not
     studio.work()
-    told = ask(studio, service, "GET", f"{service.jobs_url}/{job}").json()
-    assert told["StatusCode"] == "Finished"
+    reported = ask(studio, service, "GET", f"{service.jobs_url}/{job}").json()
+    assert reported["StatusCode"] == "Finished"
     for output, blob in (body.get("Outputs") or {}).items():
-        result = told["Results"][output]
+        result = reported["Results"][output]
         assert result["RelativeLocation"] == blob["RelativeLocation"].lstrip("/")
         assert result["ConnectionString"] is None
         if blob.get("SasBlobToken"):
@@ -98,8 +98,8 @@ def test_results_without_an_override_are_signed_afresh_for_a_day() -> None:
     job = ask(studio, service, "POST", service.jobs_url, {"Inputs": {"input1": place}}).json()
     ask(studio, service, "POST", f"{service.jobs_url}/{job}/start")
     studio.work()
-    told = ask(studio, service, "GET", f"{service.jobs_url}/{job}").json()
-    result = told["Results"]["output1"]
+    reported = ask(studio, service, "GET", f"{service.jobs_url}/{job}").json()
+    result = reported["Results"]["output1"]
     assert result["RelativeLocation"].startswith("experimentoutput/")
     assert result["RelativeLocation"].endswith(".ilearner")
     assert result["BaseLocation"] == "https://own.blob.core.windows.net/"

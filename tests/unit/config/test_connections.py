@@ -1,4 +1,4 @@
-"""What is wrong with a storage connection is said at start, by the setting's name."""
+"""A wrong storage connection is reported at the start, by the setting's name."""
 
 import pytest
 
@@ -15,7 +15,7 @@ IDENTITY = {
 }
 
 
-def told(changes: dict[str, str], *, development: bool = False) -> list[str]:
+def reported(changes: dict[str, str], *, development: bool = False) -> list[str]:
     environment = {"AzureWebJobsStorage": STRING, **changes}
     return [str(one) for one in connection_problems(environment, development=development)]
 
@@ -34,7 +34,7 @@ def told(changes: dict[str, str], *, development: bool = False) -> list[str]:
     ],
 )
 def test_a_connection_that_can_sign_has_no_problem(good: dict[str, str]) -> None:
-    assert told(good) == []
+    assert reported(good) == []
     assert not list(connection_hints({"AzureWebJobsStorage": STRING, **good}))
 
 
@@ -54,7 +54,7 @@ def test_a_connection_that_can_sign_has_no_problem(good: dict[str, str]) -> None
     ],
 )
 def test_a_connection_string_with_a_signature_is_refused_by_name(name: str, text: str) -> None:
-    (said,) = told({name: text})
+    (said,) = reported({name: text})
     assert said.startswith(f"{name}: ")
     assert "SECRET" not in said
     assert "2030" not in said
@@ -68,7 +68,7 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
         "LedgerStorage__queueServiceUri": QUEUE,
         f"LedgerStorage__{part}": (QUEUE if part.startswith("queue") else BLOB) + end,
     }
-    said = told(uris)
+    said = reported(uris)
     if end == "?":  # nothing follows: nothing is lost by it
         assert said == []
         return
@@ -78,10 +78,10 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "setting", "says"),
+    ("changes", "setting", "message"),
     [
         ({"blobServiceUri": "mine.blob.core.windows.net"}, "blobServiceUri", "is not a URL"),
-        ({"blobServiceUri": f'"{BLOB}"'}, "blobServiceUri", "stands in quotes"),
+        ({"blobServiceUri": f'"{BLOB}"'}, "blobServiceUri", "is in quotes"),
         ({"blobServiceUri": f" {BLOB}"}, "blobServiceUri", "blanks around"),
         ({"blobServiceUri": "http://mine.blob.core.windows.net"}, "blobServiceUri", "https is"),
         ({"blobServiceUri": BLOB.replace("blob", "dfs")}, "blobServiceUri", "the dfs service"),
@@ -113,7 +113,7 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
         ({"accountName": BLOB}, "accountName", "a URL"),
         ({"accountName": "mine.blob.core.windows.net"}, "accountName", "a URL"),
         ({"accountName": "AccountName=mine"}, "accountName", "part of a connection string"),
-        ({"accountName": "'mine'"}, "accountName", "stands in quotes"),
+        ({"accountName": "'mine'"}, "accountName", "is in quotes"),
         ({"accountName": "Mine"}, "accountName", "3 to 24 lower-case"),
         (
             {"blobServiceUri": "@Microsoft.KeyVault(SecretUri=https://v/s)"},
@@ -123,18 +123,18 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
     ],
 )
 def test_what_is_wrong_with_an_identity_is_named_with_its_cure(
-    changes: dict[str, str], setting: str, says: str
+    changes: dict[str, str], setting: str, message: str
 ) -> None:
     given = {f"AzureWebJobsStorage__{part}": value for part, value in changes.items()}
-    (said,) = told({**IDENTITY, **given})
+    (said,) = reported({**IDENTITY, **given})
     assert said.startswith(f"AzureWebJobsStorage__{setting}: ")
-    assert says in said
+    assert message in said
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
-        ({"DataStorage": f'"{STRING}"'}, "DataStorage: stands in quotes"),
+        ({"DataStorage": f'"{STRING}"'}, "DataStorage: is in quotes"),
         ({"DataStorage": "x"}, "DataStorage: is no connection string"),
         ({"DataStorage": "AccountName=mine"}, "AccountKey missing"),
         ({"DataStorage": STRING.replace("a2V5", "a2V5x")}, "AccountKey is cut off"),
@@ -153,9 +153,11 @@ def test_what_is_wrong_with_an_identity_is_named_with_its_cure(
         ({"LedgerStorage__connectionString": STRING}, "is not known, and not read"),
     ],
 )
-def test_a_setting_that_would_be_passed_over_is_named(changes: dict[str, str], says: str) -> None:
-    (said,) = told(changes)
-    assert says in said
+def test_a_setting_that_would_be_passed_over_is_named(
+    changes: dict[str, str], message: str
+) -> None:
+    (said,) = reported(changes)
+    assert message in said
     assert "a2V5" not in said
 
 
@@ -165,12 +167,12 @@ def test_plain_http_is_for_loopback_in_development_alone() -> None:
         "BlobEndpoint={0}/d;QueueEndpoint={0}/d"
     )
     here = {"DataStorage": local.format("http://127.0.0.1:10000")}
-    assert told(here, development=True) == []
-    assert "https is required" in told(here)[0]
+    assert reported(here, development=True) == []
+    assert "https is required" in reported(here)[0]
     there = {"DataStorage": local.format("http://storage.example.com")}
-    assert "https is required" in told(there, development=True)[0]
+    assert "https is required" in reported(there, development=True)[0]
     uris = {"blobServiceUri": "http://127.0.0.1:1/d", "queueServiceUri": "http://127.0.0.1:2/d"}
-    assert told({f"DataStorage__{k}": v for k, v in uris.items()}, development=True) == []
+    assert reported({f"DataStorage__{k}": v for k, v in uris.items()}, development=True) == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_plain_http_is_for_loopback_in_development_alone() -> None:
     ],
 )
 def test_what_is_set_and_not_used_is_said(changes: dict[str, str], setting: str) -> None:
-    assert told(changes) == []
+    assert reported(changes) == []
     (hint,) = connection_hints({"AzureWebJobsStorage": STRING, **changes})
     assert hint.where == setting
     assert hint.what == "is set and not used"

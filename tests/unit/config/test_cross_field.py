@@ -51,7 +51,7 @@ SINGLE: tuple[tuple[Change, str], ...] = (
 )
 
 
-def told(configuration: Configuration) -> list[str]:
+def reported(configuration: Configuration) -> list[str]:
     """What is said, without the lines, which other mistakes move."""
     return [re.sub(r"^pipelines\.yaml:\d+: ", "", str(one)) for one in configuration.problems]
 
@@ -64,14 +64,14 @@ def inputs_apart(one: dict[str, Any]) -> None:
     one["training"].setdefault("inputs", {"input1": "{data}"})
 
 
-@pytest.mark.parametrize(("change", "says"), SEVERAL, ids=[says for _, says in SEVERAL])
-def test_a_mistake_over_several_fields_is_told_beside_any_of_a_single_one(
-    load: Load, change: Change, says: str
+@pytest.mark.parametrize(("change", "message"), SEVERAL, ids=[message for _, message in SEVERAL])
+def test_a_mistake_over_several_fields_is_reported_beside_any_of_a_single_one(
+    load: Load, change: Change, message: str
 ) -> None:
     several = both(inputs_apart, change)
-    (alone,) = [text for text in told(load(several)) if says in text]
+    (alone,) = [text for text in reported(load(several)) if message in text]
     for single, names in SINGLE:
-        found = told(load(both(several, single)))
+        found = reported(load(both(several, single)))
         assert alone in found, names
         assert any(names in text for text in found), names
 
@@ -84,12 +84,12 @@ OF_SEVERAL_FORMS: tuple[tuple[Change, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("change", "says"), OF_SEVERAL_FORMS)
+@pytest.mark.parametrize(("change", "message"), OF_SEVERAL_FORMS)
 def test_a_wrong_value_of_several_forms_hides_no_mistake_over_several_fields(
-    load: Load, change: Change, says: str
+    load: Load, change: Change, message: str
 ) -> None:
-    found = "\n".join(told(load(both(put("key", ["who"]), change))))
-    assert says in found
+    found = "\n".join(reported(load(both(put("key", ["who"]), change))))
+    assert message in found
     assert "key: unknown token {who}" in found
 
 
@@ -100,29 +100,29 @@ def test_a_number_to_quote_hides_no_mistake_over_several_fields(load: Load) -> N
         put("training.parameters", {"zip": "ZIP"})(one)
 
     text = yaml.safe_dump({"pipelines": {"census": written(change)}}).replace("ZIP", "01234")
-    found = "\n".join(told(load(text)))
-    for says in ("quote it if it is a text", "not a span of time", "key: unknown token {who}"):
-        assert says in found, found
+    found = "\n".join(reported(load(text)))
+    for message in ("quote it if it is a text", "not a span of time", "key: unknown token {who}"):
+        assert message in found, found
     assert "plain YAML" not in found
 
 
-def test_a_mistake_over_several_fields_is_told_at_the_line_of_its_field(load: Load) -> None:
+def test_a_mistake_over_several_fields_is_reported_at_the_line_of_its_field(load: Load) -> None:
     text = yaml.safe_dump({"pipelines": {"census": written(put("key", ["who"]))}})
     line = text.splitlines().index("    key:") + 1
     (problem,) = load(text).problems
     assert str(problem).startswith(f"pipelines.yaml:{line}: pipelines.census.key: unknown token")
 
 
-def test_mistakes_over_several_fields_are_all_told_at_once(load: Load) -> None:
+def test_mistakes_over_several_fields_are_all_reported_at_once(load: Load) -> None:
     def change(one: dict[str, Any]) -> None:
         inputs_apart(one)
         for several, _ in SEVERAL:
             if several is not SEVERAL[2][0]:  # its outputs are wrong for others
                 several(one)
 
-    found = "\n".join(told(load(change)))
-    # Of each key the last change counts.
-    for says in (
+    found = "\n".join(reported(load(change)))
+    # The last change of each key counts.
+    for message in (
         "must not be longer than settle_at_most",
         "at most 6d22h",
         "a job is given one of the two",
@@ -135,27 +135,29 @@ def test_mistakes_over_several_fields_are_all_told_at_once(load: Load) -> None:
         "key: unknown token {who}",
         "parameters: unknown token {who}",
     ):
-        assert says in found, says
+        assert message in found, message
 
 
-@pytest.mark.parametrize(("change", "path", "says"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES])
-def test_one_more_mistake_hides_none(load: Load, change: Change, path: str, says: str) -> None:
-    alone, more = told(load(change)), told(load(both(change, put("colour", "x"))))
-    assert set(alone) <= set(more), (path, says)
+@pytest.mark.parametrize(
+    ("change", "path", "message"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES]
+)
+def test_one_more_mistake_hides_none(load: Load, change: Change, path: str, message: str) -> None:
+    alone, more = reported(load(change)), reported(load(both(change, put("colour", "x"))))
+    assert set(alone) <= set(more), (path, message)
     assert len(more) == len(set(more)) > 0
 
 
 def test_what_a_check_needs_is_not_made_up(load: Load) -> None:
     """A field that is wrong is neither taken as missing nor by its default."""
-    found = told(load(both(put("schedule", "later"), put("skip_if_no_new_data", ON))))
+    found = reported(load(both(put("schedule", "later"), put("skip_if_no_new_data", ON))))
     assert not [text for text in found if "need a schedule" in text]
-    found = told(load(both(put("data", "x"), put("key", ["name"]))))
+    found = reported(load(both(put("data", "x"), put("key", ["name"]))))
     assert not [text for text in found if "unknown token" in text or "data is missing" in text]
-    found = told(load(both(put("endpoints.0.kind", "new"), nothing)))
+    found = reported(load(both(put("endpoints.0.kind", "new"), nothing)))
     assert len(found) == 1
 
 
-def test_an_endpoint_that_may_be_anothers_is_told_beside_other_mistakes(load: Load) -> None:
+def test_an_endpoint_that_may_be_anothers_is_reported_beside_other_mistakes(load: Load) -> None:
     other = UPDATE.replace("azureml.net", "example.com")
 
     def text(*, spoilt: bool) -> str:
@@ -168,9 +170,9 @@ def test_an_endpoint_that_may_be_anothers_is_told_beside_other_mistakes(load: Lo
             second["colour"] = "x"
         return json.dumps({"pipelines": {"first": first, "second": second}})
 
-    (alone,) = told(load(text(spoilt=False)))
+    (alone,) = reported(load(text(spoilt=False)))
     assert "may be the same web service" in alone
-    assert alone in told(load(text(spoilt=True)))
+    assert alone in reported(load(text(spoilt=True)))
 
 
 def test_a_sound_pipeline_is_not_refused_for_the_endpoint_of_one_with_an_error(load: Load) -> None:
@@ -196,7 +198,7 @@ STAR = "* stands for itself here: write {name}"
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (put("endpoints.0.update", UPDATE.replace("production", "*")), STAR),
         (put("endpoints.0.update", UPDATE.replace("production", "{name*}")), STAR),
@@ -230,11 +232,11 @@ STAR = "* stands for itself here: write {name}"
         ),
     ],
 )
-def test_a_pattern_of_another_tool_is_refused_wherever_it_stands(
-    load: Load, change: Change, says: str
+def test_a_pattern_of_another_tool_is_refused_wherever_it_is(
+    load: Load, change: Change, message: str
 ) -> None:
-    found = told(load(change))
-    assert any(says in text for text in found), found
+    found = reported(load(change))
+    assert any(message in text for text in found), found
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,7 @@ def test_a_pattern_of_another_tool_is_refused_wherever_it_stands(
     ],
 )
 def test_what_only_looks_like_a_pattern_is_taken(load: Load, change: Change) -> None:
-    assert told(load(change)) == []
+    assert reported(load(change)) == []
 
 
 def test_no_check_over_several_fields_repeats_a_secret(load: Load) -> None:

@@ -8,7 +8,7 @@ from tests.unit.config.pipelines_file import Load, only
 from tests.unit.samples import BASE, ROWS, UPDATE, pipeline, tree
 
 
-def test_two_endpoints_of_one_place_or_name_are_refused(load: Load) -> None:
+def test_two_endpoints_of_one_resource_or_name_are_refused(load: Load) -> None:
     text = only(load(lambda one: one["endpoints"].append({**one["endpoints"][0], "name": "b"})))
     assert "b is there twice (same update, resource)" in text
     text = only(load(lambda one: one["endpoints"].append({**one["endpoints"][0], "resource": "b"})))

@@ -38,7 +38,7 @@ def test_a_schedule_that_does_less_than_it_seems_has_a_hint_and_is_used(load: Lo
 
 
 @pytest.mark.parametrize(
-    ("blob", "says"),
+    ("blob", "message"),
     [
         ("*.csv", "write {name}"),
         ("census/*", "write {name}"),
@@ -70,11 +70,11 @@ def test_a_schedule_that_does_less_than_it_seems_has_a_hint_and_is_used(load: Lo
     ],
 )
 def test_a_pattern_of_another_tool_is_refused_with_what_to_write(
-    load: Load, blob: str, says: str
+    load: Load, blob: str, message: str
 ) -> None:
     text = only(load(put("data.blob", blob)))
     assert "pipelines.census.data.blob: " in text
-    assert says in text
+    assert message in text
     path = only(load(put("training.inputs", {"input1": blob})))
     assert "pipelines.census.training.inputs" in path
 
@@ -137,9 +137,9 @@ def test_a_setting_that_nobody_filled_in_is_named(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"pipelines": {"census": written(lambda _: None)}}))
     for value in ("@Microsoft.KeyVault(SecretUri=https://v/s)", "the training service's API key"):
         environment = {**ENVIRONMENT, "TRAINING_KEY": value}
-        told = str(load_pipelines(file, environment, development=False).problems)
-        assert "app setting TRAINING_KEY" in told
-        assert value not in told
+        reported = str(load_pipelines(file, environment, development=False).problems)
+        assert "app setting TRAINING_KEY" in reported
+        assert value not in reported
 
 
 def test_a_second_document_is_named_where_it_begins(load: Load) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from shared.config.yaml_reader import Loader
 from tests.unit.config.pipelines_file import put, written
-from tests.unit.config.written_file import load, load_one, told
+from tests.unit.config.written_file import load, load_one, reported
 
 # What is large, slow or deep
 
@@ -77,17 +77,17 @@ def test_no_text_of_a_megabyte_takes_long_or_says_much(folder: Path, name: str) 
     assert time.process_time() - began < 2
     assert found.problems
     assert found.pipelines == {}
-    assert len(told(found)) < 400_000
+    assert len(reported(found)) < 400_000
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (LARGE["aliases as list"], "aliases make it larger than 50000"),
         (LARGE["a long text, often"], "1000000 characters"),
-        (LARGE["a list that holds itself"], "line 1: an alias stands inside what it names"),
-        (LARGE["a mapping that merges itself"], "an alias stands inside what it names"),
-        (LARGE["a loop over two"], "an alias stands inside what it names"),
+        (LARGE["a list that holds itself"], "line 1: an alias is inside what it names"),
+        (LARGE["a mapping that merges itself"], "an alias is inside what it names"),
+        (LARGE["a loop over two"], "an alias is inside what it names"),
         (LARGE["two hundred levels of one alias"], "nested too deeply"),
         (LARGE["deep mappings"], "nested too deeply"),
         (LARGE["many keys"], "is larger than 512 KB"),
@@ -99,16 +99,18 @@ def test_no_text_of_a_megabyte_takes_long_or_says_much(folder: Path, name: str) 
         ("pipelines: {a: 1}\npipelines: {b: 1}", "is at the top twice"),
     ],
 )
-def test_what_makes_the_whole_file_unreadable_is_told(folder: Path, text: str, says: str) -> None:
+def test_what_makes_the_whole_file_unreadable_is_reported(
+    folder: Path, text: str, message: str
+) -> None:
     found = load(folder, text)
     assert not found.readable
     assert found.broken == {}
     (problem,) = found.problems
-    assert says in str(problem)
+    assert message in str(problem)
 
 
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "message"),
     [
         ("!secret x", "line 4: a tag"),
         ("!!python/object:os.system x", "line 4: a tag"),
@@ -117,23 +119,23 @@ def test_what_makes_the_whole_file_unreadable_is_told(folder: Path, text: str, s
         ("!!int x", "pipelines.yaml:4: pipelines.bad.training.parameters.x: a number that"),
         ("9" * 41, "x: a number of more than 40 digits"),
         ("0x" + "f" * 41, "x: a number of more than 40 digits"),
-        ("1.0e+999999", "would not be written back as it stands: quote it"),
+        ("1.0e+999999", "would not be written back as it is: quote it"),
         ("x" * 10_001, "line 4: a text of more than 10000 characters"),
         ('"\\uD800"', "line 4: half a character"),
         ("{? [a] : b}", "line 4: a key must be a word"),
         ("{<<: 5}", "line 4: a tag or value that is not plain YAML"),
-        ("{a: 1, a: 2}", "stands above already"),
+        ("{a: 1, a: 2}", "is written above already"),
     ],
 )
 def test_what_is_wrong_with_one_value_keeps_no_other_pipeline_from_being_read(
-    folder: Path, value: str, says: str
+    folder: Path, value: str, message: str
 ) -> None:
     good = yaml.safe_dump({"good": written(lambda _: None)})
     text = f"pipelines:\n  bad:\n    training:\n      parameters: {{x: {value}}}\n"
     found = load(folder, text + "  " + good.replace("\n", "\n  "))
     assert list(found.pipelines) == ["good"]
     assert list(found.broken) == ["bad"]
-    assert says in told(found)
+    assert message in reported(found)
 
 
 def test_anchors_and_merge_keys_that_people_write_are_understood(folder: Path) -> None:
@@ -157,7 +159,7 @@ def test_a_pipeline_is_named_by_its_key_alone(folder: Path) -> None:
     one, other = written(lambda _: None), written(put("name", "one"))
     found = load(folder, yaml.safe_dump({"pipelines": {"one": one, "two": other}}))
     assert list(found.pipelines) == ["one"]
-    assert "pipelines.two.name: unknown key" in told(found)
+    assert "pipelines.two.name: unknown key" in reported(found)
 
 
 def test_of_many_mistakes_the_first_are_listed_and_the_others_counted(folder: Path) -> None:

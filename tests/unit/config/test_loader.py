@@ -41,7 +41,7 @@ def test_a_parameter_that_no_record_can_hold_is_refused(load: Load, value: float
     assert load(put("training.parameters", {"n": value})).problems
 
 
-def test_what_people_paste_is_mended(load: Load) -> None:
+def test_what_people_paste_is_corrected(load: Load) -> None:
     def change(one: dict[str, Any]) -> None:
         one["training"]["service"] = f" {BASE}/jobs. "
         one["endpoints"][0]["update"] = f"{UPDATE}."
@@ -66,16 +66,16 @@ def test_a_wrong_pipeline_keeps_no_other_from_being_read(load: Load) -> None:
     assert "pipelines.bad.colour" in "".join(map(str, found.problems))
 
 
-def test_two_pipelines_of_one_name_are_told_by_line(load: Load) -> None:
+def test_two_pipelines_of_one_name_are_reported_by_line(load: Load) -> None:
     found = load("pipelines:\n  a: {}\n  b: {}\n  a: {}\n")
-    told = [str(problem) for problem in found.problems]
+    reported = [str(problem) for problem in found.problems]
     assert (
-        "pipelines.yaml:4: pipelines.a: a pipeline of this name stands above already: rename one"
-        in told
+        "pipelines.yaml:4: pipelines.a: a pipeline of this name is written above already: "
+        "rename one" in reported
     )
 
 
-def test_a_key_that_stands_twice_is_told(load: Load) -> None:
+def test_a_key_that_is_there_twice_is_reported(load: Load) -> None:
     found = load("pipelines:\n  a:\n    when_busy: parallel\n    when_busy: queue\n")
     assert any("pipelines.yaml:4" in problem.where for problem in found.problems)
 
@@ -92,7 +92,7 @@ def test_a_name_that_is_no_pipeline_name_is_refused(load: Load, name: str) -> No
     "text",
     ["", "a: 1", "[]", "pipelines:", "pipelines: []", "pipelines: {}", "text", "pipelines: {a: 1}"],
 )
-def test_a_file_without_pipelines_is_told(load: Load, text: str) -> None:
+def test_a_file_without_pipelines_is_reported(load: Load, text: str) -> None:
     found = load(text)
     assert found.pipelines == {}
     assert any("pipelines.example.yaml" in str(problem) for problem in found.problems)
@@ -121,7 +121,7 @@ def test_no_text_makes_reading_fail(load: Load, text: str) -> None:
     assert found.problems
 
 
-def test_a_missing_file_and_one_of_another_encoding_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_one_of_another_encoding_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "pipelines.yaml"
     assert "PIPELINES_FILE" in only(load_pipelines(file, {}, development=False))
     file.write_bytes(b"pipelines: \xff")

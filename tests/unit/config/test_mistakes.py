@@ -108,7 +108,7 @@ CASES: list[tuple[Change, str, str]] = [
     (
         put("endpoints.0.update", UPDATE.replace("//management", "//{name}")),
         "endpoints.0.update",
-        "only stand in the path",
+        "only be in the path",
     ),
     (
         put("training.service", f"{BASE}/jobs".replace("e1", "{name}")),
@@ -119,7 +119,7 @@ CASES: list[tuple[Change, str, str]] = [
     (
         put("training.inputs", {"input1": "a/{data.manifest}"}),
         "training.inputs.input1",
-        "stand alone",
+        "must be the whole value",
     ),
     (put("training.inputs", {"input1": "x/{day}.csv"}), "training.inputs", "unknown token {day}"),
     (put("training.inputs", {"input1": "/x.csv"}), "training.inputs.input1", "leading slash"),
@@ -132,14 +132,16 @@ CASES: list[tuple[Change, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "path", "says"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES])
-def test_each_mistake_is_told_with_its_place_and_its_cure(
-    load: Load, change: Change, path: str, says: str
+@pytest.mark.parametrize(
+    ("change", "path", "message"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES]
+)
+def test_each_mistake_is_reported_with_its_path_and_its_cure(
+    load: Load, change: Change, path: str, message: str
 ) -> None:
     found = load(change)
     assert found.pipelines == {}
-    told = [str(problem) for problem in found.problems]
-    assert any(says in text and path in text for text in told), told
+    reported = [str(problem) for problem in found.problems]
+    assert any(message in text and path in text for text in reported), reported
     for problem in found.problems:
         file, line, where = problem.where.split(":", 2)
         assert file == "pipelines.yaml"
@@ -166,12 +168,12 @@ def test_the_line_is_that_of_the_mistake(load: Load) -> None:
     assert "pipelines.yaml:3: pipelines.census.training" in where  # missing: where it belongs
 
 
-def test_one_mistake_is_told_once(load: Load) -> None:
+def test_one_mistake_is_reported_once(load: Load) -> None:
     for change in (put("training.api_key", "c2VjcmV0"), put("training.timeout", "soon")):
         only(load(change))
 
 
-def test_every_mistake_is_told_at_once(load: Load) -> None:
+def test_every_mistake_is_reported_at_once(load: Load) -> None:
     def change(one: dict[str, Any]) -> None:
         one["colour"] = "x"
         one["training"]["attempts"] = 99
@@ -179,6 +181,6 @@ def test_every_mistake_is_told_at_once(load: Load) -> None:
         one["endpoints"][0]["verify"]["rows"] = "none.json"
         del one["when_busy"]
 
-    told = "\n".join(map(str, load(change).problems))
+    reported = "\n".join(map(str, load(change).problems))
     for part in ("colour", "attempts", "api_key", "none.json", "when_busy"):
-        assert part in told
+        assert part in reported

@@ -9,7 +9,7 @@ import pytest
 
 from shared.config.loader import load_pipelines
 from tests.unit.config.pipelines_file import ENVIRONMENT, put
-from tests.unit.config.written_file import SECRET, load_one, told
+from tests.unit.config.written_file import SECRET, load_one, reported
 from tests.unit.samples import ROWS, UPDATE
 
 PROBE = "endpoints.0.verify.rows"
@@ -21,11 +21,11 @@ def test_a_file_that_is_none_is_refused_before_it_is_opened(folder: Path, specia
     if special == "folder":
         file.mkdir()
     elif special == "fifo":
-        os.mkfifo(file)  # whoever opened it would wait for ever
+        os.mkfifo(file)  # opening it would wait for ever
     else:
         file.symlink_to("/dev/zero")
     found = load_pipelines(file, {}, development=False)
-    assert "is not a file" in told(found)
+    assert "is not a file" in reported(found)
     assert not found.readable
 
 
@@ -48,7 +48,7 @@ def test_a_folder_that_is_mounted_by_links_is_the_folder(folder: Path, tmp_path:
         (mounted / name).symlink_to(Path("..data") / name)
     (tmp_path / "here").symlink_to(mounted)
     found = load_pipelines(tmp_path / "here" / "pipelines.yaml", ENVIRONMENT, development=False)
-    assert "leads out of the folder" in told(found)  # the links lead to another folder
+    assert "leads out of the folder" in reported(found)  # the links lead to another folder
     found = load_pipelines(folder / "pipelines.yaml", ENVIRONMENT, development=False)
     assert found.problems == ()
 
@@ -97,12 +97,12 @@ def test_a_probe_that_is_no_file_below_the_folder_is_refused(
     os.mkfifo(folder / "fifo.json")
     found = load_one(folder, put(PROBE, name.replace("{tmp}", str(tmp_path))))
     assert found.pipelines == {}
-    assert "verify.rows" in told(found)
-    assert SECRET not in told(found)
+    assert "verify.rows" in reported(found)
+    assert SECRET not in reported(found)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ('{"Inputs": 1e999999}', "too large"),
         ('{"Inputs": -1e999999}', "too large"),
@@ -121,12 +121,14 @@ def test_a_probe_that_is_no_file_below_the_folder_is_refused(
         (f'{{"{SECRET}', "see its line 1"),
     ],
 )
-def test_a_probe_that_no_record_can_hold_is_refused(folder: Path, content: str, says: str) -> None:
+def test_a_probe_that_no_record_can_hold_is_refused(
+    folder: Path, content: str, message: str
+) -> None:
     (folder / "probe.json").write_text(content)
     found = load_one(folder, put(PROBE, "probe.json"))
     assert found.pipelines == {}
-    assert says in told(found)
-    assert SECRET not in told(found)
+    assert message in reported(found)
+    assert SECRET not in reported(found)
 
 
 def test_a_probe_as_windows_writes_it_is_read(folder: Path) -> None:
@@ -146,4 +148,4 @@ def test_probes_that_make_records_large_are_refused(folder: Path) -> None:
         ]
 
     found = load_one(folder, many)
-    assert "larger than 2048 KB" in told(found)
+    assert "larger than 2048 KB" in reported(found)

@@ -36,7 +36,7 @@ def test_good_settings_have_no_problems_and_the_documented_defaults(tmp_path: Pa
     assert not settings.development
 
 
-def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
+def test_everything_wrong_is_reported_at_once_by_name(tmp_path: Path) -> None:
     named = {problem.where for problem in read_settings({}, tmp_path).problems}
     assert named == {
         "TRAINING_DATA_CONTAINER",
@@ -82,8 +82,8 @@ def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named_and_nothing_is_raised(
     tmp_path: Path, name: str, value: str
 ) -> None:
-    (told,) = problems(tmp_path, **{name: value})
-    assert told.startswith("functionTimeout" if "Timeout" in name else name)
+    (reported,) = problems(tmp_path, **{name: value})
+    assert reported.startswith("functionTimeout" if "Timeout" in name else name)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_a_setting_that_is_empty_is_one_that_is_not_set(tmp_path: Path, name: st
     assert read_settings({**GOOD, name: ""}, tmp_path) == read_settings(GOOD, tmp_path)
 
 
-def test_the_least_pause_between_looks_is_not_longer_than_the_most(tmp_path: Path) -> None:
-    (told,) = problems(tmp_path, CHECK_INTERVAL_MIN="2m", CHECK_INTERVAL_MAX="1m")
-    assert told == (
+def test_the_least_pause_between_checks_is_not_longer_than_the_most(tmp_path: Path) -> None:
+    (reported,) = problems(tmp_path, CHECK_INTERVAL_MIN="2m", CHECK_INTERVAL_MAX="1m")
+    assert reported == (
         "CHECK_INTERVAL_MIN: 2m is longer than CHECK_INTERVAL_MAX: CHECK_INTERVAL_MAX is 1m, "
         "change one of them"
     )
@@ -125,10 +125,10 @@ def test_no_time_at_all_switches_no_guard_off(tmp_path: Path) -> None:
     [("aaa", "aaa", "bbb"), ("aaa", "bbb", "aaa"), ("bbb", "aaa", "aaa")],
 )
 def test_containers_must_differ(tmp_path: Path, data: str, models: str, ledger: str) -> None:
-    (told,) = problems(
+    (reported,) = problems(
         tmp_path, TRAINING_DATA_CONTAINER=data, MODELS_CONTAINER=models, LEDGER_CONTAINER=ledger
     )
-    assert "container of their own" in told
+    assert "container of their own" in reported
 
 
 @pytest.mark.parametrize(
@@ -150,18 +150,18 @@ def test_a_claim_outlives_the_longest_invocation(
     if in_host:
         host(tmp_path, {"version": "2.0", "functionTimeout": in_host})
     changes = {"AzureFunctionsJobHost__functionTimeout": in_setting} if in_setting else {}
-    told = problems(tmp_path, CLAIM_LEASE=lease, **changes)
-    assert bool(told) is not fits
-    assert all("CLAIM_LEASE" in text for text in told)
+    reported = problems(tmp_path, CLAIM_LEASE=lease, **changes)
+    assert bool(reported) is not fits
+    assert all("CLAIM_LEASE" in text for text in reported)
 
 
 @pytest.mark.parametrize("content", ["{not json", "[]", "null", {"functionTimeout": None}])
-def test_a_host_json_that_cannot_be_read_is_told_and_not_raised(
+def test_a_host_json_that_cannot_be_read_is_reported_and_not_raised(
     tmp_path: Path, content: object
 ) -> None:
     host(tmp_path, content)
-    (told,) = problems(tmp_path)
-    assert "host.json" in told
+    (reported,) = problems(tmp_path)
+    assert "host.json" in reported
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,11 @@ def test_a_connection_is_found_in_each_of_its_forms(
 def test_an_identity_that_is_to_trigger_needs_the_queue_as_well(
     tmp_path: Path, changes: dict[str, str], missing: list[str]
 ) -> None:
-    told = problems(tmp_path, **changes)
-    assert [text.partition(":")[0] for text in told] == [f"{n}__queueServiceUri" for n in missing]
-    assert all("Storage Queue Data Contributor" in text for text in told)
+    reported = problems(tmp_path, **changes)
+    assert [text.partition(":")[0] for text in reported] == [
+        f"{n}__queueServiceUri" for n in missing
+    ]
+    assert all("Storage Queue Data Contributor" in text for text in reported)
 
 
 def test_only_the_word_development_makes_it_development(tmp_path: Path) -> None:
@@ -247,8 +249,8 @@ def test_a_missing_setting_is_named(environment: dict[str, str]) -> None:
         resolve(environment, "${KEY}")
 
 
-def test_a_problem_says_where_what_and_how_to_mend_it() -> None:
-    assert str(Problem("X", "is wrong", "mend it")) == "X: is wrong: mend it"
+def test_a_problem_says_where_what_and_how_to_correct_it() -> None:
+    assert str(Problem("X", "is wrong", "correct it")) == "X: is wrong: correct it"
     assert str(Problem("X", "is wrong")) == "X: is wrong"
 
 

@@ -1,4 +1,4 @@
-"""What a setting does is said where it is set: docs/settings.md, and the example of settings."""
+"""Settings are described where they are set: docs/settings.md, and the example of settings."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def test_the_schedule_tick_is_said_to_drive_the_search_and_retention() -> None:
     timer = (ROOT / "functions" / "start_scheduled_runs.py").read_text(encoding="utf-8")
     driven = {
         "search.run_until": "whose event was lost",
-        "retention.clean": "forgets records and models",
+        "retention.clean": "deletes records",
     }
     for call, said in driven.items():
         assert call in timer

@@ -17,7 +17,7 @@ from shared.core.config.cross_field import (
 )
 from shared.core.config.pipeline import Pipeline
 from tests.unit.config.pipelines_file import Change, Load, put
-from tests.unit.config.test_cross_field import told
+from tests.unit.config.test_cross_field import reported
 from tests.unit.samples import ROWS, tree
 
 # UNKNOWN
@@ -75,20 +75,20 @@ def patterns(schema: Any) -> set[str]:
     return own | {one for part in schema.values() for one in patterns(part)}
 
 
-def test_every_pattern_of_the_file_is_told_in_words() -> None:
+def test_every_pattern_of_the_file_is_reported_in_words() -> None:
     assert patterns(json_schema()) <= set(LEGAL)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (put("endpoints.0.name", "two words"), "letters, digits, _ and -"),
         (put("endpoints.0.name", "x" * 42), "up to 41"),
         (put("training.azure_batch_pool_id", "my pool"), "the letters A to F"),
     ],
 )
-def test_no_regular_expression_is_shown(load: Load, change: Change, says: str) -> None:
-    (text,) = told(load(change))
-    assert says in text
+def test_no_regular_expression_is_shown(load: Load, change: Change, message: str) -> None:
+    (text,) = reported(load(change))
+    assert message in text
     assert "pattern" not in text
     assert "^" not in text

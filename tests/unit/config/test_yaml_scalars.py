@@ -1,4 +1,4 @@
-"""What stands in the file is what is meant: YAML 1.2's core schema, or "quote it"."""
+"""Values of the file are read as YAML 1.2's core schema says, or refused with "quote it"."""
 
 from pathlib import Path
 

@@ -25,5 +25,5 @@ def load_one(
     return load(folder, yaml.safe_dump({"pipelines": {"census": written(change)}}), **settings)
 
 
-def told(found: Configuration) -> str:
+def reported(found: Configuration) -> str:
     return "\n".join(map(str, found.problems))

@@ -1,8 +1,8 @@
-"""Where a blob lies that a service names, and what counts as the signature for it."""
+"""The location of a blob that a service names, and the signature for it."""
 
 import pytest
 
-from shared.core.blob_locations import escaped, place_in, signature_in, source_of
+from shared.core.blob_locations import escaped, own_path_in, signature_in, source_of
 from shared.core.config.studio_types import is_model_path
 
 BASE = "https://account.blob.core.windows.net/"
@@ -10,7 +10,7 @@ EMULATED = "http://127.0.0.1:10000/devstoreaccount1/"
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "expected"),
     [
         (f"{BASE}c/a b.ilearner", "c/a b.ilearner"),
         (f"{BASE}c/a%20b.ilearner?sig=x", "c/a b.ilearner"),
@@ -32,12 +32,12 @@ EMULATED = "http://127.0.0.1:10000/devstoreaccount1/"
         ("http://127.0.0.1:10000/devstoreaccount1/c/x", None),
     ],
 )
-def test_every_name_of_our_account_is_ours_and_no_other(url: str, place: str | None) -> None:
-    assert place_in(url, "account", BASE) == place
+def test_every_name_of_our_account_is_ours_and_no_other(url: str, expected: str | None) -> None:
+    assert own_path_in(url, "account", BASE) == expected
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "expected"),
     [
         (f"{EMULATED}c/x", "c/x"),
         ("http://localhost:10000/devstoreaccount1/c/x", "c/x"),
@@ -50,9 +50,9 @@ def test_every_name_of_our_account_is_ours_and_no_other(url: str, place: str | N
     ],
 )
 def test_the_storage_for_development_has_its_account_in_the_path(
-    url: str, place: str | None
+    url: str, expected: str | None
 ) -> None:
-    assert place_in(url, "devstoreaccount1", EMULATED) == place
+    assert own_path_in(url, "devstoreaccount1", EMULATED) == expected
 
 
 @pytest.mark.parametrize("query", ["sv=1&sr=b&sig=x%3D", "?sig=x", "sig=x&skoid=1&sktid=2&ske=3"])
@@ -67,13 +67,13 @@ MEMBERS = (
 
 
 @pytest.mark.parametrize("member", MEMBERS.split())
-def test_each_documented_member_of_a_signature_may_stand_in_it(member: str) -> None:
+def test_each_documented_member_of_a_signature_may_be_in_it(member: str) -> None:
     assert signature_in(f"{member}=1&sig=x") == f"{member}=1&sig=x"
     assert signature_in(f"{member}=&sig=x") == f"{member}=&sig=x"
     assert signature_in(f"{member}_=1&sig=x") is None
 
 
-def test_all_members_of_a_signature_may_stand_in_it_at_once() -> None:
+def test_all_members_of_a_signature_may_be_in_it_at_once() -> None:
     query = "&".join([*(f"{member}=1" for member in MEMBERS.split()), "sig=x"])
     assert signature_in(query) == query
 
@@ -92,10 +92,10 @@ def test_anything_else_in_a_query_is_no_signature(query: str) -> None:
 def test_what_is_no_url_or_has_no_signature_is_no_source() -> None:
     for url in ("https://[/c/x?sig=x", f"{BASE}c/x", f"{BASE}c/../x?sig=x", "", "/c/x?sig=x#"):
         found = source_of(url, "account", BASE)
-        assert found is None or found.place is None
+        assert found is None or found.own_path is None
     own = source_of("https://account-secondary.example/c/a%20b?sig=x", "account", BASE)
     assert own is not None
-    assert (own.url, own.place) == (f"{BASE}c/a%20b?sig=x", "c/a b")
+    assert (own.url, own.own_path) == (f"{BASE}c/a%20b?sig=x", "c/a b")
     assert "sig" not in repr(own)
 
 
@@ -106,19 +106,19 @@ def test_a_location_is_escaped_once() -> None:
 
 def test_an_account_with_a_domain_of_its_own_is_known_by_that() -> None:
     base = "https://blobs.example/below/"
-    assert place_in("https://Blobs.example./below/c/x", "account", base) == "c/x"
-    assert place_in("https://blobs.example/c/x", "account", base) == ""
-    assert place_in("https://other.example/below/c/x", "account", base) is None
+    assert own_path_in("https://Blobs.example./below/c/x", "account", base) == "c/x"
+    assert own_path_in("https://blobs.example/c/x", "account", base) == ""
+    assert own_path_in("https://other.example/below/c/x", "account", base) is None
     own = source_of("https://blobs.example/below/c/a%20b?sig=x", "account", base)
     assert own is not None
-    assert (own.url, own.place) == ("https://blobs.example/below/c/a%20b?sig=x", "c/a b")
+    assert (own.url, own.own_path) == ("https://blobs.example/below/c/a%20b?sig=x", "c/a b")
 
 
 def test_a_blob_elsewhere_is_copied_with_the_signature_that_came_with_it() -> None:
     url = "https://other.blob.core.windows.net/c/a%20b?sv=1&sig=x"
     found = source_of(url, "account", BASE)
     assert found is not None
-    assert (found.url, found.signature, found.place) == (url, "sv=1&sig=x", None)
+    assert (found.url, found.signature, found.own_path) == (url, "sv=1&sig=x", None)
     assert source_of(f"{BASE}c?sig=x", "account", BASE) is None
     assert source_of(f"{url}&comp=list", "account", BASE) is None
 

@@ -1,4 +1,4 @@
-"""Which old records a round looks at, where it goes on, and when the next one begins."""
+"""Which old records a round checks, where it continues, and when the next one begins."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ def cleaning(**changes: object) -> CleaningRound:
     return CleaningRound.model_validate({"started_at": NOW, "all_at": NOW, **changes})
 
 
-def test_the_kinds_of_records_are_looked_at_in_this_order() -> None:
+def test_the_kinds_of_records_are_checked_in_this_order() -> None:
     assert " ".join(KINDS) == (
         "pipelines runs index open versions inbox pauses run_queues shared_queues drift_checks "
         "endpoints existing "
@@ -34,13 +34,13 @@ def test_the_kinds_of_records_are_looked_at_in_this_order() -> None:
         (NOW - DAY, NOW - KEEP, False),
     ],
 )
-def test_a_round_looks_at_what_became_old_since_the_one_before(
+def test_a_round_checks_what_became_old_since_the_one_before(
     since: datetime | None, modified: datetime, *, concerned: bool
 ) -> None:
     assert cleaning(since=since).concerns(modified, KEEP) is concerned
 
 
-def test_a_round_goes_on_page_by_page_and_kind_by_kind_to_its_end() -> None:
+def test_a_round_continues_page_by_page_and_kind_by_kind_to_its_end() -> None:
     known = cleaning(checked_to="last")
     page = known.after_page("next", NOW + HOUR)
     assert page == cleaning(cursor="next")
@@ -60,11 +60,11 @@ def test_a_kind_that_this_release_does_not_know_is_the_last_one() -> None:
     assert ended == cleaning(kind="other", completed_at=NOW)
 
 
-def test_the_first_round_looks_at_everything() -> None:
+def test_the_first_round_checks_everything() -> None:
     assert next_round(None, NOW) == cleaning()
 
 
-def test_a_round_under_way_goes_on() -> None:
+def test_a_round_under_way_continues() -> None:
     known = cleaning(kind="runs", cursor="next")
     assert next_round(known, NOW + 90 * DAY) == known
 
@@ -78,7 +78,7 @@ def test_the_next_round_begins_a_day_after_the_last_one_was_completed() -> None:
     )
 
 
-def test_all_old_records_are_looked_at_again_every_thirty_days() -> None:
+def test_all_old_records_are_checked_again_every_thirty_days() -> None:
     known = cleaning(started_at=NOW + 29 * DAY, completed_at=NOW + 29 * DAY)
     at = NOW + 30 * DAY
     assert next_round(known, at) == cleaning(started_at=at, all_at=at)

@@ -24,25 +24,25 @@ from tests.unit.worlds import RUNNING, Observed, refused
 ROOT = Path(__file__).parents[3]
 #: One of something, with the word for several of it.
 STUTTER = re.compile(
-    r"\b1 (?:more )?(?:runs|blobs|endpoints|rows|looks|cells|jobs|problems|values|keys|records|"
+    r"\b1 (?:more )?(?:runs|blobs|endpoints|rows|probes|cells|jobs|problems|values|keys|records|"
     r"rules|attempts|models|characters|versions|pipelines)\b"
 )
 NOUNS = re.compile(
     r" (?:more |further |other |probe |trained |data |started )?"
-    r"(?:runs|blobs|endpoints|rows|looks|cells|jobs|problems|values|keys|records|rules|attempts|"
+    r"(?:runs|blobs|endpoints|rows|probes|cells|jobs|problems|values|keys|records|rules|attempts|"
     r"models|characters|versions|pipelines|deliveries|starts|requests|rollbacks|secrets|trials|"
     r"violations|hosts|events)\b"
 )
 
 
-def test_one_is_told_as_one() -> None:
+def test_one_is_reported_as_one() -> None:
     assert [counted(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
     assert [counted(n, "delivery", "deliveries") for n in (1, 3)] == ["1 delivery", "3 deliveries"]
     assert [they(n, "is", "are") for n in (0, 1, 2)] == ["are", "is", "are"]
 
 
 def bare_counts(file: Path) -> Iterator[str]:
-    """Yield the places where a number is written before a word for several, whatever it is."""
+    """Yield the positions where a number is written before a word for several, whatever it is."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.JoinedStr):
             continue
@@ -97,7 +97,7 @@ def keys() -> str:
 
 
 def failing() -> Observed:
-    """A queue of one place, at a service that refuses every job."""
+    """A queue of one slot, at a service that refuses every job."""
     world = Observed(
         config={
             "pipeline": {"pause_after": 1, "when_busy": "queue"},

@@ -20,20 +20,20 @@ from shared.core.full_listing import (
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
-WISH = ListingPlan("account/data", frozenset({"a", "b"}))
+PLAN = ListingPlan("account/data", frozenset({"a", "b"}))
 
 
-def begun(known: FullListing | None, plan: ListingPlan = WISH, now: datetime = NOW) -> FullListing:
+def begun(known: FullListing | None, plan: ListingPlan = PLAN, now: datetime = NOW) -> FullListing:
     state = next_listing(known, plan, now)
     assert state is not None
     return state
 
 
-def ended(known: FullListing | None, plan: ListingPlan = WISH, now: datetime = NOW) -> FullListing:
+def ended(known: FullListing | None, plan: ListingPlan = PLAN, now: datetime = NOW) -> FullListing:
     return begun(known, plan, now).after_page(None, now)
 
 
-def test_digests_tell_names_and_etags_apart() -> None:
+def test_digests_report_names_and_etags_apart() -> None:
     assert short_digest("a", "bc") != short_digest("ab", "c")
     assert short_digest("a") < 2**64
 
@@ -72,21 +72,21 @@ def test_the_first_listing_records_for_every_pipeline() -> None:
     assert (done.generation, done.joining, done.complete) == (None, {}, True)
 
 
-def test_nothing_is_listed_where_landing_opens_no_run() -> None:
-    assert next_listing(None, replace(WISH, activated=frozenset()), NOW) is None
+def test_nothing_is_listed_where_an_arrival_opens_no_run() -> None:
+    assert next_listing(None, replace(PLAN, activated=frozenset()), NOW) is None
 
 
 def test_the_next_listing_begins_a_day_after_the_last_began() -> None:
     done = ended(None)
-    assert next_listing(done, WISH, NOW + EVERY - SECOND) is None
+    assert next_listing(done, PLAN, NOW + EVERY - SECOND) is None
     second = begun(done, now=NOW + EVERY)
     assert (second.generation, second.covered) == (None, done.covered)
     assert second.completed_at == NOW
 
 
-def test_what_could_not_be_looked_at_has_the_next_one_begin_sooner() -> None:
+def test_what_could_not_be_checked_has_the_next_one_begin_sooner() -> None:
     done = ended(None).model_copy(update={"failed": 1})
-    assert next_listing(done, WISH, NOW + AGAIN - SECOND) is None
+    assert next_listing(done, PLAN, NOW + AGAIN - SECOND) is None
     assert begun(done, now=NOW + AGAIN).failed == 0
 
 
@@ -94,56 +94,56 @@ def test_a_host_whose_clock_was_ahead_puts_nothing_off() -> None:
     done = ended(None, now=NOW + 400 * DAY)
     later = begun(done)
     assert later.started_at == NOW
-    more = begun(later.after_page(None, NOW), replace(WISH, activated=frozenset("abc")))
+    more = begun(later.after_page(None, NOW), replace(PLAN, activated=frozenset("abc")))
     assert more.joining["c"].generation > done.covered["a"].generation
 
 
-def test_a_listing_under_way_goes_on_though_a_pipeline_is_added() -> None:
+def test_a_listing_under_way_continues_though_a_pipeline_is_added() -> None:
     first = begun(None)
-    assert begun(first, replace(WISH, activated=frozenset("abc")), NOW + SECOND) is first
+    assert begun(first, replace(PLAN, activated=frozenset("abc")), NOW + SECOND) is first
 
 
 def test_a_pipeline_that_is_added_is_recorded_at_once_and_by_itself() -> None:
     done = ended(None)
-    second = begun(done, replace(WISH, activated=frozenset("abc")), NOW + SECOND)
+    second = begun(done, replace(PLAN, activated=frozenset("abc")), NOW + SECOND)
     assert set(second.joining) == {"c"}
     assert second.covered == done.covered
     assert second.needs(done.covered["a"].generation)
 
 
-def test_another_container_forgets_everything() -> None:
-    elsewhere = begun(ended(None), replace(WISH, place="account/other"))
+def test_another_container_begins_anew() -> None:
+    elsewhere = begun(ended(None), replace(PLAN, location="account/other"))
     assert (elsewhere.covered, elsewhere.generations) == ({}, {})
     assert set(elsewhere.joining) == {"a", "b"}
 
 
 def test_a_pipeline_that_opens_no_runs_any_more_is_recorded_anew_when_it_does() -> None:
-    silent = replace(WISH, activated=frozenset("a"), silent=frozenset("b"))
+    silent = replace(PLAN, activated=frozenset("a"), silent=frozenset("b"))
     done = ended(ended(None), silent, NOW + SECOND)
     assert set(done.covered) == {"a"}
     assert next_listing(done, silent, NOW + 2 * SECOND) is None
-    assert set(begun(done, WISH, NOW + 2 * SECOND).joining) == {"b"}
+    assert set(begun(done, PLAN, NOW + 2 * SECOND).joining) == {"b"}
 
 
 def test_a_pipeline_that_is_gone_is_kept_as_long_as_records_are() -> None:
-    only_a = replace(WISH, activated=frozenset("a"), keep=10 * DAY)
+    only_a = replace(PLAN, activated=frozenset("a"), keep=10 * DAY)
     done = ended(ended(None), only_a, NOW + DAY)
     assert set(done.covered) == {"a", "b"}
     assert done.missing == {"b": NOW + DAY}
-    back = ended(done, WISH, NOW + 2 * DAY)
-    assert (set(back.covered), back.missing) == ({"a", "b"}, {})
+    rollback = ended(done, PLAN, NOW + 2 * DAY)
+    assert (set(rollback.covered), rollback.missing) == ({"a", "b"}, {})
     gone = ended(done, only_a, NOW + 11 * DAY)
     assert (set(gone.covered), gone.missing) == ({"a"}, {})
 
 
 def test_a_file_with_a_mistake_makes_nothing_missing() -> None:
-    broken = replace(WISH, activated=frozenset("a"), sure=False, keep=DAY)
+    broken = replace(PLAN, activated=frozenset("a"), sure=False, keep=DAY)
     done = ended(ended(None), broken, NOW + DAY)
     assert done.missing == {}
     assert set(ended(done, broken, NOW + 9 * DAY).covered) == {"a", "b"}
 
 
-def test_generations_that_nobody_needs_are_dropped() -> None:
+def test_generations_that_no_pipeline_needs_are_dropped() -> None:
     covered = {
         "a": Covered(generation=5, since=NOW),
         "b": Covered(generation=9, since=NOW),
@@ -152,7 +152,7 @@ def test_generations_that_nobody_needs_are_dropped() -> None:
         update={"covered": covered, "generations": {3: 1, 5: 1, 9: 1, 12: 1}}
     )
     assert set(begun(done, now=NOW + DAY).generations) == {3, 5, 9}
-    silent = replace(WISH, activated=frozenset("a"), silent=frozenset("b"))
+    silent = replace(PLAN, activated=frozenset("a"), silent=frozenset("b"))
     assert set(begun(done, silent, NOW + DAY).generations) == {3, 5}
 
 

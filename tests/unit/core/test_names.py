@@ -144,7 +144,7 @@ def test_other_paths_have_no_owner(path: str) -> None:
         ("runs/census/better.ilearner", None),
     ],
 )
-def test_a_model_put_by_hand_names_its_pipeline_and_its_key(
+def test_an_operators_model_names_its_pipeline_and_its_key(
     path: str, owner: tuple[str, tuple[str, ...]] | None
 ) -> None:
     assert manually_promoted(path) == owner

@@ -168,7 +168,7 @@ def test_the_keys_in_a_connection_string_are_known_too() -> None:
         "api_key: ${CENSUS_TRAINING_KEY}",
     ],
 )
-def test_harmless_text_is_not_touched(text: str) -> None:
+def test_harmless_text_is_not_changed(text: str) -> None:
     assert redact(text, "") == text
     assert redact(text, "1234", "2345678", "true", "new", "error") == text
 
@@ -200,11 +200,11 @@ def test_a_service_cannot_have_the_app_hide_what_it_compares() -> None:
     )
     assert redactor.text(MODEL.name) == MODEL.name
     assert redactor.text("short") == "short"
-    redactor.learn_from_service("told-by-the-service")
-    assert redactor.text("key told-by-the-service") == "key ***"
+    redactor.learn_from_service("reported-by-the-service")
+    assert redactor.text("key reported-by-the-service") == "key ***"
 
 
-def test_keys_that_are_told_never_push_out_those_of_the_settings(
+def test_keys_that_are_reported_never_push_out_those_of_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shared.core.redaction._MOST", 50)

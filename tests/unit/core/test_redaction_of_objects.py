@@ -30,11 +30,11 @@ def test_everything_that_holds_texts_is_cleaned_and_what_is_kept_is_not() -> Non
     probe = ProbeAnswers(
         seen=ProbeOutcome.GOOD, columns=("secret-value",), rows=(("secret-value", "1"),)
     )
-    look = Redactor("secret-value").clean(
+    check = Redactor("secret-value").clean(
         EndpointCheck(UpdateProgress.DONE, probe, "m/secret-value", "x")
     )
-    assert "secret-value" not in repr(look)
-    assert (look.progress, look.probe and look.probe.seen) == (
+    assert "secret-value" not in repr(check)
+    assert (check.progress, check.probe and check.probe.seen) == (
         UpdateProgress.DONE,
         ProbeOutcome.GOOD,
     )

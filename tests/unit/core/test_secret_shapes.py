@@ -73,7 +73,7 @@ def test_a_value_beside_the_name_of_a_secret_is_hidden_from_sixteen_characters_o
         ("design: ab", "design: ab"),
     ],
 )
-def test_a_secret_is_found_by_what_stands_before_it(text: str, shown: str) -> None:
+def test_a_secret_is_found_by_what_is_before_it(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 

@@ -46,7 +46,7 @@ def test_a_usual_word_is_no_secret(word: str) -> None:
     assert Redactor(word).text(f"a {word} here") == f"a {word} here"
 
 
-def test_a_short_value_is_a_secret_from_four_characters_on_where_it_stands_alone() -> None:
+def test_a_short_value_is_a_secret_from_four_characters_on_where_it_is_alone() -> None:
     redactor = Redactor("abc", "wxyz", "klmnopq", "rstuvwxy")
     assert redactor.text("abc wxyz xwxyz wxyz1") == "abc *** xwxyz wxyz1"
     assert redactor.text("klmnopq 1klmnopq") == "*** 1klmnopq"
@@ -85,7 +85,7 @@ def test_a_word_in_clear_is_known_as_such() -> None:
     assert not redactor.is_public("other")
 
 
-def test_a_key_that_a_service_tells_is_a_secret_from_eight_characters_on() -> None:
+def test_a_key_that_a_service_reports_is_a_secret_from_eight_characters_on() -> None:
     redactor = Redactor()
     redactor.learn_from_service("abcdefg", "hijklmno", "runs/abcdefgh")
     assert redactor.text("abcdefg hijklmno runs/abcdefgh") == "abcdefg *** runs/abcdefgh"
@@ -94,7 +94,7 @@ def test_a_key_that_a_service_tells_is_a_secret_from_eight_characters_on() -> No
 @pytest.mark.parametrize("count", [10, 64, 65, 200])
 def test_a_value_is_found_among_however_many_are_known(count: int) -> None:
     known = [f"key-{number:08d}" for number in range(count)]
-    redactor = Redactor(*known, "a b-c!d e-f!")  # the last has nothing to look for first
+    redactor = Redactor(*known, "a b-c!d e-f!")  # the last has no anchor
     text = f"it is {known[0]} or {known[-1]} or a b-c!d e-f!."
     assert redactor.text(text) == "it is *** or *** or ***."
 

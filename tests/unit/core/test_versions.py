@@ -74,7 +74,7 @@ def test_the_order_is_total_and_does_not_depend_on_how_versions_come(
 
 
 @given(several)
-def test_whatever_is_promoted_in_whichever_turn_the_newest_stays(found: list[BlobVersion]) -> None:
+def test_whatever_is_promoted_in_whichever_order_the_newest_stays(found: list[BlobVersion]) -> None:
     endpoint_state = EndpointState(ref=ref("https://x"))
     for number, version in enumerate(found):
         one = run(Phase.VERIFYING, run_id=f"sample-{number}", manifest=(version,))
@@ -120,10 +120,10 @@ def test_a_version_is_never_older_than_itself_whenever_it_was_recorded() -> None
     assert not is_older(late, early)
 
 
-def test_a_metadata_write_within_the_second_is_no_second_version() -> None:
-    first, touched = blob(), blob(etag="0x2")
-    assert mark_of(first) == mark_of(touched)
-    assert first.same_bytes_as(touched)
+def test_a_metadata_only_update_within_the_second_is_no_second_version() -> None:
+    first, updated = blob(), blob(etag="0x2")
+    assert mark_of(first) == mark_of(updated)
+    assert first.same_bytes_as(updated)
     assert mark_of(first) != mark_of(blob(etag="0x2", modified=NOW + SECOND))
     assert mark_of(first) != mark_of(blob(etag="0x2", content_md5="b3RoZXI="))
     assert mark_of(first) != mark_of(blob(etag="0x2", size=1))

@@ -36,7 +36,7 @@ def scored(**columns: list[str]) -> Answer:
 
 
 def parked_with_a_broken_model(world: Observed) -> Run:
-    """Leave a broken model serving, its reservation behind, and its run parked."""
+    """Leave a broken model serving, its lease behind, and its run parked."""
     refuse = world.script(*REFRESH, BAD, times=None)
     run = world.until(world.next_run("bad.csv", OTHER_COLUMNS), Phase.PARKED)
     assert run.parked_in is Phase.ROLLING_BACK

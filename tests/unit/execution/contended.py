@@ -28,10 +28,10 @@ def open_now(world: Observed) -> list[Run]:
 
 
 def park(world: Observed, run: Run) -> None:
-    """Park a run as a step of it would that met what only a person can mend."""
+    """Park a run, as a step does that needs an operator."""
     stored = world.context.ledger.runs.read(run.run_id)
     assert stored is not None
-    world.app.writer.note(stored, StepBlocked("a damaged record", "mend it"))
+    world.app.writer.note(stored, StepBlocked("a damaged record", "correct it"))
 
 
 def two_pipelines(

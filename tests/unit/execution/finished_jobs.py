@@ -56,7 +56,7 @@ class AskedBlobs(FakeBlobs):
 
 @dataclass
 class Job:
-    """A training service whose job stands as the test says."""
+    """A training service whose job has the state that the test says."""
 
     state_: JobState
     results: Mapping[str, SignedBlob] = field(default_factory=dict)
@@ -152,8 +152,8 @@ class Steps:
         return ModelSteps(context).collect(one, job)
 
     def written(self, one: Run, file: str, content: bytes = b"model") -> BlobVersion:
-        return self.blobs.put(MODELS, place(one, file), content)
+        return self.blobs.put(MODELS, path_of(one, file), content)
 
 
-def place(one: Run, file: str) -> str:
+def path_of(one: Run, file: str) -> str:
     return output_path(one.pipeline, one.run_id, one.attempt, file)

@@ -27,9 +27,9 @@ BOSS = OperatorCommand(by="boss@example.com", reason="sales fell")
 
 @dataclass
 class Scripted:
-    """Trains as the instant trainer does; what the evaluation says is told for each data."""
+    """Trains as the instant trainer does; a test sets the evaluation of each data."""
 
-    said: dict[bytes, bytes] = field(default_factory=dict)
+    evaluations: dict[bytes, bytes] = field(default_factory=dict)
     otherwise: bytes = b"AUC\n0.9\n"
 
     def train(
@@ -37,7 +37,7 @@ class Scripted:
     ) -> Trained:
         made = InstantTrainer().train(inputs, parameters, label=label)
         content = b"".join(inputs.values())
-        return Trained(made.model, self.said.get(content, self.otherwise))
+        return Trained(made.model, self.evaluations.get(content, self.otherwise))
 
 
 def gated(*rules: dict[str, Any], **more: Any) -> Observed:
@@ -60,21 +60,21 @@ def data(number: int) -> bytes:
     return f"a,b,label\n{number},2,0\n3,{number + 1},1\n".encode()
 
 
-def says(world: World, number: int, evaluation: bytes | float) -> None:
+def evaluates(world: World, number: int, evaluation: bytes | float) -> None:
     """Have the model of data `number` evaluated so."""
     trainer = world.studio._board._trainer
     assert isinstance(trainer, Scripted)
     text = evaluation if isinstance(evaluation, bytes) else f"AUC\n{evaluation!r}\n".encode()
-    trainer.said[data(number)] = text
+    trainer.evaluations[data(number)] = text
 
 
 def opened(world: Observed, number: int, evaluation: bytes | float = 0.9) -> Run:
-    """Let data land that gives a model evaluated so."""
-    says(world, number, evaluation)
+    """Let data arrive that gives a model evaluated so."""
+    evaluates(world, number, evaluation)
     return world.next_run(f"{number}.csv", data(number))
 
 
-def settled(world: Observed, number: int, evaluation: bytes | float = 0.9) -> Run:
+def ended_run(world: Observed, number: int, evaluation: bytes | float = 0.9) -> Run:
     return world.until_idle(opened(world, number, evaluation))
 
 
@@ -88,11 +88,11 @@ def reasons(run: Run) -> list[str]:
     return [result.why for result in run.verdict.results]
 
 
-def hand(world: Observed) -> Endpoints:
+def endpoints_of(world: Observed) -> Endpoints:
     return world.app.endpoints
 
 
-# A person's word
+# An operator's answer
 
 
 def approve(world: Observed, run: Run) -> None:

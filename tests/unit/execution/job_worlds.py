@@ -11,7 +11,7 @@ from tests.unit.scripted_steps import Scripted
 
 
 class Work(Scripted):
-    """A run with data, its job, and what it tells of data versions."""
+    """A run with data, its job, and the versions of that data."""
 
     def __init__(self, phase: Phase = Phase.CREATED, names: str = "a.csv", **known: Any) -> None:
         super().__init__(**known.pop("config", {}))
@@ -20,7 +20,7 @@ class Work(Scripted):
         changes = {"config": self.world.pipeline, "manifest": blobs, "model": None, **known}
         self.run: Run = sample(phase, **changes)
 
-    def stands(self, *states: Any) -> None:
+    def job_states(self, *states: Any) -> None:
         self.job.states = list(states)
 
     def blob(self, name: str) -> BlobVersion:

@@ -29,16 +29,16 @@ class Step(Scripted):
         self.run: Run = sample(phase, promotion=promotion(**promoted), **changes)
         self.acquire_lease(self.run)
 
-    def seen(self, probe: ProbeAnswers | None = NEW, **look: Any) -> EndpointCheck:
-        return EndpointCheck(**{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **look})
+    def seen(self, probe: ProbeAnswers | None = NEW, **check: Any) -> EndpointCheck:
+        return EndpointCheck(**{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **check})
 
-    def look(self, *probe_series: EndpointCheck) -> Event | None:
-        """Look so often, a look's time apart, and return what the last one came to."""
+    def check(self, *probe_series: EndpointCheck) -> Event | None:
+        """Probe so often, an interval apart, and return the result of the last probe."""
         event: Event | None = None
-        for look in probe_series:
+        for check in probe_series:
             self.world.clock.move(10 * SECOND)
-            self.endpoint.probe_series = [look]
-            event = self.steps.look(self.run)
+            self.endpoint.probe_series = [check]
+            event = self.steps.check(self.run)
             if not isinstance(event, NotYetLive):
                 break
             self.run = event.fold(self.run, self.world.clock.now())

@@ -19,7 +19,7 @@ KEY = run_queue_id("sample", ())
 
 
 class WaitingRuns:
-    """Runs that wait in a queue, and a look at them that does what a test says."""
+    """Runs that wait in a queue, and a check of them that does what a test says."""
 
     def __init__(self, count: int = 3, name: str = KEY, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": {"when_busy": "queue", **pipeline}})
@@ -28,7 +28,7 @@ class WaitingRuns:
         self.queues = Queues(self.context)
         self.name = name
         self.checked: list[str] = []
-        self.begin: set[str] = set()  #: runs that take their turn when they are looked at
+        self.begin: set[str] = set()  #: runs that take their slot when they are checked
         self.well = True
         self.names = [f"sample-{number}" for number in range(count)]
         for one in self.names:
@@ -47,7 +47,7 @@ class WaitingRuns:
         stored = self.ledger.run_queues.read(name or self.name)
         self.ledger.run_queues.put(name or self.name, run_queue, stored.etag if stored else None)
 
-    def look(self, marker: Marker) -> CheckResult:
+    def check(self, marker: Marker) -> CheckResult:
         self.checked.append(marker.run_id)
         try:
             stored = self.ledger.runs.read(marker.run_id)
@@ -67,11 +67,11 @@ class WaitingRuns:
         return self.queues.found(list(self.ledger.open_markers.listed()))
 
     def tick(self, seconds: int = 60, until: timedelta = MINUTE) -> list[str]:
-        """Let time pass, bring every queue forward, and return who was looked at."""
+        """Let time pass, check every queue, and return the runs that were checked."""
         self.world.clock.move(timedelta(seconds=seconds))
         self.checked.clear()
         for queue in self.found():
-            self.queues.bring_forward(queue, self.world.clock.now() + until, self.look)
+            self.queues.bring_forward(queue, self.world.clock.now() + until, self.check)
         return list(self.checked)
 
     def calm(self) -> None:

@@ -25,8 +25,8 @@ OVER = shared_queue_id("pipeline", "sample")
 QUEUE: dict[str, Any] = {"when_busy": "queue", "endpoints": []}
 
 
-class Place:
-    """The turns of one pipeline, with runs and slots as a test puts them there."""
+class SlotCase:
+    """The slots of one pipeline, with runs as a test writes them."""
 
     def __init__(self, pipeline: dict[str, Any], **training: Any) -> None:
         self.world: Observed = world_of({"endpoints": [], **pipeline}, **training)

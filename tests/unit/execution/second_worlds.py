@@ -11,11 +11,11 @@ def content(number: int) -> bytes:
     return b"a,b,label\n" + b"%d,2,0\n3,4,1\n" % number
 
 
-def land(world: Observed, names: list[str], told: list[str]) -> None:
-    """Write all of `names` within one second, then tell of each in another order."""
+def arrive(world: Observed, names: list[str], reported: list[str]) -> None:
+    """Write all of `names` within one second, then deliver an event for each in another order."""
     for number, name in enumerate(names):
         world.upload(name, content(number))
-    for name in told:
+    for name in reported:
         world.host.by += MICROSECOND
         world.deliver(name)
 

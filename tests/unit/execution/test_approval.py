@@ -21,17 +21,17 @@ from tests.unit.execution.gated_worlds import (
     MINUTE,
     approve,
     data,
+    ended_run,
     fleet,
     gate,
     gated,
     opened,
-    settled,
     why,
 )
 from tests.unit.worlds import Observed
 
 
-def test_a_run_that_waits_for_a_person_costs_next_to_nothing() -> None:
+def test_a_run_that_waits_for_an_operator_costs_next_to_nothing() -> None:
     world = gated(ABOVE, approval="required")
     world.until(opened(world, 1), Phase.AWAITING_APPROVAL)
     world.idle(MINUTE)
@@ -42,15 +42,15 @@ def test_a_run_that_waits_for_a_person_costs_next_to_nothing() -> None:
     assert world.calls[calls:].count("read runs") <= 7
 
 
-def test_a_model_that_fails_the_gate_is_no_question_for_a_person() -> None:
+def test_a_model_that_fails_the_gate_is_no_question_for_an_operator() -> None:
     world = gated(ABOVE, approval="required")
-    run = settled(world, 1, 0.7)
+    run = ended_run(world, 1, 0.7)
     assert run.phase is Phase.REJECTED
     with pytest.raises(InvalidTransitionError, match="rejected"):
         approve(world, run)
 
 
-def test_what_waits_for_a_person_keeps_no_other_run_waiting() -> None:
+def test_what_waits_for_an_operator_keeps_no_other_run_waiting() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue", "gate": {"approval": "required"}}})
     world.until(world.start("1.csv"), Phase.AWAITING_APPROVAL)
     world.clock.move(MINUTE)
@@ -102,10 +102,10 @@ def test_time_alone_answers_as_configured_after_a_long_sleep(default: str, end: 
     world.restart()
     over = world.until(run, end)
     assert over.approval is not None
-    assert over.approval.by == "nobody in time"
+    assert over.approval.by == "no operator in time"
 
 
-def test_a_model_that_is_exchanged_while_a_person_thinks_is_not_promoted() -> None:
+def test_a_model_that_is_exchanged_while_an_operator_thinks_is_not_promoted() -> None:
     world = gated(ABOVE, approval="required")
     run = world.until(opened(world, 1), Phase.AWAITING_APPROVAL)
     assert run.model is not None
@@ -119,7 +119,7 @@ def test_a_model_that_is_exchanged_while_a_person_thinks_is_not_promoted() -> No
     assert not world.changes()
 
 
-# Put there by hand
+# Put there manually
 
 
 def manual_model(world: Observed, name: str = "promote/sample/mine.ilearner") -> Run:
@@ -131,7 +131,7 @@ def manual_model(world: Observed, name: str = "promote/sample/mine.ilearner") ->
     return run
 
 
-def test_a_model_put_by_hand_past_rules_waits_for_a_person() -> None:
+def test_an_operators_model_past_rules_waits_for_an_operator() -> None:
     world = gated(ABOVE)
     run = world.until(manual_model(world), Phase.AWAITING_APPROVAL)
     assert run.origin is Origin.MODEL
@@ -143,7 +143,7 @@ def test_a_model_put_by_hand_past_rules_waits_for_a_person() -> None:
     assert line.approved_by == "ada"
 
 
-def test_an_evaluation_put_beside_a_model_by_hand_is_judged() -> None:
+def test_an_evaluation_put_beside_an_operators_model_is_judged() -> None:
     world = gated(ABOVE)
     world.blobs.put(MODELS, "promote/sample/mine.evaluation.json", b'{"AUC": 0.5}')
     run = world.until_idle(manual_model(world))
@@ -151,7 +151,7 @@ def test_an_evaluation_put_beside_a_model_by_hand_is_judged() -> None:
     assert "below" in why(run)
 
 
-def test_a_model_put_by_hand_where_there_are_no_rules_goes_on_as_ever() -> None:
+def test_an_operators_model_where_there_are_no_rules_continues_as_ever() -> None:
     world = Observed()
     assert world.until_idle(manual_model(world)).phase is Phase.PROMOTED
 
@@ -161,7 +161,7 @@ def test_a_model_put_by_hand_where_there_are_no_rules_goes_on_as_ever() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)
 
@@ -170,17 +170,17 @@ CONFIG = {"pipeline": {"gate": gate(ABOVE, approval="required")}}
 
 
 def drive(world: World, *, answer: str = "approve") -> None:
-    """Let data land and a person answer until the answer is taken, whatever dies."""
+    """Let data arrive and an operator answer until the answer is taken, whatever dies."""
     while not world.survive(lambda: world.tick(45)):
         pass
     world.upload()
-    taken = told = False
+    taken = reported = False
     for _ in range(40):
         taken = taken or world.survive(world.deliver)
         for run in world.runs():
-            if run.phase is Phase.AWAITING_APPROVAL and not told:
+            if run.phase is Phase.AWAITING_APPROVAL and not reported:
                 order = partial(getattr(world.run_operations, answer), run.run_id)
-                told = world.survive(lambda order=order: order(OperatorCommand("ada", "good")))
+                reported = world.survive(lambda order=order: order(OperatorCommand("ada", "good")))
         world.survive(lambda: world.tick(45))
         if taken and not world.faults.late and not world.open_runs():
             break

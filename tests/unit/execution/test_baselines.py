@@ -1,4 +1,4 @@
-"""What served before our first update, and which blobs a service may be given for it."""
+"""The baseline of an endpoint, and the blobs that a service may be given for it."""
 
 import json
 from collections.abc import Callable
@@ -25,28 +25,28 @@ from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import blob, ref, state_of
 from tests.unit.worlds import Observed
 
-SECRET_PLACES = ("azure-webjobs-secrets/host.json", "models/notes.txt", "models/runs/../notes.txt")
+SECRET_PATHS = ("azure-webjobs-secrets/host.json", "models/notes.txt", "models/runs/../notes.txt")
 ALLOW = {"pipeline": {"gate": {"first_model": "allow"}}}
 OTHER_COLUMNS = b"x,y,label\n1,2,0\n"
 HOUR = timedelta(hours=1)
 
 
-def telling(world: Observed, place: str, sas: str = "", base: str = ACCOUNT) -> Any:
-    """Have the endpoint say that it serves the blob at `place`."""
-    location = {"BaseLocation": base, "RelativeLocation": place, "SasBlobToken": sas}
-    told = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": location}]}
-    answer = Answer(200, {}, json.dumps(told).encode())
+def reporting(world: Observed, blob_path: str, sas: str = "", base: str = ACCOUNT) -> Any:
+    """Have the endpoint say that it serves the blob at `blob_path`."""
+    location = {"BaseLocation": base, "RelativeLocation": blob_path, "SasBlobToken": sas}
+    reported = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": location}]}
+    answer = Answer(200, {}, json.dumps(reported).encode())
     return world.script("GET", "/production", answer, times=None)
 
 
-def a_model(world: Observed, place: str) -> BlobVersion:
+def a_model(world: Observed, blob_path: str) -> BlobVersion:
     model = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None).model
-    container, _, name = place.partition("/")
+    container, _, name = blob_path.partition("/")
     return world.blobs.put(container, name, model)
 
 
 def read_rights(world: Observed) -> set[str]:
-    """The blobs of the models' account that somebody was given to read as a model."""
+    """The blobs of the models' account that a service was given to read as a model."""
     reads = {path for path, access in world.blobs.signed if access is Access.READ}
     return {path for path in reads if not path.startswith("training-data/")}
 
@@ -56,26 +56,28 @@ def baseline(world: Observed) -> ServingState | None:
 
 
 @pytest.mark.parametrize("sas", ["", "?sig=x", "?sv=2020-02-10&sr=b&sp=r&sig=x"])
-@pytest.mark.parametrize("place", SECRET_PLACES)
+@pytest.mark.parametrize("blob_path", SECRET_PATHS)
 def test_a_service_that_names_a_secret_as_its_model_is_given_no_right_to_it(
-    place: str, sas: str
+    blob_path: str, sas: str
 ) -> None:
     world = Observed()
-    a_model(world, place)
+    a_model(world, blob_path)
     world.blobs.checked.clear()
-    telling(world, place, sas)
+    reporting(world, blob_path, sas)
     run = world.until(world.start(), Phase.PARKED)
     assert "first_model: allow" in (run.advice or "")
     assert not read_rights(world)
-    assert place not in world.blobs.checked
+    assert blob_path not in world.blobs.checked
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
 
-@pytest.mark.parametrize("place", SECRET_PLACES[:1])
-def test_without_a_way_back_no_other_model_is_put_in_place_of_a_broken_one(place: str) -> None:
+@pytest.mark.parametrize("blob_path", SECRET_PATHS[:1])
+def test_without_a_rollback_target_no_other_model_is_put_instead_of_a_broken_one(
+    blob_path: str,
+) -> None:
     world = Observed(config=ALLOW)
-    a_model(world, place)
-    telling(world, place)
+    a_model(world, blob_path)
+    reporting(world, blob_path)
     world.upload("odd.csv", OTHER_COLUMNS)
     run = world.until(world.deliver("odd.csv")[0], Phase.PARKED)
     assert "there is no earlier one to roll back to" in (run.reason or "")
@@ -84,10 +86,10 @@ def test_without_a_way_back_no_other_model_is_put_in_place_of_a_broken_one(place
 
 
 @pytest.mark.parametrize("folder", ["runs/a/b/1", "promote/sample", "baselines"])
-def test_a_model_of_ours_is_put_back_as_it_is(folder: str) -> None:
+def test_a_model_of_ours_is_rolled_back_as_it_is(folder: str) -> None:
     world = Observed()
     model = a_model(world, f"{MODELS}/{folder}/x.ilearner")
-    telling(world, f"/{model.path}")
+    reporting(world, f"/{model.path}")
     world.until(world.start(), Phase.VERIFYING)
     assert baseline(world) == state_of(model)
 
@@ -100,7 +102,7 @@ def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signatur
     model = a_model(world, "experimentoutput/j 1/x.ilearner")
     sas = world.blobs.sign(model.container, model.name, Access.READ, HOUR).signature
     world.blobs.signed.clear()  # that was the service, not the app
-    telling(world, model.path, f"{mark}{sas.lstrip('?')}")
+    reporting(world, model.path, f"{mark}{sas.lstrip('?')}")
     world.until(world.start(), Phase.VERIFYING)
     kept = baseline(world)
     assert kept is not None
@@ -108,14 +110,14 @@ def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signatur
     assert kept.model.name.startswith(f"{MODELS}/baselines/")
     assert blob_of(kept.model).content_md5 == model.content_md5
     assert model.path not in read_rights(world)
-    assert "sig=" not in world.said()
+    assert "sig=" not in world.everything_stored()
 
 
 @pytest.mark.parametrize("host", ["account-secondary.blob.core.windows.net", "account.example"])
 def test_another_name_of_our_account_opens_nothing_more(host: str) -> None:
     world = Observed()
-    a_model(world, SECRET_PLACES[0])
-    telling(world, SECRET_PLACES[0], "?sig=x", f"https://{host}/")
+    a_model(world, SECRET_PATHS[0])
+    reporting(world, SECRET_PATHS[0], "?sig=x", f"https://{host}/")
     world.until(world.start(), Phase.PARKED)
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
@@ -123,23 +125,23 @@ def test_another_name_of_our_account_opens_nothing_more(host: str) -> None:
 def test_a_blob_of_another_account_is_none_of_our_models_although_it_is_named_like_one() -> None:
     world = Observed()
     model = a_model(world, f"{MODELS}/runs/a/b/1/x.ilearner")
-    telling(world, f"/{model.path}", base="https://other.blob.core.windows.net/")
+    reporting(world, f"/{model.path}", base="https://other.blob.core.windows.net/")
     run = world.until(world.start(), Phase.PARKED)
     assert "first_model: allow" in (run.advice or "")
     assert not read_rights(world)
 
 
 @pytest.mark.parametrize("base", ["https://[/", "", "https://account.blob.core.windows.net/?x=/"])
-def test_a_place_that_is_no_url_is_no_way_back(base: str) -> None:
+def test_a_location_that_is_no_url_is_no_rollback_target(base: str) -> None:
     world = Observed()
-    telling(world, "c/x.ilearner", "?sig=x", base)
+    reporting(world, "c/x.ilearner", "?sig=x", base)
     world.until(world.start(), Phase.PARKED)
 
 
 def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     world = Observed()
     run = world.until(world.start(), Phase.PROMOTED)
-    secret = a_model(world, SECRET_PLACES[0])
+    secret = a_model(world, SECRET_PATHS[0])
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     endpoint_state = world.endpoint_state()
     known = endpoint_state.resource(RESOURCE).model_copy(update={"baseline": state_of(secret)})
@@ -150,11 +152,11 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     world.documents.faults.inside = True
     row = world.documents.rows[name]
     world.documents.replace(name, endpoint_state.model_dump_json().encode(), row.etag)
-    hand = world.app.endpoints
-    back = hand.rollback(
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
         EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
     )
-    assert "is no model of this app" in (world.until(back, Phase.PARKED).reason or "")
+    assert "is no model of this app" in (world.until(rollback, Phase.PARKED).reason or "")
     assert all(path.startswith("models/runs/") for path in read_rights(world))
 
 
@@ -189,7 +191,7 @@ def test_a_copy_from_before_the_run_is_made_anew() -> None:
     world = Observed()
     model = a_model(world, "experimentoutput/x.ilearner")
     sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).signature
-    telling(world, model.path, sas)
+    reporting(world, model.path, sas)
     run: Run = world.until(world.start(), Phase.VERIFYING)
     kept = baseline(world)
     assert kept is not None
@@ -209,7 +211,7 @@ def test_a_copy_from_before_the_run_is_made_anew() -> None:
 
 def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
     world = Observed()
-    secret = a_model(world, SECRET_PLACES[0])
+    secret = a_model(world, SECRET_PATHS[0])
     update = (
         "https://studio.example/subscriptions/s/resourceGroups/g/providers"
         "/Microsoft.MachineLearning/webServices/x"

@@ -68,11 +68,11 @@ def test_one_item_at_a_time_is_done_by_the_calling_thread() -> None:
     assert threads == {threading.get_ident()}
 
 
-def test_hosts_take_turns() -> None:
+def test_hosts_are_served_in_turn() -> None:
     assert order(many("a/s", "b/s")) == ["a/s/0", "b/s/0", "a/s/1", "b/s/1", "a/s/2", "b/s/2"]
 
 
-def test_services_of_one_host_take_turns_and_new_ones_are_first() -> None:
+def test_services_of_one_host_are_served_in_turn_and_new_ones_are_first() -> None:
     done = order(many("a/s", "a/t", count=5))
     assert done == [f"a/{service}/{number}" for number in range(5) for service in "st"]
 
@@ -82,7 +82,7 @@ def test_what_failed_waits_for_whatever_works() -> None:
     assert done == ["a/s/0", "b/s/0", "b/s/1", "b/s/2", "a/s/1", "a/s/2"]
 
 
-def test_a_service_is_left_after_five_failures_in_a_row_and_its_rest_given_back() -> None:
+def test_a_service_is_left_after_five_failures_in_a_row_and_its_rest_requeued() -> None:
     left: list[str] = []
     done = order(many("a/s", count=7), failing="a/s", left=left)
     assert done == many("a/s", count=5)
@@ -196,7 +196,7 @@ def test_a_host_that_has_not_answered_is_asked_one_thing() -> None:
     assert bulkheads.run() == []
 
 
-def test_whoever_waits_is_woken_when_an_item_is_done_and_asks_once_a_second_whether_to_stop() -> (
+def test_a_waiting_thread_is_woken_when_an_item_is_done_and_asks_each_second_whether_to_stop() -> (
     None
 ):
     waiting, woken, spans = threading.Event(), list[bool](), list[float | None]()

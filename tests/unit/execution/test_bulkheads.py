@@ -8,7 +8,7 @@ from shared.execution.bulkheads import FAILURES, MOST_AT_ONCE, MOST_PER_BULKHEAD
 
 
 class Gate:
-    """Work that counts how much of it goes on at once, and lets a full house pass together."""
+    """Work that counts how much of it continues at once, and lets a full house pass together."""
 
     def __init__(self, most: int) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class Gate:
     def work(self, item: str) -> bool:
         bulkhead = item[0]
         if item[1:] == "0":
-            return True  # a lane begins with one item, and gets more once that went well
+            return True  # a bulkhead begins with one item, and gets more once that went well
         with self._lock:
             for name in (bulkhead, "all"):
                 self.now[name] += 1
@@ -57,7 +57,7 @@ def test_one_service_alone_gets_eight() -> None:
     assert gate.peak["all"] == MOST_PER_BULKHEAD
 
 
-def test_a_failing_service_is_left_alone_and_the_others_go_on() -> None:
+def test_a_failing_service_is_left_alone_and_the_others_continue() -> None:
     tries: list[str] = []
 
     def work(item: str) -> bool:
@@ -85,7 +85,7 @@ def test_a_success_between_failures_has_them_counted_anew() -> None:
 
 @pytest.mark.parametrize("hung", [1, 3, 10, 30])
 def test_hosts_that_hang_do_not_keep_a_healthy_one_waiting(hung: int) -> None:
-    """What hangs goes on only once the healthy host is done: so it was not waited for."""
+    """What hangs continues only once the healthy host is done: so it was not waited for."""
     healthy, left = threading.Event(), Counter({"h": 100})
     starved: list[str] = []
 
@@ -180,8 +180,8 @@ def test_a_host_gets_no_more_than_eight_at_once_over_all_its_services() -> None:
     assert gate.peak["a"] == MOST_PER_BULKHEAD
 
 
-def test_many_lanes_cost_no_more_than_many_items() -> None:
-    """Each customer's endpoint may be a lane: choosing the next must not look at them all."""
+def test_many_bulkheads_cost_no_more_than_many_items() -> None:
+    """Each customer's endpoint may be a bulkhead: choosing the next must not check them all."""
     checked = [0]
 
     class Name(str):
@@ -200,7 +200,7 @@ def test_many_lanes_cost_no_more_than_many_items() -> None:
     assert cost(1000) <= 11 * cost(100)
 
 
-def test_work_that_is_stopped_is_given_back() -> None:
+def test_work_that_is_stopped_is_requeued() -> None:
     done: list[str] = []
 
     def work(item: str) -> bool:

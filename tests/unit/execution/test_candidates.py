@@ -58,7 +58,7 @@ def test_a_model_gets_its_requests_in_steps_after_it_was_scored_without_any() ->
     assert judged.evidence.cursor == 2
     name = candidate(world, run)
     asked = [who for _, who in world.azureml.scoring.answered]
-    assert asked.count(name) == 2  # both ahead of the first request of anybody else
+    assert asked.count(name) == 2  # both before the first request of another one
     assert world.traffic() == {"blue": 100}
     assert promoted(world, run) == name
     assert world.traffic() == {name: 100}
@@ -70,7 +70,7 @@ def test_a_model_gets_its_requests_in_steps_after_it_was_scored_without_any() ->
     assert not world.open_runs()
 
 
-def test_provisioning_is_looked_at_and_nothing_is_written_meanwhile() -> None:
+def test_provisioning_is_checked_and_nothing_is_written_meanwhile() -> None:
     world = world_of(provisioning=10 * MINUTE)
     run = world.start()
     world.until(run, Phase.STAGING)
@@ -122,7 +122,7 @@ def test_a_model_that_breaks_among_requests_is_rolled_back_and_discarded() -> No
     assert world.deployments() == {"blue"}
 
 
-def test_what_somebody_else_did_to_the_traffic_is_never_overwritten() -> None:
+def test_a_change_of_the_traffic_by_another_writer_is_never_overwritten() -> None:
     world = AzureMlWorld()
     run = world.start()
     world.until(run, Phase.VERIFYING)
@@ -131,7 +131,7 @@ def test_what_somebody_else_did_to_the_traffic_is_never_overwritten() -> None:
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 70, name: 30})
     ended = world.until_idle(run, ticks=40)
     assert ended.phase is Phase.PARKED
-    assert "somebody else changed endpoint census" in (ended.reason or "")
+    assert "another program changed endpoint census" in (ended.reason or "")
     assert world.traffic() == {"blue": 70, name: 30}
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 90, name: 10})
     world.run_operations.retry(run.run_id)
@@ -156,8 +156,8 @@ def test_a_rollback_within_the_day_is_one_change_of_the_traffic() -> None:
     old = promoted(world, world.start())
     promoted(world, world.next_run("2.csv", SECOND))
     before = shifts(world)
-    back = world.until_idle(rolled_back(world), ticks=60)
-    assert (back.origin, back.phase) == (Origin.ROLLBACK, Phase.PROMOTED)
+    rollback = world.until_idle(rolled_back(world), ticks=60)
+    assert (rollback.origin, rollback.phase) == (Origin.ROLLBACK, Phase.PROMOTED)
     assert (world.traffic(), shifts(world)) == ({old: 100}, before + 1)
     serving = world.endpoint_state().resource(world.pipeline.endpoints[0].resource or "").serving
     assert serving is not None
@@ -170,8 +170,8 @@ def test_a_rollback_after_the_day_makes_the_deployment_again() -> None:
     new = promoted(world, world.next_run("2.csv", SECOND))
     world.idle(27 * HOUR, 20 * MINUTE)
     assert world.deployments() == {"blue", new}
-    back = world.until_idle(rolled_back(world), ticks=60)
-    assert back.phase is Phase.PROMOTED
+    rollback = world.until_idle(rolled_back(world), ticks=60)
+    assert rollback.phase is Phase.PROMOTED
     assert world.traffic() == {old: 100}
     world.idle(27 * HOUR, 20 * MINUTE)
     assert world.deployments() == {"blue", old}

@@ -1,4 +1,4 @@
-"""A host whose clock is wrong does no harm: what is old is told by the storage's clock."""
+"""A host whose clock is wrong does no harm: what is old is known by the storage's clock."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ def test_no_document_is_from_the_future(headers: dict[str, str]) -> None:
     assert read_with(headers, lambda: WRITTEN - timedelta(hours=1)).age == timedelta()
 
 
-def test_a_worker_whose_clock_is_ahead_does_not_forget_a_run_that_is_being_stored() -> None:
+def test_a_worker_whose_clock_is_ahead_does_not_remove_a_run_that_is_being_stored() -> None:
     world = Observed()
     world.app.activations.refresh()
     world.upload()
@@ -89,7 +89,7 @@ SKEWS = [timedelta(minutes=10), -timedelta(minutes=10), timedelta(minutes=3), -t
 
 
 @pytest.mark.parametrize("by", SKEWS)
-def test_a_host_with_a_wrong_clock_sends_an_update_that_another_one_proves(by: timedelta) -> None:
+def test_a_host_with_a_wrong_clock_sends_an_update_that_another_one_verifies(by: timedelta) -> None:
     world = Observed(switch_delay=timedelta(seconds=50))
     world.host.by = by
     run = world.start()
@@ -113,7 +113,7 @@ def test_a_budget_holds_over_hosts_whose_clocks_differ(by: timedelta) -> None:
 
 
 @pytest.mark.parametrize("by", SKEWS)
-def test_a_search_that_hosts_with_different_clocks_share_finds_what_no_event_told_of(
+def test_a_search_that_hosts_with_different_clocks_share_finds_what_no_event_announced(
     by: timedelta,
 ) -> None:
     world = Observed(config={"pipeline": {"endpoints": []}})

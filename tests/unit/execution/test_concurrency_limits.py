@@ -16,7 +16,7 @@ from tests.unit.execution.contended import (
     two_pipelines,
 )
 from tests.unit.execution.test_concurrency import ask
-from tests.unit.intake.test_batches import land, world_of
+from tests.unit.intake.test_batches import arrive, world_of
 from tests.unit.worlds import RUNNING, Observed, refused
 
 AT_SERVICE = (Phase.CREATED, Phase.TRAINING)
@@ -41,7 +41,7 @@ def test_two_workers_start_no_more_jobs_than_the_service_has_over_two_pipelines(
     world, _, _, other = two_pipelines(PARALLEL, {"when_busy": "parallel"}, max_parallel=2)
     second = world.another(other).poll
     for number in range(4):
-        land(world, f"one-{number}.csv", f"other-{number}.csv")
+        arrive(world, f"one-{number}.csv", f"other-{number}.csv")
     assert most_at_service(world, 30, second) == 2
     assert len(world.starts) == 8
 
@@ -70,9 +70,9 @@ def test_max_parallel_holds_whatever_goes_wrong_at_any_call(kind: Kind) -> None:
         assert open_now(world) == [], call
 
 
-def test_a_parked_run_whose_job_still_runs_keeps_its_place_at_the_service() -> None:
+def test_a_parked_run_whose_job_still_runs_keeps_its_slot_at_the_service() -> None:
     world = world_of(PARALLEL, max_parallel=1)
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     world.clock.move(MINUTE)
     unreadable = world.script(
         "GET", str(first.job), refused(400, "BadArgument", "No such key."), times=None
@@ -80,20 +80,20 @@ def test_a_parked_run_whose_job_still_runs_keeps_its_place_at_the_service() -> N
     world.poll.tick()
     assert world.now_of(first).phase is Phase.PARKED
     unreadable()
-    (second,) = land(world, "b.csv")
+    (second,) = arrive(world, "b.csv")
     started = len(world.starts)
     assert (started, world.now_of(second).phase) == (1, Phase.WAITING)
 
 
-def test_a_run_parked_in_training_does_not_go_on_beside_the_next_of_its_key() -> None:
+def test_a_run_parked_in_training_does_not_continue_beside_the_next_of_its_key() -> None:
     world = world_of(QUEUE)
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     world.clock.move(MINUTE)
     unreadable = world.script(
         "GET", str(first.job), refused(400, "BadArgument", "No such key."), times=None
     )
     world.poll.tick()
-    (second,) = land(world, "b.csv")
+    (second,) = arrive(world, "b.csv")
     assert second.phase is Phase.TRAINING
     unreadable()
     world.run_operations.retry(first.run_id)
@@ -101,11 +101,11 @@ def test_a_run_parked_in_training_does_not_go_on_beside_the_next_of_its_key() ->
     assert both != [Phase.TRAINING] * 2
 
 
-def test_a_second_attempt_takes_a_place_at_the_service_again() -> None:
+def test_a_second_attempt_takes_a_slot_at_the_service_again() -> None:
     training = {"inputs": {"input1": "fixed/train.csv"}, "attempts": 2, "max_parallel": 1}
     world = world_of(PARALLEL, **training)
     world.upload("fixed/train.csv")
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     world.studio.work()
     model = f"runs/sample/{first.run_id}/1/model.ilearner"
     kept = world.blobs.store.contents[f"https://account.blob.core.windows.net/models/{model}"]
@@ -113,7 +113,7 @@ def test_a_second_attempt_takes_a_place_at_the_service_again() -> None:
     world.clock.move(MINUTE)
     world.poll.tick()
     assert world.now_of(first).phase is Phase.TRAINED
-    (second,) = land(world, "b.csv")
+    (second,) = arrive(world, "b.csv")
     assert second.phase is Phase.TRAINING
     stop = world.script("GET", str(second.job), RUNNING, times=None)
     world.upload("fixed/train.csv", b"a,b,label\n7,7,1\n3,4,0\n")
@@ -123,10 +123,10 @@ def test_a_second_attempt_takes_a_place_at_the_service_again() -> None:
     assert len(world.starts) == 2, [run.phase for run in world.runs()]
 
 
-def test_a_limit_that_a_person_adds_holds_for_retried_runs_too() -> None:
+def test_a_limit_that_an_operator_adds_holds_for_retried_runs_too() -> None:
     world = world_of(PARALLEL)
     key = world.environment.pop("TRAINING_KEY")
-    parked = land(world, "a.csv", "b.csv", "c.csv")
+    parked = arrive(world, "a.csv", "b.csv", "c.csv")
     world.environment["TRAINING_KEY"] = key
     world.pipeline = world.pipeline.model_copy(update={"max_parallel": 1})
     world.restart()
@@ -136,16 +136,16 @@ def test_a_limit_that_a_person_adds_holds_for_retried_runs_too() -> None:
 
 
 # BUG: a retried run that waits for its key leaves the service's line, though its job still runs.
-def test_a_retried_run_whose_job_still_runs_keeps_its_place_at_the_service() -> None:
+def test_a_retried_run_whose_job_still_runs_keeps_its_slot_at_the_service() -> None:
     world = world_of(QUEUE, max_parallel=1)
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     world.clock.move(MINUTE)
     path = str(first.job)
     unreadable = world.script("GET", path, refused(400, "BadArgument", "No such key."), times=None)
     world.poll.tick()
     assert world.now_of(first).phase is Phase.PARKED
     unreadable()
-    (second,) = land(world, "b.csv")
+    (second,) = arrive(world, "b.csv")
     assert second.phase is Phase.WAITING
     still_running = world.script("GET", path, RUNNING, times=None)
     world.run_operations.retry(first.run_id)
@@ -156,8 +156,8 @@ def test_a_retried_run_whose_job_still_runs_keeps_its_place_at_the_service() -> 
     assert open_now(world) == []
 
 
-# BUG: a superseded run is dropped from the line only by what lands; without that it stays.
-def test_superseded_runs_do_not_stay_in_line() -> None:
+# BUG: a superseded run is dropped from the queue only by data that arrives; without that it stays.
+def test_superseded_runs_do_not_stay_in_the_queue() -> None:
     world = world_of({**NEWEST, "data": {"blob": "{name}.csv", "opens_runs": False}})
     world.upload("a.csv")
     for number in range(4):
@@ -180,5 +180,5 @@ def test_another_pipeline_is_not_kept_waiting_by_limits_it_does_not_name() -> No
         {"pipeline": {"name": "free", "data": {"blob": "free-{name}.csv"}, "endpoints": []}},
     )
     world.app = world.another(free)
-    land(world, "one-1.csv", "one-2.csv", "free-1.csv", "free-2.csv")
+    arrive(world, "one-1.csv", "one-2.csv", "free-1.csv", "free-2.csv")
     assert len(world.starts) == 3

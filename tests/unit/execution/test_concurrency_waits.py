@@ -24,30 +24,30 @@ from tests.unit.execution.contended import (
     two_pipelines,
 )
 from tests.unit.execution.test_concurrency import ask
-from tests.unit.intake.test_batches import land, trained_on, waiting, world_of
+from tests.unit.intake.test_batches import arrive, trained_on, waiting, world_of
 from tests.unit.worlds import Observed, refused
 
 # Nobody waits for ever
 
 
 @pytest.mark.parametrize("leaves", ["cancelled", "parked"])
-def test_a_waiting_run_that_is_gone_does_not_keep_what_lands_later(leaves: str) -> None:
+def test_a_waiting_run_that_is_gone_does_not_keep_data_that_arrives_later(leaves: str) -> None:
     world = world_of(QUEUE)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     asked = ask(world, "k1")
     if leaves == "cancelled":
         world.run_operations.cancel(asked.run_id)
     else:
         park(world, asked)
-    land(world, "b.csv")
+    arrive(world, "b.csv")
     ticks(world, 30)
     assert waiting(world) == []
     assert ["b.csv"] in trained_on(world)
 
 
 def busy(world: Observed) -> Run:
-    """Land data of the first pipeline, whose job takes the one place there is."""
-    (run,) = land(world, "one-0.csv")
+    """Let data of the first pipeline arrive, whose job takes the only slot."""
+    (run,) = arrive(world, "one-0.csv")
     assert run.phase is Phase.TRAINING
     return run
 
@@ -66,8 +66,8 @@ def test_two_pipelines_at_one_service_do_not_wait_for_each_other_for_ever(
     keyed = {**first, "key": "name", "endpoints": []}
     world, _, _, _ = two_pipelines(keyed, second, max_parallel=1)
     busy(world)
-    land(world, "one-1.csv")  # of another key: only the service is in its way
-    land(world, "other-2.csv")
+    arrive(world, "one-1.csv")  # of another key: only the service is in its way
+    arrive(world, "other-2.csv")
     ticks(world, 40)
     assert [run.run_id for run in open_now(world)] == []
     assert len(world.starts) == 3
@@ -75,7 +75,7 @@ def test_two_pipelines_at_one_service_do_not_wait_for_each_other_for_ever(
 
 def test_a_new_order_in_the_file_does_not_have_waiting_runs_wait_for_ever() -> None:
     world = world_of({**PARALLEL, "max_parallel": 1, "order": "newest_first"})
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     ask(world, "k1")
     world.pipeline = world.pipeline.model_copy(update={"order": "oldest_first"})
     world.restart()
@@ -87,21 +87,21 @@ def test_a_new_order_in_the_file_does_not_have_waiting_runs_wait_for_ever() -> N
 def test_a_retried_run_and_the_next_of_its_key_do_not_wait_for_each_other() -> None:
     keyed = {**QUEUE, "key": "key", "data": {"blob": "{key}-{name}.csv"}}
     world = world_of(keyed, max_parallel=1)
-    land(world, "holder-1.csv", "ahead-1.csv")
-    (first,) = land(world, "mine-1.csv")
+    arrive(world, "holder-1.csv", "ahead-1.csv")
+    (first,) = arrive(world, "mine-1.csv")
     assert first.phase is Phase.WAITING  # for the service, behind another key
     park(world, first)
-    (second,) = land(world, "mine-2.csv")
+    (second,) = arrive(world, "mine-2.csv")
     assert second.phase is Phase.WAITING
     world.run_operations.retry(first.run_id)
     ticks(world, 40)
     assert [run.reason for run in open_now(world)] == []
 
 
-def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
+def test_a_run_removed_long_ago_keeps_no_slot() -> None:
     world = world_of({**QUEUE})
     fail = world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
-    (old,) = land(world, "a.csv")
+    (old,) = arrive(world, "a.csv")
     world.run_operations.cancel(old.run_id)
     fail()
     ticks(world, 3)
@@ -112,7 +112,7 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     assert world.until_idle(asked).phase is Phase.FINISHED
 
 
-def test_a_place_of_a_run_that_was_never_stored_is_free_after_a_crash() -> None:
+def test_a_slot_of_a_run_that_was_never_stored_is_free_after_a_crash() -> None:
     for call in range(10):
         world = world_of({**QUEUE, "max_parallel": 1})
         world.poll.tick()
@@ -132,7 +132,7 @@ def test_a_place_of_a_run_that_was_never_stored_is_free_after_a_crash() -> None:
 
 def test_a_clock_that_jumps_back_has_no_request_superseded_by_the_run_before_it() -> None:
     world = world_of(NEWEST)
-    (running,) = land(world, "a.csv")
+    (running,) = arrive(world, "a.csv")
     world.clock.move(-HOUR)
     asked = ask(world, "k1")
     world.poll.tick()
@@ -140,12 +140,12 @@ def test_a_clock_that_jumps_back_has_no_request_superseded_by_the_run_before_it(
     assert world.now_of(asked).phase is not Phase.SUPERSEDED, world.now_of(asked).reason
 
 
-def test_a_retried_run_does_not_give_way_to_a_request_for_other_data() -> None:
+def test_a_retried_run_does_not_yield_to_a_request_for_other_data() -> None:
     world = world_of(NEWEST)
-    land(world, "old.csv")
+    arrive(world, "old.csv")
     ticks(world, 10)
     key = world.environment.pop("TRAINING_KEY")
-    (parked,) = land(world, "a.csv")
+    (parked,) = arrive(world, "a.csv")
     assert parked.phase is Phase.PARKED
     world.environment["TRAINING_KEY"] = key
     for name in ("k1", "k2"):
@@ -159,11 +159,13 @@ def test_a_retried_run_does_not_give_way_to_a_request_for_other_data() -> None:
     assert "a.csv" in {blob.name for run in done for blob in run.manifest}
 
 
-def test_what_landed_while_busy_is_one_run_and_waiting_requests_say_what_replaced_them() -> None:
+def test_data_that_arrived_while_busy_is_one_run_and_waiting_requests_say_what_replaced_them() -> (
+    None
+):
     world = world_of(NEWEST)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     asked = [ask(world, f"k{number}") for number in range(3)]
-    land(world, "b.csv", "c.csv")
+    arrive(world, "b.csv", "c.csv")
     ticks(world, 20)
     assert ["b.csv", "c.csv"] in trained_on(world)
     for before in asked:
@@ -175,9 +177,9 @@ def test_what_landed_while_busy_is_one_run_and_waiting_requests_say_what_replace
 
 def test_a_queue_keeps_requests_and_data_in_the_order_of_their_coming() -> None:
     world = world_of(QUEUE)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     first = ask(world, "k1")
-    land(world, "b.csv")
+    arrive(world, "b.csv")
     second = ask(world, "k2")
     ticks(world, 40)
     begun = [run for run in world.runs() if run.job is not None]
@@ -191,11 +193,11 @@ def test_a_queue_keeps_requests_and_data_in_the_order_of_their_coming() -> None:
 
 
 @pytest.mark.parametrize("order", ["cancel", "retry"])
-def test_an_order_that_dies_anywhere_is_carried_out_when_it_is_given_again(order: str) -> None:
+def test_a_command_that_dies_anywhere_is_carried_out_when_it_is_given_again(order: str) -> None:
     for call in range(6):
         world = world_of({**QUEUE, "max_parallel": 1})
         key = world.environment.pop("TRAINING_KEY")
-        (run,) = land(world, "a.csv")
+        (run,) = arrive(world, "a.csv")
         world.environment["TRAINING_KEY"] = key
         world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
         for _ in range(2):
@@ -210,7 +212,7 @@ def test_an_order_that_dies_anywhere_is_carried_out_when_it_is_given_again(order
         assert world.open_runs() == [], call
 
 
-def test_places_are_named_apart() -> None:
+def test_slots_have_names_of_their_own() -> None:
     assert run_queue_id("sample", ("a", "b")) != run_queue_id("sample", ("ab",))
     assert run_queue_id("sample", ()) != run_queue_id("sample", ("",))
     assert shared_queue_id("pipeline", "x") != shared_queue_id("service", "x")
@@ -219,7 +221,7 @@ def test_places_are_named_apart() -> None:
 def test_a_run_is_superseded_by_name_also_when_its_worker_dies() -> None:
     for call in range(12):
         world = world_of(NEWEST)
-        land(world, "a.csv")
+        arrive(world, "a.csv")
         first, second = ask(world, "k1"), ask(world, "k2")
         world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
         for _ in range(12):

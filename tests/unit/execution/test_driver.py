@@ -1,4 +1,4 @@
-"""What the driver does when a service fails or a worker dies."""
+"""The driver when a service fails or a worker dies."""
 
 import json
 from datetime import timedelta
@@ -57,7 +57,7 @@ def test_a_parked_run_is_not_polled_and_a_retry_brings_it_to_its_end(
 
 @pytest.mark.parametrize("answer", [BUSY, CRASHED, WRONG_KEY, Answer(502, {}, b"<html>")])
 @pytest.mark.parametrize(("method", "ending"), [CREATE, START, PATCH])
-def test_a_trouble_that_passes_delays_the_run_and_nothing_else(
+def test_a_transient_failure_delays_the_run_and_nothing_else(
     world: Observed, method: str, ending: str, answer: Answer
 ) -> None:
     world.script(method, ending, answer, times=2)
@@ -76,7 +76,7 @@ def test_a_trouble_that_passes_delays_the_run_and_nothing_else(
         (*PATCH, WRONG_KEY, 10 * MINUTE),
     ],
 )
-def test_a_trouble_that_stays_parks_the_run_when_the_patience_is_over(
+def test_a_lasting_failure_parks_the_run_when_the_patience_is_over(
     world: Observed, method: str, ending: str, answer: Answer, patience: timedelta
 ) -> None:
     world.script(method, ending, answer, times=None)
@@ -96,7 +96,9 @@ def test_a_trouble_that_stays_parks_the_run_when_the_patience_is_over(
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_a_look_that_is_refused_parks_the_run_with_the_reason(world: Observed, status: int) -> None:
+def test_a_check_that_is_refused_parks_the_run_with_the_reason(
+    world: Observed, status: int
+) -> None:
     run = world.start()
     world.idle(MINUTE)
     world.script("GET", str(run.job), refused(status, "BadArgument", "No such key."), times=None)
@@ -106,7 +108,9 @@ def test_a_look_that_is_refused_parks_the_run_with_the_reason(world: Observed, s
     assert "No such key." in str(parked.reason)
 
 
-def test_a_job_that_the_service_forgot_is_waited_for_and_then_parked(world: Observed) -> None:
+def test_a_job_that_the_service_does_not_know_is_waited_for_and_then_parked(
+    world: Observed,
+) -> None:
     run = world.start()
     world.idle(MINUTE)
     world.script("GET", str(run.job), refused(404, "NotFound", "No such job."), times=None)
@@ -131,8 +135,8 @@ def test_a_start_whose_answers_are_all_lost_parks_in_the_end(world: Observed) ->
 
 
 def test_a_wait_that_the_service_asks_for_is_kept(world: Observed) -> None:
-    told = refused(503, "ServiceUnavailable", "Busy.", Retry_After="600")
-    world.script(*CREATE, told)
+    reported = refused(503, "ServiceUnavailable", "Busy.", Retry_After="600")
+    world.script(*CREATE, reported)
     run = world.start()
     assert run.step_failure is not None
     assert run.step_failure.next_check - world.clock.now() >= 10 * MINUTE
@@ -170,7 +174,7 @@ def test_a_worker_that_died_is_followed_only_after_the_lease() -> None:
     assert len(world.starts) == 1
 
 
-def test_an_error_nobody_expected_is_told_and_parks_its_run_alone(
+def test_an_unexpected_error_is_reported_and_parks_its_run_alone(
     world: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken, well = world.start("a.csv"), world.start("b.csv")
@@ -190,7 +194,7 @@ def test_an_error_nobody_expected_is_told_and_parks_its_run_alone(
 
 
 @pytest.mark.parametrize(("method", "ending"), [START, PATCH])
-def test_an_effect_that_ended_in_an_error_nobody_expected_is_not_repeated_within_the_lease(
+def test_an_effect_that_ended_in_an_unexpected_error_is_not_repeated_within_the_lease(
     world: Observed, method: str, ending: str
 ) -> None:
     errors = iter([KeyError("access_token")])  # the request may be on its way all the same
@@ -225,7 +229,7 @@ def test_no_step_is_begun_when_the_time_of_its_caller_is_up(world: Observed) -> 
     until = world.clock.now() + 30 * SECOND
     moved = world.app.driver.advance(run.run_id, until, check_from=0 * SECOND)
     assert moved.run is not None
-    assert moved.run.phase is Phase.TRAINED  # one look at the job, and nothing after it
+    assert moved.run.phase is Phase.TRAINED  # one check of the job, and nothing after it
     late = world.app.driver.advance(run.run_id, world.clock.now() - SECOND)
     assert late == moved
 
@@ -242,6 +246,6 @@ def test_no_secret_is_kept_or_logged(caplog: pytest.LogCaptureFixture) -> None:
     world.clock.move(MINUTE)
     world.upload("bad.csv", OTHER_COLUMNS)
     world.until(world.deliver("bad.csv")[0], Phase.ROLLED_BACK)
-    text = world.said() + caplog.text
+    text = world.everything_stored() + caplog.text
     for secret in (world.training.api_key, world.endpoint.api_key, "SECRET", "sig="):
         assert secret not in text

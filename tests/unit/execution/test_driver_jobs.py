@@ -81,10 +81,10 @@ def test_a_job_that_failed_before_it_could_be_stopped_ends_with_its_own_details(
     assert (ended.phase, ended.reason) == (Phase.FAILED, "Bad luck.")
 
 
-def test_a_delivery_that_stands_as_before_does_not_have_its_roll_out_looked_at() -> None:
+def test_a_delivery_without_a_change_does_not_have_its_roll_out_checked() -> None:
     fleet = Fleet(size=2)
     fleet.start()
-    fleet.settle()
+    fleet.finish()
     driver = fleet.app.driver
     assert driver.advance(fleet.child("e1").run_id).roll_out is None
 
@@ -107,7 +107,7 @@ def test_a_cancelled_run_stops_its_job(world: Observed) -> None:
         world.run_operations.cancel(run.run_id)
 
 
-def test_a_cancel_is_not_forgotten_while_the_service_is_away(world: Observed) -> None:
+def test_a_cancel_is_not_lost_while_the_service_is_away(world: Observed) -> None:
     run = world.start()
     mend = world.script("DELETE", "", BUSY, times=None)
     world.run_operations.cancel(run.run_id)
@@ -181,7 +181,7 @@ def test_data_deleted_before_the_job_ends_the_run_rejected(world: Observed) -> N
     assert world.starts == []
 
 
-def test_data_deleted_during_training_is_no_hindrance(world: Observed) -> None:
+def test_data_deleted_during_training_blocks_nothing(world: Observed) -> None:
     run = world.start()
     world.studio.work()
     world.blobs.remove("training-data", "new.csv")

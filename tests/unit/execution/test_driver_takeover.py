@@ -1,4 +1,4 @@
-"""What a worker that follows a dead one records and reports."""
+"""A worker that follows a dead one records and reports its results."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -152,11 +152,11 @@ def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_r
     assert world.open_runs() == []
 
 
-def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
+def test_a_roll_out_is_reported_once_of_each_delivery_that_is_resolved() -> None:
     fleet = Fleet(size=2)
     fleet.start()
     driver, opened = fleet.app.driver, 0
-    settled: list[str] = []
+    until_idle: list[str] = []
     for _ in range(40):
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
@@ -164,31 +164,31 @@ def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
             advanced = driver.advance(marker.run_id, check_from=timedelta())
             opened += advanced.opened
             if advanced.roll_out:
-                settled.append(advanced.roll_out)
+                until_idle.append(advanced.roll_out)
                 again = driver.advance(marker.run_id, check_from=timedelta())
                 assert again.roll_out is None
-        if settled:
+        if until_idle:
             break
-    assert set(settled) == {one.parent for one in fleet.runs() if one.parent}
+    assert set(until_idle) == {one.parent for one in fleet.runs() if one.parent}
     assert opened >= 1
 
 
-def test_a_parked_delivery_is_settled_too() -> None:
+def test_a_parked_delivery_is_resolved_too() -> None:
     fleet = Fleet(size=2)
     fleet.script("PATCH", "", refused(400, "BadArgument", "no"), times=None)
     fleet.start()
     driver = fleet.app.driver
-    settled: set[str] = set()
+    until_idle: set[str] = set()
     for _ in range(20):
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
         for marker in list(fleet.context.ledger.open_markers.listed()):
             ended = driver.advance(marker.run_id, check_from=timedelta()).roll_out
-            settled |= {ended} if ended else set()
-    assert settled == {one.parent for one in fleet.runs() if one.parent}
+            until_idle |= {ended} if ended else set()
+    assert until_idle == {one.parent for one in fleet.runs() if one.parent}
 
 
-def test_what_a_dead_worker_sent_has_its_endpoint_proved_again_and_counts_as_sent(
+def test_what_a_dead_worker_sent_has_its_endpoint_verified_again_and_counts_as_sent(
     world: Observed,
 ) -> None:
     one = world.start()

@@ -1,4 +1,4 @@
-"""How long a run waits after a failure, and when its steps begin."""
+"""The wait of a run after a failure, and the begin of its steps."""
 
 import hashlib
 from dataclasses import replace
@@ -59,7 +59,7 @@ def test_a_pause_doubles_with_each_failure_and_is_spread_over_a_quarter_of_itsel
         assert pause(world, one) == longer * timedelta(seconds=seconds)
 
 
-def test_a_pause_is_no_longer_than_the_longest_and_the_least_where_somebody_waits(
+def test_a_pause_is_no_longer_than_the_longest_and_the_least_where_a_run_waits(
     world: Observed,
 ) -> None:
     often = run(
@@ -94,7 +94,7 @@ def test_a_delay_is_noted_only_for_a_run_that_trains(world: Observed) -> None:
     assert driver.delay(one.run_id, BUSY) == cancelled == world.now_of(one)
 
 
-def test_a_turn_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
+def test_a_slot_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
     world = world_of({"when_busy": "queue"})
     driver, one = world.app.driver, world.start()
     writes = len(world.faults.sites)
@@ -106,7 +106,7 @@ def test_a_turn_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
     assert len(world.faults.sites) == writes
 
 
-def test_what_somebody_else_learned_is_noted_once_and_only_where_it_fits(world: Observed) -> None:
+def test_what_another_worker_learned_is_noted_once_and_only_where_it_fits(world: Observed) -> None:
     writer, ledger, one = world.app.writer, world.context.ledger, world.start()
     stored = ledger.runs.read(one.run_id)
     assert stored is not None
@@ -130,7 +130,7 @@ def test_a_run_that_exists_is_advanced_instead_of_begun_again(world: Observed) -
     world.clock.move(MINUTE)
     moved = world.app.driver.begin(one.model_copy(update={"claim": None}), fresh=True)
     assert moved == world.now_of(one)
-    assert moved.phase is Phase.TRAINING  # whoever asks again is no reason to look at its job
+    assert moved.phase is Phase.TRAINING  # a repeated request is no reason to check its job
 
 
 def test_a_run_is_claimed_as_it_is_begun_where_its_first_step_acts(world: Observed) -> None:
@@ -160,7 +160,7 @@ def test_steps_are_begun_for_a_minute_where_the_caller_says_nothing(world: Obser
     world.http.answers.append(slow)
     moved = world.app.driver.advance(one.run_id, check_from=timedelta())
     assert moved.run is not None
-    assert moved.run.phase is Phase.TRAINED  # after the look a minute was over
+    assert moved.run.phase is Phase.TRAINED  # after the check a minute was over
 
 
 def test_a_step_may_be_begun_at_the_very_end_of_the_time_and_not_later(world: Observed) -> None:
@@ -174,7 +174,7 @@ def test_a_step_may_be_begun_at_the_very_end_of_the_time_and_not_later(world: Ob
     assert on_time.run.phase is not Phase.TRAINING
 
 
-def test_a_run_that_is_delayed_is_looked_at_when_it_said_and_not_before(world: Observed) -> None:
+def test_a_run_that_is_delayed_is_checked_when_it_said_and_not_before(world: Observed) -> None:
     one = world.start()
     driver = world.app.driver
     delayed = driver.delay(one.run_id, TransientError("busy", retry_after=5 * MINUTE))

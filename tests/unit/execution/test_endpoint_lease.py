@@ -49,7 +49,7 @@ def test_what_answers_and_what_serves_are_known_before_the_endpoint_is_ours() ->
     assert asking.endpoint.ensured == 1
 
 
-def test_a_reservation_that_is_there_already_is_not_written_again() -> None:
+def test_a_lease_that_is_there_already_is_not_written_again() -> None:
     asking = Asking()
     asking.acquire_lease_()
     writes = len(asking.world.faults.sites)
@@ -60,7 +60,7 @@ def test_a_reservation_that_is_there_already_is_not_written_again() -> None:
     assert len(asking.world.faults.sites) == writes
 
 
-def test_a_run_without_an_endpoint_is_told_as_such() -> None:
+def test_a_run_without_an_endpoint_is_reported_as_such() -> None:
     asking = Asking()
     asking.run = asking.run.model_copy(
         update={"config": asking.run.config.model_copy(update={"endpoints": ()})}
@@ -89,14 +89,14 @@ def test_a_resource_that_the_endpoint_does_not_have_is_named_with_those_it_has(
     assert asking.endpoint.asked == []
 
 
-# Whose turn it is
+# Which run gets the endpoint
 
 
 @pytest.mark.parametrize(
     ("newest", "superseded"),
     [(NOW + timedelta(seconds=1), True), (NOW, False), (None, False)],
 )
-def test_a_model_of_older_data_gives_way_to_the_one_that_serves(
+def test_a_model_of_older_data_yields_to_the_one_that_serves(
     newest: Any, *, superseded: bool
 ) -> None:
     asking = Asking()
@@ -108,32 +108,33 @@ def test_a_model_of_older_data_gives_way_to_the_one_that_serves(
         assert event.reason == f"production already serves a model of newer data ({when})"
 
 
-def test_an_endpoint_that_a_person_holds_is_given_nothing_new() -> None:
+def test_an_endpoint_that_an_operator_holds_is_given_nothing_new() -> None:
     asking = Asking()
     hold = Hold(run_id="sample-5", to="sample-0", by="ada", at=NOW)
     asking.put_endpoint_state(resources={RESOURCE: Resource(held=hold)})
     event = asking.acquire_lease_()
     assert isinstance(event, StepBlocked)
     assert (
-        "is held since 2026-03-01 12:00 UTC: ada went back to the model of sample-0" in event.reason
+        "is held since 2026-03-01 12:00 UTC: ada rolled back to the model of sample-0"
+        in event.reason
     )
 
 
 @pytest.mark.parametrize(
-    ("hold", "stands"), [("sample-1", True), ("sample-2", False), (None, False)]
+    ("hold", "holds"), [("sample-1", True), ("sample-2", False), (None, False)]
 )
-def test_a_rollback_goes_on_only_while_the_hold_is_its_own(
-    hold: str | None, *, stands: bool
+def test_a_rollback_continues_only_while_the_hold_is_its_own(
+    hold: str | None, *, holds: bool
 ) -> None:
     asking = Asking(origin=Origin.ROLLBACK)
     held = Hold(run_id=hold, to="x", by="ada", at=NOW) if hold else None
     asking.put_endpoint_state(resources={RESOURCE: Resource(held=held, newest_data=NOW + DAY)})
     event = asking.acquire_lease_()
-    assert isinstance(event, EndpointLeased if stands else Superseded)
+    assert isinstance(event, EndpointLeased if holds else Superseded)
 
 
-def test_a_repair_goes_on_only_while_its_model_is_the_one_that_should_serve() -> None:
-    for model, stands in (("mine", True), ("other", False), (None, False)):
+def test_a_repair_continues_only_while_its_model_is_the_one_that_should_serve() -> None:
+    for model, holds in (("mine", True), ("other", False), (None, False)):
         asking = Asking(origin=Origin.DRIFT)
         other = asking.model("runs/sample/sample-0/1/model.ilearner")
         if model is not None:
@@ -142,15 +143,15 @@ def test_a_repair_goes_on_only_while_its_model_is_the_one_that_should_serve() ->
             )
             asking.serves(served, newest_data=NOW + DAY)
         event = asking.acquire_lease_()
-        assert isinstance(event, EndpointLeased if stands else Superseded)
+        assert isinstance(event, EndpointLeased if holds else Superseded)
         if isinstance(event, EndpointLeased):
-            assert event.promotion.expected == OLD  # what it answered when it was proved
+            assert event.promotion.expected == OLD  # what it answered when it was verified
             assert event.promotion.rollback_target is None  # an older one was not asked for
         else:
             assert event == Superseded("another model serves by now")
 
 
-def test_a_run_at_work_on_the_endpoint_has_the_first_turn() -> None:
+def test_a_run_at_work_on_the_endpoint_is_first() -> None:
     for phase, waits in ((Phase.VERIFYING, True), (Phase.PARKED, False), (None, False)):
         asking = Asking()
         other = sample(phase or Phase.FAILED, run_id="sample-9", promotion=promotion())
@@ -158,14 +159,14 @@ def test_a_run_at_work_on_the_endpoint_has_the_first_turn() -> None:
             asking.ledger.runs.create(other)
         asking.acquire_lease(other)
         if waits:
-            with pytest.raises(TransientError, match="run sample-9 is updating") as told:
+            with pytest.raises(TransientError, match="run sample-9 is updating") as raised:
                 asking.acquire_lease_()
-            assert told.value.patience == 7 * DAY
+            assert raised.value.patience == 7 * DAY
         else:
             assert not isinstance(asking.acquire_lease_(), Superseded)
 
 
-def test_what_another_run_left_unsettled_is_put_back_first() -> None:
+def test_what_another_run_left_in_flight_is_rolled_back_first() -> None:
     asking = Asking()
     before = good("0.5", "0.6")
     other = sample(Phase.PARKED, run_id="sample-9", promotion=promotion(before=before))
@@ -193,7 +194,7 @@ def test_what_was_left_by_a_run_without_record_has_no_answers_to_compare_with() 
     assert event.promotion.before is None
 
 
-def test_where_nothing_can_be_put_back_first_the_update_goes_on() -> None:
+def test_where_nothing_can_be_rolled_back_first_the_update_continues() -> None:
     asking = Asking({"gate": {"first_model": "allow"}})
     asking.endpoint.current_ = Current()
     asking.acquire_lease(sample(Phase.PARKED, run_id="sample-9", promotion=promotion()))

@@ -69,7 +69,7 @@ def spans(world: Observed) -> list[tuple[datetime, datetime]]:
 
 
 def in_order(count: int = 5) -> Observed:
-    """The same, of runs whose turns come in the order of their data: each of them goes live."""
+    """The same, of runs that get the endpoint in the order of their data: each goes live."""
     world = Observed(limits=Limits(at_once=1), switch_delay=30 * SECOND)
     blobs: list[BlobVersion] = []
     for number in range(count):
@@ -121,7 +121,7 @@ def test_a_restart_while_runs_wait_costs_no_time() -> None:
     )
 
 
-def test_whoever_waits_the_longest_is_next() -> None:
+def test_the_run_that_waits_the_longest_is_next() -> None:
     world = crowded(3)
     world.next_run("late.csv", b"a,b,label\n7,7,0\n1,4,1\n")
     late = next(run.run_id for run in world.runs() if run.cause.endswith("late.csv"))
@@ -145,16 +145,18 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
     while not waiting(world):
         world.tick()
     (holder,) = at_work(world)
-    hand = world.app.endpoints
-    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
-    world.until(back, Phase.PROMOTED)
-    begun = next(e.at for e in world.now_of(back).history if e.phase is Phase.VERIFYING)
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
+        EndpointAddress("sample", "production"), None, OperatorCommand(by="boss")
+    )
+    world.until(rollback, Phase.PROMOTED)
+    begun = next(e.at for e in world.now_of(rollback).history if e.phase is Phase.VERIFYING)
     assert begun == world.now_of(holder).history[-1].at
 
 
 def waits(**changes: object) -> Run:
-    """A run that has waited for its turn for three hours."""
-    known = StepFailed("run x is updating this endpoint", NOW, 24 * 7 * HOUR, HOUR, "", "head")
+    """A run that has waited for the endpoint lease for three hours."""
+    known = StepFailed("run x is updating this endpoint", NOW, 24 * 7 * HOUR, HOUR, "", "endpoint")
     one = apply(a_run(Phase.PROMOTING, promotion=None, **changes), known, NOW - 3 * HOUR)
     for ago in (2, 1):
         one = apply(one, known, NOW - ago * HOUR)
@@ -172,10 +174,10 @@ def test_the_time_of_waiting_is_no_time_of_failing() -> None:
 
 
 def test_a_marker_says_that_its_run_waits_and_puts_a_rollback_first() -> None:
-    data, back = hints_of(waits()).waits_for, hints_of(waits(origin=Origin.ROLLBACK)).waits_for
+    data, rollback = hints_of(waits()).waits_for, hints_of(waits(origin=Origin.ROLLBACK)).waits_for
     assert data is not None
-    assert (data.endpoint_id, data.rollback) == ("head", False)
-    assert back == data.evolve(rollback=True)
+    assert (data.endpoint_id, data.rollback) == ("endpoint", False)
+    assert rollback == data.evolve(rollback=True)
     later = apply(waits(), StepFailed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
     assert hints_of(later).waits_for is None
 
@@ -195,7 +197,7 @@ def test_waiting_costs_a_tick_two_small_reads_however_many_wait() -> None:
     assert costs[0] == costs[1]
 
 
-def test_runs_that_wait_for_their_turn_do_not_make_their_service_pass_for_failing() -> None:
+def test_runs_that_wait_for_the_endpoint_do_not_make_their_service_pass_for_failing() -> None:
     world = crowded(10)
     other = world.start("other.csv")
     for _ in range(4):
@@ -207,7 +209,7 @@ def test_runs_that_wait_for_their_turn_do_not_make_their_service_pass_for_failin
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind.fits("GET x")])
-def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_has_its_turn(
+def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_is_promoted(
     kind: Kind,
 ) -> None:
     world = crowded(3)
@@ -221,17 +223,17 @@ def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_has_its_tu
     assert {run.phase for run in world.runs()} <= {Phase.PROMOTED, Phase.SUPERSEDED}
 
 
-# The turns by themselves
+# The queue by itself
 
 
-def marker(run_id: str, endpoint: str, turn: str) -> Marker:
-    rank, _, since = turn.partition(" ")
+def marker(run_id: str, endpoint: str, hint: str) -> Marker:
+    rank, _, since = hint.partition(" ")
     at = NOW + timedelta(seconds=int(since))
     wait = EndpointWait(endpoint_id=endpoint, rollback=rank == "0", since=at)
     return Marker(run_id, ETag("1"), NOW, RunHints(waits_for=wait))
 
 
-def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:
+def test_each_endpoint_is_served_once_before_any_is_served_twice() -> None:
     world = Observed()
     concurrency = EndpointQueue(world.context)
     concurrency.found([marker(f"r{n}", "ab"[n % 2], f"1 {n}") for n in range(6)])
@@ -243,7 +245,7 @@ def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:
     ]
 
 
-def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_go_on(
+def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_continue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = Observed()

@@ -1,4 +1,4 @@
-"""What once went wrong with rollback, holds and drift, and does not any more."""
+"""Former bugs of rollback, holds and drift."""
 
 import json
 from datetime import timedelta
@@ -16,8 +16,15 @@ from shared.maintenance.retention import Retention
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import RESOURCE
-from tests.unit.maintenance.test_drift import HOUR, live, meddle, pass_time, repairs
-from tests.unit.operations.test_rollback import SECOND, THIRD, back, hand, promoted, shown
+from tests.unit.maintenance.drifted_worlds import HOUR, live, meddle, pass_time, repairs
+from tests.unit.operations.test_rollback import (
+    SECOND,
+    THIRD,
+    endpoints_of,
+    promoted,
+    roll_back,
+    shown,
+)
 from tests.unit.samples import state_of
 from tests.unit.worlds import Observed, refused
 
@@ -32,11 +39,11 @@ def ticks(world: Observed, count: int = 20) -> None:
 def test_a_rollback_after_a_resume_is_carried_out() -> None:
     world, runs, models = promoted(2)
     world.until(world.next_run("2.csv", THIRD), Phase.VERIFYING)
-    first = back(world, runs[0].run_id)  # waits for its turn
-    hand(world).resume(EndpointAddress("sample", "production"))
+    first = roll_back(world, runs[0].run_id)  # waits for a slot
+    endpoints_of(world).resume(EndpointAddress("sample", "production"))
     ticks(world)
     assert world.now_of(first).phase is Phase.SUPERSEDED
-    again = back(world, runs[0].run_id)
+    again = roll_back(world, runs[0].run_id)
     ticks(world)
     assert world.now_of(again).phase is Phase.PROMOTED
     assert world.serving() == models[0]
@@ -45,38 +52,38 @@ def test_a_rollback_after_a_resume_is_carried_out() -> None:
 def test_a_rollback_that_was_cancelled_and_resumed_can_be_asked_for_again() -> None:
     world, _, models = promoted(2)
     works = world.script("POST", "/execute", Answer(404, {}, b"gone"), times=None)
-    run = back(world)
+    run = roll_back(world)
     assert world.now_of(run).phase is Phase.PARKED
     world.run_operations.cancel(run.run_id)
-    hand(world).resume(EndpointAddress("sample", "production"))
+    endpoints_of(world).resume(EndpointAddress("sample", "production"))
     works()
-    again = back(world)
+    again = roll_back(world)
     ticks(world)
     assert world.now_of(again).phase is Phase.PROMOTED
     assert world.serving() == models[0]
 
 
-def test_a_wish_that_was_written_is_carried_out_though_its_worker_died() -> None:
+def test_a_rollback_request_that_was_written_is_carried_out_though_its_worker_died() -> None:
     world, _, models = promoted(2)
     endpoint_state = len(world.faults.sites) + 1  # after its marker
     world.faults.plan = {endpoint_state: Kind.CRASH_AFTER}
-    assert not world.survive(partial(back, world))
+    assert not world.survive(partial(roll_back, world))
     assert shown(world)["held"]
     ticks(world, 40)
     assert world.serving() == models[0]
 
 
-def test_a_wish_that_was_never_written_leaves_nothing_behind() -> None:
+def test_a_rollback_request_that_was_never_written_leaves_nothing_behind() -> None:
     world, _, models = promoted(2)
     world.faults.plan = {len(world.faults.sites): Kind.CRASH_AFTER}
-    assert not world.survive(partial(back, world))
+    assert not world.survive(partial(roll_back, world))
     ticks(world, 40)
     assert "held" not in shown(world)
     assert world.serving() == models[1]
     assert not world.open_runs()
 
 
-def test_a_promotion_that_crashed_after_the_head_is_watched() -> None:
+def test_a_promotion_that_crashed_after_the_endpoint_state_is_checked_for_drift() -> None:
     calm = Observed()
     calm.until(calm.start(), Phase.PROMOTED)
     endpoint_states = [i for i, site in enumerate(calm.faults.sites) if site.endswith(" endpoints")]
@@ -87,7 +94,7 @@ def test_a_promotion_that_crashed_after_the_head_is_watched() -> None:
     assert [name for name in world.documents.rows if name.startswith("drift_checks/")]
 
 
-def test_two_places_of_one_endpoint_are_both_set_again() -> None:
+def test_two_resources_of_one_endpoint_are_both_set_again() -> None:
     world, run = live()
     second = "Second [trained model]"
     known = world.endpoint_state().resource(RESOURCE)
@@ -107,16 +114,16 @@ def test_two_places_of_one_endpoint_are_both_set_again() -> None:
     schedule_drift_check(world.context, run, world.pipeline.endpoints[1])
     foreign = {"BaseLocation": "https://x/", "RelativeLocation": "x/f.ilearner", "SasBlobToken": ""}
     listed = [{"Name": name, "Location": foreign} for name in both]
-    told = Answer(200, {}, json.dumps({"Name": "production", "Resources": listed}).encode())
-    world.script("GET", "/production", told, times=None)
+    reported = Answer(200, {}, json.dumps({"Name": "production", "Resources": listed}).encode())
+    world.script("GET", "/production", reported, times=None)
     world.clock.move(HOUR * 1.1)
     for _ in range(4):
         world.clock.move(HALF_A_MINUTE)
         world.poll.tick()
-    assert {one.config.endpoints[0].place for one in repairs(world)} == set(both)
+    assert {one.config.endpoints[0].resource_name for one in repairs(world)} == set(both)
 
 
-def test_an_endpoint_with_a_reservation_left_behind_is_still_watched() -> None:
+def test_an_endpoint_with_a_lease_left_behind_is_still_checked_for_drift() -> None:
     world, _ = live()
     ours = world.serving()
     works = world.script("PATCH", "/production", refused(400, "BadArgument", "No."), times=None)
@@ -131,7 +138,7 @@ def test_an_endpoint_with_a_reservation_left_behind_is_still_watched() -> None:
 
 def test_retention_keeps_the_run_that_a_hold_names() -> None:
     world, _, _ = promoted(2)
-    run = world.until(back(world), Phase.PROMOTED)
+    run = world.until(roll_back(world), Phase.PROMOTED)
     world.clock.move(timedelta(days=401))
     Retention(world.context, world.app.catalogue).clean(world.clock.now() + timedelta(minutes=1))
     assert f"runs/{run.run_id}" in world.documents.rows
@@ -151,17 +158,17 @@ def test_one_odd_endpoint_does_not_stop_the_tick(monkeypatch: pytest.MonkeyPatch
 
 def test_going_back_once_more_does_not_go_forward() -> None:
     world, _, models = promoted(3)
-    world.until(back(world), Phase.PROMOTED)
+    world.until(roll_back(world), Phase.PROMOTED)
     assert world.serving() == models[1]
-    hand(world).resume(EndpointAddress("sample", "production"))
-    world.until(back(world), Phase.PROMOTED)
+    endpoints_of(world).resume(EndpointAddress("sample", "production"))
+    world.until(roll_back(world), Phase.PROMOTED)
     assert world.serving() == models[0]
 
 
 def test_back_while_an_update_is_verified_means_the_model_before_it() -> None:
     world, _, models = promoted(2)
     world.until(world.next_run("2.csv", THIRD), Phase.VERIFYING)
-    run = back(world)
+    run = roll_back(world)
     ticks(world, 30)
     assert world.now_of(run).phase is Phase.PROMOTED
     assert world.serving() == models[1]
@@ -174,10 +181,10 @@ def test_a_signature_in_a_relative_location_is_kept_nowhere() -> None:
         "RelativeLocation": "models/x.ilearner?sv=2020&sp=r&sig=LEAKEDSIGNATURE",
         "SasBlobToken": "",
     }
-    told = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": signed}]}
-    world.script("GET", "/production", Answer(200, {}, json.dumps(told).encode()), times=None)
+    reported = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": signed}]}
+    world.script("GET", "/production", Answer(200, {}, json.dumps(reported).encode()), times=None)
     world.until_idle(world.start())
-    assert "LEAKEDSIGNATURE" not in world.said()
+    assert "LEAKEDSIGNATURE" not in world.everything_stored()
 
 
 def test_an_endpoint_that_was_taken_out_of_the_file_is_left_alone() -> None:
@@ -191,7 +198,7 @@ def test_an_endpoint_that_was_taken_out_of_the_file_is_left_alone() -> None:
     assert world.now_of(run).phase is Phase.PROMOTED
 
 
-def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoint() -> None:
+def test_a_later_drift_is_repaired_after_a_repair_that_never_changed_the_endpoint() -> None:
     world, run = live()
     ours = world.serving()
     meddle(world)
@@ -214,7 +221,7 @@ def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoin
     assert world.serving() == ours
 
 
-def test_a_drift_that_a_person_accepted_is_left_and_told_no_more_as_an_error() -> None:
+def test_a_drift_that_an_operator_accepted_is_left_and_reported_no_more_as_an_error() -> None:
     world, _ = live()
     meddle(world)
     pass_time(world)

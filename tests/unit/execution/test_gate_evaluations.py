@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.run.record import Phase, Run
 from tests.fakes.world import MODELS
-from tests.unit.execution.gated_worlds import ABOVE, MINUTE, gated, opened, reasons, settled, why
+from tests.unit.execution.gated_worlds import ABOVE, MINUTE, ended_run, gated, opened, reasons, why
 from tests.unit.worlds import Observed
 
 # What the evaluation says, or does not
@@ -16,7 +16,7 @@ from tests.unit.worlds import Observed
 
 def test_a_model_that_holds_every_rule_is_promoted_with_every_number_in_its_record() -> None:
     world = gated(ABOVE)
-    run = settled(world, 1, b"Accuracy,AUC\n0.5,0.85\n")
+    run = ended_run(world, 1, b"Accuracy,AUC\n0.5,0.85\n")
     assert run.phase is Phase.PROMOTED
     assert run.verdict is not None
     assert run.verdict.metrics == {"Accuracy": 0.5, "AUC": 0.85}
@@ -41,12 +41,12 @@ def test_a_model_that_holds_every_rule_is_promoted_with_every_number_in_its_reco
         (b"AUC\n0.9\x00\n", ""),
     ],
 )
-def test_an_evaluation_that_proves_nothing_promotes_nothing_and_is_said(
+def test_an_evaluation_that_shows_nothing_promotes_nothing_and_is_said(
     evaluation: bytes, said: str
 ) -> None:
     world = gated(ABOVE)
     before = world.serving()
-    run = settled(world, 1, evaluation)
+    run = ended_run(world, 1, evaluation)
     assert run.phase is Phase.REJECTED
     assert said in why(run)
     assert world.serving() == before
@@ -59,24 +59,26 @@ def test_an_evaluation_that_proves_nothing_promotes_nothing_and_is_said(
     [b"\xef\xbb\xbfAUC\r\n8.5E-01\r\n", b"auc\n0.9\n", b"A_U C\n.9\n", b"AUC,auc\n0.9,0.1\n"],
 )
 def test_the_spelling_of_an_evaluation_keeps_no_good_model_back(evaluation: bytes) -> None:
-    assert settled(gated(ABOVE), 1, evaluation).phase is Phase.PROMOTED
+    assert ended_run(gated(ABOVE), 1, evaluation).phase is Phase.PROMOTED
 
 
 def test_the_row_is_chosen_by_rule_among_several() -> None:
     rows = b"Model,AUC\nold,0.99\nnew,0.7\n"
-    assert settled(gated(ABOVE, row={"Model": "old"}), 1, rows).phase is Phase.PROMOTED
-    refused = settled(gated(ABOVE, row={"Model": "new"}), 1, rows)
+    assert ended_run(gated(ABOVE, row={"Model": "old"}), 1, rows).phase is Phase.PROMOTED
+    refused = ended_run(gated(ABOVE, row={"Model": "new"}), 1, rows)
     assert (refused.phase, reasons(refused)) == (
         Phase.REJECTED,
         ["AUC 0.7 is below at_least 0.8"],
     )
-    assert settled(gated(ABOVE, row={"number": 2}), 1, rows).phase is Phase.REJECTED
-    assert "there are: row 1 (Model: old)" in why(settled(gated(ABOVE, row={"number": 3}), 1, rows))
-    assert settled(gated(ABOVE), 1, rows).phase is Phase.REJECTED
+    assert ended_run(gated(ABOVE, row={"number": 2}), 1, rows).phase is Phase.REJECTED
+    assert "there are: row 1 (Model: old)" in why(
+        ended_run(gated(ABOVE, row={"number": 3}), 1, rows)
+    )
+    assert ended_run(gated(ABOVE), 1, rows).phase is Phase.REJECTED
 
 
 def train(world: Observed) -> None:
-    """Let jobs end before the app looks."""
+    """Let jobs end before the app checks them."""
     for _ in range(4):
         world.clock.move(timedelta(seconds=5))
         world.studio.work()
@@ -136,6 +138,6 @@ def test_without_a_name_the_evaluation_beside_the_model_is_read() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)

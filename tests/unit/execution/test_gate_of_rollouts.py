@@ -12,11 +12,11 @@ from tests.unit.execution.gated_worlds import (
     BOSS,
     NO_DROP,
     approve,
+    ended_run,
+    endpoints_of,
     fleet,
     gate,
-    hand,
     opened,
-    settled,
     trains,
 )
 from tests.unit.worlds import Observed
@@ -36,7 +36,7 @@ def test_without_an_endpoint_the_verdict_is_in_the_record_all_the_same(
 ) -> None:
     world = Observed(config={"pipeline": {"endpoints": [], "gate": gate(ABOVE)}})
     trains(world)
-    run = settled(world, 1, auc)
+    run = ended_run(world, 1, auc)
     assert (run.phase, run.reason) == (end, said)
     assert run.model is not None
     assert run.verdict is not None
@@ -49,10 +49,10 @@ def test_a_model_is_held_against_the_best_of_those_that_serve() -> None:
     world = fleet(NO_DROP, first_model="allow")
     world.until(opened(world, 1, 0.8), Phase.PROMOTED, ticks=80)
     world.until(opened(world, 2, 0.9), Phase.PROMOTED, ticks=80)
-    back = hand(world).rollback(EndpointAddress("sample", "e1"), None, BOSS)
-    world.until(back, Phase.PROMOTED)
-    hand(world).resume(EndpointAddress("sample", "e1"))
-    run = settled(world, 3, 0.85)
+    rollback = endpoints_of(world).rollback(EndpointAddress("sample", "e1"), None, BOSS)
+    world.until(rollback, Phase.PROMOTED)
+    endpoints_of(world).resume(EndpointAddress("sample", "e1"))
+    run = ended_run(world, 3, 0.85)
     assert run.phase is Phase.REJECTED
     assert run.verdict is not None
     assert run.verdict.results[0].live == 0.9
@@ -65,7 +65,7 @@ def test_a_roll_out_waits_for_one_approval_and_each_endpoint_remembers_who() -> 
     approve(world, run)
     world.until(run, Phase.PROMOTED, ticks=80)
     for name in ("e1", "e2"):
-        (line,) = hand(world).show(EndpointAddress("sample", name)).known.history
+        (line,) = endpoints_of(world).show(EndpointAddress("sample", name)).known.history
         assert line.approved_by == "ada"
         assert line.data == ("training-data/1.csv",)
 
@@ -76,7 +76,7 @@ def test_a_roll_out_waits_for_one_approval_and_each_endpoint_remembers_who() -> 
 def test_the_history_of_a_roll_out_names_the_run_that_trained() -> None:
     world = fleet(ABOVE)
     run = world.until(opened(world, 1), Phase.PROMOTED, ticks=80)
-    (line,) = hand(world).show(EndpointAddress("sample", "e1")).known.history
+    (line,) = endpoints_of(world).show(EndpointAddress("sample", "e1")).known.history
     assert line.trained_by == run.run_id
 
 
@@ -85,6 +85,6 @@ def test_the_history_of_a_roll_out_names_the_run_that_trained() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # faults are told of by the plan
+    logging.disable(logging.CRITICAL)  # faults are reported by the plan
     yield
     logging.disable(logging.NOTSET)

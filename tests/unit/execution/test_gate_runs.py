@@ -1,4 +1,4 @@
-"""A model is held against its evaluation before it is promoted, and a person may be asked."""
+"""The evaluation of a model is judged before its promotion, and an operator may be asked."""
 
 from datetime import timedelta
 from typing import Any
@@ -87,7 +87,7 @@ def test_an_evaluation_from_before_the_job_is_none_and_is_named() -> None:
     assert "the file there is of 2026-03-01 11:59:" in str(ended.reason)
 
 
-def test_a_metric_that_the_evaluation_lacks_is_told_with_those_it_has() -> None:
+def test_a_metric_that_the_evaluation_lacks_is_reported_with_those_it_has() -> None:
     world = gated({"metric": "F1", "at_least": 0.5})
     run = world.start()
     evaluated(world, run, "AUC,Accuracy\n0.9,0.8\n")
@@ -110,7 +110,7 @@ def test_a_row_is_chosen_by_rule() -> None:
     world.until(run, Phase.PROMOTED)
 
 
-def test_a_person_approves_and_the_endpoint_knows_who() -> None:
+def test_an_operator_approves_and_the_endpoint_knows_who() -> None:
     world = gated(approval="required")
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
@@ -123,7 +123,7 @@ def test_a_person_approves_and_the_endpoint_knows_who() -> None:
     assert known.history[-1].approved_by == "ada"
 
 
-def test_a_person_says_no_and_nothing_changes() -> None:
+def test_an_operator_says_no_and_nothing_changes() -> None:
     world = gated(approval="required")
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
@@ -138,7 +138,7 @@ def test_a_person_says_no_and_nothing_changes() -> None:
 @pytest.mark.parametrize(
     ("answer", "end"), [("reject", Phase.REJECTED), ("approve", Phase.PROMOTED)]
 )
-def test_when_nobody_answers_the_configured_answer_is_given(answer: str, end: Phase) -> None:
+def test_without_an_answer_the_configured_answer_is_given(answer: str, end: Phase) -> None:
     world = gated(approval="required", expires="1h", on_expiry=answer)
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
@@ -185,7 +185,7 @@ def test_an_older_run_that_is_approved_later_replaces_nothing() -> None:
     assert world.serving() == world.model_of(newer)
 
 
-def test_a_model_put_by_hand_past_a_gate_waits_for_approval() -> None:
+def test_an_operators_model_past_a_gate_waits_for_approval() -> None:
     world = gated({"metric": "AUC", "at_least": 0.5})
     world.until(world.start(), Phase.PROMOTED)
     world.clock.move(MINUTE)

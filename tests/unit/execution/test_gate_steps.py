@@ -1,4 +1,4 @@
-"""What a model is judged by: its evaluation, where it lies, and what serves now."""
+"""A model is judged by its evaluation, and by the model that serves now."""
 
 from datetime import timedelta
 from typing import Any
@@ -107,10 +107,10 @@ def test_an_evaluation_that_is_not_there_is_waited_for_two_minutes(
     judging = Judging(step_failure=failed)
     judging.evaluation(name=f"{FOLDER}/other.csv")
     if waited != 2 * MINUTE:
-        with pytest.raises(TransientError) as told:
+        with pytest.raises(TransientError) as raised:
             judging.judged()
-        assert str(told.value) == f"there is no evaluation at {FOLDER}/evaluation.csv yet"
-        assert told.value.patience == 4 * MINUTE
+        assert str(raised.value) == f"there is no evaluation at {FOLDER}/evaluation.csv yet"
+        assert raised.value.patience == 4 * MINUTE
     else:
         assert judging.judged().reason == (
             f"there is no evaluation at {FOLDER}/evaluation.csv; there is model.ilearner, other.csv"
@@ -132,7 +132,7 @@ def test_an_evaluation_from_before_the_job_is_none() -> None:
     assert "the file there is of" in judging.judged().reason
 
 
-def test_a_model_by_hand_is_judged_by_what_lies_beside_it_or_left_to_a_person() -> None:
+def test_an_operators_model_is_judged_by_what_lies_beside_it_or_left_to_an_operator() -> None:
     judging = Judging(origin=Origin.MODEL)
     judging.run = judging.run.model_copy(
         update={"model": judging.model("promote/sample/m.ilearner")}
@@ -150,12 +150,12 @@ def test_a_service_that_names_no_output_leaves_its_evaluation_beside_the_model()
 
 
 @pytest.mark.parametrize("answer", ["approve", "reject"])
-def test_where_nobody_answers_the_configured_answer_is_given_with_the_time(answer: str) -> None:
+def test_without_an_answer_the_configured_answer_is_given_with_the_time(answer: str) -> None:
     gate = {"approval": "required", "expires": "2d", "on_expiry": answer}
     judging = Judging(gate, awaiting_since=NOW)
     expected = Approved if answer == "approve" else Rejected
     event = judging.steps.expire(judging.run)
-    assert event == expected("nobody in time", "no answer until 2026-03-03T12:00:00+00:00")
+    assert event == expected("no operator in time", "no answer until 2026-03-03T12:00:00+00:00")
 
 
 def test_an_output_that_the_job_does_not_have_refuses_the_model(

@@ -54,7 +54,7 @@ def test_references_by_connection_string_name_a_setting(caplog: pytest.LogCaptur
     reference = world.submitted()["Inputs"]["input1"]
     assert reference["ConnectionString"] == CONNECTION
     assert reference["RelativeLocation"] == "training-data/new.csv"
-    assert ACCOUNT_KEY not in world.said() + caplog.text
+    assert ACCOUNT_KEY not in world.everything_stored() + caplog.text
 
 
 def test_outputs_left_to_the_service_are_fetched_and_copied() -> None:
@@ -64,7 +64,7 @@ def test_outputs_left_to_the_service_are_fetched_and_copied() -> None:
     assert run.model is not None
     assert run.model.name == f"models/runs/sample/{run.run_id}/1/output1.ilearner"
     assert world.serving() == world.model_of(run)
-    assert "sig=" not in world.said()
+    assert "sig=" not in world.everything_stored()
 
 
 def test_one_output_may_be_overridden_and_the_model_left() -> None:
@@ -112,7 +112,7 @@ def dataless() -> Forms:
     return world
 
 
-def test_a_job_without_input_runs_for_a_person(dataless: Forms) -> None:
+def test_a_job_without_input_runs_for_an_operator(dataless: Forms) -> None:
     asked = dataless.app.requests
     run = asked.requested(dataless.pipeline, "key", ManualRequest())
     assert run.manifest == ()
@@ -159,11 +159,11 @@ def test_states_may_be_numbers_or_names(form: str) -> None:
 
 def test_a_stored_pipeline_of_an_earlier_version_is_still_read() -> None:
     world = Forms()
-    told = json.loads(world.pipeline.model_dump_json())
+    reported = json.loads(world.pipeline.model_dump_json())
     for name in ("roll_out", "key"):
-        told.pop(name)
+        reported.pop(name)
     for name in ("input", "connection_string", "azure_batch_pool_id"):
-        told["training"].pop(name)
+        reported["training"].pop(name)
     for name in ("workspace_token", "create"):
-        told["endpoints"][0].pop(name)
-    assert Pipeline.model_validate(told) == world.pipeline
+        reported["endpoints"][0].pop(name)
+    assert Pipeline.model_validate(reported) == world.pipeline

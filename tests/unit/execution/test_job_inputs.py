@@ -1,4 +1,4 @@
-"""What a job is given: found where it lies, written where a list is wanted, and held against."""
+"""The inputs of a job: found, written where a list is wanted, and compared before it starts."""
 
 from datetime import timedelta
 from typing import Any
@@ -53,7 +53,7 @@ def test_no_list_is_written_where_no_job_wants_one() -> None:
     assert inputs_of(there.run.model_copy(update={"manifest": ()})) == {}
 
 
-def test_the_list_has_a_line_for_each_blob_with_what_tells_its_version() -> None:
+def test_the_list_has_a_line_for_each_blob_with_its_version() -> None:
     lines = list_of(Inputs().run).decode().split("\n")
     assert lines == [
         "Container,Name,ETag,Size,LastModified,ContentMD5",
@@ -65,9 +65,9 @@ def test_the_list_has_a_line_for_each_blob_with_what_tells_its_version() -> None
 
 def test_a_blob_beside_the_data_that_is_not_there_yet_is_waited_for_briefly() -> None:
     there = Inputs()
-    with pytest.raises(TransientError, match=r"no blob 'x/columns\.csv' to train on yet") as told:
+    with pytest.raises(TransientError, match=r"no blob 'x/columns\.csv' to train on yet") as raised:
         there.inputs.found(there.run)
-    assert told.value.patience == timedelta(minutes=10)
+    assert raised.value.patience == timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a//b"])
@@ -84,7 +84,7 @@ def test_an_input_that_was_replaced_under_the_job_fails_it() -> None:
     assert there.inputs.changed(run) is None
     there.world.blobs.put(MODELS, LIST_AT.partition("/")[2], b"another")
     assert there.inputs.changed(run) is None  # the list is our own
-    there.world.blobs.touch(DATA, "x/columns.csv")
+    there.world.blobs.update_metadata(DATA, "x/columns.csv")
     assert there.inputs.changed(run) is None
     there.world.blobs.put(DATA, "x/columns.csv", b"a,b,c")
     assert there.inputs.changed(run) == JobFailed(

@@ -1,4 +1,4 @@
-"""How a job is created and started, and what data it is given."""
+"""A job is created with its data, and started."""
 
 from datetime import timedelta
 from typing import Any
@@ -46,7 +46,7 @@ def test_a_job_is_made_for_the_attempt_with_the_very_bytes_that_were_recorded() 
     }
 
 
-def test_data_that_was_looked_at_a_moment_ago_is_not_looked_at_again() -> None:
+def test_data_that_was_checked_a_moment_ago_is_not_checked_again() -> None:
     work = Work(Phase.RECEIVED, job=None)
     work.world.blobs.remove(DATA, "a.csv")
     assert isinstance(work.steps.create(work.run, fresh=True).event, JobCreated)
@@ -54,7 +54,7 @@ def test_data_that_was_looked_at_a_moment_ago_is_not_looked_at_again() -> None:
     assert work.job.calls == ["prepare"]
 
 
-def test_a_fresh_job_is_started_without_a_look() -> None:
+def test_a_fresh_job_is_started_without_a_check() -> None:
     work = Work()
     assert work.steps.start(work.run, fresh=True) == JobStarted()
     assert work.job.calls == ["start j1"]
@@ -73,20 +73,20 @@ def test_a_fresh_job_is_started_without_a_look() -> None:
 )
 def test_a_job_that_an_earlier_call_started_is_not_started_again(state: Any, event: object) -> None:
     work = Work()
-    work.stands(state)
+    work.job_states(state)
     assert work.steps.start(work.run, fresh=False) == event
     assert work.job.calls == ["state j1"]
 
 
 def test_a_job_that_was_not_started_yet_is() -> None:
     work = Work()
-    work.stands(JobStatus.NOT_STARTED)
+    work.job_states(JobStatus.NOT_STARTED)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert work.job.calls == ["state j1", "start j1"]
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_a_start_without_an_answer_is_looked_for(*, fresh: bool) -> None:
+def test_a_start_without_an_answer_is_searched_for(*, fresh: bool) -> None:
     for state, event in (
         (JobStatus.RUNNING, JobStarted()),
         (JobStatus.NOT_STARTED, None),
@@ -94,18 +94,18 @@ def test_a_start_without_an_answer_is_looked_for(*, fresh: bool) -> None:
     ):
         work = Work()
         work.job.start = OutcomeUnknownError("no answer")
-        work.stands(*([] if fresh else [JobStatus.NOT_STARTED]), state)
+        work.job_states(*([] if fresh else [JobStatus.NOT_STARTED]), state)
         assert work.steps.start(work.run, fresh=fresh) == event
 
 
-def test_a_start_that_is_refused_is_an_error_unless_an_earlier_one_may_have_landed(
+def test_a_start_that_is_refused_is_an_error_unless_an_earlier_one_may_have_arrived(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     work = Work()
     work.job.start = PermanentError("refused")
     with pytest.raises(PermanentError):
         work.steps.start(work.run, fresh=True)
-    work.stands(JobStatus.NOT_STARTED, JobStatus.RUNNING)
+    work.job_states(JobStatus.NOT_STARTED, JobStatus.RUNNING)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert "run sample-1: starting job j1 again was refused: refused" in caplog.text
 
@@ -119,7 +119,7 @@ def test_a_job_whose_signatures_are_over_is_replaced_once_it_is_known_to_be_over
         else:
             work.run = work.run.model_copy(update={"opened_at": NOW - 9 * HOUR})
         work.world.clock.move(age)
-        work.stands(JobStatus.NOT_STARTED, JobStatus.GONE)
+        work.job_states(JobStatus.NOT_STARTED, JobStatus.GONE)
         event = work.steps.start(work.run, fresh=False)
         assert event == (JobExpired() if old else JobStarted())
         assert ("cancel j1" in work.job.calls) is old
@@ -132,7 +132,7 @@ def test_a_job_that_is_being_replaced_is_waited_for() -> None:
         (JobStatus.NOT_STARTED, False),
     ):
         work = Work(job_at=NOW - 99 * HOUR)
-        work.stands(JobStatus.NOT_STARTED, state)
+        work.job_states(JobStatus.NOT_STARTED, state)
         if over:
             assert work.steps.start(work.run, fresh=False) == JobExpired()
         else:
@@ -142,9 +142,9 @@ def test_a_job_that_is_being_replaced_is_waited_for() -> None:
 
 def test_an_old_job_that_was_cancelled_meanwhile_was_so_by_us_and_a_running_one_counts() -> None:
     work = Work(job_at=NOW - 99 * HOUR)
-    work.stands(JobStatus.CANCELLED)
+    work.job_states(JobStatus.CANCELLED)
     assert work.steps.start(work.run, fresh=False) == JobExpired()
-    work.stands(JobStatus.RUNNING)
+    work.job_states(JobStatus.RUNNING)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert work.job.calls == ["state j1", "state j1"]
 
@@ -152,7 +152,7 @@ def test_an_old_job_that_was_cancelled_meanwhile_was_so_by_us_and_a_running_one_
 def test_a_job_that_the_service_will_never_begin_is_cancelled_and_given_up() -> None:
     for phase in (Phase.CREATED, Phase.TRAINING):
         work = Work(phase)
-        work.stands(JobState(JobStatus.ORPHANED, "no step of it began"))
+        work.job_states(JobState(JobStatus.ORPHANED, "no step of it began"))
         if phase is Phase.CREATED:
             event = work.steps.start(work.run, fresh=False)
         else:
@@ -163,13 +163,13 @@ def test_a_job_that_the_service_will_never_begin_is_cancelled_and_given_up() -> 
 
 def test_an_orphan_counts_as_over_when_its_run_is_stopped() -> None:
     work = Work(Phase.TRAINING, cancelling=True)
-    work.stands(JobStatus.ORPHANED, JobStatus.ORPHANED)
+    work.job_states(JobStatus.ORPHANED, JobStatus.ORPHANED)
     assert isinstance(work.steps.stop(work.run), JobStopped)
 
 
 def test_a_job_that_is_unknown_after_its_start_was_deleted_at_the_service() -> None:
     work = Work(Phase.TRAINING)
-    work.stands(UNKNOWN)
+    work.job_states(UNKNOWN)
     with pytest.raises(TransientError, match="does not know job j1"):
         work.steps.check(work.run)
 
@@ -177,7 +177,7 @@ def test_a_job_that_is_unknown_after_its_start_was_deleted_at_the_service() -> N
 def test_a_refused_start_parks_where_the_service_has_no_such_job() -> None:
     work = Work()
     work.job.start = PermanentError("no such compute")
-    work.stands(UNKNOWN, UNKNOWN, UNKNOWN)
+    work.job_states(UNKNOWN, UNKNOWN, UNKNOWN)
     with pytest.raises(PermanentError, match="no such compute"):
         work.steps.start(work.run, fresh=False)
 
@@ -185,7 +185,7 @@ def test_a_refused_start_parks_where_the_service_has_no_such_job() -> None:
 def test_the_data_is_checked_again_before_a_start_that_comes_late() -> None:
     work = Work()
     work.world.blobs.put(DATA, "a.csv", b"other bytes")
-    work.stands(UNKNOWN)
+    work.job_states(UNKNOWN)
     result = work.steps.start(work.run, fresh=False)
     assert isinstance(result, StepResult)
     assert isinstance(result.event, Superseded)
@@ -199,7 +199,7 @@ def test_jobs_that_were_given_up_are_counted_in_the_next_request() -> None:
     assert work.job.requests[0].replaced == 2
 
 
-def test_a_run_without_a_job_is_told_as_such() -> None:
+def test_a_run_without_a_job_is_reported_as_such() -> None:
     work = Work()
     bare = work.run.model_copy(update={"job": None})
     with pytest.raises(PermanentError, match="is in phase created without a job"):
@@ -211,22 +211,22 @@ def test_a_run_without_a_job_is_told_as_such() -> None:
 
 def test_data_that_is_what_it_was_changes_nothing() -> None:
     work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None)
-    work.world.blobs.touch(DATA, "b.csv")
+    work.world.blobs.update_metadata(DATA, "b.csv")
     result = work.steps.create(work.run, fresh=False)
     assert isinstance(result.event, JobCreated)
-    assert (result.replacements, result.given_back) == ((), ())
+    assert (result.replacements, result.requeued) == ((), ())
 
 
 @pytest.mark.parametrize(
     ("content", "said"), [(b"new", "has a run of its own"), (b"", "opens no run")]
 )
-def test_data_that_was_replaced_is_told_of_and_the_run_gives_way(content: bytes, said: str) -> None:
+def test_data_that_was_replaced_is_reported_and_the_run_yields(content: bytes, said: str) -> None:
     work = Work(Phase.RECEIVED)
     newer = work.world.blobs.put(DATA, "a.csv", content)
     result = work.steps.create(work.run, fresh=False)
     path = work.blob("a.csv").path
     assert result.event == Superseded(f"{path} was replaced by a newer version, which {said}")
-    assert (result.replacements, result.given_back) == ((newer,), ())
+    assert (result.replacements, result.requeued) == ((newer,), ())
 
 
 def test_what_else_a_run_was_to_train_on_goes_into_another_run() -> None:
@@ -236,7 +236,7 @@ def test_what_else_a_run_was_to_train_on_goes_into_another_run() -> None:
     result = work.steps.create(work.run, fresh=False)
     assert isinstance(result.event, Superseded)
     assert result.event.reason.endswith("; the other 2 go into another run")
-    assert result.given_back == (work.blob("b.csv"), work.blob("c.csv"))
+    assert result.requeued == (work.blob("b.csv"), work.blob("c.csv"))
 
 
 def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -> None:
@@ -248,10 +248,10 @@ def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -
     assert result.event == Superseded(
         f"{path} was deleted before training could start; the other 1 goes into another run"
     )
-    assert (result.replacements, result.given_back) == ((), (work.blob("b.csv"),))
+    assert (result.replacements, result.requeued) == ((), (work.blob("b.csv"),))
 
 
-def test_data_that_is_gone_under_its_job_is_no_hindrance() -> None:
+def test_data_that_is_gone_under_its_job_blocks_nothing() -> None:
     for early, changes in ((True, {"job": None}), (False, {"job": "j1"})):
         work = Work(Phase.RECEIVED, **changes)
         work.world.blobs.remove(DATA, "a.csv")
@@ -268,7 +268,7 @@ def test_of_snapshots_the_one_before_is_trained_on_where_the_newest_is_gone() ->
     work.world.blobs.remove(DATA, newest.name)
     result = work.steps.create(work.run, fresh=False)
     assert isinstance(result.event, Superseded)
-    assert result.given_back == tuple(blob for blob in work.run.manifest if blob != newest)
+    assert result.requeued == tuple(blob for blob in work.run.manifest if blob != newest)
 
 
 def test_of_two_versions_of_one_second_either_may_be_the_last() -> None:

@@ -1,4 +1,4 @@
-"""Another program holds a lease on a record for a while: it is named, others go on, it ends."""
+"""Another program holds a lease on a record for a while: others continue."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def lease(world: Observed, kind: str) -> set[str]:
     "kind", ["runs", "open", "run_queues", "endpoints", "inbox", "poll", "drift_checks"]
 )
 @pytest.mark.parametrize("at", range(6))
-def test_what_is_leased_goes_on_once_the_lease_is_broken(kind: str, at: int) -> None:
+def test_what_is_leased_continues_once_the_lease_is_broken(kind: str, at: int) -> None:
     world = Observed(config=QUEUE)
     first = world.start("1.csv")
     for _ in range(at):
@@ -33,7 +33,7 @@ def test_what_is_leased_goes_on_once_the_lease_is_broken(kind: str, at: int) -> 
     ended = world.until(first, Phase.PROMOTED)
     assert world.serving() == world.model_of(ended)
     world.upload("2.csv", SECOND)
-    world.deliver("2.csv")  # it may have to wait until the first run has left its place
+    world.deliver("2.csv")  # it may have to wait until the first run has left its slot
     for _ in range(20):
         world.tick()
     assert [run.phase for run in world.runs()] == [Phase.PROMOTED] * 2
@@ -50,5 +50,5 @@ def test_a_leased_record_is_named_and_does_not_hold_up_another_run(
     world.clock.move(timedelta(minutes=1))
     other = world.next_run("2.csv", SECOND)
     world.until(other, Phase.PROMOTED)
-    assert f"runs/{held.run_id}: somebody holds a lease" in caplog.text
+    assert f"runs/{held.run_id}: another program holds a lease" in caplog.text
     assert world.now_of(held).phase is not Phase.PROMOTED

@@ -11,7 +11,7 @@ from shared.core.run.record import Phase
 from shared.execution.inputs import Lookup
 from tests.fakes.documents import page_of
 from tests.fakes.world import DATA, LIMITS
-from tests.unit.intake.test_batches import land
+from tests.unit.intake.test_batches import arrive
 from tests.unit.worlds import Observed
 
 
@@ -58,7 +58,7 @@ def test_blobs_of_many_folders_are_asked_for_one_by_one(size: int, at_once: int)
     assert endpoint_states <= size
 
 
-def test_what_changed_and_what_is_gone_is_told_from_a_listing_as_well() -> None:
+def test_what_changed_and_what_is_gone_is_distinguished_from_a_listing_as_well() -> None:
     world = Observed()
     blobs = put(world, *[f"acme/{n:02}.csv" for n in range(40)])
     world.blobs.put(DATA, "acme/03.csv", b"changed")
@@ -110,7 +110,7 @@ def test_a_manifest_with_a_token_first_lists_no_more_than_its_own_folders(
     config = {"pipeline": {"when_busy": "newest", "data": data, "key": [], "endpoints": []}}
     world = Observed(config={**config, "training": training})
     put(world, *[f"elsewhere{n}/x.txt" for n in range(2000)])
-    land(world, *[f"c{n % 50}/{n}.csv" for n in range(size)])
+    arrive(world, *[f"c{n % 50}/{n}.csv" for n in range(size)])
     listed: list[str] = []
     listing = world.blobs.listing
 

@@ -6,11 +6,11 @@ from shared.core.config.studio_types import model_of
 from shared.core.run.control_events import ModelCollected, ModelsCollected
 from shared.errors import PermanentError
 from shared.ports.storage import SignedBlob
-from tests.unit.execution.finished_jobs import MODELS, OWN, Steps, finished, left, place, wanting
+from tests.unit.execution.finished_jobs import MODELS, OWN, Steps, finished, left, path_of, wanting
 from tests.unit.scripted import SAS
 
 
-def test_a_declared_model_is_looked_up_where_the_job_was_told_to_write_it() -> None:
+def test_a_declared_model_is_looked_up_where_the_job_was_asked_to_write_it() -> None:
     one = wanting(None, outputs={"output1": "model.ilearner", "output2": "evaluation.csv"})
     steps, job = Steps(), finished()
     model = steps.written(one, "model.ilearner")
@@ -25,7 +25,7 @@ def test_a_model_left_at_the_service_is_copied_under_the_name_of_its_output() ->
     event = steps.collect(one, job)
     assert steps.blobs.adopted == [f"{OWN}experimentoutput/j1/out.ilearner{SAS}"]
     assert isinstance(event, ModelCollected)
-    assert event.model.name == f"{MODELS}/{place(one, 'output2.ilearner')}"
+    assert event.model.name == f"{MODELS}/{path_of(one, 'output2.ilearner')}"
     assert job.asked == [one.job]
 
 
@@ -86,7 +86,7 @@ def test_an_evaluation_that_is_declared_is_no_model_and_what_was_left_is_found()
     job = finished(output1=left(f"{MODELS}/evaluation.csv"), output2=left("c/x.ilearner"))
     event = steps.collect(one, job)
     assert isinstance(event, ModelCollected)
-    assert event.model.name == f"{MODELS}/{place(one, 'output2.ilearner')}"
+    assert event.model.name == f"{MODELS}/{path_of(one, 'output2.ilearner')}"
 
 
 def test_of_several_models_one_must_be_named_and_all_are_listed() -> None:
@@ -109,7 +109,7 @@ def test_of_several_models_one_must_be_named_and_all_are_listed() -> None:
         ({"x": left("c/x.ilearner"), "y": left("c/y.ilearner")}, "it has x, y"),
     ],
 )
-def test_a_named_model_that_the_job_did_not_make_is_told_with_those_it_made(
+def test_a_named_model_that_the_job_did_not_make_is_reported_with_those_it_made(
     results: dict[str, SignedBlob], listed: str
 ) -> None:
     with pytest.raises(PermanentError) as caught:

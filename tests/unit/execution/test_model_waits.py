@@ -20,7 +20,7 @@ from tests.unit.execution.finished_jobs import (
     Steps,
     finished,
     left,
-    place,
+    path_of,
     wanting,
 )
 from tests.unit.samples import MODEL
@@ -73,10 +73,10 @@ def test_without_endpoints_the_model_is_kept_and_not_promoted() -> None:
     event = Steps().collect(one, finished(output1=left("c/x.ilearner")))
     assert isinstance(event, NothingToPromote)
     assert event.model is not None
-    assert event.model.name == f"{MODELS}/{place(one, 'output1.ilearner')}"
+    assert event.model.name == f"{MODELS}/{path_of(one, 'output1.ilearner')}"
 
 
-def test_a_model_put_by_hand_is_taken_as_it_is_now_and_no_job_is_asked() -> None:
+def test_an_operators_model_is_taken_as_it_is_now_and_no_job_is_asked() -> None:
     steps, job = Steps(), finished()
     model = steps.blobs.put(MODELS, "promote/sample/x.ilearner", b"by hand")
     stale = model_of(model.model_copy(update={"etag": "0xold"}))
@@ -88,7 +88,7 @@ def test_a_model_put_by_hand_is_taken_as_it_is_now_and_no_job_is_asked() -> None
         steps.collect(gone, job)
 
 
-def test_a_run_without_a_job_is_told_and_nobody_is_asked() -> None:
+def test_a_run_without_a_job_is_reported_and_no_service_is_asked() -> None:
     job = finished()
     with pytest.raises(PermanentError, match=r"sample-1 is without a job"):
         Steps().collect(wanting(None).model_copy(update={"job": None}), job)
@@ -126,7 +126,7 @@ def test_a_copy_from_before_the_job_is_made_anew() -> None:
     blobs.store.contents[f"{OWN}c/x.ilearner"] = b"new"
     one = wanting(None).model_copy(update={"job_at": clock.now() + timedelta(minutes=1)})
     steps = Steps(cast("AskedBlobs", blobs))
-    blobs.put(MODELS, place(one, "output1.ilearner"), b"of an earlier job")
+    blobs.put(MODELS, path_of(one, "output1.ilearner"), b"of an earlier job")
     clock.move(timedelta(minutes=2))
     stamps = "st=2026-03-01T11:00:00Z&se=2026-03-02T12:00:00Z"
     job = finished(output1=left("c/x.ilearner", sas=f"?{stamps}&sp=r&sig=x"))
@@ -143,7 +143,7 @@ def test_a_result_without_a_signature_is_not_copied_and_it_is_said() -> None:
         steps.collect(wanting(None), finished(output1=left("c/x.ilearner", sas="")))
 
 
-def test_no_signature_reaches_a_fact_or_a_message() -> None:
+def test_no_signature_reaches_an_event_or_a_message() -> None:
     job = finished(output1=left("c/x.ilearner"))
     event: Any = Steps().collect(wanting(None), job)
     said = [repr(event), repr(job.state_)]

@@ -62,13 +62,13 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
 
 def test_the_signatures_of_a_job_age_from_its_making_and_not_from_the_opening_of_its_run() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue"}})
-    hand = world.app.pipelines
-    hand.pause("sample", OperatorCommand("ada"))
+    pipelines = world.app.pipelines
+    pipelines.pause("sample", OperatorCommand("ada"))
     world.upload()
     run = world.app.requests.requested(world.pipeline, "k", ManualRequest(parameters={}))
     world.clock.move(4 * HOUR)  # longer than any job may take
     world.script("POST", "/start", Answer(400, {}, b"Not now."))
-    hand.resume("sample")
+    pipelines.resume("sample")
     world.until(run, Phase.PARKED)
     world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
@@ -123,7 +123,7 @@ def test_a_job_that_is_not_shown_for_a_moment_is_not_taken_for_ended() -> None:
     assert len(world.starts) == 2
 
 
-def test_a_job_that_somebody_cancelled_at_the_service_is_not_tried_again() -> None:
+def test_a_job_that_was_cancelled_at_the_service_is_not_tried_again() -> None:
     world = Observed(config={"training": {"attempts": 3}})
     run = world.start()
     service = world.context.providers.training(world.pipeline.training)
@@ -179,7 +179,7 @@ def test_a_recorded_run_outlives_a_time_without_its_pipeline() -> None:
     world.until(world.run(), Phase.PROMOTED)
 
 
-def test_a_parameter_that_the_service_repeats_stands_in_no_record(
+def test_a_parameter_that_the_service_repeats_is_in_no_record(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = Observed(config={"training": {"parameters": {"Query": "${SQL}"}}})
@@ -188,9 +188,9 @@ def test_a_parameter_that_the_service_repeats_stands_in_no_record(
     world.script("POST", "/jobs", Answer(400, {}, said))
     run = world.start()
     assert world.now_of(run).phase is Phase.PARKED
-    told = world.said() + caplog.text
-    assert "Bad query ***" in told
-    assert "secret" not in told
+    reported = world.everything_stored() + caplog.text
+    assert "Bad query ***" in reported
+    assert "secret" not in reported
 
 
 @pytest.mark.parametrize("echo", ["ab+/c=", "ab%2B%2Fc%3D", "ab%2b%2fc%3d", r"ab+\/c="])
@@ -203,14 +203,14 @@ def test_an_encoded_signature_is_hidden_too() -> None:
     assert "SIGNED" not in redact(text)
 
 
-def test_a_metadata_write_does_not_make_old_data_news() -> None:
+def test_a_metadata_only_update_does_not_make_old_data_eligible() -> None:
     world = Observed()
     world.upload()
     world.clock.move(HOUR)
     world.restart()
     assert world.deliver() == []
     world.clock.move(MINUTE)
-    world.blobs.touch("training-data", "new.csv")
+    world.blobs.update_metadata("training-data", "new.csv")
     assert world.deliver() == []
 
 

@@ -1,4 +1,4 @@
-"""An app that was down while it gave an endpoint a model judges by looks, not by the time."""
+"""An app that was down while it gave an endpoint a model judges by probes, not by the time."""
 
 from datetime import timedelta
 from itertools import count
@@ -55,7 +55,7 @@ def vary(world: Observed) -> None:
 
 @pytest.mark.parametrize("pause", PAUSES)
 @pytest.mark.parametrize("probe_series", [0, 1, 2])
-def test_one_look_after_a_pause_never_makes_a_model_live_that_never_switched(
+def test_one_probe_after_a_pause_never_makes_a_model_live_that_never_switched(
     probe_series: int, pause: timedelta
 ) -> None:
     world = Observed(send_resources=False)
@@ -73,7 +73,7 @@ def test_one_look_after_a_pause_never_makes_a_model_live_that_never_switched(
 
 @pytest.mark.parametrize("pause", PAUSES)
 @pytest.mark.parametrize("probe_series", [0, 1, 2])
-def test_a_model_whose_answers_vary_is_promoted_on_the_third_look_and_not_before(
+def test_a_model_whose_answers_vary_is_promoted_on_the_third_probe_and_not_before(
     probe_series: int, pause: timedelta
 ) -> None:
     world = Observed(send_resources=False)
@@ -97,19 +97,19 @@ def test_a_model_whose_answers_vary_is_promoted_on_the_third_look_and_not_before
 
 @pytest.mark.parametrize("answer", [COLD, MODEL_ERROR], ids=["503", "400"])
 @pytest.mark.parametrize("pause", PAUSES)
-@pytest.mark.parametrize("ahead", ["nothing", "a look", "an error"])
+@pytest.mark.parametrize("ahead", ["nothing", "a check", "an error"])
 def test_errors_after_a_pause_do_not_take_a_good_model_back(
     ahead: str, pause: timedelta, answer: Answer
 ) -> None:
     world = Observed(send_resources=False, switch_delay=50 * SECOND)
     run = world.until(world.start(), Phase.VERIFYING)
     mend = world.script(*SCORE, answer, times=None)
-    if ahead == "a look":
+    if ahead == "a check":
         mend()
     if ahead != "nothing":
         world.tick(20)
     world.clock.move(pause)
-    if ahead == "a look":
+    if ahead == "a check":
         mend = world.script(*SCORE, answer, times=None)
     for _ in range(ENOUGH - 3):
         world.tick(30)
@@ -120,7 +120,7 @@ def test_errors_after_a_pause_do_not_take_a_good_model_back(
 
 
 @pytest.mark.parametrize("answer", [COLD, MODEL_ERROR], ids=["503", "400"])
-def test_a_model_that_does_not_work_is_taken_back_however_the_looks_are_paused(
+def test_a_model_that_does_not_work_is_rolled_back_however_the_probes_are_paused(
     answer: Answer,
 ) -> None:
     world = Observed(send_resources=False)
@@ -154,7 +154,7 @@ def test_the_app_may_be_down_in_each_phase_of_a_promotion(
     elif phase is Phase.VERIFYING or not good:
         world.until(run, phase)
     else:
-        return  # a good model is not taken back
+        return  # a good model is not rolled back
     world.clock.move(pause)
     world.restart()
     ended = world.until(run, Phase.PROMOTED if good else Phase.ROLLED_BACK)
@@ -163,7 +163,7 @@ def test_the_app_may_be_down_in_each_phase_of_a_promotion(
 
 @pytest.mark.parametrize("pause", PAUSES)
 @pytest.mark.parametrize("answer", [COLD, MODEL_ERROR], ids=["503", "400"])
-def test_errors_after_a_pause_do_not_give_the_way_back_up(answer: Answer, pause: timedelta) -> None:
+def test_errors_after_a_pause_do_not_give_up_the_rollback(answer: Answer, pause: timedelta) -> None:
     world = Observed(send_resources=False)
     first = world.serving()
     run = world.until(world.next_run("bad.csv", OTHER_COLUMNS), Phase.ROLLING_BACK)
@@ -181,7 +181,7 @@ def test_errors_after_a_pause_do_not_give_the_way_back_up(answer: Answer, pause:
 @pytest.mark.parametrize(
     ("phase", "wire"),
     [(Phase.PROMOTING, SCORE), (Phase.ROLLING_BACK, REFRESH)],
-    ids=["before", "way back"],
+    ids=["before", "rollback"],
 )
 def test_two_failures_with_a_pause_between_them_are_not_an_hour_of_failing(
     phase: Phase, wire: tuple[str, str], pause: timedelta
@@ -213,7 +213,9 @@ def test_an_error_ahead_of_the_update_does_not_make_good_answers_after_it_a_proo
     world.until(run, Phase.UNCHANGED)
 
 
-def test_an_endpoint_that_is_broken_ahead_of_the_update_is_given_the_model_that_mends_it() -> None:
+def test_an_endpoint_that_is_broken_ahead_of_the_update_is_given_the_model_that_corrects_it() -> (
+    None
+):
     world = Observed(send_resources=False)
     mend = world.script(*SCORE, MODEL_ERROR, times=None)
     run = world.start()
@@ -224,7 +226,7 @@ def test_an_endpoint_that_is_broken_ahead_of_the_update_is_given_the_model_that_
     assert world.serving() == world.model_of(run)
 
 
-def test_an_error_after_others_of_another_kind_is_looked_at_again() -> None:
+def test_an_error_after_others_of_another_kind_is_checked_again() -> None:
     world = Observed(send_resources=False)
     world.script(*PATCH, TAKEN, times=None)
     world.script(*SCORE, COLD, times=5)
@@ -232,8 +234,8 @@ def test_an_error_after_others_of_another_kind_is_looked_at_again() -> None:
     world.until(world.start(), Phase.UNCHANGED)
 
 
-def test_an_update_that_was_sent_again_is_judged_by_its_own_looks(world: Observed) -> None:
-    """An update of which nothing was confirmed is looked at for `within` each time."""
+def test_an_update_that_was_sent_again_is_judged_by_its_own_probes(world: Observed) -> None:
+    """An update of which nothing was confirmed is checked for `within` each time."""
     lost = world.script(*PATCH, refused(500, "InternalError", "Who knows."), times=1)
     run = world.start()
     until_checked(world, run, ENOUGH - 1)

@@ -19,7 +19,7 @@ def world() -> Observed:
 
 
 @pytest.mark.parametrize("send_resources", [True, False])
-def test_a_model_that_does_not_work_is_taken_back(*, send_resources: bool) -> None:
+def test_a_model_that_does_not_work_is_rolled_back(*, send_resources: bool) -> None:
     world = Observed(send_resources=send_resources)
     first = world.serving()
     world.upload(content=OTHER_COLUMNS)
@@ -40,7 +40,7 @@ def test_after_a_good_model_a_broken_one_is_replaced_by_the_good_one(world: Obse
     world.until(world.deliver("third.csv")[0], Phase.PROMOTED)
 
 
-def test_an_old_model_that_cannot_be_put_back_parks_the_run(world: Observed) -> None:
+def test_an_old_model_that_cannot_be_rolled_back_parks_the_run(world: Observed) -> None:
     world.script("POST", "/refresh", BAD, times=None)
     world.upload(content=OTHER_COLUMNS)
     run = world.until(world.deliver()[0], Phase.PARKED)
@@ -48,7 +48,7 @@ def test_an_old_model_that_cannot_be_put_back_parks_the_run(world: Observed) -> 
     assert "Invalid service input" in str(run.reason)
 
 
-def test_a_way_back_that_is_never_confirmed_is_sent_again_a_few_times_and_then_parked(
+def test_a_rollback_target_that_is_never_confirmed_is_sent_again_a_few_times_and_then_parked(
     world: Observed,
 ) -> None:
     world.script("POST", "/refresh", refused(500, "InternalError", "Who knows."), times=None)
@@ -59,11 +59,11 @@ def test_a_way_back_that_is_never_confirmed_is_sent_again_a_few_times_and_then_p
     assert sum(sent.endswith("/refresh") for sent in world.http.sent) == 4
 
 
-def test_an_update_that_changes_nothing_ends_unchanged_and_the_next_run_goes_on(
+def test_an_update_that_changes_nothing_ends_unchanged_and_the_next_run_continues(
     world: Observed,
 ) -> None:
     ignore = world.script(*PATCH, Answer(200, {}, b""), times=None)
-    world.studio._management._send_resources = False  # a read-back would tell at once
+    world.studio._management._send_resources = False  # a read-back would report at once
     first = world.until(world.start("a.csv"), Phase.UNCHANGED)
     assert "stayed the same" in str(first.reason)
     ignore()
@@ -105,7 +105,7 @@ def test_a_pipeline_without_an_endpoint_finishes_with_its_model() -> None:
     assert not [sent for sent in world.http.sent if sent.startswith("PATCH")]
 
 
-def test_a_wrong_resource_name_is_told_before_anything_is_sent() -> None:
+def test_a_wrong_resource_name_is_reported_before_anything_is_sent() -> None:
     world = Observed(config={"endpoint": {"resource": "Smaple [trained model]"}})
     run = world.until(world.start(), Phase.PARKED)
     assert "'Sample [trained model]'" in str(run.reason)
@@ -150,7 +150,7 @@ def test_two_pipelines_on_one_endpoint_update_it_one_after_the_other(world: Obse
     assert Phase.PROMOTED in {world.now_of(run).phase for run in runs}
 
 
-def test_after_a_reservation_left_behind_the_known_model_is_put_back_first(
+def test_after_a_lease_left_behind_the_known_model_is_rolled_back_first(
     world: Observed,
 ) -> None:
     mend = world.script(*PATCH, BAD, times=None)
@@ -165,12 +165,12 @@ def test_after_a_reservation_left_behind_the_known_model_is_put_back_first(
     assert changes[0].endswith("/refresh")
     assert changes[1].startswith("PATCH")
     assert ended.promotion is not None
-    # A person who now retries the parked run must not bring older data back.
+    # An operator who now retries the parked run must not bring older data back.
     world.run_operations.retry(parked.run_id)
     world.until(parked, Phase.SUPERSEDED)
 
 
-def test_an_older_run_that_waits_for_its_turn_is_superseded_when_it_comes(world: Observed) -> None:
+def test_an_older_run_that_waits_for_a_slot_is_superseded_when_it_comes(world: Observed) -> None:
     old = world.start("a.csv")
     world.clock.move(MINUTE)
     world.upload("b.csv", CSV + b"5,6,1\n")

@@ -1,4 +1,4 @@
-"""What is checked before an update is sent, and what an answer proves after it."""
+"""Checks before an update is sent, and the meaning of answers after it."""
 
 from datetime import timedelta
 
@@ -79,7 +79,7 @@ def test_an_endpoint_that_cannot_be_refreshed_needs_leave_for_its_first_model(
     assert world.serving() == first
 
 
-# What a look proves
+# What a check proves
 
 
 @pytest.mark.parametrize("answer", [COLD, Answer(400, {}, b"Bad Request")], ids=["503", "400"])
@@ -110,7 +110,7 @@ def test_one_odd_answer_long_after_the_deadline_does_not_take_a_good_model_back(
     assert world.serving() == world.model_of(run)
 
 
-def test_looks_of_two_workers_at_one_moment_are_one_look(world: Observed) -> None:
+def test_probes_of_two_workers_at_one_moment_are_one_probe(world: Observed) -> None:
     run = world.until(world.start(), Phase.VERIFYING)
     world.clock.move(20 * SECOND)
     mend = world.script(*SCORE, Answer(400, {}, b"Bad Request"), times=None)
@@ -168,7 +168,7 @@ def test_answers_to_other_probe_rows_are_no_proof() -> None:
     assert "moved" not in str(ended.promotion and ended.promotion.verification)
 
 
-def test_a_model_whose_score_column_is_gone_is_taken_back(world: Observed) -> None:
+def test_a_model_whose_score_column_is_gone_is_rolled_back(world: Observed) -> None:
     def without_probabilities(method: str, path: str) -> Answer | None:
         if not path.endswith("/execute") or world.serving() != world.model_of(run):
             return None

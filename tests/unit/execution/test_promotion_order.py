@@ -44,7 +44,7 @@ def test_a_return_that_is_retried_after_a_newer_promotion_leaves_the_newer_model
 
 
 def until_leased(world: Observed, other: Poll, run: Run) -> None:
-    """Let another worker go on until the endpoint is this run's."""
+    """Let another worker continue until the endpoint is this run's."""
     for _ in range(12):
         other.tick()
         world.clock.move(10 * SECOND)
@@ -53,7 +53,7 @@ def until_leased(world: Observed, other: Poll, run: Run) -> None:
             return
 
 
-def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then(
+def test_a_check_that_took_long_does_not_requeue_what_another_run_holds_by_then(
     world: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.start("a.csv")
@@ -110,7 +110,7 @@ def test_newer_data_is_promoted_after_its_retry_although_older_data_came_first(
 
 
 @pytest.mark.parametrize("first_model", [None, "allow"])
-def test_a_wrong_update_url_is_mended_by_its_correction_and_a_retry(
+def test_a_wrong_update_url_is_corrected_by_its_correction_and_a_retry(
     first_model: str | None,
 ) -> None:
     gate = {"first_model": first_model} if first_model else {}
@@ -127,7 +127,7 @@ def test_a_wrong_update_url_is_mended_by_its_correction_and_a_retry(
     assert world.serving() == world.model_of(run)
 
 
-def test_a_broken_model_of_another_resource_of_the_endpoint_is_put_back_first() -> None:
+def test_a_broken_model_of_another_resource_of_the_endpoint_is_rolled_back_first() -> None:
     config = {"pipeline": {"data": {"blob": "new-{name}.csv"}}}
     world = Observed(config=config, send_resources=False)
     first = world.serving()

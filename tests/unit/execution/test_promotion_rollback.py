@@ -33,7 +33,7 @@ def world() -> Observed:
     return Observed()
 
 
-def test_an_update_that_changes_nothing_gives_its_reservation_back(world: Observed) -> None:
+def test_an_update_that_changes_nothing_releases_its_lease(world: Observed) -> None:
     first = world.serving()
     world.script(*PATCH, TAKEN, times=None)
     run = world.until(world.start(), Phase.UNCHANGED)
@@ -56,7 +56,7 @@ def test_an_accepted_update_is_sent_once_more_where_the_endpoint_names_another_m
     world.until(run, Phase.UNCHANGED)
 
 
-def test_what_is_settled_late_takes_nothing_from_a_newer_reservation_of_the_same_run() -> None:
+def test_what_is_resolved_late_takes_nothing_from_a_newer_lease_of_the_same_run() -> None:
     world = Observed()
     run = world.until(world.start(), Phase.VERIFYING)
     held = world.endpoint_state().endpoint_lease
@@ -80,7 +80,7 @@ def test_what_is_settled_late_takes_nothing_from_a_newer_reservation_of_the_same
     assert world.endpoint_state().endpoint_lease is None
 
 
-def test_an_unchanged_endpoint_with_nothing_to_put_back_stays_reserved() -> None:
+def test_an_unchanged_endpoint_with_nothing_to_roll_back_to_keeps_its_lease() -> None:
     world = Observed(config={"pipeline": {"gate": {"first_model": "allow"}}})
     world.script(*READ_BACK, refused(404, "NotFound", "x"), times=None)
     ignore = world.script(*PATCH, TAKEN, times=None)
@@ -92,7 +92,7 @@ def test_an_unchanged_endpoint_with_nothing_to_put_back_stays_reserved() -> None
     world.until(world.next_run("b.csv", csv(1)), Phase.PROMOTED)
 
 
-def test_other_probe_rows_do_not_park_the_runs_after_a_reservation_left_behind(
+def test_other_probe_rows_do_not_park_the_runs_after_a_lease_left_behind(
     world: Observed,
 ) -> None:
     parked_with_a_broken_model(world)
@@ -112,7 +112,7 @@ def test_with_a_deadline_shorter_than_the_polls_pace_the_old_model_is_seen_to_se
 
 
 @pytest.mark.parametrize("send_resources", [True, False])
-def test_a_model_that_was_deleted_is_not_the_way_back(*, send_resources: bool) -> None:
+def test_a_model_that_was_deleted_is_not_the_rollback(*, send_resources: bool) -> None:
     world = Observed(send_resources=send_resources)
     first = world.serving()
     zero = world.until(world.start("zero.csv"), Phase.PROMOTED)
@@ -125,7 +125,7 @@ def test_a_model_that_was_deleted_is_not_the_way_back(*, send_resources: bool) -
         world.until(world.next_run(f"n{number}.csv", csv(number)), Phase.PROMOTED)
 
 
-def test_a_model_that_was_replaced_since_it_was_proved_is_not_the_way_back() -> None:
+def test_a_model_that_was_replaced_since_it_was_verified_is_not_the_rollback() -> None:
     world = Observed()
     first = world.serving()
     zero = world.until(world.start("zero.csv"), Phase.PROMOTED)
@@ -137,7 +137,7 @@ def test_a_model_that_was_replaced_since_it_was_proved_is_not_the_way_back() -> 
     assert world.serving() == first
 
 
-def test_a_model_that_was_deleted_after_an_unchanged_run_stops_nobody() -> None:
+def test_a_model_that_was_deleted_after_an_unchanged_run_stops_no_run() -> None:
     world = Observed(send_resources=False)
     zero = world.until(world.start("zero.csv"), Phase.PROMOTED)
     assert zero.model is not None
@@ -173,7 +173,7 @@ def test_an_endpoint_that_was_broken_before_is_no_worse_after_a_broken_model() -
         world.until(world.next_run(f"n{number}.csv", csv(number)), Phase.PROMOTED)
 
 
-def test_answers_that_vary_do_not_stop_the_runs_after_a_reservation_left_behind(
+def test_answers_that_vary_do_not_stop_the_runs_after_a_lease_left_behind(
     world: Observed,
 ) -> None:
     numbers = count()

@@ -29,7 +29,7 @@ def test_an_update_gives_the_runs_model_and_keeps_the_services_name_for_it() -> 
     assert step.endpoint.built_for == [step.world.pipeline.endpoints[0]]
 
 
-def test_an_update_without_an_answer_is_looked_for_where_a_look_can_show_it() -> None:
+def test_an_update_without_an_answer_is_searched_for_where_a_check_can_show_it() -> None:
     step = Step()
     step.endpoint.refuses = OutcomeUnknownError("no answer")
     assert step.steps.update(step.run) == UpdateSent(certain=False, service_message="no answer")
@@ -59,12 +59,12 @@ def test_only_a_run_that_sets_a_model_again_may_bring_none() -> None:
     with pytest.raises(PermanentError, match="has no model to promote"):
         step.steps.update(step.run)
     assert step.endpoint.given == []
-    back = step.run.model_copy(update={"origin": Origin.ROLLBACK})
-    assert step.steps.update(back) == UpdateSent(operation="op")
+    rollback = step.run.model_copy(update={"origin": Origin.ROLLBACK})
+    assert step.steps.update(rollback) == UpdateSent(operation="op")
     assert step.endpoint.given == [ServingState()]
 
 
-def test_a_run_without_an_endpoint_or_a_promotion_is_told_as_such() -> None:
+def test_a_run_without_an_endpoint_or_a_promotion_is_reported_as_such() -> None:
     step = Step()
     bare = step.run.model_copy(
         update={"config": step.run.config.model_copy(update={"endpoints": ()})}
@@ -83,15 +83,15 @@ def test_a_run_without_an_endpoint_or_a_promotion_is_told_as_such() -> None:
 def test_a_run_whose_endpoint_another_one_has_sends_nothing(phase: Phase) -> None:
     step = Step(phase)
     step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}))
-    taken = Superseded("another run has taken production over, and settles it")
-    for act in (step.steps.update, step.steps.look, step.steps.roll_back):
+    taken = Superseded("another run has taken production over, and resolves it")
+    for act in (step.steps.update, step.steps.check, step.steps.roll_back):
         event = act(step.run)
         assert event == (taken if phase is Phase.ROLLING_BACK else EndpointLeaseLost())
     assert step.endpoint.given == []
     assert step.endpoint.asked == []
 
 
-def test_a_reservation_is_ours_by_run_and_generation() -> None:
+def test_a_lease_is_ours_by_run_and_generation() -> None:
     step = Step(promotion={"generation": 2})
     step.acquire_lease(step.run.model_copy(update={"promotion": promotion(generation=1)}))
     assert step.steps.update(step.run) == EndpointLeaseLost()
@@ -108,7 +108,7 @@ def test_a_reservation_is_ours_by_run_and_generation() -> None:
         (("sample-1", 1), True, False),
     ],
 )
-def test_what_was_given_back_ahead_of_a_crash_is_known_again(
+def test_what_was_requeued_ahead_of_a_crash_is_known_again(
     released: tuple[str, int], *, leased: bool, ours: bool
 ) -> None:
     for phase in (Phase.VERIFYING, Phase.PROMOTING):
@@ -118,18 +118,18 @@ def test_what_was_given_back_ahead_of_a_crash_is_known_again(
             step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}), released=last)
         else:
             step.put_endpoint_state(released=last)
-        event = step.steps.look(step.run)
+        event = step.steps.check(step.run)
         lost = isinstance(event, EndpointLeaseLost)
         assert lost is not (ours and phase is Phase.VERIFYING)
 
 
 @pytest.mark.parametrize("to", ["judged", "trained", "start", "rolled_back", "unchanged"])
 @pytest.mark.parametrize("parent", [None, "sample-9"])
-def test_a_return_that_another_run_took_over_goes_on_to_what_is_done_anew(
+def test_a_return_that_another_run_took_over_continues_to_what_is_done_anew(
     to: Any, parent: str | None
 ) -> None:
     step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": to}, parent=parent)
     step.acquire_lease(step.run.model_copy(update={"run_id": "sample-8"}))
     anew = parent is None and to in ("judged", "trained")
-    event = step.steps.look(step.run)
+    event = step.steps.check(step.run)
     assert isinstance(event, RolledBack if anew else Superseded)

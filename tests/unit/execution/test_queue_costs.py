@@ -1,4 +1,4 @@
-"""What an idle tick costs with many waiting runs, and that what changes is noticed at once."""
+"""The cost of an idle tick with many waiting runs; changes are noticed at once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from shared.operations.commands import OperatorCommand
 from shared.ports.storage import ETag
 from tests.unit.execution.contended import park
 from tests.unit.execution.test_concurrency import ask
-from tests.unit.intake.test_batches import land, world_of
+from tests.unit.intake.test_batches import arrive, world_of
 from tests.unit.samples import NOW
 from tests.unit.worlds import RUNNING, Observed
 
@@ -29,9 +29,9 @@ def reads(world: Observed) -> int:
 
 
 def at_service(waiting: int) -> Observed:
-    """One run has the only place at the training service, and `waiting` others want it."""
+    """One run has the only slot at the training service, and `waiting` others want it."""
     world = world_of({**KEYED, "when_busy": "parallel"}, max_parallel=1)
-    (first,) = land(world, "first-0.csv")
+    (first,) = arrive(world, "first-0.csv")
     world.script("GET", str(first.job), RUNNING, times=None)
     for number in range(waiting):
         world.upload(f"k{number}-1.csv", CSV)
@@ -43,7 +43,7 @@ def at_service(waiting: int) -> Observed:
 def behind_another(waiting: int) -> Observed:
     """One run of the pipeline is open, and `waiting` others come one after the other."""
     world = world_of({"when_busy": "queue", "endpoints": []})
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     world.script("GET", str(first.job), RUNNING, times=None)
     for number in range(waiting):
         ask(world, f"k{number}")
@@ -56,7 +56,7 @@ def one_for_each_key(waiting: int) -> Observed:
     world = world_of({**KEYED, "when_busy": "queue"})
     world.script("GET", "", RUNNING, times=None)
     for number in range(waiting):
-        land(world, f"k{number}-1.csv")
+        arrive(world, f"k{number}-1.csv")
         data = f"k{number}-1.csv"
         world.app.requests.requested(world.pipeline, f"k{number}", ManualRequest(data=data))
     world.idle(MINUTE)
@@ -125,10 +125,10 @@ def test_a_worker_that_begins_reads_no_more_than_another() -> None:
     assert reads(world) <= 40
 
 
-def test_those_that_wait_begin_in_their_order_once_there_is_a_place() -> None:
+def test_those_that_wait_begin_in_their_order_once_there_is_a_slot() -> None:
     world = world_of({"when_busy": "parallel", "endpoints": []}, max_parallel=2)
     for number in range(12):
-        land(world, f"{number:02}.csv")
+        arrive(world, f"{number:02}.csv")
     begun: list[str] = []
     for _ in range(60):
         world.tick()
@@ -143,7 +143,7 @@ def waiting_run(world: Observed, key: str) -> Run:
     return next(run for run in world.runs() if run.key == (key,))
 
 
-def test_a_place_that_is_free_is_taken_at_the_next_tick() -> None:
+def test_a_slot_that_is_free_is_taken_at_the_next_tick() -> None:
     world = at_service(3)
     world.idle(30 * MINUTE)
     (first,) = [run for run in world.runs() if run.phase is Phase.TRAINING]
@@ -165,9 +165,9 @@ def test_a_pause_that_ends_is_noticed_at_the_next_tick(after: str) -> None:
     assert len(world.starts) == 5
 
 
-def test_a_pipeline_that_paused_itself_goes_on_at_the_next_tick_once_it_is_resumed() -> None:
+def test_a_pipeline_that_paused_itself_continues_at_the_next_tick_once_it_is_resumed() -> None:
     world = world_of({"when_busy": "queue", "pause_after": 1, "endpoints": []})
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     asked = ask(world, "k1")
     park(world, first)
     world.idle(5 * MINUTE)
@@ -180,7 +180,7 @@ def test_a_pipeline_that_paused_itself_goes_on_at_the_next_tick_once_it_is_resum
 
 def test_a_budget_lets_the_next_one_begin_when_it_says() -> None:
     world = world_of({"when_busy": "queue", "budget": {"least_interval": "7m"}, "endpoints": []})
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     second = ask(world, "k1")
     world.until(first, Phase.FINISHED)
     began = first.opened_at
@@ -208,7 +208,7 @@ def test_cancelled_and_retried_runs_are_noticed_at_once() -> None:
 
 
 def test_a_hint_that_is_behind_its_record_is_noticed() -> None:
-    """A worker died after it parked a waiting run, before it told so in the marker."""
+    """A worker died after it parked a waiting run, before it wrote that into the marker."""
     world = at_service(2)
     last = waiting_run(world, "k1")
     park(world, last)
@@ -217,7 +217,7 @@ def test_a_hint_that_is_behind_its_record_is_noticed() -> None:
     assert marker.hints.phase is Phase.PARKED
 
 
-def test_a_run_that_its_queue_does_not_know_is_looked_at() -> None:
+def test_a_run_that_its_queue_does_not_know_is_checked() -> None:
     world = at_service(2)
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
     ledger = world.context.ledger
@@ -228,10 +228,10 @@ def test_a_run_that_its_queue_does_not_know_is_looked_at() -> None:
     world.tick()
     stored = ledger.run_queues.read(name)
     assert stored is not None
-    assert [turn.run_id for turn in stored.record.waiting] == [first.run_id, second.run_id]
+    assert [entry.run_id for entry in stored.record.waiting] == [first.run_id, second.run_id]
 
 
-def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
+def test_what_is_next_and_has_ended_delays_no_other() -> None:
     """Its worker died before the marker was dropped: the queue still names it first."""
     world = at_service(2)
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
@@ -248,7 +248,7 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
 
 
 @pytest.mark.parametrize("customers", [30, 90])
-def test_each_run_that_begins_looks_at_a_bounded_number_of_those_behind_it(customers: int) -> None:
+def test_each_run_that_begins_checks_a_bounded_number_of_those_behind_it(customers: int) -> None:
     config = {**KEYED, "when_busy": "newest", "max_parallel": 1, "schedule": "0 0 * * * *"}
     world = world_of(config)
     world.app.activations.refresh()

@@ -1,4 +1,4 @@
-"""What is read to check the queues."""
+"""The reads for a check of the queues."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_a_slot_that_changed_since_it_was_listed_is_read() -> None:
     assert queue_name.world.calls.count("read run_queues") == 2
 
 
-def test_queues_that_nobody_waits_in_any_more_are_forgotten() -> None:
+def test_queues_that_no_run_waits_in_any_more_are_removed() -> None:
     queue_name = keyed(5)
     queue_name.calm()
     queue_name.tick(0)

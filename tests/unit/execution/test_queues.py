@@ -25,7 +25,7 @@ def test_open_runs_are_sorted_into_the_queues_that_their_markers_name() -> None:
     assert found == {KEY: ["sample-0", "sample-1"], "shared_queues/s": ["sample-x"]}
 
 
-def test_the_first_in_line_is_looked_at_and_whoever_is_next_once_it_began() -> None:
+def test_the_first_in_the_queue_is_checked_and_the_next_one_once_it_began() -> None:
     queue_name = WaitingRuns()
     queue_name.calm()
     assert queue_name.tick(0) == ["sample-0"]
@@ -34,14 +34,14 @@ def test_the_first_in_line_is_looked_at_and_whoever_is_next_once_it_began() -> N
     assert queue_name.tick() == ["sample-0", "sample-1", "sample-2"]
 
 
-def test_a_queue_with_the_newest_first_is_looked_at_from_its_end() -> None:
+def test_a_queue_with_the_newest_first_is_checked_from_its_end() -> None:
     queue_name = WaitingRuns()
     queue_name.run_queue(newest_first=True)
     queue_name.calm()
     assert queue_name.tick(0) == ["sample-2"]
 
 
-def test_nobody_is_looked_at_again_while_nothing_changed() -> None:
+def test_no_run_is_checked_again_while_nothing_changed() -> None:
     queue_name = WaitingRuns()
     queue_name.calm()
     assert queue_name.tick(0) == ["sample-0"]
@@ -56,7 +56,7 @@ def test_nobody_is_looked_at_again_while_nothing_changed() -> None:
 
 
 @pytest.mark.parametrize("changes", ["run_queue", "holder", "pause", "budget"])
-def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed(
+def test_the_first_in_the_queue_is_checked_once_something_that_it_waits_for_changed(
     changes: str,
 ) -> None:
     queue_name = (
@@ -84,7 +84,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
     assert queue_name.tick(1) == []
 
 
-def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> None:
+def test_a_holder_that_was_checked_in_the_same_tick_counts_as_it_is_now() -> None:
     queue_name = WaitingRuns()
     queue_name.ledger.open_markers.mark("sample-9", RunHints(phase=Phase.TRAINING))
     queue_name.run_queue(holders=("sample-9",))
@@ -101,11 +101,11 @@ def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> N
         (sample(Phase.FAILED, run_id="sample-9"), ["sample-0"]),
     ):
         queue_name.queues.note(marker, run)
-        queue_name.queues.bring_forward(queue, until, queue_name.look)
+        queue_name.queues.bring_forward(queue, until, queue_name.check)
         assert queue_name.checked == checked
 
 
-def test_whoever_waits_for_a_seat_has_passed_the_pauses() -> None:
+def test_a_run_that_waits_for_a_slot_has_passed_the_pauses() -> None:
     queue_name = WaitingRuns(name=shared_queue_id("service", "s"))
     queue_name.calm()
     queue_name.world.calls.clear()
@@ -125,10 +125,10 @@ def test_a_service_that_fails_has_its_queue_left_for_now() -> None:
     queue_name.begin, queue_name.well = set(queue_name.names), False
     queue_name.calm()
     (queue,) = queue_name.found()
-    assert not queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.look)
+    assert not queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.check)
     assert queue_name.checked == ["sample-0"]
     queue_name.well = True
-    assert queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.look)
+    assert queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.check)
 
 
 def test_each_hint_is_held_against_its_record_once_in_ten_minutes() -> None:
@@ -145,7 +145,7 @@ def test_each_hint_is_held_against_its_record_once_in_ten_minutes() -> None:
 
 
 @pytest.mark.parametrize("how", ["phase", "queue_name", "step_failure", "damaged", "gone"])
-def test_a_run_that_does_not_wait_there_as_its_marker_says_is_looked_at(how: str) -> None:
+def test_a_run_that_does_not_wait_there_as_its_marker_says_is_checked(how: str) -> None:
     queue_name = WaitingRuns()
     queue_name.calm()
     queue_name.tick(0)
@@ -172,7 +172,7 @@ def test_a_run_that_does_not_wait_there_as_its_marker_says_is_looked_at(how: str
     assert queue_name.tick(1) == []
 
 
-def test_a_run_that_its_queue_does_not_list_is_looked_at_once() -> None:
+def test_a_run_that_its_queue_does_not_list_is_checked_once() -> None:
     queue_name = WaitingRuns()
     queue_name.run_queue("sample-0", "sample-1")
     queue_name.calm()
@@ -184,7 +184,7 @@ def test_a_run_that_its_queue_does_not_list_is_looked_at_once() -> None:
     assert queue_name.tick(1) == ["sample-0"]
 
 
-def test_a_queue_that_cannot_be_read_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_queue_that_cannot_be_read_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     queue_name = WaitingRuns()
     queue_name.world.damage(KEY)
     for _ in range(2):
@@ -192,11 +192,11 @@ def test_a_queue_that_cannot_be_read_is_told_of_once(caplog: pytest.LogCaptureFi
     assert caplog.text.count("3 runs wait for it") == 1
     (queue,) = queue_name.found()
     assert queue_name.queues.bring_forward(
-        queue, queue_name.world.clock.now() + MINUTE, queue_name.look
+        queue, queue_name.world.clock.now() + MINUTE, queue_name.check
     )
 
 
-def test_a_queue_without_a_record_has_everybody_looked_at() -> None:
+def test_a_queue_without_a_record_has_everybody_checked() -> None:
     queue_name = WaitingRuns(1)
     del queue_name.world.documents.rows[KEY]
     assert queue_name.tick(0) == ["sample-0"]

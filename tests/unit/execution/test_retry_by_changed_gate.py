@@ -126,7 +126,7 @@ def ends_unpromoted(world: Observed, run: Run, first: bytes | None) -> None:
     for _ in range(10):
         world.tick()
     assert world.serving() == first
-    world.until(world.next_run("free.csv", csv(9)), Phase.REJECTED)  # and not in anybody's way
+    world.until(world.next_run("free.csv", csv(9)), Phase.REJECTED)  # and prevents no other run
 
 
 @pytest.mark.parametrize("park", PARKS)
@@ -175,7 +175,7 @@ def test_an_approval_is_asked_for_again_when_the_gate_has_changed(park: Any) -> 
 
 
 @pytest.mark.parametrize("park", PARKS)
-def test_a_run_that_waits_for_a_person_again_is_in_nobodys_way(park: Any) -> None:
+def test_a_run_that_waits_for_an_operator_again_is_in_nobodys_way(park: Any) -> None:
     world = Observed(send_resources=False)
     older = park(world, world.start)
     tightened(world, ASKS)
@@ -201,7 +201,7 @@ def test_a_loosened_gate_is_applied_as_well() -> None:
     assert ended.approval is None
 
 
-def test_a_model_that_cannot_be_put_back_first_is_never_promoted_unjudged() -> None:
+def test_a_model_that_cannot_be_rolled_back_first_is_never_promoted_unjudged() -> None:
     world = Observed(config={"pipeline": {"gate": {"first_model": "allow"}}})
     for wire in (READ_BACK, REFRESH):
         world.script(*wire, refused(404, "NotFound", "x"), times=None)
@@ -231,7 +231,7 @@ def test_a_return_ahead_of_the_gate_that_fails_is_retried_and_then_judged() -> N
     ends_unpromoted(world, run, first)
 
 
-def test_a_switch_that_comes_while_the_old_model_is_put_back_is_not_left_to_serve() -> None:
+def test_a_switch_that_comes_while_the_old_model_is_rolled_back_is_not_left_to_serve() -> None:
     world = Observed(send_resources=False, switch_delay=timedelta(seconds=100))
     first = world.serving()
     run = park_verifying(world, world.start)
@@ -240,7 +240,7 @@ def test_a_switch_that_comes_while_the_old_model_is_put_back_is_not_left_to_serv
     ends_unpromoted(world, run, first)
 
 
-def test_a_run_that_another_one_overtook_is_judged_without_a_return() -> None:
+def test_a_run_that_another_one_superseded_is_judged_without_a_return() -> None:
     world = Observed(send_resources=False)
     older = park_verifying(world, lambda: world.start("older.csv"))
     newer = world.until(world.next_run("newer.csv", csv(3)), Phase.PROMOTED)
@@ -254,7 +254,7 @@ def test_a_run_that_another_one_overtook_is_judged_without_a_return() -> None:
     assert world.serving() == world.model_of(newer)
 
 
-def test_a_model_put_by_hand_is_held_against_the_tightened_gate() -> None:
+def test_an_operators_model_is_held_against_the_tightened_gate() -> None:
     world = Observed(send_resources=False)
     world.until(world.start(), Phase.PROMOTED)
     first = world.serving()
@@ -273,7 +273,7 @@ def test_a_model_put_by_hand_is_held_against_the_tightened_gate() -> None:
         assert world.now_of(run).phase is Phase.REJECTED
 
 
-def test_a_model_put_by_hand_goes_to_endpoints_that_a_retry_adds() -> None:
+def test_an_operators_model_goes_to_endpoints_that_a_retry_adds() -> None:
     fleet = Fleet(size=2)
     config = written(fleet)
     read(fleet, {**config, "endpoints": config["endpoints"][:1]})

@@ -23,7 +23,7 @@ def fleet_parked(how: str) -> Fleet:
     fleet.start()
     if how == "before":
         wrong = fleet.environment.pop("KEY_e2")
-        fleet.settle()
+        fleet.finish()
         fleet.environment["KEY_e2"] = wrong
         return fleet
     while "e2" not in fleet.patched():
@@ -32,7 +32,7 @@ def fleet_parked(how: str) -> Fleet:
     (name,) = [n for n in endpoint_states if b"/e2" in fleet.documents.rows[n].body]
     row = fleet.documents.rows[name]
     fleet.damage(name)
-    fleet.settle()
+    fleet.finish()
     fleet.documents.rows[name] = row
     assert fleet.child("e2").parked_in is Phase.VERIFYING
     return fleet
@@ -49,7 +49,7 @@ def test_a_roll_out_is_held_against_the_tightened_gate(how: str) -> None:
         fleet.run_operations.retry(child.run_id)
     assert fleet.now_of(child).phase is Phase.PARKED
     fleet.run_operations.retry(fleet.parent().run_id)
-    ended = fleet.settle()
+    ended = fleet.finish()
     for _ in range(20):
         fleet.tick()
     assert ended.phase is Phase.REJECTED
@@ -64,7 +64,7 @@ def test_a_roll_out_is_held_against_the_tightened_gate(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["before", "sent"])
-def test_a_roll_out_that_passes_the_tightened_gate_goes_on_where_it_was(how: str) -> None:
+def test_a_roll_out_that_passes_the_tightened_gate_continues_where_it_was(how: str) -> None:
     fleet = fleet_parked(how)
     model, child = fleet.model(), fleet.child("e2")
     tightened(fleet, ASKS)
@@ -73,7 +73,7 @@ def test_a_roll_out_that_passes_the_tightened_gate_goes_on_where_it_was(how: str
     fleet.tick(60)
     assert fleet.endpoints_serving(model) == ["e1"] or how == "sent"
     fleet.run_operations.approve(parent.run_id, OperatorCommand("ada"))
-    ended = fleet.settle(120)
+    ended = fleet.finish(120)
     assert ended.phase is Phase.PROMOTED, ended.reason
     assert fleet.endpoints_serving(model) == ["e1", "e2", "e3"]
     assert fleet.child("e2").run_id != child.run_id
@@ -88,11 +88,11 @@ def test_a_model_is_not_held_against_itself(gain: dict[str, float]) -> None:
     rules = [{"metric": "Accuracy", **gain}]
     tightened(fleet, {"metrics": "output2", "rules": rules, "first_model": "allow"})
     fleet.run_operations.retry(fleet.parent().run_id)
-    assert fleet.settle(120).phase is Phase.PROMOTED
+    assert fleet.finish(120).phase is Phase.PROMOTED
 
 
 @pytest.mark.parametrize("how", ["before", "sent"])
-def test_a_delivery_that_was_retried_by_itself_is_told_as_it_ended(how: str) -> None:
+def test_a_delivery_that_was_retried_by_itself_is_reported_as_it_ended(how: str) -> None:
     """The record of its roll-out still says that it is parked."""
     fleet = fleet_parked(how)
     model, child, parent = fleet.model(), fleet.child("e2"), fleet.parent()
@@ -112,18 +112,18 @@ def test_a_delivery_that_was_retried_by_itself_is_told_as_it_ended(how: str) -> 
     assert fleet.patched().count("e2") <= 1 + (how == "sent")
 
 
-def test_a_roll_out_goes_on_with_a_delivery_that_was_retried_by_itself() -> None:
+def test_a_roll_out_continues_with_a_delivery_that_was_retried_by_itself() -> None:
     fleet = fleet_parked("before")
     child = fleet.child("e2")
     fleet.run_operations.retry(child.run_id)
     assert fleet.now_of(child).phase.updates
     fleet.run_operations.retry(fleet.parent().run_id)
-    assert fleet.settle(120).phase is Phase.PROMOTED
+    assert fleet.finish(120).phase is Phase.PROMOTED
     assert fleet.child("e2").run_id == child.run_id
     assert fleet.patched().count("e2") == 1
 
 
-def test_a_delivery_that_could_not_be_taken_back_is_retried_though_its_run_is_over() -> None:
+def test_a_delivery_that_could_not_be_rolled_back_is_retried_though_its_run_is_over() -> None:
     fleet = fleet_parked("sent")
     model, child, old = fleet.model(), fleet.child("e2"), fleet.serves("e3")
     tightened(fleet)
@@ -145,7 +145,7 @@ def test_a_delivery_of_another_output_is_not_retried_by_itself() -> None:
     config = two_models(fleet, "output1", "output1")
     fleet.environment.pop("KEY_e1")
     fleet.start()
-    fleet.settle()
+    fleet.finish()
     child = fleet.child("e1")
     config["endpoints"][0]["model"] = "output3"
     read(fleet, config)

@@ -12,7 +12,7 @@ from tests.unit.worlds import refused
 def test_every_endpoint_serves_the_model_and_has_a_record_of_its_own() -> None:
     fleet = Fleet()
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.PROMOTED, parent.reason
     assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
     assert fleet.patched() == ["e1", "e2", "e3"]
@@ -27,7 +27,7 @@ def test_every_endpoint_serves_the_model_and_has_a_record_of_its_own() -> None:
     assert len(fleet.starts) == 1
 
 
-def test_the_next_endpoint_is_not_touched_before_the_one_ahead_is_proved() -> None:
+def test_the_next_endpoint_is_not_updated_before_the_one_ahead_is_verified() -> None:
     fleet = Fleet()
     fleet.start()
     seen: list[tuple[int, int]] = []
@@ -39,8 +39,8 @@ def test_the_next_endpoint_is_not_touched_before_the_one_ahead_is_proved() -> No
     assert seen[-1] == (3, 3)
 
 
-@pytest.mark.parametrize("name", ["1.csv", "2.csv", "3.csv"])  # runs are looked at by their ids
-def test_the_tick_that_proves_an_endpoint_updates_the_next_and_the_last_one_ends_the_run(
+@pytest.mark.parametrize("name", ["1.csv", "2.csv", "3.csv"])  # runs are checked by their ids
+def test_the_tick_that_verifies_an_endpoint_updates_the_next_and_the_last_one_ends_the_run(
     name: str,
 ) -> None:
     fleet = Fleet()
@@ -76,7 +76,7 @@ def test_a_model_that_does_not_work_stops_at_the_first_endpoint() -> None:
         return broken if fleet.serves("e1") != old else None
 
     fleet.http.answers.append(broken_while_new)
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.ROLLED_BACK, parent.reason
     assert fleet.patched() == ["e1"]
     assert fleet.serves("e1") == fleet.serves("e2") == fleet.serves("e3") == old
@@ -87,7 +87,7 @@ def test_a_partial_failure_is_retried_at_its_endpoint_and_the_others_are_left_al
     fleet = Fleet()
     wrong = fleet.environment.pop("KEY_e2")
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.PARKED
     assert "1 of 3" in (parent.reason or "")
     assert "e2 parked" in (parent.reason or "")
@@ -95,7 +95,7 @@ def test_a_partial_failure_is_retried_at_its_endpoint_and_the_others_are_left_al
     assert fleet.patched() == ["e1"]
     fleet.environment["KEY_e2"] = wrong
     fleet.run_operations.retry(parent.run_id)
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.PROMOTED, parent.reason
     assert fleet.patched() == ["e1", "e2", "e3"]
     assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
@@ -106,13 +106,13 @@ def test_a_delivery_that_was_retried_by_itself_is_not_made_twice() -> None:
     fleet = Fleet()
     wrong = fleet.environment.pop("KEY_e2")
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     fleet.environment["KEY_e2"] = wrong
     fleet.run_operations.retry(fleet.child("e2").run_id)
     fleet.until(fleet.child("e2"), Phase.PROMOTED)
     assert fleet.parent().phase is Phase.PARKED
     fleet.run_operations.retry(parent.run_id)
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     assert fleet.patched() == ["e1", "e2", "e3"]
 
 
@@ -131,14 +131,14 @@ def test_an_endpoint_that_was_rolled_back_is_tried_anew_by_a_run_of_its_own() ->
         return broken if mine and fleet.serves("e2") != old else None
 
     fleet.http.answers.append(broken_while_new)
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.PARKED, parent.reason
     failed = fleet.child("e2")
     assert failed.phase is Phase.ROLLED_BACK
     assert fleet.serves("e2") == old
     fleet.http.answers.remove(broken_while_new)
     fleet.run_operations.retry(parent.run_id)
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     assert fleet.child("e2").run_id != failed.run_id
     assert fleet.child("e2").phase is Phase.PROMOTED
     assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
@@ -154,7 +154,7 @@ def test_a_cancelled_roll_out_begins_no_further_endpoint_and_finishes_what_it_be
         if fleet.patched():
             break
     fleet.run_operations.cancel(fleet.parent().run_id)
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.CANCELLED
     assert fleet.patched() == ["e1"]
     assert fleet.child("e1").phase is Phase.PROMOTED
@@ -165,10 +165,10 @@ def test_cancelling_a_parked_roll_out_leaves_no_delivery_open() -> None:
     fleet = Fleet()
     fleet.environment.pop("KEY_e2")
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.PARKED
     fleet.run_operations.cancel(parent.run_id)
-    assert fleet.settle().phase is Phase.CANCELLED
+    assert fleet.finish().phase is Phase.CANCELLED
     assert fleet.child("e2").phase is Phase.CANCELLED
     fleet.tick()
     assert not fleet.open_runs()
@@ -178,7 +178,7 @@ def test_an_ended_roll_out_accepts_no_retry() -> None:
     fleet = Fleet()
     fleet.start()
     with pytest.raises(InvalidTransitionError):
-        fleet.run_operations.retry(fleet.settle().run_id)
+        fleet.run_operations.retry(fleet.finish().run_id)
 
 
 def test_a_newer_run_meanwhile_is_as_good_for_an_endpoint() -> None:

@@ -37,7 +37,7 @@ class FromNothing:
         return InstantTrainer().train(inputs or data, parameters, label=label)
 
 
-def test_an_older_run_without_data_does_not_overtake_a_newer_one() -> None:
+def test_an_older_run_without_data_does_not_replace_a_newer_one() -> None:
     fleet = Fleet(size=2, inputs=())
     fleet.studio._board._trainer = FromNothing()
     tree = written(fleet)
@@ -63,11 +63,11 @@ def test_an_endpoint_that_a_retry_adds_gets_the_model(how: str) -> None:
     read(fleet, {**tree, "endpoints": [one, two]})
     wrong = fleet.environment.pop("KEY_e2")
     fleet.start()
-    assert fleet.settle().phase is Phase.PARKED
+    assert fleet.finish().phase is Phase.PARKED
     fleet.environment["KEY_e2"] = wrong
     read(fleet, tree if how == "added" else {**tree, "endpoints": [one, {**two, "name": "new"}]})
     fleet.run_operations.retry(fleet.parent().run_id)
-    parent = fleet.settle()
+    parent = fleet.finish()
     assert parent.phase is Phase.PROMOTED, parent.reason
     assert fleet.patched().count("e1") == fleet.patched().count("e2") == 1
     ticks(fleet, 3)
@@ -78,19 +78,19 @@ def test_an_endpoint_that_is_not_configured_any_more_gets_no_model_by_a_retry() 
     fleet = Fleet(size=3)
     wrong = fleet.environment.pop("KEY_e2")
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     fleet.environment["KEY_e2"] = wrong
     tree = written(fleet)
     one, _, three = tree["endpoints"]
     read(fleet, {**tree, "endpoints": [one, three]})
     fleet.run_operations.retry(parent.run_id)
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     ticks(fleet, 5)
     assert fleet.patched() == ["e1", "e3"]
     assert not fleet.open_runs()
 
 
-def test_what_serves_newer_data_already_proves_nothing_of_this_model() -> None:
+def test_what_serves_newer_data_already_shows_nothing_of_this_model() -> None:
     done = Delivery(endpoint="a", run_id="x", outcome=Phase.SUPERSEDED)
     shape = rolling(first=1, then=20, deliveries=(done,))
     assert len(next_deliveries(shape)) == 1
@@ -113,7 +113,7 @@ def test_a_model_known_to_be_broken_goes_no_further() -> None:
     while "e1" not in fleet.patched():
         fleet.tick()
     works = fleet.script("POST", "/e1/refresh", refused(400, "BadArgument", "No."), times=None)
-    fleet.settle()
+    fleet.finish()
     assert fleet.child("e1").parked_in is Phase.ROLLING_BACK
     works()
     wrong = fleet.environment.pop("KEY_e2")  # a newer run takes e1 over, and parks at e2
@@ -129,7 +129,7 @@ def test_a_model_known_to_be_broken_goes_no_further() -> None:
 def test_a_delivery_that_was_only_named_is_not_begun_after_a_cancel() -> None:
     calm = Fleet(size=2)
     calm.start()
-    calm.settle()
+    calm.finish()
     markers = [i for i, site in enumerate(calm.faults.sites) if site == "create open"]
     fleet = Fleet(size=2, faults=Faults({markers[1]: Kind.CRASH_BEFORE}))
     fleet.start()
@@ -161,10 +161,10 @@ def test_a_roll_out_that_no_endpoint_wants_any_more_ends_well() -> None:
     fleet = Fleet(size=2)
     fleet.environment.pop("KEY_e1")
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     read(fleet, {**written(fleet), "endpoints": []})
     fleet.run_operations.retry(parent.run_id)
-    assert fleet.settle().phase is Phase.FINISHED
+    assert fleet.finish().phase is Phase.FINISHED
     ticks(fleet, 3)
     assert not fleet.open_runs()
 
@@ -173,7 +173,7 @@ def test_the_reads_of_a_roll_out_grow_no_faster_than_its_endpoints() -> None:
     def reads(size: int) -> int:
         fleet = Fleet(size=size, roll_out={"first": 1, "then": 200})
         fleet.start()
-        assert fleet.settle().phase is Phase.PROMOTED
+        assert fleet.finish().phase is Phase.PROMOTED
         return fleet.calls.count("read runs")
 
     assert reads(80) <= 5 * reads(20)
@@ -184,7 +184,7 @@ def test_a_model_that_changed_nothing_goes_no_further_although_its_return_was_ta
     ignore = fleet.script("PATCH", "/e1", Answer(200, {}, b""), times=None)
     refuse = fleet.script("POST", "/e1/refresh", refused(400, "BadArgument", "No."), times=None)
     fleet.start("one.csv")
-    first = fleet.settle(80)
+    first = fleet.finish(80)
     model = fleet.model()
     child = fleet.child("e1")
     assert child.parked_in is Phase.ROLLING_BACK
@@ -212,14 +212,14 @@ def test_a_delivery_whose_record_was_removed_is_followed_by_another(*, parked: b
     while not fleet.parent().deliveries:
         fleet.tick()
     if parked:
-        fleet.settle()
+        fleet.finish()
     child = fleet.child("e1")
     del fleet.documents.rows[f"runs/{child.run_id}"]
     del fleet.documents.rows[f"open/{child.run_id}"]
     if not parked:
-        assert "its record was removed" in str(fleet.settle().reason)
+        assert "its record was removed" in str(fleet.finish().reason)
     fleet.environment["KEY_e1"] = key
     fleet.run_operations.retry(fleet.parent().run_id)
-    assert fleet.settle(120).phase is Phase.PROMOTED
+    assert fleet.finish(120).phase is Phase.PROMOTED
     assert fleet.child("e1").run_id != child.run_id
     assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]

@@ -80,7 +80,7 @@ def test_one_customers_damaged_record_does_not_stop_the_schedule_of_the_others()
     assert {run.origin for run in runs} == {Origin.SCHEDULE}
 
 
-def test_the_schedule_of_many_customers_ends_in_time_and_is_gone_on_with() -> None:
+def test_the_schedule_of_many_customers_ends_in_time_and_is_continued_with() -> None:
     world = Observed()
     keyed(world, {}, schedule="0 0 * * * *")
     world.poll.tick()

@@ -10,7 +10,7 @@ def test_each_endpoint_gets_the_model_that_it_wants() -> None:
     fleet = Fleet(size=2)
     two_models(fleet, "output1", "output3")
     fleet.start()
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     named = [model.name for name in ("e1", "e2") if (model := fleet.child(name).model)]
     assert [name.rsplit("/", 1)[1] for name in named] == ["one.ilearner", "three.ilearner"]
 
@@ -20,20 +20,20 @@ def test_a_corrected_model_output_is_what_the_endpoint_gets() -> None:
     tree = two_models(fleet, "output1", "output1")
     wrong = fleet.environment.pop("KEY_e1")
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     fleet.environment["KEY_e1"] = wrong
     for endpoint in tree["endpoints"]:
         endpoint["model"] = "output3"
     read(fleet, tree)
     fleet.run_operations.retry(parent.run_id)
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     for name in ("e1", "e2"):
         model = fleet.child(name).model
         assert model is not None
         assert model.name.endswith("three.ilearner")
 
 
-def test_a_model_by_hand_does_not_go_to_endpoints_that_want_different_models() -> None:
+def test_an_operators_model_does_not_go_to_endpoints_that_want_different_models() -> None:
     fleet = Fleet(size=2)
     two_models(fleet, "output1", "output3")
     fleet.poll.tick()

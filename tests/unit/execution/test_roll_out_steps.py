@@ -92,14 +92,14 @@ def test_what_delivers_has_the_model_and_the_data_of_the_run_that_trained() -> N
         (Phase.ROLLED_BACK, Phase.ROLLED_BACK),
     ],
 )
-def test_a_delivery_that_is_settled_is_noted(phase: Phase, outcome: Phase | None) -> None:
+def test_a_delivery_that_is_resolved_is_noted(phase: Phase, outcome: Phase | None) -> None:
     rolling = Rolling()
     rolling.child(phase, reason="why", promotion=None)
     seen = rolling.seen()
     assert (seen.outcome if seen else None) is outcome
 
 
-def test_a_delivery_that_was_settled_is_not_looked_at_again() -> None:
+def test_a_delivery_that_has_ended_is_not_checked_again() -> None:
     rolling = Rolling()
     done = rolling.one.model_copy(update={"outcome": Phase.PROMOTED})
     rolling.run = rolling.run.model_copy(update={"deliveries": (done,)})
@@ -166,7 +166,7 @@ def test_a_delivery_that_changes_its_endpoint_already_is_not_cancelled() -> None
     assert not stored.record.cancelling
 
 
-def test_a_delivery_that_is_told_to_stop_keeps_its_marker_until_it_has() -> None:
+def test_a_delivery_that_is_asked_to_stop_keeps_its_marker_until_it_has() -> None:
     rolling = Rolling(cancelling=True)
     rolling.child(Phase.PROMOTING)
     rolling.ledger.open_markers.mark("sample-d1", RunHints())
@@ -179,10 +179,10 @@ def test_a_delivery_that_is_told_to_stop_keeps_its_marker_until_it_has() -> None
     rolling.step()
     again = rolling.ledger.runs.read("sample-d1")
     assert again is not None
-    assert again.etag == etag  # it is told once
+    assert again.etag == etag  # it is reported once
 
 
-def test_a_delivery_that_moves_while_it_is_cancelled_is_looked_at_again(
+def test_a_delivery_that_moves_while_it_is_cancelled_is_checked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "relearn")

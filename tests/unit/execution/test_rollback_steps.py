@@ -1,4 +1,4 @@
-"""How the model before is set again, and when that is over."""
+"""The steps of a rollback to the model before."""
 
 from datetime import timedelta
 from typing import Any
@@ -35,7 +35,7 @@ def test_a_return_sends_the_best_model_that_is_known() -> None:
     assert step.steps.roll_back(step.run) == UpdateSent(certain=False, service_message="no answer")
 
 
-def test_where_nothing_can_be_put_back_a_person_is_told_what_to_do() -> None:
+def test_where_nothing_can_be_rolled_back_the_advice_says_what_to_do() -> None:
     step = Step(Phase.ROLLING_BACK, reason="it does not score")
     event = step.steps.roll_back(step.run)
     assert isinstance(event, StepBlocked)
@@ -65,7 +65,7 @@ def test_a_return_that_is_refused_is_an_error_unless_it_only_prepares(error: Any
     step.endpoint.refuses = PermanentError("refused")
     event = step.steps.roll_back(step.run)
     assert event == RolledBack(
-        "a rollback to the model from before is not possible (refused): going on"
+        "a rollback to the model from before is not possible (refused): continuing"
     )
 
 
@@ -94,8 +94,8 @@ def test_a_return_that_only_prepares_is_tried_for_as_long_as_is_worth_it(
             step.steps.roll_back(run)
 
 
-def settled_by(step: Step) -> bool:
-    """Whether what another run left behind counts as settled."""
+def decided_by(step: Step) -> bool:
+    """Whether what another run left behind counts as resolved."""
     mine = step.endpoint_state().endpoint_lease
     return mine is not None and mine.in_flight is None
 
@@ -111,42 +111,42 @@ def in_flight_update_found(**promoted: Any) -> Step:
     return step
 
 
-def test_what_was_left_behind_is_settled_once_the_model_from_before_answers() -> None:
+def test_what_was_left_behind_is_resolved_once_the_model_from_before_answers() -> None:
     step = in_flight_update_found()
-    assert not settled_by(step)
-    event = step.look(*[step.seen(OLD)] * 40)
+    assert not decided_by(step)
+    event = step.check(*[step.seen(OLD)] * 40)
     assert isinstance(event, RolledBack)
-    assert settled_by(step)
+    assert decided_by(step)
 
 
-def test_what_was_left_behind_is_settled_where_there_is_nothing_to_put_back() -> None:
+def test_what_was_left_behind_is_resolved_where_there_is_nothing_to_rolled_back() -> None:
     step = in_flight_update_found()
     step.steps.roll_back(step.run)
-    assert settled_by(step)
+    assert decided_by(step)
 
 
-def test_a_model_that_is_back_gives_the_endpoint_back() -> None:
+def test_a_model_that_serves_again_ends_the_lease() -> None:
     step = Step(Phase.ROLLING_BACK)
-    event = step.look(*[step.seen(OLD)] * 4)
+    event = step.check(*[step.seen(OLD)] * 4)
     assert isinstance(event, RolledBack)
     endpoint_state = step.endpoint_state()
     assert endpoint_state.endpoint_lease is None
     assert endpoint_state.released == ReleasedLease(run_id="sample-1", generation=1)
 
 
-def test_after_a_broken_model_two_looks_prove_the_old_one_and_else_more_are_needed() -> None:
+def test_after_a_broken_model_two_probes_verify_the_old_one_and_else_more_are_needed() -> None:
     """An update that changed nothing may still switch: that is waited for."""
     broken = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "rolled_back"})
     other = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "unchanged"})
     probe_series = [broken.seen(OLD)] * 2
-    assert isinstance(broken.look(*probe_series), RolledBack)
-    assert isinstance(other.look(*probe_series), NotYetLive)
+    assert isinstance(broken.check(*probe_series), RolledBack)
+    assert isinstance(other.check(*probe_series), NotYetLive)
 
 
-def not_back(step: Step) -> Event | None:
+def not_restored(step: Step) -> Event | None:
     event: Event | None = None
     for _ in range(80):
-        event = step.look(step.seen(BROKEN))
+        event = step.check(step.seen(BROKEN))
         if not isinstance(event, NotYetLive):
             break
     return event
@@ -161,54 +161,54 @@ def not_back(step: Step) -> Event | None:
         ({"certain": True, "after_rollback": "start"}, RolledBack),
     ],
 )
-def test_a_model_that_is_not_back_is_sent_again_or_left_to_a_person(
+def test_a_model_that_is_not_back_is_sent_again_or_left_to_an_operator(
     promoted: dict[str, Any], expected: type
 ) -> None:
     step = Step(Phase.ROLLING_BACK, promotion=promoted)
-    event = not_back(step)
+    event = not_restored(step)
     assert isinstance(event, expected)
     if isinstance(event, StepBlocked):
         assert event.reason.startswith("the old model does not serve again: ")
     if isinstance(event, RolledBack):
-        assert event.verification.startswith("the model from before could not be proved (")
+        assert event.verification.startswith("the model from before could not be verified (")
 
 
-def test_what_another_run_left_at_another_place_is_put_back_there() -> None:
-    for phase, place in ((Phase.ROLLING_BACK, "other"), (Phase.VERIFYING, RESOURCE)):
+def test_what_another_run_left_at_another_resource_is_rolled_back_there() -> None:
+    for phase, resource_name in ((Phase.ROLLING_BACK, "other"), (Phase.VERIFYING, RESOURCE)):
         step = Step(phase, promotion={"rollback_resource": "other"})
-        step.look(step.seen(OLD))
-        assert step.endpoint.built_for[-1].resource == place
+        step.check(step.seen(OLD))
+        assert step.endpoint.built_for[-1].resource == resource_name
     group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearning"
     web = {"kind": "webservice", "update": f"https://management.azure.com{group}/webServices/w"}
     config = {"endpoint": {**web, "workspace_token": None}}
     step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""}, config=config)
-    step.look(step.seen(OLD))
+    step.check(step.seen(OLD))
     assert step.endpoint.built_for[-1].resource is None
 
 
 @pytest.mark.parametrize("phase", [Phase.VERIFYING, Phase.ROLLING_BACK])
 @pytest.mark.parametrize("to", ["rolled_back", "start"])
-def test_a_record_that_is_removed_under_a_look_stops_nothing(phase: Phase, to: Any) -> None:
+def test_a_record_that_is_removed_under_a_check_stops_nothing(phase: Phase, to: Any) -> None:
     step = Step(phase, promotion={"after_rollback": to})
     probe = NEW if phase is Phase.VERIFYING else OLD
-    look = step.endpoint.look
+    check = step.endpoint.check
     name = f"endpoints/{ref(step.url).id}"
 
     def removed(operation: str | None = None) -> EndpointCheck:
         step.world.documents.rows.pop(name, None)
-        return look(operation)
+        return check(operation)
 
-    step.endpoint.look = removed  # type: ignore[method-assign]
+    step.endpoint.check = removed  # type: ignore[method-assign]
     event: Event | None = NotYetLive(None, ProbeSeries())
     for _ in range(40):
         if isinstance(event, NotYetLive):
             step.acquire_lease(step.run)
-            event = step.look(step.seen(probe))
+            event = step.check(step.seen(probe))
     assert isinstance(event, VerifiedLive | RolledBack)
     assert name not in step.world.documents.rows
 
 
-def test_where_the_record_is_gone_the_way_back_is_the_one_that_was_recorded() -> None:
+def test_where_the_record_is_gone_the_rollback_is_the_one_that_was_recorded() -> None:
     step = Step(Phase.ROLLING_BACK)
     del step.world.documents.rows[f"endpoints/{ref(step.url).id}"]
     assert (
@@ -217,9 +217,9 @@ def test_where_the_record_is_gone_the_way_back_is_the_one_that_was_recorded() ->
     )
 
 
-def test_a_hold_of_a_person_stays_when_a_model_goes_live() -> None:
+def test_a_hold_of_an_operator_stays_when_a_model_goes_live() -> None:
     step = Step(Phase.VERIFYING)
     hold = Hold(run_id="sample-5", to="x", by="ada", at=NOW)
     step.acquire_lease(step.run, resources={RESOURCE: Resource(held=hold)})
-    assert isinstance(step.look(*[step.seen(NEW)] * 2), VerifiedLive)
+    assert isinstance(step.check(*[step.seen(NEW)] * 2), VerifiedLive)
     assert step.endpoint_state().resource(RESOURCE).held == hold

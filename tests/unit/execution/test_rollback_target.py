@@ -1,4 +1,4 @@
-"""What an endpoint answers before an update, and which model can be set again."""
+"""The answers of an endpoint before an update, and its rollback target."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,19 +22,19 @@ from tests.unit.samples import BROKEN, NOW, REFUSED, SILENT
 
 
 @pytest.mark.parametrize(
-    ("probe", "error", "says"),
+    ("probe", "error", "message"),
     [
         (SILENT, TransientError, "the endpoint does not answer the probe: busy"),
         (REFUSED, PermanentError, "the probe is refused: no such URL"),
         (BROKEN, TransientError, "the endpoint answers the probe with an error"),
     ],
 )
-def test_nothing_is_reserved_while_the_endpoint_gives_no_good_answer(
-    probe: ProbeAnswers, error: Any, says: str
+def test_nothing_is_leased_while_the_endpoint_gives_no_good_answer(
+    probe: ProbeAnswers, error: Any, message: str
 ) -> None:
     asking = Asking()
     asking.endpoint.probe_series = [asking.seen(probe)]
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         asking.acquire_lease_()
     assert asking.ledger.endpoint_states.read("x") is None
     assert not [name for name in asking.world.documents.rows if name.startswith("endpoints/")]
@@ -48,7 +48,7 @@ def test_nothing_is_reserved_while_the_endpoint_gives_no_good_answer(
         (LEAST_PROBES - 1, HOUR, False),
     ],
 )
-def test_errors_of_an_endpoint_are_believed_at_the_third_look(
+def test_errors_of_an_endpoint_are_believed_at_the_third_probe(
     count: int, patience: timedelta, *, taken: bool
 ) -> None:
     failed = StepFailure(
@@ -67,9 +67,9 @@ def test_errors_of_an_endpoint_are_believed_at_the_third_look(
         assert isinstance(event, EndpointLeased)
         assert event.promotion.before == BROKEN
     else:
-        with pytest.raises(TransientError) as told:
+        with pytest.raises(TransientError) as raised:
             asking.acquire_lease_()
-        assert told.value.patience == DAY
+        assert raised.value.patience == DAY
 
 
 def test_without_a_probe_nothing_is_known_of_the_answers() -> None:
@@ -83,7 +83,7 @@ def test_without_a_probe_nothing_is_known_of_the_answers() -> None:
 # What can be rolled back to
 
 
-def test_without_a_way_back_leave_is_needed() -> None:
+def test_without_a_rollback_target_leave_is_needed() -> None:
     for gate, leased in (({}, False), ({"gate": {"first_model": "allow"}}, True)):
         asking = Asking(gate)
         asking.endpoint.current_ = Current(refreshable=False)
@@ -96,7 +96,7 @@ def test_without_a_way_back_leave_is_needed() -> None:
             ]
 
 
-def test_the_way_back_is_the_newest_model_that_is_still_what_it_was() -> None:
+def test_the_rollback_is_the_newest_model_that_is_still_what_it_was() -> None:
     asking = Asking()
     names = [f"runs/sample/sample-{n}/1/model.ilearner" for n in range(5, 9)]
     models = [asking.model(name) for name in names]
@@ -145,12 +145,12 @@ def test_what_an_endpoint_serves_already_has_no_baseline_anew() -> None:
         ("models", False),
     ],
 )
-def test_only_what_may_be_a_model_of_ours_is_looked_for(relative: str, *, ours: bool) -> None:
+def test_only_what_may_be_a_model_of_ours_is_searched_for(relative: str, *, ours: bool) -> None:
     asking = Asking()
     assert asking.serving.baselines._names_a_model_of_ours(relative) is ours
 
 
-def test_a_model_of_ours_is_put_back_as_it_is_named() -> None:
+def test_a_model_of_ours_is_rolled_back_as_it_is_named() -> None:
     asking = Asking()
     model = asking.model("runs/sample/sample-0/1/model.ilearner")
     asking.names(f"/{model.name}")
@@ -196,7 +196,7 @@ def test_what_lies_elsewhere_is_copied_from_where_the_service_says_for_this_run_
     assert names[0] != names[1]
 
 
-def test_what_cannot_be_copied_is_no_way_back_and_never_another_model(
+def test_what_cannot_be_copied_is_no_rollback_target_and_never_another_model(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     asking = Asking({"gate": {"first_model": "allow"}})
@@ -215,8 +215,8 @@ def test_what_cannot_be_copied_is_no_way_back_and_never_another_model(
 def test_of_an_old_record_only_models_of_ours_are_given_to_a_classic_service() -> None:
     asking = Asking()
     foreign = asking.world.blobs.put("other", "x.ilearner", b"model")
-    for place in (foreign, asking.world.blobs.put(MODELS, "notes.txt", b"model")):
-        asking.serves(asking.served(model=model_of(place)))
+    for resource_name in (foreign, asking.world.blobs.put(MODELS, "notes.txt", b"model")):
+        asking.serves(asking.served(model=model_of(resource_name)))
         assert (
             asking.steps.rollback_target(asking.serving, asking.endpoint_state(), RESOURCE) is None
         )

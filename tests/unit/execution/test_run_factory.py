@@ -59,7 +59,7 @@ class Open:
         ("", ""),
     ],
 )
-def test_what_a_service_would_misread_in_a_name_is_told(name: str, shown: str) -> None:
+def test_what_a_service_would_misread_in_a_name_is_reported(name: str, shown: str) -> None:
     assert ambiguous(name) == shown
 
 
@@ -80,7 +80,7 @@ def test_a_run_begins_as_what_its_data_and_pipeline_say() -> None:
     assert there.of(there.world.pipeline, origin=Origin.MANUAL).tokens == {}
 
 
-def test_a_model_by_hand_is_trained_already() -> None:
+def test_an_operators_model_is_trained_already() -> None:
     there = Open()
     run = there.new("promote/sample/m.ilearner", origin=Origin.MODEL, container=MODELS)
     assert run.phase is Phase.TRAINED
@@ -110,7 +110,7 @@ def test_a_run_waits_where_there_is_something_to_wait_for(
     assert there.new("a.csv").phase is phase
 
 
-def test_what_is_taken_from_the_inbox_waits_its_turn() -> None:
+def test_what_is_taken_from_the_inbox_waits_for_a_slot() -> None:
     there = Open()
     pipeline = there.world.pipeline
     opening = Opening("sample-1", Origin.DATA, "2 blobs arrived", (blob("a.csv"),))

@@ -19,7 +19,7 @@ from shared.ledger.versions import VersionEntry
 from shared.operations.commands import OperatorCommand
 from tests.fakes.world import DATA, MODELS
 from tests.unit.core.test_versions import MICROSECOND, RESOURCE, SECOND
-from tests.unit.execution.second_worlds import content, land, preview
+from tests.unit.execution.second_worlds import arrive, content, preview
 from tests.unit.fleet import Fleet
 from tests.unit.maintenance.cleaning import cleaned, kept
 from tests.unit.samples import HOUR, NOW
@@ -37,21 +37,21 @@ ORDERS = st.permutations(["a.csv", "b.csv", "c.csv"])
 
 @settings(max_examples=12, deadline=None)
 @given(ORDERS, ORDERS, st.sampled_from(["parallel", "newest", "queue"]))
-def test_preview_gathering_and_promotion_agree_on_the_newest_of_a_second(
-    names: list[str], told: list[str], when_busy: str
+def test_preview_batches_and_promotion_agree_on_the_newest_of_a_second(
+    names: list[str], reported: list[str], when_busy: str
 ) -> None:
     world = Observed(config={"pipeline": {"when_busy": when_busy}})
-    land(world, names, told)
+    arrive(world, names, reported)
     matches = [match.blob.name for match in preview(world).matches]
-    assert matches == told[::-1]
+    assert matches == reported[::-1]
     world.until_ended()
     newest = served(world).newest
     assert newest is not None
-    assert newest.name == told[-1]
+    assert newest.name == reported[-1]
     asked = world.app.requests.requested(world.pipeline, "k", ManualRequest())
     assert asked.newest is not None
-    assert asked.newest.name == told[-1]
-    assert [one.name for one in world.app.requests.newest_data(world.pipeline)] == [told[-1]]
+    assert asked.newest.name == reported[-1]
+    assert [one.name for one in world.app.requests.newest_data(world.pipeline)] == [reported[-1]]
     assert [match.blob.name for match in preview(world).matches] == matches
 
 
@@ -63,7 +63,7 @@ BURST: dict[str, Any] = {
 
 def test_the_data_of_a_burst_is_the_last_that_was_recorded_of_its_last_second() -> None:
     world = Observed(config={"pipeline": BURST})
-    land(world, ["c.csv", "a.csv", "b.csv"], ["c.csv", "b.csv", "a.csv"])
+    arrive(world, ["c.csv", "a.csv", "b.csv"], ["c.csv", "b.csv", "a.csv"])
     ended = world.until_ended()
     assert ended.newest is not None
     assert ended.newest.name == "a.csv"
@@ -73,7 +73,7 @@ def test_the_data_of_a_burst_is_the_last_that_was_recorded_of_its_last_second() 
 def test_an_older_model_of_one_second_never_replaces_a_newer_one_and_says_why() -> None:
     world = Observed()
     names = [f"{letter}.csv" for letter in "fedcba"]
-    land(world, names, names)
+    arrive(world, names, names)
     world.until_ended(80)
     runs = {one.newest.name: one for one in world.runs() if one.newest}
     assert runs["a.csv"].phase is Phase.PROMOTED
@@ -99,7 +99,7 @@ def test_the_time_of_recording_survives_that_an_entry_is_written_again() -> None
     assert at is not None
     taken = world.runs()[0]
     world.clock.move(HOUR)
-    world.app.inbox.give_back(taken, taken.manifest)
+    world.app.inbox.requeue(taken, taken.manifest)
     del world.documents.rows[f"runs/{taken.run_id}"]
     world.clock.move(HOUR)
     world.tick()
@@ -130,7 +130,7 @@ def test_a_run_takes_a_version_as_it_was_first_recorded() -> None:
 
 def test_a_request_on_data_of_one_second_is_judged_by_what_the_ledger_knows_of_it() -> None:
     world = Observed()
-    land(world, ["a.csv", "b.csv"], ["b.csv", "a.csv"])
+    arrive(world, ["a.csv", "b.csv"], ["b.csv", "a.csv"])
     world.until_ended(80)
     asked = world.app.requests.requested(world.pipeline, "older", ManualRequest(data="b.csv"))
     assert world.until_idle(asked).phase is Phase.SUPERSEDED
@@ -157,16 +157,16 @@ def test_an_endpoint_keeps_when_its_newest_version_was_recorded_once_that_is_kno
 
 def test_a_tie_is_named_in_the_preview_and_not_where_there_is_none() -> None:
     world = Observed()
-    land(world, ["a.csv", "b.csv"], ["b.csv", "a.csv"])
+    arrive(world, ["a.csv", "b.csv"], ["b.csv", "a.csv"])
     assert any("a.csv has the same Last-Modified" in note for note in preview(world).notes)
     world.clock.move(SECOND)
-    land(world, ["c.csv"], ["c.csv"])
+    arrive(world, ["c.csv"], ["c.csv"])
     assert not any("has the same Last-Modified" in note for note in preview(world).notes)
 
 
 @pytest.mark.parametrize("when_busy", ["parallel", "newest", "queue"])
 @pytest.mark.parametrize("overwritten", [False, True])
-def test_a_metadata_write_within_the_second_of_a_write_opens_no_second_run(
+def test_a_metadata_only_update_within_the_second_of_a_write_opens_no_second_run(
     when_busy: str, *, overwritten: bool
 ) -> None:
     world = Observed(config={"pipeline": {"when_busy": when_busy}})
@@ -177,7 +177,7 @@ def test_a_metadata_write_within_the_second_of_a_write_opens_no_second_run(
     if overwritten:
         world.blobs.facts[f"https://account.blob.core.windows.net/{DATA}/a.csv"].created = created
     world.deliver("a.csv")
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     world.clock.move(HOUR)
     for _ in range(30):
@@ -189,7 +189,7 @@ def test_a_version_whose_metadata_changed_within_its_second_is_remembered_as_its
     world = Observed(config={"pipeline": {"endpoints": []}})
     world.upload("a.csv", content(1))
     world.deliver("a.csv")
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.until_ended()
     (known,) = kept(world, "versions")
     for _ in range(45):
@@ -200,7 +200,7 @@ def test_a_version_whose_metadata_changed_within_its_second_is_remembered_as_its
     assert len(world.starts) == 1
 
 
-def test_models_put_by_hand_within_a_second_replace_each_other_in_their_order_alone() -> None:
+def test_operators_models_within_a_second_replace_each_other_in_their_order_alone() -> None:
     world = Observed()
     world.poll.tick()
     world.clock.move(SECOND)
@@ -221,7 +221,7 @@ def test_models_put_by_hand_within_a_second_replace_each_other_in_their_order_al
 
 def test_no_endpoint_of_a_roll_out_goes_back_to_an_older_model_of_one_second() -> None:
     fleet = Fleet(size=2)
-    land(fleet, ["a.csv", "b.csv", "c.csv"], ["c.csv", "a.csv", "b.csv"])
+    arrive(fleet, ["a.csv", "b.csv", "c.csv"], ["c.csv", "a.csv", "b.csv"])
     fleet.until_ended(160)
     endpoint_states = [
         EndpointState.model_validate_json(row.body)
@@ -238,7 +238,7 @@ def test_no_endpoint_of_a_roll_out_goes_back_to_an_older_model_of_one_second() -
 
 def test_a_rollback_to_an_older_model_of_the_same_second_is_not_judged_by_age() -> None:
     world = Observed()
-    land(world, ["a.csv"], ["a.csv"])
+    arrive(world, ["a.csv"], ["a.csv"])
     world.until_ended()
     first = world.serving()
     world.upload("b.csv", content(2))
@@ -248,7 +248,9 @@ def test_a_rollback_to_an_older_model_of_the_same_second_is_not_judged_by_age() 
     world.deliver("b.csv")
     world.until_ended(80)
     assert world.serving() != first
-    hand = world.app.endpoints
-    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand("ada"))
-    world.until(back, Phase.PROMOTED)
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
+        EndpointAddress("sample", "production"), None, OperatorCommand("ada")
+    )
+    world.until(rollback, Phase.PROMOTED)
     assert world.serving() == first

@@ -9,7 +9,7 @@ from shared.core.run.promotion_events import EndpointLeased
 from shared.core.run.record import Origin, Phase
 from shared.intake.requests import ManualRequest
 from tests.unit.core.test_versions import MICROSECOND, SECOND
-from tests.unit.execution.second_worlds import content, land, preview
+from tests.unit.execution.second_worlds import arrive, content, preview
 from tests.unit.samples import NOW, blob, promotion, run
 from tests.unit.worlds import Observed
 
@@ -17,7 +17,7 @@ from tests.unit.worlds import Observed
 def test_a_due_time_and_a_request_name_the_tie_that_they_chose_from() -> None:
     data = {"blob": "{name}.csv", "opens_runs": False}
     world = Observed(config={"pipeline": {"data": data, "schedule": "0 0 * * * *"}})
-    land(world, ["a.csv", "b.csv"], [])
+    arrive(world, ["a.csv", "b.csv"], [])
     for _ in range(7):
         world.poll.start_scheduled()
         world.clock.move(timedelta(minutes=10))
@@ -33,7 +33,7 @@ def test_a_due_time_and_a_request_name_the_tie_that_they_chose_from() -> None:
 def test_no_time_of_recording_is_looked_up_where_nothing_is_tied() -> None:
     world = Observed()
     for number in range(5):
-        land(world, [f"{number}.csv"], [f"{number}.csv"])
+        arrive(world, [f"{number}.csv"], [f"{number}.csv"])
         world.clock.move(SECOND)
     world.until_ended(80)
     world.calls.clear()
@@ -46,7 +46,7 @@ def test_no_time_of_recording_is_looked_up_where_nothing_is_tied() -> None:
 def test_a_preview_shows_the_newest_of_more_than_it_has_room_for() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue"}})
     names = [f"{number:02}.csv" for number in range(60)]
-    land(world, names, names[::-1])
+    arrive(world, names, names[::-1])
     assert [match.blob.name for match in preview(world).matches] == names[:50]
 
 
@@ -60,7 +60,7 @@ def test_the_newest_of_many_is_the_first_that_is_large_enough() -> None:
         world.host.by += MICROSECOND
         world.deliver(name)
     world.clock.move(SECOND)
-    land(world, [f"small{number}.csv" for number in range(60)], [])
+    arrive(world, [f"small{number}.csv" for number in range(60)], [])
     assert any(f"{large[-1]} has the same" in note for note in preview(world).notes)
 
 

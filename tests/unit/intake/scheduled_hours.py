@@ -51,5 +51,5 @@ class Hour:
     def causes(self) -> list[str]:
         return sorted(run.cause for run in self.world.runs())
 
-    def land(self, name: str = "a.csv", content: bytes = b"a,b\n1,2\n") -> None:
+    def arrive(self, name: str = "a.csv", content: bytes = b"a,b\n1,2\n") -> None:
         self.world.upload(name, content)

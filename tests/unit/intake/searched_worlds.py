@@ -15,7 +15,7 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 
 
 class SearchCase:
-    """A world with data that no event told of, and the search for it."""
+    """A world with data that no event announced, and the search for it."""
 
     def __init__(self, *names: str, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": {"endpoints": [], **pipeline}})
@@ -24,11 +24,11 @@ class SearchCase:
         self.put(*names)
         self.world.clock.move(5 * MINUTE)
         self.ledger = self.world.context.ledger
-        self.sweep = self.world.app.search
+        self.searching = self.world.app.search
         self.record_discovered: list[str] = []
         self.error: Exception | None = None
         self.failing: set[str] = set()
-        versions = self.sweep.data.versions
+        versions = self.searching.data.versions
 
         def noted(blob: BlobVersion) -> Sequence[DataVersion]:
             self.record_discovered.append(blob.name)
@@ -40,7 +40,7 @@ class SearchCase:
 
     def versions_by(self, versions: Callable[[BlobVersion], Sequence[DataVersion]]) -> None:
         """Have the search look blobs up by another function."""
-        self.sweep.data = replace(self.sweep.data, versions=versions)
+        self.searching.data = replace(self.searching.data, versions=versions)
 
     def put(self, *names: str) -> None:
         for name in names:
@@ -48,10 +48,23 @@ class SearchCase:
 
     def go(self, span: timedelta = MINUTE) -> SearchState:
         self.record_discovered.clear()
-        self.sweep.run_until(self.world.clock.now() + span)
+        self.searching.run_until(self.world.clock.now() + span)
         return self.state()
 
     def state(self) -> SearchState:
         stored = self.ledger.search.read()
         assert stored is not None
         return stored.record
+
+
+def search(world: Observed, minutes: int = 16) -> None:
+    """Let time pass until a search is due, and search."""
+    world.clock.move(minutes * MINUTE)
+    searching = world.app.search
+    searching.run_until(world.clock.now() + 3 * MINUTE)
+
+
+def world_of(**pipeline: Any) -> Observed:
+    world = Observed(config={"pipeline": pipeline})
+    world.app.activations.refresh()
+    return world

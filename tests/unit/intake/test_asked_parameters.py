@@ -1,4 +1,4 @@
-"""A parameter of a person's request that the service refuses: what to do about it can help."""
+"""A parameter of an operator's request that the service refuses: what to do about it can help."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def asked(**parameters: object) -> Run:
         (asked(Seed="1"), ("Seed",)),
     ],
 )
-def test_what_a_request_set_is_told_from_what_the_file_says(
+def test_what_a_request_set_is_distinguished_from_what_the_file_says(
     shape: Run, expected: tuple[str, ...]
 ) -> None:
     assert asked_over(shape) == expected
@@ -64,7 +64,7 @@ def test_a_refused_parameter_of_a_request_is_named_with_advice_that_helps() -> N
     assert "cancel this run, and start another one without 'Colour'" in advice
     assert "POST /api/pipelines/sample/runs" in advice
     assert "training.parameters in pipelines.yaml" in advice
-    # As it says: another one without it goes on.
+    # As it says: another one without it continues.
     world.run_operations.cancel(begun.run_id)
     other = world.app.requests.requested(world.pipeline, "two", ManualRequest())
     assert world.until_idle(other).phase.ended

@@ -74,7 +74,7 @@ def test_the_newest_old_blobs_are_taken_once_in_the_order_of_their_names() -> No
     assert len(old.taken) == 4
 
 
-def test_a_call_without_time_is_gone_on_with_behind_the_last_blob() -> None:
+def test_a_call_without_time_is_continued_with_behind_the_last_blob() -> None:
     old = Old()
     old.newest(timedelta())
     assert old.taken == []
@@ -128,7 +128,7 @@ def test_a_pipeline_whose_record_cannot_be_read_keeps_no_other_waiting(
     old.world.damage("pipelines/q")
     old.newest()
     assert len(old.taken) == 3
-    assert "older data is not looked for: ledger record pipelines/q" in caplog.text
+    assert "older data is not searched for: ledger record pipelines/q" in caplog.text
     del old.world.documents.rows["pipelines/p"]
     assert not old.backfill.is_done(old.pipelines["p"])
     old.newest()

@@ -4,13 +4,13 @@ import itertools
 from datetime import timedelta
 
 from tests.unit.intake.test_batches import waiting
-from tests.unit.maintenance.test_fairness import slow_ledger
+from tests.unit.maintenance.slow_worlds import slow_ledger
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
-def test_a_backfill_goes_on_where_the_last_call_had_no_more_time() -> None:
+def test_a_backfill_continues_where_the_last_call_had_no_more_time() -> None:
     world = Observed(config={"pipeline": {"endpoints": []}})
     for number in range(300):
         world.upload(f"other-{number:03}.csv")

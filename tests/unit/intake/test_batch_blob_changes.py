@@ -12,7 +12,7 @@ from tests.unit.intake.burst_worlds import FAULTS, MINUTE, SECOND, finished_with
 from tests.unit.intake.test_batches import (
     BURST,
     LISTED,
-    land,
+    arrive,
     trained_on,
     world_of,
 )
@@ -23,9 +23,9 @@ LIST_OF_BURST: dict[str, Any] = {**BURST, "endpoints": []}
 
 
 def listed_burst(*names: str, **pipeline_: Any) -> Observed:
-    """A burst that has landed and was not gathered yet; its job is given a list."""
+    """A burst that has arrived and is in no run yet; its job gets a manifest."""
     world = world_of({**LIST_OF_BURST, **pipeline_}, **LISTED)
-    land(world, *names)
+    arrive(world, *names)
     return world
 
 
@@ -42,7 +42,7 @@ def test_a_blob_deleted_before_the_job_does_not_take_the_rest_of_its_burst_along
 def test_when_the_newest_snapshot_of_a_burst_is_deleted_the_one_before_is_trained_on() -> None:
     burst = {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "2m"}}
     world = Observed(config={"pipeline": burst})
-    land(world, "a.csv", "b.csv", "wrong.csv")
+    arrive(world, "a.csv", "b.csv", "wrong.csv")
     world.blobs.remove(DATA, "wrong.csv")
     ticks(world, 30)
     (finished,) = [run for run in world.runs() if run.phase is Phase.PROMOTED]
@@ -57,7 +57,7 @@ def test_a_deleted_blob_does_not_have_every_later_run_rejected() -> None:
     world.blobs.remove(DATA, "b.csv")
     ticks(world, 10)
     for name in ("c.csv", "d.csv"):
-        land(world, name)
+        arrive(world, name)
         ticks(world, 15)
     assert {"c.csv", "d.csv"} <= finished_with(world)
 
@@ -69,7 +69,7 @@ def test_a_blob_emptied_under_its_run_does_not_have_every_later_run_superseded()
     world.deliver("b.csv")
     ticks(world, 10)
     for name in ("c.csv", "d.csv"):
-        land(world, name)
+        arrive(world, name)
         ticks(world, 15)
     assert {"a.csv", "c.csv", "d.csv"} <= finished_with(world)
 
@@ -136,12 +136,12 @@ def test_the_rest_of_a_superseded_burst_survives_whatever_goes_wrong_at_any_call
 def test_the_rest_of_a_burst_is_trained_on_when_its_run_was_parked_meanwhile() -> None:
     world = world_of(LIST_OF_BURST, **LISTED)
     key = world.environment.pop("TRAINING_KEY")
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.tick(150)
     parked = world.run()
     assert parked.phase is Phase.PARKED
     world.environment["TRAINING_KEY"] = key
-    land(world, "b.csv")
+    arrive(world, "b.csv")
     ticks(world, 20)
     world.run_operations.retry(parked.run_id)
     ticks(world, 20)
@@ -153,25 +153,25 @@ def test_the_rest_of_a_burst_is_trained_on_when_another_burst_came_between() -> 
     world = listed_burst("a.csv", "b.csv", when_busy="parallel")
     world.clock.move(3 * MINUTE)
     world.poll.tick()
-    land(world, "c.csv")
+    arrive(world, "c.csv")
     world.clock.move(3 * MINUTE)
     world.poll.tick()
     assert trained_on(world) == [["a.csv", "b.csv"], ["c.csv"]]
-    land(world, "b.csv")
+    arrive(world, "b.csv")
     ticks(world, 30)
     assert finished_with(world) == {"a.csv", "b.csv", "c.csv"}
 
 
-def test_what_was_trained_and_rejected_by_a_person_is_not_trained_on_again() -> None:
+def test_what_was_trained_and_rejected_by_an_operator_is_not_trained_on_again() -> None:
     first = world_of(BURST).pipeline.endpoints[0].model_dump(mode="json")
     second = {**first, "name": "second", "resource": "another", "verify": None}
     changes = {**BURST, "gate": {"approval": "required"}, "endpoints": [first, second]}
     world = world_of(changes, **LISTED)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     world.tick(150)
     run = world.until(world.run(), Phase.AWAITING_APPROVAL)
     world.run_operations.reject(run.run_id, OperatorCommand("ada", "no"))
-    land(world, "b.csv")
+    arrive(world, "b.csv")
     world.tick(150)
     assert trained_on(world) == [["a.csv"], ["b.csv"]]
 
@@ -196,7 +196,7 @@ def test_a_blob_written_twice_within_a_second_is_trained_on_as_it_is_now(
     assert [run.phase for run in world.runs()] == [Phase.FINISHED]
 
 
-def test_bytes_that_were_there_before_are_news_after_others() -> None:
+def test_bytes_that_were_there_before_are_eligible_after_others() -> None:
     world = world_of(LIST_OF_BURST)
     created = world.clock.now()
     for content in (b"a,b,label\n1,2,0\n", b"a,b,label\n3,4,1\n", b"a,b,label\n1,2,0\n"):

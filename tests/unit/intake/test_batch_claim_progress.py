@@ -1,4 +1,4 @@
-"""How far the claims of a great burst came, and which entries leave the inbox."""
+"""The progress of the claims of a great burst, and the entries that leave the inbox."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def inbox() -> Inbox:
     return Inbox()
 
 
-def test_what_is_claimed_is_told_in_the_order_of_its_age(inbox: Inbox) -> None:
+def test_what_is_claimed_is_reported_in_the_order_of_its_age(inbox: Inbox) -> None:
     late = inbox.put("a.csv", modified=NOW + MINUTE, created=NOW + MINUTE)
     early = inbox.put("b.csv")
     same = inbox.put("c.csv")
@@ -31,7 +31,7 @@ def test_what_is_claimed_is_told_in_the_order_of_its_age(inbox: Inbox) -> None:
     assert age_of(early) == order_of(early.blob)
 
 
-def test_a_claim_that_another_worker_is_faster_with_is_left_to_a_later_look(
+def test_a_claim_that_another_worker_is_faster_with_is_left_to_a_later_check(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")
@@ -48,7 +48,7 @@ def test_a_claim_that_another_worker_is_faster_with_is_left_to_a_later_look(
     assert sorted(inbox.waits()) == ["a.csv", "b.csv"]
 
 
-def test_an_entry_that_is_forgotten_this_moment_is_looked_at_again(
+def test_an_entry_that_is_removed_this_moment_is_checked_again(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = inbox.put("a.csv")
@@ -127,7 +127,7 @@ def test_how_far_it_came_is_not_kept_behind_what_is_not_known_yet(inbox: Inbox) 
     assert inbox.kept == []
 
 
-def test_the_time_is_looked_at_before_each_part(inbox: Inbox) -> None:
+def test_the_time_is_checked_before_each_part(inbox: Inbox) -> None:
     great = burst_of(inbox, 2 * PART)
     until = inbox.world.clock.now() + SECOND
 
@@ -141,13 +141,13 @@ def test_the_time_is_looked_at_before_each_part(inbox: Inbox) -> None:
 def test_what_a_stored_run_holds_leaves_the_inbox_and_the_rest_waits(inbox: Inbox) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")
     newer = inbox.put("a.csv", etag="0x2", content_md5="b3RoZXI=")
-    back = inbox.put("a.csv", returned_by="sample-1")
+    rollback = inbox.put("a.csv", returned_by="sample-1")
     run = sample(Phase.WAITING, run_id="sample-1", manifest=(one.blob,))
-    left = inbox.taking.settle(run, [one, other, newer, back], LATER)
-    assert left == (other, newer, back)  # what the run itself gave back is for another one
+    left = inbox.taking.remove_taken(run, [one, other, newer, rollback], LATER)
+    assert left == (other, newer, rollback)  # what the run itself gave back is for another one
     assert sorted(inbox.waits()) == ["a.csv", "a.csv", "b.csv"]
     other_run = run.model_copy(update={"run_id": "sample-2"})
-    assert inbox.taking.settle(other_run, [back], LATER) == ()
+    assert inbox.taking.remove_taken(other_run, [rollback], LATER) == ()
 
 
 def test_a_pointer_that_cannot_be_deleted_now_keeps_nothing_beside_it(
@@ -158,18 +158,18 @@ def test_a_pointer_that_cannot_be_deleted_now_keeps_nothing_beside_it(
 
     def held(entry: InboxEntry) -> None:
         if entry == one:
-            raise TransientError("somebody holds a lease on it")
+            raise TransientError("another program holds a lease on it")
         remove(entry)
 
     monkeypatch.setattr(inbox.ledger.inbox, "remove", held)
     run = sample(Phase.WAITING, run_id="sample-1", manifest=(one.blob, other.blob))
-    assert inbox.taking.settle(run, [one, other], LATER) == ()
+    assert inbox.taking.remove_taken(run, [one, other], LATER) == ()
     assert inbox.waits() == ["a.csv"]
     assert f"blob {one.blob.path} stays in the inbox for now" in caplog.text
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_without_an_md5_even_a_blob_of_one_moment_may_be_a_metadata_write(
+def test_without_an_md5_even_a_blob_of_one_moment_may_be_a_metadata_only_update(
     inbox: Inbox, *, trusted: bool
 ) -> None:
     bare = inbox.put("a.csv", content_md5=None)

@@ -14,7 +14,7 @@ from tests.unit.intake.claimed_entries import HOUR, MINUTE, SECOND, Inbox
 from tests.unit.samples import NOW, blob
 from tests.unit.samples import run as sample
 
-#: Changed after it was made: it may be a touch of what is known.
+#: Changed after it was made: it may be a metadata-only update of what is known.
 CHANGED: dict[str, Any] = {"created": NOW - HOUR, "etag": "0x2"}
 
 
@@ -42,7 +42,7 @@ def test_nothing_is_begun_once_the_time_is_up(inbox: Inbox) -> None:
     assert inbox.taking.first_free([one], now) is None
     assert inbox.taking.take(ClaimProgress("sample-1", now), [one], now, inbox.kept.append) is None
     assert inbox.owner(one) is None
-    assert inbox.taking.settle(run, [one], now) == ()
+    assert inbox.taking.remove_taken(run, [one], now) == ()
     assert inbox.waits() == ["a.csv"]
     assert inbox.taking.first_free([one], now + SECOND) == one
 
@@ -99,7 +99,7 @@ def test_a_version_of_a_run_that_was_announced_is_left_to_it_for_a_lease(
     assert inbox.take(one) == (["a.csv"] if free else [])
 
 
-def test_a_version_of_a_run_that_was_forgotten_leaves_the_inbox(inbox: Inbox) -> None:
+def test_a_version_of_a_run_that_was_removed_leaves_the_inbox(inbox: Inbox) -> None:
     one = inbox.put("a.csv")
     inbox.know(one, "sample-9")
     inbox.ledger.tombstones.add("sample-9")
@@ -121,16 +121,16 @@ def test_a_version_of_a_run_that_cannot_be_read_stays_with_it(
 def test_a_version_that_opened_no_run_leaves_the_inbox_unless_it_was_only_old(
     inbox: Inbox,
 ) -> None:
-    touched, old = inbox.put("a.csv"), inbox.put("b.csv")
-    inbox.know(touched, None, note="only its metadata changed")
+    updated, old = inbox.put("a.csv"), inbox.put("b.csv")
+    inbox.know(updated, None, note="only its metadata changed")
     inbox.know(old, None, older_than_pipeline=True)
-    assert inbox.first(touched, old) == "b.csv"
+    assert inbox.first(updated, old) == "b.csv"
     assert inbox.waits() == ["b.csv"]
     assert inbox.take(old) == ["b.csv"]
     assert inbox.owner(old) == "sample-1"
 
 
-def test_what_a_run_gave_back_is_free_and_what_another_has_is_not(inbox: Inbox) -> None:
+def test_what_a_run_requeued_is_free_and_what_another_has_is_not(inbox: Inbox) -> None:
     one = inbox.put("a.csv", returned_by="sample-8")
     inbox.store("sample-8", one.blob)
     inbox.know(one, "sample-8")
@@ -144,13 +144,13 @@ def test_what_a_run_gave_back_is_free_and_what_another_has_is_not(inbox: Inbox) 
     assert inbox.waits() == ["a.csv"]
 
 
-def test_what_a_forgotten_run_gave_back_is_free(inbox: Inbox) -> None:
+def test_what_a_removed_run_requeued_is_free(inbox: Inbox) -> None:
     one = inbox.put("a.csv", returned_by="sample-8")
     inbox.know(one, None, deleted_run="sample-8")
     assert inbox.first(one) == "a.csv"
 
 
-def test_a_touch_of_what_is_known_opens_no_run(inbox: Inbox) -> None:
+def test_a_metadata_only_update_of_what_is_known_opens_no_run(inbox: Inbox) -> None:
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR)
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
@@ -164,7 +164,7 @@ def test_a_touch_of_what_is_known_opens_no_run(inbox: Inbox) -> None:
     assert inbox.waits() == []
 
 
-def test_a_touch_is_found_as_its_burst_is_claimed(inbox: Inbox) -> None:
+def test_a_metadata_only_update_is_found_as_its_burst_is_claimed(inbox: Inbox) -> None:
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR)
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
@@ -175,7 +175,7 @@ def test_a_touch_is_found_as_its_burst_is_claimed(inbox: Inbox) -> None:
     assert inbox.waits() == ["b.csv"]
 
 
-def test_new_bytes_under_a_known_name_are_no_touch(inbox: Inbox) -> None:
+def test_new_bytes_under_a_known_name_are_no_metadata_only_update(inbox: Inbox) -> None:
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR, content_md5="b3RoZXI=")
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
@@ -183,14 +183,16 @@ def test_new_bytes_under_a_known_name_are_no_touch(inbox: Inbox) -> None:
     assert inbox.take(inbox.put("a.csv", **CHANGED)) == ["a.csv"]
 
 
-def test_what_was_given_back_or_just_created_is_never_taken_for_a_touch(inbox: Inbox) -> None:
+def test_what_was_requeued_or_just_created_is_never_taken_for_a_metadata_only_update(
+    inbox: Inbox,
+) -> None:
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR)
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
     inbox.ledger.versions.add(f"{name}-1", entry)
-    back = inbox.put("a.csv", returned_by="sample-8", **CHANGED)
-    assert inbox.first(back) == "a.csv"
-    assert inbox.take(back) == ["a.csv"]
+    rollback = inbox.put("a.csv", returned_by="sample-8", **CHANGED)
+    assert inbox.first(rollback) == "a.csv"
+    assert inbox.take(rollback) == ["a.csv"]
     inbox.world.calls.clear()
     fresh = inbox.put("c.csv")
     inbox.world.calls.clear()
@@ -198,13 +200,19 @@ def test_what_was_given_back_or_just_created_is_never_taken_for_a_touch(inbox: I
     assert "list versions" not in inbox.world.calls
 
 
-def test_within_a_burst_the_second_of_two_equal_versions_is_a_touch(inbox: Inbox) -> None:
+def test_within_a_burst_the_second_of_two_equal_versions_is_a_metadata_only_update(
+    inbox: Inbox,
+) -> None:
     first = inbox.put("a.csv")
-    touch = inbox.put("a.csv", etag="0x2", modified=NOW + SECOND)
+    update_metadata = inbox.put("a.csv", etag="0x2", modified=NOW + SECOND)
     new = inbox.put("a.csv", etag="0x3", modified=NOW + 2 * SECOND, content_md5="b3RoZXI=")
-    assert inbox.take(first, touch, new) == ["a.csv", "a.csv"]
-    noted = inbox.ledger.versions.entry(touch.version_id)
+    assert inbox.take(first, update_metadata, new) == ["a.csv", "a.csv"]
+    noted = inbox.ledger.versions.entry(update_metadata.version_id)
     assert noted is not None
     assert noted.note == f"only its metadata changed since {NOW.isoformat()}: no run"
-    assert [inbox.owner(one) for one in (first, touch, new)] == ["sample-1", None, "sample-1"]
+    assert [inbox.owner(one) for one in (first, update_metadata, new)] == [
+        "sample-1",
+        None,
+        "sample-1",
+    ]
     assert len(inbox.waits()) == 2

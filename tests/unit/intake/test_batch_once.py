@@ -12,7 +12,7 @@ from tests.unit.intake.burst_worlds import FAULTS, MINUTE, SECOND, ticks
 from tests.unit.intake.test_batches import (
     BURST,
     NEWEST,
-    land,
+    arrive,
     trained_on,
     waiting,
     world_of,
@@ -69,7 +69,7 @@ def test_a_fault_anywhere_in_a_burst_loses_no_version_and_trains_none_twice(
 
 def test_a_slow_worker_between_its_slot_and_its_record_does_no_harm() -> None:
     world = world_of({**BURST, "endpoints": []})
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
     other = world._worker().poll
     paused = list(world.context.ledger.inbox.entries())
@@ -116,26 +116,26 @@ def test_the_data_of_customers_never_mixes() -> None:
         assert run.phase is Phase.PROMOTED
 
 
-def test_a_settled_burst_waits_for_late_blobs_and_not_for_ever() -> None:
+def test_a_burst_in_its_batch_window_waits_for_late_blobs_and_not_for_ever() -> None:
     world = world_of({**BURST, "data": {**BURST["data"], "settle_at_most": "5m"}})
-    land(world, "0.csv")
+    arrive(world, "0.csv")
     for number in range(1, 4):
         world.tick(90)
         assert world.runs() == []
-        land(world, f"{number}.csv")
+        arrive(world, f"{number}.csv")
     assert world.runs() == []
     world.tick(30)
     assert trained_on(world) == [["0.csv", "1.csv", "2.csv", "3.csv"]]
 
 
-def test_a_touch_does_not_keep_a_burst_open_nor_open_a_run() -> None:
+def test_a_metadata_only_update_does_not_keep_a_burst_open_nor_open_a_run() -> None:
     world = world_of(BURST)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     world.tick(150)
     assert len(world.runs()) == 1
     for _ in range(5):
         world.clock.move(MINUTE)
-        world.blobs.touch(DATA, "a.csv")
+        world.blobs.update_metadata(DATA, "a.csv")
         world.deliver("a.csv")
         world.tick(150)
     assert len(world.runs()) == 1

@@ -1,4 +1,4 @@
-"""What waits, in which order it is put into runs, and how long it waits."""
+"""Waiting data is put into runs in order, after its batch window."""
 
 from datetime import timedelta
 
@@ -46,10 +46,10 @@ def test_what_is_kept_waits_once_for_its_pipeline_and_key() -> None:
     assert (entry.run_id, entry.note) == (None, "waiting")
 
 
-def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> None:
+def test_what_a_run_requeues_waits_under_the_key_and_name_of_that_run() -> None:
     there = Waiting(KEYED)
     one = sample(Phase.RECEIVED, config=there.world.pipeline, tokens={"key": "acme"})
-    there.world.app.inbox.give_back(one, [blob("acme-1.csv"), blob("acme-2.csv")])
+    there.world.app.inbox.requeue(one, [blob("acme-1.csv"), blob("acme-2.csv")])
     arrived = list(there.ledger.inbox.entries())
     assert sorted(one.blob.name for one in arrived) == ["acme-1.csv", "acme-2.csv"]
     assert {one.returned_by for one in arrived} == {"sample-1"}
@@ -60,16 +60,16 @@ def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> Non
         there.world.documents.rows[arrived[0].pointer.name].body
     )
     assert (entry.run_id, entry.note, entry.pipeline) == ("sample-1", "returned", "sample")
-    there.world.app.inbox.give_back(one, [blob("acme-1.csv")])
+    there.world.app.inbox.requeue(one, [blob("acme-1.csv")])
     assert len(list(there.ledger.inbox.entries())) == 2
 
 
-def test_what_was_given_back_opens_a_run_under_an_id_of_its_own() -> None:
+def test_what_was_requeued_opens_a_run_under_an_id_of_its_own() -> None:
     there = Waiting(QUEUE)
     plain = there.put("a.csv")
     again = sample(Phase.RECEIVED, run_id="sample-9", config=there.world.pipeline)
     there.world.documents.rows.pop(waiting(there.world)[0])
-    there.world.app.inbox.give_back(again, [blob("a.csv")])
+    there.world.app.inbox.requeue(again, [blob("a.csv")])
     (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == run_id("sample", "data", there.version(blob("a.csv")), "sample-9")
     assert run.run_id != plain
@@ -126,7 +126,7 @@ def test_one_blob_is_named_as_the_cause() -> None:
         ("newest_first", 0, True),
     ],
 )
-def test_a_run_that_waits_and_what_landed_keep_the_order_of_their_coming(
+def test_a_run_that_waits_and_data_that_arrived_keep_the_order_of_their_coming(
     order: str,
     waits_since: int,
     goes_on: bool,  # noqa: FBT001 -- a case
@@ -144,7 +144,7 @@ def test_a_run_that_waits_and_what_landed_keep_the_order_of_their_coming(
     assert bool(there.open_batches()) is goes_on
 
 
-def test_only_the_run_that_is_next_in_line_is_held_against_what_landed() -> None:
+def test_only_the_run_that_is_next_in_the_queue_is_held_against_data_that_arrived() -> None:
     there = Waiting(QUEUE)
     there.put("a.csv")
     for name in ("sample-1", "sample-2"):
@@ -157,7 +157,7 @@ def test_only_the_run_that_is_next_in_line_is_held_against_what_landed() -> None
     assert there.open_batches() == [["a.csv"]]
 
 
-def test_where_nobody_queues_nobody_is_waited_for() -> None:
+def test_without_a_queue_no_run_waits_for_another() -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
     there.run("sample-1", Phase.WAITING)
@@ -195,7 +195,7 @@ def test_a_burst_is_over_once_it_lasts_as_long_as_it_may(
     assert bool(there.open_batches()) is over
 
 
-def test_a_burst_of_which_one_is_taken_this_moment_is_left_to_the_next_look(
+def test_a_burst_of_which_one_is_taken_this_moment_is_left_to_the_next_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     there = Waiting(BURST)
@@ -237,7 +237,7 @@ def test_nothing_is_opened_while_the_pipeline_has_no_room() -> None:
     assert there.open_batches(("acme",)) == []
 
 
-def test_a_pause_by_failures_stops_what_landed() -> None:
+def test_a_pause_by_failures_stops_data_that_arrived() -> None:
     there = Waiting({**QUEUE, "pause_after": 1})
     there.put("a.csv")
     there.run("sample-1", Phase.FAILED)

@@ -1,4 +1,4 @@
-"""Two workers told of one version at the same time: whoever is slow opens nothing more."""
+"""Two workers get events of one version at the same time: the slower one opens nothing more."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,7 +14,7 @@ from tests.unit.intake.test_batches import BURST, NEWEST, trained_on, waiting, w
 from tests.unit.worlds import Observed
 
 
-def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
+def test_a_version_that_was_taken_while_it_was_being_reported_is_taken_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = world_of(NEWEST)
@@ -27,7 +27,7 @@ def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
 
     def superseded(key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
         monkeypatch.undo()
-        other.blob_events.blob_arrived("a.csv")  # told, gathered and taken by the other worker
+        other.blob_events.blob_arrived("a.csv")  # announced to, and taken by, the other worker
         for _ in range(10):
             world.tick()
         world.upload("b.csv", b"a,b,label\n8,2,0\n3,4,1\n")
@@ -44,7 +44,7 @@ def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
     assert len(world.starts) == 3
 
 
-def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_it(
+def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_continued_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = world_of(BURST)
@@ -59,7 +59,7 @@ def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_
     create = ledger.runs.create
 
     def slow(run: Run) -> object:
-        world.upload("c.csv")  # the burst goes on meanwhile
+        world.upload("c.csv")  # the burst continues meanwhile
         other.blob_events.blob_arrived("c.csv")
         other_poll.tick()
         return create(run)
@@ -99,7 +99,7 @@ def test_a_run_begun_by_a_dead_worker_takes_its_own_version_and_not_the_whole_qu
 
 
 def announced(world: Observed) -> int:
-    """Return the effect by which a run is announced in its slot, should `a.csv` be told of."""
+    """Return the effect by which a run is announced in the run queue, should `a.csv` arrive."""
     calm = world_of({"when_busy": "newest"})
     calm.upload("a.csv")
     calm.deliver("a.csv")
@@ -125,7 +125,7 @@ def test_an_announced_run_whose_marker_was_dropped_is_brought_to_its_end_whereve
     assert trained_on(world) == [["a.csv"]]
 
 
-def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
+def test_a_worker_that_continues_for_a_dead_worker_takes_all_that_it_was_to_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = world_of(NEWEST)
@@ -135,7 +135,7 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
     run_queue = ledger.run_queues.read
 
     def late(name: str) -> object:
-        """Meanwhile, more landed, and the other worker announced a run for all of it."""
+        """Meanwhile, more arrived, and the other worker announced a run for all of it."""
         monkeypatch.undo()
         world.clock.move(timedelta(seconds=5))
         world.upload("b.csv", b"a,b,label\n9,2,0\n3,4,1\n")

@@ -1,4 +1,4 @@
-"""What a worker leaves is continued by the next one, and keys take turns."""
+"""A worker continues the work of a dead one, and keys are served in turn."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from shared.intake.batch import marker_of_batch
 from shared.ledger.open_markers import RunHints, encoded
 from shared.ledger.versions import VersionEntry
 from shared.ports.storage import ETag
-from tests.unit.intake.test_batches import land, trained_on, waiting, world_of
+from tests.unit.intake.test_batches import arrive, trained_on, waiting, world_of
 from tests.unit.intake.waiting_batches import KEY, KEYED, MINUTE, QUEUE, SECOND, Waiting
 from tests.unit.samples import NOW, blob
 
@@ -62,7 +62,7 @@ def test_an_announced_run_of_a_queue_takes_the_version_that_it_is_named_for() ->
     assert (run.run_id, [one.name for one in run.manifest]) == (name, ["b.csv"])
 
 
-def test_an_announced_run_whose_data_was_taken_leaves_its_place() -> None:
+def test_an_announced_run_whose_data_was_taken_leaves_its_slot() -> None:
     there = Waiting(QUEUE)
     there.run_queue(batch_run="sample-9", holders=("sample-9", "sample-1"))
     assert there.open_batches() == []
@@ -81,14 +81,14 @@ def test_a_run_whose_id_was_used_is_announced_under_another() -> None:
     assert f"open/{run.run_id}" in there.world.documents.rows
 
 
-def test_data_goes_on_without_a_run_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+def test_data_continues_without_a_run_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
     there.run("sample-1", Phase.FINISHED)
     there.world.damage("runs/sample-1")
     there.run_queue(batch_run="sample-1")
     assert there.open_batches() == [["a.csv"]]
-    assert "pipeline sample: data goes on without a run" in caplog.text
+    assert "pipeline sample: data continues without a run" in caplog.text
 
 
 def test_a_run_that_two_workers_store_is_returned_as_the_first_one_stored_it(
@@ -145,7 +145,7 @@ def test_what_is_left_of_a_great_burst_leaves_the_inbox_while_its_run_is_at_work
 
 
 @pytest.mark.parametrize("conflicts", [0, 4, 5])
-def test_how_far_a_burst_came_is_kept_by_the_run_that_takes_it_and_goes_no_way_back(
+def test_how_far_a_burst_came_is_kept_by_the_run_that_takes_it_and_goes_no_rollback_target(
     monkeypatch: pytest.MonkeyPatch, conflicts: int
 ) -> None:
     there = Waiting({"when_busy": "newest"})
@@ -174,7 +174,7 @@ def test_how_far_a_burst_came_is_kept_by_the_run_that_takes_it_and_goes_no_way_b
 # All pipelines and keys
 
 
-def test_keys_take_turns_from_where_the_last_pass_stopped() -> None:
+def test_keys_are_served_in_turn_from_where_the_last_pass_stopped() -> None:
     there = Waiting({**KEYED, "when_busy": "newest"})
     keys = sorted(("a", "b", "c"), key=lambda key: run_queue_id("sample", (key,)))
     for key in keys:
@@ -193,7 +193,7 @@ def test_keys_take_turns_from_where_the_last_pass_stopped() -> None:
     assert (in_batch.opened, dict(in_batch.next), in_batch.unwanted) == (3, {}, ())
 
 
-def test_what_no_pipeline_wants_now_is_told_apart() -> None:
+def test_what_no_pipeline_wants_now_is_distinguished() -> None:
     there = Waiting({**KEYED, "when_busy": "newest"})
     there.put("a-1.csv")
     there.put("nothing")
@@ -205,17 +205,17 @@ def test_what_no_pipeline_wants_now_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "message"),
     [
         (TransientError("busy"), "data that waits stays for the next tick: busy"),
         (KeyError("odd"), "data that waits cannot be taken"),
     ],
 )
-def test_one_key_that_cannot_be_looked_at_stops_no_other(
+def test_one_key_that_cannot_be_checked_stops_no_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
-    says: str,
+    message: str,
 ) -> None:
     there = Waiting({**KEYED, "when_busy": "newest"})
     there.put("a-1.csv")
@@ -230,10 +230,10 @@ def test_one_key_that_cannot_be_looked_at_stops_no_other(
     monkeypatch.setattr(there.ledger.run_queues, "read", odd)
     in_batch = there.batch_run.open_all(there.later, {})
     assert in_batch.opened == 1
-    assert f"pipeline sample: {says}" in caplog.text
+    assert f"pipeline sample: {message}" in caplog.text
 
 
-def test_the_place_of_a_run_is_taken_before_the_next_is_opened() -> None:
+def test_the_slot_of_a_run_is_taken_before_the_next_is_opened() -> None:
     there = Waiting({"when_busy": "parallel", "max_parallel": 2})
     for number in range(3):
         there.put(f"{number}.csv")
@@ -241,9 +241,9 @@ def test_the_place_of_a_run_is_taken_before_the_next_is_opened() -> None:
     assert len(waiting(there.world)) == 1
 
 
-def test_a_single_run_of_a_key_costs_no_second_look() -> None:
+def test_a_single_run_of_a_key_costs_no_second_probe() -> None:
     world = world_of({"when_busy": "newest", "endpoints": []})
-    land(world, "0.csv")
+    arrive(world, "0.csv")
     world.until_ended()
     world.clock.move(MINUTE)
     world.upload("1.csv", b"a,b,label\n9,9,0\n")

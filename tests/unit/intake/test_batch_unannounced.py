@@ -13,7 +13,7 @@ from tests.unit.intake.burst_worlds import HOUR, MINUTE, finished_with, ticks
 from tests.unit.intake.test_batches import (
     BURST,
     NEWEST,
-    land,
+    arrive,
     trained_on,
     waiting,
     world_of,
@@ -86,7 +86,9 @@ def test_a_backfill_of_nothing_does_not_list_the_container_again_and_again(
 
 
 @pytest.mark.parametrize("backfill", ["none", "newest"])
-def test_a_touch_of_data_older_than_the_pipeline_is_no_news(backfill: str) -> None:
+def test_a_metadata_only_update_of_data_older_than_the_pipeline_is_not_eligible(
+    backfill: str,
+) -> None:
     world = world_of(
         {**NEWEST, "data": {"blob": "{name}.csv", "backfill": backfill}, "endpoints": []}
     )
@@ -99,7 +101,7 @@ def test_a_touch_of_data_older_than_the_pipeline_is_no_news(backfill: str) -> No
     swept(world)
     swept(world)
     ticks(world, 20)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     ticks(world, 20)
     assert "a.csv" not in finished_with(world)
@@ -184,7 +186,7 @@ def test_a_marker_written_again_with_its_data_is_one_run_for_each_writing() -> N
 # What is left behind
 
 
-def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
+def test_a_run_announced_and_never_opened_keeps_no_slot() -> None:
     world = world_of({**NEWEST, "endpoints": []})
     world.poll.tick()
     world.upload("a.csv")
@@ -204,7 +206,7 @@ def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
 
 def test_a_pipeline_that_left_the_file_finds_its_data_when_it_comes_back() -> None:
     world = world_of({**BURST, "endpoints": []})
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     kept = world.pipeline
     other = pipeline(world.training, world.endpoint, {"pipeline": {"name": "other"}})
     world.pipeline = other

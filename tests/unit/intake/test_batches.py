@@ -1,4 +1,4 @@
-"""What landed becomes runs: bursts, queues, and every version in exactly one of them."""
+"""Data that arrived becomes runs: bursts, queues, and every version in exactly one of them."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ def world_of(pipeline: dict[str, Any], **training: Any) -> Observed:
     return Observed(config={"pipeline": pipeline, "training": training})
 
 
-def land(world: Observed, *names: str) -> list[Run]:
+def arrive(world: Observed, *names: str) -> list[Run]:
     """Upload a blob of its own content under each name, a second apart, and deliver it."""
     runs: list[Run] = []
     for name in names:
@@ -46,16 +46,16 @@ def waiting(world: Observed) -> list[str]:
 
 def test_a_calm_start_under_newest_goes_straight_to_training() -> None:
     world = world_of(NEWEST)
-    (run,) = land(world, "a.csv")
+    (run,) = arrive(world, "a.csv")
     assert run.phase is Phase.TRAINING
     assert waiting(world) == []
     assert world.until(run, Phase.PROMOTED).manifest == run.manifest
 
 
-def test_what_lands_while_a_run_is_open_gets_one_run_next() -> None:
+def test_data_that_arrives_while_a_run_is_open_gets_one_run_next() -> None:
     world = world_of(NEWEST)
-    land(world, "a.csv")
-    assert land(world, "b.csv", "c.csv", "d.csv") == []
+    arrive(world, "a.csv")
+    assert arrive(world, "b.csv", "c.csv", "d.csv") == []
     assert len(waiting(world)) == 3
     for _ in range(20):
         world.tick()
@@ -66,7 +66,7 @@ def test_what_lands_while_a_run_is_open_gets_one_run_next() -> None:
 
 def test_an_event_that_comes_again_after_its_run_opens_no_other() -> None:
     world = world_of(NEWEST)
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     for _ in range(25):
         world.tick()
         assert world.deliver("a.csv") is not None
@@ -78,9 +78,9 @@ def test_an_event_that_comes_again_after_its_run_opens_no_other() -> None:
 def test_a_burst_is_one_run_with_every_version_of_it() -> None:
     world = world_of(BURST)
     names = [f"{number}.csv" for number in range(12)]
-    assert land(world, *names) == []
+    assert arrive(world, *names) == []
     world.tick(60)
-    assert world.runs() == []  # it may go on
+    assert world.runs() == []  # it may continue
     world.tick(90)
     assert trained_on(world) == [names]
     assert world.until_ended().phase is Phase.PROMOTED
@@ -92,9 +92,9 @@ def test_the_clock_of_a_host_neither_cuts_a_burst_nor_holds_it_up(ahead: timedel
     world = world_of({**BURST, "data": {**BURST["data"], "settle_at_most": "10m"}})
     wrong = replace(world.context, clock=Shifted(world.clock, ahead))
     world.app = world.app_over(wrong)
-    land(world, *(f"{number}.csv" for number in range(6)))
+    arrive(world, *(f"{number}.csv" for number in range(6)))
     world.tick(60)
-    assert world.runs() == []  # it may go on
+    assert world.runs() == []  # it may continue
     world.tick(90)
     assert [len(names) for names in trained_on(world)] == [6]
 
@@ -102,14 +102,14 @@ def test_the_clock_of_a_host_neither_cuts_a_burst_nor_holds_it_up(ahead: timedel
 def test_a_burst_that_never_ends_is_trained_on_all_the_same() -> None:
     world = world_of({**BURST, "data": {**BURST["data"], "settle_at_most": "10m"}})
     for number in range(11):
-        land(world, f"{number}.csv")
+        arrive(world, f"{number}.csv")
         world.tick(58)
     assert len(world.runs()) == 1
 
 
 def test_a_blob_that_was_overwritten_in_the_burst_is_trained_on_as_it_is_now() -> None:
     world = world_of(BURST)
-    land(world, "a.csv", "b.csv", "a.csv")
+    arrive(world, "a.csv", "b.csv", "a.csv")
     world.tick(150)
     run = world.until_ended()
     assert run.phase is Phase.PROMOTED
@@ -117,11 +117,11 @@ def test_a_blob_that_was_overwritten_in_the_burst_is_trained_on_as_it_is_now() -
     assert [blob.name for blob in run.current] == ["a.csv", "b.csv"]
 
 
-def test_a_metadata_write_within_a_burst_is_no_version_of_its_own() -> None:
+def test_a_metadata_only_update_within_a_burst_is_no_version_of_its_own() -> None:
     world = world_of(BURST)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     world.clock.move(timedelta(seconds=5))
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     world.tick(150)
     assert trained_on(world) == [["a.csv"]]
@@ -130,7 +130,7 @@ def test_a_metadata_write_within_a_burst_is_no_version_of_its_own() -> None:
 
 def test_a_queue_gives_each_version_its_run_in_order() -> None:
     world = world_of({"when_busy": "queue"})
-    land(world, "a.csv", "b.csv", "c.csv")
+    arrive(world, "a.csv", "b.csv", "c.csv")
     assert len(world.runs()) == 1
     for _ in range(40):
         world.tick()
@@ -140,7 +140,7 @@ def test_a_queue_gives_each_version_its_run_in_order() -> None:
 
 def test_a_queue_may_begin_with_the_newest() -> None:
     world = world_of({"when_busy": "queue", "order": "newest_first"})
-    land(world, "a.csv", "b.csv", "c.csv")
+    arrive(world, "a.csv", "b.csv", "c.csv")
     for _ in range(40):
         world.tick()
     assert trained_on(world) == [["a.csv"], ["c.csv"], ["b.csv"]]
@@ -148,7 +148,7 @@ def test_a_queue_may_begin_with_the_newest() -> None:
 
 def test_no_more_runs_are_open_than_max_parallel() -> None:
     world = world_of({"when_busy": "parallel", "max_parallel": 2})
-    land(world, *[f"{number}.csv" for number in range(5)])
+    arrive(world, *[f"{number}.csv" for number in range(5)])
     most = 0
     for _ in range(60):
         most = max(most, sum(not run.phase.ended for run in world.runs()))
@@ -160,7 +160,7 @@ def test_no_more_runs_are_open_than_max_parallel() -> None:
 
 def test_the_list_of_all_blobs_is_an_input() -> None:
     world = world_of(BURST, **LISTED)
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.tick(150)
     run = world.run()
     listed = f"runs/sample/{run.run_id}/manifest.csv"
@@ -176,7 +176,7 @@ def test_the_list_of_all_blobs_is_an_input() -> None:
 
 def test_the_list_of_all_blobs_is_a_parameter() -> None:
     world = world_of(BURST, parameters={"Data list": "in {data.manifest}"})
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.tick(150)
     listed = f"runs/sample/{world.run().run_id}/manifest.csv"
     (sent,) = submitted(world)  # the stand-in's service knows no such parameter, and refuses it
@@ -193,7 +193,7 @@ def test_the_rest_of_a_burst_is_trained_on_when_one_of_its_blobs_is_replaced() -
     world = world_of({**BURST, "endpoints": []}, **LISTED)
     world.upload("a.csv", b"a,b,label\n1,2,0\n")
     world.deliver("a.csv")
-    land(world, "b.csv", "c.csv")
+    arrive(world, "b.csv", "c.csv")
     world.clock.move(3 * MINUTE)
     world.upload("b.csv", b"a,b,label\n9,9,1\n")  # its event is lost
     world.poll.tick()
@@ -207,26 +207,26 @@ def test_the_rest_of_a_burst_is_trained_on_when_one_of_its_blobs_is_replaced() -
 
 def test_no_content_of_training_data_is_ever_read() -> None:
     world = world_of(BURST, **LISTED)
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.tick(150)
     assert [read for read in world.blobs.reads if read.startswith(DATA)] == []
 
 
-def test_a_paused_pipeline_keeps_what_lands_and_goes_on_with_it() -> None:
+def test_a_paused_pipeline_keeps_data_that_arrives_and_continues_with_it() -> None:
     world = world_of({"when_busy": "parallel"})
-    hand = world.app.pipelines
-    hand.pause("sample", OperatorCommand("ada", "maintenance"))
-    assert land(world, "a.csv", "b.csv") == []
+    pipelines = world.app.pipelines
+    pipelines.pause("sample", OperatorCommand("ada", "maintenance"))
+    assert arrive(world, "a.csv", "b.csv") == []
     world.tick()
     assert world.runs() == []
-    hand.resume("sample")
+    pipelines.resume("sample")
     world.tick()
     assert sorted(trained_on(world)) == [["a.csv"], ["b.csv"]]
 
 
-def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -> None:
+def test_a_run_that_is_opened_is_returned_as_it_is_once_it_took_its_slot() -> None:
     world = world_of(BURST)
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
     batch_run = world.app.batches
     (run,) = batch_run.open_batches(world.pipeline, (), world.clock.now() + MINUTE)
@@ -237,21 +237,21 @@ def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -
 
 def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:
     world = world_of({"when_busy": "parallel", "endpoints": []})
-    hand = world.app.pipelines
-    hand.pause("sample", OperatorCommand("ada"))
-    land(world, *(f"{number}.csv" for number in range(52)))
-    hand.resume("sample")
+    pipelines = world.app.pipelines
+    pipelines.pause("sample", OperatorCommand("ada"))
+    arrive(world, *(f"{number}.csv" for number in range(52)))
+    pipelines.resume("sample")
     until = world.clock.now() + 60 * MINUTE
     opened = [world.app.batches.open_batches(world.pipeline, (), until) for _ in range(3)]
     assert [len(runs) for runs in opened] == [50, 2, 0]
 
 
-def test_a_metadata_write_that_waits_behind_its_data_opens_no_run() -> None:
+def test_a_metadata_only_update_that_waits_behind_its_data_opens_no_run() -> None:
     world = world_of({"when_busy": "queue", "endpoints": []})
-    land(world, "a.csv")
-    assert land(world, "b.csv") == []
+    arrive(world, "a.csv")
+    assert arrive(world, "b.csv") == []
     world.clock.move(MINUTE)
-    world.blobs.touch(DATA, "b.csv")
+    world.blobs.update_metadata(DATA, "b.csv")
     assert world.deliver("b.csv") == []
     assert len(waiting(world)) == 2
     for _ in range(20):
@@ -262,18 +262,18 @@ def test_a_metadata_write_that_waits_behind_its_data_opens_no_run() -> None:
 
 def made_of(world: Observed) -> str:
     """Return what the endpoint says of the data that made the model which serves now."""
-    hand = world.app.endpoints
-    return hand.lines()[0].line
+    endpoints = world.app.endpoints
+    return endpoints.lines()[0].line
 
 
 def test_the_endpoint_names_the_snapshot_that_was_trained_on_and_not_what_it_stood_for() -> None:
     world = world_of(BURST)
-    land(world, "a.csv", "b.csv", "a.csv", "c.csv")
+    arrive(world, "a.csv", "b.csv", "a.csv", "c.csv")
     world.tick(150)
     world.until_ended()
-    told = made_of(world)
-    assert "trained on training-data/c.csv (the newest of 4 that arrived)," in told
-    assert "a.csv" not in told
+    reported = made_of(world)
+    assert "trained on training-data/c.csv (the newest of 4 that arrived)," in reported
+    assert "a.csv" not in reported
 
 
 def test_the_endpoint_names_the_data_beside_a_marker_and_not_the_marker() -> None:
@@ -289,10 +289,12 @@ def test_the_endpoint_names_the_data_beside_a_marker_and_not_the_marker() -> Non
 def test_the_endpoint_keeps_the_newest_of_a_great_burst_and_the_run_keeps_all_of_it() -> None:
     world = world_of(BURST)
     names = [f"{number:03}.csv" for number in range(60)]
-    land(world, *names)
+    arrive(world, *names)
     world.tick(150)
     assert len(world.until_ended().manifest) == 60
-    serving = world.endpoint_state().resource(str(world.pipeline.endpoints[0].place)).serving
+    serving = (
+        world.endpoint_state().resource(str(world.pipeline.endpoints[0].resource_name)).serving
+    )
     assert serving is not None
     assert [blob.name for blob in serving.manifest] == names[:-6:-1]
     assert (serving.arrived, serving.given) == (60, 1)

@@ -48,7 +48,7 @@ class Customers(Observed):
                     return self.studio.serving(endpoint)
         return None
 
-    def hand(self) -> Endpoints:
+    def endpoints(self) -> Endpoints:
         return self.app.endpoints
 
 
@@ -68,13 +68,13 @@ def test_each_customers_endpoint_is_made_and_serves_its_own_model() -> None:
     assert world.serves("beta") == world.model_of(beta)
     assert world.serves("acme") != world.serves("beta")
     proofs = [run.promotion.verification for run in (acme, beta) if run.promotion]
-    assert proofs == ["answers moved and agree on two looks running"] * 2
+    assert proofs == ["answers moved and agree in two probes in a row"] * 2
 
 
 def test_no_secret_of_any_customer_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     world, _, _ = both()
     keys = [key for _, many in world.studio.services() for one in many for key in one.keys]
-    said = world.said() + caplog.text
+    said = world.everything_stored() + caplog.text
     assert not [key for key in (*keys, world.studio.workspace_token) if key in said]
     assert "sig=" not in said
 
@@ -120,7 +120,7 @@ def test_a_schedule_trains_each_customer_on_its_newest_data() -> None:
     assert app.catalogue.pipeline("sample") is world.pipeline
 
 
-def test_a_model_put_by_hand_names_its_customer() -> None:
+def test_an_operators_model_names_its_customer() -> None:
     world, acme, _ = both()
     world.clock.move(world.limits.check_interval_max)
     model = world.model_of(acme)
@@ -138,20 +138,20 @@ def test_a_rollback_names_the_customer_and_leaves_the_others_alone() -> None:
     first, others = world.serves("acme"), world.serves("beta")
     world.until(world.next_run("acme/tuesday.csv", b"a,b,label\n9,9,0\n1,1,1\n"), Phase.PROMOTED)
     assert world.serves("acme") != first
-    back = world.hand().rollback(
+    rollback = world.endpoints().rollback(
         EndpointAddress("sample", "theirs", ("acme",)), None, OperatorCommand(by="boss")
     )
-    world.until(back, Phase.PROMOTED)
+    world.until(rollback, Phase.PROMOTED)
     assert world.serves("acme") == first
     assert world.serves("beta") == others
-    shown = world.hand().show(EndpointAddress("sample", "theirs", ("acme",)))
+    shown = world.endpoints().show(EndpointAddress("sample", "theirs", ("acme",)))
     assert shown.known.serving is not None
     assert shown.known.serving.run_id == acme.run_id
-    assert world.hand().show(EndpointAddress("sample", "theirs", ("beta",))).known.held is None
+    assert world.endpoints().show(EndpointAddress("sample", "theirs", ("beta",))).known.held is None
     world.until(world.next_run("beta/tuesday.csv", b"a,b,label\n4,4,0\n2,1,1\n"), Phase.PROMOTED)
 
 
-def test_without_create_a_missing_endpoint_is_told_with_those_that_exist() -> None:
+def test_without_create_a_missing_endpoint_is_reported_with_those_that_exist() -> None:
     world = Customers()
     (endpoint,) = world.pipeline.endpoints
     fixed = endpoint.model_copy(update={"create": False})

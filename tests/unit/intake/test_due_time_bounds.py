@@ -43,7 +43,7 @@ def test_a_fault_anywhere_opens_no_due_time_twice_and_loses_none(kind: Kind, cat
         assert opened == [f"2026-03-01T{hour}:00" for hour in (13, 14, 15)], call
 
 
-def test_two_workers_agree_after_a_downtime_whoever_is_slower() -> None:
+def test_two_workers_agree_after_a_downtime_also_the_slower_one() -> None:
     world = scheduled(catch_up="all", catch_up_most=3, endpoints=[])
     world.clock.move(5 * HOUR)
     other = world._worker().poll

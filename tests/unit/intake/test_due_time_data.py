@@ -10,7 +10,7 @@ from tests.unit.intake.scheduled_hours import HOUR, KEYED, MINUTE, NOON, SECOND,
 WAITS = {"wait_for_data": {"every": "10m", "at_most": "25m"}}
 
 
-def test_a_due_time_without_new_data_is_looked_at_again_until_its_wait_is_over() -> None:
+def test_a_due_time_without_new_data_is_checked_again_until_its_wait_is_over() -> None:
     hour = Hour(WAITS)
     hour.start()
     hour.world.clock.move(HOUR)
@@ -27,10 +27,10 @@ def test_a_due_time_without_new_data_is_looked_at_again_until_its_wait_is_over()
     assert hour.kept().waiting == ()
 
 
-def test_the_last_look_takes_what_there_is_unless_only_new_data_is_wanted() -> None:
+def test_the_last_probe_takes_what_there_is_unless_only_new_data_is_wanted() -> None:
     for skip, opened in ((False, 1), (True, 0)):
         hour = Hour({**WAITS, "skip_if_no_new_data": skip})
-        hour.land()
+        hour.arrive()
         blob = hour.world.blobs.head(DATA, "a.csv")
         assert blob is not None
         entry = VersionEntry(pipeline="sample", blob=blob, run_id="sample-1")
@@ -60,7 +60,7 @@ def test_data_is_new_to_a_schedule_unless_it_has_or_will_have_its_run(
 ) -> None:
     hour = Hour({"skip_if_no_new_data": True})
     hour.start()
-    hour.land()
+    hour.arrive()
     blob = hour.world.blobs.head(DATA, "a.csv")
     assert blob is not None
     version = version_id("sample", blob)
@@ -79,18 +79,18 @@ def test_data_is_new_to_a_schedule_unless_it_has_or_will_have_its_run(
 def test_the_same_bytes_are_not_trained_on_at_the_next_due_time_where_only_new_ones_are() -> None:
     hour = Hour({"skip_if_no_new_data": True})
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
     assert len(hour.start().opened) == 1
-    hour.world.blobs.touch(DATA, "a.csv")
+    hour.world.blobs.update_metadata(DATA, "a.csv")
     hour.world.clock.move(HOUR)
     assert hour.start().opened == ()
     hour.world.clock.move(HOUR)
-    hour.land("a.csv", b"a,b\n5,5\n7,7\n")
+    hour.arrive("a.csv", b"a,b\n5,5\n7,7\n")
     assert len(hour.start().opened) == 1
 
 
-def test_nothing_new_is_skipped_quietly_and_nothing_at_all_is_told(
+def test_nothing_new_is_skipped_quietly_and_nothing_at_all_is_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "relearn")
@@ -99,22 +99,22 @@ def test_nothing_new_is_skipped_quietly_and_nothing_at_all_is_told(
         hour.start()
         hour.world.clock.move(HOUR)
         hour.start()
-    quiet, told = [line for line in caplog.messages if "due at" in line]
+    quiet, reported = [line for line in caplog.messages if "due at" in line]
     assert "there is no new data: skipped" in quiet
-    assert "and no blob matches {name}.csv" in told
+    assert "and no blob matches {name}.csv" in reported
     (alert,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
     assert (alert["event_id"], alert["pipeline"]) == ("RL1008", "sample")
 
 
-def test_a_due_time_that_opened_a_run_for_one_key_is_not_told_as_without_data(
+def test_a_due_time_that_opened_a_run_for_one_key_is_not_reported_as_without_data(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hour = Hour({**KEYED, "skip_if_no_new_data": True})
     hour.start()
-    hour.land("a-1.csv")
+    hour.arrive("a-1.csv")
     hour.world.clock.move(HOUR)
     hour.start()
-    hour.land("b-1.csv", b"a,b\n3,3\n")
+    hour.arrive("b-1.csv", b"a,b\n3,3\n")
     hour.world.clock.move(HOUR)
     caplog.set_level("INFO", "relearn")
     caplog.clear()

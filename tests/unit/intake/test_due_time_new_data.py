@@ -1,4 +1,4 @@
-"""What is new data to a due time, and how long it waits for some."""
+"""New data for a due time, and the wait for it."""
 
 from typing import Any
 
@@ -24,18 +24,18 @@ ALONE: dict[str, Any] = {"data": {"blob": "{name}.csv", "opens_runs": False}, "e
 # New data
 
 
-# BUG: where landing opens no runs a metadata write is taken for new data (design rule 1).
-def test_a_touch_is_no_new_data_for_a_schedule() -> None:
+# BUG: where an arrival opens no runs a metadata-only update is taken for new data (design rule 1).
+def test_a_metadata_only_update_is_no_new_data_for_a_schedule() -> None:
     world = scheduled(**ALONE, skip_if_no_new_data=True)
     assert after(world, HOUR) == 1
-    world.blobs.touch(DATA, "new.csv")
+    world.blobs.update_metadata(DATA, "new.csv")
     assert after(world, 3 * HOUR) == 1
 
 
-def test_a_touch_is_no_new_data_where_landing_opens_runs() -> None:
+def test_a_metadata_only_update_is_no_new_data_where_an_arrival_opens_runs() -> None:
     world = scheduled(skip_if_no_new_data=True, endpoints=[])
     assert after(world, HOUR) == 0
-    world.blobs.touch(DATA, "new.csv")
+    world.blobs.update_metadata(DATA, "new.csv")
     world.deliver()
     assert after(world, 3 * HOUR) == 0
 
@@ -149,10 +149,10 @@ def test_each_customer_is_waited_for_by_itself() -> None:
 
 def test_a_paused_pipelines_due_times_begin_once_it_is_resumed() -> None:
     world = scheduled(when_busy="newest", endpoints=[])
-    hand = world.app.pipelines
-    hand.pause("sample", OperatorCommand("ada"))
+    pipelines = world.app.pipelines
+    pipelines.pause("sample", OperatorCommand("ada"))
     assert after(world, 3 * HOUR) == 3
-    hand.resume("sample")
+    pipelines.resume("sample")
     for _ in range(10):
         world.tick()
     phases = [run.phase for run in sorted(due_runs(world), key=lambda run: run.cause)]

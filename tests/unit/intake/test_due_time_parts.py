@@ -24,11 +24,11 @@ def broken(hour: Hour, error: Exception) -> Callable[[], None]:
     def fails(_: object) -> Any:
         raise error
 
-    def mended() -> None:
+    def works_again() -> None:
         ledger.runs.create = create  # type: ignore[method-assign]
 
     ledger.runs.create = fails  # type: ignore[method-assign, assignment]
-    return mended
+    return works_again
 
 
 def test_a_run_that_cannot_be_opened_is_tried_every_five_minutes_for_a_day(
@@ -36,7 +36,7 @@ def test_a_run_that_cannot_be_opened_is_tried_every_five_minutes_for_a_day(
 ) -> None:
     hour = Hour({"catch_up": "none"})
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
     broken(hour, TransientError("busy"))
     assert hour.start() == DueTimesResult((), more=False)
@@ -56,12 +56,12 @@ def test_a_run_that_cannot_be_opened_is_tried_every_five_minutes_for_a_day(
 def test_a_run_that_failed_to_open_is_opened_once_that_works() -> None:
     hour = Hour()
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
-    mended = broken(hour, TransientError("busy"))
+    works_again = broken(hour, TransientError("busy"))
     hour.start()
-    mended()
-    assert hour.start().opened == ()  # not before its next look
+    works_again()
+    assert hour.start().opened == ()  # not before its next check
     hour.world.clock.move(5 * MINUTE)
     assert len(hour.start().opened) == 1
     assert hour.kept().waiting == ()
@@ -71,15 +71,15 @@ def test_a_storage_that_fails_is_left_after_three_keys_for_a_minute() -> None:
     hour = Hour(KEYED)
     hour.start()
     for customer in "abcde":
-        hour.land(f"{customer}-1.csv")
+        hour.arrive(f"{customer}-1.csv")
     hour.world.clock.move(HOUR)
-    mended = broken(hour, TransientError("busy"))
+    works_again = broken(hour, TransientError("busy"))
     hour.start()
     (due,) = hour.kept().waiting
     keys = sorted(hour.asked.by_key(hour.world.pipeline))
     assert (due.after, due.failed, due.opened) == (keys[2], 3, 0)
     assert due.next_check == NOON + HOUR + MINUTE
-    mended()
+    works_again()
     hour.world.clock.move(MINUTE)
     assert len(hour.start().opened) == 2
     (due,) = hour.kept().waiting  # the first three once more
@@ -89,11 +89,11 @@ def test_a_storage_that_fails_is_left_after_three_keys_for_a_minute() -> None:
     assert hour.kept().waiting == ()
 
 
-def test_a_part_that_stopped_for_want_of_time_goes_on_at_once_and_counts_on() -> None:
+def test_a_part_that_stopped_for_want_of_time_continues_at_once_and_counts_on() -> None:
     hour = Hour(KEYED, most=2)
     hour.start()
     for customer in "abc":
-        hour.land(f"{customer}-1.csv")
+        hour.arrive(f"{customer}-1.csv")
     hour.world.clock.move(HOUR)
     assert hour.start().more
     (due,) = hour.kept().waiting
@@ -117,7 +117,7 @@ def begin(hour: Hour, had: Any = lambda *_: False, **changes: Any) -> DueTimeRes
 def test_a_due_time_whose_data_had_its_run_counts_the_keys_without() -> None:
     hour = Hour(KEYED)
     for customer in "ab":
-        hour.land(f"{customer}-1.csv")
+        hour.arrive(f"{customer}-1.csv")
     begun = begin(hour, lambda blob, _: blob.name.startswith("a"))
     assert (len(begun.runs), len(begun.opened), begun.without, begun.failed) == (1, 1, 1, 0)
     assert begun.after is None
@@ -135,7 +135,7 @@ def world_phase(hour: Hour, run_id: str) -> Phase:
 def test_a_part_begins_behind_the_key_where_the_last_one_stopped() -> None:
     hour = Hour(KEYED)
     for customer in "abc":
-        hour.land(f"{customer}-1.csv")
+        hour.arrive(f"{customer}-1.csv")
     first = begin(hour, most=2)
     assert (len(first.runs), first.after) == (2, sorted(part(hour).blobs)[1])
     rest = begin(hour, after=str(first.after))
@@ -159,12 +159,12 @@ def test_a_pipeline_without_data_has_one_run_for_each_due_time() -> None:
     assert begun.runs[0].manifest == ()
 
 
-def test_one_customer_whose_records_are_damaged_is_passed_over_and_told_of(
+def test_one_customer_whose_records_are_damaged_is_passed_over_and_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hour = Hour(KEYED)
     for customer in "ab":
-        hour.land(f"{customer}-1.csv")
+        hour.arrive(f"{customer}-1.csv")
     run = hour.context.ledger.runs.read
     seen: list[str] = []
 
@@ -183,7 +183,7 @@ def test_one_customer_whose_records_are_damaged_is_passed_over_and_told_of(
 def test_failures_with_a_success_between_them_do_not_stop_a_due_time() -> None:
     hour = Hour(KEYED)
     for customer in "abcde":
-        hour.land(f"{customer}-1.csv")
+        hour.arrive(f"{customer}-1.csv")
     create = hour.context.ledger.runs.create
     seen: list[str] = []
 
@@ -198,14 +198,14 @@ def test_failures_with_a_success_between_them_do_not_stop_a_due_time() -> None:
     assert (len(begun.opened), begun.failed, begun.after) == (1, 4, None)
 
 
-def test_the_newest_blob_of_each_key_is_told_by_time_and_then_by_name() -> None:
+def test_the_newest_blob_of_each_key_is_known_by_time_and_then_by_name() -> None:
     hour = Hour({**KEYED, "data": {"blob": "{customer}-{name}.csv", "min_size": 5}})
     for name in ("a-2.csv", "a-1.csv", "b-1.csv"):
-        hour.land(name)
+        hour.arrive(name)
     hour.world.clock.move(SECOND)
-    hour.land("b-0.csv")
-    hour.land("c-1.csv", b"tiny")
-    hour.land("d-1.csv", b"small")
+    hour.arrive("b-0.csv")
+    hour.arrive("c-1.csv", b"tiny")
+    hour.arrive("d-1.csv", b"small")
     newest = hour.asked.newest_data(hour.world.pipeline)
     assert sorted(blob.name for blob in newest) == ["a-2.csv", "b-0.csv", "d-1.csv"]
     assert set(hour.asked.by_key(hour.world.pipeline)) == {

@@ -23,7 +23,7 @@ def test_nothing_is_due_without_a_schedule_or_before_its_time() -> None:
     assert to_start(pipeline, NOON, NOON + 3 * HOUR) == [NOON + 3 * HOUR]
 
 
-def test_what_was_missed_by_ten_minutes_is_let_go_where_that_is_wanted() -> None:
+def test_what_was_missed_by_ten_minutes_is_skipped_where_that_is_wanted() -> None:
     pipeline = Hour({"catch_up": "none"}).world.pipeline
     late = NOON + HOUR + 10 * MINUTE
     assert to_start(pipeline, NOON, late - SECOND) == [NOON + HOUR]
@@ -33,7 +33,7 @@ def test_what_was_missed_by_ten_minutes_is_let_go_where_that_is_wanted() -> None
     assert to_start(every, NOON, NOON + 3 * HOUR) == [NOON + 2 * HOUR, NOON + 3 * HOUR]
 
 
-def test_a_first_look_keeps_since_when_due_times_count_and_then_costs_one_read() -> None:
+def test_a_first_probe_keeps_since_when_due_times_count_and_then_costs_one_read() -> None:
     hour = Hour()
     assert hour.start() == DueTimesResult((), more=False)
     assert hour.kept() == ScheduleRecord(last_due=NOON)
@@ -45,7 +45,7 @@ def test_a_first_look_keeps_since_when_due_times_count_and_then_costs_one_read()
 def test_a_due_time_opens_its_run_and_is_kept_with_what_it_trained_on() -> None:
     hour = Hour()
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
     started = hour.start()
     (run,) = hour.world.runs()
@@ -63,7 +63,7 @@ def test_a_due_time_opens_its_run_and_is_kept_with_what_it_trained_on() -> None:
 def test_bytes_of_which_the_storage_keeps_no_digest_are_known_by_their_version() -> None:
     hour = Hour()
     hour.start()
-    hour.land()
+    hour.arrive()
     blob = hour.world.blobs.head(DATA, "a.csv")
     assert blob is not None
     bare = blob.model_copy(update={"content_md5": None})
@@ -73,10 +73,10 @@ def test_bytes_of_which_the_storage_keeps_no_digest_are_known_by_their_version()
     assert trained.bytes_id == version_id("sample", bare)
 
 
-def test_data_is_listed_once_for_all_turns_of_a_call() -> None:
+def test_data_is_listed_once_for_all_rounds_of_a_call() -> None:
     hour = Hour()
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
     listed: dict[str, Any] = {}
     hour.start(listed)
@@ -92,7 +92,7 @@ def test_a_worker_that_another_one_was_as_fast_as_returns_what_it_opened(
 ) -> None:
     hour = Hour()
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
 
     def late(*_: object) -> None:
@@ -104,10 +104,10 @@ def test_a_worker_that_another_one_was_as_fast_as_returns_what_it_opened(
     assert len(started.opened) == 1
 
 
-def test_no_more_runs_than_a_turn_may_open_and_the_rest_is_more() -> None:
+def test_no_more_runs_than_a_round_may_open_and_the_rest_is_more() -> None:
     hour = Hour({"catch_up": "all", "catch_up_most": 5}, most=2)
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(3 * HOUR)
     started = hour.start()
     assert (len(started.opened), started.more) == (2, True)
@@ -118,7 +118,7 @@ def test_no_more_runs_than_a_turn_may_open_and_the_rest_is_more() -> None:
 def test_nothing_is_opened_when_the_time_is_up_and_nothing_is_lost() -> None:
     hour = Hour()
     hour.start()
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
     hour.until = timedelta()
     started = hour.start()
@@ -153,7 +153,7 @@ def test_due_times_that_wait_are_kept_in_order() -> None:
     hour.context.ledger.schedules.put(
         "sample", ScheduleRecord(last_due=NOON, waiting=(late, early)), None
     )
-    hour.land()
+    hour.arrive()
     hour.world.clock.move(HOUR)
     assert len(hour.start().opened) == 1
     assert hour.kept().waiting == (early, late)

@@ -81,7 +81,7 @@ def test_all_missed_due_times_are_made_up_for_within_the_bound() -> None:
     assert causes == [f"due 2026-03-01T{hour}:00:00+00:00" for hour in (20, 21, 22)]
 
 
-def test_missed_due_times_can_be_let_go() -> None:
+def test_missed_due_times_can_be_skipped() -> None:
     world = scheduled(catch_up="none")
     world.clock.move(5 * HOUR + 30 * MINUTE)
     world.poll.start_scheduled()
@@ -163,7 +163,7 @@ def test_no_run_without_new_data_where_that_is_wanted() -> None:
     assert after(world, 3 * HOUR) == 1
 
 
-def test_a_schedule_alone_trains_on_what_landed_once() -> None:
+def test_a_schedule_alone_trains_on_data_that_arrived_once() -> None:
     data = {"blob": "{name}.csv", "opens_runs": False}
     world = scheduled(data=data, skip_if_no_new_data=True)
     assert world.runs() == []
@@ -191,17 +191,17 @@ def test_the_wait_for_data_ends_with_a_run_on_what_there_is() -> None:
     assert after(world, 30 * MINUTE) == 2
 
 
-def test_a_due_time_without_any_data_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_due_time_without_any_data_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     world = Observed(config={"pipeline": {"schedule": HOURLY}})
     world.poll.start_scheduled()
     with caplog.at_level(logging.ERROR):
         assert after(world, HOUR) == 0
-    (told,) = caplog.records
-    assert getattr(told, "event_id", "") == "RL1008"
-    assert "no blob matches {name}.csv" in told.getMessage()
+    (reported,) = caplog.records
+    assert getattr(reported, "event_id", "") == "RL1008"
+    assert "no blob matches {name}.csv" in reported.getMessage()
 
 
-def test_a_due_time_that_waited_for_data_in_vain_is_told_once_it_gives_up(
+def test_a_due_time_that_waited_for_data_in_vain_is_reported_once_it_gives_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     waits = {"every": "10m", "at_most": "30m"}
@@ -214,7 +214,7 @@ def test_a_due_time_that_waited_for_data_in_vain_is_told_once_it_gives_up(
     assert [getattr(r, "event_id", "") for r in caplog.records] == ["RL1008"]
 
 
-def test_a_due_time_of_many_keys_goes_on_behind_the_key_where_it_stopped() -> None:
+def test_a_due_time_of_many_keys_continues_behind_the_key_where_it_stopped() -> None:
     data = {"blob": "{customer}-{name}.csv", "opens_runs": False}
     world = scheduled(data=data, key="customer", endpoints=[])
     for number in range(5):

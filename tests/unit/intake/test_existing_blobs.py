@@ -75,7 +75,7 @@ def test_a_pipeline_that_is_added_later_has_its_own_time() -> None:
     ]
 
 
-def test_a_pipeline_for_which_landing_opened_no_run_begins_with_what_is_there() -> None:
+def test_a_pipeline_for_which_an_arrival_opened_no_run_begins_with_what_is_there() -> None:
     world = world_of(data={"blob": "{name}.csv", "opens_runs": False})
     ticks(world)
     assert existing_in(world) == []  # nothing is recorded for it
@@ -90,7 +90,7 @@ def test_a_pipeline_for_which_landing_opened_no_run_begins_with_what_is_there() 
     assert trained_on(world) == [["renamed.csv"]]
 
 
-def test_what_lands_while_landing_opens_no_run_counts_as_existing() -> None:
+def test_data_that_arrives_while_an_arrival_opens_no_run_counts_as_existing() -> None:
     world = world_of()
     ticks(world)
     usual = world.pipeline

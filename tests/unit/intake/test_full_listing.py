@@ -1,4 +1,4 @@
-"""What appears with an old time is found once a day, and what existed before is left alone."""
+"""Blobs that appear with an old time are found once a day; existing ones open no run."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_a_blob_that_appears_with_an_old_time_has_one_run_within_a_day(when_busy
     ticks(world)
     world.blobs.appear(DATA, "renamed.csv", ROWS, world.clock.now() - 30 * DAY)
     ticks(world, 60)
-    assert world.runs() == []  # neither an event nor the search tells of it
+    assert world.runs() == []  # neither an event nor the search reports it
     a_day_later(world)
     assert trained_on(world) == [["renamed.csv"]]
     assert world.run().cause == f"blob training-data/renamed.csv, {FOUND}"
@@ -89,11 +89,11 @@ def test_a_small_or_empty_blob_that_appears_opens_no_run() -> None:
     assert world.runs() == []
 
 
-def test_what_is_touched_and_existed_before_is_left_to_the_other_rules() -> None:
+def test_a_metadata_only_update_of_an_existing_blob_is_left_to_the_other_rules() -> None:
     world = world_of("existing.csv")
     ticks(world)
     world.clock.move(HOUR)
-    world.blobs.touch(DATA, "existing.csv")
+    world.blobs.update_metadata(DATA, "existing.csv")
     world.deliver("existing.csv")
     for _ in range(3):
         a_day_later(world)

@@ -31,7 +31,7 @@ def test_an_idle_tick_costs_nothing_and_a_new_process_two_small_reads() -> None:
     assert reads == ["read full_listing_models", "read full_listing"]
 
 
-def test_a_daily_listing_looks_nothing_up_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daily_listing_looks_up_nothing_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of(*[f"old{number}.csv" for number in range(20)])
     ticks(world)
     for number in range(20):

@@ -31,7 +31,7 @@ def recorded(world: Observed) -> int:
     return sum(len(list(Existing.model_validate_json(row.body).unpacked())) for row in rows)
 
 
-def test_a_recording_goes_on_where_a_killed_worker_stopped(
+def test_a_recording_continues_where_a_killed_worker_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(full_listings, "_CALLS", 6)
@@ -41,7 +41,7 @@ def test_a_recording_goes_on_where_a_killed_worker_stopped(
     lister.run_until(world.clock.now() + MINUTE)
     assert asked == [None, "from:2.csv"]
     assert not state_of(world).complete
-    world.upload("9.csv", ROWS)  # it arrives meanwhile: it is news by its time
+    world.upload("9.csv", ROWS)  # it arrives meanwhile: it is eligible by its time
     world.restart()
     for _ in range(2):
         listing(world).run_until(world.clock.now() + MINUTE)
@@ -116,7 +116,7 @@ def test_an_unreadable_record_opens_no_run_and_is_named(caplog: pytest.LogCaptur
     assert world.runs() == []
     assert state_of(world).damaged == (name,)
     assert name in caplog.text
-    world.documents.rows[name] = sound  # somebody mended it
+    world.documents.rows[name] = sound  # it was corrected
     a_day_later(world)
     assert trained_on(world) == [["renamed.csv"]]
     assert state_of(world).damaged == ()
@@ -167,7 +167,7 @@ def test_another_container_is_recorded_anew() -> None:
     ledger = world.context.ledger
     stored = ledger.full_listings().read()
     assert stored is not None
-    elsewhere = stored.record.model_copy(update={"place": "account/other"})
+    elsewhere = stored.record.model_copy(update={"location": "account/other"})
     ledger.full_listings().put(elsewhere, stored.etag)
     world.blobs.appear(DATA, "there.csv", ROWS, world.clock.now() - DAY)
     a_day_later(world)

@@ -47,7 +47,7 @@ def test_a_model_that_is_moved_to_promote_with_an_old_time_has_one_run_within_a_
     assert len(world.runs()) == 2
 
 
-def test_a_model_that_no_event_told_of_is_found_once() -> None:
+def test_a_model_that_no_event_announced_is_found_once() -> None:
     world = world_of()
     ticks(world)
     put_model(world, "promote/sample/moved.ilearner", world.clock.now() - MINUTE)
@@ -77,7 +77,7 @@ def test_a_model_that_is_found_is_recorded_as_other_versions_are(*, noted: bool)
     assert first is None or entry.blob.recorded_at == first
 
 
-def test_records_that_no_pipeline_needs_any_more_are_forgotten() -> None:
+def test_records_that_no_pipeline_needs_any_more_are_removed() -> None:
     world = world_of("existing.csv")
     ticks(world)
     (first,) = existing_in(world)

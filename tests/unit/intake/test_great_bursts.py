@@ -14,7 +14,7 @@ from tests.unit.intake.test_batches import (
     BURST,
     LISTED,
     NEWEST,
-    land,
+    arrive,
     trained_on,
     waiting,
     world_of,
@@ -89,7 +89,7 @@ def test_a_great_burst_ends_over_several_ticks_and_none_is_over_its_budget() -> 
 
 
 @pytest.mark.parametrize("kill_at", [300, 1000, 2500, 4400])
-def test_a_worker_killed_in_a_great_burst_leaves_something_to_go_on_from(kill_at: int) -> None:
+def test_a_worker_killed_in_a_great_burst_leaves_something_to_continue_from(kill_at: int) -> None:
     world = slow_world(BURST, 2_000)
     assert isinstance(world.documents, SlowDocuments)
     world.faults.plan = {len(world.faults.sites) + kill_at: Kind.CRASH_AFTER}
@@ -112,7 +112,7 @@ def test_no_more_versions_than_a_record_can_hold_go_into_one_run(
 ) -> None:
     monkeypatch.setattr("shared.intake.batch_claims.MOST_VERSIONS", 30)
     world = world_of({**BURST, **NO_ENDPOINT}, **LISTED)
-    land(world, *(f"{number:02}.csv" for number in range(70)))
+    arrive(world, *(f"{number:02}.csv" for number in range(70)))
     world.clock.move(3 * MINUTE)
     ticks(world, 60)
     assert [len(found) for found in trained_on(world)] == [30, 30, 10]

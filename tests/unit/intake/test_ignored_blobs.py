@@ -1,4 +1,4 @@
-"""What is of interest is said the first time alone."""
+"""An ignored blob is logged the first time only."""
 
 import logging
 
@@ -8,7 +8,7 @@ from shared import telemetry
 from tests.unit.worlds import Observed
 
 
-def test_a_blob_that_nobody_wants_is_told_of_once_and_what_is_remembered_is_bounded(
+def test_a_blob_that_no_pipeline_wants_is_reported_once_and_what_is_remembered_is_bounded(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(telemetry, "_REMEMBERED", 2)
@@ -17,5 +17,5 @@ def test_a_blob_that_nobody_wants_is_told_of_once_and_what_is_remembered_is_boun
     for name in ("a.txt", "a.txt", "b.txt", "a.txt", "c.txt", "a.txt"):
         world.upload(name)
         world.deliver(name)
-    told = [line.split()[1] for line in caplog.messages if "matches no pipeline" in line]
-    assert told == ["a.txt", "b.txt", "c.txt", "a.txt"]
+    reported = [line.split()[1] for line in caplog.messages if "matches no pipeline" in line]
+    assert reported == ["a.txt", "b.txt", "c.txt", "a.txt"]

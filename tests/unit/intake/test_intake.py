@@ -48,18 +48,20 @@ def test_a_run_opened_by_a_repeated_event_is_brought_to_its_end_wherever_its_wor
     assert len(world.runs()) == 1
 
 
-def test_a_metadata_write_opens_no_run(world: Observed) -> None:
+def test_a_metadata_only_update_opens_no_run(world: Observed) -> None:
     world.start()
     for _ in range(2):  # while the job runs, and after it
         world.clock.move(MINUTE)
-        world.blobs.touch("training-data", "new.csv")
+        world.blobs.update_metadata("training-data", "new.csv")
         assert world.deliver() == []
         world.until_ended()
     assert world.run().phase is Phase.PROMOTED
 
 
 @pytest.mark.parametrize("settle", ["0s", "2m"])
-def test_a_metadata_write_opens_no_run_where_data_waits_for_its_turn_either(settle: str) -> None:
+def test_a_metadata_only_update_opens_no_run_where_data_waits_for_a_slot_either(
+    settle: str,
+) -> None:
     data = {"blob": "{name}.csv", "settle": settle}
     world = Observed(config={"pipeline": {"when_busy": "newest", "data": data}})
     world.upload()
@@ -68,7 +70,7 @@ def test_a_metadata_write_opens_no_run_where_data_waits_for_its_turn_either(sett
     world.tick()
     for _ in range(2):  # while the job runs, and after it
         world.clock.move(MINUTE)
-        world.blobs.touch("training-data", "new.csv")
+        world.blobs.update_metadata("training-data", "new.csv")
         assert world.deliver() == []
         world.clock.move(3 * MINUTE)
         world.until_ended()
@@ -102,7 +104,7 @@ def test_new_bytes_under_an_old_name_open_a_second_run(world: Observed) -> None:
     assert world.until(second, Phase.PROMOTED).manifest[0].size > len(CSV)
 
 
-def test_the_same_bytes_uploaded_again_are_news(world: Observed) -> None:
+def test_the_same_bytes_uploaded_again_are_eligible(world: Observed) -> None:
     world.start()
     world.until_ended()
     world.clock.move(MINUTE)
@@ -130,7 +132,7 @@ def test_empty_and_small_blobs_open_nothing(content: bytes, opened: int) -> None
     assert len(world.deliver()) == len(world.runs()) == opened
 
 
-def test_an_empty_blob_that_is_filled_later_is_news(world: Observed) -> None:
+def test_an_empty_blob_that_is_filled_later_is_eligible(world: Observed) -> None:
     world.upload(content=b"")
     assert world.deliver() == []
     world.clock.move(MINUTE)

@@ -1,4 +1,4 @@
-"""A pipeline with an error goes on by the configuration that was stored."""
+"""A pipeline with an error continues with the configuration that was stored."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.unit.intake.stored_configurations import HOUR, ODD, Kept
 from tests.unit.samples import NOW
 
 
-def test_a_pipeline_with_an_error_goes_on_by_what_was_stored(
+def test_a_pipeline_with_an_error_continues_with_what_was_stored(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     kept = Kept()
@@ -23,17 +23,17 @@ def test_a_pipeline_with_an_error_goes_on_by_what_was_stored(
     assert good.served["sample"] == kept.sample
     assert good.scheduled_since("sample") == NOW - 2 * HOUR
     when = (NOW - HOUR).isoformat(timespec="seconds")
-    assert f"pipeline sample goes on by its last good configuration, of {when}" in caplog.text
+    assert f"pipeline sample continues with its last good configuration, of {when}" in caplog.text
     (note,) = good.notes()
     assert str(note).startswith("pipelines.sample")
-    assert f"goes on by its last good configuration, of {when}" in str(note)
+    assert f"continues with its last good configuration, of {when}" in str(note)
     good.require("sample")
     kept.world.calls.clear()
     good.load()
     assert kept.world.calls == []
 
 
-def test_a_pipeline_without_an_earlier_configuration_is_told_with_its_problems(
+def test_a_pipeline_without_an_earlier_configuration_is_reported_with_its_problems(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     kept = Kept()
@@ -41,10 +41,11 @@ def test_a_pipeline_without_an_earlier_configuration_is_told_with_its_problems(
     good.load()
     assert "pipeline sample has an error and no earlier configuration" in caplog.text
     assert good.lacking
-    with pytest.raises(PipelineConfigError) as told:
+    with pytest.raises(PipelineConfigError) as raised:
         good.require("sample")
-    assert str(told.value) == (
-        f"pipeline sample has an error and no earlier configuration to go on by: {ODD[0]}; {ODD[1]}"
+    assert str(raised.value) == (
+        "pipeline sample has an error and no earlier configuration to continue with: "
+        f"{ODD[0]}; {ODD[1]}"
     )
     good.require("nobody")  # the file simply has none of this name
     (note,) = good.notes()
@@ -101,7 +102,7 @@ def test_one_that_cannot_be_read_now_is_behind_the_others_the_next_time(
     assert list(good.served) == ["b", "a"]
 
 
-def test_where_the_file_cannot_be_read_all_go_on_and_at_most_twenty_are_named() -> None:
+def test_where_the_file_cannot_be_read_all_continue_and_at_most_twenty_are_named() -> None:
     kept = Kept()
     good = kept.file(readable=False)
     assert (good.incomplete, good.lacking) == (True, True)

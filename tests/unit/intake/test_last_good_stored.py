@@ -12,7 +12,7 @@ from tests.unit.intake.stored_configurations import HOUR, MINUTE, SECOND, Kept
 from tests.unit.samples import NOW, pipeline
 
 
-def test_whoever_goes_through_the_served_pipelines_sees_one_state() -> None:
+def test_a_loop_over_the_served_pipelines_sees_one_state() -> None:
     served = ConfiguredPipelines({"sample": pipeline()})
     seen = []
     for name in served:
@@ -23,7 +23,7 @@ def test_whoever_goes_through_the_served_pipelines_sees_one_state() -> None:
     assert served["other"].name == "other"
 
 
-def test_a_sound_pipeline_is_stored_with_what_tells_a_change() -> None:
+def test_a_sound_pipeline_is_stored_with_what_shows_a_change() -> None:
     kept = Kept()
     good = kept.file(kept.sample)
     with pytest.raises(TransientError, match="the configuration of sample was not stored yet"):
@@ -83,7 +83,7 @@ def test_what_is_stored_already_is_read_from_its_hints_alone() -> None:
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "2026-03-01T12:00:00"])
-def test_hints_that_tell_no_time_are_held_against_the_record(since: str) -> None:
+def test_hints_that_report_no_time_are_held_against_the_record(since: str) -> None:
     kept = Kept()
     kept.file(kept.sample).refresh()
     stored = kept.ledger.configurations.read("sample")
@@ -117,7 +117,7 @@ def test_a_configuration_that_others_are_faster_to_store_is_tried_five_times(
     assert len(tries) == 10  # it is not done: the next call tries again
 
 
-def test_what_the_file_has_no_more_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_file_has_no_more_is_removed(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "relearn")
     kept = Kept()
     for name in ("old", "broken", "sample"):
@@ -128,7 +128,7 @@ def test_what_the_file_has_no_more_is_forgotten(caplog: pytest.LogCaptureFixture
     assert "pipeline old is not in the file any more" in caplog.text
 
 
-def test_nothing_is_forgotten_for_a_file_that_cannot_be_read_and_failures_are_tried_again(
+def test_nothing_is_removed_for_a_file_that_cannot_be_read_and_failures_are_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = Kept()

@@ -1,4 +1,4 @@
-"""Models that a person or a job stored, and their events."""
+"""Models that an operator or a job stored, and their events."""
 
 from contextlib import suppress
 
@@ -22,13 +22,13 @@ def trained(seed: bytes = b"a,b,label\n9,9,1\n") -> bytes:
 
 
 def search(world: Observed, minutes: int = 16) -> None:
-    """Let the search for what no event announced go on."""
+    """Let the search for what no event announced continue."""
     world.clock.move(minutes * MINUTE)
     world.app.search.run_until(world.clock.now() + MINUTE)
 
 
 @pytest.mark.parametrize("event", [True, False], ids=["by its event", "found by the search"])
-def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> None:
+def test_an_operators_model_is_promoted(world: Observed, *, event: bool) -> None:
     world.poll.tick()
     world.clock.move(MINUTE)
     world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
@@ -42,7 +42,7 @@ def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> Non
     assert world.starts == []
 
 
-def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
+def test_an_operators_model_is_promoted_although_one_search_for_it_failed(
     world: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.poll.tick()
@@ -64,7 +64,7 @@ def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
     assert world.until(world.run(), Phase.PROMOTED).origin is Origin.MODEL
 
 
-def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
+def test_an_empty_model_put_manually_opens_nothing(world: Observed) -> None:
     world.blobs.put(MODELS, "promote/sample/empty.ilearner", b"")
     assert world.app.model_events.model_arrived("promote/sample/empty.ilearner") is None
     world.tick()
@@ -82,7 +82,7 @@ def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
         "promote/sample/gone.ilearner",
     ],
 )
-def test_a_model_that_belongs_to_nobody_is_left_alone(world: Observed, name: str) -> None:
+def test_a_model_that_belongs_to_no_pipeline_is_left_alone(world: Observed, name: str) -> None:
     if "gone" not in name:
         world.blobs.put(MODELS, name, trained())
     assert world.app.model_events.model_arrived(name) is None

@@ -15,7 +15,7 @@ from tests.unit.intake.test_batches import (
     BURST,
     LISTED,
     NEWEST,
-    land,
+    arrive,
     trained_on,
     waiting,
     world_of,
@@ -53,7 +53,7 @@ def test_the_rest_of_a_burst_is_trained_on_when_another_host_took_one_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = world_of({**BURST, **NO_ENDPOINT}, **LISTED)
-    land(world, "a.csv", "b.csv", "c.csv")
+    arrive(world, "a.csv", "b.csv", "c.csv")
     kept = world.pipeline
     world.pipeline = kept.model_copy(update={"when_busy": "parallel", "data": None})
     world.pipeline = kept.model_copy(
@@ -83,7 +83,7 @@ def test_the_rest_of_a_burst_is_trained_on_when_another_host_took_one_of_it(
 def test_a_version_whose_key_changed_is_in_one_manifest_once() -> None:
     keyed = {**BURST, "data": {"blob": "{customer}/{name}.csv", "settle": "2m"}, **NO_ENDPOINT}
     world = world_of({**keyed, "key": "customer"})
-    land(world, "ada/1.csv", "ada/2.csv")
+    arrive(world, "ada/1.csv", "ada/2.csv")
     configure(world, key=["customer", "name"])
     world.deliver("ada/1.csv")  # again, for another key
     assert len(waiting(world)) == 3
@@ -94,9 +94,9 @@ def test_a_version_whose_key_changed_is_in_one_manifest_once() -> None:
     assert waiting(world) == []
 
 
-def test_two_pointers_to_one_version_count_once_and_what_was_given_back_tells_more() -> None:
+def test_two_pointers_to_one_version_count_once_and_what_was_requeued_says_more() -> None:
     world = world_of(BURST)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     (one,) = world.context.ledger.inbox.entries()
     again = InboxEntry(one.pipeline, one.version_id, one.blob, one.pointer, "sample-1")
     assert each_once([one, one]) == (one,)
@@ -108,7 +108,7 @@ def test_customers_whose_data_no_longer_matches_are_not_trained_on_together(
 ) -> None:
     keyed = {"data": {"blob": "{customer}/{name}.csv", "settle": "2m"}, **NO_ENDPOINT}
     world = world_of({**BURST, **keyed, "key": "customer"})
-    land(world, "ada/1.csv", "bob/1.csv")
+    arrive(world, "ada/1.csv", "bob/1.csv")
     configure(world, data={"blob": "only/{customer}/{name}.csv", "settle": "2m"})
     world.clock.move(3 * MINUTE)
     ticks(world, 10)
@@ -122,7 +122,7 @@ def test_customers_whose_data_no_longer_matches_are_not_trained_on_together(
 
 def test_a_renamed_pipeline_trains_on_what_waited_under_its_old_name() -> None:
     world = world_of({**BURST, **NO_ENDPOINT})
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.clock.move(MINUTE)
     configure(world, name="renamed")
     world.clock.move(3 * MINUTE)
@@ -169,7 +169,7 @@ def test_new_data_never_opens_a_run_under_the_id_of_one_whose_record_is_gone(
     when_busy: str, how: str
 ) -> None:
     world = world_of({"when_busy": when_busy, **NO_ENDPOINT})
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     old = world.until_ended()
     removed(world, how, old)
     world.clock.move(MINUTE)
@@ -185,7 +185,7 @@ def test_new_data_never_opens_a_run_under_the_id_of_one_whose_record_is_gone(
 @pytest.mark.parametrize("how", ["retention", "moved away"])
 def test_an_event_that_comes_again_for_a_run_whose_record_is_gone_opens_none(how: str) -> None:
     world = world_of({"when_busy": "parallel", **NO_ENDPOINT})
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     old = world.until_ended()
     removed(world, how, old)
     world.deliver("a.csv")
@@ -197,7 +197,7 @@ def test_an_event_that_comes_again_for_a_run_whose_record_is_gone_opens_none(how
 
 def test_an_id_that_the_same_data_would_have_again_is_derived_anew() -> None:
     world = world_of({"when_busy": "newest", **NO_ENDPOINT})
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     world.until_ended()
     for name in list(world.documents.rows):  # everything but the note that the id was used
         if name.startswith(("runs/", "versions/", "run_queues/", "index/")):

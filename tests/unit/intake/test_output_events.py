@@ -1,4 +1,4 @@
-"""A job is looked at by its age, whoever asks; a new output file is one reason more, once."""
+"""A job is checked by its age, whatever asks for it; a new output file is one more reason, once."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +25,7 @@ def running() -> tuple[Observed, Run]:
 
 
 def checks(world: Observed, run: Run) -> int:
-    """How often the service was asked how the job stands."""
+    """How often the service was asked for the state of the job."""
     return sum(one.endswith(f"/jobs/{run.job}") for one in world.http.sent)
 
 
@@ -38,7 +38,7 @@ def writes(world: Observed, run: Run, file: str = "model.ilearner") -> str:
     return output(run, file)
 
 
-def test_forty_events_of_one_output_file_cause_one_look() -> None:
+def test_forty_events_of_one_output_file_cause_one_probe() -> None:
     world, run = running()
     name = writes(world, run)
     for _ in range(40):
@@ -47,7 +47,7 @@ def test_forty_events_of_one_output_file_cause_one_look() -> None:
     assert checks(world, run) == 1
 
 
-def test_a_restart_and_another_host_do_not_look_again_for_what_was_seen() -> None:
+def test_a_restart_and_another_host_do_not_check_again_for_what_was_seen() -> None:
     world, run = running()
     name = writes(world, run)
     world.app.model_events.model_arrived(name)
@@ -59,7 +59,7 @@ def test_a_restart_and_another_host_do_not_look_again_for_what_was_seen() -> Non
     assert checks(world, run) == 1
 
 
-def test_each_new_file_and_each_new_version_of_it_is_a_reason_to_look_once() -> None:
+def test_each_new_file_and_each_new_version_of_it_is_a_reason_for_one_check() -> None:
     world, run = running()
     for number in range(3):
         world.clock.move(SECOND)
@@ -69,7 +69,7 @@ def test_each_new_file_and_each_new_version_of_it_is_a_reason_to_look_once() -> 
         assert checks(world, run) == 2 * (number + 1)
 
 
-def test_a_job_that_writes_one_file_again_and_again_is_not_looked_at_for_ever() -> None:
+def test_a_job_that_writes_one_file_again_and_again_is_not_checked_for_ever() -> None:
     world, run = running()
     for _ in range(200):
         world.clock.move(SECOND / 10)
@@ -104,7 +104,7 @@ def test_the_next_attempt_counts_its_own_files() -> None:
     ],
     ids=["the data", "gone", "another attempt", "another run", "no model", "a search"],
 )
-def test_no_other_event_has_a_job_looked_at(event: Callable[[Observed, Run], object]) -> None:
+def test_no_other_event_has_a_job_checked(event: Callable[[Observed, Run], object]) -> None:
     world, run = running()
     for _ in range(40):
         world.clock.move(SECOND / 4)
@@ -112,7 +112,7 @@ def test_no_other_event_has_a_job_looked_at(event: Callable[[Observed, Run], obj
     assert checks(world, run) == 0
 
 
-def test_a_request_that_is_sent_again_and_again_has_no_job_looked_at() -> None:
+def test_a_request_that_is_sent_again_and_again_has_no_job_checked() -> None:
     world = Observed()
     world.upload()
     asked = ManualRequest(data="new.csv")
@@ -125,17 +125,17 @@ def test_a_request_that_is_sent_again_and_again_has_no_job_looked_at() -> None:
     assert checks(world, run) == 0
 
 
-def test_the_poll_looks_by_age_however_many_events_come() -> None:
+def test_the_poll_checks_by_age_however_many_events_come() -> None:
     world, run = running()
     name = writes(world, run)
-    for _ in range(240):  # four minutes; a look is due every ten seconds
+    for _ in range(240):  # four minutes; a check is due every ten seconds
         world.clock.move(SECOND)
         world.app.model_events.model_arrived(name)
         world.poll.tick()
     assert checks(world, run) <= 1 + 24
 
 
-def test_a_job_that_was_started_this_moment_is_not_looked_at_by_the_next_tick() -> None:
+def test_a_job_that_was_started_this_moment_is_not_checked_by_the_next_tick() -> None:
     world = Observed()
     run = world.start()
     assert run.phase is Phase.TRAINING
@@ -159,7 +159,7 @@ def test_an_event_of_the_model_still_ends_the_training_at_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.LOST, Kind.LATE, Kind.PREEMPT])
-def test_what_goes_wrong_while_an_event_is_recorded_costs_no_look_too_many(kind: Kind) -> None:
+def test_what_goes_wrong_while_an_event_is_recorded_costs_no_check_too_many(kind: Kind) -> None:
     world, run = running()
     name = writes(world, run)
     world.faults.plan = {len(world.faults.sites): kind}

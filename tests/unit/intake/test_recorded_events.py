@@ -1,4 +1,4 @@
-"""What becomes of each event, announced run and model."""
+"""Each event, announced run and model has its result."""
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_an_event_that_comes_again_marks_the_run_that_it_opens(arrival: Arrival)
     assert run.cause == "blob training-data/a.csv"
 
 
-def test_an_event_of_data_that_settles_opens_nothing_yet() -> None:
+def test_an_event_of_data_with_a_batch_window_opens_nothing_yet() -> None:
     data = {"blob": "{name}.csv", "settle": "2m"}
     arrival = Arrival(when_busy="newest", data=data)
     arrival.put()
@@ -89,7 +89,7 @@ def test_an_event_returns_the_run_that_has_its_blob_and_no_other() -> None:
     arrival.ledger.pauses.put("sample", Pauses(), known.etag)
     arrival.world.clock.move(SECOND)
     arrival.put("b.csv")
-    assert arrival.world.deliver("b.csv") == []  # the older one has the only place
+    assert arrival.world.deliver("b.csv") == []  # the older one has the only slot
     (run,) = arrival.world.runs()
     assert [one.name for one in run.manifest] == ["a.csv"]
     assert run.phase is Phase.TRAINING
@@ -109,7 +109,7 @@ def test_a_run_is_opened_from_an_entry_that_is_its_own_and_still_due(arrival: Ar
     arrival.world.blobs.remove(DATA, "a.csv")
     run = arrival.app.version_runs.open_announced(version, "sample-1")
     assert run is not None
-    assert run.phase is Phase.REJECTED  # it was looked at again: nobody did a moment ago
+    assert run.phase is Phase.REJECTED  # it is checked again: the last check is old
     assert arrival.app.version_runs.open_announced(version, "sample-1") is None
     gathered = arrival.put("b.csv")
     arrival.know(gathered, "sample-3", in_batch=True)
@@ -140,7 +140,7 @@ def test_a_batch_of_a_pipeline_that_is_not_in_the_file_is_not_begun(arrival: Arr
     assert arrival.app.batches.resume(batch, arrival.world.clock.now() + MINUTE) is None
 
 
-def test_a_run_that_was_begun_is_gone_on_with_by_its_hint() -> None:
+def test_a_run_that_was_begun_is_continued_with_by_its_hint() -> None:
     arrival = Arrival(when_busy="queue")
     arrival.world.discover(arrival.put())
     hint = marker_of_batch(arrival.world.pipeline, ())
@@ -153,7 +153,7 @@ def test_a_run_that_was_begun_is_gone_on_with_by_its_hint() -> None:
 # Models
 
 
-def test_a_model_put_by_hand_is_recorded_by_a_search_and_opened_by_the_poll(
+def test_an_operators_model_is_recorded_by_a_search_and_opened_by_the_poll(
     arrival: Arrival,
 ) -> None:
     one = arrival.put(MANUAL_MODEL, where=MODELS)
@@ -170,7 +170,7 @@ def test_a_model_put_by_hand_is_recorded_by_a_search_and_opened_by_the_poll(
     assert (opened.origin, opened.model) == (Origin.MODEL, model_of(one))
 
 
-def test_a_model_that_belongs_to_nobody_is_told_of_once(
+def test_a_model_that_belongs_to_no_pipeline_is_reported_once(
     arrival: Arrival, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "relearn")

@@ -1,4 +1,4 @@
-"""What is recorded of each version, wherever a worker or a record fails."""
+"""Each version is recorded, wherever a worker or a record fails."""
 
 import logging
 
@@ -62,7 +62,7 @@ def test_a_version_that_waits_is_kept_once() -> None:
 
 
 @pytest.mark.parametrize("when_busy", ["queue", "parallel"])
-def test_a_version_that_is_no_news_has_no_run(when_busy: str) -> None:
+def test_a_version_that_is_not_eligible_has_no_run(when_busy: str) -> None:
     arrival = Arrival(when_busy=when_busy)
     empty = arrival.put(content=b"")
     assert not arrival.world.discover(empty)
@@ -77,7 +77,7 @@ def test_a_pipeline_that_is_paused_keeps_what_it_comes_upon(arrival: Arrival) ->
     assert arrival.waits() == ["a.csv"]
     assert arrival.world.deliver("a.csv") == []
     assert arrival.ledger.versions.entry(arrival.version(arrival.put("b#.csv"))) is None
-    (rejected,) = arrival.world.deliver("b#.csv")  # of no use: that is told at once
+    (rejected,) = arrival.world.deliver("b#.csv")  # of no use: that is reported at once
     assert rejected.phase is Phase.REJECTED
 
 
@@ -102,7 +102,7 @@ def test_of_two_workers_that_come_upon_a_version_one_records_it(
 
 
 @pytest.mark.parametrize("how", ["event", "search"])
-def test_pipelines_that_cannot_have_a_blob_now_keep_it_from_no_other_and_all_are_told(
+def test_pipelines_that_cannot_have_a_blob_now_keep_it_from_no_other_and_all_are_reported(
     arrival: Arrival, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     one = arrival.put()
@@ -112,11 +112,11 @@ def test_pipelines_that_cannot_have_a_blob_now_keep_it_from_no_other_and_all_are
     arrival.app.activations.refresh()
     for other in others:
         arrival.world.damage(f"versions/{version_id(other.name, one)}")
-    with pytest.raises(CorruptRecordError) as told:
+    with pytest.raises(CorruptRecordError) as raised:
         arrival.app.blob_events.blob_arrived("a.csv") if how == "event" else arrival.world.discover(
             one
         )
-    assert version_id(others[0].name, one) in str(told.value)
+    assert version_id(others[0].name, one) in str(raised.value)
     warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     said = [text for text in warned if "is not understood" in text]
     assert [
@@ -144,7 +144,7 @@ def test_an_event_for_a_file_that_is_not_known_yet_is_delivered_again(
 # Data that is older than its pipeline
 
 
-def test_old_data_is_noted_as_such_once_and_no_event_makes_it_news() -> None:
+def test_old_data_is_noted_as_such_once_and_no_event_makes_it_eligible() -> None:
     arrival = Arrival()
     arrival.put()
     arrival.world.clock.move(HOUR)

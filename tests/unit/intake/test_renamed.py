@@ -1,4 +1,4 @@
-"""Data that waits when its pipeline is renamed is trained on, whoever comes upon it first."""
+"""Data that waits when its pipeline is renamed is trained on, whichever worker finds it first."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +10,7 @@ from shared.core.versions import version_id
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
 from tests.unit.intake.configured_hosts import MINUTE, NO_ENDPOINT, configure, ticks
-from tests.unit.intake.test_batches import BURST, land, trained_on, waiting, world_of
+from tests.unit.intake.test_batches import BURST, arrive, trained_on, waiting, world_of
 from tests.unit.worlds import Observed
 
 
@@ -27,7 +27,7 @@ def events(world: Observed) -> None:
 def renamed() -> Observed:
     """Two blobs wait for a pipeline that has another name from now on."""
     world = world_of({**BURST, **NO_ENDPOINT})
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.clock.move(6 * MINUTE)
     configure(world, name="renamed")
     world.app.activations.refresh()
@@ -53,7 +53,7 @@ def test_a_version_whose_record_cannot_be_read_keeps_none_of_the_others() -> Non
     world.damage(f"versions/{version_id(world.pipeline.name, blob)}")
     ticks(world)
     assert trained_on(world) == [["b.csv"]]
-    assert len(waiting(world)) == 1  # until somebody mends that record
+    assert len(waiting(world)) == 1  # until that record is corrected
 
 
 def test_a_pointer_that_is_leased_keeps_none_of_the_others() -> None:
@@ -77,12 +77,12 @@ def test_a_leased_pointer_of_what_was_trained_does_not_keep_new_data_waiting() -
     assert world.discover(blob)
     world.documents.leased.update(waiting(world))
     ticks(world, 10)
-    land(world, "b.csv", "c.csv")
+    arrive(world, "b.csv", "c.csv")
     ticks(world, 10)
     assert trained_on(world) == [["a.csv"], ["b.csv"], ["c.csv"]]
     assert {run.phase for run in world.runs()} == {Phase.FINISHED}
     world.documents.leased.clear()
-    land(world, "d.csv")
+    arrive(world, "d.csv")
     ticks(world, 10)
     assert len(world.runs()) == 4
     assert waiting(world) == []
@@ -133,7 +133,7 @@ def test_data_that_was_found_more_than_400_days_late_is_trained_on() -> None:
     world = world_of({"when_busy": "newest", **NO_ENDPOINT})
     world.app.activations.refresh()
     world.clock.move(MINUTE)
-    world.upload("a.csv")  # and no event ever told of it
+    world.upload("a.csv")  # and no event ever announced it
     world.clock.move(world.limits.keep + timedelta(days=2))
     search(world)
     ticks(world)

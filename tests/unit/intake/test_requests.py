@@ -40,7 +40,7 @@ def test_missed_due_times_open_one_run_and_the_next_opens_another() -> None:
     assert len(world.runs()) == 2
 
 
-def test_a_due_time_without_data_is_told_and_passes() -> None:
+def test_a_due_time_without_data_is_reported_and_passes() -> None:
     world = Observed(config=HOURLY)
     world.poll.start_scheduled()
     world.clock.move(HOUR)

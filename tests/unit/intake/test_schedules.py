@@ -1,4 +1,4 @@
-"""Pipelines with a schedule take turns, and the ledger keeps whose turn is next."""
+"""Pipelines with a schedule are served in turn, and the ledger keeps which one is next."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from tests.unit.worlds import Observed
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-class QueueEntry:
+class ScheduledPipelines:
     """Pipelines a, b and c, of which each call opens one run and takes a second."""
 
     def __init__(self, each: int = 1) -> None:
@@ -50,35 +50,35 @@ class QueueEntry:
         return stored.record.first if stored else None
 
 
-def test_pipelines_take_turns_by_name_until_none_has_more_to_open() -> None:
-    turn = QueueEntry(each=2)
-    assert turn.open() == ["a-1", "b-1", "c-1", "a-1", "b-1", "c-1"]
-    assert turn.first is None  # nothing is to be kept
-    assert len(set(turn.lists)) == 1  # what was listed is known to all turns of a call
+def test_pipelines_are_served_in_turn_by_name_until_none_has_more_to_open() -> None:
+    case = ScheduledPipelines(each=2)
+    assert case.open() == ["a-1", "b-1", "c-1", "a-1", "b-1", "c-1"]
+    assert case.first is None  # nothing is to be kept
+    assert len(set(case.lists)) == 1  # what was listed is known to all rounds of a call
 
 
-def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
-    turn = QueueEntry(each=9)
-    turn.open(2)
-    assert (turn.started, turn.first) == (["a", "b"], "c")
-    turn.open(2)
-    assert (turn.started, turn.first) == (["a", "b", "c", "a"], "b")
-    turn.left = dict.fromkeys("abc", 1)
-    turn.open()
-    assert (turn.started[4:], turn.first) == (["b", "c", "a"], "")
+def test_where_time_runs_out_the_next_call_continues_there() -> None:
+    case = ScheduledPipelines(each=9)
+    case.open(2)
+    assert (case.started, case.first) == (["a", "b"], "c")
+    case.open(2)
+    assert (case.started, case.first) == (["a", "b", "c", "a"], "b")
+    case.left = dict.fromkeys("abc", 1)
+    case.open()
+    assert (case.started[4:], case.first) == (["b", "c", "a"], "")
 
 
-def test_whose_turn_it_was_need_not_be_there_any_more() -> None:
-    turn = QueueEntry()
-    turn.world.context.ledger.rotation.put(Rotation(first="bb"), None)
-    turn.open()
-    assert turn.started == ["c", "a", "b"]
-    turn.started.clear()
-    stored = turn.world.context.ledger.rotation.read()
+def test_the_pipeline_that_was_next_may_be_gone() -> None:
+    case = ScheduledPipelines()
+    case.world.context.ledger.rotation.put(Rotation(first="bb"), None)
+    case.open()
+    assert case.started == ["c", "a", "b"]
+    case.started.clear()
+    stored = case.world.context.ledger.rotation.read()
     assert stored is not None
-    turn.world.context.ledger.rotation.put(Rotation(first="zz"), stored.etag)
-    turn.open()
-    assert turn.started == ["a", "b", "c"]
+    case.world.context.ledger.rotation.put(Rotation(first="zz"), stored.etag)
+    case.open()
+    assert case.started == ["a", "b", "c"]
 
 
 def test_without_a_schedule_nothing_is_read() -> None:
@@ -86,7 +86,7 @@ def test_without_a_schedule_nothing_is_read() -> None:
     world.app.activations.refresh()
     world.calls.clear()
     catalogue, activations = world.app.catalogue, world.app.activations
-    schedules = Schedules(world.context, catalogue, activations, QueueEntry())  # type: ignore[arg-type]
+    schedules = Schedules(world.context, catalogue, activations, ScheduledPipelines())  # type: ignore[arg-type]
     assert schedules.open_due(world.clock.now() + MINUTE) == []
     assert "read rotation" not in world.calls
 
@@ -94,18 +94,18 @@ def test_without_a_schedule_nothing_is_read() -> None:
 def test_a_record_that_only_says_who_is_first_stops_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = QueueEntry()
-    turn.world.damage("rotation")
-    assert turn.open() == ["a-1", "b-1", "c-1"]
+    case = ScheduledPipelines()
+    case.world.damage("rotation")
+    assert case.open() == ["a-1", "b-1", "c-1"]
     assert "rotation is not understood" in caplog.text
-    turn = QueueEntry(each=9)
+    case = ScheduledPipelines(each=9)
 
     def fails(*_: object) -> None:
         raise TransientError("busy")
 
-    monkeypatch.setattr(turn.world.context.ledger.rotation, "read", fails)
-    monkeypatch.setattr(turn.world.context.ledger.rotation, "put", fails)
-    assert turn.open(1) == ["a-1"]
+    monkeypatch.setattr(case.world.context.ledger.rotation, "read", fails)
+    monkeypatch.setattr(case.world.context.ledger.rotation, "put", fails)
+    assert case.open(1) == ["a-1"]
     assert "it is not known whose due times are first: busy" in caplog.text
     assert "whose due times are first is not kept: busy" in caplog.text
 
@@ -113,14 +113,14 @@ def test_a_record_that_only_says_who_is_first_stops_nothing(
 def test_one_schedule_that_must_wait_stops_no_other(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = QueueEntry()
-    since = turn.world.app.activations.scheduled_since
+    case = ScheduledPipelines()
+    since = case.world.app.activations.scheduled_since
 
     def fails(name: str) -> datetime | None:
-        if name == "a" and len(turn.started) == 0:
+        if name == "a" and len(case.started) == 0:
             raise TransientError("busy")
         return since(name)
 
-    monkeypatch.setattr(turn.world.app.activations, "scheduled_since", fails)
-    assert turn.open() == ["b-1", "c-1"]
+    monkeypatch.setattr(case.world.app.activations, "scheduled_since", fails)
+    assert case.open() == ["b-1", "c-1"]
     assert "pipeline a: its schedule must wait: busy" in caplog.text

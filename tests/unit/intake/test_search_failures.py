@@ -1,4 +1,4 @@
-"""What a search could not read, and several searches at one time."""
+"""Blobs that a search could not read, and several searches at one time."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -99,7 +99,7 @@ def test_a_name_is_remembered_once() -> None:
 # Several workers, and a record that is damaged
 
 
-def test_the_slower_of_two_workers_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slower_of_two_workers_yields(monkeypatch: pytest.MonkeyPatch) -> None:
     search = SearchCase("a.csv")
     tries: list[SearchState] = []
 
@@ -108,29 +108,29 @@ def test_the_slower_of_two_workers_gives_way(monkeypatch: pytest.MonkeyPatch) ->
         raise ConflictError("search")
 
     monkeypatch.setattr(search.ledger.search, "put", late)
-    search.sweep.run_until(search.world.clock.now() + MINUTE)
+    search.searching.run_until(search.world.clock.now() + MINUTE)
     assert len(tries) == 1
 
 
-def test_a_search_whose_record_is_damaged_goes_on_in_memory_and_says_so_once(
+def test_a_search_whose_record_is_damaged_continues_in_memory_and_says_so_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     search = SearchCase("a.csv")
     search.world.damage("search")
     for _ in range(2):
         search.record_discovered.clear()
-        search.sweep.run_until(search.world.clock.now() + MINUTE)
+        search.searching.run_until(search.world.clock.now() + MINUTE)
     assert caplog.text.count("search is not understood") == 1
     assert search.record_discovered == []  # the second time it was not due
     search.world.clock.move(HOUR)
     search.put("b.csv")
     search.world.clock.move(5 * MINUTE)
-    search.sweep.run_until(search.world.clock.now() + MINUTE)
+    search.searching.run_until(search.world.clock.now() + MINUTE)
     assert search.record_discovered == ["a.csv", "b.csv"]  # the first one is within the margin
     assert search.world.documents.rows["search"].body == b"{not json"
 
 
-def test_models_are_looked_for_first_and_stop_no_search_for_data(
+def test_models_are_searched_for_first_and_stop_no_search_for_data(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     search = SearchCase("a.csv")
@@ -141,7 +141,7 @@ def test_models_are_looked_for_first_and_stop_no_search_for_data(
 
     monkeypatch.setattr(search.ledger.search_models, "read", fails)
     assert search.go().found == 1
-    assert "models under promote/ cannot be looked for now: busy" in caplog.text
+    assert "models under promote/ cannot be searched for now: busy" in caplog.text
     monkeypatch.setattr(search.ledger.search_models, "read", read)
     search.go()
     models = search.ledger.search_models.read()
@@ -160,8 +160,8 @@ def test_models_have_a_quarter_of_the_time_and_older_data_half_of_what_is_left(
         spans.append(until - now())
 
     monkeypatch.setattr(Search, "_continue", noted)
-    search.sweep.backfill = _Backfill(search.sweep.backfill, spans, now)  # type: ignore[assignment]
-    search.sweep.run_until(now() + 4 * MINUTE)
+    search.searching.backfill = _Backfill(search.searching.backfill, spans, now)  # type: ignore[assignment]
+    search.searching.run_until(now() + 4 * MINUTE)
     assert spans == [MINUTE, 2 * MINUTE, 4 * MINUTE]
 
 

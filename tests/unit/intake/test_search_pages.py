@@ -1,4 +1,4 @@
-"""A search goes on page by page, and keeps how far it is and what it found."""
+"""A search continues page by page, and keeps how far it is and what it found."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,7 +14,7 @@ from tests.fakes.world import MODELS
 from tests.unit.intake.searched_worlds import HOUR, MINUTE, SECOND, SearchCase
 
 
-def test_a_search_finds_what_no_event_told_of_and_says_so(
+def test_a_search_finds_what_no_event_announced_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     search = SearchCase("a.csv", "b.txt")
@@ -30,7 +30,7 @@ def test_a_search_finds_what_no_event_told_of_and_says_so(
     assert "no event had announced" not in caplog.text
 
 
-def test_the_next_search_begins_when_it_is_due_and_looks_at_what_changed_since() -> None:
+def test_the_next_search_begins_when_it_is_due_and_checks_what_changed_since() -> None:
     search = SearchCase("a.csv")
     began = search.world.clock.now()
     search.go()
@@ -41,7 +41,7 @@ def test_the_next_search_begins_when_it_is_due_and_looks_at_what_changed_since()
     search.world.clock.move(SECOND)
     state = search.go()
     assert (state.started_at, state.since) == (began + 15 * MINUTE, began - 15 * MINUTE)
-    assert search.record_discovered == ["a.csv"]  # within the margin it is looked at once more
+    assert search.record_discovered == ["a.csv"]  # within the margin it is checked once more
     search.world.clock.move(HOUR)
     search.go()
     search.world.clock.move(15 * MINUTE)
@@ -49,7 +49,7 @@ def test_the_next_search_begins_when_it_is_due_and_looks_at_what_changed_since()
     assert search.record_discovered == []
 
 
-def test_what_changed_exactly_at_the_bound_is_looked_at() -> None:
+def test_what_changed_exactly_at_the_bound_is_checked() -> None:
     search = SearchCase()
     search.put("a.csv")
     changed = search.world.clock.now()
@@ -71,7 +71,7 @@ def test_what_is_younger_than_five_minutes_is_left_to_its_event(
     assert (search.record_discovered == ["a.csv"]) is seen
 
 
-def test_a_host_whose_clock_was_ahead_has_everything_looked_at() -> None:
+def test_a_host_whose_clock_was_ahead_has_everything_checked() -> None:
     for ahead, everything in ((15 * MINUTE, False), (15 * MINUTE + SECOND, True)):
         search = SearchCase("a.csv")
         now = search.world.clock.now()
@@ -83,9 +83,9 @@ def test_a_host_whose_clock_was_ahead_has_everything_looked_at() -> None:
             assert (state.since, state.completed_at) == (None, now)
 
 
-def test_a_search_is_stopped_by_the_time_and_goes_on_behind_the_last_blob() -> None:
+def test_a_search_is_stopped_by_the_time_and_continues_behind_the_last_blob() -> None:
     search = SearchCase("a.csv", "b.csv", "c.csv")
-    versions = search.sweep.data.versions
+    versions = search.searching.data.versions
 
     def slow(blob: BlobVersion) -> Sequence[DataVersion]:
         search.world.clock.move(20 * SECOND)
@@ -103,7 +103,7 @@ def test_a_search_is_stopped_by_the_time_and_goes_on_behind_the_last_blob() -> N
     assert state.checked == 3
 
 
-def test_a_page_whose_last_blob_is_gone_is_looked_through_again() -> None:
+def test_a_page_whose_last_blob_is_gone_is_read_again() -> None:
     search = SearchCase("a.csv", "b.csv")
     now = search.world.clock.now()
     search.ledger.search.put(SearchState(started_at=now, checked_to="gone.csv"), None)

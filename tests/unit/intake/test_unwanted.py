@@ -13,7 +13,7 @@ from tests.unit.samples import NOW, blob
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-#: What was written before the pipeline was first known: no event will tell it of that.
+#: What was written before the pipeline was first known: no event will announce it.
 EARLIER = NOW - HOUR
 
 
@@ -33,8 +33,8 @@ class Unwanted:
         self.ledger.inbox.add((), version, VersionEntry(pipeline=owner, blob=one, run_id=None))
         return next(found for found in self.ledger.inbox.entries() if found.version_id == version)
 
-    def settle(self, *arrived: InboxEntry, until: timedelta = MINUTE) -> None:
-        self.unwanted.settle(arrived, self.world.clock.now() + until)
+    def reassign(self, *arrived: InboxEntry, until: timedelta = MINUTE) -> None:
+        self.unwanted.reassign(arrived, self.world.clock.now() + until)
 
     def waits(self) -> list[tuple[str, str]]:
         return sorted((one.pipeline, one.blob.name) for one in self.ledger.inbox.entries())
@@ -53,7 +53,7 @@ def stray() -> Unwanted:
 
 
 def test_a_younger_pipeline_that_wants_it_takes_it_over(stray: Unwanted) -> None:
-    stray.settle(stray.put())
+    stray.reassign(stray.put())
     assert stray.waits() == [("sample", "a.csv")]
 
 
@@ -63,30 +63,30 @@ def test_what_a_search_noted_as_old_is_taken_over_and_what_else_is_known_is_not(
 ) -> None:
     one = stray.put()
     stray.know(one, older=older)
-    stray.settle(one)
+    stray.reassign(one)
     assert stray.waits() == ([("sample", "a.csv")] if kept else [])
 
 
 def test_a_pipeline_that_heard_of_it_itself_is_given_nothing(stray: Unwanted) -> None:
     one = stray.put(modified=NOW)
-    stray.settle(one)
+    stray.reassign(one)
     assert stray.waits() == [("gone", "a.csv")]
 
 
-def test_what_nobody_wants_stays_and_is_named_with_the_reason_once_an_hour(
+def test_data_that_no_pipeline_wants_stays_and_is_named_with_the_reason_once_an_hour(
     stray: Unwanted, caplog: pytest.LogCaptureFixture
 ) -> None:
     arrived = [stray.put("a.txt"), stray.put("b.txt"), stray.put("a.csv", "sample", etag="0x2")]
-    stray.settle(*arrived)
+    stray.reassign(*arrived)
     gone, known = caplog.messages
     assert gone.startswith("pipeline gone: 2 data versions wait for it and it is not in the file")
     assert "the first is training-data/a.txt" in gone
     assert "pipeline sample: 1 data versions wait for it and does not match" in known
     stray.world.clock.move(HOUR - SECOND)
-    stray.settle(*arrived)
+    stray.reassign(*arrived)
     assert len(caplog.messages) == 2
     stray.world.clock.move(SECOND)
-    stray.settle(*arrived)
+    stray.reassign(*arrived)
     assert len(caplog.messages) == 4
     assert len(stray.waits()) == 3
 
@@ -94,23 +94,23 @@ def test_what_nobody_wants_stays_and_is_named_with_the_reason_once_an_hour(
 def test_where_nothing_is_left_nothing_is_said(
     stray: Unwanted, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stray.settle()
-    stray.settle(stray.put())
+    stray.reassign()
+    stray.reassign(stray.put())
     assert caplog.messages == []
-    stray.settle(stray.put("a.txt"))
+    stray.reassign(stray.put("a.txt"))
     assert len(caplog.messages) == 1
 
 
-def test_nothing_is_looked_at_once_the_time_is_up(stray: Unwanted) -> None:
+def test_nothing_is_checked_once_the_time_is_up(stray: Unwanted) -> None:
     one = stray.put()
-    stray.settle(one, until=timedelta())
+    stray.reassign(one, until=timedelta())
     assert stray.waits() == [("gone", "a.csv")]
-    stray.settle(one, until=SECOND)
+    stray.reassign(one, until=SECOND)
     assert stray.waits() == [("sample", "a.csv")]
 
 
 @pytest.mark.parametrize(
-    ("error", "checked_to", "says"),
+    ("error", "checked_to", "message"),
     [
         (CorruptRecordError("versions/x is odd"), 5, "waits for pipeline gone: versions/x is odd"),
         (TransientError("busy"), 3, "waits for the next tick: busy"),
@@ -121,7 +121,7 @@ def test_one_damaged_record_keeps_no_other_waiting_and_a_storage_that_fails_is_l
     caplog: pytest.LogCaptureFixture,
     error: Exception,
     checked_to: int,
-    says: str,
+    message: str,
 ) -> None:
     stray = Unwanted()
     arrived = [stray.put(f"{number}.csv") for number in range(5)]
@@ -132,9 +132,9 @@ def test_one_damaged_record_keeps_no_other_waiting_and_a_storage_that_fails_is_l
         raise error
 
     monkeypatch.setattr(stray.ledger.versions, "entry", fails)
-    stray.settle(*arrived)
+    stray.reassign(*arrived)
     assert len(asked) == checked_to
-    assert f"blob training-data/0.csv {says}" in caplog.text
+    assert f"blob training-data/0.csv {message}" in caplog.text
 
 
 def test_failures_with_a_success_between_them_leave_nothing(
@@ -149,6 +149,6 @@ def test_failures_with_a_success_between_them_leave_nothing(
             raise TransientError("busy")
 
     monkeypatch.setattr(stray.ledger.versions, "entry", some)
-    stray.settle(*arrived)
+    stray.reassign(*arrived)
     assert len(asked) == 6
     assert ("sample", "2.csv") in stray.waits()

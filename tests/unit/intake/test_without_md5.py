@@ -43,7 +43,7 @@ POLICIES = [("train", 2), ("ignore", 1)]
 @pytest.mark.parametrize("later", [timedelta(), HOUR], ids=["within the second", "later"])
 @pytest.mark.parametrize(("without_md5", "runs"), POLICIES)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way["when_busy"])
-def test_a_metadata_write_trains_again_unless_it_is_to_be_ignored(
+def test_a_metadata_only_update_trains_again_unless_it_is_to_be_ignored(
     way: dict[str, Any], without_md5: str, runs: int, later: timedelta
 ) -> None:
     world = world_of(without_md5, **way)
@@ -54,19 +54,21 @@ def test_a_metadata_write_trains_again_unless_it_is_to_be_ignored(
     if not later:
         world.blobs.facts[f"https://account.blob.core.windows.net/{DATA}/a.csv"].etag = "0xtouch"
     else:
-        world.blobs.touch(DATA, "a.csv")
+        world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     assert len(trained(world)) == runs
 
 
 @pytest.mark.parametrize(("without_md5", "runs"), POLICIES)
-def test_an_event_and_a_search_judge_a_metadata_write_alike(without_md5: str, runs: int) -> None:
+def test_an_event_and_a_search_judge_a_metadata_only_update_alike(
+    without_md5: str, runs: int
+) -> None:
     world = world_of(without_md5)
     put(world)
     world.deliver("a.csv")
     trained(world)
     world.clock.move(HOUR)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.clock.move(HOUR)
     world.app.search.run_until(world.clock.now() + MINUTE)
     assert len(trained(world)) == runs
@@ -83,7 +85,7 @@ def test_of_a_write_and_its_metadata_write_that_wait_together_one_run_is_made(
     put(world)
     world.deliver("a.csv")
     world.clock.move(MINUTE / 60)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     of_a = [run for run in trained(world) if run.newest and run.newest.name == "a.csv"]
     assert len(of_a) == 1
@@ -121,12 +123,12 @@ def test_as_many_other_bytes_in_blocks_are_missed_where_that_was_chosen(
     assert len(trained(world)) == runs
 
 
-def test_a_metadata_write_under_a_job_takes_nothing_from_its_run() -> None:
+def test_a_metadata_only_update_under_a_job_takes_nothing_from_its_run() -> None:
     world = world_of("ignore")
     put(world)
     world.deliver("a.csv")
     world.clock.move(MINUTE / 60)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     (run,) = trained(world)
     assert run.phase is Phase.PROMOTED
@@ -145,7 +147,7 @@ def test_a_due_time_without_new_data_is_skipped_by_the_same_rule(
         for _ in range(6):
             world.clock.move(10 * MINUTE)
             world.poll.start_scheduled()
-        world.blobs.touch(DATA, "a.csv")
+        world.blobs.update_metadata(DATA, "a.csv")
     assert len(world.runs()) == runs
 
 
@@ -167,10 +169,10 @@ def test_preview_and_run_say_what_cannot_be_known() -> None:
             assert "training-data/a.csv has no Content-MD5" in said
             assert words in said
         world.clock.move(HOUR)
-        world.blobs.touch(DATA, "a.csv")
+        world.blobs.update_metadata(DATA, "a.csv")
         world.deliver("a.csv")
         if without_md5 == "ignore":
-            assert "it has no Content-MD5, so that other bytes cannot be told" in preview(world)
+            assert "so that other bytes cannot be distinguished" in preview(world)
 
 
 def test_nothing_is_said_of_data_that_has_an_md5() -> None:

@@ -1,4 +1,4 @@
-"""What records leave out, and what that means."""
+"""Fields that records leave out, and their meaning."""
 
 from datetime import timedelta
 from typing import Any

@@ -8,12 +8,12 @@ from tests.unit.ledger.contested import Contested
 from tests.unit.samples import HOUR, NOW, UPDATE, ref
 
 
-def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
+def test_a_drift_check_says_when_it_is_due_and_whom_a_check_calls(
     documents: Contested, ledger: Ledger
 ) -> None:
     known: dict[str, Any] = {
         "ref": ref(UPDATE),
-        "place": "p",
+        "resource": "p",
         "pipeline": "sample",
         "endpoint": "production",
     }
@@ -22,11 +22,11 @@ def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
     drift_kind = drift_check.model_copy(update={"host": "bücher.example", "silent": False})
     ledger.drift_checks.put("w2", drift_kind, None)
     documents.create("drift_checks/w3", b"", {"next_check": "2026-03-01T13:00:00"})
-    told = [(w.drift_check_id, w.due, w.host, w.silent) for w in ledger.drift_checks.due()]
-    assert told == [
+    reported = [(w.drift_check_id, w.due, w.host, w.silent) for w in ledger.drift_checks.due()]
+    assert reported == [
         ("w1", NOW + HOUR, "studio.example", True),
         ("w2", NOW + HOUR, "", False),
-        ("w3", NOW, "", False),  # a time without a zone is none: it is looked at
+        ("w3", NOW, "", False),  # a time without a zone is none: it is checked
     ]
     stored = ledger.drift_checks.read("w2")
     assert stored is not None

@@ -14,18 +14,18 @@ WAITING = VersionEntry(pipeline="sample", blob=blob(), run_id=None, note="waitin
 LONG = blob("n" * 4000 + ".csv")
 
 
-def test_a_version_waits_once_and_once_more_for_each_run_that_gave_it_back(
+def test_a_version_waits_once_and_once_more_for_each_run_that_requeued_it(
     documents: Contested, ledger: Ledger
 ) -> None:
-    return_to_inbox = WAITING.model_copy(update={"run_id": "sample-1"})
+    requeued = WAITING.model_copy(update={"run_id": "sample-1"})
     assert ledger.inbox.add(("acme",), "b-1", WAITING)
     assert not ledger.inbox.add(("acme",), "b-1", WAITING)
-    assert ledger.inbox.add(("acme",), "b-1", return_to_inbox)
-    assert not ledger.inbox.add(("acme",), "b-1", return_to_inbox)
-    plain, back = ledger.inbox.entries(inbox_prefix("sample", ("acme",)))
+    assert ledger.inbox.add(("acme",), "b-1", requeued)
+    assert not ledger.inbox.add(("acme",), "b-1", requeued)
+    plain, returned = ledger.inbox.entries(inbox_prefix("sample", ("acme",)))
     assert (plain.pipeline, plain.version_id, plain.blob) == ("sample", "b-1", blob())
-    assert (plain.returned_by, back.returned_by) == (None, "sample-1")
-    assert back.version_id == "b-1"
+    assert (plain.returned_by, returned.returned_by) == (None, "sample-1")
+    assert returned.version_id == "b-1"
     assert plain.seen_at == NOW
     assert plain.pointer.etag == documents.rows[plain.pointer.name].etag
     assert ledger.inbox.has(("acme",), "sample", "b-1")
@@ -74,7 +74,7 @@ def test_what_waits_is_counted_up_to_a_bound(ledger: Ledger) -> None:
     assert (ledger.inbox.size("sample", 10), ledger.inbox.size("sample", 2)) == (3, 2)
 
 
-def test_since_when_a_version_waits_is_told_until_it_is_taken(
+def test_since_when_a_version_waits_is_reported_until_it_is_taken(
     documents: Contested, ledger: Ledger
 ) -> None:
     ledger.inbox.add((), "b-1", WAITING)

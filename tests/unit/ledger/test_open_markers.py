@@ -1,4 +1,4 @@
-"""The markers of open runs: what they say, and who may write them."""
+"""The markers of open runs: their content, and their writers."""
 
 from datetime import timedelta
 
@@ -97,7 +97,7 @@ def test_a_marker_is_known_by_its_name_and_as_old_as_its_last_renewal(
     assert not ledger.open_markers.remove_of("sample-1")
 
 
-def test_the_phases_of_a_pipelines_runs_are_told_by_their_markers_alone(ledger: Ledger) -> None:
+def test_the_phases_of_a_pipelines_runs_are_known_by_their_markers_alone(ledger: Ledger) -> None:
     ledger.open_markers.mark("sample-1", RunHints(phase=Phase.TRAINING))
     ledger.open_markers.mark("sample-2", RunHints())
     ledger.open_markers.mark("sample2-1", RunHints(phase=Phase.PARKED))
@@ -133,7 +133,7 @@ def test_a_configuration_is_kept_with_its_hints_over_the_one_that_was_read(
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.ended])
-def test_a_marker_tells_when_its_run_is_to_be_looked_at_and_what_a_look_calls(
+def test_a_marker_says_when_its_run_is_to_be_checked_and_what_a_check_calls(
     phase: Phase,
 ) -> None:
     awaits = phase is Phase.AWAITING_APPROVAL
@@ -160,13 +160,13 @@ def test_a_marker_names_the_queue_only_of_a_run_that_waits_in_it() -> None:
     assert hints_of(run(Phase.RECEIVED, queue_name="run_queues/sample/x")).queue == ""
 
 
-def test_a_job_that_is_to_be_stopped_is_not_looked_at_by_its_hint() -> None:
+def test_a_job_that_is_to_be_stopped_is_not_checked_by_its_hint() -> None:
     running = run(Phase.TRAINING)
     assert hints_of(running).job is not None
     assert hints_of(running.evolve(cancelling=True)).job is None
 
 
-def test_a_running_job_is_known_by_what_a_look_needs() -> None:
+def test_a_running_job_is_known_by_what_a_check_needs() -> None:
     running = run(Phase.TRAINING)
     timeout = running.config.training.timeout
     assert hints_of(running) == RunHints(

@@ -21,19 +21,19 @@ def test_slots_are_listed_for_their_own_pipeline(ledger: Ledger) -> None:
     ]
 
 
-def test_a_pause_by_failures_is_noted_beside_and_never_over_that_of_a_person(
+def test_a_pause_by_failures_is_noted_beside_and_never_over_that_of_an_operator(
     ledger: Ledger,
 ) -> None:
     assert ledger.pauses.read("sample").etag == NEW
     assert ledger.pauses.of("sample") is None
-    by_failures, person = Pause(by="relearn", at=NOW), Pause(by="ada", at=NOW)
+    by_failures, operator = Pause(by="relearn", at=NOW), Pause(by="ada", at=NOW)
     ledger.pauses.pause_by_failures("sample", by_failures)
     known = ledger.pauses.read("sample")
     assert known.record == Pauses(by_failures=by_failures)
-    ledger.pauses.put("sample", Pauses(pause=person), known.etag)
+    ledger.pauses.put("sample", Pauses(pause=operator), known.etag)
     ledger.pauses.pause_by_failures("sample", by_failures)
-    assert ledger.pauses.read("sample").record == Pauses(pause=person)
-    assert ledger.pauses.of("sample") == person
+    assert ledger.pauses.read("sample").record == Pauses(pause=operator)
+    assert ledger.pauses.of("sample") == operator
     with pytest.raises(ConflictError):
         ledger.pauses.put("sample", Pauses(), NEW)
 

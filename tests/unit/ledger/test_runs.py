@@ -53,14 +53,14 @@ def test_a_run_is_there_readable_or_not_and_is_as_old_as_its_record(
     assert ledger.runs.age("sample-1") == HOUR
 
 
-def test_a_run_that_is_there_is_told_apart_from_one_that_was_removed(ledger: Ledger) -> None:
+def test_a_run_that_is_there_is_distinguished_from_one_that_was_removed(ledger: Ledger) -> None:
     ledger.runs.create(run(Phase.RECEIVED))
     with pytest.raises(ConflictError, match="runs/sample-1 exists already"):
         ledger.runs.create(run(Phase.RECEIVED))
     ledger.tombstones.add("sample-1")  # safe to repeat
 
 
-def test_the_line_of_a_run_names_its_pipeline_its_key_and_its_roll_out(
+def test_the_index_entry_of_a_run_names_its_pipeline_its_key_and_its_roll_out(
     documents: Contested, ledger: Ledger
 ) -> None:
     keyed = pipeline(key="name")
@@ -74,7 +74,7 @@ def test_the_line_of_a_run_names_its_pipeline_its_key_and_its_roll_out(
     assert [item.name for item in ledger.index.page(1, None).items] == [index_name(NOW, "sample-1")]
 
 
-def test_a_run_whose_line_a_dead_worker_wrote_is_stored_all_the_same(
+def test_a_run_whose_index_entry_a_dead_worker_wrote_is_stored_all_the_same(
     documents: Contested, ledger: Ledger
 ) -> None:
     documents.create(index_name(NOW, "sample-1"), b"", {})
@@ -82,7 +82,7 @@ def test_a_run_whose_line_a_dead_worker_wrote_is_stored_all_the_same(
     assert ledger.runs.read("sample-1") is not None
 
 
-def test_a_forgotten_run_leaves_a_tombstone_that_names_its_slot(
+def test_a_removed_run_leaves_a_tombstone_that_names_its_slot(
     documents: Contested, ledger: Ledger
 ) -> None:
     ledger.tombstones.renew("sample-1", "run_queues/sample/x")

@@ -50,7 +50,7 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
 
 @pytest.mark.parametrize("name", READS)
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         (lambda text: text.replace('"schema_version":', '"schema_version":2, "x":'), "schema"),
         (lambda text: json.dumps({**json.loads(text), "schema_version": 2}), "schema_version 2"),
@@ -64,18 +64,18 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
         (lambda _: "\ufeff", "not JSON"),
     ],
 )
-def test_a_record_that_is_not_understood_is_told_of_and_left_untouched(
+def test_a_record_that_is_not_understood_is_reported_and_left_untouched(
     ledger: Ledger,
     documents: Contested,
     name: str,
     damage: Callable[[str], str],
-    says: str,
+    message: str,
 ) -> None:
     documents.create(name, damage(GOOD[name]).encode())
     before = dict(documents.rows)
     with pytest.raises(CorruptRecordError, match=name) as caught:
         READS[name](ledger)
-    assert "schema" in str(caught.value) or says in str(caught.value)
+    assert "schema" in str(caught.value) or message in str(caught.value)
     assert documents.rows == before
 
 
@@ -91,7 +91,7 @@ def test_bytes_that_are_no_text_are_not_understood(ledger: Ledger, documents: Co
         ledger.runs.read("x")
 
 
-def test_the_age_of_a_record_is_told_by_the_storages_clock(
+def test_the_age_of_a_record_is_known_by_the_storages_clock(
     ledger: Ledger, documents: Contested
 ) -> None:
     ledger.runs.create(run(Phase.TRAINING))
@@ -136,7 +136,7 @@ def test_small_records_are_read_as_they_were_written(ledger: Ledger) -> None:
     assert rotation.record == Rotation(first="b")
 
 
-def test_of_several_problems_of_a_record_the_first_is_told_with_its_place(
+def test_of_several_problems_of_a_record_the_first_is_reported_with_its_position(
     documents: Contested, ledger: Ledger
 ) -> None:
     documents.create("poll", b'{"schema_version": 1, "at": "soon", "checked": "x", "open": 1}')

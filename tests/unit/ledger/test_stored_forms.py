@@ -1,4 +1,4 @@
-"""What is stored keeps its form: hosts of two releases read each other's records.
+"""Stored records keep their form: hosts of two releases read each other's records.
 
 What a record leaves out means the same to each of them, and so does every word in it; no record
 is changed in place, and none with a member that is not known is taken for one that is.

@@ -1,4 +1,4 @@
-"""What is beside a record that cannot be read goes on and is shown."""
+"""The rest continues and is shown beside a record that cannot be read."""
 
 import logging
 from datetime import timedelta
@@ -15,7 +15,7 @@ from shared.intake.requests import ManualRequest
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.history import History, RunFilter
 from tests.fakes.world import MODELS
-from tests.unit.intake.test_batches import land
+from tests.unit.intake.test_batches import arrive
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.worlds import RUNNING, Observed
 
@@ -82,11 +82,11 @@ class Full:
         self.begin_anew()
         world.poll.start_scheduled()
         world.upload("beside/1.csv")
-        serving = land(world, "live-1.csv")[0]
+        serving = arrive(world, "live-1.csv")[0]
         world.until(serving, Phase.PROMOTED)
         self.stop = world.script("GET", "", RUNNING, times=None)
-        (holder,) = land(world, "a-1.csv")
-        land(world, "a-2.csv")
+        (holder,) = arrive(world, "a-1.csv")
+        arrive(world, "a-2.csv")
         queued = self._asked()
         self.ids = {"holder": holder.run_id, "waiting": queued.run_id, "serving": serving.run_id}
         self.everything()
@@ -145,7 +145,7 @@ class Full:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", DAMAGES)
-def test_what_is_beside_a_record_that_cannot_be_read_goes_on(
+def test_what_is_beside_a_record_that_cannot_be_read_continues(
     kind: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     full = Full()
@@ -187,30 +187,30 @@ def test_the_views_of_the_other_pipelines_are_shown(kind: str) -> None:
 def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind: str) -> None:
     world = Observed(config={"pipeline": {"schedule": HOURLY, "endpoints": []}})
     world.poll.start_scheduled()
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     names = [name for name in world.documents.rows if name.startswith(f"{kind}/")]
     for name in names:
         world.damage(name)
-    hand = world.app.pipelines
-    shown = hand.status("sample")
+    pipelines = world.app.pipelines
+    shown = pipelines.status("sample")
     assert shown.pipeline.name == "sample"
     assert shown.next_due is not None
     assert list(shown.unreadable) == (names if kind != "versions" else [])
-    assert hand.preview("sample", None).matching == 1
+    assert pipelines.preview("sample", None).matching == 1
 
 
 def test_endpoints_are_shown_beside_a_record_that_cannot_be_read() -> None:
     world = Observed()
     world.until(world.start(), Phase.PROMOTED)
-    hand = world.app.endpoints
+    endpoints = world.app.endpoints
     (drift_check,) = [name for name in world.documents.rows if name.startswith("drift_checks/")]
     world.damage(drift_check)
-    shown = hand.show(EndpointAddress("sample", "production"))
+    shown = endpoints.show(EndpointAddress("sample", "production"))
     assert drift_check in (shown.drift or "")
     assert "trained on" in shown.line
     (endpoint_state,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     world.damage(endpoint_state)
-    (line,) = hand.lines()
+    (line,) = endpoints.lines()
     assert endpoint_state in line.line
 
 

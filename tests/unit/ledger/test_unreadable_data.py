@@ -1,4 +1,4 @@
-"""Schedules and searches go on beside records that cannot be read."""
+"""Schedules and searches continue beside records that cannot be read."""
 
 import logging
 from datetime import timedelta
@@ -81,7 +81,7 @@ def test_a_customers_run_does_not_keep_a_schedule_from_all_the_others() -> None:
     assert len([run for run in world.runs() if run.key == ("acme",)]) == 3
 
 
-def test_a_run_that_cannot_be_opened_now_is_opened_later_and_keeps_nobody_waiting() -> None:
+def test_a_run_that_cannot_be_opened_now_is_opened_later_and_delays_no_other() -> None:
     world = customers_with_a_schedule(*[f"c{number}" for number in range(9)])
     create, refused = world.documents.create, ["c3", "c5"]
 
@@ -118,12 +118,12 @@ def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
         entry = VersionEntry(pipeline="sample", blob=blob, run_id=None)
         world.documents.create(damaged[-1], entry.model_dump_json().encode())
         world.damage(damaged[-1])
-    sweep = world.app.search
+    searching = world.app.search
     costs = []
     for _ in range(5):
         world.clock.move(40 * MINUTE)
         world.calls.clear()
-        sweep.run_until(world.clock.now() + MINUTE)
+        searching.run_until(world.clock.now() + MINUTE)
         costs.append(world.calls.count("read versions"))
     assert costs[0] == 30
     assert costs[1:] == [2, 2, 2, 2]  # those alone
@@ -131,7 +131,7 @@ def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
     for name in damaged:
         del world.documents.rows[name]
     world.clock.move(40 * MINUTE)
-    sweep.run_until(world.clock.now() + MINUTE)
+    searching.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 30
     stored = world.context.ledger.search.read()
     assert stored is not None
@@ -155,7 +155,7 @@ def test_a_search_remembers_a_bounded_number_of_names(caplog: pytest.LogCaptureF
     assert "229.csv is not looked up again" in caplog.text
 
 
-def test_models_are_looked_for_beside_data_that_cannot_be_read() -> None:
+def test_models_are_searched_for_beside_data_that_cannot_be_read() -> None:
     world = Observed()
     world.app.activations.refresh()
     world.damage("search")

@@ -10,7 +10,7 @@ from shared.core.data_version import DataVersion
 from shared.core.names import run_queue_id
 from shared.core.run.record import Phase, Run
 from tests.unit.execution.test_concurrency import ask
-from tests.unit.intake.test_batches import land, waiting
+from tests.unit.intake.test_batches import arrive, waiting
 from tests.unit.worlds import RUNNING, Observed
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes", "hours", "days"))
@@ -19,7 +19,7 @@ SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes",
 def queue_of_two(**training: Any) -> tuple[Observed, Run, Run]:
     config = {"pipeline": {"when_busy": "queue", "endpoints": []}, "training": training}
     world = Observed(config=config)
-    (holder,) = land(world, "a.csv")
+    (holder,) = arrive(world, "a.csv")
     world.script("GET", str(holder.job), RUNNING, times=None)
     asked = ask(world, "k1")
     assert asked.phase is Phase.WAITING
@@ -27,7 +27,7 @@ def queue_of_two(**training: Any) -> tuple[Observed, Run, Run]:
 
 
 @pytest.mark.parametrize("training", [{}, {"max_parallel": 1}], ids=["key", "service"])
-def test_a_holder_that_cannot_be_read_keeps_its_place_as_long_as_a_job_may_take(
+def test_a_holder_that_cannot_be_read_keeps_its_slot_as_long_as_a_job_may_take(
     training: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     world, holder, asked = queue_of_two(timeout="3h", **training)
@@ -40,7 +40,7 @@ def test_a_holder_that_cannot_be_read_keeps_its_place_as_long_as_a_job_may_take(
     with caplog.at_level(logging.ERROR):
         world.idle(2 * HOUR if not training else DAY)
     assert world.now_of(asked).phase is not Phase.WAITING
-    said = [r for r in caplog.records if "the queue goes on without it" in r.getMessage()]
+    said = [r for r in caplog.records if "the queue continues without it" in r.getMessage()]
     assert 1 <= len(said) <= 2
     assert all(holder.run_id in record.getMessage() for record in said)
 
@@ -48,8 +48,8 @@ def test_a_holder_that_cannot_be_read_keeps_its_place_as_long_as_a_job_may_take(
 @pytest.mark.parametrize("when_busy", ["queue", "newest"])
 def test_data_waits_no_longer_either_for_a_holder_that_cannot_be_read(when_busy: str) -> None:
     world = Observed(config={"pipeline": {"when_busy": when_busy, "endpoints": []}})
-    (holder,) = land(world, "a.csv")
-    land(world, "b.csv")
+    (holder,) = arrive(world, "a.csv")
+    arrive(world, "b.csv")
     assert len(waiting(world)) == 1
     kept = world.documents.rows[f"runs/{holder.run_id}"]
     world.damage(f"runs/{holder.run_id}")
@@ -66,7 +66,7 @@ def test_data_whose_run_cannot_be_read_is_not_tried_for_ever(when_busy: str) -> 
     """Its worker died before the data left the inbox, and then the record was damaged."""
     config = {"when_busy": when_busy, "max_parallel": 9, "endpoints": []}
     world = Observed(config={"pipeline": config})
-    (holder,) = land(world, "a.csv")
+    (holder,) = arrive(world, "a.csv")
     blob = world.blobs.head("training-data", "a.csv")
     assert blob is not None
     data = DataVersion.of(world.pipeline, blob)
@@ -101,7 +101,7 @@ def test_a_waiting_run_that_cannot_be_read_is_passed_over(
     assert first.run_id in caplog.text
 
 
-def test_a_run_that_was_passed_over_waits_again_once_its_record_is_mended() -> None:
+def test_a_run_that_was_passed_over_waits_again_once_its_record_is_corrected() -> None:
     world, _, first = queue_of_two()
     kept = world.documents.rows[f"runs/{first.run_id}"]
     second = ask(world, "k2")
@@ -118,7 +118,7 @@ def test_a_run_that_was_passed_over_waits_again_once_its_record_is_mended() -> N
     assert world.now_of(second).phase.ended
 
 
-def test_a_queue_that_cannot_be_read_parks_nobody_and_goes_on_once_it_is_mended(
+def test_a_queue_that_cannot_be_read_parks_no_run_and_continues_once_it_is_corrected(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world, _, asked = queue_of_two()
@@ -155,4 +155,4 @@ def test_a_run_that_cannot_be_read_is_read_seldom_and_reported() -> None:
     world.idle(5 * MINUTE)
     world.calls.clear()
     world.idle(HOUR)
-    assert world.calls.count("read runs") <= 6 * 4  # a few for each time that it is looked at
+    assert world.calls.count("read runs") <= 6 * 4  # a few for each check

@@ -26,14 +26,14 @@ def test_a_write_over_another_version_is_a_conflict(ledger: Ledger) -> None:
         ledger.runs.create(run(Phase.RECEIVED))
 
 
-def test_a_version_is_news_once(ledger: Ledger) -> None:
+def test_a_version_is_eligible_once(ledger: Ledger) -> None:
     assert ledger.versions.add("b-1", ENTRY)
     assert not ledger.versions.add("b-1", ENTRY.model_copy(update={"run_id": "other"}))
     assert ledger.versions.entry("b-1") == ENTRY
     assert ledger.versions.entry("b-2") is None
 
 
-def test_the_newest_version_of_one_blob_is_told_and_no_others(ledger: Ledger) -> None:
+def test_the_newest_version_of_one_blob_is_reported_and_no_others(ledger: Ledger) -> None:
     newest = blob(modified=NOW + HOUR)
     others = blob(modified=NOW + 2 * HOUR)
     known = {"b-1": blob(), "b-2": newest, "b-3": blob(), "bb-1": others, "c-1": others}
@@ -43,7 +43,7 @@ def test_the_newest_version_of_one_blob_is_told_and_no_others(ledger: Ledger) ->
     assert ledger.versions.newest("d") is None
 
 
-def test_a_version_is_a_touch_only_where_the_storage_says_that_its_bytes_are_the_same(
+def test_a_metadata_only_update_has_the_same_bytes_by_what_the_storage_says(
     ledger: Ledger,
 ) -> None:
     later: dict[str, Any] = {"etag": "0x2", "modified": NOW + HOUR}
@@ -60,7 +60,7 @@ def test_a_version_is_a_touch_only_where_the_storage_says_that_its_bytes_are_the
     )
 
 
-def test_a_version_is_passed_on_to_another_run_by_whoever_saw_its_entry_last(
+def test_a_version_is_passed_on_to_another_run_by_the_worker_that_saw_its_entry_last(
     ledger: Ledger,
 ) -> None:
     ledger.versions.add("b-1", ENTRY)

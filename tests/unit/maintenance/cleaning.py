@@ -13,7 +13,7 @@ def retention(world: World, *, sure: bool = True) -> Retention:
 
 
 def cleaned(world: World, *, sure: bool = True) -> int:
-    """Have as many records forgotten as there is time for, and return how many were."""
+    """Have as many records deleted as there is time for, and return how many were."""
     return retention(world, sure=sure).clean(world.clock.now() + timedelta(minutes=1))
 
 

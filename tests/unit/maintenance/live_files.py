@@ -19,13 +19,13 @@ Change = Callable[["Live"], None]
 
 @dataclass
 class Live(Filed):
-    """A process that goes on running while the file is written."""
+    """A process that runs while the file is written."""
 
     live: bool = field(default=False, kw_only=True)
     learned: list[str] = field(default_factory=list, kw_only=True)
 
     def write(self, text: str | None = None) -> None:
-        """Write the file; the app runs on, and is not told."""
+        """Write the file; the app keeps running, and learns nothing of it."""
         self.path.write_text(text or yaml.safe_dump(self.tree, sort_keys=False))
         if not self.live:
             self.restart()
@@ -41,13 +41,13 @@ class Live(Filed):
         watched = WatchedFiles()
         self.file = source.read_watched(watched)
         super(Filed, self).restart()
-        self.sweep = self.app.search
+        self.search = self.app.search
         self.changed_file = ChangedFile(
             self.context,
             source,
             self.app.last_good,
             self.app.activations,
-            self.sweep,
+            self.search,
             watched=watched,
             host=self.host,
             started_at=self.host.now(),
@@ -64,7 +64,7 @@ class Live(Filed):
         self.learned += [one.name for one in pipelines]
 
     def change(self, do: Change) -> None:
-        """Have somebody change the file, or what it names, while the app runs."""
+        """Change the file, or what it names, while the app runs."""
         self.changing = True
         do(self)
         self.changing = False
@@ -74,11 +74,11 @@ class Live(Filed):
                 os.utime(file, (at, at))
 
     def tick(self, seconds: int = 30) -> None:
-        """Do what the timer does: look at the file, search where that is wanted, and poll."""
+        """Do what the timer does: check the file, search where that is wanted, and poll."""
         self.clock.move(timedelta(seconds=seconds))
         self.studio.work()
-        if self.changed_file.look():
-            self.sweep.run_until(self.poll.until())
+        if self.changed_file.check():
+            self.search.run_until(self.poll.until())
         self.poll.tick()
 
     def runs_of(self, pipeline: str) -> list[Run]:

@@ -23,7 +23,7 @@ KEEP = timedelta(days=400)
 LONG = {"gone": NOW - KEEP, "sample": NOW - KEEP}
 
 
-PLACE = "Sample [trained model]"
+RESOURCE_NAME = "Sample [trained model]"
 
 
 class Old:
@@ -61,7 +61,9 @@ class Old:
     def run(self, name: str = "sample-1", phase: Phase = Phase.PROMOTED, **changes: Any) -> None:
         self.ledger.runs.create(sample(phase, run_id=name, **changes))
 
-    def head(self, update: str = UPDATE, hints: dict[str, str] | None = None, **known: Any) -> str:
+    def endpoint_state(
+        self, update: str = UPDATE, hints: dict[str, str] | None = None, **known: Any
+    ) -> str:
         name = f"endpoints/{ref(update).id}"
         body = EndpointState(ref=ref(update), **known).model_dump_json().encode()
         self.world.documents.create(name, body, hints)

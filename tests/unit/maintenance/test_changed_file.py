@@ -9,7 +9,7 @@ import pytest
 
 from shared.core.run.record import Phase
 from shared.errors import TransientError
-from tests.unit.intake.test_last_good import gone, no_probe, no_setting, no_yaml, typo
+from tests.unit.intake.spoilt_files import gone, no_probe, no_setting, no_yaml, typo
 from tests.unit.maintenance.live_files import Change, Live, attempts, taken
 
 
@@ -18,7 +18,7 @@ def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Live:
     caplog.set_level("INFO", "relearn")
     made = Live(folder=tmp_path)
     made.tick()
-    made.sweep.run_until(made.poll.until())
+    made.search.run_until(made.poll.until())
     return made
 
 
@@ -31,7 +31,7 @@ def test_a_sound_change_is_used_at_the_next_tick(world: Live) -> None:
     assert world.deliver("new-1.csv")[0].config.training.attempts == 3
 
 
-def test_an_unchanged_file_costs_a_look_at_its_time_and_no_reading(
+def test_an_unchanged_file_costs_a_check_of_its_time_and_no_reading(
     world: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for file in (world.path, world.folder / "probe.json"):
@@ -103,7 +103,7 @@ def test_the_sound_pipelines_of_a_broken_change_take_the_new_one(world: Live) ->
     assert taken(world) == {"sample": 1, "other": 3}
 
 
-def test_a_broken_change_goes_on_by_what_the_process_knows_while_the_ledger_is_away(
+def test_a_broken_change_continues_with_what_the_process_knows_while_the_ledger_is_away(
     world: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> Any:
@@ -112,10 +112,10 @@ def test_a_broken_change_goes_on_by_what_the_process_knows_while_the_ledger_is_a
     with monkeypatch.context() as patch:
         patch.setattr(type(world.documents), "read", away)
         world.change(typo)
-        assert not world.changed_file.look()
+        assert not world.changed_file.check()
         assert "sample" in world.app.catalogue.pipelines
     world.tick()
-    assert "goes on by its last good configuration" in str(world.app.last_good.notes())
+    assert "continues with its last good configuration" in str(world.app.last_good.notes())
 
 
 def test_a_change_that_was_never_stored_is_known_when_the_next_one_is_broken(
@@ -129,7 +129,7 @@ def test_a_change_that_was_never_stored_is_known_when_the_next_one_is_broken(
     assert "configurations/sample" in world.documents.rows
 
 
-def test_a_mended_pipeline_takes_the_new_configuration_and_says_no_more(world: Live) -> None:
+def test_a_corrected_pipeline_takes_the_new_configuration_and_says_no_more(world: Live) -> None:
     world.change(typo)
     world.tick()
 

@@ -1,4 +1,4 @@
-"""What arrived, and what was due, while the pipelines file was changed."""
+"""Data that arrived, and due times that came, while the pipelines file was changed."""
 
 import json
 from datetime import timedelta
@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
-from tests.unit.intake.test_last_good import no_yaml, typo
+from tests.unit.intake.spoilt_files import no_yaml, typo
 from tests.unit.maintenance.live_files import Change, Live
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes", "hours", "days"))
@@ -20,7 +20,7 @@ def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Live:
     caplog.set_level("INFO", "relearn")
     made = Live(folder=tmp_path)
     made.tick()
-    made.sweep.run_until(made.poll.until())
+    made.search.run_until(made.poll.until())
     return made
 
 
@@ -36,7 +36,7 @@ def third(world: Live) -> None:
 
 
 @pytest.mark.parametrize("spoil", [typo, no_yaml], ids=lambda one: one.__name__)
-def test_what_landed_while_a_new_pipeline_had_an_error_is_found_in_the_tick_of_the_cure(
+def test_data_that_arrived_while_a_new_pipeline_had_an_error_is_found_in_the_tick_of_the_cure(
     world: Live, spoil: Change, caplog: pytest.LogCaptureFixture
 ) -> None:
     sound: dict[str, Any] = {}
@@ -53,7 +53,7 @@ def test_what_landed_while_a_new_pipeline_had_an_error_is_found_in_the_tick_of_t
         world.clock.move(HOUR)
         world.upload(f"third-{number}.csv")
         assert world.deliver(f"third-{number}.csv") == []
-        world.sweep.run_until(world.poll.until())  # a search in between finds nobody that wants it
+        world.search.run_until(world.poll.until())  # no pipeline wants it yet
     assert "will be found within 2 minutes of that" in caplog.text
     world.clock.move(HOUR)
     world.tree = sound
@@ -84,7 +84,7 @@ def test_data_of_the_moments_between_a_change_and_its_notice_is_found(world: Liv
     assert len(world.runs_of("third")) == 1
 
 
-def test_data_from_before_a_change_is_no_news_to_a_pipeline_that_is_new_in_it(
+def test_data_from_before_a_change_is_not_eligible_for_a_pipeline_that_is_new_in_it(
     world: Live,
 ) -> None:
     world.upload("third-1.csv")
@@ -98,7 +98,7 @@ def test_data_from_before_a_change_is_no_news_to_a_pipeline_that_is_new_in_it(
     assert world.runs_of("third") == []
 
 
-def test_a_model_put_by_hand_for_a_pipeline_in_error_waits_and_fails_no_event(
+def test_an_operators_model_for_a_pipeline_in_error_waits_and_fails_no_event(
     world: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(world: Live) -> None:
@@ -155,10 +155,10 @@ def test_another_process_that_searches_goes_back_for_it_too(world: Live) -> None
     world.clock.move(10 * SECOND)
     world.upload("third-1.csv")
     world.deliver("third-1.csv")
-    assert world.changed_file.look()
+    assert world.changed_file.check()
     world.app.activations.refresh()  # and then this process dies
     world.restart()
-    world.sweep.run_until(world.poll.until())
+    world.search.run_until(world.poll.until())
     world.poll.tick()
     assert len(world.runs_of("third")) == 1
 
@@ -173,7 +173,7 @@ def test_a_change_that_a_request_noticed_is_searched_for_by_the_next_tick(
     world.upload("third-1.csv")
     world.deliver("third-1.csv")
     world.changed_file.check_sometimes()
-    assert "third" not in world.app.catalogue.pipelines  # it was looked at a moment ago
+    assert "third" not in world.app.catalogue.pipelines  # it was checked a moment ago
     monkeypatch.setattr("shared.maintenance.changed_file._SELDOM", 0)
     world.changed_file.check_sometimes()
     assert "third" in world.app.catalogue.pipelines

@@ -9,7 +9,7 @@ from shared.core.serving.state import EndpointLease, Resource
 from shared.errors import TransientError
 from shared.execution.drift_schedule import drift_check_id, schedule_drift_check
 from tests.fakes.world import RESOURCE
-from tests.unit.maintenance.watched_endpoints import HOUR, MINUTE, OTHER, Watched
+from tests.unit.maintenance.checked_endpoints import HOUR, MINUTE, OTHER, CheckedEndpoint
 from tests.unit.samples import NOW, ref
 from tests.unit.samples import run as sample
 
@@ -33,46 +33,46 @@ def test_a_run_that_updates_the_endpoint_or_is_parked_there_has_it_left_alone(
     repairs: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    watched = Watched()
+    case = CheckedEndpoint()
     if phase is not None:
-        watched.ledger.runs.create(sample(phase, run_id="sample-9"))
+        case.ledger.runs.create(sample(phase, run_id="sample-9"))
     endpoint_lease = EndpointLease(
         run_id="sample-9", resource="x", model=None, generation=1, at=NOW
     )
-    watched.put_endpoint_state(
-        resources={RESOURCE: Resource(serving=watched.served)}, endpoint_lease=endpoint_lease
+    case.put_endpoint_state(
+        resources={RESOURCE: Resource(serving=case.served)}, endpoint_lease=endpoint_lease
     )
-    found = watched.drifted() if checks else watched.look(OTHER)
+    found = case.drifted() if checks else case.check(OTHER)
     assert len(found) == repairs
-    assert len(watched.endpoint.asked) == checks
-    assert watched.wait() == wait
+    assert len(case.endpoint.asked) == checks
+    assert case.wait() == wait
     held = "run sample-9 is parked and holds the endpoint: retry or cancel it"
     assert (held in caplog.text) is (phase is Phase.PARKED)
 
 
-@pytest.mark.parametrize("gone", ["head", "serving", "run", "endpoint", "place"])
+@pytest.mark.parametrize("gone", ["endpoint_state", "serving", "run", "endpoint", "resource"])
 def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
     gone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    watched = Watched()
+    case = CheckedEndpoint()
     if gone == "endpoint_state":
-        del watched.world.documents.rows[f"endpoints/{ref(watched.url).id}"]
+        del case.world.documents.rows[f"endpoints/{ref(case.url).id}"]
     elif gone == "serving":
-        watched.put_endpoint_state(resources={RESOURCE: Resource()})
+        case.put_endpoint_state(resources={RESOURCE: Resource()})
     elif gone == "run":
-        del watched.world.documents.rows["runs/sample-1"]
+        del case.world.documents.rows["runs/sample-1"]
     else:
-        (one,) = watched.configured
+        (one,) = case.configured
         changes = {"update": f"{one.update}x"} if gone == "endpoint" else {"resource": "other"}
-        watched.configured = (one.model_copy(update=changes),)
-    watched.look(OTHER)
-    assert watched.endpoint.asked == []
-    assert watched.wait() == HOUR
-    said = f"watch {watched.name}: not looked at, the record of run sample-1"
+        case.configured = (one.model_copy(update=changes),)
+    case.check(OTHER)
+    assert case.endpoint.asked == []
+    assert case.wait() == HOUR
+    said = f"drift check {case.name}: not checked, the record of run sample-1"
     assert (said in caplog.text) is (gone == "run")
 
 
-# When the next look is
+# When the next check is
 
 
 @pytest.mark.parametrize(
@@ -85,20 +85,24 @@ def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
         (HOUR, 5 * MINUTE, 5 * MINUTE),
     ],
 )
-def test_a_look_is_planned_for_the_earlier_time(
+def test_a_check_is_planned_for_the_earlier_time(
     planned: timedelta | None, wait: timedelta, due: timedelta
 ) -> None:
-    watched = Watched()
-    now = watched.world.clock.now()
+    case = CheckedEndpoint()
+    now = case.world.clock.now()
     if planned is None:
-        del watched.world.documents.rows[f"drift_checks/{watched.name}"]
+        del case.world.documents.rows[f"drift_checks/{case.name}"]
     else:
-        watched.drift_check(next_check=now + planned, suspicion="odd")
-    (endpoint,) = watched.world.pipeline.endpoints
-    schedule_drift_check(watched.context, watched.run, endpoint, wait)
-    known = watched.now()
+        case.drift_check(next_check=now + planned, suspicion="odd")
+    (endpoint,) = case.world.pipeline.endpoints
+    schedule_drift_check(case.context, case.run, endpoint, wait)
+    known = case.now()
     assert known.next_check == now + due
-    assert (known.ref.name, known.place, known.suspicion) == (endpoint.update, endpoint.place, "")
+    assert (known.ref.name, known.resource, known.suspicion) == (
+        endpoint.update,
+        endpoint.resource_name,
+        "",
+    )
     assert (known.pipeline, known.endpoint, known.host) == (
         "sample",
         "production",
@@ -106,9 +110,9 @@ def test_a_look_is_planned_for_the_earlier_time(
     )
 
 
-def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> None:
-    watched = Watched()
-    (endpoint,) = watched.world.pipeline.endpoints
+def test_a_check_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> None:
+    case = CheckedEndpoint()
+    (endpoint,) = case.world.pipeline.endpoints
     verify = endpoint.verify
     assert verify is not None
     elsewhere = verify.model_copy(update={"score": "https://score.example/execute"})
@@ -118,20 +122,20 @@ def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> 
         ({**update, "verify": None}, "update.example"),
     ):
         one = endpoint.model_copy(update=changes)
-        schedule_drift_check(watched.context, watched.run, one)
-        stored = watched.ledger.drift_checks.read(drift_check_id(one.ref, one.place))
+        schedule_drift_check(case.context, case.run, one)
+        stored = case.ledger.drift_checks.read(drift_check_id(one.ref, one.resource_name))
         assert stored is not None
         assert stored.record.host == host
 
 
-def test_a_watch_that_cannot_be_stored_now_stops_nothing(
+def test_a_drift_check_that_cannot_be_stored_now_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    watched = Watched()
+    case = CheckedEndpoint()
 
     def fails(*_: object) -> None:
         raise TransientError("busy")
 
-    monkeypatch.setattr(watched.ledger.drift_checks, "put", fails)
-    schedule_drift_check(watched.context, watched.run, watched.world.pipeline.endpoints[0])
+    monkeypatch.setattr(case.ledger.drift_checks, "put", fails)
+    schedule_drift_check(case.context, case.run, case.world.pipeline.endpoints[0])
     assert "endpoint production is not being watched for now: busy" in caplog.text

@@ -1,4 +1,4 @@
-"""What falls due at an endpoint after a run's end: candidates are discarded, each in its time."""
+"""Candidates are discarded after a run's end, each in its time."""
 
 from datetime import timedelta
 from typing import Any

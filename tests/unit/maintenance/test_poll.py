@@ -1,6 +1,7 @@
+"""The poll advances every open run, whatever a record or a service does."""
+
 import json
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,137 +9,16 @@ import pytest
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Phase
 from shared.errors import NoSuchRunError, PermanentError, RelearnError, TransientError
-from shared.ledger.open_markers import RunHints, VersionToOpen, encoded, hints_of
+from shared.ledger.open_markers import RunHints, VersionToOpen, hints_of
+from tests.unit.maintenance.polled_worlds import MINUTE, SECOND, training
 from tests.unit.worlds import RUNNING, Observed, refused
 
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 BUSY = refused(503, "ServiceUnavailable", "Request was throttled.")
-
-#: What a tick costs in which nothing is to be done.
-TICK = ["list drift_checks", "list inbox", "list open", "read poll", "replace poll"]
 
 
 @pytest.fixture
 def world() -> Observed:
     return Observed()
-
-
-def training(world: Observed, count: int = 1) -> None:
-    """Bring runs to where their marker says that they are running."""
-    for number in range(count):
-        world.start(f"{number}.csv")
-    world.clock.move(MINUTE)
-    world.poll.tick()
-
-
-def test_an_unchanged_running_job_costs_one_get_and_no_record(world: Observed) -> None:
-    training(world, count=3)
-    world.clock.move(MINUTE)
-    world.poll.tick()  # this process knows the services now, each by the run's record
-    world.calls.clear()
-    world.http.sent.clear()
-    endpoint_states = world.blobs.head_calls
-    world.clock.move(MINUTE)
-    world.poll.tick()
-    assert [sent.split()[0] for sent in world.http.sent] == ["GET"] * 3
-    assert sorted(world.calls) == TICK
-    assert world.blobs.head_calls == endpoint_states
-
-
-def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
-    world.upload()
-    world.calls.clear()
-    world.http.sent.clear()
-    endpoint_states = world.blobs.head_calls
-    (run,) = world.deliver()
-    assert run.phase is Phase.TRAINING
-    writes = [call for call in world.calls if not call.startswith(("read", "list"))]
-    assert writes == [
-        "create configurations",  # once for each change of the pipeline
-        "create pipelines",  # once, at the first sight of a pipeline
-        "create open",
-        "create versions",
-        "create index",
-        "create runs",  # claimed already
-        "create tombstones",  # so that its id is never used again
-        "replace runs",  # the job's id
-        "replace runs",  # started
-    ]
-    assert [sent.split()[0] for sent in world.http.sent] == ["POST", "POST"]
-    assert world.blobs.head_calls - endpoint_states == 1
-
-
-def test_the_second_start_of_a_worker_writes_seven_records(world: Observed) -> None:
-    world.start("a.csv")
-    world.calls.clear()
-    world.start("b.csv")
-    assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 7
-
-
-def test_a_worker_keeps_its_claim_from_one_step_to_the_next(world: Observed) -> None:
-    run = world.start()
-    world.clock.move(MINUTE)
-    world.studio.work()
-    world.calls.clear()
-    world.poll.tick()
-    assert world.now_of(run).phase is Phase.VERIFYING
-    writes = [call for call in world.calls if call.startswith("replace runs")]
-    assert len(writes) == 5
-
-
-def test_the_claim_for_a_job_is_the_claim_for_its_start() -> None:
-    data = {"blob": "{name}.csv", "settle": "2m"}
-    world = Observed(config={"pipeline": {"data": data, "when_busy": "queue"}})
-    world.upload()
-    world.deliver()
-    world.clock.move(3 * MINUTE)
-    world.calls.clear()
-    world.poll.tick()
-    assert world.run().phase is Phase.TRAINING
-    writes = [call for call in world.calls if call.startswith("replace runs")]
-    assert len(writes) == 4  # its turn, the claim, the job, and that it is started
-
-
-def test_new_runs_are_looked_at_in_the_same_tick_and_the_others_are_not_again() -> None:
-    data = {"blob": "{name}.csv", "settle": "2m"}
-    world = Observed(config={"pipeline": {"data": data}})
-    world.upload("a.csv")
-    world.deliver("a.csv")
-    world.clock.move(3 * MINUTE)
-    world.tick()
-    (first,) = world.runs()
-    world.until(first, Phase.VERIFYING)
-    world.upload("b.csv", b"a,b,label\n5,6,1\n7,8,0\n")
-    world.deliver("b.csv")
-    world.clock.move(3 * MINUTE)
-    world.http.sent.clear()
-    world.poll.tick()
-    assert len(world.runs()) == 2
-    assert len([one for one in world.http.sent if one.endswith("/production")]) == 1
-    assert len(world.starts) == 2
-
-
-def test_an_ended_run_costs_nothing(world: Observed) -> None:
-    world.until(world.start(), Phase.PROMOTED)
-    world.calls.clear()
-    world.http.sent.clear()
-    world.tick()
-    assert world.http.sent == []
-    assert sorted(world.calls) == TICK
-
-
-def test_a_young_job_is_looked_at_often_and_an_old_one_less() -> None:
-    world = Observed()
-    training(world)
-
-    def checks(span: timedelta) -> int:
-        sent = len(world.http.sent)
-        world.idle(span, step=10 * SECOND)
-        return len(world.http.sent) - sent
-
-    assert checks(MINUTE) == 6  # every 10 s, the least in this world
-    world.idle(HOUR)
-    assert checks(MINUTE) == 2  # every 30 s, the most
 
 
 def test_a_lost_event_is_made_good_by_the_timer(world: Observed) -> None:
@@ -161,7 +41,7 @@ def test_a_service_that_is_away_parks_its_runs_in_the_end_and_keeps_the_reason(
     assert "throttled" in str(parked.reason)
 
 
-def test_a_look_that_works_again_ends_the_trouble(world: Observed) -> None:
+def test_a_check_that_works_again_ends_the_step_failure(world: Observed) -> None:
     training(world)
     world.script("GET", "", BUSY)
     world.idle(MINUTE)
@@ -235,20 +115,6 @@ def test_hints_are_never_truth(world: Observed, hints: Any) -> None:
     assert world.now_of(run).phase is Phase.PROMOTED
 
 
-def test_hints_hold_what_a_look_needs_and_no_secret(world: Observed) -> None:
-    hints = hints_of(world.start())
-    assert hints.model_fields_set == set(RunHints.model_fields) - {"kind"}
-    assert set(json.loads(encoded(hints)["marker"])) == {
-        "kind",
-        "phase",
-        "pipeline",
-        "service",
-        "job",
-    }
-    odd = encoded(RunHints(service="ä" * 10))
-    assert odd["marker"].isascii()  # metadata travels in headers
-
-
 def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
     world: Observed,
 ) -> None:
@@ -286,7 +152,7 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
     assert again.phase is Phase.TRAINING
 
 
-def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:
+def test_an_announcement_that_was_not_followed_is_removed_after_a_while(world: Observed) -> None:
     world.context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
     world.idle(4 * MINUTE)
     assert "open/sample-x" in world.documents.rows
@@ -294,7 +160,7 @@ def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: 
     assert "open/sample-x" not in world.documents.rows
 
 
-def test_the_heartbeat_tells_how_many_were_looked_at(world: Observed) -> None:
+def test_the_heartbeat_says_how_many_were_checked(world: Observed) -> None:
     training(world, count=2)
     beat = world.context.ledger.heartbeat.read()
     assert beat is not None

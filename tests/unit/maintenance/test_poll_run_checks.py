@@ -32,7 +32,7 @@ def checks(world: Observed, span: timedelta, step: timedelta = 10 * SECOND) -> i
     ("age", "seconds"),
     [(3 * MINUTE, 10), (5 * MINUTE, 15), (9 * MINUTE, 27), (30 * MINUTE, 30)],
 )
-def test_a_job_is_looked_at_again_after_a_twentieth_of_its_age_within_bounds(
+def test_a_job_is_checked_again_after_a_twentieth_of_its_age_within_bounds(
     world: Observed, age: timedelta, seconds: int
 ) -> None:
     running(world)
@@ -56,7 +56,7 @@ def test_a_parked_run_is_read_again_every_ten_minutes(world: Observed) -> None:
     assert world.calls.count("read runs") == 1
 
 
-def test_a_run_that_waits_for_a_person_is_looked_at_when_its_wait_is_over() -> None:
+def test_a_run_that_waits_for_an_operator_is_checked_when_its_wait_is_over() -> None:
     gate = {"gate": {"approval": "required", "expires": "25m", "on_expiry": "reject"}}
     world = Observed(config={"pipeline": gate})
     run = world.until(world.start(), Phase.AWAITING_APPROVAL)
@@ -67,7 +67,7 @@ def test_a_run_that_waits_for_a_person_is_looked_at_when_its_wait_is_over() -> N
     assert world.clock.now() - since <= 25 * MINUTE + 10 * SECOND
 
 
-def test_a_run_in_trouble_is_not_looked_at_before_it_said(world: Observed) -> None:
+def test_a_run_with_a_step_failure_is_not_checked_before_it_said(world: Observed) -> None:
     (run,) = running(world)
     world.app.driver.delay(run.run_id, TransientError("busy", retry_after=5 * MINUTE))
     world.context.ledger.open_markers.replace(
@@ -108,7 +108,7 @@ def test_an_odd_answer_is_left_to_the_driver_to_keep(world: Observed) -> None:
     world.script("GET", str(run.job), refused(403, "Forbidden", "No such key."))
     world.clock.move(MINUTE)
     world.poll.tick()
-    assert "No such key." not in str(world.now_of(run).step_failure)  # the second look went well
+    assert "No such key." not in str(world.now_of(run).step_failure)  # the second probe went well
     world.script("GET", str(run.job), refused(403, "Forbidden", "No such key."), times=None)
     world.clock.move(MINUTE)
     world.poll.tick()
@@ -116,19 +116,19 @@ def test_an_odd_answer_is_left_to_the_driver_to_keep(world: Observed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "well", "says"),
+    ("error", "well", "message"),
     [
         (TransientError("busy"), False, "cannot be advanced now: busy"),
         (RelearnError("odd"), True, "cannot be advanced: odd"),
         (KeyError("odd"), True, "cannot be advanced"),
     ],
 )
-def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
+def test_only_a_service_or_storage_that_fails_counts_against_its_bulkhead(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
     well: bool,  # noqa: FBT001 -- a case
-    says: str,
+    message: str,
 ) -> None:
     world = Observed()
     (run,) = running(world)
@@ -141,10 +141,12 @@ def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
     bare = Marker(marker.run_id, marker.etag, marker.modified)
     checked = world.app.checks.check(bare, world.clock.now() + MINUTE)
     assert (checked.well, checked.advanced.run) == (well, None)
-    assert f"run {run.run_id} {says}" in caplog.text
+    assert f"run {run.run_id} {message}" in caplog.text
 
 
-def test_a_run_in_trouble_counts_against_its_service_unless_it_waits(world: Observed) -> None:
+def test_a_run_with_a_step_failure_counts_against_its_service_unless_it_waits(
+    world: Observed,
+) -> None:
     (run,) = running(world)
     later = world.clock.now() + MINUTE
     bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW)
@@ -161,7 +163,7 @@ def test_a_run_in_trouble_counts_against_its_service_unless_it_waits(world: Obse
     assert world.app.checks.check(bare, later).well
 
 
-def test_nobody_believes_the_marker_of_a_run_that_cannot_be_read(world: Observed) -> None:
+def test_the_marker_is_not_believed_of_a_run_that_cannot_be_read(world: Observed) -> None:
     (run,) = running(world)
     world.damage(f"runs/{run.run_id}")
     world.context.ledger.open_markers.replace(

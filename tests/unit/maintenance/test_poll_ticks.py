@@ -1,4 +1,4 @@
-"""What a tick does in its time, and what its heartbeat keeps for the next one."""
+"""The work of a tick in its time, and the progress that its heartbeat keeps."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from shared.execution.queues import CheckResult
 from shared.ledger.open_markers import Marker, RunHints
 from shared.ledger.progress import Heartbeat
 from tests.unit.fleet import Fleet
-from tests.unit.intake.test_batches import BURST, land, world_of
+from tests.unit.intake.test_batches import BURST, arrive, world_of
 from tests.unit.maintenance.polled_worlds import HOUR, MINUTE, SECOND, marker_of, running
 from tests.unit.samples import NOW
 from tests.unit.worlds import Observed, refused
@@ -36,7 +36,7 @@ def test_a_heartbeat_counts_what_is_open_parked_and_missing(world: Observed) -> 
     parked = world.start("bad.csv")
     assert world.now_of(parked).phase is Phase.PARKED
     world.restart()
-    world.clock.move(10 * SECOND)  # else whoever started the jobs has just looked at them
+    world.clock.move(10 * SECOND)  # else their jobs were just checked
     beat = world.poll.tick()
     assert (beat.open, beat.parked, beat.checked, beat.missing) == (3, 1, 3, 0)
     assert beat == beat_of(world)
@@ -65,7 +65,7 @@ def slow_to_check(world: Observed, seconds: int = 60) -> list[str]:
     return seen
 
 
-def test_the_next_tick_goes_on_behind_the_last_run_that_was_looked_at(world: Observed) -> None:
+def test_the_next_tick_continues_behind_the_last_run_that_was_checked(world: Observed) -> None:
     runs = running(world, count=5)
     job_of = {run.run_id: str(run.job) for run in runs}
     order = sorted(job_of)
@@ -87,7 +87,7 @@ def test_the_next_tick_goes_on_behind_the_last_run_that_was_looked_at(world: Obs
     assert beat_of(world).resume_after == ""
 
 
-def test_runs_that_were_not_reached_are_looked_at_when_the_endpoints_leave_time(
+def test_runs_that_were_not_reached_are_checked_when_the_endpoints_leave_time(
     world: Observed,
 ) -> None:
     runs = running(world, count=3)
@@ -100,9 +100,9 @@ def test_runs_that_were_not_reached_are_looked_at_when_the_endpoints_leave_time(
     assert beat_of(world).checked == len(seen)
 
 
-def test_what_landed_and_found_no_time_is_first_in_the_next_tick() -> None:
+def test_data_that_arrived_and_found_no_time_is_first_in_the_next_tick() -> None:
     world = world_of({**BURST, "key": "key", "data": {"blob": "{key}-{name}.csv", "settle": "1m"}})
-    land(world, "a-1.csv", "b-1.csv", "c-1.csv")
+    arrive(world, "a-1.csv", "b-1.csv", "c-1.csv")
     world.clock.move(5 * MINUTE)
     until = world.clock.now() - SECOND
     assert world.poll._opened_from_inbox(until) == 0
@@ -127,9 +127,9 @@ def test_an_inbox_that_cannot_be_listed_stops_no_tick(
     assert world.now_of(run).phase is Phase.TRAINING
 
 
-def test_a_run_that_is_opened_by_what_landed_is_driven_in_the_same_tick() -> None:
+def test_a_run_that_is_opened_by_data_that_arrived_is_driven_in_the_same_tick() -> None:
     world = world_of(BURST)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     world.clock.move(3 * MINUTE)
     beat = world.poll.tick()
     assert world.run().phase is Phase.TRAINING
@@ -145,7 +145,7 @@ def test_a_delivery_that_was_opened_is_driven_in_the_same_tick() -> None:
     assert [one.phase for one in children] == [Phase.VERIFYING]
 
 
-def test_a_settled_delivery_has_its_roll_out_go_on_in_the_same_tick() -> None:
+def test_an_ended_delivery_has_its_roll_out_continue_in_the_same_tick() -> None:
     fleet = Fleet(size=2)
     run = fleet.start()
     for _ in range(40):
@@ -160,7 +160,7 @@ def test_a_settled_delivery_has_its_roll_out_go_on_in_the_same_tick() -> None:
     assert children[1].phase is Phase.VERIFYING
 
 
-def test_a_roll_out_that_cannot_go_on_now_is_left_to_the_next_tick(
+def test_a_roll_out_that_cannot_continue_now_is_left_to_the_next_tick(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "relearn")
@@ -178,10 +178,10 @@ def test_a_roll_out_that_cannot_go_on_now_is_left_to_the_next_tick(
     assert asked == []  # there is no more time
     world.app.rounds._continue_roll_outs(ended, world.clock.now() + SECOND)
     assert asked == ["sample-1"]
-    assert "run sample-1 goes on at the next tick: busy" in caplog.text
+    assert "run sample-1 continues at the next tick: busy" in caplog.text
 
 
-def test_an_announcement_is_forgotten_after_two_leases_and_not_before(world: Observed) -> None:
+def test_an_announcement_is_removed_after_two_leases_and_not_before(world: Observed) -> None:
     world.context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
     world.idle(2 * world.limits.lease, SECOND * 10)
     assert world.open_runs() == ["open/sample-x"]
@@ -222,7 +222,7 @@ def test_scheduled_runs_for_which_no_time_is_left_are_driven_by_the_poll() -> No
     assert [run.phase for run in world.runs()] == [Phase.TRAINING]
 
 
-def test_what_is_not_open_any_more_is_forgotten_by_the_poller(world: Observed) -> None:
+def test_what_is_not_open_any_more_is_removed_by_the_poller(world: Observed) -> None:
     (run,) = running(world)
     assert set(world.app.checks._checked_at) == {run.run_id}
     world.app.checks._unread.add(run.run_id)
@@ -233,7 +233,7 @@ def test_what_is_not_open_any_more_is_forgotten_by_the_poller(world: Observed) -
     assert world.app.checks._unread == set()
 
 
-def test_a_damaged_record_is_told_of_at_each_seldom_look(
+def test_a_damaged_record_is_reported_at_each_seldom_check(
     world: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     (run,) = running(world)

@@ -1,4 +1,4 @@
-"""What a cleaning round costs."""
+"""The cost of a cleaning round."""
 
 from collections import Counter
 from dataclasses import replace
@@ -52,7 +52,7 @@ def calls_of(size: int) -> Counter[str]:
     return Counter(world.calls)
 
 
-def test_a_version_that_is_remembered_costs_a_look_and_a_write_in_400_days() -> None:
+def test_a_version_that_is_remembered_costs_a_check_and_a_write_in_400_days() -> None:
     world = Observed(config={"pipeline": BARE})
     for number in range(10):
         promoted(world, f"{number}.csv", ROWS + b"%d,1,1\n" % number)

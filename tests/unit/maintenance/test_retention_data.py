@@ -1,4 +1,4 @@
-"""What is remembered of data over the years."""
+"""Records of data over the years."""
 
 import logging
 from datetime import timedelta
@@ -33,7 +33,7 @@ def test_a_version_whose_blob_is_there_is_never_trained_again() -> None:
     assert len(world.starts) == 4
 
 
-def test_a_version_whose_blob_is_gone_or_was_overwritten_is_forgotten() -> None:
+def test_a_version_whose_blob_is_gone_or_was_overwritten_is_deleted() -> None:
     world = World(config={"pipeline": BARE})
     for name in ("gone.csv", "new.csv", "same.csv"):
         promoted(world, name, ROWS + name.encode())
@@ -44,7 +44,7 @@ def test_a_version_whose_blob_is_gone_or_was_overwritten_is_forgotten() -> None:
     assert len(kept(world, "versions")) == 2  # of the new bytes, and of those that never changed
 
 
-def test_versions_are_not_forgotten_while_their_container_is_gone() -> None:
+def test_versions_are_not_deleted_while_their_container_is_gone() -> None:
     world = World(config={"pipeline": ALL})
     promoted(world, "a.csv", ROWS)
     world.clock.move(AGES)
@@ -62,19 +62,21 @@ def test_versions_are_not_forgotten_while_their_container_is_gone() -> None:
     assert world.runs() == []
 
 
-def test_a_touch_of_a_version_that_is_years_old_opens_no_run() -> None:
+def test_a_metadata_only_update_of_a_version_that_is_years_old_opens_no_run() -> None:
     world = World(config={"pipeline": ALL})
     promoted(world, "a.csv", ROWS)
     years(world)
-    world.blobs.touch(DATA, "a.csv")
-    years(world)  # before anybody has seen the touch
+    world.blobs.update_metadata(DATA, "a.csv")
+    years(world)  # before anything has seen the update
     assert world.deliver("a.csv") == []
     years(world)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     assert world.deliver("a.csv") == []
     assert world.runs() == []
     years(world)
-    assert len(kept(world, "versions")) == 1  # of the last touch; the others are told by it
+    assert (
+        len(kept(world, "versions")) == 1
+    )  # of the last metadata-only update; the others are known by it
 
 
 def test_an_event_years_later_opens_no_run_of_an_id_that_was_used() -> None:
@@ -90,14 +92,14 @@ def test_an_event_years_later_opens_no_run_of_an_id_that_was_used() -> None:
     assert world.runs() == []
 
 
-def test_what_a_run_gave_back_is_trained_on_though_the_run_is_forgotten() -> None:
+def test_what_a_run_requeued_is_trained_on_though_the_run_is_deleted() -> None:
     world = Observed(config={"pipeline": {**BARE, "when_busy": "queue"}})
     run = world.start("a.csv")
     blob = run.manifest[0]
     world.run_operations.cancel(run.run_id)
     world.until_ended()
     world.app.pipelines.pause("sample", OperatorCommand("ada", ""))
-    world.app.inbox.give_back(run, [blob])
+    world.app.inbox.requeue(run, [blob])
     world.clock.move(AGES)
     cleaned(world)
     assert world.runs() == []
@@ -123,13 +125,13 @@ def test_a_version_of_a_pipeline_that_was_gone_for_a_while_has_its_run_in_the_en
     assert world.until_ended().phase is Phase.FINISHED
 
 
-def test_what_waits_for_a_pipeline_that_was_removed_is_told_of_and_then_forgotten(
+def test_what_waits_for_a_pipeline_that_was_removed_is_reported_and_then_deleted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = World(config={"pipeline": {**BARE, "when_busy": "queue"}})
     world.app.activations.refresh()
-    hand = world.app.pipelines
-    hand.pause("sample", OperatorCommand("ada", ""))
+    pipelines = world.app.pipelines
+    pipelines.pause("sample", OperatorCommand("ada", ""))
     world.upload()
     world.deliver()
     years(world, days=500)

@@ -1,4 +1,4 @@
-"""How cleaning rounds go: when, how far, and beside what fails."""
+"""Cleaning rounds: their times, their progress, and their failures."""
 
 import logging
 from dataclasses import replace
@@ -39,7 +39,7 @@ def test_cleaning_is_done_once_a_day() -> None:
     assert kept(world, "runs") == []
 
 
-def test_each_call_tells_how_many_records_it_has_forgotten_itself(
+def test_each_call_says_how_many_records_it_has_deleted_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "relearn")
@@ -52,7 +52,7 @@ def test_each_call_tells_how_many_records_it_has_forgotten_itself(
     assert first == second == f"2 records older than {world.context.limits.keep} were deleted"
 
 
-def test_a_round_goes_on_where_it_stopped_and_never_outlasts_its_time() -> None:
+def test_a_round_continues_where_it_stopped_and_never_outlasts_its_time() -> None:
     world = World(config={"pipeline": {"endpoints": []}})
     for i in range(12):
         promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i)
@@ -64,7 +64,7 @@ def test_a_round_goes_on_where_it_stopped_and_never_outlasts_its_time() -> None:
     for _ in range(40):
         until = world.clock.now() + timedelta(seconds=8)
         hurried.clean(until)
-        # The look at the clock that finds that time is up, and those that write that down.
+        # The reading of the clock that finds that time is up, and the writes after it.
         assert world.clock.now() <= until + timedelta(seconds=3)
         left.append(len([*kept(world, "index"), *kept(world, "runs")]))
     assert left[-1] == 0
@@ -103,7 +103,7 @@ def test_a_cursor_that_the_storage_takes_no_more_begins_its_kind_again() -> None
     state = CleaningRound(started_at=now, all_at=now, kind="index", cursor="nonsense")
     world.context.ledger.cleaning.put(state, None)
     cleaned(world)
-    assert len(kept(world, "index")) == 1  # its run is looked at in the next round
+    assert len(kept(world, "index")) == 1  # its run is checked in the next round
     world.clock.move(timedelta(days=31))
     assert cleaned(world) == 2
 
@@ -124,7 +124,7 @@ def test_two_workers_that_clean_at_once_do_no_harm() -> None:
     assert [*kept(world, "index"), *kept(world, "runs")] == []
 
 
-def test_old_runs_that_stay_are_looked_at_again_once_in_thirty_days() -> None:
+def test_old_runs_that_stay_are_checked_again_once_in_thirty_days() -> None:
     world = Observed()
     promoted(world, "a.csv", b"a,b,l\n1,2,0\n3,4,1\n")
     world.clock.move(AGES)
@@ -163,7 +163,7 @@ def test_a_host_whose_clock_was_ahead_puts_no_round_off() -> None:
     assert next_round(done.model_copy(update={"completed_at": now}), now + EVERY / 2) is None
 
 
-def test_a_record_that_is_not_understood_stops_no_other_and_is_told_of_once_a_round(
+def test_a_record_that_is_not_understood_stops_no_other_and_is_reported_once_a_round(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = World(config={"pipeline": {"endpoints": []}})
@@ -173,15 +173,15 @@ def test_a_record_that_is_not_understood_stops_no_other_and_is_told_of_once_a_ro
     world.clock.move(AGES)
     with caplog.at_level(logging.ERROR):
         assert cleaned(world) == 4
-    (told,) = caplog.messages
-    assert told.startswith("2 old records are not understood")
-    assert f"runs/{drift_kind}" in told
+    (reported,) = caplog.messages
+    assert reported.startswith("2 old records are not understood")
+    assert f"runs/{drift_kind}" in reported
     assert kept(world, "runs") == [f"runs/{drift_kind}"]
     assert len(kept(world, "index")) == 1
     assert len(kept(world, "versions")) == 3
 
 
-def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
+def test_a_storage_that_fails_now_is_left_alone_soon_and_continued_with_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World(config={"pipeline": {"endpoints": []}})

@@ -11,16 +11,16 @@ from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Delivery, Phase
 from shared.core.serving.state import EndpointLease, Hold, Resource
 from shared.ledger.open_markers import RunHints
-from tests.unit.maintenance.old_records import KEEP, LONG, PLACE, Old, item, served
+from tests.unit.maintenance.old_records import KEEP, LONG, RESOURCE_NAME, Old, item, served
 from tests.unit.samples import NOW, UPDATE, pipeline, ref
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 NAMED: dict[str, dict[str, Any]] = {
-    "reserved": {
+    "leased": {
         "endpoint_lease": EndpointLease(
-            run_id="sample-1", resource=PLACE, model=None, generation=1, at=NOW
+            run_id="sample-1", resource=RESOURCE_NAME, model=None, generation=1, at=NOW
         )
     },
     "held": {"resources": {"x": Resource(held=Hold(run_id="sample-1", to="y", by="ada", at=NOW))}},
@@ -32,8 +32,8 @@ NAMED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "pauses"])
-def test_a_record_is_looked_at_once_it_is_old_enough_for_its_kind(kind: str) -> None:
-    """Within a day, the margin of a round, it is looked at twice rather than never."""
+def test_a_record_is_checked_once_it_is_old_enough_for_its_kind(kind: str) -> None:
+    """Within a day, the margin of a round, it is checked twice rather than never."""
     old, first = Old(), Old(since=None)
     name = f"{kind}/sample/x"
     keep = 2 * KEEP if kind == "tombstones" else KEEP
@@ -92,7 +92,7 @@ def test_a_pipeline_is_missing_until_it_comes_back() -> None:
     assert old.rules.missing == {"gone": NOW}
 
 
-def test_an_ended_run_that_nobody_names_goes_and_leaves_a_tombstone() -> None:
+def test_an_ended_run_that_no_record_names_goes_and_leaves_a_tombstone() -> None:
     old = Old()
     old.run("sample-1")
     old.run("sample-2", Phase.TRAINING)
@@ -114,7 +114,7 @@ def test_the_tombstone_of_a_customers_run_names_the_slot_of_that_customer() -> N
 @pytest.mark.parametrize("how", NAMED)
 def test_a_run_that_its_endpoints_record_names_is_kept(how: str) -> None:
     old = Old()
-    old.head(**NAMED[how])
+    old.endpoint_state(**NAMED[how])
     old.run("sample-1")
     old.run("sample-2")
     assert not old.goes("runs/sample-1")
@@ -123,14 +123,14 @@ def test_a_run_that_its_endpoints_record_names_is_kept(how: str) -> None:
     assert "read endpoints" not in old.calls  # each is read once in a call
 
 
-def test_a_run_is_named_by_heads_of_its_own_endpoints_alone() -> None:
+def test_a_run_is_named_by_endpoint_states_of_its_own_endpoints_alone() -> None:
     old = Old()
-    old.head(f"{UPDATE}2", **NAMED["serving"])
+    old.endpoint_state(f"{UPDATE}2", **NAMED["serving"])
     old.run("sample-1")
     assert old.goes("runs/sample-1")
 
 
-def test_a_run_that_a_head_which_is_not_understood_may_name_is_kept() -> None:
+def test_a_run_that_an_endpoint_state_which_is_not_understood_may_name_is_kept() -> None:
     old = Old()
     old.raw(f"endpoints/{ref(UPDATE).id}", b"{not json, sample-1")
     for name in ("sample-1", "sample-2"):
@@ -139,7 +139,9 @@ def test_a_run_that_a_head_which_is_not_understood_may_name_is_kept() -> None:
     assert old.goes("runs/sample-2")
 
 
-def test_the_heads_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_endpoint_states_that_are_remembered_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("shared.maintenance.retention_rules._ENDPOINT_STATES", 1)
     old = Old()
     for name in ("sample-1", "sample-2"):
@@ -154,7 +156,9 @@ def test_the_heads_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("parent", "kept"), [(Phase.ROLLING_OUT, True), (Phase.PROMOTED, False), (None, False)]
 )
-def test_a_delivery_is_kept_while_its_roll_out_goes_on(parent: Phase | None, *, kept: bool) -> None:
+def test_a_delivery_is_kept_while_its_roll_out_continues(
+    parent: Phase | None, *, kept: bool
+) -> None:
     old = Old()
     if parent is not None:
         old.run("sample-9", parent)
@@ -179,7 +183,7 @@ def test_a_roll_out_is_kept_for_as_long_as_one_of_its_deliveries() -> None:
     assert old.goes("runs/sample-9")
 
 
-def test_the_line_of_a_run_goes_once_the_run_has() -> None:
+def test_the_index_entry_of_a_run_goes_once_the_run_has() -> None:
     old = Old()
     old.run("sample-1")
     (line,) = [name for name in old.world.documents.rows if name.startswith("index/")]
@@ -188,7 +192,7 @@ def test_the_line_of_a_run_goes_once_the_run_has() -> None:
     assert old.goes(line)
 
 
-def test_a_marker_goes_once_its_run_was_forgotten_or_can_never_be_opened() -> None:
+def test_a_marker_goes_once_its_run_was_deleted_or_can_never_be_opened() -> None:
     old = Old(missing=LONG)
     old.run("sample-1")
     for name in ("sample-1", "sample-2", "sample-3", "gone-4", "new-5"):

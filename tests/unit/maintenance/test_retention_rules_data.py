@@ -41,8 +41,8 @@ def test_a_version_of_which_the_blob_is_another_one_now_goes() -> None:
     # Metadata changed since, and nobody saw that yet.
     only_trace = known(old, "b.csv", etag="0x9", modified=NOW - HOUR)
     assert not old.goes(only_trace)
-    touched = known(old, "b.csv")
-    assert touched != only_trace
+    updated = known(old, "b.csv")
+    assert updated != only_trace
     assert old.goes(only_trace)
 
 
@@ -82,7 +82,7 @@ def test_a_container_is_asked_for_once_in_a_call(monkeypatch: pytest.MonkeyPatch
     ("record", "used", "named"),
     [(True, True, True), (False, True, False), (False, False, True)],
 )
-def test_an_entry_whose_run_was_forgotten_names_it_as_such(
+def test_an_entry_whose_run_was_deleted_names_it_as_such(
     *, record: bool, used: bool, named: bool
 ) -> None:
     old = Old()
@@ -121,7 +121,7 @@ def test_an_entry_that_a_run_takes_this_moment_is_left_to_it(
         ("gone", Old(missing=LONG, sure=False), KEEP + HOUR, False, {}),
     ],
 )
-def test_what_waits_for_nobody_is_counted_and_goes_when_it_is_old(
+def test_data_that_no_pipeline_wants_is_counted_and_goes_when_it_is_old(
     name: str, old: Old, age: timedelta, waits: dict[str, int], *, goes: bool
 ) -> None:
     old.world.clock.move(-age)

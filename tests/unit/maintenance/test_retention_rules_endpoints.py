@@ -14,16 +14,16 @@ from shared.core.versions import version_id
 from shared.ledger.run_queues import NEW
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA
-from tests.unit.maintenance.old_records import LONG, PLACE, Old, served
+from tests.unit.maintenance.old_records import LONG, RESOURCE_NAME, Old, served
 from tests.unit.samples import NOW, UPDATE, ref
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 NAMED: dict[str, dict[str, Any]] = {
-    "reserved": {
+    "leased": {
         "endpoint_lease": EndpointLease(
-            run_id="sample-1", resource=PLACE, model=None, generation=1, at=NOW
+            run_id="sample-1", resource=RESOURCE_NAME, model=None, generation=1, at=NOW
         )
     },
     "held": {"resources": {"x": Resource(held=Hold(run_id="sample-1", to="y", by="ada", at=NOW))}},
@@ -47,8 +47,10 @@ def known(old: Old, name: str = "a.csv", **changes: Any) -> str:
 SLOT = run_queue_id("sample", ())
 
 
-def drift_check(old: Old, pipeline_: str = "sample", place: str = PLACE) -> str:
-    one = DriftCheck(ref=ref(UPDATE), place=place, pipeline=pipeline_, endpoint="e", next_check=NOW)
+def drift_check(old: Old, pipeline_: str = "sample", resource: str = RESOURCE_NAME) -> str:
+    one = DriftCheck(
+        ref=ref(UPDATE), resource=resource, pipeline=pipeline_, endpoint="e", next_check=NOW
+    )
     old.ledger.drift_checks.put("w1", one, None)
     return "drift_checks/w1"
 
@@ -61,7 +63,7 @@ def drift_check(old: Old, pipeline_: str = "sample", place: str = PLACE) -> str:
         {"batch_run": "sample-1"},
     ],
 )
-def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any]) -> None:
+def test_a_run_queue_goes_once_no_run_that_it_names_continues(changes: dict[str, Any]) -> None:
     old = Old()
     old.run("sample-1", Phase.TRAINING)
     old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample", **changes), None)
@@ -72,7 +74,7 @@ def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any])
     assert old.goes(SLOT)
 
 
-def test_a_place_whose_line_is_longer_than_twenty_is_left_alone() -> None:
+def test_a_run_queue_whose_list_is_longer_than_twenty_is_left_alone() -> None:
     old = Old()
     for count, goes in ((21, False), (20, True)):
         stored = old.ledger.run_queues.read(SLOT)
@@ -84,7 +86,7 @@ def test_a_place_whose_line_is_longer_than_twenty_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("missing", "resumed", "goes"), [({}, False, False), ({}, True, True), (LONG, False, True)]
 )
-def test_a_paused_place_is_kept_until_the_resume_or_the_end_of_its_pipeline(
+def test_a_paused_run_queue_is_kept_until_the_resume_or_the_end_of_its_pipeline(
     missing: dict[str, Any], *, resumed: bool, goes: bool
 ) -> None:
     configured = frozenset[str]() if missing else frozenset({"sample"})
@@ -98,7 +100,7 @@ def test_a_paused_place_is_kept_until_the_resume_or_the_end_of_its_pipeline(
 
 def test_an_endpoint_that_is_configured_stays_and_loses_its_mark() -> None:
     old = Old()
-    name = old.head(hints={"apart_since": "x"})
+    name = old.endpoint_state(hints={"apart_since": "x"})
     etag = old.world.documents.rows[name].etag
     assert not old.goes(name)
     assert old.world.documents.rows[name].metadata == {}
@@ -108,42 +110,42 @@ def test_an_endpoint_that_is_configured_stays_and_loses_its_mark() -> None:
     assert old.world.documents.rows[name].etag == etag  # nothing is to be marked
 
 
-def test_an_endpoint_in_no_file_is_marked_at_first_and_then_forgotten() -> None:
+def test_an_endpoint_in_no_file_is_marked_at_first_and_then_deleted() -> None:
     old = Old(updates=())
-    name = old.head()
+    name = old.endpoint_state()
     assert not old.goes(name)
     assert old.world.documents.rows[name].metadata == {"apart_since": NOW.isoformat()}
     unsure = Old(updates=(), sure=False)
-    other = unsure.head(hints={"apart_since": "x"})
+    other = unsure.endpoint_state(hints={"apart_since": "x"})
     assert not unsure.goes(other)
     assert old.goes(name)
 
 
 @pytest.mark.parametrize("phase", [Phase.PARKED, Phase.FAILED])
-def test_an_endpoint_that_an_open_run_reserved_is_kept(phase: Phase) -> None:
+def test_an_endpoint_that_an_open_run_leased_is_kept(phase: Phase) -> None:
     old = Old(updates=())
     old.run("sample-1", phase)
-    name = old.head(hints={"apart_since": "x"}, **NAMED["reserved"])
+    name = old.endpoint_state(hints={"apart_since": "x"}, **NAMED["leased"])
     assert old.goes(name) is phase.ended
 
 
-def test_a_watch_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> None:
+def test_a_drift_check_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> None:
     old = Old()
     assert old.goes(drift_check(old))  # nothing is known of the endpoint
-    old.head(resources={PLACE: Resource(serving=served("sample-1"))})
+    old.endpoint_state(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
     assert not old.goes(drift_check(old))
     del old.world.documents.rows["drift_checks/w1"]
-    assert old.goes(drift_check(old, place="another"))
+    assert old.goes(drift_check(old, resource="another"))
     for updates, goes in (((), True), ((UPDATE,), False)):
         old = Old(updates=updates, missing=LONG)
-        old.head(resources={PLACE: Resource(serving=served("sample-1"))})
+        old.endpoint_state(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
         assert old.goes(drift_check(old, "gone")) is goes
 
 
-def test_a_record_that_is_gone_by_then_is_no_longer_looked_at() -> None:
+def test_a_record_that_is_gone_by_then_is_no_longer_checked() -> None:
     old = Old(missing=LONG)
     old.run("sample-1")
-    names = ["runs/sample-1", known(old), SLOT, drift_check(old), old.head(f"{UPDATE}9")]
+    names = ["runs/sample-1", known(old), SLOT, drift_check(old), old.endpoint_state(f"{UPDATE}9")]
     old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample"), None)
     listed = {name: old.listed(name) for name in names}
     for name in names:

@@ -18,7 +18,7 @@ from tests.unit.maintenance.cleaning import AGES, cleaned, kept, promoted
 from tests.unit.worlds import Observed
 
 
-def test_old_ended_runs_are_forgotten_and_what_serves_or_served_is_kept() -> None:
+def test_old_ended_runs_are_deleted_and_what_serves_or_served_is_kept() -> None:
     world = World()
     runs = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
     world.clock.move(AGES)
@@ -45,7 +45,7 @@ def test_an_endpoint_that_is_not_understood_keeps_what_its_text_names(*, named: 
 def test_the_run_that_trained_what_others_delivered_is_kept() -> None:
     fleet = Fleet()
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     fleet.clock.move(AGES)
     cleaned(fleet)
     assert f"runs/{parent.run_id}" in kept(fleet, "runs")
@@ -58,17 +58,17 @@ def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> 
     ledger = world.context.ledger
     stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
-    ((place, _),) = stored.record.resources.items()
+    ((name_, _),) = stored.record.resources.items()
     hold = Hold(run_id=rolled_back, to="baseline", by="ada", at=world.clock.now())
     ledger.endpoint_states.put(
-        name.removeprefix("endpoints/"), with_hold(stored.record, place, hold), stored.etag
+        name.removeprefix("endpoints/"), with_hold(stored.record, name_, hold), stored.etag
     )
     world.clock.move(AGES)
     assert cleaned(world) == 2  # another run and its line
     assert f"runs/{rolled_back}" in kept(world, "runs")
 
 
-def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> None:
+def test_the_runs_that_set_a_model_again_or_left_a_lease_are_kept() -> None:
     world = World()
     set_by, in_flight_lease, *_ = [
         promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)
@@ -77,13 +77,13 @@ def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> Non
     ledger = world.context.ledger
     stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
-    ((place, resource),) = stored.record.resources.items()
+    ((name_, resource),) = stored.record.resources.items()
     assert resource.serving is not None
     serving = resource.serving.model_copy(update={"set_by": set_by})
     endpoint_lease = EndpointLease(
-        run_id=in_flight_lease, resource=place, model=None, generation=9, at=world.clock.now()
+        run_id=in_flight_lease, resource=name_, model=None, generation=9, at=world.clock.now()
     )
-    resources = {place: resource.model_copy(update={"serving": serving})}
+    resources = {name_: resource.model_copy(update={"serving": serving})}
     changes = {"resources": resources, "endpoint_lease": endpoint_lease}
     ledger.endpoint_states.put(
         name.removeprefix("endpoints/"), stored.record.model_copy(update=changes), stored.etag
@@ -109,18 +109,18 @@ def test_a_run_is_kept_with_its_deliveries_though_its_endpoints_were_changed_sin
     assert kept(world, "runs") == sorted([f"runs/{delivery}", f"runs/{parent}"])
 
 
-def test_deliveries_are_kept_while_their_roll_out_goes_on_and_it_while_they_are_kept() -> None:
+def test_deliveries_are_kept_while_their_roll_out_continues_and_it_while_they_are_kept() -> None:
     world = Observed(config={"pipeline": BARE})
     parent, child = [
         world.now_of(world.next_run(name, ROWS + name.encode())) for name in ("a.csv", "b.csv")
     ]
     world.until_ended()
     ledger = world.context.ledger
-    told: dict[str, dict[str, object]] = {
+    reported: dict[str, dict[str, object]] = {
         child.run_id: {"parent": parent.run_id},
         parent.run_id: {"phase": Phase.PARKED},
     }
-    for run_id, changes in told.items():
+    for run_id, changes in reported.items():
         stored = ledger.runs.read(run_id)
         assert stored is not None
         ledger.runs.replace(stored.record.model_copy(update=changes), stored.etag)
@@ -153,7 +153,7 @@ def test_a_tombstone_outlives_its_run_and_whatever_still_names_it() -> None:
     assert kept(world, "tombstones") == []
 
 
-def test_a_marker_of_a_run_that_was_forgotten_goes() -> None:
+def test_a_marker_of_a_run_that_was_deleted_goes() -> None:
     world = World(config={"pipeline": BARE})
     run = promoted(world, "a.csv", ROWS)
     ledger = world.context.ledger
@@ -163,7 +163,7 @@ def test_a_marker_of_a_run_that_was_forgotten_goes() -> None:
     assert world.open_runs() == []
 
 
-def test_places_of_customers_that_are_gone_go_and_places_in_use_stay() -> None:
+def test_run_queues_of_customers_that_are_gone_go_and_those_in_use_stay() -> None:
     world = Observed(config={"pipeline": {**BARE, "when_busy": "queue"}})
     run = world.start()
     ledger, now = world.context.ledger, world.clock.now()
@@ -202,16 +202,16 @@ def test_what_serves_at_an_endpoint_of_its_own_stays_known_too() -> None:
     assert len(kept(world, "endpoints")) == 1
 
 
-def test_an_endpoint_that_an_open_run_has_reserved_is_kept() -> None:
+def test_an_endpoint_that_an_open_run_has_leased_is_kept() -> None:
     world, *_ = both()
     asked = world.next_run("acme/tuesday.csv", ROWS)
     ledger = world.context.ledger
     for name in (name.removeprefix("endpoints/") for name in kept(world, "endpoints")):
         stored = ledger.endpoint_states.read(name)
         assert stored is not None
-        (place,) = stored.record.resources
+        (name_,) = stored.record.resources
         mine = EndpointLease(
-            run_id=asked.run_id, resource=place, model=None, generation=9, at=world.clock.now()
+            run_id=asked.run_id, resource=name_, model=None, generation=9, at=world.clock.now()
         )
         ledger.endpoint_states.put(
             name, stored.record.model_copy(update={"endpoint_lease": mine}), stored.etag
@@ -222,7 +222,7 @@ def test_an_endpoint_that_an_open_run_has_reserved_is_kept() -> None:
     assert len(kept(world, "endpoints")) == 2
 
 
-def test_an_endpoint_that_nobody_configures_is_forgotten_with_its_watch_and_runs() -> None:
+def test_an_endpoint_that_no_pipeline_has_is_deleted_with_its_drift_check_and_runs() -> None:
     world, *_ = both()
     world.pipeline = world.pipeline.model_copy(update={"endpoints": ()})
     world.restart()

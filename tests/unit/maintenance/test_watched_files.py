@@ -1,4 +1,4 @@
-"""Whether a watched file was changed, whatever lies at its name."""
+"""A change of a watched file is noticed, whatever is at its name."""
 
 import os
 from pathlib import Path
@@ -15,11 +15,11 @@ def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Live:
     caplog.set_level("INFO", "relearn")
     made = Live(folder=tmp_path)
     made.tick()
-    made.sweep.run_until(made.poll.until())
+    made.search.run_until(made.poll.until())
     return made
 
 
-def test_whatever_lies_at_the_name_is_looked_at_without_failing(tmp_path: Path) -> None:
+def test_whatever_lies_at_the_name_is_checked_without_failing(tmp_path: Path) -> None:
     watched = WatchedFiles()
     file, other = tmp_path / "a", tmp_path / "b"
     watched.remember([file, other])
@@ -48,7 +48,7 @@ def test_content_moved_from_one_file_to_the_other_is_a_change(tmp_path: Path) ->
     assert watched.changed()
 
 
-def test_a_file_that_cannot_be_read_for_a_while_is_looked_at_again(
+def test_a_file_that_cannot_be_read_for_a_while_is_checked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = WatchedFiles()

@@ -28,7 +28,7 @@ OLDER = blob("runs/sample/sample-0/1/model.ilearner", container=MODELS)
 
 
 class EndpointDesk:
-    """A person's hand on an endpoint of which the record says what a test puts there."""
+    """The operations of an endpoint, whose record a test writes."""
 
     def __init__(self, **config: Any) -> None:
         self.world = Observed(config={"pipeline": config})
@@ -52,7 +52,7 @@ class EndpointDesk:
         assert stored is not None
         return stored.record.resource(RESOURCE)
 
-    def back(self, to: str | None = None, command: OperatorCommand = ADA) -> Run:
+    def roll_back(self, to: str | None = None, command: OperatorCommand = ADA) -> Run:
         return self.endpoints.rollback(EndpointAddress("sample", "production"), to, command)
 
     def show(self) -> EndpointStatus:

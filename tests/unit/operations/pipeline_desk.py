@@ -15,13 +15,13 @@ LISTED = {"inputs": {"input1": "{data.manifest}"}}
 
 
 class PipelineDesk:
-    """A person's hand on the pipelines of a world."""
+    """The operations of the pipelines of a world."""
 
     def __init__(self, training: dict[str, Any] | None = None, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": pipeline, "training": training or {}})
         self.world.app.activations.refresh()
         self.ledger = self.world.context.ledger
-        self.hand = self.world.app.pipelines
+        self.pipelines = self.world.app.pipelines
 
     def put(self, name: str, content: bytes = b"a,b\n1,2\n") -> Any:
         return self.world.blobs.put(DATA, name, content)
@@ -31,4 +31,4 @@ class PipelineDesk:
         self.ledger.run_queues.put(run_queue_id("sample", (key,)), run_queue, None)
 
     def states(self) -> dict[str, str]:
-        return {one.blob.name: one.state for one in self.hand.preview("sample", None).matches}
+        return {one.blob.name: one.state for one in self.pipelines.preview("sample", None).matches}

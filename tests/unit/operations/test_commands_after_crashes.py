@@ -11,7 +11,7 @@ from tests.unit.worlds import Observed
 
 
 def parked() -> tuple[Observed, Run]:
-    """Return a world with a run that waits for a person, and of which the poll knows that."""
+    """Return a world with a run that waits for an operator, and of which the poll knows it."""
     world = Observed()
     key = world.environment.pop("TRAINING_KEY")
     run = world.start()

@@ -1,4 +1,4 @@
-"""What is shown of an endpoint, and what a person who goes back or resumes is held to."""
+"""The view of an endpoint, and the version that a rollback or a resume is for."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ from tests.unit.operations.endpoint_desk import THREE, EndpointDesk
 from tests.unit.samples import NOW, ref
 
 
-def test_an_endpoint_that_is_not_configured_is_told_with_those_that_are() -> None:
-    hand = EndpointDesk()
+def test_an_endpoint_that_is_not_configured_is_reported_with_those_that_are() -> None:
+    desk = EndpointDesk()
     with pytest.raises(NoSuchEndpointError, match="'other' is not in the pipelines file"):
-        hand.endpoints.show(EndpointAddress("other", "production"))
+        desk.endpoints.show(EndpointAddress("other", "production"))
     with pytest.raises(NoSuchEndpointError, match="the key of sample is none; 1 value was given"):
-        hand.endpoints.show(EndpointAddress("sample", "production", ("x",)))
+        desk.endpoints.show(EndpointAddress("sample", "production", ("x",)))
     with pytest.raises(NoSuchEndpointError, match="no endpoint 'staging'; it has production"):
-        hand.endpoints.show(EndpointAddress("sample", "staging"))
+        desk.endpoints.show(EndpointAddress("sample", "staging"))
     bare = EndpointDesk(endpoints=[])
     with pytest.raises(NoSuchEndpointError, match="no endpoint 'x'; it has none"):
         bare.endpoints.show(EndpointAddress("sample", "x"))
@@ -47,63 +47,65 @@ def test_an_endpoint_that_is_not_configured_is_told_with_those_that_are() -> Non
 
 
 def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held_to() -> None:
-    hand = EndpointDesk()
-    shown = hand.show()
+    desk = EndpointDesk()
+    shown = desk.show()
     assert shown == EndpointStatus(
         pipeline="sample",
         key=(),
-        config=hand.world.pipeline.endpoints[0],
-        state=EndpointState(ref=ref(hand.url)),
+        config=desk.world.pipeline.endpoints[0],
+        state=EndpointState(ref=ref(desk.url)),
         version="none",
         open_runs=(),
     )
     assert (shown.line, shown.known) == ("nothing was promoted here yet", Resource())
     busy = EndpointLease(run_id="sample-9", resource=RESOURCE, model=None, generation=4, at=NOW)
-    etag = hand.put(THREE, generation=4, endpoint_lease=busy)
-    shown = hand.show()
+    etag = desk.put(THREE, generation=4, endpoint_lease=busy)
+    shown = desk.show()
     assert (shown.version, shown.state.generation) == (etag, 4)
     assert shown.updated_by == "sample-9"
     assert shown.known == THREE
 
 
 @pytest.mark.parametrize(
-    ("known", "told"),
+    ("known", "reported"),
     [
         ({"reported": "it names x", "suspicion": "odd"}, "it names x"),
         ({"suspicion": "odd"}, "odd"),
         ({}, None),
     ],
 )
-def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], told: str | None) -> None:
-    hand = EndpointDesk()
-    place = {
-        "ref": ref(hand.url),
-        "place": RESOURCE,
+def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], reported: str | None) -> None:
+    desk = EndpointDesk()
+    fields = {
+        "ref": ref(desk.url),
+        "resource": RESOURCE,
         "pipeline": "sample",
         "endpoint": "production",
     }
-    drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
-    hand.ledger.drift_checks.put(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
-    assert hand.show().drift == told
+    drift_check = DriftCheck(**fields, next_check=NOW, **known)  # type: ignore[arg-type]
+    desk.ledger.drift_checks.put(drift_check_id(ref(desk.url), RESOURCE), drift_check, None)
+    assert desk.show().drift == reported
 
 
-def test_a_watch_that_cannot_be_read_is_told_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
-    hand = EndpointDesk()
-    hand.world.damage(f"drift_checks/{drift_check_id(ref(hand.url), RESOURCE)}")
-    assert "is not understood" in (hand.show().drift or "")
+def test_a_drift_check_that_cannot_be_read_is_reported_where_it_is_used(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = EndpointDesk()
+    desk.world.damage(f"drift_checks/{drift_check_id(ref(desk.url), RESOURCE)}")
+    assert "is not understood" in (desk.show().drift or "")
     assert "is not understood" in caplog.text
 
 
 def test_each_endpoint_is_one_line_and_those_of_customers_are_asked_for_by_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hand = EndpointDesk()
-    (line,) = hand.endpoints.lines()
+    desk = EndpointDesk()
+    (line,) = desk.endpoints.lines()
     assert line == EndpointLine("sample", "production", (), "nothing was promoted here yet")
-    hand.put(Resource(history=(LINE,)))
-    assert hand.endpoints.lines()[0].line == line_of(Resource(history=(LINE,)))
-    hand.world.damage(f"endpoints/{ref(hand.url).id}")
-    assert "is not understood" in hand.endpoints.lines()[0].line
+    desk.put(Resource(history=(LINE,)))
+    assert desk.endpoints.lines()[0].line == line_of(Resource(history=(LINE,)))
+    desk.world.damage(f"endpoints/{ref(desk.url).id}")
+    assert "is not understood" in desk.endpoints.lines()[0].line
     assert "is not understood" in caplog.text
 
 
@@ -122,7 +124,7 @@ LINE = ServingHistoryEntry(
 
 
 @pytest.mark.parametrize(
-    ("changes", "held", "says"),
+    ("changes", "held", "message"),
     [
         (
             {},
@@ -141,50 +143,50 @@ LINE = ServingHistoryEntry(
         ),
     ],
 )
-def test_what_serves_is_told_in_one_line(
-    changes: dict[str, Any], held: Hold | None, says: str
+def test_what_serves_is_reported_in_one_line(
+    changes: dict[str, Any], held: Hold | None, message: str
 ) -> None:
     first = LINE.model_copy(update={"model": "earlier"})
     history = (first, LINE.model_copy(update=changes))
-    assert line_of(Resource(history=history, held=held)) == says
+    assert line_of(Resource(history=history, held=held)) == message
 
 
 def test_a_resume_lets_new_models_in_and_says_whether_the_endpoint_was_held() -> None:
-    hand = EndpointDesk()
-    assert not hand.endpoints.resume(EndpointAddress("sample", "production"))
-    etag = hand.put(THREE)
-    assert not hand.endpoints.resume(
+    desk = EndpointDesk()
+    assert not desk.endpoints.resume(EndpointAddress("sample", "production"))
+    etag = desk.put(THREE)
+    assert not desk.endpoints.resume(
         EndpointAddress("sample", "production"), OperatorCommand(by="ada", versions=(etag,))
     )
-    hand.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
-    assert hand.endpoints.resume(
-        EndpointAddress("sample", "production"), OperatorCommand(by="bob", reason="mended")
+    desk.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
+    assert desk.endpoints.resume(
+        EndpointAddress("sample", "production"), OperatorCommand(by="bob", reason="corrected")
     )
-    resumed = hand.known().resumed
+    resumed = desk.known().resumed
     assert resumed is not None
-    assert (resumed.by, resumed.reason) == ("bob", "mended")
-    assert hand.known() == THREE.model_copy(update={"resumed": resumed})
+    assert (resumed.by, resumed.reason) == ("bob", "corrected")
+    assert desk.known() == THREE.model_copy(update={"resumed": resumed})
 
 
-def test_a_resume_that_somebody_else_is_faster_than_is_refused(
+def test_a_resume_that_another_operator_precedes_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hand = EndpointDesk()
-    hand.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
+    desk = EndpointDesk()
+    desk.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
 
     def late(*_: object) -> None:
         raise ConflictError("endpoints")
 
-    monkeypatch.setattr(hand.ledger.endpoint_states, "put", late)
+    monkeypatch.setattr(desk.ledger.endpoint_states, "put", late)
     with pytest.raises(ConflictError, match="it was changed at the same moment"):
-        hand.endpoints.resume(EndpointAddress("sample", "production"))
+        desk.endpoints.resume(EndpointAddress("sample", "production"))
 
 
-def test_each_pipeline_has_its_endpoints_told_in_order() -> None:
-    hand = EndpointDesk()
-    (one,) = hand.world.pipeline.endpoints
-    other: Pipeline = hand.world.sibling(name="another")
-    app = hand.world.another(other)
+def test_each_pipeline_has_its_endpoints_reported_in_order() -> None:
+    desk = EndpointDesk()
+    (one,) = desk.world.pipeline.endpoints
+    other: Pipeline = desk.world.sibling(name="another")
+    app = desk.world.another(other)
     endpoints = app.endpoints
     assert [line.pipeline for line in endpoints.lines()] == ["another", "sample"]
     assert one.name == "production"

@@ -49,7 +49,7 @@ class Runs:
                 return pages
 
 
-def test_pages_go_on_where_the_last_one_ended_the_newest_first() -> None:
+def test_pages_continue_where_the_last_one_ended_the_newest_first() -> None:
     runs = Runs(5)
     assert runs.all() == [[4, 3], [2, 1], [0]]
     assert runs.all(limit=5) in ([[4, 3, 2, 1, 0]], [[4, 3, 2, 1, 0], []])
@@ -154,7 +154,7 @@ def parked(*phases: Phase | None) -> Runs:
     return runs
 
 
-def test_parked_runs_are_told_by_their_markers_a_page_at_a_time(
+def test_parked_runs_are_known_by_their_markers_a_page_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wait = Phase.PARKED
@@ -188,12 +188,12 @@ def test_a_cursor_that_no_page_gave_is_refused(text: str) -> None:
 
 
 def test_a_cursor_holds_where_the_page_ended_and_has_no_padding() -> None:
-    for place in (
+    for position in (
         history._PageCursor(),
         history._PageCursor("t", "a"),
         history._PageCursor(None, "index/é"),
     ):
-        text = place.text()
+        text = position.text()
         assert "=" not in text
-        assert history._parsed(text) == place
+        assert history._parsed(text) == position
     assert history._parsed(None) == history._PageCursor(None, "")

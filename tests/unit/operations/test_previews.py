@@ -13,23 +13,23 @@ from tests.fakes.world import MODELS
 from tests.unit.operations.pipeline_desk import HOUR, LISTED, SECOND, PipelineDesk
 
 
-def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    hand = PipelineDesk(when_busy="queue", data={"blob": "{name}.csv", "min_size": 3})
-    blobs = {name: hand.put(f"{name}.csv") for name in ("run", "old", "note", "odd", "waits")}
-    hand.put("tiny.csv", b"a")
-    hand.put("other.txt")
+def test_what_became_of_each_blob_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    desk = PipelineDesk(when_busy="queue", data={"blob": "{name}.csv", "min_size": 3})
+    blobs = {name: desk.put(f"{name}.csv") for name in ("run", "old", "note", "odd", "waits")}
+    desk.put("tiny.csv", b"a")
+    desk.put("other.txt")
     for name, entry in {
         "run": {"run_id": "sample-1"},
         "old": {"run_id": None, "note": "older", "older_than_pipeline": True},
         "note": {"run_id": None},
     }.items():
-        version = version_id(hand.world.pipeline.name, blobs[name])
+        version = version_id(desk.world.pipeline.name, blobs[name])
         known = VersionEntry(pipeline="sample", blob=blobs[name], **entry)  # type: ignore[arg-type]
-        hand.ledger.versions.add(version, known)
-    hand.world.damage(f"versions/{version_id(hand.world.pipeline.name, blobs['odd'])}")
-    hand.world.discover(blobs["waits"])
-    hand.put("new.csv")
-    assert hand.states() == {
+        desk.ledger.versions.add(version, known)
+    desk.world.damage(f"versions/{version_id(desk.world.pipeline.name, blobs['odd'])}")
+    desk.world.discover(blobs["waits"])
+    desk.put("new.csv")
+    assert desk.states() == {
         "run.csv": "run sample-1",
         "old.csv": "older",
         "note.csv": "no run",
@@ -41,14 +41,14 @@ def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> N
     assert "is not understood" in caplog.text
 
 
-def test_a_blob_from_before_the_pipeline_is_told_as_such() -> None:
-    hand = PipelineDesk()
-    hand.put("a.csv")
-    hand.world.clock.move(HOUR)
-    other = hand.world.sibling(data={"blob": "{name}.csv"})
-    app = hand.world.another(other)
+def test_a_blob_from_before_the_pipeline_is_reported_as_such() -> None:
+    desk = PipelineDesk()
+    desk.put("a.csv")
+    desk.world.clock.move(HOUR)
+    other = desk.world.sibling(data={"blob": "{name}.csv"})
+    app = desk.world.another(other)
     app.activations.refresh()
-    hand.put("b.csv")
+    desk.put("b.csv")
     preview = app.pipelines.preview("other", None)
     assert [(one.blob.name, one.state) for one in preview.matches] == [
         ("b.csv", "new"),
@@ -58,87 +58,87 @@ def test_a_blob_from_before_the_pipeline_is_told_as_such() -> None:
 
 
 def test_the_newest_that_is_large_enough_or_the_one_that_is_named_is_previewed() -> None:
-    hand = PipelineDesk(data={"blob": "{name}.csv", "min_size": 3})
-    hand.put("a.csv")
-    hand.world.clock.move(SECOND)
+    desk = PipelineDesk(data={"blob": "{name}.csv", "min_size": 3})
+    desk.put("a.csv")
+    desk.world.clock.move(SECOND)
     for name in ("c.csv", "b.csv"):
-        hand.put(name)
-    hand.put("z.csv", b"a")
-    preview = hand.hand.preview("sample", None)
+        desk.put(name)
+    desk.put("z.csv", b"a")
+    preview = desk.pipelines.preview("sample", None)
     assert [one.blob.name for one in preview.matches] == ["z.csv", "c.csv", "b.csv", "a.csv"]
     assert preview.matching == 4
     assert "c.csv" in str(preview.request)
-    assert "a.csv" in str(hand.hand.preview("sample", "a.csv").request)
-    assert "z.csv" in str(hand.hand.preview("sample", "z.csv").request)
+    assert "a.csv" in str(desk.pipelines.preview("sample", "a.csv").request)
+    assert "z.csv" in str(desk.pipelines.preview("sample", "z.csv").request)
     with pytest.raises(NoSuchDataError, match=r"no blob 'x.csv' that matches \{name\}.csv"):
-        hand.hand.preview("sample", "x.csv")
+        desk.pipelines.preview("sample", "x.csv")
 
 
 def test_at_most_fifty_blobs_are_shown_and_all_are_counted() -> None:
-    hand = PipelineDesk()
+    desk = PipelineDesk()
     for number in range(51):
-        hand.put(f"{number:02}.csv")
-    preview = hand.hand.preview("sample", None)
+        desk.put(f"{number:02}.csv")
+    preview = desk.pipelines.preview("sample", None)
     assert (len(preview.matches), preview.matching) == (50, 51)
 
 
 def test_without_a_blob_there_is_nothing_to_request_and_that_is_noted() -> None:
-    hand = PipelineDesk()
-    preview = hand.hand.preview("sample", None)
+    desk = PipelineDesk()
+    preview = desk.pipelines.preview("sample", None)
     assert (preview.matches, preview.matching, preview.request) == ((), 0, None)
     assert preview.notes == ("no blob matches {name}.csv yet",)
 
 
 def test_a_pipeline_without_data_has_a_request_all_the_same() -> None:
-    hand = PipelineDesk()
-    training = hand.world.pipeline.training.model_copy(update={"inputs": {}})
-    hand.world.pipeline = hand.world.pipeline.model_copy(
+    desk = PipelineDesk()
+    training = desk.world.pipeline.training.model_copy(update={"inputs": {}})
+    desk.world.pipeline = desk.world.pipeline.model_copy(
         update={"data": None, "training": training}
     )
-    hand.world.restart()
-    hand.hand = hand.world.app.pipelines
-    preview = hand.hand.preview("sample", None)
+    desk.world.restart()
+    desk.pipelines = desk.world.app.pipelines
+    preview = desk.pipelines.preview("sample", None)
     assert (preview.notes, preview.matching) == ((), 0)
     assert preview.request is not None
     with pytest.raises(NoSuchDataError, match="nothing: the pipeline takes no data"):
-        hand.hand.preview("sample", "a.csv")
+        desk.pipelines.preview("sample", "a.csv")
 
 
 def test_the_request_of_a_preview_names_where_all_will_be_and_sends_nothing() -> None:
-    hand = PipelineDesk(training=LISTED)
-    hand.put("a.csv")
-    sent, writes = len(hand.world.http.sent), len(hand.world.faults.sites)
-    request = str(hand.hand.preview("sample", None).request)
+    desk = PipelineDesk(training=LISTED)
+    desk.put("a.csv")
+    sent, writes = len(desk.world.http.sent), len(desk.world.faults.sites)
+    request = str(desk.pipelines.preview("sample", None).request)
     assert f"{MODELS}/runs/sample/sample-" in request
     assert "/manifest.csv" in request
     assert "/1/model.ilearner" in request
     assert "/1/evaluation.csv" in request
-    assert (len(hand.world.http.sent), len(hand.world.faults.sites)) == (sent, writes)
+    assert (len(desk.world.http.sent), len(desk.world.faults.sites)) == (sent, writes)
 
 
 def test_data_that_can_name_no_endpoint_is_noted() -> None:
-    hand = PipelineDesk(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
-    one = hand.world.sibling(name="x").endpoints[0]
+    desk = PipelineDesk(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
+    one = desk.world.sibling(name="x").endpoints[0]
     update = one.update.rpartition("/")[0] + "/{customer}"
     endpoints = (one.model_copy(update={"update": update}),)
-    hand.world.pipeline = hand.world.pipeline.model_copy(update={"endpoints": endpoints})
-    hand.world.restart()
-    hand.hand = hand.world.app.pipelines
-    hand.put("A_B-1.csv")
-    preview = hand.hand.preview("sample", None)
+    desk.world.pipeline = desk.world.pipeline.model_copy(update={"endpoints": endpoints})
+    desk.world.restart()
+    desk.pipelines = desk.world.app.pipelines
+    desk.put("A_B-1.csv")
+    preview = desk.pipelines.preview("sample", None)
     assert preview.notes[0].startswith("the run would be rejected: ")
     assert preview.request is not None
 
 
-SETTLES = {"blob": "{name}.csv", "settle": "2m"}
+BATCHED = {"blob": "{name}.csv", "settle": "2m"}
 
 
 @pytest.mark.parametrize(
     ("pipeline", "training", "notes"),
     [
         ({"when_busy": "queue"}, {}, []),
-        ({"when_busy": "newest", "data": SETTLES}, {}, ["settle with", "when_busy: newest"]),
-        ({"when_busy": "newest", "data": SETTLES}, LISTED, []),
+        ({"when_busy": "newest", "data": BATCHED}, {}, ["settle with", "when_busy: newest"]),
+        ({"when_busy": "newest", "data": BATCHED}, LISTED, []),
         ({"when_busy": "newest"}, {}, ["when_busy: newest"]),
         ({"data": {"blob": "{name}.csv", "opens_runs": False}}, {}, ["opens_runs: false"]),
     ],
@@ -146,8 +146,8 @@ SETTLES = {"blob": "{name}.csv", "settle": "2m"}
 def test_what_a_configuration_means_for_data_is_noted(
     pipeline: dict[str, Any], training: dict[str, Any], notes: list[str]
 ) -> None:
-    hand = PipelineDesk(training, **pipeline)
-    hand.put("a.csv")
-    found = hand.hand.preview("sample", None).notes
+    desk = PipelineDesk(training, **pipeline)
+    desk.put("a.csv")
+    found = desk.pipelines.preview("sample", None).notes
     assert len(found) == len(notes)
     assert all(one.startswith(start) for one, start in zip(found, notes, strict=True))

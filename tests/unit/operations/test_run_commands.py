@@ -1,4 +1,4 @@
-"""What a command does to a run and its deliveries, and after a change at the same moment."""
+"""Commands change a run and its deliveries, also after a change at the same moment."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ GATED = {"gate": {"approval": "required", "expires": "1h", "on_expiry": "reject"
 
 
 class Desk:
-    """Orders over runs that stand as a test puts them there; no service answers."""
+    """Commands for runs in states that a test writes; no service answers."""
 
     def __init__(self, **config: Any) -> None:
         self.world = Observed(config={"pipeline": config})
@@ -45,7 +45,7 @@ class Desk:
         return stored.record
 
 
-def test_a_change_is_made_to_the_version_that_was_looked_at_or_refused() -> None:
+def test_a_change_is_made_to_the_version_that_was_read_or_refused() -> None:
     OperatorCommand().require("2", "it is parked")
     OperatorCommand(versions=("1", "2")).require("2", "it is parked")
     with pytest.raises(PreconditionFailedError, match="it is parked; it was changed since"):
@@ -57,7 +57,7 @@ def test_a_change_is_made_to_the_version_that_was_looked_at_or_refused() -> None
 
 
 @pytest.mark.parametrize("order", ["retry", "cancel", "approve", "reject"])
-def test_an_order_is_held_to_the_version_of_the_run(order: str) -> None:
+def test_a_command_is_held_to_the_version_of_the_run(order: str) -> None:
     desk = Desk(**GATED)
     waits = order in ("approve", "reject")
     phase = Phase.AWAITING_APPROVAL if waits else Phase.PARKED
@@ -86,7 +86,7 @@ def test_who_approved_or_rejected_a_run_is_kept_with_the_reason(order: str) -> N
     assert said.answer == ("approved" if order == "approve" else "rejected")
 
 
-def test_an_order_that_fits_no_more_is_refused_before_anything_is_written() -> None:
+def test_a_command_that_fits_no_more_is_refused_before_anything_is_written() -> None:
     desk = Desk()
     desk.put(Phase.PROMOTED)
     writes = len(desk.world.faults.sites)
@@ -110,8 +110,8 @@ def test_an_answer_that_came_too_late_meets_the_one_that_was_given_for_it() -> N
     assert in_time.now().approval is not None
 
 
-def test_only_an_answer_that_is_overdue_is_given_before_an_order() -> None:
-    """A run that is due for anything else is told of the order first."""
+def test_only_an_answer_that_is_overdue_is_given_before_a_command() -> None:
+    """A run that is due for anything else gets the command first."""
     desk = Desk()
     desk.put(Phase.RECEIVED, job=None, started_at=None)
     advanced: list[Phase] = []
@@ -127,7 +127,7 @@ def test_only_an_answer_that_is_overdue_is_given_before_an_order() -> None:
     assert desk.now().phase is Phase.CANCELLED
 
 
-def test_the_marker_is_renewed_before_and_after_an_order_is_noted(
+def test_the_marker_is_renewed_before_and_after_a_command_is_noted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = Desk()
@@ -146,7 +146,7 @@ def test_the_marker_is_renewed_before_and_after_an_order_is_noted(
 
 
 def superseded(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have somebody else be faster to note something about the run."""
+    """Have another worker write the record of the run first."""
     note = desk.world.app.writer.note
 
     def late(stored: Any, event: Any) -> Any:
@@ -157,7 +157,7 @@ def superseded(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.world.app.writer, "note", late)
 
 
-def test_of_two_operators_the_slower_one_is_told_how_the_run_stands_now(
+def test_of_two_operators_the_slower_one_learns_the_state_of_the_run_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = Desk()
@@ -192,7 +192,7 @@ def _etag(desk: Desk) -> object:
     return stored.etag
 
 
-def test_an_order_for_a_run_that_is_removed_this_moment_is_lost(
+def test_a_command_for_a_run_that_is_removed_this_moment_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = Desk()
@@ -202,7 +202,7 @@ def test_an_order_for_a_run_that_is_removed_this_moment_is_lost(
         desk.run_operations.cancel("sample-1")
 
 
-def test_an_order_that_is_kept_is_carried_out_by_whoever_moves_the_run(
+def test_a_command_that_is_kept_is_carried_out_by_the_next_step_of_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = Desk()
@@ -228,8 +228,8 @@ def parent(desk: Desk, *outcomes: Phase | None) -> None:
     desk.put(Phase.PARKED, parked_in=Phase.ROLLING_OUT, deliveries=deliveries)
 
 
-def stand(desk: Desk, *phases: tuple[Phase | None, Phase | None], **child: Any) -> list[Any]:
-    """Return the outcomes that a retry goes by, for deliveries recorded and as they stand now."""
+def outcomes_of(desk: Desk, *phases: tuple[Phase | None, Phase | None], **child: Any) -> list[Any]:
+    """Return the outcomes that a retry goes by, for deliveries as recorded and as they are now."""
     parent(desk, *(recorded for recorded, _ in phases))
     for at, (_, now) in enumerate(phases):
         if now is not None:
@@ -239,9 +239,9 @@ def stand(desk: Desk, *phases: tuple[Phase | None, Phase | None], **child: Any) 
     return [desk.run_operations._present(run, one).outcome for one in run.deliveries]
 
 
-def test_a_delivery_counts_as_it_stands_when_its_roll_out_is_retried() -> None:
+def test_a_delivery_counts_as_it_is_when_its_roll_out_is_retried() -> None:
     parked = Phase.PARKED
-    assert stand(
+    assert outcomes_of(
         Desk(),
         (Phase.PROMOTED, Phase.FAILED),  # it is done, whatever became of the run since
         (None, Phase.PARKED),
@@ -252,10 +252,10 @@ def test_a_delivery_counts_as_it_stands_when_its_roll_out_is_retried() -> None:
     ) == [Phase.PROMOTED, None, Phase.CANCELLED, Phase.PROMOTED, parked, None]
 
 
-def test_a_delivery_that_only_gives_its_endpoint_back_stays_parked() -> None:
+def test_a_delivery_that_only_ends_by_its_rollback_stays_parked() -> None:
     for to, stays in (("rolled_back", True), ("judged", True), ("start", False)):
         desk = Desk()
-        (outcome,) = stand(
+        (outcome,) = outcomes_of(
             desk,
             (Phase.PARKED, Phase.ROLLING_BACK),
             promotion=promotion(after_rollback=to),
@@ -265,13 +265,15 @@ def test_a_delivery_that_only_gives_its_endpoint_back_stays_parked() -> None:
 
 def test_deliveries_that_are_parked_are_retried_with_their_roll_out() -> None:
     desk = Desk()
-    stand(desk, (Phase.PARKED, Phase.PARKED), (Phase.PARKED, Phase.PROMOTED), (None, Phase.PARKED))
+    outcomes_of(
+        desk, (Phase.PARKED, Phase.PARKED), (Phase.PARKED, Phase.PROMOTED), (None, Phase.PARKED)
+    )
     desk.run_operations.retry("sample-1")
     assert desk.now("sample-d0").phase is not Phase.PARKED
     assert desk.now("sample-d2").phase is Phase.PARKED
     assert desk.now().phase is not Phase.PARKED
     again = Desk()
-    stand(again, (Phase.PARKED, Phase.VERIFYING))
+    outcomes_of(again, (Phase.PARKED, Phase.VERIFYING))
     again.run_operations._retry_delivery(
         again.now(), again.now().deliveries[0], OperatorCommand("ada")
     )

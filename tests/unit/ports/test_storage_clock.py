@@ -22,7 +22,7 @@ SKEWS = [timedelta(), SECOND / 2, -SECOND / 2, 3 * MINUTE, -3 * MINUTE, timedelt
 
 @dataclass
 class Storage:
-    """A storage that tells its time in whole seconds, after a while."""
+    """A storage that reports its time in whole seconds, after a while."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     takes: timedelta = timedelta()
@@ -32,16 +32,16 @@ class Storage:
     def time(self) -> datetime:
         self.asked += 1
         self.clock.move(self.takes / 2)
-        told = self.clock.now().replace(microsecond=0)
+        reported = self.clock.now().replace(microsecond=0)
         self.clock.move(self.takes / 2)
         if self.fails:
             raise TransientError("no answer")
-        return told
+        return reported
 
 
 @pytest.mark.parametrize("by", SKEWS)
 @pytest.mark.parametrize("fraction", [0.0, 0.3, 0.999])
-def test_a_host_tells_the_storages_time_within_a_second(by: timedelta, fraction: float) -> None:
+def test_a_host_reports_the_storages_time_within_a_second(by: timedelta, fraction: float) -> None:
     storage = Storage(FakeClock(START + fraction * SECOND))
     clock = StorageClock(Shifted(storage.clock, by), storage.time)
     for _ in range(10):
@@ -97,7 +97,7 @@ def test_a_storage_that_does_not_answer_leaves_the_last_correction_and_is_not_as
     assert storage.asked == 2
 
 
-def test_a_moment_of_the_hosts_clock_is_told_by_the_storages() -> None:
+def test_a_moment_of_the_hosts_clock_is_known_by_the_storages() -> None:
     storage = Storage()
     host = Shifted(storage.clock, -20 * MINUTE)
     clock = StorageClock(host, storage.time)
@@ -153,7 +153,7 @@ def test_where_answers_carry_no_date_the_time_is_that_of_a_write(date: str | Non
     assert writes == ["clock"]
 
 
-def test_a_storage_that_does_not_take_that_write_cannot_tell_its_time_now() -> None:
+def test_a_storage_that_does_not_take_that_write_cannot_report_its_time_now() -> None:
     busy = HttpResponseError("busy", SimpleNamespace(status_code=503, reason="", headers={}))
     asked, _ = documents(None, failure=busy)
     with pytest.raises(TransientError, match="write clock"):

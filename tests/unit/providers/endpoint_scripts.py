@@ -12,7 +12,7 @@ from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.samples import ROWS, UPDATE
-from tests.unit.scripted import Script, call, says
+from tests.unit.scripted import Script, answering, call
 
 NAME = "Sample [trained model]"
 DONE = Answer(200, {}, b"")
@@ -33,14 +33,14 @@ def secure(url: str) -> str:
     return require_https(url, development=False)
 
 
-def told(location: object, name: str = NAME) -> Answer:
-    return says({"Name": "production", "Resources": [{"Name": name, "Location": location}]})
+def reported(location: object, name: str = NAME) -> Answer:
+    return answering({"Name": "production", "Resources": [{"Name": name, "Location": location}]})
 
 
 TOKEN = "dG9rZW4="
 API = "https://ussouthcentral.services.azureml.net/workspaces/w1/services/e1"
-TELLS = says({"Name": "production", "ApiLocation": API, "PrimaryKey": "ZXAta2V5"})
-TOLD_VERIFY = Verify.model_validate({"rows": ROWS})
+SHOWS = answering({"Name": "production", "ApiLocation": API, "PrimaryKey": "ZXAta2V5"})
+VERIFY_BY_ANSWER = Verify.model_validate({"rows": ROWS})
 
 
 def by_token(
@@ -49,5 +49,5 @@ def by_token(
     """Return an endpoint whose workspace token is known, and no key for scoring."""
     serving, script = endpoint(*answers)
     token = StudioCall(script, lambda _: TOKEN, "")
-    known: dict[str, Any] = {"manage": token, "scoring": None, "verify": TOLD_VERIFY}
+    known: dict[str, Any] = {"manage": token, "scoring": None, "verify": VERIFY_BY_ANSWER}
     return replace(serving, **{**known, **changes}), script

@@ -25,7 +25,7 @@ from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import FixedCredential
 from tests.unit.samples import BASE, ROWS, UPDATE, tree
-from tests.unit.scripted import Script, refuses, says
+from tests.unit.scripted import Script, answering, refuses
 from tests.unit.vectors import vector
 
 NEW = (
@@ -49,9 +49,9 @@ CLASSIC: dict[str, Any] = {
 }
 SCORE = f"{BASE}/execute"
 DONE = Answer(200, {}, b"")
-TELLS = says({"ApiLocation": BASE, "PrimaryKey": "b3du"})
-KEYS = says({"primary": "cHJpbWFyeQ=="})
-DEFINITION = says(vector("arm_definition")["body"])
+SHOWS = answering({"ApiLocation": BASE, "PrimaryKey": "b3du"})
+KEYS = answering({"primary": "cHJpbWFyeQ=="})
+DEFINITION = answering(vector("arm_definition")["body"])
 
 
 @dataclass
@@ -133,7 +133,7 @@ def test_an_endpoints_own_key_updates_it_and_the_token_does_the_rest(
 def test_scoring_is_never_done_with_the_workspace_token(
     keys: dict[str, str], scored: str, score: str | None
 ) -> None:
-    wired = Wired([TELLS, DONE])
+    wired = Wired([SHOWS, DONE])
     wired.endpoint(**CLASSIC, **keys, verify={"score": score, "rows": ROWS}).update_state()
     assert wired.keys[-1] == ("POST", scored)
     assert wired.script.sent[-1].url.startswith(SCORE)
@@ -141,7 +141,7 @@ def test_scoring_is_never_done_with_the_workspace_token(
 
 def test_a_key_for_scoring_alone_is_used_for_scoring_alone() -> None:
     verify = {"score": SCORE, "rows": ROWS, "api_key": "${SCORE_KEY}"}
-    wired = Wired([TELLS, DONE])
+    wired = Wired([SHOWS, DONE])
     wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).update_state()
     assert wired.keys == [("GET", "ZW5kcG9pbnQ="), ("POST", "c2NvcmluZw==")]
 
@@ -174,9 +174,7 @@ def test_a_new_service_is_reached_with_the_apps_identity_and_scored_with_its_own
     assert set(wired.credential.scopes) == {"https://management.azure.com/.default"}
 
 
-def test_a_token_that_is_configured_is_used_in_place_of_the_identity_and_never_for_scoring() -> (
-    None
-):
+def test_a_token_that_is_configured_is_used_instead_of_the_identity_and_never_for_scoring() -> None:
     wired = Wired([DEFINITION, KEYS, DONE])
     written = {"name": "new", "kind": "webservice", "update": NEW, "verify": {"rows": ROWS}}
     wired.endpoint(**written, api_key="${OWN_ARM_TOKEN}").update_state()
@@ -237,12 +235,12 @@ def test_a_key_whose_setting_is_empty_is_named_and_nothing_is_sent() -> None:
 
 
 @pytest.mark.parametrize("development", [True, False])
-def test_plain_http_that_a_service_tells_of_is_for_development_on_loopback_alone(
+def test_plain_http_that_a_service_reports_is_for_development_on_loopback_alone(
     *, development: bool
 ) -> None:
-    for place, fine in (("127.0.0.1:8080", development), ("example.org", False)):
-        told = says({"ApiLocation": f"http://{place}/e", "PrimaryKey": "b3du"})
-        wired = Wired([told, DONE], development=development)
+    for location, fine in (("127.0.0.1:8080", development), ("example.org", False)):
+        reported = answering({"ApiLocation": f"http://{location}/e", "PrimaryKey": "b3du"})
+        wired = Wired([reported, DONE], development=development)
         one = wired.endpoint(**CLASSIC, workspace_token="${TOKEN}", verify={"rows": ROWS})
         if fine:
             one.update_state()
@@ -253,7 +251,7 @@ def test_plain_http_that_a_service_tells_of_is_for_development_on_loopback_alone
 
 
 def test_jobs_are_asked_with_their_own_key() -> None:
-    wired = Wired([says([], 404)])
+    wired = Wired([answering([], 404)])
     training = StudioTraining.model_validate(tree()["training"], context={"development": False})
     wired.providers.training(training).state("j1")
     assert wired.keys == [("GET", "dHJhaW5pbmc=")]
@@ -277,15 +275,15 @@ def test_the_secrets_of_a_pipeline_are_those_it_names_and_no_others() -> None:
     assert all(secrets)
 
 
-def test_a_key_that_is_told_is_hidden_even_where_it_is_not_used() -> None:
-    told, other = "dG9sZC1ieS10aGUtc2VydmljZQ==", "c2Vjb25kYXJ5LXRvbGQ="
-    tells = says({"ApiLocation": BASE, "PrimaryKey": told, "SecondaryKey": other})
-    table = {"ColumnNames": [f"Scored {told}"], "Values": [[other], ["1"]]}
-    wired = Wired([tells, says({"Results": {"output1": {"value": table}}})])
+def test_a_key_that_is_reported_is_hidden_even_where_it_is_not_used() -> None:
+    reported, other = "dG9sZC1ieS10aGUtc2VydmljZQ==", "c2Vjb25kYXJ5LXRvbGQ="
+    shows = answering({"ApiLocation": BASE, "PrimaryKey": reported, "SecondaryKey": other})
+    table = {"ColumnNames": [f"Scored {reported}"], "Values": [[other], ["1"]]}
+    wired = Wired([shows, answering({"Results": {"output1": {"value": table}}})])
     verify = {"rows": ROWS, "score": SCORE, "api_key": "${SCORE_KEY}"}
-    look = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).update_state()
-    assert look.probe is not None
-    assert (look.probe.columns, look.probe.rows) == (("Scored ***",), (("***",), ("1",)))
+    check = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).update_state()
+    assert check.probe is not None
+    assert (check.probe.columns, check.probe.rows) == (("Scored ***",), (("***",), ("1",)))
 
 
 def test_no_setting_is_shown() -> None:

@@ -65,7 +65,7 @@ class Opened(Blob):
     """The clients that are made without the account's credential, and what they are for."""
 
     made: list[tuple[str, ...]] = field(default_factory=list)
-    refuses: int = 0  #: the status of a look with a signature alone
+    refuses: int = 0  #: the status of a check with a signature alone
 
     def start_copy_from_url(self, source: str, **_: Any) -> None:
         self.conditions.append(source)
@@ -74,18 +74,18 @@ class Opened(Blob):
     def get_blob_properties(self) -> Any:
         return SimpleNamespace()
 
-    def client(self, *place: str, credential: str) -> Any:
-        self.made.append((*place, credential))
+    def client(self, *location: str, credential: str) -> Any:
+        self.made.append((*location, credential))
         if not self.refuses or credential == "sig=w":
             return self
         blob = Blob(None)
         refused = HttpResponseError("no")
         refused.status_code = self.refuses
 
-        def look() -> None:
+        def check() -> None:
             raise refused
 
-        blob.get_blob_properties = look  # type: ignore[method-assign]
+        blob.get_blob_properties = check  # type: ignore[method-assign]
         return blob
 
 
@@ -120,7 +120,7 @@ def test_a_copy_within_our_account_is_not_asked_for_before_its_signature_opened_
     assert not blob.starts
 
 
-def test_a_look_that_proves_nothing_is_repeated_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_shows_nothing_is_repeated_later(monkeypatch: pytest.MonkeyPatch) -> None:
     blob = Opened(None, refuses=503)
     with pytest.raises(TransientError):
         copied_within(blob, monkeypatch)

@@ -1,4 +1,4 @@
-"""What the ledger's documents ask of the storage, and what they make of its refusals.
+"""Requests of the ledger's documents to the storage, and errors for its refusals.
 
 What a real server does is tested in tests/contract; here it answers what one rarely does.
 """
@@ -76,7 +76,7 @@ class Container:
             return {"etag": '"e2"', "last_modified": NOW}
 
         def get_blob_properties() -> SimpleNamespace:
-            self.called("look", name=name)
+            self.called("check", name=name)
             return self.properties(name)
 
         return SimpleNamespace(upload_blob=upload_blob, get_blob_properties=get_blob_properties)
@@ -108,7 +108,7 @@ CALLS: dict[str, Callable[[BlobDocuments], object]] = {
 def test_a_failure_says_what_was_done_and_whether_it_may_have_had_an_effect(
     call: str, what: str, kind: type[RelearnError]
 ) -> None:
-    container = Container(**{call: BROKEN, "look": GONE})
+    container = Container(**{call: BROKEN, "check": GONE})
     with pytest.raises(kind, match=f"storage: {what}: HttpResponseError") as caught:
         CALLS[call](over(container))
     assert type(caught.value) is kind
@@ -181,7 +181,7 @@ def test_a_write_that_was_ours_is_known_by_its_id_whatever_was_answered(
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"write_id": "w2"}])
-def test_a_write_of_somebody_else_is_a_conflict_and_one_that_is_not_there_is_unknown(
+def test_a_write_of_another_writer_is_a_conflict_and_one_that_is_not_there_is_unknown(
     metadata: dict[str, str] | None,
 ) -> None:
     for failure, kind in ((LOST, ConflictError), (BROKEN, OutcomeUnknownError)):
@@ -192,16 +192,16 @@ def test_a_write_of_somebody_else_is_a_conflict_and_one_that_is_not_there_is_unk
 
 
 def test_whose_write_it_was_stays_unknown_where_that_cannot_be_looked_up() -> None:
-    with pytest.raises(OutcomeUnknownError, match="runs/x: written by us or by somebody else"):
-        over(Container(write=LOST, look=refused(503))).create("runs/x", b"{}")
+    with pytest.raises(OutcomeUnknownError, match="runs/x: written by us or by another writer"):
+        over(Container(write=LOST, check=refused(503))).create("runs/x", b"{}")
     with pytest.raises(OutcomeUnknownError, match="storage: write runs/x"):
-        over(Container(write=BROKEN, look=refused(503))).create("runs/x", b"{}")
-    with pytest.raises(ConflictError, match="runs/x was written by somebody else"):
-        over(Container(write=LOST, look=GONE)).create("runs/x", b"{}")
+        over(Container(write=BROKEN, check=refused(503))).create("runs/x", b"{}")
+    with pytest.raises(ConflictError, match="runs/x was written by another writer"):
+        over(Container(write=LOST, check=GONE)).create("runs/x", b"{}")
 
 
 def test_a_delete_that_was_lost_is_a_conflict_only_where_something_is_there() -> None:
-    with pytest.raises(ConflictError, match="runs/x was changed by somebody else"):
+    with pytest.raises(ConflictError, match="runs/x was changed by another writer"):
         over(Container(delete=LOST)).delete("runs/x", ETag("e1"))
     over(Container(delete=LOST, read=GONE)).delete("runs/x", ETag("e1"))
 

@@ -44,7 +44,7 @@ NOT_SENT = {
 
 @pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize("kind", sorted(leaves(AzureError), key=str))
-def test_every_failure_of_the_sdk_is_sorted_by_what_it_proves(
+def test_every_failure_of_the_sdk_is_sorted_by_what_it_shows(
     kind: type[Exception], *, write: bool
 ) -> None:
     sorted_as = classify(failure(kind), "write runs/x", write=write)
@@ -73,7 +73,7 @@ def test_every_failure_of_the_sdk_is_sorted_by_what_it_proves(
         (504, TransientError, OutcomeUnknownError),
     ],
 )
-def test_each_status_proves_what_it_proves(
+def test_each_status_has_one_meaning(
     status: int, read: type[RelearnError], write: type[RelearnError]
 ) -> None:
     exc = failure(azure_errors.HttpResponseError, status)
@@ -82,7 +82,7 @@ def test_each_status_proves_what_it_proves(
 
 
 @pytest.mark.parametrize("status", [200, 201, 404])
-def test_an_answer_that_broke_off_proves_nothing_whatever_its_status(status: int) -> None:
+def test_an_answer_that_broke_off_shows_nothing_whatever_its_status(status: int) -> None:
     for kind in (azure_errors.DecodeError, azure_errors.IncompleteReadError):
         assert type(classify(failure(kind, status), "x", write=True)) is OutcomeUnknownError
         assert type(classify(failure(kind, status), "x", write=False)) is TransientError

@@ -1,4 +1,4 @@
-"""What a transport failure proves, met on real sockets."""
+"""The meaning of transport failures, on real sockets."""
 
 import socket
 import ssl
@@ -89,7 +89,7 @@ EXPECTED: dict[type[RelearnError], set[type[Exception]]] = {
 
 
 @pytest.mark.parametrize("kind", sorted(leaves(requests.RequestException), key=str))
-def test_every_failure_of_requests_is_sorted_by_what_it_proves(
+def test_every_failure_of_requests_is_sorted_by_what_it_shows(
     kind: type[requests.RequestException],
 ) -> None:
     exc = kind("x", "y", 0) if issubclass(kind, failed.JSONDecodeError) else kind("SECRET")
@@ -142,7 +142,7 @@ def test_a_connection_that_is_never_accepted_did_not_happen(client: RequestsHttp
         ),
     ],
 )
-def test_once_the_request_went_out_a_lost_answer_proves_nothing(
+def test_once_the_request_went_out_a_lost_answer_shows_nothing(
     client: RequestsHttp, behave: Callable[[socket.socket], None]
 ) -> None:
     with peer(behave) as url, pytest.raises(OutcomeUnknownError) as caught:
@@ -248,7 +248,7 @@ def test_answers_are_read_up_to_4_mib(client: RequestsHttp, extra: int, *, fits:
 
 
 @pytest.mark.parametrize("key", ["line\nbreak", "\u200bcopied", "ключ"])
-def test_a_key_that_no_header_can_hold_is_told_and_not_repeated(
+def test_a_key_that_no_header_can_hold_is_reported_and_not_repeated(
     client: RequestsHttp, key: str
 ) -> None:
     with (
@@ -259,7 +259,7 @@ def test_a_key_that_no_header_can_hold_is_told_and_not_repeated(
     assert key not in str(caught.value)
 
 
-def test_a_certificate_that_is_not_trusted_needs_a_person() -> None:
+def test_a_certificate_that_is_not_trusted_needs_an_operator() -> None:
     reason = SSLError(ssl.SSLCertVerificationError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"))
     # As urllib3 and requests nest it.
     wrapped = MaxRetryError(None, "/?sig=SECRET", reason)  # type: ignore[arg-type]  # no pool here

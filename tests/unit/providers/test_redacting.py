@@ -1,7 +1,5 @@
-"""The gates: what services answer and raise, what is logged, blobs whose names hold a secret."""
+"""The answers and errors of a provider hold no secret."""
 
-import logging
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,26 +8,20 @@ from typing import Any
 import pytest
 
 from shared.core.redaction import Redactor
-from shared.core.run.record import Phase
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.errors import (
     InvalidRequestError,
     OutcomeUnknownError,
     PermanentError,
-    RelearnError,
     TransientError,
 )
 from shared.ports.serving import Keep, Plan
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
-from shared.providers.redacting import RedactingBlobs, RedactingEndpoint, RedactingTraining
+from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.errors import Refusal, StudioRefusedError
-from shared.telemetry import RedactedError, log, redacted_errors, use_redactor
-from tests.fakes.blobs import ACCOUNT, FakeBlobs
-from tests.fakes.clock import FakeClock
 from tests.unit.batches import request
 from tests.unit.samples import MODEL
-from tests.unit.worlds import Observed
 
 SECRET = "s3cr3t+of/the=settings"
 SHIFT = Shift(candidate=Candidate(name="m-1", state=ServingState(model=MODEL)), share=100)
@@ -41,94 +33,94 @@ def look_of(detail: str) -> EndpointCheck:
 
 
 @dataclass
-class Telling:
+class Answering:
     """Both ports, answering what the test says or raising it."""
 
     answer: Any = None
 
-    def _told(self, *_: object) -> Any:
+    def _answered(self, *_: object) -> Any:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
     def prepare(self, request: JobRequest) -> str:
-        return str(self._told(request))
+        return str(self._answered(request))
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = self._told(request)
-        return told
+        reported: Mapping[str, Any] = self._answered(request)
+        return reported
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:
-        self._told(handle, request)
+        self._answered(handle, request)
 
     def state(self, handle: str) -> JobState:
-        told: JobState = self._told(handle)
-        return told
+        reported: JobState = self._answered(handle)
+        return reported
 
     def cancel(self, handle: str) -> None:
-        self._told(handle)
+        self._answered(handle)
 
     def ensure(self) -> None:
-        self._told()
+        self._answered()
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        told: Mapping[str, ModelRef] = self._told(job, wanted)
-        return told
+        reported: Mapping[str, ModelRef] = self._answered(job, wanted)
+        return reported
 
     def named_model(self, name: str) -> ModelRef:
         raise InvalidRequestError(f"{name}: not here")
 
     def model_again(self, model: ModelRef) -> ModelRef:
-        told: ModelRef = self._told(model)
-        return told
+        reported: ModelRef = self._answered(model)
+        return reported
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        told: Evaluation = self._told(job, output)
-        return told
+        reported: Evaluation = self._answered(job, output)
+        return reported
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        told: Evaluation = self._told(model)
-        return told
+        reported: Evaluation = self._answered(model)
+        return reported
 
     plan = Plan()
 
     def current(self, keep: Keep | None = None) -> ServingState | None:
-        told: ServingState | None = self._told(keep)
-        return told
+        reported: ServingState | None = self._answered(keep)
+        return reported
 
     def restorable(self, state: ServingState) -> bool:
-        return bool(self._told(state))
+        return bool(self._answered(state))
 
     def candidate(self, model: ModelRef, run_id: str) -> Candidate:
         return Candidate(name=run_id, state=ServingState(model=model))
 
     def stage(self, candidate: Candidate) -> None:
-        self._told(candidate)
+        self._answered(candidate)
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
-        told: EndpointCheck = self._told(candidate)
-        return told
+        reported: EndpointCheck = self._answered(candidate)
+        return reported
 
     def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
-        told: ProbeAnswers = self._told(rows, candidate)
-        return told
+        reported: ProbeAnswers = self._answered(rows, candidate)
+        return reported
 
     def shift(self, shift: Shift) -> str | None:
-        told: str | None = self._told(shift)
-        return told
+        reported: str | None = self._answered(shift)
+        return reported
 
     def update_state(
         self, operation: str | None = None, shift: Shift | None = None
     ) -> EndpointCheck:
-        told: EndpointCheck = self._told(operation, shift)
-        return told
+        reported: EndpointCheck = self._answered(operation, shift)
+        return reported
 
     def discard(self, candidate: Candidate) -> bool:
-        return bool(self._told(candidate))
+        return bool(self._answered(candidate))
 
     def restore(self, previous: ServingState) -> str | None:
-        told: str | None = self._told(previous)
-        return told
+        reported: str | None = self._answered(previous)
+        return reported
 
 
 @dataclass
@@ -138,11 +130,11 @@ class Guarded:
 
     @property
     def jobs(self) -> RedactingTraining:
-        return RedactingTraining(Telling(self.answer), self.known)
+        return RedactingTraining(Answering(self.answer), self.known)
 
     @property
     def endpoint(self) -> RedactingEndpoint:
-        return RedactingEndpoint(Telling(self.answer), self.known)
+        return RedactingEndpoint(Answering(self.answer), self.known)
 
     def calls(self) -> list[Callable[[], object]]:
         jobs, endpoint, asked = self.jobs, self.endpoint, request()
@@ -169,24 +161,24 @@ class Guarded:
         ]
 
 
-def test_what_a_service_tells_of_a_job_holds_no_secret() -> None:
+def test_what_a_service_says_of_a_job_holds_no_secret() -> None:
     state = Guarded(JobState(JobStatus.FAILED, f"no {SECRET}", SECRET)).jobs.state("j")
     assert state == JobState(JobStatus.FAILED, "no ***", "***")
 
 
-def test_what_a_service_tells_of_an_endpoint_holds_no_secret() -> None:
+def test_what_a_service_says_of_an_endpoint_holds_no_secret() -> None:
     probe = ProbeAnswers(
         seen=ProbeOutcome.GOOD,
         columns=(f"Scored {SECRET}",),
         rows=((SECRET, "0.5"),),
         detail=SECRET,
     )
-    look = Guarded(
+    check = Guarded(
         EndpointCheck(UpdateProgress.FAILED, probe, f"c/{SECRET}", SECRET)
     ).endpoint.update_state()
-    assert SECRET not in repr(look)
-    assert look.probe is not None
-    assert look.probe.rows == (("***", "0.5"),)
+    assert SECRET not in repr(check)
+    assert check.probe is not None
+    assert check.probe.rows == (("***", "0.5"),)
     assert SECRET not in repr(Guarded(probe).endpoint.score({}))
     assert SECRET not in repr(Guarded(look_of(SECRET)).endpoint.candidate_state(SHIFT.candidate))
     assert Guarded({"url": [SECRET]}).jobs.preview(request()) == {"url": ["***"]}
@@ -238,119 +230,17 @@ def test_the_path_of_a_model_of_ours_stays_as_it_is_to_be_compared() -> None:
     ours = "models/runs/sample/sample-0123456789abcdef0123/1/model.ilearner"
     public = frozenset({"models", "sample", "model.ilearner"})
     known = Redactor("0123456789abcdef", "sample-0123", public=public)
-    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, ours), known).endpoint.update_state()
-    assert told.configured == ours
+    reported = Guarded(
+        EndpointCheck(UpdateProgress.DONE, None, ours), known
+    ).endpoint.update_state()
+    assert reported.configured == ours
     foreign = ours.replace("model.ilearner", "sample-0123")
-    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, foreign), known).endpoint.update_state()
-    assert told.configured != foreign
-
-
-def test_what_a_step_learned_elsewhere_is_cleaned_before_it_is_kept() -> None:
-    world = Observed(config={"pipeline": {"gate": {"rules": [{"metric": "AUC", "at_least": 0.5}]}}})
-    key = world.training.api_key
-    run = world.start()
-    for _ in range(20):
-        world.tick()
-        path = f"runs/sample/{run.run_id}/1/evaluation.json"
-        world.blobs.put("models", path, b'[{"a": "%s"}, {"a": "x"}]' % key.encode())
-        if world.now_of(run).phase.ended:
-            break
-    assert world.now_of(run).phase is Phase.REJECTED
-    assert "there are 2 rows" in world.said()
-    assert key[:20] not in world.said()
-
-
-def test_an_error_of_the_storage_that_names_a_secret_is_kept_without_it() -> None:
-    world = Observed(config={"pipeline": {"gate": {"rules": [{"metric": "AUC", "at_least": 0.5}]}}})
-    key = world.training.api_key
-
-    def refuse(*_: object) -> None:
-        raise PermanentError(f"storage: {key} is refused")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world.blobs, "read", refuse)
-        run = world.until(world.start(), Phase.REJECTED)
-    assert "the evaluation cannot be read: storage: *** is refused" in (run.reason or "")
-
-
-def test_an_error_of_the_data_storage_that_names_a_secret_is_kept_without_it() -> None:
-    world = Observed()
-    key, run = world.training.api_key, world.start()
-
-    def refuse(*_: object) -> None:
-        raise PermanentError(f"storage: {key} is refused")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world.blobs, "head", refuse)
-        parked = world.until(run, Phase.PARKED)
-    assert "storage: *** is refused" in (parked.reason or "")
-    assert key not in world.said()
+    reported = Guarded(
+        EndpointCheck(UpdateProgress.DONE, None, foreign), known
+    ).endpoint.update_state()
+    assert reported.configured != foreign
 
 
 def test_a_metric_may_be_named_like_a_signature() -> None:
     text = '{"sig": 0.5, "sig=": "1"}'
     assert Redactor(SECRET).known(text) == text
-
-
-def test_no_line_of_the_log_holds_a_secret_nor_does_a_traceback(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    use_redactor(Redactor(SECRET))
-    caplog.set_level(logging.INFO, "relearn")
-    log.info("blob %s has %s", f"a?sig={SECRET}", SECRET)
-    error = RuntimeError(f"key {SECRET}")
-    error.__cause__ = ValueError(f"cannot read https://a.example/b?sv=1&sig={SECRET}")
-    log.error("run %s cannot be advanced", "sample-1", exc_info=error, stack_info=True)
-    text = caplog.text + "".join(repr(record.exc_info) for record in caplog.records)
-    assert "cr3t" not in text
-    assert "RuntimeError: key ***" in text
-    assert "cannot read https://a.example/b?***" in text
-
-
-def test_a_traceback_without_a_secret_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    error = RuntimeError("nothing to hide")
-    log.error("an error", exc_info=error)
-    (record,) = caplog.records
-    assert record.exc_info
-    assert record.exc_info[1] is error
-
-
-def test_what_is_raised_to_the_host_holds_no_secret() -> None:
-    use_redactor(Redactor(SECRET))
-
-    class StubbornError(Exception):
-        def __str__(self) -> str:
-            return SECRET
-
-    for error, raised in (
-        (TransientError(SECRET), TransientError),
-        (ValueError(SECRET), ValueError),
-        (StubbornError(), RedactedError),
-    ):
-        error.__cause__ = KeyError(SECRET)
-        with pytest.raises(raised) as caught, redacted_errors():
-            raise error
-        assert SECRET not in "".join(traceback.format_exception(caught.value))
-    with pytest.raises(RelearnError) as kept, redacted_errors():
-        raise TransientError("nothing") from ValueError("to hide")
-    assert isinstance(kept.value.__cause__, ValueError)
-
-
-def test_a_blob_whose_name_holds_a_secret_is_left_alone_and_reported_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    plain = FakeBlobs(FakeClock())
-    dirty, clean = "in/long-secret-of-settings.csv", "in/a.csv"
-    for name in (dirty, clean):
-        plain.put("data", name, b"x")
-    secret = "long-secret-of-settings"
-    use_redactor(Redactor(secret))
-    blobs = RedactingBlobs(plain, Redactor(secret))
-    for _ in range(2):
-        assert blobs.head("data", dirty) is None
-        assert [blob.name for blob in blobs.listing("data", "in/")] == [clean]
-        assert [blob.name for blob in blobs.page("data", None).items] == [clean]
-        assert blobs.located(ACCOUNT, f"data/{dirty}") is None
-    assert blobs.head("data", clean) is not None
-    assert len(caplog.records) == 1
-    assert secret not in caplog.text

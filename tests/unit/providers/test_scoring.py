@@ -1,4 +1,4 @@
-"""What scoring the probe rows shows, whatever comes back, and where it is sent."""
+"""Probe rows are scored at their URL, and every answer has a meaning."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ from shared.errors import (
 from shared.providers.http.client import Answer
 from shared.providers.studio.scoring import score, scoring_url
 from tests.unit.samples import BASE
-from tests.unit.scripted import ENVIRONMENT, KEY, SAS, Script, call, refuses, says
+from tests.unit.scripted import ENVIRONMENT, KEY, SAS, Script, answering, call, refuses
 
 URL = f"{BASE}/execute?api-version=2.0&details=true"
 TABLE = {"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "x"], ["2", "y"]]}}}
@@ -31,11 +31,11 @@ def scored(
 
 def table(columns: list[str], *values: list[Any], kind: str = "table") -> Answer:
     value = {"ColumnNames": columns, "Values": list(values)}
-    return says({"Results": {"output1": {"type": kind, "value": value}}})
+    return answering({"Results": {"output1": {"type": kind, "value": value}}})
 
 
 def objects(*values: dict[str, Any]) -> Answer:
-    return says({"Results": {"output1": list(values)}})
+    return answering({"Results": {"output1": list(values)}})
 
 
 GOOD = table(["a", "b", "Scored Labels"], ["1", "x", "0.5"], ["2", "y", "0.25"])
@@ -107,7 +107,7 @@ def test_class_labels_are_scores_too() -> None:
     ],
 )
 def test_an_odd_2xx_answer_is_never_a_good_one(body: object) -> None:
-    seen = scored(says(body))
+    seen = scored(answering(body))
     assert seen.seen in (ProbeOutcome.BROKEN, ProbeOutcome.NO_ANSWER)
     assert seen.detail
     assert not seen.rows
@@ -188,7 +188,7 @@ def test_a_call_that_fails_on_its_way_is_no_answer(failure: RelearnError) -> Non
     assert (seen.seen, seen.detail) == (ProbeOutcome.NO_ANSWER, str(failure))
 
 
-def test_what_can_never_work_is_told_and_not_taken_for_an_answer() -> None:
+def test_what_can_never_work_is_reported_and_not_taken_for_an_answer() -> None:
     with pytest.raises(PermanentError, match="certificate"):
         scored(PermanentError("POST: the service's certificate is not trusted"))
     with pytest.raises(ConfigError, match="EMPTY"):
@@ -196,12 +196,12 @@ def test_what_can_never_work_is_told_and_not_taken_for_an_answer() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
-def test_neither_keys_nor_signatures_stand_in_a_detail(status: int) -> None:
+def test_neither_keys_nor_signatures_are_in_a_detail(status: int) -> None:
     url = f"https://account.blob.core.windows.net/models/x.ilearner{SAS}"
     words = f"Bearer {KEY} may not read {url}; AccountKey={KEY}; key {KEY}"
     answers = [
         refuses(status, "BadArgument", message=words),
-        says({"error": {"code": KEY, "details": [{"code": "X", "message": words}]}}, status),
+        answering({"error": {"code": KEY, "details": [{"code": "X", "message": words}]}}, status),
         Answer(status, {}, words.encode()),
         Answer(status, {}, f"<html><p title='{KEY}'>{words}</p></html>".encode()),
     ]
@@ -217,7 +217,7 @@ def test_a_detail_is_short_however_long_the_answer() -> None:
     assert len(scored(refuses(400, "BadArgument", message="x" * 100_000)).detail) < 3000
 
 
-def test_every_answer_tells_which_rows_it_is_to_and_order_of_members_is_no_difference() -> None:
+def test_every_answer_says_which_rows_it_is_to_and_order_of_members_is_no_difference() -> None:
     turned = json.loads(json.dumps({"GlobalParameters": {}, **TABLE}))
     first = {**TABLE, "GlobalParameters": {}}
     assert scored(GOOD, turned).request == scored(GOOD, first).request

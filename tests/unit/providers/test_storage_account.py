@@ -1,4 +1,4 @@
-"""How long a storage account may keep the app waiting."""
+"""The time that a storage account may keep the app waiting."""
 
 import itertools
 import socket
@@ -55,7 +55,7 @@ def test_a_write_and_its_read_back_end_before_a_step_does(
 
 
 @pytest.mark.parametrize("end", ["", "/", "?sv=1&sig=SECRET", "/?sig=SECRET", "/?sv=1#sig=SECRET"])
-def test_no_place_is_made_of_an_account_url_with_its_query(end: str) -> None:
+def test_no_location_is_made_of_an_account_url_with_its_query(end: str) -> None:
     account = BlobServiceClient(f"https://a.blob.core.windows.net{end}", credential="SECRET==")
     blobs = AccountBlobs(account, SystemClock(), https_only=True)
     assert blobs.base_location == "https://a.blob.core.windows.net/"

@@ -11,14 +11,14 @@ from tests.unit.providers.endpoint_scripts import (
     DONE,
     LOST,
     NAME,
-    TELLS,
+    SHOWS,
     TOKEN,
     by_token,
     endpoint,
-    told,
+    reported,
 )
 from tests.unit.samples import MODEL_BLOB, UPDATE
-from tests.unit.scripted import KEY, SAS, refuses, says
+from tests.unit.scripted import KEY, SAS, answering, refuses
 
 
 def test_the_update_is_exactly_the_documented_patch() -> None:
@@ -29,8 +29,8 @@ def test_the_update_is_exactly_the_documented_patch() -> None:
     assert sent.headers["Authorization"] == f"Bearer {KEY}"
     body = sent.json()
     token = body["Resources"][0]["Location"].pop("SasBlobToken")
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": MODEL_BLOB.path}
-    assert body == {"Resources": [{"Name": NAME, "Location": place}]}
+    given = {"BaseLocation": ACCOUNT, "RelativeLocation": MODEL_BLOB.path}
+    assert body == {"Resources": [{"Name": NAME, "Location": given}]}
     assert token.startswith("?st=2026-03-01T11%3A55")  # 24 h 05 min, as the real one's
     assert "se=2026-03-02T12%3A00" in token
     assert "sp=r&" in token
@@ -50,7 +50,7 @@ def test_the_update_is_exactly_the_documented_patch() -> None:
         (LOST, OutcomeUnknownError),
     ],
 )
-def test_what_an_update_that_failed_proves(
+def test_what_an_update_that_failed_shows(
     answer: Answer | RelearnError, error: type[RelearnError]
 ) -> None:
     serving, _ = endpoint(answer)
@@ -58,7 +58,7 @@ def test_what_an_update_that_failed_proves(
         serving.update(MODEL_BLOB)
 
 
-def test_a_known_model_is_put_back_by_the_same_patch() -> None:
+def test_a_known_model_is_rolled_back_by_the_same_patch() -> None:
     serving, script = endpoint(DONE)
     serving.update(MODEL_BLOB)
     assert script.sent[0].method == "PATCH"
@@ -74,15 +74,19 @@ def test_without_a_known_model_the_endpoint_is_refreshed(answer: Answer) -> None
     assert sent.json() == {"OverwriteResources": "True"}
 
 
-def test_a_refused_refresh_is_told() -> None:
+def test_a_refused_refresh_is_reported() -> None:
     serving, _ = endpoint(refuses(400, "BadArgument"))
     with pytest.raises(StudioRefusedError):
         serving.refresh()
 
 
-def test_the_endpoint_tells_what_it_was_given() -> None:
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": "c/x.ilearner", "SasBlobToken": SAS}
-    serving, script = endpoint(told(place))
+def test_the_endpoint_says_what_it_was_given() -> None:
+    given = {
+        "BaseLocation": ACCOUNT,
+        "RelativeLocation": "c/x.ilearner",
+        "SasBlobToken": SAS,
+    }
+    serving, script = endpoint(reported(given))
     current = serving.current()
     assert current.location == (ACCOUNT, "c/x.ilearner", SAS)
     assert current.resources == (NAME,)
@@ -93,13 +97,13 @@ def test_the_endpoint_tells_what_it_was_given() -> None:
 @pytest.mark.parametrize(
     ("answer", "names"),
     [
-        (told(None), (NAME,)),
-        (told({"BaseLocation": ACCOUNT}), (NAME,)),
-        (told({"RelativeLocation": "c/x"}, name="Another"), ("Another",)),
-        (says({"Resources": []}), ()),
-        (says({"Name": "production"}), None),
-        (says({"Resources": "?"}), None),
-        (says(["?"]), None),
+        (reported(None), (NAME,)),
+        (reported({"BaseLocation": ACCOUNT}), (NAME,)),
+        (reported({"RelativeLocation": "c/x"}, name="Another"), ("Another",)),
+        (answering({"Resources": []}), ()),
+        (answering({"Name": "production"}), None),
+        (answering({"Resources": "?"}), None),
+        (answering(["?"]), None),
         (Answer(200, {}, b"<html>"), None),
         (Answer(401, {}, b""), None),
         (Answer(403, {}, b""), None),
@@ -107,7 +111,7 @@ def test_the_endpoint_tells_what_it_was_given() -> None:
         (Answer(501, {}, b""), None),
     ],
 )
-def test_an_endpoint_that_tells_less_is_still_one(
+def test_an_endpoint_that_reports_less_is_still_one(
     answer: Answer, names: tuple[str, ...] | None
 ) -> None:
     current = endpoint(answer)[0].current()
@@ -135,18 +139,18 @@ def test_a_refresh_is_asked_for_with_the_token_and_an_update_with_the_key() -> N
 
 
 def test_what_an_endpoint_was_given_never_shows_its_signature() -> None:
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": f"c/x.ilearner{SAS}"}
-    look = endpoint(told(place))[0].look()
-    assert look.configured == "c/x.ilearner"
+    given = {"BaseLocation": ACCOUNT, "RelativeLocation": f"c/x.ilearner{SAS}"}
+    check = endpoint(reported(given))[0].check()
+    assert check.configured == "c/x.ilearner"
 
 
 def test_neither_token_nor_keys_are_shown() -> None:
-    serving, script = by_token(TELLS, refuses(403, "X", message=f"{TOKEN} ZXAta2V5 {KEY}"))
+    serving, script = by_token(SHOWS, refuses(403, "X", message=f"{TOKEN} ZXAta2V5 {KEY}"))
     shown = repr(by_token(DONE)[0])
-    look = serving.look()
-    assert look.probe is not None
-    assert look.probe.seen is ProbeOutcome.REFUSED
+    check = serving.check()
+    assert check.probe is not None
+    assert check.probe.seen is ProbeOutcome.REFUSED
     assert TOKEN not in shown
     assert KEY not in shown
-    assert "ZXAta2V5" not in repr(look)
+    assert "ZXAta2V5" not in repr(check)
     assert len(script.sent) == 2

@@ -8,7 +8,7 @@ from shared.providers.http.client import Answer
 from shared.providers.studio.errors import StudioRefusedError
 from tests.unit.providers.endpoint_scripts import DONE, LOST, TOKEN, by_token
 from tests.unit.samples import UPDATE
-from tests.unit.scripted import refuses, says
+from tests.unit.scripted import answering, refuses
 
 CREATE = Create()
 
@@ -42,7 +42,7 @@ def test_an_endpoint_is_made_only_where_the_service_says_that_there_is_none(stat
     assert [sent.method for sent in script.sent] == ["GET"]
 
 
-def test_an_endpoint_that_nobody_asked_to_make_is_not_even_looked_at() -> None:
+def test_an_endpoint_that_is_not_to_be_created_is_not_even_checked() -> None:
     serving, script = by_token(refuses(404, "NotFound"))
     serving.ensure()
     assert not script.sent
@@ -68,13 +68,13 @@ def test_an_endpoint_just_made_and_not_shown_yet_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("listed", "words"),
     [
-        (says([{"Name": "default"}, {"Name": "staging"}]), "there is default, staging"),
-        (says([]), "there is none"),
+        (answering([{"Name": "default"}, {"Name": "staging"}]), "there is default, staging"),
+        (answering([]), "there is none"),
         (refuses(404, "NotFound", "WebServiceNotFound"), "not reported"),
         (Answer(403, {}, b""), "not reported"),
     ],
 )
-def test_a_missing_endpoint_is_told_with_those_that_exist(listed: Answer, words: str) -> None:
+def test_a_missing_endpoint_is_reported_with_those_that_exist(listed: Answer, words: str) -> None:
     serving, script = by_token(refuses(404, "NotFound"), listed)
     with pytest.raises(PermanentError) as caught:
         serving.current()

@@ -1,4 +1,4 @@
-"""How a classic endpoint is scored, and what its answers say of the model."""
+"""A classic endpoint is scored, and its answers show the state of the model."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,35 +15,39 @@ from tests.unit.providers.endpoint_scripts import (
     API,
     DONE,
     LOST,
-    TELLS,
+    SHOWS,
     by_token,
     endpoint,
-    told,
+    reported,
 )
 from tests.unit.samples import BASE, ROWS, UPDATE
-from tests.unit.scripted import ENVIRONMENT, SAS, call, refuses, says
+from tests.unit.scripted import ENVIRONMENT, SAS, answering, call, refuses
 
 VERIFY = Verify.model_validate({"score": f"{BASE}/execute?api-version=2.0", "rows": ROWS})
 
 
 def scores(*rows: list[Any]) -> Answer:
     value = {"ColumnNames": ["a", "Scored Labels"], "Values": list(rows)}
-    return says({"Results": {"output1": {"type": "table", "value": value}}})
+    return answering({"Results": {"output1": {"type": "table", "value": value}}})
 
 
 def probed(answer: Answer | RelearnError) -> Any:
-    """Return what a look's probe shows when the read-back goes well."""
-    return endpoint(told(None), answer, verify=VERIFY)[0].look().probe
+    """Return what a check's probe shows when the read-back goes well."""
+    return endpoint(reported(None), answer, verify=VERIFY)[0].check().probe
 
 
-def test_a_look_scores_the_probe_rows_with_the_key_for_scoring() -> None:
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": "/models/x.ilearner", "SasBlobToken": SAS}
-    serving, script = endpoint(told(place), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
-    look = serving.look()
-    assert look.progress is UpdateProgress.NOT_REPORTED
-    assert look.configured == "models/x.ilearner"
-    assert look.probe is not None
-    assert (look.probe.seen, look.probe.rows) == (ProbeOutcome.GOOD, (("0",), ("1",)))
+def test_a_check_scores_the_probe_rows_with_the_key_for_scoring() -> None:
+    given = {
+        "BaseLocation": ACCOUNT,
+        "RelativeLocation": "/models/x.ilearner",
+        "SasBlobToken": SAS,
+    }
+    serving, script = endpoint(reported(given), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
+    check = serving.check()
+    assert check.progress is UpdateProgress.NOT_REPORTED
+    assert check.configured == "models/x.ilearner"
+    assert check.probe is not None
+    assert (check.probe.seen, check.probe.rows) == (ProbeOutcome.GOOD, (("0",), ("1",)))
     sent = script.sent[1]
     assert (sent.method, sent.url) == ("POST", f"{BASE}/execute?api-version=2.0")
     assert sent.headers["Authorization"] == f"Bearer {ENVIRONMENT['SCORE_KEY']}"
@@ -54,7 +58,7 @@ def test_answers_carry_which_rows_they_are_to() -> None:
     rows = {"Inputs": {"input1": {"ColumnNames": ["a"], "Values": [["1"], ["3"]]}}}
     other = Verify.model_validate({"score": f"{BASE}/execute", "rows": rows})
     checks = [
-        endpoint(told(None), answer, verify=verify)[0].look().probe
+        endpoint(reported(None), answer, verify=verify)[0].check().probe
         for verify in (VERIFY, other)
         for answer in (scores(["1", "0"], ["2", "1"]), Answer(503, {}, b""))
     ]
@@ -63,17 +67,17 @@ def test_answers_carry_which_rows_they_are_to() -> None:
     assert all(requests)
 
 
-def test_a_look_goes_on_without_the_read_back() -> None:
+def test_a_check_continues_without_the_read_back() -> None:
     serving, _ = endpoint(Answer(503, {}, b""), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
-    look = serving.look()
-    assert look.configured is None
-    assert look.probe is not None
-    assert look.probe.seen is ProbeOutcome.GOOD
+    check = serving.check()
+    assert check.configured is None
+    assert check.probe is not None
+    assert check.probe.seen is ProbeOutcome.GOOD
 
 
 def test_without_probe_rows_nothing_is_scored() -> None:
-    serving, script = endpoint(told(None))
-    assert serving.look().probe is None
+    serving, script = endpoint(reported(None))
+    assert serving.check().probe is None
     assert len(script.sent) == 1
 
 
@@ -114,7 +118,7 @@ def test_what_is_about_the_probes_own_url_or_key_is_refused(answer: Answer) -> N
         refuses(500, "InternalError", "OutputConversionFailed"),
         scores(["1", "0"]),
         scores(["1", "NaN"], ["2", "0"]),
-        says({"Results": {}}),
+        answering({"Results": {}}),
     ],
 )
 def test_what_is_the_models_fault_is_broken(answer: Answer) -> None:
@@ -133,15 +137,15 @@ def test_the_reason_is_the_services_own_without_the_key_for_scoring() -> None:
     assert "c2lnbmF0dXJl" not in seen.detail
 
 
-def test_a_look_that_can_never_work_is_told() -> None:
+def test_a_check_that_can_never_work_is_reported() -> None:
     broken = PermanentError("GET: the service's certificate is not trusted")
     with pytest.raises(PermanentError):
-        endpoint(broken, verify=VERIFY)[0].look()
+        endpoint(broken, verify=VERIFY)[0].check()
 
 
 def test_the_scoring_url_and_key_are_read_from_the_endpoint() -> None:
-    serving, script = by_token(TELLS, scores(["1", "0"], ["2", "1"]))
-    probe = serving.look().probe
+    serving, script = by_token(SHOWS, scores(["1", "0"], ["2", "1"]))
+    probe = serving.check().probe
     assert probe is not None
     assert probe.seen is ProbeOutcome.GOOD
     asked, scored = script.sent
@@ -152,18 +156,18 @@ def test_the_scoring_url_and_key_are_read_from_the_endpoint() -> None:
 
 def test_rows_as_objects_are_scored_in_their_own_form() -> None:
     objects = Verify.model_validate({"rows": {"Inputs": {"input1": [{"a": "1"}, {"a": "2"}]}}})
-    serving, script = by_token(TELLS, says({"Results": {}}), verify=objects)
-    serving.look()
+    serving, script = by_token(SHOWS, answering({"Results": {}}), verify=objects)
+    serving.check()
     assert script.sent[1].url == f"{API}/execute?api-version=2.0&details=true&format=swagger"
 
 
 def test_of_url_and_key_only_what_is_not_configured_is_read_from_the_endpoint() -> None:
-    serving, script = by_token(TELLS, DONE, verify=VERIFY)
-    serving.look()
+    serving, script = by_token(SHOWS, DONE, verify=VERIFY)
+    serving.check()
     assert script.sent[1].url == f"{BASE}/execute?api-version=2.0"
     assert script.sent[1].headers["Authorization"] == "Bearer ZXAta2V5"
-    serving, script = by_token(TELLS, DONE)
-    replace(serving, scoring=call(script, "${SCORE_KEY}")).look()
+    serving, script = by_token(SHOWS, DONE)
+    replace(serving, scoring=call(script, "${SCORE_KEY}")).check()
     assert script.sent[1].url.startswith(f"{API}/execute")
     assert script.sent[1].headers["Authorization"] == f"Bearer {ENVIRONMENT['SCORE_KEY']}"
 
@@ -181,20 +185,20 @@ def test_of_url_and_key_only_what_is_not_configured_is_read_from_the_endpoint() 
     ],
 )
 def test_no_key_is_sent_to_a_scoring_url_that_is_not_secure(location: str) -> None:
-    told_so = says({"ApiLocation": location, "PrimaryKey": "ZXAta2V5"})
-    serving, script = by_token(told_so, scores(["1", "0"], ["2", "1"]))
+    shown = answering({"ApiLocation": location, "PrimaryKey": "ZXAta2V5"})
+    serving, script = by_token(shown, scores(["1", "0"], ["2", "1"]))
     with pytest.raises(PermanentError, match="endpoint production reports a scoring URL") as caught:
-        serving.look()
+        serving.check()
     assert "ZXAta2V5" not in str(caught.value)
     assert len(script.sent) == 1
 
 
 def test_plain_http_is_fine_on_loopback_in_development() -> None:
-    told_so = says({"ApiLocation": "http://127.0.0.1:8080/e1", "PrimaryKey": "ZXAta2V5"})
+    shown = answering({"ApiLocation": "http://127.0.0.1:8080/e1", "PrimaryKey": "ZXAta2V5"})
     serving, script = by_token(
-        told_so, DONE, allowed=lambda url: require_https(url, development=True)
+        shown, DONE, allowed=lambda url: require_https(url, development=True)
     )
-    serving.look()
+    serving.check()
     assert script.sent[1].url.startswith("http://127.0.0.1:8080/e1/execute")
 
 
@@ -207,28 +211,28 @@ def test_plain_http_is_fine_on_loopback_in_development() -> None:
         ({"ApiLocation": API, "PrimaryKey": ""}, r"write `verify\.api_key`"),
     ],
 )
-def test_an_endpoint_that_does_not_tell_how_to_score_it_is_told_with_the_cure(
+def test_an_endpoint_that_does_not_report_how_to_score_it_is_reported_with_the_cure(
     body: object, words: str
 ) -> None:
-    serving, script = by_token(says(body))
+    serving, script = by_token(answering(body))
     with pytest.raises(PermanentError, match=words):
-        serving.look()
+        serving.check()
     assert len(script.sent) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 500, 503])
-def test_a_look_at_an_endpoint_that_does_not_answer_is_no_answer(status: int) -> None:
+def test_a_check_of_an_endpoint_that_does_not_answer_is_no_answer(status: int) -> None:
     serving, script = by_token(Answer(status, {}, b""))
-    probe = serving.look().probe
+    probe = serving.check().probe
     assert probe is not None
     assert (probe.seen, probe.rows) == (ProbeOutcome.NO_ANSWER, ())
-    assert "does not tell its scoring URL and key now" in probe.detail
+    assert "does not report its scoring URL and key now" in probe.detail
     assert len(script.sent) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 500, 503])
 def test_a_refused_read_back_is_no_error_where_url_and_key_are_configured(status: int) -> None:
     serving, _ = endpoint(Answer(status, {}, b""), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
-    probe = serving.look().probe
+    probe = serving.check().probe
     assert probe is not None
     assert probe.seen is ProbeOutcome.GOOD

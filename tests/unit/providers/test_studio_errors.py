@@ -11,7 +11,7 @@ from shared.providers.studio.errors import (
     read_refusal,
     sort_refusal,
 )
-from tests.unit.scripted import KEY, SAS, refuses, says
+from tests.unit.scripted import KEY, SAS, answering, refuses
 
 CLEAN = Redactor(KEY).text
 
@@ -70,7 +70,7 @@ HTML = b"<html><style>b{}</style><body><h1>502 Bad Gateway</h1>nginx</body></htm
     ],
     ids=lambda value: f"{value.status} {value.body[:40]!r}" if isinstance(value, Answer) else "",
 )
-def test_each_answer_proves_what_it_proves(
+def test_each_answer_has_one_meaning(
     answer: Answer, read: type[RelearnError], write: type[RelearnError]
 ) -> None:
     assert type(sort_refusal(answer, "do it", CLEAN, write=False)) is read
@@ -118,8 +118,8 @@ def test_texts_and_pages_are_read_as_one_line(body: bytes, shown: str | None) ->
         {"code": "BadArgument", "message": "m", "details": 3},
     ],
 )
-def test_missing_or_odd_details_are_no_hindrance(error: dict[str, object]) -> None:
-    refusal = read_refusal(says({"error": error}, 400))
+def test_missing_or_odd_details_block_nothing(error: dict[str, object]) -> None:
+    refusal = read_refusal(answering({"error": error}, 400))
     assert (refusal.code, refusal.text) == ("BadArgument", "m")
     assert refusal.codes == {"BadArgument"}
 
@@ -128,7 +128,7 @@ def test_missing_or_odd_details_are_no_hindrance(error: dict[str, object]) -> No
     "body", [{"error": "text"}, {"error": None}, ["x"], "text", {"message": "m"}, 5, None]
 )
 def test_json_without_the_envelope_is_shown_as_it_came(body: object) -> None:
-    refusal = read_refusal(says(body, 400))
+    refusal = read_refusal(answering(body, 400))
     assert (refusal.status, refusal.code, refusal.detail_codes) == (400, "", ())
 
 
@@ -138,7 +138,7 @@ def test_no_key_and_no_signature_is_ever_repeated(shape: str) -> None:
     answer = {
         "json": refuses(400, "BadArgument", message=words),
         "text": Answer(500, {}, words.encode()),
-        "details": says({"error": {"details": [{"code": "c", "message": words}]}}, 400),
+        "details": answering({"error": {"details": [{"code": "c", "message": words}]}}, 400),
     }[shape]
     for write in (False, True):
         shown = str(sort_refusal(answer, "create job", CLEAN, write=write))
@@ -192,14 +192,14 @@ def test_a_known_mistake_comes_with_its_cure(code: str, cure: str) -> None:
 def test_details_beside_the_error_are_read_too(within: dict[str, object]) -> None:
     beside = [{"code": "UnexpectedParameter", "message": "Seed is unknown."}]
     error = {"code": "BadArgument", "message": "No.", **within}
-    refusal = read_refusal(says({"error": error, "details": beside}, 400))
+    refusal = read_refusal(answering({"error": error, "details": beside}, 400))
     assert refusal.codes == {"BadArgument", "UnexpectedParameter"}
     assert refusal.text == "No. Seed is unknown."
 
 
 def test_details_inside_the_error_count_before_those_beside_it() -> None:
     error = {"code": "c", "message": "m", "details": [{"code": "inside"}]}
-    refusal = read_refusal(says({"error": error, "details": [{"code": "beside"}]}, 400))
+    refusal = read_refusal(answering({"error": error, "details": [{"code": "beside"}]}, 400))
     assert refusal.detail_codes == ("inside",)
 
 
@@ -219,9 +219,9 @@ def test_an_operations_error_is_read_like_an_envelopes() -> None:
         (f"code\n{KEY}", "code ***: "),
     ],
 )
-def test_odd_codes_are_no_hindrance_and_hold_no_key(code: object, shown: str) -> None:
+def test_odd_codes_block_nothing_and_hold_no_key(code: object, shown: str) -> None:
     error = {"code": code, "message": "m", "details": [{"code": code, "message": "d"}]}
-    refused = sort_refusal(says({"error": error}, 400), "x", CLEAN, write=True)
+    refused = sort_refusal(answering({"error": error}, 400), "x", CLEAN, write=True)
     assert isinstance(refused, StudioRefusedError)
     assert str(refused) == f"x: {shown}m d (HTTP 400)"
     assert KEY not in repr(refused.refusal)
@@ -236,7 +236,7 @@ def test_a_code_under_another_status_counts_by_the_status(status: int, code: str
     assert isinstance(error, OutcomeUnknownError if status >= 500 else StudioRefusedError)
 
 
-def test_a_detail_is_more_telling_than_its_class() -> None:
+def test_a_detail_is_more_exact_than_its_class() -> None:
     error = sort_refusal(refuses(500, "InternalError", "GetWorkspaceFailed"), "x", write=True)
     assert isinstance(error, StudioRefusedError)
 

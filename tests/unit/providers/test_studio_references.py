@@ -10,17 +10,17 @@ from shared.providers.studio.errors import StudioRefusedError
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.batches import ACCOUNT_KEY, CONNECTION, JOB, KEYED, batch, keyed, request
-from tests.unit.scripted import SAS, refuses, says
+from tests.unit.scripted import SAS, answering, refuses
 
 
-def test_a_connection_string_takes_the_place_of_signatures() -> None:
-    service, script = keyed(says(JOB))
+def test_a_connection_string_replaces_signatures() -> None:
+    service, script = keyed(answering(JOB))
     asked = request(training=KEYED)
     service.prepare(asked)
     body = script.sent[0].json()
-    for place in (body["Inputs"]["input1"], body["Outputs"]["output1"]):
-        assert set(place) == {"ConnectionString", "RelativeLocation"}
-        assert place["ConnectionString"] == CONNECTION
+    for location in (body["Inputs"]["input1"], body["Outputs"]["output1"]):
+        assert set(location) == {"ConnectionString", "RelativeLocation"}
+        assert location["ConnectionString"] == CONNECTION
     assert body["Inputs"]["input1"]["RelativeLocation"] == "training-data/census/new.csv"
     assert ACCOUNT_KEY not in repr(asked)
 
@@ -36,7 +36,7 @@ def test_a_connection_string_takes_the_place_of_signatures() -> None:
     ],
 )
 def test_a_connection_string_of_another_account_is_refused_by_name(connection: str) -> None:
-    service, script = keyed(says(JOB), connection=connection)
+    service, script = keyed(answering(JOB), connection=connection)
     with pytest.raises(ConfigError) as caught:
         service.prepare(request(training=KEYED))
     shown = str(caught.value)
@@ -48,7 +48,7 @@ def test_a_connection_string_of_another_account_is_refused_by_name(connection: s
 
 
 def test_data_in_another_account_than_the_models_needs_another_connection_string() -> None:
-    service, script = keyed(says(JOB))
+    service, script = keyed(answering(JOB))
     elsewhere = replace(service, data=FakeBlobs(FakeClock(), account="lake"))
     with pytest.raises(ConfigError, match="than lake, where training-data/census/new"):
         elsewhere.prepare(request(training=KEYED))
@@ -59,13 +59,15 @@ def test_data_in_another_account_than_the_models_needs_another_connection_string
 
 
 def test_an_id_that_holds_a_short_secret_is_kept_whole() -> None:
-    service, _ = keyed(says("abcdc2NvcmU0123"))
+    service, _ = keyed(answering("abcdc2NvcmU0123"))
     asked = request(training=KEYED, parameters={"query": "${SHORT}"})
     assert service.prepare(asked) == "abcdc2NvcmU0123"
 
 
 def test_the_case_of_an_accounts_name_does_not_matter() -> None:
-    service, script = keyed(says(JOB), connection=CONNECTION.replace("=account;", "=Account ;"))
+    service, script = keyed(
+        answering(JOB), connection=CONNECTION.replace("=account;", "=Account ;")
+    )
     service.prepare(request(training=KEYED))
     assert len(script.sent) == 1
 
@@ -76,12 +78,12 @@ def test_the_case_of_an_accounts_name_does_not_matter() -> None:
 def test_no_secret_of_a_job_comes_back_in_words(echo: str, shape: str, status: int) -> None:
     words = f"cannot use {echo} here"
     answer = {
-        "details": says({"error": {"code": "c", "details": [{"message": words}]}}, status),
-        "message": says({"error": {"code": "c", "message": words}}, status),
-        "code": says({"error": {"code": words, "message": "m"}}, status),
+        "details": answering({"error": {"code": "c", "details": [{"message": words}]}}, status),
+        "message": answering({"error": {"code": "c", "message": words}}, status),
+        "code": answering({"error": {"code": words, "message": "m"}}, status),
         "text": Answer(status, {}, words.encode()),
-        "loose": says([words, {"a": words}], status),
-        "name": says({words: 1}, status),
+        "loose": answering([words, {"a": words}], status),
+        "name": answering({words: 1}, status),
     }[shape]
     service, _ = keyed(answer)
     asked = request(training=KEYED, parameters={"query": "x=${SCORE_KEY}"})
@@ -101,7 +103,7 @@ def test_half_an_account_key_does_not_come_back_either(before: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "place"),
+    ("change", "location"),
     [
         ({}, SignedBlob(ACCOUNT, "c/x.ilearner", SAS)),
         ({"BaseLocation": ACCOUNT.rstrip("/")}, SignedBlob(ACCOUNT, "c/x.ilearner", SAS)),
@@ -127,16 +129,16 @@ def test_half_an_account_key_does_not_come_back_either(before: int) -> None:
         ({"RelativeLocation": ["c/x"]}, None),
     ],
 )
-def test_each_way_of_telling_a_place_is_read_and_others_are_left_out(
-    change: dict[str, Any], place: SignedBlob | None
+def test_each_way_to_name_a_location_is_read_and_others_are_left_out(
+    change: dict[str, Any], location: SignedBlob | None
 ) -> None:
     known = {"BaseLocation": ACCOUNT, "RelativeLocation": "c/x.ilearner", "SasBlobToken": SAS}
-    told = {"StatusCode": 4, "Results": {"output1": {**known, **change}, "empty": None}}
-    service, _ = batch(says(told))
-    assert service._state(JOB)[1] == ({"output1": place} if place else {})
+    reported = {"StatusCode": 4, "Results": {"output1": {**known, **change}, "empty": None}}
+    service, _ = batch(answering(reported))
+    assert service._state(JOB)[1] == ({"output1": location} if location else {})
 
 
 @pytest.mark.parametrize("results", [None, [], "x", 3, {}, {"output1": "x"}, {"output1": [1]}])
 def test_odd_results_are_no_results(results: object) -> None:
-    service, _ = batch(says({"StatusCode": "Finished", "Results": results}))
+    service, _ = batch(answering({"StatusCode": "Finished", "Results": results}))
     assert service._state(JOB)[1] == {}

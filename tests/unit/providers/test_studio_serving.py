@@ -40,7 +40,7 @@ def test_there_is_no_candidate_to_score() -> None:
         step.serving.score(ROWS, Candidate(name="x", state=ServingState(model=MODEL)))
 
 
-def test_what_changed_since_it_was_recorded_is_given_to_nobody() -> None:
+def test_what_changed_since_it_was_recorded_is_given_to_no_service() -> None:
     step = Scripted()
     state = ServingState(model=step.model())
     step.world.blobs.put(MODELS, blob_of(step.model()).name, b"other")

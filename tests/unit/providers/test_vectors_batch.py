@@ -17,7 +17,7 @@ from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.batches import JOB, batch, request
 from tests.unit.samples import blob, tree
-from tests.unit.scripted import KEY, Script, says
+from tests.unit.scripted import KEY, Script, answering
 from tests.unit.vectors import FOLDER, rows, vector
 
 SUBMITTED = sorted(file.stem for file in FOLDER.glob("submit_*.json"))
@@ -41,7 +41,7 @@ class Account(FakeBlobs):
 
 def submitted(known: dict[str, Any]) -> tuple[str, Any]:
     """Return where a job as the vector describes it is sent, and its body."""
-    script, blobs = Script([says(JOB)]), Account(FakeClock(), account=known["account"])
+    script, blobs = Script([answering(JOB)]), Account(FakeClock(), account=known["account"])
     settings = {**known["settings"], "TRAINING_KEY": KEY}
     written = {**tree()["training"], "outputs": {}, **known["training"], "service": known["url"]}
     training = StudioTraining.model_validate(written, context={"development": False})
@@ -119,21 +119,21 @@ def test_the_id_of_a_job_is_read_from_the_wire(row: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ENDED)
 def test_each_answer_of_a_job_that_ended_is_read(name: str) -> None:
     known = vector(f"status_{name}")
-    service, _ = batch(says(known["body"]), says(known["body"]))
+    service, _ = batch(answering(known["body"]), answering(known["body"]))
     state = service.state(JOB)
     assert state.status == known["status"]
     assert state.details == known["details"]
-    places = {
-        output: [place.base_location, place.relative_location, place.signature]
-        for output, place in service._state(JOB)[1].items()
+    locations = {
+        output: [location.base_location, location.relative_location, location.signature]
+        for output, location in service._state(JOB)[1].items()
     }
-    assert places == known["results"]
+    assert locations == known["results"]
     assert "sig=" not in repr(state)
 
 
 @pytest.mark.parametrize("row", rows("status_states"), ids=lambda row: str(row["body"]))
 def test_each_name_and_number_of_a_state_is_read(row: dict[str, Any]) -> None:
-    service, _ = batch(says(row["body"]), says(row["body"]))
+    service, _ = batch(answering(row["body"]), answering(row["body"]))
     state = service.state(JOB)
     assert (state.status, state.details) == (row["status"], "")
     assert service._state(JOB)[1] == {}

@@ -10,7 +10,7 @@ from shared.core.redaction import Redactor
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
 from shared.providers.studio.errors import TABLE, Meaning, read_refusal, sort_refusal
-from tests.unit.scripted import KEY, SAS, says
+from tests.unit.scripted import KEY, SAS, answering
 from tests.unit.vectors import rows
 
 CLEAN = Redactor(KEY).text
@@ -35,13 +35,13 @@ def answer(row: dict[str, Any], addition: str = "") -> Answer:
     body = row.get("body", "")
     if isinstance(body, dict):
         error = {**body["error"], "message": f"{body['error']['message']}{addition}"}
-        return says({"error": error}, row["http"])
+        return answering({"error": error}, row["http"])
     if "words" not in row:
         return Answer(row["http"], {}, f"{body}{addition}".encode())
     error = {"code": row.get("class", ""), "message": f"{row['words']}{addition}"}
     if "detail" in row:
         error["details"] = [{"code": row["detail"], "message": f"{row.get('says', '')}{addition}"}]
-    return says({"error": error}, row["http"])
+    return answering({"error": error}, row["http"])
 
 
 def words(row: dict[str, Any]) -> list[str]:
@@ -53,9 +53,9 @@ def words(row: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ALL, ids=named)
-def test_each_error_tells_a_read_and_a_write_what_to_do_next(row: dict[str, Any]) -> None:
+def test_each_error_says_to_a_read_and_to_a_write_what_to_do_next(row: dict[str, Any]) -> None:
     read, write = CONCLUDE[row["means"]]
-    asked = sort_refusal(answer(row), "look at it", CLEAN, write=False)
+    asked = sort_refusal(answer(row), "check it", CLEAN, write=False)
     did = sort_refusal(answer(row), "do it", CLEAN, write=True)
     assert isinstance(asked, read)
     assert isinstance(did, write)

@@ -22,12 +22,12 @@ from tests.unit.providers.web_service_scripts import (
     updated,
 )
 from tests.unit.samples import MODEL_BLOB
-from tests.unit.scripted import SAS, refuses, says
+from tests.unit.scripted import SAS, answering, refuses
 from tests.unit.vectors import rows
 
 
 def test_an_update_is_the_whole_definition_by_patch_with_one_uri_changed() -> None:
-    _, script = updated(says(definition(), azure_asyncoperation=OPERATION))
+    _, script = updated(answering(definition(), azure_asyncoperation=OPERATION))
     asked, sent = script.sent
     assert (asked.method, asked.url, asked.body) == ("GET", URL, None)
     assert (sent.method, sent.url) == ("PATCH", URL)
@@ -41,23 +41,23 @@ def test_an_update_is_the_whole_definition_by_patch_with_one_uri_changed() -> No
 
 
 def test_the_models_url_is_not_signed() -> None:
-    _, script = updated(says({}))
+    _, script = updated(answering({}))
     assert b"sig=" not in (script.sent[1].body or b"")
 
 
 def test_what_is_new_to_us_in_a_definition_is_sent_back_as_it_came() -> None:
-    told = definition(future={"a": [1, 2.5, None, True, "\u00e4 \u2028"]}, readOnly=False)
-    told["etag"] = None
-    one, script = service(says(told), says({}))
+    reported = definition(future={"a": [1, 2.5, None, True, "\u00e4 \u2028"]}, readOnly=False)
+    reported["etag"] = None
+    one, script = service(answering(reported), answering({}))
     one.update(MODEL_BLOB)
     sent = script.sent[1].json()
     sent["properties"]["assets"]["asset3"]["locationInfo"]["uri"] = FIRST
-    assert sent == told
+    assert sent == reported
 
 
 @pytest.mark.parametrize("key", ["asset1", "asset99", "x y", "\u00e4"])
 def test_the_model_is_found_under_any_key_in_any_case(key: str) -> None:
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "Properties": {
             "Assets": {
                 key: {"Name": NAME, "Type": "RESOURCE", "LocationInfo": {"URI": FIRST}},
@@ -65,15 +65,17 @@ def test_the_model_is_found_under_any_key_in_any_case(key: str) -> None:
             }
         }
     }
-    one, script = service(says(told), says({}))
+    one, script = service(answering(reported), answering({}))
     one.update(MODEL_BLOB)
-    expected = deepcopy(told)
+    expected = deepcopy(reported)
     expected["Properties"]["Assets"][key]["LocationInfo"]["URI"] = f"{ACCOUNT}{MODEL_BLOB.path}"
     assert script.sent[1].json() == expected
 
 
 def test_the_same_update_twice_sends_the_same_twice() -> None:
-    one, script = service(says(definition()), says({}), says(definition()), says({}))
+    one, script = service(
+        answering(definition()), answering({}), answering(definition()), answering({})
+    )
     one.update(MODEL_BLOB)
     one.update(MODEL_BLOB)
     assert script.sent[1].body == script.sent[3].body
@@ -104,7 +106,7 @@ def test_the_operation_is_read_from_its_header_in_any_case(header: str) -> None:
         "https://[half.an.address/o1",
     ],
 )
-def test_the_token_never_follows_an_operation_to_another_place(url: str) -> None:
+def test_the_token_never_follows_an_operation_to_another_host(url: str) -> None:
     operation, _ = updated(Answer(200, {"Azure-AsyncOperation": url}, b""))
     assert operation is None
 
@@ -129,11 +131,11 @@ def test_of_an_operations_query_nothing_is_kept_but_its_version(query: str, kept
 
 @pytest.mark.parametrize("row", rows("arm_operations"), ids=lambda row: str(row["body"])[:60])
 def test_what_an_operation_says_is_read_from_either_member(row: dict[str, Any]) -> None:
-    look = checked(says(row["body"]), definition())
-    assert look.progress is UpdateProgress(row["says"])
+    check = checked(answering(row["body"]), definition())
+    assert check.progress is UpdateProgress(row["says"])
     for words in row.get("words", ()):
-        assert words in look.detail
-    assert "HTTP 200" not in look.detail
+        assert words in check.detail
+    assert "HTTP 200" not in check.detail
 
 
 @pytest.mark.parametrize(
@@ -143,8 +145,8 @@ def test_what_an_operation_says_is_read_from_either_member(row: dict[str, Any]) 
         refuses(404, "OperationNotFound"),
         Answer(202, {}, b""),
         Answer(200, {}, b"<html>"),
-        says([]),
-        says({"provisioningState": "Succeeded"}),
+        answering([]),
+        answering({"provisioningState": "Succeeded"}),
     ],
 )
 @pytest.mark.parametrize(
@@ -160,29 +162,32 @@ def test_what_an_operation_says_is_read_from_either_member(row: dict[str, Any]) 
 def test_the_definition_has_the_last_word(
     operation: Answer, state: str | None, progress: UpdateProgress
 ) -> None:
-    look = checked(operation, definition(provisioningState=state))
-    assert look.progress is progress
-    assert (look.detail != "") is (progress is not UpdateProgress.DONE)
+    check = checked(operation, definition(provisioningState=state))
+    assert check.progress is progress
+    assert (check.detail != "") is (progress is not UpdateProgress.DONE)
 
 
 def test_an_operation_that_has_not_ended_outweighs_the_definition() -> None:
-    told = definition(provisioningState="Succeeded")
+    reported = definition(provisioningState="Succeeded")
     assert (
-        checked(says({"provisioningState": "Provisioning"}), told).progress
+        checked(answering({"provisioningState": "Provisioning"}), reported).progress
         is UpdateProgress.PENDING
     )
-    assert checked(says({"provisioningState": "Failed"}), told).progress is UpdateProgress.FAILED
+    assert (
+        checked(answering({"provisioningState": "Failed"}), reported).progress
+        is UpdateProgress.FAILED
+    )
 
 
 def test_without_an_operation_the_definition_alone_is_asked() -> None:
-    one, script = service(says(definition(provisioningState="Provisioning")))
-    assert one.look().progress is UpdateProgress.PENDING
+    one, script = service(answering(definition(provisioningState="Provisioning")))
+    assert one.check().progress is UpdateProgress.PENDING
     assert [(sent.method, sent.url) for sent in script.sent] == [("GET", URL)]
 
 
 def test_the_operation_is_asked_for_where_it_is_and_with_the_token() -> None:
-    one, script = service(says({"provisioningState": "Succeeded"}), says(definition()))
-    one.look(OPERATION)
+    one, script = service(answering({"provisioningState": "Succeeded"}), answering(definition()))
+    one.check(OPERATION)
     assert [sent.url for sent in script.sent] == [OPERATION, URL]
     assert {sent.headers["Authorization"] for sent in script.sent} == {f"Bearer {ARM}"}
 
@@ -190,17 +195,19 @@ def test_the_operation_is_asked_for_where_it_is_and_with_the_token() -> None:
 def test_a_reason_holds_no_signature() -> None:
     words = f"Cannot read {FIRST}{SAS}"
     body = {"provisioningState": "Failed", "errorInfo": {"code": "X", "message": words}}
-    look = checked(says(body), definition())
-    assert FIRST in look.detail
-    assert "c2lnbmF0dXJl" not in look.detail
+    check = checked(answering(body), definition())
+    assert FIRST in check.detail
+    assert "c2lnbmF0dXJl" not in check.detail
 
 
 def test_an_update_that_changed_nothing_shows_by_what_the_definition_names() -> None:
-    look = checked(says({"provisioningState": "Succeeded"}), definition())
-    assert (look.progress, look.configured) == (
+    check = checked(answering({"provisioningState": "Succeeded"}), definition())
+    assert (check.progress, check.configured) == (
         UpdateProgress.DONE,
         "experimentoutput/first.ilearner",
     )
-    assert look.configured != MODEL_BLOB.path
-    look = checked(says({"provisioningState": "Succeeded"}), naming(f"{ACCOUNT}{MODEL_BLOB.path}"))
-    assert look.configured == MODEL_BLOB.path
+    assert check.configured != MODEL_BLOB.path
+    check = checked(
+        answering({"provisioningState": "Succeeded"}), naming(f"{ACCOUNT}{MODEL_BLOB.path}")
+    )
+    assert check.configured == MODEL_BLOB.path

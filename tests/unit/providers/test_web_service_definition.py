@@ -73,7 +73,7 @@ def test_the_case_of_member_names_does_not_matter_and_is_kept(change: Any) -> No
 
 
 @pytest.mark.parametrize("key", ["asset1", "x", "", "Trained Model", "uri"])
-def test_the_key_of_an_asset_tells_nothing(key: str) -> None:
+def test_the_key_of_an_asset_says_nothing(key: str) -> None:
     definition = holding(**{key: asset(), "asset3": asset("Module", type="Module")})
     assert chosen_model(definition, None) == (NAME, URI)
     assert differences(definition, with_model(definition, NAME, NEW)) == [
@@ -97,7 +97,7 @@ def test_the_key_of_an_asset_tells_nothing(key: str) -> None:
         {"Name": NAME, "Type": "Resource", "LocationInfo": {"Uri": URI}},
     ],
 )
-def test_a_trained_model_is_told_by_its_type_and_name_or_suffix(found: dict[str, Any]) -> None:
+def test_a_trained_model_is_known_by_its_type_and_name_or_suffix(found: dict[str, Any]) -> None:
     assert len(trained_models(holding(a=found))) == 1
 
 
@@ -173,7 +173,7 @@ def test_a_definition_in_blob_storage_that_shows_its_assets_is_as_good_as_any() 
     assert chosen_model(definition, None) == (NAME, URI)
 
 
-def test_a_model_without_a_place_gets_one() -> None:
+def test_a_model_without_a_location_gets_one() -> None:
     for bare in (
         {"name": NAME, "type": "Resource"},
         asset(locationInfo=None),

@@ -11,7 +11,7 @@ from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.providers.web_service_scripts import FIRST, NAME, definition, naming, service
 from tests.unit.samples import MODEL_BLOB, blob
-from tests.unit.scripted import SAS, says
+from tests.unit.scripted import SAS, answering
 
 ODD_NAMES = (
     "runs/sample/r 1/1/model.ilearner",
@@ -27,36 +27,36 @@ ODD_NAMES = (
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_any_name_of_a_blob_comes_back_as_it_was_sent(name: str) -> None:
     model = blob(name, container="models")
-    one, script = service(says(definition()), says({}))
+    one, script = service(answering(definition()), answering({}))
     one.update(model)
     sent = script.sent[1].json()
     uri = sent["properties"]["assets"]["asset3"]["locationInfo"]["uri"]
     assert uri.isascii()
     assert uri.endswith("model.ilearner")
     assert not set(uri.removeprefix("https:")) & set(" ?#")
-    assert service(says(sent))[0].look().configured == model.path
-    current = service(says(sent))[0].current()
+    assert service(answering(sent))[0].check().configured == model.path
+    current = service(answering(sent))[0].current()
     assert current.location == (ACCOUNT, model.path, "")
 
 
 @dataclass
 class LoopbackBlobs(FakeBlobs):
-    """Storage whose account stands in the path, as an emulator's does."""
+    """Storage whose account is in the path, as an emulator's does."""
 
     account: str = "devstoreaccount1"
     base_location: str = "http://127.0.0.1:10000/devstoreaccount1/"
 
 
-def test_an_account_that_stands_in_the_path_is_no_part_of_the_blobs_place() -> None:
+def test_an_account_in_the_path_is_no_part_of_the_blobs_name() -> None:
     models = LoopbackBlobs(FakeClock())
-    told = definition(storageAccount={"name": "devstoreaccount1"})
-    one, script = service(says(told), says({}), models=models)
+    reported = definition(storageAccount={"name": "devstoreaccount1"})
+    one, script = service(answering(reported), answering({}), models=models)
     one.update(MODEL_BLOB)
     sent = script.sent[1].json()
     uri = sent["properties"]["assets"]["asset3"]["locationInfo"]["uri"]
     assert uri == f"http://127.0.0.1:10000/devstoreaccount1/{MODEL_BLOB.path}"
-    assert service(says(sent), models=models)[0].look().configured == MODEL_BLOB.path
-    current = service(says(sent), models=models)[0].current()
+    assert service(answering(sent), models=models)[0].check().configured == MODEL_BLOB.path
+    current = service(answering(sent), models=models)[0].current()
     assert current.location == (models.base_location, MODEL_BLOB.path, "")
 
 
@@ -72,13 +72,13 @@ def test_an_account_that_stands_in_the_path_is_no_part_of_the_blobs_place() -> N
         ),
     ],
 )
-def test_what_served_before_is_told_in_the_three_parts_it_is_copied_by(
+def test_what_served_before_is_reported_in_the_three_parts_it_is_copied_by(
     uri: str, location: tuple[str, str, str]
 ) -> None:
     for models in (FakeBlobs(FakeClock()), LoopbackBlobs(FakeClock())):
         if models.base_location.split("/")[2] in uri:
             break
-    current = service(says(naming(uri)), models=models)[0].current()
+    current = service(answering(naming(uri)), models=models)[0].current()
     assert current.location == location
     assert current.resources == (NAME,)
     assert not current.refreshable
@@ -86,18 +86,20 @@ def test_what_served_before_is_told_in_the_three_parts_it_is_copied_by(
 
 
 @pytest.mark.parametrize("uri", ["https://[half.an.address/x.ilearner", "text", "//", "?"])
-def test_a_uri_that_is_none_is_told_and_stops_nothing(uri: str) -> None:
-    one, script = service(says(naming(uri)), says(naming(uri)), says(naming(uri)), says({}))
+def test_a_uri_that_is_none_is_reported_and_stops_nothing(uri: str) -> None:
+    one, script = service(
+        answering(naming(uri)), answering(naming(uri)), answering(naming(uri)), answering({})
+    )
     one.current()
-    assert one.look().configured != MODEL_BLOB.path
+    assert one.check().configured != MODEL_BLOB.path
     one.update(MODEL_BLOB)
     assert script.sent[3].method == "PATCH"
 
 
 def test_a_model_without_a_uri_is_no_location() -> None:
-    current = service(says(naming("")))[0].current()
+    current = service(answering(naming("")))[0].current()
     assert (current.location, current.resources) == (None, (NAME,))
-    assert service(says(naming("")))[0].look().configured is None
+    assert service(answering(naming("")))[0].check().configured is None
 
 
 READ_ONLY = definition(readOnly=True)
@@ -107,7 +109,7 @@ NO_MODEL = definition(assets={})
 
 
 @pytest.mark.parametrize(
-    ("told", "resource", "words"),
+    ("reported", "resource", "words"),
     [
         (READ_ONLY, None, "readOnly"),
         (ELSEWHERE, None, "differentaccount"),
@@ -120,9 +122,9 @@ NO_MODEL = definition(assets={})
     ],
 )
 def test_what_can_never_be_updated_is_said_before_anything_is_sent(
-    told: dict[str, Any], resource: str | None, words: str
+    reported: dict[str, Any], resource: str | None, words: str
 ) -> None:
-    one, script = service(says(told), resource=resource)
+    one, script = service(answering(reported), resource=resource)
     with pytest.raises(PermanentError) as caught:
         one.update(MODEL_BLOB)
     assert words in str(caught.value)
@@ -130,34 +132,34 @@ def test_what_can_never_be_updated_is_said_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("account", ["account", "ACCOUNT", "", None])
-def test_an_account_in_another_case_or_not_told_is_no_other_one(account: str | None) -> None:
-    one, script = service(says(definition(storageAccount={"name": account})), says({}))
+def test_an_account_in_another_case_or_not_reported_is_no_other_one(account: str | None) -> None:
+    one, script = service(answering(definition(storageAccount={"name": account})), answering({}))
     one.update(MODEL_BLOB)
     assert script.sent[1].method == "PATCH"
 
 
 def test_of_several_models_the_named_one_alone_is_changed() -> None:
-    told = definition()
-    told["properties"]["assets"]["other"] = {
+    reported = definition()
+    reported["properties"]["assets"]["other"] = {
         "name": "Other [trained model]",
         "type": "Resource",
         "locationInfo": {"uri": f"{ACCOUNT}c/other.ilearner"},
     }
     with pytest.raises(PermanentError, match="2 trained models"):
-        service(says(told))[0].update(MODEL_BLOB)
-    one, script = service(says(told), says({}), resource="Other [trained model]")
+        service(answering(reported))[0].update(MODEL_BLOB)
+    one, script = service(answering(reported), answering({}), resource="Other [trained model]")
     one.update(MODEL_BLOB)
     assets = script.sent[1].json()["properties"]["assets"]
     assert assets["asset3"]["locationInfo"]["uri"] == FIRST
     assert assets["other"]["locationInfo"]["uri"] == f"{ACCOUNT}{MODEL_BLOB.path}"
-    current = service(says(told), resource=NAME)[0].current()
+    current = service(answering(reported), resource=NAME)[0].current()
     assert current.resources == (NAME, "Other [trained model]")
     assert current.location == (ACCOUNT, "experimentoutput/first.ilearner", "")
 
 
 def test_a_model_is_any_blob_of_the_services_own_account() -> None:
     model: BlobVersion = blob("x.ilearner", container="elsewhere")
-    one, script = service(says(definition()), says({}))
+    one, script = service(answering(definition()), answering({}))
     one.update(model)
     sent = script.sent[1].json()["properties"]["assets"]["asset3"]["locationInfo"]["uri"]
     assert sent == f"{ACCOUNT}elsewhere/x.ilearner"

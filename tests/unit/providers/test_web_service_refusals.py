@@ -1,4 +1,4 @@
-"""What a refused or lost request to a New web service proves."""
+"""The meaning of a refused or lost request to a New web service."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.unit.providers.web_service_scripts import (
     updated,
 )
 from tests.unit.samples import MODEL_BLOB
-from tests.unit.scripted import says
+from tests.unit.scripted import answering
 from tests.unit.vectors import rows
 
 ERRORS = rows("arm_errors")
@@ -25,9 +25,9 @@ MEANT = {"park": StudioRefusedError, "repeat": TransientError, "look": OutcomeUn
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=lambda row: row["body"]["error"]["code"])
-def test_a_refused_update_says_what_it_proves_and_what_to_do(row: dict[str, Any]) -> None:
+def test_a_refused_update_says_what_it_shows_and_what_to_do(row: dict[str, Any]) -> None:
     retry = {"Retry-After": row["retry_after"]} if "retry_after" in row else {}
-    answer = replace(says(row["body"], row["http"]), headers=retry)
+    answer = replace(answering(row["body"], row["http"]), headers=retry)
     with pytest.raises(MEANT[row["means"]]) as caught:
         updated(answer)
     for words in row["words"]:
@@ -39,13 +39,13 @@ def test_a_refused_update_says_what_it_proves_and_what_to_do(row: dict[str, Any]
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=lambda row: row["body"]["error"]["code"])
-def test_a_refused_look_is_final_only_where_asking_again_cannot_help(row: dict[str, Any]) -> None:
+def test_a_refused_check_is_final_only_where_asking_again_cannot_help(row: dict[str, Any]) -> None:
     final = row["means"] == "park"
     with pytest.raises(StudioRefusedError if final else TransientError):
-        service(says(row["body"], row["http"]))[0].look()
+        service(answering(row["body"], row["http"]))[0].check()
     if row["http"] != 404:  # an operation that is forgotten is another matter
         with pytest.raises(StudioRefusedError if final else TransientError):
-            checked(says(row["body"], row["http"]), definition())
+            checked(answering(row["body"], row["http"]), definition())
 
 
 def test_a_lost_answer_to_the_patch_leaves_open_whether_it_happened() -> None:
@@ -63,14 +63,14 @@ def test_a_lost_answer_to_the_patch_leaves_open_whether_it_happened() -> None:
         (Answer(302, {"Location": "https://elsewhere.example/"}, b""), StudioRefusedError),
     ],
 )
-def test_an_update_without_a_reason_proves_as_much_as_its_status(
+def test_an_update_without_a_reason_shows_as_much_as_its_status(
     answer: Answer, error: type[RelearnError]
 ) -> None:
     with pytest.raises(error):
         updated(answer)
 
 
-def test_a_lost_answer_to_the_look_before_it_proves_that_nothing_happened() -> None:
+def test_a_lost_answer_to_the_check_before_it_shows_that_nothing_happened() -> None:
     one, script = service(OutcomeUnknownError("the answer was lost"))
     with pytest.raises(TransientError):
         one.update(MODEL_BLOB)
@@ -80,7 +80,11 @@ def test_a_lost_answer_to_the_look_before_it_proves_that_nothing_happened() -> N
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"properties": []}'])
 def test_a_definition_that_is_none_is_asked_for_again(body: bytes) -> None:
     one, script = service(Answer(200, {}, body))
-    asks: tuple[Callable[[], object], ...] = (one.look, one.current, lambda: one.update(MODEL_BLOB))
+    asks: tuple[Callable[[], object], ...] = (
+        one.check,
+        one.current,
+        lambda: one.update(MODEL_BLOB),
+    )
     for ask in asks:
         with pytest.raises(TransientError, match="the answer is no definition"):
             ask()
@@ -94,10 +98,10 @@ def test_any_2xx_is_an_accepted_update_whatever_its_body(status: int) -> None:
 
 
 def test_a_model_from_before_is_patched_in_and_a_refresh_is_refused() -> None:
-    one, script = service(says(definition()), says({}, azure_asyncoperation=OPERATION))
+    one, script = service(answering(definition()), answering({}, azure_asyncoperation=OPERATION))
     assert one.update(MODEL_BLOB) == OPERATION
     assert MODEL_BLOB.path in (script.sent[1].body or b"").decode()
-    one, script = service(says(definition()))
+    one, script = service(answering(definition()))
     with pytest.raises(PermanentError, match="cannot be refreshed"):
         one.refresh()
     assert not script.sent

@@ -1,4 +1,4 @@
-"""New (Resource Manager) web services: updated by definition, followed, read back, and proved."""
+"""New (Resource Manager) web services: updated by definition, followed, read back, and verified."""
 
 import json
 from dataclasses import dataclass
@@ -61,14 +61,14 @@ class NewService(Observed):
         return [json.loads(body) for one, body in sent if one.startswith("PATCH")]
 
 
-def test_a_new_model_is_patched_followed_read_back_and_proved() -> None:
+def test_a_new_model_is_patched_followed_read_back_and_verified() -> None:
     world = NewService()
     run = world.until(world.start(), Phase.PROMOTED)
     assert world.serves() == world.model_of(run)
     assert run.model is not None
     assert world.named() == f"{ACCOUNT}{run.model.name}"
     assert run.promotion is not None
-    assert run.promotion.verification == "answers moved and agree on two looks running"
+    assert run.promotion.verification == "answers moved and agree in two probes in a row"
     (sent,) = world.patches()
     assert sent["properties"]["package"]["nodes"] == {"node1": {"assetId": "asset3"}}
     assert sent["properties"]["assets"]["asset1"]["name"] == "Score Model"
@@ -76,15 +76,17 @@ def test_a_new_model_is_patched_followed_read_back_and_proved() -> None:
     assert not [one for one in world.http.sent if one.startswith("PUT")]
 
 
-def test_a_second_model_and_the_way_back_go_the_same_way() -> None:
+def test_a_second_model_and_the_rollback_go_the_same_way() -> None:
     world = NewService()
     world.until(world.start(), Phase.PROMOTED)
     first = world.serves()
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     assert world.serves() != first
-    hand = world.app.endpoints
-    back = hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss"))
-    world.until(back, Phase.PROMOTED)
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
+        EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")
+    )
+    world.until(rollback, Phase.PROMOTED)
     assert world.serves() == first
 
 
@@ -92,9 +94,9 @@ def test_back_to_what_served_before_us() -> None:
     world = NewService()
     before = world.serves()
     world.until(world.start(), Phase.PROMOTED)
-    hand = world.app.endpoints
+    endpoints = world.app.endpoints
     world.until(
-        hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")),
+        endpoints.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")),
         Phase.PROMOTED,
     )
     assert world.serves() == before
@@ -112,7 +114,7 @@ def test_an_accepted_update_that_changes_nothing_is_no_success() -> None:
     assert world.endpoint_state().resource("").serving is None
 
 
-def test_without_probe_rows_the_read_back_tells_an_update_from_none() -> None:
+def test_without_probe_rows_the_read_back_distinguishes_an_update_from_none() -> None:
     world = NewService(verified=False)
     run = world.until(world.start(), Phase.PROMOTED)
     assert run.promotion is not None
@@ -123,7 +125,7 @@ def test_without_probe_rows_the_read_back_tells_an_update_from_none() -> None:
     assert ignored.until_idle(ignored.start(), ticks=80).phase is Phase.UNCHANGED
 
 
-def test_an_incompatible_model_is_taken_and_then_taken_back() -> None:
+def test_an_incompatible_model_is_taken_and_then_rolled_back() -> None:
     world = NewService()
     before = world.serves()
     world.upload("odd.csv", OTHER_COLUMNS)
@@ -134,7 +136,7 @@ def test_an_incompatible_model_is_taken_and_then_taken_back() -> None:
     assert world.named() == FIRST
 
 
-def test_an_update_that_fails_while_it_provisions_is_taken_back_with_the_services_reason() -> None:
+def test_an_update_that_fails_while_it_provisions_is_rolled_back_with_the_services_reason() -> None:
     world = NewService()
     before = world.serves()
     world.studio.switches.fails_updates = "The model could not be loaded."
@@ -147,7 +149,7 @@ def test_an_update_that_fails_while_it_provisions_is_taken_back_with_the_service
 
 
 @pytest.mark.parametrize("kind", [Kind.LOST, Kind.LATE, Kind.CRASH_AFTER, Kind.CRASH_BEFORE])
-def test_a_patch_that_may_have_arrived_is_settled_by_looking(kind: Kind) -> None:
+def test_a_patch_that_may_have_arrived_is_resolved_by_a_check(kind: Kind) -> None:
     calm = NewService()
     calm.until(calm.start(), Phase.PROMOTED)
     site = next(i for i, one in enumerate(calm.faults.sites) if one.startswith("PATCH"))
@@ -178,7 +180,7 @@ def test_neither_the_case_of_members_nor_a_missing_operation_matters() -> None:
     assert world.now_of(run).phase in (Phase.VERIFYING, Phase.PROMOTED)
 
 
-def test_what_a_person_must_change_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_an_operator_must_change_is_named(caplog: pytest.LogCaptureFixture) -> None:
     world = NewService()
     world.service.definition["properties"]["readOnly"] = True
     assert "readOnly" in (world.until_idle(world.start()).reason or "")
@@ -201,7 +203,7 @@ def test_what_a_person_must_change_is_named(caplog: pytest.LogCaptureFixture) ->
 def test_no_token_or_key_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     world = NewService()
     world.until(world.start(), Phase.PROMOTED)
-    said = world.said() + caplog.text
+    said = world.everything_stored() + caplog.text
     assert world.studio.arm_token not in said
     assert world.service.api_key not in said
     assert "t=signed" not in said

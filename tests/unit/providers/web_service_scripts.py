@@ -12,7 +12,7 @@ from shared.providers.studio.web_service import StudioWebService
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.samples import MODEL_BLOB
-from tests.unit.scripted import Script, says
+from tests.unit.scripted import Script, answering
 from tests.unit.vectors import vector
 
 HOST = "https://management.azure.com"
@@ -55,9 +55,9 @@ def service(*answers: Answer | RelearnError, **changes: Any) -> tuple[StudioWebS
 
 
 def updated(*answers: Answer | RelearnError, **changes: Any) -> tuple[Any, Script]:
-    one, script = service(says(definition()), *answers, **changes)
+    one, script = service(answering(definition()), *answers, **changes)
     return one.update(MODEL_BLOB), script
 
 
-def checked(operation: Answer, told: dict[str, Any]) -> EndpointCheck:
-    return service(operation, says(told))[0].look(OPERATION)
+def checked(operation: Answer, reported: dict[str, Any]) -> EndpointCheck:
+    return service(operation, answering(reported))[0].check(OPERATION)

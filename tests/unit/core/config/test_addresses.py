@@ -55,12 +55,12 @@ def test_plain_http_is_for_loopback_in_development_only(
         "[fd00:ec2::254]",
     ],
 )
-def test_what_no_service_is_at_is_an_inner_place_however_it_is_written(host: str) -> None:
+def test_what_no_service_is_at_is_an_inner_address_however_it_is_written(host: str) -> None:
     assert is_inner(f"https://{host}/x")
 
 
 @pytest.mark.parametrize("host", ["a.example", "10.0.0.1", "192.168.1.2", "[fd00::1]", "52.1.2.3"])
-def test_a_name_and_a_private_address_are_no_inner_places(host: str) -> None:
+def test_a_name_and_a_private_address_are_no_inner_addresses(host: str) -> None:
     assert not is_inner(f"https://{host}/x")
 
 
@@ -82,7 +82,7 @@ def test_a_name_and_a_private_address_are_no_inner_places(host: str) -> None:
         "a.localhost",
     ],
 )
-def test_an_inner_place_is_known_in_each_old_form_of_an_address(host: str) -> None:
+def test_an_inner_address_is_known_in_each_old_form_of_an_address(host: str) -> None:
     assert is_inner(f"https://{host}/x")
 
 
@@ -115,6 +115,6 @@ def test_an_address_of_a_machines_own_cloud_may_not_be_called() -> None:
             require_https(f"https://{login}host/x", development=False)
 
 
-def test_loopback_is_told_by_address_and_by_name() -> None:
+def test_loopback_is_known_by_address_and_by_name() -> None:
     assert is_loopback("http://127.9.9.9/")
     assert not is_loopback("http:///nothing")

@@ -53,7 +53,7 @@ def test_only_a_marker_may_be_empty(changes: dict[str, Any], least: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"settle": "31m"}, "settle: must not be longer than settle_at_most"),
         ({"settle_at_most": "0s"}, "must be longer than 0s"),
@@ -67,16 +67,16 @@ def test_only_a_marker_may_be_empty(changes: dict[str, Any], least: int) -> None
         ({"backfill": "some"}, "backfill"),
     ],
 )
-def test_data_that_cannot_land_is_refused_with_what_to_write(
-    changes: dict[str, Any], says: str
+def test_data_that_cannot_arrive_is_refused_with_what_to_write(
+    changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         data(**changes)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_burst_is_waited_for_where_that_is_written() -> None:
-    assert not data().settles
-    assert data(settle="1s").settles
+    assert not data().has_batch_window
+    assert data(settle="1s").has_batch_window
     assert data(settle="30m").settle == data().settle_at_most == timedelta(minutes=30)
     assert len(data(blob="a" * 1024).blob) == 1024

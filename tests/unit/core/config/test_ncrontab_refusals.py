@@ -75,19 +75,19 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "says"), REFUSED)
+@pytest.mark.parametrize(("text", "message"), REFUSED)
 def test_what_the_library_refuses_is_refused_with_its_field_and_a_cure(
-    text: str, says: str
+    text: str, message: str
 ) -> None:
     for check in (checked_schedule, checked_by_host):
-        with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is checked
             check(text)
-        assert says in str(caught.value)
+        assert message in str(caught.value)
     assert (
         "write" in str(caught.value)
         or "remove" in str(caught.value)
-        or "never" in says
-        or "L" in says
+        or "never" in message
+        or "L" in message
     )
 
 
@@ -97,7 +97,7 @@ def test_a_hundred_strings_are_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("0 */90 * * * *", "minute: */90 fires at 0 alone"),
         ("0 7/90 * * * *", "minute: 7/90 fires at 7 alone"),
@@ -109,9 +109,11 @@ def test_a_hundred_strings_are_checked() -> None:
         ("* 0 3 * * *", "second: it fires every second"),
     ],
 )
-def test_a_schedule_that_does_less_or_more_than_it_seems_has_a_hint(text: str, says: str) -> None:
+def test_a_schedule_that_does_less_or_more_than_it_seems_has_a_hint(
+    text: str, message: str
+) -> None:
     (hint,) = hints_of(text)
-    assert says in hint
+    assert message in hint
 
 
 def test_the_hints_of_a_schedule_come_in_the_order_of_its_fields() -> None:
@@ -171,6 +173,6 @@ def test_at_the_ends_of_the_calendar_there_is_no_due_time() -> None:
     assert parsed("0 0 0 1 1 *").at_or_before(first.replace(day=2)) == first
 
 
-def test_every_wrong_field_is_told_at_once() -> None:
+def test_every_wrong_field_is_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r"hour: 25 is not within.*; day: L is.*; day of week: 7"):
         parsed("0 0 25 L * 7")

@@ -1,4 +1,4 @@
-"""Each form of a pasted URL is told apart; only what can mean one thing is mended."""
+"""Each form of a pasted URL is distinguished; only what can mean one thing is corrected."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ HOST = BASE.partition("/workspaces")[0]
 
 
 @pytest.mark.parametrize(
-    ("pasted", "mended"),
+    ("pasted", "corrected"),
     [
         (f"{BASE}/jobs?api-version=2.0&amp;details=true", f"{JOBS}&details=true"),
         (f"POST {BASE}/jobs", JOBS),
@@ -39,8 +39,8 @@ HOST = BASE.partition("/workspaces")[0]
         (JOBS.replace("/e1/", "/e_1/"), JOBS.replace("/e1/", "/e_1/")),
     ],
 )
-def test_what_can_mean_one_thing_is_mended(pasted: str, mended: str) -> None:
-    assert jobs_url(pasted) == mended
+def test_what_can_mean_one_thing_is_corrected(pasted: str, corrected: str) -> None:
+    assert jobs_url(pasted) == corrected
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_resource_id_without_its_host_is_taken(pasted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "pasted", "says"),
+    ("read", "pasted", "message"),
     [
         (jobs_url, f"{HOST}/odata/workspaces/w/services/e/jobs", "OData"),
         (jobs_url, f"{HOST}/any/prefix/workspaces/w/services/e/jobs", "not a batch"),
@@ -83,8 +83,8 @@ def test_a_resource_id_without_its_host_is_taken(pasted: str) -> None:
         (jobs_url, BASE.replace("/e1", "/e1=2"), "no = or & or ;"),
         (jobs_url, BASE.replace("/e1", "/e1%253B2"), "no = or & or ;"),
         (jobs_url, BASE.replace("/e1", "/e1%262"), "no = or & or ;"),
-        (jobs_url, JOBS.replace("ussouthcentral", "{region}"), "only stand in the path"),
-        (jobs_url, f"{JOBS}&details={{name}}", "only stand in the path"),
+        (jobs_url, JOBS.replace("ussouthcentral", "{region}"), "only be in the path"),
+        (jobs_url, f"{JOBS}&details={{name}}", "only be in the path"),
         (jobs_url, BASE.replace("https", "ftp"), "not a URL"),
         (score_url, f"{HOST}/odata/workspaces/w/services/e/execute", "OData"),
         (score_url, f"{HELP}/score", "this is the address of a help page"),
@@ -108,8 +108,8 @@ def test_a_resource_id_without_its_host_is_taken(pasted: str) -> None:
     ],
 )
 def test_each_other_form_is_refused_by_what_it_is(
-    read: Callable[[str], str], pasted: str, says: str
+    read: Callable[[str], str], pasted: str, message: str
 ) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is checked
         read(pasted)
-    assert says in str(caught.value)
+    assert message in str(caught.value)

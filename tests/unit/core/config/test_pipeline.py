@@ -27,7 +27,7 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         (
             {"training__outputs": MODELS},
@@ -109,11 +109,11 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_to_write(
-    changes: dict[str, Any], says: str
+    changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         pipeline(**changes)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_what_is_no_key_is_refused(written: object) -> None:
         pipeline(key=written)
 
 
-def test_customers_are_told_apart_by_the_key_or_by_what_chooses_their_endpoints() -> None:
+def test_customers_are_distinguished_by_the_key_or_by_what_chooses_their_endpoints() -> None:
     both = {"blob": "{b}/{a}/{name}.csv"}
     assert pipeline(data=both).key_tokens == ()
     assert pipeline(data=both).captured == ("b", "a", "name")
@@ -250,7 +250,7 @@ def test_the_outputs_that_are_models_are_those_whose_files_are() -> None:
     ("gate", "asks"),
     [({}, False), ({"rules": [RULE]}, True), ({"approval": "required"}, True)],
 )
-def test_a_gate_asks_by_rules_or_for_a_person(gate: dict[str, Any], *, asks: bool) -> None:
+def test_a_gate_asks_by_rules_or_for_an_operator(gate: dict[str, Any], *, asks: bool) -> None:
     assert Gate.model_validate(gate).asks is asks
 
 

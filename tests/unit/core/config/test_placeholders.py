@@ -1,4 +1,4 @@
-"""What nobody filled in is known from what somebody chose."""
+"""A value that was not filled in is distinguished from a chosen one."""
 
 import pytest
 

@@ -54,7 +54,7 @@ def test_nothing_is_due_between_a_due_time_and_the_next(
 
 
 @given(recurrences, moments, st.lists(st.integers(0, 10**7), max_size=20))
-def test_each_due_time_comes_exactly_once_whenever_one_looks(
+def test_each_due_time_comes_exactly_once_whenever_one_checks(
     recurrence: Recurrence, start: datetime, steps: list[int]
 ) -> None:
     most = 400
@@ -237,7 +237,7 @@ def test_the_first_and_the_last_month_of_the_calendar_are_due() -> None:
     assert due_after(every("Month"), at("9999-11-15")) == at("9999-12-01")
 
 
-def test_a_next_due_time_outside_the_calendar_is_told() -> None:
+def test_a_next_due_time_outside_the_calendar_is_reported() -> None:
     with pytest.raises(OverflowError):
         due_after(every("Month", 100_000, anchor="2026-01-01T00:00:00Z"), at("2026-01-02"))
     with pytest.raises(OverflowError):

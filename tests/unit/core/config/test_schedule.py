@@ -78,7 +78,7 @@ def test_what_is_no_schedule_or_never_fires_is_refused(text: str) -> None:
 
 
 def test_a_schedule_with_a_random_part_is_refused() -> None:
-    # Its due times would differ at each look, and each of them would open a run.
+    # Its due times would differ at each check, and each of them would open a run.
     with pytest.raises(ValueError, match="not a schedule"):
         checked_schedule("0 R * * * *")
 
@@ -112,7 +112,7 @@ def test_both_kinds_of_schedule_are_due_alike(schedule: Schedule) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["0 0 3 * * *", DAILY])
-def test_due_times_are_in_utc_wherever_one_looks_from(schedule: Schedule) -> None:
+def test_due_times_are_in_utc_in_whichever_time_zone_one_checks(schedule: Schedule) -> None:
     elsewhere = at("2026-03-01T02:00").astimezone(timezone(timedelta(hours=5)))
     due = last_due_of(schedule, elsewhere)
     assert due == at("2026-02-28T03:00")
@@ -147,7 +147,7 @@ def test_a_gap_of_decades_costs_no_more_than_what_is_asked_for() -> None:
     st.integers(1_577_836_800, 2_051_222_400),
     st.lists(st.integers(0, 40_000), max_size=6),
 )
-def test_each_due_time_comes_exactly_once_over_any_looks(
+def test_each_due_time_comes_exactly_once_over_any_checks(
     schedule: str, start: int, steps: list[int]
 ) -> None:
     begin = since = datetime.fromtimestamp(start, UTC)

@@ -34,7 +34,7 @@ def test_a_text_refers_to_the_settings_that_it_names(
     assert replace_references(escape(text), str) == text
 
 
-def test_a_reference_is_replaced_once_and_its_value_not_looked_into() -> None:
+def test_a_reference_is_replaced_once_and_its_value_not_checked() -> None:
     values = {"A": "${B}$$", "B": "b"}
     assert replace_references("${A} $$ ${B}", values.__getitem__) == "${B}$$ $ b"
 
@@ -63,7 +63,7 @@ def test_parameters_have_what_the_blob_captured_and_ask_for_no_setting_by_it() -
     assert asked_parameters({"a": "${KEY}", "n": 3}) == {"a": "$${KEY}", "n": 3}
 
 
-def test_what_a_person_asked_for_is_kept_when_the_file_is_corrected() -> None:
+def test_what_an_operator_asked_for_is_kept_when_the_file_is_corrected() -> None:
     was = pipeline(training__parameters={"a": "1", "b": "1", "c": "1"})
     now = pipeline(training__parameters={"a": "2", "b": "2"})
     shape = run(Phase.RECEIVED, config=was, parameters={"a": "1", "b": "mine", "c": "1", "d": "x"})

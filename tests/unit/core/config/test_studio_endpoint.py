@@ -1,4 +1,4 @@
-"""One endpoint as it is configured: how it is reached, chosen by tokens, and proved."""
+"""One endpoint as it is configured: how it is reached, chosen by tokens, and verified."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def endpoint(known: dict[str, Any], **changes: Any) -> Endpoint:
 
 
 @pytest.mark.parametrize(
-    ("known", "changes", "says"),
+    ("known", "changes", "message"),
     [
         (NEW, {"workspace_token": "${TOKEN}"}, "are for Classic endpoints"),
         (NEW, {"create": True}, "are for Classic endpoints"),
@@ -49,11 +49,11 @@ def endpoint(known: dict[str, Any], **changes: Any) -> Endpoint:
     ],
 )
 def test_an_endpoint_that_cannot_be_reached_is_refused_with_what_to_write(
-    known: dict[str, Any], changes: dict[str, Any], says: str
+    known: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         endpoint(known, **changes)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_an_endpoint_is_made_as_it_is_written_or_as_usual() -> None:
@@ -88,16 +88,16 @@ def test_an_endpoint_has_the_time_of_its_kind_to_switch_unless_it_says_otherwise
     assert endpoint(NEW).within == 15 * minute
 
 
-def test_a_look_shows_something_by_probe_rows_or_by_what_a_new_service_names() -> None:
+def test_a_check_shows_something_by_probe_rows_or_by_what_a_new_service_names() -> None:
     assert endpoint(CLASSIC).shows
     assert not endpoint(CLASSIC, verify=None).shows
     assert endpoint(NEW).shows
 
 
-def test_a_place_is_known_by_its_endpoint_and_its_resource() -> None:
-    assert endpoint(NEW).place == ""
+def test_a_resource_is_known_by_its_endpoint_and_its_resource() -> None:
+    assert endpoint(NEW).resource_name == ""
     known = endpoint(CLASSIC)
-    assert known.place == CLASSIC["resource"]
+    assert known.resource_name == CLASSIC["resource"]
     assert known.identity == (endpoint_identity(UPDATE), CLASSIC["resource"])
 
 
@@ -123,7 +123,7 @@ def test_tokens_choose_the_url_the_resource_and_the_probe_of_an_endpoint() -> No
 
 
 @pytest.mark.parametrize(
-    ("customer", "says"),
+    ("customer", "message"),
     [
         ("a{b", "'a{b' holds a brace"),
         ("a}b", "'a}b' holds a brace"),
@@ -131,13 +131,13 @@ def test_tokens_choose_the_url_the_resource_and_the_probe_of_an_endpoint() -> No
         ("A", "cannot name an endpoint"),
     ],
 )
-def test_a_token_that_would_choose_something_else_is_refused(customer: str, says: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
+def test_a_token_that_would_choose_something_else_is_refused(customer: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is checked
         endpoint(BY_TOKEN).chosen_by({"customer": customer, "group": "g", "service": "s"})
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_url_that_would_be_mended_is_no_endpoints() -> None:
+def test_a_url_that_would_be_corrected_is_no_endpoints() -> None:
     arm = ARM.partition("?")[0].removesuffix("x") + "{customer}"
     with pytest.raises(ValueError, match="is not a URL that an endpoint can have"):
         endpoint(NEW, update=arm).chosen_by({"customer": "acme."})

@@ -55,11 +55,14 @@ def test_a_job_wants_the_newest_blob_or_the_list_of_all(
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"input": "{data}", "inputs": {"a": "x.csv"}}, "input and inputs: a job is given one"),
-        ({"inputs": {"a": "x{data}"}}, "{data} and {data.manifest} stand alone"),
-        ({"inputs": {"a": "x{data.manifest}"}}, "{data} and {data.manifest} stand alone"),
+        ({"inputs": {"a": "x{data}"}}, "{data} and {data.manifest} must be the whole value"),
+        (
+            {"inputs": {"a": "x{data.manifest}"}},
+            "{data} and {data.manifest} must be the whole value",
+        ),
         ({"inputs": {"a": "/x.csv"}}, "a path starts below the container"),
         ({"inputs": {"a": ""}}, "a path starts below the container"),
         ({"inputs": {"a": "x*.csv"}}, "* and ? are not known here"),
@@ -88,11 +91,11 @@ def test_a_job_wants_the_newest_blob_or_the_list_of_all(
     ],
 )
 def test_a_training_that_cannot_work_is_refused_with_what_to_write(
-    changes: dict[str, Any], says: str
+    changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         training(**changes)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_bounds_of_a_training_are_taken() -> None:

@@ -44,7 +44,7 @@ ARM = (
         f"{BASE}/jobs?api-version=2.0#help",
     ],
 )
-def test_a_batch_url_is_mended(pasted: str) -> None:
+def test_a_batch_url_is_corrected(pasted: str) -> None:
     assert jobs_url(pasted) == JOBS
     assert jobs_url(JOBS) == JOBS
 
@@ -52,15 +52,15 @@ def test_a_batch_url_is_mended(pasted: str) -> None:
 @pytest.mark.parametrize(
     "pasted", [SCORE, f"{BASE}/execute", f"{BASE}/execute.", f" {BASE}/execute/ ", BASE]
 )
-def test_a_scoring_url_is_mended(pasted: str) -> None:
+def test_a_scoring_url_is_corrected(pasted: str) -> None:
     assert score_url(pasted) == SCORE
 
 
 def test_the_other_parameters_of_a_scoring_url_are_kept() -> None:
     for query in ("api-version=2.0&details=true", "api-version=2.0&format=swagger"):
         assert score_url(f"{BASE}/execute?{query}") == f"{BASE}/execute?{query}"
-    mended = score_url(f"{BASE}/execute?details=true")
-    assert mended == f"{BASE}/execute?api-version=2.0&details=true"
+    corrected = score_url(f"{BASE}/execute?details=true")
+    assert corrected == f"{BASE}/execute?api-version=2.0&details=true"
 
 
 def test_the_urls_of_new_services_are_taken_too() -> None:
@@ -69,7 +69,7 @@ def test_the_urls_of_new_services_are_taken_too() -> None:
 
 
 @pytest.mark.parametrize("pasted", [UPDATE, f"{UPDATE}/", f"{UPDATE}.", f" {UPDATE}\t"])
-def test_an_update_url_is_mended(pasted: str) -> None:
+def test_an_update_url_is_corrected(pasted: str) -> None:
     assert update_url(pasted) == UPDATE
 
 
@@ -80,7 +80,7 @@ def test_management_hosts_of_every_region_are_taken(region: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pasted", "says"),
+    ("pasted", "message"),
     [
         (SCORE, r"request-response.*/jobs"),
         (UPDATE, "not a batch execution URL"),
@@ -92,21 +92,21 @@ def test_management_hosts_of_every_region_are_taken(region: str) -> None:
         ),
     ],
 )
-def test_what_is_no_batch_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_batch_url_is_refused_by_what_it_is(pasted: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         jobs_url(pasted)
 
 
 @pytest.mark.parametrize(
-    ("pasted", "says"), [(JOBS, r"batch execution URL.*/execute"), (UPDATE, "not a scoring URL")]
+    ("pasted", "message"), [(JOBS, r"batch execution URL.*/execute"), (UPDATE, "not a scoring URL")]
 )
-def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         score_url(pasted)
 
 
 @pytest.mark.parametrize(
-    ("pasted", "says"),
+    ("pasted", "message"),
     [
         (SCORE, "management URL"),
         (JOBS, "management URL"),
@@ -118,8 +118,8 @@ def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, says: str)
         (UPDATE.rpartition("/")[0], "not an update URL"),
     ],
 )
-def test_what_is_no_update_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_update_url_is_refused_by_what_it_is(pasted: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         update_url(pasted)
 
 

@@ -26,7 +26,7 @@ class DueTimePart(Strict):
 
 
 @pytest.mark.parametrize(
-    ("written", "says"),
+    ("written", "message"),
     [
         ({"number": True}, "must be a number, not true or false"),
         ({"share": False}, "must be a number, not true or false"),
@@ -37,11 +37,11 @@ class DueTimePart(Strict):
     ],
 )
 def test_nothing_of_the_file_is_taken_for_another_kind_and_a_record_is_read_as_it_is(
-    written: dict[str, Any], says: str
+    written: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         DueTimePart.model_validate(written, context=FILE)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     if "no" not in written.values() or "flag" in written:
         assert isinstance(DueTimePart.model_validate(written), DueTimePart)
 
@@ -65,10 +65,10 @@ def test_what_is_no_part_of_a_file_at_all_is_refused_like_any_other_mistake(
         part.model_validate(given, context=FILE)
 
 
-def test_a_url_is_mended_where_it_is_written_and_left_alone_in_a_record() -> None:
+def test_a_url_is_corrected_where_it_is_written_and_left_alone_in_a_record() -> None:
     plain = {**BARE, "service": f"{BASE}/jobs."}
-    mended = StudioTraining.model_validate(plain, context=FILE).service
-    assert mended == f"{BASE}/jobs?api-version=2.0"
+    corrected = StudioTraining.model_validate(plain, context=FILE).service
+    assert corrected == f"{BASE}/jobs?api-version=2.0"
     assert StudioTraining.model_validate(plain).service == f"{BASE}/jobs."
     local = {**BARE, "service": "http://127.0.0.1:1/workspaces/w/services/e/jobs"}
     known = StudioTraining.model_validate(local, context={"development": True})

@@ -38,7 +38,9 @@ DISTANCES = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
         pytest.param("RMSE", {"min_gain": 0.5}, 2.4, 3.0, True, id="an error that shrank enough"),
         pytest.param("RMSE", {"min_gain": 0.5}, 3.6, 3.0, False, id="an error that did not"),
         pytest.param("RMSE", {"min_gain": 1e-7}, 1e6, 1e6, False, id="rounding is no gain"),
-        pytest.param("AUC", {"max_drop": 0, "direction": "lower"}, 0.8, 0.9, True, id="as told"),
+        pytest.param(
+            "AUC", {"max_drop": 0, "direction": "lower"}, 0.8, 0.9, True, id="as reported"
+        ),
     ],
 )
 def test_the_live_model_is_compared_with_in_the_direction_that_is_better(
@@ -81,7 +83,7 @@ def test_the_live_model_is_compared_with_in_the_direction_that_is_better(
         ),
     ],
 )
-def test_a_comparison_is_told_with_its_numbers(
+def test_a_comparison_is_reported_with_its_numbers(
     one: Rule, value: float, live: float, why: str
 ) -> None:
     assert result(one, value, {one.metric: live}).why == why
@@ -101,7 +103,7 @@ def test_a_comparison_is_told_with_its_numbers(
         ),
     ],
 )
-def test_two_numbers_are_shown_with_as_many_digits_as_it_takes_to_tell_them_apart(
+def test_two_numbers_are_shown_with_as_many_digits_as_it_takes_to_distinguish_them(
     value: float, bound: float, why: str
 ) -> None:
     assert result(rule(at_least=bound), value).why == why

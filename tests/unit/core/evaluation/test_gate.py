@@ -84,8 +84,8 @@ def test_a_metric_that_is_missing_fails_and_the_others_are_named() -> None:
         assert not verdict.passed
         assert verdict.reason == "the evaluation has no metric AUC; it has Accuracy, F1"
     empty = judge([rule(at_least=0)], Row({"a": "b"}, {}), [], first_allowed=True)
-    told = "the evaluation has no metric AUC; it has no numbers, and not as numbers a"
-    assert empty.reason == told
+    reported = "the evaluation has no metric AUC; it has no numbers, and not as numbers a"
+    assert empty.reason == reported
     mixed = judge(
         [rule(at_least=0)], Row({"a": "b"}, {"F1": 1}, {"c": "is a list"}), [], first_allowed=True
     )
@@ -133,7 +133,7 @@ def test_a_rule_on_what_is_no_number_says_what_it_is(text: str, metric: str, why
     assert (verdict.passed, verdict.reason) == (False, why)
 
 
-def test_every_rule_must_hold_and_every_failure_is_told() -> None:
+def test_every_rule_must_hold_and_every_failure_is_reported() -> None:
     rules = [rule(at_least=0.8), rule("F1", at_least=0.8), rule("Log Loss", at_most=0.3)]
     row = Row({"Model": "left"}, {"AUC": 0.9, "F-1": 0.7, "log_loss": 0.5})
     verdict = judge(rules, row, [], first_allowed=False)
@@ -193,7 +193,7 @@ def test_a_text_that_looks_like_a_number_fails_with_the_character_that_is_odd() 
     ("count", "reason"),
     [(0, "there are no rules"), (1, "the rule holds"), (3, "all 3 rules hold")],
 )
-def test_a_model_that_passes_is_told_how_many_rules_hold(count: int, reason: str) -> None:
+def test_a_model_that_passes_says_how_many_rules_hold(count: int, reason: str) -> None:
     verdict = judge([rule(at_least=0.8)] * count, Row({}, {"AUC": 0.9}), [], first_allowed=False)
     assert verdict.passed
     assert verdict.reason == reason

@@ -46,7 +46,7 @@ def test_unusable_members_do_not_hide_numbers(text: str, unusable: list[str]) ->
 
 @pytest.mark.parametrize("beside", ['"AUC": 0.8', '"auc": 0.8', '"A-U-C": [1]', '"AUC": "x"'])
 @pytest.mark.parametrize("name", ["AUC", "auc", "A-U-C"])
-def test_a_name_in_metrics_and_beside_it_counts_in_neither_place(beside: str, name: str) -> None:
+def test_a_name_in_metrics_and_beside_it_counts_in_neither(beside: str, name: str) -> None:
     for text in (
         f'{{"metrics": {{"AUC": 0.9, "F1": 0.7}}, {beside}}}',
         f'{{{beside}, "metrics": {{"AUC": 0.9, "F1": 0.7}}}}',
@@ -197,7 +197,7 @@ def test_a_list_of_names_and_values_is_read_as_an_object(value: str) -> None:
     assert document(f'{{"AUC": {{"{value}": 0.9}}}}')[0].metrics == {"AUC": 0.9}
 
 
-def test_an_object_in_place_of_a_number_is_told_by_the_first_of_its_members() -> None:
+def test_an_object_instead_of_a_number_is_known_by_the_first_of_its_members() -> None:
     (row,) = document('{"AUC": {"macro": 0.9, "micro": 0.8}, "F1": {"value": 0.7, "by": 1}}')
     assert row.unusable == {
         "AUC": "is an object, not a number: name a member of it, such as AUC.macro"

@@ -60,7 +60,7 @@ def test_a_header_alone_is_no_evaluation() -> None:
         table(BINARY)
 
 
-def test_texts_are_labels_and_each_cell_is_looked_at_for_itself() -> None:
+def test_texts_are_labels_and_each_cell_is_checked_for_itself() -> None:
     rows = table("Fold Number,Model,AUC\n0,A,0.9\nMean,A,NA\n,,0.8\n")
     assert rows == (
         Row({"Model": "A"}, {"Fold Number": 0.0, "AUC": 0.9}),
@@ -110,7 +110,7 @@ def test_a_byte_order_mark_and_quotes_are_no_part_of_a_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["e.tsv", "E.TSV"])
-def test_the_suffix_tells_tabs_from_commas(name: str) -> None:
+def test_the_suffix_distinguishes_tabs_from_commas(name: str) -> None:
     assert table("AUC\ta,b\n0.9\t1,5\n", name) == (Row({"a,b": "1,5"}, {"AUC": 0.9}),)
 
 
@@ -154,12 +154,12 @@ def test_a_first_line_that_is_a_comment_is_named_and_no_other() -> None:
         table("#,AUC\n1,2,3\n")
 
 
-def test_a_column_without_a_name_is_named_by_its_place() -> None:
+def test_a_column_without_a_name_is_named_by_its_position() -> None:
     assert table(",AUC\n0,0.9\n")[0].metrics == {"column 1": 0.0, "AUC": 0.9}
     assert table("AUC,\n0.9,\n")[0].metrics == {"AUC": 0.9}
 
 
-def test_a_row_without_values_keeps_its_place_so_that_no_other_row_is_taken_for_it() -> None:
+def test_a_row_without_values_keeps_its_position_so_that_no_other_row_is_taken_for_it() -> None:
     empty, full = Row({}, {}), Row({}, {"AUC": 0.9, "F1": 0.8})
     assert table("AUC,F1\n,\n0.9,0.8\n") == (empty, full)
     assert table("AUC,F1\n0.9,0.8\n,\n") == (full, empty)
@@ -186,7 +186,7 @@ def test_a_row_without_values_keeps_its_place_so_that_no_other_row_is_taken_for_
         (b"A" * 200_000 + b"\n0.9\n", "line 1: not a table"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_refused_with_the_place(
+def test_a_table_that_cannot_be_read_is_refused_with_the_position(
     content: bytes, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

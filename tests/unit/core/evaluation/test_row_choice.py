@@ -89,7 +89,7 @@ def test_an_advised_choice_is_one_that_works() -> None:
         {"Model": "right", "Trees": 16, "number": 2},
     ],
 )
-def test_a_row_is_chosen_by_what_it_holds_or_its_place(wanted: Mapping[str, str | int]) -> None:
+def test_a_row_is_chosen_by_what_it_holds_or_its_position(wanted: Mapping[str, str | int]) -> None:
     assert choose_row([LEFT, RIGHT], wanted) is RIGHT
 
 
@@ -104,7 +104,7 @@ def test_a_column_of_cells_of_both_kinds_can_choose() -> None:
     assert choose_row(rows, {"Fold Number": 1}) is rows[1]
 
 
-def test_a_column_named_number_is_meant_before_the_place() -> None:
+def test_a_column_named_number_is_meant_before_the_position() -> None:
     rows = table("Number,AUC\n2,0.9\n1,0.8\n")
     assert choose_row(rows, {"number": 1}) is rows[1]
 
@@ -158,12 +158,14 @@ def test_a_long_evaluation_makes_no_long_message() -> None:
 
 
 @given(st.lists(st.sampled_from([LEFT, RIGHT, *BARE]), max_size=4), st.integers(-1, 5))
-def test_the_place_of_a_row_always_chooses_that_row_alone(rows: list[Row], place: int) -> None:
-    if 1 <= place <= len(rows):
-        assert choose_row(rows, {"number": place}) is rows[place - 1]
+def test_the_position_of_a_row_always_chooses_that_row_alone(
+    rows: list[Row], position: int
+) -> None:
+    if 1 <= position <= len(rows):
+        assert choose_row(rows, {"number": position}) is rows[position - 1]
     else:
         with pytest.raises(ValueError, match="no row fits"):
-            choose_row(rows, {"number": place})
+            choose_row(rows, {"number": position})
 
 
 @pytest.mark.parametrize(

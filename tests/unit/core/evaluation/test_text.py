@@ -6,7 +6,7 @@ import re
 import pytest
 
 from shared.core.evaluation.report import read_evaluation
-from shared.core.evaluation.text import first_invisible, looks_like, named, short, shown
+from shared.core.evaluation.text import first_invisible, named, short, shown, visible_text
 from tests.unit.core.evaluation.test_report import table
 
 
@@ -21,7 +21,7 @@ def test_a_text_is_shown_whole_up_to_sixty_characters_and_twenty_names() -> None
     assert shown(names) == ", ".join([*names[:20], "and 2 more"])
 
 
-def test_a_character_that_nobody_sees_is_named() -> None:
+def test_a_character_that_is_not_visible_is_named() -> None:
     assert named("\x00") == "U+0000 (null)"
     assert named("\x01") == "U+0001 (a control character)"
     assert named("\u200b") == "U+200B (zero width space)"
@@ -40,8 +40,8 @@ def test_a_character_that_nobody_sees_is_named() -> None:
         ("a+", "a+"),
     ],
 )
-def test_a_text_is_compared_with_a_number_by_its_looks(text: str, checks: str) -> None:
-    assert looks_like(text) == checks
+def test_a_text_is_compared_with_a_number_as_it_is_written(text: str, checks: str) -> None:
+    assert visible_text(text) == checks
 
 
 @pytest.mark.parametrize(

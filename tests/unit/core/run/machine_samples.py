@@ -1,4 +1,4 @@
-"""Runs in each phase, as far as events tell them apart."""
+"""Runs in each phase, as far as events distinguish them."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -22,10 +22,10 @@ BACK = ("rolled_back", "unchanged", "start")
 
 
 def variants(phase: Phase) -> Iterator[Run]:
-    """Every kind of run that can stand in `phase`, as far as facts tell them apart."""
+    """Every kind of run that can be in `phase`, as far as events distinguish them."""
     parked_in = STEPS if phase is Phase.PARKED else (None,)
     choices = product((1, 2), (False, True), (None, step_failure(NOW - HOUR)), BACK)
-    for where, (attempt, cancelling, since, back) in product(parked_in, choices):
+    for where, (attempt, cancelling, since, rollback) in product(parked_in, choices):
         shape = run(where or phase)
         yield shape.model_copy(
             update={
@@ -35,7 +35,7 @@ def variants(phase: Phase) -> Iterator[Run]:
                 "cancelling": cancelling,
                 "step_failure": since,
                 "parked_in": where,
-                "promotion": shape.promotion and promotion(after_rollback=back),
+                "promotion": shape.promotion and promotion(after_rollback=rollback),
             }
         )
         if (where or phase) is Phase.PROMOTING:

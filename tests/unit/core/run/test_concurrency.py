@@ -1,4 +1,4 @@
-"""The arithmetic of turns: places, lines, budgets and failures in a row."""
+"""The arithmetic of slots, queues, budgets and failures in a row."""
 
 from datetime import datetime, timedelta
 
@@ -33,11 +33,11 @@ def begun(*runs: str, keep: int = 10) -> RunQueue:
     return run_queue
 
 
-def names(turns: tuple[QueueEntry, ...]) -> list[str]:
-    return [queue_entry.run_id for queue_entry in turns]
+def names(entries: tuple[QueueEntry, ...]) -> list[str]:
+    return [queue_entry.run_id for queue_entry in entries]
 
 
-def test_a_run_that_comes_back_began_once_and_has_its_place_once() -> None:
+def test_a_run_that_comes_back_began_once_and_has_its_slot_once() -> None:
     run_queue = begun("a", "b", "a")
     assert names(run_queue.begun) == ["a", "b"]
     assert run_queue.begun[0].at == NOW
@@ -52,7 +52,7 @@ def test_a_run_that_begins_waits_no_more_and_the_others_do() -> None:
     assert names(run_queue.begin("a", NOW, keep=1).waiting) == ["b"]
 
 
-def test_a_run_waits_once_and_each_turn_has_a_number_of_its_own() -> None:
+def test_a_run_waits_once_and_each_entry_has_a_number_of_its_own() -> None:
     run_queue = RunQueue()
     for run_id in ("a", "b", "a"):
         run_queue = run_queue.enqueue(run_id, NOW, newest_first=False)
@@ -67,7 +67,7 @@ def test_a_run_waits_once_and_each_turn_has_a_number_of_its_own() -> None:
     assert run_queue.numbers == 3
 
 
-def test_where_no_places_are_counted_nobody_holds_one() -> None:
+def test_where_no_slots_are_counted_nobody_holds_one() -> None:
     assert RunQueue().begin("a", NOW, keep=1, holds=False).holders == ()
 
 
@@ -86,14 +86,14 @@ def test_a_thousand_beginnings_are_remembered_and_no_more() -> None:
     assert (len(kept), kept[0].run_id, kept[-1].run_id) == (1000, "1", "last")
 
 
-def test_those_that_are_gone_hold_no_place_and_wait_no_more() -> None:
+def test_those_that_are_gone_hold_no_slot_and_wait_no_more() -> None:
     run_queue = begun("a", "b").enqueue("c", NOW, newest_first=False)
     left = run_queue.enqueue("d", NOW, newest_first=False).without(lambda one: one in ("a", "c"))
     assert (left.holders, names(left.waiting)) == (("b",), ["d"])
 
 
 @pytest.mark.parametrize(("newest", "following"), [(False, "a"), (True, "c")])
-def test_the_next_in_line_is_the_first_or_the_last_that_came(
+def test_the_next_in_the_queue_is_the_first_or_the_last_that_came(
     *, newest: bool, following: str
 ) -> None:
     run_queue = RunQueue()
@@ -104,7 +104,7 @@ def test_the_next_in_line_is_the_first_or_the_last_that_came(
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_a_place_is_free_when_its_run_is_over_or_waits_for_a_person(phase: Phase) -> None:
+def test_a_slot_is_free_when_its_run_is_over_or_waits_for_an_operator(phase: Phase) -> None:
     waits = phase in (Phase.PARKED, Phase.AWAITING_APPROVAL)
     parked_in = Phase.TRAINING if phase is Phase.PARKED else None
     assert releases_slot(run(phase, parked_in=parked_in)) is (phase.ended or waits)
@@ -185,8 +185,8 @@ def test_a_run_that_was_paid_for_is_not_asked_to_pay_again() -> None:
 
 
 def test_the_next_run_waits_for_its_interval_and_says_how_long() -> None:
-    told = over_budget(begun("a"), SPACED, "b", NOW + HOUR - SECOND)
-    assert told == "the budget allows the next run at 2026-03-01T13:00:00+00:00"
+    reported = over_budget(begun("a"), SPACED, "b", NOW + HOUR - SECOND)
+    assert reported == "the budget allows the next run at 2026-03-01T13:00:00+00:00"
     assert over_budget(begun("a"), SPACED, "b", NOW + HOUR) is None
     assert over_budget(RunQueue(), SPACED, "b", NOW) is None
 
@@ -197,7 +197,7 @@ def test_the_interval_counts_from_the_last_beginning_and_not_from_an_earlier_one
     assert over_budget(run_queue, SPACED, "d", NOW + 3 * HOUR) is None
 
 
-def test_a_queue_is_looked_at_again_when_the_whole_budget_lets_the_next_run_begin() -> None:
+def test_a_queue_is_checked_again_when_the_whole_budget_lets_the_next_run_begin() -> None:
     both = pipeline(budget={"least_interval": "1h", "most_per_day": 2})
     run_queue = begun("a", "b", "c")
     assert next_allowed(run_queue, SPACED) == NOW + 3 * HOUR
@@ -218,7 +218,7 @@ def test_without_a_budget_there_is_nothing_to_spend() -> None:
 NEWEST = pipeline(when_busy="newest")
 
 
-def test_a_waiting_run_gives_way_to_the_newest_that_waits_or_began() -> None:
+def test_a_waiting_run_is_superseded_by_the_newest_that_waits_or_began() -> None:
     run_queue = RunQueue()
     for run_id in ("a", "b", "c"):
         run_queue = run_queue.enqueue(run_id, NOW, newest_first=True)
@@ -239,7 +239,7 @@ def test_what_happened_until_the_last_resume_counts_no_more() -> None:
     assert Pauses(resumed_at=NOW).counts(NOW + SECOND)
 
 
-def test_a_pause_by_failures_is_in_force_until_somebody_resumes() -> None:
+def test_a_pause_by_failures_is_in_force_until_an_operator_resumes() -> None:
     paused, before, after = RunQueue(paused=PAUSE), Pauses(), Pauses(resumed_at=NOW)
     assert before.of_failures(paused) == PAUSE
     assert after.of_failures(paused) is None
@@ -273,11 +273,11 @@ def test_failures_count_in_a_row_back_to_the_last_success(bad: Phase, good: Phas
 
 
 @pytest.mark.parametrize("neither", [Phase.SUPERSEDED, Phase.CANCELLED, Phase.TRAINING, None])
-def test_what_is_neither_failure_nor_success_stands_between_failures(neither: Phase | None) -> None:
+def test_what_is_neither_failure_nor_success_is_between_failures(neither: Phase | None) -> None:
     phases = {"a": Phase.FAILED, "b": neither, "c": Phase.FAILED}
     assert failures(begun("a", "b", "c"), phases, Pauses()) == ("c", "a")
 
 
-def test_failures_from_before_a_person_resumed_count_no_more() -> None:
+def test_failures_from_before_an_operator_resumed_count_no_more() -> None:
     both: dict[str, Phase | None] = {"a": Phase.FAILED, "b": Phase.FAILED}
     assert failures(begun("a", "b"), both, Pauses(resumed_at=NOW)) == ("b",)

@@ -103,11 +103,11 @@ def test_every_kind_of_event_is_tried() -> None:
 
 @pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("phase", Phase)
-def test_a_fact_leads_only_where_the_table_says(phase: Phase, kind: type[Event]) -> None:
+def test_an_event_leads_only_where_the_table_says(phase: Phase, kind: type[Event]) -> None:
     allowed = MOVES.get((phase, kind), frozenset())
     led = reached(phase, SAMPLES[kind])
     assert led <= allowed
-    assert bool(led) is bool(allowed)  # a fact in the table is accepted by some run
+    assert bool(led) is bool(allowed)  # an event in the table is accepted by some run
 
 
 #: Which facts fit a run in which phase; no other fact changes it.
@@ -153,7 +153,7 @@ FITS = {
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_a_phase_accepts_these_facts_and_no_others(phase: Phase) -> None:
+def test_a_phase_accepts_these_events_and_no_others(phase: Phase) -> None:
     accepted = {kind.__name__ for (where, kind) in MOVES if where is phase}
     assert accepted == set(FITS.get(phase, "").split())
 
@@ -171,7 +171,7 @@ OTHERS: dict[type[Event], tuple[Event, ...]] = {
 }
 
 
-#: What else a run may hold, that facts tell apart.
+#: What else distinguishes runs for events.
 HOLDS: tuple[dict[str, Any], ...] = (
     {"job": None, "started_at": None},
     {"job": "j1", "started_at": None},

@@ -1,4 +1,4 @@
-"""How a run goes through its promotion, and back."""
+"""A run's way through its promotion and its rollback."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ ELSEWHERE = [elsewhere(update=UPDATE.replace("production", "other")), elsewhere(
 
 @pytest.mark.parametrize("corrected", ELSEWHERE, ids=["another URL", "another resource"])
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK])
-def test_an_endpoint_that_was_sent_an_update_is_settled_before_another_is_taken(
+def test_an_endpoint_that_was_sent_an_update_is_resolved_before_another_is_taken(
     phase: Phase, corrected: Pipeline
 ) -> None:
     sent = promotion(ever_sent=True)
@@ -46,7 +46,7 @@ def test_an_endpoint_that_was_sent_an_update_is_settled_before_another_is_taken(
 
 
 @pytest.mark.parametrize("corrected", ELSEWHERE, ids=["another URL", "another resource"])
-def test_a_corrected_endpoint_is_reserved_anew_when_nothing_was_sent_to_the_wrong_one(
+def test_a_corrected_endpoint_is_leased_anew_when_nothing_was_sent_to_the_wrong_one(
     corrected: Pipeline,
 ) -> None:
     unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
@@ -77,51 +77,51 @@ def test_a_confirmed_or_possible_update_is_remembered_for_good() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING])
-def test_a_run_that_lost_its_reservation_starts_its_promotion_over(phase: Phase) -> None:
+def test_a_run_that_lost_its_lease_starts_its_promotion_over(phase: Phase) -> None:
     again = apply(run(phase), updates.EndpointLeaseLost(), NOW)
     assert (again.phase, again.promotion, again.model) == (Phase.PROMOTING, None, MODEL)
     assert next_command(again, NOW) is Command.LEASE_ENDPOINT
 
 
-def test_an_unchanged_endpoint_is_first_given_back_its_old_model() -> None:
-    back = apply(run(Phase.VERIFYING), updates.FoundUnchanged("same", can_roll_back=True), NOW)
-    assert back.phase is Phase.ROLLING_BACK
-    assert next_command(back, NOW) is Command.ROLL_BACK_ENDPOINT
-    ended = apply(back, updates.RolledBack("as before"), NOW)
+def test_an_unchanged_endpoint_is_first_rolled_back_to_its_old_model() -> None:
+    rollback = apply(run(Phase.VERIFYING), updates.FoundUnchanged("same", can_roll_back=True), NOW)
+    assert rollback.phase is Phase.ROLLING_BACK
+    assert next_command(rollback, NOW) is Command.ROLL_BACK_ENDPOINT
+    ended = apply(rollback, updates.RolledBack("as before"), NOW)
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
 
 
-def test_the_way_back_is_sent_anew_as_often_as_an_update() -> None:
+def test_the_rollback_is_sent_anew_as_often_as_an_update() -> None:
     sent = {"operation": "o1", "ever_sent": True, "resent": 3}
     tired = run(Phase.VERIFYING, promotion=promotion(**sent))
     for event in (
         updates.FoundUnchanged("same", can_roll_back=True),
         updates.FoundBroken("missing feature(s)"),
     ):
-        back = apply(tired, event, NOW).promotion
-        assert back is not None
-        assert (back.resent, back.operation, back.ever_sent) == (0, None, True)
+        rollback = apply(tired, event, NOW).promotion
+        assert rollback is not None
+        assert (rollback.resent, rollback.operation, rollback.ever_sent) == (0, None, True)
 
 
-def test_an_unchanged_endpoint_with_nothing_to_give_back_ends_the_run() -> None:
+def test_an_unchanged_endpoint_with_nothing_to_roll_back_to_ends_the_run() -> None:
     ended = apply(run(Phase.VERIFYING), updates.FoundUnchanged("same", can_roll_back=False), NOW)
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
 
 
 def test_a_model_that_broke_ends_its_run_rolled_back_once_the_old_one_serves() -> None:
-    back = apply(run(Phase.VERIFYING), updates.FoundBroken("missing feature"), NOW)
-    ended = apply(back, updates.RolledBack("as before"), NOW)
+    rollback = apply(run(Phase.VERIFYING), updates.FoundBroken("missing feature"), NOW)
+    ended = apply(rollback, updates.RolledBack("as before"), NOW)
     assert (ended.phase, ended.reason) == (Phase.ROLLED_BACK, "missing feature")
 
 
-def test_a_look_is_counted_and_remembered_until_the_next_update() -> None:
+def test_a_check_is_counted_and_remembered_until_the_next_update() -> None:
     probe_series = NO_PROBES.after(Evidence.FOR, NOW, HOUR)
     seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1"), probe_series), NOW + HOUR)
     assert seen.promotion is not None
     assert seen.promotion.probe_series == probe_series.showing(good("1"))
-    back = apply(seen, updates.FoundBroken("missing feature"), NOW + HOUR)
-    assert back.promotion is not None
-    assert back.promotion.probe_series == NO_PROBES
+    rollback = apply(seen, updates.FoundBroken("missing feature"), NOW + HOUR)
+    assert rollback.promotion is not None
+    assert rollback.promotion.probe_series == NO_PROBES
     again = apply(seen, updates.UpdateLost(), NOW + HOUR)
     assert again.promotion is not None
     assert again.promotion.probe_series == NO_PROBES

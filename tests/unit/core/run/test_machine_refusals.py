@@ -1,4 +1,4 @@
-"""What an event is refused for, and how attempts, cancels and retries go."""
+"""Refused events, and the rules of attempts, cancels and retries."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -37,7 +37,7 @@ from tests.unit.samples import (
     ids=lambda asked: type(asked).__name__,
 )
 @pytest.mark.parametrize("phase", Phase)
-def test_what_a_person_cannot_have_is_said_in_their_words(phase: Phase, asked: Event) -> None:
+def test_what_an_operator_cannot_have_is_said_in_their_words(phase: Phase, asked: Event) -> None:
     for shape in variants(phase):
         try:
             apply(shape, asked, NOW)
@@ -53,7 +53,7 @@ def test_what_a_person_cannot_have_is_said_in_their_words(phase: Phase, asked: E
 
 
 @pytest.mark.parametrize(
-    ("shape", "asked", "says"),
+    ("shape", "asked", "message"),
     [
         (
             run(Phase.TRAINING),
@@ -101,15 +101,15 @@ def test_what_a_person_cannot_have_is_said_in_their_words(phase: Phase, asked: E
         ),
     ],
 )
-def test_a_refusal_says_where_the_run_stands_and_what_can_be_done(
-    shape: Run, asked: Event, says: str
+def test_a_refusal_says_in_which_phase_the_run_is_and_what_can_be_done(
+    shape: Run, asked: Event, message: str
 ) -> None:
     with pytest.raises(InvalidTransitionError) as caught:
         apply(shape, asked, NOW)
-    assert str(caught.value) == says
+    assert str(caught.value) == message
 
 
-def test_a_fact_that_would_lead_where_the_table_forbids_it_is_refused() -> None:
+def test_an_event_that_would_lead_where_the_table_forbids_it_is_refused() -> None:
     with pytest.raises(InvalidTransitionError, match="must not lead to finished"):
         apply(run(Phase.ROLLING_OUT), control_events.RolloutEnded(Phase.FINISHED, "over"), NOW)
 
@@ -126,7 +126,7 @@ def test_an_attempt_is_stopped_at_its_timeout_and_not_a_second_before() -> None:
 
 
 def test_an_attempt_has_its_whole_time_however_long_its_run_was_open_before() -> None:
-    started = NOW + 5 * HOUR  # it waited for its turn, or is the second attempt
+    started = NOW + 5 * HOUR  # it waited for a slot, or is the second attempt
     shape, at = run(Phase.TRAINING, started_at=started), started + timedelta(hours=2)
     assert next_command(shape, started) is Command.CHECK_JOB
     assert next_command(shape, at - timedelta(seconds=1)) is Command.CHECK_JOB
@@ -199,7 +199,7 @@ def test_an_ended_run_advises_nothing_unless_its_end_does() -> None:
     assert parked.moved_to(Phase.PARKED, NOW).advice == "retry the run"
 
 
-def test_a_parked_run_waits_for_a_person_even_while_it_is_being_cancelled() -> None:
+def test_a_parked_run_waits_for_an_operator_even_while_it_is_being_cancelled() -> None:
     shape = apply(run(Phase.TRAINING), control_events.CancelRequested(), NOW)
     parked = apply(shape, control_events.StepBlocked("the key is wrong", "correct it"), NOW)
     assert next_command(parked, NOW) is Command.NOTHING
@@ -227,10 +227,10 @@ def test_a_step_waits_while_there_is_patience_and_is_parked_after_it() -> None:
 
 @pytest.mark.parametrize("down", [HOUR, 48 * HOUR])
 @pytest.mark.parametrize("ahead", [1, 2, 3])
-def test_while_nobody_tries_a_step_no_patience_is_spent(ahead: int, down: timedelta) -> None:
+def test_while_a_step_is_not_tried_no_patience_is_spent(ahead: int, down: timedelta) -> None:
     quarter = HOUR / 4
     before = [number * quarter for number in range(ahead)]
-    # Of the pause two quarters count: the one that was asked for, and one of being late.
+    # Two quarters of the pause count: the one that was asked for, and one of being late.
     left = 4 - (ahead - 1) - 2
     after = [before[-1] + down + number * quarter for number in range(left + 1)]
     seen = delayed_at(run(Phase.TRAINING), [*before, *after])[ahead:]
@@ -267,7 +267,7 @@ def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
     assert config.endpoint is None
 
 
-def test_a_run_that_gets_an_endpoint_while_it_is_judged_looks_for_its_model_again() -> None:
+def test_a_run_that_gets_an_endpoint_while_it_is_judged_searches_for_its_model_again() -> None:
     judged = run(Phase.JUDGED, config=pipeline(endpoints=[]), model=MODEL)
     parked = apply(judged, control_events.StepBlocked("no", "do"), NOW)
     same = apply(parked, RetryRequested(pipeline(endpoints=[])), NOW)

@@ -1,4 +1,4 @@
-"""What is due for a run in each phase, and which events leave it unchanged."""
+"""The command that is due for a run in each phase, and events that leave it unchanged."""
 
 from datetime import timedelta
 
@@ -26,14 +26,14 @@ def test_something_is_due_for_every_step(phase: Phase) -> None:
         assert next_command(shape, NOW) is not Command.NOTHING
 
 
-def test_a_person_is_waited_for_only_as_long_as_configured() -> None:
+def test_an_operator_is_waited_for_only_as_long_as_configured() -> None:
     waiting = run(Phase.AWAITING_APPROVAL, awaiting_since=NOW)
     expires = NOW + waiting.config.gate.expires
     assert next_command(waiting, expires - timedelta(seconds=1)) is Command.NOTHING
     assert next_command(waiting, expires) is Command.EXPIRE
 
 
-def test_a_person_has_the_whole_time_to_answer_however_long_the_training_took() -> None:
+def test_an_operator_has_the_whole_time_to_answer_however_long_the_training_took() -> None:
     late = NOW + 100 * HOUR
     waiting = run(Phase.AWAITING_APPROVAL, awaiting_since=late)
     expires = late + waiting.config.gate.expires
@@ -86,7 +86,7 @@ def test_only_what_changes_the_world_needs_a_claim() -> None:
     }
 
 
-def test_a_run_keeps_its_record_unchanged_when_a_fact_is_refused() -> None:
+def test_a_run_keeps_its_record_unchanged_when_an_event_is_refused() -> None:
     shape = run(Phase.PROMOTED)
     copy = shape.model_copy(deep=True)
     with pytest.raises(InvalidTransitionError):

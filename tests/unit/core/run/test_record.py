@@ -1,4 +1,4 @@
-"""What a run's record says of its data, its model and where it stands."""
+"""A run's record: its data, its model and its state."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ def test_a_job_was_trained_on_what_it_was_given_by_name() -> None:
     assert only.trained_on == (FIXED,)
 
 
-def test_a_job_that_is_given_nothing_by_name_reads_all_that_landed() -> None:
+def test_a_job_that_is_given_nothing_by_name_reads_all_that_arrived() -> None:
     assert trained("other.csv").trained_on == (NEW, OTHER)
     assert run(Phase.TRAINED, manifest=()).trained_on == ()
 
@@ -82,7 +82,7 @@ def test_an_end_is_over_and_only_three_phases_are_at_work_on_an_endpoint() -> No
     assert {str(origin) for origin in Origin if origin.repeats} == {"rollback", "drift"}
 
 
-def test_a_move_is_written_into_the_history_once_and_ends_the_trouble() -> None:
+def test_a_move_is_written_into_the_history_once_and_ends_the_step_failure() -> None:
     shape = run(Phase.TRAINING, step_failure=step_failure(), advice="wait")
     moved = shape.moved_to(Phase.TRAINED, NOW, "over", reason="good")
     assert moved.history == (RunHistoryEntry(at=NOW, phase=Phase.TRAINED, note="over"),)
@@ -96,7 +96,9 @@ def test_a_move_is_written_into_the_history_once_and_ends_the_trouble() -> None:
     assert moved.moved_to(Phase.FINISHED, NOW).advice is None
 
 
-def test_the_same_bytes_are_known_by_their_etag_or_by_a_touch_that_left_them() -> None:
+def test_the_same_bytes_are_known_by_their_etag_or_by_a_metadata_only_update_that_left_them() -> (
+    None
+):
     one = blob()
     assert one.same_bytes_as(blob(modified=NOW + SECOND))
     assert one.same_bytes_as(blob(etag="0x2"))  # only its metadata was written

@@ -1,4 +1,4 @@
-"""Where a parked run goes on, and what of the present configuration it goes on by."""
+"""A retried run continues where it stopped, with parts of the present configuration."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Approval, Delivery, Phase, Run
-from shared.core.run.retry import RedoRequested, RetryRequested, gives_back, withdrawn
+from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
 from shared.core.serving.probes import NO_PROBES, Evidence
 from shared.errors import InvalidTransitionError
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, pipeline, promotion, run, tree
@@ -14,7 +14,7 @@ from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, pipeline, promotion, ru
 LATER = NOW + HOUR
 ASKS = {"first_model": "allow", "approval": "required"}
 ENDPOINT: dict[str, Any] = tree()["endpoints"][0]
-BY_OPERATOR = "retried by a person"
+BY_OPERATOR = "retried by an operator"
 CHANGED = "the gate, or the model that is wanted, has changed since it was judged"
 
 
@@ -49,7 +49,7 @@ SENT = promotion(
 def test_a_parked_run_that_does_not_know_where_it_was_is_not_retried() -> None:
     lost = parked(Phase.TRAINING).model_copy(update={"parked_in": None})
     with pytest.raises(
-        InvalidTransitionError, match="sample-1: parked without a phase to go back to"
+        InvalidTransitionError, match="sample-1: parked without a phase to return to"
     ):
         retried(lost)
 
@@ -96,7 +96,7 @@ def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes(
 
 
 @pytest.mark.parametrize(
-    ("back", "parent", "ends"),
+    ("rollback", "parent", "ends"),
     [
         ("rolled_back", None, True),
         ("unchanged", None, True),
@@ -111,11 +111,11 @@ def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes(
     ],
 )
 def test_a_run_ends_with_the_old_model_unless_something_is_done_anew_by_it(
-    back: str | None, parent: str | None, *, ends: bool
+    rollback: str | None, parent: str | None, *, ends: bool
 ) -> None:
-    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=back), parent=parent)
-    assert gives_back(shape) is ends
-    assert not gives_back(run(Phase.PROMOTING, promotion=None))
+    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=rollback), parent=parent)
+    assert ends_by_rollback(shape) is ends
+    assert not ends_by_rollback(run(Phase.PROMOTING, promotion=None))
 
 
 def test_a_retry_of_a_roll_out_begins_its_failed_deliveries_again() -> None:
@@ -148,7 +148,7 @@ def test_a_job_keeps_its_training_and_what_comes_after_it_may_change() -> None:
     assert retried(parked(Phase.RECEIVED), now).config == now
 
 
-def test_an_endpoint_that_may_have_our_update_is_settled_where_it_is() -> None:
+def test_an_endpoint_that_may_have_our_update_is_resolved_where_it_is() -> None:
     elsewhere = pipeline(
         gate=ASKS, roll_out={"first": 2, "then": 2}, endpoints=[endpoint(update=UPDATE + "2")]
     )
@@ -162,7 +162,7 @@ def test_an_endpoint_that_may_have_our_update_is_settled_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("parent", [None, "sample-0"])
-def test_which_output_was_wanted_is_moot_once_a_model_is_given_back_or_delivered(
+def test_which_output_was_wanted_is_moot_once_a_model_is_rolled_back_or_delivered(
     parent: str | None,
 ) -> None:
     known = promotion(ever_sent=True, after_rollback="rolled_back")
@@ -192,7 +192,7 @@ def test_a_model_is_judged_again_by_another_gate_and_nothing_said_of_it_counts(
     assert again.history[-1].at == LATER
 
 
-def test_a_model_that_may_serve_is_taken_back_before_it_is_judged_again() -> None:
+def test_a_model_that_may_serve_is_rolled_back_before_it_is_judged_again() -> None:
     again = retried(parked(Phase.VERIFYING, approval=YES, promotion=SENT), pipeline(gate=ASKS))
     assert (again.phase, again.approval) == (Phase.ROLLING_BACK, None)
     assert again.promotion == SENT.model_copy(
@@ -239,7 +239,7 @@ def test_models_of_several_endpoints_are_collected_anew() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.RECEIVED, Phase.CREATED, Phase.TRAINING, Phase.TRAINED])
 @pytest.mark.parametrize("when_busy", ["parallel", "queue"])
-def test_a_run_waits_for_its_turn_again_where_it_needs_one(phase: Phase, when_busy: str) -> None:
+def test_a_run_waits_for_a_slot_again_where_it_needs_one(phase: Phase, when_busy: str) -> None:
     shape = parked(phase, config=pipeline(when_busy=when_busy))
     again = retried(shape)
     waits = when_busy == "queue" and phase is not Phase.TRAINED
@@ -248,7 +248,7 @@ def test_a_run_waits_for_its_turn_again_where_it_needs_one(phase: Phase, when_bu
     assert (again.parked_in, again.reason, again.advice) == (None, None, None)
 
 
-def test_an_update_is_sent_again_with_looks_of_its_own() -> None:
+def test_an_update_is_sent_again_with_probes_of_its_own() -> None:
     again = retried(parked(Phase.VERIFYING, promotion=SENT))
     assert again.phase is Phase.PROMOTING
     assert again.promotion == SENT.model_copy(
@@ -256,7 +256,7 @@ def test_an_update_is_sent_again_with_looks_of_its_own() -> None:
     )
 
 
-def test_another_endpoint_is_reserved_anew_where_nothing_was_sent_to_the_first() -> None:
+def test_another_endpoint_is_leased_anew_where_nothing_was_sent_to_the_first() -> None:
     for phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
         unsent = promotion(sent_at=None, after_rollback="start")
         shape = parked(phase, promotion=unsent)
@@ -277,24 +277,30 @@ def test_a_delivery_that_was_never_sent_is_over_when_its_model_is_judged_again()
         assert over.history[-1].note == CHANGED
 
 
-def test_a_delivery_that_may_serve_is_taken_back_by_what_is_configured_for_its_endpoint() -> None:
+def test_a_delivery_that_may_serve_is_rolled_back_by_what_is_configured_for_its_endpoint() -> None:
     shape = parked(Phase.VERIFYING, promotion=SENT, config=wanting("output1"))
     now = pipeline(endpoints=[endpoint(model="other", api_key="${OTHER}")])
-    back = RedoRequested(now).fold(shape, LATER)
-    assert (back.phase, back.reason, back.parked_in) == (Phase.ROLLING_BACK, CHANGED, None)
-    assert back.history[-1].note == CHANGED
-    assert [(one.model, one.api_key) for one in back.config.endpoints] == [("output1", "${OTHER}")]
-    assert back.promotion is not None
-    assert (back.promotion.after_rollback, back.promotion.resent) == ("judged", 0)
-    assert (back.promotion.sent_at, back.promotion.probe_series) == (None, NO_PROBES)
+    rollback = RedoRequested(now).fold(shape, LATER)
+    assert (rollback.phase, rollback.reason, rollback.parked_in) == (
+        Phase.ROLLING_BACK,
+        CHANGED,
+        None,
+    )
+    assert rollback.history[-1].note == CHANGED
+    assert [(one.model, one.api_key) for one in rollback.config.endpoints] == [
+        ("output1", "${OTHER}")
+    ]
+    assert rollback.promotion is not None
+    assert (rollback.promotion.after_rollback, rollback.promotion.resent) == ("judged", 0)
+    assert (rollback.promotion.sent_at, rollback.promotion.probe_series) == (None, NO_PROBES)
     for elsewhere in (None, pipeline(endpoints=[endpoint(update=UPDATE + "2")])):
         kept = RedoRequested(elsewhere).fold(shape, LATER).config
         assert kept.endpoints == shape.config.endpoints
 
 
-def test_a_delivery_that_ends_anyway_goes_on_to_its_own_end() -> None:
+def test_a_delivery_that_ends_anyway_continues_to_its_own_end() -> None:
     known = promotion(ever_sent=True, after_rollback="unchanged", resent=2)
-    back = RedoRequested(None).fold(parked(Phase.ROLLING_BACK, promotion=known), LATER)
-    assert (back.phase, back.reason) == (Phase.ROLLING_BACK, "no")
-    assert back.promotion is not None
-    assert (back.promotion.after_rollback, back.promotion.resent) == ("unchanged", 0)
+    rollback = RedoRequested(None).fold(parked(Phase.ROLLING_BACK, promotion=known), LATER)
+    assert (rollback.phase, rollback.reason) == (Phase.ROLLING_BACK, "no")
+    assert rollback.promotion is not None
+    assert (rollback.promotion.after_rollback, rollback.promotion.resent) == ("unchanged", 0)

@@ -13,7 +13,7 @@ from shared.errors import InvalidTransitionError
 from tests.unit.execution.parked_runs import PAST_TRAINED, STRICT, YES, other_output, parked
 from tests.unit.samples import MODEL, NOW, pipeline, promotion
 
-#: What a person may have tightened, one at a time.
+#: What an operator may have tightened, one at a time.
 GATES: dict[str, dict[str, Any]] = {
     "rules": {"metrics": "output2", "rules": [{"metric": "AUC", "at_least": 0.9999}]},
     "approval": {"approval": "required"},
@@ -75,9 +75,9 @@ def test_a_model_that_is_set_again_is_never_judged_and_its_record_does_not_say_s
     assert again.config.gate == was.config.gate
 
 
-@pytest.mark.parametrize("back", ["rolled_back", "unchanged"])
-def test_a_model_that_is_being_taken_back_for_good_is_not_judged_again(back: str) -> None:
-    known = promotion(after_rollback=back, ever_sent=True)
+@pytest.mark.parametrize("rollback", ["rolled_back", "unchanged"])
+def test_a_model_that_is_being_rolled_back_for_good_is_not_judged_again(rollback: str) -> None:
+    known = promotion(after_rollback=rollback, ever_sent=True)
     was = parked(Phase.ROLLING_BACK, promotion=known)
     again = apply(was, RetryRequested(pipeline(gate=STRICT)), NOW)
     assert again.config.gate == was.config.gate
@@ -85,11 +85,11 @@ def test_a_model_that_is_being_taken_back_for_good_is_not_judged_again(back: str
     assert ended.phase.ended
 
 
-@pytest.mark.parametrize("back", ["rolled_back", "unchanged"])
-def test_a_model_that_is_being_taken_back_for_good_is_not_collected_from_another_output(
-    back: str,
+@pytest.mark.parametrize("rollback", ["rolled_back", "unchanged"])
+def test_a_model_that_is_being_rolled_back_for_good_is_not_collected_from_another_output(
+    rollback: str,
 ) -> None:
-    known = promotion(after_rollback=back, ever_sent=True)
+    known = promotion(after_rollback=rollback, ever_sent=True)
     was = parked(Phase.ROLLING_BACK, config=other_output("output1"), promotion=known)
     again = apply(was, RetryRequested(other_output("output3")), NOW)
     assert again.config.endpoints[0].model == "output1"
@@ -105,9 +105,9 @@ def test_a_delivery_is_not_retried_past_the_gate_of_its_run(phase: Phase) -> Non
     assert apply(was, RetryRequested(pipeline()), NOW).phase.updates
 
 
-@pytest.mark.parametrize("back", ["rolled_back", "unchanged", "judged", "trained"])
-def test_a_delivery_that_only_gives_its_endpoint_back_may_always_be_retried(back: str) -> None:
-    known = promotion(after_rollback=back, ever_sent=True)
+@pytest.mark.parametrize("rollback", ["rolled_back", "unchanged", "judged", "trained"])
+def test_a_delivery_that_only_ends_by_its_rollback_may_always_be_retried(rollback: str) -> None:
+    known = promotion(after_rollback=rollback, ever_sent=True)
     was = parked(Phase.ROLLING_BACK, origin=Origin.ROLL_OUT, parent="sample-0", promotion=known)
     again = apply(was, RetryRequested(pipeline(gate=STRICT)), NOW)
     assert next_command(again, NOW) is Command.ROLL_BACK_ENDPOINT
@@ -116,7 +116,9 @@ def test_a_delivery_that_only_gives_its_endpoint_back_may_always_be_retried(back
 
 @pytest.mark.parametrize("sent", [True, False])
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK])
-def test_a_delivery_that_is_taken_back_ends_and_never_promotes(phase: Phase, *, sent: bool) -> None:
+def test_a_delivery_that_is_rolled_back_ends_and_never_promotes(
+    phase: Phase, *, sent: bool
+) -> None:
     known = promotion(ever_sent=sent, after_rollback=None)
     was = parked(phase, origin=Origin.ROLL_OUT, parent="sample-0", promotion=known)
     again = apply(was, RedoRequested(None), NOW)

@@ -41,7 +41,7 @@ def due(shape: Run) -> str:
     return "".join(delivery.endpoint for delivery in next_deliveries(shape))
 
 
-def test_the_first_ones_are_proved_before_any_other_is_begun() -> None:
+def test_the_first_ones_are_verified_before_any_other_is_begun() -> None:
     shape = rolling(first=2, then=3)
     assert due(shape) == "ab"
     shape = moved(shape)
@@ -102,8 +102,8 @@ def test_a_roll_out_says_of_each_endpoint_how_it_failed() -> None:
     ]
     over = outcome(rolling(names=tuple("abcdefg"), deliveries=tuple(failed)))
     assert over is not None
-    told = "; ".join(f"{name} rolled_back: why {name}" for name in "abcde")
-    assert over.reason == f"{told}; not begun: g"
+    reported = "; ".join(f"{name} rolled_back: why {name}" for name in "abcde")
+    assert over.reason == f"{reported}; not begun: g"
 
 
 def test_a_roll_out_names_the_first_ten_of_those_that_it_never_began() -> None:
@@ -157,7 +157,7 @@ def ended(**outcomes: Phase) -> tuple[Delivery, ...]:
         ),
     ],
 )
-def test_a_roll_out_ends_in_front_of_a_person_where_anything_is_left_to_decide(
+def test_a_roll_out_ends_in_front_of_an_operator_where_anything_is_left_to_decide(
     outcomes: dict[str, Phase], over: Outcome
 ) -> None:
     shape = rolling(names=("a", "b"), deliveries=ended(**outcomes))
@@ -168,7 +168,7 @@ def test_a_roll_out_ends_in_front_of_a_person_where_anything_is_left_to_decide(
 def test_a_cancelled_roll_out_says_how_many_endpoints_have_the_model() -> None:
     shape = rolling(cancelling=True, deliveries=ended(a=Phase.PROMOTED))
     assert outcome(shape) == Outcome(
-        Phase.CANCELLED, "cancelled by a person; 1 of 7 endpoints are done"
+        Phase.CANCELLED, "cancelled by an operator; 1 of 7 endpoints are done"
     )
 
 
@@ -231,7 +231,7 @@ def test_models_are_collected_again_where_another_one_is_wanted(
     assert collects_again(one_left, was.config)
 
 
-def test_only_what_waits_for_a_person_is_looked_at_once_more() -> None:
+def test_only_what_waits_for_an_operator_is_checked_once_more() -> None:
     shape = rolling(deliveries=ended(a=Phase.PROMOTED, b=Phase.PARKED, c=Phase.CANCELLED))
     assert [one.outcome for one in waiting_again(shape)] == [Phase.PROMOTED, None, Phase.CANCELLED]
 
@@ -255,7 +255,7 @@ def test_a_retry_never_repeats_what_is_done() -> None:
     assert again["d"] == before["d"]
     assert again["b"].outcome is again["c"].outcome is None
     assert again["b"].run_id != before["b"].run_id  # an ended record is never rewritten
-    assert again["c"].run_id == before["c"].run_id  # a parked run goes on itself
+    assert again["c"].run_id == before["c"].run_id  # a parked run continues itself
     resumed = shape.model_copy(update={"deliveries": tuple(again.values())})
     assert not_begun(resumed) == ("e", "f", "g")
     assert due(resumed) == "e"  # the two that are tried again take their part of the three

@@ -1,4 +1,4 @@
-"""What each event of a job, a gate, a model or a person changes in the record of its run."""
+"""Each event of a job, a gate, a model or an operator changes the record of its run."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ def test_the_clock_of_an_attempt_starts_with_its_job() -> None:
     assert apply(run(Phase.TRAINING), jobs.JobStarted(), LATER).started_at == NOW
 
 
-def test_a_job_that_was_cancelled_at_the_service_ends_its_run_as_a_person_would() -> None:
+def test_a_job_that_was_cancelled_at_the_service_ends_its_run_as_an_operator_would() -> None:
     reason = "the job was cancelled at the service"
     before = (EndedAttempt(attempt=1, job="j0", reason="bad"),)
     shape = run(Phase.TRAINING, attempt=2, ended_attempts=before)
@@ -96,7 +96,7 @@ def test_a_second_attempt_begins_after_the_pause_that_is_configured() -> None:
         ({"when_busy": "queue"}, Phase.WAITING),
     ],
 )
-def test_a_second_attempt_waits_for_its_turn_where_turns_are_taken(
+def test_a_second_attempt_waits_for_a_slot_where_slots_are_limited(
     changes: dict[str, str], phase: Phase
 ) -> None:
     config = pipeline(training__attempts=2, **changes)
@@ -112,10 +112,10 @@ def test_attempts_that_are_over_are_kept_in_order() -> None:
     assert (ended.job, ended.attempt, last(ended).note) == ("j1", 2, "worse")
 
 
-# Turns, the gate, and people
+# Slots, the gate, and operators
 
 
-def test_a_run_that_waits_says_what_for_and_in_which_line() -> None:
+def test_a_run_that_waits_says_what_for_and_in_which_queue() -> None:
     shape = apply(run(Phase.WAITING), gate_events.StillWaiting("busy", "run_queues/sample"), LATER)
     assert (shape.reason, shape.queue_name, last(shape).note) == (
         "busy",
@@ -133,7 +133,7 @@ def test_a_run_that_waits_says_what_for_and_in_which_line() -> None:
         ("j1", NOW, Phase.TRAINING),
     ],
 )
-def test_a_run_whose_turn_it_is_goes_on_with_the_job_that_it_has(
+def test_a_run_that_gets_a_slot_continues_with_the_job_that_it_has(
     job: str | None, started: object, phase: Phase
 ) -> None:
     shape = run(Phase.WAITING, job=job, started_at=started)
@@ -149,7 +149,7 @@ NOT_BEGUN = Delivery(
 )
 
 
-def test_a_model_that_passes_goes_on_with_its_numbers() -> None:
+def test_a_model_that_passes_continues_with_its_numbers() -> None:
     shape = apply(run(Phase.JUDGED), gate_events.Judged(PASSED), LATER)
     assert (shape.phase, shape.verdict) == (Phase.PROMOTING, PASSED)
     assert last(shape).note == "the rule holds"
@@ -192,7 +192,7 @@ RULES = {"metrics": "output2", "rules": [{"metric": "AUC", "at_least": 0.5}]}
         ({}, Origin.MODEL, False),
     ],
 )
-def test_a_person_is_asked_where_it_is_configured_and_for_a_model_put_past_rules(
+def test_an_operator_is_asked_where_it_is_configured_and_for_a_model_put_past_rules(
     gate: dict[str, object], origin: Origin, *, asked: bool
 ) -> None:
     shape = run(Phase.JUDGED, config=pipeline(gate=gate), origin=origin)
@@ -211,7 +211,7 @@ def test_a_model_that_fell_behind_ends_its_run_with_what_it_was_held_against() -
 
 
 @pytest.mark.parametrize(("why", "said"), [("", "by ada"), ("good", "by ada: good")])
-def test_what_a_person_said_of_a_model_is_kept(why: str, said: str) -> None:
+def test_what_an_operator_said_of_a_model_is_kept(why: str, said: str) -> None:
     asked = run(Phase.AWAITING_APPROVAL, deliveries=BEGUN)
     approved = apply(asked, gate_events.Approved("ada", why), LATER)
     assert approved.phase is Phase.PROMOTING
@@ -249,9 +249,9 @@ def test_an_end_has_its_reason_in_the_record_and_in_the_history(
     assert last(ended).at == LATER
 
 
-def test_a_run_that_a_person_cancelled_before_it_began_says_so() -> None:
+def test_a_run_that_an_operator_cancelled_before_it_began_says_so() -> None:
     ended = apply(run(Phase.RECEIVED), control_events.Cancelled(), LATER)
-    assert (ended.phase, ended.reason) == (Phase.CANCELLED, "cancelled by a person")
+    assert (ended.phase, ended.reason) == (Phase.CANCELLED, "cancelled by an operator")
 
 
 def test_models_are_kept_and_judged_where_the_gate_asks() -> None:
@@ -267,12 +267,12 @@ def test_models_are_kept_and_judged_where_the_gate_asks() -> None:
         assert (both.phase, both.models) == (several, {"a": MODEL, "b": MODEL})
 
 
-def test_a_model_that_nobody_is_given_is_kept_in_the_record() -> None:
+def test_a_model_that_no_endpoint_gets_is_kept_in_the_record() -> None:
     event = control_events.NothingToPromote("no endpoint", MODEL)
     assert apply(run(Phase.TRAINED), event, LATER).model == MODEL
 
 
-def test_the_history_of_a_roll_out_tells_what_became_of_each_endpoint() -> None:
+def test_the_history_of_a_roll_out_says_what_became_of_each_endpoint() -> None:
     shape = run(Phase.ROLLING_OUT, deliveries=(BEGUN[0],))
     moved = apply(shape, control_events.DeliveriesChanged((*BEGUN, NOT_BEGUN)), LATER)
     assert moved.deliveries == (*BEGUN, NOT_BEGUN)

@@ -1,4 +1,4 @@
-"""How long a step is tried again, and what a cancel and an endpoint change in a run."""
+"""Failed steps are tried again; a cancel and an endpoint change a run."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def delay(shape: Run, at: timedelta, pause: timedelta = MINUTE, **changes: objec
     return apply(shape, control_events.StepFailed(**known), NOW + at)  # type: ignore[arg-type]
 
 
-def test_the_first_failure_of_a_step_begins_its_trouble() -> None:
+def test_the_first_failure_of_a_step_begins_its_step_failure() -> None:
     shape = delay(run(Phase.TRAINING), timedelta())
     assert shape.step_failure == StepFailure(
         since=NOW,
@@ -56,7 +56,7 @@ def test_another_way_of_failing_has_a_patience_of_its_own() -> None:
     assert (again.cause_since, again.count, again.cause_count) == (NOW + MINUTE, 3, 2)
 
 
-def test_the_time_in_which_nobody_tried_is_no_time_of_failing() -> None:
+def test_the_time_without_tries_is_no_time_of_failing() -> None:
     shape = delay(run(Phase.TRAINING), timedelta())
     late = delay(shape, 10 * MINUTE).step_failure  # a minute was asked for, and one more is usual
     assert late is not None
@@ -116,7 +116,7 @@ def test_a_pause_between_attempts_is_no_failure() -> None:
     assert (shape.since, shape.count) == (LATER, 1)
 
 
-def test_a_step_that_a_person_has_to_help_waits_with_what_to_do() -> None:
+def test_a_step_that_an_operator_has_to_help_waits_with_what_to_do() -> None:
     parked = apply(
         run(Phase.TRAINING), control_events.StepBlocked("wrong key", "correct it"), LATER
     )
@@ -139,16 +139,16 @@ def test_a_job_that_ends_while_its_run_is_cancelled_is_the_end_of_both() -> None
     assert apply(last_one, jobs.JobStopped("late"), LATER).phase is Phase.TIMED_OUT
 
 
-def test_an_update_that_changed_nothing_and_has_no_way_back_ends_its_run() -> None:
+def test_an_update_that_changed_nothing_and_has_no_rollback_target_ends_its_run() -> None:
     event = updates.FoundUnchanged("same", can_roll_back=False)
     ended = apply(run(Phase.VERIFYING), event, LATER)
     assert (ended.phase, ended.reason, last(ended).note) == (Phase.UNCHANGED, "same", "same")
 
 
-def test_a_cancel_is_marked_and_the_run_goes_on_to_stop_its_job() -> None:
+def test_a_cancel_is_marked_and_the_run_continues_to_stop_its_job() -> None:
     shape = apply(run(Phase.TRAINING), control_events.CancelRequested(), LATER)
     assert (shape.phase, shape.cancelling) == (Phase.TRAINING, True)
-    assert last(shape).note == "cancel requested by a person"
+    assert last(shape).note == "cancel requested by an operator"
     for step in (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT):
         parked = apply(run(step), control_events.StepBlocked("no", "do"), NOW)
         again = apply(parked, control_events.CancelRequested(), LATER)
@@ -160,10 +160,10 @@ def test_a_parked_run_with_nothing_to_stop_ends_with_what_it_was_parked_for() ->
     parked = apply(run(Phase.TRAINED), control_events.StepBlocked("no model", "do"), NOW)
     ended = apply(parked, control_events.CancelRequested(), LATER)
     assert (ended.phase, ended.cancelling, ended.reason) == (Phase.CANCELLED, True, "no model")
-    assert last(ended).note == "cancelled by a person"
+    assert last(ended).note == "cancelled by an operator"
 
 
-def test_a_cancelled_roll_out_looks_once_more_at_what_waits_for_a_person() -> None:
+def test_a_cancelled_roll_out_checks_once_more_what_waits_for_an_operator() -> None:
     parked = Delivery(endpoint="a", run_id="a", outcome=Phase.PARKED)
     shape = run(Phase.ROLLING_OUT, deliveries=(parked, BEGUN[0]))
     again = apply(shape, control_events.CancelRequested(), LATER)
@@ -174,7 +174,7 @@ def test_a_cancelled_roll_out_looks_once_more_at_what_waits_for_a_person() -> No
     ("job", "started", "phase"),
     [(None, None, Phase.WAITING), ("j1", None, Phase.CREATED), ("j1", NOW, Phase.TRAINING)],
 )
-def test_a_waiting_run_that_is_cancelled_goes_on_with_the_job_that_it_has(
+def test_a_waiting_run_that_is_cancelled_continues_with_the_job_that_it_has(
     job: str | None, started: object, phase: Phase
 ) -> None:
     shape = run(Phase.WAITING, job=job, started_at=started)
@@ -195,11 +195,11 @@ SENT = promotion(
 )
 
 
-def test_an_update_that_was_left_behind_is_settled_before_our_own() -> None:
+def test_an_update_that_was_left_behind_is_resolved_before_our_own() -> None:
     shape = apply(run(Phase.PROMOTING), updates.InFlightUpdateFound(promotion(sent_at=None)), LATER)
     assert shape.phase is Phase.ROLLING_BACK
     assert shape.promotion == promotion(sent_at=None, after_rollback="start")
-    assert "left unsettled" in last(shape).note
+    assert "left in flight" in last(shape).note
 
 
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.ROLLING_BACK])
@@ -234,7 +234,7 @@ def test_an_update_that_is_not_to_be_seen_is_sent_again(phase: Phase) -> None:
     assert "sending it again" in last(again).note
 
 
-def test_a_model_that_serves_is_kept_with_its_proof_and_the_last_look() -> None:
+def test_a_model_that_serves_is_kept_with_its_verification_and_the_last_probe() -> None:
     probe_series = NO_PROBES.after(Evidence.FOR, NOW, HOUR)
     live = apply(
         run(Phase.VERIFYING), updates.VerifiedLive("moved", good("1"), probe_series), LATER
@@ -255,16 +255,20 @@ def test_a_model_that_serves_is_kept_with_its_proof_and_the_last_look() -> None:
         (updates.FoundBroken("same"), "rolled_back"),
     ],
 )
-def test_an_endpoint_is_given_its_old_model_back_with_the_reason(event: Event, end: str) -> None:
-    back = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
-    assert (back.phase, back.reason, last(back).note) == (Phase.ROLLING_BACK, "same", "same")
-    assert back.promotion is not None
-    assert (back.promotion.after_rollback, back.promotion.sent_at) == (end, None)
-    assert (back.promotion.resent, back.promotion.probe_series) == (0, NO_PROBES)
+def test_an_endpoint_is_rolled_back_with_the_reason(event: Event, end: str) -> None:
+    rolled = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
+    assert (rolled.phase, rolled.reason, last(rolled).note) == (
+        Phase.ROLLING_BACK,
+        "same",
+        "same",
+    )
+    assert rolled.promotion is not None
+    assert (rolled.promotion.after_rollback, rolled.promotion.sent_at) == (end, None)
+    assert (rolled.promotion.resent, rolled.promotion.probe_series) == (0, NO_PROBES)
 
 
 @pytest.mark.parametrize(
-    ("back", "parent", "phase", "model"),
+    ("rollback", "parent", "phase", "model"),
     [
         ("judged", None, Phase.JUDGED, MODEL),
         ("trained", None, Phase.TRAINED, None),
@@ -277,9 +281,9 @@ def test_an_endpoint_is_given_its_old_model_back_with_the_reason(event: Event, e
     ],
 )
 def test_a_run_whose_old_model_serves_again_goes_where_it_was_to_go(
-    back: str | None, parent: str | None, phase: Phase, model: object
+    rollback: str | None, parent: str | None, phase: Phase, model: object
 ) -> None:
-    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=back), parent=parent)
+    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=rollback), parent=parent)
     over = apply(shape, updates.RolledBack("as before"), LATER)
     assert (over.phase, over.model, last(over).note) == (phase, model, "as before")
     if phase.ended:
@@ -289,7 +293,7 @@ def test_a_run_whose_old_model_serves_again_goes_where_it_was_to_go(
         assert over.promotion is None
 
 
-def test_a_reservation_that_was_lost_is_made_anew() -> None:
+def test_a_lease_that_was_lost_is_made_anew() -> None:
     again = apply(run(Phase.VERIFYING), updates.EndpointLeaseLost(), LATER)
     assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
-    assert "reserving it again" in last(again).note
+    assert "acquiring its lease again" in last(again).note

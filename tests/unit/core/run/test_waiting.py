@@ -25,7 +25,7 @@ TWICE = pipeline(training__attempts=2, training__pause="10m")
 
 #: What must be said in each phase, where nothing has failed.
 SAID = {
-    Phase.WAITING: "turn",
+    Phase.WAITING: "a slot",
     Phase.RECEIVED: "training job (attempt 1)",
     Phase.CREATED: "starts its training job j1",
     Phase.TRAINING: "job j1 runs",
@@ -35,14 +35,14 @@ SAID = {
     Phase.AWAITING_APPROVAL: "approval",
     Phase.ROLLING_OUT: "0 of 1 endpoint is done",
     Phase.PROMOTING: "endpoint production: the next poll sends the update",
-    Phase.VERIFYING: "whether the new model serves; it was not looked at yet",
-    Phase.ROLLING_BACK: "whether the earlier model serves again; it was not looked at yet",
-    Phase.PARKED: "a person, who retries or cancels it: the key is wrong",
+    Phase.VERIFYING: "whether the new model serves; no probe was sent yet",
+    Phase.ROLLING_BACK: "whether the earlier model serves again; no probe was sent yet",
+    Phase.PARKED: "an operator, who retries or cancels it: the key is wrong",
 }
 
 
 @pytest.mark.parametrize("phase", OPEN)
-def test_every_phase_in_which_a_run_can_stand_still_says_what_it_waits_for(phase: Phase) -> None:
+def test_every_phase_in_which_a_run_can_wait_says_what_it_waits_for(phase: Phase) -> None:
     waits = waits_of(status(phase))
     assert waits is not None
     assert SAID[phase] in waits.waits_for
@@ -80,7 +80,7 @@ def test_every_phase_shows_when_the_lease_of_a_silent_worker_ends(phase: Phase) 
 def test_a_cancel_is_shown_with_who_wants_it_until_it_is_carried_out(phase: Phase) -> None:
     waits = waits_of(status(phase, cancelling=True))
     assert waits is not None
-    assert "cancelled by a person: the next poll stops the run" in waits.waits_for
+    assert "cancelled by an operator: the next poll stops the run" in waits.waits_for
 
 
 def test_what_ends_by_itself_says_when() -> None:
@@ -109,7 +109,7 @@ def test_a_roll_out_names_the_runs_that_deliver() -> None:
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
-        (None, "the next poll puts the earlier model back"),
+        (None, "the next poll rolls back to the earlier model"),
         (NOW, "whether the earlier model serves"),
     ],
 )
@@ -120,11 +120,11 @@ def test_a_rollback_says_whether_the_earlier_model_was_sent(sent: Any, words: st
     assert words in waits.waits_for
 
 
-def test_looks_are_counted() -> None:
+def test_probes_are_counted() -> None:
     probe_series = ProbeSeries(all=Streak(probes=1))
     waits = waits_of(run(Phase.VERIFYING, promotion=promotion(probe_series=probe_series)))
     assert waits is not None
-    assert waits.waits_for.endswith("; 1 look so far")
+    assert waits.waits_for.endswith("; 1 probe so far")
 
 
 def test_a_wrong_key_shows_its_reason_and_the_next_try_in_every_view() -> None:
@@ -185,14 +185,14 @@ def test_an_endpoint_shows_the_run_that_waits_for_it_and_why() -> None:
 def test_a_run_that_waits_for_its_endpoint_does_not_pass_for_failing() -> None:
     world = crowded(3)
     world.tick(1)
-    turn = waiting(world)
-    assert len(turn) == 2
+    runs_ = waiting(world)
+    assert len(runs_) == 2
     status = world.app.pipelines.status("sample")
     assert (status.runs.open, status.runs.failing) == (3, 0)
-    for one in turn:
+    for one in runs_:
         waits = waits_of(one)
         assert waits is not None
-        assert waits.waits_for.startswith("endpoint production: its turn: run ")
+        assert waits.waits_for.startswith("endpoint production: its lease: run ")
         assert (waits.last_error, waits.failed, waits.failing_since) == (None, 0, None)
         assert waits.next_try is not None
 

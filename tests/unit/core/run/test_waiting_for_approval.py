@@ -1,4 +1,4 @@
-"""What a run says that waits for an approval, and who asked for it."""
+"""A run that waits for an approval says so, and names the operator who asked for it."""
 
 import logging
 from datetime import timedelta
@@ -46,7 +46,7 @@ def test_a_wait_for_approval_is_a_warning_with_advice_once(
     assert str(world.now_of(begun).advice) in said
 
 
-def test_a_crash_keeps_an_approval_alert_from_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_loses_no_approval_alert(caplog: pytest.LogCaptureFixture) -> None:
     config = {"pipeline": {"gate": {"approval": "required"}}}
     calm = Observed(config=config, faults=Faults({}))
     calm.until(calm.start(), Phase.AWAITING_APPROVAL)
@@ -79,7 +79,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
 
 
-def test_a_persons_own_reject_is_no_error_and_an_expiry_is(
+def test_an_operators_own_reject_is_no_error_and_an_expiry_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "relearn")
@@ -103,14 +103,14 @@ def test_an_answer_ends_the_advice_to_give_one() -> None:
     )
     assert "approve" in (operator_request.advice or "")
     assert apply(operator_request, Approved("ada"), NOW).advice is None
-    parked = apply(operator_request, StepBlocked("no", "mend it"), NOW)
-    assert parked.advice == "mend it"
+    parked = apply(operator_request, StepBlocked("no", "correct it"), NOW)
+    assert parked.advice == "correct it"
 
 
-# A model put by hand, past a gate with rules
+# An operator's model, past a gate with rules
 
 
-def test_whoever_approves_a_model_put_by_hand_is_told_that_the_rules_were_not_checked(
+def test_the_operator_who_approves_an_operators_model_learns_that_the_rules_were_not_checked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = Observed(config={"pipeline": {"gate": RULES}})
@@ -156,15 +156,15 @@ def test_who_cancelled_and_who_retried_is_kept_with_the_reason() -> None:
     world = Observed()
     world.script("POST", "/jobs", refused(400, "BadArgument", "no"))
     begun = world.until(world.start(), Phase.PARKED)
-    world.run_operations.retry(begun.run_id, OperatorCommand("ada", "mended"))
+    world.run_operations.retry(begun.run_id, OperatorCommand("ada", "corrected"))
     again = world.now_of(begun)
     assert again.operator_request is not None
     assert (again.operator_request.what, again.operator_request.by, again.operator_request.why) == (
         "retry",
         "ada",
-        "mended",
+        "corrected",
     )
-    assert "retried by ada: mended" in [one.note for one in again.history]
+    assert "retried by ada: corrected" in [one.note for one in again.history]
     world.run_operations.cancel(begun.run_id, OperatorCommand("bob", "too late"))
     ended = world.until_idle(begun)
     assert ended.phase is Phase.CANCELLED

@@ -7,6 +7,6 @@ from tests.unit.samples import run
 
 
 def status(phase: Phase, **changes: Any) -> Run:
-    parked = {"parked_in": Phase.RECEIVED, "reason": "the key is wrong", "advice": "mend it"}
+    parked = {"parked_in": Phase.RECEIVED, "reason": "the key is wrong", "advice": "correct it"}
     known: dict[str, Any] = parked if phase is Phase.PARKED else {}
     return run(phase, **{**known, **changes})

@@ -18,7 +18,7 @@ BEFORE, AFTER, OTHER = good("0.1", "0.2"), good("0.8", "0.9"), good("0.5", "0.5"
 EVERY, WITHIN = timedelta(seconds=30), timedelta(minutes=3)
 
 
-#: Looks of one kind in a row, at the usual pace, that a verdict needs.
+#: Probes of one kind in a row, at the usual pace, that a verdict needs.
 ENOUGH = 7
 
 
@@ -32,13 +32,13 @@ def more(answers: ProbeAnswers) -> ProbeAnswers:
     return answers.model_copy(update={"columns": columns, "rows": rows})
 
 
-def untold(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
+def unreported(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
     return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
 
 
 @dataclass
-class Watched:
-    """An endpoint that is looked at again and again."""
+class Probed:
+    """An endpoint that is checked again and again."""
 
     case: VerificationCase
     rolling_back: bool = False
@@ -49,22 +49,22 @@ class Watched:
         self.at = NOW
         self.judged = Verification(VerificationResult.WAIT, "")
 
-    def look(
+    def check(
         self, seen: ProbeAnswers | EndpointCheck | None, gap: timedelta | None = None
     ) -> VerificationResult:
         self.at += self.pace if gap is None else gap
-        look = seen if isinstance(seen, EndpointCheck) else untold(seen)
+        check = seen if isinstance(seen, EndpointCheck) else unreported(seen)
         if self.rolling_back:
-            self.judged = verify_rollback(self.case, look, self.at, patient=self.patient)
+            self.judged = verify_rollback(self.case, check, self.at, patient=self.patient)
         else:
-            self.judged = verify_update(self.case, look, self.at)
-        self.case = replace(self.case, probe_series=self.judged.probe_series.showing(look.probe))
+            self.judged = verify_update(self.case, check, self.at)
+        self.case = replace(self.case, probe_series=self.judged.probe_series.showing(check.probe))
         return self.judged.verdict
 
     def probe_series(self, *seen: ProbeAnswers | EndpointCheck | None) -> VerificationResult:
         """Look until there is a verdict, or no more to see."""
         for one in seen:
-            if self.look(one) is not VerificationResult.WAIT:
+            if self.check(one) is not VerificationResult.WAIT:
                 break
         return self.judged.verdict
 

@@ -1,4 +1,4 @@
-"""What one look says about drift, and when two looks agree on it."""
+"""One probe suggests drift; two probes that agree confirm it."""
 
 from typing import Any
 
@@ -32,51 +32,51 @@ def served(**changes: Any) -> ServedModel:
     return ServedModel(**{**known, **changes})
 
 
-def look(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
+def check(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
     return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
 
 
 BROKE = "it does not score any more: missing feature(s): 'hello'"
-ANSWERS = "its answers are not those that were proved"
+ANSWERS = "its answers are not those that were verified"
 
 
 @pytest.mark.parametrize(
     ("known", "seen", "said"),
     [
-        (served(), look(KNOWN, "models/a"), DriftFinding(answers=KNOWN)),
-        (served(), look(KNOWN), DriftFinding(answers=KNOWN)),
+        (served(), check(KNOWN, "models/a"), DriftFinding(answers=KNOWN)),
+        (served(), check(KNOWN), DriftFinding(answers=KNOWN)),
         (
             served(),
-            look(KNOWN, "models/b"),
+            check(KNOWN, "models/b"),
             DriftFinding("it names models/b and not models/a", DriftKind.NAMED, KNOWN),
         ),
-        (served(named=None), look(KNOWN, "models/b"), DriftFinding(answers=KNOWN)),
-        (served(), look(None, "models/a"), DriftFinding()),
-        (served(), look(BROKEN), DriftFinding(BROKE, DriftKind.BROKEN, BROKEN)),
-        (served(), look(SILENT), DriftFinding(answers=SILENT, settled=False)),
-        (served(), look(REFUSED), DriftFinding(answers=REFUSED, settled=False)),
-        (served(), look(OTHER), DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER)),
-        (served(answers=None), look(OTHER), DriftFinding(answers=OTHER)),
+        (served(named=None), check(KNOWN, "models/b"), DriftFinding(answers=KNOWN)),
+        (served(), check(None, "models/a"), DriftFinding()),
+        (served(), check(BROKEN), DriftFinding(BROKE, DriftKind.BROKEN, BROKEN)),
+        (served(), check(SILENT), DriftFinding(answers=SILENT, decided=False)),
+        (served(), check(REFUSED), DriftFinding(answers=REFUSED, decided=False)),
+        (served(), check(OTHER), DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER)),
+        (served(answers=None), check(OTHER), DriftFinding(answers=OTHER)),
         (
             served(answers=KNOWN.model_copy(update={"request": "other rows"})),
-            look(OTHER),
+            check(OTHER),
             DriftFinding(answers=OTHER),
         ),
         (
             served(),
             EndpointCheck(UpdateProgress.PENDING, OTHER, "models/b"),
-            DriftFinding(settled=False),
+            DriftFinding(decided=False),
         ),
     ],
 )
-def test_a_look_tells_in_which_way_an_endpoint_serves_something_else(
+def test_a_check_reports_in_which_way_an_endpoint_serves_something_else(
     known: ServedModel, seen: EndpointCheck, said: DriftFinding
 ) -> None:
     assert drift_finding(known, seen) == said
 
 
 def drift_check(**changes: Any) -> DriftCheck:
-    known = {"ref": ref(UPDATE), "place": "a", "pipeline": "sample", "endpoint": "a"}
+    known = {"ref": ref(UPDATE), "resource": "a", "pipeline": "sample", "endpoint": "a"}
     return DriftCheck.model_validate({**known, "next_check": NOW, **changes})
 
 
@@ -125,7 +125,7 @@ def suspicious(said: str, drift_kind: DriftKind, suspect: ProbeAnswers | None = 
         (drift_check(), DriftFinding(), False),
     ],
 )
-def test_drift_is_confirmed_by_two_looks_that_saw_the_same(
+def test_drift_is_confirmed_by_two_probes_that_saw_the_same(
     before: DriftCheck, seen: DriftFinding, *, agree: bool
 ) -> None:
     assert confirmed(before, seen) is agree

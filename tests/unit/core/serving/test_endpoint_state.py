@@ -1,4 +1,4 @@
-"""Who has an endpoint, which models served there, and what can be set again."""
+"""The endpoint state: its lease, the models that served, and rollback targets."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ NAME = "Sample [trained model]"
 BASELINE = ServingState(model=model_ref("baselines/first.ilearner"))
 
 
-def test_two_pipelines_on_one_endpoint_share_its_head() -> None:
+def test_two_pipelines_on_one_endpoint_share_its_endpoint_state() -> None:
     host, _, path = UPDATE.removeprefix("https://").partition("/")
     same = [UPDATE, f"{UPDATE}/", f"{UPDATE}?x=1", f"https://{host.upper()}/{path}"]
     same += [UPDATE.replace("production", other) for other in ("Production", "pro%64uction")]
@@ -38,15 +38,15 @@ def test_two_pipelines_on_one_endpoint_share_its_head() -> None:
     assert len({ref(url).id for url in same}) == 1
 
 
-def test_a_head_is_found_under_the_same_id_in_every_release() -> None:
+def test_an_endpoint_state_is_found_under_the_same_id_in_every_release() -> None:
     assert ref(UPDATE).id == "5bf5d7bc2a88b9b8be0c"
 
 
-def test_endpoints_of_different_names_have_heads_of_their_own() -> None:
+def test_endpoints_of_different_names_have_endpoint_states_of_their_own() -> None:
     assert ref(UPDATE).id != ref(UPDATE + "2").id
 
 
-def test_a_reservation_keeps_the_baseline_and_counts_up() -> None:
+def test_a_lease_keeps_the_baseline_and_counts_up() -> None:
     first = leased(EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW)
     assert first.endpoint_lease is not None
     assert (first.endpoint_lease.run_id, first.endpoint_lease.model) == ("sample-1", MODEL)
@@ -58,12 +58,12 @@ def test_a_reservation_keeps_the_baseline_and_counts_up() -> None:
     assert second.rollback_targets(NAME) == [BASELINE]  # what served first stays known
 
 
-def test_two_workers_of_one_run_hold_the_same_reservation() -> None:
+def test_two_workers_of_one_run_hold_the_same_lease() -> None:
     first = leased(EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW)
     assert leased(first, run(Phase.PROMOTING), NAME, BASELINE, NOW + HOUR) == first
 
 
-def test_a_run_reserves_anew_what_it_holds_for_another_resource_or_with_another_model() -> None:
+def test_a_run_leases_anew_what_it_holds_for_another_resource_or_with_another_model() -> None:
     first = leased(EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW)
     other = run(Phase.PROMOTING, model=model_ref("other.ilearner"))
     for again in (
@@ -129,7 +129,7 @@ def test_what_was_left_behind_is_the_update_that_may_have_been_sent_last(
     assert taken.endpoint_lease.in_flight == left
 
 
-def test_only_its_own_run_settles_what_was_left_behind() -> None:
+def test_only_its_own_run_resolves_what_was_left_behind() -> None:
     mine = EndpointState(ref=ref(UPDATE), endpoint_lease=endpoint_lease("mine", EARLIER))
     assert in_flight_resolved(mine, "mine") == EndpointState(
         ref=ref(UPDATE), endpoint_lease=endpoint_lease("mine")
@@ -142,7 +142,7 @@ def test_only_its_own_run_settles_what_was_left_behind() -> None:
         assert in_flight_resolved(nothing, "mine") == nothing
 
 
-def test_the_ways_back_are_what_serves_then_what_served_before_then_the_baseline() -> None:
+def test_the_rollback_targets_are_what_serves_then_what_served_before_then_the_baseline() -> None:
     endpoint_state = leased(
         EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
     )
@@ -155,7 +155,7 @@ def test_the_ways_back_are_what_serves_then_what_served_before_then_the_baseline
     assert endpoint_state.rollback_targets(NAME) == [*known, BASELINE]
 
 
-def test_what_serves_is_the_first_way_back_of_the_next_update() -> None:
+def test_what_serves_is_the_first_rollback_target_of_the_next_update() -> None:
     endpoint_state = leased(
         EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
     )
@@ -205,7 +205,7 @@ def test_five_earlier_models_are_kept_newest_first() -> None:
     assert kept == [f"sample-{number}" for number in (6, 5, 4, 3, 2)]
 
 
-def test_only_its_own_run_gives_a_reservation_back() -> None:
+def test_only_its_own_run_releases_a_lease() -> None:
     endpoint_state = leased(
         EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
     )
@@ -214,7 +214,7 @@ def test_only_its_own_run_gives_a_reservation_back() -> None:
     assert released(EndpointState(ref=ref(UPDATE)), "sample-1") == EndpointState(ref=ref(UPDATE))
 
 
-def test_a_reservation_is_known_by_its_run_and_generation_until_another_one_is_given_back() -> None:
+def test_a_lease_is_known_by_its_run_and_generation_until_another_one_is_requeued() -> None:
     endpoint_state = leased(
         EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
     )
@@ -234,7 +234,7 @@ def test_a_reservation_is_known_by_its_run_and_generation_until_another_one_is_g
     assert endpoint_state.released == ReleasedLease(run_id="sample-2", generation=2)
 
 
-def test_a_run_without_a_model_can_neither_reserve_nor_serve() -> None:
+def test_a_run_without_a_model_can_neither_lease_nor_serve() -> None:
     shape = run(Phase.TRAINED)
     with pytest.raises(ValueError, match="no model"):
         leased(EndpointState(ref=ref(UPDATE)), shape, NAME, None, NOW)
@@ -242,7 +242,7 @@ def test_a_run_without_a_model_can_neither_reserve_nor_serve() -> None:
         promoted(EndpointState(ref=ref(UPDATE)), shape, NAME, Verified("moved", NOW))
 
 
-def test_a_head_survives_being_stored() -> None:
+def test_an_endpoint_state_survives_being_stored() -> None:
     endpoint_state = leased(
         EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
     )

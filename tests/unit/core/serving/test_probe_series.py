@@ -1,4 +1,4 @@
-"""What looks amount to: how many there were, over what time, and what the latest ones say."""
+"""The sum of a series of probes: their number, their time, and the latest answers."""
 
 from datetime import timedelta
 
@@ -11,14 +11,14 @@ EVERY, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
 def probe_series(*said: Evidence, pace: timedelta = EVERY) -> ProbeSeries:
-    """Return looks at this pace, the first of them now."""
+    """Return checks at this pace, the first of them now."""
     known = NO_PROBES
     for number, evidence in enumerate(said):
         known = known.after(evidence, NOW + number * pace, EVERY)
     return known
 
 
-def test_the_first_look_has_no_time_and_each_further_one_adds_its_gap() -> None:
+def test_the_first_probe_has_no_time_and_each_further_one_adds_its_gap() -> None:
     streak = Streak().one_more(HOUR)
     assert streak == Streak(probes=1)
     assert streak.one_more(EVERY).one_more(SECOND) == Streak(probes=3, span=EVERY + SECOND)
@@ -28,7 +28,7 @@ def test_the_first_look_has_no_time_and_each_further_one_adds_its_gap() -> None:
     ("count", "span", "enough"),
     [(3, HOUR, True), (2, HOUR, False), (3, HOUR - SECOND, False), (4, 2 * HOUR, True)],
 )
-def test_a_verdict_takes_three_looks_and_the_whole_time(
+def test_a_verdict_takes_three_probes_and_the_whole_time(
     count: int, span: timedelta, *, enough: bool
 ) -> None:
     assert Streak(probes=count, span=span).lasted(HOUR) is enough
@@ -56,19 +56,21 @@ def test_a_gap_counts_for_two_usual_ones_at_most_and_never_backwards(
     ("gap", "soon"),
     [(EVERY / 2, False), (EVERY / 2 - SECOND, True), (-EVERY / 2, False), (-SECOND, True)],
 )
-def test_a_look_within_half_the_usual_time_is_the_same_look(gap: timedelta, *, soon: bool) -> None:
+def test_a_check_within_half_the_usual_time_is_the_same_probe(
+    gap: timedelta, *, soon: bool
+) -> None:
     assert probe_series(Evidence.FOR).too_soon(NOW + gap, EVERY) is soon
     assert not NO_PROBES.too_soon(NOW, EVERY)
 
 
-def test_looks_that_say_the_same_are_counted_until_one_says_otherwise() -> None:
+def test_probes_that_say_the_same_are_counted_until_one_says_otherwise() -> None:
     known = probe_series(Evidence.FOR, Evidence.FOR, Evidence.AGAINST)
     assert (known.evidence, known.row) == (Evidence.AGAINST, Streak(probes=1))
     assert known.all == Streak(probes=3, span=2 * EVERY)
     assert known.bad == Streak()
 
 
-def test_a_look_without_an_answer_breaks_no_row_and_passes_its_time() -> None:
+def test_a_check_without_an_answer_breaks_no_row_and_passes_its_time() -> None:
     known = probe_series(Evidence.FOR, Evidence.SILENT)
     assert (known.evidence, known.row) == (Evidence.FOR, Streak(probes=1, span=EVERY))
     assert known.bad == Streak(probes=1)
@@ -78,18 +80,18 @@ def test_a_look_without_an_answer_breaks_no_row_and_passes_its_time() -> None:
     assert (only.evidence, only.row, only.bad) == (None, Streak(), Streak(probes=2, span=EVERY))
 
 
-def test_errors_and_silence_are_looks_without_a_good_answer() -> None:
+def test_errors_and_silence_are_probes_without_a_good_answer() -> None:
     known = probe_series(Evidence.BAD, Evidence.SILENT, Evidence.BAD)
     assert known.bad == Streak(probes=3, span=2 * EVERY)
     assert (known.evidence, known.row.probes) == (Evidence.BAD, 2)
 
 
-def test_what_the_last_two_looks_saw_is_known() -> None:
+def test_what_the_last_two_probes_saw_is_known() -> None:
     known = NO_PROBES.showing(good("1")).showing(good("2")).showing(None)
     assert (known.last, known.earlier) == (None, good("2"))
 
 
-def test_what_looks_say_counts_while_the_last_one_had_a_good_answer() -> None:
+def test_what_probes_say_counts_while_the_last_one_had_a_good_answer() -> None:
     known = probe_series(*[Evidence.FOR] * 3)
     assert known.lasted(Evidence.FOR, 2 * EVERY)
     assert not known.lasted(Evidence.AGAINST, 2 * EVERY)
@@ -102,7 +104,7 @@ def test_what_looks_say_counts_while_the_last_one_had_a_good_answer() -> None:
     ("count", "within", "is_inconclusive"),
     [(12, 11 * EVERY / 4, True), (11, EVERY, False), (12, 11 * EVERY / 4 + SECOND, False)],
 )
-def test_looks_agree_on_nothing_after_a_dozen_over_four_times_the_time(
+def test_probes_agree_on_nothing_after_a_dozen_over_four_times_the_time(
     count: int, within: timedelta, *, is_inconclusive: bool
 ) -> None:
     assert probe_series(*[Evidence.FOR] * count).is_inconclusive(within) is is_inconclusive

@@ -37,7 +37,7 @@ def test_both_documented_forms_give_the_same_scores(answer: object) -> None:
     assert seen.rows == (("0", "0.25"), ("1", "0.75"))
 
 
-def test_the_documented_types_and_extra_members_are_no_hindrance() -> None:
+def test_the_documented_types_and_extra_members_block_nothing() -> None:
     answer = table(["a", "Scored Labels"], ["1", "5"], ["2", "6"])
     answer["Results"]["output1"]["type"] = "DataTable"
     answer["Results"]["output1"]["value"]["ColumnTypes"] = ["Numeric", "Numeric"]
@@ -190,7 +190,7 @@ def test_scores_are_known_by_their_name_before_what_was_not_sent() -> None:
     assert unnamed.columns == ("Scored",)
 
 
-def test_a_request_of_row_objects_tells_what_was_sent_by_its_first_row() -> None:
+def test_a_request_of_row_objects_says_what_was_sent_by_its_first_row() -> None:
     request = {"Inputs": {"input1": [{"a": "1"}, {"a": "2", "c": "3"}], "input2": [{"b": "1"}]}}
     seen = read_answers(request, objects({"a": "1", "b": "5"}, {"a": "2", "b": "6"}), 2)
     assert (seen.columns, seen.rows) == (("b",), (("5",), ("6",)))

@@ -1,4 +1,4 @@
-"""What is known of the model that serves, and the history of an endpoint."""
+"""The model that serves, and the history of an endpoint."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_what_serves_is_known_with_its_data_its_numbers_and_who_approved_it() ->
     assert (serving.repairs, serving.order) == (0, NOW + HOUR)
 
 
-def test_a_run_that_nobody_judged_or_approved_says_so_of_its_model() -> None:
+def test_a_run_that_was_not_judged_or_approved_says_so_of_its_model() -> None:
     rejected = Approval(answer="rejected", by="ada", at=NOW)
     shape = run(Phase.VERIFYING, approval=rejected)
     serving = promoted(EndpointState(ref=ref(UPDATE)), shape, NAME, WORKING).resource(NAME).serving
@@ -53,7 +53,7 @@ def test_a_run_that_nobody_judged_or_approved_says_so_of_its_model() -> None:
     assert (serving.metrics, serving.approved_by, serving.trained_by) == ({}, "", "")
 
 
-def test_a_line_of_the_history_tells_which_model_serves_from_when_on_and_why() -> None:
+def test_a_line_of_the_history_says_which_model_serves_from_when_on_and_why() -> None:
     endpoint_state = promoted(
         EndpointState(ref=ref(UPDATE)), run(Phase.VERIFYING, **TRAINED), NAME, WORKING
     )

@@ -22,12 +22,12 @@ from tests.unit.core.serving.checked_endpoints import (
     TARGET,
     B,
     L,
+    Probed,
     U,
     W,
-    Watched,
     case,
     more,
-    untold,
+    unreported,
 )
 from tests.unit.samples import BROKEN, HOUR, NOW, REFUSED, SILENT, good
 
@@ -41,11 +41,11 @@ def varying(size: int) -> list[ProbeAnswers]:
     [
         pytest.param(BEFORE, [BEFORE] * (ENOUGH - 1), W, id="the same answers, too few"),
         pytest.param(BEFORE, [BEFORE] * ENOUGH, U, id="the same answers"),
-        pytest.param(BEFORE, [AFTER], W, id="moved, one look"),
-        pytest.param(BEFORE, [AFTER, AFTER], L, id="moved, two looks that agree"),
+        pytest.param(BEFORE, [AFTER], W, id="moved, one probe"),
+        pytest.param(BEFORE, [AFTER, AFTER], L, id="moved, two probes that agree"),
         pytest.param(BEFORE, [BEFORE, AFTER, AFTER], L, id="moved late"),
-        pytest.param(BEFORE, [OTHER, AFTER], W, id="moved, two looks that differ"),
-        pytest.param(BEFORE, [OTHER, AFTER, OTHER], L, id="moved, three looks that differ"),
+        pytest.param(BEFORE, [OTHER, AFTER], W, id="moved, two probes that differ"),
+        pytest.param(BEFORE, [OTHER, AFTER, OTHER], L, id="moved, three probes that differ"),
         pytest.param(BEFORE, [OTHER, BEFORE, AFTER], W, id="moved, and back between"),
         pytest.param(BEFORE, [AFTER, SILENT, AFTER], W, id="moved, no answer between"),
         pytest.param(BEFORE, [AFTER, SILENT, AFTER, AFTER], L, id="moved, twice after silence"),
@@ -66,27 +66,27 @@ def varying(size: int) -> list[ProbeAnswers]:
         pytest.param(None, [AFTER] * ENOUGH, L, id="nothing before to compare with"),
         pytest.param(None, [AFTER] + [SILENT] * ENOUGH, B, id="nothing before, and fell silent"),
         pytest.param(SILENT, [AFTER] * ENOUGH, L, id="no answer before to compare with"),
-        pytest.param(BROKEN, [AFTER, AFTER], L, id="mended: it was broken before"),
+        pytest.param(BROKEN, [AFTER, AFTER], L, id="corrected: it was broken before"),
         pytest.param(BROKEN, [BROKEN] * ENOUGH, B, id="broken before and after"),
     ],
 )
-def test_what_looks_say_of_a_new_model(
+def test_what_probes_say_of_a_new_model(
     before: ProbeAnswers | None, seen: list[ProbeAnswers], verdict: VerificationResult
 ) -> None:
-    assert Watched(case(before)).probe_series(*seen) is verdict
+    assert Probed(case(before)).probe_series(*seen) is verdict
 
 
 @pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("gap", [HOUR, 1000 * HOUR])
 @pytest.mark.parametrize("ahead", [0, 1, 2])
 @pytest.mark.parametrize("now", [BEFORE, AFTER, OTHER, BROKEN, REFUSED, SILENT])
-def test_however_long_nobody_looked_two_more_looks_condemn_nothing_and_one_proves_nothing(
+def test_however_long_no_probe_was_sent_two_more_probes_condemn_nothing_and_one_shows_nothing(
     now: ProbeAnswers, ahead: int, gap: timedelta, *, rolling_back: bool
 ) -> None:
-    watched = Watched(case(BEFORE), rolling_back=rolling_back, patient=True)
-    watched.probe_series(*[SILENT] * ahead)
-    assert watched.look(now, gap) is W
-    assert watched.look(now) in ((W, L) if now in (AFTER, OTHER) else (W,))
+    endpoint = Probed(case(BEFORE), rolling_back=rolling_back, patient=True)
+    endpoint.probe_series(*[SILENT] * ahead)
+    assert endpoint.check(now, gap) is W
+    assert endpoint.check(now) in ((W, L) if now in (AFTER, OTHER) else (W,))
 
 
 @pytest.mark.parametrize("gap", [timedelta(minutes=2), HOUR])
@@ -94,29 +94,29 @@ def test_however_long_nobody_looked_two_more_looks_condemn_nothing_and_one_prove
 def test_a_gap_counts_for_at_most_two_usual_ones(
     seen: ProbeAnswers, verdict: VerificationResult, gap: timedelta
 ) -> None:
-    watched = Watched(case(BEFORE), pace=gap)
-    assert watched.probe_series(*[seen] * 3) is W  # two gaps of a minute each
-    assert watched.look(seen) is verdict
+    endpoint = Probed(case(BEFORE), pace=gap)
+    assert endpoint.probe_series(*[seen] * 3) is W  # two gaps of a minute each
+    assert endpoint.check(seen) is verdict
 
 
 @pytest.mark.parametrize(("seen", "verdict"), [(BEFORE, U), (BROKEN, B), (SILENT, B)])
-def test_at_least_three_looks_however_short_the_time(
+def test_at_least_three_probes_however_short_the_time(
     seen: ProbeAnswers, verdict: VerificationResult
 ) -> None:
-    watched = Watched(replace(case(BEFORE), within=timedelta(seconds=1)))
-    assert watched.probe_series(seen, seen) is W
-    assert watched.look(seen) is verdict
+    endpoint = Probed(replace(case(BEFORE), within=timedelta(seconds=1)))
+    assert endpoint.probe_series(seen, seen) is W
+    assert endpoint.check(seen) is verdict
 
 
 @pytest.mark.parametrize("seen", [BEFORE, BROKEN, SILENT])
 def test_a_clock_that_goes_back_adds_nothing(seen: ProbeAnswers) -> None:
-    watched = Watched(case(BEFORE))
+    endpoint = Probed(case(BEFORE))
     for _ in range(20):
-        assert watched.look(seen, -timedelta(minutes=10)) is W
-    assert watched.case.probe_series.all.span == timedelta()
+        assert endpoint.check(seen, -timedelta(minutes=10)) is W
+    assert endpoint.case.probe_series.all.span == timedelta()
 
 
-def test_two_looks_of_one_moment_are_one_look() -> None:
+def test_two_probes_of_one_moment_count_as_one() -> None:
     one = NO_PROBES.model_copy(update={"last_at": NOW})
     for away in (timedelta(), EVERY / 3, -EVERY / 3):
         assert one.too_soon(NOW + away, EVERY)
@@ -126,10 +126,10 @@ def test_two_looks_of_one_moment_are_one_look() -> None:
 
 
 def test_answers_that_vary_are_called_unproven_and_are_not_kept_to_compare_with() -> None:
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*varying(3)) is L
-    assert watched.judged.why == "unproven: answers vary"
-    assert not watched.judged.steady
+    endpoint = Probed(case(BEFORE))
+    assert endpoint.probe_series(*varying(3)) is L
+    assert endpoint.judged.why == "unproven: answers vary"
+    assert not endpoint.judged.steady
 
 
 @pytest.mark.parametrize(
@@ -146,52 +146,52 @@ def test_answers_that_vary_are_called_unproven_and_are_not_kept_to_compare_with(
 def test_an_endpoint_that_never_comes_to_rest_is_not_live_and_not_waited_for_for_ever(
     seen: list[ProbeAnswers],
 ) -> None:
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*seen * 200) in (B, U)
-    probe_series = watched.case.probe_series.all.probes
+    endpoint = Probed(case(BEFORE))
+    assert endpoint.probe_series(*seen * 200) in (B, U)
+    probe_series = endpoint.case.probe_series.all.probes
     assert probe_series < 60
     assert (
-        watched.judged.verdict is U
-    ) or f"{probe_series} looks agreed on nothing" in watched.judged.why
+        endpoint.judged.verdict is U
+    ) or f"{probe_series} probes agreed on nothing" in endpoint.judged.why
 
 
 @pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT, BROKEN, more(BEFORE)])
-def test_every_way_that_looks_repeat_ends_with_a_verdict(
+def test_every_way_that_probes_repeat_ends_with_a_verdict(
     before: ProbeAnswers | None, *, rolling_back: bool
 ) -> None:
     for seen in product(KINDS, repeat=3):
-        watched = Watched(case(before), rolling_back=rolling_back, patient=True)
-        assert watched.probe_series(*[*seen] * 30) is not W, seen
+        endpoint = Probed(case(before), rolling_back=rolling_back, patient=True)
+        assert endpoint.probe_series(*[*seen] * 30) is not W, seen
 
 
 @pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT])
 @pytest.mark.parametrize("expected", [None, AFTER])
-def test_every_look_is_kept_with_its_verdict_whichever_that_is(
+def test_every_probe_is_kept_with_its_verdict_whichever_that_is(
     before: ProbeAnswers | None, expected: ProbeAnswers | None, *, rolling_back: bool
 ) -> None:
     for seen in product(KINDS, repeat=2):
-        watched, made = Watched(case(before, expected), rolling_back), 0
+        endpoint, made = Probed(case(before, expected), rolling_back), 0
         while made < 60:
             made += 1
-            if watched.look(seen[made % 2]) is not W:
+            if endpoint.check(seen[made % 2]) is not W:
                 break
-        assert watched.judged.probe_series.all.probes == made, seen
+        assert endpoint.judged.probe_series.all.probes == made, seen
 
 
 @pytest.mark.parametrize(
-    "look",
+    "check",
     [
         EndpointCheck(PENDING, AFTER),
         EndpointCheck(DONE, AFTER, "models/old"),
         EndpointCheck(DONE, BEFORE, TARGET),
-        untold(BEFORE, TARGET),
-        untold(BEFORE),
+        unreported(BEFORE, TARGET),
+        unreported(BEFORE),
     ],
 )
-def test_what_the_service_says_is_kept_with_the_looks(look: EndpointCheck) -> None:
-    watched = Watched(case(BEFORE))
-    watched.probe_series(*[look] * ENOUGH)
-    assert watched.judged.verdict is not W
-    assert watched.judged.probe_series.all.probes == ENOUGH
+def test_what_the_service_says_is_kept_with_the_probes(check: EndpointCheck) -> None:
+    endpoint = Probed(case(BEFORE))
+    endpoint.probe_series(*[check] * ENOUGH)
+    assert endpoint.judged.verdict is not W
+    assert endpoint.judged.probe_series.all.probes == ENOUGH

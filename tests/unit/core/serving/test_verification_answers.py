@@ -1,4 +1,4 @@
-"""What answers to the probe, read-backs and ended updates prove."""
+"""Verdicts on answers to the probe, read-backs and ended updates."""
 
 from dataclasses import replace
 from itertools import count, product
@@ -29,12 +29,12 @@ from tests.unit.core.serving.checked_endpoints import (
     TARGET,
     B,
     L,
+    Probed,
     U,
     W,
-    Watched,
     case,
     more,
-    untold,
+    unreported,
 )
 from tests.unit.samples import BROKEN, HOUR, SILENT, good
 
@@ -56,36 +56,36 @@ def fewer(answers: ProbeAnswers) -> ProbeAnswers:
         (case(SILENT), [SILENT] * ENOUGH, False),
     ],
 )
-def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_look_to_look(
+def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_probe_to_probe(
     known: VerificationCase, seen: list[ProbeAnswers | EndpointCheck], *, steady: bool
 ) -> None:
-    watched = Watched(known)
-    assert watched.probe_series(*seen) is L
-    assert watched.judged.steady is steady
+    endpoint = Probed(known)
+    assert endpoint.probe_series(*seen) is L
+    assert endpoint.judged.steady is steady
 
 
-def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> None:
+def test_live_takes_two_good_probes_in_a_row_that_agree_or_three_that_vary() -> None:
     lives, new = 0, (AFTER, OTHER)
     for seen in product(KINDS, repeat=4):
-        watched = Watched(case(BEFORE), pace=HOUR)
-        if watched.probe_series(*seen) is not L:
+        endpoint = Probed(case(BEFORE), pace=HOUR)
+        if endpoint.probe_series(*seen) is not L:
             continue
         lives += 1
-        shown = seen[: watched.case.probe_series.all.probes]
+        shown = seen[: endpoint.case.probe_series.all.probes]
         assert all(one in new for one in shown[-2:]), shown
         assert shown[-1] == shown[-2] or shown[-3] in new, shown
     assert lives
 
 
 def test_a_score_column_that_is_gone_is_a_broken_model() -> None:
-    watched = Watched(case(more(BEFORE)))
-    assert watched.probe_series(*[fewer(AFTER)] * (ENOUGH - 1)) is W
-    assert watched.look(fewer(AFTER)) is B
-    assert "'Scored Probabilities' is missing" in watched.judged.why
+    endpoint = Probed(case(more(BEFORE)))
+    assert endpoint.probe_series(*[fewer(AFTER)] * (ENOUGH - 1)) is W
+    assert endpoint.check(fewer(AFTER)) is B
+    assert "'Scored Probabilities' is missing" in endpoint.judged.why
 
 
 def test_a_new_score_column_is_no_fault() -> None:
-    assert Watched(case(BEFORE)).probe_series(more(AFTER), more(AFTER)) is L
+    assert Probed(case(BEFORE)).probe_series(more(AFTER), more(AFTER)) is L
 
 
 @pytest.mark.parametrize("kept", [BEFORE, more(BEFORE), AFTER, BROKEN])
@@ -95,22 +95,22 @@ def test_answers_to_other_probe_rows_are_never_compared(
 ) -> None:
     now = AFTER.model_copy(update={"request": "other rows"})
     known = replace(case(kept), probe_series=NO_PROBES.showing(kept).showing(kept))
-    watched, other = Watched(known, rolling_back), Watched(case(None), rolling_back)
+    endpoint, other = Probed(known, rolling_back), Probed(case(None), rolling_back)
     for _ in range(ENOUGH):
-        assert watched.look(now) is other.look(now)
-        assert (watched.judged.why, watched.judged.steady) == (
+        assert endpoint.check(now) is other.check(now)
+        assert (endpoint.judged.why, endpoint.judged.steady) == (
             other.judged.why,
             other.judged.steady,
         )
-    assert watched.judged.verdict is L
+    assert endpoint.judged.verdict is L
 
 
-def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> None:
+def test_answers_vary_only_where_three_probes_had_answers_to_the_same_rows() -> None:
     elsewhere = OTHER.model_copy(update={"request": "other rows"})
-    watched = Watched(replace(case(BEFORE), probe_series=NO_PROBES.showing(elsewhere)))
-    assert watched.probe_series(AFTER, OTHER) is W
-    assert watched.look(AFTER) is L
-    lacking = Watched(case(more(BEFORE)))
+    endpoint = Probed(replace(case(BEFORE), probe_series=NO_PROBES.showing(elsewhere)))
+    assert endpoint.probe_series(AFTER, OTHER) is W
+    assert endpoint.check(AFTER) is L
+    lacking = Probed(case(more(BEFORE)))
     pending = (EndpointCheck(PENDING, fewer(AFTER)), EndpointCheck(PENDING, more(OTHER)))
     assert lacking.probe_series(*pending, more(AFTER)) is W  # the first had lost a column
 
@@ -118,10 +118,10 @@ def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> N
 @pytest.mark.parametrize("ahead", [OTHER, SILENT, BROKEN])
 def test_answers_that_moved_are_never_called_unchanged(ahead: ProbeAnswers) -> None:
     for size in range(2 * ENOUGH):
-        watched = Watched(case(BEFORE))
-        watched.probe_series(*[ahead] * min(size, 2), AFTER)
-        assert watched.judged.verdict is not U
-        assert "stayed the same" not in watched.judged.why
+        endpoint = Probed(case(BEFORE))
+        endpoint.probe_series(*[ahead] * min(size, 2), AFTER)
+        assert endpoint.judged.verdict is not U
+        assert "stayed the same" not in endpoint.judged.why
 
 
 @pytest.mark.parametrize(
@@ -130,63 +130,63 @@ def test_answers_that_moved_are_never_called_unchanged(ahead: ProbeAnswers) -> N
 def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_services_word(
     progress: UpdateProgress, verdict: VerificationResult
 ) -> None:
-    look = EndpointCheck(progress, BEFORE, configured=TARGET)
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
-    assert watched.look(look) is verdict
-    assert watched.judged.probe_series.all.probes == ENOUGH  # the last one is kept with the others
+    check = EndpointCheck(progress, BEFORE, configured=TARGET)
+    endpoint = Probed(case(BEFORE))
+    assert endpoint.probe_series(*[check] * (ENOUGH - 1)) is W
+    assert endpoint.check(check) is verdict
+    assert endpoint.judged.probe_series.all.probes == ENOUGH  # the last one is kept with the others
 
 
-def test_a_read_back_of_another_model_proves_nothing() -> None:
-    look = untold(BEFORE, configured="models/old.ilearner")
-    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is U
+def test_a_read_back_of_another_model_shows_nothing() -> None:
+    check = unreported(BEFORE, configured="models/old.ilearner")
+    assert Probed(case(BEFORE)).probe_series(*[check] * ENOUGH) is U
 
 
 @pytest.mark.parametrize("configured", [None, TARGET])
 def test_without_probe_rows_a_model_is_live_and_called_unproven(configured: str | None) -> None:
-    watched = Watched(case(None))
-    assert watched.look(untold(None, configured)) is L
-    assert "unproven" in watched.judged.why
+    endpoint = Probed(case(None))
+    assert endpoint.check(unreported(None, configured)) is L
+    assert "unproven" in endpoint.judged.why
 
 
 @pytest.mark.parametrize(("before", "seen"), [(None, AFTER), (SILENT, AFTER), (SILENT, SILENT)])
-def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_look(
+def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_probe(
     before: ProbeAnswers | None, seen: ProbeAnswers
 ) -> None:
-    watched = Watched(case(before), pace=HOUR)
-    assert watched.probe_series(seen, seen, seen) is W
-    assert watched.look(seen) is L
-    assert "unproven" in watched.judged.why
+    endpoint = Probed(case(before), pace=HOUR)
+    assert endpoint.probe_series(seen, seen, seen) is W
+    assert endpoint.check(seen) is L
+    assert "unproven" in endpoint.judged.why
 
 
 @pytest.mark.parametrize("rolling_back", [True, False])
 def test_an_update_that_failed_at_the_service_is_broken_at_once_with_its_reason(
     *, rolling_back: bool
 ) -> None:
-    watched = Watched(case(BEFORE), rolling_back)
-    assert watched.look(EndpointCheck(UpdateProgress.FAILED, AFTER, detail="BlobNotFound")) is B
-    assert "BlobNotFound" in watched.judged.why
+    endpoint = Probed(case(BEFORE), rolling_back)
+    assert endpoint.check(EndpointCheck(UpdateProgress.FAILED, AFTER, detail="BlobNotFound")) is B
+    assert "BlobNotFound" in endpoint.judged.why
 
 
 @pytest.mark.parametrize("rolling_back", [True, False])
-def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
+def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_probes(
     *, rolling_back: bool
 ) -> None:
-    look = EndpointCheck(UpdateProgress.PENDING, AFTER, configured=TARGET)
-    watched = Watched(case(BEFORE), rolling_back)
-    assert watched.look(look) is W
-    assert watched.look(look, 10 * HOUR) is W
-    assert watched.probe_series(*[look] * (ENOUGH - 4)) is W
-    assert watched.look(look) is B
-    assert "not come to an end" in watched.judged.why
+    check = EndpointCheck(UpdateProgress.PENDING, AFTER, configured=TARGET)
+    endpoint = Probed(case(BEFORE), rolling_back)
+    assert endpoint.check(check) is W
+    assert endpoint.check(check, 10 * HOUR) is W
+    assert endpoint.probe_series(*[check] * (ENOUGH - 4)) is W
+    assert endpoint.check(check) is B
+    assert "not come to an end" in endpoint.judged.why
 
 
-def test_an_update_at_work_and_then_silence_prove_nothing_where_nothing_answered_before() -> None:
-    watched = Watched(case(None))
+def test_an_update_at_work_and_then_silence_show_nothing_where_nothing_answered_before() -> None:
+    endpoint = Probed(case(None))
     assert (
-        watched.probe_series(EndpointCheck(UpdateProgress.PENDING, None), *[SILENT] * ENOUGH) is L
+        endpoint.probe_series(EndpointCheck(UpdateProgress.PENDING, None), *[SILENT] * ENOUGH) is L
     )
-    assert watched.judged.why == "unproven: the endpoint answered neither before nor after"
+    assert endpoint.judged.why == "unproven: the endpoint answered neither before nor after"
 
 
 def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
@@ -194,9 +194,9 @@ def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
         EndpointCheck(UpdateProgress.PENDING, BEFORE),
         EndpointCheck(UpdateProgress.DONE, BEFORE, TARGET),
     )
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[pending] * (ENOUGH - 1), *[done] * (ENOUGH - 1)) is W
-    assert watched.look(done) is L
+    endpoint = Probed(case(BEFORE))
+    assert endpoint.probe_series(*[pending] * (ENOUGH - 1), *[done] * (ENOUGH - 1)) is W
+    assert endpoint.check(done) is L
 
 
 @pytest.mark.parametrize(
@@ -214,91 +214,91 @@ def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
         pytest.param(BEFORE, [SILENT] * (ENOUGH - 1), W, W, id="no answer, too few"),
         pytest.param(BEFORE, [SILENT] * ENOUGH, B, B, id="no answer"),
         pytest.param(BROKEN, [BROKEN] * 2, L, W, id="broken as before"),
-        pytest.param(BROKEN, [OTHER, AFTER], L, W, id="mended: it was broken before"),
+        pytest.param(BROKEN, [OTHER, AFTER], L, W, id="corrected: it was broken before"),
         pytest.param(BROKEN, [SILENT] * 2, W, W, id="no answer, though it was broken before"),
         pytest.param(None, [OTHER] * 2, L, W, id="nothing known from before"),
         pytest.param(SILENT, [BROKEN] * 2, W, W, id="broken, and no answer known from before"),
         pytest.param(SILENT, [OTHER] * ENOUGH, L, L, id="no answer known from before"),
     ],
 )
-def test_what_looks_say_of_the_model_that_was_put_back(
+def test_what_probes_say_of_the_model_that_was_rolled_back(
     before: ProbeAnswers | None,
     seen: list[ProbeAnswers],
     hasty: VerificationResult,
     patient: VerificationResult,
 ) -> None:
-    assert Watched(case(before), rolling_back=True).probe_series(*seen) is hasty
-    # While an update may still be on its way, nothing is proved until it has had its time.
-    assert Watched(case(before), rolling_back=True, patient=True).probe_series(*seen) is patient
+    assert Probed(case(before), rolling_back=True).probe_series(*seen) is hasty
+    # While an update may still be on its way, nothing is verified until it has had its time.
+    assert Probed(case(before), rolling_back=True, patient=True).probe_series(*seen) is patient
 
 
 def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_anew() -> None:
-    watched = Watched(case(BEFORE), rolling_back=True, patient=True)
-    assert watched.probe_series(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
-    assert watched.look(BEFORE) is L
+    endpoint = Probed(case(BEFORE), rolling_back=True, patient=True)
+    assert endpoint.probe_series(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
+    assert endpoint.check(BEFORE) is L
 
 
 def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
-    watched = Watched(case(BEFORE), rolling_back=True)
-    watched.look(BROKEN)
-    assert watched.judged.why == BROKEN.detail
-    watched.look(AFTER)
-    assert watched.judged.why == "the answers are not those from before the update"
-    watched.probe_series(BEFORE, BEFORE)
-    assert watched.judged.why == "answers as before the update, on two looks running"
+    endpoint = Probed(case(BEFORE), rolling_back=True)
+    endpoint.check(BROKEN)
+    assert endpoint.judged.why == BROKEN.detail
+    endpoint.check(AFTER)
+    assert endpoint.judged.why == "the answers are not those from before the update"
+    endpoint.probe_series(BEFORE, BEFORE)
+    assert endpoint.judged.why == "answers as before the update, in two probes in a row"
 
 
 def test_a_return_without_probe_rows_is_called_unproven() -> None:
-    watched = Watched(case(None), rolling_back=True)
-    assert watched.look(None) is L
-    assert "unproven" in watched.judged.why
+    endpoint = Probed(case(None), rolling_back=True)
+    assert endpoint.check(None) is L
+    assert "unproven" in endpoint.judged.why
 
 
 def test_broken_answers_are_broken_whatever_the_service_names() -> None:
-    look = EndpointCheck(UpdateProgress.DONE, BROKEN, configured="models/old")
-    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is B
+    check = EndpointCheck(UpdateProgress.DONE, BROKEN, configured="models/old")
+    assert Probed(case(BEFORE)).probe_series(*[check] * ENOUGH) is B
 
 
 def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_do() -> None:
-    look = EndpointCheck(UpdateProgress.DONE, AFTER, configured="models/old")
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
-    assert watched.look(look) is U
-    assert "still names models/old" in watched.judged.why
+    check = EndpointCheck(UpdateProgress.DONE, AFTER, configured="models/old")
+    endpoint = Probed(case(BEFORE))
+    assert endpoint.probe_series(*[check] * (ENOUGH - 1)) is W
+    assert endpoint.check(check) is U
+    assert "still names models/old" in endpoint.judged.why
 
 
-def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() -> None:
+def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_verified() -> None:
     expected = good("7")
     moved = case(good("1"), expected)
-    assert Watched(moved).probe_series(expected) is W
-    assert Watched(moved).probe_series(expected, expected) is L
-    assert Watched(moved).probe_series(*[good("8")] * (ENOUGH - 1)) is W
-    assert Watched(moved).probe_series(*[good("8")] * ENOUGH) is U
-    verified = Watched(moved)
+    assert Probed(moved).probe_series(expected) is W
+    assert Probed(moved).probe_series(expected, expected) is L
+    assert Probed(moved).probe_series(*[good("8")] * (ENOUGH - 1)) is W
+    assert Probed(moved).probe_series(*[good("8")] * ENOUGH) is U
+    verified = Probed(moved)
     verified.probe_series(expected, expected)
     assert verified.judged.probe_series.all.probes == 2  # the last one is kept with the other
     same = case(expected, expected)
-    assert Watched(same, pace=HOUR).probe_series(*[expected] * 3) is W
-    assert Watched(same).probe_series(*[expected] * ENOUGH) is L
+    assert Probed(same, pace=HOUR).probe_series(*[expected] * 3) is W
+    assert Probed(same).probe_series(*[expected] * ENOUGH) is L
 
 
-def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
-    numbers, watched = count(), Watched(replace(case(BEFORE), within=1000 * HOUR))
+def test_a_record_of_probes_stays_small_however_many_there_are() -> None:
+    numbers, endpoint = count(), Probed(replace(case(BEFORE), within=1000 * HOUR))
     sizes = []
     for _ in range(500):
-        watched.look(BEFORE if next(numbers) % 3 else SILENT)
-        sizes.append(len(watched.case.probe_series.model_dump_json()))
+        endpoint.check(BEFORE if next(numbers) % 3 else SILENT)
+        sizes.append(len(endpoint.case.probe_series.model_dump_json()))
     assert max(sizes) < min(sizes) + 200
     assert (
-        ProbeSeries.model_validate_json(watched.case.probe_series.model_dump_json())
-        == watched.case.probe_series
+        ProbeSeries.model_validate_json(endpoint.case.probe_series.model_dump_json())
+        == endpoint.case.probe_series
     )
 
 
-def test_no_look_is_lost_because_it_saw_what_the_last_one_saw() -> None:
-    watched = Watched(case(BEFORE))
-    watched.probe_series(BEFORE, BEFORE, SILENT, BEFORE)
-    probe_series = watched.case.probe_series
+def test_no_check_is_lost_because_it_saw_what_the_last_one_saw() -> None:
+    endpoint = Probed(case(BEFORE))
+    endpoint.probe_series(BEFORE, BEFORE, SILENT, BEFORE)
+    probe_series = endpoint.case.probe_series
     assert (probe_series.all.probes, probe_series.row.probes) == (4, 3)
     assert probe_series.all.span == 3 * EVERY
     assert probe_series.last is not None

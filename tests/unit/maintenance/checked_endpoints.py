@@ -18,8 +18,8 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 OURS, OTHER = good("0.1", "0.2"), good("0.8", "0.9")
 
 
-class Watched(Scripted):
-    """An endpoint that serves our model, as its record says, and is due to be looked at."""
+class CheckedEndpoint(Scripted):
+    """An endpoint that serves our model, as its record says, and is due to be checked."""
 
     def __init__(self, **served: Any) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Watched(Scripted):
     def drift_check(self, **changes: Any) -> None:
         known = {
             "ref": ref(self.url),
-            "place": RESOURCE,
+            "resource": RESOURCE,
             "pipeline": "sample",
             "endpoint": "production",
             "next_check": NOW,
@@ -58,22 +58,22 @@ class Watched(Scripted):
         return stored.record
 
     def wait(self) -> timedelta:
-        """How long it is to the next look."""
+        """How long it is to the next check."""
         return self.now().next_check - self.world.clock.now()
 
-    def look(self, probe: ProbeAnswers | Exception | None = OURS, **look: Any) -> list[Run]:
+    def check(self, probe: ProbeAnswers | Exception | None = OURS, **check: Any) -> list[Run]:
         """Look once, and return the runs that were opened to set the model again."""
         known: Any = probe
         if not isinstance(probe, Exception):
             known = EndpointCheck(
-                **{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **look}
+                **{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **check}
             )
         self.endpoint.probe_series = [known]
         self.drift.check(self.world.clock.now() + MINUTE)
         return [run for run in self.world.runs() if run.origin is Origin.DRIFT]
 
     def drifted(self) -> list[Run]:
-        """Have two looks agree that another model serves."""
-        self.look(OTHER)
+        """Have two probes agree that another model serves."""
+        self.check(OTHER)
         self.world.clock.time = self.now().next_check
-        return self.look(OTHER)
+        return self.check(OTHER)

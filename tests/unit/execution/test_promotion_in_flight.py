@@ -53,7 +53,7 @@ def test_no_answers_are_taken_from_before_while_an_earlier_update_may_still_arri
     assert "moved" not in str(ended.promotion and ended.promotion.verification)
 
 
-def test_what_a_parked_successor_did_not_settle_is_settled_by_the_next() -> None:
+def test_what_a_parked_successor_did_not_resolve_is_resolved_by_the_next() -> None:
     world = Observed()
     parked_with_a_broken_model(world)
     held = world.endpoint_state().endpoint_lease
@@ -91,7 +91,7 @@ def test_a_takeover_that_is_cut_off_ahead_of_settling_is_made_good_by_its_own_re
     assert world.endpoint_state().endpoint_lease is None
 
 
-def test_after_the_earlier_model_is_back_nothing_counts_as_unsettled() -> None:
+def test_after_the_earlier_model_is_back_nothing_counts_as_in_flight() -> None:
     world = Observed()
     parked_with_a_broken_model(world)
     second = world.next_run("b.csv", csv(1))
