@@ -94,9 +94,8 @@ class AzureMlJobs:
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
         """Return the PUT that would be sent; what it names is read, and nothing is sent."""
-        body, note = self._requests.body(request, shown=True)
-        shown = {"method": "PUT", "url": self._url(self._name(request)), "body": body}
-        return {**shown, "note": note} if note else shown
+        body, _ = self._requests.body(request, shown=True)
+        return {"method": "PUT", "url": self._url(self._name(request)), "body": body}
 
     def ensure_started(self, handle: str, request: JobRequest) -> str | None:
         """Start the job; one that is there and ours is adopted.

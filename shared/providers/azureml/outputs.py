@@ -4,13 +4,14 @@ See azure-machine-learning-v2 §2.7. Whether the `uri` of an output is kept is n
 of a component; what lies elsewhere is copied to its place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.azureml_names import same_uri
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import Job
@@ -146,11 +147,24 @@ class JobOutputs:
                 return
 
     def _elsewhere(self, job: Job, output: str) -> str | None:
+        """Return the URI of an output by the job itself, else by the run history."""
+        said = self._said(job, output)
+        ours = self.placing.models_store().uri(self.placing.output_place(job.request, output))
+        if said and not same_uri(said, ours):
+            return said
         try:
             return self.history.uris(job.handle, (output,)).get(output)
         except PermanentError as exc:
             log.warning("job %s: the run history does not say its outputs: %s", job.handle, exc)
             return None
+
+    def _said(self, job: Job, output: str) -> str | None:
+        """Return what the job says of an output: a command job does, a pipeline job does not."""
+        there = self.placing.assets.known_job(job.handle) or {}
+        outputs = there.get("outputs")
+        known = outputs.get(output) if isinstance(outputs, Mapping) else None
+        uri = known.get("uri") if isinstance(known, Mapping) else None
+        return uri if isinstance(uri, str) else None
 
     def _default_place(self, path: str) -> tuple[str, str, str] | None:
         call = self.history.call
