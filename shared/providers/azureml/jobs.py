@@ -146,8 +146,8 @@ class AzureMlJobs:
             what = "the workspace has no job of this name"
             return JobState(JobStatus.NOT_STARTED, what, known=False)
         if not answer.ok:
-            raise sorted_error(answer, f"look at job {handle}", self.call.clean, write=False)
-        job = object_in(answer, f"look at job {handle}")
+            raise sorted_error(answer, f"check job {handle}", self.call.clean, write=False)
+        job = object_in(answer, f"check job {handle}")
         served = _moment(header(answer, "date")) or datetime.now(UTC)
         return self._state(handle, job, served)
 
@@ -254,7 +254,7 @@ class AzureMlJobs:
         self.call.write("PUT", self._url(handle), f"start job {handle}", body, headers)
 
     def _found(self, handle: str) -> Body | None:
-        return self.call.found(self._url(handle), f"look for job {handle}")
+        return self.call.found(self._url(handle), f"find job {handle}")
 
     def _name(self, request: JobRequest) -> str:
         place = self.training.place

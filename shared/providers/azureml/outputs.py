@@ -1,4 +1,4 @@
-"""Finds what a finished job wrote: where it was told to, or where the service put it instead.
+"""Finds what a finished job wrote: at the place that it was given, or where the service put it.
 
 See azure-machine-learning-v2 §2.7. Whether the `uri` of an output is kept is not known for jobs
 of a component; what lies elsewhere is copied to its place.
@@ -23,7 +23,7 @@ from shared.telemetry import log
 #: What a service says it wrote may become visible later.
 LATE: Final = timedelta(minutes=10)
 _SIGNED_FOR: Final = timedelta(hours=1)
-#: Files of one output that are copied at most, and those of one output that are looked at.
+#: Files of one output that are copied at most, and those of one output that are listed.
 _MOST_COPIED: Final = 1_000
 _MOST_SEEN: Final = 10_000
 #: Where steps write what no output names (azure-machine-learning-v2 §2.7).
