@@ -34,7 +34,7 @@ from shared.providers.azureml.evaluations import Evaluations
 from shared.providers.azureml.history import RunHistory, failure_or_silence
 from shared.providers.azureml.job_requests import JobRequests
 from shared.providers.azureml.models import ModelRegistry
-from shared.providers.azureml.outputs import JobOutputs, quiet
+from shared.providers.azureml.outputs import JobOutputs, reuse_note
 from shared.providers.azureml.placing import Placing, Secrets, Storage
 from shared.providers.azureml.registered import RegisteredAssets
 from shared.telemetry import log
@@ -207,7 +207,7 @@ class AzureMlJobs:
                 return JobState(JobStatus.FAILED, failure.words, failure.cure)
             case JobStatus.FINISHED:
                 pipeline = str(known.get("jobType")).lower() == "pipeline"
-                note = quiet(self._history, handle) if pipeline else ""
+                note = reuse_note(self._history, handle) if pipeline else ""
                 return JobState(JobStatus.FINISHED, note=note)
             case JobStatus.CANCELLED:
                 return JobState(JobStatus.CANCELLED, said)

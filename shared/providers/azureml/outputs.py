@@ -29,6 +29,10 @@ _MOST_SEEN: Final = 10_000
 #: Where steps write what no output names (azure-machine-learning-v2 §2.7).
 _USUAL: Final = ("azureml/{job}/{output}/", "dataset/{job}/{output}/")
 _SHOWN: Final = 20
+#: What the blob beside an output that is copied says.
+_BEGUN: Final = b"begun"
+_DONE: Final = b"done"
+_LONGEST_MARK: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class JobOutputs:
         """
         path = self.placing.output_place(job.request, output)
         files = tuple(self._at(job, path))
-        if not files:
+        if not files or self.read(_mark(path), _LONGEST_MARK) == _BEGUN:
             self._fetch(job, output, path)
             files = tuple(self._at(job, path))
         return FoundOutput(output, path, files) if files else None
@@ -186,9 +190,18 @@ class JobOutputs:
                 continue
             if copied >= _MOST_COPIED:
                 raise PermanentError(f"{container}/{prefix} holds more than {_MOST_COPIED} files")
+            if not copied:
+                self._write_mark(path, _BEGUN)
             self._copy(source, blob, f"{path}{below}", job)
             copied += 1
+        if copied:
+            self._write_mark(path, _DONE)
         return copied
+
+    def _write_mark(self, path: str, content: bytes) -> None:
+        """Note how far a copy is: a part of a model must never count as the whole."""
+        storage = self.placing.storage
+        storage.models.write(storage.container, _mark(path), content)
 
     def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: Job) -> None:
         storage = self.placing.storage
@@ -215,7 +228,11 @@ def _is_new(blob: BlobVersion, job: Job) -> bool:
     return job.made_at is None or not blob.is_older_than(job.made_at)
 
 
-def quiet(history: RunHistory, job: str) -> str:
+def _mark(path: str) -> str:
+    return f"{path}.copying"
+
+
+def reuse_note(history: RunHistory, job: str) -> str:
     """Return what an operator should know of a finished job; a silent history is said as such.
 
     Args:
