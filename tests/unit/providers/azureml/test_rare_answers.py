@@ -249,3 +249,47 @@ def test_a_model_of_another_provider_is_no_registered_one() -> None:
     assert model_asset(made)[1] == Asset("a", "1")
     with pytest.raises(ValueError, match="is a model of studio, and no registered one"):
         model_asset(ModelRef(provider="studio", name="x", digest="d", reference={}))
+
+
+# Calls
+
+
+def test_a_listing_without_an_end_is_given_up() -> None:
+    bench = Bench()
+    more = f"https://management.azure.com{WS}/datastores?more"
+    bench.workspace.script("GET", "/datastores", *[says({"value": [], "nextLink": more})] * 60)
+    with pytest.raises(PermanentError, match="more than 50 pages"):
+        bench.service.prepare(bench.request())
+
+
+def test_a_lost_answer_of_the_data_plane_is_asked_for_again() -> None:
+    bench = Bench()
+    bench.workspace.job(JOB, "Completed")
+    lost = OutcomeUnknownError("GET: the answer was lost")
+    bench.workspace.script("GET", "/children", lost)
+    assert bench.service.state(JOB).note == ""
+    assert bench.workspace.count("GET", "/children") == 2
+
+
+def test_a_discovery_that_fails_is_said() -> None:
+    for answer in (OutcomeUnknownError("GET: the answer was lost"), refuses(500, "Busy")):
+        bench = Bench()
+        discovery = {"discoveryUrl": "https://westus.api.azureml.ms/discovery"}
+        bench.workspace.resources[""] = {"properties": discovery}
+        bench.workspace.script("GET", "/discovery", *[answer] * 2)
+        bench.workspace.job(JOB, "Failed")
+        assert "its reason could not be read" in bench.service.state(JOB).details
+
+
+def test_what_a_datastore_leaves_out_is_as_usual() -> None:
+    bench = Bench()
+    known = {"datastoreType": "AzureBlob", "accountName": "a", "containerName": "c"}
+    bench.workspace.resources["datastores/bare"] = {"name": "bare", "properties": known}
+    located = bench.service._placing.stores.located
+    assert located("azureml://datastores/bare/paths/x") == (
+        "https://a.blob.core.windows.net/",
+        "c",
+        "x",
+    )
+    assert located("azureml://datastores/nothing/paths/x") is None
+    assert located("not a uri") is None
