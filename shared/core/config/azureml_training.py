@@ -134,8 +134,8 @@ class AzureMlTraining(JobLimits):
         if not isinstance(inputs, dict) or not isinstance(known, dict):
             return given
         literals = {name: one for name, one in inputs.items() if _is_literal(one)}
-        if not literals or literals.keys() & known.keys():
-            return given  # `_one_value_each` refuses what is there twice
+        if twice := literals.keys() & known.keys():
+            raise ValueError(f"{min(twice)} is under inputs and under parameters: leave one out")
         left = {name: one for name, one in inputs.items() if name not in literals}
         return {**given, "inputs": left, "parameters": {**literals, **known}}
 
@@ -181,8 +181,9 @@ class AzureMlTraining(JobLimits):
 
     @together
     def _one_value_each(self) -> Iterator[Mistake]:
-        for name in (*(self.inputs.keys() & self.parameters.keys()),):
-            yield Mistake(f"{name} is there twice", "leave one out", at=("parameters",))
+        for name in sorted(self.inputs.keys() & self.parameters.keys()):
+            what = f"{name} is under inputs and under parameters"
+            yield Mistake(what, "leave one out", at=("parameters",))
 
     @together
     def _one_folder_each(self) -> Iterator[Mistake]:

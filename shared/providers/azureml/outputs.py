@@ -1,16 +1,17 @@
-"""Finds what a finished job wrote: where it was told to, or where the service put it instead.
+"""Finds what a finished job wrote: at the place that it was given, or where the service put it.
 
 See azure-machine-learning-v2 §2.7. Whether the `uri` of an output is kept is not known for jobs
 of a component; what lies elsewhere is copied to its place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.azureml_names import same_uri
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import Job
@@ -22,12 +23,16 @@ from shared.telemetry import log
 #: What a service says it wrote may become visible later.
 LATE: Final = timedelta(minutes=10)
 _SIGNED_FOR: Final = timedelta(hours=1)
-#: Files of one output that are copied at most, and those of one output that are looked at.
+#: Files of one output that are copied at most, and those of one output that are listed.
 _MOST_COPIED: Final = 1_000
 _MOST_SEEN: Final = 10_000
 #: Where steps write what no output names (azure-machine-learning-v2 §2.7).
 _USUAL: Final = ("azureml/{job}/{output}/", "dataset/{job}/{output}/")
 _SHOWN: Final = 20
+#: What the blob beside an output that is copied says.
+_BEGUN: Final = b"begun"
+_DONE: Final = b"done"
+_LONGEST_MARK: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class JobOutputs:
         """
         path = self.placing.output_place(job.request, output)
         files = tuple(self._at(job, path))
-        if not files:
+        if not files or self.read(_mark(path), _LONGEST_MARK) == _BEGUN:
             self._fetch(job, output, path)
             files = tuple(self._at(job, path))
         return FoundOutput(output, path, files) if files else None
@@ -146,11 +151,24 @@ class JobOutputs:
                 return
 
     def _elsewhere(self, job: Job, output: str) -> str | None:
+        """Return the URI of an output by the job itself, else by the run history."""
+        said = self._said(job, output)
+        ours = self.placing.models_store().uri(self.placing.output_place(job.request, output))
+        if said and not same_uri(said, ours):
+            return said
         try:
             return self.history.uris(job.handle, (output,)).get(output)
         except PermanentError as exc:
             log.warning("job %s: the run history does not say its outputs: %s", job.handle, exc)
             return None
+
+    def _said(self, job: Job, output: str) -> str | None:
+        """Return what the job says of an output: a command job does, a pipeline job does not."""
+        there = self.placing.assets.known_job(job.handle) or {}
+        outputs = there.get("outputs")
+        known = outputs.get(output) if isinstance(outputs, Mapping) else None
+        uri = known.get("uri") if isinstance(known, Mapping) else None
+        return uri if isinstance(uri, str) else None
 
     def _default_place(self, path: str) -> tuple[str, str, str] | None:
         call = self.history.call
@@ -172,9 +190,18 @@ class JobOutputs:
                 continue
             if copied >= _MOST_COPIED:
                 raise PermanentError(f"{container}/{prefix} holds more than {_MOST_COPIED} files")
+            if not copied:
+                self._write_mark(path, _BEGUN)
             self._copy(source, blob, f"{path}{below}", job)
             copied += 1
+        if copied:
+            self._write_mark(path, _DONE)
         return copied
+
+    def _write_mark(self, path: str, content: bytes) -> None:
+        """Note how far a copy is: a part of a model must never count as the whole."""
+        storage = self.placing.storage
+        storage.models.write(storage.container, _mark(path), content)
 
     def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: Job) -> None:
         storage = self.placing.storage
@@ -201,7 +228,11 @@ def _is_new(blob: BlobVersion, job: Job) -> bool:
     return job.made_at is None or not blob.is_older_than(job.made_at)
 
 
-def quiet(history: RunHistory, job: str) -> str:
+def _mark(path: str) -> str:
+    return f"{path}.copying"
+
+
+def reuse_note(history: RunHistory, job: str) -> str:
     """Return what an operator should know of a finished job; a silent history is said as such.
 
     Args:
