@@ -113,6 +113,31 @@ def resource(arm_id: str, properties: Body, created: datetime | None = None) -> 
     }
 
 
+def page_of(
+    found: list[Body], kind: str, query: Mapping[str, str], most: int, api: str = "2025-12-01"
+) -> Answer:
+    """Return one page of a listing; its `nextLink` is absolute, and absent on the last page.
+
+    Args:
+        found: everything that is listed.
+        kind: the last part of the address.
+        query: of the request; `$skip` as a `nextLink` has it.
+        most: how many are on a page.
+        api: the api-version, where the request has none.
+
+    Returns:
+        The page.
+    """
+    skip = int(query.get("$skip") or 0)
+    end = skip + most
+    body: Body = {"value": found[skip:end]}
+    if end < len(found):
+        same = {"api-version": api, **query, "$skip": str(end)}
+        link = "&".join(f"{name}={value}" for name, value in same.items())
+        body["nextLink"] = f"{ARM}{WORKSPACE}/{kind}?{link}"
+    return Answer(OK, body)
+
+
 def conflict() -> Answer:
     """Refuse because another operation runs on the same resource."""
     message = "Another operation on same entity is already running."

@@ -62,7 +62,7 @@ class AzureMl:
         self.calls = Calls(self.clock, self.switches)
         self.operations = Operations(self.clock, self.switches)
         self.state = State(self.clock, self.switches, self.operations)
-        self.datastores = Datastores(self.files)
+        self.datastores = Datastores(self.files, self.switches)
         self.assets = Assets(self.clock, self.datastores)
         self.jobs = Jobs(self.clock, self.switches, self.assets, self.trainer)
         self.history = History(self.jobs)

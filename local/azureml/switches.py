@@ -54,6 +54,7 @@ class Switches:
     max_deployments: int = 20
     jobs_a_page: int = 50
     children_a_page: int = 100
+    datastores_a_page: int = 30
     #: How the run history spells the types of outputs: as recorded, or as a job has them.
     output_types: Literal["recorded", "as_sent"] = "recorded"
 
