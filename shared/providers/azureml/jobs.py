@@ -46,7 +46,7 @@ from shared.providers.azureml.placing import Placing, Secrets, Storage
 from shared.providers.azureml.registered import RegisteredAssets
 from shared.telemetry import log
 
-#: Any other status is that of a job that goes on: it has a time limit of ours.
+#: Any other status is that of a job that still runs: it has a time limit of ours.
 _ENDS: Final = {
     "completed": JobStatus.FINISHED,
     "failed": JobStatus.FAILED,

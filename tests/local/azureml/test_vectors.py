@@ -86,13 +86,13 @@ def missing_from(ours: Any, recorded: Any, path: str = "") -> list[str]:
 
 def replay(bench: Bench, name: str) -> list[str]:
     recorded = vector(name)
-    asked, told = recorded["request"], recorded["response"]
+    asked, answered = recorded["request"], recorded["response"]
     answer = bench.ask(asked["method"], asked["path"], asked.get("body"))
-    assert answer.status == told["status"], answer.body
+    assert answer.status == answered["status"], answer.body
     ours = answer.json()
-    if "body_properties" in told:
-        return missing_from(ours["properties"], told["body_properties"])
-    return missing_from(ours, told["body"])
+    if "body_properties" in answered:
+        return missing_from(ours["properties"], answered["body_properties"])
+    return missing_from(ours, answered["body"])
 
 
 def registered(bench: Bench) -> None:
@@ -127,15 +127,15 @@ def test_a_recorded_pipeline_component_is_registered_and_trained(bench: Bench) -
     assert replay(bench, "rec_component_put_pipeline_anonymous_201") == []
     made = next(version for version in versions if version != used)
     job = vector("rec_pipeline_job_put_component_id_201")
-    asked, told = job["request"], job["response"]
+    asked, answered = job["request"], job["response"]
     component = f"{WORKSPACE}/components/azureml_anonymous/versions/{made}"
     asked["body"]["properties"]["componentId"] = component
     answer = bench.ask("PUT", asked["path"], asked["body"])
     assert answer.status == 201
-    told["body"]["properties"]["componentId"] = component
-    about = told["body"]["properties"]["properties"]
+    answered["body"]["properties"]["componentId"] = component
+    about = answered["body"]["properties"]["properties"]
     about["azureml.SourceComponentId"] = component
-    assert missing_from(answer.json(), told["body"]) == []
+    assert missing_from(answer.json(), answered["body"]) == []
 
 
 def test_a_recorded_component_is_shown_as_text(bench: Bench) -> None:
@@ -172,12 +172,12 @@ def test_an_unknown_compute_has_an_empty_404(bench: Bench) -> None:
 
 
 def test_an_unknown_member_is_refused_in_the_recorded_words(bench: Bench) -> None:
-    told = vector("rec_job_put_400_unknown_field")["response"]
+    answered = vector("rec_job_put_400_unknown_field")["response"]
     outputs = {"x": {"jobOutputType": "uri_folder", "assetVersion": "1"}}
     answer = bench.ask("PUT", "jobs/j", {"properties": bench.command(outputs=outputs)})
-    error, recorded = answer.json()["error"], told["body"]["error"]
+    error, recorded = answer.json()["error"], answered["body"]["error"]
     assert (answer.status, error["code"], error["message"]) == (
-        told["status"],
+        answered["status"],
         recorded["code"],
         recorded["message"],
     )
@@ -193,23 +193,23 @@ def test_a_preview_knows_that_member(bench: Bench) -> None:
 
 
 def test_cancel_of_an_ended_job_is_refused_as_recorded(bench: Bench) -> None:
-    told = vector("rec_job_cancel_400_terminal")["response"]
+    answered = vector("rec_job_cancel_400_terminal")["response"]
     bench.put()
     assert bench.ended() == "Completed"
     answer = bench.ask("POST", "jobs/j/cancel")
-    assert answer.status == told["status"]
+    assert answer.status == answered["status"]
     assert codes(answer) >= {"BadArgument", "ArgumentInvalid", "CancelPipelineRunInTerminalStatus"}
 
 
 def test_a_failed_pipeline_is_as_recorded(bench: Bench) -> None:
-    told = vector("rec_job_get_failed_200")["response"]["body"]["properties"]
+    answered = vector("rec_job_get_failed_200")["response"]["body"]["properties"]
     bench.put(outputs={})
     bench.hooks.end_job_as("j", "Failed", "UserError", "Authentication failed")
     assert bench.ended() == "Failed"
     shown = bench.job()
     assert "error" not in shown
     assert shown["outputs"] == {}
-    assert shown["status"] == told["status"]
+    assert shown["status"] == answered["status"]
     error = vector("rec_rundata_failed_pipeline_200")["response"]["body"]["runMetadata"]["error"]
     ours = bench.data_of("j")["error"]["error"]
     assert ours["referenceCode"] == error["error"]["referenceCode"]
@@ -222,8 +222,8 @@ def test_a_failed_pipeline_is_as_recorded(bench: Bench) -> None:
 
 
 def test_outputs_are_resolved_as_recorded(bench: Bench) -> None:
-    told = vector("rec_rundata_outputs_200")["response"]["body"]["runMetadata"]["outputs"]
-    recorded = next(iter(told.values()))
+    answered = vector("rec_rundata_outputs_200")["response"]["body"]["runMetadata"]["outputs"]
+    recorded = next(iter(answered.values()))
     bench.put(outputs={})
     assert bench.ended() == "Completed"
     (step,) = bench.children()
