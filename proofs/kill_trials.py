@@ -21,7 +21,7 @@ import requests
 from local.azurite import ACCOUNT_NAME
 from local.demo.app_stage import DATA, LEDGER, AppStage
 from local.served import NotStartedError
-from proofs.kill_points import KillPoint, Switch, by_the_app, chosen, instead_of, sides
+from proofs.kill_points import KillPoint, Switch, by_the_app, chosen, instead_of, kill, sides
 from proofs.ledger_reader import Cause, Records
 from proofs.outcomes import Effort, Outcome, Violation, again
 from proofs.proxy import Proxy
@@ -97,6 +97,7 @@ class KillTrials(ABC):
     part: str  #: the name of the proof, to repeat a trial by
     end: Phase  #: of a run whose model is good
     result: str  #: what is promised of such a run
+    cold: bool = False  #: whether each trial begins with a host that remembers nothing
 
     def __init__(self) -> None:
         self.usable = True  #: whether no earlier run prevents the next one
@@ -156,6 +157,9 @@ class KillTrials(ABC):
         self._number += 1
         name = f"{PIPELINE}/{self._number}.csv"
         self._late.clear()
+        if self.cold:
+            kill(self._stage.host)
+            self._stage.host.start()
         self._switch.arm(point, self._stage)
         self._stage.upload(name, self._stage.data(self._part()))
         etag = self._stage.storage.get_blob_client(DATA, name).get_blob_properties().etag
