@@ -22,6 +22,7 @@ from rich.text import Text
 
 from proofs import (
     api_fuzz,
+    azureml_kills,
     duplicate_events,
     fault_sweep,
     host_kills,
@@ -61,6 +62,10 @@ TASKS: Final = (
         Task("crash", partial(host_kills.part, shard=number, shards=2), 200)  # more than there are
         for number in range(2)
     ),
+    *(
+        Task("azureml crash", partial(azureml_kills.part, shard=number, shards=2), 200)
+        for number in range(2)
+    ),
     Task("two hosts", two_hosts.part, 100),
     *(
         Task("faults", partial(fault_sweep.part, shard=number, shards=_SHARDS), 1000)  # every pair
@@ -83,6 +88,7 @@ TASKS: Final = (
 #: Parts that can repeat one trial; each is not divided.
 _WHOLE: Final[Mapping[str, Part]] = {
     "crash": host_kills.part,
+    "azureml crash": azureml_kills.part,
     "faults": fault_sweep.part,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
