@@ -29,7 +29,7 @@ class Limits:
     check_interval_max: timedelta = timedelta(minutes=5)
     tick: timedelta = timedelta(minutes=4)
     """How long one tick of the poll may take; shorter than functionTimeout."""
-    longest_step: timedelta = timedelta(minutes=2)
+    longest_step: timedelta = timedelta(seconds=90)
     """What the time-outs inside one step add up to; no step is begun later in a tick."""
     search_every: timedelta = timedelta(minutes=15)
     """How often data is searched for that no event announced."""

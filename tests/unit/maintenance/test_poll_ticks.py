@@ -190,7 +190,7 @@ def test_an_announcement_is_removed_after_two_leases_and_not_before(world: Obser
 
 
 def test_a_tick_ends_ahead_of_the_longest_step(world: Observed) -> None:
-    assert world.poll.until() == world.clock.now() + 4 * MINUTE - 2 * MINUTE
+    assert world.poll.until() == world.clock.now() + 4 * MINUTE - 90 * SECOND
 
 
 def test_scheduled_runs_are_driven_in_half_of_the_time() -> None:
