@@ -58,6 +58,9 @@ class ProxiedStage(AppStage):
         given: what the stage takes.
     """
 
+    #: Which calls are the app's own, by method and path.
+    counts = staticmethod(by_the_app)
+
     def __init__(self, switch: Switch, **given: Any) -> None:
         self._proxies = ExitStack()
         self._switch = switch
@@ -79,7 +82,7 @@ class ProxiedStage(AppStage):
             str(server.hostname),
             server.port or 80,
             on_call=partial(self._switch.on_call, name),
-            counts=by_the_app,
+            counts=self.counts,
         )
         return self._proxies.enter_context(proxy).url
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from azure.core.exceptions import ResourceNotFoundError
 from pydantic import BaseModel, ValidationError
 
-from local.demo.app_stage import LEDGER, AppStage
+from local.demo.app_stage import LEDGER, MODELS, AppStage
 from local.demo.azureml_stage import AzureMlStage
 from local.demo.stage import RESOURCE, Stage
 from shared.core.config.azureml_models import ATTEMPT_TAG, RUN_TAG
@@ -189,10 +189,14 @@ class WorkspaceRecords(Records):
         return Counter(f"{job['tags'][RUN_TAG]} {job['tags'][ATTEMPT_TAG]}" for job in jobs)
 
     def not_registered(self, run: Run) -> list[str]:
-        """Return what contradicts that one version of a model is registered for `run`."""
+        """Return what contradicts that one version is registered for `run`, and has its file."""
         if run.model is None:
             return [f"{run.run_id} has no model"]
         mark = f"/{run.run_id.rpartition('-')[2]}-"
         found = [str(version) for version in self._workspace.state["models"] if mark in version]
         named = run.model.name.removeprefix("azureml:").replace(":", "/")
-        return [] if found == [named] else [f"{run.run_id} names {named}; registered: {found}"]
+        folder = f"runs/{run.config.name}/{run.run_id}/{run.attempt}"
+        file = self._stage.storage.get_blob_client(MODELS, f"{folder}/model/model.json")
+        missing = [] if file.exists() else [f"{file.blob_name} is not there"]
+        wrong = [] if found == [named] else [f"{run.run_id} names {named}; registered: {found}"]
+        return missing + wrong

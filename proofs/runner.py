@@ -55,6 +55,10 @@ class Task:
     scales: bool = True  #: whether --scale multiplies its size
 
 
+_WORKSPACE_KILLS: Final = {
+    "azureml crash": azureml_kills.part,
+    "azureml copy crash": azureml_kills.part_elsewhere,
+}
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
     Task("load", load_test.part, 2000),
@@ -63,7 +67,8 @@ TASKS: Final = (
         for number in range(2)
     ),
     *(
-        Task("azureml crash", partial(azureml_kills.part, shard=number, shards=2), 200)
+        Task(name, partial(part, shard=number, shards=2), 200)
+        for name, part in _WORKSPACE_KILLS.items()
         for number in range(2)
     ),
     Task("two hosts", two_hosts.part, 100),
@@ -88,7 +93,7 @@ TASKS: Final = (
 #: Parts that can repeat one trial; each is not divided.
 _WHOLE: Final[Mapping[str, Part]] = {
     "crash": host_kills.part,
-    "azureml crash": azureml_kills.part,
+    **_WORKSPACE_KILLS,
     "faults": fault_sweep.part,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
