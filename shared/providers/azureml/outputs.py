@@ -14,7 +14,7 @@ from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import Job
-from shared.providers.azureml.call import properties_of
+from shared.providers.azureml.call import host_of, properties_of
 from shared.providers.azureml.history import RunHistory
 from shared.providers.azureml.placing import Placing
 from shared.telemetry import log
@@ -28,6 +28,12 @@ _MOST_SEEN: Final = 10_000
 #: Where steps write what no output names (azure-machine-learning-v2 §2.7).
 _USUAL: Final = ("azureml/{job}/{output}/", "dataset/{job}/{output}/")
 _SHOWN: Final = 20
+#: After `blob.`, in each cloud; accounts with a zone of their own have the last one.
+_CLOUDS: Final = frozenset(
+    {"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net", "storage.azure.net"}
+)
+#: Beside an output that is copied; empty once all its files are there.
+_COPYING: Final = ".copying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +102,12 @@ class JobOutputs:
             output: the name of the output.
         """
         path = self.placing.output_place(job.request, output)
-        files = tuple(self._at(job, path))
+        files = self._whole(job, path)
         if not files:
             self._fetch(job, output, path)
-            files = tuple(self._at(job, path))
+            files = self._whole(job, path)
+        if files is None:
+            raise TransientError(f"the copy of output {output} to {path} is not complete yet")
         return FoundOutput(output, path, files) if files else None
 
     def there(self, job: Job, path: str) -> BlobVersion | None:
@@ -123,13 +131,21 @@ class JobOutputs:
         storage = self.placing.storage
         return storage.models.read(storage.container, path, limit)
 
+    def _whole(self, job: Job, path: str) -> tuple[BlobVersion, ...] | None:
+        """Return the files at a place; None while some of them are still to be copied there."""
+        files = tuple(self._at(job, path))
+        mark = f"{path}{_COPYING}"
+        if any(blob.name == mark for blob in files):
+            return None
+        return files
+
     def _at(self, job: Job, path: str) -> Iterator[BlobVersion]:
         """Yield the files at a place that the job wrote, without those of an earlier job."""
         storage = self.placing.storage
         for number, blob in enumerate(storage.models.listing(storage.container, path)):
             if number >= _MOST_SEEN:
                 raise PermanentError(f"{path} holds more than {_MOST_SEEN} files")
-            inside = blob.name == path or blob.name.startswith(f"{path}/")
+            inside = blob.name in (path, f"{path}{_COPYING}") or blob.name.startswith(f"{path}/")
             if inside and blob.size and _is_new(blob, job):
                 yield blob
 
@@ -163,18 +179,24 @@ class JobOutputs:
     def _copied(self, job: Job, place: tuple[str, str, str], path: str) -> int:
         """Copy what lies at a place of some account to the output's path; return how many."""
         base, container, prefix = place
-        source = self._account(base)
+        source, storage = self._account(base), self.placing.storage
         prefix = prefix.rstrip("/")
-        copied = 0
+        there: list[tuple[BlobVersion, str]] = []
         for blob in source.listing(container, prefix):
             below = blob.name.removeprefix(prefix)
             if not blob.size or (below and not below.startswith("/")):
                 continue
-            if copied >= _MOST_COPIED:
+            if len(there) >= _MOST_COPIED:
                 raise PermanentError(f"{container}/{prefix} holds more than {_MOST_COPIED} files")
-            self._copy(source, blob, f"{path}{below}", job)
-            copied += 1
-        return copied
+            there.append((blob, f"{path}{below}"))
+        if there:
+            # Whatever stops the copy: a part of a model is never taken for the model.
+            mark = f"{path}{_COPYING}"
+            storage.models.write(storage.container, mark, b"not all files are here yet")
+            for blob, name in there:
+                self._copy(source, blob, name, job)
+            storage.models.write(storage.container, mark, b"")
+        return len(there)
 
     def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: Job) -> None:
         storage = self.placing.storage
@@ -186,15 +208,25 @@ class JobOutputs:
             text = f"{blob.path} of account {source.account} cannot be copied"
             raise TransientError(f"{text}: {cure}", cure=cure)
 
+    @property
+    def _storage_hosts(self) -> frozenset[str]:
+        """What the host of an account ends with; a token of the app must travel nowhere else."""
+        own = (self.placing.storage.models, self.placing.storage.data)
+        return _CLOUDS | {_end_of(known.base_location) for known in own}
+
     def _account(self, base: str) -> Blobs:
         storage = self.placing.storage
         name = (urlsplit(base).hostname or "").partition(".")[0]
         for known in (storage.models, storage.data):
             if name == known.account.lower():  # names of accounts are unique within a cloud
                 return known
-        if storage.elsewhere is None:
+        if storage.elsewhere is None or _end_of(base) not in self._storage_hosts:
             raise PermanentError(f"the job wrote to {base}, which the app does not read")
         return storage.elsewhere(self.history.call.require(base, "find an output"))
+
+
+def _end_of(url: str) -> str:
+    return host_of(url).partition(".blob.")[2]
 
 
 def _is_new(blob: BlobVersion, job: Job) -> bool:
