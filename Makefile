@@ -19,6 +19,10 @@ help: ## list the tasks
 demo: $(INSTALLED) ## bring new data live, from the upload to the verified model (about a minute)
 	@$(BIN)/python -m local.demo
 
+.PHONY: demo-azureml
+demo-azureml: $(INSTALLED) ## the same with Azure Machine Learning: train in a workspace, register the model (half a minute)
+	@$(BIN)/python -m local.demo --azureml
+
 .PHONY: run
 run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, until Ctrl-C
 	@$(BIN)/python -m local.run

@@ -112,7 +112,7 @@ def _anchor(section: str) -> str:
 
 def _type(shape: dict[str, Any]) -> str:
     if forms := shape.get("anyOf") or shape.get("oneOf"):
-        kinds = [_type(part) for part in forms if part.get("type") != "null"]
+        kinds = dict.fromkeys(_type(part) for part in forms if part.get("type") != "null")
         return " or ".join(kinds) if len(kinds) < _MANY else "single value"
     if "enum" in shape or "const" in shape:
         values = shape.get("enum", (shape.get("const"),))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -29,15 +29,21 @@ class ServedProcess:
         module: what to run.
         arguments: its further arguments.
         start_seconds: how long to wait until it serves.
+        variables: environment variables besides those of its starter.
     """
 
     def __init__(
-        self, module: str, arguments: Sequence[str] = (), *, start_seconds: float = 30.0
+        self,
+        module: str,
+        arguments: Sequence[str] = (),
+        *,
+        start_seconds: float = 30.0,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.url = ""
         self.folder = tempfile.TemporaryDirectory(prefix=f"{module}-")
         self._module, self._arguments = module, list(arguments)
-        self._start_seconds = start_seconds
+        self._start_seconds, self._variables = start_seconds, dict(variables or {})
         self._log = Path(self.folder.name) / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -65,7 +71,7 @@ class ServedProcess:
             self._process = subprocess.Popen(
                 command,
                 cwd=_ROOT,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | self._variables | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -1,9 +1,15 @@
-"""What the service answers, as plain data, and the form of its bodies."""
+"""What the service answers, as plain data: the form of its bodies, and how they are spelled.
+
+Letter case, order and absent members are what a caller must not depend on
+(azure-machine-learning-v2 §9).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+from local.azureml.switches import Switches
 
 SUBSCRIPTION, GROUP, NAME = "00000000-0000-0000-0000-000000000003", "relearn", "relearn-ws"
 WORKSPACE = (
@@ -113,6 +119,31 @@ def resource(arm_id: str, properties: Body, created: datetime | None = None) -> 
     }
 
 
+def page_of(
+    found: list[Body], kind: str, query: Mapping[str, str], most: int, api: str = "2025-12-01"
+) -> Answer:
+    """Return one page of a listing; its `nextLink` is absolute, and absent on the last page.
+
+    Args:
+        found: everything that is listed.
+        kind: the last part of the address.
+        query: of the request; `$skip` as a `nextLink` has it.
+        most: how many are on a page.
+        api: the api-version, where the request has none.
+
+    Returns:
+        The page.
+    """
+    skip = int(query.get("$skip") or 0)
+    end = skip + most
+    body: Body = {"value": found[skip:end]}
+    if end < len(found):
+        same = {"api-version": api, **query, "$skip": str(end)}
+        link = "&".join(f"{name}={value}" for name, value in same.items())
+        body["nextLink"] = f"{ARM}{WORKSPACE}/{kind}?{link}"
+    return Answer(OK, body)
+
+
 def conflict() -> Answer:
     """Refuse because another operation runs on the same resource."""
     message = "Another operation on same entity is already running."
@@ -167,3 +198,61 @@ class Shape:
         for name in sorted(set(body["properties"]) - self.properties - more - preview):
             return unknown_member(name, "Properties")
         return None
+
+
+#: Members whose values are compared ignoring case.
+_VALUES: Final = frozenset(
+    {"status", "jobType", "jobInputType", "jobOutputType", "mode", "modelType"}
+    | {"provisioningState", "datastoreType", "authMode", "endpointComputeType"}
+)
+_IDS: Final = frozenset({"id", "componentId", "computeId", "environmentId", "codeId", "modelUri"})
+
+
+def styled(answer: Answer, switches: Switches) -> Answer:
+    """Return an answer as the switches want it spelled.
+
+    Args:
+        answer: as the state made it.
+        switches: how to spell.
+
+    Returns:
+        The answer.
+    """
+    plain = switches.values == "as_sent" and switches.ids == "as_sent"
+    if (plain and switches.members == "as_sent") or not isinstance(answer.body, dict):
+        return answer
+    return Answer(answer.status, _spelled(answer.body, switches, ""), answer.headers)
+
+
+def _spelled(value: Any, switches: Switches, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return _members(value, switches)
+    if isinstance(value, list):
+        return [_spelled(one, switches, name) for one in value]
+    if not isinstance(value, str):
+        return value
+    if name in _VALUES and switches.values != "as_sent":
+        return _VALUE_STYLES[switches.values](value)
+    if name in _IDS and switches.ids == "lower":
+        return value.replace("/resourceGroups/", "/resourcegroups/").replace(
+            f"/{GROUP}/", f"/{GROUP.upper()}/"
+        )
+    return value
+
+
+def _members(value: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
+    items = [(name, _spelled(one, switches, name)) for name, one in value.items()]
+    if switches.members == "reversed":
+        items.reverse()
+    if switches.members == "no_nulls":
+        items = [(name, one) for name, one in items if one is not None]
+    if switches.members == "more" and "id" in value:
+        items.append(("relearnNeverHeardOf", {"it": ["is", None]}))
+    return dict(items)
+
+
+def _pascal(value: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in value.split("_"))
+
+
+_VALUE_STYLES: Final = {"pascal": _pascal, "lower": str.lower}

@@ -53,7 +53,7 @@ class CommandTrainer:
             datastores: where inputs and outputs are.
 
         Returns:
-            What goes on.
+            What runs.
         """
         running = _Running(steps, datastores, dict(self.variables))
         running.thread.start()

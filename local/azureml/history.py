@@ -167,7 +167,7 @@ class History:
             "inputs": {},
             "outputs": self._outputs(run) if status == "Completed" else None,
             "error": self._error(run) if status == "Failed" else None,
-            "warnings": [],
+            "warnings": self._warnings(run) if status == "Failed" else [],
         }
 
     def _places(self, run: "Run") -> dict[str, tuple[str, str]]:
@@ -191,6 +191,10 @@ class History:
             recorded = self.jobs.switches.output_types == "recorded"
             found[output] = {"assetId": asset, "type": _TYPES[kind] if recorded else kind}
         return found
+
+    def _warnings(self, run: "Run") -> list[Body]:
+        message = self._error(run)["error"]["message"]
+        return [{"source": run.job.name, "message": f"AzureMLCompute job failed\n{message}"}]
 
     def _error(self, run: "Run") -> Body:
         outcome = run.job.outcome

@@ -18,6 +18,7 @@ from local.azureml.answers import (
     RequestBody,
     invalid,
     missing,
+    page_of,
     refusal,
     resource,
 )
@@ -124,8 +125,8 @@ class Jobs:
         """List jobs.
 
         Args:
-            query: `tag` (the key of a tag that they have), `jobType`, `listViewType`; `$skip` as
-                a `nextLink` has it.
+            query: `tag` (the key of a tag that they have), `properties` (as `a,b=c`), `jobType`,
+                `listViewType`; `$skip` as a `nextLink` has it.
 
         Returns:
             One page; `nextLink` is absent on the last.
@@ -138,15 +139,9 @@ class Jobs:
             if (not tag or tag in (job.properties.get("tags") or {}))
             and kind in ("", job.properties["jobType"].lower())
             and viewed(view, archived=bool(job.properties.get("isArchived")))
+            and _has(job.properties.get("properties") or {}, query.get("properties", ""))
         ]
-        skip = int(query.get("$skip") or 0)
-        end = skip + self.switches.jobs_a_page
-        body: Body = {"value": found[skip:end]}
-        if end < len(found):
-            same = {"api-version": "2025-12-01", **query, "$skip": str(end)}
-            link = "&".join(f"{key}={value}" for key, value in same.items())
-            body["nextLink"] = f"{ARM}{WORKSPACE}/jobs?{link}"
-        return Answer(OK, body)
+        return page_of(found, "jobs", query, self.switches.jobs_a_page)
 
     def cancel(self, name: str) -> Answer:
         """Ask a job to end; one that has ended refuses.
@@ -298,6 +293,15 @@ class Jobs:
             uris = {"default": default} | self.uris(job)
         own = forms.answered(job.name, job.properties, status or self.status(job), uris)
         return resource(f"{WORKSPACE}/jobs/{job.name}", own, job.since)
+
+
+def _has(properties: Body, wanted: str) -> bool:
+    """Whether a job has each of the properties, with its value where one is given."""
+    for one in filter(None, wanted.split(",")):
+        name, equals, value = one.partition("=")
+        if name not in properties or (equals and properties[name] != value):
+            return False
+    return True
 
 
 def place_of(step: Step, output: str) -> str:

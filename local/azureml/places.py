@@ -20,7 +20,17 @@ from azure.storage.blob import (
     generate_account_sas,
 )
 
-from local.azureml.answers import GROUP, SUBSCRIPTION, WORKSPACE, Answer, Body, missing, resource
+from local.azureml.answers import (
+    GROUP,
+    SUBSCRIPTION,
+    WORKSPACE,
+    Answer,
+    Body,
+    missing,
+    page_of,
+    resource,
+)
+from local.azureml.switches import Switches
 
 DEFAULT: Final = "workspaceblobstore"
 ARTIFACTS: Final = "workspaceartifactstore"
@@ -179,6 +189,7 @@ class Datastores:
     """
 
     files: Files
+    switches: Switches = field(default_factory=Switches)
     all: dict[str, Datastore] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -206,7 +217,7 @@ class Datastores:
             for one in self.all.values()
             if wanted is None or (one.name == DEFAULT) is (wanted.lower() == "true")
         ]
-        return Answer(200, {"value": found})
+        return page_of(found, "datastores", query, self.switches.datastores_a_page)
 
     def secrets(self, name: str, body: Mapping[str, object]) -> Answer:
         """Hand out a signature; only where an expirable one is asked for."""

@@ -1,6 +1,6 @@
 """Runs the stand-in as a process of its own, and talks to its control plane."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,18 @@ class AzureMlProcess(ServedProcess):
     Args:
         arguments: further ones, such as `["--storage", "AzureWebJobsStorage"]`.
         trusted: the certificate of a stand-in that serves https.
+        variables: environment variables besides those of its starter, such as that which
+            `--storage` names.
     """
 
-    def __init__(self, arguments: Sequence[str] = (), *, trusted: Path | None = None) -> None:
-        super().__init__("local.azureml", arguments)
+    def __init__(
+        self,
+        arguments: Sequence[str] = (),
+        *,
+        trusted: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__("local.azureml", arguments, variables=variables)
         self._connections = requests.Session()
         self._connections.trust_env = False
         if trusted is not None:

@@ -20,6 +20,7 @@ from local.azureml.answers import (
     Body,
     RequestBody,
     resource,
+    styled,
 )
 from local.azureml.answers import (
     NAME as WORKSPACE_NAME,
@@ -35,11 +36,9 @@ from local.azureml.metrics import Metrics
 from local.azureml.models import Models
 from local.azureml.operations import Operations
 from local.azureml.places import Datastores, Files, MemoryFiles
-from local.azureml.scoring import Scoring
 from local.azureml.state import State
-from local.azureml.style import styled
 from local.azureml.switches import Switches
-from local.azureml.traffic import Draw, EvenDraw
+from local.azureml.traffic import Draw, EvenDraw, Scoring
 from local.azureml.training import InstantTrainer, Trainer
 from shared.ports.clock import Clock
 
@@ -62,7 +61,7 @@ class AzureMl:
         self.calls = Calls(self.clock, self.switches)
         self.operations = Operations(self.clock, self.switches)
         self.state = State(self.clock, self.switches, self.operations)
-        self.datastores = Datastores(self.files)
+        self.datastores = Datastores(self.files, self.switches)
         self.assets = Assets(self.clock, self.datastores)
         self.jobs = Jobs(self.clock, self.switches, self.assets, self.trainer)
         self.history = History(self.jobs)

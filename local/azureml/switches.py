@@ -54,10 +54,11 @@ class Switches:
     max_deployments: int = 20
     jobs_a_page: int = 50
     children_a_page: int = 100
+    datastores_a_page: int = 30
     #: How the run history spells the types of outputs: as recorded, or as a job has them.
     output_types: Literal["recorded", "as_sent"] = "recorded"
 
-    # How answers are spelled (see `style`).
+    # How answers are spelled (see `answers.styled`).
     values: Literal["as_sent", "pascal", "lower"] = "as_sent"
     ids: Literal["as_sent", "lower"] = "as_sent"
     members: Literal["as_sent", "reversed", "no_nulls", "more"] = "as_sent"

@@ -45,7 +45,7 @@ class Training(Protocol):
     """Steps that are being done."""
 
     def outcome(self) -> Outcome | None:
-        """Return how it ended; None while it goes on."""
+        """Return how it ended; None while it runs."""
         ...
 
     def stop(self) -> None:
@@ -70,7 +70,7 @@ class Trainer(Protocol):
             datastores: where inputs and outputs are.
 
         Returns:
-            What goes on.
+            What runs.
         """
         ...
 

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stack.enter_context(_set(_STORAGE, storage.connection_string))
         command = ["--storage", _STORAGE, "--certificate", str(folder)]
         stand_in = stack.enter_context(AzureMlProcess(command, trusted=folder / CERTIFICATE))
-        _prepare(stand_in, folder)
+        _prepare(stand_in)
         order = folder / "order.json"
         order.write_text(json.dumps(_order(stand_in, folder, reduced=options.reduced)))
         app = _App(stand_in, folder / CERTIFICATE)
@@ -177,7 +177,7 @@ def _fill(connection: str, folder: Path) -> None:
         client.get_blob_client(_DATA, "census/a.csv").upload_blob(sample_data())
 
 
-def _prepare(stand_in: AzureMlProcess, folder: Path) -> None:
+def _prepare(stand_in: AzureMlProcess) -> None:
     """Make what the owner of a workspace has, and what the app sends when it trains."""
     for name, container in (("training", _DATA), ("models", _MODELS)):
         stand_in.order("datastores", name=name, container=container)
@@ -187,7 +187,6 @@ def _prepare(stand_in: AzureMlProcess, folder: Path) -> None:
         output_types="as_sent",  # else its download finds no outputs
         ml_header="needed",
     )
-    del folder
 
 
 def _order(stand_in: AzureMlProcess, folder: Path, *, reduced: bool) -> dict[str, Any]:

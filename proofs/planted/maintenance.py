@@ -68,7 +68,7 @@ BUGS: Final = (
     Bug(
         "the files that the pipelines file names are not checked",
         "shared/maintenance/changed_file.py",
-        "            watched.remember((self.file, *configuration.probes))\n",
+        "            watched.remember((self.file, *configuration.named_files))\n",
         "            watched.remember((self.file,))\n",
         (
             "tests/unit/maintenance/test_changed_file.py",

@@ -17,7 +17,7 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion, is_folded
 from shared.core.config.pattern import fill
-from shared.core.config.studio_training import DATA, MANIFEST
+from shared.core.config.training import DATA, MANIFEST
 from shared.core.names import output_path
 from shared.core.run.commands import Event
 from shared.core.run.job_events import JobFailed

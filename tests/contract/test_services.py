@@ -1,125 +1,21 @@
-"""Both service ports, over every kind of service: Classic and New, in memory and over HTTP; v2."""
+"""The port of endpoints, over every kind of service: Classic and New, in memory and HTTP; v2."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterator
 
 import pytest
 
-from local.azureml.state import model_id
-from local.studio import InstantTrainer
-from local.studio.server import StudioServer
-from shared.core.blobs import BlobVersion
-from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_types import model_of
-from shared.core.redaction import Redactor
 from shared.core.serving.probes import ProbeOutcome, UpdateProgress
-from shared.core.serving.references import ModelRef, Shift
-from shared.ports.serving import Keep, ServingEndpoint
-from shared.ports.training import JobRequest, JobStatus, TrainingService
-from shared.providers.factory import ConfiguredProviders
-from shared.providers.http.client import Http, RequestsHttp
-from shared.providers.studio.call import ArmToken
-from tests.fakes.azureml_serving import model_ref
-from tests.fakes.azureml_world import AzureMlWorld
-from tests.fakes.world import CSV, DATA, MODELS, ROWS, FixedCredential, World
-from tests.unit.providers.test_web_services import NewService
+from shared.core.serving.references import Shift
+from shared.ports.serving import Keep
+from tests.contract.services import SERVICES, Bench, bench_of
+from tests.fakes.world import ROWS
 from tests.unit.samples import NOW
 
 
-@dataclass
-class Bench:
-    training: TrainingService
-    endpoint: ServingEndpoint
-    request: JobRequest
-    finish: Callable[[], object]
-    switch: Callable[[], object]
-    starts: Callable[[], list[str]]
-    model: Callable[[str], ModelRef]
-
-
-def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
-    outputs = {output: f"runs/x/{file}" for output, file in config.training.outputs.items()}
-    return JobRequest("sample-1", 1, {"input1": data}, outputs, {}, config.training)
-
-
-def studio_bench(world: World, providers: ConfiguredProviders, config: Pipeline) -> Bench:
-    def model(name: str) -> ModelRef:
-        seed = f"a,b,label\n{len(name)},1,0\n".encode()
-        made = InstantTrainer().train({"input1": seed}, {}, label=None).model
-        return model_of(world.blobs.put(MODELS, name, made))
-
-    data = world.blobs.put(DATA, "new.csv", CSV)
-    assert config.endpoint is not None
-    return Bench(
-        training=providers.training(config.training),
-        endpoint=providers.serving(config.endpoint),
-        request=job_request(data, config),
-        finish=world.studio.work,
-        switch=lambda: world.clock.move(timedelta(minutes=1)),
-        starts=lambda: world.starts,
-        model=model,
-    )
-
-
-@pytest.fixture(params=["classic memory", "classic http", "new memory", "new http", "azureml"])
+@pytest.fixture(params=SERVICES)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    kind, _, where = request.param.partition(" ")
-    if kind == "azureml":
-        yield azureml_bench()
-        return
-    world = World() if kind == "classic" else NewService()
-    if where == "memory":
-        yield studio_bench(world, adapters_over(world, world.http), world.pipeline)
-        return
-    with StudioServer(world.studio, trainer=InstantTrainer(), queue_delay=None) as server:
-        if isinstance(world, NewService):
-            reported = world.service.definition["properties"]
-            reported["swaggerLocation"] = f"{server.url}{world.service.data_plane}/swagger.json"
-        context = {"development": True}
-        text = world.pipeline.model_dump_json().replace("https://studio.example", server.url)
-        config = Pipeline.model_validate_json(text, context=context)
-        http = RequestsHttp()
-        yield studio_bench(world, adapters_over(world, http), config)
-        http.close()
-
-
-def adapters_over(world: World, http: Http) -> ConfiguredProviders:
-    return ConfiguredProviders(
-        http,
-        world.environment,
-        world.blobs,
-        world.blobs,
-        MODELS,
-        development=True,
-        token=ArmToken(FixedCredential(world.studio.arm_token), frozenset({"studio.example"})),
-    )
-
-
-def azureml_bench() -> Bench:
-    world = AzureMlWorld()
-    endpoint = world.pipeline.endpoint
-    assert endpoint is not None
-    providers = world.providers(Redactor())
-    jobs = world.azureml.jobs
-
-    def model(name: str) -> ModelRef:
-        title, version = "sample", name.replace("/", "-").removesuffix(".ilearner")
-        uri = f"azureml://datastores/models/paths/{name}"
-        body = {"properties": {"modelType": "custom_model", "modelUri": uri}}
-        world.azureml.put_model(title, version, body)
-        return model_ref(model_id(title, version))
-
-    data = world.blobs.put(DATA, "new.csv", CSV)
-    return Bench(
-        training=providers.training(world.pipeline.training),
-        endpoint=providers.serving(endpoint),
-        request=job_request(data, world.pipeline),
-        finish=world.azureml.hooks.finish_jobs,
-        switch=lambda: world.clock.move(timedelta(minutes=3)),
-        starts=lambda: list(jobs.all),
-        model=model,
-    )
+    with bench_of(request.param) as built:
+        yield built
 
 
 def promote(bench: Bench, name: str) -> Shift:
@@ -137,41 +33,6 @@ def promote(bench: Bench, name: str) -> Shift:
         bench.switch()
         before = share
     return shift
-
-
-def test_a_prepared_job_does_not_start_by_itself(bench: Bench) -> None:
-    handle = bench.training.prepare(bench.request)
-    bench.finish()
-    assert bench.training.state(handle).status is JobStatus.NOT_STARTED
-    assert bench.starts() == []
-
-
-def test_starting_twice_starts_once(bench: Bench) -> None:
-    handle = bench.training.prepare(bench.request)
-    bench.training.ensure_started(handle, bench.request)
-    bench.training.ensure_started(handle, bench.request)
-    bench.finish()
-    bench.training.ensure_started(handle, bench.request)
-    assert bench.training.state(handle).status is JobStatus.FINISHED
-    assert len(bench.starts()) == 1
-
-
-def test_a_cancelled_job_ends_and_cancelling_may_be_repeated(bench: Bench) -> None:
-    handle = bench.training.prepare(bench.request)
-    bench.training.ensure_started(handle, bench.request)
-    bench.training.cancel(handle)
-    bench.training.cancel(handle)
-    bench.switch()  # a service may take its time for it
-    assert bench.training.state(handle).status is JobStatus.CANCELLED
-
-
-def test_a_cancelled_job_cannot_be_started(bench: Bench) -> None:
-    handle = bench.training.prepare(bench.request)
-    bench.training.cancel(handle)
-    bench.training.ensure_started(handle, bench.request)  # "already past the start" is no error
-    bench.finish()
-    assert bench.training.state(handle).status is JobStatus.CANCELLED
-    assert bench.starts() == []
 
 
 def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local.demo.app_stage import AppStage
 from local.demo.stage import Stage
 from shared.core.run.record import ENDS
 from tests.waiting import eventually
@@ -10,7 +11,7 @@ from tests.waiting import eventually
 _FOLLOW = ("roll_out", "rollback", "drift")
 
 
-def run_of(stage: Stage, blob: str) -> dict[str, Any]:
+def run_of(stage: AppStage, blob: str) -> dict[str, Any]:
     """Return the run that the newest version of a blob opened, once there is one."""
 
     def check() -> dict[str, Any]:
@@ -20,7 +21,7 @@ def run_of(stage: Stage, blob: str) -> dict[str, Any]:
     return eventually(check, f"a run for {blob}")
 
 
-def ended(stage: Stage, blob: str, seconds: float = 60) -> dict[str, Any]:
+def ended(stage: AppStage, blob: str, seconds: float = 60) -> dict[str, Any]:
     """Return the run of a blob once it is over (or parked, which no test here wants)."""
 
     def check() -> dict[str, Any]:

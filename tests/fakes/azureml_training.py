@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from local.azureml.answers import WORKSPACE, Body
 from local.azureml.service import AzureMl
+from shared.core.config.azureml_models import model_asset, model_named
+from shared.core.config.azureml_names import workspace_of
 from shared.core.names import digest, pipeline_of
 from shared.core.serving.references import ModelRef
 from shared.errors import InvalidRequestError, PermanentError, TransientError
@@ -88,7 +90,13 @@ class AzureMlTraining:
         return dict.fromkeys(wanted, model_ref(f"{WORKSPACE}/models/{title}/versions/{version}"))
 
     def named_model(self, name: str) -> ModelRef:
-        raise InvalidRequestError(f"{name}: not here")
+        try:
+            _, asset = model_asset(model_named(name, workspace_of(WORKSPACE)))
+        except ValueError as exc:
+            raise InvalidRequestError(f"model: {exc}") from None
+        if self.service.get_model(asset.name, asset.version).status != 200:
+            raise InvalidRequestError(f"model: the workspace has no model {asset}")
+        return model_ref(f"{WORKSPACE}/models/{asset.name}/versions/{asset.version}")
 
     def model_again(self, model: ModelRef) -> ModelRef:
         return model

@@ -67,7 +67,12 @@ def test_the_page_of_the_http_api_lists_every_route() -> None:
 
 
 #: What stands for a part of a URL in an example.
-_PLACEHOLDERS: Final = {"<region>": "ussouthcentral", "<ws>": "a" * 32, "<id>": "b" * 32}
+_PLACEHOLDERS: Final = {
+    "<region>": "ussouthcentral",
+    "<ws>": "a" * 32,
+    "<id>": "b" * 32,
+    "<group>": "models",
+}
 
 
 def test_the_example_of_the_readme_is_a_sound_pipelines_file(tmp_path: Path) -> None:
@@ -80,4 +85,4 @@ def test_the_example_of_the_readme_is_a_sound_pipelines_file(tmp_path: Path) -> 
     settings = {"CENSUS_TRAINING_KEY": "key", "CENSUS_ENDPOINT_KEY": "key"}
     found = load_pipelines(tmp_path / "pipelines.yaml", settings, development=False)
     assert not found.problems
-    assert [pipeline.name for pipeline in found.pipelines.values()] == ["census"]
+    assert [pipeline.name for pipeline in found.pipelines.values()] == ["census", "churn"]

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from shared.core.config.azureml_names import ApiVersion, PlainName
 from shared.core.config.pattern import checked_pattern, one_name
 from shared.core.config.problems import WrongValueError
-from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.config.types import Duration, Name, Scalar, Span, Strict, parse_duration
+from shared.core.config.training import DATA, MANIFEST
+from shared.core.config.types import Name, Scalar, Strict
 
 #: A folder with an MLTable file, which lists every blob of the run.
 MLTABLE: Final = "{data.mltable}"
@@ -139,28 +139,3 @@ class ApiVersions(Strict):
     computes: ApiVersion = Field(default=NEWEST_VERSION, description="Of computes.")
     data: ApiVersion = Field(default=NEWEST_VERSION, description="Of data assets.")
     workspaces: ApiVersion = Field(default=NEWEST_VERSION, description="Of the workspace itself.")
-
-
-class JobLimits(Strict):
-    """How long jobs may take, and how many there may be."""
-
-    timeout: Span = Field(
-        default_factory=lambda: parse_duration("2h"),
-        description="How long one attempt may take, queueing included; then its job is cancelled.",
-    )
-    orphan_after: Span = Field(
-        default_factory=lambda: parse_duration("15m"),
-        description="How long a job may stay NotStarted, without a step; then another one takes "
-        "its place, which counts as the same attempt.",
-    )
-    attempts: int = Field(default=1, ge=1, le=10, description="How many jobs a run may start.")
-    pause: Duration = Field(
-        default_factory=lambda: parse_duration("0s"),
-        validate_default=True,
-        description="How long to wait between two attempts.",
-    )
-    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None,
-        description="Concurrency limit: open jobs in this workspace, over all pipelines that set "
-        "a limit for it.",
-    )

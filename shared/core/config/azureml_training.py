@@ -26,7 +26,6 @@ from shared.core.config.azureml_parts import (
     AzureMlInput,
     Folder,
     InputValue,
-    JobLimits,
     PipelineSettings,
     Registered,
     is_given,
@@ -34,8 +33,8 @@ from shared.core.config.azureml_parts import (
 )
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
-from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.config.types import Name, OutputName, Scalar, parse_duration
+from shared.core.config.training import DATA, MANIFEST, TrainingService
+from shared.core.config.types import Name, OutputName, Span, parse_duration
 
 #: The content of the file that `job` names, which the loader puts in its place.
 JobFile = Annotated[
@@ -52,7 +51,7 @@ _LATER: Final = {
 }
 
 
-class AzureMlTraining(JobLimits):
+class AzureMlTraining(TrainingService):
     """The workspace that trains, and what a job is given."""
 
     kind: Literal["azureml"] = Field(description="azureml: a job of Azure Machine Learning.")
@@ -78,10 +77,10 @@ class AzureMlTraining(JobLimits):
         "file that lists them; a path in TRAINING_DATA_CONTAINER with {tokens}; a URI. Numbers, "
         "true, false and texts without a slash are literals, as under parameters.",
     )
-    parameters: dict[Name, Scalar] = Field(
-        default_factory=dict,
-        description="Inputs that are literals. A value may hold {tokens} and ${NAME}; a dollar "
-        "sign is written $$.",
+    orphan_after: Span = Field(
+        default_factory=lambda: parse_duration("15m"),
+        description="How long a job may stay NotStarted, without a step; then another one takes "
+        "its place, which counts as the same attempt.",
     )
     outputs: dict[OutputName, Folder] = Field(
         default_factory=dict,
@@ -134,8 +133,8 @@ class AzureMlTraining(JobLimits):
         if not isinstance(inputs, dict) or not isinstance(known, dict):
             return given
         literals = {name: one for name, one in inputs.items() if _is_literal(one)}
-        if not literals or literals.keys() & known.keys():
-            return given  # `_one_value_each` refuses what is there twice
+        if twice := literals.keys() & known.keys():
+            raise ValueError(f"{min(twice)} is under inputs and under parameters: leave one out")
         left = {name: one for name, one in inputs.items() if name not in literals}
         return {**given, "inputs": left, "parameters": {**literals, **known}}
 
@@ -181,8 +180,9 @@ class AzureMlTraining(JobLimits):
 
     @together
     def _one_value_each(self) -> Iterator[Mistake]:
-        for name in (*(self.inputs.keys() & self.parameters.keys()),):
-            yield Mistake(f"{name} is there twice", "leave one out", at=("parameters",))
+        for name in sorted(self.inputs.keys() & self.parameters.keys()):
+            what = f"{name} is under inputs and under parameters"
+            yield Mistake(what, "leave one out", at=("parameters",))
 
     @together
     def _one_folder_each(self) -> Iterator[Mistake]:
@@ -263,18 +263,6 @@ class AzureMlTraining(JobLimits):
             for name, path in paths.items()
             if not is_given(path)
         }
-
-    @property
-    def wants_data(self) -> bool:
-        """Whether a job is given the newest blob, as an input or by its name."""
-        texts = map(str, self.parameters.values())
-        return DATA in self.sources.values() or any(DATA in text for text in texts)
-
-    @property
-    def wants_manifest(self) -> bool:
-        """Whether the list of all blobs of a run is written for the job."""
-        texts = (*self.sources.values(), *map(str, self.parameters.values()))
-        return any(MANIFEST in text for text in texts)
 
     def input(self, name: str) -> AzureMlInput:
         """Return an input with its type and mode."""

@@ -21,7 +21,7 @@ from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pattern import tokens_of
 from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, checked_schedule
-from shared.core.config.studio_training import DATA, MANIFEST
+from shared.core.config.training import DATA, MANIFEST
 from shared.core.config.types import Name, Span, Strict, parse_duration
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"

@@ -9,13 +9,10 @@ from shared.core.config.cross_field import together
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.studio_types import MODEL_SUFFIX, JobsUrl, OutputFile, service_identity
+from shared.core.config.training import DATA, MANIFEST, TrainingService
 from shared.core.config.types import (
-    Duration,
     Name,
-    Scalar,
     SecretReference,
-    Span,
-    Strict,
     parse_duration,
 )
 
@@ -23,8 +20,6 @@ from shared.core.config.types import (
 SINGLE_INPUT: Final = ""
 #: The id of a pool of Azure Batch.
 POOL_ID: Final = r"^[0-9A-Fa-f-]+$"
-DATA: Final = "{data}"
-MANIFEST: Final = "{data.manifest}"
 
 
 def _checked_input(text: str) -> str:
@@ -42,7 +37,7 @@ def _checked_input(text: str) -> str:
 InputTemplate = Annotated[str, AfterValidator(_checked_input)]
 
 
-class StudioTraining(Strict):
+class StudioTraining(TrainingService):
     """The batch execution service that trains, and what a job is given."""
 
     kind: Literal["studio"] = Field(
@@ -67,11 +62,6 @@ class StudioTraining(Strict):
         "named go to the service's own storage, and models are copied from there.",
         examples=[{"output1": "model.ilearner", "output2": "evaluation.csv"}],
     )
-    parameters: dict[Name, Scalar] = Field(
-        default_factory=dict,
-        description="GlobalParameters. A value may hold {tokens} and ${NAME}; a dollar sign is "
-        "written $$.",
-    )
     connection_string: SecretReference | None = Field(
         default=None,
         description="App setting with the storage connection string, as ${NAME}: only for a "
@@ -80,21 +70,6 @@ class StudioTraining(Strict):
     azure_batch_pool_id: Annotated[str, Field(pattern=POOL_ID)] | None = Field(
         default=None,
         description="AzureBatchPoolId of a dedicated pool; by default the shared queue.",
-    )
-    timeout: Span = Field(
-        default_factory=lambda: parse_duration("2h"),
-        description="How long one attempt may take, queueing included; then its job is deleted.",
-    )
-    attempts: int = Field(default=1, ge=1, le=10, description="How many jobs a run may start.")
-    pause: Duration = Field(
-        default_factory=lambda: parse_duration("0s"),
-        validate_default=True,
-        description="How long to wait between two attempts.",
-    )
-    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None,
-        description="Concurrency limit: open jobs at this service, over all pipelines that set a "
-        "limit for it; the service itself takes 40.",
     )
 
     @model_validator(mode="before")
@@ -170,15 +145,3 @@ class StudioTraining(Strict):
     def sources(self) -> dict[str, str]:
         """Input name -> what it gets; `SINGLE_INPUT` for the one that has no name."""
         return {SINGLE_INPUT: self.input} if self.input else dict(self.inputs)
-
-    @property
-    def wants_data(self) -> bool:
-        """Whether a job is given the newest blob, as an input or by its name."""
-        texts = map(str, self.parameters.values())
-        return DATA in self.sources.values() or any(DATA in text for text in texts)
-
-    @property
-    def wants_manifest(self) -> bool:
-        """Whether the list of all blobs of a run is written for the job."""
-        texts = (*self.sources.values(), *map(str, self.parameters.values()))
-        return any(MANIFEST in text for text in texts)

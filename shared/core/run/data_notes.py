@@ -5,7 +5,7 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_training import DATA, MANIFEST
+from shared.core.config.training import DATA, MANIFEST
 from shared.core.counting import counted
 from shared.core.run.record import Origin, Run
 from shared.core.versions import tie_of, tied_with

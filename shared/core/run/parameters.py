@@ -7,7 +7,7 @@ from typing import Final
 from shared.core.config.pattern import fill
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import escape
-from shared.core.config.studio_training import MANIFEST
+from shared.core.config.training import MANIFEST
 from shared.core.config.types import Scalar
 from shared.core.run.record import Run
 

@@ -57,7 +57,7 @@ class JobRequests:
             return None
         asset = asset_of(self.placing.training.component)
         if asset.newest:
-            ran = _component_in(self.placing.assets.job(job.handle))
+            ran = _component_in(self.placing.assets.known_job(job.handle) or {})
             asset = ran or self.placing.assets.fixed(asset)
         return self.placing.assets.component(asset)
 

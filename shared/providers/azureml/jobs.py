@@ -42,12 +42,12 @@ from shared.providers.azureml.evaluations import Evaluations
 from shared.providers.azureml.history import RunHistory, failure_or_silence
 from shared.providers.azureml.job_requests import JobRequests
 from shared.providers.azureml.models import ModelRegistry
-from shared.providers.azureml.outputs import JobOutputs, quiet
+from shared.providers.azureml.outputs import JobOutputs, reuse_note
 from shared.providers.azureml.placing import Placing, Secrets, Storage
 from shared.providers.azureml.registered import RegisteredAssets
 from shared.telemetry import log
 
-#: Any other status is that of a job that goes on: it has a time limit of ours.
+#: Any other status is that of a job that still runs: it has a time limit of ours.
 _ENDS: Final = {
     "completed": JobStatus.FINISHED,
     "failed": JobStatus.FAILED,
@@ -104,9 +104,8 @@ class AzureMlJobs:
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
         """Return the PUT that would be sent; what it names is read, and nothing is sent."""
-        body, note = self._requests.body(request, shown=True)
-        shown = {"method": "PUT", "url": self._url(self._name(request)), "body": body}
-        return {**shown, "note": note} if note else shown
+        body, _ = self._requests.body(request, shown=True)
+        return {"method": "PUT", "url": self._url(self._name(request)), "body": body}
 
     def ensure_started(self, handle: str, request: JobRequest) -> str | None:
         """Start the job; one that is there and ours is adopted.
@@ -154,8 +153,8 @@ class AzureMlJobs:
         if answer.status == HTTPStatus.NOT_FOUND:
             return self._never_started(handle, "the workspace has no job of this name")
         if not answer.ok:
-            raise sorted_error(answer, f"look at job {handle}", self.call.clean, write=False)
-        job = object_in(answer, f"look at job {handle}")
+            raise sorted_error(answer, f"check job {handle}", self.call.clean, write=False)
+        job = object_in(answer, f"check job {handle}")
         if not self._may_be_ours(handle, properties_of(job)):
             return self._never_started(handle, "the job of this name is not of this run")
         served = _moment(header(answer, "date")) or datetime.now(UTC)
@@ -231,7 +230,7 @@ class AzureMlJobs:
                 return JobState(JobStatus.FAILED, failure.words, failure.cure)
             case JobStatus.FINISHED:
                 pipeline = str(known.get("jobType")).lower() == "pipeline"
-                note = quiet(self._history, handle) if pipeline else ""
+                note = reuse_note(self._history, handle) if pipeline else ""
                 return JobState(JobStatus.FINISHED, note=note)
             case JobStatus.CANCELLED:
                 return JobState(JobStatus.CANCELLED, said)
@@ -289,7 +288,7 @@ class AzureMlJobs:
         self.call.write("PUT", self._url(handle), f"start job {handle}", body, headers)
 
     def _found(self, handle: str) -> Body | None:
-        return self.call.found(self._url(handle), f"look for job {handle}")
+        return self.call.found(self._url(handle), f"find job {handle}")
 
     def _name(self, request: JobRequest) -> str:
         place = self.training.workspace_parts

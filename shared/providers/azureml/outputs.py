@@ -1,16 +1,17 @@
-"""Finds what a finished job wrote: where it was told to, or where the service put it instead.
+"""Finds what a finished job wrote: at the place that it was given, or where the service put it.
 
 See azure-machine-learning-v2 §2.7. Whether the `uri` of an output is kept is not known for jobs
 of a component; what lies elsewhere is copied to its place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.azureml_names import same_uri
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import Job
@@ -22,7 +23,7 @@ from shared.telemetry import log
 #: What a service says it wrote may become visible later.
 LATE: Final = timedelta(minutes=10)
 _SIGNED_FOR: Final = timedelta(hours=1)
-#: Files of one output that are copied at most, and those of one output that are looked at.
+#: Files of one output that are copied at most, and those of one output that are listed.
 _MOST_COPIED: Final = 1_000
 _MOST_SEEN: Final = 10_000
 #: Where steps write what no output names (azure-machine-learning-v2 §2.7).
@@ -32,8 +33,10 @@ _SHOWN: Final = 20
 _CLOUDS: Final = frozenset(
     {"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net", "storage.azure.net"}
 )
-#: Beside an output that is copied; empty once all its files are there.
-_COPYING: Final = ".copying"
+#: What the blob beside an output that is copied says.
+_BEGUN: Final = b"begun"
+_DONE: Final = b"done"
+_LONGEST_MARK: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,12 @@ class JobOutputs:
             output: the name of the output.
         """
         path = self.placing.output_place(job.request, output)
-        files = self._whole(job, path)
-        if not files:
+        files = tuple(self._at(job, path))
+        if not files or self.read(_mark(path), _LONGEST_MARK) == _BEGUN:
             self._fetch(job, output, path)
-            files = self._whole(job, path)
-        if files is None:
-            raise TransientError(f"the copy of output {output} to {path} is not complete yet")
+            files = tuple(self._at(job, path))
+            if files and self.read(_mark(path), _LONGEST_MARK) == _BEGUN:
+                raise TransientError(f"the copy of output {output} to {path} is not complete yet")
         return FoundOutput(output, path, files) if files else None
 
     def there(self, job: Job, path: str) -> BlobVersion | None:
@@ -131,21 +134,13 @@ class JobOutputs:
         storage = self.placing.storage
         return storage.models.read(storage.container, path, limit)
 
-    def _whole(self, job: Job, path: str) -> tuple[BlobVersion, ...] | None:
-        """Return the files at a place; None while some of them are still to be copied there."""
-        files = tuple(self._at(job, path))
-        mark = f"{path}{_COPYING}"
-        if any(blob.name == mark for blob in files):
-            return None
-        return files
-
     def _at(self, job: Job, path: str) -> Iterator[BlobVersion]:
         """Yield the files at a place that the job wrote, without those of an earlier job."""
         storage = self.placing.storage
         for number, blob in enumerate(storage.models.listing(storage.container, path)):
             if number >= _MOST_SEEN:
                 raise PermanentError(f"{path} holds more than {_MOST_SEEN} files")
-            inside = blob.name in (path, f"{path}{_COPYING}") or blob.name.startswith(f"{path}/")
+            inside = blob.name == path or blob.name.startswith(f"{path}/")
             if inside and blob.size and _is_new(blob, job):
                 yield blob
 
@@ -162,11 +157,24 @@ class JobOutputs:
                 return
 
     def _elsewhere(self, job: Job, output: str) -> str | None:
+        """Return the URI of an output by the job itself, else by the run history."""
+        said = self._said(job, output)
+        ours = self.placing.models_store().uri(self.placing.output_place(job.request, output))
+        if said and not same_uri(said, ours):
+            return said
         try:
             return self.history.uris(job.handle, (output,)).get(output)
         except PermanentError as exc:
             log.warning("job %s: the run history does not say its outputs: %s", job.handle, exc)
             return None
+
+    def _said(self, job: Job, output: str) -> str | None:
+        """Return what the job says of an output: a command job does, a pipeline job does not."""
+        there = self.placing.assets.known_job(job.handle) or {}
+        outputs = there.get("outputs")
+        known = outputs.get(output) if isinstance(outputs, Mapping) else None
+        uri = known.get("uri") if isinstance(known, Mapping) else None
+        return uri if isinstance(uri, str) else None
 
     def _default_place(self, path: str) -> tuple[str, str, str] | None:
         call = self.history.call
@@ -179,24 +187,27 @@ class JobOutputs:
     def _copied(self, job: Job, place: tuple[str, str, str], path: str) -> int:
         """Copy what lies at a place of some account to the output's path; return how many."""
         base, container, prefix = place
-        source, storage = self._account(base), self.placing.storage
+        source = self._account(base)
         prefix = prefix.rstrip("/")
-        there: list[tuple[BlobVersion, str]] = []
+        copied = 0
         for blob in source.listing(container, prefix):
             below = blob.name.removeprefix(prefix)
             if not blob.size or (below and not below.startswith("/")):
                 continue
-            if len(there) >= _MOST_COPIED:
+            if copied >= _MOST_COPIED:
                 raise PermanentError(f"{container}/{prefix} holds more than {_MOST_COPIED} files")
-            there.append((blob, f"{path}{below}"))
-        if there:
-            # Whatever stops the copy: a part of a model is never taken for the model.
-            mark = f"{path}{_COPYING}"
-            storage.models.write(storage.container, mark, b"not all files are here yet")
-            for blob, name in there:
-                self._copy(source, blob, name, job)
-            storage.models.write(storage.container, mark, b"")
-        return len(there)
+            if not copied:
+                self._write_mark(path, _BEGUN)
+            self._copy(source, blob, f"{path}{below}", job)
+            copied += 1
+        if copied:
+            self._write_mark(path, _DONE)
+        return copied
+
+    def _write_mark(self, path: str, content: bytes) -> None:
+        """Note how far a copy is: a part of a model must never count as the whole."""
+        storage = self.placing.storage
+        storage.models.write(storage.container, _mark(path), content)
 
     def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: Job) -> None:
         storage = self.placing.storage
@@ -233,7 +244,11 @@ def _is_new(blob: BlobVersion, job: Job) -> bool:
     return job.made_at is None or not blob.is_older_than(job.made_at)
 
 
-def quiet(history: RunHistory, job: str) -> str:
+def _mark(path: str) -> str:
+    return f"{path}.copying"
+
+
+def reuse_note(history: RunHistory, job: str) -> str:
     """Return what an operator should know of a finished job; a silent history is said as such.
 
     Args:

@@ -130,12 +130,17 @@ class RegisteredAssets:
             TransientError: the workspace gives no usable answer now.
             PermanentError: there is no such job.
         """
-        url = self.call.url(f"jobs/{escaped_name(name)}", self.call.versions.jobs)
-        resource = self.call.found(url, f"GET job {name}")
-        if resource is None:
+        found = self.known_job(name)
+        if found is None:
             cure = "name a job that `az ml job show` finds as training.like"
             raise PermanentError(f"the workspace has no job {name!r} to copy: {cure}", cure=cure)
-        return properties_of(resource)
+        return found
+
+    def known_job(self, name: str) -> Body | None:
+        """Return the properties of a job; None where there is none. Raises as `job`."""
+        url = self.call.url(f"jobs/{escaped_name(name)}", self.call.versions.jobs)
+        resource = self.call.found(url, f"GET job {name}")
+        return None if resource is None else properties_of(resource)
 
     def fixed_file(self, job: Mapping[str, Any]) -> Body:
         """Return a job file with a fixed version for each component and each data asset.

@@ -150,4 +150,91 @@ def codes(answer: WireAnswer) -> set[str]:
     return found
 
 
-__all__ = ["CSV", "DATA", "NAME", "RUN", "WORKSPACE", "Bench", "codes", "over_http", "vector"]
+#: Members that are the recording's own: ids, times, addresses, what was cut or sanitised.
+OWN = frozenset(
+    [
+        "createdAt",
+        "createdByType",
+        "lastModifiedAt",
+        "endpoint",
+        "Location",
+        "x-request-time",
+        "id",
+        "name",
+        "version",
+        "codeUri",
+        "location",
+        "friendlyName",
+        "tenantId",
+        "principalId",
+        "workspaceId",
+        "mlFlowTrackingUri",
+        "discoveryUrl",
+        "hash_sha256",
+        "accountName",
+        "containerName",
+        "subscriptionId",
+        "resourceGroup",
+        "createdOn",
+        "x-ms-ratelimit-remaining-subscription-reads",
+    ]
+)
+#: Members that this workspace does not have.
+CUT = frozenset(
+    [
+        "managedNetwork",
+        "v1LegacyMode",
+        "imageBuildCompute",
+        "serverlessComputeSettings",
+        "nodes",
+        "runSource",
+        "azureml.DatasetAccessMode",
+        "azureml.parameters",
+        "assetVersion",
+        "autoDeleteSetting",
+        "pathOnCompute",
+        "azureml.pipelines.stages",
+        "secretsConfiguration",
+        "client_component_hash",
+        "createdOn",
+        "isAttachedCompute",
+        "disableLocalAuth",
+        "provisioningErrors",
+        "intellectualProperty",
+        "parentJobName",
+    ]
+)
+
+
+def missing_from(ours: Any, recorded: Any, path: str = "") -> list[str]:
+    """Return what a recorded value has and ours has not, or has otherwise."""
+    if isinstance(recorded, dict) and isinstance(ours, dict):
+        return [
+            problem
+            for name, value in recorded.items()
+            if name not in CUT
+            for problem in (
+                missing_from(ours[name], value, f"{path}.{name}")
+                if name in ours
+                else [f"{path}.{name}"]
+            )
+            if name not in OWN or name not in ours
+        ]
+    if isinstance(recorded, list) and isinstance(ours, list):
+        pairs = zip(ours, recorded, strict=False)
+        return [one for n, pair in enumerate(pairs) for one in missing_from(*pair, f"{path}[{n}]")]
+    return [] if ours == recorded else [f"{path}: {ours!r} for {recorded!r}"]
+
+
+__all__ = [
+    "CSV",
+    "DATA",
+    "NAME",
+    "RUN",
+    "WORKSPACE",
+    "Bench",
+    "codes",
+    "missing_from",
+    "over_http",
+    "vector",
+]

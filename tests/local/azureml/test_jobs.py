@@ -169,15 +169,18 @@ def test_jobs_are_listed_by_type_tag_and_archiving(bench: Bench) -> None:
     bench.put("p")
     bench.ask("PUT", "jobs/c", {"properties": bench.command()})
     bench.put("old", isArchived=True)
+    bench.put("own", tags={}, properties={"a": "b", "c": "d"})
 
     def listed(query: str) -> list[str]:
         return [one["name"] for one in bench.ask("GET", f"jobs?{query}").json()["value"]]
 
-    assert listed("") == ["p", "c"]
+    assert listed("") == ["p", "c", "own"]
+    assert listed("properties=a,c=d") == ["own"]
+    assert listed("properties=a=x") == listed("properties=z") == []
     assert listed("jobType=Command") == ["c"]
     assert listed("tag=relearn.run") == ["p"]
     assert listed("listViewType=ArchivedOnly") == ["old"]
-    assert listed("listViewType=All") == ["p", "c", "old"]
+    assert listed("listViewType=All") == ["p", "c", "old", "own"]
 
 
 def test_only_an_ended_job_is_deleted(bench: Bench) -> None:

@@ -76,9 +76,7 @@ BODIES = {
 
 @pytest.mark.parametrize("path", BODIES)
 @given(data=st.data())
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_a_body_with_another_value_somewhere_is_answered(path: str, data: st.DataObject) -> None:
     bench, body = Bench(), BODIES[path]
     at = data.draw(st.sampled_from(places(body)))
@@ -102,7 +100,7 @@ def test_a_body_with_another_value_somewhere_is_answered(path: str, data: st.Dat
     ],
 )
 @given(value=VALUES)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_the_data_plane_answers_any_body(path: str, value: Any) -> None:
     bench = Bench()
     bench.put()

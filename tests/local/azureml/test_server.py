@@ -128,10 +128,10 @@ def test_things_go_wrong_on_demand() -> None:
 
 def test_the_identity_endpoint_wants_its_header_and_a_resource() -> None:
     with AzureMlProcess() as process:
-        told = process.environment
-        secret = {"X-IDENTITY-HEADER": told["IDENTITY_HEADER"]}
+        answered = process.environment
+        secret = {"X-IDENTITY-HEADER": answered["IDENTITY_HEADER"]}
         for headers, query, status in (({}, "resource=x", 401), (secret, "", 400)):
-            url = f"{told['IDENTITY_ENDPOINT']}?{query}"
+            url = f"{answered['IDENTITY_ENDPOINT']}?{query}"
             assert requests.get(url, headers=headers, timeout=30).status_code == status
 
 

@@ -6,93 +6,25 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.azureml.answers import WORKSPACE
-from tests.local.azureml.bench import Bench, codes, vector
-
-#: Members that are the recording's own: ids, times, addresses, what was cut or sanitised.
-OWN = frozenset(
-    [
-        "createdAt",
-        "createdByType",
-        "lastModifiedAt",
-        "endpoint",
-        "Location",
-        "x-request-time",
-        "id",
-        "name",
-        "version",
-        "codeUri",
-        "location",
-        "friendlyName",
-        "tenantId",
-        "principalId",
-        "workspaceId",
-        "mlFlowTrackingUri",
-        "discoveryUrl",
-        "hash_sha256",
-        "accountName",
-        "containerName",
-        "subscriptionId",
-        "resourceGroup",
-        "createdOn",
-        "x-ms-ratelimit-remaining-subscription-reads",
-    ]
-)
-#: Members that this workspace does not have.
-CUT = frozenset(
-    [
-        "managedNetwork",
-        "v1LegacyMode",
-        "imageBuildCompute",
-        "serverlessComputeSettings",
-        "nodes",
-        "runSource",
-        "azureml.DatasetAccessMode",
-        "azureml.parameters",
-        "assetVersion",
-        "autoDeleteSetting",
-        "pathOnCompute",
-        "azureml.pipelines.stages",
-        "secretsConfiguration",
-        "client_component_hash",
-        "createdOn",
-        "isAttachedCompute",
-        "disableLocalAuth",
-        "provisioningErrors",
-        "intellectualProperty",
-        "parentJobName",
-    ]
-)
-
-
-def missing_from(ours: Any, recorded: Any, path: str = "") -> list[str]:
-    """Return what a recorded value has and ours has not, or has otherwise."""
-    if isinstance(recorded, dict) and isinstance(ours, dict):
-        return [
-            problem
-            for name, value in recorded.items()
-            if name not in CUT
-            for problem in (
-                missing_from(ours[name], value, f"{path}.{name}")
-                if name in ours
-                else [f"{path}.{name}"]
-            )
-            if name not in OWN or name not in ours
-        ]
-    if isinstance(recorded, list) and isinstance(ours, list):
-        pairs = zip(ours, recorded, strict=False)
-        return [one for n, pair in enumerate(pairs) for one in missing_from(*pair, f"{path}[{n}]")]
-    return [] if ours == recorded else [f"{path}: {ours!r} for {recorded!r}"]
+from tests.local.azureml.bench import Bench, codes, missing_from, vector
 
 
 def replay(bench: Bench, name: str) -> list[str]:
     recorded = vector(name)
-    asked, told = recorded["request"], recorded["response"]
+    asked, answered = recorded["request"], recorded["response"]
     answer = bench.ask(asked["method"], asked["path"], asked.get("body"))
-    assert answer.status == told["status"], answer.body
+    assert answer.status == answered["status"], answer.body
     ours = answer.json()
-    if "body_properties" in told:
-        return missing_from(ours["properties"], told["body_properties"])
-    return missing_from(ours, told["body"])
+    if "body_properties" in answered:
+        return missing_from(ours["properties"], answered["body_properties"])
+    return missing_from(ours, answered["body"])
+
+
+def anonymous(bench: Bench, component: str, spec: dict[str, Any]) -> None:
+    """Have an anonymous component with the version that a recorded job names."""
+    bench.service.assets.put("components", "x", "1", {"properties": {"componentSpec": spec}})
+    versions = bench.service.assets.all["components"].setdefault("azureml_anonymous", {})
+    versions[component.rpartition("/")[2]] = bench.service.assets.all["components"]["x"]["1"]
 
 
 def registered(bench: Bench) -> None:
@@ -120,22 +52,19 @@ def test_a_recorded_pipeline_component_is_registered_and_trained(bench: Bench) -
     spec = vector("rec_component_get_200")["response"]["body"]["properties"]["componentSpec"]
     recorded = vector("rec_component_put_pipeline_anonymous_201")
     node = recorded["request"]["body"]["properties"]["componentSpec"]["jobs"]["component_a_job"]
-    used = node["componentId"].rpartition("/")[2]
-    bench.service.assets.put("components", "x", "1", {"properties": {"componentSpec": spec}})
-    versions = bench.service.assets.all["components"].setdefault("azureml_anonymous", {})
-    versions[used] = bench.service.assets.all["components"]["x"]["1"]
+    anonymous(bench, node["componentId"], spec)
     assert replay(bench, "rec_component_put_pipeline_anonymous_201") == []
-    made = next(version for version in versions if version != used)
+    made = list(bench.service.assets.all["components"]["azureml_anonymous"])[-1]
     job = vector("rec_pipeline_job_put_component_id_201")
-    asked, told = job["request"], job["response"]
+    asked, answered = job["request"], job["response"]
     component = f"{WORKSPACE}/components/azureml_anonymous/versions/{made}"
     asked["body"]["properties"]["componentId"] = component
     answer = bench.ask("PUT", asked["path"], asked["body"])
     assert answer.status == 201
-    told["body"]["properties"]["componentId"] = component
-    about = told["body"]["properties"]["properties"]
+    answered["body"]["properties"]["componentId"] = component
+    about = answered["body"]["properties"]["properties"]
     about["azureml.SourceComponentId"] = component
-    assert missing_from(answer.json(), told["body"]) == []
+    assert missing_from(answer.json(), answered["body"]) == []
 
 
 def test_a_recorded_component_is_shown_as_text(bench: Bench) -> None:
@@ -172,12 +101,12 @@ def test_an_unknown_compute_has_an_empty_404(bench: Bench) -> None:
 
 
 def test_an_unknown_member_is_refused_in_the_recorded_words(bench: Bench) -> None:
-    told = vector("rec_job_put_400_unknown_field")["response"]
+    answered = vector("rec_job_put_400_unknown_field")["response"]
     outputs = {"x": {"jobOutputType": "uri_folder", "assetVersion": "1"}}
     answer = bench.ask("PUT", "jobs/j", {"properties": bench.command(outputs=outputs)})
-    error, recorded = answer.json()["error"], told["body"]["error"]
+    error, recorded = answer.json()["error"], answered["body"]["error"]
     assert (answer.status, error["code"], error["message"]) == (
-        told["status"],
+        answered["status"],
         recorded["code"],
         recorded["message"],
     )
@@ -193,23 +122,23 @@ def test_a_preview_knows_that_member(bench: Bench) -> None:
 
 
 def test_cancel_of_an_ended_job_is_refused_as_recorded(bench: Bench) -> None:
-    told = vector("rec_job_cancel_400_terminal")["response"]
+    answered = vector("rec_job_cancel_400_terminal")["response"]
     bench.put()
     assert bench.ended() == "Completed"
     answer = bench.ask("POST", "jobs/j/cancel")
-    assert answer.status == told["status"]
+    assert answer.status == answered["status"]
     assert codes(answer) >= {"BadArgument", "ArgumentInvalid", "CancelPipelineRunInTerminalStatus"}
 
 
 def test_a_failed_pipeline_is_as_recorded(bench: Bench) -> None:
-    told = vector("rec_job_get_failed_200")["response"]["body"]["properties"]
+    answered = vector("rec_job_get_failed_200")["response"]["body"]["properties"]
     bench.put(outputs={})
     bench.hooks.end_job_as("j", "Failed", "UserError", "Authentication failed")
     assert bench.ended() == "Failed"
     shown = bench.job()
     assert "error" not in shown
     assert shown["outputs"] == {}
-    assert shown["status"] == told["status"]
+    assert shown["status"] == answered["status"]
     error = vector("rec_rundata_failed_pipeline_200")["response"]["body"]["runMetadata"]["error"]
     ours = bench.data_of("j")["error"]["error"]
     assert ours["referenceCode"] == error["error"]["referenceCode"]
@@ -222,8 +151,8 @@ def test_a_failed_pipeline_is_as_recorded(bench: Bench) -> None:
 
 
 def test_outputs_are_resolved_as_recorded(bench: Bench) -> None:
-    told = vector("rec_rundata_outputs_200")["response"]["body"]["runMetadata"]["outputs"]
-    recorded = next(iter(told.values()))
+    answered = vector("rec_rundata_outputs_200")["response"]["body"]["runMetadata"]["outputs"]
+    recorded = next(iter(answered.values()))
     bench.put(outputs={})
     assert bench.ended() == "Completed"
     (step,) = bench.children()
@@ -256,6 +185,21 @@ def test_a_model_is_archived_and_restored_as_recorded(bench: Bench) -> None:
     assert bench.ask("PUT", asked["path"], archived).status == 201
     assert replay(bench, "rec_model_version_get_archived_200") == []
     assert replay(bench, "rec_model_version_put_200_update") == []
+
+
+def test_a_recorded_mlflow_model_is_registered(bench: Bench) -> None:
+    assert replay(bench, "rec_model_put_mlflow_flavors_201") == []
+
+
+def test_settings_of_a_pipeline_are_mirrored_as_recorded(bench: Bench) -> None:
+    recorded = vector("rec_pipeline_job_put_settings_201")
+    bench.service.assets.computes.clear()
+    own = recorded["request"]["body"]["properties"]
+    node = own["jobs"]["hello_world_component_inline_1"]
+    outputs = {"output_path": {"type": "uri_folder"}}
+    spec = {"type": "command", "command": "true", "outputs": outputs}
+    anonymous(bench, node["componentId"], spec)
+    assert replay(bench, "rec_pipeline_job_put_settings_201") == []
 
 
 def test_versions_are_listed_the_newest_first(bench: Bench) -> None:

@@ -229,3 +229,24 @@ def test_a_job_to_copy_that_is_not_there_is_named() -> None:
     bench.workspace.resources["jobs/old-job"] = recorded
     with pytest.raises(PermanentError, match="job old-job has no input 'training_data'"):
         bench.service.prepare(bench.request())
+
+
+def test_odd_parts_of_a_file_are_sent_as_they_can_be() -> None:
+    inputs = {
+        **COMMAND["inputs"],
+        "lookup": {"path": "azureml:x:1", "mode": "download"},
+        "nothing": None,
+        "later": {"type": "number"},
+    }
+    limits = {"timeout": "PT5M"}
+    code = f"azureml:{WS}/codes/c/versions/1"
+    body = of_job({**COMMAND, "inputs": inputs, "limits": limits, "code": code})
+    assert body["inputs"]["lookup"] == {
+        "jobInputType": "uri_folder",
+        "mode": "Download",
+        "uri": "azureml:x:1",
+    }
+    assert not {"nothing", "later"} & set(body["inputs"])
+    assert body["limits"]["timeout"] == "PT5M"
+    assert body["codeId"] == f"{WS}/codes/c/versions/1"
+    assert "codeId" not in of_job({**COMMAND, "code": None})

@@ -180,6 +180,17 @@ def test_an_output_whose_uri_was_not_kept_is_found_and_copied(kind: str) -> None
     assert resolved.json() == {"values": ["azureml://a/1"]}
 
 
+def test_a_command_says_itself_where_its_output_is() -> None:
+    bench = Bench()
+    job = bench.finished()
+    uri = "azureml://datastores/modelstore/paths/azureml/x/model"
+    bench.workspace.job(job.handle, "Completed", outputs={"model": {"uri": uri}})
+    bench.blobs.put("models", "azureml/x/model/MLmodel", b"m")
+    assert bench.service.models(job, ONLY)
+    assert bench.blobs.read("models", f"{FOLDER}/MLmodel", 9) == b"m"
+    assert bench.workspace.count("POST", "/rundata") == 0
+
+
 def test_the_last_resort_is_the_default_datastore() -> None:
     for start in ("azureml", "dataset"):
         bench = Bench()

@@ -1,0 +1,196 @@
+"""Plays the demo: each data set from its upload to the end of its run, and then repeated events."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final, Generic, TypeVar
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from local.demo.app_stage import AppStage
+from shared.core.counting import counted
+from shared.core.run.record import ENDS, Phase
+
+REPEATS: Final = 3
+_PATIENCE: Final = 45.0
+_CHECK_INTERVAL: Final = 0.3
+
+S = TypeVar("S", bound=AppStage)
+
+
+class DemoFailedError(RuntimeError):
+    """The app did not do what it promises; the message says what came instead."""
+
+
+@dataclass
+class Act:
+    """One data set, from its upload to the end of its run."""
+
+    blob: str
+    content: bytes
+    ends: Phase
+    about: str = ""
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    run: dict[str, Any] = field(default_factory=dict)
+
+
+class Play(ABC, Generic[S]):
+    """The demo on one stage.
+
+    Args:
+        console: where it is shown.
+        stage: on which it is played.
+    """
+
+    path: tuple[str, ...] = ()  #: the phases before the end
+
+    def __init__(self, console: Console, stage: S) -> None:
+        self.console, self.stage = console, stage
+
+    def perform(self) -> None:
+        """Show each data set go its way, then check what was promised.
+
+        Raises:
+            DemoFailedError: a promise was not kept.
+        """
+        began = time.monotonic()
+        self.console.print(f"storage     {self.stage.azurite.blob_endpoint}")
+        self.console.print(self.service)
+        self.console.print(f"the app     {self.stage.host.url}/api/health")
+        acts = self.acts()
+        for act in acts:
+            self._perform(act)
+        self._repeat(acts[0].blob)
+        self._check(acts)
+        self.console.print(self._table(acts))
+        versions, events = counted(len(acts), "data version"), len(acts) + REPEATS
+        started = counted(len(self.jobs()), "started job")
+        self.console.print(
+            f"[bold green]Done[/] in {time.monotonic() - began:.0f} s: {versions}, {started}, "
+            f"{events} events; {self.result}; no secret in any record, log or answer."
+        )
+
+    @property
+    @abstractmethod
+    def service(self) -> str:
+        """The line that says which service trains."""
+
+    @property
+    @abstractmethod
+    def result(self) -> str:
+        """What there is in the end."""
+
+    @abstractmethod
+    def acts(self) -> list[Act]:
+        """Return the data sets."""
+
+    @abstractmethod
+    def jobs(self) -> list[str]:
+        """Return the jobs that were started, each as often as it was."""
+
+    @abstractmethod
+    def state(self) -> list[str]:
+        """Return what a run changes in the end."""
+
+    @abstractmethod
+    def problems(self, acts: Sequence[Act]) -> Iterator[str]:
+        """Yield what is not as promised, besides what is so of every service."""
+
+    @abstractmethod
+    def rows(self, act: Act) -> dict[str, str]:
+        """Return what the table says of a data set, besides its times."""
+
+    def _perform(self, act: Act) -> None:
+        act.before = self.state()
+        known = {run["run_id"] for run in self.stage.runs()}
+        rows = counted(act.content.count(b"\n") - 1, "row")
+        self.console.print(f"\nuploading [bold]{act.blob}[/] ({rows}{act.about})")
+        self.stage.upload(act.blob, act.content)
+        act.run = self._follow(known)
+        act.after = self.state()
+
+    def _follow(self, known: set[str]) -> dict[str, Any]:
+        deadline = time.monotonic() + _PATIENCE
+        run: dict[str, Any] = {}
+        with Live(console=self.console, transient=False, refresh_per_second=8) as live:
+            while time.monotonic() < deadline:
+                run = next((r for r in self.stage.runs() if r["run_id"] not in known), {})
+                live.update(self._progress(run))
+                if run.get("phase") in ENDS:
+                    return run
+                if run.get("phase") == Phase.PARKED:
+                    raise DemoFailedError(f"run {run['run_id']} is parked: {run['reason']}")
+                time.sleep(_CHECK_INTERVAL)  # between two status checks
+        raise DemoFailedError(
+            f"no run came to its end within {_PATIENCE:.0f} s (last seen: {run.get('phase')}).\n"
+            f"The app said:\n{self.stage.host.log[-3000:]}"
+        )
+
+    def _progress(self, run: dict[str, Any]) -> Table | Spinner:
+        if not run:
+            return Spinner("dots", " waiting for the blob trigger …")
+        seen = {entry["phase"]: entry["at"] for entry in run["history"]}
+        grid = Table.grid(padding=(0, 1))
+        steps = [*self.path, run["phase"]] if run["phase"] in ENDS else list(self.path)
+        shown = []
+        for step in steps:
+            if step == run["phase"]:
+                mark = "[bold green]✔" if step in ENDS else "[bold yellow]●"
+            else:
+                mark = "[green]✔" if step in seen else "[dim]·"
+            shown.append(f"{mark} {step}[/]")
+        grid.add_row(*shown)
+        return grid
+
+    def _repeat(self, blob: str) -> None:
+        self.console.print(f"\ndelivering the event of {blob} {REPEATS} more times")
+        wanted = self.stage.deliveries() + REPEATS
+        for _ in range(REPEATS):
+            self.stage.deliver(blob)
+        deadline = time.monotonic() + _PATIENCE
+        while self.stage.deliveries() < wanted:
+            if time.monotonic() > deadline:
+                raise DemoFailedError("the repeated events did not arrive at the app")
+            time.sleep(_CHECK_INTERVAL)
+
+    def _check(self, acts: Sequence[Act]) -> None:
+        for act in acts:
+            if act.run["phase"] != act.ends:
+                reason = act.run.get("reason")
+                raise DemoFailedError(f"{act.blob}: ended {act.run['phase']}: {reason}")
+        for problem in self.problems(acts):
+            raise DemoFailedError(problem)
+        versions, jobs = counted(len(acts), "data version"), self.jobs()
+        if len(jobs) != len(acts) or len(set(jobs)) != len(acts):
+            raise DemoFailedError(f"{versions} started these jobs: {', '.join(jobs)}")
+        if len(self.stage.runs()) != len(acts):
+            raise DemoFailedError(f"{counted(len(self.stage.runs()), 'run')} for {versions}")
+        if leaks := self.stage.leaks():
+            raise DemoFailedError(f"a secret is in: {', '.join(sorted(set(leaks)))}")
+
+    def _table(self, acts: Sequence[Act]) -> Table:
+        table = Table(title="\nWhat happened", title_justify="left")
+        table.add_column("data")
+        for act in acts:
+            table.add_column(act.blob.rpartition("/")[2], overflow="fold")
+        said = [self.rows(act) for act in acts]
+        for name in said[0]:
+            table.add_row(name, *(one[name] for one in said))
+        table.add_section()
+        times = [dict(_times(act.run)) for act in acts]
+        for phase in self.path:
+            table.add_row(f"{phase}, s", *(f"{seconds.get(phase, 0):.1f}" for seconds in times))
+        return table
+
+
+def _times(run: dict[str, Any]) -> list[tuple[str, float]]:
+    history = [(entry["phase"], datetime.fromisoformat(entry["at"])) for entry in run["history"]]
+    spans = pairwise(history)
+    return [(phase, (until - at).total_seconds()) for (phase, at), (_, until) in spans]

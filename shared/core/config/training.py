@@ -1,0 +1,54 @@
+"""What the configuration of every training service has: its limits, and which data its jobs get."""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from shared.core.config.types import Duration, Name, Scalar, Span, Strict, parse_duration
+
+#: The newest blob of a run, and the list of all its blobs, as an input or a parameter names them.
+DATA: Final = "{data}"
+MANIFEST: Final = "{data.manifest}"
+
+
+class TrainingService(Strict):
+    """A service that trains, whichever kind it is of."""
+
+    parameters: dict[Name, Scalar] = Field(
+        default_factory=dict,
+        description="Literals for the job: GlobalParameters at Studio, inputs that are no data at "
+        "Azure Machine Learning. A value may hold {tokens} and ${NAME}; a dollar sign is written "
+        "$$.",
+    )
+    timeout: Span = Field(
+        default_factory=lambda: parse_duration("2h"),
+        description="How long one attempt may take, queueing included; then its job is cancelled.",
+    )
+    attempts: int = Field(default=1, ge=1, le=10, description="How many jobs a run may start.")
+    pause: Duration = Field(
+        default_factory=lambda: parse_duration("0s"),
+        validate_default=True,
+        description="How long to wait between two attempts.",
+    )
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="Concurrency limit: open jobs at this service, over all pipelines that set a "
+        "limit for it; Studio itself takes 40.",
+    )
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Input name -> the data that it is given; each kind has its own inputs."""
+        raise NotImplementedError
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether a job is given the newest blob, as an input or by its name."""
+        texts = map(str, self.parameters.values())
+        return DATA in self.sources.values() or any(DATA in text for text in texts)
+
+    @property
+    def wants_manifest(self) -> bool:
+        """Whether the list of all blobs of a run is written for the job."""
+        texts = (*self.sources.values(), *map(str, self.parameters.values()))
+        return any(MANIFEST in text for text in texts)
