@@ -70,11 +70,12 @@ class Play(ABC, Generic[S]):
         self._repeat(acts[0].blob)
         self._check(acts)
         self.console.print(self._table(acts))
-        versions, events = counted(len(acts), "data version"), len(acts) + REPEATS
+        versions = counted(len(acts), "data version")
+        events = counted(len(acts) + REPEATS, "event")
         started = counted(len(self.jobs()), "started job")
         self.console.print(
             f"[bold green]Done[/] in {time.monotonic() - began:.0f} s: {versions}, {started}, "
-            f"{events} events; {self.result}; no secret in any record, log or answer."
+            f"{events}; {self.result}; no secret in any record, log or answer."
         )
 
     @property

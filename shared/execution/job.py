@@ -97,7 +97,7 @@ class JobSteps:
                 return seen
             if too_old:
                 return self._replace(service, job)
-            if not state.known and (changed := self._changed(run)):
+            if not state.known and not _has_copies(run) and (changed := self._changed(run)):
                 return changed  # a service that is asked to start only, and was not yet
         try:
             note = service.ensure_started(job, request_of(run))
@@ -152,10 +152,12 @@ class JobSteps:
         return JobStopped(why)
 
     def collect(self, run: Run) -> StepResult:
-        """Find the models that the job wrote, if its data is unchanged."""
-        if changed := self._changed(run):
-            return changed
-        event = self._inputs.changed(run)
+        """Find the models that the job wrote, if its data is unchanged, or it had a copy of it."""
+        event: Event | None = None
+        if not _has_copies(run):
+            if changed := self._changed(run):
+                return changed
+            event = self._inputs.changed(run)
         return StepResult(event or ModelSteps(self.context).collect(run, self._service(run)))
 
     def _signatures_over(self, run: Run) -> bool:
@@ -219,6 +221,12 @@ class JobSteps:
 
     def _service(self, run: Run) -> TrainingService:
         return self.context.providers.training(run.config.training)
+
+
+def _has_copies(run: Run) -> bool:
+    """Whether the job of a run reads copies of the bytes that are recorded (design rule 6)."""
+    data = run.config.data
+    return data is not None and data.pin == "copy" and not run.config.training.wants_manifest
 
 
 def _seen(service: TrainingService, job: str, state: JobState, run: Run) -> Event | None:

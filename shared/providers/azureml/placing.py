@@ -172,6 +172,10 @@ class Placing:
         url = f"{source}{signed.signature}"
         if models.adopt(url, self.storage.container, path) is None:
             raise TransientError(f"{blob.path} cannot be copied to {path} now")
+        now = self.storage.data.head(blob.container, blob.name)
+        if now is None or not now.same_bytes_as(blob):
+            # The copy may have other bytes: the next try finds the data changed, before it copies.
+            raise TransientError(f"{blob.path} was changed while it was copied")
 
     def _write_table(self, request: JobRequest, listed: BlobVersion) -> None:
         """Write the MLTable file of a run's data, from the list of it."""

@@ -192,6 +192,20 @@ def test_the_data_is_checked_again_before_a_start_that_comes_late() -> None:
     assert work.job.calls == ["state j1"]
 
 
+def test_a_job_that_has_copies_of_its_data_is_not_superseded_by_a_later_change() -> None:
+    work = Work(Phase.TRAINED, config={"pipeline": {"data": {"blob": "{name}.csv"}}})
+    work.world.blobs.put(DATA, "a.csv", b"other bytes")
+    assert isinstance(work.steps.collect(work.run).event, Superseded)
+    data = work.run.config.data
+    assert data is not None
+    pinned = work.run.config.model_copy(update={"data": data.evolve(pin="copy")})
+    run = work.run.model_copy(update={"config": pinned})
+    with pytest.raises(TransientError, match="there is no model"):  # it got as far as the outputs
+        work.steps.collect(run)
+    work.steps.create(run.model_copy(update={"job": None}), fresh=True)
+    assert work.job.requests[-1].pin
+
+
 def test_jobs_that_were_given_up_are_counted_in_the_next_request() -> None:
     ended = [EndedAttempt(attempt=n, job="j0", reason="x") for n in (1, 2, 2)]
     work = Work(Phase.RECEIVED, attempt=2, job=None, ended_attempts=tuple(ended))

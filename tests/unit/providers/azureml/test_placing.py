@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from shared.errors import TransientError
 from tests.unit.providers.azureml.service import MLTABLE_TEXT, RUN, Bench, datastore
 from tests.unit.samples import blob
 
@@ -27,6 +30,14 @@ def test_a_pinned_input_is_copied_before_the_job_is_named() -> None:
     assert uri.startswith(f"{store}runs/census/{RUN}/inputs/")
     assert bench.blobs.read("models", uri.removeprefix(store), 9) == b"a,b"
     assert bench.service.prepare(request) == handle
+
+
+def test_a_copy_of_bytes_that_changed_meanwhile_is_not_used() -> None:
+    bench = Bench()
+    was = bench.blobs.put("training-data", "census/a.csv", b"a,b")
+    bench.blobs.put("training-data", "census/a.csv", b"newer")
+    with pytest.raises(TransientError, match="was changed while it was copied"):
+        bench.service.prepare(bench.request(inputs={"training_data": was}, pin=True))
 
 
 def test_a_burst_is_a_table_of_paths() -> None:
