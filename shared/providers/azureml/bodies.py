@@ -356,9 +356,13 @@ def _mapping(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def _is_described(one: object) -> bool:
+    return isinstance(one, Mapping) and isinstance(one.get("type"), str | None)
+
+
 def _described(spec: Mapping[str, Any], name: str) -> Mapping[str, Mapping[str, Any]]:
     found = spec.get(name)
     known = {} if found is None else found
-    if not isinstance(known, Mapping) or not all(isinstance(o, Mapping) for o in known.values()):
+    if not isinstance(known, Mapping) or not all(map(_is_described, known.values())):
         raise ValueError(f"the answer does not say which {name} the component has")
     return known

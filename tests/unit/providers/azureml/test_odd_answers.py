@@ -102,6 +102,7 @@ def test_a_job_without_a_time_of_creation_is_no_orphan(created: object) -> None:
         {"type": "pipeline", "inputs": []},
         {"type": "pipeline", "inputs": {"training_data": [1]}},
         {"type": "pipeline", "outputs": "model"},
+        {"type": "pipeline", "outputs": {"model": {"type": ["uri_folder"]}}},
     ],
 )
 def test_a_component_that_cannot_be_read_is_read_again(spec: object) -> None:
