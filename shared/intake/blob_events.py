@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from shared.core import names
@@ -134,7 +134,7 @@ class ModelEvents:
         if len(self._checked) >= _MOST_REMEMBERED:
             self._checked.clear()
         last = self._checked.get(run_id)
-        if last is not None and timedelta() <= now - last < interval:  # clocks are put right
+        if last is not None and now - last < interval:
             return True
         self._checked[run_id] = now
         return False
