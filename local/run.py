@@ -16,7 +16,10 @@ import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
+from local.azureml.process import AzureMlProcess
+from local.azureml.sample import snippet
 from local.azurite import Azurite, AzuriteError
+from local.served import NotStartedError
 from local.storage_folder import port_is_free
 from shared.maintenance.changed_file import WatchedFiles
 
@@ -24,6 +27,9 @@ ROOT: Final = Path(__file__).parents[1]
 _STORAGE: Final = ROOT / ".local" / "azurite"
 _HEALTH_SECONDS: Final = 60
 _SETTINGS_EVERY: Final = 1.0  #: in seconds
+_CONTAINERS: Final = ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER")
+_WORKSPACE_PORT: Final = 7080
+_WORKSPACE_STORAGE: Final = "STORAGE_OF_THE_WORKSPACE"
 _DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _DESCRIPTION: Final = """\
 Serve pipelines.yaml on this machine until Ctrl-C. Settings come from local.settings.json; where
@@ -56,15 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "this app another port with --port."
         )
         return 1
+    if options.azureml is not None and _DEVELOPMENT not in values.values():
+        print(f"--azureml is for the local storage: set AzureWebJobsStorage={_DEVELOPMENT}.")
+        return 1
     for number in (signal.SIGINT, signal.SIGTERM):  # in the background a shell ignores SIGINT
         signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
             if _DEVELOPMENT in values.values():
                 values = _with_storage(stack, values, options.storage)
+            if options.azureml is not None:
+                values = _with_workspace(stack, values, options.azureml)
             return _serve(stack, values, options.port, options.settings)
     except AzuriteError as error:
         print(f"The storage server does not start. {error}\n\n{_TWO_APPS}")
+        return 1
+    except NotStartedError as error:
+        print(f"The workspace does not start: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -93,6 +107,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where the storage server keeps its data (.local/azurite)",
     )
+    parser.add_argument(
+        "--azureml",
+        type=int,
+        nargs="?",
+        const=_WORKSPACE_PORT,
+        metavar="PORT",
+        help="serve a workspace of Azure Machine Learning too, a stand-in that really runs jobs "
+        "(at port %(const)s): with the components of examples/azureml, and datastores for both "
+        "containers. The app signs in there. Its jobs and models are gone when it stops",
+    )
     return parser
 
 
@@ -101,13 +125,29 @@ def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dic
     print(f"storage: {azurite.blob_endpoint}, kept in {folder}")
     print(f"connect with: {azurite.connection_string}", flush=True)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-        for name in ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER"):
+        for name in _CONTAINERS:
             with suppress(ResourceExistsError):
-                account.create_container(values.get(name) or name.lower().replace("_", "-"))
+                account.create_container(_container(values, name))
     replaced = {
         name: azurite.connection_string for name, value in values.items() if value == _DEVELOPMENT
     }
     return {**values, **replaced}
+
+
+def _container(values: dict[str, str], name: str) -> str:
+    return values.get(name) or name.lower().replace("_", "-")
+
+
+def _with_workspace(stack: ExitStack, values: dict[str, str], port: int) -> dict[str, str]:
+    """Serve a workspace over the app's storage; return the settings by which the app signs in."""
+    connection = values.get("ModelsStorage") or values.get("AzureWebJobsStorage", "")
+    given = ["--port", str(port), "--storage", _WORKSPACE_STORAGE, "--sample"]
+    for option, name in zip(("--data-container", "--models-container"), _CONTAINERS, strict=True):
+        given += [option, _container(values, name)]
+    kept = {_WORKSPACE_STORAGE: connection}
+    workspace = stack.enter_context(AzureMlProcess(given, variables=kept))
+    print(f"workspace: {workspace.url}\na pipeline that trains there:\n\n{snippet(workspace.url)}")
+    return {**values, **workspace.environment}
 
 
 def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) -> int:

@@ -12,14 +12,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import psutil
 
 from local.azurite import ACCOUNT_NAME
-from local.demo.stage import LEDGER, Stage
+from local.demo.app_stage import LEDGER, AppStage
 from local.host.process import HostProcess
 from proofs.outcomes import Effort
 from proofs.proxy import DroppedError, When
 
 _READS: Final = ("GET ", "HEAD ", "LIST ")
 _PLAN: Final = re.compile(r'kill at "(.+)" #(\d+) (before|after)')
-_ID: Final = re.compile(r"[0-9a-f]{20,}")
+_ID: Final = re.compile(r"\brl-[\w-]+|[0-9a-f]{20,}")
+_WORKSPACE: Final = re.compile(r"subscriptions/.+?/workspaces/[^/]+/?|^workspaces/\*/")
 _SECONDS: Final = 30
 
 
@@ -52,8 +53,8 @@ def kind_of(method: str, path: str) -> str:
     """Return what a call is, without the names that differ from trial to trial."""
     parts, query = unquote(urlsplit(path).path).strip("/").split("/"), urlsplit(path).query
     if parts[0] != ACCOUNT_NAME:
-        short = _ID.sub("*", "/".join(parts))
-        return f"{method} {short.removeprefix('workspaces/*/')}"
+        short = _WORKSPACE.sub("", _ID.sub("*", "/".join(parts)))
+        return f"{method} {short or 'workspace'}"
     given, parts = parse_qs(query), parts[1:]
     if given.get("comp") == ["list"]:
         return f"LIST {'/'.join(parts)}/{given.get('prefix', [''])[0].partition('/')[0]}"
@@ -78,9 +79,9 @@ class Switch:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int], tuple[str, int]] = {}
         self._point: KillPoint | None = None
-        self._stage: Stage | None = None
+        self._stage: AppStage | None = None
 
-    def arm(self, point: KillPoint | None = None, stage: Stage | None = None) -> None:
+    def arm(self, point: KillPoint | None = None, stage: AppStage | None = None) -> None:
         """Count anew from here on, and kill the host of `stage` at `point`."""
         with self._lock:
             self.fired.clear()

@@ -1,6 +1,7 @@
 """Reads the ledger directly, bypassing the app."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -9,7 +10,10 @@ from typing import Any, Final, TypeVar
 from azure.core.exceptions import ResourceNotFoundError
 from pydantic import BaseModel, ValidationError
 
-from local.demo.stage import LEDGER, RESOURCE, Stage
+from local.demo.app_stage import LEDGER, MODELS, AppStage
+from local.demo.azureml_stage import AzureMlStage
+from local.demo.stage import RESOURCE, Stage
+from shared.core.config.azureml_models import ATTEMPT_TAG, RUN_TAG
 from shared.core.counting import counted
 from shared.core.full_listing import Existing, FullListing
 from shared.core.run.concurrency import Pause, RunQueue
@@ -46,10 +50,10 @@ _RECORDS: Final[Mapping[str, type[BaseModel]]] = {
 }
 
 
-class Records:
-    """The records of a stage; each version of a record is read once."""
+class Records(ABC):
+    """The records of a stage, and its jobs; each version of a record is read once."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: AppStage) -> None:
         self._stage = stage
         self._container = stage.storage.get_container_client(LEDGER)
         self._runs: dict[str, tuple[str, Run]] = {}
@@ -75,13 +79,9 @@ class Records:
             if cause in {(blob.name, blob.etag) for blob in run.manifest}
         ]
 
+    @abstractmethod
     def starts(self) -> Counter[str]:
-        """Return how often a job was started for each attempt, by the folder of its model."""
-        started: Counter[str] = Counter()
-        for job in self._stage.studio.state["jobs"]:
-            attempt = str(job["outputs"]["output1"]).rpartition("/")[0]
-            started[attempt] += job["starts"]
-        return started
+        """Return how often a job was started for each attempt, by a text that names its run."""
 
     def started_twice(self) -> list[str]:
         """Return the attempts for which more than one job was started."""
@@ -91,41 +91,10 @@ class Records:
             if times > 1
         ]
 
-    def not_serving(self, run: Run) -> list[str]:
-        """Return what contradicts that the model of `run` serves: the endpoint, or the ledger."""
-        if run.model is None:
-            return [f"{run.run_id} has no model"]
-        model = self._stage.storage.get_blob_client(*run.model.name.split("/", 1))
-        wanted = hashlib.sha256(model.download_blob().readall()).hexdigest()
-        served = [
-            endpoint["serving_sha256"]
-            for service in self._stage.studio.state["services"]
-            for endpoint in service["endpoints"]
-            if endpoint["name"] == "production"
-        ]
-        found = []
-        if served != [wanted]:
-            found.append(f"the endpoint does not serve the model of {run.run_id}")
-        if (serving := self.serving()) != run.run_id:
-            found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
-        return found
-
     def is_idle_since(self, moment: datetime) -> bool:
         """Whether a tick after `moment` found no open run."""
         beat = self._parsed("poll", Heartbeat)
         return beat is not None and beat.at > moment and not list(self._listed("open/"))
-
-    def serving(self) -> str | None:
-        """Return the run whose model the ledger says serves."""
-        endpoint_states = [
-            self._parsed(listed.name, EndpointState) for listed in list(self._listed("endpoints/"))
-        ]
-        serving = [
-            endpoint_state.resource(RESOURCE).serving
-            for endpoint_state in endpoint_states
-            if endpoint_state
-        ]
-        return next((one.run_id for one in serving if one), None)
 
     def unreadable(self) -> list[str]:
         """Return the records that cannot be read, of those written since the last call."""
@@ -158,3 +127,76 @@ class Records:
             return kind.model_validate_json(self._container.download_blob(name).readall())
         except (ResourceNotFoundError, ValidationError):
             return None
+
+
+class StudioRecords(Records):
+    """The records of a stage, and the jobs and the endpoint of Studio."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._studio = stage.studio
+
+    def starts(self) -> Counter[str]:
+        """Return how often a job was started for each attempt, by the folder of its model."""
+        started: Counter[str] = Counter()
+        for job in self._studio.state["jobs"]:
+            attempt = str(job["outputs"]["output1"]).rpartition("/")[0]
+            started[attempt] += job["starts"]
+        return started
+
+    def not_serving(self, run: Run) -> list[str]:
+        """Return what contradicts that the model of `run` serves: the endpoint, or the ledger."""
+        if run.model is None:
+            return [f"{run.run_id} has no model"]
+        model = self._stage.storage.get_blob_client(*run.model.name.split("/", 1))
+        wanted = hashlib.sha256(model.download_blob().readall()).hexdigest()
+        served = [
+            endpoint["serving_sha256"]
+            for service in self._studio.state["services"]
+            for endpoint in service["endpoints"]
+            if endpoint["name"] == "production"
+        ]
+        found = []
+        if served != [wanted]:
+            found.append(f"the endpoint does not serve the model of {run.run_id}")
+        if (serving := self.serving()) != run.run_id:
+            found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
+        return found
+
+    def serving(self) -> str | None:
+        """Return the run whose model the ledger says serves."""
+        endpoint_states = [
+            self._parsed(listed.name, EndpointState) for listed in list(self._listed("endpoints/"))
+        ]
+        serving = [
+            endpoint_state.resource(RESOURCE).serving
+            for endpoint_state in endpoint_states
+            if endpoint_state
+        ]
+        return next((one.run_id for one in serving if one), None)
+
+
+class WorkspaceRecords(Records):
+    """The records of a stage, and the jobs and models of a workspace."""
+
+    def __init__(self, stage: AzureMlStage) -> None:
+        super().__init__(stage)
+        self._workspace = stage.workspace
+
+    def starts(self) -> Counter[str]:
+        """Return how many jobs there are for each attempt, without those that never begin."""
+        jobs = [job for job in self._workspace.state["jobs"] if not job["orphan"]]
+        return Counter(f"{job['tags'][RUN_TAG]} {job['tags'][ATTEMPT_TAG]}" for job in jobs)
+
+    def not_registered(self, run: Run) -> list[str]:
+        """Return what contradicts that one version is registered for `run`, and has its file."""
+        if run.model is None:
+            return [f"{run.run_id} has no model"]
+        mark = f"/{run.run_id.rpartition('-')[2]}-"
+        found = [str(version) for version in self._workspace.state["models"] if mark in version]
+        named = run.model.name.removeprefix("azureml:").replace(":", "/")
+        folder = f"runs/{run.config.name}/{run.run_id}/{run.attempt}"
+        file = self._stage.storage.get_blob_client(MODELS, f"{folder}/model/model.json")
+        missing = [] if file.exists() else [f"{file.blob_name} is not there"]
+        wrong = [] if found == [named] else [f"{run.run_id} names {named}; registered: {found}"]
+        return missing + wrong

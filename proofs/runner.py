@@ -22,6 +22,7 @@ from rich.text import Text
 
 from proofs import (
     api_fuzz,
+    azureml_kills,
     duplicate_events,
     fault_sweep,
     host_kills,
@@ -55,11 +56,20 @@ class Task:
     scales: bool = True  #: whether --scale multiplies its size
 
 
+_WORKSPACE_KILLS: Final = {
+    "azureml crash": azureml_kills.part,
+    "azureml copy crash": azureml_kills.part_elsewhere,
+}
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
     Task("load", load_test.part, 2000),
     *(
         Task("crash", partial(host_kills.part, shard=number, shards=2), 200)  # more than there are
+        for number in range(2)
+    ),
+    *(
+        Task(name, partial(part, shard=number, shards=2), 200)
+        for name, part in _WORKSPACE_KILLS.items()
         for number in range(2)
     ),
     Task("two hosts", two_hosts.part, 100),
@@ -88,6 +98,7 @@ TASKS: Final = (
 #: Parts that can repeat one trial; each is not divided.
 _WHOLE: Final[Mapping[str, Part]] = {
     "crash": host_kills.part,
+    **_WORKSPACE_KILLS,
     "faults": fault_sweep.part,
     "workspace faults": workspace_faults.part,
     "duplicates": duplicate_events.part,

@@ -21,7 +21,7 @@ import requests
 from local.demo.stage import DATA, Stage
 from local.host.process import HostProcess
 from proofs.kill_points import kill
-from proofs.ledger_reader import Cause, Records
+from proofs.ledger_reader import Cause, StudioRecords
 from proofs.newest_runs import newest_runs
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.counting import counted
@@ -141,7 +141,7 @@ def part(effort: Effort) -> list[Outcome]:
         stage.new_host() as second,
     ):
         stage.storage.get_blob_client(DATA, f"{CLOCK}/all.csv").upload_blob(stage.data(1))
-        pair, records = _Pair(stage, (stage.host, second), effort), Records(stage)
+        pair, records = _Pair(stage, (stage.host, second), effort), StudioRecords(stage)
         for host in pair.hosts:
             eventually(partial(_ticks, host), "the first tick")
         pair.play()
@@ -179,7 +179,7 @@ def _number(runs: list[Run], origin: Origin) -> int:
     return sum(run.origin is origin for run in runs)
 
 
-def _not_idle(records: Records, pair: _Pair) -> list[str]:
+def _not_idle(records: StudioRecords, pair: _Pair) -> list[str]:
     """Return what is not where it is to stay: runs of due times come all the time."""
     runs = [run for run, _ in records.runs()]
     trained = {(blob.name, blob.etag) for run in runs for blob in run.manifest}
@@ -221,7 +221,7 @@ def _due_time(run: Run) -> datetime:
     return datetime.fromisoformat(run.cause.removeprefix("due "))
 
 
-def _another_serves(records: Records, runs: list[Run]) -> list[str]:
+def _another_serves(records: StudioRecords, runs: list[Run]) -> list[str]:
     promoted = [run for run in runs if run.phase is Phase.PROMOTED]
     newest = newest_runs(promoted)
     wrong = [records.not_serving(run) for run in newest] or [["nothing was promoted"]]

@@ -16,6 +16,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import (
     AccountSasPermissions,
     BlobServiceClient,
+    ExponentialRetry,
     ResourceTypes,
     generate_account_sas,
 )
@@ -113,8 +114,10 @@ class AccountFiles:
         said = dict(part.split("=", 1) for part in connection.split(";") if "=" in part)
         self._key = said["AccountKey"]
         verify = str(trusted) if trusted else True
+        # A storage server that is gone does not hold up its end for minutes.
+        retries = ExponentialRetry(1, 1, retry_total=2, random_jitter_range=1)
         self._client = BlobServiceClient.from_connection_string(
-            connection, connection_verify=verify, retry_total=3
+            connection, connection_verify=verify, retry_policy=retries
         )
         self.account = str(self._client.account_name)
         url = urlsplit(said.get("BlobEndpoint") or self._client.url)

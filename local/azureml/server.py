@@ -54,7 +54,7 @@ class AzureMlServer:
                 self._listener.socket, server_side=True, do_handshake_on_connect=False
             )
             self.url = self.url.replace("http://", "https://")
-        self.routes = Routes(service, self.url)
+        self._routes: dict[str, Routes] = {}
         self.control = ControlPlane(service)
         self._threads: list[threading.Thread] = []
 
@@ -115,9 +115,18 @@ class AzureMlServer:
                 return json_answer(about)
             if path.startswith(PREFIX):
                 return self.control.handle(request)
-            answer = self.routes.handle(request)
+            answer = self._routes_at(request).handle(request)
         self._wait(f"{request.method} {path}")
         return answer
+
+    def _routes_at(self, request: WireRequest) -> Routes:
+        """Return the routes that name this server as the request does, such as by a proxy."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        host = headers.get("host") or urlsplit(self.url).netloc
+        if host not in self._routes:
+            scheme = urlsplit(self.url).scheme
+            self._routes[host] = Routes(self.service, f"{scheme}://{host}")
+        return self._routes[host]
 
     def _wait(self, line: str) -> None:
         for delay in self.control.delays:

@@ -49,6 +49,16 @@ class AzureMlStage(AppStage):
             "compute": COMPUTE,
         }
 
+    def pipeline(self) -> dict[str, Any]:
+        """Return the pipeline of the demo."""
+        rules = [{"metric": "AUC", "at_least": LEAST_AUC}]
+        return {
+            "data": {"blob": f"{PIPELINE}/{{name}}.csv"},
+            "when_busy": "parallel",
+            "training": self.training_section(),
+            "gate": {"metrics": "evaluation", "rules": rules},
+        }
+
     def useless_data(self) -> bytes:
         """Return the breast cancer table with labels that have nothing to do with its rows."""
         header, *rows = self.data(1).splitlines(keepends=True)
@@ -79,17 +89,8 @@ class AzureMlStage(AppStage):
         self._identity = self.workspace.environment
 
     def _pipelines_by_name(self) -> dict[str, Any]:
-        pipeline = {
-            "data": {"blob": f"{PIPELINE}/{{name}}.csv"},
-            "when_busy": "parallel",
-            "training": self.training_section(),
-            "gate": {
-                "metrics": "evaluation",
-                "rules": [{"metric": "AUC", "at_least": LEAST_AUC}],
-            },
-        }
         more = self._more_pipelines(self) if self._more_pipelines else {}
-        return {PIPELINE: pipeline, **more}
+        return {PIPELINE: self.pipeline(), **more}
 
     def _settings(self) -> dict[str, str]:
         return {**self._identity, **super()._settings()}

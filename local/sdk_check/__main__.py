@@ -15,13 +15,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import requests
 from azure.storage.blob import BlobServiceClient
 
-from local.azureml.answers import GROUP, NAME, SUBSCRIPTION, WORKSPACE
+from local.azureml.answers import GROUP, NAME, SUBSCRIPTION
 from local.azureml.process import AzureMlProcess
 from local.azurite import Azurite
-from local.identity import CERTIFICATE, make_certificate, make_token
+from local.identity import CERTIFICATE, make_certificate
+from local.sdk_check.app import BLOB, DATA, MODELS, AppRun
 from local.studio.sample import sample_data
 from local.virtual_environment import InstallError, python_with
 
@@ -35,8 +35,6 @@ _UNCHECKED: Final = (
     "Azure ML v2 for real is unknown. An error where the environment variable CI is `true`."
 )
 _STORAGE: Final = "SDK_CHECK_STORAGE"
-_DATA, _MODELS = "training-data", "models"
-_MADE_BY_THE_APP: Final = {"job": "rl-census-r7k2-1", "model": "census/r7k2-1"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,90 +53,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sdk-check-")))
         secured = make_certificate(folder)
         storage = stack.enter_context(Azurite(secured_by=secured))
-        _fill(storage.connection_string, folder)
+        with _account(storage.connection_string, str(folder / CERTIFICATE)) as client:
+            _fill(client)
         stack.enter_context(_set(_STORAGE, storage.connection_string))
         command = ["--storage", _STORAGE, "--certificate", str(folder)]
         stand_in = stack.enter_context(AzureMlProcess(command, trusted=folder / CERTIFICATE))
         _prepare(stand_in)
         order = folder / "order.json"
-        order.write_text(json.dumps(_order(stand_in, folder, reduced=options.reduced)))
-        app = _App(stand_in, folder / CERTIFICATE)
+        certificate = str(folder / CERTIFICATE)
+        account = stack.enter_context(_account(storage.connection_string, certificate))
+        app = AppRun(stand_in.url, account, certificate)
+        known = _order(stand_in, folder, reduced=options.reduced) | app.names
+        order.write_text(json.dumps(known))
         code = _drive(python, order, app)
         if code:
             print(stand_in.log, json.dumps(stand_in.state, indent=1), sep="\n")
         return code
 
 
-class _App:
-    """What the app sends for one run: a job of a registered component, and a model."""
-
-    def __init__(self, stand_in: AzureMlProcess, certificate: Path) -> None:
-        self._workspace = f"{stand_in.url}{WORKSPACE}"
-        self._certificate = str(certificate)
-        self._headers = {
-            "Authorization": f"Bearer {make_token('https://management.azure.com')}",
-            "x-azureml-token": make_token("https://ml.azure.com"),
-        }
-
-    def train(self) -> None:
-        """Start the job."""
-        place = "azureml://datastores/models/paths/runs/census/r7k2/1"
-        outputs = {
-            name: {"jobOutputType": "uri_folder", "mode": "Upload", "uri": f"{place}/{name}/"}
-            for name in ("model", "evaluation")
-        }
-        data = "azureml://datastores/training/paths/census/a.csv"
-        self._put(
-            f"jobs/{_MADE_BY_THE_APP['job']}",
-            {
-                "jobType": "Pipeline",
-                "componentId": f"{WORKSPACE}/components/train_census/versions/1",
-                "jobs": {},
-                "experimentName": "relearn-census",
-                "displayName": "census r7k2",
-                "tags": {"relearn.run": "r7k2", "relearn.attempt": "1"},
-                "properties": {},
-                "isArchived": False,
-                "inputs": {
-                    "training_data": {
-                        "jobInputType": "uri_file",
-                        "mode": "ReadOnlyMount",
-                        "uri": data,
-                    }
-                },
-                "outputs": outputs,
-                "settings": {
-                    "default_compute": f"{WORKSPACE}/computes/cpu-cluster",
-                    "force_rerun": True,
-                    "continue_on_step_failure": False,
-                    "_source": "REMOTE.WORKSPACE.JOB",
-                },
-            },
-        )
-        name, version = _MADE_BY_THE_APP["model"].split("/")
-        self._put(
-            f"models/{name}/versions/{version}",
-            {
-                "modelType": "custom_model",
-                "modelUri": f"{place}/model",
-                "jobName": _MADE_BY_THE_APP["job"],
-                "tags": {"relearn.run": "r7k2"},
-            },
-        )
-
-    def _put(self, path: str, properties: dict[str, Any]) -> None:
-        answer = requests.put(
-            f"{self._workspace}/{path}?api-version=2025-12-01",
-            json={"properties": properties},
-            headers=self._headers,
-            verify=self._certificate,
-            timeout=_SECONDS,
-        )
-        if not answer.ok:
-            raise RuntimeError(answer.text)
-
-
-def _drive(python: Path, order: Path, app: _App) -> int:
+def _drive(python: Path, order: Path, app: AppRun) -> int:
     """Run the driver; what it says as `the app: train` is done for it."""
     command = [str(python), str(_DRIVER), str(order)]
     with subprocess.Popen(
@@ -167,19 +100,19 @@ def _set(name: str, value: str) -> Iterator[None]:
         del os.environ[name]
 
 
-def _fill(connection: str, folder: Path) -> None:
-    client = BlobServiceClient.from_connection_string(
-        connection, connection_verify=str(folder / CERTIFICATE)
-    )
-    with client:
-        for container in (_DATA, _MODELS):
-            client.create_container(container)
-        client.get_blob_client(_DATA, "census/a.csv").upload_blob(sample_data())
+def _account(connection: str, certificate: str) -> BlobServiceClient:
+    return BlobServiceClient.from_connection_string(connection, connection_verify=certificate)
+
+
+def _fill(client: BlobServiceClient) -> None:
+    for container in (DATA, MODELS):
+        client.create_container(container)
+    client.get_blob_client(DATA, BLOB).upload_blob(sample_data())
 
 
 def _prepare(stand_in: AzureMlProcess) -> None:
     """Make what the owner of a workspace has, and what the app sends when it trains."""
-    for name, container in (("training", _DATA), ("models", _MODELS)):
+    for name, container in (("training", DATA), ("models", MODELS)):
         stand_in.order("datastores", name=name, container=container)
     stand_in.order("computes", name="cpu-cluster")
     stand_in.order(
@@ -197,7 +130,7 @@ def _order(stand_in: AzureMlProcess, folder: Path, *, reduced: bool) -> dict[str
         "subscription": SUBSCRIPTION,
         "group": GROUP,
         "workspace": NAME,
-        "models": _MODELS,
+        "models": MODELS,
         "identity_endpoint": identity["IDENTITY_ENDPOINT"],
         "identity_header": identity["IDENTITY_HEADER"],
         "environment": {
@@ -206,7 +139,6 @@ def _order(stand_in: AzureMlProcess, folder: Path, *, reduced: bool) -> dict[str
             "SSL_CERT_FILE": str(folder / CERTIFICATE),
             "NO_PROXY": "*",
         },
-        **_MADE_BY_THE_APP,
     }
 
 

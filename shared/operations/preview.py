@@ -12,7 +12,13 @@ from shared.core.data_version import captured, key_of
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import version_id
-from shared.errors import CorruptRecordError, NoSuchDataError
+from shared.errors import (
+    ConfigError,
+    CorruptRecordError,
+    NoSuchDataError,
+    PermanentError,
+    TransientError,
+)
 from shared.execution.context import Context
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import expected_inputs, request_of
@@ -114,7 +120,7 @@ class Previews:
 
     def _request(
         self, pipeline: Pipeline, blob: BlobVersion | None, notes: list[str]
-    ) -> Mapping[str, Any]:
+    ) -> Mapping[str, Any] | None:
         run_id = names.run_id(pipeline.name, "preview")
         tokens = (captured(pipeline, blob.name) if blob else None) or {}
         blobs = (blob,) if blob else ()
@@ -124,4 +130,12 @@ class Previews:
             notes.append(f"the run would be rejected: {run.reason}")
         inputs = expected_inputs(run, self.context.data_container)
         service = self.context.providers.training(pipeline.training)
-        return service.preview(request_of(run.evolve(inputs=inputs)))
+        try:
+            return service.preview(request_of(run.evolve(inputs=inputs)))
+        except ConfigError:
+            raise
+        except PermanentError as exc:
+            notes.append(f"the job cannot be made: {exc}")
+        except TransientError as exc:
+            notes.append(f"the request cannot be shown now: {exc}")
+        return None

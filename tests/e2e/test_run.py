@@ -82,13 +82,13 @@ class Run:
         return done.stdout + done.stderr
 
     @contextmanager
-    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
+    def running(self, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
         self._log.unlink(missing_ok=True)
         with self._log.open("wb") as log:
             # As in the background of a shell, where SIGINT is ignored unless a program asks.
             background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
             process = subprocess.Popen(  # noqa: S603 -- ourselves
-                [*background, *self.command("--port", "0")],
+                [*background, *self.command("--port", "0", *more)],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -258,3 +258,21 @@ def test_a_file_that_is_edited_while_it_runs_is_used_and_data_that_arrived_meanw
             run.waits_for("settings.json was changed, which needs a restart")
     assert "Traceback" not in run.log
     assert "poison" not in run.log
+
+
+def test_the_pipeline_that_the_workspace_shows_trains_there_as_it_is(run: Run) -> None:
+    run.write({}, "pipelines: {}")
+    with run.running("--azureml", "0"):
+        run.waits_for("to correct")
+        shown = run.log.partition("a pipeline that trains there:\n\n")[2].partition("\n\n")[0]
+        run.write({}, shown)
+        run.waits_for("is used from now on, without a restart: 1 sound pipelines, 0 problems")
+        run.upload("census/a.csv", sample_data())
+        (line,) = eventually(lambda: [r for r in run.runs() if r["phase"] == "finished"], run.log)
+    assert line["pipeline"] == "census"
+    assert "Traceback" not in run.log
+
+
+def test_a_workspace_over_a_real_account_is_refused(run: Run) -> None:
+    run.write({"AzureWebJobsStorage": "AccountName=real"}, "pipelines: {}")
+    assert "--azureml is for the local storage" in run.refused("--port", "0", "--azureml")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -185,3 +186,12 @@ def test_an_option_that_cannot_be_used_is_an_error(capsys: pytest.CaptureFixture
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert main(["--port", str(taken.getsockname()[1])]) == 2
+
+
+def test_answers_name_the_server_as_the_request_did_so_that_a_proxy_sees_every_call() -> None:
+    with AzureMlProcess() as process:
+        for host in ("127.0.0.1:9", urlsplit(process.url).netloc):
+            answer = requests.get(
+                f"{process.url}/discovery", headers={"Host": host}, timeout=30
+            ).json()
+            assert answer["api"] == f"http://{host}"

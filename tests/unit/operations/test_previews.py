@@ -1,14 +1,17 @@
 """Previews of a pipeline: which blobs match, and which request would be sent."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from local.azureml.switches import Switches
 from shared.core.versions import version_id
 from shared.errors import (
     NoSuchDataError,
 )
 from shared.ledger.versions import VersionEntry
+from tests.fakes.azureml_runs import AzureMlRuns, azureml_pipeline
 from tests.fakes.world import MODELS
 from tests.unit.operations.pipeline_desk import HOUR, LISTED, SECOND, PipelineDesk
 
@@ -114,6 +117,35 @@ def test_the_request_of_a_preview_names_where_all_will_be_and_sends_nothing() ->
     assert "/1/model.ilearner" in request
     assert "/1/evaluation.csv" in request
     assert (len(desk.world.http.sent), len(desk.world.faults.sites)) == (sent, writes)
+
+
+@pytest.mark.parametrize(
+    ("training", "note"),
+    [
+        ({"compute": "none"}, "the job cannot be made: the workspace has no compute 'none'"),
+        ({"datastore": "none"}, "the job cannot be made: the workspace has no datastore 'none'"),
+        ({"inputs": {"x": "{data}"}}, "the job cannot be made: azureml:train_census:1 has no inp"),
+    ],
+)
+def test_what_the_service_lacks_for_a_job_is_noted(training: dict[str, Any], note: str) -> None:
+    world = AzureMlRuns()
+    world.pipeline = azureml_pipeline({"training": training})
+    world.restart()
+    world.upload("a.csv")
+    preview = world.app.pipelines.preview("sample", None)
+    assert preview.request is None
+    assert preview.matching == 1
+    assert preview.notes[-1].startswith(note)
+    assert not world.jobs
+
+
+def test_a_service_that_gives_no_answer_now_is_noted() -> None:
+    world = AzureMlRuns(switches=Switches(roles_late=timedelta(minutes=5)))
+    world.upload("a.csv")
+    preview = world.app.pipelines.preview("sample", None)
+    assert preview.request is None
+    assert preview.notes[-1].startswith("the request cannot be shown now: ")
+    assert "give the app's identity the role AzureML Data Scientist" in preview.notes[-1]
 
 
 def test_data_that_can_name_no_endpoint_is_noted() -> None:

@@ -1,0 +1,78 @@
+"""Kills the host at each call on the way from new data to a registered model, and starts it again.
+
+The workspace of Azure Machine Learning runs on: what it was asked for before the kill takes effect.
+Two kinds of it are tried: one that writes outputs where it was told to, and one that writes them
+elsewhere and says so in the history of its steps alone, so that the app looks there and copies.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from local.demo.azureml_stage import AzureMlStage
+from proofs.kill_points import Switch, by_the_app
+from proofs.kill_trials import PIPELINE, KillTrials, ProxiedStage, outcomes_of
+from proofs.ledger_reader import WorkspaceRecords
+from shared.core.run.record import Phase, Run
+
+#: The call that starts the job: killed after it, the host does not know that it took effect.
+STARTED = 'kill at "PUT jobs/*" #1 after'
+
+
+def _by_the_app(method: str, path: str) -> bool:
+    """Whether a call is the app's own, as its copies are: the workspace goes by no proxy."""
+    return method == "PUT" or by_the_app(method, path)
+
+
+class _WorkspaceStage(ProxiedStage, AzureMlStage):
+    """A stage with a workspace behind a proxy.
+
+    Args:
+        switch: gets every call of the app.
+        behaviour: how the workspace is to behave.
+    """
+
+    counts = staticmethod(_by_the_app)
+
+    def __init__(self, switch: Switch, behaviour: Mapping[str, object]) -> None:
+        super().__init__(switch, more_pipelines=lambda _: self._proxied())
+        self._behaviour = behaviour
+
+    def _start_service(self, stack: ExitStack) -> None:
+        super()._start_service(stack)
+        self.workspace.order("switches", **self._behaviour)
+
+    def _proxied(self) -> dict[str, Any]:
+        there, here = self.workspace.url, self.proxied(self.workspace.url, "service")
+        direct = {**self.pipeline(), "data": {"blob": f"{PIPELINE}/{{name}}.csv"}}
+        return {PIPELINE: json.loads(json.dumps(direct).replace(there, here))}
+
+
+class _WorkspaceTrials(KillTrials):
+    part, end = "azureml crash", Phase.FINISHED
+    cold = True  # else nothing is looked up that the host knows from the run before
+    result = "one version of a model is registered for each finished run"
+    behaviour: Mapping[str, object] = MappingProxyType({})
+    _records: WorkspaceRecords
+
+    def new_stage(self, switch: Switch) -> AzureMlStage:
+        return _WorkspaceStage(switch, self.behaviour)
+
+    def records_of(self, stage: AzureMlStage) -> WorkspaceRecords:
+        return WorkspaceRecords(stage)
+
+    def broken_result(self, run: Run) -> list[str]:
+        return self._records.not_registered(run)
+
+
+class _ElsewhereTrials(_WorkspaceTrials):
+    part = "azureml copy crash"
+    behaviour = MappingProxyType({"explicit_uri_honoured": False, "outputs_at_parent": False})
+
+
+#: Try kill points; see `outcomes_of`.
+part = partial(outcomes_of, _WorkspaceTrials)
+part_elsewhere = partial(outcomes_of, _ElsewhereTrials)
