@@ -204,4 +204,32 @@ BUGS: Final = (
         "        if made:\n            self.memory",
         (_ANSWERS,),
     ),
+    Bug(
+        "what a model says of itself is not redacted",
+        "shared/providers/azureml/models.py",
+        "name: self.call.clean(str(value)) for name",
+        "name: str(value) for name",
+        (_ANSWERS,),
+    ),
+    Bug(
+        "an input that the old job was not given is sent",
+        "shared/providers/azureml/copies.py",
+        'if one.get("value") or one.get("uri")}',
+        "if one is not None}",
+        (_ANSWERS,),
+    ),
+    Bug(
+        "datastores are listed for each blob of a table",
+        "shared/providers/azureml/placing.py",
+        "[self._long_uri(blob, stores[blob.container]) for blob in blobs]",
+        "[self._long_uri(blob, self._data_store(blob.container)) for blob in blobs]",
+        (_ANSWERS,),
+    ),
+    Bug(
+        "the newest version of data in a job file is left to the service",
+        "shared/providers/azureml/registered.py",
+        '{**one, "path": self.fixed_uri(one["path"])}',
+        "{**one}",
+        (_ANSWERS,),
+    ),
 )

@@ -250,6 +250,19 @@ def test_an_input_that_was_a_literal_of_the_old_job_is_a_file() -> None:
     assert bench.body()["inputs"]["d"]["jobInputType"] == "uri_file"
 
 
+def test_what_the_old_job_was_not_given_is_left_out() -> None:
+    bench = Bench(component=None, like="old", inputs={"d": "{data}"}, outputs={"model": "model"})
+    known = {"jobType": "Command", "command": "x", "environmentId": "e", "computeId": "c"}
+    unset: dict[str, Any] = {"a": None, "b": {"jobInputType": "literal", "value": None}}
+    unset |= {"c": {"jobInputType": "literal", "value": ""}, "d": {"jobInputType": "uri_file"}}
+    given = {"e": {"jobInputType": "literal", "value": "0"}}
+    old = {**known, "inputs": {**unset, **given}, "outputs": {"model": {}}}
+    bench.workspace.resources["jobs/old"] = {"properties": old}
+    request = bench.request(inputs={"d": blob("a.csv")})
+    bench.service.ensure_started(bench.service.prepare(request), request)
+    assert set(bench.body()["inputs"]) == {"d", "e"}
+
+
 def test_the_newest_version_of_data_in_a_job_file_is_looked_up() -> None:
     newest = {"type": "uri_folder", "path": "azureml:ref@latest"}
     steps = {"a": {"component": "azureml:c:1", "inputs": {"r": newest}}}
