@@ -32,6 +32,7 @@ from proofs import (
     random_sequences,
     storage_fault_trials,
     two_hosts,
+    workspace_faults,
 )
 from proofs.hostile import suite as hostile
 from proofs.outcomes import Effort, Outcome, Part, Violation, again
@@ -77,6 +78,10 @@ TASKS: Final = (
         for number in range(_SHARDS)
     ),
     *(
+        Task("workspace faults", partial(workspace_faults.part, shard=number, shards=_SHARDS), 1000)
+        for number in range(_SHARDS)
+    ),
+    *(
         Task("planted bugs", partial(planted.part, shard=number, shards=2), 0, scales=False)
         for number in range(2)
     ),
@@ -95,6 +100,7 @@ _WHOLE: Final[Mapping[str, Part]] = {
     "crash": host_kills.part,
     **_WORKSPACE_KILLS,
     "faults": fault_sweep.part,
+    "workspace faults": workspace_faults.part,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,

@@ -20,6 +20,7 @@ from proofs.hostile.findings import (
 from proofs.hostile.names import name_trial
 from proofs.hostile.redirects import redirects
 from proofs.hostile.urls import urls
+from proofs.hostile.workspaces import world_of_workspace
 from proofs.outcomes import Effort, Outcome, again
 
 
@@ -34,6 +35,7 @@ def part(effort: Effort) -> list[Outcome]:
                 ("file", ODD_FILES, Files(Path(folder)).odd),
                 *((("name", ODD_NAMES, name_trial),) if trial % 5 == 0 else ()),
                 *((("world", ODD_ANSWERS, world_of_answers),) if trial % 10 == 0 else ()),
+                *((("workspace", ODD_ANSWERS, world_of_workspace),) if trial % 10 == 0 else ()),
             ):
                 chance = random.Random(f"{effort.seed}/{kind}/{trial}")  # noqa: S311 -- no secret
                 log.records.clear()

@@ -12,6 +12,7 @@ from typing import Final
 
 from proofs.outcomes import Effort, Outcome, Violation, again
 from proofs.planted import (
+    azureml,
     config,
     core,
     core_run,
@@ -42,6 +43,7 @@ _NOT_COLLECTED: Final = 2
 
 #: By the folder that the bug is in.
 BUGS: Final = (
+    *azureml.BUGS,
     *config.BUGS,
     *core.BUGS,
     *core_run.BUGS,

@@ -89,6 +89,8 @@ class JobSteps:
         """
         service, job = self._service(run), _job(run)
         note: str | None = None
+        # A job that reads the blobs where they are, and that no request was sent for yet.
+        unsent = fresh and run.config.training.takes_copies
         if not fresh:
             state, too_old = service.state(job), self._signatures_over(run)
             if too_old and state.status is JobStatus.CANCELLED:
@@ -97,8 +99,9 @@ class JobSteps:
                 return seen
             if too_old:
                 return self._replace(service, job)
-            if not state.known and not _has_copies(run) and (changed := self._changed(run)):
-                return changed  # a service that is asked to start only, and was not yet
+            unsent = not state.known  # a service that is asked to start only
+        if unsent and not _has_copies(run) and (changed := self._changed(run)):
+            return changed
         try:
             note = service.ensure_started(job, request_of(run))
         except OutcomeUnknownError as exc:

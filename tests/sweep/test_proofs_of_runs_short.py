@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proofs import duplicate_events, fault_sweep, random_sequences
+from proofs import duplicate_events, fault_sweep, random_sequences, workspace_faults
 from proofs.outcomes import Effort, Part
 from proofs.planted import trials as planted
 from proofs.planted.bug import Bug
@@ -39,6 +39,21 @@ def test_a_rollback_survives_every_single_fault() -> None:
     for at in range(len(sites) + 2):
         for kind in kinds_at(sites, at):
             assert scenario.carry(Faults({at: kind}))[1] == [], (at, kind)
+
+
+@pytest.mark.parametrize("way", workspace_faults.WAYS)
+def test_a_model_is_registered_once_after_pairs_of_faults(way: str) -> None:
+    logging.disable(logging.CRITICAL)
+    for plan in workspace_faults.pairs(way, seed=5, size=4)[:25]:
+        assert workspace_faults.problems(way, plan) == [], plan
+
+
+def test_a_pair_of_faults_at_a_workspace_can_be_repeated() -> None:
+    (outcome, *others) = workspace_faults.part(
+        Effort(1, 1, plan="as documented: app 3 PUT job: lost, workspace 4 PUT job: gateway")
+    )
+    assert (outcome.trials, outcome.violations) == (1, ())
+    assert sum(one.trials for one in others) == 0
 
 
 @pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)

@@ -78,6 +78,12 @@ _OF_SETTINGS: Final = frozenset(
 )
 _LITERALS: Final = ("number", "integer", "boolean", "string")
 _KINDS: Final = ("command", "pipeline")
+_MAPPINGS: Final = (
+    *("tags", "properties", "inputs", "outputs", "identity", "services", "environment_variables"),
+    *("resources", "distribution", "limits", "queue_settings", "settings"),
+)
+#: Seconds, or a span as requests have it.
+_TIMEOUT: Final = re.compile(r"0*[1-9]\d{0,9}|PT?[0-9][0-9.A-Z]{0,20}")
 _LATER: Final = ("sweep", "automl", "spark", "parallel", "import", "finetuning", "distillation")
 _BINDING: Final = re.compile(r"\$\{\{.*\}\}", re.DOTALL)
 _REGISTERED: Final = re.compile(
@@ -106,6 +112,7 @@ def mistakes_in(job: Job) -> Iterator[Mistake]:
     for name in job:
         if name not in known:
             yield Mistake(f"is not known for a job of type {kind}", "remove it", ("job", name))
+    yield from _form_mistakes(job, ("job",))
     yield from _pipeline_mistakes(job) if kind == "pipeline" else _command_mistakes(job)
 
 
@@ -149,6 +156,17 @@ def _is_local(given: object) -> bool:
             "string",
         )
     return not (isinstance(path, str) and (_REMOTE.fullmatch(path) or is_binding(path)))
+
+
+def _form_mistakes(holder: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Mistake]:
+    """Yield each member of a job or step that is of another form than the service takes."""
+    for name in _MAPPINGS:
+        if holder.get(name) is not None and not isinstance(holder[name], Mapping):
+            yield Mistake("is a mapping", at=(*at, name))
+    limits = holder.get("limits")
+    timeout = limits.get("timeout") if isinstance(limits, Mapping) else None
+    if timeout is not None and not _TIMEOUT.fullmatch(str(timeout)):
+        yield Mistake("is a number of seconds", at=(*at, "limits", "timeout"))
 
 
 def _command_mistakes(job: Job) -> Iterator[Mistake]:
@@ -221,6 +239,7 @@ def _step_mistakes(step: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Mis
     for name in step:
         if name not in _OF_STEP:
             yield Mistake("is not known for a step", "remove it", (*at, name))
+    yield from _form_mistakes(step, at)
     inputs = step.get("inputs")
     for name, given in inputs.items() if isinstance(inputs, Mapping) else ():
         if _is_local(given):

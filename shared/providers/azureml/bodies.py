@@ -39,7 +39,9 @@ _TYPES: Final = {
     )
 }
 _MOUNTED: Final = frozenset({"uri_file", _FOLDER})
-_LITERAL: Final = frozenset({"string", "number", "integer", "boolean", "enum"})
+_LITERAL: Final = frozenset({"string", "number", "integer", "boolean", "enum", "literal"})
+#: Kinds of components that can be run.
+_RUN: Final = ("pipeline", "command")
 IDENTITIES: Final = {
     "aml_token": "AMLToken",
     "managed": "Managed",
@@ -130,20 +132,31 @@ class ComponentSpec:
     required: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> "ComponentSpec":
-        """Read `componentSpec` of an answer."""
-        inputs = {name: one for name, one in _mapping(spec, "inputs").items() if _is_map(one)}
+    def of(cls, spec: object) -> "ComponentSpec":
+        """Read `componentSpec` of an answer.
+
+        Raises:
+            ValueError: it is none.
+        """
+        known = spec if isinstance(spec, Mapping) else {}
+        if not known:
+            raise ValueError("the answer does not say what the component is")
+        inputs = _described(known, "inputs")
         outputs = {
             name: type_of(one.get("type") or _FOLDER)
-            for name, one in _mapping(spec, "outputs").items()
-            if _is_map(one)
+            for name, one in _described(known, "outputs").items()
         }
         required = tuple(
             name
             for name, one in inputs.items()
             if str(one.get("optional", "False")).lower() != "true" and one.get("default") is None
         )
-        return cls(str(spec.get("type") or "").lower(), inputs, outputs, required)
+        return cls(str(known.get("type") or "").lower(), inputs, outputs, required)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is of a kind that can be run."""
+        return self.kind in _RUN
 
 
 def type_of(text: object) -> str:
@@ -343,5 +356,13 @@ def _mapping(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _is_map(value: object) -> bool:
-    return isinstance(value, Mapping)
+def _is_described(one: object) -> bool:
+    return isinstance(one, Mapping) and isinstance(one.get("type"), str | None)
+
+
+def _described(spec: Mapping[str, Any], name: str) -> Mapping[str, Mapping[str, Any]]:
+    found = spec.get(name)
+    known = {} if found is None else found
+    if not isinstance(known, Mapping) or not all(map(_is_described, known.values())):
+        raise ValueError(f"the answer does not say which {name} the component has")
+    return known

@@ -142,11 +142,11 @@ class AzureMlCall:
         at: str | None = url
         for _ in range(_MOST_PAGES):
             page = self.read(str(at), what)
-            yield from items_in(page)
+            yield from items_in(page, what)
             at = page.get("nextLink")
             if not at:
                 return
-            if urlsplit(str(at)).netloc.lower() != urlsplit(self.workspace.host).netloc:
+            if host_of(str(at)) != host_of(self.workspace.host):
                 raise PermanentError(f"{what}: the next page is said to be on another host")
         raise PermanentError(f"{what}: the list has more than {_MOST_PAGES} pages")
 
@@ -280,7 +280,25 @@ def properties_of(resource: Mapping[str, Any]) -> Body:
     return dict(found) if isinstance(found, Mapping) else {}
 
 
-def items_in(page: Mapping[str, Any]) -> list[Body]:
-    """Return the items of one page."""
+def items_in(page: Mapping[str, Any], what: str) -> list[Body]:
+    """Return the items of one page.
+
+    Args:
+        page: the page.
+        what: the purpose of the request, for messages.
+
+    Raises:
+        TransientError: it lists nothing, not even that there is nothing.
+    """
     found = page.get("value")
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    if not isinstance(found, list):
+        raise TransientError(f"{what}: the answer holds no list")
+    return [item for item in found if isinstance(item, dict)]
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, with its port; empty where the text is no URL."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:  # such as half of an IPv6 address
+        return ""

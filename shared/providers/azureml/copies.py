@@ -65,14 +65,16 @@ def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) ->
     if isinstance(tier, Mapping) and str(tier.get("jobTier")).lower() in ("null", "none"):
         del kept["queueSettings"]
     body = {**kept, **_common_of_copy(plan, training, kind, kept)}
-    inputs = {name: _clean(one) for name, one in _mapping(old.get("inputs")).items()}
+    inputs = {name: _clean(_mapping(one)) for name, one in _mapping(old.get("inputs")).items()}
     outputs = {n: o for n, o in _mapping(old.get("outputs")).items() if n != "default"}
     _require_known(f"job {training.like}", "input", plan.names, inputs)
     _require_known(
         f"job {training.like}", "output", (*training.outputs, *training.register_as), outputs
     )
     types = {name: type_of(_mapping(one).get("jobInputType")) for name, one in inputs.items()}
-    body["inputs"] = {**inputs, **plan.inputs(types)}
+    # An input without a value is refused: one that the old job was not given is left out.
+    given = {name: one for name, one in inputs.items() if one.get("value") or one.get("uri")}
+    body["inputs"] = {**given, **plan.inputs(types)}
     body["outputs"] = {name: _output_of_copy(plan, name, one) for name, one in outputs.items()}
     if kind == "Pipeline":
         body["settings"] = {**_mapping(kept.get("settings")), "force_rerun": True}

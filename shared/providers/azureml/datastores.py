@@ -12,7 +12,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.azureml_names import escaped_name, place_in_datastore
 from shared.errors import PermanentError
 from shared.ports.storage import Blobs
-from shared.providers.azureml.call import AzureMlCall, Body, Memory, properties_of
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, host_of, properties_of
 
 _KINDS: Final = frozenset({"azureblob", "azuredatalakegen2"})
 _OURS: Final = "relearn_{purpose}"
@@ -106,6 +106,8 @@ class Datastores:
         """
         place = place_in_datastore(uri)
         if place is None:
+            if not host_of(uri):
+                return None
             parts = urlsplit(uri)
             container, _, path = unquote(parts.path).removeprefix("/").partition("/")
             usable = parts.scheme == "https" and ".blob." in parts.netloc and container and path

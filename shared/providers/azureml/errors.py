@@ -64,6 +64,17 @@ class AzureMlRefusedError(PermanentError):
         self.refusal = refusal
 
 
+def names(refusal: Refusal, code: str) -> bool:
+    """Whether a refusal names a code: wherever its body has it (azure-machine-learning-v2 §9).
+
+    Args:
+        refusal: what the service says.
+        code: the code.
+    """
+    words = (*refusal.codes, refusal.text)
+    return any(code.lower() in one.lower() for one in words)
+
+
 def refusal_in(answer: Answer, clean: Cleaner = redact) -> Refusal:
     """Return what an answer that is not 2xx says; an empty body, or `null`, says nothing.
 
@@ -96,7 +107,7 @@ def sorted_error(
         return TransientError(message, retry_after=wait, patience=ROLE_IS_LATE, cure=cure)
     if status == HTTPStatus.UNAUTHORIZED and not refusal.codes & _NEVER:
         return TransientError(message, retry_after=wait, patience=_BRIEFLY, cure=cure)
-    if status in _REPEATABLE and IMMUTABLE not in refusal.codes:
+    if status in _REPEATABLE and not names(refusal, IMMUTABLE):
         return TransientError(message, retry_after=wait, cure=cure)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         if write:

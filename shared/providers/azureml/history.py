@@ -8,11 +8,18 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from shared.core.config.studio_urls import is_loopback
 from shared.errors import PermanentError, RelearnError
-from shared.providers.azureml.call import AzureMlCall, Body, Memory, items_in, properties_of
+from shared.providers.azureml.call import (
+    AzureMlCall,
+    Body,
+    Memory,
+    host_of,
+    items_in,
+    properties_of,
+)
 
 #: The error of a pipeline that only names the steps that failed.
 _OF_STEPS: Final = "PipelineHasStepJobFailed"
@@ -69,16 +76,17 @@ class RunHistory:
 
     def children(self, job: str) -> list[Body]:
         """Return the steps of a job, none for one that has none. Raises as `failure`."""
-        url: str | None = f"{self._api}/history/v1.0{self._id}/runs/{job}/children"
+        what = f"list the steps of {job}"
+        url: str | None = f"{self._api}/history/v1.0{self._id}/runs/{_part(job)}/children"
         found: list[Body] = []
         for _ in range(_MOST_PAGES):
             try:
-                page = self.call.data_plane("GET", str(url), f"list the steps of {job}")
+                page = self.call.data_plane("GET", str(url), what)
             except PermanentError as exc:
                 if getattr(getattr(exc, "refusal", None), "status", 0) == _NOT_FOUND:
                     return found  # the history does not know a job that never began
                 raise
-            found += items_in(page)
+            found += items_in(page, what)
             url = self._next(page, str(url))
             if url is None:
                 break
@@ -149,14 +157,14 @@ class RunHistory:
         run = job if step is None else self._step_run(job, step)
         if run is None:
             return None
-        path = f"/mlflow/v2.0{self._id}/api/2.0/mlflow/runs/get?run_id={run}"
+        path = f"/mlflow/v2.0{self._id}/api/2.0/mlflow/runs/get?run_id={_part(run)}"
         answered = self.call.data_plane("GET", f"{self._api}{path}", f"metrics of {run}")
         logged = _inside(answered, "run", "data").get("metrics")
         found: dict[str, float] = {}
         for one in logged if isinstance(logged, list) else ():
             value = _number(one.get("value")) if isinstance(one, Mapping) else None
-            if value is not None:
-                found[str(one.get("key"))] = value
+            if value is not None and isinstance(one.get("key"), str):
+                found[one["key"]] = value
         return found
 
     @property
@@ -171,11 +179,11 @@ class RunHistory:
             return known
         url = self.call.url("", self.call.versions.workspaces)
         known_of = properties_of(self.call.read(url, "GET workspace"))
-        tracking = urlsplit(str(known_of.get("mlFlowTrackingUri") or ""))
-        if tracking.netloc:
+        tracking = host_of(str(known_of.get("mlFlowTrackingUri") or ""))
+        if tracking:
             here = urlsplit(self.call.workspace.host)
-            local = self.call.development and is_loopback(f"https://{tracking.netloc}")
-            found = f"{here.scheme if local else 'https'}://{tracking.netloc}"
+            local = self.call.development and is_loopback(f"https://{tracking}")
+            found = f"{here.scheme if local else 'https'}://{tracking}"
         else:
             where = str(known_of.get("discoveryUrl") or "")
             found = str(self.call.open_url(where, "discover the workspace").get("api") or "")
@@ -223,9 +231,10 @@ class RunHistory:
 
     def _next(self, page: Mapping[str, Any], url: str) -> str | None:
         link, token = page.get("nextLink"), page.get("continuationToken")
-        if isinstance(link, str) and link and urlsplit(link).netloc == urlsplit(url).netloc:
+        if isinstance(link, str) and link and host_of(link) == host_of(url):
             return link
-        return f"{url.partition('?')[0]}?continuationToken={token}" if token else None
+        following = f"{url.partition('?')[0]}?continuationToken="
+        return f"{following}{_part(str(token))}" if token else None
 
 
 def failure_or_silence(history: RunHistory, job: str) -> Failure:
@@ -249,6 +258,10 @@ def failure_or_silence(history: RunHistory, job: str) -> Failure:
 def _cure(words: str) -> str:
     found = next((cure for code, cure in _CURES.items() if code in words), "")
     return found or ("see its logs in Studio" if words else "")
+
+
+def _part(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _name(step: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ from shared.providers.azureml.errors import (
     TERMINAL,
     AzureMlRefusedError,
     header,
+    names,
     sorted_error,
 )
 from shared.providers.azureml.evaluations import Evaluations
@@ -63,6 +64,7 @@ _CANCELLING: Final = "cancelrequested"
 _MOST_REPLACED: Final = 10
 _SECOND_TOKEN: Final = "x-azureml-token"  # noqa: S105 -- the name of a header
 _LONGEST_SHOWN: Final = 100
+_EARLIEST: Final = 2015
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class AzureMlJobs:
         try:
             self._put(handle, body)
         except AzureMlRefusedError as exc:
-            if IMMUTABLE not in exc.refusal.codes:
+            if not names(exc.refusal, IMMUTABLE):
                 raise
             # A PUT before this one has arrived: bodies are normalised before they are compared.
             there = self._found(handle)
@@ -149,13 +151,12 @@ class AzureMlJobs:
         """
         answer = self.call.any_answer(self._url(handle))
         if answer.status == HTTPStatus.NOT_FOUND:
-            if self._key(handle) in self.memory.cancelled:
-                return JobState(JobStatus.CANCELLED, "it was cancelled before it was started")
-            what = "the workspace has no job of this name"
-            return JobState(JobStatus.NOT_STARTED, what, known=False)
+            return self._never_started(handle, "the workspace has no job of this name")
         if not answer.ok:
             raise sorted_error(answer, f"check job {handle}", self.call.clean, write=False)
         job = object_in(answer, f"check job {handle}")
+        if not self._may_be_ours(handle, properties_of(job)):
+            return self._never_started(handle, "the job of this name is not of this run")
         served = _moment(header(answer, "date")) or datetime.now(UTC)
         return self._state(handle, job, served)
 
@@ -164,6 +165,10 @@ class AzureMlJobs:
 
         Raises TransientError, PermanentError.
         """
+        there = self._found(handle)
+        if there is None or not self._may_be_ours(handle, properties_of(there)):
+            self.memory.cancelled.add(self._key(handle))
+            return
         url = self.call.url(f"jobs/{escaped_name(handle)}/cancel", self.call.versions.jobs)
         try:
             self.call.write("POST", url, f"cancel job {handle}")
@@ -172,7 +177,7 @@ class AzureMlJobs:
         except AzureMlRefusedError as exc:
             if exc.refusal.status == HTTPStatus.NOT_FOUND:
                 self.memory.cancelled.add(self._key(handle))
-            elif TERMINAL not in exc.refusal.codes:
+            elif not names(exc.refusal, TERMINAL):
                 raise
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
@@ -253,13 +258,24 @@ class AzureMlJobs:
 
     def _adopted(self, handle: str, there: Body, request: JobRequest) -> str | None:
         known = properties_of(there)
-        tags = known.get("tags")
-        owner = tags.get(RUN_TAG) if isinstance(tags, Mapping) else None
-        if owner != request.run_id:
+        if _owner_of(known) != request.run_id:
             cure = "see that job in Studio; cancel this run, and start another one"
             text = f"a job {handle} is there that is not of this run"
             raise PermanentError(f"{text}: {cure}", cure=cure)
         return self._requests.note_of(known) or None
+
+    def _never_started(self, handle: str, why: str) -> JobState:
+        if self._key(handle) in self.memory.cancelled:
+            return JobState(JobStatus.CANCELLED, "it was cancelled before it was started")
+        return JobState(JobStatus.NOT_STARTED, why, known=False)
+
+    def _may_be_ours(self, handle: str, known: Body) -> bool:
+        """Whether the run that a job names would call it so; tags may have been taken off it."""
+        owner = _owner_of(known)
+        if owner is None:
+            return True
+        first = job_name(owner, 1, 0, self.training.workspace_parts)
+        return handle.startswith(first.removesuffix("1"))
 
     def _put(self, handle: str, body: Body) -> None:
         headers: dict[str, str] = {}
@@ -307,8 +323,18 @@ class AzureMlJobs:
         return ModelRegistry(self.call, self.training, self._outputs)
 
 
+def _owner_of(known: Mapping[str, Any]) -> str | None:
+    """Return the run that a job is said to be of; None where it says nothing."""
+    tags = known.get("tags")
+    owner = tags.get(RUN_TAG) if isinstance(tags, Mapping) else None
+    return owner if isinstance(owner, str) else None
+
+
 def _moment(text: object) -> datetime | None:
-    """Return a time in any of the forms of the service; with a zone, or in UTC."""
+    """Return a time in any of the forms of the service; with a zone, or in UTC.
+
+    A time before the service existed stands for none (azure-machine-learning-v2 §5.2).
+    """
     given = str(text or "").strip()
     try:
         at = datetime.fromisoformat(given)
@@ -317,4 +343,6 @@ def _moment(text: object) -> datetime | None:
             at = parsedate_to_datetime(given)
         except (ValueError, TypeError):
             return None
+    if at.year < _EARLIEST:
+        return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

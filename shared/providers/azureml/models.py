@@ -90,8 +90,9 @@ class ModelRegistry:
                 body = {"properties": self._properties(job, found, wanted, uri)}
                 self._put(asset, body)
                 return self._reference(asset, body["properties"])
-            if same_uri(str(properties_of(there).get("modelUri") or ""), uri):
-                return self._reference(asset, properties_of(there))
+            known = properties_of(there)
+            if same_uri(str(known.get("modelUri") or ""), uri):
+                return self._reference(asset, {**known, "modelUri": uri})
         raise PermanentError(f"the versions of {name} for this attempt hold other models")
 
     def _put(self, asset: Asset, body: Body) -> None:
@@ -128,7 +129,8 @@ class ModelRegistry:
 
     def _reference(self, asset: Asset, known: Mapping[str, Any]) -> ModelRef:
         kept = {"type": known.get("modelType"), "uri": known.get("modelUri")}
-        more = {name: str(value) for name, value in kept.items() if value}
+        # A service may repeat anything there that it was sent.
+        more = {name: self.call.clean(str(value)) for name, value in kept.items() if value}
         return registered_model(asset, self.training.workspace_parts, **more)
 
     def _output_for(

@@ -15,7 +15,7 @@ from shared.core.config.azureml_names import same_uri
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import Job
-from shared.providers.azureml.call import properties_of
+from shared.providers.azureml.call import host_of, properties_of
 from shared.providers.azureml.history import RunHistory
 from shared.providers.azureml.placing import Placing
 from shared.telemetry import log
@@ -29,6 +29,10 @@ _MOST_SEEN: Final = 10_000
 #: Where steps write what no output names (azure-machine-learning-v2 §2.7).
 _USUAL: Final = ("azureml/{job}/{output}/", "dataset/{job}/{output}/")
 _SHOWN: Final = 20
+#: After `blob.`, in each cloud; accounts with a zone of their own have the last one.
+_CLOUDS: Final = frozenset(
+    {"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net", "storage.azure.net"}
+)
 #: What the blob beside an output that is copied says.
 _BEGUN: Final = b"begun"
 _DONE: Final = b"done"
@@ -105,6 +109,8 @@ class JobOutputs:
         if not files or self.read(_mark(path), _LONGEST_MARK) == _BEGUN:
             self._fetch(job, output, path)
             files = tuple(self._at(job, path))
+            if files and self.read(_mark(path), _LONGEST_MARK) == _BEGUN:
+                raise TransientError(f"the copy of output {output} to {path} is not complete yet")
         return FoundOutput(output, path, files) if files else None
 
     def there(self, job: Job, path: str) -> BlobVersion | None:
@@ -213,15 +219,25 @@ class JobOutputs:
             text = f"{blob.path} of account {source.account} cannot be copied"
             raise TransientError(f"{text}: {cure}", cure=cure)
 
+    @property
+    def _storage_hosts(self) -> frozenset[str]:
+        """What the host of an account ends with; a token of the app must travel nowhere else."""
+        own = (self.placing.storage.models, self.placing.storage.data)
+        return _CLOUDS | {_end_of(known.base_location) for known in own}
+
     def _account(self, base: str) -> Blobs:
         storage = self.placing.storage
         name = (urlsplit(base).hostname or "").partition(".")[0]
         for known in (storage.models, storage.data):
             if name == known.account.lower():  # names of accounts are unique within a cloud
                 return known
-        if storage.elsewhere is None:
+        if storage.elsewhere is None or _end_of(base) not in self._storage_hosts:
             raise PermanentError(f"the job wrote to {base}, which the app does not read")
         return storage.elsewhere(self.history.call.require(base, "find an output"))
+
+
+def _end_of(url: str) -> str:
+    return host_of(url).partition(".blob.")[2]
 
 
 def _is_new(blob: BlobVersion, job: Job) -> bool:

@@ -147,9 +147,8 @@ class Placing:
     def _uri(self, blob: BlobVersion) -> str:
         if blob.container == self.storage.container:
             return self.models_store().uri(blob.name)
-        named, blobs = self.training.data_datastore, self.storage.data
-        store = self.stores.of_data(blobs, blob.container, named)
-        return store.uri(blob.name) if store else https_url(blobs, blob)
+        store = self._data_store(blob.container)
+        return store.uri(blob.name) if store else https_url(self.storage.data, blob)
 
     def _literals(self, request: JobRequest, *, shown: bool) -> Iterator[tuple[str, str]]:
         for name, value in request.parameters.items():
@@ -184,17 +183,20 @@ class Placing:
         content = models.read(listed.container, listed.name, _MOST_LISTED)
         if content is None:
             raise TransientError(f"the list of the run's data is not at {listed.path} yet")
-        files = [self._long_uri(blob) for blob in _blobs_in(content, listed)]
+        blobs = list(_blobs_in(content, listed))
+        stores = {one: self._data_store(one) for one in {blob.container for blob in blobs}}
+        files = [self._long_uri(blob, stores[blob.container]) for blob in blobs]
         # JSON is YAML: whatever a name holds, it stays a name.
         table = {"type": "mltable", "paths": [{"file": uri} for uri in files]}
         text = json.dumps(table, indent=1, ensure_ascii=False).encode()
         models.write(container, f"{_table_folder(request)}/MLTable", text)
 
-    def _long_uri(self, blob: BlobVersion) -> str:
-        named, blobs = self.training.data_datastore, self.storage.data
-        store = self.stores.of_data(blobs, blob.container, named)
+    def _data_store(self, container: str) -> Datastore | None:
+        return self.stores.of_data(self.storage.data, container, self.training.data_datastore)
+
+    def _long_uri(self, blob: BlobVersion, store: Datastore | None) -> str:
         if store is None:
-            return https_url(blobs, blob)
+            return https_url(self.storage.data, blob)
         return self.training.workspace_parts.datastore_uri(store.name, blob.name)
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.config.azureml_names import Asset, asset_of, compute_id, escaped_name
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.providers.azureml.bodies import ComponentSpec
 from shared.providers.azureml.call import (
     AzureMlCall,
@@ -57,8 +57,10 @@ class RegisteredAssets:
         version = getattr(self.call.versions, kind)
         path = f"{kind}/{escaped_name(asset.name)}/versions"
         url = self.call.url(path, version, _NEWEST_FIRST)
-        page = self.call.found(url, f"find the newest version of {asset.name}")
-        found = [one for one in items_in(page or {}) if not _is_archived(one)]
+        what = f"find the newest version of {asset.name}"
+        page = self.call.found(url, what)
+        listed = items_in(page, what) if page is not None else []
+        found = [one for one in listed if not _is_archived(one)]
         if not found:
             raise _missing(f"{asset}: there is no version of it in the workspace", kind)
         # Asked for in this order; a service that ignores that still dates each version.
@@ -80,9 +82,12 @@ class RegisteredAssets:
         resource = self.call.found(url, f"GET component {asset}")
         if resource is None:
             raise _missing(f"the workspace has no component {asset}", "components")
-        spec = properties_of(resource).get("componentSpec")
-        made = ComponentSpec.of(spec if isinstance(spec, Mapping) else {})
-        self.memory.keep(key, made)
+        try:
+            made = ComponentSpec.of(properties_of(resource).get("componentSpec"))
+        except ValueError as exc:
+            raise TransientError(f"GET component {asset}: {exc}") from None
+        if made.runs:
+            self.memory.keep(key, made)
         return made
 
     def require_compute(self, compute: str | None) -> None:
@@ -138,18 +143,19 @@ class RegisteredAssets:
         return None if resource is None else properties_of(resource)
 
     def fixed_file(self, job: Mapping[str, Any]) -> Body:
-        """Return a job file with a fixed version for each component of a step.
+        """Return a job file with a fixed version for each component and each data asset.
 
         Raises TransientError, PermanentError.
         """
+        own = self._fixed_inputs(job)
         steps = job.get("jobs")
         if not isinstance(steps, Mapping):
-            return dict(job)
+            return own
         fixed = {}
         for name, step in steps.items():
             asset = self.fixed(asset_of(str(step.get("component"))))
-            fixed[name] = {**step, "component": str(asset)}
-        return {**job, "jobs": fixed}
+            fixed[name] = {**self._fixed_inputs(step), "component": str(asset)}
+        return {**own, "jobs": fixed}
 
     def fixed_uri(self, uri: str) -> str:
         """Return a URI, with a fixed version where it names the newest of a data asset.
@@ -159,6 +165,18 @@ class RegisteredAssets:
         if not uri.endswith("@latest") or uri.startswith("azureml://"):
             return uri
         return str(self.fixed(asset_of(uri, "data asset"), "data"))
+
+    def _fixed_inputs(self, holder: Mapping[str, Any]) -> Body:
+        inputs = holder.get("inputs")
+        if not isinstance(inputs, Mapping):
+            return dict(holder)
+        fixed = {
+            name: {**one, "path": self.fixed_uri(one["path"])}
+            if isinstance(one, Mapping) and isinstance(one.get("path"), str)
+            else one
+            for name, one in inputs.items()
+        }
+        return {**holder, "inputs": fixed}
 
 
 def _missing(what: str, kind: str) -> PermanentError:

@@ -94,6 +94,32 @@ def test_settings_of_a_pipeline_are_checked() -> None:
     assert "a pipeline job needs `jobs`" in nothing
 
 
+@pytest.mark.parametrize(
+    ("member", "value", "says"),
+    [
+        ("tags", "a", "job.tags: is a mapping"),
+        ("outputs", ["model"], "job.outputs: is a mapping"),
+        ("resources", 5, "job.resources: is a mapping"),
+        *(
+            ("limits", {"timeout": odd}, "job.limits.timeout: is a number of seconds")
+            for odd in (True, 0, -1, "soon", [1], 1.5)
+        ),
+    ],
+)
+def test_a_member_of_another_form_is_refused(member: str, value: Any, says: str) -> None:
+    job = {**COMMAND, member: value}
+    assert says in [f"{'.'.join(one.at)}: {one.what}" for one in mistakes_in(job)]
+    step = {"component": "azureml:c:1", member: value}
+    found = [f"{'.'.join(one.at)}: {one.what}" for one in mistakes_in({"jobs": {"a": step}})]
+    assert says.replace("job.", "job.jobs.a.") in found
+    for fine in (3600, "3600", "PT1H", None):
+        assert not [
+            one
+            for one in mistakes_in({**COMMAND, "limits": {"timeout": fine}})
+            if "limits" in one.at
+        ]
+
+
 def test_inputs_with_local_data_are_known() -> None:
     assert local_inputs(COMMAND) == ("data",)
     assert (
