@@ -89,10 +89,10 @@ class AzureMlPlay(Play[AzureMlStage]):
         return self.stage.versions()
 
     def problems(self, acts: Sequence[Act]) -> Iterator[str]:
-        """Yield where a good model is not registered, or a job left no output."""
+        """Yield where a good model is not registered, another is, or a job left no output."""
         for act in acts:
             added = _added(act)
-            if act.ends is Phase.FINISHED and len(added) != 1:
+            if len(added) != int(act.ends is Phase.FINISHED):
                 yield f"{act.blob}: registered {', '.join(added) or 'nothing'}"
             if not self._outputs(act):
                 yield f"{act.blob}: its job wrote nothing to {MODELS}"
@@ -104,7 +104,7 @@ class AzureMlPlay(Play[AzureMlStage]):
             "job": act.run["job"],
             "outputs": "\n".join(self._outputs(act)),
             f"AUC (gate: {LEAST_AUC:g})": f"{measured:.3f}",
-            "model": "\n".join(_added(act)) if act.ends is Phase.FINISHED else "rejected",
+            "model": "\n".join(_added(act)) or "rejected",
         }
 
     def _outputs(self, act: Act) -> list[str]:

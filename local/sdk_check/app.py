@@ -136,4 +136,6 @@ class AppRun:
             state = self._jobs.state(handle)
         if state.status is not JobStatus.FINISHED:
             raise RuntimeError(f"job {handle} is {state.status}: {state.details}")
-        self._jobs.models(Job(handle, began, request), {"": None})
+        job = Job(handle, began, request)
+        for model in self._jobs.models(job, {"": None}).values():
+            self._jobs.register(job, model)

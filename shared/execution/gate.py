@@ -1,7 +1,7 @@
 """Applies the gate's rules to the evaluation of a trained model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -33,10 +33,23 @@ class GateSteps:
     def judge(self, run: Run) -> Event:
         """Return the verdict on the run's model, or the probes of its candidate so far.
 
+        A model that no endpoint gets is registered once it has passed.
+
         Raises:
-            TransientError: the evaluation cannot be read, or the candidate not be scored, now.
-            PermanentError: the candidate's scoring is refused.
+            TransientError: the evaluation cannot be read, the candidate not be scored, or the model
+                not be registered, now.
+            PermanentError: the candidate's scoring, or the model, is refused.
         """
+        event = self._judged(run)
+        ours = run.model is not None and run.origin is not Origin.MODEL
+        if not isinstance(event, Judged) or run.config.endpoints or not ours:
+            return event
+        if run.model is None or (event.verdict is not None and not event.verdict.passed):
+            return event
+        service = self.context.providers.training(run.config.training)
+        return replace(event, registered=service.register(finished_job(run), run.model))
+
+    def _judged(self, run: Run) -> Event:
         if (gathered := self._of_candidate(run)) is not None:
             return gathered
         if run.parent is not None:

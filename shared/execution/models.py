@@ -62,7 +62,10 @@ class ModelSteps:
             models = dict.fromkeys([e.name for e in endpoints] or [""], model)
         else:
             wanted = {endpoint.name: endpoint.model for endpoint in endpoints}
-            models = dict(service.models(finished_job(run), wanted or {"": None}))
+            job = finished_job(run)
+            models = dict(service.models(job, wanted or {"": None}))
+            if endpoints or not run.config.gate.rules:  # else after the verdict
+                models = {name: service.register(job, model) for name, model in models.items()}
         if not models:
             return NothingToPromote("the job makes no model")
         if not endpoints:

@@ -99,8 +99,9 @@ class ModelEvents:
         if (for_pipeline := self.catalogue.without_uploads(name)) is not None:
             self.eligibility.log_once(
                 f"{name} opens no run: pipeline {for_pipeline} takes registered models, because a "
-                f"folder does not say when it is complete. To do: POST /api/pipelines/"
-                f'{for_pipeline}/runs with {{"model": "azureml:<name>:<version>"}}',
+                f"folder does not say when it is complete. To do, if the pipeline has an endpoint: "
+                f"POST /api/pipelines/{for_pipeline}/runs with "
+                '{"model": "azureml:<name>:<version>"}',
                 f"{PROMOTE}/{for_pipeline}",
             )
             return None

@@ -120,6 +120,8 @@ class TrainingService(Protocol):
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         """Return the model for each endpoint, fetched from where the job wrote it. Safe to repeat.
 
+        None of them is registered yet.
+
         Args:
             job: a finished job.
             wanted: endpoint -> the output that is its model; None: the only one.
@@ -130,6 +132,24 @@ class TrainingService(Protocol):
         Raises:
             TransientError: a model is not there yet.
             PermanentError: it is empty, or which output is the model is not known.
+        """
+        ...
+
+    def register(self, job: Job, model: ModelRef) -> ModelRef:
+        """Register a model that passed its gate, where the service has a register.
+
+        Safe to repeat: its version is derived from run and attempt.
+
+        Args:
+            job: the job that made it.
+            model: as `models` returned it.
+
+        Returns:
+            The model as it is registered; the same one where there is no register.
+
+        Raises:
+            TransientError: it could not be registered now.
+            PermanentError: it cannot be registered.
         """
         ...
 

@@ -81,6 +81,16 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             return self.service.models(job, wanted)
 
+    def register(self, job: Job, model: ModelRef) -> ModelRef:
+        """Register a model. Raises as the port says.
+
+        Args:
+            job: the job that made it.
+            model: as `models` returned it.
+        """
+        with _clean_errors(self.redactor):
+            return self.service.register(job, model)
+
     def named_model(self, name: str) -> ModelRef:
         """Return a model that an operator names. Raises as the port says."""
         with _clean_errors(self.redactor):

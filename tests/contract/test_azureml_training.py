@@ -22,6 +22,7 @@ from tests.fakes.azureml_http import AzureMlHttp, BlobFiles, Identity
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import DATA, MODELS
+from tests.unit.providers.azureml.service import registered
 
 RUN = "census-0123456789abcdef0123"
 USUAL = {
@@ -113,8 +114,8 @@ def test_a_job_is_trained_evaluated_and_registered(switches: dict[str, Any]) -> 
     assert bench.jobs.state(handle).status is JobStatus.FINISHED
     job = Job(handle, bench.began, bench.request())
     assert b"AUC" in (bench.jobs.evaluation(job, "evaluation").content or b"")
-    (first,) = bench.jobs.models(job, {"production": "model"}).values()
-    (again,) = bench.jobs.models(job, {"production": "model"}).values()
+    (first,) = registered(bench.jobs, job, {"production": "model"}).values()
+    (again,) = registered(bench.jobs, job, {"production": "model"}).values()
     assert (first.name, first.digest) == (again.name, again.digest)
     assert len(bench.service.jobs.all) == len(bench.service.state.models) == 1
 

@@ -89,6 +89,9 @@ class AzureMlTraining:
             answered("PUT model", self.faults, lambda: put(title, version, body))
         return dict.fromkeys(wanted, model_ref(f"{WORKSPACE}/models/{title}/versions/{version}"))
 
+    def register(self, job: Job, model: ModelRef) -> ModelRef:
+        return model
+
     def named_model(self, name: str) -> ModelRef:
         try:
             _, asset = model_asset(model_named(name, workspace_of(WORKSPACE)))

@@ -113,6 +113,9 @@ class ScriptedJob:
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         return self._left.of(job, wanted)
 
+    def register(self, job: Job, model: ModelRef) -> ModelRef:
+        return model
+
     def named_model(self, name: str) -> ModelRef:
         raise InvalidRequestError(f"{name}: not here")
 

@@ -8,7 +8,7 @@ from shared.core.counting import counted, they
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.commands import Event
 from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
-from shared.core.serving.references import Candidate
+from shared.core.serving.references import Candidate, ModelRef
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
 #: The name of the operator in an approval that expired.
@@ -44,6 +44,7 @@ class Judged(Event):
 
     verdict: Verdict | None  #: None: there are no rules, or they were not checked
     unchecked: str | None = None  #: why there was nothing to check the rules with
+    registered: ModelRef | None = None  #: the model, if it passed and was registered since
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep every number; promote, ask for an approval, or end the run."""
@@ -54,7 +55,8 @@ class Judged(Event):
             were = f"{counted(rules, 'rule')} of the gate {they(rules, 'was', 'were')} not checked"
             unchecked = f"the {were}: {self.unchecked}"
         reason = self.verdict.reason if self.verdict else unchecked or ""
-        known = run.evolve(verdict=self.verdict, unchecked=unchecked)
+        model = self.registered or run.model
+        known = run.evolve(verdict=self.verdict, unchecked=unchecked, model=model)
         if not passed:
             why = f"not promoted: {reason}"
             return known.moved_to(Phase.REJECTED, at, why, reason=why, **_none_begun(run))

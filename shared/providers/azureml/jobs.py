@@ -190,6 +190,15 @@ class AzureMlJobs:
         unknown = any(output is None for output in wanted.values()) and not self.training.models
         return self._registry.of(job, wanted, self._requests.spec_of(job) if unknown else None)
 
+    def register(self, job: Job, model: ModelRef) -> ModelRef:
+        """Register a model, under a version made of run and attempt. Raises as the port says.
+
+        Args:
+            job: the job that made it.
+            model: as `models` returned it.
+        """
+        return self._registry.register(job, model)
+
     def named_model(self, name: str) -> ModelRef:
         """Return a registered version that an operator names, once it is known to be there.
 

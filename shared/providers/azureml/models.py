@@ -51,7 +51,7 @@ class ModelRegistry:
     def of(
         self, job: Job, wanted: Mapping[str, str | None], spec: ComponentSpec | None
     ) -> Mapping[str, ModelRef]:
-        """Return the registered model for each endpoint. Raises as the port says.
+        """Return the model for each endpoint, as it is registered later. Raises as the port says.
 
         Args:
             job: a finished job.
@@ -60,7 +60,7 @@ class ModelRegistry:
         """
         chosen = {name: self._output_for(name, one, spec) for name, one in wanted.items()}
         outputs = dict.fromkeys(output for output in chosen.values() if output)
-        made = {output: self._registered(job, self.outputs.of(job, output)) for output in outputs}
+        made = {output: self._unregistered(job, self.outputs.of(job, output)) for output in outputs}
         return {name: made[output] for name, output in chosen.items() if output}
 
     def again(self, model: ModelRef) -> ModelRef:
@@ -77,23 +77,44 @@ class ModelRegistry:
             raise PermanentError(f"the workspace has no model {asset}: {cure}", cure=cure)
         return self._reference(asset, properties_of(found))
 
-    def _registered(self, job: Job, found: FoundOutput) -> ModelRef:
-        """Register an output, and return the version; the same one each time."""
-        request = job.request
-        wanted = self.training.register_as.get(found.name) or Registration()
-        name = wanted.name or pipeline_of(request.run_id)
-        uri = self._uri(found)
+    def register(self, job: Job, model: ModelRef) -> ModelRef:
+        """Register a model that `of` returned; the same version each time.
+
+        Args:
+            job: the job that made it.
+            model: as `of` returned it.
+
+        Returns:
+            The model: under another version where its own holds something else.
+
+        Raises:
+            TransientError: the workspace gives no usable answer now.
+            PermanentError: every version of the attempt holds something else.
+        """
+        _, own = model_asset(model)
+        known, request = self._properties(job, model), job.request
         for other in range(_MOST_OTHERS):
-            asset = Asset(name, model_version(request.run_id, request.attempt, other))
+            asset = Asset(own.name, model_version(request.run_id, request.attempt, other))
             there = self.call.found(self._url(asset), f"GET model {asset}")
             if there is None:
-                body = {"properties": self._properties(job, found, wanted, uri)}
-                self._put(asset, body)
-                return self._reference(asset, body["properties"])
-            known = properties_of(there)
-            if same_uri(str(known.get("modelUri") or ""), uri):
-                return self._reference(asset, {**known, "modelUri": uri})
-        raise PermanentError(f"the versions of {name} for this attempt hold other models")
+                self._put(asset, {"properties": known})
+            elif not same_uri(str(properties_of(there).get("modelUri") or ""), known["modelUri"]):
+                continue
+            if asset == own:
+                return model
+            kept = {name: str(model.reference[name]) for name in ("type", "uri", "output")}
+            return registered_model(asset, self.training.workspace_parts, **kept)
+        raise PermanentError(f"the versions of {own.name} for this attempt hold other models")
+
+    def _unregistered(self, job: Job, found: FoundOutput) -> ModelRef:
+        """Return the reference that an output gets; nothing is sent."""
+        wanted, request = self.training.register_as.get(found.name), job.request
+        name = (wanted.name if wanted else None) or pipeline_of(request.run_id)
+        kind = (wanted.type if wanted else None) or _type_of(found)
+        asset = Asset(name, model_version(request.run_id, request.attempt))
+        return registered_model(
+            asset, self.training.workspace_parts, type=kind, uri=self._uri(found), output=found.name
+        )
 
     def _put(self, asset: Asset, body: Body) -> None:
         """Register a version. A lost answer is repeated: the version is derived."""
@@ -102,16 +123,17 @@ class ModelRegistry:
         except OutcomeUnknownError as exc:
             raise TransientError(str(exc)) from exc
 
-    def _properties(self, job: Job, found: FoundOutput, wanted: Registration, uri: str) -> Body:
-        request = job.request
+    def _properties(self, job: Job, model: ModelRef) -> Body:
+        request, reference = job.request, model.reference
+        wanted = self.training.register_as.get(str(reference.get("output"))) or Registration()
         ours = {
             RUN_TAG: request.run_id,
             ATTEMPT_TAG: str(request.attempt),
             PIPELINE_TAG: pipeline_of(request.run_id),
         }
         known: Body = {
-            "modelType": wanted.type or _type_of(found),
-            "modelUri": uri,
+            "modelType": reference["type"],
+            "modelUri": reference["uri"],
             "jobName": job.handle,
             "tags": {**wanted.tags, **ours},
             "properties": {},

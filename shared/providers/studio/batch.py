@@ -224,6 +224,16 @@ class StudioBatch:
         """
         return self._left.of(job, wanted)
 
+    def register(self, job: Job, model: ModelRef) -> ModelRef:
+        """Return the model as it is: Studio has no register.
+
+        Args:
+            job: the job that made it.
+            model: as `models` returned it.
+        """
+        del job
+        return model
+
     def named_model(self, name: str) -> ModelRef:
         """Refuse: a model of Studio is a blob. Raises InvalidRequestError."""
         del name

@@ -82,6 +82,9 @@ class Job:
     def models(self, job: Finished, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         return self._left.of(job, wanted)
 
+    def register(self, job: Finished, model: ModelRef) -> ModelRef:
+        return model
+
     def named_model(self, name: str) -> ModelRef:
         raise InvalidRequestError(f"{name}: not here")
 

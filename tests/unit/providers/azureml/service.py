@@ -14,8 +14,9 @@ from azure.core.credentials import AccessToken
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.names import output_path
 from shared.core.redaction import Redactor
+from shared.core.serving.references import ModelRef
 from shared.errors import RelearnError
-from shared.ports.training import Job, JobRequest
+from shared.ports.training import Job, JobRequest, TrainingService
 from shared.providers.azureml.connections import AzureMlConnections
 from shared.providers.azureml.jobs import AzureMlJobs
 from shared.providers.azureml.placing import Storage
@@ -269,3 +270,11 @@ class Bench:
 
     def write(self, path: str, content: bytes) -> None:
         self.blobs.put("models", f"runs/census/{RUN}/1/{path}", content)
+
+
+def registered(
+    service: TrainingService, job: Job, wanted: Mapping[str, str | None]
+) -> dict[str, ModelRef]:
+    """Return the models of a job after each was registered, as for a model that passed its gate."""
+    found = service.models(job, wanted)
+    return {name: service.register(job, model) for name, model in found.items()}

@@ -8,7 +8,7 @@ import pytest
 from shared.core.blobs import BlobVersion
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.training import JobStatus
-from tests.unit.providers.azureml.service import RUN, WS, Bench, datastore, says
+from tests.unit.providers.azureml.service import RUN, WS, Bench, datastore, registered, says
 from tests.unit.providers.azureml.test_outputs import FOLDER, ONLY, VERSION, elsewhere, trained
 from tests.unit.samples import blob
 
@@ -145,7 +145,7 @@ def test_addresses_that_are_none_are_refused_and_break_nothing() -> None:
     elsewhere(bench, job)
     bench.workspace.history["places"] = {"azureml://a/1": {"uri": HALF}}
     with pytest.raises(TransientError, match="has no file"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
 
 
 def test_what_the_history_names_is_a_part_of_a_url() -> None:
@@ -177,7 +177,7 @@ def test_what_a_model_says_of_itself_is_redacted() -> None:
     token = "token for https://management.azure.com/.default"
     known = {"properties": {"modelUri": uri, "modelType": token}}
     bench.workspace.resources[f"models/census/versions/{VERSION}"] = known
-    reference = bench.service.models(job, ONLY)["production"].reference
+    reference = registered(bench.service, job, ONLY)["production"].reference
     assert token not in str(reference)
     assert "sig=abc" not in str(reference)
     assert f"{WS.rpartition('/')[2]}/datastores/modelstore/paths/{FOLDER}" in reference["uri"]
@@ -190,10 +190,10 @@ def test_no_token_travels_to_a_host_that_is_no_storage() -> None:
     place = "https://a.blob.evil.example/models/azureml/step-1/model"
     bench.workspace.history["places"] = {"azureml://a/1": {"uri": place}}
     with pytest.raises(PermanentError, match="which the app does not read"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
     place = place.replace("evil.example", "core.windows.net")
     bench.workspace.history["places"] = {"azureml://a/1": {"uri": place}}
-    assert bench.service.models(job, ONLY)
+    assert registered(bench.service, job, ONLY)
 
 
 # Outputs and inputs
@@ -215,17 +215,17 @@ def test_a_part_of_a_copied_output_is_never_the_output(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(bench.blobs, "adopt", adopt)
     with pytest.raises(TransientError, match="busy"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
     history = dict(bench.workspace.history)
     bench.workspace.history = {"places": {}}  # and for a while it does not say where it is
     with pytest.raises(TransientError, match="is not complete yet"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
     bench.workspace.history = history
-    assert bench.service.models(job, ONLY)
+    assert registered(bench.service, job, ONLY)
     assert bench.blobs.read("models", f"{FOLDER}/MLmodel", 9) == b"m"
     assert bench.blobs.read("models", f"{FOLDER}/data/model.pkl", 9) == b"p"
     before = len(copied)
-    assert bench.service.models(job, ONLY)
+    assert registered(bench.service, job, ONLY)
     assert len(copied) == before
 
 

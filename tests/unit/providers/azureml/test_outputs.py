@@ -9,7 +9,7 @@ from shared.core.config.azureml_models import model_named
 from shared.core.config.azureml_names import workspace_of
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.training import Job
-from tests.unit.providers.azureml.service import RUN, WS, Bench, refuses, says, vector
+from tests.unit.providers.azureml.service import RUN, WS, Bench, refuses, registered, says, vector
 
 VERSION = "0123456789abcdef0123-1"
 LONG = "azureml://subscriptions/s1/resourcegroups/rg1/workspaces/ws1/datastores"
@@ -31,7 +31,7 @@ def trained(**changes: Any) -> tuple[Bench, Job]:
 
 def test_a_model_is_registered_under_a_version_of_run_and_attempt() -> None:
     bench, job = trained()
-    model = bench.service.models(job, ONLY)["production"]
+    model = registered(bench.service, job, ONLY)["production"]
     assert (model.provider, model.name) == ("azureml", f"azureml:census:{VERSION}")
     assert model.reference["id"] == f"{WS}/models/census/versions/{VERSION}"
     (put,) = bench.workspace.calls("PUT", "/models/")
@@ -54,8 +54,8 @@ def test_a_model_is_registered_under_a_version_of_run_and_attempt() -> None:
 
 def test_registering_twice_is_registering_once() -> None:
     bench, job = trained()
-    first = bench.service.models(job, ONLY)
-    assert bench.service.models(job, ONLY) == first
+    first = registered(bench.service, job, ONLY)
+    assert registered(bench.service, job, ONLY) == first
     assert bench.workspace.count("PUT", "/models/") == 1
 
 
@@ -64,7 +64,7 @@ def test_a_version_that_is_there_counts_however_its_uri_is_written() -> None:
     uri = f"{LONG}/modelstore/paths/{FOLDER}/".replace("resourcegroups", "resourceGroups")
     known = {"properties": {"modelUri": uri, "modelType": "CustomModel"}}
     bench.workspace.resources[f"models/census/versions/{VERSION}"] = known
-    assert bench.service.models(job, ONLY)["production"].reference["version"] == VERSION
+    assert registered(bench.service, job, ONLY)["production"].reference["version"] == VERSION
     assert bench.workspace.count("PUT", "/models/") == 0
 
 
@@ -72,7 +72,7 @@ def test_a_version_that_holds_something_else_is_never_changed() -> None:
     bench, job = trained()
     other = {"properties": {"modelUri": f"{LONG}/modelstore/paths/elsewhere"}}
     bench.workspace.resources[f"models/census/versions/{VERSION}"] = other
-    model = bench.service.models(job, ONLY)["production"]
+    model = registered(bench.service, job, ONLY)["production"]
     assert model.reference["version"] == f"{VERSION}-2"
 
 
@@ -81,21 +81,21 @@ def test_a_lost_answer_is_asked_for_again() -> None:
         bench, job = trained()
         bench.workspace.script("PUT", VERSION, lost)
         with pytest.raises(TransientError):
-            bench.service.models(job, ONLY)
-        assert bench.service.models(job, ONLY)
+            registered(bench.service, job, ONLY)
+        assert registered(bench.service, job, ONLY)
 
 
 def test_a_missing_container_is_a_404_with_a_body() -> None:
     bench, job = trained()
     recorded = vector("rec_model_put_201_and_404")["get_latest_404"]
     bench.workspace.script("GET", VERSION, says(recorded["body"], 404))
-    assert bench.service.models(job, ONLY)
+    assert registered(bench.service, job, ONLY)
 
 
 def test_name_type_and_tags_are_those_of_the_configuration() -> None:
     wanted = {"name": "churn", "type": "custom_model", "description": "d", "tags": {"a": "b"}}
     bench, job = trained(register_as={"model": wanted})
-    assert bench.service.models(job, ONLY)["production"].name == f"azureml:churn:{VERSION}"
+    assert registered(bench.service, job, ONLY)["production"].name == f"azureml:churn:{VERSION}"
     properties = bench.workspace.calls("PUT", "/models/")[0].json()["properties"]
     assert (properties["modelType"], properties["description"]) == ("custom_model", "d")
     assert properties["tags"]["a"] == "b"
@@ -104,14 +104,14 @@ def test_name_type_and_tags_are_those_of_the_configuration() -> None:
 def test_without_a_word_the_component_says_which_output_is_the_model() -> None:
     bench, job = trained(outputs={})
     bench.write("model/MLmodel", b"x")
-    assert bench.service.models(job, ONLY)["production"].name == f"azureml:census:{VERSION}"
+    assert registered(bench.service, job, ONLY)["production"].name == f"azureml:census:{VERSION}"
 
 
 def test_of_several_models_one_must_be_named() -> None:
     bench, job = trained(register_as={"model": "a", "metrics": "b"})
     with pytest.raises(PermanentError, match="several models, metrics, model: name one as `model`"):
-        bench.service.models(job, ONLY)
-    both = bench.service.models(job, {"x": "model", "y": "metrics"})
+        registered(bench.service, job, ONLY)
+    both = registered(bench.service, job, {"x": "model", "y": "metrics"})
     assert [model.reference["name"] for model in both.values()] == ["a", "b"]
 
 
@@ -121,14 +121,14 @@ def test_a_component_without_a_model_makes_none() -> None:
     spec["properties"]["componentSpec"]["outputs"] = {"a": {"type": "uri_file"}, "b": {}}
     fresh = Bench(outputs={})
     fresh.workspace.resources = bench.workspace.resources
-    assert fresh.service.models(job, {"": None}) == {}
+    assert registered(fresh.service, job, {"": None}) == {}
 
 
 def test_a_model_that_is_not_there_yet_is_waited_for() -> None:
     bench = Bench()
     job = bench.finished()
     with pytest.raises(TransientError, match="has no file at models/runs/census") as caught:
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
     assert caught.value.patience == timedelta(minutes=10)
     assert "training.outputs" in caught.value.cure
 
@@ -138,7 +138,7 @@ def test_files_of_an_earlier_job_do_not_count() -> None:
     bench.write("model/MLmodel", b"old")
     job = bench.finished(bench.clock.now() + timedelta(minutes=5))
     with pytest.raises(TransientError):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
 
 
 def test_an_empty_marker_of_a_folder_is_no_model() -> None:
@@ -147,7 +147,7 @@ def test_an_empty_marker_of_a_folder_is_no_model() -> None:
     bench.write("model", b"")
     bench.write("model-of-another/x", b"x")
     with pytest.raises(TransientError):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
 
 
 # Outputs that the service put elsewhere
@@ -170,7 +170,7 @@ def test_an_output_whose_uri_was_not_kept_is_found_and_copied(kind: str) -> None
     bench = Bench()
     job = bench.finished()
     elsewhere(bench, job, kind)
-    model = bench.service.models(job, ONLY)["production"]
+    model = registered(bench.service, job, ONLY)["production"]
     assert model.reference["uri"] == f"{LONG}/modelstore/paths/{FOLDER}"
     assert bench.blobs.read("models", f"{FOLDER}/data/model.pkl", 9) == b"p"
     assert bench.blobs.read("models", f"{FOLDER}/other", 9) is None
@@ -186,7 +186,7 @@ def test_a_command_says_itself_where_its_output_is() -> None:
     uri = "azureml://datastores/modelstore/paths/azureml/x/model"
     bench.workspace.job(job.handle, "Completed", outputs={"model": {"uri": uri}})
     bench.blobs.put("models", "azureml/x/model/MLmodel", b"m")
-    assert bench.service.models(job, ONLY)
+    assert registered(bench.service, job, ONLY)
     assert bench.blobs.read("models", f"{FOLDER}/MLmodel", 9) == b"m"
     assert bench.workspace.count("POST", "/rundata") == 0
 
@@ -198,7 +198,7 @@ def test_the_last_resort_is_the_default_datastore() -> None:
         default = bench.workspace.resources["datastores"][0]
         default["properties"]["isDefault"] = True
         bench.blobs.put("models", f"{start}/{job.handle}/model/MLmodel", b"m")
-        assert bench.service.models(job, ONLY)
+        assert registered(bench.service, job, ONLY)
         assert bench.blobs.read("models", f"{FOLDER}/MLmodel", 9) == b"m"
 
 

@@ -15,7 +15,15 @@ from shared.providers.azureml import outputs as of_outputs
 from shared.providers.azureml.jobs import AzureMlJobs
 from shared.providers.azureml.placing import Storage
 from tests.fakes.blobs import FakeBlobs
-from tests.unit.providers.azureml.service import RUN, WS, Bench, component, refuses, says
+from tests.unit.providers.azureml.service import (
+    RUN,
+    WS,
+    Bench,
+    component,
+    refuses,
+    registered,
+    says,
+)
 from tests.unit.providers.azureml.test_outputs import FOLDER, ONLY, elsewhere
 
 JOB = "rl-census-1"
@@ -38,10 +46,10 @@ def test_a_copy_that_stopped_halfway_is_no_model(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(bench.blobs, "adopt", one_only)
     for _ in range(2):
         with pytest.raises(TransientError, match="under way"):
-            bench.service.models(job, ONLY)
+            registered(bench.service, job, ONLY)
     assert bench.blobs.read("models", f"{FOLDER}/MLmodel", 9) == b"m"
     monkeypatch.setattr(bench.blobs, "adopt", adopt)
-    assert bench.service.models(job, ONLY)
+    assert registered(bench.service, job, ONLY)
     assert bench.blobs.read("models", f"{FOLDER}/data/model.pkl", 9) == b"p"
 
 
@@ -51,7 +59,7 @@ def test_an_account_that_opens_nothing_is_named(monkeypatch: pytest.MonkeyPatch)
     elsewhere(bench, job)
     monkeypatch.setattr(bench.blobs, "adopt", lambda *_, **__: None)
     with pytest.raises(TransientError, match="Storage Blob Data Reader on account account"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
 
 
 def other_account(bench: Bench, asked: list[str], *, opens: bool) -> AzureMlJobs:
@@ -74,7 +82,7 @@ def test_an_account_of_its_own_is_opened_by_the_apps_identity() -> None:
     bench, asked = Bench(), list[str]()
     job = bench.finished()
     elsewhere(bench, job)
-    assert other_account(bench, asked, opens=True).models(job, ONLY)
+    assert registered(other_account(bench, asked, opens=True), job, ONLY)
     assert asked == ["https://other.blob.core.windows.net/"]
 
 
@@ -83,7 +91,7 @@ def test_an_account_that_the_app_does_not_read_is_said() -> None:
     job = bench.finished()
     elsewhere(bench, job)
     with pytest.raises(PermanentError, match="which the app does not read"):
-        other_account(bench, [], opens=False).models(job, ONLY)
+        registered(other_account(bench, [], opens=False), job, ONLY)
 
 
 def test_outputs_of_too_many_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,10 +100,10 @@ def test_outputs_of_too_many_files_are_refused(monkeypatch: pytest.MonkeyPatch) 
     elsewhere(bench, job)
     monkeypatch.setattr(of_outputs, "_MOST_COPIED", 1)
     with pytest.raises(PermanentError, match="holds more than 1 files"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
     monkeypatch.setattr(of_outputs, "_MOST_SEEN", 0)
     with pytest.raises(PermanentError, match="holds more than 0 files"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
 
 
 def test_a_history_that_refuses_leaves_the_usual_places() -> None:
@@ -103,7 +111,7 @@ def test_a_history_that_refuses_leaves_the_usual_places() -> None:
     job = bench.finished()
     bench.workspace.script("POST", "/rundata", refuses(400, "UserError"))
     with pytest.raises(TransientError, match="has no file"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
 
 
 # Inputs
@@ -222,7 +230,7 @@ def test_which_version_a_job_ran_decides_its_outputs() -> None:
         outputs={"trained": {"type": "MLFlowModel"}, "x": {"type": "uri_file"}}
     )
     bench.write("trained/MLmodel", b"m")
-    model = bench.service.models(job, ONLY)["production"]
+    model = registered(bench.service, job, ONLY)["production"]
     assert str(model.reference["uri"]).endswith("/1/trained")
 
 
@@ -230,7 +238,7 @@ def test_a_job_of_which_nothing_else_is_known_has_no_model() -> None:
     bench = Bench(component=None, like="old-job", outputs={})
     bench.workspace.job("old-job", "Completed", inputs={"training_data": {}, "epochs": {}})
     job = bench.finished()
-    assert bench.service.models(job, ONLY) == {}
+    assert registered(bench.service, job, ONLY) == {}
 
 
 def test_an_attempt_whose_versions_are_taken_is_said() -> None:
@@ -241,7 +249,7 @@ def test_an_attempt_whose_versions_are_taken_is_said() -> None:
         path = f"models/census/versions/0123456789abcdef0123-1{end}"
         bench.workspace.resources[path] = {"properties": {"modelUri": "azureml://x"}}
     with pytest.raises(PermanentError, match="hold other models"):
-        bench.service.models(job, ONLY)
+        registered(bench.service, job, ONLY)
 
 
 def test_a_model_of_another_provider_is_no_registered_one() -> None:
