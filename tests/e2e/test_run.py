@@ -273,6 +273,11 @@ def test_the_pipeline_that_the_workspace_shows_trains_there_as_it_is(run: Run) -
     assert "Traceback" not in run.log
 
 
-def test_a_workspace_over_a_real_account_is_refused(run: Run) -> None:
+def test_a_workspace_over_a_real_account_or_at_a_taken_port_is_refused(run: Run) -> None:
     run.write({"AzureWebJobsStorage": "AccountName=real"}, "pipelines: {}")
     assert "--azureml is for the local storage" in run.refused("--port", "0", "--azureml")
+    run.write({}, "pipelines: {}")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = run.refused("--port", "0", "--azureml", port)
+    assert f"The workspace does not start: port {port} is taken" in said
