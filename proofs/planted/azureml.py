@@ -115,9 +115,17 @@ BUGS: Final = (
     Bug(
         "a version that holds another model is taken",
         "shared/providers/azureml/models.py",
-        '            if same_uri(str(known.get("modelUri") or ""), uri):\n',
-        "            if known:\n",
+        '            elif not same_uri(str(properties_of(there).get("modelUri") or ""), '
+        'known["modelUri"]):\n',
+        "            elif not known:\n",
         (_CONTRACT,),
+    ),
+    Bug(
+        "a rejected model is registered",
+        "shared/execution/gate.py",
+        "if run.model is None or (event.verdict is not None and not event.verdict.passed):",
+        "if run.model is None:",
+        ("tests/unit/execution/test_registration.py",),
     ),
     Bug(
         "the second token is not sent",
