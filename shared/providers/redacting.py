@@ -82,7 +82,7 @@ class RedactingTraining:
             return self.service.models(job, wanted)
 
     def register(self, job: Job, model: ModelRef) -> ModelRef:
-        """Register a model. Raises as the port says.
+        """Register a model; return it as it is registered. Raises as the port says.
 
         Args:
             job: the job that made it.

@@ -191,7 +191,7 @@ class AzureMlJobs:
         return self._registry.of(job, wanted, self._requests.spec_of(job) if unknown else None)
 
     def register(self, job: Job, model: ModelRef) -> ModelRef:
-        """Register a model, under a version made of run and attempt. Raises as the port says.
+        """Register a model under a version of run and attempt; return it. Raises as the port says.
 
         Args:
             job: the job that made it.
