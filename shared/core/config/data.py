@@ -62,9 +62,9 @@ class Data(Strict):
     pin: Literal["none", "copy"] = Field(
         default="none",
         description="copy: a job of Azure Machine Learning is given copies of its blobs, below "
-        "`runs/<pipeline>/<run>/inputs/` in MODELS_CONTAINER; a list, as {data.manifest} and "
-        "{data.mltable} are, names the blobs where they are. none: the blobs where they are. If a "
-        "blob that is read where it is changes meanwhile, the run ends superseded.",
+        "`runs/<pipeline>/<run>/inputs/` in MODELS_CONTAINER; not with {data.manifest} or "
+        "{data.mltable}, which list the blobs where they are. none: the blobs where they are; if "
+        "one changes meanwhile, the run ends superseded.",
     )
 
     without_md5: Literal["train", "ignore"] = Field(

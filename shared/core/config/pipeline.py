@@ -210,6 +210,10 @@ class Pipeline(Strict):
         service = f"a job of training.kind: {self.training.kind}"
         if not self.training.takes_copies and self.data and self.data.pin != "none":
             yield Mistake(f"{service} is given no copies", "remove it", ("data", "pin"))
+        elif self.data and self.data.pin == "copy" and self.training.wants_manifest:
+            what = "a list names the blobs where they are, so that copies of them are not read"
+            cure = "leave pin out: a run whose data changes meanwhile ends superseded"
+            yield Mistake(what, cure, ("data", "pin"))
         if not self.training.logs_metrics and isinstance(self.gate.metrics, LoggedMetrics):
             what = f"{service} logs no metrics with MLflow"
             yield Mistake(what, "name an output", ("gate", "metrics"))

@@ -123,6 +123,10 @@ def test_a_secret_in_a_job_file_is_refused(tmp_path: Path) -> None:
         ({"inputs": {"training_data": "{dta}/x"}}, "unknown token {dta}; data.blob captures"),
         ({"parameters": {"x": "{dta}"}}, "unknown token {dta}"),
         ({"attempts": 0}, "training.attempts"),
+        (
+            {"inputs": {"training_data": "{data.mltable}"}},
+            "data.pin: a list names the blobs where they are, so that copies of them are not read",
+        ),
         ({"register_as": {"model": {"nme": "x"}}}, "training.register_as.model"),
     ],
 )
