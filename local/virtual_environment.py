@@ -8,6 +8,9 @@ from typing import Final
 
 _STAMP: Final = "made-from"
 
+#: The exit code of a check that could not be made: it neither passed nor failed.
+NOT_CHECKED: Final = 3
+
 
 class InstallError(RuntimeError):
     """The packages could not be installed; the message ends with what pip said."""

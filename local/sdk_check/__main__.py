@@ -23,7 +23,7 @@ from local.azurite import Azurite
 from local.identity import CERTIFICATE, make_certificate
 from local.sdk_check.app import BLOB, DATA, MODELS, AppRun
 from local.studio.sample import sample_data
-from local.virtual_environment import InstallError, python_with
+from local.virtual_environment import NOT_CHECKED, InstallError, python_with
 
 ROOT: Final = Path(__file__).parents[2]
 ENVIRONMENT: Final = ROOT / ".venv-sdk"
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error)
         forgiven = options.reduced and os.environ.get("CI") != "true"
         print(_UNCHECKED if forgiven else "azure-ai-ml could not be installed")
-        return 0 if forgiven else 1
+        return NOT_CHECKED if forgiven else 1
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sdk-check-")))
         secured = make_certificate(folder)
