@@ -180,7 +180,8 @@ class PipelineReader:
             ("training", name): url for name, url in pipeline.training.written_urls.items()
         }
         for at, endpoint in enumerate(pipeline.endpoints):
-            urls["endpoints", at, "update"] = endpoint.update
+            for name, url in endpoint.written_urls.items():
+                urls["endpoints", at, name] = url
         for path, url in urls.items():
             if is_example_id(url):
                 what = "holds an id of the example file, which no service has"

@@ -174,9 +174,9 @@ class EndpointLeaseSteps:
             TransientError: the endpoint does not answer, or its first answers are errors.
             PermanentError: the probe's own URL or key is refused.
         """
-        if endpoint.verify is None:
+        if endpoint.rows is None:
             return None
-        before = serving.score(endpoint.verify.rows)
+        before = serving.score(endpoint.rows)
         if before.seen is ProbeOutcome.GOOD:
             return before
         if before.seen is ProbeOutcome.BROKEN:

@@ -86,12 +86,12 @@ class GateSteps:
         A smoke test before the candidate gets requests; the record keeps its progress.
         """
         endpoint, known = run.config.endpoint, run.evidence or GateEvidence()
-        if run.candidate is None or endpoint is None or endpoint.verify is None:
+        if run.candidate is None or endpoint is None or endpoint.rows is None:
             return None
         if known.cursor >= _PROBES:
             return None
         serving = self.context.providers.serving(endpoint)
-        seen = serving.score(endpoint.verify.rows, run.candidate)
+        seen = serving.score(endpoint.rows, run.candidate)
         match seen.seen:
             case ProbeOutcome.NO_ANSWER:
                 raise TransientError(f"the candidate does not answer: {seen.detail}")

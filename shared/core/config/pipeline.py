@@ -12,12 +12,13 @@ from pydantic import (
     Field,
     StringConstraints,
     field_validator,
+    model_validator,
 )
 
 from shared.core.config.cross_field import known_pairs, together
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate, LoggedMetrics
-from shared.core.config.kinds import Endpoint, Training
+from shared.core.config.kinds import AZUREML, Endpoint, Training, endpoint_kind
 from shared.core.config.pattern import tokens_of
 from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, checked_schedule
@@ -116,6 +117,17 @@ class Pipeline(Strict):
         default=(),
         description="The endpoints that get the model; without any, a run ends after the gate.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _workspace_of_the_training(cls, given: Any) -> Any:
+        """Write the workspace of the training into endpoints of the same kind that name none."""
+        training = given.get("training") if isinstance(given, dict) else None
+        workspace = training.get("workspace") if isinstance(training, dict) else None
+        endpoints = given.get("endpoints") if isinstance(given, dict) else None
+        if workspace is None or not isinstance(endpoints, list):
+            return given
+        return {**given, "endpoints": [_in_workspace(one, workspace) for one in endpoints]}
 
     @field_validator("key", mode="before")
     @classmethod
@@ -296,6 +308,12 @@ class Pipeline(Strict):
     def only(self, endpoint: Endpoint) -> "Pipeline":
         """Return the pipeline as one of its endpoints sees it."""
         return self.evolve(endpoints=(endpoint,), key=self.key_tokens)
+
+
+def _in_workspace(endpoint: Any, workspace: object) -> Any:
+    if not isinstance(endpoint, dict) or endpoint_kind(endpoint) != AZUREML:
+        return endpoint
+    return {"workspace": workspace, **endpoint}
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:
