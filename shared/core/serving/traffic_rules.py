@@ -38,6 +38,10 @@ class TrafficRules(FrozenModel):
         return self.min_requests > 0 or any(limit is not None for limit in limits)
 
 
+#: A step lasts its time, whatever its requests show.
+NO_RULES: Final = TrafficRules()
+
+
 class Measure(StrEnum):
     """What one call asks for."""
 
@@ -78,7 +82,24 @@ class TrafficEvidence(FrozenModel):
     latency_until: AwareDatetime | None = None  #: up to when the latencies were measured
     latency: float | None = None  #: of the candidate, in milliseconds
     other_latency: float | None = None  #: in the same minutes
+    own: int = 0  #: requests of this app itself in the minutes that are measured completely
+    probes: tuple[AwareDatetime, ...] = ()  #: when it sent others
     problem: str = ""  #: why nothing could be read the last time
+
+    def probed(self, began: datetime, now: datetime) -> "TrafficEvidence":
+        """Return the evidence with one more request of this app itself, sent now.
+
+        Args:
+            began: when the share was reached.
+            now: the present moment.
+        """
+        probes, minutes = (*self.probes, now), window(began, now)
+        if minutes is None:
+            return self.evolve(probes=probes)
+        since, until = minutes
+        own = sum(1 for at in probes if since <= at < until)
+        left = tuple(at for at in probes if at >= until)
+        return self.evolve(own=self.own + own, probes=left)
 
 
 class StepVerdict(StrEnum):
@@ -142,16 +163,14 @@ def measured(
     known: TrafficEvidence,
     query: TrafficQuery,
     points: Iterable[TrafficPoint],
-    probes: Collection[datetime],
     now: datetime,
 ) -> TrafficEvidence:
-    """Return the evidence with what a call returned.
+    """Return the evidence with what a call returned; requests of this app do not count.
 
     Args:
         known: what was measured before.
         query: what was asked.
         points: the answer.
-        probes: when this app sent requests of its own to the candidate, which are not counted.
         now: the present moment.
     """
     candidate = query.deployments[0]
@@ -165,12 +184,11 @@ def measured(
         mine, others = _latencies(inside, candidate)
         changes |= {"latency": mine, "other_latency": others, "latency_until": query.until}
         return known.evolve(**changes)
-    own = sum(1 for at in probes if query.since <= at < query.until)
     mine_of = [one for one in inside if one.deployment == candidate]
     others_of = [one for one in inside if one.deployment != candidate]
     changes |= {
         "until": query.until,
-        "requests": max(_total(mine_of) - own, 0),
+        "requests": max(_total(mine_of) - known.own, 0),
         "errors": _total(one for one in mine_of if _is_error(one)),
         "other_requests": _total(others_of),
         "other_errors": _total(one for one in others_of if _is_error(one)),
@@ -207,9 +225,7 @@ def judged_step(rules: TrafficRules, known: TrafficEvidence, *, alone: bool) -> 
     return _judged_latency(rules.max_latency_increase, known, least, counted)
 
 
-def _judged_latency(
-    limit: float, known: TrafficEvidence, least: int, counted: str
-) -> JudgedStep:
+def _judged_latency(limit: float, known: TrafficEvidence, least: int, counted: str) -> JudgedStep:
     if known.latency is None or known.other_latency is None or known.other_requests < least:
         why = f"{known.other_requests} requests beside it, of the {least} to compare latencies with"
         if known.other_requests >= least:
@@ -230,9 +246,7 @@ def _total(points: Iterable[TrafficPoint]) -> int:
     return round(sum(one.requests or 0.0 for one in points))
 
 
-def _latencies(
-    points: Iterable[TrafficPoint], candidate: str
-) -> tuple[float | None, float | None]:
+def _latencies(points: Iterable[TrafficPoint], candidate: str) -> tuple[float | None, float | None]:
     """Return the mean latency of the candidate and of the others, in minutes that both have."""
     mine: dict[datetime, tuple[float, float]] = {}
     others: dict[datetime, tuple[float, float]] = {}
@@ -246,8 +260,6 @@ def _latencies(
     return _mean(mine, both), _mean(others, both)
 
 
-def _mean(
-    side: dict[datetime, tuple[float, float]], minutes: Collection[datetime]
-) -> float | None:
+def _mean(side: dict[datetime, tuple[float, float]], minutes: Collection[datetime]) -> float | None:
     weight = sum(side[at][0] for at in minutes)
     return sum(side[at][1] for at in minutes) / weight if weight else None
