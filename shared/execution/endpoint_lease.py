@@ -327,7 +327,7 @@ def _foreign(run: Run, known: Resource, base: ServingState | None) -> StepBlocke
     """Return that an operator has to decide, where others changed what serves; else None."""
     serving = known.serving.target_model.traffic if known.serving else None
     now = (base.traffic if base else None) or TrafficMap()
-    if serving is None or run.origin.repeats or now in (serving, run.found):
+    if serving is None or run.origin.repeats or now in (serving, *run.accepts):
         return None
     name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
     return StepBlocked(

@@ -31,7 +31,7 @@ from shared.core.serving.state import (
     promoted,
     released,
 )
-from shared.core.serving.traffic import ALL, TrafficMap
+from shared.core.serving.traffic import ALL
 from shared.core.serving.verification import (
     Verification,
     VerificationCase,
@@ -95,7 +95,7 @@ class PromotionSteps:
             return no_earlier_model(run)
         known = _promotion(run).known_traffic
         try:
-            operation = serving.restore(rollback_target, (*known, *_accepted(run)))
+            operation = serving.restore(rollback_target, (*known, *run.accepts))
         except OutcomeUnknownError as exc:
             return self._perhaps_sent(run, endpoint, exc, rollback_target)
         except (PermanentError, TransientError) as exc:
@@ -371,11 +371,6 @@ def _shift(run: Run) -> Shift | None:
     step = _promotion(run).step
     candidate = run.candidate or Candidate(name=run.model.name, state=run.target_model)
     return Shift(candidate=candidate, share=step.share, before=step.before, wanted=step.wanted)
-
-
-def _accepted(run: Run) -> tuple[TrafficMap, ...]:
-    """Return the traffic of others that an operator accepted."""
-    return (run.found,) if run.found is not None else ()
 
 
 def _promotion(run: Run) -> Promotion:

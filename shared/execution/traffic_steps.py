@@ -61,7 +61,7 @@ def changed_by_others(run: Run, check: EndpointCheck) -> StepBlocked | None:
     back = promotion.rollback_target
     if back is not None and back.traffic is not None:
         known = (*known, back.traffic)
-    if not known or check.traffic in (*known, run.found):
+    if not known or check.traffic in (*known, *run.accepts):
         return None
     return blocked_by_others(run, check.traffic)
 

@@ -38,7 +38,7 @@ class EndpointLeased(Event):
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the answers from before the update (design rule 9)."""
         note = "" if self.tie == run.tie else self.tie
-        moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion, found=None)
+        moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion, accepts=())
         return moved.evolve(tie=run.tie or self.tie)
 
 
@@ -266,7 +266,6 @@ class RolledBack(Event):
                 end = Phase.UNCHANGED
             case _:
                 return run.moved_to(Phase.PROMOTING, at, self.verification, promotion=None)
-        run = run.evolve(found=None)
         return with_promotion(run, end, at, self.verification, {"verification": self.verification})
 
 

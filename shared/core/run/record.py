@@ -255,7 +255,8 @@ class Run(RecordModel):
     staged_at: AwareDatetime | None = None  #: when the endpoint was asked for it
     evidence: GateEvidence | None = None  #: of a candidate, as far as it is complete
     stagings: int = 0  #: how many candidates could not be made ready
-    found: TrafficMap | None = None  #: of others, when it was parked: a retry accepts it
+    found: TrafficMap | None = None  #: of others, when it was parked for that
+    accepts: tuple[TrafficMap, ...] = ()  #: what an operator lets it go on from
     restores: ServingState | None = None  #: what is set again by a run that brings no new model
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
