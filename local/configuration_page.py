@@ -9,6 +9,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shared.config.schema import json_schema
+from shared.core.config.azureml_endpoint import (
+    AzureMlEndpoint,
+    AzureMlVerify,
+    CreateEndpoint,
+    EndpointVersions,
+    Traffic,
+)
 from shared.core.config.azureml_parts import (
     ApiVersions,
     AzureMlInput,
@@ -18,10 +25,9 @@ from shared.core.config.azureml_parts import (
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate, LoggedMetrics
-from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
 from shared.core.config.schedule import Recurrence
-from shared.core.config.studio_endpoint import Create, Verify
+from shared.core.config.studio_endpoint import Create, StudioEndpoint, Verify
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import show_duration
 from shared.core.evaluation.gate import Rule
@@ -44,9 +50,14 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("gate.metrics", LoggedMetrics),
     ("gate.rules[]", Rule),
     ("roll_out", RollOut),
-    ("endpoints[]", Endpoint),
-    ("endpoints[].create", Create),
-    ("endpoints[].verify", Verify),
+    ("endpoints[] (studio)", StudioEndpoint),
+    ("endpoints[].create (studio)", Create),
+    ("endpoints[].verify (studio)", Verify),
+    ("endpoints[] (azureml)", AzureMlEndpoint),
+    ("endpoints[].create (azureml)", CreateEndpoint),
+    ("endpoints[].traffic (azureml)", Traffic),
+    ("endpoints[].verify (azureml)", AzureMlVerify),
+    ("endpoints[].api_versions (azureml)", EndpointVersions),
 )
 _HEADER: Final = """\
 # Configuration reference

@@ -4,7 +4,7 @@ Nothing above the providers names one of them. `kind` left out means `studio` fo
 and `classic` for an endpoint.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Discriminator, Tag
 
@@ -47,6 +47,18 @@ def endpoint_kind(given: object) -> str | None:
         given.get("kind", CLASSIC) if isinstance(given, dict) else getattr(given, "kind", CLASSIC)
     )
     return ENDPOINT_KINDS.get(kind) if isinstance(kind, str) else None
+
+
+def in_workspace(endpoint: Any, workspace: object) -> Any:
+    """Return an endpoint with the workspace of its training, where it is of that kind.
+
+    Args:
+        endpoint: a mapping of the file, or anything else, which stays as it is.
+        workspace: what the training names.
+    """
+    if not isinstance(endpoint, dict) or endpoint_kind(endpoint) != AZUREML:
+        return endpoint
+    return {"workspace": workspace, **endpoint}
 
 
 Training = Annotated[

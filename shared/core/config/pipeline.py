@@ -18,7 +18,7 @@ from pydantic import (
 from shared.core.config.cross_field import known_pairs, together
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate, LoggedMetrics
-from shared.core.config.kinds import AZUREML, Endpoint, Training, endpoint_kind
+from shared.core.config.kinds import Endpoint, Training, in_workspace
 from shared.core.config.pattern import tokens_of
 from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, checked_schedule
@@ -127,7 +127,7 @@ class Pipeline(Strict):
         endpoints = given.get("endpoints") if isinstance(given, dict) else None
         if workspace is None or not isinstance(endpoints, list):
             return given
-        return {**given, "endpoints": [_in_workspace(one, workspace) for one in endpoints]}
+        return {**given, "endpoints": [in_workspace(one, workspace) for one in endpoints]}
 
     @field_validator("key", mode="before")
     @classmethod
@@ -308,12 +308,6 @@ class Pipeline(Strict):
     def only(self, endpoint: Endpoint) -> "Pipeline":
         """Return the pipeline as one of its endpoints sees it."""
         return self.evolve(endpoints=(endpoint,), key=self.key_tokens)
-
-
-def _in_workspace(endpoint: Any, workspace: object) -> Any:
-    if not isinstance(endpoint, dict) or endpoint_kind(endpoint) != AZUREML:
-        return endpoint
-    return {"workspace": workspace, **endpoint}
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:
