@@ -185,7 +185,7 @@ def test_what_another_run_left_at_another_resource_is_rolled_back_there() -> Non
     config = {"endpoint": {**web, "workspace_token": None}}
     step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""}, config=config)
     step.check(step.seen(OLD))
-    assert step.endpoint.built_for[-1].resource_name is None
+    assert step.endpoint.built_for[-1].resource_name == ""
 
 
 @pytest.mark.parametrize("phase", [Phase.VERIFYING, Phase.ROLLING_BACK])
