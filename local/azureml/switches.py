@@ -80,6 +80,8 @@ class Switches:
     traffic_to_unready: Literal["refused", "accepted"] = "refused"
     delete_refused_with: Literal[400, 409] = 400
     mirror_keeps_from_delete: bool = True
+    #: Whether copies of requests show in the metrics, under the name of the shadow.
+    mirrored_requests: Literal["counted", "not_counted"] = "counted"
     put_on_failed: Literal["refused", "provisions"] = "provisions"
     #: A PUT of what a deployment already is.
     same_deployment: Literal["operation", "nothing"] = "operation"
