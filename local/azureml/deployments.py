@@ -119,8 +119,7 @@ class Deployments:
         takes = Duration(self.state.switches.deleting)
         failure = self.state.failure_of(resource)
         operation = self.state.operations.begin(resource, takes, finish, failure)
-        location = operation.signed_url.replace("mfeOperationsStatus", "mfeOperationResults")
-        return Answer(202, None, operation.headers() | {"Location": location})
+        return Answer(202, None, operation.headers() | {"Location": operation.result_url})
 
     def logs(self, endpoint: str, name: str, body: RequestBody | None = None) -> Answer:
         """Return what the container has written.

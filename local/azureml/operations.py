@@ -49,6 +49,11 @@ class Operation:
         return f"{self.url}?t=1&c=certificate&s=signature-{self.name}&h=hash"
 
     @property
+    def result_url(self) -> str:
+        """Return the address for the header `Location`."""
+        return self.signed_url.replace("mfeOperationsStatus", "mfeOperationResults")
+
+    @property
     def endpoint(self) -> str:
         """Return the endpoint that the operation belongs to."""
         return self.resource.partition("/")[0]

@@ -12,14 +12,12 @@ from typing import Final
 
 from local.azureml.answers import Answer, RequestBody
 from local.azureml.containers import Container, Scored
+from local.azureml.credentials import Credentials
 from local.azureml.measured import Measured
 from local.azureml.state import Deployment, Endpoint, State
 from local.azureml.traffic import Draw, EvenDraw, deployment_at
-from local.identity import audience_of
 
 DEPLOYMENT: Final = "azureml-model-deployment"
-_BEARER: Final = "Bearer "
-_ML: Final = "https://ml.azure."
 _CLIENT_ID: Final = "x-ms-client-request-id"
 
 
@@ -29,6 +27,7 @@ class Scoring:
 
     state: State
     measured: Measured
+    credentials: Credentials
     draw: Draw = field(default_factory=EvenDraw)
     #: Lets others in while a container works.
     outside: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -50,7 +49,7 @@ class Scoring:
         parent = self.state.endpoints.get(endpoint)
         if parent is None:
             return Answer(404, {"error": {"code": "NotFound", "message": "No such endpoint."}})
-        if (refused := self._refused(parent, sent.get("authorization", ""))) is not None:
+        if refused := self.credentials.refused(parent, sent.get("authorization", "")):
             return refused
         traffic, mirror = parent.routes(self.state.clock.now())
         name = sent.get(DEPLOYMENT)
@@ -98,23 +97,6 @@ class Scoring:
             (str(scored.answer.status), str(scored.model_status)),
             scored.milliseconds,
         )
-
-    def _refused(self, parent: Endpoint, authorization: str) -> Answer | None:
-        said = authorization.removeprefix(_BEARER)
-        if authorization.startswith(_BEARER) and self._is_known(parent, said):
-            return None
-        message = "The key or token is missing, wrong or has expired."
-        return Answer(401, {"error": {"code": "Unauthorized", "message": message}})
-
-    def _is_known(self, parent: Endpoint, said: str) -> bool:
-        match str(parent.properties.get("authMode")).lower():
-            case "key":
-                return said in (parent.key, parent.second_key)
-            case "aadtoken":
-                return (audience_of(said) or "").startswith(_ML)
-            case _:
-                now = self.state.clock.now()
-                return now < parent.tokens.get(said, now)
 
     def _copied(self, parent: Endpoint, mirror: Mapping[str, int], place: int) -> Deployment | None:
         """Return the deployment that gets a copy of a request; it is counted."""

@@ -28,6 +28,7 @@ from local.azureml.answers import (
 from local.azureml.assets import Assets
 from local.azureml.calls import Call, Calls
 from local.azureml.containers import Containers
+from local.azureml.credentials import Credentials
 from local.azureml.deployments import Deployments
 from local.azureml.endpoints import Endpoints
 from local.azureml.history import History
@@ -72,7 +73,8 @@ class AzureMl:
         self.history = History(self.jobs)
         self.metrics = Metrics(self.history)
         self.measured = Measured(self.clock)
-        self.scoring = Scoring(self.state, self.measured, self.draw)
+        self._credentials = Credentials(self.state)
+        self.scoring = Scoring(self.state, self.measured, self._credentials, self.draw)
         self.hooks = Hooks(self.state, self.jobs)
         self.models = Models(self.state)
         self._endpoints = Endpoints(self.state)
@@ -189,6 +191,14 @@ class AzureMl:
         """Return an endpoint."""
         return self.call("GET endpoint", endpoint, lambda: self._endpoints.get(endpoint))
 
+    def list_endpoints(self) -> Answer:
+        """Return every endpoint."""
+        return self.call("GET endpoints", "", self._endpoints.all)
+
+    def delete_endpoint(self, endpoint: str) -> Answer:
+        """Delete an endpoint with its deployments."""
+        return self.call("DELETE endpoint", endpoint, lambda: self._endpoints.delete(endpoint))
+
     def patch_endpoint(self, endpoint: str, body: RequestBody) -> Answer:
         """Change identity and tags of an endpoint."""
         target = endpoint
@@ -198,11 +208,18 @@ class AzureMl:
 
     def list_keys(self, endpoint: str) -> Answer:
         """Return the keys of an endpoint."""
-        return self.call("POST listKeys", endpoint, lambda: self._endpoints.keys(endpoint))
+        return self.call("POST listKeys", endpoint, lambda: self._credentials.keys(endpoint))
+
+    def regenerate_keys(self, endpoint: str, body: RequestBody) -> Answer:
+        """Replace a key of an endpoint."""
+        target = endpoint
+        return self.call(
+            "POST regenerateKeys", target, lambda: self._credentials.regenerate(endpoint, body)
+        )
 
     def get_token(self, endpoint: str) -> Answer:
         """Return a token of an endpoint."""
-        return self.call("POST token", endpoint, lambda: self._endpoints.token(endpoint))
+        return self.call("POST token", endpoint, lambda: self._credentials.token(endpoint))
 
     # Deployments.
 

@@ -76,6 +76,10 @@ class State:
     #: Failures to come, by resource; each is used once.
     failures: dict[str, list[Failure]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Remember when it began: roles may be late."""
+        self.began = self.clock.now()
+
     def failure_of(self, resource: str) -> Failure | None:
         """Return how the next operation on a resource fails, once."""
         waiting = self.failures.get(resource)

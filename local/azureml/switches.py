@@ -66,6 +66,11 @@ class Switches:
     # Access.
     #: How long after the start no role is there yet: 403.
     roles_late: timedelta = timedelta(0)
+    #: What an Entra token without a role for scoring is answered, at an endpoint that takes such.
+    score_without_role: Literal[401, 403] = 401
+    #: Keys of an endpoint with tokens, and tokens of one with keys.
+    credentials_of_other_modes: Literal["refused", "answered"] = "refused"
+    regenerate_status: Literal[200, 202] = 202
     #: Whether tokens are of another tenant than the workspace.
     other_tenant: bool = False
     #: Whether the PUT of a pipeline job needs the header `x-azureml-token`.
