@@ -146,6 +146,11 @@ def _endpoints(service: AzureMl) -> list[Route]:
         ("DELETE", one, lambda _, e: service.delete_endpoint(e)),
         ("POST", f"{one}/regenerateKeys", lambda a, e: service.regenerate_keys(e, a.body())),
         ("POST", f"{one}/token", lambda _, e: service.get_token(e)),
+        (
+            "GET",
+            f"{one}/providers/Microsoft.Insights/metrics",
+            lambda a, e: service.get_platform_metrics(e, a.query),
+        ),
         ("GET", f"{one}/deployments", lambda _, e: service.list_deployments(e)),
         ("GET", deployment, lambda _, e, d: service.get_deployment(e, d)),
         ("PUT", deployment, lambda a, e, d: service.put_deployment(e, d, a.body())),

@@ -6,14 +6,58 @@ See azure-machine-learning-v2 §14.1: they are kept for each minute and combinat
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.ports.clock import Clock
 
-MINUTE: Final = timedelta(minutes=1)
-#: Deployment, status code, the container's own status code.
-Leaf = tuple[str, str, str]
+#: Percentiles are rough in the service too: of so many requests of a minute at most.
+_MOST_KEPT: Final = 500
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One combination of the dimensions of a request."""
+
+    deployment: str
+    status: str
+    model_status: str
+
+    def value(self, dimension: str) -> str:
+        """Return the value of a dimension, whose name is in lower case."""
+        match dimension:
+            case "deployment":
+                return self.deployment
+            case "statuscode":
+                return self.status
+            case "modelstatuscode":
+                return self.model_status
+            case _:
+                return f"{self.status[:1]}xx"
+
+
+@dataclass
+class Latencies:
+    """How long the requests of one minute to one deployment took."""
+
+    count: int = 0
+    total: float = 0.0
+    kept: list[float] = field(default_factory=list)
+
+    def add(self, milliseconds: float) -> None:
+        """Count one request."""
+        if len(self.kept) < _MOST_KEPT:
+            self.kept.append(milliseconds)
+        else:
+            self.kept[self.count % _MOST_KEPT] = milliseconds
+        self.count, self.total = self.count + 1, self.total + milliseconds
+
+    def percentile(self, share: int) -> float:
+        """Return what so many percent of the requests did not exceed; 0: the mean of all."""
+        if not share:
+            return self.total / self.count
+        ranked = sorted(self.kept)
+        return ranked[min(len(ranked) - 1, len(ranked) * share // 100)]
 
 
 @dataclass
@@ -21,17 +65,7 @@ class Minute:
     """What happened in one minute at one endpoint."""
 
     counts: dict[Leaf, int] = field(default_factory=dict)
-    milliseconds: dict[str, list[float]] = field(default_factory=dict)  #: by deployment
-
-    def add(self, leaf: Leaf, milliseconds: float) -> None:
-        """Count one request.
-
-        Args:
-            leaf: who answered, and how.
-            milliseconds: how long that took.
-        """
-        self.counts[leaf] = self.counts.get(leaf, 0) + 1
-        self.milliseconds.setdefault(leaf[0], []).append(milliseconds)
+    latencies: dict[str, Latencies] = field(default_factory=dict)  #: by deployment
 
 
 @dataclass
@@ -39,37 +73,36 @@ class Measured:
     """Every request that a deployment answered."""
 
     clock: Clock
-    #: By endpoint and the number of the minute.
+    #: By endpoint and the number of the minute, in order.
     minutes: dict[str, dict[int, Minute]] = field(default_factory=lambda: defaultdict(dict))
 
-    def add(
-        self, endpoint: str, deployment: str, statuses: tuple[str, str], milliseconds: float
-    ) -> None:
+    def add(self, endpoint: str, leaf: Leaf, milliseconds: float) -> None:
         """Count one request, now.
 
         Args:
             endpoint: that was asked.
-            deployment: that answered.
-            statuses: of the answer, and of the container.
+            leaf: who answered, and how.
             milliseconds: how long that took.
         """
-        found = self.minutes[endpoint].setdefault(number_of(self.clock.now()), Minute())
-        found.add((deployment, *statuses), milliseconds)
+        number = number_of(self.clock.now())
+        minute = self.minutes[endpoint].setdefault(number, Minute())
+        minute.counts[leaf] = minute.counts.get(leaf, 0) + 1
+        minute.latencies.setdefault(leaf.deployment, Latencies()).add(milliseconds)
 
     def between(self, endpoint: str, first: int, end: int) -> Iterator[tuple[int, Minute]]:
         """Yield the minutes of a window in which there were requests.
 
         Args:
             endpoint: that was asked.
-            first: minute.
-            end: the minute after the last one.
+            first: the number of the first minute.
+            end: that of the minute after the last one.
 
         Yields:
             Number and minute, in order.
         """
-        known = self.minutes.get(endpoint, {})
-        for number in sorted(number for number in known if first <= number < end):
-            yield number, known[number]
+        for number, minute in self.minutes.get(endpoint, {}).items():
+            if first <= number < end:
+                yield number, minute
 
 
 def number_of(moment: datetime) -> int:
@@ -77,6 +110,6 @@ def number_of(moment: datetime) -> int:
     return int(moment.timestamp()) // 60
 
 
-def start_of(number: int) -> datetime:
-    """Return when a minute begins."""
-    return datetime.fromtimestamp(number * 60, UTC)
+def stamp(number: int) -> str:
+    """Return when a minute begins, as answers show it."""
+    return f"{datetime.fromtimestamp(number * 60, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -29,6 +29,8 @@ from local.studio.wire import WireAnswer, WireRequest
 _SCORING_URI: Final = re.compile(rf"https://([\w-]+)\.{LOCATION}\.inference\.ml\.azure\.com/score")
 _CORE: Final = "https://management.core.windows.net"
 _ML: Final = "https://ml.azure."
+#: A provider whose api-versions are its own.
+_OTHER_PROVIDER: Final = "/providers/microsoft.insights/"
 _PLANES: Final = ("history", "data", "modelregistry", "mlflow")
 
 
@@ -125,7 +127,8 @@ class Routes:
         return Answer(401, answer.body, {"WWW-Authenticate": "Bearer"})
 
     def _bad_version(self, asked: Asked) -> Answer | None:
-        known = self.service.switches.api_versions
+        other = _OTHER_PROVIDER in asked.path.lower()
+        known = () if other else self.service.switches.api_versions
         if not asked.api:
             message = "The api-version query parameter (?api-version=) is required."
             return refusal(400, "MissingApiVersionParameter", message)

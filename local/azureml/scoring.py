@@ -13,7 +13,7 @@ from typing import Final
 from local.azureml.answers import Answer, RequestBody
 from local.azureml.containers import Container, Scored
 from local.azureml.credentials import Credentials
-from local.azureml.measured import Measured
+from local.azureml.measured import Leaf, Measured
 from local.azureml.state import Deployment, Endpoint, State
 from local.azureml.traffic import Draw, EvenDraw, deployment_at
 
@@ -31,6 +31,8 @@ class Scoring:
     draw: Draw = field(default_factory=EvenDraw)
     #: Lets others in while a container works.
     outside: Callable[[], AbstractContextManager[object]] = nullcontext
+    #: Keeps others out.
+    inside: Callable[[], AbstractContextManager[object]] = nullcontext
     answered: list[tuple[str, str]] = field(default_factory=list)  #: endpoint, deployment
     mirrored: list[tuple[str, str]] = field(default_factory=list)
 
@@ -91,12 +93,8 @@ class Scoring:
             return container.score(body, about)
 
     def _measure(self, parent: Endpoint, deployment: Deployment, scored: Scored) -> None:
-        self.measured.add(
-            parent.name,
-            deployment.name,
-            (str(scored.answer.status), str(scored.model_status)),
-            scored.milliseconds,
-        )
+        leaf = Leaf(deployment.name, str(scored.answer.status), str(scored.model_status))
+        self.measured.add(parent.name, leaf, scored.milliseconds)
 
     def _copied(self, parent: Endpoint, mirror: Mapping[str, int], place: int) -> Deployment | None:
         """Return the deployment that gets a copy of a request; it is counted."""
@@ -121,7 +119,8 @@ class Scoring:
         def ask() -> None:
             scored = container.score(body, about)
             if self.state.switches.mirrored_requests == "counted":
-                self._measure(parent, deployment, scored)
+                with self.inside():
+                    self._measure(parent, deployment, scored)
 
         if container.instant:
             ask()

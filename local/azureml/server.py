@@ -59,6 +59,7 @@ class AzureMlServer:
         self._routes: dict[str, Routes] = {}
         self.control = ControlPlane(service)
         service.scoring.outside = self._unlocked
+        service.scoring.inside = lambda: self.lock
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:

@@ -39,6 +39,7 @@ from local.azureml.metrics import Metrics
 from local.azureml.models import Models
 from local.azureml.operations import Operations
 from local.azureml.places import Datastores, Files, MemoryFiles
+from local.azureml.platform_metrics import PlatformMetrics
 from local.azureml.provisioning import Provisioning
 from local.azureml.scoring import Scoring
 from local.azureml.state import State
@@ -75,6 +76,7 @@ class AzureMl:
         self.measured = Measured(self.clock)
         self._credentials = Credentials(self.state)
         self.scoring = Scoring(self.state, self.measured, self._credentials, self.draw)
+        self._platform_metrics = PlatformMetrics(self.state, self.measured)
         self.hooks = Hooks(self.state, self.jobs)
         self.models = Models(self.state)
         self._endpoints = Endpoints(self.state)
@@ -220,6 +222,13 @@ class AzureMl:
     def get_token(self, endpoint: str) -> Answer:
         """Return a token of an endpoint."""
         return self.call("POST token", endpoint, lambda: self._credentials.token(endpoint))
+
+    def get_platform_metrics(self, endpoint: str, query: Mapping[str, str]) -> Answer:
+        """Return the metrics that Azure Monitor has of an endpoint."""
+        target = endpoint
+        return self.call(
+            "GET platformMetrics", target, lambda: self._platform_metrics.query(endpoint, query)
+        )
 
     # Deployments.
 

@@ -63,6 +63,23 @@ class Switches:
     ids: Literal["as_sent", "lower"] = "as_sent"
     members: Literal["as_sent", "reversed", "no_nulls", "more"] = "as_sent"
 
+    # Platform metrics of endpoints.
+    #: How long until a minute is there whole; the newest is missing. Zero: at once.
+    metrics_late: timedelta = timedelta(minutes=3)
+    #: Whether minutes between the newest and that one show half of what was.
+    metrics_partial: bool = True
+    #: A minute without requests, in a series that has others.
+    idle_minutes: Literal["zero", "null", "absent"] = "zero"
+    #: How many samples a combination of dimensions has in a minute.
+    metrics_emitters: int = 1
+    #: How many dimensions of a filter may be `'*'`.
+    metrics_stars: Literal["many", "one"] = "many"
+    metrics_errors: Literal["flat", "wrapped"] = "flat"
+    metrics_role_late: timedelta = timedelta(0)
+    metrics_refused: Literal[
+        "no", "no_role_401", "no_role_403", "not_registered", "throttled", "back_off"
+    ] = "no"
+
     # Access.
     #: How long after the start no role is there yet: 403.
     roles_late: timedelta = timedelta(0)
@@ -118,4 +135,5 @@ def quick(step: timedelta) -> Switches:
         deleting=step,
         cancelling=step,
         course=course,
+        metrics_late=timedelta(0),
     )
