@@ -207,9 +207,7 @@ def judged_step(rules: TrafficRules, known: TrafficEvidence, *, alone: bool) -> 
     return _judged_latency(rules.max_latency_increase, known, least, counted)
 
 
-def _judged_latency(
-    limit: float, known: TrafficEvidence, least: int, counted: str
-) -> JudgedStep:
+def _judged_latency(limit: float, known: TrafficEvidence, least: int, counted: str) -> JudgedStep:
     if known.latency is None or known.other_latency is None or known.other_requests < least:
         why = f"{known.other_requests} requests beside it, of the {least} to compare latencies with"
         if known.other_requests >= least:
@@ -230,9 +228,7 @@ def _total(points: Iterable[TrafficPoint]) -> int:
     return round(sum(one.requests or 0.0 for one in points))
 
 
-def _latencies(
-    points: Iterable[TrafficPoint], candidate: str
-) -> tuple[float | None, float | None]:
+def _latencies(points: Iterable[TrafficPoint], candidate: str) -> tuple[float | None, float | None]:
     """Return the mean latency of the candidate and of the others, in minutes that both have."""
     mine: dict[datetime, tuple[float, float]] = {}
     others: dict[datetime, tuple[float, float]] = {}
@@ -246,8 +242,6 @@ def _latencies(
     return _mean(mine, both), _mean(others, both)
 
 
-def _mean(
-    side: dict[datetime, tuple[float, float]], minutes: Collection[datetime]
-) -> float | None:
+def _mean(side: dict[datetime, tuple[float, float]], minutes: Collection[datetime]) -> float | None:
     weight = sum(side[at][0] for at in minutes)
     return sum(side[at][1] for at in minutes) / weight if weight else None
