@@ -8,10 +8,10 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from shared.config.yaml_reader import KeyPath
+from shared.core.config.endpoint import ENDPOINT_NAME
 from shared.core.config.kinds import TRAINING_KINDS
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
-from shared.core.config.endpoint import ENDPOINT_NAME
 from shared.core.config.studio_training import POOL_ID
 
 #: How pydantic names one of the forms that a value may have; it is no key of the file.

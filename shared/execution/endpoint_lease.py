@@ -22,10 +22,12 @@ from shared.core.serving.state import (
     is_superseded,
     leased,
 )
+from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.inbox import FirstRecordedTimes
+from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
 #: How long a run waits for another run's update, which takes minutes.
@@ -42,9 +44,7 @@ class EndpointLeaseSteps:
 
     def acquire_lease(self, run: Run) -> Event:
         """Acquire the lease once the probe answers of now and a rollback target are known."""
-        endpoint = run.config.endpoint
-        if endpoint is None:
-            raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+        endpoint = _endpoint(run)
         serving = self.context.providers.serving(endpoint)
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
@@ -53,26 +53,35 @@ class EndpointLeaseSteps:
             return not_now
         endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)
         left = self._in_flight_lease(run, endpoint_state)
-        if (behind := _regressed(run, endpoint_state.resource(endpoint.resource_name))) is not None:
+        known = endpoint_state.resource(endpoint.resource_name)
+        if (behind := _regressed(run, known)) is not None:
             return behind
         serving.ensure()
-        known = endpoint_state.resource(endpoint.resource_name)
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
-        baseline = base if first else known.baseline
+        splits = serving.plan.stages
+        if splits and left is None and (blocked := _foreign(run, known, base)) is not None:
+            return blocked
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
-        before = self._before(run, endpoint, serving) if left is None else None
+        answers = left is None and not (splits and base is None)
+        before = self._before(run, endpoint, serving) if answers else None
         mine = leased(
-            endpoint_state, run, endpoint.resource_name, baseline, self.context.clock.now()
+            endpoint_state,
+            run,
+            endpoint.resource_name,
+            base if first else known.baseline,
+            self.context.clock.now(),
         )
+        return self._leased(run, serving, _Found(stored, mine, left, base, before, data.tie))
+
+    def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
+        """Store the lease, with a promotion that can be rolled back where that is needed."""
+        endpoint, mine, stored, base = _endpoint(run), found.mine, found.stored, found.base
         rollback_target = self.rollback_target(
-            serving, mine, endpoint.resource_name, instead_of=run
+            serving, mine, endpoint.resource_name, instead_of=run, base=base
         )
-        if (
-            rollback_target is None
-            and not run.origin.repeats
-            and run.config.gate.first_model != "allow"
-        ):
+        needed = not run.origin.repeats and run.config.gate.first_model != "allow"
+        if rollback_target is None and needed:
             return _no_rollback_target(endpoint)
         if stored is None or mine != stored.record:
             expected = stored.etag if stored else None
@@ -80,17 +89,17 @@ class EndpointLeaseSteps:
         generation = mine.endpoint_lease.generation if mine.endpoint_lease else mine.generation
         promotion = Promotion(
             generation=generation,
-            before=before,
+            before=found.before,
             rollback_target=rollback_target,
             base=base,
-            steps=_steps(run, serving.plan),
+            steps=_steps(run, serving.plan, base),
             expected=_expected(run, mine.resource(endpoint.resource_name)),
         )
-        if left is not None:
+        if (left := found.left) is not None:
             other = self.context.providers.serving(endpoint.for_resource(left.resource))
             if (in_flight := self._resolve_in_flight(other, left, mine, promotion)) is not None:
                 return in_flight
-        return EndpointLeased(promotion, data.tie)
+        return EndpointLeased(promotion, found.tie)
 
     def _data(self, run: Run, known: Resource) -> "_Data":
         """Return the two data versions whose age is compared."""
@@ -108,6 +117,7 @@ class EndpointLeaseSteps:
         endpoint_state: EndpointState,
         resource: str,
         instead_of: Run | None = None,
+        base: ServingState | None = None,
     ) -> ServingState | None:
         """Return the first rollback target that can be restored; models may have been deleted.
 
@@ -117,13 +127,15 @@ class EndpointLeaseSteps:
             resource: the part of the endpoint.
             instead_of: the run whose model might fail. That model is not its own rollback
                 target. A run of origin drift has no rollback target.
+            base: what served when the lease was taken: where the endpoint has a traffic map,
+                that comes first.
 
         Returns:
             The serving state; None where there is none.
         """
         if instead_of is not None and instead_of.origin is Origin.DRIFT:
             return None
-        for target in endpoint_state.rollback_targets(resource):
+        for target in (*_recorded(base, instead_of), *endpoint_state.rollback_targets(resource)):
             if instead_of is not None and target == instead_of.target_model:
                 continue
             if serving.restorable(target):
@@ -142,8 +154,11 @@ class EndpointLeaseSteps:
             return None
         other = self.context.ledger.runs.read(left.run_id)
         known = other.record.promotion.before if other and other.record.promotion else None
+        left_traffic = other.record.promotion.steps if other and other.record.promotion else ()
+        maps = (one for step in left_traffic for one in (step.before, step.wanted))
         changes = {
             "rollback_target": rollback_target,
+            "left": tuple(dict.fromkeys(one for one in maps if one is not None)),
             "before": known,
             "rollback_resource": left.resource,
         }
@@ -197,12 +212,30 @@ class EndpointLeaseSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What a lease is made of."""
+
+    stored: Stored[EndpointState] | None
+    mine: EndpointState  #: with the lease, not stored yet
+    left: EndpointLease | None  #: of a run that left its update in flight
+    base: ServingState | None  #: what serves now, where that is known
+    before: ProbeAnswers | None
+    tie: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Data:
     """The newest data of a run, and the newest that was promoted before."""
 
     known: Resource
     version: BlobVersion | None
     tie: str = ""  #: a sentence for operators, where both share their Last-Modified
+
+
+def _endpoint(run: Run) -> Endpoint:
+    if run.config.endpoint is None:
+        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+    return run.config.endpoint
 
 
 def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
@@ -246,11 +279,62 @@ def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     )
 
 
-def _steps(run: Run, plan: Plan) -> tuple[Step, ...]:
-    """Return the steps of a promotion; an earlier serving state is restored in one step."""
-    shares = plan.shares[-1:] if run.origin.repeats else plan.shares
-    before = (0, *shares)
-    return tuple(Step(share=share, before=before[at]) for at, share in enumerate(shares))
+def _steps(run: Run, plan: Plan, base: ServingState | None) -> tuple[Step, ...]:
+    """Return the steps of a promotion; an earlier serving state is restored in one step.
+
+    A first model has no other one beside it: it is given all requests at once.
+    """
+    if not plan.stages:
+        return (Step(share=ALL),)
+    before = (base.traffic if base else None) or TrafficMap()
+    if run.origin.repeats or run.candidate is None:
+        return (Step(share=ALL, before=before, wanted=run.target_model.traffic),)
+    name = run.candidate.name
+    if not before.without(name).shares:
+        return (Step(share=ALL, before=before, wanted=before.giving(name, ALL)),)
+    steps: list[Step] = []
+    has = before.shares.get(name, 0)
+    given = [(share, 0) for share in plan.shares if share > has]
+    if plan.mirror and not has:
+        given.insert(0, (0, plan.mirror))
+    for share, mirror in given or [(ALL, 0)]:
+        wanted = _among_others(before, name).giving(name, share, mirror)
+        was = steps[-1].wanted if steps else before
+        steps.append(Step(share=share, mirror=mirror, before=was, wanted=wanted, bake=plan.bake))
+    return tuple(steps)
+
+
+def _among_others(before: TrafficMap, name: str) -> TrafficMap:
+    """Return the traffic that shares are taken from: that of the others, as it was among them.
+
+    Args:
+        before: the traffic when the lease was taken.
+        name: the candidate.
+    """
+    return before.without(name) if name in before.shares else before
+
+
+def _recorded(base: ServingState | None, run: Run | None) -> tuple[ServingState, ...]:
+    """Return the state ahead of the first update as a rollback target, where it has traffic."""
+    if base is None or base.traffic is None or run is None:
+        return ()
+    name = run.candidate.name if run.candidate else ""
+    others = _among_others(base.traffic, name)
+    return (base.evolve(traffic=others),) if others.shares else ()
+
+
+def _foreign(run: Run, known: Resource, base: ServingState | None) -> StepBlocked | None:
+    """Return that an operator has to decide, where others changed what serves; else None."""
+    serving = known.serving.target_model.traffic if known.serving else None
+    now = (base.traffic if base else None) or TrafficMap()
+    if serving is None or run.origin.repeats or now in (serving, *run.accepts):
+        return None
+    name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
+    return StepBlocked(
+        f"others changed {name}: its traffic is {now}; Relearn left it at {serving}",
+        "retry the run to go on from the traffic as it is now, or cancel it",
+        now,
+    )
 
 
 def _no_rollback_target(endpoint: Endpoint) -> StepBlocked:

@@ -15,20 +15,23 @@ from shared.core.run.promotion_events import (
     NotYetLive,
     RolledBack,
     ShareReached,
+    StepBegan,
     UpdateLost,
     UpdateSent,
     VerifiedLive,
 )
 from shared.core.run.record import Phase, Promotion, Run
-from shared.core.serving.probes import EndpointCheck, UpdateProgress
-from shared.core.serving.references import ServingState, Shift
+from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
+from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.state import (
     EndpointState,
+    Resource,
     Verified,
     in_flight_resolved,
     promoted,
     released,
 )
+from shared.core.serving.traffic import ALL
 from shared.core.serving.verification import (
     Verification,
     VerificationCase,
@@ -38,14 +41,17 @@ from shared.core.serving.verification import (
 )
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.execution.context import Context
-from shared.execution.drift_schedule import schedule_drift_check
+from shared.execution.drift_schedule import SOON, schedule_drift_check
 from shared.execution.endpoint_lease import EndpointLeaseSteps
+from shared.execution.traffic_steps import Baked, TrafficSteps, changed_by_others
 from shared.ledger.store import Stored
 from shared.ports.serving import ServingEndpoint
 from shared.telemetry import log
 
 #: An update that was never confirmed is sent again this often.
 _RESENDS: Final = 3
+#: How long a service says itself that an update may take (azure-machine-learning-v2 §5.2).
+_WORKS_FOR: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,10 @@ class PromotionSteps:
 
     def _sent(self, run: Run, serving: ServingEndpoint) -> str | None:
         """Send the shift or the serving state that is due, and return the operation."""
-        shift = _shift(run, serving)
-        return serving.restore(run.target_model) if shift is None else serving.shift(shift)
+        shift = _shift(run)
+        if shift is not None:
+            return serving.shift(shift)
+        return serving.restore(run.target_model, _promotion(run).known_traffic)
 
     def roll_back(self, run: Run) -> Event | None:
         """Send the rollback; None where its outcome is unknown and no status check could show it.
@@ -80,21 +88,22 @@ class PromotionSteps:
         if lost := self._lease_lost(run, endpoint):
             return lost
         preparing = _promotion(run).after_rollback == "start"
-        rollback_target = self._rollback_target(run, endpoint, serving)
+        rollback_target = self._rollback_target(run, endpoint, serving, preparing=preparing)
         if rollback_target is None:
             if preparing:
                 return self._prepared(run, endpoint, "nothing to roll back first")
             return no_earlier_model(run)
+        known = _promotion(run).known_traffic
         try:
-            operation = serving.restore(rollback_target)
+            operation = serving.restore(rollback_target, (*known, *run.accepts))
         except OutcomeUnknownError as exc:
-            return self._perhaps_sent(run, endpoint, exc)
+            return self._perhaps_sent(run, endpoint, exc, rollback_target)
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
             why = f"a rollback to the model from before is not possible ({exc}): continuing"
             return self._prepared(run, endpoint, why)
-        return UpdateSent(operation=operation)
+        return UpdateSent(operation=operation, target=rollback_target)
 
     def _worth_repeating(self, run: Run, exc: RelearnError) -> bool:
         if not isinstance(exc, TransientError):
@@ -114,45 +123,92 @@ class PromotionSteps:
             return None  # two probes of one moment count as one
         operation = _promotion(run).operation
         if run.phase is Phase.ROLLING_BACK:
-            return self._verify_rollback(run, endpoint, serving.update_state(operation))
-        check = serving.update_state(operation, _shift(run, serving))
+            check = serving.update_state(operation)
+            changed = changed_by_others(run, check)
+            return changed or self._verify_rollback(run, endpoint, check)
+        check = serving.update_state(operation, _shift(run))
+        if (changed := changed_by_others(run, check)) is not None:
+            return changed
+        if _promotion(run).bakes:
+            return self._check_step(run, endpoint, serving, check)
         return self._verify_update(run, endpoint, check, serving.plan.keeps)
+
+    def _check_step(
+        self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, check: EndpointCheck
+    ) -> Event | None:
+        """Check a step that lasts; the last one ends the promotion."""
+        stored = self._endpoint_state(endpoint)
+        known = stored.record.resource(endpoint.resource_name) if stored else Resource()
+        result = TrafficSteps(self.context).check(run, serving, check, known)
+        if not isinstance(result, Baked):
+            return result
+        if not _promotion(run).is_last:
+            return ShareReached(result.why)
+        judged = Verification(VerificationResult.LIVE, result.why, steady=result.steady)
+        return self._live(run, endpoint, check, judged, serving.plan.keeps)
+
+    def _live(
+        self,
+        run: Run,
+        endpoint: Endpoint,
+        check: EndpointCheck,
+        judged: Verification,
+        keeps: timedelta,
+    ) -> Event:
+        """Record the model that serves now, and end the promotion."""
+        target = run.target_model.model
+        named = target.name if check.traffic is not None and target else check.configured
+        answers = check.probe if judged.steady else None
+        verified = Verified(judged.why, self.context.clock.now(), answers, named, keeps)
+        schedule_drift_check(self.context, run, endpoint)
+        self._record_promoted(run, endpoint, verified)
+        return VerifiedLive(judged.why, check.probe, judged.probe_series)
 
     def _verify_update(
         self, run: Run, endpoint: Endpoint, check: EndpointCheck, keeps: timedelta
     ) -> Event | None:
         promotion = _promotion(run)
-        judged = verify_update(self._case(run, endpoint), check, self.context.clock.now())
+        if check.failure is Failure.AGAIN and promotion.resent < _RESENDS:
+            return UpdateLost()
+        case = self._case(run, endpoint, check)
+        judged = verify_update(case, check, self.context.clock.now())
         match judged.verdict:
             case VerificationResult.WAIT:
                 return _waiting(check, judged)
+            case VerificationResult.LIVE if promotion.step.bake:
+                return StepBegan(judged.why, check.probe)
             case VerificationResult.LIVE if not promotion.is_last:
                 return ShareReached(judged.why)
             case VerificationResult.LIVE:
-                answers = check.probe if judged.steady else None
-                now = self.context.clock.now()
-                verified = Verified(judged.why, now, answers, check.configured, keeps)
-                schedule_drift_check(self.context, run, endpoint)
-                self._record_promoted(run, endpoint, verified)
-                return VerifiedLive(judged.why, check.probe, judged.probe_series)
+                return self._live(run, endpoint, check, judged, keeps)
             case VerificationResult.UNCHANGED:
-                if promotion.resent < (
-                    _RESENDS if not promotion.certain else _doubtful(run, check)
-                ):
-                    return UpdateLost()
-                why = f"{judged.why}{_answered(promotion)}"
-                if run.origin.repeats:
-                    return repair_failed(why)
-                return FoundUnchanged(why, can_roll_back=promotion.rollback_target is not None)
+                return self._unchanged(run, check, case, judged)
             case VerificationResult.BROKEN:
                 return FoundBroken(f"{judged.why}{_answered(promotion)}")
+
+    def _unchanged(
+        self, run: Run, check: EndpointCheck, case: VerificationCase, judged: Verification
+    ) -> Event:
+        """Return what follows on an update that shows no effect: it is sent again, or given up."""
+        promotion = _promotion(run)
+        doubtful = bool(case.unapplied) or not promotion.certain
+        if promotion.resent < (_RESENDS if doubtful else _doubtful(run, check)):
+            return UpdateLost()
+        why = f"{judged.why}{_answered(promotion)}"
+        if run.origin.repeats:
+            return repair_failed(why)
+        return FoundUnchanged(why, can_roll_back=promotion.rollback_target is not None)
 
     def _verify_rollback(self, run: Run, endpoint: Endpoint, check: EndpointCheck) -> Event | None:
         promotion = _promotion(run)
         # After a broken model, answers as before show at once that the old model serves again.
         # In all other cases the endpoint may still switch to the new model.
-        patient = promotion.after_rollback != "rolled_back"
-        case, now = self._case(run, endpoint), self.context.clock.now()
+        # A traffic map shows it itself.
+        mapped = check.traffic is not None
+        patient = promotion.after_rollback != "rolled_back" and not mapped
+        if check.failure is Failure.AGAIN and promotion.resent < _RESENDS:
+            return UpdateLost()
+        case, now = self._case(run, endpoint, check), self.context.clock.now()
         judged = verify_rollback(case, check, now, patient=patient)
         match judged.verdict:
             case VerificationResult.WAIT:
@@ -160,14 +216,26 @@ class PromotionSteps:
             case VerificationResult.LIVE:
                 if promotion.after_rollback == "start":
                     return self._prepared(run, endpoint, judged.why)
+                schedule_drift_check(self.context, run, endpoint, SOON)  # which discards it
                 self._release(run, endpoint)
                 return RolledBack(judged.why)
+            case _ if case.unapplied and promotion.resent < _RESENDS:
+                return UpdateLost()
             case _:
                 return self._rollback_failed(run, endpoint, f"{judged.why}{_answered(promotion)}")
 
-    def _case(self, run: Run, endpoint: Endpoint) -> VerificationCase:
+    def _case(self, run: Run, endpoint: Endpoint, check: EndpointCheck) -> VerificationCase:
         promotion = _promotion(run)
+        back = promotion.rollback_target if run.phase is Phase.ROLLING_BACK else None
+        wanted = back.traffic if back is not None else promotion.step.wanted
+        done = check.progress is UpdateProgress.DONE and None not in (wanted, check.traffic)
         return VerificationCase(
+            serves=frozenset(wanted.shares) if wanted else frozenset(),
+            pinned=wanted is not None and back is None and promotion.step.share < ALL,
+            unapplied=f"its traffic is still {check.traffic}"
+            if done and check.traffic != wanted
+            else "",
+            pending_within=_WORKS_FOR if wanted is not None else None,
             target=run.target_model.model.name if run.target_model.model else "",
             before=promotion.before,
             probe_series=promotion.probe_series,
@@ -207,13 +275,17 @@ class PromotionSteps:
         return self.context.ledger.endpoint_states.read(endpoint.ref.id)
 
     def _rollback_target(
-        self, run: Run, endpoint: Endpoint, serving: ServingEndpoint
+        self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, *, preparing: bool
     ) -> ServingState | None:
         stored = self._endpoint_state(endpoint)
         if stored is None:
             return _promotion(run).rollback_target
         return EndpointLeaseSteps(self.context).rollback_target(
-            serving, stored.record, endpoint.resource_name, instead_of=run
+            serving,
+            stored.record,
+            endpoint.resource_name,
+            instead_of=run,
+            base=None if preparing else _promotion(run).base,
         )
 
     def _lease_lost(self, run: Run, endpoint: Endpoint) -> Event | None:
@@ -251,12 +323,18 @@ class PromotionSteps:
             endpoint_state = released(stored.record, run.run_id)
             self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
 
-    def _perhaps_sent(self, run: Run, endpoint: Endpoint, exc: OutcomeUnknownError) -> Event | None:
+    def _perhaps_sent(
+        self,
+        run: Run,
+        endpoint: Endpoint,
+        exc: OutcomeUnknownError,
+        target: ServingState | None = None,
+    ) -> Event | None:
         name = endpoint.name
         log.warning("run %s: whether %s took the update is not known: %s", run.run_id, name, exc)
         if not endpoint.shows:
             return None  # no status check can show it: wait until the claim's lease is over
-        return UpdateSent(certain=False, service_message=str(exc))
+        return UpdateSent(certain=False, service_message=str(exc), target=target)
 
 
 def _waiting(check: EndpointCheck, judged: Verification) -> NotYetLive:
@@ -284,16 +362,15 @@ def _doubtful(run: Run, check: EndpointCheck) -> int:
     return 1 if unreported else 0
 
 
-def _shift(run: Run, serving: ServingEndpoint) -> Shift | None:
+def _shift(run: Run) -> Shift | None:
     """Return the shift that is due; None for a run that restores an earlier serving state."""
     if run.origin.repeats:
         return None
     if run.model is None:
         raise PermanentError(f"run {run.run_id} has no model to promote")
-    promotion = _promotion(run)
-    step = promotion.step
-    candidate = run.candidate or serving.candidate(run.model, run.run_id)
-    return Shift(candidate=candidate, share=step.share, before=step.before, base=promotion.base)
+    step = _promotion(run).step
+    candidate = run.candidate or Candidate(name=run.model.name, state=run.target_model)
+    return Shift(candidate=candidate, share=step.share, before=step.before, wanted=step.wanted)
 
 
 def _promotion(run: Run) -> Promotion:

@@ -8,7 +8,12 @@ from typing import Any, Protocol
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import TrafficMap
-from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery, TrafficRules
+from shared.core.serving.traffic_rules import (
+    NO_RULES,
+    TrafficPoint,
+    TrafficQuery,
+    TrafficRules,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Plan:
     shares: tuple[int, ...] = (100,)  #: the percentages of requests that it is given, in order
     bake: timedelta = timedelta()  #: how long each share lasts before the next one
     mirror: int = 0  #: the percentage that is copied to it for one bake, ahead of the first share
-    rules: TrafficRules = TrafficRules()  #: what its requests have to show before the next share
+    rules: TrafficRules = NO_RULES  #: what its requests have to show before the next share
     give_up_after: timedelta = timedelta(days=1)  #: how long a share waits for enough requests
     keeps: timedelta = timedelta()  #: how long what served before is kept for a quick rollback
     asks: bool = False  #: whether an operator decides on drift, and nothing is set again by itself

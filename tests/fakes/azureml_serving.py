@@ -14,7 +14,9 @@ from local.azureml.service import AzureMl
 from shared.core.names import digest
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
-from shared.errors import OutcomeUnknownError, PermanentError, TransientError
+from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
+from shared.errors import ChangedByOthersError, OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
 from tests.fakes.faults import Faults
 
@@ -67,6 +69,13 @@ class AzureMlServing:
         del keep  # the bodies of the deployments last
         return self._state(self._traffic(self._ready_endpoint()))
 
+    def log_lines(self, candidate: Candidate) -> str:
+        return str(self.service.get_logs(self.endpoint, candidate.name).body["content"])
+
+    def requests(self, query: TrafficQuery) -> tuple[TrafficPoint, ...]:
+        del query
+        return ()
+
     def restorable(self, state: ServingState) -> bool:
         for name, body in state.body.get("deployments", {}).items():
             there = self.service.get_deployment(self.endpoint, name)
@@ -74,10 +83,10 @@ class AzureMlServing:
             known = there.status == 200 or self.service.get_model(title, version).status == 200
             if not known:
                 return False
-        return bool(state.body.get("traffic"))
+        return bool(state.traffic)
 
-    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
-        name = f"m-{digest(run_id, model.digest)}"
+    def candidate(self, model: ModelRef, run_id: str, again: int = 0) -> Candidate:
+        name = f"m-{digest(run_id, model.digest, str(again))}"
         properties = {
             "endpointComputeType": "Managed",
             "instanceType": "Standard_F4s_v2",
@@ -87,8 +96,10 @@ class AzureMlServing:
         sku = {"name": "Default", "capacity": 1}
         tags = {"relearn.run": run_id}
         body = {"location": LOCATION, "tags": tags, "sku": sku, "properties": properties}
-        state = {"traffic": {name: _ALL}, "deployments": {name: body}}
-        return Candidate(name=name, state=ServingState(model=model, body=state))
+        state = ServingState(
+            model=model, traffic=TrafficMap.of({name: _ALL}), body={"deployments": {name: body}}
+        )
+        return Candidate(name=name, state=state)
 
     def stage(self, candidate: Candidate) -> None:
         self._make(candidate.name, candidate.state.body["deployments"][candidate.name])
@@ -119,47 +130,52 @@ class AzureMlServing:
             return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail, request=request)
         scores = tuple((str(one),) for one in answer.body)
         return ProbeAnswers(
-            seen=ProbeOutcome.GOOD, columns=("Scored",), rows=scores, request=request
+            seen=ProbeOutcome.GOOD,
+            columns=("Scored",),
+            rows=scores,
+            request=request,
+            answered_by=answer.headers.get(WHO, ""),
         )
 
     def shift(self, shift: Shift) -> str | None:
         body = self._ready_endpoint()
-        now, wanted = self._traffic(body), _mixed(shift, shift.share)
-        if now == wanted:
-            return None
-        if now not in (_mixed(shift, shift.before), _traffic_of(shift.base)):
-            raise self._foreign(now, shift)
-        self._put_traffic(body, wanted)
+        assert shift.wanted is not None
+        self._to(body, shift.wanted, (shift.before,))
         return None
+
+    def _to(self, body: Body, wanted: TrafficMap, known: tuple[TrafficMap | None, ...]) -> None:
+        now = self._traffic(body)
+        if now == wanted:
+            return
+        if now not in known:
+            text = f"others changed endpoint {self.endpoint}: its traffic is {now}, not {known}"
+            raise ChangedByOthersError(text, now.model_dump())
+        self._put_traffic(body, wanted.shares)
 
     def update_state(
         self, operation: str | None = None, shift: Shift | None = None
     ) -> EndpointCheck:
         del operation  # the endpoint's state is the truth
         body = self._endpoint()
+        now = self._traffic(body)
         state = str(body["properties"]["provisioningState"]).lower()
         if state in _BUSY:
-            return EndpointCheck(UpdateProgress.PENDING, None, detail=state)
+            return EndpointCheck(UpdateProgress.PENDING, None, detail=state, traffic=now)
         if state in _FAILED:
-            return EndpointCheck(UpdateProgress.FAILED, None, detail=self._why(body))
-        now = self._traffic(body)
-        serving = self._state(now)
-        named = serving.name if serving is not None else None
+            why = self._why(body)
+            return EndpointCheck(UpdateProgress.FAILED, None, detail=why, traffic=now)
         if shift is None:
-            return EndpointCheck(UpdateProgress.DONE, self._probe(None), configured=named)
-        if now == _mixed(shift, shift.share):
-            # While others answer too, the candidate is asked by its name.
-            pinned = shift.candidate if shift.share < _ALL else None
-            known = shift.candidate.state.name
-            return EndpointCheck(UpdateProgress.DONE, self._probe(pinned), configured=known)
-        if now not in (_mixed(shift, shift.before), _traffic_of(shift.base)):
-            raise self._foreign(now, shift)
-        other = "another share" if named == shift.candidate.state.name else named
-        return EndpointCheck(UpdateProgress.DONE, self._probe(None), configured=other)
+            serving = self._state(now)
+            named = serving.name if serving is not None else None
+            probe = self._probe(None)
+            return EndpointCheck(UpdateProgress.DONE, probe, configured=named, traffic=now)
+        # While others answer too, the candidate is asked by its name.
+        pinned = shift.candidate if shift.share < _ALL else None
+        return EndpointCheck(UpdateProgress.DONE, self._probe(pinned), traffic=now)
 
-    def restore(self, state: ServingState) -> str | None:
-        wanted = dict(state.body["traffic"])
-        for name in wanted:
+    def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
+        assert state.traffic is not None
+        for name in state.traffic.shares:
             there = self._read(self.service.get_deployment(self.endpoint, name))
             if there is None:
                 self._make(name, state.body["deployments"][name])
@@ -169,15 +185,13 @@ class AzureMlServing:
             if ready != "succeeded":
                 wait = timedelta(hours=1)
                 raise TransientError(f"deployment {name} is being made again", patience=wait)
-        body = self._ready_endpoint()
-        if self._traffic(body) != wanted:
-            self._put_traffic(body, wanted)
+        self._to(self._ready_endpoint(), state.traffic, known)
         return None
 
     def discard(self, candidate: Candidate) -> bool:
         if self._read(self.service.get_deployment(self.endpoint, candidate.name)) is None:
             return True
-        if self._traffic(self._ready_endpoint()).get(candidate.name):
+        if self._traffic(self._ready_endpoint()).shares.get(candidate.name):
             raise PermanentError(f"deployment {candidate.name} has traffic")
         delete = self.service.delete_deployment
         self._write("DELETE deployment", lambda: delete(self.endpoint, candidate.name))
@@ -224,14 +238,15 @@ class AzureMlServing:
         body: Body = answer.body
         return body
 
-    def _traffic(self, body: Body) -> dict[str, int]:
-        return {name: share for name, share in body["properties"]["traffic"].items() if share}
+    def _traffic(self, body: Body) -> TrafficMap:
+        own = body["properties"]
+        return TrafficMap.of(own["traffic"], own.get("mirrorTraffic"))
 
-    def _state(self, traffic: Mapping[str, int]) -> ServingState | None:
-        if not traffic:
+    def _state(self, traffic: TrafficMap) -> ServingState | None:
+        if not traffic.shares:
             return None
         deployments = {}
-        for name in traffic:
+        for name in traffic.shares:
             shown = self._read(self.service.get_deployment(self.endpoint, name)) or {}
             own = shown.get("properties", {})
             kept = ("endpointComputeType", "instanceType", "model", "scaleSettings")
@@ -241,10 +256,9 @@ class AzureMlServing:
                 "sku": shown.get("sku", {}),
                 "properties": {key: own[key] for key in kept if key in own},
             }
-        main = max(traffic, key=lambda name: (traffic[name], name))
-        model = deployments[main]["properties"].get("model")
-        body = {"traffic": dict(traffic), "deployments": deployments}
-        return ServingState(model=model_ref(model) if model else None, body=body)
+        model = deployments[traffic.largest]["properties"].get("model")
+        body = {"deployments": deployments}
+        return ServingState(model=model_ref(model) if model else None, traffic=traffic, body=body)
 
     def _probe(self, candidate: Candidate | None) -> ProbeAnswers | None:
         return self.score(self.rows, candidate) if self.rows is not None else None
@@ -254,13 +268,6 @@ class AzureMlServing:
         reported = self.service.get_operation(url) if url else Answer(404)
         error = (reported.body or {}).get("error") or {}
         return f"{error.get('code', 'no reason')}: {error.get('message', '')}"
-
-    def _foreign(self, now: Mapping[str, int], shift: Shift) -> PermanentError:
-        return PermanentError(
-            f"another program changed endpoint {self.endpoint}: its traffic is {dict(now)}, and "
-            f"candidate {shift.candidate.name} was to go from {shift.before} to {shift.share} "
-            "percent: set the traffic to what it was"
-        )
 
 
 def answered(site: str, faults: Faults, do: Callable[[], Answer]) -> Answer:
@@ -289,23 +296,6 @@ _TORN: Final = object()
 
 def _torn(answer: Answer) -> Answer:
     return Answer(answer.status, _TORN, answer.headers)
-
-
-def _traffic_of(state: ServingState | None) -> dict[str, int]:
-    return dict(state.body.get("traffic", {})) if state is not None else {}
-
-
-def _mixed(shift: Shift, share: int) -> dict[str, int]:
-    """Return the traffic where the candidate has this share and the others the rest, as before."""
-    name = shift.candidate.name
-    others = {one: part for one, part in _traffic_of(shift.base).items() if one != name}
-    whole = sum(others.values())
-    if share == _ALL or not whole:
-        return {name: _ALL} if share else {}
-    mixed = {one: part * (_ALL - share) // whole for one, part in others.items()}
-    first = max(mixed, key=lambda one: (mixed[one], one))
-    mixed[first] += _ALL - share - sum(mixed.values())
-    return {one: part for one, part in {**mixed, name: share}.items() if part}
 
 
 def _body(rows: Mapping[str, Any]) -> Body:

@@ -43,7 +43,9 @@ def endpoint_kind(given: object) -> str | None:
     Args:
         given: a mapping of the file, or a model.
     """
-    kind = given.get("kind", CLASSIC) if isinstance(given, dict) else getattr(given, "kind", CLASSIC)
+    kind = (
+        given.get("kind", CLASSIC) if isinstance(given, dict) else getattr(given, "kind", CLASSIC)
+    )
     return ENDPOINT_KINDS.get(kind) if isinstance(kind, str) else None
 
 

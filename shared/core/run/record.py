@@ -14,6 +14,8 @@ from shared.core.evaluation.gate import Verdict
 from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
 from shared.core.serving.references import Candidate, ModelRef, ServingState
+from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic_rules import TrafficEvidence
 from shared.core.versions import newest_of, order_of
 
 _HISTORY: Final = 100
@@ -114,9 +116,16 @@ class Step(FrozenModel):
     """One shift of requests to the new model."""
 
     share: int  #: in percent: what is wanted
-    before: int = 0  #: what it has before
+    mirror: int = 0  #: the percentage of requests that it gets copies of
+    before: TrafficMap | None = None  #: the traffic ahead of it; None: one model has all requests
+    wanted: TrafficMap | None = None  #: the traffic that is asked for
+    bake: timedelta = timedelta()  #: how long it lasts at least, once it is carried out
     sent_at: AwareDatetime | None = None  #: when it was asked for last
     seen: str = ""  #: how it is known to be live; empty while it is not
+    began_at: AwareDatetime | None = None  #: since when it is seen to be carried out
+    evidence: TrafficEvidence = TrafficEvidence()  #: what its requests showed
+    verdict: str = ""  #: what the evidence says, for operators
+    approved_by: str = ""  #: who lets the next step follow without enough evidence
 
 
 class Promotion(FrozenModel):
@@ -139,10 +148,13 @@ class Promotion(FrozenModel):
     ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
     operation: str | None = None  #: the service's own name for the update, where it gives one
     service_message: str = ""  #: its own answer to an update that it did not confirm
-    after_rollback: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
+    after_rollback: (
+        Literal["rolled_back", "unchanged", "cancelled", "start", "judged", "trained"] | None
+    ) = None
     """What follows once the old model serves again: an end, the update of the run (start), or
     the step that must be done again before it."""
     rollback_resource: str | None = None  #: whose model is restored, if another
+    left: tuple[TrafficMap, ...] = ()  #: traffic that an earlier run may have left
     resent: int = 0  #: how often an update that was never confirmed was sent again
     verification: str | None = None
 
@@ -150,6 +162,17 @@ class Promotion(FrozenModel):
     def step(self) -> Step:
         """The step that is due, or in flight."""
         return self.steps[min(self.position, len(self.steps) - 1)]
+
+    @property
+    def bakes(self) -> bool:
+        """Whether the present step is carried out, and lasts."""
+        return self.sent_at is not None and self.step.began_at is not None
+
+    @property
+    def known_traffic(self) -> tuple[TrafficMap, ...]:
+        """The traffic that the endpoint may have by the updates of this run."""
+        known = (self.step.before, self.step.wanted, *self.left)
+        return tuple(one for one in known if one is not None)
 
     @property
     def is_last(self) -> bool:
@@ -231,6 +254,9 @@ class Run(RecordModel):
     candidate: Candidate | None = None  #: the model at its endpoint, where it is staged there
     staged_at: AwareDatetime | None = None  #: when the endpoint was asked for it
     evidence: GateEvidence | None = None  #: of a candidate, as far as it is complete
+    stagings: int = 0  #: how many candidates could not be made ready
+    found: TrafficMap | None = None  #: of others, when it was parked for that
+    accepts: tuple[TrafficMap, ...] = ()  #: what an operator lets it go on from
     restores: ServingState | None = None  #: what is set again by a run that brings no new model
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
@@ -290,6 +316,12 @@ class Run(RecordModel):
     def key(self) -> tuple[str, ...]:
         """Whose run this is: the values of the pipeline's key tokens, in order."""
         return tuple(self.tokens.get(token, "") for token in self.config.key_tokens)
+
+    @property
+    def step_bakes(self) -> bool:
+        """Whether a step of its promotion lasts, or was parked while it did."""
+        promotion, phase = self.promotion, self.parked_in or self.phase
+        return promotion is not None and promotion.bakes and phase is Phase.VERIFYING
 
     @property
     def cancelled(self) -> str:

@@ -57,13 +57,12 @@ class TrafficMap(FrozenModel):
             mirror: the percent of the requests that it gets copies of.
         """
         others = {one: part for one, part in self.shares.items() if one != name}
+        kept = {one: part for one, part in self.mirror.items() if one != name}
+        copies = {name: mirror} if mirror else kept
         if share == ALL or not others:
-            return TrafficMap(shares={name: ALL} if share else {})
+            return TrafficMap(shares={name: ALL} if share else {}, mirror=kept)
         mixed = _scaled(others, ALL - share)
-        return TrafficMap(
-            shares={**mixed, name: share} if share else mixed,
-            mirror={name: mirror} if mirror else {},
-        )
+        return TrafficMap(shares={**mixed, name: share} if share else mixed, mirror=copies)
 
     def __str__(self) -> str:
         """Return the map for operators."""

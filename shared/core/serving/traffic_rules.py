@@ -38,6 +38,10 @@ class TrafficRules(FrozenModel):
         return self.min_requests > 0 or any(limit is not None for limit in limits)
 
 
+#: A step lasts its time, whatever its requests show.
+NO_RULES: Final = TrafficRules()
+
+
 class Measure(StrEnum):
     """What one call asks for."""
 
@@ -78,7 +82,24 @@ class TrafficEvidence(FrozenModel):
     latency_until: AwareDatetime | None = None  #: up to when the latencies were measured
     latency: float | None = None  #: of the candidate, in milliseconds
     other_latency: float | None = None  #: in the same minutes
+    own: int = 0  #: requests of this app itself in the minutes that are measured completely
+    probes: tuple[AwareDatetime, ...] = ()  #: when it sent others
     problem: str = ""  #: why nothing could be read the last time
+
+    def probed(self, began: datetime, now: datetime) -> "TrafficEvidence":
+        """Return the evidence with one more request of this app itself, sent now.
+
+        Args:
+            began: when the share was reached.
+            now: the present moment.
+        """
+        probes, minutes = (*self.probes, now), window(began, now)
+        if minutes is None:
+            return self.evolve(probes=probes)
+        since, until = minutes
+        own = sum(1 for at in probes if since <= at < until)
+        left = tuple(at for at in probes if at >= until)
+        return self.evolve(own=self.own + own, probes=left)
 
 
 class StepVerdict(StrEnum):
@@ -142,16 +163,14 @@ def measured(
     known: TrafficEvidence,
     query: TrafficQuery,
     points: Iterable[TrafficPoint],
-    probes: Collection[datetime],
     now: datetime,
 ) -> TrafficEvidence:
-    """Return the evidence with what a call returned.
+    """Return the evidence with what a call returned; requests of this app do not count.
 
     Args:
         known: what was measured before.
         query: what was asked.
         points: the answer.
-        probes: when this app sent requests of its own to the candidate, which are not counted.
         now: the present moment.
     """
     candidate = query.deployments[0]
@@ -165,12 +184,11 @@ def measured(
         mine, others = _latencies(inside, candidate)
         changes |= {"latency": mine, "other_latency": others, "latency_until": query.until}
         return known.evolve(**changes)
-    own = sum(1 for at in probes if query.since <= at < query.until)
     mine_of = [one for one in inside if one.deployment == candidate]
     others_of = [one for one in inside if one.deployment != candidate]
     changes |= {
         "until": query.until,
-        "requests": max(_total(mine_of) - own, 0),
+        "requests": max(_total(mine_of) - known.own, 0),
         "errors": _total(one for one in mine_of if _is_error(one)),
         "other_requests": _total(others_of),
         "other_errors": _total(one for one in others_of if _is_error(one)),
