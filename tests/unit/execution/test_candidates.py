@@ -5,6 +5,7 @@ from typing import Any
 
 from local.azureml.containers import error_of_model
 from local.azureml.switches import Switches
+from shared.core.config.azureml_models import model_version
 from shared.core.run.record import Origin, Phase, Run
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
@@ -16,7 +17,7 @@ SECOND = b"a,b,label\n5,6,1\n7,8,0\n"
 
 
 def version_of(run: Run) -> str:
-    return f"sample/{run.run_id}-1"
+    return f"sample/{model_version(run.run_id, 1)}"
 
 
 def candidate(world: AzureMlWorld, run: Run) -> str:
