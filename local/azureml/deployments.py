@@ -23,7 +23,8 @@ from local.azureml.answers import (
     NAME as WORKSPACE_NAME,
 )
 from local.azureml.endpoints import NAME, not_found
-from local.azureml.operations import Failure, Operation
+from local.azureml.operations import Operation
+from local.azureml.provisioning import READ_ONLY, Provisioning
 from local.azureml.state import Deployment, Endpoint, State
 from local.azureml.switches import Duration
 
@@ -35,8 +36,10 @@ _SHAPE = Shape.of(
         "scaleSettings appInsightsEnabled dataCollector egressPublicNetworkAccess "
         "modelMountPath containerResourceRequirements properties"
     ),
-    read_only="id name type kind systemData provisioningState",
+    read_only=" ".join(READ_ONLY),
 )
+_CONTAINERS = ("InferenceServer", "StorageInitializer")
+_USUAL_TAIL = 100
 _FIXED = ("instanceType", "endpointComputeType")
 _PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30}
 
@@ -46,6 +49,7 @@ class Deployments:
     """The deployments of all endpoints."""
 
     state: State
+    provisioning: Provisioning
 
     def get(self, endpoint: str, name: str) -> Answer:
         """Return one deployment, or 404."""
@@ -83,12 +87,12 @@ class Deployments:
             first = self.state.switches.new_deployment_state
             deployment = Deployment(name, body["location"], {}, {}, {}, first)
             parent.deployments[name] = deployment
-            return self._begin(parent, deployment, body, 201)
+            return self._begun(parent, deployment, body, 201)
         same = self.state.switches.same_deployment == "nothing" and _same(deployment, body)
         if same and deployment.state == "Succeeded":
             return Answer(200, self.shown(endpoint, deployment))
         deployment.state = "Updating"
-        return self._begin(parent, deployment, body, 200)
+        return self._begun(parent, deployment, body, 200)
 
     def delete(self, endpoint: str, name: str) -> Answer:
         """Begin to delete a deployment; 204 if it is not there."""
@@ -110,19 +114,34 @@ class Deployments:
                 found.state = before
             else:
                 parent.deployments.pop(name, None)
+                found.stop()
 
         takes = Duration(self.state.switches.deleting)
         failure = self.state.failure_of(resource)
         operation = self.state.operations.begin(resource, takes, finish, failure)
-        location = operation.signed_url.replace("mfeOperationsStatus", "mfeOperationResults")
-        return Answer(202, None, operation.headers() | {"Location": location})
+        return Answer(202, None, operation.headers() | {"Location": operation.result_url})
 
-    def logs(self, endpoint: str, name: str) -> Answer:
-        """Return what the container has written."""
+    def logs(self, endpoint: str, name: str, body: RequestBody | None = None) -> Answer:
+        """Return what the container has written.
+
+        Args:
+            endpoint: that has the deployment.
+            name: of the deployment.
+            body: `containerType` and `tail`.
+
+        Returns:
+            The last lines.
+        """
         found = self._found(endpoint, name)
         if isinstance(found, Answer):
             return found
-        return Answer(200, {"content": f"{name} is {found.state}"})
+        asked = dict(body or {})
+        kind = str(asked.get("containerType") or "InferenceServer")
+        if kind not in _CONTAINERS:
+            return invalid(f"{kind} is no container of a deployment.")
+        tail = int(asked.get("tail") or _USUAL_TAIL)
+        lines = found.newest.log(kind, tail) if found.newest else ""
+        return Answer(200, {"content": lines or f"{name} is {found.state}"})
 
     def shown(self, endpoint: str, deployment: Deployment) -> Body:
         """Return a deployment as answers show it: more than was sent."""
@@ -147,6 +166,15 @@ class Deployments:
             | own
             | {"provisioningState": deployment.state},
         }
+
+    def _begun(
+        self, parent: Endpoint, deployment: Deployment, body: RequestBody, status: int
+    ) -> Answer:
+        headers = self.provisioning.begin(parent, deployment, body).headers()
+        shown = self.shown(parent.name, deployment)
+        if status == CREATED:
+            headers["Location"] = f"{ARM}{shown['id']}"
+        return Answer(status, shown, headers)
 
     def _found(self, endpoint: str, name: str) -> Deployment | Answer:
         if (parent := self.state.endpoints.get(endpoint)) is None:
@@ -173,38 +201,6 @@ class Deployments:
         for key in _FIXED:
             if own[key] != deployment.properties[key]:
                 return invalid(f"{key} cannot be changed.")
-        return None
-
-    def _begin(
-        self, parent: Endpoint, deployment: Deployment, body: RequestBody, status: int
-    ) -> Answer:
-        resource, switches = f"{parent.name}/{deployment.name}", self.state.switches
-        kept = deepcopy(dict(body))
-        deployment.tags, deployment.sku = kept.get("tags") or {}, kept.get("sku") or {}
-        own = kept["properties"]
-        deployment.properties = {key: own[key] for key in own if key not in _SHAPE.read_only}
-        model = own["model"]
-
-        def finish(operation: Operation) -> None:
-            deployment.state = operation.failure.status if operation.failure else "Succeeded"
-            if operation.failure is None:
-                deployment.model = model
-
-        takes = Duration(switches.provisioning, switches.provisioning_checks)
-        failure = self.state.failure_of(resource) or self._will_fail(parent, model)
-        operation = self.state.operations.begin(resource, takes, finish, failure)
-        deployment.operation = operation.url
-        headers = operation.headers()
-        if status == CREATED:
-            path = f"{WORKSPACE}/onlineEndpoints/{parent.name}/deployments/{deployment.name}"
-            headers["Location"] = f"{ARM}{path}"
-        return Answer(status, self.shown(parent.name, deployment), headers)
-
-    def _will_fail(self, parent: Endpoint, model: str) -> Failure | None:
-        if not self.state.model_exists(model):
-            return Failure("ResourceNotFound", f"Could not find asset with ID: {model}")
-        if len(parent.deployments) > self.state.switches.max_deployments:
-            return Failure("OutOfQuota", "The endpoint has too many deployments.")
         return None
 
 

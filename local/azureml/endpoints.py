@@ -3,7 +3,6 @@
 import re
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import timedelta
 
 from local.azureml.answers import (
     ARM,
@@ -34,7 +33,6 @@ _SHAPE = Shape.of(
     read_only=("id name type kind systemData scoringUri swaggerUri provisioningState"),
 )
 _PATCH = frozenset({"identity", "tags"})
-_LIFE = timedelta(hours=24)
 
 
 @dataclass
@@ -95,21 +93,26 @@ class Endpoints:
         endpoint.identity = dict(body.get("identity", endpoint.identity))
         return Answer(200, self.shown(endpoint))
 
-    def keys(self, name: str) -> Answer:
-        """Return both keys of an endpoint."""
-        if (endpoint := self.state.endpoints.get(name)) is None:
-            return not_found(name)
-        return Answer(200, {"primaryKey": endpoint.key, "secondaryKey": f"{endpoint.key}-second"})
+    def all(self) -> Answer:
+        """Return every endpoint."""
+        return Answer(200, {"value": [self.shown(one) for one in self.state.endpoints.values()]})
 
-    def token(self, name: str) -> Answer:
-        """Hand out a token that lives for a day."""
+    def delete(self, name: str) -> Answer:
+        """Begin to delete an endpoint with all its deployments; 204 if it is not there."""
         if (endpoint := self.state.endpoints.get(name)) is None:
-            return not_found(name)
-        token, now = f"token-{name}-{len(endpoint.tokens)}", self.state.clock.now()
-        endpoint.tokens[token] = now + _LIFE
-        end, refresh = (int((now + span).timestamp()) for span in (_LIFE, _LIFE / 2))
-        body = {"accessToken": token, "tokenType": "Bearer", "expiryTimeUtc": end}
-        return Answer(200, body | {"refreshAfterTimeUtc": refresh})
+            return Answer(204)
+        if self.state.operations.running(name):
+            return conflict()
+        endpoint.state = "Deleting"
+
+        def finish(_: Operation) -> None:
+            self.state.endpoints.pop(name, None)
+            for one in endpoint.deployments.values():
+                one.stop()
+
+        takes = Duration(self.state.switches.deleting)
+        operation = self.state.operations.begin(name, takes, finish)
+        return Answer(202, None, operation.headers() | {"Location": operation.result_url})
 
     def shown(self, endpoint: Endpoint) -> Body:
         """Return an endpoint as answers show it."""

@@ -7,10 +7,11 @@ that sends requests see `Calls.other_writer`.
 from dataclasses import dataclass
 
 from local.azureml.answers import CREATED, LOCATION, OK, Body
+from local.azureml.containers import ContainerOrder, Scores
 from local.azureml.jobs import ENDED, Jobs
 from local.azureml.operations import Failure
 from local.azureml.places import Datastore
-from local.azureml.state import Deployment, Endpoint, Scores, State, model_id
+from local.azureml.state import Deployment, Endpoint, State, model_id
 from local.azureml.training import Outcome
 
 
@@ -91,7 +92,9 @@ class Hooks:
         own = {"endpointComputeType": "Managed", "instanceType": "Standard_F4s_v2"}
         sku = {"name": "Default", "capacity": 1}
         made = Deployment(name, LOCATION, {}, sku, own | {"model": reference}, "Succeeded")
-        made.model = reference
+        order = ContainerOrder(f"{endpoint}/{name}", reference)
+        made.container = self.state.made_up.start(order, self.jobs.assets.datastores)
+        made.newest = made.container
         self.state.endpoints[endpoint].deployments[name] = made
 
     def remove_deployment(self, endpoint: str, name: str) -> None:
@@ -103,7 +106,8 @@ class Hooks:
         """
         self.state.operations.finish_due()
         parent = self.state.endpoints[endpoint]
-        parent.deployments.pop(name, None)
+        if (removed := parent.deployments.pop(name, None)) is not None:
+            removed.stop()
         for shares in (parent.traffic, parent.mirror):
             shares.pop(name, None)
 
@@ -139,12 +143,22 @@ class Hooks:
             model: `name/version`.
             scores: its answer to a body; see `hashed_scores` and `error_of_model`.
         """
-        self.state.scores[model_id(*model.split("/")).lower()] = scores
+        self.state.made_up.scores[model_id(*model.split("/")).lower()] = scores
+
+    def set_milliseconds(self, model: str, milliseconds: float) -> None:
+        """Say how long a version of a model takes for each request; it is not waited for.
+
+        Args:
+            model: `name/version`.
+            milliseconds: as metrics and answers show them.
+        """
+        self.state.made_up.milliseconds[model_id(*model.split("/")).lower()] = milliseconds
 
     def rotate_key(self, endpoint: str) -> None:
         """Replace the key of an endpoint; its old key and all its tokens are refused."""
         parent = self.state.endpoints[endpoint]
         parent.key = f"key-{int(parent.key.partition('-')[2]) + 1}"
+        parent.second_key = f"{parent.key}-second"
         parent.tokens.clear()
 
     def set_job(self, name: str, status: str, code: str = "UserError", message: str = "") -> None:

@@ -63,9 +63,31 @@ class Switches:
     ids: Literal["as_sent", "lower"] = "as_sent"
     members: Literal["as_sent", "reversed", "no_nulls", "more"] = "as_sent"
 
+    # Platform metrics of endpoints.
+    #: How long until a minute is there whole; the newest is missing. Zero: at once.
+    metrics_late: timedelta = timedelta(minutes=3)
+    #: Whether minutes between the newest and that one show half of what was.
+    metrics_partial: bool = True
+    #: A minute without requests, in a series that has others.
+    idle_minutes: Literal["zero", "null", "absent"] = "zero"
+    #: How many samples a combination of dimensions has in a minute.
+    metrics_emitters: int = 1
+    #: How many dimensions of a filter may be `'*'`.
+    metrics_stars: Literal["many", "one"] = "many"
+    metrics_errors: Literal["flat", "wrapped"] = "flat"
+    metrics_role_late: timedelta = timedelta(0)
+    metrics_refused: Literal[
+        "no", "no_role_401", "no_role_403", "not_registered", "throttled", "back_off"
+    ] = "no"
+
     # Access.
     #: How long after the start no role is there yet: 403.
     roles_late: timedelta = timedelta(0)
+    #: What an Entra token without a role for scoring is answered, at an endpoint that takes such.
+    score_without_role: Literal[401, 403] = 401
+    #: Keys of an endpoint with tokens, and tokens of one with keys.
+    credentials_of_other_modes: Literal["refused", "answered"] = "refused"
+    regenerate_status: Literal[200, 202] = 202
     #: Whether tokens are of another tenant than the workspace.
     other_tenant: bool = False
     #: Whether the PUT of a pipeline job needs the header `x-azureml-token`.
@@ -80,6 +102,8 @@ class Switches:
     traffic_to_unready: Literal["refused", "accepted"] = "refused"
     delete_refused_with: Literal[400, 409] = 400
     mirror_keeps_from_delete: bool = True
+    #: Whether copies of requests show in the metrics, under the name of the shadow.
+    mirrored_requests: Literal["counted", "not_counted"] = "counted"
     put_on_failed: Literal["refused", "provisions"] = "provisions"
     #: A PUT of what a deployment already is.
     same_deployment: Literal["operation", "nothing"] = "operation"
@@ -111,4 +135,5 @@ def quick(step: timedelta) -> Switches:
         deleting=step,
         cancelling=step,
         course=course,
+        metrics_late=timedelta(0),
     )

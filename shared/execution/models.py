@@ -144,7 +144,8 @@ class StagingSteps:
             return CandidateLost(why)
         if found.failure in (Failure.AGAIN, Failure.PARK):
             cure = found.cure or "check its state at its service"
-            return StepBlocked(why, f"{cure}, then retry the run, or cancel it")
+            advice = f"{cure}, then retry the run, or cancel it"
+            return StepBlocked(why, advice, staged_again=True)
         return CandidateFailed(why)
 
     def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:

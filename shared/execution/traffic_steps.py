@@ -8,8 +8,9 @@ from shared.core.config.types import show_duration
 from shared.core.counting import counted
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked
+from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import FoundBroken, StepMeasured, UpdateLost, named_step
-from shared.core.run.record import Promotion, Run, Step
+from shared.core.run.record import Run
 from shared.core.serving.probes import (
     EndpointCheck,
     Evidence,
@@ -61,7 +62,7 @@ def changed_by_others(run: Run, check: EndpointCheck) -> StepBlocked | None:
     back = promotion.rollback_target
     if back is not None and back.traffic is not None:
         known = (*known, back.traffic)
-    if not known or check.traffic in (*known, run.found):
+    if not known or check.traffic in (*known, *run.accepts):
         return None
     return blocked_by_others(run, check.traffic)
 

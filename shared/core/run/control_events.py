@@ -168,10 +168,13 @@ class StepBlocked(Event):
     reason: str
     advice: str
     found: TrafficMap | None = None  #: the traffic of an endpoint that others changed
+    staged_again: bool = False  #: whether a retry stages another candidate
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Park the run for an operator; a retry accepts what was found."""
-        return _parked(run, self.reason, self.advice, at).evolve(found=self.found)
+        stagings = run.stagings + self.staged_again
+        parked = _parked(run, self.reason, self.advice, at)
+        return parked.evolve(found=self.found, stagings=stagings)
 
 
 @dataclass(frozen=True, slots=True)

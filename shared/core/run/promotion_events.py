@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.run.commands import Event
-from shared.core.run.record import Phase, Promotion, Run, Step, by_operator
+from shared.core.run.promotion import Promotion, Step
+from shared.core.run.record import Phase, Run, by_operator
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
 from shared.core.serving.references import ServingState
 from shared.core.serving.traffic_rules import TrafficEvidence
@@ -38,7 +39,7 @@ class EndpointLeased(Event):
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the answers from before the update (design rule 9)."""
         note = "" if self.tie == run.tie else self.tie
-        moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion, found=None)
+        moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion, accepts=())
         return moved.evolve(tie=run.tie or self.tie)
 
 
@@ -266,7 +267,6 @@ class RolledBack(Event):
                 end = Phase.UNCHANGED
             case _:
                 return run.moved_to(Phase.PROMOTING, at, self.verification, promotion=None)
-        run = run.evolve(found=None)
         return with_promotion(run, end, at, self.verification, {"verification": self.verification})
 
 

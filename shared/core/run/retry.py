@@ -216,15 +216,16 @@ def _gone_on(
     if phase is Phase.VERIFYING:
         phase = Phase.PROMOTING  # send it again: it gets its own probes then
     if phase is Phase.STAGING:
-        # Asked for once more: another candidate, where the last one failed.
-        failed = run.stagings + 1 if run.candidate else run.stagings
-        changes = {**changes, "candidate": None, "stagings": failed}
+        changes = {**changes, "candidate": None}  # asked for once more, which changes nothing
     moved = run.moved_to(phase, at, note, **changes)
+    if moved.found is not None:
+        # The operator accepts what others changed, or has undone it.
+        ours = moved.promotion.known_traffic if moved.promotion else ()
+        moved = moved.evolve(found=None, accepts=(moved.found, *ours))
+        if phase is Phase.PROMOTING:
+            return moved.moved_to(phase, at, promotion=None)  # all is planned anew from there
     if moved.promotion is None:
         return moved
-    if moved.found is not None and phase is Phase.PROMOTING:
-        # The operator accepts what others changed: all of it is planned anew from there.
-        return moved.moved_to(phase, at, promotion=None)
     if not (moved.promotion.ever_sent or _same_endpoint(run.config, now)):
         next_phase = Phase.PROMOTING if phase is Phase.ROLLING_BACK else phase
         return moved.moved_to(next_phase, at, promotion=None)

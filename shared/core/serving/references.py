@@ -64,6 +64,8 @@ class Candidate(FrozenModel):
 
     name: str  #: the provider's, derived from the run, so that staging twice is staging once
     state: ServingState  #: what the endpoint serves once the candidate has all requests
+    instances: int = 0  #: how many machines it takes, for its cost; 0: it takes none of its own
+    instance_type: str = ""
 
 
 class Shift(FrozenModel):

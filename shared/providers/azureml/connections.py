@@ -5,7 +5,7 @@ whichever workspace and cloud that is.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
@@ -68,8 +68,12 @@ class AzureMlConnections:
         Raises:
             ConfigError: the workspace is in a cloud that no setting describes.
         """
-        return AzureMlServing(  # type: ignore[return-value]
-            call=self.call(endpoint.workspace_parts, ApiVersions()), endpoint=endpoint
+        call = self.call(endpoint.workspace_parts, ApiVersions())
+        return AzureMlServing(
+            call=replace(call, part="endpoints[]"),
+            endpoint=endpoint,
+            memory=self.memory,
+            secrets=partial(resolve, self.environment),
         )
 
     def call(self, workspace: Workspace, versions: ApiVersions) -> AzureMlCall:

@@ -51,7 +51,7 @@ def test_everything_of_an_endpoint_that_holds_a_token_is_chosen_by_it() -> None:
     assert isinstance(one, StudioEndpoint)
     assert one.verify is not None
     assert one.verify.score == f"{BASE}-acme/execute?api-version=2.0"
-    assert (one.resource, one.tokens) == ("acme [trained model]", ())
+    assert (one.resource_name, one.tokens) == ("acme [trained model]", ())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from local.azureml.calls import Call
-from local.azureml.state import error_of_model
+from local.azureml.containers import error_of_model
 from local.azureml.traffic import ScriptedDraw
 from tests.unit.fakes.azureml_bench import KEY, ROWS, WHO, Bench, codes, deployment
 
