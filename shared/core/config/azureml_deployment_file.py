@@ -135,10 +135,12 @@ class Deployment(Strict):
         if self.code_configuration is not None and self.environment is None:
             yield Mistake("code_configuration needs environment", _BOTH, ("code_configuration",))
 
-    @property
-    def replaced(self) -> tuple[str, ...]:
-        """The keys that the file gives and that do not count."""
-        return tuple(name for name in _OURS if getattr(self, name) is not None)
+    def replaced_for(self, endpoint: str) -> tuple[str, ...]:
+        """Return the keys of the file that do not count for a deployment of `endpoint`."""
+        given = {name: getattr(self, name) for name in _OURS}
+        if given["endpoint_name"] == endpoint:
+            given["endpoint_name"] = None
+        return tuple(name for name, value in given.items() if value is not None)
 
     @property
     def bare(self) -> bool:

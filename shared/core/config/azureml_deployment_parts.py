@@ -55,8 +55,8 @@ def _checked_environment(given: Any) -> Any:
     if isinstance(given, Mapping):
         inline = "an inline conda file" if "conda_file" in given else "an inline environment"
         raise WrongValueError(f"{inline} {_NOT_UPLOADED}", write)
-    if isinstance(given, str) and given.endswith("@latest") and is_registered(given):
-        raise WrongValueError("the newest version may be another one later", "name the version")
+    if is_registered(given) and given.endswith(("@latest", "/labels/latest")):
+        raise WrongValueError("may be another one at a rollback", "name a version of it")
     if not is_registered(given):
         raise WrongValueError("names no environment", write)
     return given

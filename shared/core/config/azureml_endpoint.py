@@ -23,9 +23,11 @@ from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.training import TrainingService
 from shared.core.config.types import Duration, parse_duration
-from shared.core.counting import counted
+from shared.core.counting import counted, they
 from shared.core.serving.references import EndpointRef
 from shared.core.serving.traffic_rules import LATE
+
+__all__ = ["LEGAL_NAME", "AzureMlEndpoint", "CreateEndpoint", "Traffic"]
 
 #: Names of endpoints and deployments; traffic keys are written in lower case
 #: (azure-machine-learning-v2 §5.1).
@@ -174,8 +176,8 @@ class AzureMlEndpoint(ScoringEndpoint):
 
     def hints(self, training: TrainingService) -> Iterator[Mistake]:
         """Yield what its author may not expect."""
-        if replaced := self.deployment.replaced:
-            what = f"{', '.join(replaced)} of the file: replaced"
+        if replaced := self.deployment.replaced_for(self.endpoint):
+            what = f"{', '.join(replaced)} {they(len(replaced), 'is', 'are')} replaced"
             yield Mistake(what, "each deployment gets its own", ("deployment",))
         if self.deployment.bare and self._type_of(training) is None:
             what = "has neither environment nor code_configuration: MLflow models alone run so"

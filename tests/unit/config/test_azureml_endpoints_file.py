@@ -77,7 +77,7 @@ def test_what_is_replaced_in_the_file_is_a_hint(tmp_path: Path) -> None:
     configuration = loaded(tmp_path, {**SCRIPTED, "name": "blue", "model": {"path": "./m"}})
     assert configuration.problems == ()
     (hint,) = configuration.hints
-    assert "pipelines.census.endpoints.0.deployment: name, model of the file: replaced" in str(hint)
+    assert "pipelines.census.endpoints.0.deployment: name, model are replaced: each" in str(hint)
 
 
 def test_a_hint_about_an_id_is_given_where_it_is_written(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def refused(known: dict[str, Any], **changes: Any) -> str:
 def test_a_model_with_a_server_of_its_own_needs_a_size_alone() -> None:
     made = template(BARE)
     assert made.bare
-    assert (made.instance_count, made.replaced) == (1, ())
+    assert (made.instance_count, made.replaced_for("churn")) == (1, ())
     assert properties(BARE) == {
         "endpointComputeType": "Managed",
         "instanceType": "Standard_DS3_v2",
@@ -56,7 +56,7 @@ def test_what_is_registered_is_named_by_its_id() -> None:
         "codeId": f"{WS}/codes/serve/versions/3",
         "scoringScript": "score.py",
     }
-    curated = "azureml://registries/azureml/environments/sklearn-1.5/labels/latest"
+    curated = "azureml://registries/azureml/environments/sklearn-1.5/versions/3"
     assert properties(SCRIPTED, environment=curated)["environmentId"] == curated
     known = f"{WS}/codes/serve/versions/3"
     for written in (known, f"azureml:{known}"):
@@ -136,7 +136,8 @@ def test_what_each_deployment_gets_of_its_own_is_taken_and_known() -> None:
         id="/x",
         provisioning_state="Succeeded",
     )
-    assert made.replaced == ("name", "endpoint_name", "model", "tags")
+    assert made.replaced_for("other") == ("name", "endpoint_name", "model", "tags")
+    assert made.replaced_for("churn") == ("name", "model", "tags")
     assert Deployment.model_validate_json(made.model_dump_json()) == made
 
 
@@ -155,7 +156,11 @@ def test_what_each_deployment_gets_of_its_own_is_taken_and_known() -> None:
         ),
         ({"environment": {"image": "i"}}, "environment: an inline environment is not uploaded"),
         ({"environment": "serve"}, "environment: names no environment"),
-        ({"environment": "azureml:serve@latest"}, "may be another one later: name the version"),
+        ({"environment": "azureml:serve@latest"}, "may be another one at a rollback: name a ver"),
+        (
+            {"environment": "azureml://registries/a/environments/b/labels/latest"},
+            "may be another one at a rollback",
+        ),
         (
             {"code_configuration": {"code": "./src", "scoring_script": "score.py"}},
             "code_configuration.code: local code is not uploaded: register it",

@@ -236,7 +236,7 @@ def test_what_the_author_may_not_expect_is_said() -> None:
     file = {**SCRIPTED, "name": "blue", "model": "azureml:churn:1", "tags": {}}
     (replaced,) = endpoint(deployment=file).hints(known)
     assert str(replaced) == (
-        "deployment: name, model, tags of the file: replaced: each deployment gets its own"
+        "deployment: name, model, tags are replaced: each deployment gets its own"
     )
     rules = {"max_error_rate": "1%", "steps": [10, 100]}
     (longer,) = endpoint(traffic=rules).hints(known)
