@@ -32,7 +32,7 @@ A training job that failed is a result, not an error: it is not in this tree.
 """
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class RelearnError(Exception):
@@ -119,6 +119,22 @@ class PermanentError(RelearnError):
         self.cure = cure
 
     kind = "permanent"
+
+
+class ChangedByOthersError(PermanentError):
+    """An operator or another program changed an endpoint: it is not overwritten.
+
+    Args:
+        message: what was found, and what was expected.
+        found: the traffic as it is now, as JSON of a `TrafficMap`.
+        cure: what an operator can do about it.
+    """
+
+    def __init__(self, message: str, found: dict[str, Any], *, cure: str = "") -> None:
+        super().__init__(message, cure=cure)
+        self.found = found
+
+    kind = "changed by others"
 
 
 class ConfigError(PermanentError):

@@ -104,7 +104,7 @@ class EndpointShown(_FromRecord):
             key=status.key,
             kind=config.kind,
             update=config.address,
-            resource=config.resource,
+            resource=config.resource_name or None,
             generation=status.state.generation,
             being_updated_by=status.updated_by,
             open_runs=tuple(map(OpenRunShown.model_validate, status.open_runs)),

@@ -82,13 +82,25 @@ class CandidateShown(ResponseModel):
     name: str
 
 
+class TrafficShown(ResponseModel):
+    """Which deployment gets which percentage of the requests."""
+
+    shares: dict[str, int]
+    mirror: dict[str, int]
+
+
 class StepShown(ResponseModel):
     """One shift of requests to the new model."""
 
     share: int = Field(description="In percent.")
-    before: int
+    mirror: int = Field(description="Percent of the requests that it gets copies of.")
+    before: TrafficShown | None = Field(description="The traffic ahead of it, if there is a map.")
+    wanted: TrafficShown | None = Field(description="The traffic that is asked for.")
     sent_at: AwareDatetime | None
     seen: str = Field(description="How it is known to be live; empty while it is not.")
+    began_at: AwareDatetime | None = Field(description="Since when it is carried out, if it lasts.")
+    verdict: str = Field(description="What its requests showed so far.")
+    approved_by: str
 
 
 class PromotionShown(ResponseModel):

@@ -14,6 +14,8 @@ from shared.execution.context import Context
 from shared.telemetry import log
 
 EVERY: Final = timedelta(hours=1)
+#: Until candidates that were given up are discarded.
+SOON: Final = timedelta(minutes=1)
 
 
 def drift_check_id(endpoint: EndpointRef, resource: str) -> str:

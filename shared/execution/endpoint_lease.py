@@ -10,8 +10,10 @@ from shared.core.evaluation.gate import judged_again
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed
+from shared.core.run.planned_steps import ahead_of, planned_steps
+from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
-from shared.core.run.record import Origin, Promotion, Run, Step
+from shared.core.run.record import Origin, Run
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
@@ -22,10 +24,12 @@ from shared.core.serving.state import (
     is_superseded,
     leased,
 )
+from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.inbox import FirstRecordedTimes
+from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
 #: How long a run waits for another run's update, which takes minutes.
@@ -42,9 +46,7 @@ class EndpointLeaseSteps:
 
     def acquire_lease(self, run: Run) -> Event:
         """Acquire the lease once the probe answers of now and a rollback target are known."""
-        endpoint = run.config.endpoint
-        if endpoint is None:
-            raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+        endpoint = _endpoint(run)
         serving = self.context.providers.serving(endpoint)
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
@@ -53,26 +55,35 @@ class EndpointLeaseSteps:
             return not_now
         endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)
         left = self._in_flight_lease(run, endpoint_state)
-        if (behind := _regressed(run, endpoint_state.resource(endpoint.resource_name))) is not None:
+        known = endpoint_state.resource(endpoint.resource_name)
+        if (behind := _regressed(run, known)) is not None:
             return behind
         serving.ensure()
-        known = endpoint_state.resource(endpoint.resource_name)
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
-        baseline = base if first else known.baseline
+        splits = serving.plan.stages
+        if splits and left is None and (blocked := _foreign(run, known, base)) is not None:
+            return blocked
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
-        before = self._before(run, endpoint, serving) if left is None else None
+        answers = left is None and not (splits and base is None)
+        before = self._before(run, endpoint, serving) if answers else None
         mine = leased(
-            endpoint_state, run, endpoint.resource_name, baseline, self.context.clock.now()
+            endpoint_state,
+            run,
+            endpoint.resource_name,
+            base if first else known.baseline,
+            self.context.clock.now(),
         )
+        return self._leased(run, serving, _Found(stored, mine, left, base, before, data.tie))
+
+    def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
+        """Store the lease, with a promotion that can be rolled back where that is needed."""
+        endpoint, mine, stored, base = _endpoint(run), found.mine, found.stored, found.base
         rollback_target = self.rollback_target(
-            serving, mine, endpoint.resource_name, instead_of=run
+            serving, mine, endpoint.resource_name, instead_of=run, base=base
         )
-        if (
-            rollback_target is None
-            and not run.origin.repeats
-            and run.config.gate.first_model != "allow"
-        ):
+        needed = not run.origin.repeats and run.config.gate.first_model != "allow"
+        if rollback_target is None and needed:
             return _no_rollback_target(endpoint)
         if stored is None or mine != stored.record:
             expected = stored.etag if stored else None
@@ -80,17 +91,17 @@ class EndpointLeaseSteps:
         generation = mine.endpoint_lease.generation if mine.endpoint_lease else mine.generation
         promotion = Promotion(
             generation=generation,
-            before=before,
+            before=found.before,
             rollback_target=rollback_target,
             base=base,
-            steps=_steps(run, serving.plan),
+            steps=_steps(run, serving.plan, base),
             expected=_expected(run, mine.resource(endpoint.resource_name)),
         )
-        if left is not None:
+        if (left := found.left) is not None:
             other = self.context.providers.serving(endpoint.for_resource(left.resource))
             if (in_flight := self._resolve_in_flight(other, left, mine, promotion)) is not None:
                 return in_flight
-        return EndpointLeased(promotion, data.tie)
+        return EndpointLeased(promotion, found.tie)
 
     def _data(self, run: Run, known: Resource) -> "_Data":
         """Return the two data versions whose age is compared."""
@@ -108,6 +119,7 @@ class EndpointLeaseSteps:
         endpoint_state: EndpointState,
         resource: str,
         instead_of: Run | None = None,
+        base: ServingState | None = None,
     ) -> ServingState | None:
         """Return the first rollback target that can be restored; models may have been deleted.
 
@@ -117,13 +129,16 @@ class EndpointLeaseSteps:
             resource: the part of the endpoint.
             instead_of: the run whose model might fail. That model is not its own rollback
                 target. A run of origin drift has no rollback target.
+            base: what served when the lease was taken: where the endpoint has a traffic map,
+                that comes first.
 
         Returns:
             The serving state; None where there is none.
         """
         if instead_of is not None and instead_of.origin is Origin.DRIFT:
             return None
-        for target in endpoint_state.rollback_targets(resource):
+        first = ahead_of(instead_of, base)
+        for target in (*first, *endpoint_state.rollback_targets(resource)):
             if instead_of is not None and target == instead_of.target_model:
                 continue
             if serving.restorable(target):
@@ -142,8 +157,11 @@ class EndpointLeaseSteps:
             return None
         other = self.context.ledger.runs.read(left.run_id)
         known = other.record.promotion.before if other and other.record.promotion else None
+        left_traffic = other.record.promotion.steps if other and other.record.promotion else ()
+        maps = (one for step in left_traffic for one in (step.before, step.wanted))
         changes = {
             "rollback_target": rollback_target,
+            "left": tuple(dict.fromkeys(one for one in maps if one is not None)),
             "before": known,
             "rollback_resource": left.resource,
         }
@@ -174,9 +192,9 @@ class EndpointLeaseSteps:
             TransientError: the endpoint does not answer, or its first answers are errors.
             PermanentError: the probe's own URL or key is refused.
         """
-        if endpoint.verify is None:
+        if endpoint.rows is None:
             return None
-        before = serving.score(endpoint.verify.rows)
+        before = serving.score(endpoint.rows)
         if before.seen is ProbeOutcome.GOOD:
             return before
         if before.seen is ProbeOutcome.BROKEN:
@@ -197,12 +215,30 @@ class EndpointLeaseSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What a lease is made of."""
+
+    stored: Stored[EndpointState] | None
+    mine: EndpointState  #: with the lease, not stored yet
+    left: EndpointLease | None  #: of a run that left its update in flight
+    base: ServingState | None  #: what serves now, where that is known
+    before: ProbeAnswers | None
+    tie: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Data:
     """The newest data of a run, and the newest that was promoted before."""
 
     known: Resource
     version: BlobVersion | None
     tie: str = ""  #: a sentence for operators, where both share their Last-Modified
+
+
+def _endpoint(run: Run) -> Endpoint:
+    if run.config.endpoint is None:
+        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+    return run.config.endpoint
 
 
 def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
@@ -246,11 +282,25 @@ def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     )
 
 
-def _steps(run: Run, plan: Plan) -> tuple[Step, ...]:
-    """Return the steps of a promotion; an earlier serving state is restored in one step."""
-    shares = plan.shares[-1:] if run.origin.repeats else plan.shares
-    before = (0, *shares)
-    return tuple(Step(share=share, before=before[at]) for at, share in enumerate(shares))
+def _steps(run: Run, plan: Plan, base: ServingState | None) -> tuple[Step, ...]:
+    if not plan.stages:
+        return (Step(share=ALL),)
+    before = (base.traffic if base else None) or TrafficMap()
+    return planned_steps(run, before, plan.shares, mirror=plan.mirror, bake=plan.bake)
+
+
+def _foreign(run: Run, known: Resource, base: ServingState | None) -> StepBlocked | None:
+    """Return that an operator has to decide, where others changed what serves; else None."""
+    serving = known.serving.target_model.traffic if known.serving else None
+    now = (base.traffic if base else None) or TrafficMap()
+    if serving is None or run.origin.repeats or now in (serving, *run.accepts):
+        return None
+    name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
+    return StepBlocked(
+        f"others changed {name}: its traffic is {now}; Relearn left it at {serving}",
+        "retry the run to go on from the traffic as it is now, or cancel it",
+        now,
+    )
 
 
 def _no_rollback_target(endpoint: Endpoint) -> StepBlocked:

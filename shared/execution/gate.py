@@ -12,16 +12,27 @@ from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered,
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
+from shared.core.serving.references import Candidate
 from shared.core.serving.state import Resource
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.models import finished_job
+from shared.ports.serving import ServingEndpoint
 from shared.ports.training import Evaluation
 
 #: Good probe answers that a staged candidate needs before the gate.
 _PROBES: Final = 2
 #: How long an output may become visible later than its model.
 _LATE: Final = timedelta(minutes=2)
+
+
+def _log_lines(serving: ServingEndpoint, candidate: Candidate) -> str:
+    """Return the last lines of a candidate as a part of a reason; empty where there are none."""
+    try:
+        lines = serving.log_lines(candidate)
+    except (TransientError, PermanentError) as exc:
+        lines = f"not readable: {exc}"
+    return f"; its log ends: {lines}" if lines else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +97,12 @@ class GateSteps:
         A smoke test before the candidate gets requests; the record keeps its progress.
         """
         endpoint, known = run.config.endpoint, run.evidence or GateEvidence()
-        if run.candidate is None or endpoint is None or endpoint.verify is None:
+        if run.candidate is None or endpoint is None or endpoint.rows is None:
             return None
         if known.cursor >= _PROBES:
             return None
         serving = self.context.providers.serving(endpoint)
-        seen = serving.score(endpoint.verify.rows, run.candidate)
+        seen = serving.score(endpoint.rows, run.candidate)
         match seen.seen:
             case ProbeOutcome.NO_ANSWER:
                 raise TransientError(f"the candidate does not answer: {seen.detail}")
@@ -100,7 +111,8 @@ class GateSteps:
             case ProbeOutcome.BROKEN if (
                 known.last is not None and known.last.seen is ProbeOutcome.BROKEN
             ):
-                return Judged(refused(f"the candidate does not score: {seen.detail}"))
+                lines = _log_lines(serving, run.candidate)
+                return Judged(refused(f"the candidate does not score: {seen.detail}{lines}"))
             case ProbeOutcome.BROKEN:
                 return EvidenceGathered(known.evolve(last=seen))
             case _:

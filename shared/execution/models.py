@@ -7,16 +7,22 @@ from typing import Final
 from shared.core.config.kinds import Endpoint
 from shared.core.config.types import show_duration
 from shared.core.run.commands import Event
-from shared.core.run.control_events import ModelCollected, ModelsCollected, NothingToPromote
+from shared.core.run.control_events import (
+    ModelCollected,
+    ModelsCollected,
+    NothingToPromote,
+    StepBlocked,
+)
 from shared.core.run.gate_events import (
     NO_ENDPOINT,
     CandidateFailed,
+    CandidateLost,
     CandidateReady,
     CandidateStaged,
 )
 from shared.core.run.record import Run
 from shared.core.serving.due_candidates import staged
-from shared.core.serving.probes import UpdateProgress
+from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
 from shared.core.serving.references import Candidate
 from shared.core.serving.state import EndpointState
 from shared.errors import PermanentError
@@ -29,6 +35,8 @@ from shared.ports.training import Job, TrainingService
 LATE: Final = timedelta(minutes=10)
 #: A service may need this long to make a candidate ready (azure-machine-learning-v2 §5.2).
 READY_WITHIN: Final = timedelta(hours=1)
+#: How often a candidate is made anew where the service failed, and not the model.
+_AGAIN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class StagingSteps:
         if run.model is None:
             raise PermanentError(f"run {run.run_id} has no model to promote")
         serving = self.context.providers.serving(endpoint)
-        candidate = serving.candidate(run.model, run.run_id)
+        candidate = serving.candidate(run.model, run.run_id, run.stagings)
         # Before the call: the candidate is discarded later, however this run ends.
         self._announce(run, endpoint, candidate)
         serving.ensure()
@@ -116,8 +124,7 @@ class StagingSteps:
         found = self.context.providers.serving(endpoint).candidate_state(candidate)
         match found.progress:
             case UpdateProgress.FAILED:
-                why = f"candidate {candidate.name} cannot be made ready: {found.detail}"
-                return CandidateFailed(why)
+                return self._failed(run, candidate, found)
             case UpdateProgress.PENDING:
                 now = self.context.clock.now()
                 if now - (run.staged_at or now) >= READY_WITHIN:
@@ -129,6 +136,17 @@ class StagingSteps:
                 return None
             case _:
                 return CandidateReady()
+
+    def _failed(self, run: Run, candidate: Candidate, found: EndpointCheck) -> Event:
+        """Return what follows when the service could not make a candidate ready."""
+        why = f"candidate {candidate.name} cannot be made ready: {found.detail}"
+        if found.failure is Failure.AGAIN and run.stagings < _AGAIN:
+            return CandidateLost(why)
+        if found.failure in (Failure.AGAIN, Failure.PARK):
+            cure = found.cure or "check its state at its service"
+            advice = f"{cure}, then retry the run, or cancel it"
+            return StepBlocked(why, advice, staged_again=True)
+        return CandidateFailed(why)
 
     def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)

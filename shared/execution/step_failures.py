@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import StepBlocked, StepFailed
 from shared.core.run.record import Origin, Run, StepFailure
+from shared.core.serving.traffic import TrafficMap
 from shared.errors import (
+    ChangedByOthersError,
     ConfigError,
     ConflictError,
     EndpointBusyError,
@@ -17,6 +19,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.execution.context import Context
+from shared.execution.traffic_steps import blocked_by_others
 from shared.telemetry import log
 
 
@@ -41,6 +44,8 @@ class StepFailures:
             return self.delay_for(run, error)
         if isinstance(error, ConfigError):
             return StepBlocked(str(error), "correct the setting, restart, then retry the run")
+        if isinstance(error, ChangedByOthersError):
+            return blocked_by_others(run, TrafficMap.model_validate(error.found))
         if isinstance(error, PermanentError):
             cure = error.cure or "remove the cause"
             return StepBlocked(str(error), f"{cure}, then retry the run, or cancel it")

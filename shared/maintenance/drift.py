@@ -244,9 +244,16 @@ class Drift:
         record = self.factory.promoting(
             opening, config, served.model, run, restores=served.target_model
         )
-        if not repairable(case.endpoint_state.resource(drift_check.resource)):
+        asks = self.context.providers.serving(case.endpoint).plan.asks
+        if asks or not repairable(case.endpoint_state.resource(drift_check.resource)):
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"
+            if asks:
+                advice = (
+                    "retry the run to set again what was recorded, or cancel it to leave the "
+                    "endpoint as it is"
+                )
+                reason = f"{cause}: nothing is set again before an operator decides"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
             record = record.moved_to(Phase.PARKED, now, reason, **parked)
         try:

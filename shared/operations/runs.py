@@ -13,6 +13,7 @@ from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import CancelRequested
 from shared.core.run.gate_events import Approved, Rejected
 from shared.core.run.machine import apply, next_command, present_state
+from shared.core.run.promotion_events import StepApproved
 from shared.core.run.record import Delivery, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
 from shared.core.run.rollout import delivered
@@ -110,7 +111,12 @@ class RunOperations:
             InvalidTransitionError: it does not wait for approval.
             PreconditionFailedError, ConflictError: it was changed meanwhile.
         """
-        return self._change(run_id, lambda _: Approved(command.by, command.reason), command)
+
+        def event_for(run: Run) -> Event:
+            kind = StepApproved if run.phase is Phase.PARKED else Approved
+            return kind(command.by, command.reason)
+
+        return self._change(run_id, event_for, command)
 
     def reject(self, run_id: str, command: OperatorCommand) -> Run:
         """End a run that waits for approval, without promoting its model.

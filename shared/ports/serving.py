@@ -7,15 +7,29 @@ from typing import Any, Protocol
 
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
+from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic_rules import (
+    NO_RULES,
+    TrafficPoint,
+    TrafficQuery,
+    TrafficRules,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How an endpoint is given a new model."""
 
-    stages: bool = False  #: whether a candidate takes time to be ready, and is scored before
+    stages: bool = False
+    """Whether it has several deployments and a traffic map: a candidate is staged without
+    requests, scored, and then given its shares."""
     shares: tuple[int, ...] = (100,)  #: the percentages of requests that it is given, in order
+    bake: timedelta = timedelta()  #: how long each share lasts before the next one
+    mirror: int = 0  #: the percentage that is copied to it for one bake, ahead of the first share
+    rules: TrafficRules = NO_RULES  #: what its requests have to show before the next share
+    give_up_after: timedelta = timedelta(days=1)  #: how long a share waits for enough requests
     keeps: timedelta = timedelta()  #: how long what served before is kept for a quick rollback
+    asks: bool = False  #: whether an operator decides on drift, and nothing is set again by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +77,13 @@ class ServingEndpoint(Protocol):
         """Return whether the endpoint can still be given this state. Raises TransientError."""
         ...
 
-    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
+    def candidate(self, model: ModelRef, run_id: str, again: int = 0) -> Candidate:
         """Return a model as it is called at the endpoint. Nothing is sent.
 
         Args:
             model: the model.
-            run_id: the run that brings it; the candidate's name is derived from both.
+            run_id: the run that brings it; the candidate's name is derived from all three.
+            again: how many candidates of this run could not be made ready before.
         """
         ...
 
@@ -84,6 +99,15 @@ class ServingEndpoint(Protocol):
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
         """Return the state of a candidate: pending, done or failed, without an answer of it.
+
+        Where it failed, also what follows, and what an operator can do.
+
+        Raises TransientError, PermanentError.
+        """
+        ...
+
+    def log_lines(self, candidate: Candidate) -> str:
+        """Return the last lines that a candidate wrote; empty where there are none.
 
         Raises TransientError, PermanentError.
         """
@@ -103,35 +127,61 @@ class ServingEndpoint(Protocol):
     def shift(self, shift: Shift) -> str | None:
         """Ask that a candidate be given a share of the requests.
 
+        Where the endpoint has the wanted traffic already, nothing is sent.
+
         Returns the handle of an asynchronous operation, where the service gives one; it
         holds no secret.
 
         Raises:
             TransientError: it was not asked.
             OutcomeUnknownError: it may have been; see `update_state`.
-            PermanentError: it refuses, or something else serves than what is known.
+            ChangedByOthersError: its traffic is neither as before nor as wanted.
+            PermanentError: it refuses.
         """
         ...
 
     def update_state(
         self, operation: str | None = None, shift: Shift | None = None
     ) -> EndpointCheck:
-        """Return what the service says of its last update, and the answers for the probe rows.
+        """Return what the service says of its last update, its traffic, and the probe's answers.
 
         Args:
             operation: the handle that `shift` or `restore` gave, if any.
-            shift: what was asked for; None: a state was restored, or nothing was asked for.
+            shift: what was asked for; a candidate with a part of the requests is probed by its
+                name. None: a state was restored, or nothing was asked for; then the check names
+                the model that serves.
 
-        Raises TransientError, and PermanentError when something else was done meanwhile.
+        Raises TransientError, PermanentError.
         """
         ...
 
-    def restore(self, state: ServingState) -> str | None:
-        """Ask the endpoint to serve what it served before. Returns and raises as `shift`."""
+    def requests(self, query: TrafficQuery) -> tuple[TrafficPoint, ...]:
+        """Return what the service measured of requests, one point for each minute with data.
+
+        One call of the service. No point where there was no request, or where it does not know.
+
+        Raises:
+            TransientError: it cannot be read now.
+            PermanentError: it is refused, such as for want of a role.
+        """
+        ...
+
+    def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
+        """Ask the endpoint to serve what it served before.
+
+        Args:
+            state: what it is to serve.
+            known: the traffic that it may have now, apart from that of the state.
+
+        Returns:
+            The handle of an asynchronous operation, as `shift`, which raises the same.
+        """
         ...
 
     def discard(self, candidate: Candidate) -> bool:
         """Remove a candidate that gets no requests; return whether it is gone.
+
+        What does not carry the mark of this app is left, and counts as gone.
 
         Raises TransientError, OutcomeUnknownError, PermanentError.
         """

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import references_in, resolve
-from shared.core.config.studio_endpoint import Create
+from shared.core.config.studio_endpoint import Create, StudioEndpoint
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
 from shared.ports.serving import ServingEndpoint
@@ -73,6 +74,8 @@ class ConfiguredProviders:
 
     def serving(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""
+        if isinstance(endpoint, AzureMlEndpoint):
+            return RedactingEndpoint(self._workspaces().serving(endpoint), self.redactor)
         new = endpoint.kind == "webservice"
         client = self._web_service(endpoint) if new else self._classic(endpoint)
         baselines = Baselines(
@@ -81,7 +84,7 @@ class ConfiguredProviders:
         serving = StudioServing(client, baselines, endpoint.name, endpoint.resource)
         return RedactingEndpoint(serving, self.redactor)
 
-    def _classic(self, endpoint: Endpoint) -> StudioClassicEndpoint:
+    def _classic(self, endpoint: StudioEndpoint) -> StudioClassicEndpoint:
         key = endpoint.key or ""
         token = endpoint.workspace_token
         create = endpoint.create if isinstance(endpoint.create, Create) else None
@@ -103,7 +106,7 @@ class ConfiguredProviders:
         names = references_in(pipeline.model_dump_json())
         return tuple(self.environment[name] for name in names if self.environment.get(name))
 
-    def _web_service(self, endpoint: Endpoint) -> StudioWebService:
+    def _web_service(self, endpoint: StudioEndpoint) -> StudioWebService:
         url = endpoint.update
         call = StudioCall(self.http, lambda _: self.token(url), "", self.redactor)
         return StudioWebService(
@@ -116,7 +119,7 @@ class ConfiguredProviders:
             scoring=self._score_call(endpoint.evolve(api_key=None)),
         )
 
-    def _score_call(self, endpoint: Endpoint) -> StudioCall | None:
+    def _score_call(self, endpoint: StudioEndpoint) -> StudioCall | None:
         """Return the call with the key for scoring; None where the service says it."""
         given = endpoint.verify.api_key if endpoint.verify else None
         key = given or endpoint.api_key

@@ -16,6 +16,8 @@ from shared.core.names import digest, owner_of_output
 from shared.core.redaction import Redactor
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
+from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import OutcomeUnknownError
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 from shared.ports.storage import Access, Blobs, Page, SignedBlob
@@ -144,14 +146,15 @@ class RedactingEndpoint:
         with _clean_errors(self.redactor):
             return self.endpoint.restorable(state)
 
-    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
+    def candidate(self, model: ModelRef, run_id: str, again: int = 0) -> Candidate:
         """Return a model as it is called at the endpoint.
 
         Args:
             model: the model.
             run_id: the run.
+            again: how many candidates of this run could not be made ready before.
         """
-        return self.endpoint.candidate(model, run_id)
+        return self.endpoint.candidate(model, run_id, again)
 
     def stage(self, candidate: Candidate) -> None:
         """Put a candidate beside what serves. Raises as the port says."""
@@ -162,6 +165,11 @@ class RedactingEndpoint:
         """Return the state of a candidate. Raises as the port says."""
         with _clean_errors(self.redactor):
             return self._clean(self.endpoint.candidate_state(candidate))
+
+    def log_lines(self, candidate: Candidate) -> str:
+        """Return the last lines that a candidate wrote. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self.redactor.text(self.endpoint.log_lines(candidate))
 
     def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
         """Return the answers for probe rows. Raises as the port says.
@@ -192,10 +200,23 @@ class RedactingEndpoint:
         with _clean_errors(self.redactor):
             return self._clean(self.endpoint.update_state(operation, shift))
 
-    def restore(self, state: ServingState) -> str | None:
-        """Ask the endpoint to serve what it served before. Raises as the port says."""
+    def requests(self, query: TrafficQuery) -> tuple[TrafficPoint, ...]:
+        """Return what was measured of requests. Raises as the port says."""
         with _clean_errors(self.redactor):
-            operation = self.endpoint.restore(state)
+            return self.endpoint.requests(query)
+
+    def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
+        """Ask the endpoint to serve what it served before. Raises as the port says.
+
+        Args:
+            state: what it is to serve.
+            known: the traffic that it may have now.
+
+        Returns:
+            The handle of an asynchronous operation, as `shift`, which raises the same.
+        """
+        with _clean_errors(self.redactor):
+            operation = self.endpoint.restore(state, known)
         return self._handle(operation)
 
     def discard(self, candidate: Candidate) -> bool:

@@ -1,20 +1,22 @@
 """Every kind of service, ready for the contract suites of both ports."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from local.azureml.answers import WORKSPACE
 from local.azureml.server import AzureMlServer
-from local.azureml.state import model_id
 from local.studio import InstantTrainer
 from local.studio.server import StudioServer
 from shared.core.blobs import BlobVersion
+from shared.core.config.azureml_endpoint import AzureMlEndpoint
+from shared.core.config.azureml_models import registered_model
+from shared.core.config.azureml_names import Asset
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import model_of
 from shared.core.names import output_path
-from shared.core.redaction import Redactor
 from shared.core.serving.references import ModelRef
 from shared.ports.serving import ServingEndpoint
 from shared.ports.training import JobRequest, TrainingService
@@ -23,35 +25,34 @@ from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.studio.call import ArmToken
 from tests.fakes.azureml_http import Identity
-from tests.fakes.azureml_runs import AzureMlRuns
-from tests.fakes.azureml_serving import model_ref
+from tests.fakes.azureml_world import ROWS as SAMPLE_ROWS
 from tests.fakes.azureml_world import AzureMlWorld
-from tests.fakes.world import CSV, DATA, MODELS, FixedCredential, World
+from tests.fakes.world import CSV, DATA, MODELS, ROWS, FixedCredential, World
 from tests.unit.providers.test_web_services import NewService
 
-#: What the suite of both ports runs over; of `azureml` the test's own provider, for both.
-SERVICES = ("classic memory", "classic http", "new memory", "new http", "azureml")
-#: The app's own provider for jobs, over the workspace in memory and over HTTP.
-WORKSPACES = ("workspace memory", "workspace http")
+#: What the suites of both ports run over.
+SERVICES = (
+    "classic memory",
+    "classic http",
+    "new memory",
+    "new http",
+    "workspace memory",
+    "workspace http",
+)
 
 
 @dataclass
-class TrainingBench:
-    """A service that trains, and what only a test can do to it."""
+class Bench:
+    """A service that trains, an endpoint, and what only a test can do to them."""
 
     training: TrainingService
     request: JobRequest
     finish: Callable[[], object]
     switch: Callable[[], object]
     starts: Callable[[], list[str]]
-
-
-@dataclass
-class Bench(TrainingBench):
-    """The same with an endpoint."""
-
     endpoint: ServingEndpoint
     model: Callable[[str], ModelRef]
+    rows: dict[str, Any]
 
 
 def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
@@ -79,6 +80,7 @@ def studio_bench(world: World, providers: ConfiguredProviders, config: Pipeline)
         switch=lambda: world.clock.move(timedelta(minutes=1)),
         starts=lambda: world.starts,
         model=model,
+        rows=ROWS,
     )
 
 
@@ -86,8 +88,9 @@ def studio_bench(world: World, providers: ConfiguredProviders, config: Pipeline)
 def bench_of(name: str) -> Iterator[Bench]:
     """Serve one of `SERVICES` for as long as the block lasts."""
     kind, _, where = name.partition(" ")
-    if kind == "azureml":
-        yield azureml_bench()
+    if kind == "workspace":
+        with workspace_of_kind(where) as made:
+            yield made
         return
     world = World() if kind == "classic" else NewService()
     if where == "memory":
@@ -117,59 +120,26 @@ def adapters_over(world: World, http: Http) -> ConfiguredProviders:
     )
 
 
-def azureml_bench() -> Bench:
-    world = AzureMlWorld()
-    endpoint = world.pipeline.endpoint
-    assert endpoint is not None
-    providers = world.providers(Redactor())
-    jobs = world.azureml.jobs
-
-    def model(name: str) -> ModelRef:
-        title, version = "sample", name.replace("/", "-").removesuffix(".ilearner")
-        uri = f"azureml://datastores/models/paths/{name}"
-        body = {"properties": {"modelType": "custom_model", "modelUri": uri}}
-        world.azureml.put_model(title, version, body)
-        return model_ref(model_id(title, version))
-
-    data = world.blobs.put(DATA, "new.csv", CSV)
-    return Bench(
-        training=providers.training(world.pipeline.training),
-        endpoint=providers.serving(endpoint),
-        request=job_request(data, world.pipeline),
-        finish=world.azureml.hooks.finish_jobs,
-        switch=lambda: world.clock.move(timedelta(minutes=3)),
-        starts=lambda: list(jobs.all),
-        model=model,
-    )
-
-
 @contextmanager
-def training_bench_of(name: str) -> Iterator[TrainingBench]:
-    """Serve one of `SERVICES` or `WORKSPACES` for as long as the block lasts."""
-    if name not in WORKSPACES:
-        with bench_of(name) as bench:
-            yield bench
-        return
-    world = AzureMlRuns()
-    if name == "workspace memory":
-        yield workspace_bench(world, world.wire, world.pipeline)
+def workspace_of_kind(where: str) -> Iterator[Bench]:
+    """Serve a workspace in memory, or over HTTP, for as long as the block lasts."""
+    world = AzureMlWorld()
+    if where == "memory":
+        yield workspace_bench(world, world.wire, world.pipeline, nullcontext())
         return
     with AzureMlServer(world.azureml) as server:
-        text = world.pipeline.model_dump_json().replace(WORKSPACE, f"{server.url}{WORKSPACE}")
+        text = world.pipeline.model_dump_json()
+        text = text.replace(f'"{WORKSPACE}"', f'"{server.url}{WORKSPACE}"')
         config = Pipeline.model_validate_json(text, context={"development": True})
         http = RequestsHttp()
-        made = workspace_bench(world, http, config)
-
-        def finish() -> None:
-            with server.lock:  # it also works on jobs by itself
-                world.azureml.hooks.finish_jobs()
-
-        made.finish = finish
-        yield made
+        # It also works on jobs by itself.
+        yield workspace_bench(world, http, config, server.lock)
         http.close()
 
 
-def workspace_bench(world: AzureMlRuns, http: Http, config: Pipeline) -> TrainingBench:
+def workspace_bench(
+    world: AzureMlWorld, http: Http, config: Pipeline, lock: AbstractContextManager[object]
+) -> Bench:
     providers = ConfiguredProviders(
         http,
         world.environment,
@@ -179,12 +149,30 @@ def workspace_bench(world: AzureMlRuns, http: Http, config: Pipeline) -> Trainin
         development=True,
         tokens=Tokens(Identity()),
     )
+    assert isinstance(config.endpoint, AzureMlEndpoint)
+    place = config.endpoint.workspace_parts
+
+    def model(name: str) -> ModelRef:
+        asset = Asset("sample", name.replace("/", "-").removesuffix(".ilearner"))
+        uri = f"azureml://datastores/models/paths/{name}"
+        body = {"properties": {"modelType": "custom_model", "modelUri": uri}}
+        with lock:
+            world.azureml.put_model(asset.name, asset.version, body)
+        return registered_model(asset, place)
+
+    def finish() -> None:
+        with lock:
+            world.azureml.hooks.finish_jobs()
+
     data = world.blobs.put(DATA, "new.csv", CSV)
     inputs = {"training_data": data}
-    return TrainingBench(
+    return Bench(
         training=providers.training(config.training),
         request=JobRequest("sample-1", 1, inputs, outputs_of(config), {}, config.training),
-        finish=world.azureml.hooks.finish_jobs,
+        finish=finish,
         switch=lambda: world.clock.move(timedelta(minutes=3)),
         starts=lambda: list(world.azureml.jobs.all),
+        endpoint=providers.serving(config.endpoint),
+        model=model,
+        rows=SAMPLE_ROWS,
     )

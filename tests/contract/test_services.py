@@ -1,14 +1,14 @@
-"""The port of endpoints, over every kind of service: Classic and New, in memory and HTTP; v2."""
+"""The port of endpoints, over every kind of service, in memory and over HTTP."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from shared.core.serving.probes import ProbeOutcome, UpdateProgress
-from shared.core.serving.references import Shift
+from shared.core.serving.references import Candidate, ServingState, Shift
+from shared.core.serving.traffic import TrafficMap
 from shared.ports.serving import Keep
 from tests.contract.services import SERVICES, Bench, bench_of
-from tests.fakes.world import ROWS
 from tests.unit.samples import NOW
 
 
@@ -18,31 +18,48 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield built
 
 
+def shifts_of(bench: Bench, candidate: Candidate) -> Iterator[Shift]:
+    """Yield each shift of a promotion, as the traffic is then."""
+    serving = bench.endpoint
+    base = serving.current()
+    before = base.traffic if base else None
+    for share in serving.plan.shares:
+        if before is None:  # an endpoint with one model at a time
+            yield Shift(candidate=candidate, share=share)
+            continue
+        wanted = before.giving(candidate.name, share)
+        yield Shift(candidate=candidate, share=share, before=before, wanted=wanted)
+        before = wanted
+
+
 def promote(bench: Bench, name: str) -> Shift:
     """Give the endpoint a model, all steps of it, and return the last one."""
-    serving, before = bench.endpoint, 0
-    base = serving.current()
+    serving = bench.endpoint
     candidate = serving.candidate(bench.model(name), "sample-1")
     serving.stage(candidate)
     if serving.plan.stages:
         bench.switch()
-    shift = Shift(candidate=candidate, share=100, base=base)
-    for share in serving.plan.shares:
-        shift = Shift(candidate=candidate, share=share, before=before, base=base)
-        serving.shift(shift)
+    last = Shift(candidate=candidate)
+    for last in shifts_of(bench, candidate):
+        serving.shift(last)
         bench.switch()
-        before = share
-    return shift
+    return last
+
+
+def known_to(bench: Bench, state: ServingState) -> tuple[TrafficMap, ...]:
+    """Return the traffic that an endpoint has now, as a record of its own would have it."""
+    now = bench.endpoint.update_state().traffic
+    return () if now is None or now == state.traffic else (now,)
 
 
 def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
     serving = bench.endpoint
-    before = serving.score(ROWS)
+    before = serving.score(bench.rows)
     candidate = serving.candidate(bench.model("baselines/new.ilearner"), "sample-1")
     serving.stage(candidate)
     if serving.plan.stages:
         bench.switch()
-    shift = Shift(candidate=candidate, share=serving.plan.shares[0], base=serving.current())
+    shift = next(shifts_of(bench, candidate))
     operation = serving.shift(shift)
     at_once = serving.update_state(operation, shift)
     assert before.seen is ProbeOutcome.GOOD
@@ -58,11 +75,11 @@ def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
 
 def test_asking_twice_for_one_share_is_asking_once(bench: Bench) -> None:
     shift = promote(bench, "baselines/twice.ilearner")
-    served = bench.endpoint.score(ROWS)
+    served = bench.endpoint.score(bench.rows)
     bench.endpoint.shift(shift)
     bench.endpoint.stage(shift.candidate)
     bench.switch()
-    assert bench.endpoint.score(ROWS).agrees_with(served)
+    assert bench.endpoint.score(bench.rows).agrees_with(served)
 
 
 def test_a_candidate_is_known_by_the_same_name_each_time(bench: Bench) -> None:
@@ -74,29 +91,29 @@ def test_a_candidate_is_known_by_the_same_name_each_time(bench: Bench) -> None:
 
 def test_a_candidate_gets_no_request_before_it_is_given_a_share(bench: Bench) -> None:
     serving = bench.endpoint
-    before = serving.score(ROWS)
+    before = serving.score(bench.rows)
     candidate = serving.candidate(bench.model("baselines/waits.ilearner"), "sample-1")
     serving.stage(candidate)
     bench.switch()
     assert serving.candidate_state(candidate).progress is UpdateProgress.DONE
-    assert serving.score(ROWS).agrees_with(before)
+    assert serving.score(bench.rows).agrees_with(before)
 
 
 def test_restore_brings_back_the_same_answers(bench: Bench) -> None:
     promote(bench, "baselines/first.ilearner")
-    good = bench.endpoint.score(ROWS)
+    good = bench.endpoint.score(bench.rows)
     state = bench.endpoint.current(Keep("sample-2", NOW))
     assert state is not None
     assert bench.endpoint.restorable(state)
     promote(bench, "baselines/second-and-worse.ilearner")
-    assert not bench.endpoint.score(ROWS).agrees_with(good)
-    operation = bench.endpoint.restore(state)
+    assert not bench.endpoint.score(bench.rows).agrees_with(good)
+    operation = bench.endpoint.restore(state, known_to(bench, state))
     bench.switch()
     assert bench.endpoint.update_state(operation).progress in (
         UpdateProgress.NOT_REPORTED,
         UpdateProgress.DONE,
     )
-    assert bench.endpoint.score(ROWS).agrees_with(good)
+    assert bench.endpoint.score(bench.rows).agrees_with(good)
 
 
 def test_what_served_before_is_known_by_the_state_of_the_endpoint(bench: Bench) -> None:
@@ -114,19 +131,19 @@ def test_a_state_survives_being_stored(bench: Bench) -> None:
 
 
 def test_making_sure_of_an_endpoint_that_is_there_changes_nothing(bench: Bench) -> None:
-    before = bench.endpoint.score(ROWS)
+    before = bench.endpoint.score(bench.rows)
     bench.endpoint.ensure()
     bench.endpoint.ensure()
     bench.switch()
-    assert bench.endpoint.score(ROWS).agrees_with(before)
+    assert bench.endpoint.score(bench.rows).agrees_with(before)
 
 
 def test_a_discarded_candidate_is_gone_and_discarding_may_be_repeated(bench: Bench) -> None:
-    before = bench.endpoint.score(ROWS)
+    before = bench.endpoint.score(bench.rows)
     candidate = bench.endpoint.candidate(bench.model("baselines/x.ilearner"), "sample-1")
     bench.endpoint.stage(candidate)
     bench.switch()
     bench.endpoint.discard(candidate)
     bench.switch()
     assert bench.endpoint.discard(candidate)
-    assert bench.endpoint.score(ROWS).agrees_with(before)
+    assert bench.endpoint.score(bench.rows).agrees_with(before)

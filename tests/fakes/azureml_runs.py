@@ -39,16 +39,27 @@ class FaultyHttp(AzureMlHttp):
         def do() -> Answer:
             return super(FaultyHttp, self).send(method, url, headers, body)
 
-        if method == "GET" or "/runs/" in url or "/rundata" in url or "Uris" in url:
+        path = url.partition("?")[0]
+        if method == "GET" or any(part in path for part in _READS):
             return do()
-        return self.faults.effect(f"{method} {_kind_of(url)}", do, _torn)
+        return self.faults.effect(f"{method} {_kind_of(path)}", do, _torn)
 
 
-def _kind_of(url: str) -> str:
-    path = url.partition("?")[0]
-    if path.endswith("/cancel"):
-        return "cancel"
-    return "job" if "/jobs/" in path else "model" if "/models/" in path else path.split("/")[-1]
+#: Parts of the addresses of requests that change nothing, however they are sent.
+_READS = ("/runs/", "/rundata", "Uris", "/score", "/listKeys", "/token", "/getLogs")
+#: Parts of addresses, and what the resource is called; the first one counts.
+_KINDS = {
+    "/cancel": "cancel",
+    "/jobs/": "job",
+    "/models/": "model",
+    "/deployments/": "deployment",
+    "/onlineEndpoints/": "endpoint",
+}
+
+
+def _kind_of(path: str) -> str:
+    other = path.rpartition("/")[2]
+    return next((kind for part, kind in _KINDS.items() if part in path), other)
 
 
 def _torn(answer: Answer) -> Answer:
@@ -76,13 +87,17 @@ class AzureMlRuns(Observed):
     def azureml(self) -> AzureMl:
         """The workspace, with the examples registered and both datastores."""
         if self._service is None:
-            files = BlobFiles(self.blobs)
-            made = AzureMl(self.clock, self.switches, files=files)
-            publish_sample(made)
-            made.hooks.add_datastore("training", DATA, account=files.account)
-            made.hooks.add_datastore("models", MODELS, account=files.account)
-            self._service = made
+            self._service = self.made()
         return self._service
+
+    def made(self) -> AzureMl:
+        """Return a new workspace."""
+        files = BlobFiles(self.blobs)
+        made = AzureMl(self.clock, self.switches, files=files)
+        publish_sample(made)
+        made.hooks.add_datastore("training", DATA, account=files.account)
+        made.hooks.add_datastore("models", MODELS, account=files.account)
+        return made
 
     @property
     def wire(self) -> FaultyHttp:

@@ -1,75 +1,47 @@
-"""A world whose pipeline trains and serves with Azure Machine Learning v2, in memory."""
+"""A world that trains and serves in a workspace of Azure Machine Learning, by the app itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from local.azureml.answers import WORKSPACE
 from local.azureml.service import AzureMl
 from local.azureml.switches import Switches
-from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
-from shared.core.redaction import Redactor
-from shared.ports.serving import Plan, ServingEndpoint
-from shared.ports.training import TrainingService
-from shared.providers.redacting import RedactingEndpoint, RedactingTraining
-from tests.fakes.azureml_serving import AzureMlServing
-from tests.fakes.azureml_training import AzureMlTraining
-from tests.fakes.world import MODELS
-from tests.unit.worlds import Observed
+from tests.fakes.azureml_runs import COURSE, AzureMlRuns
 
 CENSUS = "census"
 #: What a test needs to see of times that are minutes at the service.
 QUICK: dict[str, Any] = {
+    "course": COURSE,
     "provisioning": timedelta(minutes=2),
     "updating_endpoint": timedelta(seconds=20),
     "routing_lag": timedelta(seconds=40),
 }
+ROWS: dict[str, Any] = {"input_data": {"columns": ["a", "b"], "data": [["1", "2"], ["3", "4"]]}}
+#: As `az ml online-deployment create -f` takes it.
+FILE: dict[str, Any] = {"instance_type": "Standard_F4s_v2", "instance_count": 1}
 
 
 @dataclass
-class AzureMlProviders:
-    """The app's providers, each part of the configuration by the workspace of the test."""
-
-    world: "AzureMlWorld"
-    redactor: Redactor
-
-    def training(self, training: Training) -> TrainingService:
-        world = self.world
-        service = AzureMlTraining(
-            world.azureml, world.blobs, MODELS, world.faults, world.cancelled_jobs
-        )
-        return RedactingTraining(service, self.redactor)
-
-    def serving(self, endpoint: Endpoint) -> ServingEndpoint:
-        rows = endpoint.verify.rows if endpoint.verify else None
-        world = self.world
-        service = AzureMlServing(world.azureml, CENSUS, rows, world.faults, world.plan)
-        return RedactingEndpoint(service, self.redactor)
-
-    def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
-        del pipeline
-        return ()
-
-
-@dataclass
-class AzureMlWorld(Observed):
-    """The usual world over a workspace: an endpoint that serves `census/1` by `blue`."""
+class AzureMlWorld(AzureMlRuns):
+    """An endpoint of the workspace serves `census/1` by `blue`, and gets what is trained."""
 
     switches: Switches = field(default_factory=lambda: Switches(**QUICK))
-    plan: Plan = field(
-        default_factory=lambda: Plan(stages=True, shares=(10, 50, 100), keeps=timedelta(days=1))
-    )
+    traffic_rules: Mapping[str, Any] = field(default_factory=dict)  #: `traffic` in the file
 
     def __post_init__(self) -> None:
-        self.cancelled_jobs: set[str] = set()
-        self.azureml = AzureMl(self.clock, self.switches)
-        self.azureml.hooks.add_endpoint(CENSUS)
-        self.azureml.hooks.add_deployment(CENSUS, "blue", "census/1")
-        self.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
         super().__post_init__()
+        self.pipeline = with_endpoint(self.pipeline, self.config, self.traffic_rules)
+        self.restart()
 
-    def providers(self, redactor: Redactor) -> AzureMlProviders:
-        return AzureMlProviders(self, redactor)
+    def made(self) -> AzureMl:
+        service = super().made()
+        service.hooks.add_endpoint(CENSUS)
+        service.hooks.add_deployment(CENSUS, "blue", "census/1")
+        service.hooks.set_traffic(CENSUS, {"blue": 100})
+        return service
 
     def tick(self, seconds: int = 30) -> None:
         self.azureml.hooks.finish_jobs()
@@ -84,3 +56,32 @@ class AzureMlWorld(Observed):
     def deployments(self) -> set[str]:
         self.azureml.operations.finish_due()
         return set(self.azureml.state.endpoints[CENSUS].deployments)
+
+
+def with_endpoint(
+    known: Pipeline, changes: Mapping[str, Any], traffic: Mapping[str, Any]
+) -> Pipeline:
+    """Return a pipeline whose only endpoint is an online endpoint of the workspace.
+
+    Args:
+        known: the usual pipeline.
+        changes: laid over it, as in other worlds.
+        traffic: `traffic` of the endpoint, beside steps of 10, 50 and 100.
+    """
+    endpoint = {
+        "kind": "azureml",
+        "name": "production",
+        "workspace": WORKSPACE,
+        "endpoint": CENSUS,
+        "deployment": FILE,
+        "traffic": {"steps": [10, 50, 100], **traffic},
+        "verify": {"rows": ROWS, "within": "3m"},
+        **changes.get("online", {}),
+    }
+    tree = {
+        **known.model_dump(mode="json"),
+        "gate": {},  # it is the subject of other tests, and costs each trial here
+        "endpoints": [endpoint],
+        **changes.get("pipeline", {}),
+    }
+    return Pipeline.model_validate(tree, context={"development": False})

@@ -11,6 +11,7 @@ from shared.core.config.azureml_job_file import (
     mistakes_in,
     output_names,
 )
+from shared.core.config.azureml_models import AZUREML
 from shared.core.config.azureml_names import (
     SERVERLESS,
     ComponentName,
@@ -226,8 +227,8 @@ class AzureMlTraining(TrainingService):
 
     @property
     def endpoint_kinds(self) -> tuple[str, ...]:
-        """The kinds of endpoints that can serve its models; none yet."""
-        return ()
+        """The kinds of endpoints that can serve its models."""
+        return (AZUREML,)
 
     @property
     def takes_uploads(self) -> bool:

@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic import model_validator as validates
 
 from shared.core.config.cross_field import UNKNOWN, together
+from shared.core.config.endpoint import ScoringEndpoint
 from shared.core.config.pattern import fill, refuse_foreign, tokens_of
 from shared.core.config.problems import Mistake
 from shared.core.config.studio_types import (
@@ -25,11 +26,9 @@ from shared.core.config.studio_types import (
     endpoint_identity,
 )
 from shared.core.config.studio_urls import filled_url, update_url, web_service_url
-from shared.core.config.types import OutputName, SecretReference, Span, Strict, parse_duration
+from shared.core.config.types import SecretReference, Span, Strict, parse_duration
 from shared.core.serving.references import EndpointRef
 
-#: The names of endpoints in the file.
-ENDPOINT_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$"
 _MAX_PROBE_ROWS: Final = 100
 #: Classic switches after half a minute; a New service provisions for minutes
 #: (studio-classic §3, §4).
@@ -104,12 +103,9 @@ class Create(Strict):
     )
 
 
-class StudioEndpoint(Strict):
+class StudioEndpoint(ScoringEndpoint):
     """A scoring endpoint that is updated with the new model."""
 
-    name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)] = Field(
-        description="The endpoint's name in records, in the HTTP API and in the log."
-    )
     kind: Literal["classic", "webservice"] = Field(
         default="classic",
         description="classic: a Classic endpoint; webservice: a New (Resource Manager) service.",
@@ -136,10 +132,6 @@ class StudioEndpoint(Strict):
         default=None,
         description="The updatable resource as its help page names it, … [trained model]. Required "
         "for classic, and for a webservice with several trained models.",
-    )
-    model: OutputName | None = Field(
-        default=None,
-        description="The output that is the model, if several outputs are .ilearner files.",
     )
     verify: Verify | None = Field(
         default=None, description="How an update is verified; without it, updates are unproven."
@@ -197,6 +189,11 @@ class StudioEndpoint(Strict):
         return self.api_key or self.workspace_token
 
     @property
+    def rows(self) -> dict[str, Any] | None:
+        """The probe rows; None: nothing is scored."""
+        return self.verify.rows if self.verify else None
+
+    @property
     def within(self) -> timedelta:
         """How long the endpoint may take to switch."""
         given = self.verify.within if self.verify else None
@@ -221,6 +218,11 @@ class StudioEndpoint(Strict):
     def probed_at(self) -> str:
         """Where its probes go, as far as it is known."""
         return self.verify.score if self.verify and self.verify.score else self.update
+
+    @property
+    def written_urls(self) -> dict[str, str]:
+        """The URLs and ids that the file says, by their keys."""
+        return {"update": self.update}
 
     @property
     def ref(self) -> EndpointRef:

@@ -9,10 +9,12 @@ from shared.core.run.commands import Event
 from shared.core.run.gate_events import (
     with_its_job,
 )
+from shared.core.run.promotion_events import UNSENT, with_promotion
 from shared.core.run.record import Delivery, OperatorRequest, Phase, Run, StepFailure, by_operator
 from shared.core.run.retry import UNPARKED
 from shared.core.run.rollout import waiting_again
 from shared.core.serving.references import ModelRef
+from shared.core.serving.traffic import TrafficMap
 
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
@@ -165,10 +167,14 @@ class StepBlocked(Event):
 
     reason: str
     advice: str
+    found: TrafficMap | None = None  #: the traffic of an endpoint that others changed
+    staged_again: bool = False  #: whether a retry stages another candidate
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Park the run for an operator."""
-        return _parked(run, self.reason, self.advice, at)
+        """Park the run for an operator; a retry accepts what was found."""
+        stagings = run.stagings + self.staged_again
+        parked = _parked(run, self.reason, self.advice, at)
+        return parked.evolve(found=self.found, stagings=stagings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,8 @@ class CancelRequested(Event):
         operator_request = OperatorRequest(
             what="cancel", by=self.by or "an operator", at=at, why=self.why
         )
+        if run.step_bakes and run.found is None:
+            return _rolled_back_first(run, operator_request, at)
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
             note = by_operator("cancelled", self.by, self.why)
             return run.moved_to(
@@ -194,6 +202,15 @@ class CancelRequested(Event):
         changes = {"cancelling": True, "deliveries": waiting_again(run), **UNPARKED}
         note = by_operator("cancel requested", self.by, self.why)
         return run.moved_to(phase, at, note, operator_request=operator_request, **changes)
+
+
+def _rolled_back_first(run: Run, operator_request: OperatorRequest, at: datetime) -> Run:
+    """Return a cancelled run whose step lasts: all requests go back to what served before."""
+    note = by_operator("cancelled", operator_request.by, operator_request.why)
+    changes: dict[str, object] = {**UNPARKED, "operator_request": operator_request, "reason": note}
+    moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes)
+    next_step = {**UNSENT, "after_rollback": "cancelled", "resent": 0}
+    return with_promotion(moved, Phase.ROLLING_BACK, at, "", next_step)
 
 
 def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:

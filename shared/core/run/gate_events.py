@@ -201,6 +201,18 @@ class CandidateFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateLost(Event):
+    """The service failed to make the candidate ready, and not by the model's fault."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Stage another candidate of the same model."""
+        changes = {"candidate": None, "staged_at": None, "stagings": run.stagings + 1}
+        return run.moved_to(Phase.STAGING, at, f"{self.reason}: another candidate", **changes)
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceGathered(Event):
     """A part of the evidence for the gate is known; more probes follow."""
 

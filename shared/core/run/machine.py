@@ -25,6 +25,7 @@ from shared.core.run.gate_events import (
     Admitted,
     Approved,
     CandidateFailed,
+    CandidateLost,
     CandidateReady,
     CandidateStaged,
     EvidenceGathered,
@@ -53,6 +54,9 @@ from shared.core.run.promotion_events import (
     NotYetLive,
     RolledBack,
     ShareReached,
+    StepApproved,
+    StepBegan,
+    StepMeasured,
     UpdateLost,
     UpdateSent,
     VerifiedLive,
@@ -123,6 +127,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.STAGING, CandidateStaged): frozenset({Phase.STAGING}),
     (Phase.STAGING, CandidateReady): frozenset({Phase.JUDGED}),
     (Phase.STAGING, CandidateFailed): frozenset({Phase.REJECTED}),
+    (Phase.STAGING, CandidateLost): frozenset({Phase.STAGING}),
     (Phase.STAGING, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.JUDGED, EvidenceGathered): frozenset({Phase.JUDGED}),
     (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS
@@ -150,6 +155,10 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.PROMOTING, UpdateSent): frozenset({Phase.VERIFYING}),
     (Phase.VERIFYING, EndpointLeaseLost): frozenset({Phase.PROMOTING}),
     (Phase.VERIFYING, NotYetLive): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, StepBegan): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, StepMeasured): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, CancelRequested): frozenset({Phase.ROLLING_BACK}),
+    (Phase.PARKED, StepApproved): frozenset({Phase.VERIFYING}),
     (Phase.VERIFYING, ShareReached): frozenset({Phase.PROMOTING}),
     (Phase.VERIFYING, VerifiedLive): frozenset({Phase.PROMOTED}),
     (Phase.VERIFYING, FoundUnchanged): frozenset({Phase.ROLLING_BACK, Phase.UNCHANGED}),
@@ -160,12 +169,19 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.ROLLING_BACK, NotYetLive): frozenset({Phase.ROLLING_BACK}),
     (Phase.ROLLING_BACK, UpdateLost): frozenset({Phase.ROLLING_BACK}),
     (Phase.ROLLING_BACK, RolledBack): frozenset(
-        {Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PROMOTING, Phase.JUDGED, Phase.TRAINED}
+        {
+            Phase.ROLLED_BACK,
+            Phase.UNCHANGED,
+            Phase.CANCELLED,
+            Phase.PROMOTING,
+            Phase.JUDGED,
+            Phase.TRAINED,
+        }
     ),
     (Phase.PARKED, RetryRequested): frozenset(_STEPS) - {Phase.VERIFYING},
     (Phase.PARKED, RedoRequested): frozenset({Phase.ROLLING_BACK, Phase.CANCELLED}),
     (Phase.PARKED, CancelRequested): frozenset(
-        {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED}
+        {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED, Phase.ROLLING_BACK}
     ),
     **{(phase, StepFailed): frozenset({phase, Phase.PARKED}) for phase in _STEPS},
     **{(phase, StepBlocked): frozenset({Phase.PARKED}) for phase in _STEPS},
@@ -179,6 +195,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
 _ASKED: Final[dict[type[Event], str]] = {
     RetryRequested: "retried",
     Approved: "approved",
+    StepApproved: "approved",
     Rejected: "rejected",
     CancelRequested: "cancelled",
 }
@@ -243,6 +260,8 @@ def apply(run: Run, event: Event, at: datetime) -> Run:
 
 
 def _fits(run: Run, kind: type[Event]) -> bool:
+    if kind is StepApproved and not (run.step_bakes and run.found is None):
+        return False
     return (run.phase, kind) in MOVES and (kind is not CancelRequested or cancellable(run))
 
 
@@ -250,7 +269,7 @@ def _refusal(run: Run, kind: type[Event]) -> str:
     """Return why an event does not fit; for a command, with the commands that would fit."""
     if kind not in _ASKED:
         return f"run {run.run_id}: {kind.__name__} does not fit phase {run.phase}"
-    may = " or ".join(word for one, word in _ASKED.items() if _fits(run, one))
+    may = " or ".join(dict.fromkeys(word for one, word in _ASKED.items() if _fits(run, one)))
     if may:
         instead = f"it can be {may}"
     elif run.phase.ended:
@@ -269,8 +288,11 @@ def present_state(run: Run) -> str:
 def cancellable(run: Run) -> bool:
     """Whether the run can be cancelled: not while it updates an endpoint.
 
-    A run that is parked there can be: the next run first rolls back to a known model.
+    A run that is parked there can be: the next run first rolls back to a known model. A run
+    whose step lasts can be, too: it gives all requests back first.
     """
     if run.phase is Phase.PROMOTING:
         return run.promotion is None
+    if run.phase is Phase.VERIFYING:
+        return run.step_bakes
     return run.phase is Phase.PARKED or run.phase in _CAN_BE_CANCELLED

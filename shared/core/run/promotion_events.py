@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.run.commands import Event
-from shared.core.run.record import Phase, Promotion, Run, Step
+from shared.core.run.promotion import Promotion, Step
+from shared.core.run.record import Phase, Run, by_operator
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
+from shared.core.serving.references import ServingState
+from shared.core.serving.traffic_rules import TrafficEvidence
 from shared.errors import InvalidTransitionError
 
 #: The changes to a promotion that has no call in flight.
@@ -17,6 +20,12 @@ UNSENT: Final[dict[str, object]] = {
     "probe_series": NO_PROBES,
     "operation": None,
     "service_message": "",
+}
+#: A step that was not carried out yet.
+_NOT_BEGUN: Final[dict[str, object]] = {
+    "began_at": None,
+    "evidence": TrafficEvidence(),
+    "verdict": "",
 }
 
 
@@ -30,7 +39,7 @@ class EndpointLeased(Event):
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the answers from before the update (design rule 9)."""
         note = "" if self.tie == run.tie else self.tie
-        moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion)
+        moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion, accepts=())
         return moved.evolve(tie=run.tie or self.tie)
 
 
@@ -54,6 +63,7 @@ class UpdateSent(Event):
     certain: bool = True
     operation: str | None = None
     service_message: str = ""  #: the service's own answer, where it did not confirm the update
+    target: ServingState | None = None  #: what a rollback restores
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start the verification."""
@@ -66,7 +76,9 @@ class UpdateSent(Event):
         }
         sent["operation"] = self.operation
         if phase is Phase.VERIFYING:
-            sent["steps"] = _with_step(_promotion(run), sent_at=at)
+            sent["steps"] = _with_step(_promotion(run), sent_at=at, **_NOT_BEGUN)
+        elif self.target is not None:
+            sent["rollback_target"] = self.target
         note = (
             f"the update was not confirmed: {self.service_message}" if self.service_message else ""
         )
@@ -114,7 +126,7 @@ class ShareReached(Event):
     def fold(self, run: Run, at: datetime) -> Run:
         """Continue with the next share."""
         promotion = _promotion(run)
-        note = f"{promotion.step.share} % of the requests: {self.verification}"
+        note = f"{named_step(promotion.step)}: {self.verification}"
         reached = {
             **UNSENT,
             "steps": _with_step(promotion, seen=self.verification),
@@ -122,6 +134,59 @@ class ShareReached(Event):
             "resent": 0,
         }
         return with_promotion(run, Phase.PROMOTING, at, note, reached)
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegan(Event):
+    """The service has carried a step out, and the step lasts from now on."""
+
+    verification: str
+    probe: ProbeAnswers | None
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Start the clock of the step."""
+        promotion = _promotion(run)
+        note = f"{named_step(promotion.step)}: {self.verification}; it lasts from now on"
+        began = {
+            "steps": _with_step(promotion, began_at=at, seen=self.verification),
+            "probe_series": NO_PROBES.showing(self.probe),
+            "resent": 0,
+        }
+        return with_promotion(run, Phase.VERIFYING, at, note, began)
+
+
+@dataclass(frozen=True, slots=True)
+class StepMeasured(Event):
+    """What the requests of a step showed so far does not decide."""
+
+    evidence: TrafficEvidence
+    verdict: str  #: for operators
+    probe: ProbeAnswers | None
+    probe_series: ProbeSeries  #: this probe counted
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep the evidence."""
+        measured = {
+            "steps": _with_step(_promotion(run), evidence=self.evidence, verdict=self.verdict),
+            "probe_series": self.probe_series.showing(self.probe),
+        }
+        return with_promotion(run, Phase.VERIFYING, at, "", measured)
+
+
+@dataclass(frozen=True, slots=True)
+class StepApproved(Event):
+    """An operator lets the next step follow, though there was too little evidence."""
+
+    by: str
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Return to the step, which ends with the next check."""
+        note = by_operator("approved", self.by, self.why)
+        changes: dict[str, object] = {"parked_in": None, "reason": None, "advice": None}
+        moved = run.moved_to(Phase.VERIFYING, at, note, **changes)
+        steps = _with_step(_promotion(run), approved_by=self.by or "an operator")
+        return with_promotion(moved, Phase.VERIFYING, at, "", {"steps": steps})
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +261,20 @@ class RolledBack(Event):
                 return run.moved_to(Phase(next_step), at, self.verification, **again)
             case "rolled_back" | "judged" | "trained":
                 end = Phase.ROLLED_BACK
+            case "cancelled":
+                end = Phase.CANCELLED
             case "unchanged":
                 end = Phase.UNCHANGED
             case _:
                 return run.moved_to(Phase.PROMOTING, at, self.verification, promotion=None)
         return with_promotion(run, end, at, self.verification, {"verification": self.verification})
+
+
+def named_step(step: Step) -> str:
+    """Return a step in words."""
+    if step.mirror:
+        return f"copies of {step.mirror} % of the requests"
+    return f"{step.share} % of the requests"
 
 
 def with_promotion(

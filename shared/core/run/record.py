@@ -12,8 +12,10 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
 from shared.core.frozen import FrozenModel, RecordModel
-from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
+from shared.core.run.promotion import Promotion
+from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState
+from shared.core.serving.traffic import TrafficMap
 from shared.core.versions import newest_of, order_of
 
 _HISTORY: Final = 100
@@ -110,53 +112,6 @@ class EndedAttempt(FrozenModel):
     reason: str
 
 
-class Step(FrozenModel):
-    """One shift of requests to the new model."""
-
-    share: int  #: in percent: what is wanted
-    before: int = 0  #: what it has before
-    sent_at: AwareDatetime | None = None  #: when it was asked for last
-    seen: str = ""  #: how it is known to be live; empty while it is not
-
-
-class Promotion(FrozenModel):
-    """The update of the endpoint, with what is needed to verify it or to roll it back.
-
-    `sent_at`, `certain`, `operation` and `service_message` are of the call in flight: of the
-    present step, or of the rollback.
-    """
-
-    generation: int
-    before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
-    rollback_target: ServingState | None
-    base: ServingState | None = None  #: what served when the lease was taken, where it is known
-    steps: tuple[Step, ...] = (Step(share=100),)
-    position: int = 0  #: which step is due, or in flight
-    expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
-    sent_at: AwareDatetime | None = None
-    certain: bool = True  #: whether the service confirmed that it took the update
-    probe_series: ProbeSeries = NO_PROBES  #: every probe since the update was sent
-    ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
-    operation: str | None = None  #: the service's own name for the update, where it gives one
-    service_message: str = ""  #: its own answer to an update that it did not confirm
-    after_rollback: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
-    """What follows once the old model serves again: an end, the update of the run (start), or
-    the step that must be done again before it."""
-    rollback_resource: str | None = None  #: whose model is restored, if another
-    resent: int = 0  #: how often an update that was never confirmed was sent again
-    verification: str | None = None
-
-    @property
-    def step(self) -> Step:
-        """The step that is due, or in flight."""
-        return self.steps[min(self.position, len(self.steps) - 1)]
-
-    @property
-    def is_last(self) -> bool:
-        """Whether no step comes after this one."""
-        return self.position >= len(self.steps) - 1
-
-
 class GateEvidence(FrozenModel):
     """The evidence for the gate so far, one probe of the candidate at a time."""
 
@@ -231,6 +186,9 @@ class Run(RecordModel):
     candidate: Candidate | None = None  #: the model at its endpoint, where it is staged there
     staged_at: AwareDatetime | None = None  #: when the endpoint was asked for it
     evidence: GateEvidence | None = None  #: of a candidate, as far as it is complete
+    stagings: int = 0  #: how many candidates could not be made ready
+    found: TrafficMap | None = None  #: of others, when it was parked for that
+    accepts: tuple[TrafficMap, ...] = ()  #: what an operator lets it go on from
     restores: ServingState | None = None  #: what is set again by a run that brings no new model
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
@@ -290,6 +248,12 @@ class Run(RecordModel):
     def key(self) -> tuple[str, ...]:
         """Whose run this is: the values of the pipeline's key tokens, in order."""
         return tuple(self.tokens.get(token, "") for token in self.config.key_tokens)
+
+    @property
+    def step_bakes(self) -> bool:
+        """Whether a step of its promotion lasts, or was parked while it did."""
+        promotion, phase = self.promotion, self.parked_in or self.phase
+        return promotion is not None and promotion.bakes and phase is Phase.VERIFYING
 
     @property
     def cancelled(self) -> str:

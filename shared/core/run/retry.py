@@ -218,6 +218,12 @@ def _gone_on(
     if phase is Phase.STAGING:
         changes = {**changes, "candidate": None}  # asked for once more, which changes nothing
     moved = run.moved_to(phase, at, note, **changes)
+    if moved.found is not None:
+        # The operator accepts what others changed, or has undone it.
+        ours = moved.promotion.known_traffic if moved.promotion else ()
+        moved = moved.evolve(found=None, accepts=(moved.found, *ours))
+        if phase is Phase.PROMOTING:
+            return moved.moved_to(phase, at, promotion=None)  # all is planned anew from there
     if moved.promotion is None:
         return moved
     if not (moved.promotion.ever_sent or _same_endpoint(run.config, now)):

@@ -10,9 +10,11 @@ from typing import Final
 
 from pydantic import AwareDatetime
 
+from shared.core.config.types import show_duration
 from shared.core.counting import counted, they
 from shared.core.frozen import FrozenModel
 from shared.core.run.machine import expires_at
+from shared.core.run.promotion_events import named_step
 from shared.core.run.record import Phase, Run
 from shared.core.run.rollout import tally
 
@@ -139,6 +141,12 @@ def _staging(run: Run) -> str:
 
 
 def _verifying(run: Run) -> str:
+    if run.step_bakes and run.promotion is not None:
+        step = run.promotion.step
+        since = f"{step.began_at:%Y-%m-%d %H:%M} UTC" if step.began_at else ""
+        verdict = f": {step.verdict}" if step.verdict else ""
+        lasts = f"for at least {show_duration(step.bake)}"
+        return f"{_endpoint(run)}: {named_step(step)} since {since}, {lasts}{verdict}"
     return f"{_endpoint(run)}: whether the new model serves{_probes_so_far(run)}"
 
 
@@ -200,6 +208,9 @@ def _last_error(run: Run) -> str | None:
 def _until(run: Run) -> datetime | None:
     if run.phase is Phase.AWAITING_APPROVAL:
         return expires_at(run)
+    if run.phase is Phase.VERIFYING and run.step_bakes and run.promotion is not None:
+        step = run.promotion.step
+        return step.began_at + step.bake if step.began_at else None
     if run.phase is Phase.TRAINING:
         return (run.started_at or run.opened_at) + run.config.training.timeout
     return None

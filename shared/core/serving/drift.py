@@ -24,6 +24,7 @@ class DriftKind(StrEnum):
     """In which way an endpoint does not serve what it should."""
 
     NAMED = "named"  #: it names another model
+    TRAFFIC = "traffic"  #: its requests go elsewhere
     BROKEN = "broken"  #: it does not score
     ANSWERS = "answers"  #: it scores otherwise
 
@@ -65,6 +66,10 @@ def drift_finding(served: ServedModel, check: EndpointCheck) -> DriftFinding:
     probe, known = check.probe, served.answers
     if check.progress is UpdateProgress.PENDING:
         return DriftFinding(decided=False)
+    wanted = served.target_model.traffic
+    if wanted is not None and check.traffic is not None and check.traffic != wanted:
+        text = f"its traffic is {check.traffic}; it should be {wanted}"
+        return DriftFinding(text, DriftKind.TRAFFIC, probe)
     named = check.configured
     if served.named is not None and named is not None and named != served.named:
         return DriftFinding(f"it names {named} and not {served.named}", DriftKind.NAMED, probe)

@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import AwareDatetime
 
 from shared.core.frozen import FrozenModel
+from shared.core.serving.traffic import TrafficMap
 
 _SCORED: Final = "scored "
 _RELATIVE: Final = 1e-9
@@ -43,6 +44,7 @@ class ProbeAnswers(FrozenModel):
     rows: tuple[tuple[str, ...], ...] = ()
     detail: str = ""
     request: str = ""  #: digest of the probe rows: answers to other rows are not comparable
+    answered_by: str = ""  #: the candidate that says it answered, where the service names it
 
     def agrees_with(self, other: "ProbeAnswers") -> bool:
         """Whether both are good and hold the same scores, within the last digits of a float."""
@@ -63,6 +65,14 @@ class UpdateProgress(StrEnum):
     FAILED = "failed"
 
 
+class Failure(StrEnum):
+    """What follows once the service could not make a candidate ready."""
+
+    REJECT = "reject"  #: the model is at fault
+    PARK = "park"  #: an operator has to do something, such as to raise a quota
+    AGAIN = "again"  #: the service is at fault: another candidate of the same model
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointCheck:
     """One probe of an endpoint after an update."""
@@ -71,6 +81,9 @@ class EndpointCheck:
     probe: ProbeAnswers | None  #: None: nothing to score with
     configured: str | None = None  #: `container/name` the endpoint says it was given
     detail: str = ""
+    traffic: TrafficMap | None = None  #: as it is now, where the endpoint has such a map
+    failure: "Failure | None" = None  #: what a failed candidate calls for
+    cure: str = ""  #: what an operator can do about the failure
 
 
 def _same(one: str, other: str) -> bool:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.core.frozen import FrozenModel
 from shared.core.names import digest
+from shared.core.serving.traffic import ALL, TrafficMap
 
 
 class ModelRef(FrozenModel):
@@ -42,9 +43,15 @@ class ServingState(FrozenModel):
     """What an endpoint served at one time, and can be given again."""
 
     model: ModelRef | None = None  #: None: a model that is none of ours, such as its own service's
+    traffic: TrafficMap | None = None  #: None: an endpoint with one model at a time
     body: dict[str, Any] = Field(
         default_factory=dict
     )  #: what the provider needs besides; often nothing
+
+    @property
+    def is_more_than_its_model(self) -> bool:
+        """Whether the model alone does not restore it."""
+        return self.traffic is not None or bool(self.body)
 
     @property
     def name(self) -> str:
@@ -57,15 +64,20 @@ class Candidate(FrozenModel):
 
     name: str  #: the provider's, derived from the run, so that staging twice is staging once
     state: ServingState  #: what the endpoint serves once the candidate has all requests
+    instances: int = 0  #: how many machines it takes, for its cost; 0: it takes none of its own
+    instance_type: str = ""
 
 
 class Shift(FrozenModel):
-    """The share of requests that a candidate is given next."""
+    """The share of requests that a candidate is given next.
+
+    An endpoint without a traffic map has one model, and `before` and `wanted` are None.
+    """
 
     candidate: Candidate
-    share: int  #: in percent
-    before: int = 0  #: the share that it has now
-    base: ServingState | None = None  #: what the endpoint served when its lease was taken
+    share: int = ALL  #: in percent
+    before: TrafficMap | None = None  #: what was recorded ahead of the update
+    wanted: TrafficMap | None = None  #: what is asked for
 
 
 class StagedCandidate(FrozenModel):

@@ -282,7 +282,7 @@ def promoted(
     again = before if run.origin.repeats else None
     serving = ServedModel(
         model=run.target_model.model,
-        state=run.target_model if run.target_model.body else None,
+        state=run.target_model if run.target_model.is_more_than_its_model else None,
         candidate=again.candidate if again else run.candidate.name if run.candidate else "",
         run_id=again.run_id if again else run.run_id,
         since=verified.at,

@@ -6,85 +6,22 @@ depends on probes, not on time alone: the gaps between them count as
 final at once (docs/decisions/0007).
 """
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import replace
+from datetime import datetime
 
 from shared.core.counting import counted
 from shared.core.serving.probes import (
-    NO_PROBES,
     EndpointCheck,
     Evidence,
     ProbeAnswers,
     ProbeOutcome,
-    ProbeSeries,
     UpdateProgress,
 )
-
-
-class VerificationResult(StrEnum):
-    """The result of the probes so far."""
-
-    WAIT = "wait"
-    LIVE = "live"
-    UNCHANGED = "unchanged"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """A result, and why, for operators."""
-
-    verdict: VerificationResult
-    why: str
-    steady: bool = False  #: whether the answers are the same from probe to probe
-    probe_series: ProbeSeries = NO_PROBES  #: with the present probe, apart from its answers
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationCase:
-    """Everything that a result depends on, apart from the present probe."""
-
-    target: str  #: `container/name` of the model that should serve
-    before: ProbeAnswers | None
-    probe_series: ProbeSeries  #: those before the present one
-    within: timedelta  #: how long the endpoint may take to switch
-    every: timedelta  #: the usual time between two probes
-    expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
-
-    @property
-    def known(self) -> bool:
-        """Whether the answers from before can be compared with those now."""
-        return self.before is not None and self.before.seen is not ProbeOutcome.NO_ANSWER
-
-    def given(self, probe: ProbeAnswers) -> "tuple[VerificationCase, ProbeAnswers]":
-        """Return the case as this probe can be compared with, and what the probe showed.
-
-        Answers to other rows are left out of it; a score column that was there before and is
-        gone makes a probe broken (design rule 9).
-        """
-        before = _fitting(self.before, probe)
-        last, earlier = (
-            kept and _complete(before, kept)
-            for kept in (
-                _fitting(self.probe_series.last, probe),
-                _fitting(self.probe_series.earlier, probe),
-            )
-        )
-        probe_series = self.probe_series.evolve(last=last, earlier=earlier)
-        expected = _fitting(self.expected, probe)
-        case = replace(self, before=before, probe_series=probe_series, expected=expected)
-        return case, _complete(before, probe)
-
-    def again(self, probe: ProbeAnswers) -> bool:
-        """Whether the last probe was good and gave the same answers as this one."""
-        return self.probe_series.last is not None and probe.agrees_with(self.probe_series.last)
-
-    def moved(self, probe: ProbeAnswers | None) -> bool:
-        """Whether these are good answers, and other ones than before."""
-        if probe is None or self.before is None or not self.known:
-            return False
-        return probe.seen is ProbeOutcome.GOOD and not probe.agrees_with(self.before)
+from shared.core.serving.verification_case import (
+    Verification,
+    VerificationCase,
+    VerificationResult,
+)
 
 
 def verify_update(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
@@ -109,20 +46,36 @@ def _verified_update(case: VerificationCase, check: EndpointCheck, at: datetime)
     if probe is not None:
         case, probe = case.given(probe)
     broken = probe is not None and probe.seen is ProbeOutcome.BROKEN
-    if (
-        check.progress is UpdateProgress.DONE
-        and check.configured not in (None, case.target)
-        and not broken
-    ):
-        # Some updates are accepted and change nothing (studio-classic §4).
-        why = f"the update was accepted, and the service still names {check.configured}"
-        return _against(case, why, at)
+    why_not = case.unapplied or _still_named(case, check)
+    if why_not and not broken:
+        return _against(case, why_not, at)
     if probe is None:
-        named = check.configured == case.target
+        named = check.traffic is not None or check.configured == case.target
         how = "by read-back only" if named else "no probe rows are configured"
         return Verification(VerificationResult.LIVE, f"unproven: {how}")
     if probe.seen is not ProbeOutcome.GOOD:
         return _judge_bad(case, probe, at)
+    return _judge_good(case, check, probe, at)
+
+
+def _still_named(case: VerificationCase, check: EndpointCheck) -> str:
+    """Return that the service names another model after the update; empty where it does not.
+
+    Some updates are accepted and change nothing (studio-classic §4).
+    """
+    other = check.configured not in (None, case.target)
+    if check.progress is not UpdateProgress.DONE or not other:
+        return ""
+    return f"the update was accepted, and the service still names {check.configured}"
+
+
+def _judge_good(
+    case: VerificationCase, check: EndpointCheck, probe: ProbeAnswers, at: datetime
+) -> Verification:
+    if case.pinned or (case.serves and probe.answered_by):
+        named = _judge_named(case, probe, at)
+        if named is not None:
+            return named
     if case.expected is not None:
         return _judge_expected(case, case.expected, probe, at)
     if not case.known:
@@ -154,6 +107,11 @@ def _verified_rollback(
         return Verification(VerificationResult.BROKEN, f"the rollback failed: {check.detail}")
     if check.progress is UpdateProgress.PENDING:
         return _pending(case, at)
+    if case.unapplied:
+        probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
+        gone = probe_series.lasted(Evidence.AGAINST, case.within)
+        verdict = VerificationResult.BROKEN if gone else VerificationResult.WAIT
+        return Verification(verdict, case.unapplied, probe_series=probe_series)
     if check.probe is None:
         return Verification(VerificationResult.LIVE, "unproven: no probe rows are configured")
     case, probe = case.given(check.probe)
@@ -177,7 +135,7 @@ def _pending(case: VerificationCase, at: datetime) -> Verification:
     probe_series = case.probe_series.after(Evidence.PENDING, at, case.every)
     verdict = (
         VerificationResult.BROKEN
-        if probe_series.lasted(Evidence.PENDING, case.within)
+        if probe_series.lasted(Evidence.PENDING, case.pending_within or case.within)
         else VerificationResult.WAIT
     )
     return Verification(verdict, "the update has not come to an end", probe_series=probe_series)
@@ -191,6 +149,31 @@ def _against(case: VerificationCase, why: str, at: datetime) -> Verification:
         else VerificationResult.WAIT
     )
     return Verification(verdict, why, probe_series=probe_series)
+
+
+def _judge_named(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
+    """Return the result for answers that name who gave them; None where more is to be compared.
+
+    The name is the proof, so that equal answers of two models decide nothing
+    (azure-machine-learning-v2 §5.4).
+    """
+    if probe.answered_by and probe.answered_by not in case.serves:
+        return _against(case, f"deployment {probe.answered_by} answers", at)
+    if case.pinned:
+        probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
+        why = "answers well when it is asked by its name"
+        return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
+    if case.expected is not None:
+        return None
+    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
+    last = case.probe_series.last
+    if last is None or last.seen is not ProbeOutcome.GOOD or last.answered_by not in case.serves:
+        why = f"deployment {probe.answered_by} answers: one more probe"
+        return Verification(VerificationResult.WAIT, why, probe_series=probe_series)
+    why = f"deployment {probe.answered_by} answers two probes in a row"
+    return Verification(
+        VerificationResult.LIVE, why, steady=probe.agrees_with(last), probe_series=probe_series
+    )
 
 
 def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
@@ -247,7 +230,9 @@ def _judge_expected(
         return _against(case, "the answers are not those that this model is known for", at)
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     moved = case.before is not None and not probe.agrees_with(case.before)
-    if case.again(probe) and (moved or probe_series.lasted(Evidence.FOR, case.within)):
+    named = bool(case.serves and probe.answered_by)
+    shown = named or moved or probe_series.lasted(Evidence.FOR, case.within)
+    if case.again(probe) and shown:
         why = "answers as it did when it was verified, in two probes in a row"
         return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
     why = "answers as it did when it was verified: one more probe"
@@ -283,19 +268,9 @@ def _or_inconclusive(case: VerificationCase, judged: Verification) -> Verificati
     return replace(judged, verdict=VerificationResult.BROKEN, why=why)
 
 
-def _fitting(kept: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers | None:
-    return kept if kept is not None and kept.request == probe.request else None
-
-
-def _complete(before: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers:
-    gone = set(before.columns) - set(probe.columns) if before else set()
-    if probe.seen is not ProbeOutcome.GOOD or not gone:
-        return probe
-    detail = f"score column {min(gone)!r} is missing"
-    return probe.evolve(seen=ProbeOutcome.BROKEN, detail=detail)
-
-
 def _as_wanted(case: VerificationCase, probe: ProbeAnswers) -> bool:
+    if case.serves and probe.answered_by and probe.answered_by not in case.serves:
+        return False
     if not case.known or case.before is None:
         return probe.seen is ProbeOutcome.GOOD
     if case.before.seen is ProbeOutcome.GOOD:

@@ -14,8 +14,8 @@ from shared.core.config.azureml_names import Workspace
 from shared.core.config.azureml_parts import ApiVersions
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
-from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.providers.azureml.errors import sorted_error
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
+from shared.providers.azureml.errors import TRAINING, sorted_error
 from shared.providers.azureml.tokens import Scopes, Tokens
 from shared.providers.http.client import Answer, Http
 
@@ -62,6 +62,10 @@ class Memory:
             self._values.clear()
         self._values[key] = value
 
+    def forget(self, key: Hashable) -> None:
+        """Forget a value, so that it is read again."""
+        self._values.pop(key, None)
+
 
 @dataclass(frozen=True, slots=True)
 class AzureMlCall:
@@ -75,6 +79,7 @@ class AzureMlCall:
     versions: ApiVersions
     redactor: Redactor = field(default_factory=Redactor, repr=False)
     development: bool = False  #: whether plain http on loopback may be called
+    part: str = TRAINING  #: the part of pipelines.yaml that asks, which cures name
 
     def clean(self, text: str) -> str:
         """Return a text of the service without secrets; cut it short after that only."""
@@ -115,7 +120,7 @@ class AzureMlCall:
         """
         answer = self.any_answer(url)
         if not answer.ok:
-            raise sorted_error(answer, what, self.clean, write=False)
+            raise self.sorted(answer, what, write=False)
         return object_in(answer, what)
 
     def found(self, url: str, what: str) -> Body | None:
@@ -129,7 +134,7 @@ class AzureMlCall:
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if not answer.ok:
-            raise sorted_error(answer, what, self.clean, write=False)
+            raise self.sorted(answer, what, write=False)
         return object_in(answer, what)
 
     def pages(self, url: str, what: str) -> Iterator[Body]:
@@ -175,8 +180,24 @@ class AzureMlCall:
         more = {**self._arm(), **(headers or {})}
         answer = self._send(self.slow, method, url, body, more)
         if not answer.ok:
-            raise sorted_error(answer, what, self.clean, write=True)
+            raise self.sorted(answer, what, write=True)
         return answer
+
+    def ask(self, url: str, what: str, body: object = None) -> Body:
+        """Return what a POST of Resource Manager without effect answers. Raises as `read`.
+
+        Args:
+            url: the URL.
+            what: the purpose of the request, for messages.
+            body: sent as JSON; None: there is none.
+        """
+        try:
+            answer = self._send(self.http, "POST", url, body, self._arm())
+        except OutcomeUnknownError as exc:
+            raise TransientError(str(exc)) from exc
+        if not answer.ok:
+            raise self.sorted(answer, what, write=False)
+        return object_in(answer, what)
 
     def data_plane(self, method: str, url: str, what: str, body: object = None) -> Body:
         """Return what the workspace's data plane answers to a request without effect.
@@ -198,7 +219,7 @@ class AzureMlCall:
         except OutcomeUnknownError as exc:
             raise TransientError(str(exc)) from exc
         if not answer.ok:
-            raise sorted_error(answer, what, self.clean, write=False)
+            raise self.sorted(answer, what, write=False)
         return object_in(answer, what)
 
     def ml_token(self) -> str | None:
@@ -223,7 +244,7 @@ class AzureMlCall:
         except OutcomeUnknownError as exc:
             raise TransientError(str(exc)) from exc
         if not answer.ok:
-            raise sorted_error(answer, what, self.clean, write=False)
+            raise self.sorted(answer, what, write=False)
         return object_in(answer, what)
 
     def require(self, url: str, what: str) -> str:
@@ -240,6 +261,16 @@ class AzureMlCall:
             return require_https(url, development=self.development)
         except ValueError as exc:
             raise PermanentError(f"{what}: the address that the workspace names: {exc}") from None
+
+    def sorted(self, answer: Answer, what: str, *, write: bool) -> RelearnError:
+        """Return the error to raise for an answer that is not 2xx.
+
+        Args:
+            answer: what came back.
+            what: the purpose of the request, for messages.
+            write: whether the request could have had an effect.
+        """
+        return sorted_error(answer, what, self.clean, write=write, part=self.part)
 
     def _arm(self) -> dict[str, str]:
         return self._bearer(self.scopes.arm)

@@ -5,18 +5,21 @@ whichever workspace and cloud that is.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_names import Workspace
 from shared.core.config.azureml_parts import ApiVersions
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.setting_references import resolve
 from shared.core.redaction import Redactor
+from shared.ports.serving import ServingEndpoint
 from shared.ports.storage import Blobs
 from shared.providers.azureml.call import AzureMlCall, Memory
 from shared.providers.azureml.jobs import AzureMlJobs
 from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.serving import AzureMlServing
 from shared.providers.azureml.tokens import Tokens, scopes_of
 from shared.providers.http.client import Http
 
@@ -57,6 +60,20 @@ class AzureMlConnections:
             storage=self.storage,
             secrets=partial(resolve, self.environment),
             memory=self.memory,
+        )
+
+    def serving(self, endpoint: AzureMlEndpoint) -> ServingEndpoint:
+        """Return the online endpoint.
+
+        Raises:
+            ConfigError: the workspace is in a cloud that no setting describes.
+        """
+        call = self.call(endpoint.workspace_parts, ApiVersions())
+        return AzureMlServing(
+            call=replace(call, part="endpoints[]"),
+            endpoint=endpoint,
+            memory=self.memory,
+            secrets=partial(resolve, self.environment),
         )
 
     def call(self, workspace: Workspace, versions: ApiVersions) -> AzureMlCall:

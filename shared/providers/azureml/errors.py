@@ -4,6 +4,7 @@ The status decides first, then every code of the envelope: in `details` and down
 inner errors (azure-machine-learning-v2 §2.8). Bodies may be empty, or `null`.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,6 +28,8 @@ _ROLE: Final = (
     "give the app's identity the role AzureML Data Scientist on the workspace; a new role shows "
     "after up to an hour"
 )
+#: Which part of pipelines.yaml the cures below name; another part takes its place.
+TRAINING: Final = "training"
 _VERSION: Final = (
     "the api-version is not known there: set training.api_versions to one that the message lists"
 )
@@ -47,6 +50,7 @@ _CURES: Final = {
 #: Codes of a 401 that no new token mends.
 _NEVER: Final = frozenset({"InvalidAuthenticationTokenTenant"})
 _UNKNOWN_MEMBER: Final = "Could not find member"
+_MEMBER: Final = re.compile(r"Could not find member '(\w{1,100})'")
 _MEMBER_CURE: Final = (
     "the api-version does not know a member of the request: set training.api_versions to a newer "
     "one, or remove what the member stands for"
@@ -88,7 +92,7 @@ def refusal_in(answer: Answer, clean: Cleaner = redact) -> Refusal:
 
 
 def sorted_error(
-    answer: Answer, what: str, clean: Cleaner = redact, *, write: bool
+    answer: Answer, what: str, clean: Cleaner = redact, *, write: bool, part: str = TRAINING
 ) -> RelearnError:
     """Return the error to raise for an answer that is not 2xx (design rule 7).
 
@@ -97,9 +101,10 @@ def sorted_error(
         what: what was asked for, to start the message with.
         clean: redacts its texts, before they are cut short.
         write: whether the request could have had an effect.
+        part: the part of pipelines.yaml that asked for it, which cures name.
     """
     refusal = refusal_in(answer, clean)
-    cure = cure_for(refusal)
+    cure = cure_for(refusal, part)
     message = f"{what}: {refusal}" + (f": {cure}" if cure else "")
     status, wait = answer.status, wait_in(answer)
     log.warning("%s: HTTP %s, correlation %s", what, status, correlation_of(answer))
@@ -116,8 +121,23 @@ def sorted_error(
     return AzureMlRefusedError(message, refusal, cure)
 
 
-def cure_for(refusal: Refusal) -> str:
-    """Return what an operator can do about a refusal, or an empty string."""
+def cure_for(refusal: Refusal, part: str = TRAINING) -> str:
+    """Return what an operator can do about a refusal, or an empty string.
+
+    Args:
+        refusal: what the service says.
+        part: the part of pipelines.yaml that asked for it.
+    """
+    return _cure_for(refusal).replace(f"{TRAINING}.", f"{part}.")
+
+
+def unknown_member(refusal: Refusal) -> str | None:
+    """Return the member that the api-version does not know; None where that is not the reason."""
+    found = _MEMBER.search(refusal.text)
+    return found[1] if found else None
+
+
+def _cure_for(refusal: Refusal) -> str:
     if _UNKNOWN_MEMBER in refusal.text:
         return _MEMBER_CURE
     for code in (*refusal.detail_codes, refusal.code):

@@ -19,6 +19,8 @@ from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, is_model_path
 from shared.core.names import digest
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, EndpointRef, ModelRef, ServingState, Shift
+from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError
 from shared.ports.serving import Keep, Plan
 from shared.ports.storage import Blobs
@@ -147,14 +149,15 @@ class StudioServing:
         """Return whether the model of a state is still there. Raises TransientError."""
         return self.baselines.restorable(state)
 
-    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
+    def candidate(self, model: ModelRef, run_id: str, again: int = 0) -> Candidate:
         """Return the model as a candidate: it has no name of its own at the endpoint.
 
         Args:
             model: the model.
             run_id: the run.
+            again: it cannot fail to be made ready.
         """
-        del run_id
+        del run_id, again
         return Candidate(name=model.name, state=ServingState(model=model))
 
     def stage(self, candidate: Candidate) -> None:
@@ -163,6 +166,11 @@ class StudioServing:
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
         """Return that the candidate is ready: it is nothing but the model."""
         return EndpointCheck(UpdateProgress.DONE, None, configured=candidate.name)
+
+    def log_lines(self, candidate: Candidate) -> str:
+        """Return nothing: the endpoint shows no log."""
+        del candidate
+        return ""
 
     def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
         """Return the answers of what serves.
@@ -196,8 +204,22 @@ class StudioServing:
         del shift  # the model that is asked for is named by the record
         return self.endpoint.check(operation)
 
-    def restore(self, state: ServingState) -> str | None:
-        """Update the endpoint to a model from before. Raises as the port says."""
+    def requests(self, query: TrafficQuery) -> tuple[TrafficPoint, ...]:
+        """Return nothing: the endpoint measures no requests."""
+        del query
+        return ()
+
+    def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
+        """Update the endpoint to a model from before. Raises as the port says.
+
+        Args:
+            state: the model.
+            known: nothing, for an endpoint with one model.
+
+        Returns:
+            The handle of an asynchronous operation, as `shift`, which raises the same.
+        """
+        del known
         if state.model is None:
             return self.endpoint.refresh()
         model = blob_of(state.model)

@@ -5,6 +5,7 @@ from typing import Any
 
 from local.azureml.containers import error_of_model
 from local.azureml.switches import Switches
+from shared.core.config.azureml_models import model_version
 from shared.core.run.record import Origin, Phase, Run
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
@@ -16,7 +17,7 @@ SECOND = b"a,b,label\n5,6,1\n7,8,0\n"
 
 
 def version_of(run: Run) -> str:
-    return f"sample/{run.run_id}-1"
+    return f"sample/{model_version(run.run_id, 1)}"
 
 
 def candidate(world: AzureMlWorld, run: Run) -> str:
@@ -64,7 +65,12 @@ def test_a_model_gets_its_requests_in_steps_after_it_was_scored_without_any() ->
     assert world.traffic() == {name: 100}
     promotion = world.now_of(run).promotion
     assert promotion is not None
-    assert [(one.share, one.before) for one in promotion.steps] == [(10, 0), (50, 10), (100, 50)]
+    before = [one.before and one.before.shares for one in promotion.steps]
+    assert before == [{"blue": 100}, {"blue": 90, name: 10}, {"blue": 50, name: 50}]
+    assert [one.wanted and one.wanted.shares for one in promotion.steps] == [
+        *before[1:],
+        {name: 100},
+    ]
     assert all(one.sent_at and one.seen for one in promotion.steps)
     assert shifts(world) == 3
     assert not world.open_runs()
@@ -126,12 +132,13 @@ def test_a_change_of_the_traffic_by_another_writer_is_never_overwritten() -> Non
     world = AzureMlWorld()
     run = world.start()
     world.until(run, Phase.VERIFYING)
-    world.tick()
+    world.clock.move(MINUTE)
     name = candidate(world, run)
+    assert world.traffic() == {"blue": 90, name: 10}
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 70, name: 30})
     ended = world.until_idle(run, ticks=40)
     assert ended.phase is Phase.PARKED
-    assert "another program changed endpoint census" in (ended.reason or "")
+    assert "others changed production" in (ended.reason or "")
     assert world.traffic() == {"blue": 70, name: 30}
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 90, name: 10})
     world.run_operations.retry(run.run_id)
@@ -159,7 +166,7 @@ def test_a_rollback_within_the_day_is_one_change_of_the_traffic() -> None:
     rollback = world.until_idle(rolled_back(world), ticks=60)
     assert (rollback.origin, rollback.phase) == (Origin.ROLLBACK, Phase.PROMOTED)
     assert (world.traffic(), shifts(world)) == ({old: 100}, before + 1)
-    serving = world.endpoint_state().resource(world.pipeline.endpoints[0].resource or "").serving
+    serving = world.endpoint_state().resource(world.pipeline.endpoints[0].resource_name).serving
     assert serving is not None
     assert serving.candidate == old
 

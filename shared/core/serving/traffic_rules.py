@@ -1,0 +1,271 @@
+"""The rules that the requests of a candidate have to meet before it is given a larger share.
+
+No data is never a good sign: a rule without enough requests holds the step, and neither passes
+nor fails it (azure-machine-learning-v2 §14.1).
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from pydantic import AwareDatetime
+
+from shared.core.counting import counted
+from shared.core.frozen import FrozenModel
+
+#: Measures of the last minutes are partial (azure-machine-learning-v2 §14.1).
+LATE: Final = timedelta(minutes=5)
+#: One call in this time: the service counts by minutes.
+EVERY: Final = timedelta(minutes=1)
+_MINUTE: Final = timedelta(minutes=1)
+#: Statuses that are the deployment's fault; others below 500 are the client's, or busy (§5.4).
+_AT_FAULT: Final = frozenset({"408", "424"})
+_SERVER: Final = "5"
+
+
+class TrafficRules(FrozenModel):
+    """What the requests of a candidate have to show. A percentage of 1 means 1 %."""
+
+    min_requests: int = 0  #: fewer hold the step; 0: requests are not counted
+    max_error_rate: float | None = None  #: percent of the candidate's requests
+    max_latency_increase: float | None = None  #: percent more than the others' in the same minutes
+
+    @property
+    def need_data(self) -> bool:
+        """Whether measures are needed at all."""
+        limits = (self.max_error_rate, self.max_latency_increase)
+        return self.min_requests > 0 or any(limit is not None for limit in limits)
+
+
+#: A step lasts its time, whatever its requests show.
+NO_RULES: Final = TrafficRules()
+
+
+class Measure(StrEnum):
+    """What one call asks for."""
+
+    REQUESTS = "requests"  #: their number, by status
+    LATENCY = "latency"  #: how long they took, with their number
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficQuery:
+    """What is asked of the service: whole minutes, from `since` up to `until`."""
+
+    measure: Measure
+    deployments: tuple[str, ...]
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficPoint:
+    """What was measured of one deployment in one minute, for one status where that was asked."""
+
+    deployment: str
+    at: datetime  #: the begin of the minute, UTC
+    requests: float | None = None
+    latency: float | None = None  #: in milliseconds
+    status: str = ""  #: such as 200
+
+
+class TrafficEvidence(FrozenModel):
+    """What was measured since a share was reached, own probes not counted."""
+
+    asked_at: AwareDatetime | None = None  #: when the service was asked last
+    until: AwareDatetime | None = None  #: up to when requests were counted
+    requests: int = 0  #: of the candidate
+    errors: int = 0  #: those at fault of it
+    other_requests: int = 0  #: of the deployments beside it
+    other_errors: int = 0
+    latency_until: AwareDatetime | None = None  #: up to when the latencies were measured
+    latency: float | None = None  #: of the candidate, in milliseconds
+    other_latency: float | None = None  #: in the same minutes
+    own: int = 0  #: requests of this app itself in the minutes that are measured completely
+    probes: tuple[AwareDatetime, ...] = ()  #: when it sent others
+    problem: str = ""  #: why nothing could be read the last time
+
+    def probed(self, began: datetime, now: datetime) -> "TrafficEvidence":
+        """Return the evidence with one more request of this app itself, sent now.
+
+        Args:
+            began: when the share was reached.
+            now: the present moment.
+        """
+        probes, minutes = (*self.probes, now), window(began, now)
+        if minutes is None:
+            return self.evolve(probes=probes)
+        since, until = minutes
+        own = sum(1 for at in probes if since <= at < until)
+        left = tuple(at for at in probes if at >= until)
+        return self.evolve(own=self.own + own, probes=left)
+
+
+class StepVerdict(StrEnum):
+    """What the evidence says of a step."""
+
+    PASS = "pass"  # noqa: S105 -- a verdict, no password
+    WORSE = "worse"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedStep:
+    """A verdict, and why, for operators."""
+
+    verdict: StepVerdict
+    why: str
+
+
+def window(began: datetime, now: datetime) -> tuple[datetime, datetime] | None:
+    """Return the whole minutes that are measured completely by now; None while there are none.
+
+    Args:
+        began: when the share was reached.
+        now: the present moment.
+    """
+    since = began.replace(second=0, microsecond=0)
+    since = since if since == began else since + _MINUTE
+    until = (now - LATE).replace(second=0, microsecond=0)
+    return (since, until) if until > since else None
+
+
+def next_query(
+    rules: TrafficRules,
+    known: TrafficEvidence,
+    deployments: tuple[str, ...],
+    times: tuple[datetime, datetime],
+) -> TrafficQuery | None:
+    """Return the call that is due; None where one was made less than a minute ago.
+
+    Args:
+        rules: the rules.
+        known: what was measured.
+        deployments: the candidate first, then those beside it.
+        times: when the share was reached, and the present moment.
+    """
+    began, now = times
+    minutes = window(began, now)
+    if not rules.need_data or minutes is None:
+        return None
+    if known.asked_at is not None and now - known.asked_at < EVERY:
+        return None
+    compares = rules.max_latency_increase is not None and len(deployments) > 1
+    behind = known.latency_until is None or (
+        known.until is not None and known.until > known.latency_until
+    )
+    measure = Measure.LATENCY if compares and known.until and behind else Measure.REQUESTS
+    return TrafficQuery(measure, deployments, *minutes)
+
+
+def measured(
+    known: TrafficEvidence,
+    query: TrafficQuery,
+    points: Iterable[TrafficPoint],
+    now: datetime,
+) -> TrafficEvidence:
+    """Return the evidence with what a call returned; requests of this app do not count.
+
+    Args:
+        known: what was measured before.
+        query: what was asked.
+        points: the answer.
+        now: the present moment.
+    """
+    candidate = query.deployments[0]
+    inside = [
+        one
+        for one in points
+        if query.since <= one.at < query.until and one.deployment in query.deployments
+    ]
+    changes: dict[str, object] = {"asked_at": now, "problem": ""}
+    if query.measure is Measure.LATENCY:
+        mine, others = _latencies(inside, candidate)
+        changes |= {"latency": mine, "other_latency": others, "latency_until": query.until}
+        return known.evolve(**changes)
+    mine_of = [one for one in inside if one.deployment == candidate]
+    others_of = [one for one in inside if one.deployment != candidate]
+    changes |= {
+        "until": query.until,
+        "requests": max(_total(mine_of) - known.own, 0),
+        "errors": _total(one for one in mine_of if _is_error(one)),
+        "other_requests": _total(others_of),
+        "other_errors": _total(one for one in others_of if _is_error(one)),
+    }
+    return known.evolve(**changes)
+
+
+def judged_step(rules: TrafficRules, known: TrafficEvidence, *, alone: bool) -> JudgedStep:
+    """Return what the evidence says.
+
+    Args:
+        rules: the rules.
+        known: what was measured.
+        alone: whether no other deployment gets requests, so that no latency can be compared.
+    """
+    if not rules.need_data:
+        return JudgedStep(StepVerdict.PASS, "no rule asks for requests")
+    if known.until is None:
+        why = known.problem or "no complete minute was measured yet"
+        return JudgedStep(StepVerdict.HOLD, why)
+    least = max(rules.min_requests, 1)
+    limit = rules.max_error_rate
+    # Errors that would be too many among `least` requests do not need the rest of them.
+    rate = 100 * known.errors / max(known.requests, known.errors, least)
+    if limit is not None and rate > limit:
+        why = f"{_failed(known)}, more than {limit:g} %"
+        return JudgedStep(StepVerdict.WORSE, why)
+    if known.requests < least:
+        why = f"{counted(known.requests, 'request')} of the {least} that are needed"
+        return JudgedStep(StepVerdict.HOLD, f"{why}; {known.problem}" if known.problem else why)
+    if rules.max_latency_increase is None or alone:
+        return JudgedStep(StepVerdict.PASS, _failed(known))
+    return _judged_latency(rules.max_latency_increase, known, least)
+
+
+def _judged_latency(limit: float, known: TrafficEvidence, least: int) -> JudgedStep:
+    if known.other_requests < least:
+        beside = counted(known.other_requests, "request")
+        why = f"{beside} beside it, of the {least} to compare latencies with"
+        return JudgedStep(StepVerdict.HOLD, why)
+    if known.latency is None or known.other_latency is None:
+        why = known.problem or "no latency was measured for both in the same minutes"
+        return JudgedStep(StepVerdict.HOLD, why)
+    both = f"{known.latency:.0f} ms, beside {known.other_latency:.0f} ms"
+    if known.latency > known.other_latency * (1 + limit / 100):
+        why = f"its requests take {both}: more than {limit:g} % longer"
+        return JudgedStep(StepVerdict.WORSE, why)
+    return JudgedStep(StepVerdict.PASS, f"{_failed(known)}; {both}")
+
+
+def _failed(known: TrafficEvidence) -> str:
+    return f"{known.errors} of {counted(known.requests, 'request')} failed"
+
+
+def _is_error(point: TrafficPoint) -> bool:
+    return point.status in _AT_FAULT or point.status.startswith(_SERVER)
+
+
+def _total(points: Iterable[TrafficPoint]) -> int:
+    return round(sum(one.requests or 0.0 for one in points))
+
+
+def _latencies(points: Iterable[TrafficPoint], candidate: str) -> tuple[float | None, float | None]:
+    """Return the mean latency of the candidate and of the others, in minutes that both have."""
+    mine: dict[datetime, tuple[float, float]] = {}
+    others: dict[datetime, tuple[float, float]] = {}
+    for one in points:
+        if one.latency is None or not one.requests:
+            continue
+        side = mine if one.deployment == candidate else others
+        weight, weighted = side.get(one.at, (0.0, 0.0))
+        side[one.at] = (weight + one.requests, weighted + one.requests * one.latency)
+    both = mine.keys() & others.keys()
+    return _mean(mine, both), _mean(others, both)
+
+
+def _mean(side: dict[datetime, tuple[float, float]], minutes: Collection[datetime]) -> float | None:
+    weight = sum(side[at][0] for at in minutes)
+    return sum(side[at][1] for at in minutes) / weight if weight else None

@@ -1,0 +1,182 @@
+"""Scores probe rows at an online endpoint (azure-machine-learning-v2 §5.4).
+
+The key or token stays in this process, and the redactor knows it.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from shared.core.names import digest
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
+from shared.errors import OutcomeUnknownError, PermanentError, TransientError
+from shared.providers.azureml.call import AzureMlCall
+from shared.providers.azureml.endpoint_calls import EndpointCalls
+from shared.providers.azureml.errors import header
+from shared.providers.azureml.json_answers import table_of
+from shared.providers.http.client import Answer
+from shared.telemetry import log
+
+#: Names the deployment that is to answer, and the one that did.
+WHO: Final = "azureml-model-deployment"
+_OWN_ID: Final = "x-ms-client-request-id"
+_MODEL_STATUS: Final = "ms-azureml-model-error-statuscode"
+_MODEL_REASON: Final = "ms-azureml-model-error-reason"
+_RUN_FAILED: Final = "x-ms-run-function-failed"
+#: What the front of the endpoint answers where the model's container did not answer 200.
+_MODEL_FAILED: Final = 424
+#: Statuses of the container that say it is busy, and of those that say the rows do not fit.
+_MODEL_BUSY: Final = frozenset({"429"})
+_ROWS_REFUSED: Final = frozenset({"400", "413", "415", "422"})
+#: Answers about the request itself; redirects are not followed.
+_REFUSED: Final = frozenset({301, 302, 303, 307, 308, 400, 405, 411, 413, 414, 415})
+_AAD: Final = "aadtoken"
+#: How a key or token is asked for, and the member that holds it.
+_SOURCES: Final = {"key": ("listKeys", "primaryKey"), "amltoken": ("token", "accessToken")}
+_LONGEST: Final = 300
+_ROLE: Final = (
+    "give the app's identity the role AzureML Data Scientist on the workspace, which holds "
+    "onlineEndpoints/score/action"
+)
+_ROWS: Final = "if the rows are not what the model takes, correct verify.rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Sends probe rows to one endpoint.
+
+    Args:
+        call: calls the workspace.
+        calls: the calls of the endpoint.
+    """
+
+    call: AzureMlCall
+    calls: EndpointCalls
+
+    def score(self, rows: Mapping[str, Any], deployment: str = "") -> ProbeAnswers:
+        """Return the answers for probe rows. No usable answer is one too.
+
+        Args:
+            rows: the body of the request, as it is sent.
+            deployment: the deployment that is to answer; empty: whichever gets the request.
+
+        Raises:
+            PermanentError: it is not known where to send them.
+        """
+        request = digest(json.dumps(rows, sort_keys=True))
+        try:
+            uri, mode = self.calls.address()
+        except TransientError as exc:
+            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=str(exc), request=request)
+        if not uri:
+            detail = f"endpoint {self.calls.name} has no address yet"
+            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail, request=request)
+        self.call.require(uri, f"score at endpoint {self.calls.name}")
+        return self._scored(uri, mode, rows, deployment).evolve(request=request)
+
+    def _scored(
+        self, uri: str, mode: str, rows: Mapping[str, Any], deployment: str
+    ) -> ProbeAnswers:
+        try:
+            answer = self._answer(uri, mode, json.dumps(rows).encode(), deployment)
+        except (TransientError, OutcomeUnknownError) as exc:
+            self.calls.forget_address()
+            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=str(exc))
+        except PermanentError as exc:
+            return ProbeAnswers(seen=ProbeOutcome.REFUSED, detail=str(exc))
+        if answer.status == HTTPStatus.NOT_FOUND:
+            self.calls.forget_address()
+        who = self.call.clean(header(answer, WHO))[:_LONGEST]
+        return self._read(answer).evolve(answered_by=who)
+
+    def _answer(self, uri: str, mode: str, body: bytes, deployment: str) -> Answer:
+        """Return the answer; the key or token is read again once where it is refused."""
+        answer = self._send(uri, self._token(mode), body, deployment)
+        if answer.status != HTTPStatus.UNAUTHORIZED or mode == _AAD:
+            return answer
+        self.calls.forget_key()
+        return self._send(uri, self._token(mode), body, deployment)
+
+    def _send(self, uri: str, token: str, body: bytes, deployment: str) -> Answer:
+        own_id = f"relearn-{uuid.uuid4().hex}"
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            _OWN_ID: own_id,
+        }
+        if deployment:
+            headers[WHO] = deployment
+        answer = self.call.http.send("POST", uri, headers, body)
+        if not answer.ok:
+            text = "probe of endpoint %s: HTTP %s, request %s"
+            log.warning(text, self.calls.name, answer.status, own_id)
+        return answer
+
+    def _token(self, mode: str) -> str:
+        if mode == _AAD:
+            token = self.call.tokens(self.call.scopes.ml)
+            self.call.redactor.learn(token)
+            return token
+        known = self.calls.known_key()
+        if known is not None:
+            return known
+        if mode not in _SOURCES:
+            raise PermanentError(
+                f"endpoint {self.calls.name}: its authMode is none of Key, AMLToken, AADToken"
+            )
+        action, member = _SOURCES[mode]
+        found = self.calls.keys(action).get(member)
+        if not isinstance(found, str) or not found:
+            raise TransientError(f"endpoint {self.calls.name}: the answer holds no {member}")
+        self.call.redactor.learn_from_service(found)
+        self.calls.keep_key(found)
+        return found
+
+    def _read(self, answer: Answer) -> ProbeAnswers:
+        if not answer.ok:
+            return self._not_scored(answer)
+        if header(answer, _RUN_FAILED).lower() == "true":
+            detail = f"its scoring script failed: {self._words(answer)}"
+            return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=detail)
+        decoded = answer.json()
+        if decoded is None and answer.text() != "null":
+            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not JSON")
+        try:
+            columns, rows = table_of(decoded, self.call.clean)
+        except ValueError as exc:
+            words = f"{exc}: {self._words(answer)}"
+            return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=words)
+        return ProbeAnswers(seen=ProbeOutcome.GOOD, columns=columns, rows=rows)
+
+    def _not_scored(self, answer: Answer) -> ProbeAnswers:
+        detail = f"{self._words(answer)} (HTTP {answer.status})"
+        if answer.status == _MODEL_FAILED:
+            return self._of_model(answer)
+        if answer.status == HTTPStatus.REQUEST_TIMEOUT:
+            limit = "request_settings.request_timeout_ms of the deployment file"
+            text = f"no answer of the model within {limit}: {detail}"
+            return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=text)
+        if answer.status in _REFUSED:
+            return ProbeAnswers(seen=ProbeOutcome.REFUSED, detail=f"{detail}: correct verify.rows")
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            # A new role shows late: it is not final.
+            detail = f"{detail}: {_ROLE}"
+        return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
+
+    def _of_model(self, answer: Answer) -> ProbeAnswers:
+        status = self.call.clean(header(answer, _MODEL_STATUS))[:_LONGEST]
+        reason = self.call.clean(header(answer, _MODEL_REASON))[:_LONGEST]
+        detail = f"the model answered {status or 'an error'}: {reason or self._words(answer)}"
+        busy = status in _MODEL_BUSY
+        if status in _ROWS_REFUSED:
+            detail = f"{detail}: {_ROWS}"
+        return ProbeAnswers(
+            seen=ProbeOutcome.NO_ANSWER if busy else ProbeOutcome.BROKEN, detail=detail
+        )
+
+    def _words(self, answer: Answer) -> str:
+        """Return the beginning of an answer, without secrets."""
+        return self.call.clean(answer.text())[:_LONGEST] or "no reason given"

@@ -1,0 +1,359 @@
+"""The serving port over one managed online endpoint (azure-machine-learning-v2 §5).
+
+A candidate is a deployment; the endpoint's traffic map says which of them get requests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from shared.core.config.azureml_endpoint import AzureMlEndpoint, CreateEndpoint
+from shared.core.config.azureml_models import RUN_TAG, model_asset
+from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
+from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
+from shared.core.serving.traffic import ALL, TrafficMap
+from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery, TrafficRules
+from shared.errors import PermanentError, TransientError
+from shared.ports.serving import Keep, Plan
+from shared.providers.azureml.call import AzureMlCall, Memory
+from shared.providers.azureml.deployment_errors import failure_of
+from shared.providers.azureml.deployments import (
+    DEPLOYMENTS,
+    INCOMPLETE,
+    bodies_in,
+    candidate_of,
+    model_of,
+    sendable,
+)
+from shared.providers.azureml.endpoint_bodies import new_endpoint, recorded
+from shared.providers.azureml.endpoint_calls import EndpointCalls
+from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
+from shared.providers.azureml.scoring import Scoring
+from shared.providers.azureml.traffic_metrics import measured_requests
+from shared.providers.azureml.traffic_updates import TrafficUpdates
+
+#: How long an endpoint that is made may take (azure-machine-learning-v2 §5.2).
+_MADE_WITHIN: Final = timedelta(minutes=30)
+#: Requests that a rule waits for where the file does not say how many.
+_USUAL_REQUESTS: Final = 100
+_LOG_LINES: Final = 50
+_LONGEST_LOG: Final = 4_000
+_ONE_OF_THEM: Final = "give one deployment 100 % of the traffic, then retry the run"
+
+
+@dataclass(frozen=True, slots=True)
+class AzureMlServing:
+    """One managed online endpoint.
+
+    Args:
+        call: calls the workspace.
+        endpoint: as it is configured.
+        memory: what this process knows of workspaces.
+        secrets: returns a text with the values of app settings.
+    """
+
+    call: AzureMlCall
+    endpoint: AzureMlEndpoint
+    memory: Memory
+    secrets: Callable[[str], str] = field(repr=False)
+
+    @property
+    def plan(self) -> Plan:
+        """The steps of `traffic`; without it, all requests at once."""
+        usual = Plan(stages=True, keeps=self.endpoint.keep_old, asks=True)
+        wanted = self.endpoint.traffic
+        if wanted is None:
+            return usual
+        limits = (wanted.max_error_rate, wanted.max_latency_increase)
+        least = _USUAL_REQUESTS if any(limit is not None for limit in limits) else 0
+        return Plan(
+            stages=True,
+            shares=wanted.steps,
+            bake=wanted.bake,
+            mirror=wanted.mirror or 0,
+            rules=TrafficRules(
+                min_requests=least if wanted.min_requests is None else wanted.min_requests,
+                max_error_rate=wanted.max_error_rate,
+                max_latency_increase=wanted.max_latency_increase,
+            ),
+            give_up_after=wanted.give_up_after,
+            keeps=self.endpoint.keep_old,
+            asks=True,
+        )
+
+    def ensure(self) -> None:
+        """Make the endpoint, without traffic, where there is none and `create` says to.
+
+        Raises:
+            TransientError: it is being made, or the workspace gives no usable answer now.
+            OutcomeUnknownError: it may be.
+            PermanentError: there is none and none is to be made, or it is no managed one.
+        """
+        found, create = self._calls.find(), self.endpoint.create
+        name = self._calls.name
+        if found is None and isinstance(create, CreateEndpoint):
+            body = new_endpoint(create, self._calls.workspace_location())
+            self._calls.put_endpoint(body)
+            text = f"endpoint {name} is being made: waiting for it"
+            raise TransientError(text, patience=_MADE_WITHIN)
+        if found is None:
+            found = self._calls.read()  # says what to do
+        if found.scoring_uri:
+            return
+        if found.is_failed:
+            failed = failure_of(self.call, found)
+            cure = f"{failed.cure or 'see its operation'}; delete the endpoint to have it made anew"
+            text = f"endpoint {name} could not be made: {failed}"
+            raise PermanentError(f"{text}: {cure}", cure=cure)
+        text = f"endpoint {name} is {found.state}, and has no address yet: waiting for it"
+        raise TransientError(text, patience=_MADE_WITHIN)
+
+    def current(self, keep: Keep | None = None) -> ServingState | None:
+        """Return the traffic, and the bodies of the deployments that get it.
+
+        Args:
+            keep: makes no difference: deployments last until they are deleted.
+
+        Returns:
+            The state; None where no deployment gets requests.
+
+        Raises:
+            TransientError: it cannot be read now, or an update runs.
+            PermanentError: several deployments that are not of this app get requests.
+        """
+        del keep
+        endpoint = self._calls.settled()
+        traffic = endpoint.traffic
+        if not traffic.shares:
+            return None
+        shown = {name: self._served_by(name) for name in (*traffic.shares, *traffic.mirror)}
+        others = [name for name in traffic.shares if not shown[name].is_ours]
+        if len(others) > 1:
+            text = (
+                f"endpoint {endpoint.name} sends requests to {' and '.join(sorted(others))}, "
+                "which are not of this app"
+            )
+            raise PermanentError(f"{text}: {_ONE_OF_THEM}", cure=_ONE_OF_THEM)
+        bodies, incomplete = {}, {}
+        for name, deployment in shown.items():
+            bodies[name], lost = recorded(deployment, self.call.clean)
+            if lost:
+                incomplete[name] = list(lost)
+        body: dict[str, Any] = {DEPLOYMENTS: bodies}
+        if incomplete:
+            body[INCOMPLETE] = incomplete
+        model = self._model(shown[traffic.largest])
+        return ServingState(model=model, traffic=traffic, body=body)
+
+    def restorable(self, state: ServingState) -> bool:
+        """Return whether each deployment of a state is there, or can be made again.
+
+        Raises TransientError, PermanentError.
+        """
+        return self._updates.restorable(state)
+
+    def candidate(self, model: ModelRef, run_id: str, again: int = 0) -> Candidate:
+        """Return a model as a deployment with a derived name.
+
+        Args:
+            model: the model.
+            run_id: the run that brings it.
+            again: how many candidates of this run could not be made ready before.
+        """
+        return candidate_of(model, run_id, again, self.endpoint.deployment, self.call.workspace)
+
+    def stage(self, candidate: Candidate) -> None:
+        """Make the deployment of a candidate, without traffic; one that is there is kept.
+
+        Raises:
+            TransientError: it was not made.
+            OutcomeUnknownError: it may have been; ask again.
+            PermanentError: the service refuses it, or one of that name is not of this run.
+        """
+        body = self._body(candidate)
+        there = self._calls.deployment(candidate.name)
+        if there is None:
+            self._require_here(candidate)
+            sendable(body)
+            self._calls.put_deployment(candidate.name, body, answered=False)
+            return
+        if there.is_being_deleted:
+            raise TransientError(f"deployment {candidate.name} is being deleted: waiting for it")
+        if not there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
+            cure = "delete that deployment, then retry the run"
+            text = f"a deployment {candidate.name} is there that is not of this run"
+            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+
+    def candidate_state(self, candidate: Candidate) -> EndpointCheck:
+        """Return whether the deployment of a candidate has succeeded, by one GET while it works.
+
+        Raises TransientError, PermanentError.
+        """
+        there = self._calls.deployment(candidate.name)
+        if there is None:
+            return EndpointCheck(UpdateProgress.PENDING, None, detail="it is not there yet")
+        if there.is_failed:
+            return self._failed(there)
+        if there.is_being_deleted:
+            cure = "see who deletes it; then retry the run"
+            detail = f"deployment {candidate.name} is being deleted"
+            parked = {"failure": Failure.PARK, "cure": cure}
+            return EndpointCheck(UpdateProgress.FAILED, None, detail=detail, **parked)  # type: ignore[arg-type]
+        progress = UpdateProgress.DONE if there.is_ready else UpdateProgress.PENDING
+        named = self._named(there, candidate) if there.is_ready else None
+        return EndpointCheck(progress, None, configured=named, detail=there.state)
+
+    def log_lines(self, candidate: Candidate) -> str:
+        """Return the last lines that the container of a candidate wrote.
+
+        Raises TransientError, PermanentError.
+        """
+        text = self.call.clean(self._calls.log(candidate.name, _LOG_LINES))
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()][-_LOG_LINES:]
+        return "\n".join(lines)[-_LONGEST_LOG:]
+
+    def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
+        """Return the answers for probe rows. No usable answer is one too, and no error.
+
+        Args:
+            rows: the body of the request.
+            candidate: the candidate that is to answer; None: whichever gets the request.
+
+        Raises PermanentError when it is not known where to send them.
+        """
+        return self._scoring.score(rows, candidate.name if candidate else "")
+
+    def shift(self, shift: Shift) -> str | None:
+        """Give a candidate a share of the requests. Raises as the port says."""
+        self._updates.shift(shift)
+        return None
+
+    def update_state(
+        self, operation: str | None = None, shift: Shift | None = None
+    ) -> EndpointCheck:
+        """Return the state of the endpoint, its traffic, and the probe's answers.
+
+        Args:
+            operation: makes no difference: the state of the endpoint is the truth.
+            shift: what was asked for; without all of the requests its candidate is probed by name.
+
+        Raises TransientError, PermanentError.
+        """
+        del operation
+        endpoint = self._calls.read()
+        traffic = endpoint.traffic
+        detail = "; ".join(part for part in (endpoint.state, self._calls.left_out) if part)
+        if endpoint.is_failed:
+            return self._failed(endpoint, traffic)
+        if not endpoint.is_ready:
+            return EndpointCheck(UpdateProgress.PENDING, None, detail=detail, traffic=traffic)
+        pinned = shift.candidate if shift is not None and shift.share < ALL else None
+        rows = self.endpoint.rows
+        probe = self.score(rows, pinned) if rows is not None else None
+        named = self._serving_name(traffic) if shift is None else _shifted_name(shift, traffic)
+        return EndpointCheck(UpdateProgress.DONE, probe, named, detail, traffic)
+
+    def requests(self, query: TrafficQuery) -> tuple[TrafficPoint, ...]:
+        """Return what the monitor measured of requests. Raises as the port says."""
+        return measured_requests(self._calls, query)
+
+    def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
+        """Give a state its traffic again. Raises as the port says.
+
+        Args:
+            state: what the endpoint is to serve.
+            known: the traffic that it may have now, apart from that of the state.
+        """
+        self._updates.restore(state, known)
+        return None
+
+    def discard(self, candidate: Candidate) -> bool:
+        """Delete the deployment of a candidate, if it has the tag of this app and no traffic.
+
+        Raises TransientError, OutcomeUnknownError, PermanentError.
+        """
+        there = self._calls.deployment(candidate.name)
+        if there is None or not there.is_ours:
+            return True
+        if there.is_being_deleted:
+            return False
+        traffic = self._calls.settled().traffic
+        if candidate.name in (*traffic.shares, *traffic.mirror):
+            cure = "give its traffic to another deployment first"
+            text = f"deployment {candidate.name} gets requests, and is not deleted"
+            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+        return self._calls.delete_deployment(candidate.name)
+
+    def _served_by(self, name: str) -> ShownDeployment:
+        found = self._calls.deployment(name)
+        if found is None:
+            text = f"deployment {name}, which gets requests, is not there"
+            raise TransientError(f"endpoint {self._calls.name}: {text}")
+        return found
+
+    def _serving_name(self, traffic: TrafficMap) -> str | None:
+        """Return the name of the model of the deployment with the most requests."""
+        found = self._calls.deployment(traffic.largest) if traffic.shares else None
+        model = self._model(found) if found is not None else None
+        return model.name if model is not None else None
+
+    def _model(self, deployment: ShownDeployment) -> ModelRef | None:
+        if self.call.redactor.names_secret(deployment.model):
+            raise TransientError(f"deployment {deployment.name}: the id of its model is a secret")
+        return model_of(deployment.model, self.call.workspace)
+
+    def _named(self, there: ShownDeployment, candidate: Candidate) -> str | None:
+        body = self._body(candidate)
+        if there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
+            return candidate.state.name
+        model = self._model(there)
+        return model.name if model is not None else None
+
+    def _failed(
+        self, resource: ShownEndpoint | ShownDeployment, traffic: TrafficMap | None = None
+    ) -> EndpointCheck:
+        failed = failure_of(self.call, resource)
+        return EndpointCheck(
+            UpdateProgress.FAILED,
+            None,
+            detail=str(failed),
+            traffic=traffic,
+            failure=failed.failure,
+            cure=failed.cure,
+        )
+
+    def _body(self, candidate: Candidate) -> dict[str, Any]:
+        body = bodies_in(candidate.state).get(candidate.name)
+        if body is None:
+            raise PermanentError(f"candidate {candidate.name} is no deployment of this endpoint")
+        return body
+
+    def _require_here(self, candidate: Candidate) -> None:
+        """Refuse a model that the workspace of the endpoint does not have."""
+        model = candidate.state.model
+        try:
+            where, _ = model_asset(model) if model else (self.call.workspace, None)
+        except ValueError as exc:
+            raise PermanentError(f"endpoint {self._calls.name}: {exc}") from None
+        if where.identity != self.call.workspace.identity:
+            cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
+            text = f"the model is registered in workspace {where.name}, not in that of the endpoint"
+            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+
+    @property
+    def _calls(self) -> EndpointCalls:
+        return EndpointCalls(self.call, self.endpoint, self.memory, self.secrets)
+
+    @property
+    def _scoring(self) -> Scoring:
+        return Scoring(self.call, self._calls)
+
+    @property
+    def _updates(self) -> TrafficUpdates:
+        return TrafficUpdates(self._calls)
+
+
+def _shifted_name(shift: Shift, traffic: TrafficMap) -> str | None:
+    """Return the name of the candidate's model, where the traffic is what was asked for."""
+    return shift.candidate.state.name if traffic == shift.wanted else None

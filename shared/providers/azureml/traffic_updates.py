@@ -1,0 +1,202 @@
+"""Changes the traffic of an endpoint: GET, what has to be true, and one whole PUT.
+
+Before each PUT the map that is there is one that this app recorded, and every deployment that gets
+a share has succeeded; the shares are 100 together. There is no ETag: what another writer changes
+between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.core.serving.references import ServingState, Shift
+from shared.core.serving.traffic import ALL, TrafficMap
+from shared.errors import ChangedByOthersError, PermanentError, TransientError
+from shared.providers.azureml.deployment_errors import failure_of
+from shared.providers.azureml.deployments import bodies_in, lost_of
+from shared.providers.azureml.endpoint_bodies import with_traffic
+from shared.providers.azureml.endpoint_calls import EndpointCalls
+from shared.providers.azureml.errors import AzureMlRefusedError
+from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
+
+#: How long a deployment that is made again may take (azure-machine-learning-v2 §5.2).
+_MADE_AGAIN_WITHIN: Final = timedelta(hours=1)
+_MOST_MIRRORED: Final = 50
+_SEE: Final = (
+    "see who changed it; then set the traffic to what it was and retry the run, or cancel the run"
+)
+_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`, then retry the run"
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficUpdates:
+    """Changes the traffic of one endpoint.
+
+    Args:
+        calls: the calls of the endpoint.
+    """
+
+    calls: EndpointCalls
+
+    def shift(self, shift: Shift) -> None:
+        """Give a candidate a share; the endpoint has the wanted map already: nothing is sent.
+
+        Raises as the port says.
+        """
+        if shift.before is None or shift.wanted is None:
+            text = "the record holds no traffic to begin with"
+            raise PermanentError(f"endpoint {self.calls.name}: {text}: retry the run")
+        endpoint = self.calls.settled()
+        now = endpoint.traffic
+        if now == shift.wanted:
+            return
+        if now != shift.before:
+            raise self._changed(now, f"it was {shift.before}", shift.wanted)
+        self._put(endpoint, shift.wanted)
+
+    def restore(self, state: ServingState, known: tuple[TrafficMap, ...]) -> None:
+        """Give a state its traffic again, once its deployments are there. Raises as the port says.
+
+        Args:
+            state: what it is to serve.
+            known: the traffic that it may have now, apart from that of the state.
+        """
+        wanted = state.traffic
+        if wanted is None or not wanted.shares:
+            raise PermanentError(f"endpoint {self.calls.name}: the record names no traffic")
+        endpoint = self.calls.settled()
+        now = endpoint.traffic
+        if now != wanted and now not in known:
+            expected = " or ".join(f"({one})" for one in known) or "what it was"
+            raise self._changed(now, f"it was {expected}", wanted)
+        there = self._deployments(wanted)
+        self._make_again(state, wanted, there)
+        if now != wanted:
+            self._put(endpoint, wanted, there)
+
+    def restorable(self, state: ServingState) -> bool:
+        """Return whether a state can be restored: each deployment is there, or can be made again.
+
+        Raises TransientError, PermanentError.
+        """
+        wanted = state.traffic
+        if wanted is None or not wanted.shares:
+            return False
+        there = self._deployments(wanted)
+        return all(
+            (name in there and not there[name].is_being_deleted and not there[name].is_failed)
+            or self._can_be_made(state, name)
+            for name in _names(wanted)
+        )
+
+    def _put(
+        self,
+        endpoint: ShownEndpoint,
+        wanted: TrafficMap,
+        there: dict[str, ShownDeployment] | None = None,
+    ) -> None:
+        """PUT the map, if it is one that keeps the endpoint serving."""
+        _require_whole(endpoint.name, wanted)
+        there = self._deployments(wanted) if there is None else there
+        for name in _names(wanted):
+            deployment = there.get(name)
+            if deployment is None or deployment.is_failed or deployment.is_being_deleted:
+                state = deployment.state if deployment else "not there"
+                text = f"deployment {name} is {state}, and gets no requests"
+                cure = f"see it in Studio; {_MAKE_AGAIN}"
+                raise PermanentError(f"endpoint {endpoint.name}: {text}: {cure}", cure=cure)
+            if not deployment.is_ready:
+                text = f"deployment {name} is {deployment.state}: waiting for it"
+                raise TransientError(f"endpoint {endpoint.name}: {text}")
+        self.calls.put_endpoint(with_traffic(endpoint, wanted))
+
+    def _deployments(self, wanted: TrafficMap) -> dict[str, ShownDeployment]:
+        """Return those that a map names and that are there: by one GET, however many they are."""
+        names = _names(wanted)
+        if len(names) == 1:
+            found = self.calls.deployment(names[0])
+            return {names[0]: found} if found else {}
+        all_of_them = self.calls.deployments()
+        return {name: all_of_them[name.lower()] for name in names if name.lower() in all_of_them}
+
+    def _make_again(
+        self, state: ServingState, wanted: TrafficMap, there: dict[str, ShownDeployment]
+    ) -> None:
+        """Make deployments again that are gone or failed.
+
+        Raises TransientError until all of them have succeeded.
+        """
+        waiting: list[str] = []
+        for name in _names(wanted):
+            deployment = there.get(name)
+            if deployment is not None and deployment.is_ready:
+                continue
+            if deployment is None:
+                self._make(state, name)
+                waiting.append(f"deployment {name} is made again")
+            elif deployment.is_failed:
+                waiting.append(self._repair(state, name, deployment))
+            else:
+                waiting.append(f"deployment {name} is {deployment.state}")
+        if waiting:
+            text = f"endpoint {self.calls.name}: {'; '.join(waiting)}: waiting for it"
+            raise TransientError(text, patience=_MADE_AGAIN_WITHIN)
+
+    def _repair(self, state: ServingState, name: str, deployment: ShownDeployment) -> str:
+        """Make a failed deployment again, if that makes sense now; return what is waited for."""
+        failed = failure_of(self.calls.call, deployment)
+        words = f"deployment {name} is {deployment.state} ({failed})"
+        if not failed.may_be_repeated:
+            return f"{words}: {failed.cure}"
+        try:
+            self._make(state, name)
+        except AzureMlRefusedError:
+            # Some failed deployments take no PUT; one of ours is made from nothing then.
+            if not deployment.is_ours:
+                raise
+            self.calls.delete_deployment(name)
+            return f"{words} and is deleted, to be made again"
+        return f"{words} and is made again"
+
+    def _make(self, state: ServingState, name: str) -> None:
+        body, lost = bodies_in(state).get(name), lost_of(state, name)
+        if body is None or lost:
+            what = f"its record does not hold {lost}" if lost else "its record holds no body"
+            text = f"deployment {name} cannot be made again: {what}, which may be a secret"
+            text = text if lost else text.removesuffix(", which may be a secret")
+            raise PermanentError(
+                f"endpoint {self.calls.name}: {text}: {_MAKE_AGAIN}", cure=_MAKE_AGAIN
+            )
+        self.calls.put_deployment(name, body, answered=True)
+
+    def _can_be_made(self, state: ServingState, name: str) -> bool:
+        body = bodies_in(state).get(name)
+        if body is None or lost_of(state, name):
+            return False
+        return self.calls.has_model(str(body["properties"].get("model") or ""))
+
+    def _changed(self, found: TrafficMap, before: str, wanted: TrafficMap) -> ChangedByOthersError:
+        text = (
+            f"another program or an operator changed the traffic of endpoint {self.calls.name}: "
+            f"it is {found}, {before}, and {wanted} was to come"
+        )
+        return ChangedByOthersError(f"{text}: {_SEE}", found.model_dump(), cure=_SEE)
+
+
+def _names(traffic: TrafficMap) -> tuple[str, ...]:
+    return (*sorted(traffic.shares), *sorted(traffic.mirror))
+
+
+def _require_whole(endpoint: str, wanted: TrafficMap) -> None:
+    """Refuse a map that would leave requests without an answer."""
+    problems: Iterable[tuple[bool, str]] = (
+        (sum(wanted.shares.values()) != ALL, f"the shares are not {ALL} % together"),
+        (any(share < 0 for share in wanted.shares.values()), "a share is negative"),
+        (len(wanted.mirror) > 1, "copies go to one deployment at most"),
+        (any(not 0 < part <= _MOST_MIRRORED for part in wanted.mirror.values()), "too many copies"),
+        (bool(wanted.mirror.keys() & wanted.shares.keys()), "copies go to none with requests"),
+    )
+    wrong = next((what for is_wrong, what in problems if is_wrong), None)
+    if wrong is not None:
+        raise PermanentError(f"endpoint {endpoint}: {wanted} is not sent: {wrong}")
