@@ -42,7 +42,12 @@ Try it:
   curl URL/_azureml/switches -d '{{"explicit_uri_honoured": false, "roles_late": 60}}'
   curl URL/_azureml/jobs -d '{{"name": "j", "ends": "Failed", "message": "no such column"}}'
   curl URL/_azureml/sample -X POST              registers examples/azureml
-  and POST to datastores, assets, computes, metrics"""
+  curl URL/_azureml/traffic -d '{{"endpoint": "e", "traffic": {{}}, "before": "PUT endpoint"}}'
+                    another writer, at once or just before a call
+  curl URL/_azureml/failures -d '{{"resource": "e/blue", "code": "OutOfQuota"}}'
+  curl URL/_azureml/personality -d '{{"name": "answers and routes lag"}}'
+  and POST to datastores, assets, computes, metrics, deployments, busy, undone, refusals, keys,
+  models; a request with the header x-relearn-writer: other is not taken for one of the app"""
 _HIGHEST_PORT = 65_535
 
 

@@ -60,7 +60,8 @@ class Calls:
     late_after: timedelta = timedelta(minutes=1)
     _by_number: dict[int, Fault] = field(default_factory=dict)
     _by_kind: dict[tuple[str, int], Fault] = field(default_factory=dict)
-    _before: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
+    _before: dict[tuple[str, int], list[Callable[[], object]]] = field(default_factory=dict)
+    _refused_as: dict[tuple[str, int], Answer] = field(default_factory=dict)
     _late: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
     _counted: Counter[str] = field(default_factory=Counter)  #: the log so far, by kind
     _silent: bool = False
@@ -85,6 +86,16 @@ class Calls:
         for number in range(nth, nth + times):
             self._by_kind[kind, number] = fault
 
+    def refuse_on(self, kind: str, answer: Answer, nth: int = 0) -> None:
+        """Let one call of a kind be answered so, and not be done.
+
+        Args:
+            kind: as in the log.
+            answer: see `answers.refusal`.
+            nth: counted from 0, over the whole log.
+        """
+        self._refused_as[kind, nth] = answer
+
     def before(self, kind: str, do: Callable[[], object], nth: int = 0) -> None:
         """Let something happen just before the `nth` call of a kind: another writer, the time.
 
@@ -93,7 +104,7 @@ class Calls:
             do: what happens; calls made in it are neither logged nor do they fail.
             nth: counted from 0, over the whole log.
         """
-        self._before[kind, nth] = do
+        self._before.setdefault((kind, nth), []).append(do)
 
     def count(self, kind: str, target: str | None = None) -> int:
         """Return how many calls of a kind there were, at one target or at all."""
@@ -103,6 +114,11 @@ class Calls:
             self._counted.clear()
         self._counted.update(c.kind for c in self.log[self._counted.total() :])
         return self._counted[kind]
+
+    @property
+    def is_other_writer(self) -> bool:
+        """Whether calls are those of another writer."""
+        return self._silent
 
     @contextmanager
     def other_writer(self) -> Iterator[None]:
@@ -139,10 +155,11 @@ class Calls:
         by_number = self._by_number.get(len(self.log))
         fault = by_number or self._by_kind.get((call.kind, nth))
         self.log.append(call)
-        if (hook := self._before.pop((call.kind, nth), None)) is not None:
+        for hook in self._before.pop((call.kind, nth), ()):
             with self.other_writer():
                 hook()
-        if (refused := self._no_access(call)) is not None:
+        refused = self._no_access(call) or self._refused_as.pop((call.kind, nth), None)
+        if refused is not None:
             return refused
         return do() if fault is None else self._fail(fault, call, do, orphan)
 

@@ -23,13 +23,14 @@ from local.azureml.answers import (
     NAME as WORKSPACE_NAME,
 )
 from local.azureml.endpoints import NAME, not_found
+from local.azureml.invariant import Guard
 from local.azureml.operations import Operation
 from local.azureml.provisioning import READ_ONLY, Provisioning
 from local.azureml.state import Deployment, Endpoint, State
 from local.azureml.switches import Duration
 
 _SHAPE = Shape.of(
-    top="location tags identity sku properties",
+    top="location tags identity sku kind properties",
     properties=(
         "endpointComputeType model instanceType environmentId codeConfiguration description "
         "environmentVariables requestSettings livenessProbe readinessProbe startupProbe "
@@ -41,7 +42,25 @@ _SHAPE = Shape.of(
 _CONTAINERS = ("InferenceServer", "StorageInitializer")
 _USUAL_TAIL = 100
 _FIXED = ("instanceType", "endpointComputeType")
-_PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30}
+_PROBE = {
+    "initialDelay": "PT10S",
+    "period": "PT10S",
+    "timeout": "PT2S",
+    "failureThreshold": 30,
+    "successThreshold": 1,
+}
+#: What an answer has besides what was PUT.
+_ADDED: Body = {
+    "codeConfiguration": None,
+    "description": None,
+    "environmentId": None,
+    "environmentVariables": {},
+    "appInsightsEnabled": False,
+    "scaleSettings": {"scaleType": "Default"},
+    "modelMountPath": None,
+    "egressPublicNetworkAccess": "Enabled",
+    "requestSettings": {"maxQueueWait": "PT0S", "maxConcurrentRequestsPerInstance": 1},
+}
 
 
 @dataclass
@@ -50,6 +69,7 @@ class Deployments:
 
     state: State
     provisioning: Provisioning
+    guard: Guard
 
     def get(self, endpoint: str, name: str) -> Answer:
         """Return one deployment, or 404."""
@@ -91,6 +111,7 @@ class Deployments:
         same = self.state.switches.same_deployment == "nothing" and _same(deployment, body)
         if same and deployment.state == "Succeeded":
             return Answer(200, self.shown(endpoint, deployment))
+        self.guard.put_deployment(deployment, body)
         deployment.state = "Updating"
         return self._begun(parent, deployment, body, 200)
 
@@ -107,6 +128,7 @@ class Deployments:
         if traffic or mirror:
             message = f"Deployment {name} has traffic and cannot be deleted."
             return refusal(self.state.switches.delete_refused_with, "UserError", message)
+        self.guard.delete_deployment(found)
         before, found.state = found.state, "Deleting"
 
         def finish(operation: Operation) -> None:
@@ -152,19 +174,22 @@ class Deployments:
         }
         ready = deployment.state == "Succeeded"
         timeout = {"requestTimeout": "PT5S" if ready else "PT0S"}
-        added = {"livenessProbe": _PROBE, "readinessProbe": _PROBE} if ready else {}
+        probe = _PROBE if ready else None
+        added: Body = deepcopy(_ADDED) | {"livenessProbe": probe, "readinessProbe": probe}
+        settings = added["requestSettings"] | timeout | (own.pop("requestSettings", None) or {})
+        moment = "2026-03-01T12:00:00.1234567+00:00"
         return {
             "id": f"{WORKSPACE}/onlineEndpoints/{endpoint}/deployments/{deployment.name}",
             "name": deployment.name,
             "type": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments",
             "location": deployment.location,
+            "kind": "Managed",
             "tags": dict(deployment.tags),
-            "sku": dict(deployment.sku),
-            "systemData": {"createdAt": "2026-03-01T12:00:00.1234567+00:00"},
-            "properties": {"requestSettings": timeout}
-            | deepcopy(added)
+            "sku": {"tier": "Standard"} | deployment.sku,
+            "systemData": dict.fromkeys(("createdAt", "lastModifiedAt"), moment),
+            "properties": added
             | own
-            | {"provisioningState": deployment.state},
+            | {"requestSettings": settings, "provisioningState": deployment.state},
         }
 
     def _begun(
@@ -184,7 +209,9 @@ class Deployments:
 
     def _refused(self, parent: Endpoint, name: str, body: RequestBody) -> Answer | None:
         read_only = self.state.switches.read_only_members == "ignored"
-        if refused := _SHAPE.unknown(body, read_only=read_only):
+        if refused := _SHAPE.unknown(
+            body, read_only=read_only, refused=self.state.switches.unknown_members
+        ):
             return refused
         deployment, own = parent.deployments.get(name), body.get("properties") or {}
         if deployment is None and not (NAME.fullmatch(name) and name == name.lower()):

@@ -133,6 +133,11 @@ class Operations:
             if operation.resource == resource and not operation.ended:
                 operation.checks -= 1
 
+    def _is_forgotten(self, operation: Operation) -> bool:
+        kept = self.switches.operations_kept
+        over = kept is not None and operation.ends + kept < self.clock.now()
+        return operation.ended and over
+
     def read(self, url: str) -> Answer:
         """Answer a GET of an operation's address, signed or not."""
         name = url.partition("?")[0].removeprefix(_PATH)
@@ -145,7 +150,9 @@ class Operations:
         end = operation.ends.isoformat() if operation.ended else _NEVER
         body: Body = {"id": operation.url.removeprefix(ARM), "name": name, "status": status}
         body |= {"startTime": operation.started.isoformat(), "endTime": end, "percentComplete": 0.0}
-        if failure and operation.ended:
+        if self._is_forgotten(operation):
+            return missing(f"Operation {name} not found.")
+        if failure and operation.ended and self.switches.failed_operations == "with_error":
             body["error"] = {"code": failure.code, "message": failure.message}
         headers = {}
         if not operation.ended and self.switches.operation_retry_after is not None:

@@ -5,6 +5,7 @@ See azure-machine-learning-v2 §1: Resource Manager, and the data plane on a hos
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, Final
@@ -29,6 +30,8 @@ from local.studio.wire import WireAnswer, WireRequest
 _SCORING_URI: Final = re.compile(rf"https://([\w-]+)\.{LOCATION}\.inference\.ml\.azure\.com/score")
 _CORE: Final = "https://management.core.windows.net"
 _ML: Final = "https://ml.azure."
+#: A header with the value `other`: the request is that of another writer, not of the app.
+WRITER: Final = "x-relearn-writer"
 #: A provider whose api-versions are its own.
 _OTHER_PROVIDER: Final = "/providers/microsoft.insights/"
 _PLANES: Final = ("history", "data", "modelregistry", "mlflow")
@@ -72,8 +75,11 @@ class Routes:
         scored = _SCORING_URI.fullmatch(request.url.partition("?")[0])
         path = f"/scoring/{scored[1]}/score" if scored else parts.path
         asked = Asked(request.method, path, query, headers, request.body)
+        other = headers.get(WRITER, "").lower() == "other"
+        writer = self.service.calls.other_writer() if other else nullcontext()
         try:
-            answer = self._answer(asked)
+            with writer:
+                answer = self._answer(asked)
         except ValueError as error:
             answer = invalid(str(error))
         return _scored(answer) if path.startswith("/scoring/") else self._rendered(answer)

@@ -33,6 +33,7 @@ from local.azureml.deployments import Deployments
 from local.azureml.endpoints import Endpoints
 from local.azureml.history import History
 from local.azureml.hooks import Hooks
+from local.azureml.invariant import Guard, Violation
 from local.azureml.jobs import Jobs
 from local.azureml.measured import Measured
 from local.azureml.metrics import Metrics
@@ -79,8 +80,16 @@ class AzureMl:
         self._platform_metrics = PlatformMetrics(self.state, self.measured)
         self.hooks = Hooks(self.state, self.jobs)
         self.models = Models(self.state)
-        self._endpoints = Endpoints(self.state)
-        self._deployments = Deployments(self.state, Provisioning(self.state, self.assets))
+        self.guard = Guard(self.switches)
+        self._endpoints = Endpoints(self.state, self.guard)
+        self._deployments = Deployments(
+            self.state, Provisioning(self.state, self.assets), self.guard
+        )
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Return what requests of the app did to an endpoint that they may never do."""
+        return self.guard.violations
 
     def stop(self) -> None:
         """End what runs for deployments."""
@@ -311,12 +320,15 @@ class AzureMl:
         Returns:
             The answer; nothing in it is the state's own.
         """
+        call = Call(kind, target)
+        of_the_app = None if self.calls.is_other_writer else call
 
         def after_operations() -> Answer:
             self.operations.finish_due()
             self.jobs.advance()
-            return do()
+            with self.guard.watching(of_the_app):
+                return do()
 
-        answer = self.calls.run(Call(kind, target), after_operations, orphan)
+        answer = self.calls.run(call, after_operations, orphan)
         whole = Answer(answer.status, deepcopy(answer.body), dict(answer.headers))
         return styled(whole, self.switches)

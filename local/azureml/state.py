@@ -1,7 +1,7 @@
 """The state of the service: model versions, endpoints and their deployments."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from local.azureml.answers import WORKSPACE, Body
 from local.azureml.containers import Container, Containers, MadeUpContainers
@@ -44,7 +44,9 @@ class Endpoint:
     operation: str = ""
     traffic: dict[str, int] = field(default_factory=dict)  #: as GET shows it
     mirror: dict[str, int] = field(default_factory=dict)
+    #: Until when requests follow an older traffic, and which; and answers show it.
     old_routes: tuple[datetime, dict[str, int], dict[str, int]] | None = None
+    old_shown: tuple[datetime, dict[str, int], dict[str, int]] | None = None
     deployments: dict[str, Deployment] = field(default_factory=dict)
     key: str = "key-0"
     second_key: str = "key-0-second"
@@ -57,9 +59,16 @@ class Endpoint:
 
     def routes(self, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
         """Return traffic and mirror as requests follow them."""
-        if self.old_routes and now < self.old_routes[0]:
-            return self.old_routes[1], self.old_routes[2]
-        return self.traffic, self.mirror
+        return self._maps(self.old_routes, now)
+
+    def shown_maps(self, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
+        """Return traffic and mirror as answers show them."""
+        return self._maps(self.old_shown, now)
+
+    def _maps(
+        self, old: tuple[datetime, dict[str, int], dict[str, int]] | None, now: datetime
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        return old[1:] if old and now < old[0] else (self.traffic, self.mirror)
 
 
 @dataclass
@@ -75,6 +84,8 @@ class State:
     containers: Containers | None = None  #: none: those that are made up
     #: Failures to come, by resource; each is used once.
     failures: dict[str, list[Failure]] = field(default_factory=dict)
+    #: Updates to be undone silently, by endpoint: how long their traffic lasts. Each is used once.
+    undone: dict[str, list[timedelta]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Remember when it began: roles may be late."""

@@ -36,6 +36,8 @@ class Switches:
     deleting: timedelta = timedelta(minutes=1)
     #: How long requests follow the old traffic after the update has succeeded.
     routing_lag: timedelta = timedelta(0)
+    #: How long answers show the old traffic after that.
+    traffic_answer_lag: timedelta = timedelta(0)
     cancelling: timedelta = timedelta(minutes=1)
     course: Course = USUAL_COURSE
 
@@ -46,6 +48,8 @@ class Switches:
     new_deployment_state: Literal["Updating", "Creating"] = "Updating"
     #: Members that only answers have, sent in a PUT.
     read_only_members: Literal["ignored", "refused"] = "ignored"
+    #: Members of the PUT of an endpoint or a deployment that this api-version does not know.
+    unknown_members: tuple[str, ...] = ()
     zero_traffic_is_shown: bool = True
     cancel_status: Literal[200, 202] = 200
     #: Whether a job that was to be cancelled cannot reach another end any more.
@@ -99,7 +103,12 @@ class Switches:
     #: What another operation waits for: one on the same endpoint, or on the same resource.
     lock: Literal["endpoint", "resource"] = "endpoint"
     bad_traffic: Literal["refused", "operation_fails"] = "refused"
-    traffic_to_unready: Literal["refused", "accepted"] = "refused"
+    traffic_to_unready: Literal["refused", "accepted", "operation_fails"] = "refused"
+    state_after_failed_update: Literal["Failed", "Succeeded"] = "Failed"
+    #: Whether an operation says why it failed, or the state alone shows that it did.
+    failed_operations: Literal["with_error", "without_error"] = "with_error"
+    #: How long after its end an operation is known; none: for ever.
+    operations_kept: timedelta | None = None
     delete_refused_with: Literal[400, 409] = 400
     mirror_keeps_from_delete: bool = True
     #: Whether copies of requests show in the metrics, under the name of the shadow.
