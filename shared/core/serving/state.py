@@ -17,6 +17,7 @@ from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.run.record import Origin, Run
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import (
+    Candidate,
     EndpointRef,
     ModelRef,
     ServingState,
@@ -308,8 +309,22 @@ def promoted(
     resources = {**endpoint_state.resources, resource: known.evolve(**changes)}
     was = known.serving.candidate if known.serving else ""
     until = verified.at + verified.keeps
-    staged = kept_for(endpoint_state.staged, resource, serving.candidate, was, until)
+    there = _with_made_again(endpoint_state.staged, again, resource)
+    staged = kept_for(there, resource, serving.candidate, was, until)
     return released(endpoint_state.evolve(resources=resources, staged=staged), run.run_id)
+
+
+def _with_made_again(
+    staged: tuple[StagedCandidate, ...], again: ServedModel | None, resource: str
+) -> tuple[StagedCandidate, ...]:
+    """Return the candidates with one that was discarded, and that a rollback made again."""
+    if again is None or not again.candidate:
+        return staged
+    if any(one.candidate.name == again.candidate for one in staged):
+        return staged
+    candidate = Candidate(name=again.candidate, state=again.target_model)
+    made = StagedCandidate(candidate=candidate, run_id=again.run_id, resource=resource)
+    return (*staged, made)
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:
