@@ -91,6 +91,6 @@ def _scaled(shares: Mapping[str, int], whole: int) -> dict[str, int]:
     if not total:
         return {}
     scaled = {name: part * whole // total for name, part in shares.items()}
-    first = max(scaled, key=lambda name: (scaled[name], name))
+    first = max(shares, key=lambda name: (shares[name], name))
     scaled[first] += whole - sum(scaled.values())
     return _given(scaled)
