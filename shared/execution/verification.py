@@ -167,9 +167,13 @@ class VerificationSteps:
         back = promotion.rollback_target if run.phase is Phase.ROLLING_BACK else None
         wanted = back.traffic if back is not None else promotion.step.wanted
         done = check.progress is UpdateProgress.DONE and None not in (wanted, check.traffic)
+        pinned = wanted is not None and back is None and promotion.step.share < ALL
+        serves = frozenset(wanted.shares) if wanted else frozenset()
+        if pinned and run.candidate is not None:  # it is asked by its name, also for copies alone
+            serves = frozenset({run.candidate.name})
         return VerificationCase(
-            serves=frozenset(wanted.shares) if wanted else frozenset(),
-            pinned=wanted is not None and back is None and promotion.step.share < ALL,
+            serves=serves,
+            pinned=pinned,
             unapplied=f"its traffic is still {check.traffic}"
             if done and check.traffic != wanted
             else "",
