@@ -18,28 +18,27 @@ from shared.core.run.record import Phase
 from shared.core.run.retry import RetryRequested
 from shared.core.serving.probes import UpdateProgress
 from shared.core.serving.state import Hold
-from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import NO_RULES, Measure, TrafficPoint
 from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Plan
 from tests.fakes.world import RESOURCE
 from tests.unit.execution.mapped_worlds import (
     ALL_OF_IT,
+    BAKE,
     BLUE,
     HALF,
     HOUR,
     MINUTE,
     NEW,
     OLD,
+    OTHERS,
     RULES,
     SECOND,
     TENTH,
     Mapped,
+    requests,
 )
 from tests.unit.samples import BROKEN, NOW, SILENT
-
-OTHERS = TrafficMap.of({OLD: 70, NEW: 30})
-BAKE = 10 * MINUTE
 
 
 def ruled(**changes: object) -> Mapped:
@@ -47,14 +46,6 @@ def ruled(**changes: object) -> Mapped:
     one = Mapped(Plan(**{**usual, **changes}))  # type: ignore[arg-type]
     one.begin()
     return one
-
-
-def requests(one: Mapped, number: float, status: str = "200", who: str = NEW) -> TrafficPoint:
-    """Return what the service measured in the first whole minute of the step."""
-    began = one.promotion.step.began_at
-    assert began is not None
-    first = began.replace(second=0, microsecond=0) + MINUTE
-    return TrafficPoint(who, first, requests=number, status=status)
 
 
 # Without rules.
@@ -183,26 +174,6 @@ def test_what_was_measured_in_a_step_is_not_counted_in_the_next() -> None:
     assert isinstance(one.check(), StepBegan)
     assert isinstance(one.check(HOUR), StepMeasured)
     assert one.promotion.step.evidence.requests == 0
-
-
-# Copies.
-
-
-def test_copies_of_requests_decide_nothing_where_the_service_does_not_count_them() -> None:
-    one = Mapped(Plan(stages=True, shares=(10, 100), bake=BAKE, mirror=20, rules=RULES))
-    one.begin(0)
-    assert one.mapped.traffic == TrafficMap.of({OLD: 100}, {NEW: 20})
-    assert isinstance(one.check(BAKE - MINUTE), StepMeasured)
-    assert isinstance(one.check(), ShareReached)
-
-
-def test_copies_that_fail_end_the_promotion_before_it_gets_a_request() -> None:
-    one = Mapped(Plan(stages=True, shares=(10, 100), bake=BAKE, mirror=20, rules=RULES))
-    one.begin(0)
-    one.mapped.points = [requests(one, 50, "500")]
-    assert isinstance(one.check(BAKE), FoundBroken)
-    one.roll_back()
-    assert one.mapped.traffic == BLUE
 
 
 # Waiting for too long.
