@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +40,7 @@ class Act:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, Counter[tuple[str, int]]] = field(default_factory=dict)  #: by each step
 
 
 class Play(ABC, Generic[S]):
@@ -104,6 +106,19 @@ class Play(ABC, Generic[S]):
     def problems(self, acts: Sequence[Act]) -> Iterator[str]:
         """Yield what is not as promised, besides what is so of every service."""
 
+    def watch(self, act: Act, run: dict[str, Any]) -> None:
+        """Be called at each check of a run that is under way.
+
+        Args:
+            act: the data set.
+            run: as the API shows it; empty while there is none.
+        """
+
+    def lines(self, run: dict[str, Any]) -> list[str]:
+        """Return what is shown below the phases of a run that is under way."""
+        del run
+        return []
+
     @abstractmethod
     def rows(self, act: Act) -> dict[str, str]:
         """Return what the table says of a data set, besides its times."""
@@ -114,15 +129,16 @@ class Play(ABC, Generic[S]):
         rows = counted(act.content.count(b"\n") - 1, "row")
         self.console.print(f"\nuploading [bold]{act.blob}[/] ({rows}{act.about})")
         self.stage.upload(act.blob, act.content)
-        act.run = self._follow(known)
+        act.run = self._follow(act, known)
         act.after = self.state()
 
-    def _follow(self, known: set[str]) -> dict[str, Any]:
+    def _follow(self, act: Act, known: set[str]) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE
         run: dict[str, Any] = {}
         with Live(console=self.console, transient=False, refresh_per_second=8) as live:
             while time.monotonic() < deadline:
                 run = next((r for r in self.stage.runs() if r["run_id"] not in known), {})
+                self.watch(act, run)
                 live.update(self._progress(run))
                 if run.get("phase") in ENDS:
                     return run
@@ -148,6 +164,11 @@ class Play(ABC, Generic[S]):
                 mark = "[green]✔" if step in seen else "[dim]·"
             shown.append(f"{mark} {step}[/]")
         grid.add_row(*shown)
+        for line in self.lines(run):
+            outer = Table.grid()
+            outer.add_row(grid)
+            outer.add_row(line)
+            grid = outer
         return grid
 
     def _repeat(self, blob: str) -> None:
