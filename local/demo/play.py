@@ -206,13 +206,16 @@ class Play(ABC, Generic[S]):
         for name in said[0]:
             table.add_row(name, *(one[name] for one in said))
         table.add_section()
-        times = [dict(_times(act.run)) for act in acts]
+        times = [_times(act.run) for act in acts]
         for phase in self.path:
             table.add_row(f"{phase}, s", *(f"{seconds.get(phase, 0):.1f}" for seconds in times))
         return table
 
 
-def _times(run: dict[str, Any]) -> list[tuple[str, float]]:
+def _times(run: dict[str, Any]) -> dict[str, float]:
+    """Return how many seconds a run was in each phase."""
     history = [(entry["phase"], datetime.fromisoformat(entry["at"])) for entry in run["history"]]
-    spans = pairwise(history)
-    return [(phase, (until - at).total_seconds()) for (phase, at), (_, until) in spans]
+    spans: dict[str, float] = {}
+    for (phase, at), (_, until) in pairwise(history):
+        spans[phase] = spans.get(phase, 0.0) + (until - at).total_seconds()
+    return spans

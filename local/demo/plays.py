@@ -135,9 +135,8 @@ class AzureMlPlay(Play[ServingStage]):
         ]
         bad = failed(seen)
         wrong = f"   [red]{counted(bad, 'error')}[/]" if bad else ""
-        return [
-            f"  [dim]{counted(sum(seen.values()), 'answer')} to a client:[/] {', '.join(parts)}{wrong}"
-        ]
+        answers = counted(sum(seen.values()), "answer")
+        return [f"  [dim]{answers} to a client:[/] {', '.join(parts)}{wrong}"]
 
     def problems(self, acts: Sequence[Act]) -> Iterator[str]:
         """Yield where requests did not go as they should, or something forbidden was asked."""
