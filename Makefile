@@ -75,6 +75,8 @@ lock: $(INSTALLED) ## pin every dependency of requirements*.in and package.json
 		requirements-dev.in --output-file requirements-dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 		local/sdk_check/requirements.in --output-file local/sdk_check/requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		--generate-hashes local/inference/requirements.in --output-file local/inference/requirements.txt
 	@$(NPM) install --package-lock-only --no-progress
 
 .PHONY: install
@@ -82,7 +84,7 @@ install: $(INSTALLED) ## install what development needs, into this folder
 
 .PHONY: clean
 clean: ## remove everything that was installed or built here
-	rm -rf .venv .venv-sdk .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-inference .venv-sdk .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \

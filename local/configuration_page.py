@@ -9,6 +9,23 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shared.config.schema import json_schema
+from shared.core.config.azureml_deployment_file import Deployment
+from shared.core.config.azureml_deployment_parts import (
+    CodeConfiguration,
+    Collection,
+    ContainerProbe,
+    DataCollector,
+    RequestLogging,
+    RequestSettings,
+    ScaleSettings,
+)
+from shared.core.config.azureml_endpoint import AzureMlEndpoint
+from shared.core.config.azureml_endpoint_parts import (
+    AzureMlVerify,
+    CreateEndpoint,
+    EndpointVersions,
+    Traffic,
+)
 from shared.core.config.azureml_parts import (
     ApiVersions,
     AzureMlInput,
@@ -18,10 +35,9 @@ from shared.core.config.azureml_parts import (
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate, LoggedMetrics
-from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
 from shared.core.config.schedule import Recurrence
-from shared.core.config.studio_endpoint import Create, Verify
+from shared.core.config.studio_endpoint import Create, StudioEndpoint, Verify
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import show_duration
 from shared.core.evaluation.gate import Rule
@@ -44,9 +60,22 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("gate.metrics", LoggedMetrics),
     ("gate.rules[]", Rule),
     ("roll_out", RollOut),
-    ("endpoints[]", Endpoint),
-    ("endpoints[].create", Create),
-    ("endpoints[].verify", Verify),
+    ("endpoints[] (azureml)", AzureMlEndpoint),
+    ("endpoints[].create (azureml)", CreateEndpoint),
+    ("endpoints[].traffic (azureml)", Traffic),
+    ("endpoints[].verify (azureml)", AzureMlVerify),
+    ("endpoints[].api_versions (azureml)", EndpointVersions),
+    ("endpoints[] (studio)", StudioEndpoint),
+    ("endpoints[].create (studio)", Create),
+    ("endpoints[].verify (studio)", Verify),
+    ("deployment.yml", Deployment),
+    ("deployment.yml: code_configuration", CodeConfiguration),
+    ("deployment.yml: request_settings", RequestSettings),
+    ("deployment.yml: liveness_probe, readiness_probe, startup_probe", ContainerProbe),
+    ("deployment.yml: scale_settings", ScaleSettings),
+    ("deployment.yml: data_collector", DataCollector),
+    ("deployment.yml: data_collector.collections", Collection),
+    ("deployment.yml: data_collector.request_logging", RequestLogging),
 )
 _HEADER: Final = """\
 # Configuration reference
@@ -65,7 +94,8 @@ _SECTION_OF: Final = {model.__name__: section for section, model in SECTIONS}
 
 def text() -> str:
     """Return the page as its file should hold it."""
-    definitions = json_schema()["$defs"]
+    file = Deployment.model_json_schema()  # not in the schema of the pipelines file
+    definitions = {**json_schema()["$defs"], **file.pop("$defs"), Deployment.__name__: file}
     parts = [_HEADER]
     for section, model in SECTIONS:
         summary = " ".join((model.__doc__ or "").split())
@@ -107,7 +137,8 @@ def _models(shape: Any) -> Iterator[str]:
 
 
 def _anchor(section: str) -> str:
-    return "".join(letter for letter in section if letter.isalnum() or letter in "-_")
+    kept = (letter for letter in section.lower() if letter.isalnum() or letter in "-_ ")
+    return "".join(kept).replace(" ", "-")
 
 
 def _type(shape: dict[str, Any]) -> str:
@@ -117,7 +148,7 @@ def _type(shape: dict[str, Any]) -> str:
     if "enum" in shape or "const" in shape:
         values = shape.get("enum", (shape.get("const"),))
         return ", ".join(f"`{'true' if one is True else one}`" for one in values)
-    match shape.get("type", "mapping"):
+    match shape.get("type", "mapping" if "$ref" in shape else "any value"):
         case "array":
             return f"list of {_plural(_type(shape['items']))}"
         case "object":
@@ -133,7 +164,10 @@ def _type(shape: dict[str, Any]) -> str:
 
 
 def _plural(kind: str) -> str:
-    return f"{kind}s" if kind in ("text", "mapping", "single value") else kind
+    if kind in ("text", "mapping", "single value"):
+        return f"{kind}s"
+    whole = "whole number"
+    return f"{whole}s{kind.removeprefix(whole)}" if kind.startswith(whole) else kind
 
 
 def _number(shape: dict[str, Any]) -> str:
@@ -147,7 +181,7 @@ def _number(shape: dict[str, Any]) -> str:
 def _default(field: FieldInfo, shown: object) -> str:
     value = field.get_default(call_default_factory=True) if shown is None else shown
     match value:
-        case None | () | []:
+        case None | () | [] | "":
             return "none"
         case dict() if not value:
             return "none"

@@ -8,6 +8,7 @@ from typing import Any
 
 from local.studio.wire import WireAnswer, WireRequest
 
+_REQUEST_ID = "x-ms-request-id"
 _LARGEST_BODY = 64 * 1024 * 1024
 
 
@@ -50,7 +51,8 @@ class WireHandler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         # The real headers carried a request id, by a name that is not documented.
-        self.send_header("x-ms-request-id", uuid.uuid4().hex)
+        if not any(name.lower() == _REQUEST_ID for name in answer.headers):
+            self.send_header(_REQUEST_ID, uuid.uuid4().hex)
         if answer.status != HTTPStatus.NOT_MODIFIED:
             self.send_header("Content-Length", str(len(body) + cut))
         if self.close_connection:

@@ -43,10 +43,24 @@ def python_with(
     if inside.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
         return inside
     _run([str(python), "-m", "venv", "--clear", str(folder)], progress)
-    pip = [str(inside), "-m", "pip", "install", "--disable-pip-version-check"]
-    _run([*pip, "--requirement", str(requirements), *more], progress)
+    _install(python, inside, ["--requirement", str(requirements), *more], progress)
     stamp.write_text(wanted, encoding="ascii")  # last: half an environment has no stamp
     return inside
+
+
+def _install(
+    python: Path, inside: Path, wanted: Sequence[str], progress: Callable[[str], None]
+) -> None:
+    """Install packages: by the uv beside the interpreter, which is quick, else by pip."""
+    uv = python.with_name("uv")
+    if uv.is_file():
+        quick = [str(uv), "pip", "install", "--compile-bytecode", "--python", str(inside)]
+        try:
+            return _run([*quick, *wanted], progress)
+        except InstallError:
+            progress("uv could not; pip is tried, which may be set up otherwise")
+    pip = [str(inside), "-m", "pip", "install", "--disable-pip-version-check"]
+    return _run([*pip, *wanted], progress)
 
 
 def _digest(python: Path, requirements: Path, more: Sequence[str]) -> str:

@@ -218,7 +218,7 @@ class _Damaged:
         return (
             b'"pipeline":"other"' not in body
             and second is not None
-            and second.update.encode() not in body
+            and second.address.encode() not in body
         )
 
     def _hit(self, name: str) -> None:

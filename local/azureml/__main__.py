@@ -19,11 +19,13 @@ from local.azureml.sample import publish_sample, snippet
 from local.azureml.server import IDENTITY, AzureMlServer
 from local.azureml.service import AzureMl
 from local.azureml.switches import Switches, quick
+from local.inference.servers import InferenceServers
 
 _DESCRIPTION = """\
 A stand-in of an Azure Machine Learning v2 workspace on 127.0.0.1: it takes jobs, really runs the
-commands of their components, and writes outputs to a storage account. Whoever may reach it can
-run commands by it."""
+commands of their components, and writes outputs to a storage account. Deployments really serve:
+each has a process of Microsoft's inference server, which is installed with the first of them.
+Whoever may reach it can run commands by it."""
 
 _EPILOG = f"""\
 The workspace is URL{WORKSPACE}
@@ -40,7 +42,12 @@ Try it:
   curl URL/_azureml/switches -d '{{"explicit_uri_honoured": false, "roles_late": 60}}'
   curl URL/_azureml/jobs -d '{{"name": "j", "ends": "Failed", "message": "no such column"}}'
   curl URL/_azureml/sample -X POST              registers examples/azureml
-  and POST to datastores, assets, computes, metrics"""
+  curl URL/_azureml/traffic -d '{{"endpoint": "e", "traffic": {{}}, "before": "PUT endpoint"}}'
+                    another writer, at once or just before a call
+  curl URL/_azureml/failures -d '{{"resource": "e/blue", "code": "OutOfQuota"}}'
+  curl URL/_azureml/personality -d '{{"name": "answers and routes lag"}}'
+  and POST to datastores, assets, computes, metrics, deployments, busy, undone, refusals, keys,
+  models; a request with the header x-relearn-writer: other is not taken for one of the app"""
 _HIGHEST_PORT = 65_535
 
 
@@ -62,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _switches(options),
             files=files,
             trainer=CommandTrainer(),
+            containers=None if options.made_up_scores else InferenceServers(),
         )
         folder = options.certificate
         secured = (folder / "loopback.pem", folder / "loopback.key") if folder else None
@@ -130,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--data-container", default="training-data", help="with --sample (training-data)")
     add("--models-container", default="models", help="with --sample (models)")
     add("--show-keys", action="store_true", help="with --sample: print the identity's header")
+    add(
+        "--made-up-scores",
+        action="store_true",
+        help="deployments run nothing: each row gets a number that depends on model and row",
+    )
     add("--real-times", action="store_true", help="take minutes, as the service does")
     add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
     add("--until-eof", action="store_true", help="also stop when standard input ends")

@@ -142,12 +142,20 @@ def _endpoints(service: AzureMl) -> list[Route]:
         ("PUT", one, lambda a, e: service.put_endpoint(e, a.body())),
         ("PATCH", one, lambda a, e: service.patch_endpoint(e, a.body())),
         ("POST", f"{one}/listKeys", lambda _, e: service.list_keys(e)),
+        ("GET", "onlineEndpoints", lambda _: service.list_endpoints()),
+        ("DELETE", one, lambda _, e: service.delete_endpoint(e)),
+        ("POST", f"{one}/regenerateKeys", lambda a, e: service.regenerate_keys(e, a.body())),
         ("POST", f"{one}/token", lambda _, e: service.get_token(e)),
+        (
+            "GET",
+            f"{one}/providers/Microsoft.Insights/metrics",
+            lambda a, e: service.get_platform_metrics(e, a.query),
+        ),
         ("GET", f"{one}/deployments", lambda _, e: service.list_deployments(e)),
         ("GET", deployment, lambda _, e, d: service.get_deployment(e, d)),
         ("PUT", deployment, lambda a, e, d: service.put_deployment(e, d, a.body())),
         ("DELETE", deployment, lambda _, e, d: service.delete_deployment(e, d)),
-        ("POST", f"{deployment}/getLogs", lambda _, e, d: service.get_logs(e, d)),
+        ("POST", f"{deployment}/getLogs", lambda a, e, d: service.get_logs(e, d, a.body())),
     ]
 
 

@@ -4,7 +4,7 @@ Letter case, order and absent members are what a caller must not depend on
 (azure-machine-learning-v2 §9).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -178,7 +178,12 @@ class Shape:
         return cls(*(frozenset(names.split()) for names in (top, properties, read_only)))
 
     def unknown(
-        self, body: RequestBody, *, read_only: bool, preview: frozenset[str] = frozenset()
+        self,
+        body: RequestBody,
+        *,
+        read_only: bool,
+        preview: frozenset[str] = frozenset(),
+        refused: Collection[str] = (),
     ) -> Answer | None:
         """Refuse a member that this version does not know (azure-machine-learning-v2 §1).
 
@@ -186,6 +191,7 @@ class Shape:
             body: what was sent.
             read_only: whether members that only answers have may be sent.
             preview: members that only previews know, where one is spoken.
+            refused: members that this one does not know either.
 
         Returns:
             The refusal, if there is one.
@@ -193,10 +199,13 @@ class Shape:
         more = self.read_only if read_only else frozenset[str]()
         if not isinstance(body.get("properties"), Mapping):
             return invalid("Required property 'properties' not found in JSON.")
-        for name in sorted(set(body) - self.top - more):
+        wrong = set(body) - self.top - more | set(body).intersection(refused)
+        for name in sorted(wrong):
             return unknown_member(name, "Resource")
-        for name in sorted(set(body["properties"]) - self.properties - more - preview):
-            return unknown_member(name, "Properties")
+        own = set(body["properties"])
+        wrong = own - self.properties - more - preview | own.intersection(refused)
+        for name in sorted(wrong):
+            return unknown_member(name, "Properties", "properties")
         return None
 
 

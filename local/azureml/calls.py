@@ -1,6 +1,7 @@
 """The numbered log of calls, and what goes wrong at each."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,8 +60,10 @@ class Calls:
     late_after: timedelta = timedelta(minutes=1)
     _by_number: dict[int, Fault] = field(default_factory=dict)
     _by_kind: dict[tuple[str, int], Fault] = field(default_factory=dict)
-    _before: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
+    _before: dict[tuple[str, int], list[Callable[[], object]]] = field(default_factory=dict)
+    _refused_as: dict[tuple[str, int], Answer] = field(default_factory=dict)
     _late: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
+    _counted: Counter[str] = field(default_factory=Counter)  #: the log so far, by kind
     _silent: bool = False
 
     def __post_init__(self) -> None:
@@ -83,6 +86,16 @@ class Calls:
         for number in range(nth, nth + times):
             self._by_kind[kind, number] = fault
 
+    def refuse_on(self, kind: str, answer: Answer, nth: int = 0) -> None:
+        """Let one call of a kind be answered so, and not be done.
+
+        Args:
+            kind: as in the log.
+            answer: see `answers.refusal`.
+            nth: counted from 0, over the whole log.
+        """
+        self._refused_as[kind, nth] = answer
+
     def before(self, kind: str, do: Callable[[], object], nth: int = 0) -> None:
         """Let something happen just before the `nth` call of a kind: another writer, the time.
 
@@ -91,11 +104,21 @@ class Calls:
             do: what happens; calls made in it are neither logged nor do they fail.
             nth: counted from 0, over the whole log.
         """
-        self._before[kind, nth] = do
+        self._before.setdefault((kind, nth), []).append(do)
 
     def count(self, kind: str, target: str | None = None) -> int:
         """Return how many calls of a kind there were, at one target or at all."""
-        return sum(c.kind == kind and target in (None, c.target) for c in self.log)
+        if target is not None:
+            return sum(c.kind == kind and c.target == target for c in self.log)
+        if len(self.log) < self._counted.total():  # somebody has cleared it
+            self._counted.clear()
+        self._counted.update(c.kind for c in self.log[self._counted.total() :])
+        return self._counted[kind]
+
+    @property
+    def is_other_writer(self) -> bool:
+        """Whether calls are those of another writer."""
+        return self._silent
 
     @contextmanager
     def other_writer(self) -> Iterator[None]:
@@ -132,10 +155,11 @@ class Calls:
         by_number = self._by_number.get(len(self.log))
         fault = by_number or self._by_kind.get((call.kind, nth))
         self.log.append(call)
-        if (hook := self._before.pop((call.kind, nth), None)) is not None:
+        for hook in self._before.pop((call.kind, nth), ()):
             with self.other_writer():
                 hook()
-        if (refused := self._no_access(call)) is not None:
+        refused = self._no_access(call) or self._refused_as.pop((call.kind, nth), None)
+        if refused is not None:
             return refused
         return do() if fault is None else self._fail(fault, call, do, orphan)
 
@@ -186,6 +210,8 @@ class Calls:
                 return refusal(500, "SystemError", "Internal error.", "InternalServerError")
 
     def _no_access(self, call: Call) -> Answer | None:
+        if call.kind in _NOT_BY_ROLE:
+            return None
         if self.switches.other_tenant:
             message = (
                 "The access token is from the wrong issuer. It must match the tenant associated "
@@ -224,6 +250,8 @@ def forbidden(call: Call) -> Answer:
     return refusal(403, "AuthorizationFailed", message)
 
 
+#: Calls that have access rules of their own.
+_NOT_BY_ROLE = frozenset({"POST score"})
 _RESOURCES = {
     "job": "jobs",
     "cancel": "jobs",

@@ -22,7 +22,7 @@ _LAST_LINES: Final = 20
 _CHECK_SECONDS: Final = 0.1
 #: Runs a command; when the other end of its standard input closes, as it does when the stand-in
 #: ends or is killed, the whole group of processes is ended.
-_WATCHED: Final = (
+WATCHED: Final = (
     'exec 3<&0 </dev/null; (cat <&3; kill -s KILL -- -$$) >/dev/null 2>&1 & exec 3<&-; eval "$1"'
 )
 LOG: Final = "user_logs/std_log.txt"
@@ -123,7 +123,7 @@ class _Running:
         binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         environment = {"PATH": binaries, "HOME": str(code), "LANG": "C.UTF-8"}
         environment |= {**self._variables, **work.variables, "AZUREML_RUN_ID": work.run_id}
-        command = ["/bin/sh", "-c", _WATCHED, "sh", line]
+        command = ["/bin/sh", "-c", WATCHED, "sh", line]
         with (
             log.open("wb") as output,
             subprocess.Popen(
@@ -160,20 +160,13 @@ class _Running:
 
     def _fetch(self, uri: str, place: Path) -> list[Path]:
         """Download what is at a URI into a folder."""
-        container, path = self._datastores.place(uri)
-        found = self._datastores.found(uri)
-        if not found:
+        files = self._datastores.download(uri, place)
+        if not files:
             raise _StepFailedError(
                 "Error Code: ScriptExecution.StreamAccess.NotFound\n"
-                f"Error Message: The requested stream was not found: {container}/{path}"
+                "Error Message: The requested stream was not found: "
+                + "/".join(self._datastores.place(uri))
             )
-        files = []
-        for _, name in found:
-            inner = name[len(path) :].lstrip("/") if name != path else PurePosixPath(name).name
-            file = place / inner
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(self._datastores.files.read(container, name))
-            files.append(file)
         return files
 
     def _store(self, place: Path, uri: str, *, file: bool) -> None:

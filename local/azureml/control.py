@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from local.azureml.calls import Fault
+from local.azureml.control_endpoints import EndpointControl
 from local.azureml.jobs import Job
 from local.azureml.sample import publish_sample
 from local.azureml.service import AzureMl
@@ -88,6 +89,7 @@ class ControlPlane:
     def __init__(self, service: AzureMl) -> None:
         self._service = service
         self.delays: list[Delay] = []
+        self._endpoints = EndpointControl(service)
         self._operations: dict[tuple[str, str], Callable[[bytes], object]] = {
             ("GET", "state"): lambda _: self._state(),
             ("GET", "requests"): lambda _: [f"{c.kind} {c.target}" for c in service.calls.log],
@@ -100,6 +102,7 @@ class ControlPlane:
             ("POST", "jobs"): self._order,
             ("POST", "metrics"): self._log_metric,
             ("POST", "sample"): lambda _: publish_sample(service),
+            **{("POST", name): do for name, do in self._endpoints.operations.items()},
         }
 
     def handle(self, request: WireRequest) -> WireAnswer:
@@ -181,7 +184,7 @@ class ControlPlane:
                 for name, versions in service.assets.all.get("components", {}).items()
             },
             "datastores": {one.name: one.container for one in service.datastores.all.values()},
-            "endpoints": {name: one.traffic for name, one in service.state.endpoints.items()},
+            **self._endpoints.state,
         }
 
 

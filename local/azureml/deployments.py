@@ -23,22 +23,44 @@ from local.azureml.answers import (
     NAME as WORKSPACE_NAME,
 )
 from local.azureml.endpoints import NAME, not_found
-from local.azureml.operations import Failure, Operation
+from local.azureml.invariant import Guard
+from local.azureml.operations import Operation
+from local.azureml.provisioning import READ_ONLY, Provisioning
 from local.azureml.state import Deployment, Endpoint, State
 from local.azureml.switches import Duration
 
 _SHAPE = Shape.of(
-    top="location tags identity sku properties",
+    top="location tags identity sku kind properties",
     properties=(
         "endpointComputeType model instanceType environmentId codeConfiguration description "
         "environmentVariables requestSettings livenessProbe readinessProbe startupProbe "
         "scaleSettings appInsightsEnabled dataCollector egressPublicNetworkAccess "
         "modelMountPath containerResourceRequirements properties"
     ),
-    read_only="id name type kind systemData provisioningState",
+    read_only=" ".join(READ_ONLY),
 )
+_CONTAINERS = ("InferenceServer", "StorageInitializer")
+_USUAL_TAIL = 100
 _FIXED = ("instanceType", "endpointComputeType")
-_PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30}
+_PROBE = {
+    "initialDelay": "PT10S",
+    "period": "PT10S",
+    "timeout": "PT2S",
+    "failureThreshold": 30,
+    "successThreshold": 1,
+}
+#: What an answer has besides what was PUT.
+_ADDED: Body = {
+    "codeConfiguration": None,
+    "description": None,
+    "environmentId": None,
+    "environmentVariables": {},
+    "appInsightsEnabled": False,
+    "scaleSettings": {"scaleType": "Default"},
+    "modelMountPath": None,
+    "egressPublicNetworkAccess": "Enabled",
+    "requestSettings": {"maxQueueWait": "PT0S", "maxConcurrentRequestsPerInstance": 1},
+}
 
 
 @dataclass
@@ -46,6 +68,8 @@ class Deployments:
     """The deployments of all endpoints."""
 
     state: State
+    provisioning: Provisioning
+    guard: Guard
 
     def get(self, endpoint: str, name: str) -> Answer:
         """Return one deployment, or 404."""
@@ -83,12 +107,13 @@ class Deployments:
             first = self.state.switches.new_deployment_state
             deployment = Deployment(name, body["location"], {}, {}, {}, first)
             parent.deployments[name] = deployment
-            return self._begin(parent, deployment, body, 201)
+            return self._begun(parent, deployment, body, 201)
         same = self.state.switches.same_deployment == "nothing" and _same(deployment, body)
         if same and deployment.state == "Succeeded":
             return Answer(200, self.shown(endpoint, deployment))
+        self.guard.put_deployment(deployment, body)
         deployment.state = "Updating"
-        return self._begin(parent, deployment, body, 200)
+        return self._begun(parent, deployment, body, 200)
 
     def delete(self, endpoint: str, name: str) -> Answer:
         """Begin to delete a deployment; 204 if it is not there."""
@@ -103,6 +128,7 @@ class Deployments:
         if traffic or mirror:
             message = f"Deployment {name} has traffic and cannot be deleted."
             return refusal(self.state.switches.delete_refused_with, "UserError", message)
+        self.guard.delete_deployment(found)
         before, found.state = found.state, "Deleting"
 
         def finish(operation: Operation) -> None:
@@ -110,19 +136,34 @@ class Deployments:
                 found.state = before
             else:
                 parent.deployments.pop(name, None)
+                found.stop()
 
         takes = Duration(self.state.switches.deleting)
         failure = self.state.failure_of(resource)
         operation = self.state.operations.begin(resource, takes, finish, failure)
-        location = operation.signed_url.replace("mfeOperationsStatus", "mfeOperationResults")
-        return Answer(202, None, operation.headers() | {"Location": location})
+        return Answer(202, None, operation.headers() | {"Location": operation.result_url})
 
-    def logs(self, endpoint: str, name: str) -> Answer:
-        """Return what the container has written."""
+    def logs(self, endpoint: str, name: str, body: RequestBody | None = None) -> Answer:
+        """Return what the container has written.
+
+        Args:
+            endpoint: that has the deployment.
+            name: of the deployment.
+            body: `containerType` and `tail`.
+
+        Returns:
+            The last lines.
+        """
         found = self._found(endpoint, name)
         if isinstance(found, Answer):
             return found
-        return Answer(200, {"content": f"{name} is {found.state}"})
+        asked = dict(body or {})
+        kind = str(asked.get("containerType") or "InferenceServer")
+        if kind not in _CONTAINERS:
+            return invalid(f"{kind} is no container of a deployment.")
+        tail = int(asked.get("tail") or _USUAL_TAIL)
+        lines = found.newest.log(kind, tail) if found.newest else ""
+        return Answer(200, {"content": lines or f"{name} is {found.state}"})
 
     def shown(self, endpoint: str, deployment: Deployment) -> Body:
         """Return a deployment as answers show it: more than was sent."""
@@ -133,20 +174,32 @@ class Deployments:
         }
         ready = deployment.state == "Succeeded"
         timeout = {"requestTimeout": "PT5S" if ready else "PT0S"}
-        added = {"livenessProbe": _PROBE, "readinessProbe": _PROBE} if ready else {}
+        probe = _PROBE if ready else None
+        added: Body = deepcopy(_ADDED) | {"livenessProbe": probe, "readinessProbe": probe}
+        settings = added["requestSettings"] | timeout | (own.pop("requestSettings", None) or {})
+        moment = "2026-03-01T12:00:00.1234567+00:00"
         return {
             "id": f"{WORKSPACE}/onlineEndpoints/{endpoint}/deployments/{deployment.name}",
             "name": deployment.name,
             "type": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments",
             "location": deployment.location,
+            "kind": "Managed",
             "tags": dict(deployment.tags),
-            "sku": dict(deployment.sku),
-            "systemData": {"createdAt": "2026-03-01T12:00:00.1234567+00:00"},
-            "properties": {"requestSettings": timeout}
-            | deepcopy(added)
+            "sku": {"tier": "Standard"} | deployment.sku,
+            "systemData": dict.fromkeys(("createdAt", "lastModifiedAt"), moment),
+            "properties": added
             | own
-            | {"provisioningState": deployment.state},
+            | {"requestSettings": settings, "provisioningState": deployment.state},
         }
+
+    def _begun(
+        self, parent: Endpoint, deployment: Deployment, body: RequestBody, status: int
+    ) -> Answer:
+        headers = self.provisioning.begin(parent, deployment, body).headers()
+        shown = self.shown(parent.name, deployment)
+        if status == CREATED:
+            headers["Location"] = f"{ARM}{shown['id']}"
+        return Answer(status, shown, headers)
 
     def _found(self, endpoint: str, name: str) -> Deployment | Answer:
         if (parent := self.state.endpoints.get(endpoint)) is None:
@@ -156,7 +209,9 @@ class Deployments:
 
     def _refused(self, parent: Endpoint, name: str, body: RequestBody) -> Answer | None:
         read_only = self.state.switches.read_only_members == "ignored"
-        if refused := _SHAPE.unknown(body, read_only=read_only):
+        if refused := _SHAPE.unknown(
+            body, read_only=read_only, refused=self.state.switches.unknown_members
+        ):
             return refused
         deployment, own = parent.deployments.get(name), body.get("properties") or {}
         if deployment is None and not (NAME.fullmatch(name) and name == name.lower()):
@@ -173,38 +228,6 @@ class Deployments:
         for key in _FIXED:
             if own[key] != deployment.properties[key]:
                 return invalid(f"{key} cannot be changed.")
-        return None
-
-    def _begin(
-        self, parent: Endpoint, deployment: Deployment, body: RequestBody, status: int
-    ) -> Answer:
-        resource, switches = f"{parent.name}/{deployment.name}", self.state.switches
-        kept = deepcopy(dict(body))
-        deployment.tags, deployment.sku = kept.get("tags") or {}, kept.get("sku") or {}
-        own = kept["properties"]
-        deployment.properties = {key: own[key] for key in own if key not in _SHAPE.read_only}
-        model = own["model"]
-
-        def finish(operation: Operation) -> None:
-            deployment.state = operation.failure.status if operation.failure else "Succeeded"
-            if operation.failure is None:
-                deployment.model = model
-
-        takes = Duration(switches.provisioning, switches.provisioning_checks)
-        failure = self.state.failure_of(resource) or self._will_fail(parent, model)
-        operation = self.state.operations.begin(resource, takes, finish, failure)
-        deployment.operation = operation.url
-        headers = operation.headers()
-        if status == CREATED:
-            path = f"{WORKSPACE}/onlineEndpoints/{parent.name}/deployments/{deployment.name}"
-            headers["Location"] = f"{ARM}{path}"
-        return Answer(status, self.shown(parent.name, deployment), headers)
-
-    def _will_fail(self, parent: Endpoint, model: str) -> Failure | None:
-        if not self.state.model_exists(model):
-            return Failure("ResourceNotFound", f"Could not find asset with ID: {model}")
-        if len(parent.deployments) > self.state.switches.max_deployments:
-            return Failure("OutOfQuota", "The endpoint has too many deployments.")
         return None
 
 

@@ -16,10 +16,12 @@ from local.azureml.answers import (
     conflict,
     invalid,
     missing,
+    unknown_member,
 )
 from local.azureml.answers import (
     NAME as WORKSPACE_NAME,
 )
+from local.azureml.invariant import Guard
 from local.azureml.operations import Failure, Operation
 from local.azureml.state import Endpoint, State
 from local.azureml.switches import Duration
@@ -27,14 +29,15 @@ from local.azureml.traffic import TrafficRequest
 
 NAME = re.compile(r"(?=.{3,32}$)[a-zA-Z](?:-?[a-zA-Z0-9])*")
 _SHAPE = Shape.of(
-    top="location tags identity sku properties",
+    top="location tags identity sku kind properties",
     properties=(
         "authMode traffic mirrorTraffic publicNetworkAccess description properties compute keys"
     ),
     read_only=("id name type kind systemData scoringUri swaggerUri provisioningState"),
 )
+#: Members of an identity that only answers have.
+_OF_ANSWERS = frozenset({"principalId", "tenantId"})
 _PATCH = frozenset({"identity", "tags"})
-_LIFE = timedelta(hours=24)
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Endpoints:
     """The online endpoints of the workspace."""
 
     state: State
+    guard: Guard
 
     def get(self, name: str) -> Answer:
         """Return one endpoint, or 404."""
@@ -63,7 +67,9 @@ class Endpoints:
             201 or 200, with the traffic as it was before.
         """
         read_only = self.state.switches.read_only_members == "ignored"
-        refused = _SHAPE.unknown(body, read_only=read_only) or self._refused(name, body)
+        refused = _SHAPE.unknown(
+            body, read_only=read_only, refused=self.state.switches.unknown_members
+        ) or self._refused(name, body)
         if refused is not None:
             return refused
         endpoint = self.state.endpoints.get(name)
@@ -72,6 +78,7 @@ class Endpoints:
             endpoint = Endpoint(name, body["location"], {}, {}, {}, "Creating")
             self.state.endpoints[name] = endpoint
         else:
+            self.guard.put_endpoint(endpoint, body, _traffic_of(body))
             endpoint.state = "Updating"
         return self._begin(endpoint, body, status)
 
@@ -95,25 +102,34 @@ class Endpoints:
         endpoint.identity = dict(body.get("identity", endpoint.identity))
         return Answer(200, self.shown(endpoint))
 
-    def keys(self, name: str) -> Answer:
-        """Return both keys of an endpoint."""
-        if (endpoint := self.state.endpoints.get(name)) is None:
-            return not_found(name)
-        return Answer(200, {"primaryKey": endpoint.key, "secondaryKey": f"{endpoint.key}-second"})
+    def all(self) -> Answer:
+        """Return every endpoint."""
+        return Answer(200, {"value": [self.shown(one) for one in self.state.endpoints.values()]})
 
-    def token(self, name: str) -> Answer:
-        """Hand out a token that lives for a day."""
+    def delete(self, name: str) -> Answer:
+        """Begin to delete an endpoint with all its deployments; 204 if it is not there."""
         if (endpoint := self.state.endpoints.get(name)) is None:
-            return not_found(name)
-        token, now = f"token-{name}-{len(endpoint.tokens)}", self.state.clock.now()
-        endpoint.tokens[token] = now + _LIFE
-        end, refresh = (int((now + span).timestamp()) for span in (_LIFE, _LIFE / 2))
-        body = {"accessToken": token, "tokenType": "Bearer", "expiryTimeUtc": end}
-        return Answer(200, body | {"refreshAfterTimeUtc": refresh})
+            return Answer(204)
+        if self.state.operations.running(name):
+            return conflict()
+        self.guard.delete_endpoint(endpoint)
+        endpoint.state = "Deleting"
+
+        def finish(_: Operation) -> None:
+            self.state.endpoints.pop(name, None)
+            for one in endpoint.deployments.values():
+                one.stop()
+
+        takes = Duration(self.state.switches.deleting)
+        operation = self.state.operations.begin(name, takes, finish)
+        return Answer(202, None, operation.headers() | {"Location": operation.result_url})
 
     def shown(self, endpoint: Endpoint) -> Body:
         """Return an endpoint as answers show it."""
-        own = deepcopy(endpoint.properties)
+        traffic, mirror = endpoint.shown_maps(self.state.clock.now())
+        own = dict.fromkeys(("description", "compute")) | {"publicNetworkAccess": "Enabled"}
+        own |= deepcopy(endpoint.properties)
+        made = endpoint.state != "Creating"
         own["properties"] = {
             **(own.get("properties") or {}),
             "AzureAsyncOperationUri": endpoint.operation,
@@ -126,13 +142,17 @@ class Endpoints:
             "kind": "Kubernetes" if own.get("compute") else "Managed",
             "tags": dict(endpoint.tags),
             "identity": dict(endpoint.identity) | {"principalId": "p", "tenantId": "t"},
-            "systemData": {"createdAt": "2026-03-01T12:00:00.1234567+00:00"},
+            "systemData": dict.fromkeys(
+                ("createdAt", "lastModifiedAt"), "2026-03-01T12:00:00.1234567+00:00"
+            ),
             "properties": own
             | {
-                "traffic": self._map(endpoint.traffic),
-                "mirrorTraffic": self._map(endpoint.mirror),
-                "scoringUri": endpoint.scoring_uri,
-                "swaggerUri": endpoint.scoring_uri.replace("/score", "/swagger.json"),
+                "traffic": self._map(traffic),
+                "mirrorTraffic": self._map(mirror),
+                "scoringUri": endpoint.scoring_uri if made else None,
+                "swaggerUri": (
+                    endpoint.scoring_uri.replace("/score", "/swagger.json") if made else None
+                ),
                 "provisioningState": endpoint.state,
             },
         }
@@ -147,6 +167,9 @@ class Endpoints:
             return invalid(f"{name} is no name of an endpoint.")
         if not body.get("location") or "authMode" not in (body.get("properties") or {}):
             return invalid("location and properties.authMode are required.")
+        strict = self.state.switches.read_only_members == "refused"
+        if wrong := strict and _OF_ANSWERS & set(body.get("identity") or {}):
+            return unknown_member(min(wrong), "ManagedServiceIdentity", "identity")
         if endpoint and body["location"] != endpoint.location:
             return invalid("location cannot be changed.")
         if endpoint and self.state.operations.running(name):
@@ -172,6 +195,10 @@ class Endpoints:
         failure = self.state.failure_of(endpoint.name)
         if unknown := wanted.unknown(endpoint.deployments):
             failure = Failure("BadArgument", f"Deployment {unknown} does not exist.")
+        elif switches.traffic_to_unready == "operation_fails":
+            unready = wanted.unready(endpoint.deployments)
+            if unready:
+                failure = Failure("BadArgument", f"Deployment {unready} has not succeeded.")
         kept = deepcopy(dict(body))
         if new:
             _replace(endpoint, kept)
@@ -188,14 +215,26 @@ class Endpoints:
         return Answer(status, self.shown(endpoint), headers)
 
     def _finish(self, endpoint: Endpoint, body: Body, operation: Operation) -> None:
-        endpoint.state = operation.failure.status if operation.failure else "Succeeded"
-        if operation.failure:
+        switches = self.state.switches
+        if operation.failure is not None:
+            status = operation.failure.status
+            made = bool(endpoint.traffic) or endpoint.state != "Creating"
+            stays = made and switches.state_after_failed_update == "Succeeded"
+            endpoint.state = "Succeeded" if stays else status
             return
-        lag = operation.ends + self.state.switches.routing_lag
-        endpoint.old_routes = (lag, endpoint.traffic, endpoint.mirror)
+        endpoint.state = "Succeeded"
+        before = (endpoint.traffic, endpoint.mirror)
+        _replace(endpoint, body)
+        waiting = self.state.undone.get(endpoint.name)
+        lasts = waiting.pop(0) if waiting else None
+        if lasts == timedelta(0):
+            return
+        endpoint.old_routes = (operation.ends + switches.routing_lag, *before)
+        endpoint.old_shown = (operation.ends + switches.traffic_answer_lag, *before)
         wanted = _traffic_of(body)
         endpoint.traffic, endpoint.mirror = wanted.traffic, wanted.mirror
-        _replace(endpoint, body)
+        if lasts is not None:
+            self.state.operations.later(lasts, lambda: _undo(endpoint, wanted, before))
 
 
 def not_found(name: str) -> Answer:
@@ -208,6 +247,14 @@ def _traffic_of(body: RequestBody) -> TrafficRequest:
     return TrafficRequest(
         dict(properties.get("traffic") or {}), dict(properties.get("mirrorTraffic") or {})
     )
+
+
+def _undo(
+    endpoint: Endpoint, made: TrafficRequest, before: tuple[dict[str, int], dict[str, int]]
+) -> None:
+    """Go back to an older traffic by itself, unless it was changed in between."""
+    if endpoint.traffic == made.traffic:
+        endpoint.traffic, endpoint.mirror = before
 
 
 def _replace(endpoint: Endpoint, body: Body) -> None:

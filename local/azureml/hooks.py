@@ -7,19 +7,15 @@ that sends requests see `Calls.other_writer`.
 from dataclasses import dataclass
 
 from local.azureml.answers import CREATED, LOCATION, OK, Body
-from local.azureml.jobs import ENDED, Jobs
-from local.azureml.operations import Failure
+from local.azureml.endpoint_hooks import EndpointHooks
+from local.azureml.jobs import ENDED
 from local.azureml.places import Datastore
-from local.azureml.state import Deployment, Endpoint, Scores, State, model_id
 from local.azureml.training import Outcome
 
 
 @dataclass
-class Hooks:
+class Hooks(EndpointHooks):
     """What may be done to the workspace besides its calls."""
-
-    state: State
-    jobs: Jobs
 
     def add_datastore(self, name: str, container: str, **about: str) -> None:
         """Register a datastore.
@@ -63,89 +59,6 @@ class Hooks:
         if answer.status not in (OK, CREATED):
             raise ValueError(answer.body["error"]["details"][0]["message"])
         return str(answer.body["id"])
-
-    def add_endpoint(self, name: str, auth_mode: str = "Key") -> None:
-        """Make an endpoint without deployments, ready at once.
-
-        Args:
-            name: of the endpoint.
-            auth_mode: Key or AMLToken.
-        """
-        identity, own = {"type": "SystemAssigned"}, {"authMode": auth_mode}
-        self.state.endpoints[name] = Endpoint(name, LOCATION, {}, identity, own, "Succeeded")
-
-    def add_deployment(self, endpoint: str, name: str, model: str) -> None:
-        """Make or replace a deployment that serves a model at once.
-
-        Args:
-            endpoint: that gets it.
-            name: of the deployment.
-            model: `name/version`; the version is registered if it is not.
-        """
-        self.state.operations.finish_due()
-        title, _, version = model.partition("/")
-        place = f"azureml://datastores/models/paths/{title}/{version}"
-        known = {"modelType": "custom_model", "modelUri": place}
-        self.state.models.setdefault((title, version), known)
-        reference = model_id(title, version)
-        own = {"endpointComputeType": "Managed", "instanceType": "Standard_F4s_v2"}
-        sku = {"name": "Default", "capacity": 1}
-        made = Deployment(name, LOCATION, {}, sku, own | {"model": reference}, "Succeeded")
-        made.model = reference
-        self.state.endpoints[endpoint].deployments[name] = made
-
-    def remove_deployment(self, endpoint: str, name: str) -> None:
-        """Remove a deployment at once, and its traffic.
-
-        Args:
-            endpoint: that has it.
-            name: of the deployment.
-        """
-        self.state.operations.finish_due()
-        parent = self.state.endpoints[endpoint]
-        parent.deployments.pop(name, None)
-        for shares in (parent.traffic, parent.mirror):
-            shares.pop(name, None)
-
-    def set_traffic(
-        self, endpoint: str, traffic: dict[str, int], mirror: dict[str, int] | None = None
-    ) -> None:
-        """Change the traffic at once; an update that runs will overwrite it.
-
-        Args:
-            endpoint: whose traffic.
-            traffic: the new map.
-            mirror: the new mirror; empty unless given.
-        """
-        self.state.operations.finish_due()
-        parent = self.state.endpoints[endpoint]
-        parent.traffic, parent.mirror, parent.old_routes = dict(traffic), dict(mirror or {}), None
-
-    def fail_next(self, resource: str, code: str, message: str = "It failed.") -> None:
-        """Let the next operation on a resource fail.
-
-        Args:
-            resource: `endpoint` (its update) or `endpoint/deployment`.
-            code: one of azure-machine-learning-v2 §5.5; `OperationCanceled` ends as Canceled.
-            message: what the operation says.
-        """
-        status = "Canceled" if code == "OperationCanceled" else "Failed"
-        self.state.failures.setdefault(resource, []).append(Failure(code, message, status))
-
-    def set_model(self, model: str, scores: Scores) -> None:
-        """Say how a version of a model answers.
-
-        Args:
-            model: `name/version`.
-            scores: its answer to a body; see `hashed_scores` and `error_of_model`.
-        """
-        self.state.scores[model_id(*model.split("/")).lower()] = scores
-
-    def rotate_key(self, endpoint: str) -> None:
-        """Replace the key of an endpoint; its old key and all its tokens are refused."""
-        parent = self.state.endpoints[endpoint]
-        parent.key = f"key-{int(parent.key.partition('-')[2]) + 1}"
-        parent.tokens.clear()
 
     def set_job(self, name: str, status: str, code: str = "UserError", message: str = "") -> None:
         """Put a job into a status; it stays there unless it is cancelled.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from local.azureml.answers import ARM, LOCATION, SUBSCRIPTION, Answer, Body, missing
 from local.azureml.switches import Duration, Switches
@@ -35,6 +35,7 @@ class Operation:
     checks: int
     finish: Callable[["Operation"], None]
     failure: Failure | None = None
+    pending: Callable[[], bool] | None = None  #: whether what it does is still being done
     ended: bool = False
 
     @property
@@ -46,6 +47,11 @@ class Operation:
     def signed_url(self) -> str:
         """Return the address that answers carry."""
         return f"{self.url}?t=1&c=certificate&s=signature-{self.name}&h=hash"
+
+    @property
+    def result_url(self) -> str:
+        """Return the address for the header `Location`."""
+        return self.signed_url.replace("mfeOperationsStatus", "mfeOperationResults")
 
     @property
     def endpoint(self) -> str:
@@ -64,6 +70,7 @@ class Operations:
     clock: Clock
     switches: Switches
     all: dict[str, Operation] = field(default_factory=dict)
+    _later: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
 
     def begin(
         self,
@@ -71,14 +78,16 @@ class Operations:
         takes: Duration,
         finish: Callable[[Operation], None],
         failure: Failure | None = None,
+        pending: Callable[[], bool] | None = None,
     ) -> Operation:
         """Begin an operation.
 
         Args:
             resource: on what.
-            takes: how long it runs.
+            takes: how long it runs, at least.
             finish: called once at its end; sees whether it failed.
             failure: how it will fail, if it will.
+            pending: whether it cannot end yet, for what is really done.
 
         Returns:
             The operation.
@@ -86,20 +95,28 @@ class Operations:
         now = self.clock.now()
         name = f"{'od' if '/' in resource else 'oe'}:{len(self.all)}"
         ends = now + takes.time
-        operation = Operation(name, resource, now, ends, takes.checks, finish, failure)
+        operation = Operation(name, resource, now, ends, takes.checks, finish, failure, pending)
         self.all[name] = operation
         return operation
 
     def finish_due(self) -> None:
         """Finish every operation that is due; each call of the service begins with it."""
+        for at, do in [one for one in self._later if one[0] <= self.clock.now()]:
+            self._later.remove((at, do))
+            do()
         due = [o for o in self.all.values() if self._is_due(o)]
         for operation in sorted(due, key=lambda o: o.ends):
             operation.ended = True
             operation.finish(operation)
 
+    def later(self, after: timedelta, do: Callable[[], object]) -> None:
+        """Have something happen by itself, some time from now."""
+        self._later.append((self.clock.now() + after, do))
+
     def _is_due(self, operation: Operation) -> bool:
-        over = operation.checks <= 0 and operation.ends <= self.clock.now()
-        return over and not operation.ended
+        if operation.ended or operation.checks > 0 or operation.ends > self.clock.now():
+            return False
+        return operation.pending is None or not operation.pending()
 
     def running(self, resource: str) -> Operation | None:
         """Return the operation that a write on this resource has to wait for."""
@@ -116,6 +133,11 @@ class Operations:
             if operation.resource == resource and not operation.ended:
                 operation.checks -= 1
 
+    def _is_forgotten(self, operation: Operation) -> bool:
+        kept = self.switches.operations_kept
+        over = kept is not None and operation.ends + kept < self.clock.now()
+        return operation.ended and over
+
     def read(self, url: str) -> Answer:
         """Answer a GET of an operation's address, signed or not."""
         name = url.partition("?")[0].removeprefix(_PATH)
@@ -128,7 +150,9 @@ class Operations:
         end = operation.ends.isoformat() if operation.ended else _NEVER
         body: Body = {"id": operation.url.removeprefix(ARM), "name": name, "status": status}
         body |= {"startTime": operation.started.isoformat(), "endTime": end, "percentComplete": 0.0}
-        if failure and operation.ended:
+        if self._is_forgotten(operation):
+            return missing(f"Operation {name} not found.")
+        if failure and operation.ended and self.switches.failed_operations == "with_error":
             body["error"] = {"code": failure.code, "message": failure.message}
         headers = {}
         if not operation.ended and self.switches.operation_retry_after is not None:

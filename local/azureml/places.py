@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -260,6 +260,29 @@ class Datastores:
         names = self.files.names(container, path)
         below = path if not path or path.endswith("/") else f"{path}/"
         return [(container, name) for name in names if name == path or name.startswith(below)]
+
+    def download(self, uri: str, folder: Path) -> list[Path]:
+        """Write what is at a URI into a folder, and return the files.
+
+        Args:
+            uri: of a blob, or of a prefix.
+            folder: that gets the blob, or what is below the prefix.
+
+        Returns:
+            The files; none where there is nothing.
+
+        Raises:
+            NoSuchPlaceError: there is no such place.
+        """
+        _, path = self.place(uri)
+        files = []
+        for container, name in self.found(uri):
+            inner = name[len(path) :].lstrip("/") if name != path else PurePosixPath(name).name
+            file = folder / inner
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self.files.read(container, name))
+            files.append(file)
+        return files
 
     def _shown(self, one: Datastore) -> Body:
         properties: Body = {

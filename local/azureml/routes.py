@@ -5,6 +5,7 @@ See azure-machine-learning-v2 §1: Resource Manager, and the data plane on a hos
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, Final
@@ -29,6 +30,10 @@ from local.studio.wire import WireAnswer, WireRequest
 _SCORING_URI: Final = re.compile(rf"https://([\w-]+)\.{LOCATION}\.inference\.ml\.azure\.com/score")
 _CORE: Final = "https://management.core.windows.net"
 _ML: Final = "https://ml.azure."
+#: A header with the value `other`: the request is that of another writer, not of the app.
+WRITER: Final = "x-relearn-writer"
+#: A provider whose api-versions are its own.
+_OTHER_PROVIDER: Final = "/providers/microsoft.insights/"
 _PLANES: Final = ("history", "data", "modelregistry", "mlflow")
 
 
@@ -70,11 +75,14 @@ class Routes:
         scored = _SCORING_URI.fullmatch(request.url.partition("?")[0])
         path = f"/scoring/{scored[1]}/score" if scored else parts.path
         asked = Asked(request.method, path, query, headers, request.body)
+        other = headers.get(WRITER, "").lower() == "other"
+        writer = self.service.calls.other_writer() if other else nullcontext()
         try:
-            answer = self._answer(asked)
+            with writer:
+                answer = self._answer(asked)
         except ValueError as error:
             answer = invalid(str(error))
-        return self._rendered(answer)
+        return _scored(answer) if path.startswith("/scoring/") else self._rendered(answer)
 
     def _answer(self, asked: Asked) -> Answer:
         first = asked.path.strip("/").partition("/")[0].lower()
@@ -82,7 +90,7 @@ class Routes:
             return Answer(200, {"api": f"https://{API}", "history": f"https://{API}"})
         if first == "scoring":
             name = asked.path.split("/")[2]
-            return self.service.score(name, asked.body(), asked.headers)
+            return self.service.score(name, asked.content, asked.headers)
         on_arm = first == "subscriptions"
         if (refused := self._unauthorized(asked, arm=on_arm)) is not None:
             return refused
@@ -125,7 +133,8 @@ class Routes:
         return Answer(401, answer.body, {"WWW-Authenticate": "Bearer"})
 
     def _bad_version(self, asked: Asked) -> Answer | None:
-        known = self.service.switches.api_versions
+        other = _OTHER_PROVIDER in asked.path.lower()
+        known = () if other else self.service.switches.api_versions
         if not asked.api:
             message = "The api-version query parameter (?api-version=) is required."
             return refusal(400, "MissingApiVersionParameter", message)
@@ -159,6 +168,16 @@ class Routes:
         text = _SCORING_URI.sub(rf"{self.base}/scoring/\1/score", text)
         text = text.replace(ARM, self.base).replace(f"https://{API}", self.base)
         return text.replace(API, self.base.partition("://")[2])
+
+
+def _scored(answer: Answer) -> WireAnswer:
+    """Return the answer of an endpoint: it says nothing of Resource Manager."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if isinstance(answer.body, bytes):
+        return WireAnswer(answer.status, headers, answer.body)
+    # A text is a fault: what is no JSON.
+    text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+    return WireAnswer(answer.status, {"content-type": "application/json"} | headers, text.encode())
 
 
 def _pattern(path: str) -> re.Pattern[str]:

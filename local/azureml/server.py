@@ -3,6 +3,8 @@
 import secrets
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +58,8 @@ class AzureMlServer:
             self.url = self.url.replace("http://", "https://")
         self._routes: dict[str, Routes] = {}
         self.control = ControlPlane(service)
+        service.scoring.outside = self._unlocked
+        service.scoring.inside = lambda: self.lock
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -79,6 +83,7 @@ class AzureMlServer:
             training.stop()
         for training in running:
             training.wait()
+        self.service.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -127,6 +132,15 @@ class AzureMlServer:
             scheme = urlsplit(self.url).scheme
             self._routes[host] = Routes(self.service, f"{scheme}://{host}")
         return self._routes[host]
+
+    @contextmanager
+    def _unlocked(self) -> Iterator[None]:
+        """Let other calls be answered while a container works on one."""
+        self.lock.release()
+        try:
+            yield
+        finally:
+            self.lock.acquire()
 
     def _wait(self, line: str) -> None:
         for delay in self.control.delays:

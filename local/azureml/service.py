@@ -27,18 +27,25 @@ from local.azureml.answers import (
 )
 from local.azureml.assets import Assets
 from local.azureml.calls import Call, Calls
+from local.azureml.containers import Containers
+from local.azureml.credentials import Credentials
 from local.azureml.deployments import Deployments
 from local.azureml.endpoints import Endpoints
 from local.azureml.history import History
 from local.azureml.hooks import Hooks
+from local.azureml.invariant import Guard, Violation
 from local.azureml.jobs import Jobs
+from local.azureml.measured import Measured
 from local.azureml.metrics import Metrics
 from local.azureml.models import Models
 from local.azureml.operations import Operations
 from local.azureml.places import Datastores, Files, MemoryFiles
+from local.azureml.platform_metrics import PlatformMetrics
+from local.azureml.provisioning import Provisioning
+from local.azureml.scoring import Scoring
 from local.azureml.state import State
 from local.azureml.switches import Switches
-from local.azureml.traffic import Draw, EvenDraw, Scoring
+from local.azureml.traffic import Draw, EvenDraw
 from local.azureml.training import InstantTrainer, Trainer
 from shared.ports.clock import Clock
 
@@ -55,22 +62,39 @@ class AzureMl:
     draw: Draw = field(default_factory=EvenDraw)  #: who answers a request to live traffic
     files: Files = field(default_factory=MemoryFiles)  #: the blobs of the workspace
     trainer: Trainer = field(default_factory=InstantTrainer)
+    containers: Containers | None = None  #: what deployments run in; none: scores are made up
 
     def __post_init__(self) -> None:
         """Put the parts together."""
         self.calls = Calls(self.clock, self.switches)
         self.operations = Operations(self.clock, self.switches)
-        self.state = State(self.clock, self.switches, self.operations)
+        self.state = State(self.clock, self.switches, self.operations, containers=self.containers)
         self.datastores = Datastores(self.files, self.switches)
         self.assets = Assets(self.clock, self.datastores)
         self.jobs = Jobs(self.clock, self.switches, self.assets, self.trainer)
         self.history = History(self.jobs)
         self.metrics = Metrics(self.history)
-        self.scoring = Scoring(self.state, self.draw)
+        self.measured = Measured(self.clock)
+        self._credentials = Credentials(self.state)
+        self.scoring = Scoring(self.state, self.measured, self._credentials, self.draw)
+        self._platform_metrics = PlatformMetrics(self.state, self.measured)
         self.hooks = Hooks(self.state, self.jobs)
         self.models = Models(self.state)
-        self._endpoints = Endpoints(self.state)
-        self._deployments = Deployments(self.state)
+        self.guard = Guard(self.switches)
+        self._endpoints = Endpoints(self.state, self.guard)
+        self._deployments = Deployments(
+            self.state, Provisioning(self.state, self.assets), self.guard
+        )
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Return what requests of the app did to an endpoint that they may never do."""
+        return self.guard.violations
+
+    def stop(self) -> None:
+        """End what runs for deployments."""
+        if self.containers is not None:
+            self.containers.stop()
 
     # The workspace.
 
@@ -178,6 +202,14 @@ class AzureMl:
         """Return an endpoint."""
         return self.call("GET endpoint", endpoint, lambda: self._endpoints.get(endpoint))
 
+    def list_endpoints(self) -> Answer:
+        """Return every endpoint."""
+        return self.call("GET endpoints", "", self._endpoints.all)
+
+    def delete_endpoint(self, endpoint: str) -> Answer:
+        """Delete an endpoint with its deployments."""
+        return self.call("DELETE endpoint", endpoint, lambda: self._endpoints.delete(endpoint))
+
     def patch_endpoint(self, endpoint: str, body: RequestBody) -> Answer:
         """Change identity and tags of an endpoint."""
         target = endpoint
@@ -187,11 +219,25 @@ class AzureMl:
 
     def list_keys(self, endpoint: str) -> Answer:
         """Return the keys of an endpoint."""
-        return self.call("POST listKeys", endpoint, lambda: self._endpoints.keys(endpoint))
+        return self.call("POST listKeys", endpoint, lambda: self._credentials.keys(endpoint))
+
+    def regenerate_keys(self, endpoint: str, body: RequestBody) -> Answer:
+        """Replace a key of an endpoint."""
+        target = endpoint
+        return self.call(
+            "POST regenerateKeys", target, lambda: self._credentials.regenerate(endpoint, body)
+        )
 
     def get_token(self, endpoint: str) -> Answer:
         """Return a token of an endpoint."""
-        return self.call("POST token", endpoint, lambda: self._endpoints.token(endpoint))
+        return self.call("POST token", endpoint, lambda: self._credentials.token(endpoint))
+
+    def get_platform_metrics(self, endpoint: str, query: Mapping[str, str]) -> Answer:
+        """Return the metrics that Azure Monitor has of an endpoint."""
+        target = endpoint
+        return self.call(
+            "GET platformMetrics", target, lambda: self._platform_metrics.query(endpoint, query)
+        )
 
     # Deployments.
 
@@ -219,10 +265,21 @@ class AzureMl:
             "DELETE deployment", target, lambda: self._deployments.delete(endpoint, name)
         )
 
-    def get_logs(self, endpoint: str, name: str) -> Answer:
-        """Return the log of a deployment."""
+    def get_logs(self, endpoint: str, name: str, body: RequestBody | None = None) -> Answer:
+        """Return the log of a deployment.
+
+        Args:
+            endpoint: that has it.
+            name: of the deployment.
+            body: `containerType` and `tail`.
+
+        Returns:
+            The last lines.
+        """
         target = f"{endpoint}/{name}"
-        return self.call("POST getLogs", target, lambda: self._deployments.logs(endpoint, name))
+        return self.call(
+            "POST getLogs", target, lambda: self._deployments.logs(endpoint, name, body)
+        )
 
     # Operations and scoring.
 
@@ -231,12 +288,12 @@ class AzureMl:
         target = url.partition("?")[0].rpartition("/")[2]
         return self.call("GET operation", target, lambda: self.operations.read(url))
 
-    def score(self, endpoint: str, body: RequestBody, headers: Mapping[str, str]) -> Answer:
+    def score(self, endpoint: str, body: RequestBody | bytes, headers: Mapping[str, str]) -> Answer:
         """Answer a request to the endpoint's `scoringUri`; header names in any case.
 
         Args:
             endpoint: whose address it is.
-            body: the rows.
+            body: the rows, parsed or not.
             headers: `Authorization`; `azureml-model-deployment` to name a deployment.
 
         Returns:
@@ -263,12 +320,15 @@ class AzureMl:
         Returns:
             The answer; nothing in it is the state's own.
         """
+        call = Call(kind, target)
+        of_the_app = None if self.calls.is_other_writer else call
 
         def after_operations() -> Answer:
             self.operations.finish_due()
             self.jobs.advance()
-            return do()
+            with self.guard.watching(of_the_app):
+                return do()
 
-        answer = self.calls.run(Call(kind, target), after_operations, orphan)
+        answer = self.calls.run(call, after_operations, orphan)
         whole = Answer(answer.status, deepcopy(answer.body), dict(answer.headers))
         return styled(whole, self.switches)

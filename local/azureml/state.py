@@ -1,19 +1,13 @@
 """The state of the service: model versions, endpoints and their deployments."""
 
-import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
-from local.azureml.answers import WORKSPACE, Answer, Body, RequestBody
+from local.azureml.answers import WORKSPACE, Body
+from local.azureml.containers import Container, Containers, MadeUpContainers
 from local.azureml.operations import Failure, Operations
 from local.azureml.switches import Switches
 from shared.ports.clock import Clock
-
-#: What a model answers to the body of a request.
-Scores = Callable[[RequestBody], Answer]
 
 
 @dataclass
@@ -27,7 +21,14 @@ class Deployment:
     properties: Body  #: as last asked for
     state: str
     operation: str = ""  #: unsigned address of the last one
-    model: str | None = None  #: which one answers; none before the first success
+    container: Container | None = None  #: which one answers; none before the first success
+    newest: Container | None = None  #: the one started last, whose log is shown
+
+    def stop(self) -> None:
+        """End every container of it."""
+        for one in (self.container, self.newest):
+            if one is not None:
+                one.stop()
 
 
 @dataclass
@@ -43,9 +44,12 @@ class Endpoint:
     operation: str = ""
     traffic: dict[str, int] = field(default_factory=dict)  #: as GET shows it
     mirror: dict[str, int] = field(default_factory=dict)
+    #: Until when requests follow an older traffic, and which; and answers show it.
     old_routes: tuple[datetime, dict[str, int], dict[str, int]] | None = None
+    old_shown: tuple[datetime, dict[str, int], dict[str, int]] | None = None
     deployments: dict[str, Deployment] = field(default_factory=dict)
     key: str = "key-0"
+    second_key: str = "key-0-second"
     tokens: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -55,9 +59,16 @@ class Endpoint:
 
     def routes(self, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
         """Return traffic and mirror as requests follow them."""
-        if self.old_routes and now < self.old_routes[0]:
-            return self.old_routes[1], self.old_routes[2]
-        return self.traffic, self.mirror
+        return self._maps(self.old_routes, now)
+
+    def shown_maps(self, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
+        """Return traffic and mirror as answers show them."""
+        return self._maps(self.old_shown, now)
+
+    def _maps(
+        self, old: tuple[datetime, dict[str, int], dict[str, int]] | None, now: datetime
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        return old[1:] if old and now < old[0] else (self.traffic, self.mirror)
 
 
 @dataclass
@@ -69,53 +80,23 @@ class State:
     operations: Operations
     models: dict[tuple[str, str], Body] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    scores: dict[str, Scores] = field(default_factory=dict)  #: by model id, lower case
+    made_up: MadeUpContainers = field(default_factory=MadeUpContainers)
+    containers: Containers | None = None  #: none: those that are made up
     #: Failures to come, by resource; each is used once.
     failures: dict[str, list[Failure]] = field(default_factory=dict)
+    #: Updates to be undone silently, by endpoint: how long their traffic lasts. Each is used once.
+    undone: dict[str, list[timedelta]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Remember when it began: roles may be late."""
+        self.began = self.clock.now()
 
     def failure_of(self, resource: str) -> Failure | None:
         """Return how the next operation on a resource fails, once."""
         waiting = self.failures.get(resource)
         return waiting.pop(0) if waiting else None
 
-    def model_exists(self, model: str) -> bool:
-        """Whether an ARM id names a version; every version of a registry exists."""
-        if model.startswith("azureml://registries/"):
-            return True
-        ids = {model_id(name, version).lower() for name, version in self.models}
-        return model.lower() in ids
-
 
 def model_id(name: str, version: str) -> str:
     """Return the ARM id of a version of a model."""
     return f"{WORKSPACE}/models/{name}/versions/{version}"
-
-
-def hashed_scores(model: str) -> Scores:
-    """Return a model that answers each row with a number of its own."""
-
-    def answer(body: RequestBody) -> Answer:
-        scores = []
-        for row in rows_of(body):
-            seed = f"{model.lower()}|{json.dumps(row)}".encode()
-            scores.append(int(hashlib.sha256(seed).hexdigest()[:6], 16) / 0xFFFFFF)
-        return Answer(200, scores)
-
-    return answer
-
-
-def rows_of(body: RequestBody) -> list[Any]:
-    """Return the rows of a request, in the form of MLflow servers or as `data`."""
-    wrapped = body.get("input_data")
-    rows = wrapped.get("data") if isinstance(wrapped, dict) else wrapped
-    return list(rows if rows is not None else body.get("data", ()))
-
-
-def error_of_model(status: int, reason: str) -> Scores:
-    """Return a broken model: its container answers `status` (azure-machine-learning-v2 §5.4)."""
-    headers = {
-        "ms-azureml-model-error-statuscode": str(status),
-        "ms-azureml-model-error-reason": reason,
-        "x-ms-run-function-failed": "True",
-    }
-    return lambda _body: Answer(424, {"error": reason}, headers)

@@ -36,6 +36,8 @@ class Switches:
     deleting: timedelta = timedelta(minutes=1)
     #: How long requests follow the old traffic after the update has succeeded.
     routing_lag: timedelta = timedelta(0)
+    #: How long answers show the old traffic after that.
+    traffic_answer_lag: timedelta = timedelta(0)
     cancelling: timedelta = timedelta(minutes=1)
     course: Course = USUAL_COURSE
 
@@ -46,6 +48,8 @@ class Switches:
     new_deployment_state: Literal["Updating", "Creating"] = "Updating"
     #: Members that only answers have, sent in a PUT.
     read_only_members: Literal["ignored", "refused"] = "ignored"
+    #: Members of the PUT of an endpoint or a deployment that this api-version does not know.
+    unknown_members: tuple[str, ...] = ()
     zero_traffic_is_shown: bool = True
     cancel_status: Literal[200, 202] = 200
     #: Whether a job that was to be cancelled cannot reach another end any more.
@@ -63,9 +67,31 @@ class Switches:
     ids: Literal["as_sent", "lower"] = "as_sent"
     members: Literal["as_sent", "reversed", "no_nulls", "more"] = "as_sent"
 
+    # Platform metrics of endpoints.
+    #: How long until a minute is there whole; the newest is missing. Zero: at once.
+    metrics_late: timedelta = timedelta(minutes=3)
+    #: Whether minutes between the newest and that one show half of what was.
+    metrics_partial: bool = True
+    #: A minute without requests, in a series that has others.
+    idle_minutes: Literal["zero", "null", "absent"] = "zero"
+    #: How many samples a combination of dimensions has in a minute.
+    metrics_emitters: int = 1
+    #: How many dimensions of a filter may be `'*'`.
+    metrics_stars: Literal["many", "one"] = "many"
+    metrics_errors: Literal["flat", "wrapped"] = "flat"
+    metrics_role_late: timedelta = timedelta(0)
+    metrics_refused: Literal[
+        "no", "no_role_401", "no_role_403", "not_registered", "throttled", "back_off"
+    ] = "no"
+
     # Access.
     #: How long after the start no role is there yet: 403.
     roles_late: timedelta = timedelta(0)
+    #: What an Entra token without a role for scoring is answered, at an endpoint that takes such.
+    score_without_role: Literal[401, 403] = 401
+    #: Keys of an endpoint with tokens, and tokens of one with keys.
+    credentials_of_other_modes: Literal["refused", "answered"] = "refused"
+    regenerate_status: Literal[200, 202] = 202
     #: Whether tokens are of another tenant than the workspace.
     other_tenant: bool = False
     #: Whether the PUT of a pipeline job needs the header `x-azureml-token`.
@@ -77,9 +103,16 @@ class Switches:
     #: What another operation waits for: one on the same endpoint, or on the same resource.
     lock: Literal["endpoint", "resource"] = "endpoint"
     bad_traffic: Literal["refused", "operation_fails"] = "refused"
-    traffic_to_unready: Literal["refused", "accepted"] = "refused"
+    traffic_to_unready: Literal["refused", "accepted", "operation_fails"] = "refused"
+    state_after_failed_update: Literal["Failed", "Succeeded"] = "Failed"
+    #: Whether an operation says why it failed, or the state alone shows that it did.
+    failed_operations: Literal["with_error", "without_error"] = "with_error"
+    #: How long after its end an operation is known; none: for ever.
+    operations_kept: timedelta | None = None
     delete_refused_with: Literal[400, 409] = 400
     mirror_keeps_from_delete: bool = True
+    #: Whether copies of requests show in the metrics, under the name of the shadow.
+    mirrored_requests: Literal["counted", "not_counted"] = "counted"
     put_on_failed: Literal["refused", "provisions"] = "provisions"
     #: A PUT of what a deployment already is.
     same_deployment: Literal["operation", "nothing"] = "operation"
@@ -111,4 +144,5 @@ def quick(step: timedelta) -> Switches:
         deleting=step,
         cancelling=step,
         course=course,
+        metrics_late=timedelta(0),
     )

@@ -87,7 +87,7 @@ def _drive(python: Path, order: Path, app: AppRun) -> int:
 
 
 def _progress(line: str) -> None:
-    if line.startswith(("Collecting", "Installing", "Successfully")):
+    if line.startswith(("Collecting", "Installing", "Successfully", "Prepared", "Installed")):
         print(line[:100], flush=True)
 
 

@@ -22,6 +22,8 @@ from azure.ai.ml import (
     load_environment,
     load_job,
     load_model,
+    load_online_deployment,
+    load_online_endpoint,
 )
 from azure.ai.ml.entities import Data, Model
 from azure.core.credentials import AccessToken
@@ -97,6 +99,8 @@ class Check:
             "environment": load_environment,
             "model": load_model,
             "datastore": load_datastore,
+            "deployment": load_online_deployment,
+            "endpoint": load_online_endpoint,
         }
         found = sorted(self._examples.glob("*.yml"))
         _holds(len(found) > len(loaders), found)

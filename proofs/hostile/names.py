@@ -59,7 +59,7 @@ def name_trial(chance: random.Random, findings: Findings, log: CapturedLog) -> N
         change["pipeline"]["data"] = {"blob": "{customer}/{name}.csv", **settle}
     world = Observed(config=change)
     if by_customer and world.pipeline.endpoint is not None:
-        update = world.pipeline.endpoint.update.rpartition("/")[0] + "/{customer}"
+        update = world.pipeline.endpoint.address.rpartition("/")[0] + "/{customer}"
         token = {"update": update, "workspace_token": "${ENDPOINT_KEY}", "api_key": None}
         world.correct(**token)
     name = "".join(chance.choice(_PIECES) for _ in range(chance.randint(1, 4)))[:1000]

@@ -27,13 +27,14 @@ from proofs.planted import (
 from proofs.planted.bug import Bug
 
 ROOT: Final = Path(__file__).parents[2]
-_COPIED: Final = ("shared", "functions", "local", "tests", "proofs", "docs")
+_COPIED: Final = ("shared", "functions", "local", "tests", "proofs", "docs", "examples")
 _FILES: Final = (
     "function_app.py",
     "host.json",
     "pyproject.toml",
     "openapi.json",
     "pipelines.schema.json",
+    "pipelines.azureml.yaml",
     "pipelines.example.yaml",
     "probe.example.json",
 )

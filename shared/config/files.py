@@ -4,6 +4,7 @@ import json
 import re
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from shared.config.yaml_reader import Loader, misread, where_it_breaks
 from shared.core.config.pattern import one_name
 from shared.errors import FileRefusedError
 
-#: Bytes of one probe file, or of one job file. Its content is stored with each run.
+#: Bytes of one file. Its content is stored with each run.
 MOST_PROBE_BYTES: Final = 256 * 1024
 #: Bytes of all probe files that one pipeline names, and that all of them name; each mention counts.
 MOST_PROBES: Final = 2 * 1024**2
@@ -55,13 +56,13 @@ def bounded_text(file: Path, most: int) -> str:
 class NamedFiles:
     """Reads the files that pipelines name, each once, and counts the bytes that they add.
 
-    The content is stored with each run. Probe files are JSON, job files are YAML.
+    The content is stored with each run. Requests are JSON; jobs and deployments are YAML.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._left = _MOST_PROBES_OF_ALL
-        self._known: dict[str, tuple[dict[str, Any], int]] = {}
+        self._known: dict[tuple[str, str], tuple[dict[str, Any], int]] = {}
         self._named: dict[Path, None] = {}
 
     @property
@@ -81,22 +82,24 @@ class NamedFiles:
         """
         return self._read(name, left, read_probe)
 
-    def job(self, name: str, left: int) -> tuple[dict[str, Any], int]:
-        """Return the content of a job file and its size. Takes and raises the same as `probe`.
+    def yaml(self, name: str, left: int, kind: str) -> tuple[dict[str, Any], int]:
+        """Return the mapping in a YAML file and its size. Raises the same as `probe`.
 
         Args:
             name: its path as it is written.
             left: how many bytes of files the pipeline may still name.
+            kind: what the file should be, for messages.
         """
-        return self._read(name, left, read_job)
+        return self._read(name, left, partial(read_yaml, kind=kind))
 
     def _read(
         self, name: str, left: int, read: Callable[[Path, str], tuple[dict[str, Any], int]]
     ) -> tuple[dict[str, Any], int]:
-        if name not in self._known:
+        form = "json" if read is read_probe else "yaml"
+        if (name, form) not in self._known:
             self._named[named_path(self._folder, name)] = None
-            self._known[name] = read(self._folder, name)
-        content, size = self._known[name]
+            self._known[name, form] = read(self._folder, name)
+        content, size = self._known[name, form]
         self._left -= size
         if size > left or self._left < 0:
             most = (MOST_PROBES if size > left else _MOST_PROBES_OF_ALL) // 1024
@@ -136,12 +139,13 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
     return rows, len(text)
 
 
-def read_job(folder: Path, name: str) -> tuple[dict[str, Any], int]:
-    """Return the job that a YAML file holds, and the size of the file.
+def read_yaml(folder: Path, name: str, kind: str) -> tuple[dict[str, Any], int]:
+    """Return the mapping that a YAML file holds, and the size of the file.
 
     Args:
         folder: the folder of the pipelines file.
         name: the path as it is written there.
+        kind: what the file should be, for messages.
 
     Raises:
         FileRefusedError: it lies elsewhere, cannot be read, or is no mapping in plain YAML.
@@ -152,18 +156,17 @@ def read_job(folder: Path, name: str) -> tuple[dict[str, Any], int]:
         text = bounded_text(file, MOST_PROBE_BYTES)
         loader = Loader(text)
         root = loader.root()
-        job = loader.plain(root) if root is not None else None
+        found = loader.plain(root) if root is not None else None
     except FileRefusedError as exc:
         raise FileRefusedError(f"{shown} {exc.what}", exc.cure or "see its path") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
         raise FileRefusedError(f"{shown} is not plain YAML", where_it_breaks(exc)) from None
-    if not isinstance(job, dict):
-        cure = "name a file that `az ml job create -f` takes"
-        raise FileRefusedError(f"{shown} is no mapping", cure)
-    for path, scalar in misread(job):
+    if not isinstance(found, dict):
+        raise FileRefusedError(f"{shown} is no mapping", f"name {kind}")
+    for path, scalar in misread(found):
         where = ".".join(str(part) for part in path)
         raise FileRefusedError(f"{shown}: {where} {scalar.what}", scalar.cure)
-    return job, len(text)
+    return found, len(text)
 
 
 def named_path(folder: Path, name: str) -> Path:
@@ -196,7 +199,8 @@ def named_path(folder: Path, name: str) -> Path:
 def _check_tree(tree: Any) -> None:
     """Refuse what a record could not hold, without recursion."""
     if not isinstance(tree, dict):
-        raise FileRefusedError("is not a scoring request", 'it must be a JSON object with "Inputs"')
+        cure = 'it must be a JSON object; for Studio one with "Inputs"'
+        raise FileRefusedError("is not a scoring request", cure)
     left: list[tuple[Any, int]] = [(tree, 1)]
     while left:
         node, depth = left.pop()

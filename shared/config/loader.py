@@ -103,6 +103,7 @@ class _Reader:
             pipelines.pop(name, None)
             broken[name] = (*broken.get(name, ()), problem)
             problems.append(problem)
+        hints += _shared_endpoints(source, pipelines)
         in_order = {name: tuple(sorted(found, key=line_in)) for name, found in broken.items()}
         return Configuration(
             pipelines,
@@ -159,6 +160,24 @@ def _the_first(problems: list[Problem], name: str, unreported: int) -> tuple[Pro
     return tuple(problems) if left <= 0 else (*problems[:MOST_REPORTED], *more)
 
 
+def _shared_endpoints(source: ConfigSource, pipelines: Mapping[str, Pipeline]) -> Iterator[Problem]:
+    """Yield a hint for each endpoint that an earlier pipeline updates too.
+
+    Args:
+        source: the file.
+        pipelines: the sound ones.
+    """
+    first: dict[object, str] = {}
+    for name, pipeline in pipelines.items():
+        for at, endpoint in enumerate(pipeline.endpoints):
+            here = f"{name}.{endpoint.name}"
+            other = first.setdefault(endpoint.identity, here)
+            if other != here:
+                what = f"is the endpoint of {other} too"
+                cure = "each promotion replaces the model of the other, one after the other"
+                yield source.problem(("pipelines", name, "endpoints", at), what, cure)
+
+
 def _unclear_endpoints(
     source: ConfigSource, pipelines: Mapping[str, Pipeline], partly: Mapping[str, Pipeline]
 ) -> Iterator[tuple[str, Problem]]:
@@ -174,8 +193,9 @@ def _unclear_endpoints(
     """
     updates = []
     for name, pipeline in (*pipelines.items(), *partly.items()):
-        found = known_pairs(pipeline.endpoints, "name", "update")
-        updates += [(f"{name}.{endpoint}", update) for endpoint, update in found]
+        found = known_pairs(pipeline.endpoints, "name", "written_urls")
+        urls = [(endpoint, written.get("update")) for endpoint, written in found]
+        updates += [(f"{name}.{endpoint}", url) for endpoint, url in urls if isinstance(url, str)]
     for first, second in unclear(updates):
         name = second.partition(".")[0]
         problem = source.problem(

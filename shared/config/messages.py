@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from shared.config.yaml_reader import KeyPath
 from shared.core.config.endpoint import ENDPOINT_NAME
-from shared.core.config.kinds import TRAINING_KINDS
+from shared.core.config.kinds import KIND_ERRORS, TRAINING_KINDS, unknown_kind
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_training import POOL_ID
@@ -17,12 +17,13 @@ from shared.core.config.studio_training import POOL_ID
 #: How pydantic names one of the forms that a value may have; it is no key of the file.
 _FORM: Final = re.compile(
     r"bool|int|float|str|none|constrained-\w+|function-\w+\[.*|literal\[.*|dict\[.*|tuple\[.*|list\[.*"
-    r"|Create|RollOut|Recurrence|LoggedMetrics|AzureMlInput|Registration"
+    r"|Create|RollOut|Recurrence|LoggedMetrics|AzureMlInput|Registration|CreateEndpoint"
 )
 #: The tag of a union by `kind`: it is no key of the file either, and only one form was tried.
 _TAGS: Final = frozenset(TRAINING_KINDS)
 _MAPPINGS: Final = frozenset(
     {"Create", "RollOut", "Recurrence", "LoggedMetrics", "AzureMlInput", "Registration"}
+    | {"CreateEndpoint"}
 )
 #: What a pattern allows, in words, instead of the regular expression.
 LEGAL: Final = {
@@ -116,6 +117,9 @@ def _found(error: ErrorDetails, tree: Any) -> Found:
         path.append(part)
         node = there
     what, cure = _words(error)
+    if error["type"] in KIND_ERRORS and (kind := _child(node, "kind")) is not _NOTHING:
+        path.append("kind")
+        what, cure = unknown_kind(KIND_ERRORS[error["type"]], kind)
     return Found(tuple(path), error["type"], what, cure, form, at)
 
 

@@ -12,19 +12,24 @@ from typing import Any, Final, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.config.files import MOST_PROBES, NamedFiles
+from shared.config.files import NamedFiles
 from shared.config.messages import LEGAL, Found, path_of, plain_errors
-from shared.config.source import ConfigSource, find, references, secrets
+from shared.config.pipeline_files import PipelineFiles
+from shared.config.source import ConfigSource, references, secrets
 from shared.config.yaml_reader import KeyPath, Loader, misread, where_it_breaks
 from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
-from shared.core.config.kinds import AZUREML, TRAINING_KINDS, training_kind
+from shared.core.config.kinds import (
+    ENDPOINT_CLASSES,
+    TRAINING_KINDS,
+    endpoint_kind,
+    training_kind,
+)
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.config.problems import Mistake, Problem
 from shared.core.config.schedule import hints_of
 from shared.core.config.setting_references import is_example_id, not_filled_in
 from shared.core.config.types import Strict
 from shared.core.redaction import Redactor
-from shared.errors import FileRefusedError
 
 #: How often, at most, what holds a wrong value is left out as well.
 _ROUNDS: Final = 10
@@ -37,8 +42,6 @@ UNREADABLE: Final = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 #: A longer key is no slip of the pen.
 _LONGEST_SLIP: Final = 40
 _ADD_IT: Final = "add it to the app settings (locally: Values in local.settings.json), and restart"
-#: Replaces a probe file that is reported as unreadable.
-_HARMLESS_PROBE: Final = {"Inputs": {"input1": {"ColumnNames": ["x"], "Values": [["0"]]}}}
 
 
 def as_far_as_right(
@@ -143,10 +146,8 @@ class PipelineReader:
         self._name = name
         self._environment = environment
         self._redactor = redactor
-        self._files = files
-        self._left = MOST_PROBES  #: bytes of files that it may still name
+        self._files = PipelineFiles(files, redactor, self._add)
         self._tree: dict[str, Any] = {}
-        self._unread = False  #: whether a value is `UNKNOWN`, because its file cannot be read
         self._development = development
 
     def read(self, loader: Loader, node: yaml.Node) -> Pipeline | None:
@@ -180,12 +181,17 @@ class PipelineReader:
             ("training", name): url for name, url in pipeline.training.written_urls.items()
         }
         for at, endpoint in enumerate(pipeline.endpoints):
+            written = self._tree["endpoints"][at]
             for name, url in endpoint.written_urls.items():
-                urls["endpoints", at, name] = url
-        for path, url in urls.items():
+                if name in written:  # else it is that of the training
+                    urls["endpoints", at, name] = url
+            for found in endpoint.hints(pipeline.training):
+                path = ("pipelines", self._name, "endpoints", at, *found.at)
+                yield self._source.problem(path, found.what, found.cure)
+        for place, url in urls.items():
             if is_example_id(url):
                 what = "holds an id of the example file, which no service has"
-                yield self._source.problem(("pipelines", self._name, *path), what, "write yours")
+                yield self._source.problem(("pipelines", self._name, *place), what, "write yours")
 
     def _read(self, tree: dict[str, Any]) -> Pipeline | None:
         for path, name in references(tree):
@@ -202,8 +208,7 @@ class PipelineReader:
             self._add(path, "holds what looks like a signature or a key", cure)
         if "name" in tree:
             self._add(("name",), "unknown key", "the key above the pipeline is its name")
-        self._read_probes(tree)
-        self._read_job(tree)
+        self._files.put_into(tree)
         self._tree = {**tree, "name": self._name}
         pipeline = self._checked(self._tree, secret)
         return None if self.problems else pipeline
@@ -232,45 +237,9 @@ class PipelineReader:
             pipeline = as_far_as_right(Pipeline, tree, wrong, context)
         self.partly = pipeline
         if pipeline is not None:
-            for path, mistake in all_mistakes(pipeline, partly=bool(wrong) or self._unread):
+            for path, mistake in all_mistakes(pipeline, partly=bool(wrong) or self._files.unread):
                 self._add(path, mistake.what, mistake.cure)
         return pipeline
-
-    def _read_probes(self, tree: dict[str, Any]) -> None:
-        for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
-            named, holder["rows"] = holder["rows"], _HARMLESS_PROBE
-            if not isinstance(named, str):
-                self._add(path, "must name a file", "a JSON file with the request body to score")
-                continue
-            try:
-                holder["rows"], size = self._files.probe(named, self._left)
-                self._left -= size
-            except FileRefusedError as exc:
-                self._add(path, exc.what, exc.cure)
-
-    def _read_job(self, tree: dict[str, Any]) -> None:
-        """Put the content of a job file in its place; `UNKNOWN` where it cannot be read."""
-        training = tree.get("training")
-        if not isinstance(training, dict) or training_kind(training) != AZUREML:
-            return
-        if training.get("job") is None:
-            return
-        path, named = ("training", "job"), training["job"]
-        training["job"], self._unread = UNKNOWN, True
-        if not isinstance(named, str):
-            self._add(path, "must name a file", "a YAML file that `az ml job create -f` takes")
-            return
-        try:
-            job, size = self._files.job(named, self._left)
-        except FileRefusedError as exc:
-            self._add(path, exc.what, exc.cure)
-            return
-        self._left -= size
-        for inner in secrets(job, self._redactor):
-            cure = "put it where the job reads it at run time, such as a key vault"
-            self._add((*path, *inner), "holds what looks like a signature or a key", cure)
-            return
-        training["job"], self._unread = job, False
 
     def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
         self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
@@ -278,28 +247,44 @@ class PipelineReader:
     def _add_error(self, error: Found) -> None:
         path, what, cure = error.path, error.what, error.cure
         if error.kind == "extra_forbidden":
-            what, cure = "unknown key", suggest(str(path[-1]), _known_keys(path[:-1], self._tree))
+            what, cure = _unknown_key(path, self._tree)
         elif path == ("name",):
             path, what, cure = (), "not a pipeline name", LEGAL[PIPELINE_NAME]
         self._add(path, what, cure)
 
 
-def _known_keys(path: KeyPath, tree: Any) -> list[str]:
-    """Return the keys that may be at a path; of several forms, those of the present kind."""
-    model: type[BaseModel] = Pipeline
-    node = tree
+def _unknown_key(path: KeyPath, tree: Any) -> tuple[str, str]:
+    """Return what is wrong with a key that its place does not know, and the cure.
+
+    Args:
+        path: of the key.
+        tree: the pipeline as it was read.
+    """
+    model = _model_at(path[:-1], tree)
+    refused = model.refused_keys.get(str(path[-1])) if model is not None else None
+    known = list(model.model_fields) if model is not None else []
+    return refused or ("unknown key", suggest(str(path[-1]), known))
+
+
+def _model_at(path: KeyPath, tree: Any) -> type[Strict] | None:
+    """Return the model of the mapping at a path; of several kinds, that of the present one."""
+    model: type[Strict] = Pipeline
+    node, kinds = tree, None
     for part in path:
         node = _child(node, part)
-        if isinstance(part, int) or part not in model.model_fields:
+        if isinstance(part, int):
+            model = ENDPOINT_CLASSES.get(endpoint_kind(node) or "", model) if kinds else model
             continue  # a position
-        annotation = model.model_fields[str(part)].annotation
-        inner: type[BaseModel] | None = next(_models(annotation), None)
-        if part == "training":
+        if part not in model.model_fields:
+            continue  # a name
+        inner: type[Strict] | None = next(_models(model.model_fields[part].annotation), None)
+        if model is Pipeline and part == "training":
             inner = TRAINING_KINDS.get(training_kind(node) or "", inner)
+        kinds = part if model is Pipeline and part == "endpoints" else None
         if inner is None:
-            return []
+            return None
         model = inner
-    return list(model.model_fields)
+    return model
 
 
 def _models(annotation: Any) -> Iterator[type[Strict]]:

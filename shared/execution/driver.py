@@ -11,8 +11,9 @@ from shared.core.run.control_events import Cancelled
 from shared.core.run.gate_events import CandidateStaged
 from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
 from shared.core.run.machine import next_command
+from shared.core.run.promotion import Promotion
 from shared.core.run.promotion_events import NotYetLive, UpdateSent
-from shared.core.run.record import Phase, Promotion, Run
+from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError, RelearnError
 from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
@@ -27,6 +28,7 @@ from shared.execution.rollout import RollOutSteps
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import FOR_OPERATORS, RunWriter, StepResult
 from shared.execution.step_failures import StepFailures
+from shared.execution.verification import VerificationSteps
 from shared.ledger.store import Stored
 from shared.telemetry import report_run
 
@@ -100,7 +102,7 @@ class Driver:
             Command.LEASE_ENDPOINT: EndpointLeaseSteps(context).acquire_lease,
             Command.UPDATE_ENDPOINT: promotion.update,
             Command.ROLL_BACK_ENDPOINT: promotion.roll_back,
-            Command.CHECK_ENDPOINT: promotion.check,
+            Command.CHECK_ENDPOINT: VerificationSteps(context).check,
             Command.CANCEL: lambda _: Cancelled(),
         }
 

@@ -10,8 +10,10 @@ from shared.core.evaluation.gate import judged_again
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed
+from shared.core.run.planned_steps import ahead_of, planned_steps
+from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
-from shared.core.run.record import Origin, Promotion, Run, Step
+from shared.core.run.record import Origin, Run
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
@@ -135,7 +137,8 @@ class EndpointLeaseSteps:
         """
         if instead_of is not None and instead_of.origin is Origin.DRIFT:
             return None
-        for target in (*_recorded(base, instead_of), *endpoint_state.rollback_targets(resource)):
+        first = ahead_of(instead_of, base)
+        for target in (*first, *endpoint_state.rollback_targets(resource)):
             if instead_of is not None and target == instead_of.target_model:
                 continue
             if serving.restorable(target):
@@ -280,47 +283,10 @@ def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
 
 
 def _steps(run: Run, plan: Plan, base: ServingState | None) -> tuple[Step, ...]:
-    """Return the steps of a promotion; an earlier serving state is restored in one step.
-
-    A first model has no other one beside it: it is given all requests at once.
-    """
     if not plan.stages:
         return (Step(share=ALL),)
     before = (base.traffic if base else None) or TrafficMap()
-    if run.origin.repeats or run.candidate is None:
-        return (Step(share=ALL, before=before, wanted=run.target_model.traffic),)
-    name = run.candidate.name
-    if not before.without(name).shares:
-        return (Step(share=ALL, before=before, wanted=before.giving(name, ALL)),)
-    steps: list[Step] = []
-    has = before.shares.get(name, 0)
-    given = [(share, 0) for share in plan.shares if share > has]
-    if plan.mirror and not has:
-        given.insert(0, (0, plan.mirror))
-    for share, mirror in given or [(ALL, 0)]:
-        wanted = _among_others(before, name).giving(name, share, mirror)
-        was = steps[-1].wanted if steps else before
-        steps.append(Step(share=share, mirror=mirror, before=was, wanted=wanted, bake=plan.bake))
-    return tuple(steps)
-
-
-def _among_others(before: TrafficMap, name: str) -> TrafficMap:
-    """Return the traffic that shares are taken from: that of the others, as it was among them.
-
-    Args:
-        before: the traffic when the lease was taken.
-        name: the candidate.
-    """
-    return before.without(name) if name in before.shares else before
-
-
-def _recorded(base: ServingState | None, run: Run | None) -> tuple[ServingState, ...]:
-    """Return the state ahead of the first update as a rollback target, where it has traffic."""
-    if base is None or base.traffic is None or run is None:
-        return ()
-    name = run.candidate.name if run.candidate else ""
-    others = _among_others(base.traffic, name)
-    return (base.evolve(traffic=others),) if others.shares else ()
+    return planned_steps(run, before, plan.shares, mirror=plan.mirror, bake=plan.bake)
 
 
 def _foreign(run: Run, known: Resource, base: ServingState | None) -> StepBlocked | None:

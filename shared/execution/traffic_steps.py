@@ -8,8 +8,9 @@ from shared.core.config.types import show_duration
 from shared.core.counting import counted
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked
+from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import FoundBroken, StepMeasured, UpdateLost, named_step
-from shared.core.run.record import Promotion, Run, Step
+from shared.core.run.record import Run
 from shared.core.serving.probes import (
     EndpointCheck,
     Evidence,

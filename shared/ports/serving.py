@@ -167,11 +167,14 @@ class ServingEndpoint(Protocol):
         ...
 
     def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
-        """Ask the endpoint to serve what it served before. Returns and raises as `shift`.
+        """Ask the endpoint to serve what it served before.
 
         Args:
             state: what it is to serve.
             known: the traffic that it may have now, apart from that of the state.
+
+        Returns:
+            The handle of an asynchronous operation, as `shift`, which raises the same.
         """
         ...
 

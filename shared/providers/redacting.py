@@ -211,6 +211,9 @@ class RedactingEndpoint:
         Args:
             state: what it is to serve.
             known: the traffic that it may have now.
+
+        Returns:
+            The handle of an asynchronous operation, as `shift`, which raises the same.
         """
         with _clean_errors(self.redactor):
             operation = self.endpoint.restore(state, known)

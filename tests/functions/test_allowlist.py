@@ -15,6 +15,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
+from shared.core.run.promotion import Step
 from shared.core.run.record import (
     Approval,
     Delivery,
@@ -23,7 +24,6 @@ from shared.core.run.record import (
     Phase,
     Run,
     RunHistoryEntry,
-    Step,
 )
 from shared.core.run.waiting import Waits, waits_of
 from shared.core.serving.references import Candidate, ModelRef, ServingState

@@ -6,7 +6,8 @@ from typing import Any, Final
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import STUDIO, endpoint_identity, model_of
-from shared.core.run.record import ENDS, Origin, Phase, Promotion, Run, StepFailure
+from shared.core.run.promotion import Promotion
+from shared.core.run.record import ENDS, Origin, Phase, Run, StepFailure
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import EndpointRef, ModelRef, ServingState
 

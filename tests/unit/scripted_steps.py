@@ -150,7 +150,7 @@ class _Providers:
         baselines = Baselines(
             self.blobs, MODELS, endpoint.ref, endpoint.resource_name, named_only=new
         )
-        return StudioServing(self.endpoint_, baselines, endpoint.name, endpoint.resource)
+        return StudioServing(self.endpoint_, baselines, endpoint.name, endpoint.resource_name)
 
     def secrets_of(self, pipeline: object) -> tuple[str, ...]:
         del pipeline
@@ -167,7 +167,7 @@ class Scripted:
         self.providers = _Providers(self.endpoint, self.job, self.world.blobs)
         self.context = replace(self.world.context, providers=self.providers)
         self.ledger = self.context.ledger
-        self.url = self.world.pipeline.endpoints[0].update
+        self.url = self.world.pipeline.endpoints[0].address
 
     def model(self, name: str = "runs/sample/sample-1/1/model.ilearner") -> ModelRef:
         return model_of(self.world.blobs.put(MODELS, name, b"model"))

@@ -3,131 +3,75 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from shared.core.config.azureml_deployment_file import DeploymentFile
+from shared.core.config.azureml_endpoint_parts import (
+    AzureMlVerify,
+    CreateEndpoint,
+    EndpointVersions,
+    Traffic,
+)
 from shared.core.config.azureml_models import AZUREML
-from shared.core.config.azureml_names import ApiVersion, Workspace, WorkspaceId, workspace_of
-from shared.core.config.azureml_parts import NEWEST_VERSION
-from shared.core.config.cross_field import together
+from shared.core.config.azureml_names import Workspace, WorkspaceId, workspace_of
+from shared.core.config.azureml_training import AzureMlTraining
+from shared.core.config.cross_field import UNKNOWN, UnknownValueError, is_unknown
 from shared.core.config.endpoint import ScoringEndpoint
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.problems import Mistake, WrongValueError
-from shared.core.config.types import Duration, Span, Strict, parse_duration
+from shared.core.config.training import TrainingService
+from shared.core.config.types import Duration, parse_duration
+from shared.core.counting import counted, they
 from shared.core.serving.references import EndpointRef
+from shared.core.serving.traffic_rules import LATE
+
+__all__ = ["LEGAL_NAME", "AzureMlEndpoint", "CreateEndpoint", "Traffic"]
 
 #: Names of endpoints and deployments; traffic keys are written in lower case
 #: (azure-machine-learning-v2 §5.1).
 LEGAL_NAME: Final = re.compile(r"(?=.{3,32}$)[a-z](?:-?[a-z0-9])*")
+_NAMES: Final = "3 to 32 lower-case letters, digits and single dashes, a letter first"
+#: The same where one letter stands for each token.
+_FILLED: Final = re.compile(r"(?=.{1,32}$)[a-z](?:-?[a-z0-9])*")
+_TOKEN: Final = re.compile(r"\{[^{}]*\}")
+_IN_ID: Final = re.compile(r".*/onlineendpoints/([^/?#]+).*", re.IGNORECASE | re.DOTALL)
+_SCORING: Final = re.compile(r"https?://([^/.]+)\.[^/]*inference\.ml\.[^/]*/.*", re.IGNORECASE)
 _WITHIN: Final = "5m"
-_STEPS: Final = (10, 50, 100)
-_ALL: Final = 100
-
-
-def _percent(given: Any) -> Any:
-    """Return a percentage such as `1%` as a number; a bare number could mean two things."""
-    if isinstance(given, float) or given is None:
-        return given  # as a record holds it
-    found = re.fullmatch(r"(\d{1,4}(?:\.\d{1,4})?) ?%", str(given).strip())
-    if found is None:
-        raise WrongValueError("is not a percentage", "write it like 1%")
-    return float(found[1])
-
-
-Percent = Annotated[
-    float, BeforeValidator(_percent, json_schema_input_type=str), Field(examples=["1%"])
-]
-#: The content of the file that `deployment` names, which the loader puts in its place.
-DeploymentFile = Annotated[
-    dict[str, Any], WithJsonSchema({"type": "string", "examples": ["deployment.yml"]})
-]
+#: The one type of model that has a server of its own is `mlflow_model`.
+_NEEDS_A_SCRIPT: Final = "custom_model"
 
 
 def _checked_name(text: str) -> str:
-    if not tokens_of(text) and not LEGAL_NAME.fullmatch(text):
-        what = "cannot name an endpoint"
-        raise WrongValueError(
-            what, "3 to 32 lower-case letters, digits and single dashes, a letter first"
-        )
+    if "/" in text:
+        raise WrongValueError(*_pasted(text))
+    legal = _FILLED if tokens_of(text) else LEGAL_NAME
+    if not legal.fullmatch(_TOKEN.sub("x", text)):
+        raise WrongValueError("cannot name an endpoint", _NAMES)
     return text
 
 
-class AzureMlVerify(Strict):
-    """How an update is verified: a request is scored ahead of it and after it."""
-
-    rows: DeploymentFile = Field(
-        description="JSON file with the request body as it is sent, in the folder of "
-        "pipelines.yaml or below it."
-    )
-    within: Span | None = Field(
-        default=None,
-        description="How long the endpoint may take to answer well after its traffic has changed; "
-        "by default 5m.",
-    )
-
-
-class CreateEndpoint(Strict):
-    """How an endpoint is made where it does not exist."""
-
-    auth_mode: Literal["key", "aml_token", "aad_token"] = Field(
-        default="key", description="How callers of the endpoint authenticate."
-    )
-    public_network_access: Literal["enabled", "disabled"] = Field(
-        default="enabled", description="Whether it is reached from public networks."
-    )
-    description: str = Field(default="", description="For people.")
-
-
-class Traffic(Strict):
-    """The steps in which a new deployment gets the requests."""
-
-    steps: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
-        default=_STEPS, description="Percentages of the requests; they rise and end at 100."
-    )
-    bake: Duration = Field(
-        default_factory=lambda: parse_duration("0s"),
-        description="How long each step lasts, from when the service has carried it out.",
-    )
-    mirror: Annotated[int, Field(ge=1, le=50)] | None = Field(
-        default=None,
-        description="The percentage of requests that is copied to it for one bake, ahead of the "
-        "first step.",
-    )
-    min_requests: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None,
-        description="So many requests a step waits for; by default 100 where another rule needs "
-        "requests, else none.",
-    )
-    max_error_rate: Percent | None = Field(
-        default=None, description="More requests that fail, such as 1%, roll the endpoint back."
-    )
-    max_latency_increase: Percent | None = Field(
-        default=None,
-        description="Requests that take longer than those beside it by more than this, such as "
-        "50%, roll the endpoint back.",
-    )
-    give_up_after: Span = Field(
-        default_factory=lambda: parse_duration("1d"),
-        description="How long a step waits for enough requests; then an operator decides.",
-    )
-
-    @together
-    def _rising(self) -> Iterator[Mistake]:
-        if list(self.steps) != sorted(set(self.steps)) or self.steps[-1:] != (_ALL,):
-            yield Mistake("the steps must rise, and end at 100", "[10, 50, 100]", ("steps",))
-
-
-class EndpointVersions(Strict):
-    """The api-version for each kind of resource of an endpoint."""
-
-    endpoints: ApiVersion = Field(default=NEWEST_VERSION, description="Of endpoints.")
-    deployments: ApiVersion = Field(default=NEWEST_VERSION, description="Of deployments.")
-    metrics: ApiVersion = Field(default="2024-02-01", description="Of metrics (Azure Monitor).")
+def _pasted(text: str) -> tuple[str, str]:
+    """Return what is wrong with an address that stands where a name should, and the cure."""
+    lower = text.lower()
+    if "/batchendpoints/" in lower or lower.rstrip("/").endswith("/jobs"):
+        return "is a batch endpoint, which is not supported yet", "name a managed online endpoint"
+    named = _IN_ID.fullmatch(text) or _SCORING.fullmatch(text)
+    cure = f"write its name: {named[1]}" if named else "write its name, such as churn"
+    return "is the address of an endpoint", cure
 
 
 class AzureMlEndpoint(ScoringEndpoint):
     """A managed online endpoint that gets a deployment for each new model."""
+
+    identity_keys: ClassVar[str] = "workspace, endpoint"
+    refused_keys: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "compute": ("Kubernetes endpoints are not supported yet", "name a managed online endpoint"),
+        "batch_endpoint": ("batch endpoints are not supported yet", "name an online endpoint"),
+        "score": ("is read from the service", "leave it out"),
+        "api_key": ("is read from the service", "leave it out"),
+    }
 
     kind: Literal["azureml"] = Field(description="azureml: a managed online endpoint.")
     workspace: WorkspaceId | None = Field(
@@ -169,7 +113,7 @@ class AzureMlEndpoint(ScoringEndpoint):
     def workspace_parts(self) -> Workspace:
         """The workspace, as its calls name it."""
         if self.workspace is None:
-            raise ValueError(f"endpoint {self.name} has no workspace")
+            raise UnknownValueError(f"endpoint {self.name} has no workspace")
         return workspace_of(self.workspace)
 
     @property
@@ -209,6 +153,50 @@ class AzureMlEndpoint(ScoringEndpoint):
         """The `{tokens}` that this endpoint is chosen by."""
         return tokens_of(self.endpoint)
 
+    def beside(self, training: TrainingService) -> "AzureMlEndpoint":
+        """Return the endpoint in the workspace of the training, unless it names one."""
+        if is_unknown(self.workspace) or self.workspace is not None:
+            return self
+        if is_unknown(training):
+            return self.evolve(workspace=UNKNOWN)
+        if not isinstance(training, AzureMlTraining):
+            return self
+        return self.evolve(workspace=training.workspace)
+
+    def fits(self, training: TrainingService) -> Iterator[Mistake]:
+        """Yield what keeps the endpoint from serving what is trained there."""
+        if not isinstance(training, AzureMlTraining):
+            return
+        if self.workspace_parts.identity != training.workspace_parts.identity:
+            what = "is another workspace than that of the training, where models are registered"
+            yield Mistake(what, "leave it out", ("workspace",))
+        if self._type_of(training) == _NEEDS_A_SCRIPT and self.deployment.bare:
+            what = "the model is a custom_model, which has no server of its own"
+            yield Mistake(what, "give environment and code_configuration", ("deployment",))
+
+    def hints(self, training: TrainingService) -> Iterator[Mistake]:
+        """Yield what its author may not expect."""
+        if replaced := self.deployment.replaced_for(self.endpoint):
+            what = f"{', '.join(replaced)} {they(len(replaced), 'is', 'are')} replaced"
+            yield Mistake(what, "each deployment gets its own", ("deployment",))
+        if self.deployment.bare and self._type_of(training) is None:
+            what = "has neither environment nor code_configuration: MLflow models alone run so"
+            yield Mistake(what, "say `type: mlflow_model` under register_as", ("deployment",))
+        if self.traffic and self.traffic.rules.need_data and self.traffic.bake <= LATE:
+            needed = counted(self.traffic.rules.min_requests or 1, "request")
+            what = f"a step lasts longer than this, until {needed} were measured"
+            late = counted(LATE.seconds // 60, "minute")
+            yield Mistake(what, f"measures are {late} late", ("traffic", "bake"))
+
+    def _type_of(self, training: TrainingService) -> str | None:
+        """Return the type of its model; None where it is known only once there is one."""
+        if not isinstance(training, AzureMlTraining):
+            return None
+        models = training.models
+        output = self.model or (models[0] if len(models) == 1 else "")
+        registered = training.register_as.get(output)
+        return registered.type if registered else None
+
     def chosen_by(self, tokens: Mapping[str, str]) -> "AzureMlEndpoint":
         """Return the endpoint that `tokens` choose.
 
@@ -219,5 +207,5 @@ class AzureMlEndpoint(ScoringEndpoint):
             return self
         name = fill(self.endpoint, tokens)
         if not LEGAL_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot name an endpoint")
+            raise ValueError(f"{name!r} cannot name an endpoint: {_NAMES}")
         return self.evolve(endpoint=name)

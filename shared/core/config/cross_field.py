@@ -50,6 +50,11 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 
+def is_unknown(value: object) -> bool:
+    """Whether a value is of a field that is wrong."""
+    return value is UNKNOWN
+
+
 def together(check: C) -> C:
     """Mark a method of a configuration model as a check, which yields each mistake."""
     setattr(check, _MARK, True)

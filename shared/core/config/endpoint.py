@@ -1,11 +1,13 @@
 """What every kind of scoring endpoint has in pipelines.yaml, and says of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, StringConstraints
 
+from shared.core.config.problems import Mistake
+from shared.core.config.training import TrainingService
 from shared.core.config.types import OutputName, Strict
 from shared.core.serving.references import EndpointRef
 
@@ -15,6 +17,9 @@ ENDPOINT_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$"
 
 class ScoringEndpoint(Strict):
     """A scoring endpoint that is given new models; each service has a class of its own."""
+
+    #: The keys that make an endpoint another one.
+    identity_keys: ClassVar[str] = "update, resource"
 
     name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)] = Field(
         description="The endpoint's name in records, in the HTTP API and in the log."
@@ -72,6 +77,21 @@ class ScoringEndpoint(Strict):
     def tokens(self) -> tuple[str, ...]:
         """The `{tokens}` that this endpoint is chosen by."""
         raise NotImplementedError
+
+    def beside(self, training: TrainingService) -> Self:
+        """Return the endpoint with what the training says and it leaves out."""
+        del training
+        return self
+
+    def fits(self, training: TrainingService) -> Iterator[Mistake]:
+        """Yield what keeps the endpoint from serving what is trained there."""
+        del training
+        return iter(())
+
+    def hints(self, training: TrainingService) -> Iterator[Mistake]:
+        """Yield what its author may not expect."""
+        del training
+        return iter(())
 
     def for_resource(self, resource_name: str) -> Self:
         """Return the endpoint with another of its resources to be updated."""

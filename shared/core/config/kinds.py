@@ -4,12 +4,13 @@ Nothing above the providers names one of them. `kind` left out means `studio` fo
 and `classic` for an endpoint.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Tag, ValidatorFunctionWrapHandler, WrapValidator
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_training import AzureMlTraining
+from shared.core.config.cross_field import is_unknown
 from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import Strict
@@ -24,6 +25,13 @@ ENDPOINT_KINDS: Final = {CLASSIC: STUDIO, "webservice": STUDIO, AZUREML: AZUREML
 ENDPOINT_CLASSES: Final[dict[str, type[Strict]]] = {
     STUDIO: StudioEndpoint,
     AZUREML: AzureMlEndpoint,
+}
+#: What else a service calls endpoints.
+_NOT_YET: Final = {"kubernetes": "Kubernetes", "batch": "batch", "serverless": "serverless"}
+#: The errors of pydantic for a kind that does not exist, and those that do.
+KIND_ERRORS: Final[dict[str, tuple[str, ...]]] = {
+    "training_kind": tuple(TRAINING_KINDS),
+    "endpoint_kind": tuple(ENDPOINT_KINDS),
 }
 
 
@@ -41,12 +49,31 @@ def endpoint_kind(given: object) -> str | None:
     """Return the tag of the class of an endpoint; None: of one that does not exist.
 
     Args:
-        given: a mapping of the file, or a model.
+        given: a mapping of the file, or a model. One without a kind that names a deployment is
+            meant for Azure Machine Learning, and reported as such.
     """
-    kind = (
-        given.get("kind", CLASSIC) if isinstance(given, dict) else getattr(given, "kind", CLASSIC)
-    )
+    if isinstance(given, dict):
+        kind = given.get("kind", AZUREML if "deployment" in given else CLASSIC)
+    else:
+        kind = getattr(given, "kind", CLASSIC)
     return ENDPOINT_KINDS.get(kind) if isinstance(kind, str) else None
+
+
+def unknown_kind(known: tuple[str, ...], kind: object) -> tuple[str, str]:
+    """Return what is wrong with a `kind` that does not exist, and the cure.
+
+    Args:
+        known: those that do.
+        kind: as it is written.
+    """
+    written = kind.lower() if isinstance(kind, str) else ""
+    for word, service in _NOT_YET.items():
+        if word in written:
+            what = f"endpoints of kind {service} are not supported yet"
+            return what, f"use a managed online endpoint, kind: {AZUREML}"
+    meant = AZUREML in written.replace("_", "").replace("-", "") or "online" in written
+    *others, last = known
+    return f"must be {', '.join(others)} or {last}", f"did you mean `{AZUREML}`?" if meant else ""
 
 
 Training = Annotated[
@@ -57,6 +84,13 @@ Training = Annotated[
         custom_error_message=f"kind must be {' or '.join(TRAINING_KINDS)}",
     ),
 ]
+
+
+def _but_unknown(given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Leave an endpoint as it is of which nothing is known."""
+    return given if is_unknown(given) else validate(given)
+
+
 Endpoint = Annotated[
     Annotated[StudioEndpoint, Tag(STUDIO)] | Annotated[AzureMlEndpoint, Tag(AZUREML)],
     Discriminator(
@@ -64,4 +98,5 @@ Endpoint = Annotated[
         custom_error_type="endpoint_kind",
         custom_error_message=f"kind must be {' or '.join(ENDPOINT_KINDS)}",
     ),
+    WrapValidator(_but_unknown),
 ]

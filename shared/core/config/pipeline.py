@@ -4,21 +4,29 @@ The same model is stored inside each run, so that a run is always finished by th
 configuration it was opened with. Secrets appear only as `${NAME}` of an app setting.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
-from shared.core.config.cross_field import known_pairs, together
+from shared.core.config.cross_field import is_unknown, known_pairs, together
 from shared.core.config.data import Data
+from shared.core.config.endpoint_checks import (
+    approval_of_nothing,
+    clear_models,
+    compared_with_nothing,
+    not_apart,
+    not_fitting,
+    not_served,
+)
 from shared.core.config.gate import Gate, LoggedMetrics
-from shared.core.config.kinds import AZUREML, Endpoint, Training, endpoint_kind
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pattern import tokens_of
 from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, checked_schedule
@@ -118,16 +126,16 @@ class Pipeline(Strict):
         description="The endpoints that get the model; without any, a run ends after the gate.",
     )
 
-    @model_validator(mode="before")
+    @field_validator("endpoints", mode="after")
     @classmethod
-    def _workspace_of_the_training(cls, given: Any) -> Any:
-        """Write the workspace of the training into endpoints of the same kind that name none."""
-        training = given.get("training") if isinstance(given, dict) else None
-        workspace = training.get("workspace") if isinstance(training, dict) else None
-        endpoints = given.get("endpoints") if isinstance(given, dict) else None
-        if workspace is None or not isinstance(endpoints, list):
-            return given
-        return {**given, "endpoints": [_in_workspace(one, workspace) for one in endpoints]}
+    def _beside_the_training(
+        cls, endpoints: tuple[Endpoint, ...], info: ValidationInfo
+    ) -> tuple[Endpoint, ...]:
+        """Give each endpoint what the training says and it leaves out."""
+        if is_unknown(endpoints) or "training" not in info.data:
+            return endpoints
+        training = info.data["training"]
+        return tuple(one if is_unknown(one) else one.beside(training) for one in endpoints)
 
     @field_validator("key", mode="before")
     @classmethod
@@ -139,20 +147,19 @@ class Pipeline(Strict):
 
     @together
     def _one_clear_model(self) -> Iterator[Mistake]:
-        outputs, models = self.training.outputs, self.training.models
-        form = self.training.model_form
-        for name, model in known_pairs(self.endpoints, "name", "model"):
-            if model is None and len(models) > 1:
-                what = f"{name} needs `model:`, the name of one of the {form} outputs"
-                yield Mistake(f"{what} {', '.join(models)}", at=("endpoints",))
-            if model in outputs and model not in models:
-                what = f"{name}.model names no {form} output; there is"
-                yield Mistake(f"{what} {', '.join(models) or 'none'}", at=("endpoints",))
+        yield from clear_models(self.training, self.endpoints)
 
     @together
     def _endpoints_apart(self) -> Iterator[Mistake]:
-        yield from _twice("name", [(one, one) for (one,) in known_pairs(self.endpoints, "name")])
-        yield from _twice("update, resource", known_pairs(self.endpoints, "name", "identity"))
+        yield from not_apart(self.endpoints)
+
+    @together
+    def _endpoints_that_serve_its_models(self) -> Iterator[Mistake]:
+        yield from not_served(self.training, self.endpoints)
+
+    @together
+    def _endpoints_that_fit(self) -> Iterator[Mistake]:
+        yield from not_fitting(self.training, self.endpoints)
 
     @together
     def _data_where_it_is_used(self) -> Iterator[Mistake]:
@@ -208,16 +215,6 @@ class Pipeline(Strict):
             yield Mistake(what, at=("gate", "metrics"))
 
     @together
-    def _endpoints_that_serve_its_models(self) -> Iterator[Mistake]:
-        there = self.training.endpoint_kinds
-        for name, kind in known_pairs(self.endpoints, "name", "kind"):
-            if kind not in there:
-                what = f"{name}, of kind {kind}, cannot serve models of {self.training.kind}"
-                cure = f"use {' or '.join(there)}" if there else "leave endpoints out: the run ends"
-                cure = cure if there else f"{cure} with its registered model"
-                yield Mistake(what, cure, ("endpoints",))
-
-    @together
     def _only_what_the_service_can_do(self) -> Iterator[Mistake]:
         service = f"a job of training.kind: {self.training.kind}"
         if not self.training.takes_copies and self.data and self.data.pin != "none":
@@ -232,24 +229,11 @@ class Pipeline(Strict):
 
     @together
     def _approval_where_it_is_used(self) -> Iterator[Mistake]:
-        if self.endpoints == () and self.gate.approval == "required":
-            yield Mistake(
-                "approval is given before an endpoint gets the model, and there is no endpoint",
-                "name one under `endpoints`, or leave `approval` out",
-                ("gate", "approval"),
-            )
+        yield from approval_of_nothing(self.gate, self.endpoints)
 
     @together
     def _comparison_where_it_is_used(self) -> Iterator[Mistake]:
-        if self.endpoints:
-            return
-        compared = [rule for rule in self.gate.rules if rule.compares]
-        if compared:
-            yield Mistake(
-                f"{compared[0].kind} compares with the live model, and there is no endpoint",
-                "name one under `endpoints`, or write at_least or at_most",
-                ("gate", "rules"),
-            )
+        yield from compared_with_nothing(self.gate, self.endpoints)
 
     @together
     def _schedule_where_it_is_used(self) -> Iterator[Mistake]:
@@ -308,23 +292,3 @@ class Pipeline(Strict):
     def only(self, endpoint: Endpoint) -> "Pipeline":
         """Return the pipeline as one of its endpoints sees it."""
         return self.evolve(endpoints=(endpoint,), key=self.key_tokens)
-
-
-def _in_workspace(endpoint: Any, workspace: object) -> Any:
-    if not isinstance(endpoint, dict) or endpoint_kind(endpoint) != AZUREML:
-        return endpoint
-    return {"workspace": workspace, **endpoint}
-
-
-def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:
-    """Yield a mistake for each endpoint that repeats an earlier one.
-
-    Args:
-        what: the name of the values that must differ.
-        named: the name of each endpoint, and its value.
-    """
-    seen: set[object] = set()
-    for name, mine in named:
-        if mine in seen:
-            yield Mistake(f"{name} is there twice (same {what})", at=("endpoints",))
-        seen.add(mine)

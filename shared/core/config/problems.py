@@ -21,11 +21,11 @@ class Mistake:
 
     what: str
     cure: str = ""
-    at: tuple[str, ...] = ()  #: the field that it is reported at; none: the model itself
+    at: tuple[str | int, ...] = ()  #: the field that it is reported at; none: the model itself
 
     def __str__(self) -> str:
         sentence = _sentence(self.what, self.cure)
-        return f"{'.'.join(self.at)}: {sentence}" if self.at else sentence
+        return f"{'.'.join(map(str, self.at))}: {sentence}" if self.at else sentence
 
 
 class WrongValueError(ValueError):

@@ -1,10 +1,11 @@
 """The kinds of values that the pipelines file is made of: each checked, each with its own error."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Final, Self
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -77,6 +78,9 @@ Duration = Annotated[
 
 class Strict(FrozenModel):
     """A frozen part of the configuration that refuses what it does not know."""
+
+    #: Keys that others write here: what is wrong with each, and the cure.
+    refused_keys: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
 
     model_config = ConfigDict(str_strip_whitespace=True)
 

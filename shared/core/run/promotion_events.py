@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.run.commands import Event
-from shared.core.run.record import Phase, Promotion, Run, Step, by_operator
+from shared.core.run.promotion import Promotion, Step
+from shared.core.run.record import Phase, Run, by_operator
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
 from shared.core.serving.references import ServingState
 from shared.core.serving.traffic_rules import TrafficEvidence

@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import AwareDatetime
 
+from shared.core.counting import counted
 from shared.core.frozen import FrozenModel
 
 #: Measures of the last minutes are partial (azure-machine-learning-v2 §14.1).
@@ -214,28 +215,33 @@ def judged_step(rules: TrafficRules, known: TrafficEvidence, *, alone: bool) -> 
     # Errors that would be too many among `least` requests do not need the rest of them.
     rate = 100 * known.errors / max(known.requests, known.errors, least)
     if limit is not None and rate > limit:
-        why = f"{known.errors} of {known.requests} requests failed, more than {limit:g} %"
+        why = f"{_failed(known)}, more than {limit:g} %"
         return JudgedStep(StepVerdict.WORSE, why)
     if known.requests < least:
-        why = f"{known.requests} requests of the {least} that are needed"
+        why = f"{counted(known.requests, 'request')} of the {least} that are needed"
         return JudgedStep(StepVerdict.HOLD, f"{why}; {known.problem}" if known.problem else why)
-    counted = f"{known.errors} of {known.requests} requests failed"
     if rules.max_latency_increase is None or alone:
-        return JudgedStep(StepVerdict.PASS, counted)
-    return _judged_latency(rules.max_latency_increase, known, least, counted)
+        return JudgedStep(StepVerdict.PASS, _failed(known))
+    return _judged_latency(rules.max_latency_increase, known, least)
 
 
-def _judged_latency(limit: float, known: TrafficEvidence, least: int, counted: str) -> JudgedStep:
-    if known.latency is None or known.other_latency is None or known.other_requests < least:
-        why = f"{known.other_requests} requests beside it, of the {least} to compare latencies with"
-        if known.other_requests >= least:
-            why = "no latency was measured for both in the same minutes"
+def _judged_latency(limit: float, known: TrafficEvidence, least: int) -> JudgedStep:
+    if known.other_requests < least:
+        beside = counted(known.other_requests, "request")
+        why = f"{beside} beside it, of the {least} to compare latencies with"
+        return JudgedStep(StepVerdict.HOLD, why)
+    if known.latency is None or known.other_latency is None:
+        why = known.problem or "no latency was measured for both in the same minutes"
         return JudgedStep(StepVerdict.HOLD, why)
     both = f"{known.latency:.0f} ms, beside {known.other_latency:.0f} ms"
     if known.latency > known.other_latency * (1 + limit / 100):
         why = f"its requests take {both}: more than {limit:g} % longer"
         return JudgedStep(StepVerdict.WORSE, why)
-    return JudgedStep(StepVerdict.PASS, f"{counted}; {both}")
+    return JudgedStep(StepVerdict.PASS, f"{_failed(known)}; {both}")
+
+
+def _failed(known: TrafficEvidence) -> str:
+    return f"{known.errors} of {counted(known.requests, 'request')} failed"
 
 
 def _is_error(point: TrafficPoint) -> bool:

@@ -7,7 +7,7 @@ api-version answered goes back without its read-only members (azure-machine-lear
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from shared.core.config.azureml_endpoint import CreateEndpoint
+from shared.core.config.azureml_endpoint_parts import CreateEndpoint
 from shared.core.config.setting_references import escape
 from shared.core.redaction import secrets_among
 from shared.core.secret_shapes import Cleaner

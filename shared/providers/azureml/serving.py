@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from shared.core.config.azureml_endpoint import AzureMlEndpoint, CreateEndpoint
+from shared.core.config.azureml_endpoint import AzureMlEndpoint
+from shared.core.config.azureml_endpoint_parts import CreateEndpoint
 from shared.core.config.azureml_models import RUN_TAG, model_asset
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift

@@ -215,6 +215,9 @@ class StudioServing:
         Args:
             state: the model.
             known: nothing, for an endpoint with one model.
+
+        Returns:
+            The handle of an asynchronous operation, as `shift`, which raises the same.
         """
         del known
         if state.model is None:

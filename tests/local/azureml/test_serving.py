@@ -4,8 +4,11 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from local.azureml.answers import ARM
+from local.identity import make_token
 from local.studio.wire import WireRequest
 from tests.local.azureml.bench import Bench
+from tests.local.azureml.conftest import MakeBench
 
 MODEL = {"modelUri": "azureml://datastores/models/paths/a/", "modelType": "custom_model"}
 ROWS = {"input_data": {"columns": ["a"], "data": [[1], [2]]}}
@@ -71,7 +74,7 @@ def test_traffic_moves_by_a_put_of_the_whole_endpoint(bench: Bench) -> None:
     assert refused.status == 400
     assert bench.ask("POST", "onlineEndpoints/census/deployments/blue/getLogs").status == 200
     assert bench.ask("PATCH", "onlineEndpoints/census", {"tags": {"a": "b"}}).status == 200
-    assert bench.ask("POST", "onlineEndpoints/census/token").json()["tokenType"] == "Bearer"
+    assert bench.ask("POST", "onlineEndpoints/census/token").status == 400
 
 
 def test_a_delete_is_answered_by_the_text_null(bench: Bench) -> None:
@@ -84,3 +87,64 @@ def test_a_delete_is_answered_by_the_text_null(bench: Bench) -> None:
     assert bench.ask("DELETE", "onlineEndpoints/census/deployments/blue").status == 204
     assert bench.ask("GET", "onlineEndpoints/census/deployments/blue").status == 404
     assert bench.ask("POST", "onlineEndpoints/census/nothing").status == 405
+
+
+SCORE = "/scoring/census/score"
+
+
+def test_each_mode_has_its_credential_and_no_other(bench: Bench) -> None:
+    def scored(said: str) -> int:
+        headers = {"Authorization": f"Bearer {said}", "azureml-model-deployment": "blue"}
+        return bench.send(WireRequest("POST", SCORE, headers, json.dumps(ROWS).encode())).status
+
+    for mode, path in (("AMLToken", "token"), ("AADToken", None), ("Key", "listKeys")):
+        bench.hooks.add_endpoint("census", mode)
+        bench.hooks.add_deployment("census", "blue", "m/1")
+        said = make_token("https://ml.azure.com")
+        for other in ("token", "listKeys"):
+            answer = bench.ask("POST", f"onlineEndpoints/census/{other}")
+            assert answer.status == (200 if other == path else 400)
+            if other == path:
+                said = answer.json().get("accessToken") or answer.json()["secondaryKey"]
+        assert scored(said) == 200
+        assert scored(make_token(ARM)) == scored("") == 401
+
+
+def test_a_key_that_is_made_again_ends_the_old_one(bench: Bench) -> None:
+    deploy(bench)
+
+    def status(key: str) -> int:
+        headers = {"Authorization": f"Bearer {key}", "azureml-model-deployment": "blue"}
+        return bench.send(WireRequest("POST", SCORE, headers, json.dumps(ROWS).encode())).status
+
+    old = bench.ask("POST", "onlineEndpoints/census/listKeys").json()
+    path = "onlineEndpoints/census/regenerateKeys"
+    assert bench.ask("POST", path, {"keyType": "both"}).status == 400
+    answer = bench.ask("POST", path, {"keyType": "Primary"})
+    assert (answer.status, "Azure-AsyncOperation" in answer.headers) == (202, True)
+    bench.clock.move(timedelta(minutes=1))
+    new = bench.ask("POST", "onlineEndpoints/census/listKeys").json()
+    assert [status(key) for key in (*old.values(), *new.values())] == [401, 200, 200, 200]
+
+
+def test_a_role_for_scoring_may_be_late_as_well(make_bench: MakeBench) -> None:
+    bench = make_bench(roles_late=timedelta(minutes=15), score_without_role=403)
+    bench.hooks.add_endpoint("census", "AADToken")
+    bench.hooks.add_deployment("census", "blue", "m/1")
+    token = make_token("https://ml.azure.com")
+    headers = {"Authorization": f"Bearer {token}", "azureml-model-deployment": "blue"}
+    request = WireRequest("POST", SCORE, headers, json.dumps(ROWS).encode())
+    assert bench.send(request).status == 403
+    bench.clock.move(timedelta(minutes=15))
+    assert bench.send(request).status == 200
+
+
+def test_an_endpoint_is_listed_and_deleted_with_its_deployments(bench: Bench) -> None:
+    deploy(bench)
+    (listed,) = bench.ask("GET", "onlineEndpoints").json()["value"]
+    assert listed["name"] == "census"
+    assert bench.ask("DELETE", "onlineEndpoints/census").status == 202
+    assert bench.ask("DELETE", "onlineEndpoints/census").status == 409
+    bench.clock.move(timedelta(minutes=2))
+    assert bench.ask("DELETE", "onlineEndpoints/census").status == 204
+    assert bench.ask("GET", "onlineEndpoints/census/deployments").status == 404

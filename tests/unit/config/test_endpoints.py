@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.studio_endpoint import StudioEndpoint
 from tests.unit.config.pipelines_file import Load, only
 from tests.unit.samples import BASE, ROWS, UPDATE, pipeline, tree
 
@@ -28,7 +29,7 @@ def test_tokens_of_the_data_path_may_choose_the_endpoint(load: Load) -> None:
     assert pipeline.key_tokens == ("customer",)
     chosen = pipeline.chosen_by({"customer": "acme", "date": "d", "name": "n"})
     assert chosen.endpoint is not None
-    assert chosen.endpoint.update == UPDATE.replace("production", "acme")
+    assert chosen.endpoint.address == UPDATE.replace("production", "acme")
     assert chosen.key_tokens == ("customer",)
     for bad in ("Acme", "../x", "a" * 25, "default", "", "{name}", "a}"):
         with pytest.raises(ValueError, match=r"cannot name an endpoint|default endpoint|a brace"):
@@ -47,9 +48,10 @@ def test_everything_of_an_endpoint_that_holds_a_token_is_chosen_by_it() -> None:
         {"customer": "acme", "name": "n"}
     )
     (one,) = chosen.endpoints
+    assert isinstance(one, StudioEndpoint)
     assert one.verify is not None
     assert one.verify.score == f"{BASE}-acme/execute?api-version=2.0"
-    assert (one.resource, one.tokens) == ("acme [trained model]", ())
+    assert (one.resource_name, one.tokens) == ("acme [trained model]", ())
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_what_people_paste_is_corrected(load: Load) -> None:
     pipeline = found.pipelines["census"]
     assert pipeline.training.address == f"{BASE}/jobs?api-version=2.0"
     assert pipeline.endpoint is not None
-    assert pipeline.endpoint.update == UPDATE
+    assert pipeline.endpoint.address == UPDATE
 
 
 def test_a_wrong_pipeline_keeps_no_other_from_being_read(load: Load) -> None:

@@ -9,7 +9,9 @@ from shared.core.run.promotion_events import (
 )
 from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.execution.leased_endpoint import LeasedEndpoint
 from shared.execution.promotion import PromotionSteps
+from shared.execution.verification import VerificationSteps
 from tests.unit.samples import good, promotion
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
@@ -24,6 +26,8 @@ class Step(Scripted):
     def __init__(self, phase: Phase = Phase.PROMOTING, **known: Any) -> None:
         super().__init__(**known.pop("config", {}))
         self.steps = PromotionSteps(self.context)
+        self.checks = VerificationSteps(self.context)
+        self.leased = LeasedEndpoint(self.context)
         promoted = known.pop("promotion", {})
         changes = {"config": self.world.pipeline, "model": self.model(), **known}
         self.run: Run = sample(phase, promotion=promotion(**promoted), **changes)
@@ -38,7 +42,7 @@ class Step(Scripted):
         for check in probe_series:
             self.world.clock.move(10 * SECOND)
             self.endpoint.probe_series = [check]
-            event = self.steps.check(self.run)
+            event = self.checks.check(self.run)
             if not isinstance(event, NotYetLive):
                 break
             self.run = event.fold(self.run, self.world.clock.now())

@@ -9,7 +9,7 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.blobs import BlobVersion
-from shared.core.config.kinds import Endpoint
+from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import Candidate, ServingState, Shift
@@ -220,7 +220,7 @@ def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
     endpoint_state = EndpointState(ref=ref(update), resources={"": known})
     steps = EndpointLeaseSteps(world.context)
     written = {"name": "new", "kind": "webservice", "update": update}
-    endpoint = Endpoint.model_validate(written, context={"development": False})
+    endpoint = StudioEndpoint.model_validate(written, context={"development": False})
     serving = world.context.providers.serving(endpoint)
     assert steps.rollback_target(serving, endpoint_state, "") == state_of(secret)
     assert not world.blobs.signed

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from local.azureml.state import error_of_model
+from local.azureml.containers import error_of_model
 from local.azureml.switches import Switches
 from shared.core.config.azureml_models import model_version
 from shared.core.run.record import Origin, Phase, Run

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.run.record import Phase
 from shared.providers.http.client import Answer
 from tests.fakes.world import RESOURCE, ROWS
@@ -58,7 +58,7 @@ def test_a_value_that_cannot_name_an_endpoint_is_rejected_and_nothing_is_started
 
 @pytest.mark.parametrize("customer", ["..", ".", "", "a\nb"])
 def test_a_value_never_leads_out_of_its_segment(customer: str) -> None:
-    endpoint = Endpoint.model_validate(
+    endpoint = StudioEndpoint.model_validate(
         {"name": "theirs", "kind": "webservice", "update": ARM}, context={"development": False}
     )
     with pytest.raises(ValueError, match=r"URL|URI|not"):
@@ -67,13 +67,14 @@ def test_a_value_never_leads_out_of_its_segment(customer: str) -> None:
 
 @pytest.mark.parametrize("customer", ["a/b", "a?b", "a#b", "%2e%2e", "ü", "a b"])
 def test_a_value_is_one_segment_whatever_it_holds(customer: str) -> None:
-    endpoint = Endpoint.model_validate(
+    endpoint = StudioEndpoint.model_validate(
         {"name": "theirs", "kind": "webservice", "update": ARM}, context={"development": False}
     )
     chosen = endpoint.chosen_by({"customer": customer})
     assert chosen.update.count("/") == ARM.count("/")
     assert chosen.tokens == ()
-    again = Endpoint.model_validate_json(chosen.model_dump_json(), context={"development": False})
+    text, context = chosen.model_dump_json(), {"development": False}
+    again = StudioEndpoint.model_validate_json(text, context=context)
     assert again == chosen
 
 

@@ -116,7 +116,7 @@ def test_a_wrong_update_url_is_corrected_by_its_correction_and_a_retry(
     gate = {"first_model": first_model} if first_model else {}
     world = Observed(config={"pipeline": {"gate": gate}})
     assert world.pipeline.endpoint is not None
-    right = world.pipeline.endpoint.update
+    right = world.pipeline.endpoint.address
     world.correct(update=right.replace("production", "produktion"))
     for method in ("GET", "PATCH"):
         world.script(method, "/produktion", refused(404, "NotFound", "no such one"), times=None)

@@ -8,7 +8,7 @@ import pytest
 from local.studio import InstantTrainer
 from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Phase
-from shared.execution.promotion import PromotionSteps
+from shared.execution.leased_endpoint import LeasedEndpoint
 from shared.providers.http.client import Answer
 from tests.fakes.world import MODELS, RESOURCE, pipeline
 from tests.unit.execution.broken_endpoints import (
@@ -69,14 +69,14 @@ def test_what_is_resolved_late_takes_nothing_from_a_newer_lease_of_the_same_run(
     world.damage(name, in_flight.model_dump_json().encode())
     older = run.promotion.model_copy(update={"generation": held.generation - 1})
     late = run.model_copy(update={"promotion": older})
-    steps = PromotionSteps(world.context)
+    leased = LeasedEndpoint(world.context)
     endpoint = world.pipeline.endpoints[0]
-    steps._prepared(late, endpoint, "as before")
-    steps._release(late, endpoint)
+    leased.prepared(late, endpoint, "as before")
+    leased.release(late, endpoint)
     assert world.endpoint_state() == in_flight
-    steps._prepared(run, endpoint, "as before")
+    leased.prepared(run, endpoint, "as before")
     assert world.endpoint_state().endpoint_lease == held
-    steps._release(run, endpoint)
+    leased.release(run, endpoint)
     assert world.endpoint_state().endpoint_lease is None
 
 

@@ -84,7 +84,7 @@ def test_a_run_whose_endpoint_another_one_has_sends_nothing(phase: Phase) -> Non
     step = Step(phase)
     step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}))
     taken = Superseded("another run has taken production over, and resolves it")
-    for act in (step.steps.update, step.steps.check, step.steps.roll_back):
+    for act in (step.steps.update, step.checks.check, step.steps.roll_back):
         event = act(step.run)
         assert event == (taken if phase is Phase.ROLLING_BACK else EndpointLeaseLost())
     assert step.endpoint.given == []
@@ -118,7 +118,7 @@ def test_what_was_requeued_ahead_of_a_crash_is_known_again(
             step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}), released=last)
         else:
             step.put_endpoint_state(released=last)
-        event = step.steps.check(step.run)
+        event = step.checks.check(step.run)
         lost = isinstance(event, EndpointLeaseLost)
         assert lost is not (ours and phase is Phase.VERIFYING)
 
@@ -131,5 +131,5 @@ def test_a_return_that_another_run_took_over_continues_to_what_is_done_anew(
     step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": to}, parent=parent)
     step.acquire_lease(step.run.model_copy(update={"run_id": "sample-8"}))
     anew = parent is None and to in ("judged", "trained")
-    event = step.steps.check(step.run)
+    event = step.checks.check(step.run)
     assert isinstance(event, RolledBack if anew else Superseded)

@@ -4,7 +4,8 @@ import pytest
 
 from shared.core.run import control_events
 from shared.core.run.machine import apply
-from shared.core.run.record import Phase, Promotion
+from shared.core.run.promotion import Promotion
+from shared.core.run.record import Phase
 from shared.core.run.retry import RetryRequested
 from shared.errors import InvalidTransitionError
 from shared.operations.commands import OperatorCommand

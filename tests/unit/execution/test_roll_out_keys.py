@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core import names
-from shared.core.config.kinds import Endpoint
+from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.run.record import Origin, Phase, Run
 from shared.providers.http.client import Answer
 from tests.fakes.world import RESOURCE, ROWS
@@ -56,7 +56,7 @@ def test_two_endpoints_that_a_key_makes_the_same_are_refused_for_that_key() -> N
 
 
 def test_a_value_with_a_full_stop_does_not_lead_to_another_service() -> None:
-    endpoint = Endpoint.model_validate(
+    endpoint = StudioEndpoint.model_validate(
         {"name": "theirs", "kind": "webservice", "update": ARM}, context={"development": False}
     )
     assert "/acme?" in endpoint.chosen_by({"customer": "acme"}).update

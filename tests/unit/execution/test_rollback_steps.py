@@ -29,10 +29,12 @@ def test_a_return_sends_the_best_model_that_is_known() -> None:
     other = step.model("runs/sample/sample-0/1/model.ilearner")
     served = ServedModel(model=other, run_id="sample-0", since=NOW, verification="", manifest=())
     step.acquire_lease(step.run, resources={RESOURCE: Resource(serving=served)})
-    assert step.steps.roll_back(step.run) == UpdateSent(operation="op")
-    assert step.endpoint.given == [ServingState(model=other)]
+    back = ServingState(model=other)
+    assert step.steps.roll_back(step.run) == UpdateSent(operation="op", target=back)
+    assert step.endpoint.given == [back]
     step.endpoint.refuses = OutcomeUnknownError("no answer")
-    assert step.steps.roll_back(step.run) == UpdateSent(certain=False, service_message="no answer")
+    unsure = UpdateSent(certain=False, service_message="no answer", target=back)
+    assert step.steps.roll_back(step.run) == unsure
 
 
 def test_where_nothing_can_be_rolled_back_the_advice_says_what_to_do() -> None:
@@ -177,13 +179,13 @@ def test_what_another_run_left_at_another_resource_is_rolled_back_there() -> Non
     for phase, resource_name in ((Phase.ROLLING_BACK, "other"), (Phase.VERIFYING, RESOURCE)):
         step = Step(phase, promotion={"rollback_resource": "other"})
         step.check(step.seen(OLD))
-        assert step.endpoint.built_for[-1].resource == resource_name
+        assert step.endpoint.built_for[-1].resource_name == resource_name
     group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearning"
     web = {"kind": "webservice", "update": f"https://management.azure.com{group}/webServices/w"}
     config = {"endpoint": {**web, "workspace_token": None}}
     step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""}, config=config)
     step.check(step.seen(OLD))
-    assert step.endpoint.built_for[-1].resource is None
+    assert step.endpoint.built_for[-1].resource_name == ""
 
 
 @pytest.mark.parametrize("phase", [Phase.VERIFYING, Phase.ROLLING_BACK])
@@ -212,7 +214,9 @@ def test_where_the_record_is_gone_the_rollback_is_the_one_that_was_recorded() ->
     step = Step(Phase.ROLLING_BACK)
     del step.world.documents.rows[f"endpoints/{ref(step.url).id}"]
     assert (
-        step.steps._rollback_target(step.run, step.world.pipeline.endpoints[0], step.serving)
+        step.steps._rollback_target(
+            step.run, step.world.pipeline.endpoints[0], step.serving, preparing=False
+        )
         == ServingState()
     )
 

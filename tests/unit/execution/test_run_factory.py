@@ -134,7 +134,7 @@ def test_a_name_that_would_be_misread_ends_its_run_before_it_begins() -> None:
 def test_data_that_can_name_no_endpoint_ends_its_run_with_the_reason() -> None:
     there = Open(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
     one = there.world.sibling(name="x").endpoints[0]
-    update = one.update.rpartition("/")[0] + "/{customer}"
+    update = one.address.rpartition("/")[0] + "/{customer}"
     keyed = there.world.pipeline.model_copy(
         update={"endpoints": (one.model_copy(update={"update": update}),)}
     )

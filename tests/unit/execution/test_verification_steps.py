@@ -26,10 +26,10 @@ def test_two_probes_of_one_moment_count_as_one() -> None:
     step = Step(Phase.VERIFYING)
     assert isinstance(step.check(step.seen(OLD)), NotYetLive)
     step.world.clock.move(5 * SECOND - timedelta(milliseconds=1))
-    assert step.steps.check(step.run) is None
+    assert step.checks.check(step.run) is None
     assert len(step.endpoint.asked) == 1
     step.world.clock.move(timedelta(milliseconds=1))
-    assert step.steps.check(step.run) is not None
+    assert step.checks.check(step.run) is not None
 
 
 def test_a_check_asks_for_the_operation_of_its_update() -> None:
@@ -62,7 +62,7 @@ def test_a_model_that_answers_otherwise_twice_is_live_and_its_endpoint_checked_f
     (drift_check,) = step.ledger.drift_checks.due()
     assert drift_check.due == step.world.clock.now() + HOUR
     etag = step.world.documents.rows[f"endpoints/{ref(step.url).id}"].etag
-    again = step.steps.check(step.run)  # a crash before the run was stored
+    again = step.checks.check(step.run)  # a crash before the run was stored
     assert isinstance(again, VerifiedLive | NotYetLive)
     assert step.world.documents.rows[f"endpoints/{ref(step.url).id}"].etag == etag
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from local.azureml.calls import Call
-from local.azureml.state import error_of_model
+from local.azureml.containers import error_of_model
 from local.azureml.traffic import ScriptedDraw
 from tests.unit.fakes.azureml_bench import KEY, ROWS, WHO, Bench, codes, deployment
 
@@ -186,13 +186,13 @@ def test_a_put_replaces_the_whole_endpoint() -> None:
 def test_an_answer_has_more_than_was_sent() -> None:
     bench = Bench()
     put = bench.put_green()
-    assert put.body["properties"]["requestSettings"] == {"requestTimeout": "PT0S"}
+    assert put.body["properties"]["requestSettings"]["requestTimeout"] == "PT0S"
     unsigned = put.body["properties"]["properties"]["AzureAsyncOperationUri"]
     assert put.headers["Azure-AsyncOperation"].startswith(f"{unsigned}?")
     assert bench.service.get_operation(unsigned).status == 200
     bench.wait(minutes=10)
     shown = bench.service.get_deployment("census", "green").body["properties"]
-    assert shown["requestSettings"] == {"requestTimeout": "PT5S"}
+    assert shown["requestSettings"]["requestTimeout"] == "PT5S"
     assert "livenessProbe" in shown
 
 

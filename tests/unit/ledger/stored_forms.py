@@ -10,14 +10,13 @@ from shared.core.cleaning_round import CleaningRound
 from shared.core.evaluation.gate import Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
+from shared.core.run.promotion import Promotion, Step
 from shared.core.run.record import (
     Approval,
     Delivery,
     GateEvidence,
-    Promotion,
     Run,
     RunHistoryEntry,
-    Step,
     StepFailure,
 )
 from shared.core.serving.drift import DriftCheck

@@ -145,9 +145,9 @@ def test_after_a_takeover_the_endpoint_is_verified_again_soon() -> None:
     while not world.now_of(run).phase.ended:
         world.survive(world.tick)
     assert world.now_of(run).phase is Phase.PROMOTED
-    checked = world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}")
+    checked = world.http.sent.count(f"GET {world.pipeline.endpoints[0].address}")
     world.idle(10 * MINUTE)
-    assert world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}") == checked + 1
+    assert world.http.sent.count(f"GET {world.pipeline.endpoints[0].address}") == checked + 1
 
 
 def test_an_unchanged_endpoint_costs_two_calls_an_hour_and_one_write() -> None:

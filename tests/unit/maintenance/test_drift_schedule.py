@@ -63,7 +63,7 @@ def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
         del case.world.documents.rows["runs/sample-1"]
     else:
         (one,) = case.configured
-        changes = {"update": f"{one.update}x"} if gone == "endpoint" else {"resource": "other"}
+        changes = {"update": f"{one.address}x"} if gone == "endpoint" else {"resource": "other"}
         case.configured = (one.model_copy(update=changes),)
     case.check(OTHER)
     assert case.endpoint.asked == []
@@ -99,7 +99,7 @@ def test_a_check_is_planned_for_the_earlier_time(
     known = case.now()
     assert known.next_check == now + due
     assert (known.ref.name, known.resource, known.suspicion) == (
-        endpoint.update,
+        endpoint.address,
         endpoint.resource_name,
         "",
     )

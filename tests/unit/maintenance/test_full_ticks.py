@@ -36,7 +36,7 @@ class CheckResult:
     at: dict[str, datetime] = field(default_factory=dict)
 
     def serving(self, endpoint: Endpoint) -> "CheckResult":
-        return replace(self, update=endpoint.update)
+        return replace(self, update=endpoint.address)
 
     def update_state(self, operation: str | None = None) -> EndpointCheck:
         del operation

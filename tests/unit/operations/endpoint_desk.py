@@ -35,7 +35,7 @@ class EndpointDesk:
         self.world.app.activations.refresh()
         self.ledger = self.world.context.ledger
         self.endpoints = self.world.app.endpoints
-        self.url = next((one.update for one in self.world.pipeline.endpoints), "")
+        self.url = next((one.address for one in self.world.pipeline.endpoints), "")
 
     def put(self, resource: Resource | None = None, **endpoint_state: Any) -> str:
         known = EndpointState(

@@ -151,7 +151,7 @@ def test_a_service_that_gives_no_answer_now_is_noted() -> None:
 def test_data_that_can_name_no_endpoint_is_noted() -> None:
     desk = PipelineDesk(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
     one = desk.world.sibling(name="x").endpoints[0]
-    update = one.update.rpartition("/")[0] + "/{customer}"
+    update = one.address.rpartition("/")[0] + "/{customer}"
     endpoints = (one.model_copy(update={"update": update}),)
     desk.world.pipeline = desk.world.pipeline.model_copy(update={"endpoints": endpoints})
     desk.world.restart()

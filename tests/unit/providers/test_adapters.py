@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.studio_types import model_of
 from shared.core.serving.references import ServingState
@@ -79,7 +79,7 @@ class Wired:
 
     def endpoint(self, **written: Any) -> ServingEndpoint:
         context = {"development": self.development}
-        return self.providers.serving(Endpoint.model_validate(written, context=context))
+        return self.providers.serving(StudioEndpoint.model_validate(written, context=context))
 
     @property
     def keys(self) -> list[tuple[str, str]]:

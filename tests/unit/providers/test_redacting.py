@@ -10,6 +10,8 @@ import pytest
 from shared.core.redaction import Redactor
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
+from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import (
     InvalidRequestError,
     OutcomeUnknownError,
@@ -94,7 +96,15 @@ class Answering:
     def restorable(self, state: ServingState) -> bool:
         return bool(self._answered(state))
 
-    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
+    def log_lines(self, candidate: Candidate) -> str:
+        return str(self._answered(candidate))
+
+    def requests(self, query: TrafficQuery) -> tuple[TrafficPoint, ...]:
+        reported: tuple[TrafficPoint, ...] = self._answered(query)
+        return reported
+
+    def candidate(self, model: ModelRef, run_id: str, again: int = 0) -> Candidate:
+        del again
         return Candidate(name=run_id, state=ServingState(model=model))
 
     def stage(self, candidate: Candidate) -> None:
@@ -121,8 +131,8 @@ class Answering:
     def discard(self, candidate: Candidate) -> bool:
         return bool(self._answered(candidate))
 
-    def restore(self, previous: ServingState) -> str | None:
-        reported: str | None = self._answered(previous)
+    def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
+        reported: str | None = self._answered(state, known)
         return reported
 
 

@@ -108,9 +108,11 @@ def test_settings_of_a_pipeline_are_checked() -> None:
 )
 def test_a_member_of_another_form_is_refused(member: str, value: Any, says: str) -> None:
     job = {**COMMAND, member: value}
-    assert says in [f"{'.'.join(one.at)}: {one.what}" for one in mistakes_in(job)]
+    assert says in [f"{'.'.join(map(str, one.at))}: {one.what}" for one in mistakes_in(job)]
     step = {"component": "azureml:c:1", member: value}
-    found = [f"{'.'.join(one.at)}: {one.what}" for one in mistakes_in({"jobs": {"a": step}})]
+    found = [
+        f"{'.'.join(map(str, one.at))}: {one.what}" for one in mistakes_in({"jobs": {"a": step}})
+    ]
     assert says.replace("job.", "job.jobs.a.") in found
     for fine in (3600, "3600", "PT1H", None):
         assert not [

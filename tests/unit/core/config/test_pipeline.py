@@ -230,7 +230,7 @@ def test_only_a_pipeline_with_one_endpoint_has_the_endpoint() -> None:
 def test_tokens_choose_the_endpoints_and_the_key_stays_what_it_was() -> None:
     known = pipeline(endpoints=[by_token(), endpoint("b")])
     chosen = known.chosen_by({"name": "acme"})
-    assert [one.update for one in chosen.endpoints] == [
+    assert [one.address for one in chosen.endpoints] == [
         UPDATE.replace("production", "acme"),
         UPDATE.replace("production", "b"),
     ]

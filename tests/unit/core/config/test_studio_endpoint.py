@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.core.config.kinds import Endpoint
-from shared.core.config.studio_endpoint import Create, probe_rows
+from shared.core.config.studio_endpoint import Create, StudioEndpoint, probe_rows
 from shared.core.config.studio_types import endpoint_identity
 from tests.unit.samples import BASE, ROWS, UPDATE, tree
 
@@ -27,8 +26,8 @@ BY_TOKEN = {
 }
 
 
-def endpoint(known: dict[str, Any], **changes: Any) -> Endpoint:
-    return Endpoint.model_validate({**known, **changes}, context={"development": False})
+def endpoint(known: dict[str, Any], **changes: Any) -> StudioEndpoint:
+    return StudioEndpoint.model_validate({**known, **changes}, context={"development": False})
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.data import Data
-from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import Strict
 from tests.unit.core.config.test_studio_training import BARE, FILE
@@ -56,7 +56,7 @@ def test_what_is_of_its_kind_is_taken_without_the_blanks_around_it() -> None:
     assert known.either is True
 
 
-@pytest.mark.parametrize("part", [StudioTraining, AzureMlTraining, Data, Endpoint, Pipeline])
+@pytest.mark.parametrize("part", [StudioTraining, AzureMlTraining, Data, StudioEndpoint, Pipeline])
 @pytest.mark.parametrize("given", [5, "x", [], None])
 def test_what_is_no_part_of_a_file_at_all_is_refused_like_any_other_mistake(
     part: type[Strict], given: object

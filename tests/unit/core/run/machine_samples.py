@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 
+from shared.core.run.promotion import Step
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import Candidate, ServingState
 from tests.unit.samples import (
@@ -18,7 +19,8 @@ from tests.unit.samples import (
 
 CANDIDATE = Candidate(name="m-1", state=ServingState(model=MODEL))
 TWICE = pipeline(training__attempts=2)
-BACK = ("rolled_back", "unchanged", "start")
+BACK = ("rolled_back", "unchanged", "cancelled", "start")
+LASTING = Step(share=10, bake=HOUR, sent_at=NOW, began_at=NOW)
 
 
 def variants(phase: Phase) -> Iterator[Run]:
@@ -38,5 +40,8 @@ def variants(phase: Phase) -> Iterator[Run]:
                 "promotion": shape.promotion and promotion(after_rollback=rollback),
             }
         )
+        if (where or phase) is Phase.VERIFYING:
+            lasts = promotion(steps=(LASTING, Step(share=100)))
+            yield shape.model_copy(update={"phase": phase, "parked_in": where, "promotion": lasts})
         if (where or phase) is Phase.PROMOTING:
             yield shape.model_copy(update={"phase": phase, "parked_in": where, "promotion": None})

@@ -17,6 +17,7 @@ from shared.core.run.machine import MOVES, apply, next_command
 from shared.core.run.record import ENDS, GateEvidence, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
 from shared.core.serving.probes import NO_PROBES
+from shared.core.serving.traffic_rules import TrafficEvidence
 from shared.errors import InvalidTransitionError
 from tests.unit.core.run.machine_samples import CANDIDATE, variants
 from tests.unit.samples import (
@@ -62,10 +63,14 @@ SAMPLES: dict[type[Event], Event] = {
         updates.UpdateSent(),
         updates.NotYetLive(good("1"), NO_PROBES),
         updates.ShareReached("moved"),
+        updates.StepBegan("moved", good("1")),
+        updates.StepMeasured(TrafficEvidence(), "no data", good("1"), NO_PROBES),
+        updates.StepApproved("ada", "quiet night"),
         updates.VerifiedLive("moved", good("1")),
         staging.CandidateStaged(CANDIDATE),
         staging.CandidateReady(),
         staging.CandidateFailed("no memory"),
+        staging.CandidateLost("an error of the service"),
         staging.EvidenceGathered(GateEvidence(cursor=1, last=good("1"))),
         updates.FoundUnchanged("same", can_roll_back=True),
         updates.EndpointLeaseLost(),
@@ -131,8 +136,8 @@ FITS = {
         "StepFailed StepBlocked CancelRequested"
     ),
     Phase.STAGING: (
-        "CandidateStaged CandidateReady CandidateFailed Cancelled StepFailed StepBlocked "
-        "CancelRequested"
+        "CandidateStaged CandidateReady CandidateFailed CandidateLost Cancelled StepFailed "
+        "StepBlocked CancelRequested"
     ),
     Phase.JUDGED: "EvidenceGathered Judged Cancelled StepFailed StepBlocked CancelRequested",
     Phase.AWAITING_APPROVAL: "Approved Rejected Cancelled StepFailed StepBlocked CancelRequested",
@@ -143,12 +148,12 @@ FITS = {
     ),
     Phase.VERIFYING: (
         "EndpointLeaseLost NotYetLive ShareReached VerifiedLive FoundUnchanged UpdateLost "
-        "FoundBroken StepFailed StepBlocked"
+        "FoundBroken StepBegan StepMeasured CancelRequested StepFailed StepBlocked"
     ),
     Phase.ROLLING_BACK: (
         "Superseded UpdateSent NotYetLive UpdateLost RolledBack StepFailed StepBlocked"
     ),
-    Phase.PARKED: "RetryRequested RedoRequested CancelRequested",
+    Phase.PARKED: "RetryRequested RedoRequested CancelRequested StepApproved",
 }
 
 

@@ -9,13 +9,8 @@ from shared.core.run import job_events as jobs
 from shared.core.run import promotion_events as updates
 from shared.core.run.commands import Event
 from shared.core.run.machine import apply
-from shared.core.run.record import (
-    Delivery,
-    Phase,
-    Run,
-    Step,
-    StepFailure,
-)
+from shared.core.run.promotion import Step
+from shared.core.run.record import Delivery, Phase, Run, StepFailure
 from shared.core.serving.probes import NO_PROBES, Evidence
 from tests.unit.core.run.run_events import BEGUN, LATER, last
 from tests.unit.samples import HOUR, MODEL, NOW, good, pipeline, promotion, run

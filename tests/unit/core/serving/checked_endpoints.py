@@ -4,13 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.core.serving.probes import NO_PROBES, EndpointCheck, ProbeAnswers, UpdateProgress
-from shared.core.serving.verification import (
-    Verification,
-    VerificationCase,
-    VerificationResult,
-    verify_rollback,
-    verify_update,
-)
+from shared.core.serving.verification import verify_rollback, verify_update
+from shared.core.serving.verification_case import Verification, VerificationCase, VerificationResult
 from tests.unit.samples import BROKEN, NOW, SILENT, good
 
 TARGET = "models/new.ilearner"

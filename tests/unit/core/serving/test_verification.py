@@ -7,9 +7,7 @@ from itertools import product
 import pytest
 
 from shared.core.serving.probes import NO_PROBES, EndpointCheck, ProbeAnswers
-from shared.core.serving.verification import (
-    VerificationResult,
-)
+from shared.core.serving.verification_case import VerificationResult
 from tests.unit.core.serving.checked_endpoints import (
     AFTER,
     BEFORE,

@@ -13,10 +13,7 @@ from shared.core.serving.probes import (
     ProbeSeries,
     UpdateProgress,
 )
-from shared.core.serving.verification import (
-    VerificationCase,
-    VerificationResult,
-)
+from shared.core.serving.verification_case import VerificationCase, VerificationResult
 from tests.unit.core.serving.checked_endpoints import (
     AFTER,
     BEFORE,

@@ -1,0 +1,133 @@
+"""Parts of `endpoints[].kind: azureml`: traffic, verification, how an endpoint is made."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+
+from shared.core.config.azureml_names import ApiVersion
+from shared.core.config.azureml_parts import NEWEST_VERSION
+from shared.core.config.cross_field import together
+from shared.core.config.problems import Mistake, WrongValueError
+from shared.core.config.types import Duration, Span, Strict, parse_duration
+from shared.core.serving.traffic_rules import TrafficRules
+
+_STEPS: Final = (10, 50, 100)
+_ALL: Final = 100
+#: So many requests a rule about requests needs, unless the file says otherwise.
+_REQUESTS: Final = 100
+
+
+def _percent(given: Any, info: ValidationInfo) -> Any:
+    """Return a percentage such as `1%` as a number; a bare number could mean two things."""
+    if info.context is None and isinstance(given, int | float):
+        return given  # as a record holds it
+    found = re.fullmatch(r"(\d{1,4}(?:\.\d{1,4})?) ?%", str(given).strip())
+    if found is None:
+        raise WrongValueError("is not a percentage", "write it like 1%")
+    return float(found[1])
+
+
+Percent = Annotated[
+    float, BeforeValidator(_percent, json_schema_input_type=str), Field(examples=["1%"])
+]
+#: The content of the file that `rows` names, which the loader puts in its place.
+RequestFile = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "string", "examples": ["request.json"]})
+]
+
+
+class AzureMlVerify(Strict):
+    """How an update is verified: a request is scored ahead of it and after it."""
+
+    rows: RequestFile = Field(
+        description="JSON file with the request body as it is sent (an object), in the folder of "
+        "pipelines.yaml or below it."
+    )
+    within: Span | None = Field(
+        default=None,
+        description="How long the endpoint may take to answer well after its traffic has changed; "
+        "by default 5m.",
+    )
+
+
+class CreateEndpoint(Strict):
+    """How an endpoint is made where it does not exist."""
+
+    auth_mode: Literal["key", "aml_token", "aad_token"] = Field(
+        default="key", description="How callers of the endpoint authenticate."
+    )
+    public_network_access: Literal["enabled", "disabled"] = Field(
+        default="enabled", description="Whether it is reached from public networks."
+    )
+    description: str = Field(default="", description="For people.")
+
+
+class Traffic(Strict):
+    """The steps in which a new deployment gets the requests."""
+
+    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(max_length=20)] = Field(
+        default=_STEPS, description="Percentages of the requests; they rise and end at 100."
+    )
+    bake: Duration = Field(
+        default_factory=lambda: parse_duration("0s"),
+        description="How long each step lasts at least, from when the service has carried it out.",
+    )
+    mirror: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        default=None,
+        description="The percentage of requests that is copied to it for one bake, ahead of the "
+        "first step. It decides nothing where the service has no measures of copies.",
+    )
+    min_requests: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="So many requests a step waits for; by default 100 where another rule needs "
+        "requests, else none.",
+    )
+    max_error_rate: Annotated[Percent, Field(le=100)] | None = Field(
+        default=None, description="More requests that fail, such as 1%, roll the endpoint back."
+    )
+    max_latency_increase: Percent | None = Field(
+        default=None,
+        description="Requests that take longer than those beside it by more than this, such as "
+        "50%, roll the endpoint back.",
+    )
+    give_up_after: Span = Field(
+        default_factory=lambda: parse_duration("1d"),
+        description="How long a step waits for enough requests; then an operator decides.",
+    )
+
+    @together
+    def _rising(self) -> Iterator[Mistake]:
+        if list(self.steps) != sorted(set(self.steps)) or self.steps[-1:] != (_ALL,):
+            yield Mistake("the steps must rise, and end at 100", "[10, 50, 100]", ("steps",))
+
+    @together
+    def _mirror_for_a_time(self) -> Iterator[Mistake]:
+        if self.mirror is not None and not self.bake:
+            yield Mistake("copies are sent for one bake, and bake is 0s", "10m", ("bake",))
+
+    @together
+    def _latency_beside_another(self) -> Iterator[Mistake]:
+        if self.max_latency_increase is not None and self.steps == (_ALL,):
+            what = "compares with the requests beside it, and a step of 100 has none"
+            yield Mistake(what, "add a step below 100", ("max_latency_increase",))
+
+    @property
+    def rules(self) -> TrafficRules:
+        """What the requests of a step have to show."""
+        limits = (self.max_error_rate, self.max_latency_increase)
+        needed = _REQUESTS if any(limit is not None for limit in limits) else 0
+        return TrafficRules(
+            min_requests=self.min_requests or needed,
+            max_error_rate=self.max_error_rate,
+            max_latency_increase=self.max_latency_increase,
+        )
+
+
+class EndpointVersions(Strict):
+    """The api-version for each kind of resource of an endpoint."""
+
+    endpoints: ApiVersion = Field(default=NEWEST_VERSION, description="Of endpoints.")
+    deployments: ApiVersion = Field(default=NEWEST_VERSION, description="Of deployments.")
+    metrics: ApiVersion = Field(default="2024-02-01", description="Of metrics (Azure Monitor).")

@@ -1,0 +1,62 @@
+"""The steps in which a candidate gets the requests of an endpoint with a traffic map."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.core.run.promotion import Step
+from shared.core.run.record import Run
+from shared.core.serving.references import ServingState
+from shared.core.serving.traffic import ALL, TrafficMap
+
+
+def planned_steps(
+    run: Run, before: TrafficMap, shares: Sequence[int], *, mirror: int, bake: timedelta
+) -> tuple[Step, ...]:
+    """Return the steps of a promotion; an earlier serving state is restored in one step.
+
+    A first model has no other one beside it: it is given all requests at once.
+
+    Args:
+        run: the run.
+        before: the traffic when the lease was taken.
+        shares: the percentages that are configured, the last of them 100.
+        mirror: the percentage that is copied ahead of them; 0: none is.
+        bake: how long each step lasts.
+    """
+    if run.origin.repeats or run.candidate is None:
+        return (Step(share=ALL, before=before, wanted=run.target_model.traffic),)
+    name = run.candidate.name
+    others = _among_others(before, name)
+    if not others.shares:
+        return (Step(share=ALL, before=before, wanted=before.giving(name, ALL)),)
+    has = before.shares.get(name, 0)
+    given = [(share, 0) for share in shares if share > has] or [(ALL, 0)]
+    if mirror and not has:
+        given.insert(0, (0, mirror))
+    steps: list[Step] = []
+    for share, copied in given:
+        wanted = others.giving(name, share, copied)
+        was = steps[-1].wanted if steps else before
+        steps.append(Step(share=share, mirror=copied, before=was, wanted=wanted, bake=bake))
+    return tuple(steps)
+
+
+def ahead_of(run: Run | None, base: ServingState | None) -> tuple[ServingState, ...]:
+    """Return the state ahead of a run's first update, which a rollback restores first.
+
+    Args:
+        run: the run; None: no run has updated the endpoint.
+        base: what served when the lease was taken.
+
+    Returns:
+        The state, or nothing where the endpoint has no traffic map, or no other deployment.
+    """
+    if base is None or base.traffic is None or run is None:
+        return ()
+    others = _among_others(base.traffic, run.candidate.name if run.candidate else "")
+    return (base.evolve(traffic=others),) if others.shares else ()
+
+
+def _among_others(before: TrafficMap, name: str) -> TrafficMap:
+    """Return the traffic that shares are taken from: that of the others, as it was among them."""
+    return before.without(name) if name in before.shares else before

@@ -1,0 +1,137 @@
+"""The endpoint that a run has leased: its record, and what becomes of the lease."""
+
+from dataclasses import dataclass
+
+from shared.core.config.kinds import Endpoint
+from shared.core.run.commands import Event
+from shared.core.run.control_events import Superseded
+from shared.core.run.promotion import Promotion
+from shared.core.run.promotion_events import (
+    EndpointLeaseLost,
+    RolledBack,
+)
+from shared.core.run.record import Phase, Run
+from shared.core.serving.references import Candidate, Shift
+from shared.core.serving.state import (
+    EndpointState,
+    Verified,
+    in_flight_resolved,
+    promoted,
+    released,
+)
+from shared.errors import PermanentError
+from shared.execution.context import Context
+from shared.ledger.store import Stored
+from shared.ports.serving import ServingEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedEndpoint:
+    """Reads and writes the record of the endpoint of a run that promotes."""
+
+    context: Context
+
+    def of(self, run: Run) -> tuple[Endpoint, ServingEndpoint]:
+        """Return the endpoint of a run, and its service; for a rollback that of its resource."""
+        endpoint = run.config.endpoint
+        if endpoint is None:
+            raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+        other = run.promotion.rollback_resource if run.promotion else None
+        if run.phase is Phase.ROLLING_BACK and other is not None:
+            endpoint = endpoint.for_resource(other)
+        return endpoint, self.context.providers.serving(endpoint)
+
+    def state(self, endpoint: Endpoint) -> Stored[EndpointState] | None:
+        """Return the record of an endpoint; None where there is none."""
+        return self.context.ledger.endpoint_states.read(endpoint.ref.id)
+
+    def lease_lost(self, run: Run, endpoint: Endpoint) -> Event | None:
+        """Return the event for a run that lost the endpoint lease; None while the run has it.
+
+        A lease that this run wrote before a crash is recognized by its run and generation.
+
+        Args:
+            run: the run.
+            endpoint: its endpoint.
+        """
+        stored = self.state(endpoint)
+        endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
+        mine = (run.run_id, promotion_of(run).generation)
+        last_lease = endpoint_state.released
+        if endpoint_state.holds(*mine) or (
+            last_lease is not None
+            and (last_lease.run_id, last_lease.generation) == mine
+            and endpoint_state.endpoint_lease is None
+            and run.phase is not Phase.PROMOTING
+        ):
+            return None
+        if run.phase is not Phase.ROLLING_BACK:
+            return EndpointLeaseLost()
+        taken = f"another run has taken {endpoint.name} over, and resolves it"
+        anew = run.parent is None and promotion_of(run).after_rollback in ("judged", "trained")
+        return RolledBack(taken) if anew else Superseded(taken)
+
+    def record_promoted(self, run: Run, endpoint: Endpoint, verified: Verified) -> None:
+        """Record that the model of a run serves, and end its lease. Safe to repeat.
+
+        Args:
+            run: the run.
+            endpoint: its endpoint.
+            verified: the result of the verification.
+        """
+        stored = self.state(endpoint)
+        if stored is None or not stored.record.holds(run.run_id, promotion_of(run).generation):
+            return  # recorded before a crash
+        endpoint_state = promoted(stored.record, run, endpoint.resource_name, verified)
+        self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
+
+    def release(self, run: Run, endpoint: Endpoint) -> None:
+        """End the lease of a run, whose rollback is verified. Safe to repeat.
+
+        Args:
+            run: the run.
+            endpoint: its endpoint.
+        """
+        stored = self.state(endpoint)
+        if stored is not None and stored.record.holds(run.run_id, promotion_of(run).generation):
+            endpoint_state = released(stored.record, run.run_id)
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
+
+    def prepared(self, run: Run, endpoint: Endpoint, why: str) -> Event:
+        """Record that the update which another run left in flight is resolved, if possible.
+
+        Args:
+            run: the run.
+            endpoint: its endpoint.
+            why: what became of that update.
+
+        Returns:
+            The event.
+        """
+        stored = self.state(endpoint)
+        if stored is not None and stored.record.holds(run.run_id, promotion_of(run).generation):
+            endpoint_state = in_flight_resolved(stored.record, run.run_id)
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
+        return RolledBack(why)
+
+
+def promotion_of(run: Run) -> Promotion:
+    """Return the promotion of a run.
+
+    Raises:
+        PermanentError: it has none.
+    """
+    if run.promotion is None:
+        raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a promotion")
+    return run.promotion
+
+
+def shift_of(run: Run) -> Shift | None:
+    """Return the shift that is due; None for a run that restores an earlier serving state."""
+    if run.origin.repeats:
+        return None
+    if run.model is None:
+        raise PermanentError(f"run {run.run_id} has no model to promote")
+    step = promotion_of(run).step
+    candidate = run.candidate or Candidate(name=run.model.name, state=run.target_model)
+    return Shift(candidate=candidate, share=step.share, before=step.before, wanted=step.wanted)
