@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from local.demo.azureml_stage import AzureMlStage
 from local.demo.serving_stage import ServingStage
@@ -97,6 +97,11 @@ class _ServingTrials(KillTrials):
     result = "one deployment has all requests, and the endpoint was never asked for what is unsafe"
     _records: WorkspaceRecords
     _stage: ServingStage
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._play(None)  # a first model has no steps
+        return self
 
     def new_stage(self, switch: Switch) -> ServingStage:
         return _ServingStage(switch)
