@@ -11,6 +11,7 @@ from typing import Any, Final
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_names import asset_of, escaped_name
 from shared.core.counting import counted
+from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
 from shared.providers.azureml.call import AzureMlCall, Body, Memory
 from shared.providers.azureml.endpoint_bodies import may_leave_out, resolved, without_members
@@ -90,6 +91,17 @@ class EndpointCalls:
         found = self.read()
         if found.is_busy:
             raise TransientError(f"endpoint {self.name} is {found.state}: waiting for it")
+        return found
+
+    def traffic_of(self, endpoint: ShownEndpoint) -> TrafficMap:
+        """Return who gets which share of the requests: a map that may be recorded.
+
+        Raises:
+            TransientError: the answer does not say it in a way that can be relied on.
+        """
+        found = endpoint.traffic
+        if any(map(self.call.redactor.names_secret, (*found.shares, *found.mirror))):
+            raise TransientError(f"endpoint {self.name}: its traffic names a secret")
         return found
 
     def address(self) -> tuple[str, str]:

@@ -125,7 +125,7 @@ class AzureMlServing:
         """
         del keep
         endpoint = self._calls.settled()
-        traffic = endpoint.traffic
+        traffic = self._calls.traffic_of(endpoint)
         if not traffic.shares:
             return None
         shown = {name: self._served_by(name) for name in (*traffic.shares, *traffic.mirror)}
@@ -243,7 +243,7 @@ class AzureMlServing:
         """
         del operation
         endpoint = self._calls.read()
-        traffic = endpoint.traffic
+        traffic = self._calls.traffic_of(endpoint)
         detail = "; ".join(part for part in (endpoint.state, self._calls.left_out) if part)
         if endpoint.is_failed:
             return self._failed(endpoint, traffic)
@@ -279,7 +279,7 @@ class AzureMlServing:
             return True
         if there.is_being_deleted:
             return False
-        traffic = self._calls.settled().traffic
+        traffic = self._calls.traffic_of(self._calls.settled())
         if candidate.name in (*traffic.shares, *traffic.mirror):
             cure = "give its traffic to another deployment first"
             text = f"deployment {candidate.name} gets requests, and is not deleted"

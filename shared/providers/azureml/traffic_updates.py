@@ -48,7 +48,7 @@ class TrafficUpdates:
             text = "the record holds no traffic to begin with"
             raise PermanentError(f"endpoint {self.calls.name}: {text}: retry the run")
         endpoint = self.calls.settled()
-        now = endpoint.traffic
+        now = self.calls.traffic_of(endpoint)
         if now == shift.wanted:
             return
         if now != shift.before:
@@ -66,7 +66,7 @@ class TrafficUpdates:
         if wanted is None or not wanted.shares:
             raise PermanentError(f"endpoint {self.calls.name}: the record names no traffic")
         endpoint = self.calls.settled()
-        now = endpoint.traffic
+        now = self.calls.traffic_of(endpoint)
         if now != wanted and now not in known:
             expected = " or ".join(f"({one})" for one in known) or "what it was"
             raise self._changed(now, f"it was {expected}", wanted)
