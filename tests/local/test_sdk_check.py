@@ -37,7 +37,8 @@ def test_every_example_has_a_loader_and_a_schema() -> None:
     for file in EXAMPLES.glob("*.yml"):
         kinds.add(file.stem.rpartition(".")[2])
         assert "azuremlschemas.azureedge.net" in yaml.safe_load(file.read_text())["$schema"]
-    assert kinds == {"component", "job", "environment", "model", "datastore"}
+    online = {"endpoint", "deployment"}
+    assert kinds == {"component", "job", "environment", "model", "datastore"} | online
 
 
 @pytest.mark.parametrize(
