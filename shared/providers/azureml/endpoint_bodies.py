@@ -19,9 +19,9 @@ _READ_ONLY_PROPERTIES: Final = frozenset(
     {"scoringUri", "swaggerUri", "provisioningState", "provisioningErrors"}
 )
 #: Members without which a PUT would mean something else: never left out.
-_NEEDED: Final = frozenset({"properties", "location", "traffic", "authMode", "model", "sku"})
-_NEEDED_OF_DEPLOYMENTS: Final = frozenset(
-    {"instanceType", "endpointComputeType", "egressPublicNetworkAccess", "publicNetworkAccess"}
+_NEEDED: Final = frozenset(
+    {"properties", "location", "traffic", "authMode", "model", "sku"}
+    | {"instanceType", "endpointComputeType"}
 )
 _ENVIRONMENT: Final = "environmentVariables"
 #: Members whose own members are named by people.
@@ -103,7 +103,7 @@ def may_leave_out(name: str, body: Mapping[str, Any]) -> bool:
     own = body["properties"]
     if name == "mirrorTraffic":
         return not own.get(name)
-    return name not in _NEEDED and name not in _NEEDED_OF_DEPLOYMENTS
+    return name not in _NEEDED
 
 
 def recorded(resource: OnlineResource, clean: Cleaner) -> tuple[Body, tuple[str, ...]]:
