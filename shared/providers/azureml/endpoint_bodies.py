@@ -4,6 +4,7 @@ Everything but names, locations and create-only members changes by a full PUT: w
 api-version answered goes back without its read-only members (azure-machine-learning-v2 §5.1).
 """
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ _FREE: Final = frozenset(
 )
 _AUTH_MODES: Final = {"key": "Key", "aml_token": "AMLToken", "aad_token": "AADToken"}
 _DEEPEST: Final = 12
+_LONGEST_RECORDED: Final = 64 * 1024
 
 
 def new_endpoint(wanted: CreateEndpoint, location: str) -> Body:
@@ -123,6 +125,8 @@ def recorded(resource: OnlineResource, clean: Cleaner) -> tuple[Body, tuple[str,
     kept: Body = _kept({**body, "properties": rest}, clean, lost, ())
     if _ENVIRONMENT in own:
         kept["properties"][_ENVIRONMENT] = own[_ENVIRONMENT]
+    if len(json.dumps(kept)) > _LONGEST_RECORDED:
+        return {"properties": {}}, ("its body, which is too long to record",)
     return kept, tuple(lost)
 
 
