@@ -23,7 +23,14 @@ import requests
 
 from local.azureml.answers import Answer, RequestBody
 from local.azureml.commands import WATCHED
-from local.azureml.containers import Container, ContainerOrder, Progress, Scored, failed_model
+from local.azureml.containers import (
+    Container,
+    ContainerOrder,
+    Progress,
+    Scored,
+    failed_model,
+    nobody_answers,
+)
 from local.azureml.operations import Failure
 from local.azureml.places import Datastores, NoSuchPlaceError
 from local.listener import LOOPBACK
@@ -41,7 +48,6 @@ _LAUNCH: Final = (
 _PROBE_SECONDS: Final = 0.05
 _LAST_LINES: Final = 20
 _GOOD: Final = 200
-_installing: Final = threading.Lock()
 
 
 def install(progress: Callable[[str], None] = lambda _: None) -> Path:
@@ -56,8 +62,7 @@ def install(progress: Callable[[str], None] = lambda _: None) -> Path:
     Raises:
         InstallError: it cannot be installed.
     """
-    with _installing:
-        return python_with(ENVIRONMENT, Path(sys.executable), REQUIREMENTS, progress)
+    return python_with(ENVIRONMENT, Path(sys.executable), REQUIREMENTS, progress)
 
 
 @dataclass
@@ -140,8 +145,7 @@ class _Server:
         except requests.Timeout:
             return self._too_late(began)
         except requests.RequestException:
-            error = {"error": {"code": "InternalServerError", "message": "No container answers."}}
-            return Scored(Answer(500, error), _milliseconds(began), 500)
+            return Scored(nobody_answers(), _milliseconds(began), 500)
         if answer.status_code >= 500 and time.monotonic() - began >= self._order.seconds:  # noqa: PLR2004
             return self._too_late(began)  # its own limit was the first to end it
         own = {name.lower(): value for name, value in answer.headers.items()}

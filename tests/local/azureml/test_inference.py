@@ -4,7 +4,6 @@ One workspace serves every test; where the server cannot be installed nothing he
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +19,10 @@ from local.azureml.server import AzureMlServer
 from local.azureml.service import AzureMl
 from local.azureml.switches import quick
 from local.identity import make_token
-from local.inference.servers import InferenceServers, install
+from local.inference.servers import InferenceServers
 from local.studio.wire import WireAnswer, WireRequest
-from local.virtual_environment import InstallError
 from tests.local.azureml.bench import over_http, vector
+from tests.local.azureml.served import installed
 from tests.waiting import eventually
 
 SCORE = """
@@ -125,12 +124,7 @@ def custom(script: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    try:
-        install()
-    except InstallError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"NOT CHECKED: azureml-inference-server-http is not there: {error}")
+    installed()
     files = MemoryFiles()
     for name, content in {
         "m/1/model/model.json": '{"factor": 3}',
