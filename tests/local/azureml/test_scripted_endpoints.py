@@ -115,6 +115,21 @@ def test_another_writer_acts_just_before_a_call(bench: Bench) -> None:
     assert state(bench, "green") == "Failed"
 
 
+def test_instances_and_tags_are_patched_and_nothing_else(bench: Bench) -> None:
+    path = f"{ENDPOINT}/deployments/blue"
+    assert bench.ask("PATCH", path, {"properties": {}}).status == 400
+    assert bench.ask("PATCH", path, {"sku": {"capacity": 3}, "tags": {"a": "b"}}).status == 202
+    assert state(bench, "blue") == "Scaling"
+    assert bench.ask("PATCH", path, {"sku": {"capacity": 4}}).status == 409
+    bench.clock.move(SECONDS)
+    body = bench.ask("GET", path).json()
+    assert (body["sku"]["capacity"], body["tags"], state(bench, "blue")) == (
+        3,
+        {"a": "b"},
+        "Succeeded",
+    )
+
+
 def test_a_container_may_crash(bench: Bench) -> None:
     assert who(bench) == {"blue"}
     bench.hooks.crash("census", "blue")
