@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ FILE: Final = ROOT / "pipelines.azureml.yaml"
 _VERSION: Final = "api-version=2025-12-01"
 _SECONDS: Final = 30
 #: Minutes in Azure. The rules on requests are left out: their metrics come minutes late.
-_TRAFFIC: Final = {"steps": [10, 50, 100], "bake": "4s"}
+_TRAFFIC: Final = MappingProxyType({"steps": [10, 50, 100], "bake": "4s"})
 _WITHIN: Final = "5s"
 
 
@@ -30,6 +31,8 @@ class ServingStage(AzureMlStage):
     """
 
     endpoints = ("production",)
+    #: The steps of a promotion.
+    steps: Mapping[str, object] = _TRAFFIC
 
     def pipeline(self) -> dict[str, Any]:
         """Return the pipeline of the demo, with seconds instead of minutes."""
@@ -38,7 +41,7 @@ class ServingStage(AzureMlStage):
         known["data"]["settle"] = "0s"
         known["training"]["workspace"] = f"{self.workspace.url}{WORKSPACE}"
         (endpoint,) = known["endpoints"]
-        endpoint["traffic"] = _TRAFFIC
+        endpoint["traffic"] = dict(self.steps)
         endpoint["verify"]["within"] = _WITHIN
         shutil.copytree(ROOT / "examples", self.folder / "examples", dirs_exist_ok=True)
         self.endpoint = str(endpoint["endpoint"])

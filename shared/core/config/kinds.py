@@ -69,7 +69,7 @@ def unknown_kind(known: tuple[str, ...], kind: object) -> tuple[str, str]:
     written = kind.lower() if isinstance(kind, str) else ""
     for word, service in _NOT_YET.items():
         if word in written:
-            what = f"endpoints of kind {service} are not supported yet"
+            what = f"{service} endpoints are not supported yet"
             return what, f"use a managed online endpoint, kind: {AZUREML}"
     meant = AZUREML in written.replace("_", "").replace("-", "") or "online" in written
     *others, last = known

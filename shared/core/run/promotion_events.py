@@ -150,7 +150,6 @@ class StepBegan(Event):
         began = {
             "steps": _with_step(promotion, began_at=at, seen=self.verification),
             "probe_series": NO_PROBES.showing(self.probe),
-            "resent": 0,
         }
         return with_promotion(run, Phase.VERIFYING, at, note, began)
 

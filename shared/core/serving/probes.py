@@ -126,7 +126,7 @@ class Streak(FrozenModel):
 class ProbeSeries(FrozenModel):
     """Every probe since the last update was sent, in constant space."""
 
-    all: Streak = Streak()
+    all: Streak = Streak()  #: the time in which the service was still at work is no part of it
     evidence: Evidence | None = None  #: what the probes of `row` say
     row: Streak = Streak()  #: the latest that say the same; one without an answer is no break
     bad: Streak = Streak()  #: the latest probes without a good answer
@@ -153,7 +153,11 @@ class ProbeSeries(FrozenModel):
         """
         gap = at - self.last_at if self.last_at is not None else timedelta()
         gap = min(max(gap, timedelta()), _LONGEST_GAP * every)
-        changes: dict[str, object] = {"all": self.all.one_more(gap), "last_at": at}
+        pending = evidence is Evidence.PENDING
+        changes: dict[str, object] = {
+            "all": self.all.one_more(timedelta() if pending else gap),
+            "last_at": at,
+        }
         silent = evidence is Evidence.SILENT
         changes["bad"] = self.bad.one_more(gap) if silent or evidence is Evidence.BAD else Streak()
         if silent and self.evidence is not None:

@@ -269,9 +269,13 @@ def _or_inconclusive(case: VerificationCase, judged: Verification) -> Verificati
 
 
 def _as_wanted(case: VerificationCase, probe: ProbeAnswers) -> bool:
-    if case.serves and probe.answered_by and probe.answered_by not in case.serves:
+    named = bool(case.serves and probe.answered_by)
+    if named and probe.answered_by not in case.serves:
         return False
+    # Of several deployments another one may answer than before: their answers are not compared.
     if not case.known or case.before is None:
+        return probe.seen is ProbeOutcome.GOOD
+    if named and probe.answered_by != case.before.answered_by:
         return probe.seen is ProbeOutcome.GOOD
     if case.before.seen is ProbeOutcome.GOOD:
         return probe.agrees_with(case.before)

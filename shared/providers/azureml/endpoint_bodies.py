@@ -4,11 +4,10 @@ Everything but names, locations and create-only members changes by a full PUT: w
 api-version answered goes back without its read-only members (azure-machine-learning-v2 §5.1).
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
-from shared.core.config.setting_references import escape
 from shared.core.redaction import secrets_among
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.traffic import TrafficMap
@@ -127,25 +126,8 @@ def recorded(resource: OnlineResource, clean: Cleaner) -> tuple[Body, tuple[str,
     return kept, tuple(lost)
 
 
-def resolved(body: Mapping[str, Any], secrets: Callable[[str], str]) -> Body:
-    """Return a body with the values of the app settings that its environment variables name.
-
-    Args:
-        body: of a deployment.
-        secrets: returns a text with each `${NAME}` replaced.
-
-    Raises:
-        ConfigError: an app setting is missing.
-    """
-    own = dict(body["properties"])
-    given = own.get(_ENVIRONMENT)
-    if isinstance(given, Mapping):
-        own[_ENVIRONMENT] = {name: secrets(str(value)) for name, value in given.items()}
-    return {**body, "properties": own}
-
-
 def _environment(given: Mapping[str, Any], clean: Cleaner, lost: list[str]) -> dict[str, str]:
-    """Return variables that may be recorded; `${` in a value of the service means itself."""
+    """Return variables that may be recorded."""
     kept = {}
     for name, value in given.items():
         text = "" if value is None else str(value)
@@ -154,7 +136,7 @@ def _environment(given: Mapping[str, Any], clean: Cleaner, lost: list[str]) -> d
         elif clean(text) != text or any(secrets_among({name: text})):
             lost.append(f"the environment variable {name}")
         else:
-            kept[name] = escape(text)
+            kept[name] = text
     return kept
 
 

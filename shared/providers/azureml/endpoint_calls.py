@@ -3,8 +3,8 @@
 Nothing waits, and no call decides anything: an answer is read, or a whole body is PUT.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from shared.core.counting import counted
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
 from shared.providers.azureml.call import AzureMlCall, Body, Memory
-from shared.providers.azureml.endpoint_bodies import may_leave_out, resolved, without_members
+from shared.providers.azureml.endpoint_bodies import may_leave_out, without_members
 from shared.providers.azureml.errors import AzureMlRefusedError, unknown_member
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
 from shared.providers.http.client import Answer
@@ -38,13 +38,11 @@ class EndpointCalls:
         call: calls the workspace.
         endpoint: as it is configured.
         memory: what this process knows of it.
-        secrets: returns a text with the values of app settings.
     """
 
     call: AzureMlCall
     endpoint: AzureMlEndpoint
     memory: Memory
-    secrets: Callable[[str], str] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -177,7 +175,7 @@ class EndpointCalls:
 
         Args:
             name: of the deployment.
-            body: its body, with `${NAME}` for app settings.
+            body: its body; the location is that of the endpoint.
             answered: whether the body came from an answer, so that a member that the
                 api-version does not know is left out.
 
@@ -185,9 +183,8 @@ class EndpointCalls:
             TransientError: it was not made.
             OutcomeUnknownError: it may have been.
             PermanentError: the service refuses it.
-            ConfigError: an app setting is missing.
         """
-        whole = {**resolved(body, self.secrets), "location": self.location()}
+        whole = {**body, "location": self.location()}
         what = f"make deployment {name}"
         if answered:
             self._put(self._of(name), what, whole, "deployments")

@@ -3,8 +3,8 @@
 A candidate is a deployment; the endpoint's traffic map says which of them get requests.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from shared.core.config.azureml_models import RUN_TAG, model_asset
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
-from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery, TrafficRules
+from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
 from shared.providers.azureml.call import AzureMlCall, Memory
@@ -25,7 +25,6 @@ from shared.providers.azureml.deployments import (
     bodies_in,
     candidate_of,
     model_of,
-    sendable,
 )
 from shared.providers.azureml.endpoint_bodies import new_endpoint, recorded
 from shared.providers.azureml.endpoint_calls import EndpointCalls
@@ -36,8 +35,6 @@ from shared.providers.azureml.traffic_updates import TrafficUpdates
 
 #: How long an endpoint that is made may take (azure-machine-learning-v2 §5.2).
 _MADE_WITHIN: Final = timedelta(minutes=30)
-#: Requests that a rule waits for where the file does not say how many.
-_USUAL_REQUESTS: Final = 100
 _LOG_LINES: Final = 50
 _LONGEST_LOG: Final = 4_000
 _ONE_OF_THEM: Final = "give one deployment 100 % of the traffic, then retry the run"
@@ -51,13 +48,11 @@ class AzureMlServing:
         call: calls the workspace.
         endpoint: as it is configured.
         memory: what this process knows of workspaces.
-        secrets: returns a text with the values of app settings.
     """
 
     call: AzureMlCall
     endpoint: AzureMlEndpoint
     memory: Memory
-    secrets: Callable[[str], str] = field(repr=False)
 
     @property
     def plan(self) -> Plan:
@@ -66,21 +61,13 @@ class AzureMlServing:
         wanted = self.endpoint.traffic
         if wanted is None:
             return usual
-        limits = (wanted.max_error_rate, wanted.max_latency_increase)
-        least = _USUAL_REQUESTS if any(limit is not None for limit in limits) else 0
-        return Plan(
-            stages=True,
+        return replace(
+            usual,
             shares=wanted.steps,
             bake=wanted.bake,
             mirror=wanted.mirror or 0,
-            rules=TrafficRules(
-                min_requests=least if wanted.min_requests is None else wanted.min_requests,
-                max_error_rate=wanted.max_error_rate,
-                max_latency_increase=wanted.max_latency_increase,
-            ),
+            rules=wanted.rules,
             give_up_after=wanted.give_up_after,
-            keeps=self.endpoint.keep_old,
-            asks=True,
         )
 
     def ensure(self) -> None:
@@ -176,7 +163,6 @@ class AzureMlServing:
         there = self._calls.deployment(candidate.name)
         if there is None:
             self._require_here(candidate)
-            sendable(body)
             self._calls.put_deployment(candidate.name, body, answered=False)
             return
         if there.is_being_deleted:
@@ -226,7 +212,7 @@ class AzureMlServing:
         return self._scoring.score(rows, candidate.name if candidate else "")
 
     def shift(self, shift: Shift) -> str | None:
-        """Give a candidate a share of the requests. Raises as the port says."""
+        """Give a candidate a share of the requests; there is no handle. Raises as the port says."""
         self._updates.shift(shift)
         return None
 
@@ -265,6 +251,9 @@ class AzureMlServing:
         Args:
             state: what the endpoint is to serve.
             known: the traffic that it may have now, apart from that of the state.
+
+        Returns:
+            None: the state of the endpoint says how it goes on.
         """
         self._updates.restore(state, known)
         return None
@@ -344,7 +333,7 @@ class AzureMlServing:
 
     @property
     def _calls(self) -> EndpointCalls:
-        return EndpointCalls(self.call, self.endpoint, self.memory, self.secrets)
+        return EndpointCalls(self.call, self.endpoint, self.memory)
 
     @property
     def _scoring(self) -> Scoring:

@@ -3,6 +3,7 @@
 One workspace serves every test; where the server cannot be installed nothing here is checked.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -106,8 +107,11 @@ class Served:
 
     def processes(self) -> list[str]:
         """Return the servers that run, by their folders."""
-        found = psutil.Process().children()
-        return [one.cwd() for one in found if "azureml-deployment-" in one.cwd()]
+        folders = []
+        for one in psutil.Process().children():
+            with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+                folders.append(one.cwd())  # else it has ended, and nobody has asked for it yet
+        return [folder for folder in folders if "azureml-deployment-" in folder]
 
     def score(self, body: object, name: str = "", **more: str) -> WireAnswer:
         headers = {"Authorization": "Bearer key-0"} | more

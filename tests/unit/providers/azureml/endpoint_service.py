@@ -199,3 +199,10 @@ class Bench:
 
 def model(version: str) -> ModelRef:
     return model_named(f"azureml:census:{version}", workspace_of(WS))
+
+
+def sent_traffic(bench: Bench) -> dict[str, Any]:
+    """Return the shares that the only write had."""
+    (put,) = bench.http.writes
+    found: dict[str, Any] = put.json()["properties"]["traffic"]
+    return found
