@@ -7,6 +7,7 @@ own, made once. Servers listen on loopback alone, and end with the stand-in, eve
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -46,7 +47,6 @@ _LAUNCH: Final = (
     f"amlserver.DEFAULT_HOST = '{LOOPBACK}'; amlserver.run()"
 )
 _PROBE_SECONDS: Final = 0.05
-_LAST_LINES: Final = 20
 _GOOD: Final = 200
 
 
@@ -229,7 +229,8 @@ class _Server:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind((LOOPBACK, 0))
             port = held.getsockname()[1]
-            line = f'exec "{python}" -c "{_LAUNCH}" --entry_script "{script}" --port {port}'
+            command = [str(python), "-c", _LAUNCH, "--entry_script", str(script)]
+            line = f"exec {shlex.join([*command, '--port', str(port)])}"
             with self._written.open("wb") as log:
                 process = subprocess.Popen(
                     ["/bin/sh", "-c", WATCHED, "sh", line],
@@ -256,8 +257,8 @@ class _Server:
             time.sleep(_PROBE_SECONDS)
         self._failure = Failure(
             "ResourceNotReady",
-            "User container has crashed or terminated. Please see troubleshooting guide. "
-            "Its last lines:\n" + self.log("InferenceServer", _LAST_LINES),
+            "User container has crashed or terminated. Please see troubleshooting guide, available "
+            "here: https://aka.ms/oe-tsg#error-resourcenotready",
         )
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from local.azureml.answers import ARM, WORKSPACE
+from local.azureml.calls import Fault
 from local.azureml.places import MemoryFiles
 from local.azureml.server import AzureMlServer
 from local.azureml.service import AzureMl
@@ -188,11 +189,22 @@ def test_an_mlflow_model_needs_no_script(served: Served) -> None:
 
 def test_a_script_that_raises_in_init_never_gets_ready(served: Served) -> None:
     assert served.ended("broken") == "Failed"
-    assert "KeyError: 'no such weights'" in served.log("broken")
+    log = served.log("broken")
+    assert "KeyError: 'no such weights'" in log
+    assert "Worker failed to boot" in log
     told = served.operation("broken")
     assert (told["status"], told["error"]["code"]) == ("Failed", "ResourceNotReady")
-    assert "Worker failed to boot" in told["error"]["message"]
+    assert "KeyError" not in told["error"]["message"]  # only the log says it
     assert served.score({"data": [1]}, "broken").status == 404
+
+
+@pytest.mark.parametrize(("fault", "status"), [("cut", 200), ("html", 502), ("throttled", 429)])
+def test_what_is_between_may_fail_as_well(served: Served, fault: str, status: int) -> None:
+    assert served.ended("blue") == "Succeeded"
+    calls = served.service.calls
+    calls.fault_on("POST score", Fault(fault), calls.count("POST score"))
+    answer = served.score({"data": [1, 2]}, "blue")
+    assert (answer.status, answer.body == b"[3, 6]") == (status, False)
 
 
 def test_a_custom_model_needs_a_script(served: Served) -> None:
