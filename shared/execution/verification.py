@@ -21,10 +21,7 @@ from shared.core.run.promotion_events import (
 )
 from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
-from shared.core.serving.state import (
-    Resource,
-    Verified,
-)
+from shared.core.serving.state import Verified
 from shared.core.serving.traffic import ALL
 from shared.core.serving.verification import verify_rollback, verify_update
 from shared.core.serving.verification_case import Verification, VerificationCase, VerificationResult
@@ -62,6 +59,8 @@ class VerificationSteps:
         check = serving.update_state(operation, shift_of(run))
         if (changed := changed_by_others(run, check)) is not None:
             return changed
+        if (stopped := self._stopped(run, endpoint)) is not None:
+            return stopped
         if promotion_of(run).bakes:
             return self._check_step(run, endpoint, serving, check)
         return self._verify_update(run, endpoint, check, serving.plan.keeps)
@@ -70,9 +69,7 @@ class VerificationSteps:
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, check: EndpointCheck
     ) -> Event | None:
         """Check a step that lasts; the last one ends the promotion."""
-        stored = self._leased.state(endpoint)
-        known = stored.record.resource(endpoint.resource_name) if stored else Resource()
-        result = TrafficSteps(self.context).check(run, serving, check, known)
+        result = TrafficSteps(self.context).check(run, serving, check)
         if not isinstance(result, Baked):
             return result
         if not promotion_of(run).is_last:
@@ -80,6 +77,14 @@ class VerificationSteps:
         judged = Verification(VerificationResult.LIVE, result.why, steady=result.steady)
         event = self._live(run, endpoint, check, judged, serving.plan.keeps)
         return replace(event, evidence=result.evidence)
+
+    def _stopped(self, run: Run, endpoint: Endpoint) -> Event | None:
+        """Return that an operator rolled the endpoint back while a model gets its steps."""
+        if promotion_of(run).step.wanted is None or run.origin.repeats:
+            return None
+        stored = self._leased.state(endpoint)
+        held = stored.record.resource(endpoint.resource_name).held if stored else None
+        return FoundBroken(f"{held.by} rolled the endpoint back meanwhile") if held else None
 
     def _live(
         self,
@@ -109,7 +114,7 @@ class VerificationSteps:
         match judged.verdict:
             case VerificationResult.WAIT:
                 return _waiting(check, judged)
-            case VerificationResult.LIVE if promotion.step.bake:
+            case VerificationResult.LIVE if promotion.step.lasts:
                 return StepBegan(judged.why, check.probe)
             case VerificationResult.LIVE if not promotion.is_last:
                 return ShareReached(judged.why)

@@ -260,7 +260,7 @@ class RolledBack(Event):
         match next_step:
             case "judged" | "trained" if run.parent is None:
                 # Where other models are wanted than this one, the models are collected again.
-                again: dict[str, object] = {"promotion": None, "evidence": None}
+                again: dict[str, object] = {"promotion": None, "evidence": None, "accepts": ()}
                 if next_step == "trained":
                     again |= {"model": None, "candidate": None}
                 return run.moved_to(Phase(next_step), at, self.verification, **again)
@@ -271,7 +271,8 @@ class RolledBack(Event):
             case "unchanged":
                 end = Phase.UNCHANGED
             case _:
-                return run.moved_to(Phase.PROMOTING, at, self.verification, promotion=None)
+                anew: dict[str, object] = {"promotion": None, "accepts": ()}
+                return run.moved_to(Phase.PROMOTING, at, self.verification, **anew)
         return with_promotion(run, end, at, self.verification, {"verification": self.verification})
 
 
