@@ -1,6 +1,7 @@
 """Runs in each phase, as far as events distinguish them."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 
 from shared.core.run.record import Phase, Run
@@ -21,8 +22,13 @@ TWICE = pipeline(training__attempts=2)
 BACK = ("rolled_back", "unchanged", "start")
 
 
-def variants(phase: Phase) -> Iterator[Run]:
+@cache  # they are frozen, and each event is tried on all of them
+def variants(phase: Phase) -> tuple[Run, ...]:
     """Every kind of run that can be in `phase`, as far as events distinguish them."""
+    return tuple(_variants(phase))
+
+
+def _variants(phase: Phase) -> Iterator[Run]:
     parked_in = STEPS if phase is Phase.PARKED else (None,)
     choices = product((1, 2), (False, True), (None, step_failure(NOW - HOUR)), BACK)
     for where, (attempt, cancelling, since, rollback) in product(parked_in, choices):
