@@ -17,7 +17,7 @@ RULES: dict[str, Any] = {
     "bake": "10m",
     "min_requests": 20,
     "max_error_rate": "10%",
-    "give_up_after": "2h",
+    "give_up_after": "30m",
 }
 
 
@@ -29,7 +29,7 @@ class Baking(AzureMlWorld):
     second: Run
     body: Mapping[str, Any] = ROWS
 
-    def tick(self, seconds: int = 30) -> None:
+    def tick(self, seconds: int = 60) -> None:
         super().tick(seconds)
         for _ in range(self.requests if self.traffic() else 0):
             self.ask()
