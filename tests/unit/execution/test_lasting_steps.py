@@ -115,7 +115,7 @@ def test_without_rules_no_metrics_are_read_and_a_step_lasts_its_time() -> None:
     world = baking(min_requests=None, max_error_rate=None)
     world.azureml.switches.metrics_refused = "no_role_403"
     assert world.ended().phase is Phase.PROMOTED
-    assert world.azureml.calls.count("GET metrics") == 0
+    assert world.azureml.calls.count("GET platformMetrics") == 0
 
 
 def test_a_change_of_the_traffic_while_a_step_lasts_is_kept_and_a_retry_goes_on_from_it() -> None:
