@@ -4,6 +4,7 @@ Everything but names, locations and create-only members changes by a full PUT: w
 api-version answered goes back without its read-only members (azure-machine-learning-v2 §5.1).
 """
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -19,9 +20,9 @@ _READ_ONLY_PROPERTIES: Final = frozenset(
     {"scoringUri", "swaggerUri", "provisioningState", "provisioningErrors"}
 )
 #: Members without which a PUT would mean something else: never left out.
-_NEEDED: Final = frozenset({"properties", "location", "traffic", "authMode", "model", "sku"})
-_NEEDED_OF_DEPLOYMENTS: Final = frozenset(
-    {"instanceType", "endpointComputeType", "egressPublicNetworkAccess", "publicNetworkAccess"}
+_NEEDED: Final = frozenset(
+    {"properties", "location", "traffic", "authMode", "model", "sku"}
+    | {"instanceType", "endpointComputeType"}
 )
 _ENVIRONMENT: Final = "environmentVariables"
 #: Members whose own members are named by people.
@@ -30,6 +31,7 @@ _FREE: Final = frozenset(
 )
 _AUTH_MODES: Final = {"key": "Key", "aml_token": "AMLToken", "aad_token": "AADToken"}
 _DEEPEST: Final = 12
+_LONGEST_RECORDED: Final = 64 * 1024
 
 
 def new_endpoint(wanted: CreateEndpoint, location: str) -> Body:
@@ -103,7 +105,7 @@ def may_leave_out(name: str, body: Mapping[str, Any]) -> bool:
     own = body["properties"]
     if name == "mirrorTraffic":
         return not own.get(name)
-    return name not in _NEEDED and name not in _NEEDED_OF_DEPLOYMENTS
+    return name not in _NEEDED
 
 
 def recorded(resource: OnlineResource, clean: Cleaner) -> tuple[Body, tuple[str, ...]]:
@@ -123,6 +125,8 @@ def recorded(resource: OnlineResource, clean: Cleaner) -> tuple[Body, tuple[str,
     kept: Body = _kept({**body, "properties": rest}, clean, lost, ())
     if _ENVIRONMENT in own:
         kept["properties"][_ENVIRONMENT] = own[_ENVIRONMENT]
+    if len(json.dumps(kept)) > _LONGEST_RECORDED:
+        return {"properties": {}}, ("its body, which is too long to record",)
     return kept, tuple(lost)
 
 

@@ -13,9 +13,9 @@ from shared.core.config.azureml_names import asset_of, escaped_name
 from shared.core.counting import counted
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
-from shared.providers.azureml.call import AzureMlCall, Body, Memory
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, object_in
 from shared.providers.azureml.endpoint_bodies import may_leave_out, without_members
-from shared.providers.azureml.errors import AzureMlRefusedError, unknown_member
+from shared.providers.azureml.errors import AzureMlRefusedError, refusal_in, unknown_member
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
 from shared.providers.http.client import Answer
 from shared.telemetry import log
@@ -25,6 +25,10 @@ _MOST_LEFT_OUT: Final = 5
 _MAKE: Final = (
     "make it with `az ml online-endpoint create`, or write `create: true` at the endpoint in "
     "pipelines.yaml"
+)
+#: Codes of a 404 that are not about the endpoint itself.
+_ABOVE: Final = frozenset(
+    {"ResourceGroupNotFound", "SubscriptionNotFound", "InvalidSubscriptionId"}
 )
 #: The log of the server that runs the model, and of what fetches the model ahead of it.
 _CONTAINERS: Final = ("InferenceServer", "StorageInitializer")
@@ -56,9 +60,13 @@ class EndpointCalls:
             TransientError: the workspace gives no usable answer now.
             PermanentError: it refuses.
         """
-        found = self.call.found(self._url(), f"GET endpoint {self.name}")
-        if found is None:
+        what = f"GET endpoint {self.name}"
+        answer = self.call.any_answer(self._url())
+        if answer.status == HTTPStatus.NOT_FOUND and not self._names_no_workspace(answer):
             return None
+        if not answer.ok:
+            raise self.call.sorted(answer, what, write=False)
+        found = object_in(answer, what)
         shown = ShownEndpoint(self.name, found)
         self._require_managed(shown)
         if shown.location:
@@ -160,7 +168,8 @@ class EndpointCalls:
         """
         url = self._url("/deployments", self.endpoint.api_versions.deployments)
         pages = self.call.pages(url, f"list the deployments of {self.name}")
-        shown = [ShownDeployment(str(one.get("name") or ""), one) for one in pages]
+        names = ((str(one.get("name") or "").rpartition("/")[2], one) for one in pages)
+        shown = [ShownDeployment(name, one) for name, one in names]
         return {one.name.lower(): one for one in shown}
 
     def put_endpoint(self, body: Mapping[str, Any]) -> None:
@@ -284,6 +293,10 @@ class EndpointCalls:
 
     def _unknown(self, kind: str) -> frozenset[str]:
         return self.memory.known(self._key("unknown", kind), frozenset) or frozenset()
+
+    def _names_no_workspace(self, answer: Answer) -> bool:
+        """Whether a 404 says that nothing above the endpoint is there."""
+        return bool(refusal_in(answer, self.call.clean).codes & _ABOVE)
 
     def _require_managed(self, shown: ShownEndpoint) -> None:
         if shown.is_kubernetes:

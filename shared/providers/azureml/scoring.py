@@ -146,6 +146,8 @@ class Scoring:
             return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not JSON")
         try:
             columns, rows = table_of(decoded, self.call.clean)
+        except RecursionError:
+            return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail="the answer is nested too deeply")
         except ValueError as exc:
             words = f"{exc}: {self._words(answer)}"
             return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=words)

@@ -123,24 +123,22 @@ class TrafficUpdates:
     def _make_again(
         self, state: ServingState, wanted: TrafficMap, there: dict[str, ShownDeployment]
     ) -> None:
-        """Make deployments again that are gone or failed.
+        """Make deployments again that are gone or failed: one PUT for each call.
 
         Raises TransientError until all of them have succeeded.
         """
-        waiting: list[str] = []
         for name in _names(wanted):
             deployment = there.get(name)
             if deployment is not None and deployment.is_ready:
                 continue
             if deployment is None:
                 self._make(state, name)
-                waiting.append(f"deployment {name} is made again")
+                waiting = f"deployment {name} is made again"
             elif deployment.is_failed:
-                waiting.append(self._repair(state, name, deployment))
+                waiting = self._repair(state, name, deployment)
             else:
-                waiting.append(f"deployment {name} is {deployment.state}")
-        if waiting:
-            text = f"endpoint {self.calls.name}: {'; '.join(waiting)}: waiting for it"
+                waiting = f"deployment {name} is {deployment.state}"
+            text = f"endpoint {self.calls.name}: {waiting}: waiting for it"
             raise TransientError(text, patience=_MADE_AGAIN_WITHIN)
 
     def _repair(self, state: ServingState, name: str, deployment: ShownDeployment) -> str:

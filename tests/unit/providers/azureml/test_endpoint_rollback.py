@@ -94,3 +94,45 @@ def test_a_rollback_to_two_deployments_reads_them_at_once() -> None:
     bench.service.restore(state, (TrafficMap.of({"blue": 100}),))
     assert bench.http.calls == ["GET census", "GET deployments", "PUT census"]
     assert sent_traffic(bench) == {"blue": 50, "m-1": 50}
+
+
+def test_one_deployment_is_made_again_for_each_call() -> None:
+    bench = Bench()
+    for name in ("m-1", "m-2"):
+        bench.http.put(deployment(name, "2", RUN))
+    bench.http.put(endpoint({"m-1": 50, "m-2": 50}))
+    state = bench.service.current()
+    assert state is not None
+    bench.http.put(endpoint({"blue": 100}))
+    for name in ("m-1", "m-2"):
+        del bench.http.resources[f"onlineEndpoints/census/deployments/{name}"]
+    bench.http.sent.clear()
+    for name in ("m-1", "m-2"):
+        with pytest.raises(TransientError, match=f"deployment {name} is made again"):
+            bench.service.restore(state, (TrafficMap.of({"blue": 100}),))
+        bench.http.put(deployment(name, "2", RUN))
+    assert len(bench.http.writes) == 2
+    bench.service.restore(state, (TrafficMap.of({"blue": 100}),))
+    assert bench.http.writes[-1].json()["properties"]["traffic"] == {"m-1": 50, "m-2": 50}
+
+
+def test_a_body_that_is_too_long_for_a_record_is_marked() -> None:
+    bench = Bench()
+    bench.http.put(deployment(description="x" * 100_000))
+    state = state_of(bench)
+    assert len(state.model_dump_json()) < 5_000
+    assert bench.service.restorable(state)
+    del bench.http.resources["onlineEndpoints/census/deployments/blue"]
+    assert not bench.service.restorable(state)
+
+
+def test_deployments_may_be_listed_with_their_whole_names() -> None:
+    bench = Bench()
+    bench.http.put({**deployment("m-1", "2", RUN), "name": "m-1"})
+    bench.http.put(endpoint({"blue": 50, "m-1": 50}))
+    state = bench.service.current()
+    assert state is not None
+    for one in bench.http.resources.values():
+        if one["name"] != "census":
+            one["name"] = f"census/{one['name'].upper()}"
+    assert bench.service.restorable(state)

@@ -136,6 +136,7 @@ def test_a_key_that_cannot_be_read_is_no_answer_with_the_cure() -> None:
         (Answer(200, {}, b"\xff\xfe"), SILENT, "not JSON"),
         (Answer(200, {}, b"[" * 100_000), SILENT, "not JSON"),
         (Answer(200, {}, b"[NaN]"), BROKEN, "not a finite number"),
+        (Answer(200, {}, b'{"a":' * 900 + b"1" + b"}" * 900), GOOD, ""),
         (answers(200, []), BROKEN, "empty"),
         (answers(200, {}), BROKEN, "empty"),
         (answers(200, ""), BROKEN, "no value"),

@@ -15,7 +15,7 @@ from tests.unit.providers.azureml.endpoint_service import (
     endpoint,
     model,
 )
-from tests.unit.providers.azureml.service import RUN, says, vector
+from tests.unit.providers.azureml.service import RUN, refuses, says, vector
 
 GONE = "onlineEndpoints/census"
 ODD: list[Any] = [None, [], "text", 7, {"properties": []}, {"properties": None}, {}]
@@ -80,6 +80,14 @@ def test_a_lost_answer_leaves_open_whether_the_endpoint_is_made() -> None:
     bench.http.resources[""] = {"location": "westus"}
     bench.http.script("PUT", "/census", OutcomeUnknownError("lost"))
     with pytest.raises(OutcomeUnknownError):
+        bench.service.ensure()
+
+
+@pytest.mark.parametrize("code", ["ResourceGroupNotFound", "SubscriptionNotFound"])
+def test_a_workspace_that_is_not_there_is_no_missing_endpoint(code: str) -> None:
+    bench = Bench(create=True)
+    bench.http.script("GET", "/census", refuses(404, code))
+    with pytest.raises(PermanentError, match=r"correct the .* in endpoints\[\]\.workspace"):
         bench.service.ensure()
 
 
