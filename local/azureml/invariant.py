@@ -82,6 +82,19 @@ class Guard:
         if changed:
             self._add(f"changes {', '.join(changed)} of {deployment.name} in place")
 
+    def patch_deployment(
+        self, deployment: Deployment, sku: Mapping[str, object], tags: Mapping[str, object]
+    ) -> None:
+        """Check a PATCH of a deployment, before it takes effect.
+
+        Args:
+            deployment: as it is now.
+            sku: what it asks for.
+            tags: what it asks for.
+        """
+        if (sku, tags) != (deployment.sku, deployment.tags):
+            self._add(f"changes sku or tags of {deployment.name} in place")
+
     def delete_deployment(self, deployment: Deployment) -> None:
         """Check a DELETE that was accepted."""
         if not deployment.tags.get(OWN_TAG):

@@ -12,7 +12,7 @@ from shared.core.run.gate_events import CandidateStaged
 from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
 from shared.core.run.machine import next_command
 from shared.core.run.promotion import Promotion
-from shared.core.run.promotion_events import NotYetLive, UpdateSent
+from shared.core.run.promotion_events import NotYetLive, StepBegan, StepMeasured, UpdateSent
 from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError, RelearnError
 from shared.execution.concurrency import ConcurrencyLimits
@@ -355,5 +355,7 @@ def _pauses(learned: Event, run: Run) -> bool:
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
         return endpoint is not None and endpoint.shows
-    waits = isinstance(learned, JobStarted | CandidateStaged | NotYetLive)
+    waits = isinstance(
+        learned, JobStarted | CandidateStaged | NotYetLive | StepBegan | StepMeasured
+    )
     return waits or run.step_failure is not None

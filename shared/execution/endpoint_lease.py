@@ -95,6 +95,7 @@ class EndpointLeaseSteps:
             rollback_target=rollback_target,
             base=base,
             steps=_steps(run, serving.plan, base),
+            ever_sent=_gets_requests(run, base),
             expected=_expected(run, mine.resource(endpoint.resource_name)),
         )
         if (left := found.left) is not None:
@@ -286,14 +287,29 @@ def _steps(run: Run, plan: Plan, base: ServingState | None) -> tuple[Step, ...]:
     if not plan.stages:
         return (Step(share=ALL),)
     before = (base.traffic if base else None) or TrafficMap()
-    return planned_steps(run, before, plan.shares, mirror=plan.mirror, bake=plan.bake)
+    return planned_steps(
+        run,
+        before,
+        plan.shares,
+        mirror=plan.mirror,
+        bake=plan.bake,
+        ruled=plan.rules.need_data,
+    )
+
+
+def _gets_requests(run: Run, base: ServingState | None) -> bool:
+    """Whether the model of a run has a share already, from before its plan was made anew."""
+    traffic, candidate = base.traffic if base else None, run.candidate
+    return traffic is not None and candidate is not None and candidate.name in traffic.shares
 
 
 def _foreign(run: Run, known: Resource, base: ServingState | None) -> StepBlocked | None:
     """Return that an operator has to decide, where others changed what serves; else None."""
     serving = known.serving.target_model.traffic if known.serving else None
     now = (base.traffic if base else None) or TrafficMap()
-    if serving is None or run.origin.repeats or now in (serving, *run.accepts):
+    if serving is None or run.origin.repeats:
+        return None
+    if now.routes_as(serving) or now in run.accepts:
         return None
     name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
     return StepBlocked(

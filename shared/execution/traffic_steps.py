@@ -18,7 +18,6 @@ from shared.core.serving.probes import (
     ProbeSeries,
     UpdateProgress,
 )
-from shared.core.serving.state import Resource
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import (
     JudgedStep,
@@ -34,6 +33,8 @@ from shared.ports.serving import ServingEndpoint
 
 #: How often a step that was silently undone is carried out again.
 _AGAIN: Final = 3
+#: How long the endpoint may be at work on something else (azure-machine-learning-v2 §5.2).
+_UNSETTLED: Final = timedelta(minutes=30)
 _ACCEPT: Final = (
     "retry the run to go on from the traffic as it is now, or cancel it to leave the endpoint "
     "as it is"
@@ -46,6 +47,7 @@ class Baked:
 
     why: str
     steady: bool  #: whether the answers to the probe are those of the probe before
+    evidence: TrafficEvidence
 
 
 def changed_by_others(run: Run, check: EndpointCheck) -> StepBlocked | None:
@@ -88,23 +90,18 @@ class TrafficSteps:
 
     context: Context
 
-    def check(
-        self, run: Run, serving: ServingEndpoint, check: EndpointCheck, known: Resource
-    ) -> Event | Baked | None:
-        """Return what this check says of the present step; None where it says nothing.
+    def check(self, run: Run, serving: ServingEndpoint, check: EndpointCheck) -> Event | Baked:
+        """Return what this check says of the present step.
 
         Args:
             run: the run, its step carried out.
             serving: the endpoint.
             check: the endpoint as it is now.
-            known: the record of the endpoint's resource.
         """
         promotion = _promotion(run)
         step, now = promotion.step, self.context.clock.now()
-        if known.held is not None:
-            return FoundBroken(f"{known.held.by} rolled the endpoint back meanwhile")
-        if check.progress is UpdateProgress.PENDING:
-            return None
+        if check.progress in (UpdateProgress.PENDING, UpdateProgress.FAILED):
+            return _unsettled(promotion, check, now, self.context)
         if check.traffic is not None and check.traffic != step.wanted:
             return _undone(promotion)
         probe_series = _counted(promotion, check, now, self.context)
@@ -123,9 +120,10 @@ class TrafficSteps:
         if now - began >= step.bake and not bad.probes and _passes(step, verdict):
             said = f", as {step.approved_by} approved" if step.approved_by else ""
             steady = _steady(promotion, check)
-            return Baked(f"{verdict.why}, in {show_duration(now - began)}{said}", steady)
+            return Baked(f"{verdict.why}, in {show_duration(now - began)}{said}", steady, evidence)
         give_up = serving.plan.give_up_after
-        if now - began >= max(give_up, step.bake) and verdict.verdict is StepVerdict.HOLD:
+        over = now - began >= max(give_up, step.bake)
+        if over and verdict.verdict is StepVerdict.HOLD and not step.approved_by:
             return _given_up(step, verdict, show_duration(give_up))
         return StepMeasured(evidence, verdict.why, check.probe, probe_series)
 
@@ -138,7 +136,8 @@ class TrafficSteps:
         if not rules.need_data:
             return evidence
         if check.probe is not None:
-            evidence = evidence.probed(began, now)
+            failed = check.probe.seen in (ProbeOutcome.BROKEN, ProbeOutcome.NO_ANSWER)
+            evidence = evidence.probed(began, now, failed=failed)
         name = run.candidate.name if run.candidate else ""
         others = sorted((step.wanted.shares if step.wanted else {}).keys() - {name})
         query = next_query(rules, evidence, (name, *others), (began, now))
@@ -147,7 +146,23 @@ class TrafficSteps:
         try:
             return measured(evidence, query, serving.requests(query), now)
         except (TransientError, PermanentError) as exc:
-            return evidence.evolve(asked_at=now, problem=f"no metrics: {exc}")
+            return evidence.unread(query.measure, f"no metrics: {exc}", now)
+
+
+def _unsettled(
+    promotion: Promotion, check: EndpointCheck, now: datetime, context: Context
+) -> Event:
+    """Return what follows while the service is at work on the endpoint, or failed at that."""
+    every = context.limits.check_interval_min
+    probe_series = promotion.probe_series.after(Evidence.PENDING, now, every)
+    why = f"the endpoint is not ready: {check.detail or check.progress}"
+    if probe_series.lasted(Evidence.PENDING, _UNSETTLED):
+        return StepBlocked(
+            f"{named_step(promotion.step)}: {why}, for more than {show_duration(_UNSETTLED)}",
+            f"{check.cure or 'see what runs there'}, then retry the run, or cancel it to give all "
+            "requests back to what served before",
+        )
+    return StepMeasured(promotion.step.evidence, why, None, probe_series)
 
 
 def _undone(promotion: Promotion) -> Event:

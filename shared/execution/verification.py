@@ -1,6 +1,6 @@
 """Verifies the update of an endpoint, or the rollback, by one check at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -21,10 +21,7 @@ from shared.core.run.promotion_events import (
 )
 from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
-from shared.core.serving.state import (
-    Resource,
-    Verified,
-)
+from shared.core.serving.state import Verified
 from shared.core.serving.traffic import ALL
 from shared.core.serving.verification import verify_rollback, verify_update
 from shared.core.serving.verification_case import Verification, VerificationCase, VerificationResult
@@ -62,6 +59,8 @@ class VerificationSteps:
         check = serving.update_state(operation, shift_of(run))
         if (changed := changed_by_others(run, check)) is not None:
             return changed
+        if (stopped := self._stopped(run, endpoint)) is not None:
+            return stopped
         if promotion_of(run).bakes:
             return self._check_step(run, endpoint, serving, check)
         return self._verify_update(run, endpoint, check, serving.plan.keeps)
@@ -70,15 +69,22 @@ class VerificationSteps:
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, check: EndpointCheck
     ) -> Event | None:
         """Check a step that lasts; the last one ends the promotion."""
-        stored = self._leased.state(endpoint)
-        known = stored.record.resource(endpoint.resource_name) if stored else Resource()
-        result = TrafficSteps(self.context).check(run, serving, check, known)
+        result = TrafficSteps(self.context).check(run, serving, check)
         if not isinstance(result, Baked):
             return result
         if not promotion_of(run).is_last:
-            return ShareReached(result.why)
+            return ShareReached(result.why, result.evidence)
         judged = Verification(VerificationResult.LIVE, result.why, steady=result.steady)
-        return self._live(run, endpoint, check, judged, serving.plan.keeps)
+        event = self._live(run, endpoint, check, judged, serving.plan.keeps)
+        return replace(event, evidence=result.evidence)
+
+    def _stopped(self, run: Run, endpoint: Endpoint) -> Event | None:
+        """Return that an operator rolled the endpoint back while a model gets its steps."""
+        if promotion_of(run).step.wanted is None or run.origin.repeats:
+            return None
+        stored = self._leased.state(endpoint)
+        held = stored.record.resource(endpoint.resource_name).held if stored else None
+        return FoundBroken(f"{held.by} rolled the endpoint back meanwhile") if held else None
 
     def _live(
         self,
@@ -87,7 +93,7 @@ class VerificationSteps:
         check: EndpointCheck,
         judged: Verification,
         keeps: timedelta,
-    ) -> Event:
+    ) -> VerifiedLive:
         """Record the model that serves now, and end the promotion."""
         target = run.target_model.model
         named = target.name if check.traffic is not None and target else check.configured
@@ -108,7 +114,7 @@ class VerificationSteps:
         match judged.verdict:
             case VerificationResult.WAIT:
                 return _waiting(check, judged)
-            case VerificationResult.LIVE if promotion.step.bake:
+            case VerificationResult.LIVE if promotion.step.lasts:
                 return StepBegan(judged.why, check.probe)
             case VerificationResult.LIVE if not promotion.is_last:
                 return ShareReached(judged.why)
@@ -158,16 +164,17 @@ class VerificationSteps:
                 return self._rollback_failed(run, endpoint, f"{judged.why}{_answered(promotion)}")
 
     def _case(self, run: Run, endpoint: Endpoint, check: EndpointCheck) -> VerificationCase:
-        promotion = promotion_of(run)
+        promotion, candidate = promotion_of(run), run.candidate
         back = promotion.rollback_target if run.phase is Phase.ROLLING_BACK else None
         wanted = back.traffic if back is not None else promotion.step.wanted
+        pinned = back is None and candidate is not None and promotion.step.share < ALL
+        serves = frozenset(wanted.shares) if wanted else frozenset()
         done = check.progress is UpdateProgress.DONE and None not in (wanted, check.traffic)
+        late = done and check.traffic != wanted
         return VerificationCase(
-            serves=frozenset(wanted.shares) if wanted else frozenset(),
-            pinned=wanted is not None and back is None and promotion.step.share < ALL,
-            unapplied=f"its traffic is still {check.traffic}"
-            if done and check.traffic != wanted
-            else "",
+            serves=frozenset({candidate.name}) if pinned and candidate else serves,
+            pinned=pinned,
+            unapplied=f"its traffic is still {check.traffic}" if late else "",
             pending_within=_WORKS_FOR if wanted is not None else None,
             target=run.target_model.model.name if run.target_model.model else "",
             before=promotion.before,

@@ -189,7 +189,7 @@ class CancelRequested(Event):
         operator_request = OperatorRequest(
             what="cancel", by=self.by or "an operator", at=at, why=self.why
         )
-        if run.step_bakes and run.found is None:
+        if (run.step_bakes or run.left_requests) and run.found is None:
             return _rolled_back_first(run, operator_request, at)
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
             note = by_operator("cancelled", self.by, self.why)
@@ -205,7 +205,7 @@ class CancelRequested(Event):
 
 
 def _rolled_back_first(run: Run, operator_request: OperatorRequest, at: datetime) -> Run:
-    """Return a cancelled run whose step lasts: all requests go back to what served before."""
+    """Return a cancelled run whose model gets requests: all go back to what served before."""
     note = by_operator("cancelled", operator_request.by, operator_request.why)
     changes: dict[str, object] = {**UNPARKED, "operator_request": operator_request, "reason": note}
     moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes)

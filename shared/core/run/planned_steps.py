@@ -10,7 +10,13 @@ from shared.core.serving.traffic import ALL, TrafficMap
 
 
 def planned_steps(
-    run: Run, before: TrafficMap, shares: Sequence[int], *, mirror: int, bake: timedelta
+    run: Run,
+    before: TrafficMap,
+    shares: Sequence[int],
+    *,
+    mirror: int = 0,
+    bake: timedelta = timedelta(),
+    ruled: bool = False,
 ) -> tuple[Step, ...]:
     """Return the steps of a promotion; an earlier serving state is restored in one step.
 
@@ -22,6 +28,7 @@ def planned_steps(
         shares: the percentages that are configured, the last of them 100.
         mirror: the percentage that is copied ahead of them; 0: none is.
         bake: how long each step lasts.
+        ruled: whether rules about requests decide when a step is over.
     """
     if run.origin.repeats or run.candidate is None:
         return (Step(share=ALL, before=before, wanted=run.target_model.traffic),)
@@ -31,13 +38,14 @@ def planned_steps(
         return (Step(share=ALL, before=before, wanted=before.giving(name, ALL)),)
     has = before.shares.get(name, 0)
     given = [(share, 0) for share in shares if share > has] or [(ALL, 0)]
-    if mirror and not has:
+    if mirror and not has and not others.mirror:  # copies go to one deployment at most
         given.insert(0, (0, mirror))
     steps: list[Step] = []
     for share, copied in given:
         wanted = others.giving(name, share, copied)
         was = steps[-1].wanted if steps else before
-        steps.append(Step(share=share, mirror=copied, before=was, wanted=wanted, bake=bake))
+        one = Step(share=share, mirror=copied, before=was, wanted=wanted, bake=bake, ruled=ruled)
+        steps.append(one)
     return tuple(steps)
 
 
@@ -59,4 +67,5 @@ def ahead_of(run: Run | None, base: ServingState | None) -> tuple[ServingState, 
 
 def _among_others(before: TrafficMap, name: str) -> TrafficMap:
     """Return the traffic that shares are taken from: that of the others, as it was among them."""
-    return before.without(name) if name in before.shares else before
+    has = name in before.shares or name in before.mirror
+    return before.without(name) if has else before

@@ -20,12 +20,18 @@ class Step(FrozenModel):
     before: TrafficMap | None = None  #: the traffic ahead of it; None: one model has all requests
     wanted: TrafficMap | None = None  #: the traffic that is asked for
     bake: timedelta = timedelta()  #: how long it lasts at least, once it is carried out
+    ruled: bool = False  #: whether rules about requests decide what follows
     sent_at: AwareDatetime | None = None  #: when it was asked for last
     seen: str = ""  #: how it is known to be live; empty while it is not
     began_at: AwareDatetime | None = None  #: since when it is seen to be carried out
     evidence: TrafficEvidence = TrafficEvidence()  #: what its requests showed
     verdict: str = ""  #: what the evidence says, for operators
     approved_by: str = ""  #: who lets the next step follow without enough evidence
+
+    @property
+    def lasts(self) -> bool:
+        """Whether more than its first good probes is needed for the next step."""
+        return bool(self.bake) or self.ruled
 
 
 class Promotion(FrozenModel):

@@ -256,6 +256,14 @@ class Run(RecordModel):
         return promotion is not None and promotion.bakes and phase is Phase.VERIFYING
 
     @property
+    def left_requests(self) -> bool:
+        """Whether it was parked while its model may get a part of the requests of an endpoint."""
+        promotion, among_others = self.promotion, (Phase.PROMOTING, Phase.VERIFYING)
+        if promotion is None or self.parked_in not in among_others or self.origin.repeats:
+            return False
+        return promotion.ever_sent and promotion.step.wanted is not None
+
+    @property
     def cancelled(self) -> str:
         """That it was cancelled: by whom and why, where that is known."""
         operator_request = (

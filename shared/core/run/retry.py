@@ -66,6 +66,10 @@ class RetryRequested(Event):
             "config": now,
             "operator_request": operator_request,
         }
+        if run.found is not None:
+            # The operator accepts what others changed, or has undone it.
+            ours = run.promotion.known_traffic if run.promotion else ()
+            changes |= {"found": None, "accepts": (run.found, *ours)}
         if run.parked_in is Phase.RECEIVED and self.config:
             changes["parameters"] = corrected_parameters(run.config, self.config, run)
         if self.config and run.parent is not None and self._must_be_judged_first(run, self.config):
@@ -218,12 +222,8 @@ def _gone_on(
     if phase is Phase.STAGING:
         changes = {**changes, "candidate": None}  # asked for once more, which changes nothing
     moved = run.moved_to(phase, at, note, **changes)
-    if moved.found is not None:
-        # The operator accepts what others changed, or has undone it.
-        ours = moved.promotion.known_traffic if moved.promotion else ()
-        moved = moved.evolve(found=None, accepts=(moved.found, *ours))
-        if phase is Phase.PROMOTING:
-            return moved.moved_to(phase, at, promotion=None)  # all is planned anew from there
+    if run.found is not None and phase is Phase.PROMOTING:
+        return moved.moved_to(phase, at, promotion=None)  # all is planned anew from there
     if moved.promotion is None:
         return moved
     if not (moved.promotion.ever_sent or _same_endpoint(run.config, now)):

@@ -67,8 +67,9 @@ def drift_finding(served: ServedModel, check: EndpointCheck) -> DriftFinding:
     if check.progress is UpdateProgress.PENDING:
         return DriftFinding(decided=False)
     wanted = served.target_model.traffic
-    if wanted is not None and check.traffic is not None and check.traffic != wanted:
-        text = f"its traffic is {check.traffic}; it should be {wanted}"
+    now = check.traffic
+    if wanted is not None and now is not None and not now.routes_as(wanted):
+        text = f"its traffic is {now}; it should be {wanted}"
         return DriftFinding(text, DriftKind.TRAFFIC, probe)
     named = check.configured
     if served.named is not None and named is not None and named != served.named:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from shared.core.serving.references import Candidate, StagedCandidate
+from shared.core.serving.references import Candidate, announced
 from shared.core.serving.state import EndpointState
 
 
@@ -18,10 +18,8 @@ def staged(
         resource: for which part of the endpoint.
         candidate: the candidate.
     """
-    if any(one.candidate.name == candidate.name for one in endpoint_state.staged):
-        return endpoint_state
-    new = StagedCandidate(candidate=candidate, run_id=run_id, resource=resource)
-    return endpoint_state.evolve(staged=(*endpoint_state.staged, new))
+    known = announced(endpoint_state.staged, candidate, run_id, resource)
+    return endpoint_state if known is endpoint_state.staged else endpoint_state.evolve(staged=known)
 
 
 def discarded(endpoint_state: EndpointState, candidate: Candidate) -> EndpointState:

@@ -89,6 +89,22 @@ class StagedCandidate(FrozenModel):
     discard_at: AwareDatetime | None = None  #: None: not while its run is open, or it serves
 
 
+def announced(
+    staged: tuple[StagedCandidate, ...], candidate: Candidate, run_id: str, resource: str
+) -> tuple[StagedCandidate, ...]:
+    """Return the candidates of an endpoint with one that is there, or will be.
+
+    Args:
+        staged: the candidates that are known.
+        candidate: the candidate.
+        run_id: the run that stages it.
+        resource: the part of the endpoint.
+    """
+    if any(one.candidate.name == candidate.name for one in staged):
+        return staged
+    return (*staged, StagedCandidate(candidate=candidate, run_id=run_id, resource=resource))
+
+
 def kept_for(
     staged: tuple[StagedCandidate, ...], resource: str, serving: str, was: str, until: datetime
 ) -> tuple[StagedCandidate, ...]:

@@ -5,7 +5,6 @@ resources they are for. A lease is written before an update and never expires. A
 over a lease first rolls back to a known model (design rule 8).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,10 +16,12 @@ from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.run.record import Origin, Run
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import (
+    Candidate,
     EndpointRef,
     ModelRef,
     ServingState,
     StagedCandidate,
+    announced,
     kept_for,
 )
 from shared.core.versions import is_older, newest_first
@@ -276,10 +277,8 @@ def promoted(
     """
     _has_model(run)
     known = endpoint_state.resource(resource)
-    before = next(
-        (served for served in known.kept if served.target_model == run.target_model), None
-    )
-    again = before if run.origin.repeats else None
+    same = (served for served in known.kept if served.target_model == run.target_model)
+    again = next(same, None) if run.origin.repeats else None
     serving = ServedModel(
         model=run.target_model.model,
         state=run.target_model if run.target_model.is_more_than_its_model else None,
@@ -308,7 +307,11 @@ def promoted(
     resources = {**endpoint_state.resources, resource: known.evolve(**changes)}
     was = known.serving.candidate if known.serving else ""
     until = verified.at + verified.keeps
-    staged = kept_for(endpoint_state.staged, resource, serving.candidate, was, until)
+    there = endpoint_state.staged
+    if again is not None and again.candidate:  # it may have been discarded, and made again
+        made = Candidate(name=again.candidate, state=again.target_model)
+        there = announced(there, made, again.run_id, resource)
+    staged = kept_for(there, resource, serving.candidate, was, until)
     return released(endpoint_state.evolve(resources=resources, staged=staged), run.run_id)
 
 
@@ -317,15 +320,11 @@ def _data_of(made: ServedModel | Run) -> dict[str, Any]:
     if isinstance(made, ServedModel):
         return made.model_dump(include={"manifest", "arrived", "trained_on", "given"})
     return {
-        "manifest": _newest(made.manifest),
+        "manifest": tuple(newest_first(made.manifest)[:_SHOWN]),
         "arrived": len(made.manifest),
-        "trained_on": _newest(made.trained_on),
+        "trained_on": tuple(newest_first(made.trained_on)[:_SHOWN]),
         "given": len(made.trained_on),
     }
-
-
-def _newest(blobs: Iterable[BlobVersion]) -> tuple[BlobVersion, ...]:
-    return tuple(newest_first(blobs)[:_SHOWN])
 
 
 def _newest_data(known: Resource, run: Run) -> dict[str, Any]:

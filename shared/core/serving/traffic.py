@@ -38,6 +38,14 @@ class TrafficMap(FrozenModel):
         """The deployment with the most requests; empty where none gets any."""
         return max(self.shares, key=lambda name: (self.shares[name], name), default="")
 
+    def routes_as(self, other: "TrafficMap") -> bool:
+        """Whether the same deployments answer: who gets copies of requests does not count.
+
+        Args:
+            other: another map.
+        """
+        return self.shares == other.shares
+
     def without(self, name: str) -> "TrafficMap":
         """Return the map as if a deployment had never got a share; empty where no other has one.
 
@@ -83,6 +91,6 @@ def _scaled(shares: Mapping[str, int], whole: int) -> dict[str, int]:
     if not total:
         return {}
     scaled = {name: part * whole // total for name, part in shares.items()}
-    first = max(scaled, key=lambda name: (scaled[name], name))
+    first = max(shares, key=lambda name: (shares[name], name))
     scaled[first] += whole - sum(scaled.values())
     return _given(scaled)

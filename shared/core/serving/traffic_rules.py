@@ -74,7 +74,8 @@ class TrafficPoint:
 class TrafficEvidence(FrozenModel):
     """What was measured since a share was reached, own probes not counted."""
 
-    asked_at: AwareDatetime | None = None  #: when the service was asked last
+    asked: Measure | None = None  #: what the service was asked for last
+    asked_at: AwareDatetime | None = None  #: when that was
     until: AwareDatetime | None = None  #: up to when requests were counted
     requests: int = 0  #: of the candidate
     errors: int = 0  #: those at fault of it
@@ -83,24 +84,44 @@ class TrafficEvidence(FrozenModel):
     latency_until: AwareDatetime | None = None  #: up to when the latencies were measured
     latency: float | None = None  #: of the candidate, in milliseconds
     other_latency: float | None = None  #: in the same minutes
+    compared: int = 0  #: requests in these minutes, of the side that had fewer
     own: int = 0  #: requests of this app itself in the minutes that are measured completely
+    own_errors: int = 0  #: those of them that were not answered well
     probes: tuple[AwareDatetime, ...] = ()  #: when it sent others
-    problem: str = ""  #: why nothing could be read the last time
+    failed_probes: tuple[AwareDatetime, ...] = ()  #: those of them that were not answered well
+    problem: str = ""  #: why the requests could not be read the last time
+    latency_problem: str = ""  #: the same for the latencies
 
-    def probed(self, began: datetime, now: datetime) -> "TrafficEvidence":
+    def probed(self, began: datetime, now: datetime, *, failed: bool = False) -> "TrafficEvidence":
         """Return the evidence with one more request of this app itself, sent now.
 
         Args:
             began: when the share was reached.
             now: the present moment.
+            failed: whether it was not answered well, so that it may count as an error.
         """
         probes, minutes = (*self.probes, now), window(began, now)
+        errors = (*self.failed_probes, now) if failed else self.failed_probes
         if minutes is None:
-            return self.evolve(probes=probes)
+            return self.evolve(probes=probes, failed_probes=errors)
         since, until = minutes
-        own = sum(1 for at in probes if since <= at < until)
-        left = tuple(at for at in probes if at >= until)
-        return self.evolve(own=self.own + own, probes=left)
+        return self.evolve(
+            own=self.own + sum(1 for at in probes if since <= at < until),
+            own_errors=self.own_errors + sum(1 for at in errors if since <= at < until),
+            probes=tuple(at for at in probes if at >= until),
+            failed_probes=tuple(at for at in errors if at >= until),
+        )
+
+    def unread(self, measure: Measure, why: str, now: datetime) -> "TrafficEvidence":
+        """Return the evidence after a call without a usable answer.
+
+        Args:
+            measure: what was asked for.
+            why: what went wrong.
+            now: the present moment.
+        """
+        name = "latency_problem" if measure is Measure.LATENCY else "problem"
+        return self.evolve(asked=measure, asked_at=now, **{name: why})
 
 
 class StepVerdict(StrEnum):
@@ -153,10 +174,10 @@ def next_query(
     if known.asked_at is not None and now - known.asked_at < EVERY:
         return None
     compares = rules.max_latency_increase is not None and len(deployments) > 1
-    behind = known.latency_until is None or (
-        known.until is not None and known.until > known.latency_until
-    )
-    measure = Measure.LATENCY if compares and known.until and behind else Measure.REQUESTS
+    # One after the other: a measure that cannot be read does not keep from asking for the other.
+    behind = known.until is not None and not _is_level(known)
+    turn = behind and known.asked is not Measure.LATENCY
+    measure = Measure.LATENCY if compares and turn else Measure.REQUESTS
     return TrafficQuery(measure, deployments, *minutes)
 
 
@@ -180,17 +201,19 @@ def measured(
         for one in points
         if query.since <= one.at < query.until and one.deployment in query.deployments
     ]
-    changes: dict[str, object] = {"asked_at": now, "problem": ""}
+    changes: dict[str, object] = {"asked": query.measure, "asked_at": now}
     if query.measure is Measure.LATENCY:
-        mine, others = _latencies(inside, candidate)
+        mine, others, both = _latencies(inside, candidate)
         changes |= {"latency": mine, "other_latency": others, "latency_until": query.until}
-        return known.evolve(**changes)
+        compared = max(round(min(both[0] - known.own, both[1])), 0)
+        return known.evolve(**changes, compared=compared, latency_problem="")
     mine_of = [one for one in inside if one.deployment == candidate]
     others_of = [one for one in inside if one.deployment != candidate]
     changes |= {
         "until": query.until,
+        "problem": "",
         "requests": max(_total(mine_of) - known.own, 0),
-        "errors": _total(one for one in mine_of if _is_error(one)),
+        "errors": max(_total(one for one in mine_of if _is_error(one)) - known.own_errors, 0),
         "other_requests": _total(others_of),
         "other_errors": _total(one for one in others_of if _is_error(one)),
     }
@@ -220,24 +243,35 @@ def judged_step(rules: TrafficRules, known: TrafficEvidence, *, alone: bool) -> 
     if known.requests < least:
         why = f"{counted(known.requests, 'request')} of the {least} that are needed"
         return JudgedStep(StepVerdict.HOLD, f"{why}; {known.problem}" if known.problem else why)
+    if known.problem:  # what was measured before says nothing of the time since
+        return JudgedStep(StepVerdict.HOLD, known.problem)
     if rules.max_latency_increase is None or alone:
         return JudgedStep(StepVerdict.PASS, _failed(known))
     return _judged_latency(rules.max_latency_increase, known, least)
 
 
 def _judged_latency(limit: float, known: TrafficEvidence, least: int) -> JudgedStep:
-    if known.other_requests < least:
-        beside = counted(known.other_requests, "request")
-        why = f"{beside} beside it, of the {least} to compare latencies with"
-        return JudgedStep(StepVerdict.HOLD, why)
     if known.latency is None or known.other_latency is None:
-        why = known.problem or "no latency was measured for both in the same minutes"
+        why = known.latency_problem or "no latency was measured for both in the same minutes"
+        return JudgedStep(StepVerdict.HOLD, why)
+    if known.compared < least:
+        same = f"{counted(known.compared, 'request')} in the same minutes as those beside it"
+        why = f"{same}, of the {least} to compare latencies with"
         return JudgedStep(StepVerdict.HOLD, why)
     both = f"{known.latency:.0f} ms, beside {known.other_latency:.0f} ms"
     if known.latency > known.other_latency * (1 + limit / 100):
         why = f"its requests take {both}: more than {limit:g} % longer"
         return JudgedStep(StepVerdict.WORSE, why)
+    if known.latency_problem or not _is_level(known):
+        why = known.latency_problem or "the latencies of the last minutes are measured next"
+        return JudgedStep(StepVerdict.HOLD, why)
     return JudgedStep(StepVerdict.PASS, f"{_failed(known)}; {both}")
+
+
+def _is_level(known: TrafficEvidence) -> bool:
+    """Whether the latencies were measured for as long as the requests."""
+    measured_until, until = known.latency_until, known.until
+    return measured_until is not None and until is not None and measured_until >= until
 
 
 def _failed(known: TrafficEvidence) -> str:
@@ -252,8 +286,14 @@ def _total(points: Iterable[TrafficPoint]) -> int:
     return round(sum(one.requests or 0.0 for one in points))
 
 
-def _latencies(points: Iterable[TrafficPoint], candidate: str) -> tuple[float | None, float | None]:
-    """Return the mean latency of the candidate and of the others, in minutes that both have."""
+def _latencies(
+    points: Iterable[TrafficPoint], candidate: str
+) -> tuple[float | None, float | None, tuple[float, float]]:
+    """Return what is measured of the candidate and the others in the minutes that both have.
+
+    Returns:
+        Their mean latencies, weighted by requests; and the number of requests of each side.
+    """
     mine: dict[datetime, tuple[float, float]] = {}
     others: dict[datetime, tuple[float, float]] = {}
     for one in points:
@@ -263,7 +303,8 @@ def _latencies(points: Iterable[TrafficPoint], candidate: str) -> tuple[float | 
         weight, weighted = side.get(one.at, (0.0, 0.0))
         side[one.at] = (weight + one.requests, weighted + one.requests * one.latency)
     both = mine.keys() & others.keys()
-    return _mean(mine, both), _mean(others, both)
+    weights = [sum(side[at][0] for at in both) for side in (mine, others)]
+    return _mean(mine, both), _mean(others, both), (weights[0], weights[1])
 
 
 def _mean(side: dict[datetime, tuple[float, float]], minutes: Collection[datetime]) -> float | None:

@@ -39,6 +39,8 @@ def test_each_thing_that_may_never_be_is_found(bench: Bench) -> None:
     shift(bench, {"red": 10, "green": 90})
     settle(bench)
     put(bench, "red", version="2")
+    settle(bench)
+    assert bench.ask("PATCH", f"{ENDPOINT}/deployments/red", {"sku": {"capacity": 2}}).status == 202
     shift(bench, {"green": 100}, description="mine")
     bench.ask("DELETE", f"{ENDPOINT}/deployments/blue")
     settle(bench)
@@ -47,6 +49,7 @@ def test_each_thing_that_may_never_be_is_found(bench: Bench) -> None:
         "PUT endpoint census: makes the traffic sum to 0, and blue, green is good",
         "PUT endpoint census: sends 10 % to red, which is Updating",
         "PUT deployment census/red: changes model of red in place",
+        "PATCH deployment census/red: changes sku or tags of red in place",
         "PUT endpoint census: changes description of the endpoint",
         "DELETE deployment census/blue: deletes blue, which has no tag relearn.run",
         "DELETE endpoint census: deletes the endpoint census",
