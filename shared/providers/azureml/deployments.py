@@ -82,6 +82,12 @@ def lost_of(state: ServingState, name: str) -> str:
     return ", ".join(str(one) for one in lost) if isinstance(lost, list | tuple) else ""
 
 
+def is_custom(model: ModelRef | None) -> bool:
+    """Whether a model is known to be of the type that needs a scoring script."""
+    kind = str(model.reference.get("type") or "") if model else ""
+    return kind.lower().replace("_", "") == "custommodel"
+
+
 def model_of(model_id: str, workspace: Workspace) -> ModelRef | None:
     """Return the reference to a deployment's model, as that of training; None without a model.
 

@@ -24,6 +24,7 @@ from shared.providers.azureml.deployments import (
     INCOMPLETE,
     bodies_in,
     candidate_of,
+    is_custom,
     model_of,
 )
 from shared.providers.azureml.endpoint_bodies import new_endpoint, recorded
@@ -162,7 +163,7 @@ class AzureMlServing:
         body = self._body(candidate)
         there = self._calls.deployment(candidate.name)
         if there is None:
-            self._require_here(candidate)
+            self._require_fitting(candidate, body)
             self._calls.put_deployment(candidate.name, body, answered=False)
             return
         if there.is_being_deleted:
@@ -319,16 +320,24 @@ class AzureMlServing:
             raise PermanentError(f"candidate {candidate.name} is no deployment of this endpoint")
         return body
 
-    def _require_here(self, candidate: Candidate) -> None:
-        """Refuse a model that the workspace of the endpoint does not have."""
+    def _require_fitting(self, candidate: Candidate, body: Mapping[str, Any]) -> None:
+        """Refuse a model that is not in this workspace, or that nothing would serve."""
         model = candidate.state.model
         try:
             where, _ = model_asset(model) if model else (self.call.workspace, None)
         except ValueError as exc:
             raise PermanentError(f"endpoint {self._calls.name}: {exc}") from None
+        cure = ""
         if where.identity != self.call.workspace.identity:
-            cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
             text = f"the model is registered in workspace {where.name}, not in that of the endpoint"
+            cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
+        elif is_custom(model) and not body["properties"].get("environmentId"):
+            text = f"{candidate.state.name} is a custom_model, which has no server of its own"
+            cure = (
+                "give environment and code_configuration in the deployment file, or register the "
+                "model as an mlflow_model"
+            )
+        if cure:
             raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
 
     @property

@@ -125,6 +125,19 @@ def test_a_model_of_elsewhere_is_not_staged() -> None:
     assert bench.http.writes == []
 
 
+@pytest.mark.parametrize("kind", ["custom_model", "CustomModel"])
+def test_a_model_without_a_server_needs_a_scoring_script(kind: str) -> None:
+    bench = Bench()
+    custom = model("2").evolve(reference={**model("2").reference, "type": kind})
+    with pytest.raises(PermanentError, match="has no server of its own") as caught:
+        bench.service.stage(bench.service.candidate(custom, RUN))
+    assert "code_configuration" in caught.value.cure
+    assert bench.http.writes == []
+    scripted = Bench(deployment=yaml.safe_load(FILE))
+    scripted.service.stage(scripted.service.candidate(custom, RUN))
+    assert len(scripted.http.writes) == 1
+
+
 def test_what_is_no_candidate_of_such_an_endpoint_is_refused() -> None:
     bench = Bench()
     odd = Candidate(name="m-1", state=ServingState(model=model("2")))

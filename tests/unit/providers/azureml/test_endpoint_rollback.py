@@ -136,3 +136,13 @@ def test_deployments_may_be_listed_with_their_whole_names() -> None:
         if one["name"] != "census":
             one["name"] = f"census/{one['name'].upper()}"
     assert bench.service.restorable(state)
+
+
+def test_nothing_is_restored_while_an_operation_runs() -> None:
+    bench = Bench()
+    state, shift = state_of(bench), bench.shift()
+    assert shift.wanted is not None
+    bench.http.put(endpoint(shift.wanted.shares, provisioningState="Updating"))
+    with pytest.raises(TransientError, match="census is Updating"):
+        bench.service.restore(state, (shift.wanted,))
+    assert bench.http.calls == ["GET census"]
