@@ -113,7 +113,7 @@ class Deployments:
         same = self.state.switches.same_deployment == "nothing" and _same(deployment, body)
         if same and deployment.state == "Succeeded":
             return Answer(200, self.shown(endpoint, deployment))
-        self.guard.put_deployment(deployment, body)
+        self.guard.put_deployment(endpoint, deployment, body)
         deployment.state = "Updating"
         return self._begun(parent, deployment, body, 200)
 
@@ -161,7 +161,7 @@ class Deployments:
         if traffic or mirror:
             message = f"Deployment {name} has traffic and cannot be deleted."
             return refusal(self.state.switches.delete_refused_with, "UserError", message)
-        self.guard.delete_deployment(found)
+        self.guard.delete_deployment(endpoint, found)
         before, found.state = found.state, "Deleting"
 
         def finish(operation: Operation) -> None:

@@ -80,7 +80,7 @@ class AzureMl:
         self._platform_metrics = PlatformMetrics(self.state, self.measured)
         self.hooks = Hooks(self.state, self.jobs)
         self.models = Models(self.state)
-        self.guard = Guard(self.switches)
+        self.guard = Guard(self.state)
         self._endpoints = Endpoints(self.state, self.guard)
         self._deployments = Deployments(
             self.state, Provisioning(self.state, self.assets, self.jobs), self.guard

@@ -1,96 +1,19 @@
 """Steps that last: what their requests show, what operators say, and what others change."""
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from local.azureml.containers import error_of_model, hashed_scores
-from shared.core.run.promotion import Step
-from shared.core.run.record import Origin, Phase, Run
+from shared.core.run.record import Origin, Phase
 from shared.errors import InvalidTransitionError
-from tests.fakes.azureml_world import CENSUS, ROWS, AzureMlWorld, with_endpoint
-from tests.unit.execution.test_candidates import ADA, SECOND, candidate, rolled_back, version_of
+from tests.fakes.azureml_world import CENSUS, ROWS, AzureMlWorld
+from tests.unit.execution.lasting_steps import RULES, baking
+from tests.unit.execution.test_candidates import ADA, rolled_back, version_of
 
 ALLOWED: dict[str, Any] = {"pipeline": {"gate": {"first_model": "allow"}}}
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-T = TypeVar("T")
-RULES: dict[str, Any] = {
-    "bake": "10m",
-    "min_requests": 20,
-    "max_error_rate": "10%",
-    "give_up_after": "2h",
-}
-
-
-class Baking(AzureMlWorld):
-    """A second model of ours has 10 % of the requests; clients send some each minute."""
-
-    requests = 0
-    old = ""
-    second: Run
-    body: Mapping[str, Any] = ROWS
-
-    def tick(self, seconds: int = 30) -> None:
-        super().tick(seconds)
-        for _ in range(self.requests if self.traffic() else 0):
-            self.ask()
-
-    def ask(self) -> None:
-        key = self.azureml.state.endpoints[CENSUS].key
-        self.azureml.score(CENSUS, self.body, {"Authorization": f"Bearer {key}"})
-
-    def begin(self, requests: int, traffic: Mapping[str, Any]) -> None:
-        """Bring the second model to its first step."""
-        self.pipeline = with_endpoint(self.pipeline, {}, {**RULES, **traffic})
-        self.restart()
-        self.second, self.requests = self.next_run("2.csv", SECOND), requests
-        self.at(0)
-
-    def at(self, position: int, ticks: int = 200) -> Step:
-        """Let time pass until a step is carried out, and lasts."""
-
-        def begun() -> Step | None:
-            promotion = self.now_of(self.second).promotion
-            here = promotion is not None and promotion.position == position and promotion.bakes
-            return promotion.step if promotion is not None and here else None
-
-        return self.when(begun, ticks)
-
-    def when(self, check: Callable[[], T | None], ticks: int = 400) -> T:
-        for _ in range(ticks):
-            if (found := check()) is not None:
-                return found
-            self.tick()
-        raise AssertionError(str(self.now_of(self.second).history[-5:]))
-
-    @property
-    def new(self) -> str:
-        return candidate(self, self.second)
-
-    def ended(self, ticks: int = 600) -> Run:
-        return self.until_idle(self.second, ticks=ticks)
-
-    def safe(self) -> None:
-        assert self.azureml.violations == []
-
-
-@cache
-def served() -> Baking:
-    """Return a world where a first model of ours serves; the steps to it did not last."""
-    world = Baking()
-    first = world.start()
-    world.until(first, Phase.PROMOTED, ticks=60)
-    world.old = candidate(world, first)
-    return world
-
-
-def baking(requests: int = 20, **traffic: Any) -> Baking:
-    world = served().copied()
-    world.begin(requests, traffic)
-    return world
 
 
 def test_each_step_lasts_its_time_and_asks_for_its_own_requests() -> None:
@@ -192,7 +115,7 @@ def test_without_rules_no_metrics_are_read_and_a_step_lasts_its_time() -> None:
     world = baking(min_requests=None, max_error_rate=None)
     world.azureml.switches.metrics_refused = "no_role_403"
     assert world.ended().phase is Phase.PROMOTED
-    assert world.azureml.calls.count("GET metrics") == 0
+    assert world.azureml.calls.count("GET platformMetrics") == 0
 
 
 def test_a_change_of_the_traffic_while_a_step_lasts_is_kept_and_a_retry_goes_on_from_it() -> None:
