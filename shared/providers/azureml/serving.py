@@ -88,14 +88,14 @@ class AzureMlServing:
             raise TransientError(text, patience=_MADE_WITHIN)
         if found is None:
             found = self._calls.read()  # says what to do
-        if found.scoring_uri:
+        if found.scoring_uri and not found.is_being_deleted:
             return
         if found.is_failed:
             failed = failure_of(self.call, found)
             cure = f"{failed.cure or 'see its operation'}; delete the endpoint to have it made anew"
             text = f"endpoint {name} could not be made: {failed}"
             raise PermanentError(f"{text}: {cure}", cure=cure)
-        text = f"endpoint {name} is {found.state}, and has no address yet: waiting for it"
+        text = f"endpoint {name} is {found.state}, and takes no model yet: waiting for it"
         raise TransientError(text, patience=_MADE_WITHIN)
 
     def current(self, keep: Keep | None = None) -> ServingState | None:

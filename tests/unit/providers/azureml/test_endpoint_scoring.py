@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,14 @@ from shared.core.serving.probes import ProbeOutcome
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.providers.azureml.json_answers import table_of
 from shared.providers.http.client import Answer
-from tests.unit.providers.azureml.endpoint_service import KEY, ROWS, SCORE, Bench, endpoint
+from tests.unit.providers.azureml.endpoint_service import (
+    KEY,
+    ROWS,
+    SCORE,
+    Bench,
+    FakeService,
+    endpoint,
+)
 from tests.unit.providers.azureml.service import refuses, says, vector
 
 GOOD, BROKEN = ProbeOutcome.GOOD, ProbeOutcome.BROKEN
@@ -186,6 +194,18 @@ def test_an_unknown_way_to_sign_in_is_refused() -> None:
     bench = Bench()
     bench.http.put(endpoint(authMode="Riddle"))
     assert bench.service.score(ROWS).seen is REFUSED
+
+
+@pytest.mark.parametrize(("limit", "slow"), [(None, False), (5_000, False), (90_000, True)])
+def test_a_model_that_may_take_long_is_waited_for(limit: int | None, slow: bool) -> None:  # noqa: FBT001
+    settings = {"request_settings": {"request_timeout_ms": limit}} if limit else {}
+    bench = Bench(deployment={"instance_type": "Standard_F4s_v2", **settings})
+    patient = FakeService(bench.http.resources)
+    for one in (bench.http, patient):
+        one.script("POST", "/score", answers(200, [1]))
+    service = replace(bench.service, call=replace(bench.service.call, slow=patient))
+    assert service.score(ROWS).seen is GOOD
+    assert bool(patient.sent) is slow
 
 
 def test_a_failed_probe_is_logged_with_its_id_and_no_key(caplog: pytest.LogCaptureFixture) -> None:

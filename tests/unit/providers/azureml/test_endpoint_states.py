@@ -30,6 +30,13 @@ def test_an_endpoint_that_is_there_is_left_as_it_is() -> None:
     assert bench.http.calls == ["GET census"]
 
 
+def test_an_endpoint_that_is_being_deleted_takes_no_model() -> None:
+    bench = Bench()
+    bench.http.put(endpoint(provisioningState="Deleting"))
+    with pytest.raises(TransientError, match="is Deleting"):
+        bench.service.ensure()
+
+
 def test_a_missing_endpoint_is_for_an_operator_unless_it_may_be_made() -> None:
     bench = Bench()
     del bench.http.resources[GONE]
@@ -61,7 +68,7 @@ def test_an_endpoint_is_made_without_traffic_and_waited_for(create: Any, mode: s
     assert (own["authMode"], own["traffic"], own["mirrorTraffic"]) == (mode, {}, {})
     made = vector("rec_online_endpoint_put_201_signed_operation")["response"]["body"]
     bench.http.put({**made, "name": "census"})
-    with pytest.raises(TransientError, match="is Creating, and has no address yet"):
+    with pytest.raises(TransientError, match="is Creating, and takes no model yet"):
         bench.service.ensure()
     assert len(bench.http.writes) == 1
 
