@@ -308,7 +308,15 @@ def test_all_requests_given_back_by_others_after_the_first_step_are_their_change
     one = Mapped()
     one.begin(50)
     one.mapped.traffic = BLUE
-    assert isinstance(one.check(), UpdateLost)
-    with pytest.raises(PermanentError, match="others changed it"):
-        one.update()
+    blocked = one.check()
+    assert isinstance(blocked, StepBlocked)
+    assert blocked.found == BLUE
     assert one.mapped.traffic == BLUE
+
+
+def test_the_log_of_a_model_that_failed_among_requests_is_in_the_reason() -> None:
+    one = ruled()
+    one.mapped.points, one.mapped.log = [requests(one, 50, "500")], "KeyError: 'age'"
+    found = one.check(HOUR)
+    assert isinstance(found, FoundBroken)
+    assert found.reason.endswith("failed, more than 1 %; its log ends: KeyError: 'age'")
