@@ -16,12 +16,12 @@ help: ## list the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(INSTALLED) ## bring new data live, from the upload to the verified model (about a minute)
+demo: $(INSTALLED) ## new data to a model that serves, step by step, and a bad one rolled back (about a minute)
 	@$(BIN)/python -m local.demo
 
-.PHONY: demo-azureml
-demo-azureml: $(INSTALLED) ## the same with Azure Machine Learning: train in a workspace, register the model (half a minute)
-	@$(BIN)/python -m local.demo --azureml
+.PHONY: demo-classic
+demo-classic: $(INSTALLED) ## the same with Studio (classic) and one of its endpoints (half a minute)
+	@$(BIN)/python -m local.demo --classic
 
 .PHONY: run
 run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, until Ctrl-C

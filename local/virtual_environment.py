@@ -1,8 +1,11 @@
 """Makes a virtual environment for a check, once for each set of requirements."""
 
+import fcntl
 import hashlib
+import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -40,12 +43,25 @@ def python_with(
     """
     inside, stamp = folder / "bin" / "python", folder / _STAMP
     wanted = _digest(python, requirements, more)
-    if inside.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
-        return inside
-    _run([str(python), "-m", "venv", "--clear", str(folder)], progress)
-    _install(python, inside, ["--requirement", str(requirements), *more], progress)
-    stamp.write_text(wanted, encoding="ascii")  # last: half an environment has no stamp
+    with _alone(folder):
+        if inside.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
+            return inside
+        _run([str(python), "-m", "venv", "--clear", str(folder)], progress)
+        _install(python, inside, ["--requirement", str(requirements), *more], progress)
+        stamp.write_text(wanted, encoding="ascii")  # last: half an environment has no stamp
     return inside
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from making the same environment at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _install(

@@ -3,6 +3,7 @@
 The workspace of Azure Machine Learning runs on: what it was asked for before the kill takes effect.
 Two kinds of it are tried: one that writes outputs where it was told to, and one that writes them
 elsewhere and says so in the history of its steps alone, so that the app looks there and copies.
+With an endpoint, the way ends when a model has all requests, after steps that last.
 """
 
 import json
@@ -10,16 +11,20 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from local.demo.azureml_stage import AzureMlStage
+from local.demo.serving_stage import ServingStage
 from proofs.kill_points import Switch, by_the_app
 from proofs.kill_trials import PIPELINE, KillTrials, ProxiedStage, outcomes_of
 from proofs.ledger_reader import WorkspaceRecords
 from shared.core.run.record import Phase, Run
+from shared.core.serving.traffic import ALL
 
 #: The call that starts the job: killed after it, the host does not know that it took effect.
 STARTED = 'kill at "PUT jobs/*" #1 after'
+#: The call that gives the first share: killed after it, the host does not know the same.
+SHIFTED = 'kill at "PUT onlineEndpoints/breast-cancer" #1 after'
 
 
 def _by_the_app(method: str, path: str) -> bool:
@@ -27,28 +32,42 @@ def _by_the_app(method: str, path: str) -> bool:
     return method == "PUT" or by_the_app(method, path)
 
 
-class _WorkspaceStage(ProxiedStage, AzureMlStage):
-    """A stage with a workspace behind a proxy.
+class _ByProxy(ProxiedStage, AzureMlStage):
+    """A stage with a workspace behind a proxy."""
+
+    counts = staticmethod(_by_the_app)
+
+    def __init__(self, switch: Switch) -> None:
+        super().__init__(switch, more_pipelines=lambda _: self._proxied())
+
+    def _proxied(self) -> dict[str, Any]:
+        there, here = self.workspace.url, self.proxied(self.workspace.url, "service")
+        direct = {**self.pipeline(), "data": {"blob": f"{PIPELINE}/{{name}}.csv"}}
+        return {PIPELINE: json.loads(json.dumps(direct).replace(there, here))}
+
+
+class _WorkspaceStage(_ByProxy):
+    """A workspace that behaves in some way.
 
     Args:
         switch: gets every call of the app.
         behaviour: how the workspace is to behave.
     """
 
-    counts = staticmethod(_by_the_app)
-
     def __init__(self, switch: Switch, behaviour: Mapping[str, object]) -> None:
-        super().__init__(switch, more_pipelines=lambda _: self._proxied())
+        super().__init__(switch)
         self._behaviour = behaviour
 
     def _start_service(self, stack: ExitStack) -> None:
         super()._start_service(stack)
         self.workspace.order("switches", **self._behaviour)
 
-    def _proxied(self) -> dict[str, Any]:
-        there, here = self.workspace.url, self.proxied(self.workspace.url, "service")
-        direct = {**self.pipeline(), "data": {"blob": f"{PIPELINE}/{{name}}.csv"}}
-        return {PIPELINE: json.loads(json.dumps(direct).replace(there, here))}
+
+class _ServingStage(_ByProxy, ServingStage):
+    """A workspace with an endpoint, whose models are made up: a start of each takes no time."""
+
+    flags = ("--made-up-scores",)
+    steps: Mapping[str, object] = MappingProxyType({"steps": [20, 100], "bake": "2s"})
 
 
 class _WorkspaceTrials(KillTrials):
@@ -73,6 +92,34 @@ class _ElsewhereTrials(_WorkspaceTrials):
     behaviour = MappingProxyType({"explicit_uri_honoured": False, "outputs_at_parent": False})
 
 
+class _ServingTrials(KillTrials):
+    part, end = "azureml steps crash", Phase.PROMOTED
+    result = "one deployment has all requests, and the endpoint was never asked for what is unsafe"
+    _records: WorkspaceRecords
+    _stage: ServingStage
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._play(None)  # a first model has no steps
+        return self
+
+    def new_stage(self, switch: Switch) -> ServingStage:
+        return _ServingStage(switch)
+
+    def records_of(self, stage: ServingStage) -> WorkspaceRecords:
+        return WorkspaceRecords(stage)
+
+    def broken_result(self, run: Run) -> list[str]:
+        wanted = {run.candidate.name: ALL} if run.candidate else {}
+        found = self._records.not_registered(run) + self._stage.violations()
+        if (traffic := self._stage.traffic()) != wanted:
+            found.append(f"the traffic is {traffic}, and not {wanted}")
+        if (serving := self._records.serving()) != run.run_id:
+            found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
+        return found
+
+
 #: Try kill points; see `outcomes_of`.
 part = partial(outcomes_of, _WorkspaceTrials)
 part_elsewhere = partial(outcomes_of, _ElsewhereTrials)
+part_of_steps = partial(outcomes_of, _ServingTrials)

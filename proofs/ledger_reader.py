@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from local.demo.app_stage import LEDGER, MODELS, AppStage
 from local.demo.azureml_stage import AzureMlStage
-from local.demo.stage import RESOURCE, Stage
+from local.demo.stage import Stage
 from shared.core.config.azureml_models import ATTEMPT_TAG, RUN_TAG
 from shared.core.counting import counted
 from shared.core.full_listing import Existing, FullListing
@@ -122,6 +122,19 @@ class Records(ABC):
             return str(error)
         return ""
 
+    def serving(self) -> str | None:
+        """Return the run whose model the ledger says serves."""
+        endpoint_states = [
+            self._parsed(listed.name, EndpointState) for listed in list(self._listed("endpoints/"))
+        ]
+        serving = [
+            known.serving
+            for endpoint_state in endpoint_states
+            if endpoint_state
+            for known in endpoint_state.resources.values()
+        ]
+        return next((one.run_id for one in serving if one), None)
+
     def _parsed(self, name: str, kind: type[R]) -> R | None:
         try:
             return kind.model_validate_json(self._container.download_blob(name).readall())
@@ -162,18 +175,6 @@ class StudioRecords(Records):
         if (serving := self.serving()) != run.run_id:
             found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
         return found
-
-    def serving(self) -> str | None:
-        """Return the run whose model the ledger says serves."""
-        endpoint_states = [
-            self._parsed(listed.name, EndpointState) for listed in list(self._listed("endpoints/"))
-        ]
-        serving = [
-            endpoint_state.resource(RESOURCE).serving
-            for endpoint_state in endpoint_states
-            if endpoint_state
-        ]
-        return next((one.run_id for one in serving if one), None)
 
 
 class WorkspaceRecords(Records):

@@ -59,6 +59,7 @@ class Task:
 _WORKSPACE_KILLS: Final = {
     "azureml crash": azureml_kills.part,
     "azureml copy crash": azureml_kills.part_elsewhere,
+    "azureml steps crash": azureml_kills.part_of_steps,
 }
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (

@@ -1,5 +1,6 @@
 """One storage emulator for all tests that need a real one, and the size of the fault sweep."""
 
+import gc
 import random
 from collections.abc import Iterator
 
@@ -38,6 +39,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     files = sorted({item.path for item in items})
     chance.shuffle(files)
     items.sort(key=lambda item: files.index(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and the thousands of tests, which all stay, to no search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

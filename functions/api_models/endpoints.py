@@ -8,6 +8,7 @@ from functions.api_models.shared import (
     OpenRunShown,
     OperatorChangeShown,
     ResponseModel,
+    TrafficShown,
 )
 from shared.operations.endpoints import EndpointStatus
 
@@ -37,6 +38,7 @@ class ServingStateShown(ResponseModel):
     """What an endpoint served at one time, and can serve again."""
 
     model: ModelShown | None = Field(description="Left out: the model of the endpoint's service.")
+    traffic: TrafficShown | None = Field(description="Left out: the endpoint has one model.")
 
 
 class HoldShown(OperatorChangeShown):
@@ -76,6 +78,21 @@ class _FromRecord(ResponseModel):
     history: tuple[ServingHistoryShown, ...]
 
 
+class StagedShown(ResponseModel):
+    """A deployment of Relearn at the endpoint, and what it costs to keep it."""
+
+    name: str
+    run_id: str = Field(description="The run that made it.")
+    serves: bool
+    instances: int
+    instance_type: str
+    discard_at: AwareDatetime | None = Field(
+        description="Until when it is kept, if it was replaced."
+    )
+    instance_hours: float | None = Field(description="Instances times hours, until it is deleted.")
+    line: str
+
+
 class EndpointShown(_FromRecord):
     """What serves at an endpoint, what served before, and which run may update it."""
 
@@ -91,6 +108,9 @@ class EndpointShown(_FromRecord):
         description="Up to 20 runs that update the endpoint or wait for it."
     )
     drift: str | None
+    staged: tuple[StagedShown, ...] = Field(
+        description="The deployments that Relearn made there and has not deleted."
+    )
     line: str = Field(description="What serves, since when, trained on what, approved by whom.")
 
     @classmethod
@@ -109,6 +129,7 @@ class EndpointShown(_FromRecord):
             being_updated_by=status.updated_by,
             open_runs=tuple(map(OpenRunShown.model_validate, status.open_runs)),
             drift=status.drift,
+            staged=tuple(map(StagedShown.model_validate, status.staged)),
             line=status.line,
         )
 

@@ -8,6 +8,7 @@ from functions.api_models.shared import (
     BlobShown,
     ModelShown,
     ResponseModel,
+    TrafficShown,
     WaitingShown,
     config_shown,
 )
@@ -80,13 +81,6 @@ class CandidateShown(ResponseModel):
     """The model at its endpoint, before or after it gets requests."""
 
     name: str
-
-
-class TrafficShown(ResponseModel):
-    """Which deployment gets which percentage of the requests."""
-
-    shares: dict[str, int]
-    mirror: dict[str, int]
 
 
 class StepShown(ResponseModel):

@@ -89,3 +89,10 @@ class OpenRunShown(ResponseModel):
 def config_shown(pipeline: Pipeline) -> dict[str, Any]:
     """Return the configuration of a pipeline in the form of the pipelines file."""
     return pipeline.model_dump(mode="json", exclude_none=True)
+
+
+class TrafficShown(ResponseModel):
+    """Which deployment gets which percentage of the requests."""
+
+    shares: dict[str, int]
+    mirror: dict[str, int]

@@ -154,6 +154,7 @@ def _endpoints(service: AzureMl) -> list[Route]:
         ("GET", f"{one}/deployments", lambda _, e: service.list_deployments(e)),
         ("GET", deployment, lambda _, e, d: service.get_deployment(e, d)),
         ("PUT", deployment, lambda a, e, d: service.put_deployment(e, d, a.body())),
+        ("PATCH", deployment, lambda a, e, d: service.patch_deployment(e, d, a.body())),
         ("DELETE", deployment, lambda _, e, d: service.delete_deployment(e, d)),
         ("POST", f"{deployment}/getLogs", lambda a, e, d: service.get_logs(e, d, a.body())),
     ]

@@ -153,6 +153,7 @@ class _MadeUp:
     model: str
     parent: MadeUpContainers
     instant: bool = True
+    stopped: bool = False
 
     def progress(self) -> Progress:
         return Progress.READY
@@ -163,6 +164,8 @@ class _MadeUp:
     def score(self, body: RequestBody | bytes, headers: Mapping[str, str]) -> Scored:
         del headers
         taken = self.parent.milliseconds.get(self.model.lower(), USUAL_MILLISECONDS)
+        if self.stopped:
+            return Scored(nobody_answers(), taken, 500)
         try:
             rows = _parsed(body)
         except ValueError as error:
@@ -179,7 +182,13 @@ class _MadeUp:
         return "\n".join(self.parent.logs.get(self.name, "").splitlines()[-tail:])
 
     def stop(self) -> None:
-        """Do nothing: nothing runs."""
+        self.stopped = True
+
+
+def nobody_answers() -> Answer:
+    """Return what a client gets where a container has gone."""
+    error = {"code": "InternalServerError", "message": "No container answers."}
+    return Answer(500, {"error": error})
 
 
 def hashed_scores(model: str) -> Scores:

@@ -36,7 +36,7 @@ class WrittenDeployment(_AtCall):
 
     endpoint: str
     name: str
-    does: Literal["add", "model", "remove", "state"]
+    does: Literal["add", "model", "remove", "state", "crash"]
     model: str | None = None  #: `name/version`
     state: str | None = None
 
@@ -164,6 +164,7 @@ class EndpointControl:
             "add": lambda: hooks.add_deployment(one.endpoint, one.name, model),
             "model": lambda: hooks.change_model(one.endpoint, one.name, model),
             "remove": lambda: hooks.remove_deployment(one.endpoint, one.name),
+            "crash": lambda: hooks.crash(one.endpoint, one.name),
             "state": lambda: hooks.set_state(resource, state),
         }
         return self._when(one, does[one.does])

@@ -18,6 +18,7 @@ from local.azureml.answers import (
     invalid,
     missing,
     refusal,
+    unknown_member,
 )
 from local.azureml.answers import (
     NAME as WORKSPACE_NAME,
@@ -41,6 +42,7 @@ _SHAPE = Shape.of(
 )
 _CONTAINERS = ("InferenceServer", "StorageInitializer")
 _USUAL_TAIL = 100
+_PATCH = frozenset({"sku", "tags"})
 _FIXED = ("instanceType", "endpointComputeType")
 _PROBE = {
     "initialDelay": "PT10S",
@@ -111,9 +113,40 @@ class Deployments:
         same = self.state.switches.same_deployment == "nothing" and _same(deployment, body)
         if same and deployment.state == "Succeeded":
             return Answer(200, self.shown(endpoint, deployment))
-        self.guard.put_deployment(deployment, body)
+        self.guard.put_deployment(endpoint, deployment, body)
         deployment.state = "Updating"
         return self._begun(parent, deployment, body, 200)
+
+    def patch(self, endpoint: str, name: str, body: RequestBody) -> Answer:
+        """Change the number of instances and the tags; nothing else can be patched.
+
+        Args:
+            endpoint: that it belongs to.
+            name: of the deployment.
+            body: `sku` and `tags`.
+
+        Returns:
+            202, with an operation.
+        """
+        found = self._found(endpoint, name)
+        if isinstance(found, Answer):
+            return found
+        if wrong := set(body) - _PATCH:
+            return unknown_member(min(wrong), "PartialResource")
+        resource = f"{endpoint}/{name}"
+        if self.state.operations.running(resource):
+            return conflict()
+        changed = dict(found.sku) | dict(body.get("sku") or found.sku)
+        tags = dict(body.get("tags", found.tags))
+        self.guard.patch_deployment(found, changed, tags)
+        before, found.state = found.state, "Scaling"
+
+        def finish(_: Operation) -> None:
+            found.state, found.sku, found.tags = before, changed, tags
+
+        takes = Duration(self.state.switches.updating_endpoint)
+        operation = self.state.operations.begin(resource, takes, finish)
+        return Answer(202, None, operation.headers() | {"Location": operation.result_url})
 
     def delete(self, endpoint: str, name: str) -> Answer:
         """Begin to delete a deployment; 204 if it is not there."""
@@ -128,7 +161,7 @@ class Deployments:
         if traffic or mirror:
             message = f"Deployment {name} has traffic and cannot be deleted."
             return refusal(self.state.switches.delete_refused_with, "UserError", message)
-        self.guard.delete_deployment(found)
+        self.guard.delete_deployment(endpoint, found)
         before, found.state = found.state, "Deleting"
 
         def finish(operation: Operation) -> None:

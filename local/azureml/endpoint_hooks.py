@@ -67,6 +67,17 @@ class EndpointHooks:
         for shares in (parent.traffic, parent.mirror):
             shares.pop(name, None)
 
+    def crash(self, endpoint: str, name: str) -> None:
+        """End the container of a deployment, which then answers nothing any more.
+
+        Args:
+            endpoint: that has it.
+            name: of the deployment.
+        """
+        container = self.state.endpoints[endpoint].deployments[name].container
+        if container is not None:
+            container.stop()
+
     def set_traffic(
         self, endpoint: str, traffic: dict[str, int], mirror: dict[str, int] | None = None
     ) -> None:

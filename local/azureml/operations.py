@@ -70,6 +70,7 @@ class Operations:
     clock: Clock
     switches: Switches
     all: dict[str, Operation] = field(default_factory=dict)
+    _running: dict[str, Operation] = field(default_factory=dict)  #: of all, in their order
     _later: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
 
     def begin(
@@ -96,7 +97,7 @@ class Operations:
         name = f"{'od' if '/' in resource else 'oe'}:{len(self.all)}"
         ends = now + takes.time
         operation = Operation(name, resource, now, ends, takes.checks, finish, failure, pending)
-        self.all[name] = operation
+        self.all[name] = self._running[name] = operation
         return operation
 
     def finish_due(self) -> None:
@@ -104,9 +105,10 @@ class Operations:
         for at, do in [one for one in self._later if one[0] <= self.clock.now()]:
             self._later.remove((at, do))
             do()
-        due = [o for o in self.all.values() if self._is_due(o)]
+        due = [o for o in self._running.values() if self._is_due(o)]
         for operation in sorted(due, key=lambda o: o.ends):
             operation.ended = True
+            del self._running[operation.name]
             operation.finish(operation)
 
     def later(self, after: timedelta, do: Callable[[], object]) -> None:
@@ -114,23 +116,23 @@ class Operations:
         self._later.append((self.clock.now() + after, do))
 
     def _is_due(self, operation: Operation) -> bool:
-        if operation.ended or operation.checks > 0 or operation.ends > self.clock.now():
+        if operation.checks > 0 or operation.ends > self.clock.now():
             return False
         return operation.pending is None or not operation.pending()
 
     def running(self, resource: str) -> Operation | None:
         """Return the operation that a write on this resource has to wait for."""
-        for operation in self.all.values():
+        for operation in self._running.values():
             whole = self.switches.lock == "endpoint"
             same = operation.endpoint == resource.partition("/")[0]
-            if not operation.ended and (operation.resource == resource or (whole and same)):
+            if operation.resource == resource or (whole and same):
                 return operation
         return None
 
     def count_check(self, resource: str) -> None:
         """Count a read of a resource's state, after its answer was made."""
-        for operation in self.all.values():
-            if operation.resource == resource and not operation.ended:
+        for operation in self._running.values():
+            if operation.resource == resource:
                 operation.checks -= 1
 
     def _is_forgotten(self, operation: Operation) -> bool:

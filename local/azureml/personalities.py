@@ -24,7 +24,7 @@ PERSONALITIES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "strict about bodies and order": {
         "read_only_members": "refused",
-        "unknown_members": ("publicNetworkAccess", "modelMountPath"),
+        "unknown_members": ("mirrorTraffic",),  # as in versions before it
         "put_on_failed": "refused",
         "delete_refused_with": 409,
         "lock": "endpoint",

@@ -3,6 +3,7 @@
 See azure-machine-learning-v2 §5.2 and §5.5.
 """
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from local.azureml.answers import Body, RequestBody
 from local.azureml.assets import Assets
 from local.azureml.bodies import texts
 from local.azureml.containers import Container, ContainerOrder, Progress, seconds_of
+from local.azureml.jobs import Jobs
 from local.azureml.operations import Failure, Operation
 from local.azureml.state import Deployment, Endpoint, State, model_id
 from local.azureml.switches import Duration
@@ -19,6 +21,9 @@ from local.azureml.switches import Duration
 #: Members that only answers have.
 READ_ONLY: Final = frozenset(["id", "name", "type", "kind", "systemData", "provisioningState"])
 _REGISTRY: Final = "azureml://registries/"
+_OUTPUT: Final = re.compile(
+    r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths/(?P<path>.*))?/?"
+)
 
 
 @dataclass
@@ -27,6 +32,7 @@ class Provisioning:
 
     state: State
     assets: Assets
+    jobs: Jobs
 
     def begin(self, parent: Endpoint, deployment: Deployment, body: RequestBody) -> Operation:
         """Begin to provision a deployment, which is new or changed in place.
@@ -88,12 +94,21 @@ class Provisioning:
             name=resource,
             model=model,
             model_type=str(known.get("modelType") or "custom_model") if known else "",
-            model_uri=str(known.get("modelUri") or "") if known else "",
+            model_uri=self._place(str(known.get("modelUri") or "")) if known else "",
             code_uri=str(code.properties["codeUri"]) if code else "",
             script=str(script.get("scoringScript") or ""),
             variables=texts(own.get("environmentVariables")),
             seconds=seconds_of(own),
         )
+
+    def _place(self, uri: str) -> str:
+        """Return where a model is that may be named as an output of a job."""
+        named = _OUTPUT.fullmatch(uri)
+        job = self.jobs.all.get(named["job"]) if named else None
+        if named is None or job is None:
+            return uri
+        found = self.jobs.uris(job).get(named["output"])
+        return f"{found.rstrip('/')}/{named['path'] or ''}" if found else uri
 
     def _model(self, wanted: str) -> Body | None:
         for (name, version), known in self.state.models.items():

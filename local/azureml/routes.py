@@ -177,7 +177,8 @@ def _scored(answer: Answer) -> WireAnswer:
         return WireAnswer(answer.status, headers, answer.body)
     # A text is a fault: what is no JSON.
     text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
-    return WireAnswer(answer.status, {"content-type": "application/json"} | headers, text.encode())
+    kind = "text/html" if text.startswith("<") else "application/json"
+    return WireAnswer(answer.status, {"content-type": kind} | headers, text.encode())
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -80,10 +80,10 @@ class AzureMl:
         self._platform_metrics = PlatformMetrics(self.state, self.measured)
         self.hooks = Hooks(self.state, self.jobs)
         self.models = Models(self.state)
-        self.guard = Guard(self.switches)
+        self.guard = Guard(self.state)
         self._endpoints = Endpoints(self.state, self.guard)
         self._deployments = Deployments(
-            self.state, Provisioning(self.state, self.assets), self.guard
+            self.state, Provisioning(self.state, self.assets, self.jobs), self.guard
         )
 
     @property
@@ -246,6 +246,13 @@ class AzureMl:
         target = f"{endpoint}/{name}"
         return self.call(
             "PUT deployment", target, lambda: self._deployments.put(endpoint, name, deepcopy(body))
+        )
+
+    def patch_deployment(self, endpoint: str, name: str, body: RequestBody) -> Answer:
+        """Change the number of instances and the tags of a deployment."""
+        target = f"{endpoint}/{name}"
+        return self.call(
+            "PATCH deployment", target, lambda: self._deployments.patch(endpoint, name, body)
         )
 
     def get_deployment(self, endpoint: str, name: str) -> Answer:

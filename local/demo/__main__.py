@@ -9,20 +9,23 @@ from typing import Final
 from rich.console import Console
 
 from local.azurite import AzuriteError
-from local.demo.azureml_stage import AzureMlStage
 from local.demo.play import DemoFailedError, Play
 from local.demo.plays import AzureMlPlay, StudioPlay
+from local.demo.serving_stage import ServingStage
 from local.demo.stage import Stage
+from local.inference.servers import install
 from local.served import NotStartedError
+from local.virtual_environment import InstallError
 
 _DESCRIPTION: Final = """\
-New training data arrives, a better model is served. Starts a storage server, a stand-in of the
-ML service that really trains, and the app in its host, all on this machine; uploads the breast
-cancer table that ships with scikit-learn in two parts, and shows each run go its way.
+New training data arrives, a better model is served. Starts a storage server, a stand-in of an
+Azure Machine Learning workspace that really trains and serves, and the app in its host, all on
+this machine; uploads the breast cancer table that ships with scikit-learn in parts, and shows each
+run go its way, with who answers the requests of a client. The third model breaks at 10 % of the
+requests and is rolled back.
 
-Exit codes: 0 the endpoint really answers with the new models (with --azureml: the good models are
-registered, and a useless one was rejected), each data version started exactly one job, and no
-secret is in a record or a log; 1 otherwise, with the reason."""
+Exit codes: 0 the endpoint answers with the models that it should, each data version started
+exactly one job, and no secret is in a record, a log or an answer; 1 otherwise, with the reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,36 +36,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--azureml",
+        "--classic",
         action="store_true",
-        help="with a workspace of Azure Machine Learning v2: its jobs run the commands of "
-        "examples/azureml, their outputs are written to the storage server, and models are "
-        "registered. Without it: with Studio (classic) and an endpoint",
+        help="with Studio (classic) and one of its endpoints, as Microsoft documented it",
     )
     options = parser.parse_args(arguments)
     console = Console()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _play(console, azureml=options.azureml)
+        _play(console, classic=options.classic)
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
         return 130
-    except (DemoFailedError, NotStartedError, AzuriteError) as error:
+    except (DemoFailedError, NotStartedError, AzuriteError, InstallError) as error:
         console.print(f"[bold red]The demo failed:[/] {error}")
         return 1
     return 0
 
 
-def _play(console: Console, *, azureml: bool) -> None:
-    play: Play[AzureMlStage] | Play[Stage]
-    what = "a workspace of Azure ML" if azureml else "the ML service"
-    stage = AzureMlStage() if azureml else Stage()
+def _play(console: Console, *, classic: bool) -> None:
+    play: Play[ServingStage] | Play[Stage]
+    what = "Studio (classic)" if classic else "a workspace of Azure ML"
+    stage = Stage() if classic else ServingStage()
+    if not classic:
+        with console.status("Microsoft's inference server, installed once …") as status:
+            install(lambda line: status.update(f"Installing Microsoft's inference server: {line}"))
     with console.status(f"Starting Azurite, the stand-in of {what}, and the host …"):
         stage.__enter__()
     try:
         play = (
             AzureMlPlay(console, stage)
-            if isinstance(stage, AzureMlStage)
+            if isinstance(stage, ServingStage)
             else StudioPlay(console, stage)
         )
         play.perform()

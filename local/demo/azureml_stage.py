@@ -29,6 +29,9 @@ class AzureMlStage(AppStage):
             pipelines, by name.
     """
 
+    #: Further arguments of the workspace.
+    flags: Sequence[str] = ()
+
     def __init__(
         self,
         settings: Mapping[str, str] | None = None,
@@ -83,7 +86,7 @@ class AzureMlStage(AppStage):
 
     def _start_service(self, stack: ExitStack) -> None:
         given = ["--storage", _VARIABLE, "--sample"]
-        given += ["--data-container", DATA, "--models-container", MODELS]
+        given += ["--data-container", DATA, "--models-container", MODELS, *self.flags]
         kept = {_VARIABLE: self.azurite.connection_string}
         self.workspace = stack.enter_context(AzureMlProcess(given, variables=kept))
         self._identity = self.workspace.environment

@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +40,7 @@ class Act:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, Counter[tuple[str, int]]] = field(default_factory=dict)  #: by each step
 
 
 class Play(ABC, Generic[S]):
@@ -104,6 +106,19 @@ class Play(ABC, Generic[S]):
     def problems(self, acts: Sequence[Act]) -> Iterator[str]:
         """Yield what is not as promised, besides what is so of every service."""
 
+    def watch(self, act: Act, run: dict[str, Any]) -> None:
+        """Be called at each check of a run that is under way.
+
+        Args:
+            act: the data set.
+            run: as the API shows it; empty while there is none.
+        """
+
+    def lines(self, run: dict[str, Any]) -> list[str]:
+        """Return what is shown below the phases of a run that is under way."""
+        del run
+        return []
+
     @abstractmethod
     def rows(self, act: Act) -> dict[str, str]:
         """Return what the table says of a data set, besides its times."""
@@ -114,15 +129,16 @@ class Play(ABC, Generic[S]):
         rows = counted(act.content.count(b"\n") - 1, "row")
         self.console.print(f"\nuploading [bold]{act.blob}[/] ({rows}{act.about})")
         self.stage.upload(act.blob, act.content)
-        act.run = self._follow(known)
+        act.run = self._follow(act, known)
         act.after = self.state()
 
-    def _follow(self, known: set[str]) -> dict[str, Any]:
+    def _follow(self, act: Act, known: set[str]) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE
         run: dict[str, Any] = {}
         with Live(console=self.console, transient=False, refresh_per_second=8) as live:
             while time.monotonic() < deadline:
                 run = next((r for r in self.stage.runs() if r["run_id"] not in known), {})
+                self.watch(act, run)
                 live.update(self._progress(run))
                 if run.get("phase") in ENDS:
                     return run
@@ -148,6 +164,11 @@ class Play(ABC, Generic[S]):
                 mark = "[green]✔" if step in seen else "[dim]·"
             shown.append(f"{mark} {step}[/]")
         grid.add_row(*shown)
+        for line in self.lines(run):
+            outer = Table.grid()
+            outer.add_row(grid)
+            outer.add_row(line)
+            grid = outer
         return grid
 
     def _repeat(self, blob: str) -> None:
@@ -185,13 +206,16 @@ class Play(ABC, Generic[S]):
         for name in said[0]:
             table.add_row(name, *(one[name] for one in said))
         table.add_section()
-        times = [dict(_times(act.run)) for act in acts]
+        times = [_times(act.run) for act in acts]
         for phase in self.path:
             table.add_row(f"{phase}, s", *(f"{seconds.get(phase, 0):.1f}" for seconds in times))
         return table
 
 
-def _times(run: dict[str, Any]) -> list[tuple[str, float]]:
+def _times(run: dict[str, Any]) -> dict[str, float]:
+    """Return how many seconds a run was in each phase."""
     history = [(entry["phase"], datetime.fromisoformat(entry["at"])) for entry in run["history"]]
-    spans = pairwise(history)
-    return [(phase, (until - at).total_seconds()) for (phase, at), (_, until) in spans]
+    spans: dict[str, float] = {}
+    for (phase, at), (_, until) in pairwise(history):
+        spans[phase] = spans.get(phase, 0.0) + (until - at).total_seconds()
+    return spans

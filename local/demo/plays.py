@@ -1,12 +1,19 @@
 """The demo with each service that trains: its data sets, and what has to be true in the end."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from local.demo.app_stage import MODELS, PIPELINE
-from local.demo.azureml_stage import LEAST_AUC, AzureMlStage
+from rich.console import Console
+
+from local.demo.app_stage import PIPELINE
+from local.demo.client import failed, shares
 from local.demo.play import Act, Play
+from local.demo.serving_stage import ServingStage
 from local.demo.stage import Stage
-from shared.core.run.record import Phase
+from shared.core.counting import counted
+from shared.core.run.record import ENDS, Phase
+from shared.core.serving.traffic import ALL
 
 
 class StudioPlay(Play[Stage]):
@@ -56,28 +63,35 @@ class StudioPlay(Play[Stage]):
         return {"job": act.run["job"], "model": model, **moves}
 
 
-class AzureMlPlay(Play[AzureMlStage]):
-    """The demo with Azure Machine Learning: models are registered, and the gate judges them."""
+class AzureMlPlay(Play[ServingStage]):
+    """The demo with Azure Machine Learning: requests reach a new model step by step."""
 
-    path = ("received", "created", "training", "trained", "judged")
-    result = "the good models are registered, and the useless one was rejected"
+    path = ("received", "created", "training", "trained", "staging", "promoting", "verifying")
+    result = "the second model serves, and a third that broke at 10 % was rolled back"
+
+    def __init__(self, console: Console, stage: ServingStage) -> None:
+        super().__init__(console, stage)
+        self.client = stage.client()
+        self._step = -1
+
+    def perform(self) -> None:
+        """Play it, while a client sends requests all the time."""
+        with self.client:
+            super().perform()
 
     @property
     def service(self) -> str:
-        """The line that says which service trains."""
-        return f"workspace   {self.stage.workspace.url}  (a stand-in that really trains)"
+        """The line that says which service trains and serves."""
+        return f"workspace   {self.stage.workspace.url}  (a stand-in that really trains and serves)"
 
     def acts(self) -> list[Act]:
-        """Return a part of the table, all of it, and one that nothing can be learnt from."""
-        good = {"first": 0.4, "second": 1.0}
-        made = [
-            Act(f"{PIPELINE}/{name}.csv", self.stage.data(part), Phase.FINISHED)
-            for name, part in good.items()
-        ]
-        about = ", with made-up labels"
+        """Return a part of the table, all of it, and one whose model will break."""
+        name = f"{PIPELINE}/{{}}.csv".format
+        broken = ", whose model will break once it gets requests"
         return [
-            *made,
-            Act(f"{PIPELINE}/useless.csv", self.stage.useless_data(), Phase.REJECTED, about),
+            Act(name("first"), self.stage.data(0.4), Phase.PROMOTED),
+            Act(name("second"), self.stage.data(1.0), Phase.PROMOTED),
+            Act(name("third"), self.stage.data(0.8), Phase.ROLLED_BACK, broken),
         ]
 
     def jobs(self) -> list[str]:
@@ -85,39 +99,87 @@ class AzureMlPlay(Play[AzureMlStage]):
         return self.stage.jobs()
 
     def state(self) -> list[str]:
-        """Return the registered versions."""
-        return self.stage.versions()
+        """Return which deployments serve."""
+        return sorted(self.stage.traffic())
+
+    def watch(self, act: Act, run: dict[str, Any]) -> None:
+        """Note what the client sees of each step, and let the third model break.
+
+        Args:
+            act: the data set.
+            run: as the API shows it; empty while there is none.
+        """
+        promotion = run.get("promotion") or {"steps": [], "position": -1}
+        at = promotion["position"]
+        begun = at >= 0 and promotion["steps"][at].get("began_at")
+        if run.get("phase") == "verifying" and begun and at != self._step:
+            self._step = at
+            self.client.take()
+            if act.ends is Phase.ROLLED_BACK:
+                self.stage.crash(run["candidate"]["name"])
+        if begun and run["phase"] == "verifying":
+            share = promotion["steps"][at]["share"]
+            act.seen[f"{share} %"] = self.client.seen
+        if run.get("phase") in ENDS:
+            self._step = -1
+
+    def lines(self, run: dict[str, Any]) -> list[str]:
+        """Return who answers the client at present."""
+        seen = self.client.seen
+        if not seen:
+            return []
+        own = (run.get("candidate") or {}).get("name", "")
+        parts = [
+            f"[bold]{name}[/] {part:.0f} %" if name == own else f"{name} {part:.0f} %"
+            for name, part in shares(seen).items()
+        ]
+        bad = failed(seen)
+        wrong = f"   [red]{counted(bad, 'error')}[/]" if bad else ""
+        answers = counted(sum(seen.values()), "answer")
+        return [f"  [dim]{answers} to a client:[/] {', '.join(parts)}{wrong}"]
 
     def problems(self, acts: Sequence[Act]) -> Iterator[str]:
-        """Yield where a good model is not registered, another is, or a job left no output."""
-        for act in acts:
-            added = _added(act)
-            if len(added) != int(act.ends is Phase.FINISHED):
-                yield f"{act.blob}: registered {', '.join(added) or 'nothing'}"
-            if not self._outputs(act):
-                yield f"{act.blob}: its job wrote nothing to {MODELS}"
+        """Yield where requests did not go as they should, or something forbidden was asked."""
+        first, second, third = acts
+        names = [str(act.run["candidate"]["name"]) for act in acts]
+        for act, serves in ((first, names[0]), (second, names[1]), (third, names[1])):
+            if act.after != [serves]:
+                yield f"{act.blob}: {', '.join(act.after) or 'nothing'} serves, and not {serves}"
+        for share in ("10 %", "50 %"):
+            part = shares(second.seen.get(share, Counter())).get(names[1], 0)
+            if not 0 < part < ALL:
+                yield f"{second.blob}: at {share} the new model answered {part:.0f} % of a client"
+        if not failed(third.seen.get("10 %", Counter())):
+            yield f"{third.blob}: its model was to break, and the client saw no error"
+        for violation in self.stage.violations():
+            yield f"the endpoint was asked for what is forbidden: {violation}"
 
     def rows(self, act: Act) -> dict[str, str]:
-        """Return the job, what it wrote, its evaluation and what was registered."""
+        """Return the job, its evaluation, and what the client saw of each step."""
         measured = act.run["verdict"]["metrics"]["AUC"]
+        own = str(act.run["candidate"]["name"])
+        asked = {
+            f"asked for {share}": _of_client(act.seen.get(share), own)
+            for share in ("10 %", "50 %", "100 %")
+        }
+        ended = act.run["phase"]
         return {
             "job": act.run["job"],
-            "outputs": "\n".join(self._outputs(act)),
-            f"AUC (gate: {LEAST_AUC:g})": f"{measured:.3f}",
-            "model": "\n".join(_added(act)) or "rejected",
+            "AUC": f"{measured:.3f}",
+            "deployment": own,
+            **asked,
+            "end": f"[green]{ended}[/]" if act.ends is Phase.PROMOTED else f"[yellow]{ended}[/]",
+            "serves then": ", ".join(act.after),
         }
 
-    def _outputs(self, act: Act) -> list[str]:
-        """Return the files that the job of a data set wrote, below the folder of its attempt."""
-        folder = f"runs/{act.run['pipeline']}/{act.run['run_id']}/{act.run['attempt']}/"
-        found = self.stage.storage.get_container_client(MODELS).list_blob_names(
-            name_starts_with=folder
-        )
-        return [name.removeprefix(folder) for name in found]
 
-
-def _added(act: Act) -> list[str]:
-    return [version for version in act.after if version not in act.before]
+def _of_client(seen: Counter[tuple[str, int]] | None, own: str) -> str:
+    """Return what a client saw of one step."""
+    if not seen:
+        return "[dim]no step[/]"
+    bad = failed(seen)
+    wrong = f", {counted(bad, 'error')}" if bad else ""
+    return f"{shares(seen).get(own, 0):.0f} % of {counted(sum(seen.values()), 'answer')}{wrong}"
 
 
 def _unversioned(model: str) -> str:

@@ -7,6 +7,7 @@ own, made once. Servers listen on loopback alone, and end with the stand-in, eve
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,7 +24,14 @@ import requests
 
 from local.azureml.answers import Answer, RequestBody
 from local.azureml.commands import WATCHED
-from local.azureml.containers import Container, ContainerOrder, Progress, Scored, failed_model
+from local.azureml.containers import (
+    Container,
+    ContainerOrder,
+    Progress,
+    Scored,
+    failed_model,
+    nobody_answers,
+)
 from local.azureml.operations import Failure
 from local.azureml.places import Datastores, NoSuchPlaceError
 from local.listener import LOOPBACK
@@ -39,9 +47,7 @@ _LAUNCH: Final = (
     f"amlserver.DEFAULT_HOST = '{LOOPBACK}'; amlserver.run()"
 )
 _PROBE_SECONDS: Final = 0.05
-_LAST_LINES: Final = 20
 _GOOD: Final = 200
-_installing: Final = threading.Lock()
 
 
 def install(progress: Callable[[str], None] = lambda _: None) -> Path:
@@ -56,8 +62,7 @@ def install(progress: Callable[[str], None] = lambda _: None) -> Path:
     Raises:
         InstallError: it cannot be installed.
     """
-    with _installing:
-        return python_with(ENVIRONMENT, Path(sys.executable), REQUIREMENTS, progress)
+    return python_with(ENVIRONMENT, Path(sys.executable), REQUIREMENTS, progress)
 
 
 @dataclass
@@ -140,8 +145,7 @@ class _Server:
         except requests.Timeout:
             return self._too_late(began)
         except requests.RequestException:
-            error = {"error": {"code": "InternalServerError", "message": "No container answers."}}
-            return Scored(Answer(500, error), _milliseconds(began), 500)
+            return Scored(nobody_answers(), _milliseconds(began), 500)
         if answer.status_code >= 500 and time.monotonic() - began >= self._order.seconds:  # noqa: PLR2004
             return self._too_late(began)  # its own limit was the first to end it
         own = {name.lower(): value for name, value in answer.headers.items()}
@@ -225,7 +229,8 @@ class _Server:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind((LOOPBACK, 0))
             port = held.getsockname()[1]
-            line = f'exec "{python}" -c "{_LAUNCH}" --entry_script "{script}" --port {port}'
+            command = [str(python), "-c", _LAUNCH, "--entry_script", str(script)]
+            line = f"exec {shlex.join([*command, '--port', str(port)])}"
             with self._written.open("wb") as log:
                 process = subprocess.Popen(
                     ["/bin/sh", "-c", WATCHED, "sh", line],
@@ -252,8 +257,8 @@ class _Server:
             time.sleep(_PROBE_SECONDS)
         self._failure = Failure(
             "ResourceNotReady",
-            "User container has crashed or terminated. Please see troubleshooting guide. "
-            "Its last lines:\n" + self.log("InferenceServer", _LAST_LINES),
+            "User container has crashed or terminated. Please see troubleshooting guide, available "
+            "here: https://aka.ms/oe-tsg#error-resourcenotready",
         )
 
 

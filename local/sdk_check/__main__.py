@@ -19,8 +19,10 @@ from azure.storage.blob import BlobServiceClient
 
 from local.azureml.answers import GROUP, NAME, SUBSCRIPTION
 from local.azureml.process import AzureMlProcess
+from local.azureml.sample import EXAMPLES
 from local.azurite import Azurite
 from local.identity import CERTIFICATE, make_certificate
+from local.inference.servers import install
 from local.sdk_check.app import BLOB, DATA, MODELS, AppRun
 from local.studio.sample import sample_data
 from local.virtual_environment import NOT_CHECKED, InstallError, python_with
@@ -31,8 +33,8 @@ REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
 _DRIVER: Final = Path(__file__).with_name("driver.py")
 _SECONDS: Final = 30
 _UNCHECKED: Final = (
-    "NOT CHECKED: azure-ai-ml could not be installed, so whether it takes the stand-in of\n"
-    "Azure ML v2 for real is unknown. An error where the environment variable CI is `true`."
+    "NOT CHECKED: azure-ai-ml or the inference server could not be installed, so whether it takes\n"
+    "the stand-in of Azure ML v2 for real is unknown. An error where CI is `true`."
 )
 _STORAGE: Final = "SDK_CHECK_STORAGE"
 
@@ -44,10 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         python = python_with(ENVIRONMENT, Path(sys.executable), REQUIREMENTS, _progress)
+        install(_progress)
     except InstallError as error:
         print(error)
         forgiven = options.reduced and os.environ.get("CI") != "true"
-        print(_UNCHECKED if forgiven else "azure-ai-ml could not be installed")
+        print(_UNCHECKED if forgiven else "its packages could not be installed")
         return NOT_CHECKED if forgiven else 1
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sdk-check-")))
@@ -72,15 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _drive(python: Path, order: Path, app: AppRun) -> int:
-    """Run the driver; what it says as `the app: train` is done for it."""
+    """Run the driver; what it says as `the app: train` or `the app: serve` is done for it."""
+    does = {"the app: train": app.train, "the app: serve": app.serve}
     command = [str(python), str(_DRIVER), str(order)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as driver:
         for line in driver.stdout or ():
             print(line, end="", flush=True)
-            if line.strip() == "the app: train" and driver.stdin is not None:
-                app.train()
+            if line.strip() in does and driver.stdin is not None:
+                does[line.strip()]()
                 driver.stdin.write("done\n")
                 driver.stdin.flush()
     return driver.returncode
@@ -108,6 +112,8 @@ def _fill(client: BlobServiceClient) -> None:
     for container in (DATA, MODELS):
         client.create_container(container)
     client.get_blob_client(DATA, BLOB).upload_blob(sample_data())
+    for file in (EXAMPLES / "src").glob("*.py"):
+        client.get_blob_client(DATA, f"code/{file.name}").upload_blob(file.read_bytes())
 
 
 def _prepare(stand_in: AzureMlProcess) -> None:
@@ -115,17 +121,22 @@ def _prepare(stand_in: AzureMlProcess) -> None:
     for name, container in (("training", DATA), ("models", MODELS)):
         stand_in.order("datastores", name=name, container=container)
     stand_in.order("computes", name="cpu-cluster")
+    code = {"codeUri": "azureml://datastores/training/paths/code/"}
+    stand_in.order("assets", kind="codes", name="relearn_train", version="1", properties=code)
     stand_in.order(
         "switches",
         output_types="as_sent",  # else its download finds no outputs
         ml_header="needed",
+        lock="resource",  # two deployments are made together
+        operation_retry_after=1,  # else its client waits half a minute
+        **dict.fromkeys(("creating_endpoint", "updating_endpoint", "deleting"), 0),
     )
 
 
 def _order(stand_in: AzureMlProcess, folder: Path, *, reduced: bool) -> dict[str, Any]:
     identity = stand_in.environment
     return {
-        "examples": str(ROOT / "examples" / "azureml"),
+        "examples": str(EXAMPLES),
         "reduced": reduced,
         "subscription": SUBSCRIPTION,
         "group": GROUP,

@@ -1,20 +1,29 @@
 """What Relearn makes of one run in the stand-in: its own provider starts the job and registers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
+import yaml
 from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient
 
 from local.azureml.answers import WORKSPACE
+from local.azureml.sample import EXAMPLES
 from local.identity import make_token
-from shared.core.config.azureml_models import job_name, model_version
+from shared.core.config.azureml_endpoint import AzureMlEndpoint
+from shared.core.config.azureml_models import job_name, model_version, registered_model
+from shared.core.config.azureml_names import Asset
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.names import output_path
+from shared.core.serving.probes import EndpointCheck, UpdateProgress
+from shared.core.serving.references import Shift
+from shared.core.serving.traffic import TrafficMap
+from shared.errors import TransientError
+from shared.ports.serving import ServingEndpoint
 from shared.ports.training import Job, JobRequest, JobStatus
 from shared.providers.azure_storage.accounts import blobs_of
 from shared.providers.azureml.connections import AzureMlConnections
@@ -24,6 +33,7 @@ from shared.providers.http.client import Answer
 
 DATA, MODELS, BLOB = "training-data", "models", "census/a.csv"
 _RUN: Final = "census-0123456789abcdef0123"
+_ENDPOINT: Final = "by-the-app"
 _OUTPUTS: Final = ("model", "evaluation")
 _SECONDS: Final = 30
 _PAUSE: Final = 0.2
@@ -97,20 +107,28 @@ class AppRun:
             {**_TRAINING, "workspace": f"{url}{WORKSPACE}"}, context={"development": True}
         )
         self._blobs, client = blobs_of(account, _Clock()), _Trusting(certificate)
-        self._jobs = AzureMlConnections(
-            http=client,
-            slow=client,
-            environment={},
-            storage=Storage(self._blobs, self._blobs, MODELS),
-            development=True,
-            tokens=Tokens(_Identity()),
-        ).training(self._training)
+        self._url, self._connections = (
+            url,
+            AzureMlConnections(
+                http=client,
+                slow=client,
+                environment={},
+                storage=Storage(self._blobs, self._blobs, MODELS),
+                development=True,
+                tokens=Tokens(_Identity()),
+            ),
+        )
+        self._jobs = self._connections.training(self._training)
 
     @property
     def names(self) -> dict[str, str]:
         """The names of its job and its model, which are known before it begins."""
         job = job_name(_RUN, 1, 0, self._training.workspace_parts)
-        return {"job": job, "model": f"census/{model_version(_RUN, 1)}"}
+        return {
+            "job": job,
+            "model": f"census/{model_version(_RUN, 1)}",
+            "endpoint": _ENDPOINT,
+        }
 
     def train(self) -> None:
         """Start the job, wait for its end, and register its model.
@@ -139,3 +157,53 @@ class AppRun:
         job = Job(handle, began, request)
         for model in self._jobs.models(job, {"": None}).values():
             self._jobs.register(job, model)
+
+    def serve(self) -> None:
+        """Make an endpoint, deploy the registered model, and give it every request.
+
+        Raises:
+            RelearnError: the stand-in refuses something.
+            RuntimeError: the deployment or the update of the traffic failed.
+        """
+        deployment = yaml.safe_load((EXAMPLES / "deployment.yml").read_text(encoding="utf-8"))
+        about = {"name": "production", "kind": "azureml", "endpoint": _ENDPOINT, "create": True}
+        workspace = f"{self._url}{WORKSPACE}"
+        config = AzureMlEndpoint.model_validate(
+            about | {"workspace": workspace, "deployment": deployment},
+            context={"development": True},
+        )
+        endpoint = self._connections.serving(config)
+        _made(endpoint)
+        asset = Asset("census", model_version(_RUN, 1))
+        candidate = endpoint.candidate(
+            registered_model(asset, self._training.workspace_parts), _RUN
+        )
+        endpoint.stage(candidate)
+        _until_done(lambda: endpoint.candidate_state(candidate))
+        every = Shift(
+            candidate=candidate,
+            before=TrafficMap(),
+            wanted=TrafficMap.of({candidate.name: 100}),
+        )
+        endpoint.shift(every)
+        _until_done(lambda: endpoint.update_state(shift=every))
+
+
+def _made(endpoint: ServingEndpoint) -> None:
+    """Make an endpoint, and return when it is there."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            return endpoint.ensure()
+        except TransientError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)  # between two attempts
+
+
+def _until_done(look: Callable[[], EndpointCheck]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while (check := look()).progress is UpdateProgress.PENDING and time.monotonic() < deadline:
+        time.sleep(_PAUSE)  # between two checks
+    if check.progress is not UpdateProgress.DONE:
+        raise RuntimeError(f"{check.progress}: {check.detail}")

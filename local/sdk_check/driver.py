@@ -28,6 +28,7 @@ from azure.ai.ml import (
 from azure.ai.ml.entities import Data, Model
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from endpoint_steps import EndpointSteps  # type: ignore[import-not-found]  # beside this script
 
 _SECONDS = 30
 _END_SECONDS = 60
@@ -81,6 +82,7 @@ class Check:
             ("downloads the outputs", self.outputs),
             ("reads the job that the app makes", self.of_the_app),
             ("registers a model and reads the app's", self.models),
+            *EndpointSteps(self._client, self._order).steps(),
         ]
         if self._order["reduced"]:
             return steps

@@ -35,7 +35,7 @@ BUGS: Final = (
     ),
     Bug(
         "an accepted update counts as live",
-        "shared/execution/promotion.py",
+        "shared/execution/verification.py",
         "        match judged.verdict:\n            case VerificationResult.WAIT:\n"
         "                return _waiting(check, judged)\n"
         "            case VerificationResult.LIVE if",
@@ -54,8 +54,8 @@ BUGS: Final = (
     Bug(
         "answers from before are taken while another update is in flight",
         "shared/execution/endpoint_lease.py",
-        "        before = self._before(run, endpoint, serving) if left is None else None\n",
-        "        before = self._before(run, endpoint, serving)\n",
+        "        answers = left is None and not (splits and base is None)\n",
+        "        answers = not (splits and base is None)\n",
         (
             "tests/unit/execution/test_promotion_order.py",
             "tests/unit/execution/test_promotion_checks.py",
@@ -112,8 +112,8 @@ BUGS: Final = (
     Bug(
         "what a service answered to an update that it did not confirm is forgotten",
         "shared/execution/promotion.py",
-        "        return UpdateSent(certain=False, service_message=str(exc))\n",
-        "        return UpdateSent(certain=False)\n",
+        "        return UpdateSent(certain=False, service_message=str(exc), target=target)\n",
+        "        return UpdateSent(certain=False, target=target)\n",
         ("tests/unit/test_runbook.py",),
     ),
     Bug(
@@ -139,7 +139,7 @@ BUGS: Final = (
     ),
     Bug(
         "a part of the requests is taken for all of them",
-        "shared/execution/promotion.py",
+        "shared/execution/verification.py",
         "            case VerificationResult.LIVE if not promotion.is_last:\n",
         "            case VerificationResult.LIVE if not promotion.steps:\n",
         ("tests/unit/execution/test_candidates.py",),

@@ -13,6 +13,7 @@ from typing import Final
 from proofs.outcomes import Effort, Outcome, Violation, again
 from proofs.planted import (
     azureml,
+    azureml_endpoints,
     config,
     core,
     core_run,
@@ -45,6 +46,7 @@ _NOT_COLLECTED: Final = 2
 #: By the folder that the bug is in.
 BUGS: Final = (
     *azureml.BUGS,
+    *azureml_endpoints.BUGS,
     *config.BUGS,
     *core.BUGS,
     *core_run.BUGS,

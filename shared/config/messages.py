@@ -132,7 +132,10 @@ def _words(error: ErrorDetails) -> tuple[str, str]:
         legal = LEGAL.get(str(context.get("pattern")), "see docs/configuration.md")
         return "has characters that are not allowed here, or too many", legal
     what = error["msg"].removeprefix("Value error, ")
-    return _KINDS.get(error["type"]) or (re.sub(r"^(?:Input|String) should ", "must ", what), "")
+    return _KINDS.get(error["type"]) or (
+        re.sub(r"^(?:Input|String|Dictionary|Tuple) should ", "must ", what),
+        "",
+    )
 
 
 def _child(node: Any, part: str | int) -> Any:

@@ -43,5 +43,6 @@ class RecordModel(FrozenModel):
     @classmethod
     def _without_writer(cls, value: Any) -> Any:
         if isinstance(value, dict) and WRITTEN_BY in value:
-            return {name: one for name, one in value.items() if name != WRITTEN_BY}
+            value = value.copy()
+            del value[WRITTEN_BY]
         return value

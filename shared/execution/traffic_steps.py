@@ -48,6 +48,7 @@ class Baked:
 
     why: str
     steady: bool  #: whether the answers to the probe are those of the probe before
+    evidence: TrafficEvidence
 
 
 def changed_by_others(run: Run, check: EndpointCheck) -> StepBlocked | None:
@@ -122,7 +123,7 @@ class TrafficSteps:
         if now - began >= step.bake and not bad.probes and _passes(step, verdict):
             said = f", as {step.approved_by} approved" if step.approved_by else ""
             steady = _steady(promotion, check)
-            return Baked(f"{verdict.why}, in {show_duration(now - began)}{said}", steady)
+            return Baked(f"{verdict.why}, in {show_duration(now - began)}{said}", steady, evidence)
         give_up = serving.plan.give_up_after
         over = now - began >= max(give_up, step.bake)
         if over and verdict.verdict is StepVerdict.HOLD and not step.approved_by:

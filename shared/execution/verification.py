@@ -1,6 +1,6 @@
 """Verifies the update of an endpoint, or the rollback, by one check at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -74,9 +74,10 @@ class VerificationSteps:
         if not isinstance(result, Baked):
             return result
         if not promotion_of(run).is_last:
-            return ShareReached(result.why)
+            return ShareReached(result.why, result.evidence)
         judged = Verification(VerificationResult.LIVE, result.why, steady=result.steady)
-        return self._live(run, endpoint, check, judged, serving.plan.keeps)
+        event = self._live(run, endpoint, check, judged, serving.plan.keeps)
+        return replace(event, evidence=result.evidence)
 
     def _stopped(self, run: Run, endpoint: Endpoint) -> Event | None:
         """Return that an operator rolled the endpoint back while a model gets its steps."""
@@ -93,7 +94,7 @@ class VerificationSteps:
         check: EndpointCheck,
         judged: Verification,
         keeps: timedelta,
-    ) -> Event:
+    ) -> VerifiedLive:
         """Record the model that serves now, and end the promotion."""
         target = run.target_model.model
         named = target.name if check.traffic is not None and target else check.configured
@@ -165,20 +166,17 @@ class VerificationSteps:
                 return self._rollback_failed(run, endpoint, f"{judged.why}{_answered(promotion)}")
 
     def _case(self, run: Run, endpoint: Endpoint, check: EndpointCheck) -> VerificationCase:
-        promotion = promotion_of(run)
+        promotion, candidate = promotion_of(run), run.candidate
         back = promotion.rollback_target if run.phase is Phase.ROLLING_BACK else None
         wanted = back.traffic if back is not None else promotion.step.wanted
-        done = check.progress is UpdateProgress.DONE and None not in (wanted, check.traffic)
-        pinned = wanted is not None and back is None and promotion.step.share < ALL
+        pinned = back is None and candidate is not None and promotion.step.share < ALL
         serves = frozenset(wanted.shares) if wanted else frozenset()
-        if pinned and run.candidate is not None:  # it is asked by its name, also for copies alone
-            serves = frozenset({run.candidate.name})
+        done = check.progress is UpdateProgress.DONE and None not in (wanted, check.traffic)
+        late = done and check.traffic != wanted
         return VerificationCase(
-            serves=serves,
+            serves=frozenset({candidate.name}) if pinned and candidate else serves,
             pinned=pinned,
-            unapplied=f"its traffic is still {check.traffic}"
-            if done and check.traffic != wanted
-            else "",
+            unapplied=f"its traffic is still {check.traffic}" if late else "",
             pending_within=_WORKS_FOR if wanted is not None else None,
             target=run.target_model.model.name if run.target_model.model else "",
             before=promotion.before,

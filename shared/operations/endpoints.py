@@ -6,9 +6,11 @@ a run of its own, verified as every update is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared.core.config.kinds import Endpoint
 from shared.core.run.record import Run
+from shared.core.serving.references import StagedCandidate
 from shared.core.serving.state import EndpointState, Resource, Resumed, resumed
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
@@ -20,6 +22,28 @@ from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.history import OpenRun, OpenRuns
 from shared.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class StagedStatus:
+    """A candidate at the endpoint: what it costs, and until when it is kept."""
+
+    name: str
+    run_id: str
+    serves: bool
+    instances: int
+    instance_type: str
+    discard_at: datetime | None  #: None: not while its run is open, or it serves
+    instance_hours: float | None  #: from the model that replaced it until then
+
+    @property
+    def line(self) -> str:
+        """The same in one line."""
+        size = f"{self.instances} x {self.instance_type}" if self.instances else "an unknown size"
+        if self.discard_at is None or self.instance_hours is None:
+            return f"{self.name}: {size}, {'serves' if self.serves else 'is not kept'}"
+        until = self.discard_at.isoformat(timespec="seconds")
+        return f"{self.name}: {size}, kept until {until}: {self.instance_hours:g} instance hours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +62,15 @@ class EndpointStatus:
     def known(self) -> Resource:
         """The state of the endpoint's resource."""
         return self.state.resource(self.config.resource_name)
+
+    @property
+    def staged(self) -> tuple[StagedStatus, ...]:
+        """The candidates of this app at the endpoint."""
+        serving = self.known.serving
+        since = serving.since if serving else None
+        return tuple(
+            _staged(one, serving.candidate if serving else "", since) for one in self.state.staged
+        )
 
     @property
     def updated_by(self) -> str | None:
@@ -190,6 +223,22 @@ class Endpoints:
         """Return the error of a command after another change."""
         stored = self._context.ledger.endpoint_states.read(known.state_id)
         return command.too_late(_state_of(replace(known, stored=stored)))
+
+
+def _staged(item: StagedCandidate, serving: str, since: datetime | None) -> StagedStatus:
+    candidate, until = item.candidate, item.discard_at
+    hours = None
+    if until is not None and since is not None:
+        hours = round((until - since) / timedelta(hours=1) * candidate.instances, 1)
+    return StagedStatus(
+        name=candidate.name,
+        run_id=item.run_id,
+        serves=candidate.name == serving,
+        instances=candidate.instances,
+        instance_type=candidate.instance_type,
+        discard_at=until,
+        instance_hours=hours,
+    )
 
 
 def _version(stored: Stored[EndpointState] | None) -> str:

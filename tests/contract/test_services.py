@@ -1,12 +1,15 @@
 """The port of endpoints, over every kind of service, in memory and over HTTP."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from shared.core.serving.probes import ProbeOutcome, UpdateProgress
 from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic_rules import Measure, TrafficQuery
+from shared.errors import ChangedByOthersError
 from shared.ports.serving import Keep
 from tests.contract.services import SERVICES, Bench, bench_of
 from tests.unit.samples import NOW
@@ -147,3 +150,45 @@ def test_a_discarded_candidate_is_gone_and_discarding_may_be_repeated(bench: Ben
     bench.switch()
     assert bench.endpoint.discard(candidate)
     assert bench.endpoint.score(bench.rows).agrees_with(before)
+
+
+def test_a_candidate_has_a_log_or_an_empty_one(bench: Bench) -> None:
+    candidate = bench.endpoint.candidate(bench.model("baselines/log.ilearner"), "sample-1")
+    assert isinstance(bench.endpoint.log_lines(candidate), str)
+    bench.endpoint.stage(candidate)
+    bench.switch()
+    assert isinstance(bench.endpoint.log_lines(candidate), str)
+
+
+def test_minutes_without_requests_have_no_points(bench: Bench) -> None:
+    names = ("nobody", "nothing")
+    for measure in Measure:
+        query = TrafficQuery(measure, names, NOW, NOW + timedelta(minutes=5))
+        assert bench.endpoint.requests(query) == ()
+
+
+def test_the_share_of_a_plan_ends_at_all_requests(bench: Bench) -> None:
+    plan = bench.endpoint.plan
+    assert plan.shares[-1] == 100
+    assert list(plan.shares) == sorted(set(plan.shares))
+    assert plan.stages or plan.shares == (100,)
+
+
+def test_another_try_of_a_candidate_is_another_one_where_it_is_staged(bench: Bench) -> None:
+    model = bench.model("baselines/again.ilearner")
+    names = {bench.endpoint.candidate(model, "sample-1", again).name for again in range(3)}
+    assert len(names) == 3 or not bench.endpoint.plan.stages
+
+
+def test_a_change_of_others_is_told_and_kept(bench: Bench) -> None:
+    candidate = bench.endpoint.candidate(bench.model("baselines/told.ilearner"), "sample-1")
+    bench.endpoint.stage(candidate)
+    bench.switch()
+    first = next(shifts_of(bench, candidate))
+    if first.before is None:
+        return  # it has no traffic map
+    other = first.evolve(before=TrafficMap.of({"green": 100}))
+    with pytest.raises(ChangedByOthersError) as caught:
+        bench.endpoint.shift(other)
+    assert TrafficMap.model_validate(caught.value.found) == first.before
+    assert bench.endpoint.update_state().traffic == first.before

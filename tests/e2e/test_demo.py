@@ -16,9 +16,10 @@ ROOT = Path(__file__).parents[2]
 
 #: What the demo is played with, by the argument that chooses it.
 ENDS = {
-    "": "2 data versions, 2 started jobs, 5 events; the endpoint answers with the last model",
-    "--azureml": "3 data versions, 3 started jobs, 6 events; the good models are registered, and "
-    "the useless one was rejected",
+    "--classic": "2 data versions, 2 started jobs, 5 events; the endpoint answers with the last "
+    "model",
+    "": "3 data versions, 3 started jobs, 6 events; the second model serves, and a third that "
+    "broke at 10 % was rolled back",
 }
 
 
@@ -49,7 +50,7 @@ def test_it_ends_well_and_says_what_happened(
 
 @pytest.mark.parametrize(
     ("demo", "number", "fewest"),
-    [("", signal.SIGINT, 4), ("--azureml", signal.SIGTERM, 6), ("--azureml", signal.SIGKILL, 6)],
+    [("--classic", signal.SIGINT, 4), ("", signal.SIGTERM, 6), ("", signal.SIGKILL, 6)],
     indirect=["demo"],
 )
 def test_nothing_is_left_running(

@@ -18,5 +18,9 @@ def test_a_kill_at_a_call_of_the_app_breaks_no_promise() -> None:
     holds(host_kills.part)
 
 
+def test_a_kill_while_a_step_is_asked_for_breaks_no_promise() -> None:
+    holds(azureml_kills.part_of_steps, azureml_kills.SHIFTED)
+
+
 def test_a_kill_while_a_workspace_starts_the_job_starts_no_second_one() -> None:
     holds(azureml_kills.part, azureml_kills.STARTED)

@@ -116,8 +116,8 @@ class FakeBlobs:
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
         start = _key(container, prefix)
-        for key in sorted(self.store.contents):
-            if key.startswith(start) and (found := self._version(key)) is not None:
+        for key in sorted(key for key in self.store.contents if key.startswith(start)):
+            if (found := self._version(key)) is not None:
                 yield found
 
     def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:

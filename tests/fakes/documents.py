@@ -71,9 +71,9 @@ class MemoryDocuments:
         self.faults.effect(f"delete {_kind(name)}", do)
 
     def listing(self, prefix: str) -> Iterator[Listed]:
-        for name in sorted(self.rows):
+        for name in sorted(name for name in self.rows if name.startswith(prefix)):
             row = self.rows[name]
-            if name.startswith(prefix) and not is_directory(row.metadata):
+            if not is_directory(row.metadata):
                 yield Listed(name, row.etag, row.modified, dict(row.metadata))
 
     def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:

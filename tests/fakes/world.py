@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -247,7 +248,7 @@ class World:
 
     def runs(self) -> list[Run]:
         found = sorted(name for name in self.documents.rows if name.startswith("runs/"))
-        return [Run.model_validate_json(self.documents.rows[name].body) for name in found]
+        return [_stored_run(self.documents.rows[name].body) for name in found]
 
     def open_runs(self) -> list[str]:
         return [name for name in self.documents.rows if name.startswith("open/")]
@@ -281,6 +282,11 @@ class World:
         bodies = [row.body.decode() for row in self.documents.rows.values()]
         hints = [json.dumps(dict(row.metadata)) for row in self.documents.rows.values()]
         return "\n".join(bodies + hints)
+
+
+@lru_cache(maxsize=1024)  # most are asked for again before they change; a run is frozen
+def _stored_run(body: bytes) -> Run:
+    return Run.model_validate_json(body)
 
 
 def pipeline(training: Published, endpoint: Published, changes: dict[str, Any]) -> Pipeline:

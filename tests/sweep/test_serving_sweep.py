@@ -55,7 +55,8 @@ def drive(world: AzureMlWorld) -> None:
         world.survive(lambda: world.tick(SECONDS))
         if taken and not world.faults.late and not world.open_runs():
             break
-    for _ in range(15):
+    world.survive(lambda: world.tick(82_800))
+    for _ in range(6):
         world.survive(lambda: world.tick(7200))
 
 

@@ -1,6 +1,7 @@
 """Values to build cases from: a blob, a pipeline, a run in any phase, answers of a probe."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from shared.core.blobs import BlobVersion
@@ -83,6 +84,15 @@ def tree(**changes: Any) -> dict[str, Any]:
 
 
 def pipeline(**changes: Any) -> Pipeline:
+    return _checked(**changes) if changes else _usual()
+
+
+@cache  # most runs are of it; it is frozen
+def _usual() -> Pipeline:
+    return _checked()
+
+
+def _checked(**changes: Any) -> Pipeline:
     return Pipeline.model_validate(tree(**changes), context={"development": False})
 
 

@@ -75,14 +75,21 @@ _PLACEHOLDERS: Final = {
 }
 
 
-def test_the_example_of_the_readme_is_a_sound_pipelines_file(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize(
+    ("page", "pipeline"), [("README.md", "churn"), ("docs/studio-classic.md", "census")]
+)
+def test_the_first_example_of_a_page_is_a_sound_pipelines_file(
+    tmp_path: Path, page: str, pipeline: str
+) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    example = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0]
     for placeholder, value in _PLACEHOLDERS.items():
         example = example.replace(placeholder, value)
     (tmp_path / "pipelines.yaml").write_text(example, encoding="utf-8")
     shutil.copy(ROOT / "probe.example.json", tmp_path / "probe.json")
+    for name in ("deployment.yml", "request.json"):
+        shutil.copy(ROOT / "examples" / "azureml" / name, tmp_path)
     settings = {"CENSUS_TRAINING_KEY": "key", "CENSUS_ENDPOINT_KEY": "key"}
     found = load_pipelines(tmp_path / "pipelines.yaml", settings, development=False)
     assert not found.problems
-    assert [pipeline.name for pipeline in found.pipelines.values()] == ["census", "churn"]
+    assert list(found.pipelines) == [pipeline]

@@ -16,6 +16,7 @@ from shared.core.config.azureml_deployment_parts import (
     DataCollector,
     Environment,
     InstanceType,
+    MountPath,
     RequestSettings,
     ScaleSettings,
     Switch,
@@ -107,7 +108,7 @@ class Deployment(Strict):
     egress_public_network_access: Switch | None = Field(
         default=None, description="Whether the container reaches public networks."
     )
-    model_mount_path: str | None = Field(
+    model_mount_path: MountPath | None = Field(
         default=None, description="Where a container of one's own finds the model."
     )
     data_collector: DataCollector | None = Field(

@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from shared.core.config.azureml_job_file import is_registered
 from shared.core.config.problems import WrongValueError
 from shared.core.config.setting_references import references_in
 from shared.core.config.types import Name, Strict
@@ -17,6 +16,10 @@ from shared.core.config.types import Name, Strict
 #: A version of what is registered in the workspace.
 ASSET: Final = re.compile(r"azureml:(?P<name>[^/:@]+):(?P<version>[^/:@]+)")
 _CODE_ID: Final = re.compile(r"(?:azureml:)?/subscriptions/.+/codes/.+/versions/.+", re.IGNORECASE)
+_ENVIRONMENT: Final = re.compile(
+    r"(?:(?:azureml:)?/subscriptions/.+|azureml://registries/[^/]+)/environments/[^/]+/versions/[^/]+",
+    re.IGNORECASE,
+)
 _NOT_UPLOADED: Final = "is not uploaded"
 #: The longest time that a managed endpoint gives a request (azure-machine-learning-v2 §5.4).
 _MOST_MS: Final = 180_000
@@ -38,6 +41,12 @@ def _checked_asset(text: str) -> str:
     return text
 
 
+def _checked_mount(text: str) -> str:
+    if not text.startswith("/"):
+        raise WrongValueError("is no path in the container", "begin it with a slash")
+    return text
+
+
 def _checked_script(text: str) -> str:
     if not text.endswith(".py"):
         raise WrongValueError("is no script", "name a file of the code, such as score.py")
@@ -55,9 +64,9 @@ def _checked_environment(given: Any) -> Any:
     if isinstance(given, Mapping):
         inline = "an inline conda file" if "conda_file" in given else "an inline environment"
         raise WrongValueError(f"{inline} {_NOT_UPLOADED}", write)
-    if is_registered(given) and given.endswith(("@latest", "/labels/latest")):
+    if isinstance(given, str) and given.lower().endswith(("@latest", "/labels/latest")):
         raise WrongValueError("may be another one at a rollback", "name a version of it")
-    if not is_registered(given):
+    if not isinstance(given, str) or not (ASSET.fullmatch(given) or _ENVIRONMENT.fullmatch(given)):
         raise WrongValueError("names no environment", write)
     return given
 
@@ -83,6 +92,7 @@ def _truth(given: Any) -> Any:
 
 InstanceType = Annotated[str, AfterValidator(_checked_size)]
 Environment = Annotated[str, BeforeValidator(_checked_environment)]
+MountPath = Annotated[str, AfterValidator(_checked_mount)]
 Switch = Annotated[Literal["enabled", "disabled"], BeforeValidator(lower)]
 Texts = dict[Name, Annotated[str, BeforeValidator(_checked_text)]]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
@@ -163,7 +173,9 @@ class RequestLogging(Strict):
 class DataCollector(Strict):
     """Collection of requests and answers; see the traps in azure-machine-learning-v2 §14.2."""
 
-    collections: dict[Name, Collection] = Field(description="Collections by name.")
+    collections: Annotated[dict[Name, Collection], Field(min_length=1)] = Field(
+        description="Collections by name."
+    )
     rolling_rate: Annotated[Literal["minute", "hour", "day"], BeforeValidator(lower)] | None = (
         Field(default=None, description="How often a new file is begun.")
     )

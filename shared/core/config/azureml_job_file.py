@@ -173,7 +173,7 @@ def _command_mistakes(job: Job) -> Iterator[Mistake]:
     if not isinstance(job.get("command"), str):
         yield Mistake("a command job needs `command`", at=("job",))
     code = job.get("code")
-    if code is not None and not is_registered(code):
+    if code is not None and not _is_registered(code):
         yield Mistake("local code is not uploaded", _ONCE, ("job", "code"))
     yield from _environment_mistakes(job.get("environment"), ("job", "environment"))
 
@@ -185,7 +185,7 @@ def _environment_mistakes(given: object, at: tuple[str, ...]) -> Iterator[Mistak
     if isinstance(given, Mapping):
         inline = "an inline conda file" if "conda_file" in given else "an inline environment"
         yield Mistake(f"{inline} is not uploaded", register, at)
-    elif not is_registered(given):
+    elif not _is_registered(given):
         missing = "the environment is missing" if given is None else "names no environment"
         yield Mistake(missing, register, at)
 
@@ -249,8 +249,7 @@ def _step_mistakes(step: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Mis
 _DATA: Final = "bind it to ${{parent.inputs.<name>}}, and give that one under training.inputs"
 
 
-def is_registered(given: object) -> bool:
-    """Whether a value names what is registered: in the workspace, in a registry, or by its id."""
+def _is_registered(given: object) -> bool:
     return isinstance(given, str) and (
         _REGISTERED.fullmatch(given) is not None and place_in_datastore(given) is None
     )

@@ -27,7 +27,11 @@ ENDPOINT_CLASSES: Final[dict[str, type[Strict]]] = {
     AZUREML: AzureMlEndpoint,
 }
 #: What else a service calls endpoints.
-_NOT_YET: Final = {"kubernetes": "Kubernetes", "batch": "batch", "serverless": "serverless"}
+_NOT_YET: Final = {
+    "kubernetes": "Kubernetes endpoints",
+    "batch": "batch endpoints",
+    "serverless": "serverless endpoints",
+}
 #: The errors of pydantic for a kind that does not exist, and those that do.
 KIND_ERRORS: Final[dict[str, tuple[str, ...]]] = {
     "training_kind": tuple(TRAINING_KINDS),
@@ -69,7 +73,7 @@ def unknown_kind(known: tuple[str, ...], kind: object) -> tuple[str, str]:
     written = kind.lower() if isinstance(kind, str) else ""
     for word, service in _NOT_YET.items():
         if word in written:
-            what = f"endpoints of kind {service} are not supported yet"
+            what = f"{service} are not supported yet"
             return what, f"use a managed online endpoint, kind: {AZUREML}"
     meant = AZUREML in written.replace("_", "").replace("-", "") or "online" in written
     *others, last = known

@@ -50,16 +50,25 @@ def parse_duration(text: object) -> timedelta:
     """
     if isinstance(text, timedelta):
         return text
+    span = _span_of(text) if isinstance(text, str) else None
+    if span is None:
+        raise WrongValueError("not a span of time", "write it like 30s, 2m, 1h30m or 3d")
+    return span
+
+
+@lru_cache(maxsize=512)  # each record of a run is read and written with all those of its pipeline
+def _span_of(text: str) -> timedelta | None:
     for form in (_UNITS, _CLOCK):
-        found = form.fullmatch(text.strip()) if isinstance(text, str) else None
+        found = form.fullmatch(text.strip())
         if found and any(found.groups()):
             days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
             if days > _MOST_DAYS or hours > 24 * _MOST_DAYS:
                 break
             return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    raise WrongValueError("not a span of time", "write it like 30s, 2m, 1h30m or 3d")
+    return None
 
 
+@lru_cache(maxsize=512)
 def show_duration(span: timedelta) -> str:
     """Return `span` as `parse_duration` reads it, to the second."""
     minutes, seconds = divmod(round(span.total_seconds()), 60)

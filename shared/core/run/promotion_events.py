@@ -106,13 +106,14 @@ class VerifiedLive(Event):
     verification: str
     probe: ProbeAnswers | None
     probe_series: ProbeSeries = NO_PROBES
+    evidence: TrafficEvidence | None = None  #: of a step that lasted
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run with its verification."""
         verified: dict[str, object] = {
             "verification": self.verification,
             "probe_series": self.probe_series.showing(self.probe),
-            "steps": _with_step(_promotion(run), seen=self.verification),
+            "steps": _over(_promotion(run), self.verification, self.evidence),
         }
         return with_promotion(run, Phase.PROMOTED, at, self.verification, verified)
 
@@ -122,6 +123,7 @@ class ShareReached(Event):
     """The new model answers for its share of the requests; a larger share follows."""
 
     verification: str
+    evidence: TrafficEvidence | None = None  #: of a step that lasted
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Continue with the next share."""
@@ -129,7 +131,7 @@ class ShareReached(Event):
         note = f"{named_step(promotion.step)}: {self.verification}"
         reached = {
             **UNSENT,
-            "steps": _with_step(promotion, seen=self.verification),
+            "steps": _over(promotion, self.verification, self.evidence),
             "position": promotion.position + 1,
             "resent": 0,
         }
@@ -147,8 +149,12 @@ class StepBegan(Event):
         """Start the clock of the step."""
         promotion = _promotion(run)
         note = f"{named_step(promotion.step)}: {self.verification}; it lasts from now on"
+        evidence = TrafficEvidence()
+        if self.probe is not None:
+            evidence = evidence.probed(at, at)
+        changes = {"began_at": at, "seen": self.verification, "evidence": evidence}
         began = {
-            "steps": _with_step(promotion, began_at=at, seen=self.verification),
+            "steps": _with_step(promotion, **changes),
             "probe_series": NO_PROBES.showing(self.probe),
         }
         return with_promotion(run, Phase.VERIFYING, at, note, began)
@@ -291,6 +297,15 @@ def with_promotion(
     """
     promotion = _promotion(run).evolve(**changes)
     return run.moved_to(phase, at, note, promotion=promotion)
+
+
+def _over(
+    promotion: Promotion, verification: str, evidence: TrafficEvidence | None
+) -> tuple[Step, ...]:
+    """Return the steps, the present one of which is over."""
+    if evidence is None:
+        return _with_step(promotion, seen=verification)
+    return _with_step(promotion, verdict=verification, evidence=evidence)
 
 
 def _with_step(promotion: Promotion, **changes: object) -> tuple[Step, ...]:

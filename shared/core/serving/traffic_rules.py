@@ -20,7 +20,8 @@ LATE: Final = timedelta(minutes=5)
 #: One call in this time: the service counts by minutes.
 EVERY: Final = timedelta(minutes=1)
 _MINUTE: Final = timedelta(minutes=1)
-#: Statuses that are the deployment's fault; others below 500 are the client's, or busy (§5.4).
+#: Statuses that are the deployment's fault; others below 500 are the client's, or busy
+#: (azure-machine-learning-v2 §5.4).
 _AT_FAULT: Final = frozenset({"408", "424"})
 _SERVER: Final = "5"
 

@@ -37,7 +37,7 @@ class Memory:
 
     #: Jobs that this process cancelled before they were started: they must not start any more.
     cancelled: set[tuple[str, str]] = field(default_factory=set)
-    _values: dict[Hashable, Any] = field(default_factory=dict)
+    _values: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def known(self, key: Hashable, kind: type[T]) -> T | None:
         """Return a value that was read before; None where there is none.

@@ -73,7 +73,6 @@ class AzureMlConnections:
             call=replace(call, part="endpoints[]"),
             endpoint=endpoint,
             memory=self.memory,
-            secrets=partial(resolve, self.environment),
         )
 
     def call(self, workspace: Workspace, versions: ApiVersions) -> AzureMlCall:

@@ -5,7 +5,7 @@ The file is one that `az ml online-deployment create -f` takes; forms: azure-mac
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from shared.core.config.azureml_deployment_file import Deployment, deployment_properties
 from shared.core.config.azureml_models import (
@@ -18,7 +18,6 @@ from shared.core.config.azureml_names import Workspace, asset_of, workspace_of
 from shared.core.names import digest, pipeline_of
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.traffic import ALL, TrafficMap
-from shared.errors import PermanentError
 from shared.providers.azureml.call import Body
 
 #: Of a state's body: the bodies of its deployments, and what of them could not be kept.
@@ -65,19 +64,6 @@ def new_body(file: Deployment, model: str, tags: Mapping[str, str], workspace: W
     }
 
 
-def sendable(body: Mapping[str, Any]) -> None:
-    """Make sure that a body names fixed versions: a rollback has to make the same one again.
-
-    Raises:
-        PermanentError: its environment is whichever is the newest.
-    """
-    environment = str(body["properties"].get("environmentId") or "")
-    if environment.endswith(("@latest", "/labels/latest")):
-        cure = "name a version of the environment in the deployment file"
-        text = f"the environment {environment} may be another one at a rollback"
-        raise PermanentError(f"{text}: {cure}", cure=cure)
-
-
 def bodies_in(state: ServingState) -> Mapping[str, Body]:
     """Return the bodies of a state's deployments by their names."""
     found = state.body.get(DEPLOYMENTS)
@@ -94,6 +80,12 @@ def lost_of(state: ServingState, name: str) -> str:
     found = state.body.get(INCOMPLETE)
     lost = found.get(name) if isinstance(found, Mapping) else None
     return ", ".join(str(one) for one in lost) if isinstance(lost, list | tuple) else ""
+
+
+def is_custom(model: ModelRef | None) -> bool:
+    """Whether a model is known to be of the type that needs a scoring script."""
+    kind = str(model.reference.get("type") or "") if model else ""
+    return kind.lower().replace("_", "") == "custommodel"
 
 
 def model_of(model_id: str, workspace: Workspace) -> ModelRef | None:

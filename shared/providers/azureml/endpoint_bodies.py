@@ -4,11 +4,11 @@ Everything but names, locations and create-only members changes by a full PUT: w
 api-version answered goes back without its read-only members (azure-machine-learning-v2 §5.1).
 """
 
-from collections.abc import Callable, Collection, Mapping
+import json
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
-from shared.core.config.setting_references import escape
 from shared.core.redaction import secrets_among
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.traffic import TrafficMap
@@ -20,9 +20,9 @@ _READ_ONLY_PROPERTIES: Final = frozenset(
     {"scoringUri", "swaggerUri", "provisioningState", "provisioningErrors"}
 )
 #: Members without which a PUT would mean something else: never left out.
-_NEEDED: Final = frozenset({"properties", "location", "traffic", "authMode", "model", "sku"})
-_NEEDED_OF_DEPLOYMENTS: Final = frozenset(
-    {"instanceType", "endpointComputeType", "egressPublicNetworkAccess", "publicNetworkAccess"}
+_NEEDED: Final = frozenset(
+    {"properties", "location", "traffic", "authMode", "model", "sku"}
+    | {"instanceType", "endpointComputeType"}
 )
 _ENVIRONMENT: Final = "environmentVariables"
 #: Members whose own members are named by people.
@@ -31,6 +31,7 @@ _FREE: Final = frozenset(
 )
 _AUTH_MODES: Final = {"key": "Key", "aml_token": "AMLToken", "aad_token": "AADToken"}
 _DEEPEST: Final = 12
+_LONGEST_RECORDED: Final = 64 * 1024
 
 
 def new_endpoint(wanted: CreateEndpoint, location: str) -> Body:
@@ -104,7 +105,7 @@ def may_leave_out(name: str, body: Mapping[str, Any]) -> bool:
     own = body["properties"]
     if name == "mirrorTraffic":
         return not own.get(name)
-    return name not in _NEEDED and name not in _NEEDED_OF_DEPLOYMENTS
+    return name not in _NEEDED
 
 
 def recorded(resource: OnlineResource, clean: Cleaner) -> tuple[Body, tuple[str, ...]]:
@@ -124,28 +125,13 @@ def recorded(resource: OnlineResource, clean: Cleaner) -> tuple[Body, tuple[str,
     kept: Body = _kept({**body, "properties": rest}, clean, lost, ())
     if _ENVIRONMENT in own:
         kept["properties"][_ENVIRONMENT] = own[_ENVIRONMENT]
+    if len(json.dumps(kept)) > _LONGEST_RECORDED:
+        return {"properties": {}}, ("its body, which is too long to record",)
     return kept, tuple(lost)
 
 
-def resolved(body: Mapping[str, Any], secrets: Callable[[str], str]) -> Body:
-    """Return a body with the values of the app settings that its environment variables name.
-
-    Args:
-        body: of a deployment.
-        secrets: returns a text with each `${NAME}` replaced.
-
-    Raises:
-        ConfigError: an app setting is missing.
-    """
-    own = dict(body["properties"])
-    given = own.get(_ENVIRONMENT)
-    if isinstance(given, Mapping):
-        own[_ENVIRONMENT] = {name: secrets(str(value)) for name, value in given.items()}
-    return {**body, "properties": own}
-
-
 def _environment(given: Mapping[str, Any], clean: Cleaner, lost: list[str]) -> dict[str, str]:
-    """Return variables that may be recorded; `${` in a value of the service means itself."""
+    """Return variables that may be recorded."""
     kept = {}
     for name, value in given.items():
         text = "" if value is None else str(value)
@@ -154,7 +140,7 @@ def _environment(given: Mapping[str, Any], clean: Cleaner, lost: list[str]) -> d
         elif clean(text) != text or any(secrets_among({name: text})):
             lost.append(f"the environment variable {name}")
         else:
-            kept[name] = escape(text)
+            kept[name] = text
     return kept
 
 

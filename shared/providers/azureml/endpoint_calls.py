@@ -3,18 +3,19 @@
 Nothing waits, and no call decides anything: an answer is read, or a whole body is PUT.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_names import asset_of, escaped_name
 from shared.core.counting import counted
+from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
-from shared.providers.azureml.call import AzureMlCall, Body, Memory
-from shared.providers.azureml.endpoint_bodies import may_leave_out, resolved, without_members
-from shared.providers.azureml.errors import AzureMlRefusedError, unknown_member
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, object_in
+from shared.providers.azureml.endpoint_bodies import may_leave_out, without_members
+from shared.providers.azureml.errors import AzureMlRefusedError, refusal_in, unknown_member
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
 from shared.providers.http.client import Answer
 from shared.telemetry import log
@@ -24,6 +25,10 @@ _MOST_LEFT_OUT: Final = 5
 _MAKE: Final = (
     "make it with `az ml online-endpoint create`, or write `create: true` at the endpoint in "
     "pipelines.yaml"
+)
+#: Codes of a 404 that are not about the endpoint itself.
+_ABOVE: Final = frozenset(
+    {"ResourceGroupNotFound", "SubscriptionNotFound", "InvalidSubscriptionId"}
 )
 #: The log of the server that runs the model, and of what fetches the model ahead of it.
 _CONTAINERS: Final = ("InferenceServer", "StorageInitializer")
@@ -37,13 +42,11 @@ class EndpointCalls:
         call: calls the workspace.
         endpoint: as it is configured.
         memory: what this process knows of it.
-        secrets: returns a text with the values of app settings.
     """
 
     call: AzureMlCall
     endpoint: AzureMlEndpoint
     memory: Memory
-    secrets: Callable[[str], str] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -57,9 +60,13 @@ class EndpointCalls:
             TransientError: the workspace gives no usable answer now.
             PermanentError: it refuses.
         """
-        found = self.call.found(self._url(), f"GET endpoint {self.name}")
-        if found is None:
+        what = f"GET endpoint {self.name}"
+        answer = self.call.any_answer(self._url())
+        if answer.status == HTTPStatus.NOT_FOUND and not self._names_no_workspace(answer):
             return None
+        if not answer.ok:
+            raise self.call.sorted(answer, what, write=False)
+        found = object_in(answer, what)
         shown = ShownEndpoint(self.name, found)
         self._require_managed(shown)
         if shown.location:
@@ -90,6 +97,17 @@ class EndpointCalls:
         found = self.read()
         if found.is_busy:
             raise TransientError(f"endpoint {self.name} is {found.state}: waiting for it")
+        return found
+
+    def traffic_of(self, endpoint: ShownEndpoint) -> TrafficMap:
+        """Return who gets which share of the requests: a map that may be recorded.
+
+        Raises:
+            TransientError: the answer does not say it in a way that can be relied on.
+        """
+        found = endpoint.traffic
+        if any(map(self.call.redactor.names_secret, (*found.shares, *found.mirror))):
+            raise TransientError(f"endpoint {self.name}: its traffic names a secret")
         return found
 
     def address(self) -> tuple[str, str]:
@@ -150,7 +168,8 @@ class EndpointCalls:
         """
         url = self._url("/deployments", self.endpoint.api_versions.deployments)
         pages = self.call.pages(url, f"list the deployments of {self.name}")
-        shown = [ShownDeployment(str(one.get("name") or ""), one) for one in pages]
+        names = ((str(one.get("name") or "").rpartition("/")[2], one) for one in pages)
+        shown = [ShownDeployment(name, one) for name, one in names]
         return {one.name.lower(): one for one in shown}
 
     def put_endpoint(self, body: Mapping[str, Any]) -> None:
@@ -165,7 +184,7 @@ class EndpointCalls:
 
         Args:
             name: of the deployment.
-            body: its body, with `${NAME}` for app settings.
+            body: its body; the location is that of the endpoint.
             answered: whether the body came from an answer, so that a member that the
                 api-version does not know is left out.
 
@@ -173,9 +192,8 @@ class EndpointCalls:
             TransientError: it was not made.
             OutcomeUnknownError: it may have been.
             PermanentError: the service refuses it.
-            ConfigError: an app setting is missing.
         """
-        whole = {**resolved(body, self.secrets), "location": self.location()}
+        whole = {**body, "location": self.location()}
         what = f"make deployment {name}"
         if answered:
             self._put(self._of(name), what, whole, "deployments")
@@ -275,6 +293,10 @@ class EndpointCalls:
 
     def _unknown(self, kind: str) -> frozenset[str]:
         return self.memory.known(self._key("unknown", kind), frozenset) or frozenset()
+
+    def _names_no_workspace(self, answer: Answer) -> bool:
+        """Whether a 404 says that nothing above the endpoint is there."""
+        return bool(refusal_in(answer, self.call.clean).codes & _ABOVE)
 
     def _require_managed(self, shown: ShownEndpoint) -> None:
         if shown.is_kubernetes:

@@ -17,7 +17,7 @@ from shared.providers.azureml.call import AzureMlCall
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import header
 from shared.providers.azureml.json_answers import table_of
-from shared.providers.http.client import Answer
+from shared.providers.http.client import Answer, Http
 from shared.telemetry import log
 
 #: Names the deployment that is to answer, and the one that did.
@@ -37,6 +37,8 @@ _AAD: Final = "aadtoken"
 #: How a key or token is asked for, and the member that holds it.
 _SOURCES: Final = {"key": ("listKeys", "primaryKey"), "amltoken": ("token", "accessToken")}
 _LONGEST: Final = 300
+#: A model that may take longer gets the time that writes get.
+_USUAL_MS: Final = 15_000
 _ROLE: Final = (
     "give the app's identity the role AzureML Data Scientist on the workspace, which holds "
     "onlineEndpoints/score/action"
@@ -109,11 +111,18 @@ class Scoring:
         }
         if deployment:
             headers[WHO] = deployment
-        answer = self.call.http.send("POST", uri, headers, body)
+        answer = self._client.send("POST", uri, headers, body)
         if not answer.ok:
             text = "probe of endpoint %s: HTTP %s, request %s"
             log.warning(text, self.calls.name, answer.status, own_id)
         return answer
+
+    @property
+    def _client(self) -> Http:
+        """The client that waits as long as a request to the deployment may take."""
+        given = self.calls.endpoint.deployment.request_settings
+        limit = given.request_timeout_ms if given else None
+        return self.call.slow if limit and limit > _USUAL_MS else self.call.http
 
     def _token(self, mode: str) -> str:
         if mode == _AAD:
@@ -146,6 +155,8 @@ class Scoring:
             return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not JSON")
         try:
             columns, rows = table_of(decoded, self.call.clean)
+        except RecursionError:
+            return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail="the answer is nested too deeply")
         except ValueError as exc:
             words = f"{exc}: {self._words(answer)}"
             return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=words)

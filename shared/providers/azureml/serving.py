@@ -3,8 +3,8 @@
 A candidate is a deployment; the endpoint's traffic map says which of them get requests.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from shared.core.config.azureml_models import RUN_TAG, model_asset
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
-from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery, TrafficRules
+from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
 from shared.providers.azureml.call import AzureMlCall, Memory
@@ -24,8 +24,8 @@ from shared.providers.azureml.deployments import (
     INCOMPLETE,
     bodies_in,
     candidate_of,
+    is_custom,
     model_of,
-    sendable,
 )
 from shared.providers.azureml.endpoint_bodies import new_endpoint, recorded
 from shared.providers.azureml.endpoint_calls import EndpointCalls
@@ -36,8 +36,6 @@ from shared.providers.azureml.traffic_updates import TrafficUpdates
 
 #: How long an endpoint that is made may take (azure-machine-learning-v2 §5.2).
 _MADE_WITHIN: Final = timedelta(minutes=30)
-#: Requests that a rule waits for where the file does not say how many.
-_USUAL_REQUESTS: Final = 100
 _LOG_LINES: Final = 50
 _LONGEST_LOG: Final = 4_000
 _ONE_OF_THEM: Final = "give one deployment 100 % of the traffic, then retry the run"
@@ -51,13 +49,11 @@ class AzureMlServing:
         call: calls the workspace.
         endpoint: as it is configured.
         memory: what this process knows of workspaces.
-        secrets: returns a text with the values of app settings.
     """
 
     call: AzureMlCall
     endpoint: AzureMlEndpoint
     memory: Memory
-    secrets: Callable[[str], str] = field(repr=False)
 
     @property
     def plan(self) -> Plan:
@@ -66,21 +62,13 @@ class AzureMlServing:
         wanted = self.endpoint.traffic
         if wanted is None:
             return usual
-        limits = (wanted.max_error_rate, wanted.max_latency_increase)
-        least = _USUAL_REQUESTS if any(limit is not None for limit in limits) else 0
-        return Plan(
-            stages=True,
+        return replace(
+            usual,
             shares=wanted.steps,
             bake=wanted.bake,
             mirror=wanted.mirror or 0,
-            rules=TrafficRules(
-                min_requests=least if wanted.min_requests is None else wanted.min_requests,
-                max_error_rate=wanted.max_error_rate,
-                max_latency_increase=wanted.max_latency_increase,
-            ),
+            rules=wanted.rules,
             give_up_after=wanted.give_up_after,
-            keeps=self.endpoint.keep_old,
-            asks=True,
         )
 
     def ensure(self) -> None:
@@ -100,14 +88,14 @@ class AzureMlServing:
             raise TransientError(text, patience=_MADE_WITHIN)
         if found is None:
             found = self._calls.read()  # says what to do
-        if found.scoring_uri:
+        if found.scoring_uri and not found.is_being_deleted:
             return
         if found.is_failed:
             failed = failure_of(self.call, found)
             cure = f"{failed.cure or 'see its operation'}; delete the endpoint to have it made anew"
             text = f"endpoint {name} could not be made: {failed}"
             raise PermanentError(f"{text}: {cure}", cure=cure)
-        text = f"endpoint {name} is {found.state}, and has no address yet: waiting for it"
+        text = f"endpoint {name} is {found.state}, and takes no model yet: waiting for it"
         raise TransientError(text, patience=_MADE_WITHIN)
 
     def current(self, keep: Keep | None = None) -> ServingState | None:
@@ -125,7 +113,7 @@ class AzureMlServing:
         """
         del keep
         endpoint = self._calls.settled()
-        traffic = endpoint.traffic
+        traffic = self._calls.traffic_of(endpoint)
         if not traffic.shares:
             return None
         shown = {name: self._served_by(name) for name in (*traffic.shares, *traffic.mirror)}
@@ -175,8 +163,7 @@ class AzureMlServing:
         body = self._body(candidate)
         there = self._calls.deployment(candidate.name)
         if there is None:
-            self._require_here(candidate)
-            sendable(body)
+            self._require_fitting(candidate, body)
             self._calls.put_deployment(candidate.name, body, answered=False)
             return
         if there.is_being_deleted:
@@ -226,7 +213,7 @@ class AzureMlServing:
         return self._scoring.score(rows, candidate.name if candidate else "")
 
     def shift(self, shift: Shift) -> str | None:
-        """Give a candidate a share of the requests. Raises as the port says."""
+        """Give a candidate a share of the requests; there is no handle. Raises as the port says."""
         self._updates.shift(shift)
         return None
 
@@ -243,7 +230,7 @@ class AzureMlServing:
         """
         del operation
         endpoint = self._calls.read()
-        traffic = endpoint.traffic
+        traffic = self._calls.traffic_of(endpoint)
         detail = "; ".join(part for part in (endpoint.state, self._calls.left_out) if part)
         if endpoint.is_failed:
             return self._failed(endpoint, traffic)
@@ -265,6 +252,9 @@ class AzureMlServing:
         Args:
             state: what the endpoint is to serve.
             known: the traffic that it may have now, apart from that of the state.
+
+        Returns:
+            None: the state of the endpoint says how it goes on.
         """
         self._updates.restore(state, known)
         return None
@@ -279,7 +269,7 @@ class AzureMlServing:
             return True
         if there.is_being_deleted:
             return False
-        traffic = self._calls.settled().traffic
+        traffic = self._calls.traffic_of(self._calls.settled())
         if candidate.name in (*traffic.shares, *traffic.mirror):
             cure = "give its traffic to another deployment first"
             text = f"deployment {candidate.name} gets requests, and is not deleted"
@@ -330,21 +320,29 @@ class AzureMlServing:
             raise PermanentError(f"candidate {candidate.name} is no deployment of this endpoint")
         return body
 
-    def _require_here(self, candidate: Candidate) -> None:
-        """Refuse a model that the workspace of the endpoint does not have."""
+    def _require_fitting(self, candidate: Candidate, body: Mapping[str, Any]) -> None:
+        """Refuse a model that is not in this workspace, or that nothing would serve."""
         model = candidate.state.model
         try:
             where, _ = model_asset(model) if model else (self.call.workspace, None)
         except ValueError as exc:
             raise PermanentError(f"endpoint {self._calls.name}: {exc}") from None
+        cure = ""
         if where.identity != self.call.workspace.identity:
-            cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
             text = f"the model is registered in workspace {where.name}, not in that of the endpoint"
+            cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
+        elif is_custom(model) and not body["properties"].get("environmentId"):
+            text = f"{candidate.state.name} is a custom_model, which has no server of its own"
+            cure = (
+                "give environment and code_configuration in the deployment file, or register the "
+                "model as an mlflow_model"
+            )
+        if cure:
             raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
 
     @property
     def _calls(self) -> EndpointCalls:
-        return EndpointCalls(self.call, self.endpoint, self.memory, self.secrets)
+        return EndpointCalls(self.call, self.endpoint, self.memory)
 
     @property
     def _scoring(self) -> Scoring:

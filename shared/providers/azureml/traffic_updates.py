@@ -48,7 +48,7 @@ class TrafficUpdates:
             text = "the record holds no traffic to begin with"
             raise PermanentError(f"endpoint {self.calls.name}: {text}: retry the run")
         endpoint = self.calls.settled()
-        now = endpoint.traffic
+        now = self.calls.traffic_of(endpoint)
         if now == shift.wanted:
             return
         if now != shift.before:
@@ -66,7 +66,7 @@ class TrafficUpdates:
         if wanted is None or not wanted.shares:
             raise PermanentError(f"endpoint {self.calls.name}: the record names no traffic")
         endpoint = self.calls.settled()
-        now = endpoint.traffic
+        now = self.calls.traffic_of(endpoint)
         if now != wanted and now not in known:
             expected = " or ".join(f"({one})" for one in known) or "what it was"
             raise self._changed(now, f"it was {expected}", wanted)
@@ -123,24 +123,22 @@ class TrafficUpdates:
     def _make_again(
         self, state: ServingState, wanted: TrafficMap, there: dict[str, ShownDeployment]
     ) -> None:
-        """Make deployments again that are gone or failed.
+        """Make deployments again that are gone or failed: one PUT for each call.
 
         Raises TransientError until all of them have succeeded.
         """
-        waiting: list[str] = []
         for name in _names(wanted):
             deployment = there.get(name)
             if deployment is not None and deployment.is_ready:
                 continue
             if deployment is None:
                 self._make(state, name)
-                waiting.append(f"deployment {name} is made again")
+                waiting = f"deployment {name} is made again"
             elif deployment.is_failed:
-                waiting.append(self._repair(state, name, deployment))
+                waiting = self._repair(state, name, deployment)
             else:
-                waiting.append(f"deployment {name} is {deployment.state}")
-        if waiting:
-            text = f"endpoint {self.calls.name}: {'; '.join(waiting)}: waiting for it"
+                waiting = f"deployment {name} is {deployment.state}"
+            text = f"endpoint {self.calls.name}: {waiting}: waiting for it"
             raise TransientError(text, patience=_MADE_AGAIN_WITHIN)
 
     def _repair(self, state: ServingState, name: str, deployment: ShownDeployment) -> str:

@@ -1,5 +1,7 @@
 """What no request of the app may do is found, whoever else writes."""
 
+from functools import partial
+
 import pytest
 
 from tests.local.azureml.bench import Bench
@@ -39,6 +41,8 @@ def test_each_thing_that_may_never_be_is_found(bench: Bench) -> None:
     shift(bench, {"red": 10, "green": 90})
     settle(bench)
     put(bench, "red", version="2")
+    settle(bench)
+    assert bench.ask("PATCH", f"{ENDPOINT}/deployments/red", {"sku": {"capacity": 2}}).status == 202
     shift(bench, {"green": 100}, description="mine")
     bench.ask("DELETE", f"{ENDPOINT}/deployments/blue")
     settle(bench)
@@ -47,6 +51,7 @@ def test_each_thing_that_may_never_be_is_found(bench: Bench) -> None:
         "PUT endpoint census: makes the traffic sum to 0, and blue, green is good",
         "PUT endpoint census: sends 10 % to red, which is Updating",
         "PUT deployment census/red: changes model of red in place",
+        "PATCH deployment census/red: changes sku or tags of red in place",
         "PUT endpoint census: changes description of the endpoint",
         "DELETE deployment census/blue: deletes blue, which has no tag relearn.run",
         "DELETE endpoint census: deletes the endpoint census",
@@ -81,3 +86,32 @@ def test_a_request_that_is_refused_is_none(bench: Bench) -> None:
     assert bench.ask("DELETE", f"{ENDPOINT}/deployments/blue").status == 400
     assert shift(bench, {"blue": 1}).status == 400
     assert problems(bench) == []
+
+
+def test_what_another_writer_did_since_the_last_request_cannot_be_known(
+    make_bench: MakeBench,
+) -> None:
+    bench = served(make_bench(bad_traffic="operation_fails", lock="resource"))
+    add_green(bench)
+    hooks = bench.hooks
+
+    def others() -> None:
+        hooks.remove_deployment("census", "green")
+        bench.service.state.endpoints["census"].tags = {"owner": "them"}
+
+    bench.calls.before("PUT endpoint", others, bench.calls.count("PUT endpoint"))
+    assert shift(bench, {"green": 100}).status == 200
+    settle(bench)
+    assert put(bench).status == 201
+    settle(bench)
+    for kind, tags in (("PUT deployment", {"a": "b"}), ("DELETE deployment", {})):
+        bench.ask("GET", ENDPOINT)
+        change = partial(hooks.set_tags, "census", "green", tags)
+        bench.calls.before(kind, change, bench.calls.count(kind))
+        body = deployment() if kind.startswith("PUT") else None
+        answer = bench.ask(kind.split()[0], f"{ENDPOINT}/deployments/green", body)
+        assert answer.status in (200, 202)
+        settle(bench)
+    assert problems(bench) == []
+    shift(bench, {"nobody": 100})
+    assert problems(bench) == ["PUT endpoint census: sends 100 % to nobody, which is not there"]

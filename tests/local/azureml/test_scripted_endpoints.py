@@ -9,6 +9,7 @@ from local.azureml.answers import refusal
 from local.azureml.personalities import PERSONALITIES, personality
 from local.azureml.process import AzureMlProcess
 from local.azureml.server import AzureMlServer
+from local.studio.wire import WireRequest
 from tests.local.azureml.bench import Bench, missing_from, over_http, vector
 from tests.local.azureml.conftest import MakeBench
 from tests.local.azureml.endpoints import (
@@ -114,6 +115,29 @@ def test_another_writer_acts_just_before_a_call(bench: Bench) -> None:
     assert state(bench, "green") == "Failed"
 
 
+def test_instances_and_tags_are_patched_and_nothing_else(bench: Bench) -> None:
+    path = f"{ENDPOINT}/deployments/blue"
+    assert bench.ask("PATCH", path, {"properties": {}}).status == 400
+    assert bench.ask("PATCH", path, {"sku": {"capacity": 3}, "tags": {"a": "b"}}).status == 202
+    assert state(bench, "blue") == "Scaling"
+    assert bench.ask("PATCH", path, {"sku": {"capacity": 4}}).status == 409
+    bench.clock.move(SECONDS)
+    body = bench.ask("GET", path).json()
+    assert (body["sku"]["capacity"], body["tags"], state(bench, "blue")) == (
+        3,
+        {"a": "b"},
+        "Succeeded",
+    )
+
+
+def test_a_container_may_crash(bench: Bench) -> None:
+    assert who(bench) == {"blue"}
+    bench.hooks.crash("census", "blue")
+    headers = {"Authorization": "Bearer key-0"}
+    answer = bench.send(WireRequest("POST", "/scoring/census/score", headers, b"{}"))
+    assert (answer.status, state(bench, "blue")) == (500, "Succeeded")
+
+
 def test_an_operation_of_another_writer_is_in_the_way(bench: Bench) -> None:
     bench.hooks.keep_busy("census/blue", timedelta(minutes=1))
     assert (shift(bench, {"blue": 100}).status, put(bench).status) == (409, 409)
@@ -157,11 +181,11 @@ def test_the_way_of_the_contract_works_in_every_personality(name: str) -> None:
     for _ in range(3):
         bench.clock.move(timedelta(minutes=10))
         assert state(bench, "green").lower() in ("updating", "creating", "succeeded")
-    dropped = dict.fromkeys(PERSONALITIES[name].get("unknown_members", ()))
+    dropped = PERSONALITIES[name].get("unknown_members", ())
     body = bench.ask("GET", ENDPOINT).json()
-    members = ("authMode", "publicNetworkAccess")
-    own = {one: body["properties"][one] for one in members if one not in dropped}
+    own = {one: body["properties"][one] for one in ("authMode", "publicNetworkAccess")}
     own |= {"traffic": {"green": 100}, "mirrorTraffic": {}}
+    own = {one: value for one, value in own.items() if one not in dropped}
     kept = {one: body[one] for one in ("location", "tags")} | {
         "identity": {"type": "SystemAssigned"}
     }

@@ -20,6 +20,7 @@ from local.azureml.process import AzureMlProcess
 from local.azureml.sample import COMPONENT
 from local.azurite import Azurite
 from local.identity import CERTIFICATE, make_certificate, make_token
+from tests.local.azureml.served import installed
 from tests.waiting import eventually
 
 VERSION = "api-version=2025-12-01"
@@ -171,7 +172,47 @@ def test_no_command_outlives_the_stand_in(how: str, tmp_path: Path) -> None:
         eventually(seen.exists)
         command = psutil.Process(int(seen.read_text()))
         getattr(process, how)()
-        eventually(lambda: not command.is_running() or command.status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda: not _runs(command))
+
+
+def test_no_server_of_a_deployment_outlives_the_stand_in(
+    stand_in: AzureMlProcess, storage: Azurite
+) -> None:
+    installed()
+    client = Client(stand_in, make_token("https://management.azure.com"))
+    code = stand_in.order("sample")["code"]
+    with BlobServiceClient.from_connection_string(storage.connection_string) as account:
+        container = account.get_container_client("served")
+        container.create_container()
+        container.upload_blob("m/model.json", b'{"features": []}')
+    uri = "azureml://datastores/served/paths/m/"
+    model = {"properties": {"modelType": "custom_model", "modelUri": uri}}
+    assert client.ask("PUT", "models/m/versions/1", model).status_code == 201
+    endpoint = {"location": "westus", "properties": {"authMode": "Key"}}
+    assert client.ask("PUT", "onlineEndpoints/e1x", endpoint).status_code == 201
+    own = {
+        "endpointComputeType": "Managed",
+        "instanceType": "Standard_F4s_v2",
+        "model": f"{WORKSPACE}/models/m/versions/1",
+        "codeConfiguration": {"codeId": code, "scoringScript": "score.py"},
+    }
+    path, body = "onlineEndpoints/e1x/deployments/blue", {"location": "westus", "properties": own}
+
+    def is_ready() -> bool:
+        own = client.ask("GET", path).json()["properties"]
+        assert own["provisioningState"] != "Failed", client.ask("POST", f"{path}/getLogs").text
+        return bool(own["provisioningState"] == "Succeeded")
+
+    eventually(lambda: client.ask("PUT", path, body).status_code == 201)
+    eventually(is_ready)
+    servers = psutil.Process(stand_in.pid).children(recursive=True)
+    assert servers
+    stand_in.kill()
+    eventually(lambda: not [one for one in servers if _runs(one)])
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_it_ends_when_it_is_asked_to() -> None:

@@ -1,13 +1,18 @@
 """Endpoints and deployments by their addresses, from the PUT to a score."""
 
 import json
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from local.azureml.answers import ARM
+import pytest
+
+from local.azureml.answers import ARM, WORKSPACE
+from local.azureml.containers import Container, ContainerOrder, MadeUpContainers
+from local.azureml.places import Datastores
 from local.identity import make_token
 from local.studio.wire import WireRequest
-from tests.local.azureml.bench import Bench
+from tests.local.azureml.bench import RUN, Bench
 from tests.local.azureml.conftest import MakeBench
 
 MODEL = {"modelUri": "azureml://datastores/models/paths/a/", "modelType": "custom_model"}
@@ -148,3 +153,44 @@ def test_an_endpoint_is_listed_and_deleted_with_its_deployments(bench: Bench) ->
     bench.clock.move(timedelta(minutes=2))
     assert bench.ask("DELETE", "onlineEndpoints/census").status == 204
     assert bench.ask("GET", "onlineEndpoints/census/deployments").status == 404
+
+
+@dataclass
+class Noted(MadeUpContainers):
+    orders: list[ContainerOrder] = field(default_factory=list)
+
+    def start(self, order: ContainerOrder, datastores: Datastores) -> Container:
+        self.orders.append(order)
+        return super().start(order, datastores)
+
+
+@pytest.mark.parametrize("below", ["", "/paths/sub/"])
+def test_a_container_is_told_where_its_model_and_its_code_are(bench: Bench, below: str) -> None:
+    bench.put()
+    assert bench.ended() == "Completed"
+    noted = bench.service.state.containers = Noted()
+    model = {"modelUri": f"azureml://jobs/j/outputs/model{below}", "modelType": "mlflow_model"}
+    bench.ask("PUT", "models/m/versions/1", {"properties": model})
+    bench.hooks.add_endpoint("census")
+    own = {
+        "endpointComputeType": "Managed",
+        "instanceType": "Standard_F4s_v2",
+        "model": f"{WORKSPACE}/models/m/versions/1",
+        "codeConfiguration": {"codeId": bench.sample["code"], "scoringScript": "score.py"},
+        "environmentId": bench.sample["environment"],
+        "environmentVariables": {"A": "b"},
+        "requestSettings": {"requestTimeout": "PT1M30S"},
+    }
+    body = {"location": "westus", "properties": own}
+    assert bench.ask("PUT", "onlineEndpoints/census/deployments/blue", body).status == 201
+    (order,) = noted.orders
+    assert (order.name, order.is_mlflow, order.seconds) == ("census/blue", True, 90)
+    assert order.model_uri == f"{RUN}/model/{below.removeprefix('/paths/')}"
+    assert order.code_uri.endswith("code/relearn_train/1")
+    assert (order.script, order.variables) == ("score.py", {"A": "b"})
+    own |= {"environmentId": f"{WORKSPACE}/environments/none/versions/1"}
+    bench.clock.move(timedelta(minutes=10))
+    again = bench.ask("PUT", "onlineEndpoints/census/deployments/green", body)
+    bench.clock.move(timedelta(minutes=10))
+    told = bench.ask("GET", path_of(again.headers["Azure-AsyncOperation"])).json()
+    assert told["error"]["code"] == "ResourceNotFound"

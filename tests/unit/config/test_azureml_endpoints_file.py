@@ -113,6 +113,7 @@ def test_a_hint_about_an_id_is_given_where_it_is_written(tmp_path: Path) -> None
             "endpoints.0.update: unknown key: known here: name, model, kin",
         ),
         (SCRIPTED, {"traffic": {"step": [100]}}, "traffic.step: unknown key: did you mean `steps`"),
+        (SCRIPTED, {"traffic": {"steps": [*range(1, 21), 100]}}, "steps: must have at most 20"),
         (SCRIPTED, {"create": {"auth": "key"}}, "create.auth: unknown key: did you mean `auth_mod"),
         (SCRIPTED, {"create": "yes"}, "endpoints.0.create: must be true or false"),
         (SCRIPTED, {"create": {"auth_mode": "AADToken"}}, "'key', 'aml_token' or 'aad_token'"),

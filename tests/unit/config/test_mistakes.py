@@ -96,7 +96,11 @@ CASES: list[tuple[Change, str, str]] = [
     (put("endpoints.0.kind", "AzureML"), "endpoints.0.kind", "did you mean `azureml`?"),
     (put("endpoints.0.kind", "managed_online"), "endpoints.0.kind", "did you mean `azureml`?"),
     (put("endpoints.0.kind", "kubernetes"), "endpoints.0.kind", "not supported yet: use a managed"),
-    (put("endpoints.0.kind", "batch_endpoint"), "endpoints.0.kind", "batch endpoints are not supp"),
+    (
+        put("endpoints.0.kind", "batch_endpoint"),
+        "endpoints.0.kind",
+        "batch endpoints are not supported",
+    ),
     (put("endpoints.0.kind", 5), "endpoints.0.kind", "must be classic, webservice or azureml"),
     (put("training.kind", "aml"), "training.kind", "must be studio or azureml"),
     (put("training.kind", "azureml"), "training.workspace", "is missing"),

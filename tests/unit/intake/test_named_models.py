@@ -20,7 +20,7 @@ RULES = {"gate": {"rules": [{"metric": "AUC", "at_least": 0.5}]}}
 def world_with(pipeline: dict[str, Any] | None = None) -> AzureMlWorld:
     """Return a world whose workspace has versions 1 and 2 of the model `census`."""
     world = AzureMlWorld(config={"pipeline": pipeline or {}})
-    known = {"modelType": "custom_model", "modelUri": "azureml://datastores/models/paths/2"}
+    known = {"modelType": "mlflow_model", "modelUri": "azureml://datastores/models/paths/2"}
     world.azureml.put_model("census", "2", {"properties": known})
     return world
 

@@ -57,7 +57,8 @@ def test_what_is_registered_is_named_by_its_id() -> None:
         "scoringScript": "score.py",
     }
     curated = "azureml://registries/azureml/environments/sklearn-1.5/versions/3"
-    assert properties(SCRIPTED, environment=curated)["environmentId"] == curated
+    for fine in (curated, f"{WS}/environments/serve/versions/2"):
+        assert properties(SCRIPTED, environment=fine)["environmentId"] == fine
     known = f"{WS}/codes/serve/versions/3"
     for written in (known, f"azureml:{known}"):
         code = {"code": written, "scoring_script": "score.py"}
@@ -155,7 +156,13 @@ def test_what_each_deployment_gets_of_its_own_is_taken_and_known() -> None:
             "environment: an inline conda file is not uploaded: register it with `az ml env",
         ),
         ({"environment": {"image": "i"}}, "environment: an inline environment is not uploaded"),
-        ({"environment": "serve"}, "environment: names no environment"),
+        *(
+            ({"environment": odd}, "environment: names no environment")
+            for odd in ("serve", "/subscriptions/x", f"{WS}/codes/a/versions/1", 5)
+        ),
+        ({"environment": "azureml://registries/a/models/b/versions/1"}, "names no environment"),
+        ({"model_mount_path": "model"}, "is no path in the container: begin it with a slash"),
+        ({"data_collector": {"collections": {}}}, "data_collector.collections: Dictionary should"),
         ({"environment": "azureml:serve@latest"}, "may be another one at a rollback: name a ver"),
         (
             {"environment": "azureml://registries/a/environments/b/labels/latest"},

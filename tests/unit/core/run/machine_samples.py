@@ -1,6 +1,7 @@
 """Runs in each phase, as far as events distinguish them."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 
 from shared.core.run.promotion import Step
@@ -23,8 +24,13 @@ BACK = ("rolled_back", "unchanged", "cancelled", "start")
 LASTING = Step(share=10, bake=HOUR, sent_at=NOW, began_at=NOW)
 
 
-def variants(phase: Phase) -> Iterator[Run]:
+@cache  # they are frozen, and each event is tried on all of them
+def variants(phase: Phase) -> tuple[Run, ...]:
     """Every kind of run that can be in `phase`, as far as events distinguish them."""
+    return tuple(_variants(phase))
+
+
+def _variants(phase: Phase) -> Iterator[Run]:
     parked_in = STEPS if phase is Phase.PARKED else (None,)
     choices = product((1, 2), (False, True), (None, step_failure(NOW - HOUR)), BACK)
     for where, (attempt, cancelling, since, rollback) in product(parked_in, choices):
