@@ -107,7 +107,7 @@ def test_a_model_that_does_not_answer_any_more_while_its_step_lasts_is_rolled_ba
 
 def test_too_few_requests_hold_a_step_beyond_its_bake() -> None:
     one = ruled()
-    one.mapped.points = [requests(one, 99)]
+    one.mapped.points = [requests(one, 99 + 1)]  # one is the probe that began the step
     assert isinstance(one.check(HOUR), StepMeasured)
     assert one.promotion.step.verdict == "99 requests of the 100 that are needed"
     one.mapped.points = [requests(one, 101)]
