@@ -36,6 +36,7 @@ from tests.unit.execution.mapped_worlds import (
     OLD,
     OTHERS,
     RULES,
+    SECOND,
     TENTH,
     WELL,
     Mapped,
@@ -169,6 +170,17 @@ def test_an_update_that_the_service_cancelled_is_sent_again(
     )
     monkeypatch.setattr(one.mapped, "update_state", lambda *_: cancelled)
     assert isinstance(one.check(), UpdateLost)
+
+
+def test_an_update_that_is_under_way_for_more_than_half_an_hour_is_rolled_back() -> None:
+    one = Mapped(AT_ONCE)
+    one.lease()
+    one.update()
+    one.mapped.progress = UpdateProgress.PENDING
+    assert all(isinstance(one.check(20 * SECOND), NotYetLive) for _ in range(90))
+    broken = one.check(20 * SECOND)
+    assert isinstance(broken, FoundBroken)
+    assert "has not come to an end" in broken.reason
 
 
 def test_a_step_whose_outcome_is_unknown_is_verified_like_any_other() -> None:

@@ -195,6 +195,12 @@ def test_a_step_that_gets_no_requests_is_for_an_operator_who_may_let_it_go_on() 
     assert "as ada approved" in reached.verification
 
 
+def test_a_step_is_not_given_up_before_its_bake_is_over() -> None:
+    one = ruled(bake=2 * HOUR, give_up_after=HOUR)
+    assert isinstance(one.check(2 * HOUR - MINUTE), StepMeasured)
+    assert isinstance(one.check(), StepBlocked)
+
+
 def test_an_approval_does_not_save_a_model_whose_requests_fail() -> None:
     one = ruled(give_up_after=2 * HOUR)
     one.check(2 * HOUR)
