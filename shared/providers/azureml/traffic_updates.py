@@ -24,9 +24,9 @@ from shared.providers.azureml.online_resources import ShownDeployment, ShownEndp
 _MADE_AGAIN_WITHIN: Final = timedelta(hours=1)
 _MOST_MIRRORED: Final = 50
 _SEE: Final = (
-    "see who changed it; then set the traffic to what it was and retry the run, or cancel the run"
+    "see who changed it; retry the run to go on from the traffic as it is now, or cancel the run"
 )
-_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`, then retry the run"
+_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`"
 
 
 @dataclass(frozen=True, slots=True)
