@@ -13,7 +13,9 @@ from local.demo.play import DemoFailedError, Play
 from local.demo.plays import AzureMlPlay, StudioPlay
 from local.demo.serving_stage import ServingStage
 from local.demo.stage import Stage
+from local.inference.servers import install
 from local.served import NotStartedError
+from local.virtual_environment import InstallError
 
 _DESCRIPTION: Final = """\
 New training data arrives, a better model is served. Starts a storage server, a stand-in of an
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
         return 130
-    except (DemoFailedError, NotStartedError, AzuriteError) as error:
+    except (DemoFailedError, NotStartedError, AzuriteError, InstallError) as error:
         console.print(f"[bold red]The demo failed:[/] {error}")
         return 1
     return 0
@@ -56,6 +58,9 @@ def _play(console: Console, *, classic: bool) -> None:
     play: Play[ServingStage] | Play[Stage]
     what = "Studio (classic)" if classic else "a workspace of Azure ML"
     stage = Stage() if classic else ServingStage()
+    if not classic:
+        with console.status("Microsoft's inference server, installed once …") as status:
+            install(lambda line: status.update(f"Installing Microsoft's inference server: {line}"))
     with console.status(f"Starting Azurite, the stand-in of {what}, and the host …"):
         stage.__enter__()
     try:

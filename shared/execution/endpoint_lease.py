@@ -162,6 +162,8 @@ class EndpointLeaseSteps:
         maps = (one for step in left_traffic for one in (step.before, step.wanted))
         changes = {
             "rollback_target": rollback_target,
+            # Nothing of this run's own was sent: what it found may be a change by others.
+            "steps": (Step(share=ALL),),
             "left": tuple(dict.fromkeys(one for one in maps if one is not None)),
             "before": known,
             "rollback_resource": left.resource,

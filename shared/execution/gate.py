@@ -12,27 +12,16 @@ from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered,
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.references import Candidate
 from shared.core.serving.state import Resource
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.models import finished_job
-from shared.ports.serving import ServingEndpoint
+from shared.execution.models import finished_job, log_lines_of
 from shared.ports.training import Evaluation
 
 #: Good probe answers that a staged candidate needs before the gate.
 _PROBES: Final = 2
 #: How long an output may become visible later than its model.
 _LATE: Final = timedelta(minutes=2)
-
-
-def _log_lines(serving: ServingEndpoint, candidate: Candidate) -> str:
-    """Return the last lines of a candidate as a part of a reason; empty where there are none."""
-    try:
-        lines = serving.log_lines(candidate)
-    except (TransientError, PermanentError) as exc:
-        lines = f"not readable: {exc}"
-    return f"; its log ends: {lines}" if lines else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +100,7 @@ class GateSteps:
             case ProbeOutcome.BROKEN if (
                 known.last is not None and known.last.seen is ProbeOutcome.BROKEN
             ):
-                lines = _log_lines(serving, run.candidate)
+                lines = log_lines_of(serving, run.candidate)
                 return Judged(refused(f"the candidate does not score: {seen.detail}{lines}"))
             case ProbeOutcome.BROKEN:
                 return EvidenceGathered(known.evolve(last=seen))

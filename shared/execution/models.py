@@ -25,10 +25,11 @@ from shared.core.serving.due_candidates import staged
 from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
 from shared.core.serving.references import Candidate
 from shared.core.serving.state import EndpointState
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import schedule_drift_check
 from shared.execution.inputs import request_of
+from shared.ports.serving import ServingEndpoint
 from shared.ports.training import Job, TrainingService
 
 #: How long a job's record or its output blob may become visible late.
@@ -93,6 +94,22 @@ def finished_job(run: Run) -> Job:
     return Job(run.job or "", run.job_at, request_of(run))
 
 
+def log_lines_of(serving: ServingEndpoint, candidate: Candidate | None) -> str:
+    """Return the last lines of a candidate as a part of a reason; empty where there are none.
+
+    Args:
+        serving: its endpoint.
+        candidate: the candidate; None: the model was not staged, and has no log.
+    """
+    if candidate is None:
+        return ""
+    try:
+        lines = serving.log_lines(candidate)
+    except (TransientError, PermanentError) as exc:
+        lines = f"not readable: {exc}"
+    return f"; its log ends: {lines}" if lines else ""
+
+
 @dataclass(frozen=True, slots=True)
 class StagingSteps:
     """Stages the model of a run at its endpoint. The serving state is not changed."""
@@ -121,10 +138,11 @@ class StagingSteps:
         endpoint, candidate = _endpoint(run), run.candidate
         if candidate is None:
             raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a candidate")
-        found = self.context.providers.serving(endpoint).candidate_state(candidate)
+        serving = self.context.providers.serving(endpoint)
+        found = serving.candidate_state(candidate)
         match found.progress:
             case UpdateProgress.FAILED:
-                return self._failed(run, candidate, found)
+                return _failed(run, serving, candidate, found)
             case UpdateProgress.PENDING:
                 now = self.context.clock.now()
                 if now - (run.staged_at or now) >= READY_WITHIN:
@@ -137,17 +155,6 @@ class StagingSteps:
             case _:
                 return CandidateReady()
 
-    def _failed(self, run: Run, candidate: Candidate, found: EndpointCheck) -> Event:
-        """Return what follows when the service could not make a candidate ready."""
-        why = f"candidate {candidate.name} cannot be made ready: {found.detail}"
-        if found.failure is Failure.AGAIN and run.stagings < _AGAIN:
-            return CandidateLost(why)
-        if found.failure in (Failure.AGAIN, Failure.PARK):
-            cure = found.cure or "check its state at its service"
-            advice = f"{cure}, then retry the run, or cancel it"
-            return StepBlocked(why, advice, staged_again=True)
-        return CandidateFailed(why)
-
     def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         known = stored.record if stored else EndpointState(ref=endpoint.ref)
@@ -156,6 +163,20 @@ class StagingSteps:
             expected = stored.etag if stored else None
             self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, expected)
         schedule_drift_check(self.context, run, endpoint)  # which discards it
+
+
+def _failed(
+    run: Run, serving: ServingEndpoint, candidate: Candidate, found: EndpointCheck
+) -> Event:
+    """Return what follows when the service could not make a candidate ready."""
+    why = f"candidate {candidate.name} cannot be made ready: {found.detail}"
+    if found.failure is Failure.AGAIN and run.stagings < _AGAIN:
+        return CandidateLost(why)
+    if found.failure in (Failure.AGAIN, Failure.PARK):
+        cure = found.cure or "check its state at its service"
+        advice = f"{cure}, then retry the run, or cancel it"
+        return StepBlocked(why, advice, staged_again=True)
+    return CandidateFailed(f"{why}{log_lines_of(serving, candidate)}")
 
 
 def _endpoint(run: Run) -> Endpoint:

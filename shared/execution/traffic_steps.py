@@ -10,7 +10,7 @@ from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked
 from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import FoundBroken, StepMeasured, UpdateLost, named_step
-from shared.core.run.record import Run
+from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import (
     EndpointCheck,
     Evidence,
@@ -29,6 +29,7 @@ from shared.core.serving.traffic_rules import (
 )
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.models import log_lines_of
 from shared.ports.serving import ServingEndpoint
 
 #: How often a step that was silently undone is carried out again.
@@ -61,7 +62,7 @@ def changed_by_others(run: Run, check: EndpointCheck) -> StepBlocked | None:
     if promotion is None or check.traffic is None or check.progress is UpdateProgress.PENDING:
         return None
     known = promotion.known_traffic
-    back = promotion.rollback_target
+    back = promotion.rollback_target if run.phase is Phase.ROLLING_BACK else None
     if back is not None and back.traffic is not None:
         known = (*known, back.traffic)
     if not known or check.traffic in (*known, *run.accepts):
@@ -109,13 +110,15 @@ class TrafficSteps:
         if bad.lasted(_within(run)):
             why = f"no good answer to {counted(bad.probes, 'probe')} in a row"
             detail = f": {check.probe.detail}" if check.probe else ""
-            return FoundBroken(f"{named_step(step)}: {why}{detail}")
+            log_lines = log_lines_of(serving, run.candidate)
+            return FoundBroken(f"{named_step(step)}: {why}{detail}{log_lines}")
         evidence = self._evidence(run, serving, check, now)
         verdict = judged_step(
             serving.plan.rules, evidence, alone=step.wanted is None or len(step.wanted.shares) == 1
         )
         if verdict.verdict is StepVerdict.WORSE:
-            return FoundBroken(f"{named_step(step)}: {verdict.why}")
+            log_lines = log_lines_of(serving, run.candidate)
+            return FoundBroken(f"{named_step(step)}: {verdict.why}{log_lines}")
         began = step.began_at or now
         if now - began >= step.bake and not bad.probes and _passes(step, verdict):
             said = f", as {step.approved_by} approved" if step.approved_by else ""

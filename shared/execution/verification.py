@@ -28,6 +28,7 @@ from shared.core.serving.verification_case import Verification, VerificationCase
 from shared.execution.context import Context
 from shared.execution.drift_schedule import SOON, schedule_drift_check
 from shared.execution.leased_endpoint import LeasedEndpoint, promotion_of, shift_of
+from shared.execution.models import log_lines_of
 from shared.execution.traffic_steps import Baked, TrafficSteps, changed_by_others
 from shared.ports.serving import ServingEndpoint
 
@@ -63,7 +64,7 @@ class VerificationSteps:
             return stopped
         if promotion_of(run).bakes:
             return self._check_step(run, endpoint, serving, check)
-        return self._verify_update(run, endpoint, check, serving.plan.keeps)
+        return self._verify_update(run, endpoint, serving, check)
 
     def _check_step(
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, check: EndpointCheck
@@ -104,7 +105,7 @@ class VerificationSteps:
         return VerifiedLive(judged.why, check.probe, judged.probe_series)
 
     def _verify_update(
-        self, run: Run, endpoint: Endpoint, check: EndpointCheck, keeps: timedelta
+        self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, check: EndpointCheck
     ) -> Event | None:
         promotion = promotion_of(run)
         if check.failure is Failure.AGAIN and promotion.resent < _RESENDS:
@@ -119,11 +120,12 @@ class VerificationSteps:
             case VerificationResult.LIVE if not promotion.is_last:
                 return ShareReached(judged.why)
             case VerificationResult.LIVE:
-                return self._live(run, endpoint, check, judged, keeps)
+                return self._live(run, endpoint, check, judged, serving.plan.keeps)
             case VerificationResult.UNCHANGED:
                 return self._unchanged(run, check, case, judged)
             case VerificationResult.BROKEN:
-                return FoundBroken(f"{judged.why}{_answered(promotion)}")
+                log_lines = log_lines_of(serving, run.candidate)
+                return FoundBroken(f"{judged.why}{_answered(promotion)}{log_lines}")
 
     def _unchanged(
         self, run: Run, check: EndpointCheck, case: VerificationCase, judged: Verification

@@ -281,7 +281,7 @@ def promoted(
     again = next(same, None) if run.origin.repeats else None
     serving = ServedModel(
         model=run.target_model.model,
-        state=run.target_model if run.target_model.is_more_than_its_model else None,
+        state=_served(run),
         candidate=again.candidate if again else run.candidate.name if run.candidate else "",
         run_id=again.run_id if again else run.run_id,
         since=verified.at,
@@ -313,6 +313,16 @@ def promoted(
         there = announced(there, made, again.run_id, resource)
     staged = kept_for(there, resource, serving.candidate, was, until)
     return released(endpoint_state.evolve(resources=resources, staged=staged), run.run_id)
+
+
+def _served(run: Run) -> ServingState | None:
+    """Return what the endpoint serves now; None where that is nothing but the model."""
+    state = run.target_model
+    if not state.is_more_than_its_model:
+        return None
+    # As it was asked for: copies of requests that go elsewhere are left to others.
+    wanted = run.promotion.step.wanted if run.promotion else None
+    return state if wanted is None else state.evolve(traffic=wanted)
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:

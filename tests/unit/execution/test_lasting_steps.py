@@ -10,7 +10,7 @@ from shared.core.run.record import Origin, Phase
 from shared.errors import InvalidTransitionError
 from tests.fakes.azureml_world import CENSUS, ROWS, AzureMlWorld
 from tests.unit.execution.lasting_steps import RULES, baking
-from tests.unit.execution.test_candidates import ADA, rolled_back, version_of
+from tests.unit.execution.test_candidates import ADA, SECOND, rolled_back, version_of
 
 ALLOWED: dict[str, Any] = {"pipeline": {"gate": {"first_model": "allow"}}}
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -219,6 +219,18 @@ def test_copies_last_one_bake_ahead_of_the_first_step_and_decide_nothing_without
     ]
     assert world.ended().phase is Phase.PROMOTED
     world.safe()
+
+
+def test_copies_that_others_ask_for_stay_and_are_no_drift() -> None:
+    world = AzureMlWorld()
+    world.azureml.hooks.add_deployment(CENSUS, "shadow", "census/1")
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 100}, {"shadow": 5})
+    assert world.until_idle(world.start(), ticks=60).phase is Phase.PROMOTED
+    assert world.azureml.state.endpoints[CENSUS].mirror == {"shadow": 5}
+    world.idle(3 * HOUR, 10 * MINUTE)
+    assert [run.origin for run in world.runs()] == [Origin.DATA]
+    second = world.next_run("2.csv", SECOND)
+    assert world.until_idle(second, ticks=60).phase is Phase.PROMOTED
 
 
 def test_a_first_model_gets_all_requests_at_once() -> None:
