@@ -116,8 +116,14 @@ class AppStage(ABC):
         if not ledger.exists():
             return []
         names = [blob.name.removeprefix("runs/") for blob in ledger.list_blobs("runs/")]
-        runs = [self._run(name) for name in names]
+        runs = [self.run(name) for name in names]
         return sorted((run for run in runs if run), key=lambda run: str(run["opened_at"]))
+
+    def run(self, run_id: str) -> dict[str, Any] | None:
+        """Return one run as the app's HTTP API shows it; None while it does not."""
+        answer = requests.get(f"{self.host.url}/api/runs/{run_id}", timeout=_SECONDS)
+        run: dict[str, Any] | None = answer.json() if answer.ok else None
+        return run
 
     def leaks(self) -> list[str]:
         """Return where a secret is that must not be: in a record, a log or an answer."""
@@ -146,11 +152,6 @@ class AppStage(ABC):
             ]
         base = f"{self.host.url}/api"
         return {f"GET {path}": requests.get(base + path, timeout=_SECONDS).text for path in asked}
-
-    def _run(self, run_id: str) -> dict[str, Any] | None:
-        answer = requests.get(f"{self.host.url}/api/runs/{run_id}", timeout=_SECONDS)
-        run: dict[str, Any] | None = answer.json() if answer.ok else None
-        return run
 
     def _read_ledger(self, name: str) -> str:
         try:

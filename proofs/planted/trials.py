@@ -24,6 +24,7 @@ from proofs.planted import (
     maintenance,
     operations,
     providers,
+    traffic,
 )
 from proofs.planted.bug import Bug
 
@@ -57,6 +58,7 @@ BUGS: Final = (
     *maintenance.BUGS,
     *operations.BUGS,
     *providers.BUGS,
+    *traffic.BUGS,
 )
 
 

@@ -83,17 +83,18 @@ def test_a_state_without_traffic_cannot_be_restored() -> None:
     assert not bench.service.restorable(state.evolve(body={}, traffic=TrafficMap.of({"x": 100})))
 
 
-def test_a_rollback_to_two_deployments_reads_them_at_once() -> None:
+def test_a_rollback_to_two_deployments_reads_those_that_get_more_at_once() -> None:
     bench = Bench()
     bench.http.put(deployment("m-1", "2", RUN))
     bench.http.put(endpoint({"blue": 50, "m-1": 50}))
     state = bench.service.current()
     assert state is not None
-    bench.http.put(endpoint({"blue": 100}))
-    bench.http.sent.clear()
-    bench.service.restore(state, (TrafficMap.of({"blue": 100}),))
-    assert bench.http.calls == ["GET census", "GET deployments", "PUT census"]
-    assert sent_traffic(bench) == {"blue": 50, "m-1": 50}
+    for now, read in (({"green": 100}, "deployments"), ({"blue": 100}, "deployments/m-1")):
+        bench.http.put(endpoint(now))
+        bench.http.sent.clear()
+        bench.service.restore(state, (TrafficMap.of(now),))
+        assert bench.http.calls == ["GET census", f"GET {read}", "PUT census"]
+        assert sent_traffic(bench) == {"blue": 50, "m-1": 50}
 
 
 def test_one_deployment_is_made_again_for_each_call() -> None:
