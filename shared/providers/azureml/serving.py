@@ -58,7 +58,7 @@ class AzureMlServing:
     @property
     def plan(self) -> Plan:
         """The steps of `traffic`; without it, all requests at once."""
-        usual = Plan(stages=True, keeps=self.endpoint.keep_old, asks=True)
+        usual = Plan(stages=True, keeps=self.endpoint.keep_old)
         wanted = self.endpoint.traffic
         if wanted is None:
             return usual
