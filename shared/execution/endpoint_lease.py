@@ -10,7 +10,12 @@ from shared.core.evaluation.gate import judged_again
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed
-from shared.core.run.planned_steps import ahead_of, planned_steps
+from shared.core.run.planned_steps import (
+    ahead_of,
+    changed_before,
+    gets_requests,
+    planned_steps,
+)
 from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Run
@@ -28,12 +33,11 @@ from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.drift_schedule import HELD_FOR, wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
-#: How long a run waits for another run's update, which takes minutes.
-_WAIT_FOR_UPDATE: Final = timedelta(days=7)
 #: How long probes are repeated if they get errors before the update.
 _ERRORS: Final = timedelta(days=1)
 
@@ -62,7 +66,9 @@ class EndpointLeaseSteps:
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
         splits = serving.plan.stages
-        if splits and left is None and (blocked := _foreign(run, known, base)) is not None:
+        if serving.plan.asks and not run.origin.repeats:
+            wait_for_drift(self.context, endpoint)
+        if splits and left is None and (blocked := changed_before(run, known, base)) is not None:
             return blocked
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
         answers = left is None and not (splits and base is None)
@@ -95,7 +101,7 @@ class EndpointLeaseSteps:
             rollback_target=rollback_target,
             base=base,
             steps=_steps(run, serving.plan, base),
-            ever_sent=_gets_requests(run, base),
+            ever_sent=gets_requests(run, base),
             expected=_expected(run, mine.resource(endpoint.resource_name)),
         )
         if (left := found.left) is not None:
@@ -153,10 +159,12 @@ class EndpointLeaseSteps:
         endpoint_state: EndpointState,
         promotion: Promotion,
     ) -> Event | None:
-        rollback_target = self.rollback_target(serving, endpoint_state, left.resource)
+        other = self.context.ledger.runs.read(left.run_id)
+        rollback_target = next(
+            (one for one in _ahead_of_left(other) if serving.restorable(one)), None
+        ) or self.rollback_target(serving, endpoint_state, left.resource)
         if rollback_target is None:
             return None
-        other = self.context.ledger.runs.read(left.run_id)
         known = other.record.promotion.before if other and other.record.promotion else None
         left_traffic = other.record.promotion.steps if other and other.record.promotion else ()
         maps = (one for step in left_traffic for one in (step.before, step.wanted))
@@ -181,7 +189,7 @@ class EndpointLeaseSteps:
             other = self.context.ledger.runs.read(last.run_id)
             if other and other.record.phase.updates:
                 busy = f"run {last.run_id} is updating this endpoint"
-                raise EndpointBusyError(busy, endpoint_state.ref.id, _WAIT_FOR_UPDATE)
+                raise EndpointBusyError(busy, endpoint_state.ref.id, HELD_FOR)
         return in_flight_lease(endpoint_state, run.run_id)
 
     def _before(
@@ -285,6 +293,13 @@ def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     )
 
 
+def _ahead_of_left(other: Stored[Run] | None) -> tuple[ServingState, ...]:
+    """Return what served ahead of a run that left its update, with what others had set."""
+    if other is None or other.record.promotion is None or other.record.origin.repeats:
+        return ()
+    return ahead_of(other.record, other.record.promotion.base)
+
+
 def _steps(run: Run, plan: Plan, base: ServingState | None) -> tuple[Step, ...]:
     if not plan.stages:
         return (Step(share=ALL),)
@@ -296,28 +311,6 @@ def _steps(run: Run, plan: Plan, base: ServingState | None) -> tuple[Step, ...]:
         mirror=plan.mirror,
         bake=plan.bake,
         ruled=plan.rules.need_data,
-    )
-
-
-def _gets_requests(run: Run, base: ServingState | None) -> bool:
-    """Whether the model of a run has a share already, from before its plan was made anew."""
-    traffic, candidate = base.traffic if base else None, run.candidate
-    return traffic is not None and candidate is not None and candidate.name in traffic.shares
-
-
-def _foreign(run: Run, known: Resource, base: ServingState | None) -> StepBlocked | None:
-    """Return that an operator has to decide, where others changed what serves; else None."""
-    serving = known.serving.target_model.traffic if known.serving else None
-    now = (base.traffic if base else None) or TrafficMap()
-    if serving is None or run.origin.repeats:
-        return None
-    if now.routes_as(serving) or now in run.accepts:
-        return None
-    name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
-    return StepBlocked(
-        f"others changed {name}: its traffic is {now}; Relearn left it at {serving}",
-        "retry the run to go on from the traffic as it is now, or cancel it",
-        now,
     )
 
 

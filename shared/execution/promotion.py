@@ -81,15 +81,15 @@ class PromotionSteps:
     def _rollback_target(
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, *, preparing: bool
     ) -> ServingState | None:
-        stored = self._leased.state(endpoint)
+        stored, promotion = self._leased.state(endpoint), promotion_of(run)
         if stored is None:
-            return promotion_of(run).rollback_target
+            return promotion.rollback_target
         return EndpointLeaseSteps(self.context).rollback_target(
             serving,
             stored.record,
             endpoint.resource_name,
             instead_of=run,
-            base=None if preparing else promotion_of(run).base,
+            base=promotion.rollback_target if preparing else promotion.base,
         )
 
     def _perhaps_sent(

@@ -1,11 +1,16 @@
-"""The steps in which a candidate gets the requests of an endpoint with a traffic map."""
+"""The steps in which a candidate gets the requests of an endpoint with a traffic map.
+
+They are planned from the traffic that is there, if this app has left it or an operator accepts it.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
+from shared.core.run.control_events import StepBlocked
 from shared.core.run.promotion import Step
 from shared.core.run.record import Run
 from shared.core.serving.references import ServingState
+from shared.core.serving.state import Resource
 from shared.core.serving.traffic import ALL, TrafficMap
 
 
@@ -63,6 +68,41 @@ def ahead_of(run: Run | None, base: ServingState | None) -> tuple[ServingState, 
         return ()
     others = _among_others(base.traffic, run.candidate.name if run.candidate else "")
     return (base.evolve(traffic=others),) if others.shares else ()
+
+
+def gets_requests(run: Run, base: ServingState | None) -> bool:
+    """Whether the model of a run has a share already, from before its plan was made anew.
+
+    Args:
+        run: the run.
+        base: what serves now, where it is known.
+    """
+    traffic, candidate = base.traffic if base else None, run.candidate
+    return traffic is not None and candidate is not None and candidate.name in traffic.shares
+
+
+def changed_before(run: Run, known: Resource, base: ServingState | None) -> StepBlocked | None:
+    """Return that an operator has to decide, where others changed what serves; else None.
+
+    Who gets copies of requests does not count.
+
+    Args:
+        run: the run.
+        known: what this app left at the endpoint.
+        base: what serves now, where it is known.
+    """
+    serving = known.serving.target_model.traffic if known.serving else None
+    now = (base.traffic if base else None) or TrafficMap()
+    if serving is None or run.origin.repeats:
+        return None
+    if now.routes_as(serving) or now in run.accepts:
+        return None
+    name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
+    return StepBlocked(
+        f"others changed {name}: its traffic is {now}; Relearn left it at {serving}",
+        "retry the run to go on from the traffic as it is now, or cancel it",
+        now,
+    )
 
 
 def _among_others(before: TrafficMap, name: str) -> TrafficMap:

@@ -276,7 +276,7 @@ def _is_level(known: TrafficEvidence) -> bool:
 
 
 def _failed(known: TrafficEvidence) -> str:
-    return f"{known.errors} of {counted(known.requests, 'request')} failed"
+    return f"{known.errors} of {counted(max(known.requests, known.errors), 'request')} failed"
 
 
 def _is_error(point: TrafficPoint) -> bool:

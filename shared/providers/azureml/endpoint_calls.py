@@ -13,7 +13,7 @@ from shared.core.config.azureml_names import asset_of, escaped_name
 from shared.core.counting import counted
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
-from shared.providers.azureml.call import AzureMlCall, Body, Memory, object_in
+from shared.providers.azureml.call import AzureMlCall, Body, Memory
 from shared.providers.azureml.endpoint_bodies import may_leave_out, without_members
 from shared.providers.azureml.errors import AzureMlRefusedError, refusal_in, unknown_member
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
@@ -64,10 +64,7 @@ class EndpointCalls:
         answer = self.call.any_answer(self._url())
         if answer.status == HTTPStatus.NOT_FOUND and not self._names_no_workspace(answer):
             return None
-        if not answer.ok:
-            raise self.call.sorted(answer, what, write=False)
-        found = object_in(answer, what)
-        shown = ShownEndpoint(self.name, found)
+        shown = ShownEndpoint(self.name, self.call.object_in(answer, what))
         self._require_managed(shown)
         if shown.location:
             self.memory.keep(self._key("location"), shown.location)

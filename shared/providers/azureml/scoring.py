@@ -41,7 +41,7 @@ _LONGEST: Final = 300
 _USUAL_MS: Final = 15_000
 _ROLE: Final = (
     "give the app's identity the role AzureML Data Scientist on the workspace, which holds "
-    "onlineEndpoints/score/action"
+    "onlineEndpoints/score/action, and let the app into the network of a private endpoint"
 )
 _ROWS: Final = "if the rows are not what the model takes, correct verify.rows"
 

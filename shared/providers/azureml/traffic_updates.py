@@ -1,8 +1,8 @@
 """Changes the traffic of an endpoint: GET, what has to be true, and one whole PUT.
 
 Before each PUT the map that is there is one that this app recorded, and every deployment that gets
-a share has succeeded; the shares are 100 together. There is no ETag: what another writer changes
-between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
+more requests than before has succeeded; the shares are 100 together. There is no ETag: what another
+writer changes between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
 """
 
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ from shared.providers.azureml.online_resources import ShownDeployment, ShownEndp
 _MADE_AGAIN_WITHIN: Final = timedelta(hours=1)
 _MOST_MIRRORED: Final = 50
 _SEE: Final = (
-    "see who changed it; then set the traffic to what it was and retry the run, or cancel the run"
+    "see who changed it; retry the run to go on from the traffic as it is now, or cancel the run"
 )
-_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`, then retry the run"
+_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class TrafficUpdates:
     calls: EndpointCalls
 
     def shift(self, shift: Shift) -> None:
-        """Give a candidate a share; the endpoint has the wanted map already: nothing is sent.
+        """Give a candidate a share. Nothing is sent where that is so, and no update has failed.
 
         Raises as the port says.
         """
@@ -49,11 +49,12 @@ class TrafficUpdates:
             raise PermanentError(f"endpoint {self.calls.name}: {text}: retry the run")
         endpoint = self.calls.settled()
         now = self.calls.traffic_of(endpoint)
-        if now == shift.wanted:
+        if now == shift.wanted and not endpoint.is_failed:
             return
-        if now != shift.before:
+        if now not in (shift.before, shift.wanted):
             raise self._changed(now, f"it was {shift.before}", shift.wanted)
-        self._put(endpoint, shift.wanted)
+        rising = _rising(now, shift.wanted)
+        self._put(endpoint, shift.wanted, rising, self._deployments(rising))
 
     def restore(self, state: ServingState, known: tuple[TrafficMap, ...]) -> None:
         """Give a state its traffic again, once its deployments are there. Raises as the port says.
@@ -70,10 +71,12 @@ class TrafficUpdates:
         if now != wanted and now not in known:
             expected = " or ".join(f"({one})" for one in known) or "what it was"
             raise self._changed(now, f"it was {expected}", wanted)
-        there = self._deployments(wanted)
-        self._make_again(state, wanted, there)
-        if now != wanted:
-            self._put(endpoint, wanted, there)
+        if now == wanted and not endpoint.is_failed:
+            return  # else it says so until a PUT has succeeded
+        rising = _rising(now, wanted)
+        there = self._deployments(rising)
+        self._make_again(state, rising, there)
+        self._put(endpoint, wanted, rising, there)
 
     def restorable(self, state: ServingState) -> bool:
         """Return whether a state can be restored: each deployment is there, or can be made again.
@@ -83,23 +86,24 @@ class TrafficUpdates:
         wanted = state.traffic
         if wanted is None or not wanted.shares:
             return False
-        there = self._deployments(wanted)
+        names = _rising(TrafficMap(), wanted)
+        there = self._deployments(names)
         return all(
             (name in there and not there[name].is_being_deleted and not there[name].is_failed)
             or self._can_be_made(state, name)
-            for name in _names(wanted)
+            for name in names
         )
 
     def _put(
         self,
         endpoint: ShownEndpoint,
         wanted: TrafficMap,
-        there: dict[str, ShownDeployment] | None = None,
+        rising: tuple[str, ...],
+        there: dict[str, ShownDeployment],
     ) -> None:
         """PUT the map, if it is one that keeps the endpoint serving."""
         _require_whole(endpoint.name, wanted)
-        there = self._deployments(wanted) if there is None else there
-        for name in _names(wanted):
+        for name in rising:
             deployment = there.get(name)
             if deployment is None or deployment.is_failed or deployment.is_being_deleted:
                 state = deployment.state if deployment else "not there"
@@ -111,23 +115,24 @@ class TrafficUpdates:
                 raise TransientError(f"endpoint {endpoint.name}: {text}")
         self.calls.put_endpoint(with_traffic(endpoint, wanted))
 
-    def _deployments(self, wanted: TrafficMap) -> dict[str, ShownDeployment]:
-        """Return those that a map names and that are there: by one GET, however many they are."""
-        names = _names(wanted)
+    def _deployments(self, names: tuple[str, ...]) -> dict[str, ShownDeployment]:
+        """Return those of these deployments that are there: by one GET, however many they are."""
         if len(names) == 1:
             found = self.calls.deployment(names[0])
             return {names[0]: found} if found else {}
+        if not names:
+            return {}
         all_of_them = self.calls.deployments()
         return {name: all_of_them[name.lower()] for name in names if name.lower() in all_of_them}
 
     def _make_again(
-        self, state: ServingState, wanted: TrafficMap, there: dict[str, ShownDeployment]
+        self, state: ServingState, names: tuple[str, ...], there: dict[str, ShownDeployment]
     ) -> None:
         """Make deployments again that are gone or failed: one PUT for each call.
 
         Raises TransientError until all of them have succeeded.
         """
-        for name in _names(wanted):
+        for name in names:
             deployment = there.get(name)
             if deployment is not None and deployment.is_ready:
                 continue
@@ -182,8 +187,11 @@ class TrafficUpdates:
         return ChangedByOthersError(f"{text}: {_SEE}", found.model_dump(), cure=_SEE)
 
 
-def _names(traffic: TrafficMap) -> tuple[str, ...]:
-    return (*sorted(traffic.shares), *sorted(traffic.mirror))
+def _rising(now: TrafficMap, wanted: TrafficMap) -> tuple[str, ...]:
+    """Return the deployments that get more requests or copies than now."""
+    both = ((wanted.shares, now.shares), (wanted.mirror, now.mirror))
+    more = (name for new, old in both for name in new if new[name] > old.get(name, 0))
+    return tuple(sorted(more))
 
 
 def _require_whole(endpoint: str, wanted: TrafficMap) -> None:

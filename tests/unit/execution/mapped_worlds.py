@@ -8,10 +8,11 @@ from typing import Any
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.run.commands import Event
 from shared.core.run.promotion import Promotion
-from shared.core.run.promotion_events import StepBegan, UpdateSent
+from shared.core.run.promotion_events import FoundBroken, NotYetLive, StepBegan, UpdateSent
 from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
+from shared.core.serving.state import Resource, ServedModel
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery, TrafficRules
 from shared.errors import ChangedByOthersError, RelearnError
@@ -20,7 +21,8 @@ from shared.execution.promotion import PromotionSteps
 from shared.execution.verification import VerificationSteps
 from shared.ports.serving import Keep, Plan
 from shared.ports.training import TrainingService
-from tests.unit.samples import MODEL, good
+from tests.fakes.world import RESOURCE
+from tests.unit.samples import MODEL, NOW, good, model_ref
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
 
@@ -34,6 +36,10 @@ BLUE, TENTH, HALF, ALL_OF_IT = (
     TrafficMap.of({NEW: 100}),
 )
 CANDIDATE = Candidate(name=NEW, state=ServingState(model=MODEL, traffic=ALL_OF_IT))
+GREEN = TrafficMap.of({OLD: 70, "green": 30})
+OTHERS = TrafficMap.of({OLD: 70, NEW: 30})
+AT_ONCE = Plan(stages=True, shares=(10, 50, 100))
+BAKE = 10 * MINUTE
 RULES = TrafficRules(min_requests=100, max_error_rate=1.0)
 
 
@@ -195,3 +201,51 @@ class Mapped(Scripted):
             if isinstance(event, StepBegan) and self.promotion.step.share == share:
                 return
         raise AssertionError(event)
+
+
+def served(traffic: TrafficMap, **changes: object) -> ServedModel:
+    """Return what Relearn left at the endpoint, as its record has it."""
+    model = model_ref("old.ilearner")
+    known = {
+        "model": model,
+        "state": ServingState(model=model, traffic=traffic),
+        "candidate": traffic.largest,
+        "run_id": "sample-0",
+        "since": NOW - HOUR,
+        "verification": "live",
+        "manifest": (),
+    }
+    return ServedModel.model_validate(known | changes)
+
+
+def left_at(one: Mapped, traffic: TrafficMap, *previous: TrafficMap) -> None:
+    known = Resource(serving=served(traffic), previous=tuple(served(each) for each in previous))
+    one.put_endpoint_state(resources={RESOURCE: known}, generation=3)
+
+
+def requests(one: Mapped, number: float, status: str = "200") -> TrafficPoint:
+    """Return what the service measured in the first whole minute of the present step."""
+    began = one.promotion.step.began_at
+    assert began is not None
+    first = began.replace(second=0, microsecond=0) + MINUTE
+    return TrafficPoint(NEW, first, requests=number, status=status)
+
+
+def verified(one: Mapped) -> object:
+    """Check until there is a result."""
+    for _ in range(100):
+        event = one.check(20 * SECOND)
+        if not isinstance(event, NotYetLive):
+            return event
+    raise AssertionError("no result")
+
+
+def rolling_back(position: int) -> Mapped:
+    one = Mapped(AT_ONCE)
+    one.lease()
+    for _ in range(position):
+        one.update()
+        one.check()
+    one.update()
+    one.fold(FoundBroken("it fails"))
+    return one

@@ -18,28 +18,27 @@ from shared.core.run.record import Phase
 from shared.core.run.retry import RetryRequested
 from shared.core.serving.probes import UpdateProgress
 from shared.core.serving.state import Hold
-from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import NO_RULES, Measure, TrafficPoint
 from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Plan
 from tests.fakes.world import RESOURCE
 from tests.unit.execution.mapped_worlds import (
     ALL_OF_IT,
+    BAKE,
     BLUE,
     HALF,
     HOUR,
     MINUTE,
     NEW,
     OLD,
+    OTHERS,
     RULES,
     SECOND,
     TENTH,
     Mapped,
+    requests,
 )
 from tests.unit.samples import BROKEN, NOW, SILENT
-
-OTHERS = TrafficMap.of({OLD: 70, NEW: 30})
-BAKE = 10 * MINUTE
 
 
 def ruled(**changes: object) -> Mapped:
@@ -47,14 +46,6 @@ def ruled(**changes: object) -> Mapped:
     one = Mapped(Plan(**{**usual, **changes}))  # type: ignore[arg-type]
     one.begin()
     return one
-
-
-def requests(one: Mapped, number: float, status: str = "200", who: str = NEW) -> TrafficPoint:
-    """Return what the service measured in the first whole minute of the step."""
-    began = one.promotion.step.began_at
-    assert began is not None
-    first = began.replace(second=0, microsecond=0) + MINUTE
-    return TrafficPoint(who, first, requests=number, status=status)
 
 
 # Without rules.
@@ -116,7 +107,7 @@ def test_a_model_that_does_not_answer_any_more_while_its_step_lasts_is_rolled_ba
 
 def test_too_few_requests_hold_a_step_beyond_its_bake() -> None:
     one = ruled()
-    one.mapped.points = [requests(one, 99)]
+    one.mapped.points = [requests(one, 99 + 1)]  # one is the probe that began the step
     assert isinstance(one.check(HOUR), StepMeasured)
     assert one.promotion.step.verdict == "99 requests of the 100 that are needed"
     one.mapped.points = [requests(one, 101)]
@@ -185,26 +176,6 @@ def test_what_was_measured_in_a_step_is_not_counted_in_the_next() -> None:
     assert one.promotion.step.evidence.requests == 0
 
 
-# Copies.
-
-
-def test_copies_of_requests_decide_nothing_where_the_service_does_not_count_them() -> None:
-    one = Mapped(Plan(stages=True, shares=(10, 100), bake=BAKE, mirror=20, rules=RULES))
-    one.begin(0)
-    assert one.mapped.traffic == TrafficMap.of({OLD: 100}, {NEW: 20})
-    assert isinstance(one.check(BAKE - MINUTE), StepMeasured)
-    assert isinstance(one.check(), ShareReached)
-
-
-def test_copies_that_fail_end_the_promotion_before_it_gets_a_request() -> None:
-    one = Mapped(Plan(stages=True, shares=(10, 100), bake=BAKE, mirror=20, rules=RULES))
-    one.begin(0)
-    one.mapped.points = [requests(one, 50, "500")]
-    assert isinstance(one.check(BAKE), FoundBroken)
-    one.roll_back()
-    assert one.mapped.traffic == BLUE
-
-
 # Waiting for too long.
 
 
@@ -222,6 +193,12 @@ def test_a_step_that_gets_no_requests_is_for_an_operator_who_may_let_it_go_on() 
     reached = one.check()
     assert isinstance(reached, ShareReached)
     assert "as ada approved" in reached.verification
+
+
+def test_a_step_is_not_given_up_before_its_bake_is_over() -> None:
+    one = ruled(bake=2 * HOUR, give_up_after=HOUR)
+    assert isinstance(one.check(2 * HOUR - MINUTE), StepMeasured)
+    assert isinstance(one.check(), StepBlocked)
 
 
 def test_an_approval_does_not_save_a_model_whose_requests_fail() -> None:

@@ -32,6 +32,14 @@ def test_a_rollback_to_what_serves_sends_nothing() -> None:
     assert bench.http.writes == []
 
 
+def test_a_rollback_after_an_update_that_failed_is_sent_though_the_traffic_is_as_it_was() -> None:
+    bench = Bench()
+    state = state_of(bench)
+    bench.http.put(endpoint(provisioningState="Failed"))
+    bench.service.restore(state)
+    assert sent_traffic(bench) == {"blue": 100}
+
+
 def test_a_rollback_overwrites_no_map_of_others() -> None:
     bench = Bench()
     state, shift = state_of(bench), bench.shift()
@@ -83,17 +91,18 @@ def test_a_state_without_traffic_cannot_be_restored() -> None:
     assert not bench.service.restorable(state.evolve(body={}, traffic=TrafficMap.of({"x": 100})))
 
 
-def test_a_rollback_to_two_deployments_reads_them_at_once() -> None:
+def test_a_rollback_to_two_deployments_reads_those_that_get_more_at_once() -> None:
     bench = Bench()
     bench.http.put(deployment("m-1", "2", RUN))
     bench.http.put(endpoint({"blue": 50, "m-1": 50}))
     state = bench.service.current()
     assert state is not None
-    bench.http.put(endpoint({"blue": 100}))
-    bench.http.sent.clear()
-    bench.service.restore(state, (TrafficMap.of({"blue": 100}),))
-    assert bench.http.calls == ["GET census", "GET deployments", "PUT census"]
-    assert sent_traffic(bench) == {"blue": 50, "m-1": 50}
+    for now, read in (({"green": 100}, "deployments"), ({"blue": 100}, "deployments/m-1")):
+        bench.http.put(endpoint(now))
+        bench.http.sent.clear()
+        bench.service.restore(state, (TrafficMap.of(now),))
+        assert bench.http.calls == ["GET census", f"GET {read}", "PUT census"]
+        assert sent_traffic(bench) == {"blue": 50, "m-1": 50}
 
 
 def test_one_deployment_is_made_again_for_each_call() -> None:
