@@ -20,7 +20,7 @@ BUGS: Final = (
     Bug(
         "a shift overwrites the traffic of others",
         f"{_FOLDER}/traffic_updates.py",
-        "        if now != shift.before:\n",
+        "        if now not in (shift.before, shift.wanted):\n",
         "        if shift.before is None:\n",
         (_TRAFFIC,),
     ),

@@ -33,12 +33,11 @@ from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.drift_schedule import HELD_FOR, wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
-#: How long a run waits for another run's update, which takes minutes.
-_WAIT_FOR_UPDATE: Final = timedelta(days=7)
 #: How long probes are repeated if they get errors before the update.
 _ERRORS: Final = timedelta(days=1)
 
@@ -67,6 +66,8 @@ class EndpointLeaseSteps:
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
         splits = serving.plan.stages
+        if serving.plan.asks and not run.origin.repeats:
+            wait_for_drift(self.context, endpoint)
         if splits and left is None and (blocked := changed_before(run, known, base)) is not None:
             return blocked
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
@@ -188,7 +189,7 @@ class EndpointLeaseSteps:
             other = self.context.ledger.runs.read(last.run_id)
             if other and other.record.phase.updates:
                 busy = f"run {last.run_id} is updating this endpoint"
-                raise EndpointBusyError(busy, endpoint_state.ref.id, _WAIT_FOR_UPDATE)
+                raise EndpointBusyError(busy, endpoint_state.ref.id, HELD_FOR)
         return in_flight_lease(endpoint_state, run.run_id)
 
     def _before(

@@ -40,7 +40,7 @@ class TrafficUpdates:
     calls: EndpointCalls
 
     def shift(self, shift: Shift) -> None:
-        """Give a candidate a share; the endpoint has the wanted map already: nothing is sent.
+        """Give a candidate a share. Nothing is sent where that is so, and no update has failed.
 
         Raises as the port says.
         """
@@ -49,9 +49,9 @@ class TrafficUpdates:
             raise PermanentError(f"endpoint {self.calls.name}: {text}: retry the run")
         endpoint = self.calls.settled()
         now = self.calls.traffic_of(endpoint)
-        if now == shift.wanted:
+        if now == shift.wanted and not endpoint.is_failed:
             return
-        if now != shift.before:
+        if now not in (shift.before, shift.wanted):
             raise self._changed(now, f"it was {shift.before}", shift.wanted)
         rising = _rising(now, shift.wanted)
         self._put(endpoint, shift.wanted, rising, self._deployments(rising))
@@ -71,8 +71,8 @@ class TrafficUpdates:
         if now != wanted and now not in known:
             expected = " or ".join(f"({one})" for one in known) or "what it was"
             raise self._changed(now, f"it was {expected}", wanted)
-        if now == wanted:
-            return
+        if now == wanted and not endpoint.is_failed:
+            return  # else it says so until a PUT has succeeded
         rising = _rising(now, wanted)
         there = self._deployments(rising)
         self._make_again(state, rising, there)

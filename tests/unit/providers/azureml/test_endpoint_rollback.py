@@ -32,6 +32,14 @@ def test_a_rollback_to_what_serves_sends_nothing() -> None:
     assert bench.http.writes == []
 
 
+def test_a_rollback_after_an_update_that_failed_is_sent_though_the_traffic_is_as_it_was() -> None:
+    bench = Bench()
+    state = state_of(bench)
+    bench.http.put(endpoint(provisioningState="Failed"))
+    bench.service.restore(state)
+    assert sent_traffic(bench) == {"blue": 100}
+
+
 def test_a_rollback_overwrites_no_map_of_others() -> None:
     bench = Bench()
     state, shift = state_of(bench), bench.shift()

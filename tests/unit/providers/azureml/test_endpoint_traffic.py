@@ -76,6 +76,16 @@ def test_traffic_that_is_as_wanted_already_is_not_sent() -> None:
     assert bench.http.calls == ["GET census"]
 
 
+def test_an_endpoint_whose_update_failed_is_asked_again_for_the_traffic_that_it_has() -> None:
+    bench = Bench()
+    shift = bench.shift()
+    assert shift.wanted is not None
+    bench.http.put(endpoint(shift.wanted.shares, provisioningState="Failed"))
+    bench.service.shift(shift)
+    assert bench.http.calls == ["GET census", "PUT census"]
+    assert sent_traffic(bench) == shift.wanted.shares
+
+
 def test_copies_go_to_the_candidate_and_its_share_stays_0() -> None:
     bench = Bench()
     shift = bench.shift(0, mirror=20)
