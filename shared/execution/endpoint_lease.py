@@ -66,7 +66,7 @@ class EndpointLeaseSteps:
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
         splits = serving.plan.stages
-        if serving.plan.asks and not run.origin.repeats:
+        if splits and not run.origin.repeats:
             wait_for_drift(self.context, endpoint)
         if splits and left is None and (blocked := changed_before(run, known, base)) is not None:
             return blocked
