@@ -8,19 +8,13 @@ _CORE: Final = "shared/core/serving"
 _EXECUTION: Final = "shared/execution"
 _EVENTS: Final = "shared/core/run/promotion_events.py"
 _TESTS: Final = "tests/unit/execution"
-_LASTING: Final = (f"{_TESTS}/test_lasting_steps.py",)
 _STEPS: Final = (f"{_TESTS}/test_traffic_steps.py",)
 _MAPPED: Final = (f"{_TESTS}/test_mapped_promotions.py",)
 _MACHINE: Final = ("tests/unit/core/run/test_lasting_steps.py",)
 _RULES: Final = ("tests/unit/core/serving/test_traffic_rules.py",)
 _EVIDENCE: Final = ("tests/unit/core/serving/test_traffic_evidence.py",)
 _NAMED: Final = ("tests/unit/core/serving/test_named_verification.py",)
-_MAPS: Final = ("tests/unit/core/serving/test_traffic.py",)
-_PLANNED: Final = ("tests/unit/core/run/test_planned_steps.py",)
 _DUE: Final = ("tests/unit/maintenance/test_due_candidates.py",)
-_STAGING: Final = ("tests/unit/providers/azureml/test_endpoint_staging.py",)
-_STATES: Final = ("tests/unit/providers/azureml/test_endpoint_states.py",)
-_FAILURES: Final = ("tests/unit/providers/azureml/test_endpoint_failures.py",)
 
 _CARRIED_OUT: Final = (
     Bug(
@@ -29,7 +23,7 @@ _CARRIED_OUT: Final = (
         "        traffic = self._calls.traffic_of(endpoint)\n        detail",
         "        traffic = (shift and shift.wanted) or self._calls.traffic_of(endpoint)\n"
         "        detail",
-        _STATES,
+        ("tests/unit/providers/azureml/test_endpoint_states.py",),
     ),
     Bug(
         "a step is carried out though the endpoint shows another map",
@@ -43,7 +37,7 @@ _CARRIED_OUT: Final = (
         "shared/providers/azureml/serving.py",
         "        traffic = self._calls.traffic_of(self._calls.settled())\n        if",
         "        traffic = self._calls.traffic_of(self._calls.read())\n        if",
-        _STAGING,
+        ("tests/unit/providers/azureml/test_endpoint_staging.py",),
     ),
     Bug(
         "candidates are discarded while a run updates the endpoint",
@@ -64,21 +58,21 @@ _CARRIED_OUT: Final = (
         "shared/providers/azureml/traffic_updates.py",
         "            if not deployment.is_ours:\n                raise\n",
         "",
-        _FAILURES,
+        ("tests/unit/providers/azureml/test_endpoint_failures.py",),
     ),
     Bug(
         "what rounding leaves of the requests goes to nobody",
         f"{_CORE}/traffic.py",
         "    scaled[first] += whole - sum(scaled.values())\n",
         "    scaled[first] += 0\n",
-        _MAPS,
+        ("tests/unit/core/serving/test_traffic.py",),
     ),
     Bug(
         "a rollback of a first model leaves the endpoint without requests",
         "shared/core/run/planned_steps.py",
         "    return (base.evolve(traffic=others),) if others.shares else ()\n",
         "    return (base.evolve(traffic=others),)\n",
-        _PLANNED,
+        ("tests/unit/core/run/test_planned_steps.py",),
     ),
 )
 
@@ -255,7 +249,7 @@ _CHANGED_BY_OTHERS: Final = (
         "shared/maintenance/drift.py",
         "        if asks or not repairable(",
         "        if not repairable(",
-        _LASTING,
+        (f"{_TESTS}/test_lasting_steps.py",),
     ),
 )
 
