@@ -153,8 +153,8 @@ BUGS: Final = (
     ),
     Bug(
         "the redactor does not learn the key of an endpoint",
-        f"{_FOLDER}/scoring.py",
-        "        self.call.redactor.learn_from_service(found)\n",
+        f"{_FOLDER}/endpoint_calls.py",
+        "            self.call.redactor.learn_from_service(key)\n",
         "",
         (_SCORING,),
     ),

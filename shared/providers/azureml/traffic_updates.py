@@ -5,7 +5,6 @@ more requests than before has succeeded; the shares are 100 together. There is n
 writer changes between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -109,8 +108,7 @@ class TrafficUpdates:
             if deployment is None or deployment.is_failed or deployment.is_being_deleted:
                 state = deployment.state if deployment else "not there"
                 text = f"deployment {name} is {state}, and gets no requests"
-                cure = f"see it in Studio; {_MAKE_AGAIN}"
-                raise PermanentError(f"endpoint {endpoint.name}: {text}: {cure}", cure=cure)
+                raise self.calls.refused(text, f"see it in Studio; {_MAKE_AGAIN}")
             if not deployment.is_ready:
                 text = f"deployment {name} is {deployment.state}: waiting for it"
                 raise TransientError(f"endpoint {endpoint.name}: {text}")
@@ -167,12 +165,9 @@ class TrafficUpdates:
     def _make(self, state: ServingState, name: str) -> None:
         body, lost = bodies_in(state).get(name), lost_of(state, name)
         if body is None or lost:
-            what = f"its record does not hold {lost}" if lost else "its record holds no body"
-            text = f"deployment {name} cannot be made again: {what}, which may be a secret"
-            text = text if lost else text.removesuffix(", which may be a secret")
-            raise PermanentError(
-                f"endpoint {self.calls.name}: {text}: {_MAKE_AGAIN}", cure=_MAKE_AGAIN
-            )
+            what = f"does not hold {lost}, which may be a secret" if lost else "holds no body"
+            text = f"deployment {name} cannot be made again: its record {what}"
+            raise self.calls.refused(text, _MAKE_AGAIN)
         self.calls.put_deployment(name, body, answered=True)
 
     def _can_serve(
@@ -223,7 +218,7 @@ def _changed_model(state: ServingState, name: str, deployment: ShownDeployment) 
 
 def _require_whole(endpoint: str, wanted: TrafficMap) -> None:
     """Refuse a map that would leave requests without an answer."""
-    problems: Iterable[tuple[bool, str]] = (
+    problems = (
         (sum(wanted.shares.values()) != ALL, f"the shares are not {ALL} % together"),
         (any(share < 0 for share in wanted.shares.values()), "a share is negative"),
         (len(wanted.mirror) > 1, "copies go to one deployment at most"),
