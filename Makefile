@@ -7,6 +7,8 @@ BIN := .venv/bin
 SEED ?= 1
 SCALE ?= 1
 COUNT ?= 300
+# Hundreds of processes import the same modules: what one has compiled, the others only read.
+unexport PYTHONDONTWRITEBYTECODE
 # Node and npm come from a Python package, so nothing has to be installed on the machine.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 INSTALLED := .venv/.installed node_modules/.installed

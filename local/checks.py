@@ -1,8 +1,14 @@
-"""Everything that CI runs, one check after the other, with a table at the end: `make test`."""
+"""Everything that CI runs, with a table at the end: `make test`.
+
+The tests wait for real hosts, and installing the other checks' packages waits for the network:
+so those run beside the tests, one after the other, and what they say is printed afterwards.
+"""
 
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,15 +30,29 @@ class Check:
     command: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a check."""
+
+    check: Check
+    code: int
+    seconds: float
+    said: str = ""  #: nothing if it was printed at once
+
+
 # One more than cores: those with a real host wait most of the time.
 _PYTEST: Final = ("pytest", "-q", "--numprocesses=3", "--dist=worksteal")
-CHECKS: Final = (
+FIRST: Final = (
     Check(
         "format", "the code is laid out as agreed", ("ruff", "format", "--check", "--quiet", ".")
     ),
     Check("lint", "no known mistake in the code", ("ruff", "check", "--quiet", ".")),
+)
+TESTS: Final = Check(
+    "tests", "unit, contract, fault sweep, functions, end to end", (*_PYTEST, "tests")
+)
+BESIDE: Final = (
     Check("types", "mypy strict, product and tests", ("mypy", "--no-error-summary")),
-    Check("tests", "unit, contract, fault sweep, functions, end to end", (*_PYTEST, "tests")),
     Check("worker", "the official worker runtime runs the app", ("local.worker_check",)),
     Check("sdk", "azure-ai-ml takes the stand-in for real", ("local.sdk_check", "--reduced")),
 )
@@ -43,23 +63,54 @@ _RESULTS: Final = {0: "[green]passed[/]", NOT_CHECKED: "[yellow]NOT CHECKED[/]"}
 def main() -> int:
     """Run every check and return 0 when all passed."""
     console = Console()
-    table = Table(title="\nmake test", title_justify="left")
-    for heading in ("check", "what it makes sure of", "seconds", "result"):
-        table.add_column(heading)
-    codes: list[int] = []
-    for check in CHECKS:
+    results: list[Result] = []
+    for check in FIRST:
         console.rule(check.name, align="left")
-        began = time.monotonic()
-        command = [sys.executable, "-m", *check.command]
-        code = subprocess.run(command, cwd=ROOT, check=False).returncode
-        codes.append(code)
-        result = _RESULTS.get(code, "[red]failed[/]")
-        table.add_row(check.name, check.promise, f"{time.monotonic() - began:.0f}", result)
-    console.print(table)
+        results.append(_made(check, printed=True))
+    with ThreadPoolExecutor(1) as pool:
+        beside = [pool.submit(_made, check, printed=False) for check in BESIDE]
+        console.rule(TESTS.name, align="left")
+        results.append(_made(TESTS, printed=True))
+        for waited in beside:
+            result = waited.result()
+            console.rule(result.check.name, align="left")
+            print(result.said, end="", flush=True)
+            results.append(result)
+    console.print(_table(results))
+    codes = [result.code for result in results]
     passed, unmade = codes.count(0), codes.count(NOT_CHECKED)
     failed = len(codes) - passed - unmade
     print(f"checks: {passed} passed, {failed} failed" + f", {unmade} NOT CHECKED" * bool(unmade))
     return 1 if failed else 0
+
+
+def _made(check: Check, *, printed: bool) -> Result:
+    """Make a check.
+
+    Args:
+        check: the check.
+        printed: whether what it says is printed at once; else it is in the result.
+    """
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", *check.command],
+        cwd=ROOT,
+        check=False,
+        text=True,
+        stdout=None if printed else subprocess.PIPE,
+        stderr=None if printed else subprocess.STDOUT,
+    )
+    return Result(check, done.returncode, time.monotonic() - began, done.stdout or "")
+
+
+def _table(results: Sequence[Result]) -> Table:
+    table = Table(title="\nmake test", title_justify="left")
+    for heading in ("check", "what it makes sure of", "seconds", "result"):
+        table.add_column(heading)
+    for one in results:
+        result = _RESULTS.get(one.code, "[red]failed[/]")
+        table.add_row(one.check.name, one.check.promise, f"{one.seconds:.0f}", result)
+    return table
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""A listener on loopback that can close its connections, so that nothing holds it up."""
+"""Servers on loopback that can close their connections, so that nothing holds them up."""
 
 import contextlib
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import Any, Final
+from typing import Any, Final, Self
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -57,3 +58,52 @@ class Listener(ThreadingTCPServer):
         """Say nothing of clients that go away; anything else is a bug and is shown."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
+
+
+class LoopbackServer:
+    """Answers on 127.0.0.1 in a thread of its own until stopped; a context manager.
+
+    Listening begins when it is made, so `url` is known at once; answering begins with `start`.
+
+    Args:
+        port: the port, 0 for a free one.
+        handler: serves one connection.
+        name: of its threads.
+
+    Raises:
+        OSError: the port is not free.
+    """
+
+    def __init__(self, port: int, handler: type[BaseRequestHandler], name: str) -> None:
+        self.listener = Listener(port, handler)
+        self.url = self.listener.url
+        self.stopping = threading.Event()
+        self._name = name
+        self._threads: list[threading.Thread] = []
+
+    def tasks(self) -> list[Callable[[], None]]:
+        """Return what its threads do; each ends once `stopping` is set."""
+        return [lambda: self.listener.serve_forever(poll_interval=0.02)]
+
+    def start(self) -> None:
+        """Begin to answer; called once."""
+        self._threads = [threading.Thread(target=one, name=self._name) for one in self.tasks()]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop answering, close every connection and thread."""
+        self.stopping.set()
+        if self._threads:
+            self.listener.shutdown()
+        self.listener.close_connections()
+        self.listener.server_close()
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

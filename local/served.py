@@ -1,18 +1,24 @@
-"""Runs one of the local servers as a process of its own, until its starter is done or gone."""
+"""Runs one of the local servers as a process of its own, until its starter is done or gone.
 
+Both ends are here: what starts such a process, and what its command line does for its starter.
+"""
+
+import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 _ROOT: Final = Path(__file__).parents[1]
 _STOP_SECONDS: Final = 15.0
+_HIGHEST_PORT: Final = 65_535
 
 
 class NotStartedError(RuntimeError):
@@ -108,12 +114,7 @@ class ServedProcess:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.stop()
         finally:
@@ -144,3 +145,54 @@ class ServedProcess:
                 raise NotStartedError(f"it ended with code {process.returncode}:\n{self.log}")
             time.sleep(0.02)
         raise NotStartedError(f"not ready in {self._start_seconds:g} s:\n{self.log}")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a stand-in for its port and its starter."""
+    add = parser.add_argument
+    add("--port", type=_port, default=0, help="the port; 0, the default, takes a free one")
+    add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
+    add("--until-eof", action="store_true", help="also stop when standard input ends")
+
+
+def stop_event(*, until_eof: bool) -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set, and the end of standard input if that counts."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if until_eof:
+        terminate_at_end_of_input()
+    return stop
+
+
+def terminate_at_end_of_input() -> None:
+    """Send this process a SIGTERM once its standard input ends.
+
+    A starter holds the other end of the pipe, which closes with it, even when it is killed.
+    """
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def write_ready_file(file: Path | None, **members: object) -> None:
+    """Tell the starter, if it named a file, that the server serves; the file is there whole.
+
+    Args:
+        file: what it named.
+        members: of the JSON in it, such as `url`.
+    """
+    if file is not None:
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        draft.write_text(json.dumps(members), encoding="utf-8")
+        draft.replace(file)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"give a number from 0 to {_HIGHEST_PORT}")
+    return int(text)

@@ -1,7 +1,6 @@
 """Keeps the log of a trial, so that it can be searched."""
 
 import logging
-from types import TracebackType
 from typing import Self
 
 
@@ -32,12 +31,7 @@ class CapturedLog(logging.Handler):
         self._others, root.handlers = root.handlers, [self]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         root = logging.getLogger()
         root.handlers, root.manager.disable = self._others, self._disabled
         for logger, level in self._before:

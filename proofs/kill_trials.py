@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -66,14 +65,9 @@ class ProxiedStage(AppStage):
         self._switch = switch
         super().__init__(SETTINGS, **given)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._proxies:
-            super().__exit__(kind, error, trace)
+            super().__exit__()
 
     def proxied(self, url: str, name: str) -> str:
         """Return the address, by way of a new proxy, of the server at `url`."""
@@ -116,12 +110,7 @@ class KillTrials(ABC):
         self._idle = set(self._switch.counts)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._switch.disarm()
         self._stack.close()
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import sqrt
 from statistics import StatisticsError, fmean, linear_regression
-from types import TracebackType
 from typing import Any, Final, Self
 
 import psutil
@@ -126,12 +125,7 @@ class _Sampler:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 

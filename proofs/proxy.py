@@ -8,15 +8,13 @@ An answer that comes in chunks is passed on in one piece; nothing is stored.
 
 import contextlib
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler
 from itertools import count
-from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
-from local.listener import Listener
+from local.listener import LoopbackServer
 
 _SECONDS: Final = 60.0
 #: Of one connection alone (RFC 9110, 7.6.1), and what the proxy says itself of a body.
@@ -43,10 +41,8 @@ def _every(method: str, path: str) -> bool:
     return True
 
 
-class Proxy:
+class Proxy(LoopbackServer):
     """Forwards HTTP/1.1 from a free port of loopback, for as long as the `with` block lasts.
-
-    It listens as soon as it is made, so `url` is known at once.
 
     Args:
         target_host: where calls are forwarded to.
@@ -67,25 +63,7 @@ class Proxy:
         self._target = (target_host, target_port)
         self._on_call, self._counts = on_call, counts
         self._numbers = count(1)
-        self._server = Listener(0, self._handler())
-        self.url = self._server.url
-        serve = self._server.serve_forever
-        self._thread = threading.Thread(target=lambda: serve(poll_interval=0.02), name="proxy")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.close_connections()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(0, self._handler(), "proxy")
 
     def connect(self) -> HTTPConnection:
         """Return a new connection to the target."""

@@ -1,12 +1,24 @@
-"""One storage emulator for all tests that need a real one, and the size of the fault sweep."""
+"""One storage emulator for all tests that need a real one, the size of the fault sweep, and which
+process of several runs what first.
+"""
 
 import gc
+import os
 import random
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from local.azurite import Azurite
+
+_TESTS: Final = Path(__file__).parent
+#: Tests with real hosts wait most of the time.
+_WAITING: Final = _TESTS / "e2e"
+_WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @pytest.fixture(scope="session")
@@ -29,16 +41,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle by a seed: in the same way in each process that the tests are spread over."""
+    """Order the tests in the same way in each process that they are spread over."""
     seed = config.getoption("--shuffle")
-    if seed is None:
-        return
+    if seed is not None:
+        shuffle(items, seed)
+    elif _WORKERS > 1:
+        items[:] = dealt(items, _WORKERS)
+
+
+def shuffle(items: list[pytest.Item], seed: int) -> None:
+    """Shuffle the files, and the tests of each."""
     chance = random.Random(seed)  # noqa: S311 -- an order, not a secret
     chance.shuffle(items)
     files = sorted({item.path for item in items})
     chance.shuffle(files)
     items.sort(key=lambda item: files.index(item.path))
+
+
+def dealt(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Return the tests in an order in which each process begins with some of those that wait.
+
+    pytest-xdist gives each process an equal part of the list, from the front, and moves tests
+    from the end of one part to another process only. One process would have all that wait.
+    """
+    waiting: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.path.is_relative_to(_WAITING):
+            waiting[item.path].append(item)
+    files = list(waiting.values())
+    rest = iter([item for item in items if item.path not in waiting])
+    order: list[pytest.Item] = []
+    for worker in range(workers):
+        part = [item for file in files[worker::workers] for item in file]
+        size = (len(items) - len(order)) // (workers - worker)
+        order += part
+        order += islice(rest, max(0, size - len(part)))
+    return [*order, *rest]
 
 
 def pytest_collection_finish() -> None:

@@ -1,11 +1,8 @@
 """The command line: `python -m local.azureml` serves the stand-in until it is stopped."""
 
 import argparse
-import json
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +17,7 @@ from local.azureml.server import IDENTITY, AzureMlServer
 from local.azureml.service import AzureMl
 from local.azureml.switches import Switches, quick
 from local.inference.servers import InferenceServers
+from local.served import add_options, stop_event, write_ready_file
 
 _DESCRIPTION = """\
 A stand-in of an Azure Machine Learning v2 workspace on 127.0.0.1: it takes jobs, really runs the
@@ -48,7 +46,6 @@ Try it:
   curl URL/_azureml/personality -d '{{"name": "answers and routes lag"}}'
   and POST to datastores, assets, computes, metrics, deployments, busy, undone, refusals, keys,
   models; a request with the header x-relearn-writer: other is not taken for one of the app"""
-_HIGHEST_PORT = 65_535
 
 
 class _Now:
@@ -59,9 +56,7 @@ class _Now:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; gives the exit code: 2 when an option cannot be used."""
     options = _parser().parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event(until_eof=options.until_eof)
     try:
         files = _files(options)
         service = AzureMl(
@@ -74,14 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = options.certificate
         secured = (folder / "loopback.pem", folder / "loopback.key") if folder else None
         server = AzureMlServer(service, port=options.port, secured_by=secured)
-        if options.until_eof:
-            threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
         with server:
             print(f"Azure ML v2 stand-in: {server.url}{WORKSPACE}", flush=True)
             if options.sample:
                 _show_sample(server, options)
-            if options.ready_file is not None:
-                _write_whole(options.ready_file, json.dumps({"url": server.url}))
+            write_ready_file(options.ready_file, url=server.url)
             stop.wait()
     except (OSError, ValueError, KeyError, AzureError) as error:
         reason = type(error).__name__ if isinstance(error, AzureError) else str(error)
@@ -106,13 +98,6 @@ def _show_sample(server: AzureMlServer, options: argparse.Namespace) -> None:
         )
 
 
-def _stop_at_end_of_input(stop: threading.Event) -> None:
-    # A starter holds the other end of the pipe, which closes with it, even when it is killed.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    stop.set()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.azureml",
@@ -121,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=_port, default=0, help="the port; 0, the default, takes a free one")
+    add_options(parser)
     add(
         "--storage",
         metavar="VARIABLE",
@@ -144,15 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         help="deployments run nothing: each row gets a number that depends on model and row",
     )
     add("--real-times", action="store_true", help="take minutes, as the service does")
-    add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
-    add("--until-eof", action="store_true", help="also stop when standard input ends")
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"give a number from 0 to {_HIGHEST_PORT}")
-    return int(text)
 
 
 def _switches(options: argparse.Namespace) -> Switches:
@@ -170,13 +147,6 @@ def _files(options: argparse.Namespace) -> Files:
     for store in Datastores(files).all.values():
         files.make_container(store.container)
     return files
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write a file atomically."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 import secrets
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from local.azureml.answers import NoAnswerError
@@ -17,7 +16,7 @@ from local.azureml.routes import Routes
 from local.azureml.service import AzureMl
 from local.handler import WireHandler
 from local.identity import make_token
-from local.listener import Listener
+from local.listener import LoopbackServer
 from local.studio.wire import WireAnswer, WireRequest, json_answer
 
 _WORK_EVERY_SECONDS: Final = 0.1
@@ -26,10 +25,8 @@ _METADATA: Final = "/metadata/endpoints"
 _AN_HOUR: Final = 3600
 
 
-class AzureMlServer:
-    """Serves a workspace on 127.0.0.1 until stopped; a context manager.
-
-    Listening begins when it is made, so `url` is known at once; answering begins with `start`.
+class AzureMlServer(LoopbackServer):
+    """Serves a workspace, and works on its jobs and operations.
 
     Args:
         service: what is served; one call is answered at a time.
@@ -43,59 +40,35 @@ class AzureMlServer:
     def __init__(
         self, service: AzureMl, *, port: int = 0, secured_by: tuple[Path, Path] | None = None
     ) -> None:
+        super().__init__(port, self._handler(), "azureml")
         self.service = service
         self.lock = threading.RLock()
-        self.stopping = threading.Event()
         self.identity_secret = secrets.token_hex(16)
-        self._listener = Listener(port, self._handler())
-        self.url = self._listener.url
         if secured_by is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*secured_by)
-            self._listener.socket = context.wrap_socket(
-                self._listener.socket, server_side=True, do_handshake_on_connect=False
+            self.listener.socket = context.wrap_socket(
+                self.listener.socket, server_side=True, do_handshake_on_connect=False
             )
             self.url = self.url.replace("http://", "https://")
         self._routes: dict[str, Routes] = {}
         self.control = ControlPlane(service)
         service.scoring.outside = self._unlocked
         service.scoring.inside = lambda: self.lock
-        self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
-        """Begin to answer, and to work on jobs; called once."""
-        tasks = (lambda: self._listener.serve_forever(poll_interval=0.02), self._work)
-        self._threads = [threading.Thread(target=task, name="azureml") for task in tasks]
-        for thread in self._threads:
-            thread.start()
+    def tasks(self) -> list[Callable[[], None]]:
+        """Return that it answers, and works on what takes time."""
+        return [*super().tasks(), self._work]
 
     def stop(self) -> None:
-        """Stop answering, end what is being trained, close every connection and thread."""
-        self.stopping.set()
-        if self._threads:
-            self._listener.shutdown()
-        self._listener.close_connections()
-        self._listener.server_close()
-        for thread in self._threads:
-            thread.join()
+        """Stop answering, and end what is being trained and served."""
+        super().stop()
         running = [job.training for job in self.service.jobs.all.values() if job.training]
         for training in running:
             training.stop()
         for training in running:
             training.wait()
         self.service.stop()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def answer(self, request: WireRequest) -> WireAnswer:
         """Answer a request to the workspace, the control plane or the identity endpoint.

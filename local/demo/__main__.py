@@ -71,7 +71,7 @@ def _play(console: Console, *, classic: bool) -> None:
         )
         play.perform()
     finally:
-        stage.__exit__(None, None, None)
+        stage.__exit__()
 
 
 def _interrupt(*_: object) -> None:

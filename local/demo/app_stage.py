@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import requests
@@ -60,13 +59,8 @@ class AppStage(ABC):
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     def new_host(self) -> HostProcess:
         """Return a host of the app over this stage's storage and services, not started."""
@@ -122,8 +116,14 @@ class AppStage(ABC):
         if not ledger.exists():
             return []
         names = [blob.name.removeprefix("runs/") for blob in ledger.list_blobs("runs/")]
-        runs = [self._run(name) for name in names]
+        runs = [self.run(name) for name in names]
         return sorted((run for run in runs if run), key=lambda run: str(run["opened_at"]))
+
+    def run(self, run_id: str) -> dict[str, Any] | None:
+        """Return one run as the app's HTTP API shows it; None while it does not."""
+        answer = requests.get(f"{self.host.url}/api/runs/{run_id}", timeout=_SECONDS)
+        run: dict[str, Any] | None = answer.json() if answer.ok else None
+        return run
 
     def leaks(self) -> list[str]:
         """Return where a secret is that must not be: in a record, a log or an answer."""
@@ -152,11 +152,6 @@ class AppStage(ABC):
             ]
         base = f"{self.host.url}/api"
         return {f"GET {path}": requests.get(base + path, timeout=_SECONDS).text for path in asked}
-
-    def _run(self, run_id: str) -> dict[str, Any] | None:
-        answer = requests.get(f"{self.host.url}/api/runs/{run_id}", timeout=_SECONDS)
-        run: dict[str, Any] | None = answer.json() if answer.ok else None
-        return run
 
     def _read_ledger(self, name: str) -> str:
         try:

@@ -1,18 +1,17 @@
 """The command line: `python -m local.host --help`."""
 
 import argparse
-import json
 import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from local.host.config import HostConfig, RefusedError
 from local.host.logs import configure_logging, without_secrets
 from local.host.runtime import Host
+from local.served import terminate_at_end_of_input, write_ready_file
 
 _DESCRIPTION = """\
 Serve one Azure Functions app (Python, model v2) on this machine, without Core Tools.
@@ -37,10 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         host = Host(config, options.port)
         host.start()
-        if options.ready_file:
-            _write_ready_file(options.ready_file, host.url)
+        write_ready_file(options.ready_file, url=host.url, pid=os.getpid())
         if options.until_eof:
-            threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+            terminate_at_end_of_input()
         while True:
             signal.pause()
     except KeyboardInterrupt:
@@ -96,19 +94,6 @@ def _on_signals(action: object) -> None:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def _stop_at_end_of_input() -> None:
-    # A starter holds the other end of the pipe, which closes with it, even when it is killed.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _write_ready_file(path: Path, url: str) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
-    new.replace(path)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,8 @@
 
 import argparse
 import contextlib
-import json
 import os
-import signal
 import sys
-import threading
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,6 +13,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 from pydantic import TypeAdapter, ValidationError
 
+from local.served import add_options, stop_event, write_ready_file
 from local.studio.faults import FaultRule, FaultScript
 from local.studio.sample import publish_sample, sample_data
 from local.studio.server import StudioServer
@@ -43,20 +41,15 @@ Try it:
 A fault has a match (a glob over "METHOD /path") and a kind: refuse, drop_before, drop_after,
 truncated, delay (with seconds), 503 (with retry_after), 500, 401, garbage, plain_text, html;
 times (default 1, null for always) and skip say how often and from when on."""
-_HIGHEST_PORT = 65_535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; gives the exit code: 2 when an option cannot be used."""
     options = _parser().parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event(until_eof=options.until_eof)
     blobs = HttpBlobs()
     try:
         server, studio = _build(options, blobs)
-        if options.until_eof:
-            threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
         with server:
             _introduce(options, server, studio)
             stop.wait()
@@ -68,13 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _stop_at_end_of_input(stop: threading.Event) -> None:
-    # A starter holds the other end of the pipe, which closes with it, even when it is killed.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    stop.set()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.studio",
@@ -83,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=_port, default=0, help="the port; 0, the default, takes a free one")
+    add_options(parser)
     add(
         "--switch-delay",
         type=_seconds,
@@ -108,8 +94,6 @@ def _parser() -> argparse.ArgumentParser:
         "without it every output of a job needs an override",
     )
     add("--faults", type=Path, metavar="FILE", help="faults to begin with: a JSON list of rules")
-    add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
-    add("--until-eof", action="store_true", help="also stop when standard input ends")
     add("--sample", action="store_true", help="publish a sample pair and print a pipelines.yaml")
     add("--sample-data", type=Path, metavar="FILE", help="write the sample's training data here")
     add("--show-keys", action="store_true", help="with --sample: also print its keys")
@@ -124,12 +108,6 @@ def _seconds(text: str) -> timedelta:
     if value < timedelta():
         raise argparse.ArgumentTypeError("give a number of seconds that is not negative")
     return value
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"give a number from 0 to {_HIGHEST_PORT}")
-    return int(text)
 
 
 def _build(options: argparse.Namespace, blobs: HttpBlobs) -> tuple[StudioServer, Studio]:
@@ -187,15 +165,7 @@ def _introduce(options: argparse.Namespace, server: StudioServer, studio: Studio
         else:
             print("The keys are not shown; --show-keys prints them.")
     sys.stdout.flush()
-    if options.ready_file is not None:
-        _write_whole(options.ready_file, json.dumps({"url": server.url}))
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write a file atomically."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+    write_ready_file(options.ready_file, url=server.url)
 
 
 def _reason(error: Exception) -> str:

@@ -1,13 +1,10 @@
 """The HTTP skin: a loopback server around `Studio` that also acts out faults."""
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Self
 
 from local.handler import WireHandler
-from local.listener import Listener
+from local.listener import LoopbackServer
 from local.studio.control import PREFIX, ControlPlane
 from local.studio.faults import FaultKind, FaultRule, FaultScript, canned
 from local.studio.state import Studio
@@ -16,10 +13,8 @@ from local.studio.training import Trainer
 _WORK_EVERY_SECONDS = 0.1
 
 
-class StudioServer:
-    """Serves a `Studio` on 127.0.0.1 until stopped; a context manager.
-
-    Listening begins when it is made, so `url` is known at once; answering begins with `start`.
+class StudioServer(LoopbackServer):
+    """Serves a `Studio`, and works on its jobs.
 
     Args:
         studio: what is served; its `base_url` is set to where it is served.
@@ -44,61 +39,28 @@ class StudioServer:
         queue_delay: timedelta | None = timedelta(milliseconds=500),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._studio = studio
-        self._faults = faults or FaultScript()
-        self._control = ControlPlane(studio, self._faults, trainer)
+        self.studio = studio
+        self.faults = faults or FaultScript()
+        self.control = ControlPlane(studio, self.faults, trainer)
         self._queue_delay = queue_delay
         self._clock = clock
-        self._stopping = threading.Event()
-        self._listener = Listener(port, self._handler())
-        self.url = self._listener.url
+        super().__init__(port, self._handler(), "studio")
         studio.base_url = self.url
-        self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
-        """Begin to answer, and to work on jobs; called once."""
-        tasks: list[Callable[[], None]] = [lambda: self._listener.serve_forever(poll_interval=0.02)]
-        if self._queue_delay is not None:
-            tasks.append(self._work)
-        self._threads = [threading.Thread(target=task, name="studio") for task in tasks]
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """Stop answering, let a job being trained end, close every connection and thread."""
-        self._stopping.set()
-        if self._threads:
-            self._listener.shutdown()
-        self._listener.close_connections()
-        self._listener.server_close()
-        for thread in self._threads:
-            thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def tasks(self) -> list[Callable[[], None]]:
+        """Return that it answers, and works on jobs."""
+        return [*super().tasks(), *([] if self._queue_delay is None else [self._work])]
 
     def _work(self) -> None:
         delay = self._queue_delay or timedelta()
-        while not self._stopping.wait(_WORK_EVERY_SECONDS):
-            self._studio.work(started_before=self._clock() - delay)
+        while not self.stopping.wait(_WORK_EVERY_SECONDS):
+            self.studio.work(started_before=self._clock() - delay)
 
     def _handler(self) -> type["_Handler"]:
         server = self
 
         class Handler(_Handler):
-            studio = server._studio
-            control = server._control
-            faults = server._faults
-            stopping = server._stopping
+            serving = server
 
         return Handler
 
@@ -107,20 +69,17 @@ class _Handler(WireHandler):
     """Answers, or acts out a fault."""
 
     server_version = "studio"
-    studio: Studio
-    control: ControlPlane
-    faults: FaultScript
-    stopping: threading.Event
+    serving: StudioServer
 
     def _serve(self) -> None:
         path = self.path.partition("?")[0]
         if path.startswith(PREFIX):
-            self.answer_with(self.control.handle)
+            self.answer_with(self.serving.control.handle)
             return
-        self.control.log(self.command, path)
-        rule = self.faults.take(self.command, path)
+        self.serving.control.log(self.command, path)
+        rule = self.serving.faults.take(self.command, path)
         if rule is None:
-            self.answer_with(self.studio.handle)
+            self.answer_with(self.serving.studio.handle)
         else:
             self._act_out(rule)
 
@@ -141,8 +100,8 @@ class _Handler(WireHandler):
             self.close_connection = True
             return
         if rule.kind is FaultKind.DELAY:
-            self.stopping.wait(rule.seconds)
-        answer = self.studio.handle(request)
+            self.serving.stopping.wait(rule.seconds)
+        answer = self.serving.studio.handle(request)
         if rule.kind is FaultKind.DELAY:
             self.send_answer(answer)
             return

@@ -24,6 +24,8 @@ from proofs.planted import (
     maintenance,
     operations,
     providers,
+    traffic,
+    traffic_evidence,
 )
 from proofs.planted.bug import Bug
 
@@ -57,6 +59,8 @@ BUGS: Final = (
     *maintenance.BUGS,
     *operations.BUGS,
     *providers.BUGS,
+    *traffic.BUGS,
+    *traffic_evidence.BUGS,
 )
 
 

@@ -5,10 +5,10 @@ from typing import Final
 
 from shared.core.config.kinds import Endpoint
 from shared.core.names import digest
-from shared.core.run.record import Run
+from shared.core.run.record import Phase, Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.references import EndpointRef
-from shared.errors import RelearnError
+from shared.errors import EndpointBusyError, RelearnError
 from shared.execution.bulkheads import host_of
 from shared.execution.context import Context
 from shared.telemetry import log
@@ -16,6 +16,8 @@ from shared.telemetry import log
 EVERY: Final = timedelta(hours=1)
 #: Until candidates that were given up are discarded.
 SOON: Final = timedelta(minutes=1)
+#: How long a run waits for an endpoint that another one holds.
+HELD_FOR: Final = timedelta(days=7)
 
 
 def drift_check_id(endpoint: EndpointRef, resource: str) -> str:
@@ -32,8 +34,34 @@ def _host_of(endpoint: Endpoint) -> str:
     return host_of(endpoint.probed_at)
 
 
+def wait_for_drift(context: Context, endpoint: Endpoint) -> None:
+    """Hold an endpoint that has drifted, until an operator has decided on the run about it.
+
+    Args:
+        context: the ledger.
+        endpoint: the endpoint.
+
+    Raises:
+        EndpointBusyError: that run is parked.
+        TransientError: the ledger cannot be read now.
+    """
+    name = drift_check_id(endpoint.ref, endpoint.resource_name)
+    stored = context.ledger.drift_checks.read(name)
+    if stored is None or stored.record.repair is None:
+        return
+    asking = context.ledger.runs.read(stored.record.repair)
+    if asking is not None and asking.record.phase is Phase.PARKED:
+        text = f"{endpoint.name} has drifted: run {asking.record.run_id} waits for an operator"
+        raise EndpointBusyError(text, endpoint.ref.id, HELD_FOR)
+
+
 def schedule_drift_check(
-    context: Context, run: Run, endpoint: Endpoint, wait: timedelta = EVERY
+    context: Context,
+    run: Run,
+    endpoint: Endpoint,
+    wait: timedelta = EVERY,
+    *,
+    promoted: bool = False,
 ) -> None:
     """Schedule a drift check of the endpoint, unless an earlier one is scheduled already.
 
@@ -44,6 +72,7 @@ def schedule_drift_check(
         run: the run that updated the endpoint.
         endpoint: the endpoint.
         wait: how long until the check.
+        promoted: whether another model serves now, of which no drift is known.
     """
     name = drift_check_id(endpoint.ref, endpoint.resource_name)
     now = context.clock.now()
@@ -51,14 +80,12 @@ def schedule_drift_check(
         stored = context.ledger.drift_checks.read(name)
         planned = stored.record.next_check if stored else now
         next_check = min(planned, now + wait) if planned > now else now + wait
-        drift_check = DriftCheck(
-            ref=endpoint.ref,
-            resource=endpoint.resource_name,
-            pipeline=run.pipeline,
-            endpoint=endpoint.name,
-            next_check=next_check,
-            host=_host_of(endpoint),
-        )
+        known = {"pipeline": run.pipeline, "endpoint": endpoint.name, "next_check": next_check}
+        known |= {"host": _host_of(endpoint)}
+        known |= {"ref": endpoint.ref, "resource": endpoint.resource_name}
+        if stored is not None and not promoted:  # an operator still has to decide
+            known |= {"reported": stored.record.reported, "repair": stored.record.repair}
+        drift_check = DriftCheck.model_validate(known)
         context.ledger.drift_checks.put(name, drift_check, stored.etag if stored else None)
     except RelearnError as exc:
         log.warning("endpoint %s is not being watched for now: %s", endpoint.name, exc)

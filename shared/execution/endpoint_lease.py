@@ -33,12 +33,12 @@ from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.drift_schedule import HELD_FOR, wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
+from shared.execution.leased_endpoint import endpoint_of
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
-#: How long a run waits for another run's update, which takes minutes.
-_WAIT_FOR_UPDATE: Final = timedelta(days=7)
 #: How long probes are repeated if they get errors before the update.
 _ERRORS: Final = timedelta(days=1)
 
@@ -51,7 +51,7 @@ class EndpointLeaseSteps:
 
     def acquire_lease(self, run: Run) -> Event:
         """Acquire the lease once the probe answers of now and a rollback target are known."""
-        endpoint = _endpoint(run)
+        endpoint = endpoint_of(run)
         serving = self.context.providers.serving(endpoint)
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
@@ -67,6 +67,8 @@ class EndpointLeaseSteps:
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
         splits = serving.plan.stages
+        if splits and not run.origin.repeats:
+            wait_for_drift(self.context, endpoint)
         if splits and left is None and (blocked := changed_before(run, known, base)) is not None:
             return blocked
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
@@ -83,7 +85,7 @@ class EndpointLeaseSteps:
 
     def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
         """Store the lease, with a promotion that can be rolled back where that is needed."""
-        endpoint, mine, stored, base = _endpoint(run), found.mine, found.stored, found.base
+        endpoint, mine, stored, base = endpoint_of(run), found.mine, found.stored, found.base
         rollback_target = self.rollback_target(
             serving, mine, endpoint.resource_name, instead_of=run, base=base
         )
@@ -188,7 +190,7 @@ class EndpointLeaseSteps:
             other = self.context.ledger.runs.read(last.run_id)
             if other and other.record.phase.updates:
                 busy = f"run {last.run_id} is updating this endpoint"
-                raise EndpointBusyError(busy, endpoint_state.ref.id, _WAIT_FOR_UPDATE)
+                raise EndpointBusyError(busy, endpoint_state.ref.id, HELD_FOR)
         return in_flight_lease(endpoint_state, run.run_id)
 
     def _before(
@@ -243,12 +245,6 @@ class _Data:
     known: Resource
     version: BlobVersion | None
     tie: str = ""  #: a sentence for operators, where both share their Last-Modified
-
-
-def _endpoint(run: Run) -> Endpoint:
-    if run.config.endpoint is None:
-        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
-    return run.config.endpoint
 
 
 def _expected(run: Run, known: Resource) -> ProbeAnswers | None:

@@ -100,7 +100,7 @@ class VerificationSteps:
         named = target.name if check.traffic is not None and target else check.configured
         answers = check.probe if judged.steady else None
         verified = Verified(judged.why, self.context.clock.now(), answers, named, keeps)
-        schedule_drift_check(self.context, run, endpoint)
+        schedule_drift_check(self.context, run, endpoint, promoted=True)
         self._leased.record_promoted(run, endpoint, verified)
         return VerifiedLive(judged.why, check.probe, judged.probe_series)
 

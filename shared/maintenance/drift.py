@@ -244,7 +244,7 @@ class Drift:
         record = self.factory.promoting(
             opening, config, served.model, run, restores=served.target_model
         )
-        asks = self.context.providers.serving(case.endpoint).plan.asks
+        asks = self.context.providers.serving(case.endpoint).plan.stages
         if asks or not repairable(case.endpoint_state.resource(drift_check.resource)):
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"

@@ -22,14 +22,14 @@ class Plan:
 
     stages: bool = False
     """Whether it has several deployments and a traffic map: a candidate is staged without
-    requests, scored, and then given its shares."""
+    requests, scored, and then given its shares. An operator decides on its drift: nothing is
+    set again by itself."""
     shares: tuple[int, ...] = (100,)  #: the percentages of requests that it is given, in order
     bake: timedelta = timedelta()  #: how long each share lasts before the next one
     mirror: int = 0  #: the percentage that is copied to it for one bake, ahead of the first share
     rules: TrafficRules = NO_RULES  #: what its requests have to show before the next share
     give_up_after: timedelta = timedelta(days=1)  #: how long a share waits for enough requests
     keeps: timedelta = timedelta()  #: how long what served before is kept for a quick rollback
-    asks: bool = False  #: whether an operator decides on drift, and nothing is set again by itself
 
 
 @dataclass(frozen=True, slots=True)

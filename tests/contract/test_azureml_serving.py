@@ -173,6 +173,28 @@ def test_what_was_deleted_serves_again(name: str) -> None:
     assert bench.violations == []
 
 
+@pytest.mark.parametrize("name", PERSONALITIES)
+def test_a_deployment_that_fails_again_is_not_made_each_minute(name: str) -> None:
+    bench = Bench(name)
+    base = bench.base()
+    assert base.traffic is not None
+    first = bench.staged()
+    traffic = bench.shifted(first, base.traffic, 100)
+    ours = bench.base()
+    second = bench.serving.candidate(model_named("azureml:census:1", workspace_of(WORKSPACE)), RUN)
+    bench.until(lambda: bench.serving.stage(second))
+    bench.until(lambda: bench.serving.candidate_state(second), _is_done)
+    traffic = bench.shifted(second, traffic, 100)
+    bench.discarded(first)
+    bench.azureml.hooks.fail_next(f"{CENSUS}/{first.name}", "OutOfQuota", "no cores")
+    made, began = bench.azureml.calls.count("PUT deployment"), bench.clock.now()
+    bench.restored(ours, traffic)
+    assert bench.clock.now() - began < timedelta(hours=1)
+    again = bench.azureml.calls.count("PUT deployment") - made
+    assert again in (2, 3)  # one that a failed deployment refuses, and then another
+    assert bench.violations == []
+
+
 WRITES = ("PUT endpoint", "PUT deployment", "DELETE deployment")
 READS = ("GET endpoint", "GET deployment", "GET deployments", "POST listKeys", "POST score")
 

@@ -24,14 +24,16 @@ def run_of(stage: AppStage, blob: str) -> dict[str, Any]:
 def ended(stage: AppStage, blob: str, seconds: float = 60) -> dict[str, Any]:
     """Return the run of a blob once it is over (or parked, which no test here wants)."""
 
+    run_id = run_of(stage, blob)["run_id"]
+
     def check() -> dict[str, Any]:
-        run = run_of(stage, blob)
-        return run if run["phase"] in ENDS or run["phase"] == "parked" else {}
+        run = stage.run(run_id) or {}
+        return run if run and (run["phase"] in ENDS or run["phase"] == "parked") else {}
 
     try:
         return eventually(check, f"the end of the run for {blob}", seconds)
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{run_of(stage, blob)}\n{stage.host.log[-4000:]}") from None
+        raise AssertionError(f"{error}\n{stage.run(run_id)}\n{stage.host.log[-4000:]}") from None
 
 
 def starts(stage: Stage) -> list[int]:

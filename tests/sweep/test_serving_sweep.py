@@ -89,6 +89,7 @@ def _about_the_endpoint(world: AzureMlWorld, first: Run, second: Run) -> Iterato
     asked = [who for _, who in world.azureml.scoring.answered]
     if name not in asked:
         yield "the candidate was never scored"
+    yield from map(str, world.azureml.violations)
 
 
 def effects() -> list[str]:
@@ -167,6 +168,7 @@ def wrong_after_rollback(world: AzureMlWorld) -> Iterator[str]:
         yield f"{world.traffic()} get the requests"
     if world.open_runs():
         yield "a marker is left behind"
+    yield from map(str, world.azureml.violations)
 
 
 @pytest.mark.parametrize("kind", FAULTS)

@@ -284,6 +284,22 @@ class Run(RecordModel):
             return self.restores
         return self.candidate.state if self.candidate else ServingState(model=self.model)
 
+    @property
+    def served(self) -> ServingState | None:
+        """What the endpoint serves once it is promoted; None: nothing but the model.
+
+        The traffic is as it was asked for: copies that go elsewhere are left to others.
+        """
+        state, wanted = self.target_model, self.promotion.step.wanted if self.promotion else None
+        if not state.is_more_than_its_model:
+            return None
+        return state if wanted is None else state.evolve(traffic=wanted)
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The metrics of the model's evaluation."""
+        return dict(self.verdict.metrics) if self.verdict else {}
+
     def model_for(self, endpoint: Endpoint) -> ModelRef | None:
         """Return the model that is meant for one of several endpoints."""
         return self.models.get(endpoint.name, self.model)

@@ -281,7 +281,7 @@ def promoted(
     again = next(same, None) if run.origin.repeats else None
     serving = ServedModel(
         model=run.target_model.model,
-        state=_served(run),
+        state=run.served,
         candidate=again.candidate if again else run.candidate.name if run.candidate else "",
         run_id=again.run_id if again else run.run_id,
         since=verified.at,
@@ -292,7 +292,7 @@ def promoted(
         set_by=run.run_id if again else None,
         first_at=again.order if again else None,
         repairs=again.repairs + 1 if again and run.origin is Origin.DRIFT else 0,
-        metrics=again.metrics if again else _metrics(run),
+        metrics=again.metrics if again else run.measured,
         approved_by=again.approved_by if again else _approved_by(run),
         trained_by=again.trained_by if again else (run.parent or ""),
     )
@@ -313,16 +313,6 @@ def promoted(
         there = announced(there, made, again.run_id, resource)
     staged = kept_for(there, resource, serving.candidate, was, until)
     return released(endpoint_state.evolve(resources=resources, staged=staged), run.run_id)
-
-
-def _served(run: Run) -> ServingState | None:
-    """Return what the endpoint serves now; None where that is nothing but the model."""
-    state = run.target_model
-    if not state.is_more_than_its_model:
-        return None
-    # As it was asked for: copies of requests that go elsewhere are left to others.
-    wanted = run.promotion.step.wanted if run.promotion else None
-    return state if wanted is None else state.evolve(traffic=wanted)
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:
@@ -356,10 +346,6 @@ def is_superseded(known: Resource, at: datetime, version: BlobVersion | None) ->
         return known.newest_data is not None and at < known.newest_data
     newest = known.newest_version
     return version is not None and newest is not None and is_older(version, newest)
-
-
-def _metrics(run: Run) -> dict[str, float]:
-    return dict(run.verdict.metrics) if run.verdict else {}
 
 
 def _approved_by(run: Run) -> str:

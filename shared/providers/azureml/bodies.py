@@ -12,8 +12,7 @@ from shared.core.config.azureml_names import SERVERLESS, Asset, Workspace, compu
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.types import Scalar
 from shared.errors import PermanentError
-
-Body = dict[str, Any]
+from shared.providers.azureml.call import Body, mapping_of, properties_of
 
 _FOLDER: Final = "uri_folder"
 _MODES: Final = {
@@ -138,7 +137,7 @@ class ComponentSpec:
         Raises:
             ValueError: it is none.
         """
-        known = spec if isinstance(spec, Mapping) else {}
+        known = mapping_of(spec)
         if not known:
             raise ValueError("the answer does not say what the component is")
         inputs = _described(known, "inputs")
@@ -177,8 +176,8 @@ def literal_text(value: Scalar) -> str:
 
 def needs_second_token(body: Mapping[str, Any]) -> bool:
     """Whether the PUT of a body carries `x-azureml-token` as well."""
-    known = _mapping(body, "properties")
-    identity = _mapping(known, "identity").get("identityType")
+    known = properties_of(body)
+    identity = mapping_of(known.get("identity")).get("identityType")
     return known.get("jobType") == _PIPELINE or identity == IDENTITIES["user_identity"]
 
 
@@ -349,11 +348,6 @@ def output_of(plan: JobPlan, name: str, kind: str, mode: str | None = "upload") 
 
 def _without_none(body: Body) -> Body:
     return {name: value for name, value in body.items() if value is not None}
-
-
-def _mapping(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = holder.get(name)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _is_described(one: object) -> bool:

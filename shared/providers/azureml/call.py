@@ -102,10 +102,7 @@ class AzureMlCall:
         Raises:
             TransientError: no answer came.
         """
-        try:
-            return self._send(self.http, "GET", url, None, self._arm())
-        except OutcomeUnknownError as exc:
-            raise TransientError(str(exc)) from exc
+        return self._repeatable("GET", url, None, self._arm())
 
     def read(self, url: str, what: str) -> Body:
         """Return what a GET of Resource Manager answers.
@@ -118,10 +115,7 @@ class AzureMlCall:
             TransientError: no usable answer now; safe to repeat.
             PermanentError: the service refuses.
         """
-        answer = self.any_answer(url)
-        if not answer.ok:
-            raise self.sorted(answer, what, write=False)
-        return object_in(answer, what)
+        return self.object_in(self.any_answer(url), what)
 
     def found(self, url: str, what: str) -> Body | None:
         """Return what a GET answers; None for a 404. Raises as `read`.
@@ -131,11 +125,7 @@ class AzureMlCall:
             what: the purpose of the request, for messages.
         """
         answer = self.any_answer(url)
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        if not answer.ok:
-            raise self.sorted(answer, what, write=False)
-        return object_in(answer, what)
+        return None if answer.status == HTTPStatus.NOT_FOUND else self.object_in(answer, what)
 
     def pages(self, url: str, what: str) -> Iterator[Body]:
         """Yield the items of a listing, page by page. Raises as `read`.
@@ -191,13 +181,7 @@ class AzureMlCall:
             what: the purpose of the request, for messages.
             body: sent as JSON; None: there is none.
         """
-        try:
-            answer = self._send(self.http, "POST", url, body, self._arm())
-        except OutcomeUnknownError as exc:
-            raise TransientError(str(exc)) from exc
-        if not answer.ok:
-            raise self.sorted(answer, what, write=False)
-        return object_in(answer, what)
+        return self.object_in(self._repeatable("POST", url, body, self._arm()), what)
 
     def data_plane(self, method: str, url: str, what: str, body: object = None) -> Body:
         """Return what the workspace's data plane answers to a request without effect.
@@ -212,15 +196,10 @@ class AzureMlCall:
             TransientError: no usable answer now; safe to repeat.
             PermanentError: the service refuses.
         """
-        try:
-            answer = self._send(self.http, method, url, body, self._arm())
-            if answer.status == HTTPStatus.UNAUTHORIZED:
-                answer = self._send(self.http, method, url, body, self._bearer(self.scopes.ml))
-        except OutcomeUnknownError as exc:
-            raise TransientError(str(exc)) from exc
-        if not answer.ok:
-            raise self.sorted(answer, what, write=False)
-        return object_in(answer, what)
+        answer = self._repeatable(method, url, body, self._arm())
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            answer = self._repeatable(method, url, body, self._bearer(self.scopes.ml))
+        return self.object_in(answer, what)
 
     def ml_token(self) -> str | None:
         """Return a token of the data plane; None where no identity has one."""
@@ -239,13 +218,7 @@ class AzureMlCall:
             what: the purpose of the request, for messages.
         """
         self.require(url, what)
-        try:
-            answer = self.http.send("GET", url, {})
-        except OutcomeUnknownError as exc:
-            raise TransientError(str(exc)) from exc
-        if not answer.ok:
-            raise self.sorted(answer, what, write=False)
-        return object_in(answer, what)
+        return self.object_in(self._repeatable("GET", url, None, {}), what)
 
     def require(self, url: str, what: str) -> str:
         """Return a URL that an answer named, if it may be called.
@@ -261,6 +234,20 @@ class AzureMlCall:
             return require_https(url, development=self.development)
         except ValueError as exc:
             raise PermanentError(f"{what}: the address that the workspace names: {exc}") from None
+
+    def object_in(self, answer: Answer, what: str) -> Body:
+        """Return the JSON object in the answer to a request without effect. Raises as `read`.
+
+        Args:
+            answer: the answer.
+            what: the purpose of the request, for messages.
+        """
+        if not answer.ok:
+            raise self.sorted(answer, what, write=False)
+        decoded = answer.json()
+        if not isinstance(decoded, dict):
+            raise TransientError(f"{what}: the answer holds no JSON object (HTTP {answer.status})")
+        return decoded
 
     def sorted(self, answer: Answer, what: str, *, write: bool) -> RelearnError:
         """Return the error to raise for an answer that is not 2xx.
@@ -280,6 +267,15 @@ class AzureMlCall:
         self.redactor.learn(token)
         return {"Authorization": f"Bearer {token}"}
 
+    def _repeatable(
+        self, method: str, url: str, body: object, headers: Mapping[str, str]
+    ) -> Answer:
+        """Return the answer to a request without effect: no outcome of it is unknown."""
+        try:
+            return self._send(self.http, method, url, body, headers)
+        except OutcomeUnknownError as exc:
+            raise TransientError(str(exc)) from exc
+
     def _send(
         self, http: Http, method: str, url: str, body: object, headers: Mapping[str, str]
     ) -> Answer:
@@ -289,26 +285,24 @@ class AzureMlCall:
         return http.send(method, url, {**headers, "Content-Type": "application/json"}, content)
 
 
-def object_in(answer: Answer, what: str) -> Body:
-    """Return the JSON object that an answer holds.
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """Return a part of an answer that should be a mapping; an empty one where it is none."""
+    return value if isinstance(value, Mapping) else {}
 
-    Args:
-        answer: a 2xx answer.
-        what: the purpose of the request, for messages.
 
-    Raises:
-        TransientError: it holds none.
-    """
-    decoded = answer.json()
-    if not isinstance(decoded, dict):
-        raise TransientError(f"{what}: the answer holds no JSON object (HTTP {answer.status})")
-    return decoded
+def mappings_of(value: object) -> list[Mapping[str, Any]]:
+    """Return the mappings in a part of an answer that should be a list of them."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def text_of(value: object) -> str:
+    """Return a part of an answer that should be a text; an empty one where it is none."""
+    return value if isinstance(value, str) else ""
 
 
 def properties_of(resource: Mapping[str, Any]) -> Body:
     """Return the `properties` of a resource; empty where there are none."""
-    found = resource.get("properties")
-    return dict(found) if isinstance(found, Mapping) else {}
+    return dict(mapping_of(resource.get("properties")))
 
 
 def items_in(page: Mapping[str, Any], what: str) -> list[Body]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 from shared.core.config.azureml_names import SERVERLESS, compute_id
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.errors import PermanentError
-from shared.providers.azureml.bodies import Body, JobPlan, common_of, output_of, spelled, type_of
+from shared.providers.azureml.bodies import JobPlan, common_of, output_of, spelled, type_of
+from shared.providers.azureml.call import Body, mapping_of
 
 #: What a copy of a job keeps (azure-machine-learning-v2 §2.2).
 _KEPT: Final = (
@@ -65,19 +66,19 @@ def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) ->
     if isinstance(tier, Mapping) and str(tier.get("jobTier")).lower() in ("null", "none"):
         del kept["queueSettings"]
     body = {**kept, **_common_of_copy(plan, training, kind, kept)}
-    inputs = {name: _clean(_mapping(one)) for name, one in _mapping(old.get("inputs")).items()}
-    outputs = {n: o for n, o in _mapping(old.get("outputs")).items() if n != "default"}
+    inputs = {name: _clean(mapping_of(one)) for name, one in mapping_of(old.get("inputs")).items()}
+    outputs = {n: o for n, o in mapping_of(old.get("outputs")).items() if n != "default"}
     _require_known(f"job {training.like}", "input", plan.names, inputs)
     _require_known(
         f"job {training.like}", "output", (*training.outputs, *training.register_as), outputs
     )
-    types = {name: type_of(_mapping(one).get("jobInputType")) for name, one in inputs.items()}
+    types = {name: type_of(mapping_of(one).get("jobInputType")) for name, one in inputs.items()}
     # An input without a value is refused: one that the old job was not given is left out.
     given = {name: one for name, one in inputs.items() if one.get("value") or one.get("uri")}
     body["inputs"] = {**given, **plan.inputs(types)}
     body["outputs"] = {name: _output_of_copy(plan, name, one) for name, one in outputs.items()}
     if kind == "Pipeline":
-        body["settings"] = {**_mapping(kept.get("settings")), "force_rerun": True}
+        body["settings"] = {**mapping_of(kept.get("settings")), "force_rerun": True}
         if training.compute is not None:
             default = compute_id(training.compute, training.workspace_parts) or SERVERLESS
             body["settings"]["default_compute"] = default
@@ -94,7 +95,7 @@ def _common_of_copy(plan: JobPlan, training: AzureMlTraining, kind: str, kept: B
 
 
 def _output_of_copy(plan: JobPlan, name: str, one: object) -> Body:
-    known = _mapping(one)
+    known = mapping_of(one)
     made = output_of(plan, name, type_of(known.get("jobOutputType") or "uri_folder"), None)
     mode = spelled("mode", known.get("mode"))
     return {**made, "mode": mode} if mode else made
@@ -118,10 +119,6 @@ def _clean(value: Any) -> Any:
         known = {n: v for n, v in value.items() if v is not None and n not in _PREVIEW}
         return {name: spelled(name, _clean(one)) for name, one in known.items()}
     return [_clean(one) for one in value] if isinstance(value, list) else value
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _without_none(body: Body) -> Body:

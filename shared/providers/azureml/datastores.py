@@ -3,7 +3,6 @@
 Forms: azure-machine-learning-v2 §2.7. Only Blob and Data Lake Gen2 stores hold blobs.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
@@ -12,7 +11,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.azureml_names import escaped_name, place_in_datastore
 from shared.errors import PermanentError
 from shared.ports.storage import Blobs
-from shared.providers.azureml.call import AzureMlCall, Body, Memory, host_of, properties_of
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, host_of, properties_of, text_of
 
 _KINDS: Final = frozenset({"azureblob", "azuredatalakegen2"})
 _OURS: Final = "relearn_{purpose}"
@@ -197,11 +196,6 @@ def _read(resource: Body) -> Datastore | None:
         name=str(resource.get("name") or ""),
         account=account,
         container=container,
-        endpoint=_text(known, "endpoint") or "core.windows.net",
-        protocol=_text(known, "protocol") or "https",
+        endpoint=text_of(known.get("endpoint")) or "core.windows.net",
+        protocol=text_of(known.get("protocol")) or "https",
     )
-
-
-def _text(known: Mapping[str, object], name: str) -> str:
-    value = known.get(name)
-    return value if isinstance(value, str) else ""

@@ -18,7 +18,7 @@ from shared.core.config.azureml_names import Workspace, asset_of, workspace_of
 from shared.core.names import digest, pipeline_of
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.traffic import ALL, TrafficMap
-from shared.providers.azureml.call import Body
+from shared.providers.azureml.call import Body, mapping_of
 
 #: Of a state's body: the bodies of its deployments, and what of them could not be kept.
 DEPLOYMENTS: Final = "deployments"
@@ -66,8 +66,7 @@ def new_body(file: Deployment, model: str, tags: Mapping[str, str], workspace: W
 
 def bodies_in(state: ServingState) -> Mapping[str, Body]:
     """Return the bodies of a state's deployments by their names."""
-    found = state.body.get(DEPLOYMENTS)
-    return found if isinstance(found, Mapping) else {}
+    return mapping_of(state.body.get(DEPLOYMENTS))
 
 
 def lost_of(state: ServingState, name: str) -> str:
@@ -77,8 +76,7 @@ def lost_of(state: ServingState, name: str) -> str:
         state: the state.
         name: of the deployment.
     """
-    found = state.body.get(INCOMPLETE)
-    lost = found.get(name) if isinstance(found, Mapping) else None
+    lost = mapping_of(state.body.get(INCOMPLETE)).get(name)
     return ", ".join(str(one) for one in lost) if isinstance(lost, list | tuple) else ""
 
 

@@ -18,6 +18,8 @@ from shared.providers.azureml.call import (
     Memory,
     host_of,
     items_in,
+    mapping_of,
+    mappings_of,
     properties_of,
 )
 
@@ -159,10 +161,9 @@ class RunHistory:
             return None
         path = f"/mlflow/v2.0{self._id}/api/2.0/mlflow/runs/get?run_id={_part(run)}"
         answered = self.call.data_plane("GET", f"{self._api}{path}", f"metrics of {run}")
-        logged = _inside(answered, "run", "data").get("metrics")
         found: dict[str, float] = {}
-        for one in logged if isinstance(logged, list) else ():
-            value = _number(one.get("value")) if isinstance(one, Mapping) else None
+        for one in mappings_of(_inside(answered, "run", "data").get("metrics")):
+            value = _number(one.get("value"))
             if value is not None and isinstance(one.get("key"), str):
                 found[one["key"]] = value
         return found
@@ -284,8 +285,7 @@ def _assets(run: Mapping[str, Any]) -> dict[str, OutputAsset]:
 
 def _inside(holder: Mapping[str, Any], *path: str) -> Body:
     for name in path:
-        found = holder.get(name)
-        holder = found if isinstance(found, Mapping) else {}
+        holder = mapping_of(holder.get(name))
     return dict(holder)
 
 

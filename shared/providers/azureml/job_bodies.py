@@ -9,7 +9,6 @@ from shared.core.config.azureml_names import SERVERLESS, Workspace, asset_of, co
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.providers.azureml.bodies import (
     IDENTITIES,
-    Body,
     JobPlan,
     common_of,
     literal,
@@ -17,6 +16,7 @@ from shared.providers.azureml.bodies import (
     mode_of,
     output_of,
 )
+from shared.providers.azureml.call import Body, mapping_of
 
 _DISTRIBUTIONS: Final = {"mpi": "Mpi", "pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 _CODE: Final = re.compile(r"azureml:(?P<name>[^/:]+):(?P<version>[^/:]+)")
@@ -51,8 +51,8 @@ def of_file(plan: JobPlan, training: AzureMlTraining, job: Job) -> Body:
 
 
 def _inputs_of_file(plan: JobPlan, job: Job) -> Body:
-    written = _mapping(job.get("inputs"))
-    types = {name: _mapping(one).get("type") for name, one in written.items()}
+    written = mapping_of(job.get("inputs"))
+    types = {name: mapping_of(one).get("type") for name, one in written.items()}
     kept = {name: _input(one) for name, one in written.items() if name not in plan.names}
     known = {name: one for name, one in kept.items() if one is not None}
     return {**known, **plan.inputs({n: str(t) if t else None for n, t in types.items()})}
@@ -71,8 +71,8 @@ def _input(given: object) -> Body | None:
 
 def _outputs_of_file(plan: JobPlan, job: Job) -> Body:
     outputs: Body = {}
-    for name, given in _mapping(job.get("outputs")).items():
-        known = _mapping(given)
+    for name, given in mapping_of(job.get("outputs")).items():
+        known = mapping_of(given)
         mode = str(known["mode"]) if known.get("mode") else None
         made = output_of(plan, name, str(known.get("type") or "uri_folder"), mode)
         registered = known.get("name")
@@ -84,9 +84,9 @@ def _command_parts(training: AzureMlTraining, job: Job) -> Body:
     here = training.workspace_parts
     compute = training.compute or str(job.get("compute") or "")
     serverless = compute.removeprefix("azureml:").lower() == SERVERLESS
-    tier = training.job_tier or _mapping(job.get("queue_settings")).get("job_tier")
+    tier = training.job_tier or mapping_of(job.get("queue_settings")).get("job_tier")
     tier = tier or ("standard" if serverless else None)
-    limits = _mapping(job.get("limits")).get("timeout")
+    limits = mapping_of(job.get("limits")).get("timeout")
     return {
         "command": job.get("command"),
         "codeId": _code(job.get("code"), here),
@@ -100,7 +100,7 @@ def _command_parts(training: AzureMlTraining, job: Job) -> Body:
 
 
 def _pipeline_parts(training: AzureMlTraining, job: Job) -> Body:
-    here, written = training.workspace_parts, _mapping(job.get("settings"))
+    here, written = training.workspace_parts, mapping_of(job.get("settings"))
     settings = {name: value for name, value in written.items() if value is not None}
     if store := settings.get("default_datastore"):
         name = str(store).removeprefix("azureml:")
@@ -110,20 +110,20 @@ def _pipeline_parts(training: AzureMlTraining, job: Job) -> Body:
     compute = training.compute or settings.get("default_compute")
     if compute:
         settings["default_compute"] = compute_id(str(compute), here) or SERVERLESS
-    steps = {name: _step(name, one, here) for name, one in _mapping(job.get("jobs")).items()}
+    steps = {name: _step(name, one, here) for name, one in mapping_of(job.get("jobs")).items()}
     return {"jobs": steps, "settings": {**settings, "force_rerun": True, "_source": "YAML.JOB"}}
 
 
 def _step(name: str, given: object, here: Workspace) -> Body:
-    step = _mapping(given)
+    step = mapping_of(given)
     asset = asset_of(str(step.get("component")))
     compute = step.get("compute")
     known = {
         "name": name,
         "type": str(step.get("type") or "command"),
         "computeId": compute_id(str(compute), here) if compute else None,
-        "inputs": {key: _step_input(one) for key, one in _mapping(step.get("inputs")).items()},
-        "outputs": {key: _step_output(one) for key, one in _mapping(step.get("outputs")).items()},
+        "inputs": {key: _step_input(one) for key, one in mapping_of(step.get("inputs")).items()},
+        "outputs": {key: _step_output(one) for key, one in mapping_of(step.get("outputs")).items()},
         "_source": "REMOTE.WORKSPACE.COMPONENT",
         "componentId": f"{here.id}/components/{asset.name}/versions/{asset.version}",
     }
@@ -175,7 +175,7 @@ def _identity(given: Mapping[str, Any]) -> Body:
 
 
 def _distribution(given: object) -> Body | None:
-    known = _mapping(given)
+    known = mapping_of(given)
     kind = str(known.get("type") or "").lower()
     if not kind:
         return None
@@ -194,16 +194,12 @@ def _iso(seconds: object) -> str:
 
 
 def _camel(given: object) -> Body:
-    known = _mapping(given)
+    known = mapping_of(given)
     return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): one for name, one in known.items()}
 
 
 def _texts(given: object) -> dict[str, str]:
-    return {str(name): str(value) for name, value in _mapping(given).items()}
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return {str(name): str(value) for name, value in mapping_of(given).items()}
 
 
 def _without_none(body: Body) -> Body:

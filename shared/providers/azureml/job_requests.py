@@ -11,7 +11,7 @@ from typing import Any
 from shared.core.config.azureml_names import Asset, asset_of
 from shared.ports.training import Job, JobRequest
 from shared.providers.azureml.bodies import ComponentSpec, JobPlan, of_component
-from shared.providers.azureml.call import Body
+from shared.providers.azureml.call import Body, mapping_of
 from shared.providers.azureml.copies import of_copy
 from shared.providers.azureml.job_bodies import of_file
 from shared.providers.azureml.placing import Placing
@@ -72,10 +72,7 @@ class JobRequests:
 
 def _component_in(known: Mapping[str, Any]) -> Asset | None:
     """Return the component that a job runs, as its one step or as the whole of it."""
-    steps = known.get("jobs")
-    only = list(steps.values()) if isinstance(steps, Mapping) else []
-    holders = [known, *(step for step in only if isinstance(step, Mapping))]
-    for holder in holders:
+    for holder in (known, *map(mapping_of, mapping_of(known.get("jobs")).values())):
         text = holder.get("componentId")
         if isinstance(text, str) and text:
             try:

@@ -28,7 +28,7 @@ from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStat
 from shared.providers.azureml.bodies import (
     needs_second_token,
 )
-from shared.providers.azureml.call import AzureMlCall, Body, Memory, object_in, properties_of
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, mapping_of, properties_of
 from shared.providers.azureml.datastores import Datastores
 from shared.providers.azureml.errors import (
     IMMUTABLE,
@@ -36,7 +36,6 @@ from shared.providers.azureml.errors import (
     AzureMlRefusedError,
     header,
     names,
-    sorted_error,
 )
 from shared.providers.azureml.evaluations import Evaluations
 from shared.providers.azureml.history import RunHistory, failure_or_silence
@@ -152,9 +151,7 @@ class AzureMlJobs:
         answer = self.call.any_answer(self._url(handle))
         if answer.status == HTTPStatus.NOT_FOUND:
             return self._never_started(handle, "the workspace has no job of this name")
-        if not answer.ok:
-            raise sorted_error(answer, f"check job {handle}", self.call.clean, write=False)
-        job = object_in(answer, f"check job {handle}")
+        job = self.call.object_in(answer, f"check job {handle}")
         if not self._may_be_ours(handle, properties_of(job)):
             return self._never_started(handle, "the job of this name is not of this run")
         served = _moment(header(answer, "date")) or datetime.now(UTC)
@@ -250,8 +247,7 @@ class AzureMlJobs:
 
     def _is_orphan(self, handle: str, job: Body, served: datetime) -> bool:
         """Whether a job never began and never will: it is old, and has no step."""
-        made = job.get("systemData")
-        created = _moment(made.get("createdAt")) if isinstance(made, Mapping) else None
+        created = _moment(mapping_of(job.get("systemData")).get("createdAt"))
         if created is None or served - created < self.training.orphan_after:
             return False
         known = properties_of(job)
@@ -334,8 +330,7 @@ class AzureMlJobs:
 
 def _owner_of(known: Mapping[str, Any]) -> str | None:
     """Return the run that a job is said to be of; None where it says nothing."""
-    tags = known.get("tags")
-    owner = tags.get(RUN_TAG) if isinstance(tags, Mapping) else None
+    owner = mapping_of(known.get("tags")).get(RUN_TAG)
     return owner if isinstance(owner, str) else None
 
 

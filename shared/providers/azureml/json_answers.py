@@ -17,8 +17,8 @@ Table = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 _SCORE: Final = "score"
 _DEEPEST: Final = 20
 #: What a record keeps of one answer, at most.
-_MOST_CELLS: Final = 2_000
-_LONGEST_CELL: Final = 200
+_MOST_CELLS: Final = 500
+_LONGEST_CELL: Final = 100
 _LONGEST_NAME: Final = 100
 _WRAPPED: Final = 3
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.core.config.azureml_models import RUN_TAG
+from shared.core.config.azureml_names import asset_of
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import TransientError
-from shared.providers.azureml.call import properties_of
+from shared.providers.azureml.call import mapping_of, properties_of, text_of
 
 _READY: Final = "succeeded"
 _FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
@@ -66,21 +67,17 @@ class OnlineResource:
     @property
     def operation(self) -> str:
         """The address of its last operation, without a signature; may be empty."""
-        more = self.properties.get("properties")
-        found = more.get(OPERATION) if isinstance(more, Mapping) else None
-        return found if isinstance(found, str) else ""
+        return text_of(mapping_of(self.properties.get("properties")).get(OPERATION))
 
     @property
     def tags(self) -> Mapping[str, Any]:
         """Its tags."""
-        found = self.body.get("tags")
-        return found if isinstance(found, Mapping) else {}
+        return mapping_of(self.body.get("tags"))
 
     @property
     def location(self) -> str:
         """The region that it is in; may be empty."""
-        found = self.body.get("location")
-        return found if isinstance(found, str) else ""
+        return text_of(self.body.get("location"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +110,7 @@ class ShownEndpoint(OnlineResource):
     @property
     def scoring_uri(self) -> str:
         """Where requests go; empty until it was made."""
-        found = self.properties.get("scoringUri")
-        return found if isinstance(found, str) else ""
+        return text_of(self.properties.get("scoringUri"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +120,7 @@ class ShownDeployment(OnlineResource):
     @property
     def model(self) -> str:
         """The id of its model; empty where it has none of its own."""
-        found = self.properties.get("model")
-        return found if isinstance(found, str) else ""
+        return text_of(self.properties.get("model"))
 
     @property
     def is_ours(self) -> bool:
@@ -139,8 +134,21 @@ class ShownDeployment(OnlineResource):
             run_id: the run.
             model: the id of the model.
         """
-        same = self.model.lower() == str(model).lower()
-        return same and self.tags.get(RUN_TAG) == run_id
+        return same_model(self.model, str(model)) and self.tags.get(RUN_TAG) == run_id
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two ids are of one version of a model; workspaces are not compared.
+
+    Args:
+        one: an id, in any form.
+        other: another one.
+    """
+    try:
+        here, there = asset_of(one, "model"), asset_of(other, "model")
+    except ValueError:  # of a registry, or in a form that is not known
+        return one.lower() == other.lower()
+    return (here.name.lower(), here.version) == (there.name.lower(), there.version)
 
 
 def _shares(given: object, name: str) -> dict[str, int]:

@@ -4,7 +4,7 @@ See azure-machine-learning-v2 §2.7. Whether the `uri` of an output is kept is n
 of a component; what lies elsewhere is copied to its place.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -15,7 +15,7 @@ from shared.core.config.azureml_names import same_uri
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import Job
-from shared.providers.azureml.call import host_of, properties_of
+from shared.providers.azureml.call import host_of, mapping_of, properties_of
 from shared.providers.azureml.history import RunHistory
 from shared.providers.azureml.placing import Placing
 from shared.telemetry import log
@@ -171,9 +171,7 @@ class JobOutputs:
     def _said(self, job: Job, output: str) -> str | None:
         """Return what the job says of an output: a command job does, a pipeline job does not."""
         there = self.placing.assets.known_job(job.handle) or {}
-        outputs = there.get("outputs")
-        known = outputs.get(output) if isinstance(outputs, Mapping) else None
-        uri = known.get("uri") if isinstance(known, Mapping) else None
+        uri = mapping_of(mapping_of(there.get("outputs")).get(output)).get("uri")
         return uri if isinstance(uri, str) else None
 
     def _default_place(self, path: str) -> tuple[str, str, str] | None:

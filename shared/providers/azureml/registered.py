@@ -16,10 +16,9 @@ from shared.providers.azureml.call import (
     Body,
     Memory,
     items_in,
-    object_in,
+    mapping_of,
     properties_of,
 )
-from shared.providers.azureml.errors import sorted_error
 
 _NEWEST_FIRST: Final = "&$orderBy=createdtime%20desc&$top=1"
 _MAKE: Final = {
@@ -114,9 +113,7 @@ class RegisteredAssets:
         if answer.status == HTTPStatus.NOT_FOUND:
             cure = "correct training.compute, or make it with `az ml compute create`"
             raise PermanentError(f"the workspace has no compute {name!r}: {cure}", cure=cure)
-        if not answer.ok:
-            raise sorted_error(answer, f"GET compute {name}", self.call.clean, write=False)
-        resource = object_in(answer, f"GET compute {name}")
+        resource = self.call.object_in(answer, f"GET compute {name}")
         kind = str(properties_of(resource).get("computeType") or "")
         if kind.lower() in ("kubernetes", "aks"):
             cure = "name a compute cluster, or serverless, as training.compute"
@@ -189,5 +186,4 @@ def _is_archived(resource: Mapping[str, Any]) -> bool:
 
 
 def _created(resource: Mapping[str, Any]) -> str:
-    made = resource.get("systemData")
-    return str(made.get("createdAt") or "") if isinstance(made, Mapping) else ""
+    return str(mapping_of(resource.get("systemData")).get("createdAt") or "")

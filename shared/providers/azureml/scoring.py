@@ -41,7 +41,7 @@ _LONGEST: Final = 300
 _USUAL_MS: Final = 15_000
 _ROLE: Final = (
     "give the app's identity the role AzureML Data Scientist on the workspace, which holds "
-    "onlineEndpoints/score/action"
+    "onlineEndpoints/score/action, and let the app into the network of a private endpoint"
 )
 _ROWS: Final = "if the rows are not what the model takes, correct verify.rows"
 
@@ -129,20 +129,11 @@ class Scoring:
             token = self.call.tokens(self.call.scopes.ml)
             self.call.redactor.learn(token)
             return token
-        known = self.calls.known_key()
-        if known is not None:
-            return known
         if mode not in _SOURCES:
             raise PermanentError(
                 f"endpoint {self.calls.name}: its authMode is none of Key, AMLToken, AADToken"
             )
-        action, member = _SOURCES[mode]
-        found = self.calls.keys(action).get(member)
-        if not isinstance(found, str) or not found:
-            raise TransientError(f"endpoint {self.calls.name}: the answer holds no {member}")
-        self.call.redactor.learn_from_service(found)
-        self.calls.keep_key(found)
-        return found
+        return self.calls.key(*_SOURCES[mode])
 
     def _read(self, answer: Answer) -> ProbeAnswers:
         if not answer.ok:

@@ -38,7 +38,7 @@ from shared.providers.azureml.traffic_updates import TrafficUpdates
 _MADE_WITHIN: Final = timedelta(minutes=30)
 _LOG_LINES: Final = 50
 _LONGEST_LOG: Final = 4_000
-_ONE_OF_THEM: Final = "give one deployment 100 % of the traffic, then retry the run"
+_ONE_OF_THEM: Final = "give one deployment 100 % of the traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class AzureMlServing:
     @property
     def plan(self) -> Plan:
         """The steps of `traffic`; without it, all requests at once."""
-        usual = Plan(stages=True, keeps=self.endpoint.keep_old, asks=True)
+        usual = Plan(stages=True, keeps=self.endpoint.keep_old)
         wanted = self.endpoint.traffic
         if wanted is None:
             return usual
@@ -169,9 +169,8 @@ class AzureMlServing:
         if there.is_being_deleted:
             raise TransientError(f"deployment {candidate.name} is being deleted: waiting for it")
         if not there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
-            cure = "delete that deployment, then retry the run"
             text = f"a deployment {candidate.name} is there that is not of this run"
-            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+            raise self._calls.refused(text, "delete that deployment")
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
         """Return whether the deployment of a candidate has succeeded, by one GET while it works.
@@ -184,10 +183,13 @@ class AzureMlServing:
         if there.is_failed:
             return self._failed(there)
         if there.is_being_deleted:
-            cure = "see who deletes it; then retry the run"
-            detail = f"deployment {candidate.name} is being deleted"
-            parked = {"failure": Failure.PARK, "cure": cure}
-            return EndpointCheck(UpdateProgress.FAILED, None, detail=detail, **parked)  # type: ignore[arg-type]
+            return EndpointCheck(
+                UpdateProgress.FAILED,
+                None,
+                detail=f"deployment {candidate.name} is being deleted",
+                failure=Failure.PARK,
+                cure="see who deletes it",
+            )
         progress = UpdateProgress.DONE if there.is_ready else UpdateProgress.PENDING
         named = self._named(there, candidate) if there.is_ready else None
         return EndpointCheck(progress, None, configured=named, detail=there.state)
@@ -271,9 +273,8 @@ class AzureMlServing:
             return False
         traffic = self._calls.traffic_of(self._calls.settled())
         if candidate.name in (*traffic.shares, *traffic.mirror):
-            cure = "give its traffic to another deployment first"
             text = f"deployment {candidate.name} gets requests, and is not deleted"
-            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+            raise self._calls.refused(text, "give its traffic to another deployment first")
         return self._calls.delete_deployment(candidate.name)
 
     def _served_by(self, name: str) -> ShownDeployment:
@@ -327,18 +328,17 @@ class AzureMlServing:
             where, _ = model_asset(model) if model else (self.call.workspace, None)
         except ValueError as exc:
             raise PermanentError(f"endpoint {self._calls.name}: {exc}") from None
-        cure = ""
         if where.identity != self.call.workspace.identity:
             text = f"the model is registered in workspace {where.name}, not in that of the endpoint"
             cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
-        elif is_custom(model) and not body["properties"].get("environmentId"):
+            raise self._calls.refused(text, cure)
+        if is_custom(model) and not body["properties"].get("environmentId"):
             text = f"{candidate.state.name} is a custom_model, which has no server of its own"
             cure = (
                 "give environment and code_configuration in the deployment file, or register the "
                 "model as an mlflow_model"
             )
-        if cure:
-            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+            raise self._calls.refused(text, cure)
 
     @property
     def _calls(self) -> EndpointCalls:

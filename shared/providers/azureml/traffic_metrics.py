@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from shared.core.serving.traffic_rules import Measure, TrafficPoint, TrafficQuery
 from shared.errors import PermanentError, TransientError
-from shared.providers.azureml.call import Body
+from shared.providers.azureml.call import Body, mapping_of, mappings_of
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import refusal_in
 
@@ -86,14 +86,14 @@ def _written(at: datetime) -> str:
 
 def _read(answer: Body, what: str) -> Iterator[_Read]:
     """Yield every point with a number above 0; 0.0 in a minute is no request."""
-    for metric in _mappings(answer.get("value")):
-        name = str(_mapping(metric.get("name")).get("value") or "").lower()
-        series = list(_mappings(metric.get("timeseries")))
+    for metric in mappings_of(answer.get("value")):
+        name = str(mapping_of(metric.get("name")).get("value") or "").lower()
+        series = mappings_of(metric.get("timeseries"))
         if len(series) >= _MOST_SERIES:
             raise TransientError(f"{what}: there may be more series than it answers")
         for one in series:
             about = dict(_dimensions(one))
-            for point in _mappings(one.get("data")):
+            for point in mappings_of(one.get("data")):
                 value, at = point.get("average"), _moment(point.get("timeStamp"))
                 if not isinstance(value, int | float) or isinstance(value, bool) or at is None:
                     continue
@@ -117,8 +117,8 @@ def _latencies(read: list[_Read], names: Mapping[str, str]) -> Iterator[TrafficP
 
 def _dimensions(series: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the dimensions of a series; their names come in lower case, or as documented."""
-    for one in _mappings(series.get("metadatavalues")):
-        name = str(_mapping(one.get("name")).get("value") or "")
+    for one in mappings_of(series.get("metadatavalues")):
+        name = str(mapping_of(one.get("name")).get("value") or "")
         yield name.lower(), str(one.get("value") or "").lower()
 
 
@@ -128,11 +128,3 @@ def _moment(given: object) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: object) -> Iterator[Mapping[str, Any]]:
-    return (one for one in (value if isinstance(value, list) else ()) if isinstance(one, Mapping))

@@ -1,11 +1,10 @@
 """Changes the traffic of an endpoint: GET, what has to be true, and one whole PUT.
 
 Before each PUT the map that is there is one that this app recorded, and every deployment that gets
-a share has succeeded; the shares are 100 together. There is no ETag: what another writer changes
-between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
+more requests than before has succeeded; the shares are 100 together. There is no ETag: what another
+writer changes between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -13,20 +12,25 @@ from typing import Final
 from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
+from shared.providers.azureml.call import properties_of
 from shared.providers.azureml.deployment_errors import failure_of
 from shared.providers.azureml.deployments import bodies_in, lost_of
 from shared.providers.azureml.endpoint_bodies import with_traffic
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import AzureMlRefusedError
-from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
+from shared.providers.azureml.online_resources import (
+    ShownDeployment,
+    ShownEndpoint,
+    same_model,
+)
 
 #: How long a deployment that is made again may take (azure-machine-learning-v2 §5.2).
 _MADE_AGAIN_WITHIN: Final = timedelta(hours=1)
 _MOST_MIRRORED: Final = 50
 _SEE: Final = (
-    "see who changed it; then set the traffic to what it was and retry the run, or cancel the run"
+    "see who changed it; retry the run to go on from the traffic as it is now, or cancel the run"
 )
-_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`, then retry the run"
+_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class TrafficUpdates:
     calls: EndpointCalls
 
     def shift(self, shift: Shift) -> None:
-        """Give a candidate a share; the endpoint has the wanted map already: nothing is sent.
+        """Give a candidate a share. Nothing is sent where that is so, and no update has failed.
 
         Raises as the port says.
         """
@@ -49,11 +53,12 @@ class TrafficUpdates:
             raise PermanentError(f"endpoint {self.calls.name}: {text}: retry the run")
         endpoint = self.calls.settled()
         now = self.calls.traffic_of(endpoint)
-        if now == shift.wanted:
+        if now == shift.wanted and not endpoint.is_failed:
             return
-        if now != shift.before:
+        if now not in (shift.before, shift.wanted):
             raise self._changed(now, f"it was {shift.before}", shift.wanted)
-        self._put(endpoint, shift.wanted)
+        rising = _rising(now, shift.wanted)
+        self._put(endpoint, shift.wanted, rising, self._deployments(rising))
 
     def restore(self, state: ServingState, known: tuple[TrafficMap, ...]) -> None:
         """Give a state its traffic again, once its deployments are there. Raises as the port says.
@@ -70,10 +75,12 @@ class TrafficUpdates:
         if now != wanted and now not in known:
             expected = " or ".join(f"({one})" for one in known) or "what it was"
             raise self._changed(now, f"it was {expected}", wanted)
-        there = self._deployments(wanted)
-        self._make_again(state, wanted, there)
-        if now != wanted:
-            self._put(endpoint, wanted, there)
+        if now == wanted and not endpoint.is_failed:
+            return  # else it says so until a PUT has succeeded
+        rising = _rising(now, wanted)
+        there = self._deployments(rising)
+        self._make_again(state, rising, there)
+        self._put(endpoint, wanted, rising, there)
 
     def restorable(self, state: ServingState) -> bool:
         """Return whether a state can be restored: each deployment is there, or can be made again.
@@ -83,53 +90,51 @@ class TrafficUpdates:
         wanted = state.traffic
         if wanted is None or not wanted.shares:
             return False
-        there = self._deployments(wanted)
-        return all(
-            (name in there and not there[name].is_being_deleted and not there[name].is_failed)
-            or self._can_be_made(state, name)
-            for name in _names(wanted)
-        )
+        names = _rising(TrafficMap(), wanted)
+        there = self._deployments(names)
+        return all(self._can_serve(state, name, there.get(name)) for name in names)
 
     def _put(
         self,
         endpoint: ShownEndpoint,
         wanted: TrafficMap,
-        there: dict[str, ShownDeployment] | None = None,
+        rising: tuple[str, ...],
+        there: dict[str, ShownDeployment],
     ) -> None:
         """PUT the map, if it is one that keeps the endpoint serving."""
         _require_whole(endpoint.name, wanted)
-        there = self._deployments(wanted) if there is None else there
-        for name in _names(wanted):
+        for name in rising:
             deployment = there.get(name)
             if deployment is None or deployment.is_failed or deployment.is_being_deleted:
                 state = deployment.state if deployment else "not there"
                 text = f"deployment {name} is {state}, and gets no requests"
-                cure = f"see it in Studio; {_MAKE_AGAIN}"
-                raise PermanentError(f"endpoint {endpoint.name}: {text}: {cure}", cure=cure)
+                raise self.calls.refused(text, f"see it in Studio; {_MAKE_AGAIN}")
             if not deployment.is_ready:
                 text = f"deployment {name} is {deployment.state}: waiting for it"
                 raise TransientError(f"endpoint {endpoint.name}: {text}")
         self.calls.put_endpoint(with_traffic(endpoint, wanted))
 
-    def _deployments(self, wanted: TrafficMap) -> dict[str, ShownDeployment]:
-        """Return those that a map names and that are there: by one GET, however many they are."""
-        names = _names(wanted)
+    def _deployments(self, names: tuple[str, ...]) -> dict[str, ShownDeployment]:
+        """Return those of these deployments that are there: by one GET, however many they are."""
         if len(names) == 1:
             found = self.calls.deployment(names[0])
             return {names[0]: found} if found else {}
+        if not names:
+            return {}
         all_of_them = self.calls.deployments()
         return {name: all_of_them[name.lower()] for name in names if name.lower() in all_of_them}
 
     def _make_again(
-        self, state: ServingState, wanted: TrafficMap, there: dict[str, ShownDeployment]
+        self, state: ServingState, names: tuple[str, ...], there: dict[str, ShownDeployment]
     ) -> None:
         """Make deployments again that are gone or failed: one PUT for each call.
 
         Raises TransientError until all of them have succeeded.
         """
-        for name in _names(wanted):
+        for name in names:
             deployment = there.get(name)
             if deployment is not None and deployment.is_ready:
+                self._require_same_model(state, name, deployment)
                 continue
             if deployment is None:
                 self._make(state, name)
@@ -160,19 +165,33 @@ class TrafficUpdates:
     def _make(self, state: ServingState, name: str) -> None:
         body, lost = bodies_in(state).get(name), lost_of(state, name)
         if body is None or lost:
-            what = f"its record does not hold {lost}" if lost else "its record holds no body"
-            text = f"deployment {name} cannot be made again: {what}, which may be a secret"
-            text = text if lost else text.removesuffix(", which may be a secret")
-            raise PermanentError(
-                f"endpoint {self.calls.name}: {text}: {_MAKE_AGAIN}", cure=_MAKE_AGAIN
-            )
+            what = f"does not hold {lost}, which may be a secret" if lost else "holds no body"
+            text = f"deployment {name} cannot be made again: its record {what}"
+            raise self.calls.refused(text, _MAKE_AGAIN)
         self.calls.put_deployment(name, body, answered=True)
+
+    def _can_serve(
+        self, state: ServingState, name: str, deployment: ShownDeployment | None
+    ) -> bool:
+        gone = deployment is None or deployment.is_being_deleted or deployment.is_failed
+        if deployment is None or gone:
+            return self._can_be_made(state, name)
+        return not _changed_model(state, name, deployment)
 
     def _can_be_made(self, state: ServingState, name: str) -> bool:
         body = bodies_in(state).get(name)
         if body is None or lost_of(state, name):
             return False
         return self.calls.has_model(str(body["properties"].get("model") or ""))
+
+    def _require_same_model(
+        self, state: ServingState, name: str, deployment: ShownDeployment
+    ) -> None:
+        """Refuse to send requests to a deployment whose model others have changed."""
+        if recorded := _changed_model(state, name, deployment):
+            text = f"deployment {name} has the model {deployment.model} now, and not {recorded}"
+            cure = "give it that model again, or delete it to have it made again"
+            raise PermanentError(f"endpoint {self.calls.name}: {text}: {cure}", cure=cure)
 
     def _changed(self, found: TrafficMap, before: str, wanted: TrafficMap) -> ChangedByOthersError:
         text = (
@@ -182,13 +201,24 @@ class TrafficUpdates:
         return ChangedByOthersError(f"{text}: {_SEE}", found.model_dump(), cure=_SEE)
 
 
-def _names(traffic: TrafficMap) -> tuple[str, ...]:
-    return (*sorted(traffic.shares), *sorted(traffic.mirror))
+def _rising(now: TrafficMap, wanted: TrafficMap) -> tuple[str, ...]:
+    """Return the deployments that get more requests or copies than now."""
+    both = ((wanted.shares, now.shares), (wanted.mirror, now.mirror))
+    more = (name for new, old in both for name in new if new[name] > old.get(name, 0))
+    return tuple(sorted(more))
+
+
+def _changed_model(state: ServingState, name: str, deployment: ShownDeployment) -> str:
+    """Return the recorded model of a deployment that has another one now; else nothing."""
+    body = bodies_in(state).get(name) or {}
+    recorded = str(properties_of(body).get("model") or "")
+    known = recorded and deployment.model
+    return recorded if known and not same_model(recorded, deployment.model) else ""
 
 
 def _require_whole(endpoint: str, wanted: TrafficMap) -> None:
     """Refuse a map that would leave requests without an answer."""
-    problems: Iterable[tuple[bool, str]] = (
+    problems = (
         (sum(wanted.shares.values()) != ALL, f"the shares are not {ALL} % together"),
         (any(share < 0 for share in wanted.shares.values()), "a share is negative"),
         (len(wanted.mirror) > 1, "copies go to one deployment at most"),

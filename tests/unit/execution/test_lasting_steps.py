@@ -7,6 +7,7 @@ import pytest
 
 from local.azureml.containers import error_of_model, hashed_scores
 from shared.core.run.record import Origin, Phase
+from shared.core.run.waiting import waits_of
 from shared.errors import InvalidTransitionError
 from tests.fakes.azureml_world import CENSUS, ROWS, AzureMlWorld
 from tests.unit.execution.lasting_steps import RULES, baking
@@ -203,6 +204,26 @@ def test_new_data_after_drift_waits_for_an_operator_too() -> None:
     assert "others changed production" in (parked.reason or "")
     assert world.traffic() == {world.old: 100}
     world.run_operations.retry(third.run_id, ADA)
+    world.requests = 20
+    assert world.until_idle(third, ticks=600).phase is Phase.PROMOTED
+
+
+def test_an_endpoint_that_has_drifted_is_held_until_an_operator_decides() -> None:
+    world = baking()
+    world.ended()
+    world.requests = 0
+    world.azureml.hooks.change_model(CENSUS, world.new, "census/1")
+    drifted = world.when(
+        lambda: next((run for run in world.runs() if run.origin is Origin.DRIFT), None)
+    )
+    third = world.next_run("3.csv", b"a,b,label\n9,6,1\n7,8,0\n")
+    for _ in range(10):
+        world.tick()
+    waits = waits_of(world.now_of(third))
+    assert waits is not None
+    assert f"run {drifted.run_id} waits for an operator" in waits.waits_for, waits
+    assert world.traffic() == {world.new: 100}
+    world.run_operations.cancel(drifted.run_id, ADA)
     world.requests = 20
     assert world.until_idle(third, ticks=600).phase is Phase.PROMOTED
 

@@ -8,6 +8,7 @@ import pytest
 from shared.core.serving.due_candidates import discarded, staged, to_discard
 from shared.core.serving.references import Candidate, ServingState, StagedCandidate
 from shared.core.serving.state import (
+    EndpointLease,
     EndpointState,
     Resource,
     ServedModel,
@@ -53,6 +54,13 @@ def test_what_serves_is_never_discarded() -> None:
     both = state(item(), item(TWO), serving="m-1")
     assert due(both) == ["m-2"]
     assert due(state(item(discard_at=NOW), serving="m-1")) == []
+
+
+def test_nothing_is_discarded_while_a_run_updates_the_endpoint() -> None:
+    lease = EndpointLease(run_id="sample-3", resource="r", model=MODEL, generation=1, at=NOW)
+    one = state(item(discard_at=NOW), item(TWO), serving="m-3")
+    assert due(one) == ["m-1", "m-2"]
+    assert due(one.evolve(endpoint_lease=lease)) == []
 
 
 def test_a_candidate_is_named_once_and_dropped_when_it_is_gone() -> None:

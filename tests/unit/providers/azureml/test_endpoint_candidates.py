@@ -45,7 +45,7 @@ def body_of(file: Any, bench: Bench | None = None) -> dict[str, Any]:
 
 def test_the_usual_plan_is_one_step_and_an_operator_decides_on_drift() -> None:
     plan = Bench().service.plan
-    assert (plan.stages, plan.asks, plan.shares) == (True, True, (100,))
+    assert (plan.stages, plan.shares) == (True, (100,))
     assert (plan.bake, plan.mirror, plan.keeps) == (timedelta(), 0, timedelta(days=1))
     assert not plan.rules.need_data
 

@@ -6,7 +6,7 @@ from shared.core.serving.references import ServingState
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
 from tests.unit.providers.azureml.endpoint_service import Bench, deployment, endpoint, sent_traffic
-from tests.unit.providers.azureml.service import RUN
+from tests.unit.providers.azureml.service import RUN, WS
 
 
 def state_of(bench: Bench, **shares: int) -> ServingState:
@@ -30,6 +30,14 @@ def test_a_rollback_to_what_serves_sends_nothing() -> None:
     bench = Bench()
     bench.service.restore(state_of(bench))
     assert bench.http.writes == []
+
+
+def test_a_rollback_after_an_update_that_failed_is_sent_though_the_traffic_is_as_it_was() -> None:
+    bench = Bench()
+    state = state_of(bench)
+    bench.http.put(endpoint(provisioningState="Failed"))
+    bench.service.restore(state)
+    assert sent_traffic(bench) == {"blue": 100}
 
 
 def test_a_rollback_overwrites_no_map_of_others() -> None:
@@ -83,17 +91,18 @@ def test_a_state_without_traffic_cannot_be_restored() -> None:
     assert not bench.service.restorable(state.evolve(body={}, traffic=TrafficMap.of({"x": 100})))
 
 
-def test_a_rollback_to_two_deployments_reads_them_at_once() -> None:
+def test_a_rollback_to_two_deployments_reads_those_that_get_more_at_once() -> None:
     bench = Bench()
     bench.http.put(deployment("m-1", "2", RUN))
     bench.http.put(endpoint({"blue": 50, "m-1": 50}))
     state = bench.service.current()
     assert state is not None
-    bench.http.put(endpoint({"blue": 100}))
-    bench.http.sent.clear()
-    bench.service.restore(state, (TrafficMap.of({"blue": 100}),))
-    assert bench.http.calls == ["GET census", "GET deployments", "PUT census"]
-    assert sent_traffic(bench) == {"blue": 50, "m-1": 50}
+    for now, read in (({"green": 100}, "deployments"), ({"blue": 100}, "deployments/m-1")):
+        bench.http.put(endpoint(now))
+        bench.http.sent.clear()
+        bench.service.restore(state, (TrafficMap.of(now),))
+        assert bench.http.calls == ["GET census", f"GET {read}", "PUT census"]
+        assert sent_traffic(bench) == {"blue": 50, "m-1": 50}
 
 
 def test_one_deployment_is_made_again_for_each_call() -> None:
@@ -146,3 +155,30 @@ def test_nothing_is_restored_while_an_operation_runs() -> None:
     with pytest.raises(TransientError, match="census is Updating"):
         bench.service.restore(state, (shift.wanted,))
     assert bench.http.calls == ["GET census"]
+
+
+def test_a_deployment_whose_model_others_changed_gets_no_requests_by_a_rollback() -> None:
+    bench = Bench()
+    state, shift = state_of(bench), bench.shift()
+    assert shift.wanted is not None
+    bench.http.put(endpoint(shift.wanted.shares))
+    bench.http.put(deployment("blue", "7"))
+    assert not bench.service.restorable(state)
+    with pytest.raises(PermanentError, match=r"has the model .*/7 now, and not .*/1") as caught:
+        bench.service.restore(state, (shift.wanted,))
+    assert "made again" in caught.value.cure
+    assert bench.http.writes == []
+
+
+@pytest.mark.parametrize(
+    "written", [f"{WS.upper()}/models/census/versions/1", "azureml:census:1", ""]
+)
+def test_a_model_that_is_written_otherwise_is_the_same_one(written: str) -> None:
+    bench = Bench()
+    state, shift = state_of(bench), bench.shift()
+    assert shift.wanted is not None
+    bench.http.put(endpoint(shift.wanted.shares))
+    bench.http.put(deployment("blue", written))
+    assert bench.service.restorable(state)
+    bench.service.restore(state, (shift.wanted,))
+    assert sent_traffic(bench) == {"blue": 100}

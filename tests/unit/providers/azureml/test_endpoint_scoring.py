@@ -101,7 +101,7 @@ def test_keys_are_known_to_the_redactor_and_in_no_answer() -> None:
     assert KEY not in seen.model_dump_json()
     bench.http.script("POST", "/score", answers(200, {KEY: KEY, "x": f"a{KEY}b"}))
     assert KEY not in bench.service.score(ROWS).model_dump_json()
-    long = "x" * 190 + KEY + "y" * 50
+    long = "x" * 90 + KEY + "y" * 50
     bench.http.script("POST", "/score", answers(200, [long]))
     assert KEY[:8] not in bench.service.score(ROWS).model_dump_json()
 
@@ -254,12 +254,12 @@ def test_a_huge_answer_is_kept_short_and_still_compared() -> None:
     many = [[at, at + 0.5, "x" * 300] for at in range(50_000)]
     columns, rows = table(many)
     assert len(columns) == 3
-    assert len(rows) <= 2_000
+    assert len(rows) <= 501
     assert rows[-1][0] == "50000 rows in all"
     changed = [*many[:-1], [0, 0, ""]]
     assert table(changed)[1][:-1] == rows[:-1]
     assert table(changed)[1][-1] != rows[-1]
-    assert len(json.dumps(rows)) < 500_000
+    assert len(json.dumps([columns, rows])) < 100_000
     wide = {f"c{at}": at for at in range(5_000)}
     assert table(wide) != table({**wide, "c4999": 0})
 

@@ -13,26 +13,28 @@ from shared.errors import (
     TransientError,
 )
 from tests.unit.providers.azureml.endpoint_service import Bench, deployment, endpoint, sent_traffic
-from tests.unit.providers.azureml.service import refuses, says, vector
+from tests.unit.providers.azureml.service import RUN, refuses, says, vector
 
 READ_ONLY = {"id", "name", "type", "kind", "systemData"}
 
 
-def test_a_share_costs_one_read_of_endpoint_and_deployments_and_one_put() -> None:
+@pytest.mark.parametrize("share", [10, 50, 100])
+def test_a_share_costs_a_read_of_endpoint_and_candidate_and_one_put(share: int) -> None:
     bench = Bench()
-    shift = bench.shift()
-    bench.service.shift(shift)
-    assert bench.http.calls == ["GET census", "GET deployments", "PUT census"]
-    assert sent_traffic(bench) == {"blue": 90, shift.candidate.name: 10}
-
-
-def test_all_requests_need_one_deployment_alone_to_be_read() -> None:
-    bench = Bench()
-    shift = bench.shift(100)
+    shift = bench.shift(share)
     bench.service.shift(shift)
     name = shift.candidate.name
     assert bench.http.calls == ["GET census", f"GET deployments/{name}", "PUT census"]
-    assert sent_traffic(bench) == {name: 100}
+    others = {"blue": 100 - share} if share < 100 else {}
+    assert sent_traffic(bench) == {**others, name: share}
+
+
+def test_a_share_that_falls_needs_no_look_at_its_deployment() -> None:
+    bench = Bench()
+    shift = bench.shift()
+    bench.http.put(deployment("blue", provisioningState="Failed"))
+    bench.service.shift(shift)
+    assert sent_traffic(bench)["blue"] == 90
 
 
 def test_the_whole_endpoint_goes_back_without_what_is_only_read() -> None:
@@ -72,6 +74,16 @@ def test_traffic_that_is_as_wanted_already_is_not_sent() -> None:
     bench.http.put(endpoint({"blue": 90, shift.candidate.name: 10, "old": 0}))
     assert bench.service.shift(shift) is None
     assert bench.http.calls == ["GET census"]
+
+
+def test_an_endpoint_whose_update_failed_is_asked_again_for_the_traffic_that_it_has() -> None:
+    bench = Bench()
+    shift = bench.shift()
+    assert shift.wanted is not None
+    bench.http.put(endpoint(shift.wanted.shares, provisioningState="Failed"))
+    bench.service.shift(shift)
+    assert bench.http.calls == ["GET census", "PUT census"]
+    assert sent_traffic(bench) == shift.wanted.shares
 
 
 def test_copies_go_to_the_candidate_and_its_share_stays_0() -> None:
@@ -115,31 +127,29 @@ def test_nothing_is_sent_while_an_operation_runs(state: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "state", "kind"),
+    ("state", "kind"),
     [
-        ("candidate", "Failed", PermanentError),
-        ("candidate", "Canceled", PermanentError),
-        ("candidate", "Deleting", PermanentError),
-        ("candidate", "Updating", TransientError),
-        ("candidate", "Odd", TransientError),
-        ("candidate", None, PermanentError),
-        ("blue", "Failed", PermanentError),
-        ("blue", "Scaling", TransientError),
-        ("blue", None, PermanentError),
+        ("Failed", PermanentError),
+        ("Canceled", PermanentError),
+        ("Deleting", PermanentError),
+        ("Updating", TransientError),
+        ("Scaling", TransientError),
+        ("Odd", TransientError),
+        (None, PermanentError),
     ],
 )
 @pytest.mark.parametrize("mirror", [0, 20])
 def test_no_share_goes_to_a_deployment_that_has_not_succeeded(
-    name: str, state: str | None, kind: type[Exception], mirror: int
+    state: str | None, kind: type[Exception], mirror: int
 ) -> None:
     bench = Bench()
     shift = bench.shift(0 if mirror else 10, mirror)
-    one = shift.candidate.name if name == "candidate" else name
+    name = shift.candidate.name
     if state is None:
-        del bench.http.resources[f"onlineEndpoints/census/deployments/{one}"]
+        del bench.http.resources[f"onlineEndpoints/census/deployments/{name}"]
     else:
-        bench.http.put(deployment(one, provisioningState=state))
-    with pytest.raises(kind, match=f"deployment {one} is"):
+        bench.http.put(deployment(name, "2", RUN, provisioningState=state))
+    with pytest.raises(kind, match=f"deployment {name} is"):
         bench.service.shift(shift)
     assert bench.http.writes == []
 
