@@ -126,15 +126,10 @@ class ShownDeployment(OnlineResource):
         """Whether it carries the tag of this app."""
         return isinstance(self.tags.get(RUN_TAG), str)
 
-    def is_of(self, run_id: object, model: object) -> bool:
-        """Whether it was made for a run, with this model.
-
-        Args:
-            run_id: the run.
-            model: the id of the model.
-        """
-        same = self.model.lower() == str(model).lower()
-        return same and self.tags.get(RUN_TAG) == run_id
+    def is_made_by(self, body: Mapping[str, Any]) -> bool:
+        """Whether it was made by a body of this app: for that run, with that model."""
+        same = self.model.lower() == str(body["properties"].get("model")).lower()
+        return same and self.tags.get(RUN_TAG) == body["tags"].get(RUN_TAG)
 
 
 def _shares(given: object, name: str) -> dict[str, int]:
