@@ -3,7 +3,8 @@
 The workspace of Azure Machine Learning runs on: what it was asked for before the kill takes effect.
 Two kinds of it are tried: one that writes outputs where it was told to, and one that writes them
 elsewhere and says so in the history of its steps alone, so that the app looks there and copies.
-With an endpoint, the way ends when a model has all requests, after steps that last.
+With an endpoint, the way ends when a model has all requests, after steps that last; or when all
+are given back, because the model breaks once it has some.
 """
 
 import json
@@ -17,7 +18,7 @@ from local.demo.azureml_stage import AzureMlStage
 from local.demo.serving_stage import ServingStage
 from proofs.kill_points import Switch, by_the_app
 from proofs.kill_trials import PIPELINE, KillTrials, ProxiedStage, outcomes_of
-from proofs.ledger_reader import WorkspaceRecords
+from proofs.ledger_reader import Cause, ServingRecords, WorkspaceRecords
 from shared.core.run.record import Phase, Run
 from shared.core.serving.traffic import ALL
 
@@ -95,7 +96,7 @@ class _ElsewhereTrials(_WorkspaceTrials):
 class _ServingTrials(KillTrials):
     part, end = "azureml steps crash", Phase.PROMOTED
     result = "one deployment has all requests, and the endpoint was never asked for what is unsafe"
-    _records: WorkspaceRecords
+    _records: ServingRecords
     _stage: ServingStage
 
     def __enter__(self) -> Self:
@@ -106,20 +107,49 @@ class _ServingTrials(KillTrials):
     def new_stage(self, switch: Switch) -> ServingStage:
         return _ServingStage(switch)
 
-    def records_of(self, stage: ServingStage) -> WorkspaceRecords:
-        return WorkspaceRecords(stage)
+    def records_of(self, stage: ServingStage) -> ServingRecords:
+        return ServingRecords(stage)
 
     def broken_result(self, run: Run) -> list[str]:
-        wanted = {run.candidate.name: ALL} if run.candidate else {}
-        found = self._records.not_registered(run) + self._stage.violations()
-        if (traffic := self._stage.traffic()) != wanted:
-            found.append(f"the traffic is {traffic}, and not {wanted}")
-        if (serving := self._records.serving()) != run.run_id:
-            found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
-        return found
+        return self._records.not_serving(run) + self._stage.violations()
+
+
+class _RollbackTrials(_ServingTrials):
+    """Each model but the first breaks when it has its first share, and all requests go back."""
+
+    part = "azureml rollback crash"
+    result = "a model that breaks gives all requests back, and is discarded or due to be"
+
+    def __enter__(self) -> Self:
+        self._first = ""
+        super().__enter__()
+        (self._first,) = self._stage.traffic()
+        self.end = Phase.ROLLED_BACK
+        return self
+
+    def broken_result(self, run: Run) -> list[str]:
+        found = self._records.not_registered(run) + self._records.left_behind(run)
+        if (traffic := self._stage.traffic()) != {self._first: ALL}:
+            found.append(f"the traffic is {traffic}, and not { ({self._first: ALL}) }")
+        if (serving := self._records.serving()) == run.run_id:
+            found.append(f"the ledger says that {serving} serves")
+        return found + self._stage.violations()
+
+    def _over(self, cause: Cause) -> bool:
+        if self._first and set(self._stage.traffic()) != {self._first}:
+            self._break(cause)
+        return super()._over(cause)
+
+    def _break(self, cause: Cause) -> None:
+        """Have the model of a run answer with errors from now on."""
+        for run in self._records.opened_by(cause):
+            if run.model is not None:
+                version = run.model.name.removeprefix("azureml:").replace(":", "/")
+                self._stage.workspace.order("models", model=version, status=500)
 
 
 #: Try kill points; see `outcomes_of`.
 part = partial(outcomes_of, _WorkspaceTrials)
 part_elsewhere = partial(outcomes_of, _ElsewhereTrials)
 part_of_steps = partial(outcomes_of, _ServingTrials)
+part_of_rollbacks = partial(outcomes_of, _RollbackTrials)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from local.demo.app_stage import LEDGER, MODELS, AppStage
 from local.demo.azureml_stage import AzureMlStage
+from local.demo.serving_stage import ServingStage
 from local.demo.stage import Stage
 from shared.core.config.azureml_models import ATTEMPT_TAG, RUN_TAG
 from shared.core.counting import counted
@@ -20,6 +21,7 @@ from shared.core.run.concurrency import Pause, RunQueue
 from shared.core.run.record import Origin, Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import EndpointState
+from shared.core.serving.traffic import ALL
 from shared.ledger.configurations import KeptConfiguration
 from shared.ledger.progress import Heartbeat, SearchState, Tick
 from shared.ledger.schedules import Activation, ScheduleRecord
@@ -124,16 +126,18 @@ class Records(ABC):
 
     def serving(self) -> str | None:
         """Return the run whose model the ledger says serves."""
-        endpoint_states = [
-            self._parsed(listed.name, EndpointState) for listed in list(self._listed("endpoints/"))
-        ]
         serving = [
             known.serving
-            for endpoint_state in endpoint_states
-            if endpoint_state
+            for endpoint_state in self.endpoint_states()
             for known in endpoint_state.resources.values()
         ]
         return next((one.run_id for one in serving if one), None)
+
+    def endpoint_states(self) -> list[EndpointState]:
+        """Return the records of endpoints that can be read."""
+        names = [listed.name for listed in list(self._listed("endpoints/"))]
+        found = (self._parsed(name, EndpointState) for name in names)
+        return [endpoint_state for endpoint_state in found if endpoint_state]
 
     def _parsed(self, name: str, kind: type[R]) -> R | None:
         try:
@@ -201,3 +205,28 @@ class WorkspaceRecords(Records):
         missing = [] if file.exists() else [f"{file.blob_name} is not there"]
         wrong = [] if found == [named] else [f"{run.run_id} names {named}; registered: {found}"]
         return missing + wrong
+
+
+class ServingRecords(WorkspaceRecords):
+    """The records of a stage, and the jobs, models and the endpoint of a workspace."""
+
+    def __init__(self, stage: ServingStage) -> None:
+        super().__init__(stage)
+        self._endpoint = stage
+
+    def not_serving(self, run: Run) -> list[str]:
+        """Return what contradicts that the model of `run` serves: the endpoint, or the ledger."""
+        wanted = {run.candidate.name: ALL} if run.candidate else {}
+        found = self.not_registered(run)
+        if (traffic := self._endpoint.traffic()) != wanted:
+            found.append(f"the traffic is {traffic}, and not {wanted}")
+        if (serving := self.serving()) != run.run_id:
+            found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
+        return found
+
+    def left_behind(self, run: Run) -> list[str]:
+        """Return that the candidate of `run` is there and will never be discarded, if so."""
+        name = run.candidate.name if run.candidate else ""
+        due = {one.candidate.name for known in self.endpoint_states() for one in known.staged}
+        left = name in self._endpoint.deployments() and name not in due
+        return [f"{name} of {run.run_id} will never be discarded"] if left else []

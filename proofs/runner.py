@@ -22,6 +22,7 @@ from rich.text import Text
 
 from proofs import (
     api_fuzz,
+    azureml_hosts,
     azureml_kills,
     duplicate_events,
     fault_sweep,
@@ -60,6 +61,7 @@ _WORKSPACE_KILLS: Final = {
     "azureml crash": azureml_kills.part,
     "azureml copy crash": azureml_kills.part_elsewhere,
     "azureml steps crash": azureml_kills.part_of_steps,
+    "azureml rollback crash": azureml_kills.part_of_rollbacks,
 }
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
@@ -74,6 +76,7 @@ TASKS: Final = (
         for number in range(2)
     ),
     Task("two hosts", two_hosts.part, 100),
+    Task(azureml_hosts.PART, azureml_hosts.part, 20),
     *(
         Task("faults", partial(fault_sweep.part, shard=number, shards=_SHARDS), 1000)  # every pair
         for number in range(_SHARDS)

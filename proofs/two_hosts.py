@@ -8,11 +8,8 @@ request is made to both at the same moment.
 import random
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -20,8 +17,8 @@ import requests
 
 from local.demo.stage import DATA, Stage
 from local.host.process import HostProcess
-from proofs.kill_points import kill
-from proofs.ledger_reader import Cause, StudioRecords
+from proofs.host_pair import MOST_TIMES, SETTINGS, HostPair
+from proofs.ledger_reader import StudioRecords
 from proofs.newest_runs import newest_runs
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.counting import counted
@@ -34,15 +31,10 @@ SERVES: Final = "two real hosts: every run ends, and the newest model serves"
 
 EACH, BURST, CLOCK = "each", "burst", "clock"
 _DUE_EVERY: Final = 10
-_SETTINGS: Final = {
-    "AzureFunctionsJobHost__functionTimeout": "00:00:08",
-    "CLAIM_LEASE": "9s",
-    "SCHEDULE_TICK": "*/1 * * * * *",
-}
+_SETTINGS: Final = {**SETTINGS, "SCHEDULE_TICK": "*/1 * * * * *"}
 _SWITCH_SECONDS: Final = 0.5
 _SECONDS: Final = 30
 _PATIENCE: Final = 240.0
-_MOST_TIMES: Final = 5
 _KILL_EVERY: Final = 15
 _GOOD: Final = frozenset({Phase.PROMOTED, Phase.SUPERSEDED, Phase.UNCHANGED, Phase.FINISHED})
 _FEWEST_ROWS: Final = 0.4
@@ -61,60 +53,35 @@ def _pipelines(stage: Stage) -> dict[str, Any]:
     }
 
 
-@dataclass
-class _Pair:
-    """Two hosts of one stage, and the events and requests that they get."""
+class _Pair(HostPair):
+    """The pair, and the requests that it gets."""
 
     stage: Stage
-    hosts: tuple[HostProcess, HostProcess]
-    effort: Effort
-    arrived: list[Cause] = field(default_factory=list)
-    requests: list[tuple[str, set[str]]] = field(default_factory=list)  #: key, ids in the answers
-    deliveries: int = 0
-    kills: int = 0
-    _late: list[str] = field(default_factory=list)
+
+    def __init__(self, stage: Stage, second: HostProcess, effort: Effort) -> None:
+        chance = random.Random(f"{effort.seed}/hosts")  # noqa: S311 -- no secret
+        super().__init__(stage, second, chance)
+        self.stage, self.effort = stage, effort
+        self.requests: list[tuple[str, set[str]]] = []  #: key, ids in the answers
 
     def play(self) -> None:
         """Upload data, deliver events, send requests, and kill."""
-        chance = random.Random(f"{self.effort.seed}/hosts")  # noqa: S311 -- no secret
-        with ThreadPoolExecutor(_MOST_TIMES) as pool:
-            for number in range(self.effort.size):
-                self._upload(number, chance, pool)
-                if number % _KILL_EVERY == _KILL_EVERY // 2:
-                    self._kill(chance.choice(self.hosts))
-                self._ask(number, pool)
-                self.effort.progress()
-            self._announce(self._late, chance, pool)
+        for number in range(self.effort.size):
+            part = _FEWEST_ROWS + (number * 0.137) % (1 - _FEWEST_ROWS)
+            name = f"{self._chance.choice((EACH, EACH, BURST))}/{number}.csv"
+            self.upload(name, self.stage.data(part))
+            if number % _KILL_EVERY == _KILL_EVERY // 2:
+                self.kill_one()
+            self._ask(number)
+            self.effort.progress()
+        self.deliver_the_rest()
 
-    def _upload(self, number: int, chance: random.Random, pool: ThreadPoolExecutor) -> None:
-        name = f"{chance.choice((EACH, EACH, BURST))}/{number}.csv"
-        part = _FEWEST_ROWS + (number * 0.137) % (1 - _FEWEST_ROWS)
-        blob = self.stage.storage.get_blob_client(DATA, name)
-        made = blob.upload_blob(self.stage.data(part))
-        self.arrived.append((name, str(made["etag"]).strip('"')))
-        times = [name] * chance.randint(1, _MOST_TIMES)
-        late = chance.randint(0, len(times))
-        self._late += times[:late]
-        chance.shuffle(self._late)
-        due, self._late = self._late[: chance.randint(0, 2)], self._late[2:]
-        self._announce([*times[late:], *due], chance, pool)
-
-    def _announce(self, names: list[str], chance: random.Random, pool: ThreadPoolExecutor) -> None:
-        chosen = [(name, chance.choice(self.hosts)) for name in names]
-        self.deliveries += len(chosen)
-        for delivery in [pool.submit(self._deliver, name, host) for name, host in chosen]:
-            delivery.result()
-
-    def _deliver(self, name: str, host: HostProcess) -> None:
-        with suppress(requests.RequestException):  # the other host, or a search, finds it too
-            self.stage.deliver(name, host)
-
-    def _ask(self, number: int, pool: ThreadPoolExecutor) -> None:
+    def _ask(self, number: int) -> None:
         """Make one request to both hosts at once."""
-        if number % _MOST_TIMES:
+        if number % MOST_TIMES:
             return
         key = f"proof-{number}"
-        answers = [pool.submit(self._started, host, key) for host in self.hosts]
+        answers = [self.pool.submit(self._started, host, key) for host in self.hosts]
         ids = {found for answer in answers if (found := answer.result())}
         self.requests.append((key, ids))
 
@@ -128,11 +95,6 @@ class _Pair:
         )
         return str(answer.json()["run_id"]) if answer.ok else None
 
-    def _kill(self, host: HostProcess) -> None:
-        kill(host)
-        host.start()
-        self.kills += 1
-
 
 def part(effort: Effort) -> list[Outcome]:
     """Upload `effort.size` blobs for two hosts; one outcome for each promise."""
@@ -141,14 +103,13 @@ def part(effort: Effort) -> list[Outcome]:
         stage.new_host() as second,
     ):
         stage.storage.get_blob_client(DATA, f"{CLOCK}/all.csv").upload_blob(stage.data(1))
-        pair, records = _Pair(stage, (stage.host, second), effort), StudioRecords(stage)
-        for host in pair.hosts:
-            eventually(partial(_ticks, host), "the first tick")
-        pair.play()
+        records, pair = StudioRecords(stage), _Pair(stage, second, effort)
+        with pair:
+            pair.play()
         with suppress(AssertionError):  # runs that did not end are reported below
             eventually(lambda: not _not_idle(records, pair), "the end of all runs", _PATIENCE)
         runs = [run for run, _ in records.runs()]
-        worked = [host.log.count("succeeded") for host in pair.hosts]
+        worked = pair.worked
         found = {
             ONE_RUN: [*_not_one_run(pair, runs), *_due_times_missing(runs)],
             ONE_START: records.started_twice(),
@@ -167,12 +128,6 @@ def part(effort: Effort) -> list[Outcome]:
         Outcome(promise, len(runs), tuple(Violation(plan, what) for what in wrong), note)
         for (promise, wrong), note in zip(found.items(), (notes, "", ""), strict=True)
     ]
-
-
-def _ticks(host: HostProcess) -> bool:
-    """Whether a host is up and its app is well."""
-    healthy = requests.get(f"{host.url}/api/health", timeout=_SECONDS).ok
-    return healthy and "poll_jobs succeeded" in host.log
 
 
 def _number(runs: list[Run], origin: Origin) -> int:

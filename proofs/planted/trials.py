@@ -25,6 +25,7 @@ from proofs.planted import (
     operations,
     providers,
     traffic,
+    traffic_evidence,
 )
 from proofs.planted.bug import Bug
 
@@ -59,6 +60,7 @@ BUGS: Final = (
     *operations.BUGS,
     *providers.BUGS,
     *traffic.BUGS,
+    *traffic_evidence.BUGS,
 )
 
 

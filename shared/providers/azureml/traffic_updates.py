@@ -12,11 +12,16 @@ from typing import Final
 from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
+from shared.providers.azureml.call import properties_of
 from shared.providers.azureml.deployment_errors import failure_of
 from shared.providers.azureml.endpoint_bodies import bodies_in, lost_of, with_traffic
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import AzureMlRefusedError
-from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
+from shared.providers.azureml.online_resources import (
+    ShownDeployment,
+    ShownEndpoint,
+    same_model,
+)
 
 #: How long a deployment that is made again may take (azure-machine-learning-v2 §5.2).
 _MADE_AGAIN_WITHIN: Final = timedelta(hours=1)
@@ -86,11 +91,7 @@ class TrafficUpdates:
             return False
         names = _rising(TrafficMap(), wanted)
         there = self._deployments(names)
-        return all(
-            (name in there and not there[name].is_being_deleted and not there[name].is_failed)
-            or self._can_be_made(state, name)
-            for name in names
-        )
+        return all(self._can_serve(state, name, there.get(name)) for name in names)
 
     def _put(
         self,
@@ -132,6 +133,7 @@ class TrafficUpdates:
         for name in names:
             deployment = there.get(name)
             if deployment is not None and deployment.is_ready:
+                self._require_same_model(state, name, deployment)
                 continue
             if deployment is None:
                 self._make(state, name)
@@ -167,11 +169,28 @@ class TrafficUpdates:
             raise self.calls.refused(text, _MAKE_AGAIN)
         self.calls.put_deployment(name, body, answered=True)
 
+    def _can_serve(
+        self, state: ServingState, name: str, deployment: ShownDeployment | None
+    ) -> bool:
+        gone = deployment is None or deployment.is_being_deleted or deployment.is_failed
+        if deployment is None or gone:
+            return self._can_be_made(state, name)
+        return not _changed_model(state, name, deployment)
+
     def _can_be_made(self, state: ServingState, name: str) -> bool:
         body = bodies_in(state).get(name)
         if body is None or lost_of(state, name):
             return False
         return self.calls.has_model(str(body["properties"].get("model") or ""))
+
+    def _require_same_model(
+        self, state: ServingState, name: str, deployment: ShownDeployment
+    ) -> None:
+        """Refuse to send requests to a deployment whose model others have changed."""
+        if recorded := _changed_model(state, name, deployment):
+            text = f"deployment {name} has the model {deployment.model} now, and not {recorded}"
+            cure = "give it that model again, or delete it to have it made again"
+            raise PermanentError(f"endpoint {self.calls.name}: {text}: {cure}", cure=cure)
 
     def _changed(self, found: TrafficMap, before: str, wanted: TrafficMap) -> ChangedByOthersError:
         text = (
@@ -186,6 +205,14 @@ def _rising(now: TrafficMap, wanted: TrafficMap) -> tuple[str, ...]:
     both = ((wanted.shares, now.shares), (wanted.mirror, now.mirror))
     more = (name for new, old in both for name in new if new[name] > old.get(name, 0))
     return tuple(sorted(more))
+
+
+def _changed_model(state: ServingState, name: str, deployment: ShownDeployment) -> str:
+    """Return the recorded model of a deployment that has another one now; else nothing."""
+    body = bodies_in(state).get(name) or {}
+    recorded = str(properties_of(body).get("model") or "")
+    known = recorded and deployment.model
+    return recorded if known and not same_model(recorded, deployment.model) else ""
 
 
 def _require_whole(endpoint: str, wanted: TrafficMap) -> None:
