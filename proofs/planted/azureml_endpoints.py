@@ -104,8 +104,8 @@ BUGS: Final = (
     Bug(
         "a deployment of another run is taken for the candidate",
         f"{_FOLDER}/online_resources.py",
-        " and self.tags.get(RUN_TAG) == run_id\n",
-        "\n",
+        'same and self.tags.get(RUN_TAG) == body["tags"].get(RUN_TAG)\n',
+        "same\n",
         (_STAGING,),
     ),
     Bug(
@@ -195,7 +195,7 @@ BUGS: Final = (
     ),
     Bug(
         "another try of a candidate has the name of the first",
-        f"{_FOLDER}/deployments.py",
+        f"{_FOLDER}/endpoint_bodies.py",
         "run_id, model.digest, str(again)",
         "run_id, model.digest",
         (_CANDIDATES,),

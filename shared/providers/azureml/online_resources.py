@@ -127,14 +127,10 @@ class ShownDeployment(OnlineResource):
         """Whether it carries the tag of this app."""
         return isinstance(self.tags.get(RUN_TAG), str)
 
-    def is_of(self, run_id: object, model: object) -> bool:
-        """Whether it was made for a run, with this model.
-
-        Args:
-            run_id: the run.
-            model: the id of the model.
-        """
-        return same_model(self.model, str(model)) and self.tags.get(RUN_TAG) == run_id
+    def is_made_by(self, body: Mapping[str, Any]) -> bool:
+        """Whether it was made by a body of this app: for that run, with that model."""
+        same = same_model(self.model, str(body["properties"].get("model")))
+        return same and self.tags.get(RUN_TAG) == body["tags"].get(RUN_TAG)
 
 
 def same_model(one: str, other: str) -> bool:

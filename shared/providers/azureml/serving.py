@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
-from shared.core.config.azureml_models import RUN_TAG, model_asset
+from shared.core.config.azureml_models import model_asset
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
@@ -19,15 +19,16 @@ from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
 from shared.providers.azureml.call import AzureMlCall, Memory
 from shared.providers.azureml.deployment_errors import failure_of
-from shared.providers.azureml.deployments import (
+from shared.providers.azureml.endpoint_bodies import (
     DEPLOYMENTS,
     INCOMPLETE,
     bodies_in,
     candidate_of,
     is_custom,
     model_of,
+    new_endpoint,
+    recorded,
 )
-from shared.providers.azureml.endpoint_bodies import new_endpoint, recorded
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
 from shared.providers.azureml.scoring import Scoring
@@ -168,7 +169,7 @@ class AzureMlServing:
             return
         if there.is_being_deleted:
             raise TransientError(f"deployment {candidate.name} is being deleted: waiting for it")
-        if not there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
+        if not there.is_made_by(body):
             text = f"a deployment {candidate.name} is there that is not of this run"
             raise self._calls.refused(text, "delete that deployment")
 
@@ -296,8 +297,7 @@ class AzureMlServing:
         return model_of(deployment.model, self.call.workspace)
 
     def _named(self, there: ShownDeployment, candidate: Candidate) -> str | None:
-        body = self._body(candidate)
-        if there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
+        if there.is_made_by(self._body(candidate)):
             return candidate.state.name
         model = self._model(there)
         return model.name if model is not None else None
