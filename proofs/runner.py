@@ -31,6 +31,7 @@ from proofs import (
     load_test,
     permissions,
     random_sequences,
+    steps_faults,
     storage_fault_trials,
     two_hosts,
     workspace_faults,
@@ -86,6 +87,10 @@ TASKS: Final = (
         for number in range(_SHARDS)
     ),
     *(
+        Task("steps faults", partial(steps_faults.part, shard=number, shards=_SHARDS), 1000)
+        for number in range(_SHARDS)
+    ),
+    *(
         Task("planted bugs", partial(planted.part, shard=number, shards=2), 0, scales=False)
         for number in range(2)
     ),
@@ -105,6 +110,7 @@ _WHOLE: Final[Mapping[str, Part]] = {
     **_WORKSPACE_KILLS,
     "faults": fault_sweep.part,
     "workspace faults": workspace_faults.part,
+    "steps faults": steps_faults.part,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from proofs import duplicate_events, fault_sweep, random_sequences, workspace_faults
+from proofs import (
+    duplicate_events,
+    fault_sweep,
+    random_sequences,
+    steps_faults,
+    workspace_faults,
+)
 from proofs.outcomes import Effort, Part
 from proofs.planted import trials as planted
 from proofs.planted.bug import Bug
@@ -46,6 +52,22 @@ def test_a_model_is_registered_once_after_pairs_of_faults(way: str) -> None:
     logging.disable(logging.CRITICAL)
     for plan in workspace_faults.pairs(way, seed=5, size=4)[:25]:
         assert workspace_faults.problems(way, plan) == [], plan
+
+
+@pytest.mark.parametrize("way", steps_faults.WAYS)
+def test_a_model_gets_its_steps_after_pairs_of_faults_and_at_odd_workspaces(way: str) -> None:
+    logging.disable(logging.CRITICAL)
+    for plan in steps_faults.pairs(way, seed=5, size=4):
+        assert steps_faults.problems(way, (), plan) == [], plan
+    for behaviour, plan in steps_faults.odd(way, seed=5, size=10):
+        assert steps_faults.problems(way, behaviour, plan) == [], (behaviour, plan)
+
+
+def test_a_fault_while_a_model_gets_its_steps_can_be_repeated() -> None:
+    plan = "worse; routes lag and no nulls; app 15 PUT endpoint: lost, workspace 20 GET x: cut"
+    outcomes = steps_faults.part(Effort(1, 1, plan=plan))
+    assert [one.trials for one in outcomes] == [0, 1]
+    assert all(one.violations == () for one in outcomes)
 
 
 def test_a_pair_of_faults_at_a_workspace_can_be_repeated() -> None:
