@@ -105,8 +105,7 @@ TASKS: Final = (
 #: Parts that can repeat one trial; each is not divided.
 _WHOLE: Final[Mapping[str, Part]] = {
     "crash": host_kills.part,
-    **_WORKSPACE_KILLS,
-    **_FAULTS,
+    **(_WORKSPACE_KILLS | _FAULTS),
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,

@@ -231,14 +231,14 @@ class Drift:
             return None
         wanted = case.serving.run_id
         _report(case, f"{_sentence(case, finding)}; the model of run {wanted} should serve")
-        return self._repair(case, finding.drift)
+        return self._repair(case, finding)
 
-    def _repair(self, case: _Case, drift: str) -> str:
+    def _repair(self, case: _Case, finding: DriftFinding) -> str:
         now, run, drift_check = self.context.clock.now(), case.run, case.drift_check
         # One run for each check that found it: two workers at once open the same run.
         noticed = (drift_check.ref.id, drift_check.resource, drift_check.next_check.isoformat())
         repairing = run_id(run.pipeline, "drift", *noticed)
-        cause = f"{case.endpoint.name} has drifted: {drift}"
+        cause = f"{case.endpoint.name} has drifted: {finding.drift}"
         opening = Opening(repairing, Origin.DRIFT, cause, case.serving.manifest)
         config, served = run.config.only(case.endpoint), case.serving
         record = self.factory.promoting(
@@ -255,7 +255,7 @@ class Drift:
                 )
                 reason = f"{cause}: nothing is set again before an operator decides"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
-            record = record.moved_to(Phase.PARKED, now, reason, **parked)
+            record = record.moved_to(Phase.PARKED, now, reason, **parked, found=finding.traffic)
         try:
             self.writer.create(record)
         except ConflictError:

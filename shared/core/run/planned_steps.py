@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from shared.core.run.control_events import StepBlocked
 from shared.core.run.promotion import Step
-from shared.core.run.record import Run
+from shared.core.run.record import Origin, Run
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import Resource
 from shared.core.serving.traffic import ALL, TrafficMap
@@ -93,7 +93,7 @@ def changed_before(run: Run, known: Resource, base: ServingState | None) -> Step
     """
     serving = known.serving.target_model.traffic if known.serving else None
     now = (base.traffic if base else None) or TrafficMap()
-    if serving is None or run.origin.repeats:
+    if serving is None or run.origin is Origin.ROLLBACK:  # it is asked for, whatever serves
         return None
     if now.routes_as(serving) or now in run.accepts:
         return None

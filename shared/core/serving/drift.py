@@ -15,6 +15,7 @@ from shared.core.frozen import RecordModel
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.core.serving.references import EndpointRef
 from shared.core.serving.state import Resource, ServedModel
+from shared.core.serving.traffic import TrafficMap
 
 #: What an error repeats of one request, such as an id or a time: every word with a digit.
 _OF_ONE_REQUEST: Final = re.compile(r"\S*\d\S*")
@@ -53,6 +54,7 @@ class DriftFinding:
     drift: str = ""  #: what differs; empty when nothing does
     drift_kind: DriftKind | None = None
     answers: ProbeAnswers | None = None
+    traffic: TrafficMap | None = None  #: where the requests go, if that differs
     decided: bool = True  #: False when the probe says nothing and another is needed
 
 
@@ -70,7 +72,7 @@ def drift_finding(served: ServedModel, check: EndpointCheck) -> DriftFinding:
     now = check.traffic
     if wanted is not None and now is not None and not now.routes_as(wanted):
         text = f"its traffic is {now}; it should be {wanted}"
-        return DriftFinding(text, DriftKind.TRAFFIC, probe)
+        return DriftFinding(text, DriftKind.TRAFFIC, probe, now)
     named = check.configured
     if served.named is not None and named is not None and named != served.named:
         return DriftFinding(f"it names {named} and not {served.named}", DriftKind.NAMED, probe)

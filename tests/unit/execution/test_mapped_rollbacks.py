@@ -17,7 +17,7 @@ from shared.core.run.promotion_events import (
 from shared.core.run.record import Origin, Phase
 from shared.core.run.retry import RetryRequested
 from shared.core.serving.references import ServingState
-from shared.core.serving.state import EndpointLease
+from shared.core.serving.state import EndpointLease, Hold
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError
 from shared.execution.promotion import PromotionSteps
@@ -197,18 +197,36 @@ def test_a_model_that_has_a_share_already_counts_as_sent() -> None:
 # Restoring.
 
 
-def test_an_earlier_state_is_restored_in_one_update_whatever_its_shares_are() -> None:
+def setting_again(origin: Origin) -> Mapped:
+    """Return a run that sets a recorded map again, where others have set another one."""
     one = Mapped(Plan(stages=True, shares=(10, 100), bake=HOUR), candidate=None)
-    left_at(one, BLUE)
+    left_at(one, GREEN)
     state = served(GREEN).target_model
-    one.run = one.run.evolve(origin=Origin.DRIFT, restores=state, model=state.model)
-    known = one.endpoint_state().resource(RESOURCE)
-    again = known.evolve(serving=served(GREEN))
-    one.put_endpoint_state(resources={RESOURCE: again}, generation=3)
+    one.run = one.run.evolve(origin=origin, restores=state, model=state.model)
+    if origin is Origin.ROLLBACK:
+        hold = Hold(run_id=one.run.run_id, to="sample-0", by="ada", at=NOW)
+        held = one.endpoint_state().resource(RESOURCE).evolve(held=hold)
+        one.put_endpoint_state(resources={RESOURCE: held}, generation=3)
+    return one
+
+
+def test_an_earlier_state_is_restored_in_one_update_whatever_its_shares_are() -> None:
+    one = setting_again(Origin.ROLLBACK)
     one.lease()
     one.update()
     assert one.mapped.sent == [GREEN]
     assert isinstance(verified(one), VerifiedLive)
+
+
+def test_a_drift_is_set_right_where_the_traffic_is_still_as_it_was_found() -> None:
+    one = setting_again(Origin.DRIFT)
+    blocked = one.lease()
+    assert isinstance(blocked, StepBlocked)
+    assert blocked.found == BLUE
+    one.fold(RetryRequested(None))
+    one.lease()
+    one.update()
+    assert one.mapped.sent == [GREEN]
 
 
 def test_a_state_that_cannot_be_restored_is_not_sent() -> None:

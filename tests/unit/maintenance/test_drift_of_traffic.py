@@ -96,6 +96,20 @@ def test_a_retry_sets_again_what_was_recorded() -> None:
     assert world.azureml.violations == []
 
 
+def test_a_retry_does_not_overwrite_what_was_changed_since_the_drift_was_found() -> None:
+    world, ours, run = drifted()
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
+    world.run_operations.retry(run.run_id)
+    world.tick()
+    asked = world.now_of(run)
+    assert asked.phase is Phase.PARKED
+    assert "its traffic is blue 100 %" in (asked.reason or "")
+    assert world.traffic() == {"blue": 100}
+    world.run_operations.retry(run.run_id)
+    world.until(run, Phase.PROMOTED)
+    assert world.traffic() == {ours: 100}
+
+
 def test_a_cancel_accepts_what_is_there_and_other_changes_are_reported_again() -> None:
     world, _, run = drifted()
     world.run_operations.cancel(run.run_id)
