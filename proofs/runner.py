@@ -25,6 +25,7 @@ from proofs import (
     azureml_hosts,
     azureml_kills,
     duplicate_events,
+    endpoint_faults,
     fault_sweep,
     host_kills,
     http_faults,
@@ -86,6 +87,10 @@ TASKS: Final = (
         for number in range(_SHARDS)
     ),
     *(
+        Task("endpoint faults", partial(endpoint_faults.part, shard=number, shards=_SHARDS), 1000)
+        for number in range(_SHARDS)
+    ),
+    *(
         Task("planted bugs", partial(planted.part, shard=number, shards=2), 0, scales=False)
         for number in range(2)
     ),
@@ -105,6 +110,7 @@ _WHOLE: Final[Mapping[str, Part]] = {
     **_WORKSPACE_KILLS,
     "faults": fault_sweep.part,
     "workspace faults": workspace_faults.part,
+    "endpoint faults": endpoint_faults.part,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,
