@@ -18,6 +18,20 @@ _FOLDER: Final = "shared/providers/azureml"
 
 BUGS: Final = (
     Bug(
+        "a rollback goes to a deployment whose model others have changed",
+        f"{_FOLDER}/traffic_updates.py",
+        "                self._require_same_model(state, name, deployment)\n",
+        "",
+        (_ROLLBACK,),
+    ),
+    Bug(
+        "an update that failed is not asked for again",
+        f"{_FOLDER}/traffic_updates.py",
+        "        if now == wanted and not endpoint.is_failed:\n",
+        "        if now == wanted:\n",
+        (_ROLLBACK,),
+    ),
+    Bug(
         "a shift overwrites the traffic of others",
         f"{_FOLDER}/traffic_updates.py",
         "        if now not in (shift.before, shift.wanted):\n",
@@ -90,8 +104,8 @@ BUGS: Final = (
     Bug(
         "a deployment of another run is taken for the candidate",
         f"{_FOLDER}/online_resources.py",
-        "        return same and self.tags.get(RUN_TAG) == run_id",
-        "        return same",
+        'same and self.tags.get(RUN_TAG) == body["tags"].get(RUN_TAG)\n',
+        "same\n",
         (_STAGING,),
     ),
     Bug(
@@ -139,8 +153,8 @@ BUGS: Final = (
     ),
     Bug(
         "the redactor does not learn the key of an endpoint",
-        f"{_FOLDER}/scoring.py",
-        "        self.call.redactor.learn_from_service(found)\n",
+        f"{_FOLDER}/endpoint_calls.py",
+        "            self.call.redactor.learn_from_service(key)\n",
         "",
         (_SCORING,),
     ),
@@ -181,7 +195,7 @@ BUGS: Final = (
     ),
     Bug(
         "another try of a candidate has the name of the first",
-        f"{_FOLDER}/deployments.py",
+        f"{_FOLDER}/endpoint_bodies.py",
         "run_id, model.digest, str(again)",
         "run_id, model.digest",
         (_CANDIDATES,),

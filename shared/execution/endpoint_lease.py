@@ -35,6 +35,7 @@ from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import HELD_FOR, wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
+from shared.execution.leased_endpoint import endpoint_of
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
@@ -50,7 +51,7 @@ class EndpointLeaseSteps:
 
     def acquire_lease(self, run: Run) -> Event:
         """Acquire the lease once the probe answers of now and a rollback target are known."""
-        endpoint = _endpoint(run)
+        endpoint = endpoint_of(run)
         serving = self.context.providers.serving(endpoint)
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
@@ -84,7 +85,7 @@ class EndpointLeaseSteps:
 
     def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
         """Store the lease, with a promotion that can be rolled back where that is needed."""
-        endpoint, mine, stored, base = _endpoint(run), found.mine, found.stored, found.base
+        endpoint, mine, stored, base = endpoint_of(run), found.mine, found.stored, found.base
         rollback_target = self.rollback_target(
             serving, mine, endpoint.resource_name, instead_of=run, base=base
         )
@@ -244,12 +245,6 @@ class _Data:
     known: Resource
     version: BlobVersion | None
     tie: str = ""  #: a sentence for operators, where both share their Last-Modified
-
-
-def _endpoint(run: Run) -> Endpoint:
-    if run.config.endpoint is None:
-        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
-    return run.config.endpoint
 
 
 def _expected(run: Run, known: Resource) -> ProbeAnswers | None:

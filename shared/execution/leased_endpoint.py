@@ -1,5 +1,6 @@
 """The endpoint that a run has leased: its record, and what becomes of the lease."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.core.config.kinds import Endpoint
@@ -33,9 +34,7 @@ class LeasedEndpoint:
 
     def of(self, run: Run) -> tuple[Endpoint, ServingEndpoint]:
         """Return the endpoint of a run, and its service; for a rollback that of its resource."""
-        endpoint = run.config.endpoint
-        if endpoint is None:
-            raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+        endpoint = endpoint_of(run)
         other = run.promotion.rollback_resource if run.promotion else None
         if run.phase is Phase.ROLLING_BACK and other is not None:
             endpoint = endpoint.for_resource(other)
@@ -79,11 +78,9 @@ class LeasedEndpoint:
             endpoint: its endpoint.
             verified: the result of the verification.
         """
-        stored = self.state(endpoint)
-        if stored is None or not stored.record.holds(run.run_id, promotion_of(run).generation):
-            return  # recorded before a crash
-        endpoint_state = promoted(stored.record, run, endpoint.resource_name, verified)
-        self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
+        self._change(
+            run, endpoint, lambda state: promoted(state, run, endpoint.resource_name, verified)
+        )
 
     def release(self, run: Run, endpoint: Endpoint) -> None:
         """End the lease of a run, whose rollback is verified. Safe to repeat.
@@ -92,10 +89,7 @@ class LeasedEndpoint:
             run: the run.
             endpoint: its endpoint.
         """
-        stored = self.state(endpoint)
-        if stored is not None and stored.record.holds(run.run_id, promotion_of(run).generation):
-            endpoint_state = released(stored.record, run.run_id)
-            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
+        self._change(run, endpoint, lambda state: released(state, run.run_id))
 
     def prepared(self, run: Run, endpoint: Endpoint, why: str) -> Event:
         """Record that the update which another run left in flight is resolved, if possible.
@@ -108,11 +102,28 @@ class LeasedEndpoint:
         Returns:
             The event.
         """
+        self._change(run, endpoint, lambda state: in_flight_resolved(state, run.run_id))
+        return RolledBack(why)
+
+    def _change(
+        self, run: Run, endpoint: Endpoint, changed: Callable[[EndpointState], EndpointState]
+    ) -> None:
+        """Change the record while the run has the lease; else it did so before a crash."""
         stored = self.state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, promotion_of(run).generation):
-            endpoint_state = in_flight_resolved(stored.record, run.run_id)
-            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
-        return RolledBack(why)
+            put = self.context.ledger.endpoint_states.put
+            put(endpoint.ref.id, changed(stored.record), stored.etag)
+
+
+def endpoint_of(run: Run) -> Endpoint:
+    """Return the endpoint of a run.
+
+    Raises:
+        PermanentError: it has none.
+    """
+    if run.config.endpoint is None:
+        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+    return run.config.endpoint
 
 
 def promotion_of(run: Run) -> Promotion:

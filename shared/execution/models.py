@@ -29,6 +29,7 @@ from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import schedule_drift_check
 from shared.execution.inputs import request_of
+from shared.execution.leased_endpoint import endpoint_of
 from shared.ports.serving import ServingEndpoint
 from shared.ports.training import Job, TrainingService
 
@@ -118,7 +119,7 @@ class StagingSteps:
 
     def stage(self, run: Run) -> Event:
         """Stage the model, after the endpoint state says so. Safe to repeat."""
-        endpoint = _endpoint(run)
+        endpoint = endpoint_of(run)
         if run.model is None:
             raise PermanentError(f"run {run.run_id} has no model to promote")
         serving = self.context.providers.serving(endpoint)
@@ -135,7 +136,7 @@ class StagingSteps:
         Raises:
             PermanentError: it is not ready after so long.
         """
-        endpoint, candidate = _endpoint(run), run.candidate
+        endpoint, candidate = endpoint_of(run), run.candidate
         if candidate is None:
             raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a candidate")
         serving = self.context.providers.serving(endpoint)
@@ -177,9 +178,3 @@ def _failed(
         advice = f"{cure}, then retry the run, or cancel it"
         return StepBlocked(why, advice, staged_again=True)
     return CandidateFailed(f"{why}{log_lines_of(serving, candidate)}")
-
-
-def _endpoint(run: Run) -> Endpoint:
-    if run.config.endpoint is None:
-        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
-    return run.config.endpoint

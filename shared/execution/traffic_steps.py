@@ -29,6 +29,7 @@ from shared.core.serving.traffic_rules import (
 )
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.leased_endpoint import endpoint_of, promotion_of
 from shared.execution.models import log_lines_of
 from shared.ports.serving import ServingEndpoint
 
@@ -99,7 +100,7 @@ class TrafficSteps:
             serving: the endpoint.
             check: the endpoint as it is now.
         """
-        promotion = _promotion(run)
+        promotion = promotion_of(run)
         step, now = promotion.step, self.context.clock.now()
         if check.progress in (UpdateProgress.PENDING, UpdateProgress.FAILED):
             return _unsettled(promotion, check, now, self.context)
@@ -107,7 +108,7 @@ class TrafficSteps:
             return _undone(promotion)
         probe_series = _counted(promotion, check, now, self.context)
         bad = probe_series.bad
-        if bad.lasted(_within(run)):
+        if bad.lasted(endpoint_of(run).within):
             why = f"no good answer to {counted(bad.probes, 'probe')} in a row"
             detail = f": {check.probe.detail}" if check.probe else ""
             log_lines = log_lines_of(serving, run.candidate)
@@ -134,7 +135,7 @@ class TrafficSteps:
         self, run: Run, serving: ServingEndpoint, check: EndpointCheck, now: datetime
     ) -> TrafficEvidence:
         """Return the evidence with what one call of the metrics shows, where one is due."""
-        step, rules = _promotion(run).step, serving.plan.rules
+        step, rules = promotion_of(run).step, serving.plan.rules
         evidence, began = step.evidence, step.began_at or now
         if not rules.need_data:
             return evidence
@@ -207,13 +208,3 @@ def _given_up(step: Step, verdict: JudgedStep, after: str) -> StepBlocked:
         "retry the run to wait again, approve it for the next step, or cancel it to give all "
         "requests back to what served before",
     )
-
-
-def _within(run: Run) -> timedelta:
-    return run.config.endpoint.within if run.config.endpoint else timedelta()
-
-
-def _promotion(run: Run) -> Promotion:
-    if run.promotion is None:
-        raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a promotion")
-    return run.promotion

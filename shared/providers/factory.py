@@ -59,15 +59,19 @@ class ConfiguredProviders:
         """Return what the services of workspaces share, made on first use."""
         if not self._azureml:
             # Only where a pipeline trains there: importing the app stays as cheap as it was.
-            from shared.providers.azureml.connections import connections  # noqa: PLC0415
+            from shared.providers.azureml import connections  # noqa: PLC0415
 
-            made = connections(
-                (self.http, self.slow or self.http),
+            storage = connections.Storage(
+                self.data, self.models, self.models_container, self.elsewhere
+            )
+            made = connections.AzureMlConnections(
+                self.http,
+                self.slow or self.http,
                 self.environment,
-                (self.data, self.models, self.models_container, self.elsewhere),
-                tokens=self.tokens,
-                redactor=self.redactor,
+                storage,
                 development=self.development,
+                tokens=self.tokens or connections.Tokens(),
+                redactor=self.redactor,
             )
             self._azureml.append(made)
         return self._azureml[0]

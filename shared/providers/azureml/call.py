@@ -6,6 +6,8 @@ Nothing is retried here, but for the other token on 401 (azure-machine-learning-
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ Body = dict[str, Any]
 T = TypeVar("T")
 #: Pages of a listing that are read at most.
 _MOST_PAGES: Final = 50
+_EARLIEST: Final = 2015
 #: Values that are remembered at most; then all of them are read again.
 _MOST_KNOWN: Final = 5_000
 
@@ -298,6 +301,24 @@ def mappings_of(value: object) -> list[Mapping[str, Any]]:
 def text_of(value: object) -> str:
     """Return a part of an answer that should be a text; an empty one where it is none."""
     return value if isinstance(value, str) else ""
+
+
+def moment_of(text: object) -> datetime | None:
+    """Return a time in any of the forms of the service; with a zone, or in UTC.
+
+    A time before the service existed stands for none (azure-machine-learning-v2 §5.2).
+    """
+    given = str(text or "").strip()
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(given)
+        except (ValueError, TypeError):
+            return None
+    if at.year < _EARLIEST:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def properties_of(resource: Mapping[str, Any]) -> Body:

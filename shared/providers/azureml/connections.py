@@ -4,7 +4,7 @@ One of these is built for a process. It makes the service for each part of the c
 whichever workspace and cloud that is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,13 +15,14 @@ from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.setting_references import resolve
 from shared.core.redaction import Redactor
 from shared.ports.serving import ServingEndpoint
-from shared.ports.storage import Blobs
 from shared.providers.azureml.call import AzureMlCall, Memory
 from shared.providers.azureml.jobs import AzureMlJobs
 from shared.providers.azureml.placing import Storage
 from shared.providers.azureml.serving import AzureMlServing
 from shared.providers.azureml.tokens import Tokens, scopes_of
 from shared.providers.http.client import Http
+
+__all__ = ["AzureMlConnections", "Storage", "Tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +96,3 @@ class AzureMlConnections:
             redactor=self.redactor,
             development=self.development,
         )
-
-
-def connections(
-    clients: tuple[Http, Http],
-    environment: Mapping[str, str],
-    storage: tuple[Blobs, Blobs, str, Callable[[str], Blobs] | None],
-    *,
-    tokens: Tokens | None,
-    redactor: Redactor,
-    development: bool,
-) -> AzureMlConnections:
-    """Return the connections of a process, from what its other providers have.
-
-    Args:
-        clients: for requests that are answered at once, and for writes that take long.
-        environment: the app settings.
-        storage: the accounts of data and of models, the models container, and other accounts.
-        tokens: gets tokens; None: by the app's identity.
-        redactor: learns every token that is sent.
-        development: whether plain http on loopback may be called.
-    """
-    return AzureMlConnections(
-        *clients,
-        environment,
-        Storage(*storage),
-        development=development,
-        tokens=tokens or Tokens(),
-        redactor=redactor,
-    )

@@ -5,21 +5,19 @@ The state says that it failed; the operation says why, at the unsigned copy of i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.serving.probes import Failure
 from shared.errors import RelearnError, TransientError
-from shared.providers.azureml.call import AzureMlCall, host_of
+from shared.providers.azureml.call import AzureMlCall, host_of, mappings_of, moment_of, text_of
 from shared.providers.azureml.errors import header
 from shared.providers.azureml.online_resources import OnlineResource
 from shared.providers.http.client import Answer
 
 _LONGEST: Final = 500
 _MOST_CODES: Final = 20
-_EARLIEST: Final = 2015
 #: A failure that an operator has to end is not provoked again before this much time.
 _NOT_BEFORE: Final = timedelta(minutes=15)
 _LOGS: Final = "see its log: `az ml online-deployment get-logs`"
@@ -137,10 +135,9 @@ def _codes(error: Mapping[str, Any]) -> Iterator[str]:
         one = waiting.pop(0)
         if not isinstance(one, Mapping):
             continue
-        if isinstance(code := one.get("code"), str) and code:
+        if code := text_of(one.get("code")):
             yield code
-        details = one.get("details")
-        waiting += details if isinstance(details, list) else []
+        waiting += mappings_of(one.get("details"))
         waiting += [one.get("innerError"), one.get("innererror")]
 
 
@@ -155,15 +152,5 @@ def _usual(resource: OnlineResource) -> Failure:
 
 
 def _age(answer: Answer, operation: Mapping[str, Any]) -> timedelta | None:
-    try:
-        now = parsedate_to_datetime(header(answer, "date"))
-        ended = datetime.fromisoformat(str(operation.get("endTime")))
-    except (ValueError, TypeError):
-        return None
-    if ended.year < _EARLIEST:
-        return None
-    return _aware(now) - _aware(ended)
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    now, ended = moment_of(header(answer, "date")), moment_of(operation.get("endTime"))
+    return now - ended if now and ended else None

@@ -13,7 +13,7 @@ from shared.core.config.azureml_names import asset_of, escaped_name
 from shared.core.counting import counted
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
-from shared.providers.azureml.call import AzureMlCall, Body, Memory
+from shared.providers.azureml.call import AzureMlCall, Memory, text_of
 from shared.providers.azureml.endpoint_bodies import may_leave_out, without_members
 from shared.providers.azureml.errors import AzureMlRefusedError, refusal_in, unknown_member
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
@@ -122,13 +122,24 @@ class EndpointCalls:
         """Read the address again next time: an endpoint that was made again has another one."""
         self.memory.forget(self._key("address"))
 
-    def known_key(self) -> str | None:
-        """Return the key or token that this process knows; None where it knows none."""
-        return self.memory.known(self._key("key"), str)
+    def key(self, action: str, member: str) -> str:
+        """Return the key or token for requests; it stays in this process.
 
-    def keep_key(self, key: str) -> None:
-        """Remember a key or token, in this process alone."""
-        self.memory.keep(self._key("key"), key)
+        Args:
+            action: how it is asked for, `listKeys` or `token`.
+            member: of the answer.
+
+        Raises TransientError, PermanentError.
+        """
+        key = self.memory.known(self._key("key"), str)
+        if key is None:
+            what = f"read the key of endpoint {self.name}"
+            key = text_of(self.call.ask(self._url(f"/{action}"), what).get(member))
+            if not key:
+                raise TransientError(f"endpoint {self.name}: the answer holds no {member}")
+            self.call.redactor.learn_from_service(key)
+            self.memory.keep(self._key("key"), key)
+        return key
 
     def forget_key(self) -> None:
         """Forget the key or token: it was refused."""
@@ -145,8 +156,8 @@ class EndpointCalls:
         """
         what = "GET workspace"
         found = self.call.read(self.call.url("", self.endpoint.api_versions.endpoints), what)
-        location = found.get("location")
-        if not isinstance(location, str) or not location:
+        location = text_of(found.get("location"))
+        if not location:
             raise TransientError(f"{what}: the answer holds no location")
         return location
 
@@ -228,17 +239,9 @@ class EndpointCalls:
                 if exc.refusal.status != HTTPStatus.NOT_FOUND:
                     raise
                 return ""
-            content = answer.get("content")
-            if isinstance(content, str) and content.strip():
+            if (content := text_of(answer.get("content"))).strip():
                 return content
         return ""
-
-    def keys(self, kind: str) -> Body:
-        """Return what the endpoint answers to `listKeys` or `token`.
-
-        Raises TransientError, PermanentError.
-        """
-        return self.call.ask(self._url(f"/{kind}"), f"read the key of endpoint {self.name}")
 
     def has_model(self, model_id: str) -> bool:
         """Whether the version of a model is still registered; one of a registry counts as such.
@@ -264,6 +267,15 @@ class EndpointCalls:
         version = self.endpoint.api_versions.metrics
         url = self._url("/providers/Microsoft.Insights/metrics", version) + query
         return self.call.any_answer(url)
+
+    def refused(self, what: str, cure: str) -> PermanentError:
+        """Return the error to raise where something is wrong that an operator can correct.
+
+        Args:
+            what: is wrong.
+            cure: what the operator can do.
+        """
+        return PermanentError(f"endpoint {self.name}: {what}: {cure}", cure=cure)
 
     @property
     def left_out(self) -> str:
@@ -298,8 +310,7 @@ class EndpointCalls:
     def _require_managed(self, shown: ShownEndpoint) -> None:
         if shown.is_kubernetes:
             cure = "name a managed online endpoint"
-            text = f"endpoint {self.name}: Kubernetes is not supported yet"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise self.refused("Kubernetes is not supported yet", cure)
 
     def _key(self, *of: str) -> tuple[str, ...]:
         return ("endpoint", self.endpoint.ref.identity, *of)

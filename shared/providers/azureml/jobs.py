@@ -7,7 +7,6 @@ again. So one name is one job at most, and `prepare` has no effect that matters.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -28,7 +27,14 @@ from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStat
 from shared.providers.azureml.bodies import (
     needs_second_token,
 )
-from shared.providers.azureml.call import AzureMlCall, Body, Memory, mapping_of, properties_of
+from shared.providers.azureml.call import (
+    AzureMlCall,
+    Body,
+    Memory,
+    mapping_of,
+    moment_of,
+    properties_of,
+)
 from shared.providers.azureml.datastores import Datastores
 from shared.providers.azureml.errors import (
     IMMUTABLE,
@@ -63,7 +69,6 @@ _CANCELLING: Final = "cancelrequested"
 _MOST_REPLACED: Final = 10
 _SECOND_TOKEN: Final = "x-azureml-token"  # noqa: S105 -- the name of a header
 _LONGEST_SHOWN: Final = 100
-_EARLIEST: Final = 2015
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ class AzureMlJobs:
         job = self.call.object_in(answer, f"check job {handle}")
         if not self._may_be_ours(handle, properties_of(job)):
             return self._never_started(handle, "the job of this name is not of this run")
-        served = _moment(header(answer, "date")) or datetime.now(UTC)
+        served = moment_of(header(answer, "date")) or datetime.now(UTC)
         return self._state(handle, job, served)
 
     def cancel(self, handle: str) -> None:
@@ -247,7 +252,7 @@ class AzureMlJobs:
 
     def _is_orphan(self, handle: str, job: Body, served: datetime) -> bool:
         """Whether a job never began and never will: it is old, and has no step."""
-        created = _moment(mapping_of(job.get("systemData")).get("createdAt"))
+        created = moment_of(mapping_of(job.get("systemData")).get("createdAt"))
         if created is None or served - created < self.training.orphan_after:
             return False
         known = properties_of(job)
@@ -332,21 +337,3 @@ def _owner_of(known: Mapping[str, Any]) -> str | None:
     """Return the run that a job is said to be of; None where it says nothing."""
     owner = mapping_of(known.get("tags")).get(RUN_TAG)
     return owner if isinstance(owner, str) else None
-
-
-def _moment(text: object) -> datetime | None:
-    """Return a time in any of the forms of the service; with a zone, or in UTC.
-
-    A time before the service existed stands for none (azure-machine-learning-v2 §5.2).
-    """
-    given = str(text or "").strip()
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        try:
-            at = parsedate_to_datetime(given)
-        except (ValueError, TypeError):
-            return None
-    if at.year < _EARLIEST:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.core.config.azureml_models import RUN_TAG
+from shared.core.config.azureml_names import asset_of
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import TransientError
 from shared.providers.azureml.call import mapping_of, properties_of, text_of
@@ -126,15 +127,24 @@ class ShownDeployment(OnlineResource):
         """Whether it carries the tag of this app."""
         return isinstance(self.tags.get(RUN_TAG), str)
 
-    def is_of(self, run_id: object, model: object) -> bool:
-        """Whether it was made for a run, with this model.
+    def is_made_by(self, body: Mapping[str, Any]) -> bool:
+        """Whether it was made by a body of this app: for that run, with that model."""
+        same = same_model(self.model, str(body["properties"].get("model")))
+        return same and self.tags.get(RUN_TAG) == body["tags"].get(RUN_TAG)
 
-        Args:
-            run_id: the run.
-            model: the id of the model.
-        """
-        same = self.model.lower() == str(model).lower()
-        return same and self.tags.get(RUN_TAG) == run_id
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two ids are of one version of a model; workspaces are not compared.
+
+    Args:
+        one: an id, in any form.
+        other: another one.
+    """
+    try:
+        here, there = asset_of(one, "model"), asset_of(other, "model")
+    except ValueError:  # of a registry, or in a form that is not known
+        return one.lower() == other.lower()
+    return (here.name.lower(), here.version) == (there.name.lower(), there.version)
 
 
 def _shares(given: object, name: str) -> dict[str, int]:

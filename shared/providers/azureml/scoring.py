@@ -129,20 +129,11 @@ class Scoring:
             token = self.call.tokens(self.call.scopes.ml)
             self.call.redactor.learn(token)
             return token
-        known = self.calls.known_key()
-        if known is not None:
-            return known
         if mode not in _SOURCES:
             raise PermanentError(
                 f"endpoint {self.calls.name}: its authMode is none of Key, AMLToken, AADToken"
             )
-        action, member = _SOURCES[mode]
-        found = self.calls.keys(action).get(member)
-        if not isinstance(found, str) or not found:
-            raise TransientError(f"endpoint {self.calls.name}: the answer holds no {member}")
-        self.call.redactor.learn_from_service(found)
-        self.calls.keep_key(found)
-        return found
+        return self.calls.key(*_SOURCES[mode])
 
     def _read(self, answer: Answer) -> ProbeAnswers:
         if not answer.ok:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
-from shared.core.config.azureml_models import RUN_TAG, model_asset
+from shared.core.config.azureml_models import model_asset
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
@@ -19,15 +19,16 @@ from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
 from shared.providers.azureml.call import AzureMlCall, Memory
 from shared.providers.azureml.deployment_errors import failure_of
-from shared.providers.azureml.deployments import (
+from shared.providers.azureml.endpoint_bodies import (
     DEPLOYMENTS,
     INCOMPLETE,
     bodies_in,
     candidate_of,
     is_custom,
     model_of,
+    new_endpoint,
+    recorded,
 )
-from shared.providers.azureml.endpoint_bodies import new_endpoint, recorded
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
 from shared.providers.azureml.scoring import Scoring
@@ -168,10 +169,9 @@ class AzureMlServing:
             return
         if there.is_being_deleted:
             raise TransientError(f"deployment {candidate.name} is being deleted: waiting for it")
-        if not there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
-            cure = "delete that deployment"
+        if not there.is_made_by(body):
             text = f"a deployment {candidate.name} is there that is not of this run"
-            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+            raise self._calls.refused(text, "delete that deployment")
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
         """Return whether the deployment of a candidate has succeeded, by one GET while it works.
@@ -184,10 +184,13 @@ class AzureMlServing:
         if there.is_failed:
             return self._failed(there)
         if there.is_being_deleted:
-            cure = "see who deletes it"
-            detail = f"deployment {candidate.name} is being deleted"
-            parked = {"failure": Failure.PARK, "cure": cure}
-            return EndpointCheck(UpdateProgress.FAILED, None, detail=detail, **parked)  # type: ignore[arg-type]
+            return EndpointCheck(
+                UpdateProgress.FAILED,
+                None,
+                detail=f"deployment {candidate.name} is being deleted",
+                failure=Failure.PARK,
+                cure="see who deletes it",
+            )
         progress = UpdateProgress.DONE if there.is_ready else UpdateProgress.PENDING
         named = self._named(there, candidate) if there.is_ready else None
         return EndpointCheck(progress, None, configured=named, detail=there.state)
@@ -271,9 +274,8 @@ class AzureMlServing:
             return False
         traffic = self._calls.traffic_of(self._calls.settled())
         if candidate.name in (*traffic.shares, *traffic.mirror):
-            cure = "give its traffic to another deployment first"
             text = f"deployment {candidate.name} gets requests, and is not deleted"
-            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+            raise self._calls.refused(text, "give its traffic to another deployment first")
         return self._calls.delete_deployment(candidate.name)
 
     def _served_by(self, name: str) -> ShownDeployment:
@@ -295,8 +297,7 @@ class AzureMlServing:
         return model_of(deployment.model, self.call.workspace)
 
     def _named(self, there: ShownDeployment, candidate: Candidate) -> str | None:
-        body = self._body(candidate)
-        if there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
+        if there.is_made_by(self._body(candidate)):
             return candidate.state.name
         model = self._model(there)
         return model.name if model is not None else None
@@ -327,18 +328,17 @@ class AzureMlServing:
             where, _ = model_asset(model) if model else (self.call.workspace, None)
         except ValueError as exc:
             raise PermanentError(f"endpoint {self._calls.name}: {exc}") from None
-        cure = ""
         if where.identity != self.call.workspace.identity:
             text = f"the model is registered in workspace {where.name}, not in that of the endpoint"
             cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
-        elif is_custom(model) and not body["properties"].get("environmentId"):
+            raise self._calls.refused(text, cure)
+        if is_custom(model) and not body["properties"].get("environmentId"):
             text = f"{candidate.state.name} is a custom_model, which has no server of its own"
             cure = (
                 "give environment and code_configuration in the deployment file, or register the "
                 "model as an mlflow_model"
             )
-        if cure:
-            raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
+            raise self._calls.refused(text, cure)
 
     @property
     def _calls(self) -> EndpointCalls:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from shared.core.serving.traffic_rules import Measure, TrafficPoint, TrafficQuery
 from shared.errors import PermanentError, TransientError
-from shared.providers.azureml.call import Body, mapping_of, mappings_of
+from shared.providers.azureml.call import Body, mapping_of, mappings_of, moment_of
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import refusal_in
 
@@ -94,7 +94,7 @@ def _read(answer: Body, what: str) -> Iterator[_Read]:
         for one in series:
             about = dict(_dimensions(one))
             for point in mappings_of(one.get("data")):
-                value, at = point.get("average"), _moment(point.get("timeStamp"))
+                value, at = point.get("average"), moment_of(point.get("timeStamp"))
                 if not isinstance(value, int | float) or isinstance(value, bool) or at is None:
                     continue
                 if 0 < value < math.inf:
@@ -120,11 +120,3 @@ def _dimensions(series: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for one in mappings_of(series.get("metadatavalues")):
         name = str(mapping_of(one.get("name")).get("value") or "")
         yield name.lower(), str(one.get("value") or "").lower()
-
-
-def _moment(given: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(given))
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

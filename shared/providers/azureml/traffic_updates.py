@@ -5,7 +5,6 @@ more requests than before has succeeded; the shares are 100 together. There is n
 writer changes between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -13,12 +12,16 @@ from typing import Final
 from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
+from shared.providers.azureml.call import properties_of
 from shared.providers.azureml.deployment_errors import failure_of
-from shared.providers.azureml.deployments import bodies_in, lost_of
-from shared.providers.azureml.endpoint_bodies import with_traffic
+from shared.providers.azureml.endpoint_bodies import bodies_in, lost_of, with_traffic
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import AzureMlRefusedError
-from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
+from shared.providers.azureml.online_resources import (
+    ShownDeployment,
+    ShownEndpoint,
+    same_model,
+)
 
 #: How long a deployment that is made again may take (azure-machine-learning-v2 §5.2).
 _MADE_AGAIN_WITHIN: Final = timedelta(hours=1)
@@ -88,11 +91,7 @@ class TrafficUpdates:
             return False
         names = _rising(TrafficMap(), wanted)
         there = self._deployments(names)
-        return all(
-            (name in there and not there[name].is_being_deleted and not there[name].is_failed)
-            or self._can_be_made(state, name)
-            for name in names
-        )
+        return all(self._can_serve(state, name, there.get(name)) for name in names)
 
     def _put(
         self,
@@ -108,8 +107,7 @@ class TrafficUpdates:
             if deployment is None or deployment.is_failed or deployment.is_being_deleted:
                 state = deployment.state if deployment else "not there"
                 text = f"deployment {name} is {state}, and gets no requests"
-                cure = f"see it in Studio; {_MAKE_AGAIN}"
-                raise PermanentError(f"endpoint {endpoint.name}: {text}: {cure}", cure=cure)
+                raise self.calls.refused(text, f"see it in Studio; {_MAKE_AGAIN}")
             if not deployment.is_ready:
                 text = f"deployment {name} is {deployment.state}: waiting for it"
                 raise TransientError(f"endpoint {endpoint.name}: {text}")
@@ -135,6 +133,7 @@ class TrafficUpdates:
         for name in names:
             deployment = there.get(name)
             if deployment is not None and deployment.is_ready:
+                self._require_same_model(state, name, deployment)
                 continue
             if deployment is None:
                 self._make(state, name)
@@ -165,19 +164,33 @@ class TrafficUpdates:
     def _make(self, state: ServingState, name: str) -> None:
         body, lost = bodies_in(state).get(name), lost_of(state, name)
         if body is None or lost:
-            what = f"its record does not hold {lost}" if lost else "its record holds no body"
-            text = f"deployment {name} cannot be made again: {what}, which may be a secret"
-            text = text if lost else text.removesuffix(", which may be a secret")
-            raise PermanentError(
-                f"endpoint {self.calls.name}: {text}: {_MAKE_AGAIN}", cure=_MAKE_AGAIN
-            )
+            what = f"does not hold {lost}, which may be a secret" if lost else "holds no body"
+            text = f"deployment {name} cannot be made again: its record {what}"
+            raise self.calls.refused(text, _MAKE_AGAIN)
         self.calls.put_deployment(name, body, answered=True)
+
+    def _can_serve(
+        self, state: ServingState, name: str, deployment: ShownDeployment | None
+    ) -> bool:
+        gone = deployment is None or deployment.is_being_deleted or deployment.is_failed
+        if deployment is None or gone:
+            return self._can_be_made(state, name)
+        return not _changed_model(state, name, deployment)
 
     def _can_be_made(self, state: ServingState, name: str) -> bool:
         body = bodies_in(state).get(name)
         if body is None or lost_of(state, name):
             return False
         return self.calls.has_model(str(body["properties"].get("model") or ""))
+
+    def _require_same_model(
+        self, state: ServingState, name: str, deployment: ShownDeployment
+    ) -> None:
+        """Refuse to send requests to a deployment whose model others have changed."""
+        if recorded := _changed_model(state, name, deployment):
+            text = f"deployment {name} has the model {deployment.model} now, and not {recorded}"
+            cure = "give it that model again, or delete it to have it made again"
+            raise PermanentError(f"endpoint {self.calls.name}: {text}: {cure}", cure=cure)
 
     def _changed(self, found: TrafficMap, before: str, wanted: TrafficMap) -> ChangedByOthersError:
         text = (
@@ -194,9 +207,17 @@ def _rising(now: TrafficMap, wanted: TrafficMap) -> tuple[str, ...]:
     return tuple(sorted(more))
 
 
+def _changed_model(state: ServingState, name: str, deployment: ShownDeployment) -> str:
+    """Return the recorded model of a deployment that has another one now; else nothing."""
+    body = bodies_in(state).get(name) or {}
+    recorded = str(properties_of(body).get("model") or "")
+    known = recorded and deployment.model
+    return recorded if known and not same_model(recorded, deployment.model) else ""
+
+
 def _require_whole(endpoint: str, wanted: TrafficMap) -> None:
     """Refuse a map that would leave requests without an answer."""
-    problems: Iterable[tuple[bool, str]] = (
+    problems = (
         (sum(wanted.shares.values()) != ALL, f"the shares are not {ALL} % together"),
         (any(share < 0 for share in wanted.shares.values()), "a share is negative"),
         (len(wanted.mirror) > 1, "copies go to one deployment at most"),

@@ -6,7 +6,7 @@ from shared.core.serving.references import ServingState
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
 from tests.unit.providers.azureml.endpoint_service import Bench, deployment, endpoint, sent_traffic
-from tests.unit.providers.azureml.service import RUN
+from tests.unit.providers.azureml.service import RUN, WS
 
 
 def state_of(bench: Bench, **shares: int) -> ServingState:
@@ -155,3 +155,30 @@ def test_nothing_is_restored_while_an_operation_runs() -> None:
     with pytest.raises(TransientError, match="census is Updating"):
         bench.service.restore(state, (shift.wanted,))
     assert bench.http.calls == ["GET census"]
+
+
+def test_a_deployment_whose_model_others_changed_gets_no_requests_by_a_rollback() -> None:
+    bench = Bench()
+    state, shift = state_of(bench), bench.shift()
+    assert shift.wanted is not None
+    bench.http.put(endpoint(shift.wanted.shares))
+    bench.http.put(deployment("blue", "7"))
+    assert not bench.service.restorable(state)
+    with pytest.raises(PermanentError, match=r"has the model .*/7 now, and not .*/1") as caught:
+        bench.service.restore(state, (shift.wanted,))
+    assert "made again" in caught.value.cure
+    assert bench.http.writes == []
+
+
+@pytest.mark.parametrize(
+    "written", [f"{WS.upper()}/models/census/versions/1", "azureml:census:1", ""]
+)
+def test_a_model_that_is_written_otherwise_is_the_same_one(written: str) -> None:
+    bench = Bench()
+    state, shift = state_of(bench), bench.shift()
+    assert shift.wanted is not None
+    bench.http.put(endpoint(shift.wanted.shares))
+    bench.http.put(deployment("blue", written))
+    assert bench.service.restorable(state)
+    bench.service.restore(state, (shift.wanted,))
+    assert sent_traffic(bench) == {"blue": 100}
