@@ -14,10 +14,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from local.azureml.calls import Fault
-from local.azureml.containers import error_of_model
 from local.azureml.personalities import PERSONALITIES
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.run.record import Phase
@@ -25,6 +24,7 @@ from shared.core.serving.traffic import ALL
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.sweep import test_serving_sweep as serving
+from tests.sweep import test_steps_sweep as steps
 
 #: Where it happens, at which effect or call, and what.
 Planned = tuple[str, int, str]
@@ -46,52 +46,26 @@ _GET: Final = "GET endpoint"
 
 @dataclass(frozen=True)
 class Course:
-    """What is asked of the app, from a world where a model of its own serves."""
+    """What is asked of the app."""
 
     promise: str
-    begin: Callable[[Faults | None], AzureMlWorld]
-    drive: Callable[[AzureMlWorld], None]
-    wrong: Callable[[AzureMlWorld], Iterator[str]]
+    begin: Callable[[Faults | None], Any]  #: a world ahead of it
+    drive: Callable[[Any], None]
+    wrong: Callable[[Any], Iterator[str]]
 
 
-def drive_to_break(world: AzureMlWorld) -> None:
-    """Bring a second model to its end, which answers with errors once it has a share."""
-    world.upload("2.csv", serving.SECOND)
-    taken = False
-    for _ in range(2 * serving.ROUNDS):
-        taken = taken or world.survive(lambda: world.deliver("2.csv"))
-        world.survive(lambda: world.tick(serving.SECONDS))
-        _break_second(world)
-        if taken and not world.faults.late and not world.open_runs():
-            break
-    for _ in range(6):
-        world.survive(lambda: world.tick(7200))
+def _began(way: str) -> Callable[[Faults | None], steps.Steps]:
+    return lambda faults: steps.fresh(way).copied(faults)
 
 
-def _break_second(world: AzureMlWorld) -> None:
-    for run in world.runs():
-        if run.model is None or run.candidate is None or run.manifest[0].name != "2.csv":
-            continue
-        if run.candidate.name in world.traffic():
-            version = run.model.name.removeprefix("azureml:").replace(":", "/")
-            world.azureml.hooks.set_model(version, error_of_model(500, "KeyError"))
-
-
-def wrong_after_break(world: AzureMlWorld) -> Iterator[str]:
-    """Yield what is not as it was before a model that broke."""
-    first, *others = sorted(world.runs(), key=lambda run: run.opened_at)
-    old = first.candidate.name if first.candidate else ""
-    if [run.phase for run in others] != [Phase.ROLLED_BACK]:
-        yield f"the runs end {[(run.phase, run.reason) for run in others]}"
-    if world.traffic() != {old: ALL}:
-        yield f"{world.traffic()} get the requests"
-    if world.deployments() != {"blue", old}:
-        yield f"{world.deployments()} are there"
+def _live(world: steps.Steps) -> None:
+    world.live()
 
 
 COURSES: Final = (
     Course("new data to all requests", serving.served, serving.drive, serving.problems),
-    Course("a model that breaks at 10 %", serving.served, drive_to_break, wrong_after_break),
+    Course("steps that last, after copies", _began(steps.GOOD), _live, steps.problems),
+    Course("a model that fails once it has requests", _began(steps.WORSE), _live, steps.problems),
     Course(
         "rollback to a deployment that is gone",
         serving.rolling_back,
@@ -230,7 +204,7 @@ def _chosen(course: Course, way: str, effort: Effort) -> list[tuple[Planned, ...
 
 
 def _fresh(course: Course, way: str, faults: Faults | None = None) -> AzureMlWorld:
-    world = course.begin(faults)
+    world: AzureMlWorld = course.begin(faults)
     for name, value in PERSONALITIES[way].items():
         setattr(world.azureml.switches, name, value)
     world.azureml.calls.log.clear()
