@@ -25,13 +25,13 @@ from proofs import (
     azureml_hosts,
     azureml_kills,
     duplicate_events,
+    endpoint_faults,
     fault_sweep,
     host_kills,
     http_faults,
     load_test,
     permissions,
     random_sequences,
-    steps_faults,
     storage_fault_trials,
     two_hosts,
     workspace_faults,
@@ -87,7 +87,7 @@ TASKS: Final = (
         for number in range(_SHARDS)
     ),
     *(
-        Task("steps faults", partial(steps_faults.part, shard=number, shards=_SHARDS), 1000)
+        Task("endpoint faults", partial(endpoint_faults.part, shard=number, shards=_SHARDS), 1000)
         for number in range(_SHARDS)
     ),
     *(
@@ -110,7 +110,7 @@ _WHOLE: Final[Mapping[str, Part]] = {
     **_WORKSPACE_KILLS,
     "faults": fault_sweep.part,
     "workspace faults": workspace_faults.part,
-    "steps faults": steps_faults.part,
+    "endpoint faults": endpoint_faults.part,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,
