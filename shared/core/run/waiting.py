@@ -147,10 +147,9 @@ def _verifying(run: Run) -> str:
         verdict = f": {step.verdict}" if step.verdict else ""
         lasts = f"for at least {show_duration(step.bake)}"
         return f"{_endpoint(run)}: {named_step(step)} since {since}, {lasts}{verdict}"
-    step = run.promotion.step if run.promotion is not None else None
-    if step is not None and step.lasts:
-        probes = _probes_so_far(run)
-        return f"{_endpoint(run)}: whether {named_step(step)} reach the new model{probes}"
+    if run.promotion is not None and run.promotion.step.lasts:
+        share, probes = named_step(run.promotion.step), _probes_so_far(run)
+        return f"{_endpoint(run)}: whether {share} reach the new model{probes}"
     return f"{_endpoint(run)}: whether the new model serves{_probes_so_far(run)}"
 
 

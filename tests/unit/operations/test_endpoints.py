@@ -87,7 +87,15 @@ def test_a_parked_run_is_shown_at_the_endpoint_that_it_waits_for() -> None:
 
 
 def test_a_candidate_says_whether_it_serves_and_when_it_is_deleted() -> None:
-    one = StagedStatus("m-x", "sample-1", False, 2, "Standard_DS3_v2", None, None)
+    one = StagedStatus(
+        "m-x",
+        "sample-1",
+        serves=False,
+        instances=2,
+        instance_type="Standard_DS3_v2",
+        discard_at=None,
+        instance_hours=None,
+    )
     size = "m-x: 2 x Standard_DS3_v2"
     assert one.line == f"{size}, candidate of run sample-1, deleted once that run is over"
     assert replace(one, serves=True).line == f"{size}, serves"
