@@ -150,7 +150,8 @@ def _verifying(run: Run) -> str:
     if run.promotion is not None and run.promotion.step.lasts:
         share, probes = named_step(run.promotion.step), _probes_so_far(run)
         return f"{_endpoint(run)}: whether {share} reach the new model{probes}"
-    return f"{_endpoint(run)}: whether the new model serves{_probes_so_far(run)}"
+    which = "the recorded model" if run.origin.repeats else "the new model"
+    return f"{_endpoint(run)}: whether {which} serves{_probes_so_far(run)}"
 
 
 def _rolling_back(run: Run) -> str:
