@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from shared.core.config.azureml_deployment_file import DeploymentFile
 from shared.core.config.azureml_endpoint_parts import (
@@ -101,13 +101,6 @@ class AzureMlEndpoint(ScoringEndpoint):
     api_versions: EndpointVersions = Field(
         default_factory=EndpointVersions, description="api-versions, where a cloud has others."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _create_without_more(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("create") is True:
-            return {**given, "create": {}}
-        return given
 
     @property
     def workspace_parts(self) -> Workspace:
