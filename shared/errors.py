@@ -9,6 +9,7 @@ Each class has a `kind`, a stable word that problems of the HTTP API carry (docs
   x OutcomeUnknownError             it may have happened; check before doing anything else
   x ConflictError                   another worker changed the record; read it and decide again
   x PermanentError                  repeating cannot help: park the run, or refuse the request
+    + ChangedByOthersError          others changed an endpoint: it is not overwritten
     + ConfigError                   settings or the pipelines file must be changed
       - FileRefusedError            a file of the configuration cannot be used
       - PipelineConfigError         a pipeline has an error, and no last good configuration
@@ -134,7 +135,7 @@ class ChangedByOthersError(PermanentError):
         super().__init__(message, cure=cure)
         self.found = found
 
-    kind = "changed by others"
+    kind = "changed_by_others"
 
 
 class ConfigError(PermanentError):

@@ -9,12 +9,19 @@ import pytest
 from local.azureml.answers import WORKSPACE
 from local.azureml.calls import Fault
 from local.azureml.personalities import PERSONALITIES, personality
+from local.azureml.server import AzureMlServer
 from local.azureml.service import AzureMl
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_models import model_named
 from shared.core.config.azureml_names import workspace_of
 from shared.core.redaction import Redactor
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.probes import (
+    EndpointCheck,
+    Failure,
+    ProbeAnswers,
+    ProbeOutcome,
+    UpdateProgress,
+)
 from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import Measure, TrafficPoint, TrafficQuery
@@ -23,6 +30,7 @@ from shared.ports.serving import ServingEndpoint
 from shared.providers.azureml.connections import AzureMlConnections
 from shared.providers.azureml.placing import Storage
 from shared.providers.azureml.tokens import Tokens
+from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.redacting import RedactingEndpoint
 from tests.fakes.azureml_http import AzureMlHttp, Identity
 from tests.fakes.azureml_world import CENSUS, FILE, ROWS
@@ -46,28 +54,28 @@ class Bench:
         known = {"modelType": "custom_model", "modelUri": "azureml://datastores/m/paths/2"}
         self.azureml.state.models["census", "2"] = known
         self.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
-        self.http = AzureMlHttp(self.azureml)
-        self.serving = self.restarted()
+        self.serving = self.over(AzureMlHttp(self.azureml))
 
-    def restarted(self) -> ServingEndpoint:
+    def over(self, http: Http, base: str = "") -> ServingEndpoint:
         """Return the provider as a new process has it."""
         blobs = FakeBlobs(self.clock)
         connections = AzureMlConnections(
-            self.http,
-            self.http,
+            http,
+            http,
             {},
             Storage(blobs, blobs, "models", None),
+            development=True,
             tokens=Tokens(Identity()),
         )
         written = {
             "kind": "azureml",
             "name": "production",
-            "workspace": WORKSPACE,
+            "workspace": f"{base}{WORKSPACE}",
             "endpoint": CENSUS,
             "deployment": FILE,
             "verify": {"rows": ROWS},
         }
-        config = AzureMlEndpoint.model_validate(written, context={"development": False})
+        config = AzureMlEndpoint.model_validate(written, context={"development": True})
         return RedactingEndpoint(connections.serving(config), Redactor())
 
     def until(self, do: Callable[[], T], good: Callable[[T], bool] = lambda _: True) -> T:
@@ -256,3 +264,22 @@ def test_requests_are_counted_once_they_are_known(name: str) -> None:
     assert sum(one.requests or 0 for one in counted) == pytest.approx(30, rel=0.5)
     assert {(one.deployment, one.status) for one in counted} == {("blue", "200")}
     assert any(one.latency for one in points)
+
+
+def test_a_failure_and_a_log_are_read_over_http() -> None:
+    bench = Bench()
+    http = RequestsHttp()
+    with AzureMlServer(bench.azureml) as server:
+        serving = bench.over(http, server.url)
+        place = workspace_of(f"{server.url}{WORKSPACE}")
+        candidate = serving.candidate(model_named("azureml:census:2", place), RUN)
+        with server.lock:
+            resource = f"{CENSUS}/{candidate.name}"
+            bench.azureml.hooks.fail_next(resource, "ResourceNotReady", "score.py raised")
+        serving.stage(candidate)
+        bench.clock.move(timedelta(minutes=20))
+        check = serving.candidate_state(candidate)
+        assert (check.progress, check.failure) == (UpdateProgress.FAILED, Failure.REJECT)
+        assert "ResourceNotReady: score.py raised" in check.detail
+        assert "Failed" in serving.log_lines(candidate)
+    http.close()

@@ -10,8 +10,10 @@ from shared.intake.requests import ManualRequest
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.providers.http.client import Answer
+from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.execution.broken_endpoints import READ_BACK, REFRESH
+from tests.unit.execution.lasting_steps import baking
 from tests.unit.execution.parked_runs import tightened
 from tests.unit.execution.test_retry_by_changed_gate import park_verifying
 from tests.unit.providers.test_web_services import NewService
@@ -163,6 +165,44 @@ def wrong_request() -> tuple[Observed, Run]:
     return world, world.app.requests.requested(world.pipeline, "one", request)
 
 
+def changed_by_others() -> tuple[Observed, Run]:
+    world = baking()
+    world.azureml.hooks.set_traffic(CENSUS, {world.old: 70, world.new: 30})
+    return world, world.ended()
+
+
+def too_few_requests() -> tuple[Observed, Run]:
+    world = baking(requests=0)
+    return world, world.ended()
+
+
+def no_metrics() -> tuple[Observed, Run]:
+    world = baking()
+    world.azureml.switches.metrics_refused = "no_role_403"
+    return world, world.ended()
+
+
+def two_of_others() -> tuple[Observed, Run]:
+    world = AzureMlWorld()
+    world.azureml.hooks.add_deployment(CENSUS, "green", "census/1")
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 50, "green": 50})
+    return ended(world)
+
+
+def no_quota() -> tuple[Observed, Run]:
+    world = AzureMlWorld()
+    run = world.start()
+
+    def fail() -> None:
+        (staged,) = world.endpoint_state().staged
+        world.azureml.hooks.fail_next(
+            f"{CENSUS}/{staged.candidate.name}", "OutOfQuota", "No cores."
+        )
+
+    world.azureml.calls.before("PUT deployment", fail)
+    return world, world.until_idle(run, ticks=100)
+
+
 PARKED: Final[dict[str, Provoke]] = {
     "Unauthorized": wrong_key,
     "InvalidInputNames": wrong_input,
@@ -181,4 +221,9 @@ PARKED: Final[dict[str, Provoke]] = {
     "the configuration changed since this model was judged": judged_by_another_gate,
     "app setting": no_key,
     "of the request for this run cannot be used": wrong_request,
+    "others changed": changed_by_others,
+    "requests of the": too_few_requests,
+    "no metrics": no_metrics,
+    "which are not of this app": two_of_others,
+    "cannot be made ready": no_quota,
 }

@@ -34,8 +34,10 @@ def table(heading: str) -> dict[str, list[str]]:
     """Return the rows of the table under a heading: first cell -> the others."""
     text = BOOK.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
-    cells = [[cell.strip() for cell in row] for row in rows[1:] if set(row[0].strip()) != {"-"}]
-    return {first: rest for first, *rest in cells}
+    cells = [[cell.strip() for cell in row] for row in rows]
+    heads = [at - 1 for at, row in enumerate(cells) if set(row[0]) == {"-"}]
+    apart = {at for head in heads for at in (head, head + 1)}
+    return {first: rest for at, (first, *rest) in enumerate(cells) if at not in apart}
 
 
 def searched_for(cell: str) -> list[str]:

@@ -66,7 +66,7 @@ def test_what_a_record_leaves_out_means_what_it_always_meant(model: type[BaseMod
         (Evidence, "for against open bad silent pending"),
         (ProbeOutcome, "good no_answer broken refused"),
         (UpdateProgress, "not_reported pending done failed"),
-        (DriftKind, "named broken answers"),
+        (DriftKind, "named traffic broken answers"),
     ],
 )
 def test_each_word_of_a_record_is_the_same_in_every_release(

@@ -1,0 +1,230 @@
+"""Single faults from a staged model to its last share, and from its first share to the rollback.
+
+Promises: no request of the app is one that it may never send, whatever fails at the app, at the
+workspace, or between them; one run ends with all requests at its model, or with all of them back.
+What fails for good is for an operator, whose one retry is enough. The rest of the faults, pairs of
+them and other workspaces are tried by the proofs (`make prove`).
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+from typing import Any, Final
+
+import pytest
+
+from local.azureml.calls import Fault
+from local.azureml.containers import error_of_model
+from local.azureml.switches import Switches
+from shared.core.run.record import Phase, Run
+from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
+from tests.fakes.faults import Faults, Kind, kinds_at
+
+SECONDS: Final = 60
+ROUNDS: Final = 90
+#: One trial takes a fifth of a second: each call gets some of the faults here.
+ONE_IN: Final = 6
+GOOD, WORSE = "good", "worse"
+FAULTS: Final = [kind for kind in Kind if kind is not Kind.OK]
+STEPS: Final = {"steps": [10, 100], "bake": "1m", "mirror": 20}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)  # thousands of faults are reported as planned
+    yield
+    logging.disable(logging.NOTSET)
+
+
+class Steps(AzureMlWorld):
+    """A world whose run gets its steps; its model fails from its first share on, or never."""
+
+    fails = False
+    retries = 1  #: how often what is parked is retried
+    retried = 0
+
+    def live(self) -> "Steps":
+        """Let time pass until the run is over, or is parked for good."""
+        for _ in range(ROUNDS):
+            self.survive(lambda: self.tick(SECONDS))
+            run = self.run()
+            if self.fails and run.candidate and self.traffic().get(run.candidate.name):
+                version = run.run_id.rpartition("-")[2]
+                self.azureml.hooks.set_model(f"sample/{version}-1", error_of_model(500, "bad"))
+            parked = run.phase is Phase.PARKED
+            if parked and self.retried < self.retries:
+                self.retried += 1
+                self.survive(lambda run=run: self.run_operations.retry(run.run_id))
+            elif (parked or not self.open_runs()) and not self.faults.late:
+                break
+        if self.run().phase is Phase.ROLLED_BACK:
+            self.discard()
+        return self
+
+    def discard(self) -> None:
+        """Let time pass until no candidate is left: each check, an hour from the last, does some."""
+        for _ in range(8):
+            if not self.endpoint_state().staged:
+                break
+            self.survive(lambda: self.tick(30 * SECONDS))
+
+    def run(self) -> Run:
+        return self.runs()[0]
+
+
+def started(way: str, **switches: Any) -> Steps:
+    """Return a world whose job is about to end; nothing is in flight at the endpoint."""
+    world = Steps(switches=Switches(**{**QUICK, **switches}), traffic_rules=STEPS)
+    world.upload("a.csv")
+    world.deliver("a.csv")
+    world.fails = way == WORSE
+    while world.run().phase is not Phase.TRAINING:
+        world.tick(1)
+    world.azureml.calls.log.clear()
+    return world
+
+
+@cache
+def fresh(way: str) -> Steps:
+    return started(way)
+
+
+def lived(way: str, faults: Faults | None = None, fault: tuple[int, Fault] | None = None) -> Steps:
+    world = fresh(way).copied(faults)
+    if fault is not None:
+        world.azureml.calls.fault_at(*fault)
+    return world.live()
+
+
+def problems(world: Steps) -> Iterator[str]:
+    yield from (f"{one.request}: {one.problem}" for one in world.azureml.violations)
+    run, end = world.run(), Phase.ROLLED_BACK if world.fails else Phase.PROMOTED
+    if len(world.runs()) != 1:
+        yield f"{len(world.runs())} runs: {[one.cause for one in world.runs()]}"
+    if run.phase is not end or run.candidate is None:
+        yield f"ends {run.phase}: {run.reason or run.step_failure}"
+        return
+    name, state = run.candidate.name, world.endpoint_state()
+    wanted = {"blue": 100} if world.fails else {name: 100}
+    left = [one.candidate.name for one in state.staged]
+    if world.traffic() != wanted:
+        yield f"the traffic is {world.traffic()}"
+    if world.deployments() != {"blue", *wanted}:
+        yield f"there is {world.deployments()}"
+    if left != ([] if world.fails else [name]):
+        yield f"staged: {left}"
+    serving = state.resource(world.pipeline.endpoints[0].resource_name).serving
+    if (serving.candidate if serving else "blue") not in wanted:
+        yield f"the record says that {serving} serves"
+    if state.endpoint_lease is not None:
+        yield f"the lease is left with {state.endpoint_lease.run_id}"
+    if world.open_runs():
+        yield "a marker is left behind"
+
+
+@cache
+def sites(way: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the app's effects and the workspace's calls of a way without faults."""
+    world = lived(way)
+    return tuple(world.faults.sites), tuple(call.kind for call in world.azureml.calls.log)
+
+
+@pytest.mark.parametrize("way", [GOOD, WORSE])
+def test_without_a_fault_nothing_is_wrong(way: str) -> None:
+    world = lived(way)
+    assert list(problems(world)) == []
+    assert world.retried == 0
+
+
+def test_the_sweep_covers_the_whole_way() -> None:
+    effects, calls = sites(GOOD)
+    assert effects.count("PUT endpoint") == 3
+    assert effects.count("PUT deployment") == 1
+    assert {"GET endpoint", "GET deployment", "POST score", "POST listKeys"} <= set(calls)
+    back, calls = sites(WORSE)
+    assert back.count("PUT endpoint") == 3
+    assert back.count("DELETE deployment") == 1
+    assert "POST getLogs" in calls
+
+
+@pytest.mark.parametrize("way", [GOOD, WORSE])
+@pytest.mark.parametrize("kind", FAULTS)
+def test_no_request_is_unsafe_after_a_single_fault_of_the_app(way: str, kind: Kind) -> None:
+    failed, (effects, _) = [], sites(way)
+    for at in range(FAULTS.index(kind) % ONE_IN, len(effects) + 2, ONE_IN):
+        if kind not in kinds_at(effects, at):
+            continue
+        if wrong := list(problems(lived(way, Faults({at: kind})))):
+            failed.append(f"{at} {dict(enumerate(effects)).get(at)}: {wrong}")
+    assert not failed, "\n".join(failed)
+
+
+@pytest.mark.parametrize("way", [GOOD, WORSE])
+@pytest.mark.parametrize("fault", Fault)
+def test_no_request_is_unsafe_after_a_single_fault_of_the_workspace(way: str, fault: Fault) -> None:
+    failed, (_, calls), every = [], sites(way), 2 * ONE_IN
+    for at in range(list(Fault).index(fault) % every, len(calls), every):
+        if wrong := list(problems(lived(way, fault=(at, fault)))):
+            failed.append(f"{at} {calls[at]}: {wrong}")
+    assert not failed, "\n".join(failed)
+
+
+#: One each of what the contract calls unknown, or warns of.
+PERSONALITIES: Final[dict[str, dict[str, Any]]] = {
+    "an unready deployment is given traffic": {"traffic_to_unready": "accepted"},
+    "and its update fails": {"traffic_to_unready": "operation_fails"},
+    "a failed deployment takes no PUT": {"put_on_failed": "refused"},
+    "deployments lock for themselves": {"lock": "resource"},
+    "operations give no reason": {"failed_operations": "without_error"},
+    "operations are soon forgotten": {"operations_kept": timedelta(seconds=5)},
+    "a failed update leaves no trace": {"state_after_failed_update": "Succeeded"},
+    "routes lag": {"routing_lag": timedelta(minutes=3)},
+    "zeros are not shown": {"zero_traffic_is_shown": False},
+    "copies are not counted": {"mirrored_requests": "not_counted"},
+    "read-only members are refused": {"read_only_members": "refused"},
+    "values in Pascal case": {"values": "pascal"},
+    "values in lower case": {"values": "lower"},
+    "ids in lower case": {"ids": "lower"},
+    "no nulls": {"members": "no_nulls"},
+    "more members": {"members": "more"},
+}
+
+
+@pytest.mark.parametrize("way", [GOOD, WORSE])
+@pytest.mark.parametrize("switches", PERSONALITIES.values(), ids=PERSONALITIES)
+def test_a_model_gets_its_steps_at_a_workspace_that_behaves_otherwise(
+    way: str, switches: dict[str, Any]
+) -> None:
+    world = started(way, **switches).live()
+    assert list(problems(world)) == []
+
+
+def changed_meanwhile(way: str, at: int) -> tuple[Steps, bool]:
+    """Return a world where an operator sends all requests to `green` just before a call.
+
+    Returns:
+        The world, and whether the app cannot know of the change: its PUT is that call, or runs.
+    """
+    world, (_, calls), raced = fresh(way).copied(), sites(way), [False]
+    world.azureml.hooks.add_deployment(CENSUS, "green", "census/2")
+    world.retries = 0
+
+    def change() -> None:
+        state = world.azureml.state.endpoints[CENSUS].state
+        raced[0] = calls[at] == "PUT endpoint" or state != "Succeeded"
+        world.azureml.hooks.set_traffic(CENSUS, {"green": 100})
+
+    world.azureml.calls.before(calls[at], change, calls[:at].count(calls[at]))
+    return world.live(), raced[0]
+
+
+@pytest.mark.parametrize("way", [GOOD, WORSE])
+def test_what_an_operator_sets_between_any_two_calls_is_not_overwritten(way: str) -> None:
+    failed, (_, calls) = [], sites(way)
+    for at in range(0, len(calls), 2):
+        world, raced = changed_meanwhile(way, at)
+        kept = raced or world.traffic() == {"green": 100}
+        if world.azureml.violations or not kept:
+            failed.append(f"{at} {calls[at]}: {world.traffic()}, {world.run().reason}")
+    assert not failed, "\n".join(failed)
