@@ -27,8 +27,6 @@ from shared.core.counting import counted, they
 from shared.core.serving.references import EndpointRef
 from shared.core.serving.traffic_rules import LATE
 
-__all__ = ["LEGAL_NAME", "AzureMlEndpoint", "CreateEndpoint", "Traffic"]
-
 #: Names of endpoints and deployments; traffic keys are written in lower case
 #: (azure-machine-learning-v2 §5.1).
 LEGAL_NAME: Final = re.compile(r"(?=.{3,32}$)[a-z](?:-?[a-z0-9])*")
