@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from shared.core.config.azureml_deployment_file import DeploymentFile
 from shared.core.config.azureml_endpoint_parts import (
@@ -26,8 +26,6 @@ from shared.core.config.types import Duration, parse_duration
 from shared.core.counting import counted, they
 from shared.core.serving.references import EndpointRef
 from shared.core.serving.traffic_rules import LATE
-
-__all__ = ["LEGAL_NAME", "AzureMlEndpoint", "CreateEndpoint", "Traffic"]
 
 #: Names of endpoints and deployments; traffic keys are written in lower case
 #: (azure-machine-learning-v2 §5.1).
@@ -114,13 +112,6 @@ class AzureMlEndpoint(ScoringEndpoint):
     api_versions: EndpointVersions = Field(
         default_factory=EndpointVersions, description="api-versions, where a cloud has others."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _create_without_more(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("create") is True:
-            return {**given, "create": {}}
-        return given
 
     @property
     def workspace_parts(self) -> Workspace:
