@@ -64,6 +64,11 @@ _WORKSPACE_KILLS: Final = {
     "azureml steps crash": azureml_kills.part_of_steps,
     "azureml rollback crash": azureml_kills.part_of_rollbacks,
 }
+_FAULTS: Final[Mapping[str, Part]] = {
+    "faults": fault_sweep.part,
+    "workspace faults": workspace_faults.part,
+    "endpoint faults": endpoint_faults.part,
+}
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
     Task("load", load_test.part, 2000),
@@ -79,15 +84,8 @@ TASKS: Final = (
     Task("two hosts", two_hosts.part, 100),
     Task(azureml_hosts.PART, azureml_hosts.part, 20),
     *(
-        Task("faults", partial(fault_sweep.part, shard=number, shards=_SHARDS), 1000)  # every pair
-        for number in range(_SHARDS)
-    ),
-    *(
-        Task("workspace faults", partial(workspace_faults.part, shard=number, shards=_SHARDS), 1000)
-        for number in range(_SHARDS)
-    ),
-    *(
-        Task("endpoint faults", partial(endpoint_faults.part, shard=number, shards=_SHARDS), 1000)
+        Task(name, partial(part, shard=number, shards=_SHARDS), 1000)  # every pair
+        for name, part in _FAULTS.items()
         for number in range(_SHARDS)
     ),
     *(
@@ -108,9 +106,7 @@ TASKS: Final = (
 _WHOLE: Final[Mapping[str, Part]] = {
     "crash": host_kills.part,
     **_WORKSPACE_KILLS,
-    "faults": fault_sweep.part,
-    "workspace faults": workspace_faults.part,
-    "endpoint faults": endpoint_faults.part,
+    **_FAULTS,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,
