@@ -58,13 +58,14 @@ class Task:
     scales: bool = True  #: whether --scale multiplies its size
 
 
-_WORKSPACE_KILLS: Final = {
+_KILLS: Final = {
+    "crash": host_kills.part,
     "azureml crash": azureml_kills.part,
     "azureml copy crash": azureml_kills.part_elsewhere,
     "azureml steps crash": azureml_kills.part_of_steps,
     "azureml rollback crash": azureml_kills.part_of_rollbacks,
 }
-_FAULTS: Final[Mapping[str, Part]] = {
+_FAULTS: Final = {
     "faults": fault_sweep.part,
     "workspace faults": workspace_faults.part,
     "endpoint faults": endpoint_faults.part,
@@ -73,12 +74,8 @@ _FAULTS: Final[Mapping[str, Part]] = {
 TASKS: Final = (
     Task("load", load_test.part, 2000),
     *(
-        Task("crash", partial(host_kills.part, shard=number, shards=2), 200)  # more than there are
-        for number in range(2)
-    ),
-    *(
-        Task(name, partial(part, shard=number, shards=2), 200)
-        for name, part in _WORKSPACE_KILLS.items()
+        Task(name, partial(part, shard=number, shards=2), 200)  # more than there are
+        for name, part in _KILLS.items()
         for number in range(2)
     ),
     Task("two hosts", two_hosts.part, 100),
@@ -104,8 +101,7 @@ TASKS: Final = (
 
 #: Parts that can repeat one trial; each is not divided.
 _WHOLE: Final[Mapping[str, Part]] = {
-    "crash": host_kills.part,
-    **_WORKSPACE_KILLS,
+    **_KILLS,
     **_FAULTS,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
