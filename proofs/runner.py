@@ -25,13 +25,13 @@ from proofs import (
     azureml_hosts,
     azureml_kills,
     duplicate_events,
+    endpoint_faults,
     fault_sweep,
     host_kills,
     http_faults,
     load_test,
     permissions,
     random_sequences,
-    steps_faults,
     storage_fault_trials,
     two_hosts,
     workspace_faults,
@@ -58,7 +58,8 @@ class Task:
     scales: bool = True  #: whether --scale multiplies its size
 
 
-_WORKSPACE_KILLS: Final = {
+_KILLS: Final = {
+    "crash": host_kills.part,
     "azureml crash": azureml_kills.part,
     "azureml copy crash": azureml_kills.part_elsewhere,
     "azureml steps crash": azureml_kills.part_of_steps,
@@ -67,24 +68,20 @@ _WORKSPACE_KILLS: Final = {
 _FAULTS: Final = {
     "faults": fault_sweep.part,
     "workspace faults": workspace_faults.part,
-    "steps faults": steps_faults.part,
+    "endpoint faults": endpoint_faults.part,
 }
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
     Task("load", load_test.part, 2000),
     *(
-        Task("crash", partial(host_kills.part, shard=number, shards=2), 200)  # more than there are
-        for number in range(2)
-    ),
-    *(
-        Task(name, partial(part, shard=number, shards=2), 200)
-        for name, part in _WORKSPACE_KILLS.items()
+        Task(name, partial(part, shard=number, shards=2), 200)  # more than there are
+        for name, part in _KILLS.items()
         for number in range(2)
     ),
     Task("two hosts", two_hosts.part, 100),
     Task(azureml_hosts.PART, azureml_hosts.part, 20),
     *(
-        Task(name, partial(part, shard=number, shards=_SHARDS), 1000)  # every pair, or all chosen
+        Task(name, partial(part, shard=number, shards=_SHARDS), 1000)  # every pair
         for name, part in _FAULTS.items()
         for number in range(_SHARDS)
     ),
@@ -104,8 +101,8 @@ TASKS: Final = (
 
 #: Parts that can repeat one trial; each is not divided.
 _WHOLE: Final[Mapping[str, Part]] = {
-    "crash": host_kills.part,
-    **(_WORKSPACE_KILLS | _FAULTS),
+    **_KILLS,
+    **_FAULTS,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,

@@ -27,8 +27,12 @@ from azure.ai.ml import (
 )
 from azure.ai.ml.entities import Data, Model
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from endpoint_steps import EndpointSteps  # type: ignore[import-not-found]  # beside this script
+from endpoint_steps import (  # type: ignore[import-not-found]  # beside this script
+    EndpointSteps,
+    holds,
+    is_missing,
+    is_refused,
+)
 
 _SECONDS = 30
 _END_SECONDS = 60
@@ -105,19 +109,19 @@ class Check:
             "endpoint": load_online_endpoint,
         }
         found = sorted(self._examples.glob("*.yml"))
-        _holds(len(found) > len(loaders), found)
+        holds(len(found) > len(loaders), found)
         for file in found:
             kind = file.stem.rpartition(".")[2]
             loaders[kind](file)
 
     def workspace(self) -> None:
         """Read the workspace, its datastores and the compute."""
-        _holds(self._client.workspaces.get().location)
+        holds(self._client.workspaces.get().location)
         stores = {one.name: one for one in self._client.datastores.list()}
-        _holds(stores["models"].container_name == self._order["models"])
-        _holds(self._client.datastores.get_default().name == "workspaceblobstore")
-        _holds(self._client.compute.get("cpu-cluster").name == "cpu-cluster")
-        self._is_refused(lambda: self._client.compute.get("nobody"))
+        holds(stores["models"].container_name == self._order["models"])
+        holds(self._client.datastores.get_default().name == "workspaceblobstore")
+        holds(self._client.compute.get("cpu-cluster").name == "cpu-cluster")
+        is_refused(lambda: self._client.compute.get("nobody"))
 
     def register(self) -> None:
         """Register what the examples need, as a user does."""
@@ -126,21 +130,21 @@ class Check:
         )
         component = load_component(self._examples / "pipeline.component.yml")
         made = self._client.components.create_or_update(component)
-        _holds((made.name, made.version) == ("train_census", "1"))
+        holds((made.name, made.version) == ("train_census", "1"))
         read = self._client.components.get("train_census", "1")
-        _holds(set(read.inputs) == {"training_data", "regularization"})
-        _holds(read.inputs["training_data"].optional is not True)
-        _holds(self._client.components.get("train_census", label="latest").version == "1")
+        holds(set(read.inputs) == {"training_data", "regularization"})
+        holds(read.inputs["training_data"].optional is not True)
+        holds(self._client.components.get("train_census", label="latest").version == "1")
 
     def job(self) -> None:
         """Start the job of the example file."""
         job = load_job(self._examples / "train.job.yml")
         job.name = "by-the-client"
         made = self._client.jobs.create_or_update(job)
-        _holds(made.status == "Preparing", made.status)
+        holds(made.status == "Preparing", made.status)
         again = self._client.jobs.create_or_update(job)
-        _holds(again.name == made.name)
-        _holds(self._ended("by-the-client") == "Completed", self._why("by-the-client"))
+        holds(again.name == made.name)
+        holds(self._ended("by-the-client") == "Completed", self._why("by-the-client"))
 
     def outputs(self) -> None:
         """Download what the job wrote."""
@@ -149,40 +153,40 @@ class Check:
                 "by-the-client", download_path=folder, output_name="evaluation"
             )
             (file,) = Path(folder).rglob("evaluation.json")
-            _holds(0.8 < json.loads(file.read_text())["AUC"] <= 1)  # noqa: PLR2004 - it has learned
+            holds(0.8 < json.loads(file.read_text())["AUC"] <= 1)  # noqa: PLR2004 - it has learned
 
     def command(self) -> None:
         """Run a command job, with local code, which is uploaded."""
         job = load_job(self._examples / "command.job.yml")
         job.name, job.code = "by-a-command", str(self._examples / "src")
         made = self._client.jobs.create_or_update(job)
-        _holds(made.status == "Starting", made.status)
-        _holds(self._ended("by-a-command") == "Completed", self._why("by-a-command"))
+        holds(made.status == "Starting", made.status)
+        holds(self._ended("by-a-command") == "Completed", self._why("by-a-command"))
         shown = self._client.jobs.get("by-a-command")
-        _holds(shown.outputs["model"].path.startswith("azureml://"), shown.outputs)
+        holds(shown.outputs["model"].path.startswith("azureml://"), shown.outputs)
 
     def of_the_app(self) -> None:
         """Read a job that was PUT as the app does."""
         print("the app: train", flush=True)
         sys.stdin.readline()
         shown = self._client.jobs.get(self._order["job"])
-        _holds(self._ended(self._order["job"]) == "Completed", self._why(self._order["job"]))
-        _holds(shown.tags["relearn.run"], shown.tags)
-        _holds(shown.component, shown)
-        _holds(shown.inputs["training_data"].path, shown.inputs)
-        _holds(shown.outputs["model"].path.startswith("azureml://datastores/models/"))
-        _holds(shown.settings.force_rerun is True)
+        holds(self._ended(self._order["job"]) == "Completed", self._why(self._order["job"]))
+        holds(shown.tags["relearn.run"], shown.tags)
+        holds(shown.component, shown)
+        holds(shown.inputs["training_data"].path, shown.inputs)
+        holds(shown.outputs["model"].path.startswith("azureml://datastores/models/"))
+        holds(shown.settings.force_rerun is True)
 
     def lists(self) -> None:
         """List jobs by type and tag, and cancel one."""
         named = {one.name for one in self._client.jobs.list()}
-        _holds(named >= {"by-the-client", "by-a-command", self._order["job"]}, named)
+        holds(named >= {"by-the-client", "by-a-command", self._order["job"]}, named)
         job = load_job(self._examples / "train.job.yml")
         job.name = "to-be-cancelled"
         self._client.jobs.create_or_update(job)
         self._client.jobs.begin_cancel("to-be-cancelled").wait(_SECONDS)
-        _holds(self._ended("to-be-cancelled") == "Canceled")
-        self._is_refused(lambda: self._client.jobs.begin_cancel("to-be-cancelled"))
+        holds(self._ended("to-be-cancelled") == "Canceled")
+        is_refused(lambda: self._client.jobs.begin_cancel("to-be-cancelled"))
 
     def failure(self) -> None:
         """Have a job fail because its data is not there."""
@@ -190,28 +194,28 @@ class Check:
         job.name = "without-data"
         job.inputs["training_data"].path = "azureml://datastores/training/paths/none.csv"
         self._client.jobs.create_or_update(job)
-        _holds(self._ended("without-data") == "Failed")
+        holds(self._ended("without-data") == "Failed")
         children = list(self._client.jobs.list(parent_job_name="without-data"))
-        _holds([one.display_name for one in children] == ["train"], children)
+        holds([one.display_name for one in children] == ["train"], children)
 
     def models(self) -> None:
         """Register a model, and read one that the app registered."""
         made = self._client.models.create_or_update(load_model(self._examples / "model.yml"))
-        _holds((made.name, made.version) == ("census", "by-hand-1"))
+        holds((made.name, made.version) == ("census", "by-hand-1"))
         name, version = self._order["model"].split("/")
         read: Model = self._client.models.get(name, version)
-        _holds(read.tags["relearn.run"], read.tags)
-        _holds(read.job_name == self._order["job"], read.job_name)
+        holds(read.tags["relearn.run"], read.tags)
+        holds(read.job_name == self._order["job"], read.job_name)
         versions = {one.version for one in self._client.models.list(name)}
-        _holds({version, "by-hand-1"} <= versions, versions)
-        self._is_missing(lambda: self._client.models.get("census", "none"))
+        holds({version, "by-hand-1"} <= versions, versions)
+        is_missing(lambda: self._client.models.get("census", "none"))
         data = Data(
             name="table",
             version="1",
             type="uri_file",
             path="azureml://datastores/training/paths/census/a.csv",
         )
-        _holds(self._client.data.create_or_update(data).version == "1")
+        holds(self._client.data.create_or_update(data).version == "1")
 
     def _ended(self, name: str) -> str:
         deadline = time.monotonic() + _END_SECONDS
@@ -225,25 +229,6 @@ class Check:
 
     def _why(self, name: str) -> str:
         return str([one.name for one in self._client.jobs.list(parent_job_name=name)])
-
-    def _is_refused(self, do: Callable[[], object]) -> None:
-        try:
-            do()
-        except HttpResponseError:
-            return
-        raise AssertionError("it was not refused")
-
-    def _is_missing(self, do: Callable[[], object]) -> None:
-        try:
-            do()
-        except ResourceNotFoundError:
-            return
-        raise AssertionError("it was found")
-
-
-def _holds(truth: object, *seen: object) -> None:
-    if not truth:
-        raise AssertionError(*seen)
 
 
 def _resolve_localhost() -> None:

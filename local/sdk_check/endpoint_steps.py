@@ -1,4 +1,7 @@
-"""What azure-ai-ml does with online endpoints; a part of `driver.py`, which imports it."""
+"""What azure-ai-ml does with online endpoints, and how its answers are checked.
+
+A part of `driver.py`, which imports it.
+"""
 
 import json
 import sys
@@ -41,7 +44,7 @@ class EndpointSteps:
         endpoint = load_online_endpoint(self._examples / "endpoint.yml")
         endpoint.name = _NAME
         made = self._endpoints.begin_create_or_update(endpoint).result(_SECONDS)
-        _holds(made.provisioning_state == "Succeeded", made.provisioning_state)
+        holds(made.provisioning_state == "Succeeded", made.provisioning_state)
         green = self._template("green")
         green.code_configuration = CodeConfiguration(
             code=str(self._examples / "src"), scoring_script="score.py"
@@ -52,7 +55,7 @@ class EndpointSteps:
         for one in going:
             one.wait(_SECONDS)
         states = {one.name: one.provisioning_state for one in self._deployments.list(_NAME)}
-        _holds(states == {"blue": "Succeeded", "green": "Succeeded"}, states)
+        holds(states == {"blue": "Succeeded", "green": "Succeeded"}, states)
 
     def score(self) -> None:
         """Give blue all requests, and ask it, and green by its name."""
@@ -60,17 +63,17 @@ class EndpointSteps:
         endpoint.traffic = {"blue": 100}
         self._endpoints.begin_create_or_update(endpoint).wait(_SECONDS)
         shown = self._endpoints.get(_NAME)
-        _holds(shown.traffic == {"blue": 100, "green": 0}, shown.traffic)  # it adds the others
+        holds(shown.traffic == {"blue": 100, "green": 0}, shown.traffic)  # it adds the others
         told = [
             self._endpoints.invoke(_NAME, request_file=self._request, **named)
             for named in ({}, {"deployment_name": "green"})
         ]
         scores = [json.loads(one) for one in told]
-        _holds(scores[0] == scores[1], scores)  # one model
-        _holds(all(0 <= score <= 1 for score in scores[0]), scores)
+        holds(scores[0] == scores[1], scores)  # one model
+        holds(all(0 <= score <= 1 for score in scores[0]), scores)
         log = self._deployments.get_logs("green", _NAME, lines=50)
-        _holds("POST /score 200" in log, log)
-        _holds(self._endpoints.get_keys(_NAME).primary_key)
+        holds("POST /score 200" in log, log)
+        holds(self._endpoints.get_keys(_NAME).primary_key)
 
     def of_the_app(self) -> None:
         """Read an endpoint, a deployment and its traffic that were PUT as the app does."""
@@ -79,27 +82,23 @@ class EndpointSteps:
         name = self._order["endpoint"]
         shown = self._endpoints.get(name)
         (deployment,) = self._deployments.list(name)
-        _holds(shown.traffic == {deployment.name: 100}, shown.traffic)
-        _holds(deployment.tags["relearn.run"], deployment.tags)
-        _holds(deployment.instance_type and deployment.code_configuration.scoring_script)
+        holds(shown.traffic == {deployment.name: 100}, shown.traffic)
+        holds(deployment.tags["relearn.run"], deployment.tags)
+        holds(deployment.instance_type and deployment.code_configuration.scoring_script)
         model = "/models/" + self._order["model"].replace("/", "/versions/")
-        _holds(str(deployment.model).endswith(model), deployment.model)
+        holds(str(deployment.model).endswith(model), deployment.model)
         # Named, since this client goes on naming the deployment that it was given last.
         named = {"deployment_name": deployment.name, "request_file": self._request}
         scores = json.loads(self._endpoints.invoke(name, **named))
-        _holds(all(0 <= score <= 1 for score in scores), scores)
+        holds(all(0 <= score <= 1 for score in scores), scores)
 
     def delete(self) -> None:
         """Delete a deployment without traffic, be refused one with it, and delete the endpoint."""
-        self._is_refused(lambda: self._deployments.begin_delete("blue", _NAME).wait(_SECONDS))
+        is_refused(lambda: self._deployments.begin_delete("blue", _NAME).wait(_SECONDS))
         self._deployments.begin_delete("green", _NAME).wait(_SECONDS)
-        _holds([one.name for one in self._deployments.list(_NAME)] == ["blue"])
+        holds([one.name for one in self._deployments.list(_NAME)] == ["blue"])
         self._endpoints.begin_delete(_NAME).wait(_SECONDS)
-        try:
-            self._endpoints.get(_NAME)
-        except ResourceNotFoundError:
-            return
-        raise AssertionError("it was found")
+        is_missing(lambda: self._endpoints.get(_NAME))
 
     def _template(self, name: str) -> ManagedOnlineDeployment:
         deployment = load_online_deployment(self._examples / "deployment.yml")
@@ -107,14 +106,34 @@ class EndpointSteps:
         deployment.model = "azureml:" + self._order["model"].replace("/", ":")
         return deployment
 
-    def _is_refused(self, do: Callable[[], object]) -> None:
-        try:
-            do()
-        except HttpResponseError:
-            return
-        raise AssertionError("it was not refused")
 
+def holds(truth: object, *seen: object) -> None:
+    """Raise an error unless something is true.
 
-def _holds(truth: object, *seen: object) -> None:
+    Args:
+        truth: the thing.
+        seen: what to say else.
+
+    Raises:
+        AssertionError: it is not.
+    """
     if not truth:
         raise AssertionError(*seen)
+
+
+def is_refused(do: Callable[[], object]) -> None:
+    """Raise an error unless a call is refused."""
+    _raises(HttpResponseError, do, "it was not refused")
+
+
+def is_missing(do: Callable[[], object]) -> None:
+    """Raise an error unless what a call asks for does not exist."""
+    _raises(ResourceNotFoundError, do, "it was found")
+
+
+def _raises(kind: type[Exception], do: Callable[[], object], otherwise: str) -> None:
+    try:
+        do()
+    except kind:
+        return
+    raise AssertionError(otherwise)

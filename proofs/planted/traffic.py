@@ -17,8 +17,8 @@ _CARRIED_OUT: Final = (
     Bug(
         "the traffic is taken for the one that the PUT was answered with",
         "shared/providers/azureml/serving.py",
-        "        traffic = self._calls.traffic_of(endpoint)\n        detail",
-        "        traffic = (shift and shift.wanted) or self._calls.traffic_of(endpoint)\n"
+        "        traffic = self.calls.traffic_of(endpoint)\n        detail",
+        "        traffic = (shift and shift.wanted) or self.calls.traffic_of(endpoint)\n"
         "        detail",
         ("tests/unit/providers/azureml/test_endpoint_states.py",),
     ),
@@ -32,8 +32,8 @@ _CARRIED_OUT: Final = (
     Bug(
         "a deployment is deleted before the shift away from it is verified",
         "shared/providers/azureml/serving.py",
-        "        traffic = self._calls.traffic_of(self._calls.settled())\n        if",
-        "        traffic = self._calls.traffic_of(self._calls.read())\n        if",
+        "        traffic = self.calls.traffic_of(self.calls.settled())\n        if",
+        "        traffic = self.calls.traffic_of(self.calls.read())\n        if",
         ("tests/unit/providers/azureml/test_endpoint_staging.py",),
     ),
     Bug(

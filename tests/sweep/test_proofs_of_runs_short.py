@@ -7,9 +7,9 @@ import pytest
 
 from proofs import (
     duplicate_events,
+    endpoint_faults,
     fault_sweep,
     random_sequences,
-    steps_faults,
     workspace_faults,
 )
 from proofs.outcomes import Effort, Part
@@ -54,26 +54,27 @@ def test_a_model_is_registered_once_after_pairs_of_faults(way: str) -> None:
         assert workspace_faults.problems(way, plan) == [], plan
 
 
-@pytest.mark.parametrize("way", steps_faults.WAYS)
-def test_a_model_gets_its_steps_after_pairs_of_faults_and_at_odd_workspaces(way: str) -> None:
-    logging.disable(logging.CRITICAL)
-    for plan in steps_faults.pairs(way, seed=5, size=4):
-        assert steps_faults.problems(way, (), plan) == [], plan
-    for behaviour, plan in steps_faults.odd(way, seed=5, size=10):
-        assert steps_faults.problems(way, behaviour, plan) == [], (behaviour, plan)
-
-
-def test_a_fault_while_a_model_gets_its_steps_can_be_repeated() -> None:
-    plan = "worse; routes lag and no nulls; app 15 PUT endpoint: lost, workspace 20 GET x: cut"
-    outcomes = steps_faults.part(Effort(1, 1, plan=plan))
-    assert [one.trials for one in outcomes] == [0, 1]
-    assert all(one.violations == () for one in outcomes)
-
-
 def test_a_pair_of_faults_at_a_workspace_can_be_repeated() -> None:
     (outcome, *others) = workspace_faults.part(
         Effort(1, 1, plan="as documented: app 3 PUT job: lost, workspace 4 PUT job: gateway")
     )
+    assert (outcome.trials, outcome.violations) == (1, ())
+    assert sum(one.trials for one in others) == 0
+
+
+@pytest.mark.parametrize("course", endpoint_faults.COURSES, ids=lambda course: course.promise)
+def test_an_endpoint_serves_what_it_should_after_faults_in_each_way(
+    course: endpoint_faults.Course,
+) -> None:
+    logging.disable(logging.CRITICAL)
+    plans = endpoint_faults.plans(course, Effort(seed=5, size=50))
+    for way, plan in plans[::400]:
+        assert endpoint_faults.problems(course, way, plan) == [], (way, plan)
+
+
+def test_what_others_write_ahead_of_a_call_of_an_endpoint_can_be_repeated() -> None:
+    written = "new data to all requests / as documented: others 27 GET endpoint: write"
+    (outcome, *others) = endpoint_faults.part(Effort(1, 1, plan=written))
     assert (outcome.trials, outcome.violations) == (1, ())
     assert sum(one.trials for one in others) == 0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from shared.core.config.azureml_deployment_file import DeploymentFile
 from shared.core.config.azureml_endpoint_parts import (
@@ -26,8 +26,6 @@ from shared.core.config.types import Duration, parse_duration
 from shared.core.counting import counted, they
 from shared.core.serving.references import EndpointRef
 from shared.core.serving.traffic_rules import LATE
-
-__all__ = ["LEGAL_NAME", "AzureMlEndpoint", "CreateEndpoint", "Traffic"]
 
 #: Names of endpoints and deployments; traffic keys are written in lower case
 #: (azure-machine-learning-v2 §5.1).
@@ -60,6 +58,19 @@ def _pasted(text: str) -> tuple[str, str]:
     named = _IN_ID.fullmatch(text) or _SCORING.fullmatch(text)
     cure = f"write its name: {named[1]}" if named else "write its name, such as churn"
     return "is the address of an endpoint", cure
+
+
+def _too_short(traffic: Traffic) -> Iterator[Mistake]:
+    """Yield the times that are over before the requests of a step are measured."""
+    late = counted(LATE.seconds // 60, "minute")
+    if traffic.bake <= LATE:
+        needed = counted(traffic.rules.min_requests or 1, "request")
+        what = f"a step lasts longer than this, until {needed} were measured"
+        yield Mistake(what, f"measures are {late} late", ("traffic", "bake"))
+    if traffic.give_up_after <= LATE:
+        what = "is over before anything is measured, so each step waits for an operator"
+        cure = f"say more than {late}, by which measures are late"
+        yield Mistake(what, cure, ("traffic", "give_up_after"))
 
 
 class AzureMlEndpoint(ScoringEndpoint):
@@ -101,13 +112,6 @@ class AzureMlEndpoint(ScoringEndpoint):
     api_versions: EndpointVersions = Field(
         default_factory=EndpointVersions, description="api-versions, where a cloud has others."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _create_without_more(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("create") is True:
-            return {**given, "create": {}}
-        return given
 
     @property
     def workspace_parts(self) -> Workspace:
@@ -182,11 +186,8 @@ class AzureMlEndpoint(ScoringEndpoint):
         if self.deployment.bare and self._type_of(training) is None:
             what = "has neither environment nor code_configuration: MLflow models alone run so"
             yield Mistake(what, "say `type: mlflow_model` under register_as", ("deployment",))
-        if self.traffic and self.traffic.rules.need_data and self.traffic.bake <= LATE:
-            needed = counted(self.traffic.rules.min_requests or 1, "request")
-            what = f"a step lasts longer than this, until {needed} were measured"
-            late = counted(LATE.seconds // 60, "minute")
-            yield Mistake(what, f"measures are {late} late", ("traffic", "bake"))
+        if self.traffic and self.traffic.rules.need_data:
+            yield from _too_short(self.traffic)
 
     def _type_of(self, training: TrainingService) -> str | None:
         """Return the type of its model; None where it is known only once there is one."""

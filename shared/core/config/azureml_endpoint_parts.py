@@ -11,10 +11,10 @@ from shared.core.config.azureml_parts import NEWEST_VERSION
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Duration, Span, Strict, parse_duration
+from shared.core.serving.traffic import ALL
 from shared.core.serving.traffic_rules import TrafficRules
 
 _STEPS: Final = (10, 50, 100)
-_ALL: Final = 100
 #: So many requests a rule about requests needs, unless the file says otherwise.
 _REQUESTS: Final = 100
 
@@ -99,7 +99,7 @@ class Traffic(Strict):
 
     @together
     def _rising(self) -> Iterator[Mistake]:
-        if list(self.steps) != sorted(set(self.steps)) or self.steps[-1:] != (_ALL,):
+        if list(self.steps) != sorted(set(self.steps)) or self.steps[-1:] != (ALL,):
             yield Mistake("the steps must rise, and end at 100", "[10, 50, 100]", ("steps",))
 
     @together
@@ -109,7 +109,7 @@ class Traffic(Strict):
 
     @together
     def _latency_beside_another(self) -> Iterator[Mistake]:
-        if self.max_latency_increase is not None and self.steps == (_ALL,):
+        if self.max_latency_increase is not None and self.steps == (ALL,):
             what = "compares with the requests beside it, and a step of 100 has none"
             yield Mistake(what, "add a step below 100", ("max_latency_increase",))
 

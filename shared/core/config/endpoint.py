@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.core.config.problems import Mistake
 from shared.core.config.training import TrainingService
@@ -27,6 +27,13 @@ class ScoringEndpoint(Strict):
     model: OutputName | None = Field(
         default=None, description="The output that is the model, where the job has several."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _create_without_more(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("create") is True:
+            return {**given, "create": {}}
+        return given
 
     @property
     def rows(self) -> dict[str, Any] | None:

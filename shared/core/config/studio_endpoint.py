@@ -12,7 +12,6 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
-from pydantic import model_validator as validates
 
 from shared.core.config.cross_field import UNKNOWN, together
 from shared.core.config.endpoint import ScoringEndpoint
@@ -144,13 +143,6 @@ class StudioEndpoint(ScoringEndpoint):
             return text  # of which kind it should be is not known
         new = info.data.get("kind") == "webservice"
         return checked_url(text, web_service_url if new else update_url, info)
-
-    @validates(mode="before")
-    @classmethod
-    def _create_without_more(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("create") is True:
-            return {**given, "create": {}}
-        return given
 
     @together
     def _none_of_a_classic_one(self) -> Iterator[Mistake]:

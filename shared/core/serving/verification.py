@@ -7,7 +7,7 @@ final at once (docs/decisions/0007).
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.core.counting import counted
 from shared.core.serving.probes import (
@@ -108,10 +108,8 @@ def _verified_rollback(
     if check.progress is UpdateProgress.PENDING:
         return _pending(case, at)
     if case.unapplied:
-        probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
-        gone = probe_series.lasted(Evidence.AGAINST, case.within)
-        verdict = VerificationResult.BROKEN if gone else VerificationResult.WAIT
-        return Verification(verdict, case.unapplied, probe_series=probe_series)
+        broken = Verification(VerificationResult.BROKEN, case.unapplied)
+        return _lasting(case, Evidence.AGAINST, at, broken)
     if check.probe is None:
         return Verification(VerificationResult.LIVE, "unproven: no probe rows are configured")
     case, probe = case.given(check.probe)
@@ -122,33 +120,38 @@ def _verified_rollback(
     before = case.probe_series.last is not None and _as_wanted(case, case.probe_series.last)
     if wanted and before and (not patient or probe_series.lasted(Evidence.FOR, case.within)):
         why = "answers as before the update, in two probes in a row"
-        return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
+        return Verification(VerificationResult.LIVE, why, probe_series)
     why = probe.detail or "the answers are not those from before the update"
-    gone = probe_series.lasted(Evidence.AGAINST, case.within) or probe_series.bad.lasted(
-        case.within
-    )
+    bad = probe_series.bad.lasted(case.within)
+    gone = bad or probe_series.lasted(Evidence.AGAINST, case.within)
     verdict = VerificationResult.BROKEN if gone else VerificationResult.WAIT
-    return Verification(verdict, why, probe_series=probe_series)
+    return Verification(verdict, why, probe_series)
 
 
 def _pending(case: VerificationCase, at: datetime) -> Verification:
-    probe_series = case.probe_series.after(Evidence.PENDING, at, case.every)
-    verdict = (
-        VerificationResult.BROKEN
-        if probe_series.lasted(Evidence.PENDING, case.pending_within or case.within)
-        else VerificationResult.WAIT
+    why = "the update has not come to an end"
+    within = case.pending_within or case.within
+    return _lasting(
+        case, Evidence.PENDING, at, Verification(VerificationResult.BROKEN, why), within
     )
-    return Verification(verdict, "the update has not come to an end", probe_series=probe_series)
 
 
 def _against(case: VerificationCase, why: str, at: datetime) -> Verification:
-    probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
-    verdict = (
-        VerificationResult.UNCHANGED
-        if probe_series.lasted(Evidence.AGAINST, case.within)
-        else VerificationResult.WAIT
-    )
-    return Verification(verdict, why, probe_series=probe_series)
+    return _lasting(case, Evidence.AGAINST, at, Verification(VerificationResult.UNCHANGED, why))
+
+
+def _lasting(
+    case: VerificationCase,
+    evidence: Evidence,
+    at: datetime,
+    then: Verification,
+    within: timedelta | None = None,
+) -> Verification:
+    """Return a result once enough probes say this, the present one too; wait until then."""
+    probe_series = case.probe_series.after(evidence, at, case.every)
+    lasted = probe_series.lasted(evidence, within or case.within)
+    verdict = then.verdict if lasted else VerificationResult.WAIT
+    return replace(then, verdict=verdict, probe_series=probe_series)
 
 
 def _judge_named(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
@@ -159,21 +162,18 @@ def _judge_named(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
     """
     if probe.answered_by and probe.answered_by not in case.serves:
         return _against(case, f"deployment {probe.answered_by} answers", at)
+    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     if case.pinned:
-        probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
         why = "answers well when it is asked by its name"
-        return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
+        return Verification(VerificationResult.LIVE, why, probe_series)
     if case.expected is not None:
         return None
-    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     last = case.probe_series.last
     if last is None or last.seen is not ProbeOutcome.GOOD or last.answered_by not in case.serves:
         why = f"deployment {probe.answered_by} answers: one more probe"
-        return Verification(VerificationResult.WAIT, why, probe_series=probe_series)
+        return Verification(VerificationResult.WAIT, why, probe_series)
     why = f"deployment {probe.answered_by} answers two probes in a row"
-    return Verification(
-        VerificationResult.LIVE, why, steady=probe.agrees_with(last), probe_series=probe_series
-    )
+    return Verification(VerificationResult.LIVE, why, probe_series, steady=probe.agrees_with(last))
 
 
 def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
@@ -183,43 +183,32 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     if case.again(probe):
         why = "answers moved and agree in two probes in a row"
-        return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
+        return Verification(VerificationResult.LIVE, why, probe_series, steady=True)
     if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):
         # A model that is not deterministic: no probe agrees with another, and none with before.
-        return Verification(
-            VerificationResult.LIVE, "unproven: answers vary", probe_series=probe_series
-        )
-    return Verification(
-        VerificationResult.WAIT, "answers moved: one more probe", probe_series=probe_series
-    )
+        return Verification(VerificationResult.LIVE, "unproven: answers vary", probe_series)
+    return Verification(VerificationResult.WAIT, "answers moved: one more probe", probe_series)
 
 
 def _judge_unmoved(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
     probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
     if not probe_series.lasted(Evidence.AGAINST, case.within):
-        return Verification(
-            VerificationResult.WAIT, "answers have not moved yet", probe_series=probe_series
-        )
+        return Verification(VerificationResult.WAIT, "answers have not moved yet", probe_series)
     if check.configured != case.target:
         why = "the update was accepted; the answers stayed the same"
-        return Verification(VerificationResult.UNCHANGED, why, probe_series=probe_series)
+        return Verification(VerificationResult.UNCHANGED, why, probe_series)
     if check.progress is UpdateProgress.DONE:
         why = "the service says so; the answers stayed the same"
-        return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
+        return Verification(VerificationResult.LIVE, why, probe_series, steady=True)
     # Without a status of the update, this says what was asked for and not what serves.
     why = "the new model is named; the answers stayed the same"
-    return Verification(VerificationResult.UNCHANGED, why, probe_series=probe_series)
+    return Verification(VerificationResult.UNCHANGED, why, probe_series)
 
 
 def _judge_unknown(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification:
-    probe_series = case.probe_series.after(Evidence.OPEN, at, case.every)
     why = "unproven: there were no answers before to compare with"
-    verdict = (
-        VerificationResult.LIVE
-        if probe_series.lasted(Evidence.OPEN, case.within)
-        else VerificationResult.WAIT
-    )
-    return Verification(verdict, why, steady=case.again(probe), probe_series=probe_series)
+    live = Verification(VerificationResult.LIVE, why, steady=case.again(probe))
+    return _lasting(case, Evidence.OPEN, at, live)
 
 
 def _judge_expected(
@@ -234,34 +223,29 @@ def _judge_expected(
     shown = named or moved or probe_series.lasted(Evidence.FOR, case.within)
     if case.again(probe) and shown:
         why = "answers as it did when it was verified, in two probes in a row"
-        return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
+        return Verification(VerificationResult.LIVE, why, probe_series, steady=True)
     why = "answers as it did when it was verified: one more probe"
-    return Verification(VerificationResult.WAIT, why, probe_series=probe_series)
+    return Verification(VerificationResult.WAIT, why, probe_series)
 
 
 def _judge_bad(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification:
-    silent = probe.seen is ProbeOutcome.NO_ANSWER
-    probe_series = case.probe_series.after(
-        Evidence.SILENT if silent else Evidence.BAD, at, case.every
-    )
+    evidence = Evidence.SILENT if probe.seen is ProbeOutcome.NO_ANSWER else Evidence.BAD
+    probe_series = case.probe_series.after(evidence, at, case.every)
     if not probe_series.bad.lasted(case.within):
-        return Verification(VerificationResult.WAIT, probe.detail, probe_series=probe_series)
-    if case.known or probe_series.evidence not in (
-        None,
-        Evidence.PENDING,
-    ):  # else there was no answer at all
+        return Verification(VerificationResult.WAIT, probe.detail, probe_series)
+    # Else there was no answer at all.
+    if case.known or probe_series.evidence not in (None, Evidence.PENDING):
         probes = counted(probe_series.bad.probes, "probe")
         why = f"no good answer to {probes} in a row: {probe.detail}"
-        return Verification(VerificationResult.BROKEN, why, probe_series=probe_series)
+        return Verification(VerificationResult.BROKEN, why, probe_series)
     why = "unproven: the endpoint answered neither before nor after"
-    return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
+    return Verification(VerificationResult.LIVE, why, probe_series)
 
 
 def _or_inconclusive(case: VerificationCase, judged: Verification) -> Verification:
     """Return the result, or that there will never be one."""
-    if judged.verdict is not VerificationResult.WAIT or not judged.probe_series.is_inconclusive(
-        case.within
-    ):
+    waits = judged.verdict is VerificationResult.WAIT
+    if not (waits and judged.probe_series.is_inconclusive(case.within)):
         return judged
     probes = counted(judged.probe_series.all.probes, "probe")
     why = f"{probes} agreed on nothing, the last: {judged.why}"
@@ -279,6 +263,5 @@ def _as_wanted(case: VerificationCase, probe: ProbeAnswers) -> bool:
         return probe.seen is ProbeOutcome.GOOD
     if case.before.seen is ProbeOutcome.GOOD:
         return probe.agrees_with(case.before)
-    return (
-        probe.seen is not ProbeOutcome.NO_ANSWER
-    )  # it was broken before: nothing better to go back to
+    # It was broken before: there is nothing better to go back to.
+    return probe.seen is not ProbeOutcome.NO_ANSWER

@@ -22,8 +22,8 @@ class Verification:
 
     verdict: VerificationResult
     why: str
-    steady: bool = False  #: whether the answers are the same from probe to probe
     probe_series: ProbeSeries = NO_PROBES  #: with the present probe, apart from its answers
+    steady: bool = False  #: whether the answers are the same from probe to probe
 
 
 @dataclass(frozen=True, slots=True)

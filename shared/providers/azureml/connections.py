@@ -16,6 +16,7 @@ from shared.core.config.setting_references import resolve
 from shared.core.redaction import Redactor
 from shared.ports.serving import ServingEndpoint
 from shared.providers.azureml.call import AzureMlCall, Memory
+from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.jobs import AzureMlJobs
 from shared.providers.azureml.placing import Storage
 from shared.providers.azureml.serving import AzureMlServing
@@ -70,11 +71,8 @@ class AzureMlConnections:
             ConfigError: the workspace is in a cloud that no setting describes.
         """
         call = self.call(endpoint.workspace_parts, ApiVersions())
-        return AzureMlServing(
-            call=replace(call, part="endpoints[]"),
-            endpoint=endpoint,
-            memory=self.memory,
-        )
+        call = replace(call, part="endpoints[]")
+        return AzureMlServing(EndpointCalls(call, endpoint, self.memory))
 
     def call(self, workspace: Workspace, versions: ApiVersions) -> AzureMlCall:
         """Return the calls of one workspace.

@@ -42,22 +42,16 @@ _SECRETS: Final = (
     "the deployment file name"
 )
 _CODES: Final[Mapping[str, tuple[Failure, str]]] = {
-    "outofquota": (Failure.PARK, _QUOTA),
-    "outofcapacity": (Failure.PARK, _QUOTA),
-    "quotaexceeded": (Failure.PARK, _QUOTA),
+    **dict.fromkeys(("outofquota", "outofcapacity", "quotaexceeded"), (Failure.PARK, _QUOTA)),
     "imagebuildfailure": (Failure.PARK, _IMAGE),
     "badargument": (Failure.PARK, _ARGUMENT),
     "resourcenotready": (
         Failure.REJECT,
         f"the container does not get ready: correct the model or its scoring script; {_LOGS}",
     ),
-    "resourcenotfound": (Failure.PARK, _ASSET),
-    "modelregistryerror": (Failure.PARK, _ASSET),
-    "operationcanceled": (Failure.AGAIN, ""),
-    "operationcancelled": (Failure.AGAIN, ""),
-    "conflict": (Failure.AGAIN, ""),
-    "conflicterror": (Failure.AGAIN, ""),
-    "internalservererror": (Failure.AGAIN, ""),
+    **dict.fromkeys(("resourcenotfound", "modelregistryerror"), (Failure.PARK, _ASSET)),
+    **dict.fromkeys(("operationcanceled", "operationcancelled"), (Failure.AGAIN, "")),
+    **dict.fromkeys(("conflict", "conflicterror", "internalservererror"), (Failure.AGAIN, "")),
     "workspacemanagednetworknotready": (Failure.PARK, _NETWORK),
     "secretsinjectionerror": (Failure.PARK, _SECRETS),
 }

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
 from shared.core.config.azureml_models import model_asset
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
@@ -17,7 +16,6 @@ from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
-from shared.providers.azureml.call import AzureMlCall, Memory
 from shared.providers.azureml.deployment_errors import failure_of
 from shared.providers.azureml.endpoint_bodies import (
     DEPLOYMENTS,
@@ -47,20 +45,16 @@ class AzureMlServing:
     """One managed online endpoint.
 
     Args:
-        call: calls the workspace.
-        endpoint: as it is configured.
-        memory: what this process knows of workspaces.
+        calls: the calls of the endpoint.
     """
 
-    call: AzureMlCall
-    endpoint: AzureMlEndpoint
-    memory: Memory
+    calls: EndpointCalls
 
     @property
     def plan(self) -> Plan:
         """The steps of `traffic`; without it, all requests at once."""
-        usual = Plan(stages=True, keeps=self.endpoint.keep_old)
-        wanted = self.endpoint.traffic
+        usual = Plan(stages=True, keeps=self.calls.endpoint.keep_old)
+        wanted = self.calls.endpoint.traffic
         if wanted is None:
             return usual
         return replace(
@@ -80,19 +74,19 @@ class AzureMlServing:
             OutcomeUnknownError: it may be.
             PermanentError: there is none and none is to be made, or it is no managed one.
         """
-        found, create = self._calls.find(), self.endpoint.create
-        name = self._calls.name
+        found, create = self.calls.find(), self.calls.endpoint.create
+        name = self.calls.name
         if found is None and isinstance(create, CreateEndpoint):
-            body = new_endpoint(create, self._calls.workspace_location())
-            self._calls.put_endpoint(body)
+            body = new_endpoint(create, self.calls.workspace_location())
+            self.calls.put_endpoint(body)
             text = f"endpoint {name} is being made: waiting for it"
             raise TransientError(text, patience=_MADE_WITHIN)
         if found is None:
-            found = self._calls.read()  # says what to do
+            found = self.calls.read()  # says what to do
         if found.scoring_uri and not found.is_being_deleted:
             return
         if found.is_failed:
-            failed = failure_of(self.call, found)
+            failed = failure_of(self.calls.call, found)
             cure = f"{failed.cure or 'see its operation'}; delete the endpoint to have it made anew"
             text = f"endpoint {name} could not be made: {failed}"
             raise PermanentError(f"{text}: {cure}", cure=cure)
@@ -113,8 +107,8 @@ class AzureMlServing:
             PermanentError: several deployments that are not of this app get requests.
         """
         del keep
-        endpoint = self._calls.settled()
-        traffic = self._calls.traffic_of(endpoint)
+        endpoint = self.calls.settled()
+        traffic = self.calls.traffic_of(endpoint)
         if not traffic.shares:
             return None
         shown = {name: self._served_by(name) for name in (*traffic.shares, *traffic.mirror)}
@@ -127,7 +121,7 @@ class AzureMlServing:
             raise PermanentError(f"{text}: {_ONE_OF_THEM}", cure=_ONE_OF_THEM)
         bodies, incomplete = {}, {}
         for name, deployment in shown.items():
-            bodies[name], lost = recorded(deployment, self.call.clean)
+            bodies[name], lost = recorded(deployment, self.calls.call.clean)
             if lost:
                 incomplete[name] = list(lost)
         body: dict[str, Any] = {DEPLOYMENTS: bodies}
@@ -151,7 +145,9 @@ class AzureMlServing:
             run_id: the run that brings it.
             again: how many candidates of this run could not be made ready before.
         """
-        return candidate_of(model, run_id, again, self.endpoint.deployment, self.call.workspace)
+        return candidate_of(
+            model, run_id, again, self.calls.endpoint.deployment, self.calls.call.workspace
+        )
 
     def stage(self, candidate: Candidate) -> None:
         """Make the deployment of a candidate, without traffic; one that is there is kept.
@@ -162,23 +158,23 @@ class AzureMlServing:
             PermanentError: the service refuses it, or one of that name is not of this run.
         """
         body = self._body(candidate)
-        there = self._calls.deployment(candidate.name)
+        there = self.calls.deployment(candidate.name)
         if there is None:
             self._require_fitting(candidate, body)
-            self._calls.put_deployment(candidate.name, body, answered=False)
+            self.calls.put_deployment(candidate.name, body, answered=False)
             return
         if there.is_being_deleted:
             raise TransientError(f"deployment {candidate.name} is being deleted: waiting for it")
         if not there.is_made_by(body):
             text = f"a deployment {candidate.name} is there that is not of this run"
-            raise self._calls.refused(text, "delete that deployment")
+            raise self.calls.refused(text, "delete that deployment")
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
         """Return whether the deployment of a candidate has succeeded, by one GET while it works.
 
         Raises TransientError, PermanentError.
         """
-        there = self._calls.deployment(candidate.name)
+        there = self.calls.deployment(candidate.name)
         if there is None:
             return EndpointCheck(UpdateProgress.PENDING, None, detail="it is not there yet")
         if there.is_failed:
@@ -200,7 +196,7 @@ class AzureMlServing:
 
         Raises TransientError, PermanentError.
         """
-        text = self.call.clean(self._calls.log(candidate.name, _LOG_LINES))
+        text = self.calls.call.clean(self.calls.log(candidate.name, _LOG_LINES))
         lines = [line.rstrip() for line in text.splitlines() if line.strip()][-_LOG_LINES:]
         return "\n".join(lines)[-_LONGEST_LOG:]
 
@@ -232,22 +228,22 @@ class AzureMlServing:
         Raises TransientError, PermanentError.
         """
         del operation
-        endpoint = self._calls.read()
-        traffic = self._calls.traffic_of(endpoint)
-        detail = "; ".join(part for part in (endpoint.state, self._calls.left_out) if part)
+        endpoint = self.calls.read()
+        traffic = self.calls.traffic_of(endpoint)
+        detail = "; ".join(part for part in (endpoint.state, self.calls.left_out) if part)
         if endpoint.is_failed:
             return self._failed(endpoint, traffic)
         if not endpoint.is_ready:
             return EndpointCheck(UpdateProgress.PENDING, None, detail=detail, traffic=traffic)
         pinned = shift.candidate if shift is not None and shift.share < ALL else None
-        rows = self.endpoint.rows
+        rows = self.calls.endpoint.rows
         probe = self.score(rows, pinned) if rows is not None else None
         named = self._serving_name(traffic) if shift is None else _shifted_name(shift, traffic)
         return EndpointCheck(UpdateProgress.DONE, probe, named, detail, traffic)
 
     def requests(self, query: TrafficQuery) -> tuple[TrafficPoint, ...]:
         """Return what the monitor measured of requests. Raises as the port says."""
-        return measured_requests(self._calls, query)
+        return measured_requests(self.calls, query)
 
     def restore(self, state: ServingState, known: tuple[TrafficMap, ...] = ()) -> str | None:
         """Give a state its traffic again. Raises as the port says.
@@ -267,34 +263,34 @@ class AzureMlServing:
 
         Raises TransientError, OutcomeUnknownError, PermanentError.
         """
-        there = self._calls.deployment(candidate.name)
+        there = self.calls.deployment(candidate.name)
         if there is None or not there.is_ours:
             return True
         if there.is_being_deleted:
             return False
-        traffic = self._calls.traffic_of(self._calls.settled())
+        traffic = self.calls.traffic_of(self.calls.settled())
         if candidate.name in (*traffic.shares, *traffic.mirror):
             text = f"deployment {candidate.name} gets requests, and is not deleted"
-            raise self._calls.refused(text, "give its traffic to another deployment first")
-        return self._calls.delete_deployment(candidate.name)
+            raise self.calls.refused(text, "give its traffic to another deployment first")
+        return self.calls.delete_deployment(candidate.name)
 
     def _served_by(self, name: str) -> ShownDeployment:
-        found = self._calls.deployment(name)
+        found = self.calls.deployment(name)
         if found is None:
             text = f"deployment {name}, which gets requests, is not there"
-            raise TransientError(f"endpoint {self._calls.name}: {text}")
+            raise TransientError(f"endpoint {self.calls.name}: {text}")
         return found
 
     def _serving_name(self, traffic: TrafficMap) -> str | None:
         """Return the name of the model of the deployment with the most requests."""
-        found = self._calls.deployment(traffic.largest) if traffic.shares else None
+        found = self.calls.deployment(traffic.largest) if traffic.shares else None
         model = self._model(found) if found is not None else None
         return model.name if model is not None else None
 
     def _model(self, deployment: ShownDeployment) -> ModelRef | None:
-        if self.call.redactor.names_secret(deployment.model):
+        if self.calls.call.redactor.names_secret(deployment.model):
             raise TransientError(f"deployment {deployment.name}: the id of its model is a secret")
-        return model_of(deployment.model, self.call.workspace)
+        return model_of(deployment.model, self.calls.call.workspace)
 
     def _named(self, there: ShownDeployment, candidate: Candidate) -> str | None:
         if there.is_made_by(self._body(candidate)):
@@ -305,7 +301,7 @@ class AzureMlServing:
     def _failed(
         self, resource: ShownEndpoint | ShownDeployment, traffic: TrafficMap | None = None
     ) -> EndpointCheck:
-        failed = failure_of(self.call, resource)
+        failed = failure_of(self.calls.call, resource)
         return EndpointCheck(
             UpdateProgress.FAILED,
             None,
@@ -325,32 +321,28 @@ class AzureMlServing:
         """Refuse a model that is not in this workspace, or that nothing would serve."""
         model = candidate.state.model
         try:
-            where, _ = model_asset(model) if model else (self.call.workspace, None)
+            where, _ = model_asset(model) if model else (self.calls.call.workspace, None)
         except ValueError as exc:
-            raise PermanentError(f"endpoint {self._calls.name}: {exc}") from None
-        if where.identity != self.call.workspace.identity:
+            raise PermanentError(f"endpoint {self.calls.name}: {exc}") from None
+        if where.identity != self.calls.call.workspace.identity:
             text = f"the model is registered in workspace {where.name}, not in that of the endpoint"
             cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
-            raise self._calls.refused(text, cure)
+            raise self.calls.refused(text, cure)
         if is_custom(model) and not body["properties"].get("environmentId"):
             text = f"{candidate.state.name} is a custom_model, which has no server of its own"
             cure = (
                 "give environment and code_configuration in the deployment file, or register the "
                 "model as an mlflow_model"
             )
-            raise self._calls.refused(text, cure)
-
-    @property
-    def _calls(self) -> EndpointCalls:
-        return EndpointCalls(self.call, self.endpoint, self.memory)
+            raise self.calls.refused(text, cure)
 
     @property
     def _scoring(self) -> Scoring:
-        return Scoring(self.call, self._calls)
+        return Scoring(self.calls.call, self.calls)
 
     @property
     def _updates(self) -> TrafficUpdates:
-        return TrafficUpdates(self._calls)
+        return TrafficUpdates(self.calls)
 
 
 def _shifted_name(shift: Shift, traffic: TrafficMap) -> str | None:

@@ -19,7 +19,7 @@ from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, is_model_path
 from shared.core.names import digest
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, EndpointRef, ModelRef, ServingState, Shift
-from shared.core.serving.traffic import TrafficMap
+from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError
 from shared.ports.serving import Keep, Plan
@@ -27,7 +27,6 @@ from shared.ports.storage import Blobs
 from shared.providers.studio.scoring import Current, StudioEndpoint
 
 _log: Final = logging.getLogger("relearn")
-_ALL: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +187,7 @@ class StudioServing:
 
     def shift(self, shift: Shift) -> str | None:
         """Update the endpoint to the model. Raises as the port says."""
-        if shift.share != _ALL:
+        if shift.share != ALL:
             raise PermanentError(f"endpoint {self.name} holds one model: it gets all requests")
         return self.restore(shift.candidate.state)
 

@@ -203,7 +203,8 @@ def test_a_model_that_may_take_long_is_waited_for(limit: int | None, slow: bool)
     patient = FakeService(bench.http.resources)
     for one in (bench.http, patient):
         one.script("POST", "/score", answers(200, [1]))
-    service = replace(bench.service, call=replace(bench.service.call, slow=patient))
+    calls = bench.service.calls
+    service = replace(bench.service, calls=replace(calls, call=replace(calls.call, slow=patient)))
     assert service.score(ROWS).seen is GOOD
     assert bool(patient.sent) is slow
 
