@@ -275,7 +275,9 @@ def _refusal(run: Run, kind: type[Event]) -> str:
     elif run.phase.ended:
         instead = "it is over: start another run"
     else:
-        instead = "its model is on its way to the endpoint: wait for its end"
+        ahead = run.promotion if run.phase is not Phase.ROLLING_BACK else None
+        until = "until its step lasts" if ahead and ahead.step.lasts else "for its end"
+        instead = f"its model is on its way to the endpoint: wait {until}"
     return f"{present_state(run)}, and cannot be {_ASKED[kind]}; {instead}"
 
 

@@ -257,7 +257,7 @@ def test_a_cancel_leaves_the_endpoint_as_it_is(one: Run) -> None:
 
 def test_a_cancel_is_refused_while_an_update_is_on_its_way() -> None:
     for one in (promoting(), promoting(1), after(promoting(), SENT)):
-        with pytest.raises(InvalidTransitionError, match="wait for its end"):
+        with pytest.raises(InvalidTransitionError, match="wait until its step lasts"):
             after(one, CANCELLED)
 
 
