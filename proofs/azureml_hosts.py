@@ -23,7 +23,7 @@ from shared.core.run.record import Phase, Run
 from tests.waiting import eventually
 
 PART: Final = "two hosts at an endpoint"
-ONE_RUN: Final = "two real hosts at one endpoint: one run and one started job for each event"
+ONE_RUN: Final = "two real hosts at one endpoint: each event in one run, which has one started job"
 ONE_CANDIDATE: Final = "two real hosts at one endpoint: one candidate for each run"
 SERVES: Final = "two real hosts at one endpoint: every run ends, and the newest model serves"
 SAFE: Final = "two real hosts at one endpoint: nothing unsafe is ever asked of it"

@@ -50,22 +50,32 @@ class Course:
 
     promise: str
     begin: Callable[[Faults | None], Any]  #: a world ahead of it
-    drive: Callable[[Any], None]
+    drive: Callable[[Any], object]
     wrong: Callable[[Any], Iterator[str]]
+    copies: bool = False  #: whether requests are copied
+
+    @property
+    def ways(self) -> list[str]:
+        """The ways of a workspace that can do what is asked for."""
+        unknown = {way: given.get("unknown_members", ()) for way, given in PERSONALITIES.items()}
+        return [way for way in unknown if not self.copies or "mirrorTraffic" not in unknown[way]]
 
 
-def _began(way: str) -> Callable[[Faults | None], steps.Steps]:
-    return lambda faults: steps.fresh(way).copied(faults)
+def _steps(promise: str, way: str) -> Course:
+    """Return a course of steps that last, with an operator who retries after each fault."""
 
+    def begin(faults: Faults | None) -> steps.Steps:
+        world = steps.fresh(way).copied(faults)
+        world.retries = 2
+        return world
 
-def _live(world: steps.Steps) -> None:
-    world.live()
+    return Course(promise, begin, steps.Steps.live, steps.problems, copies=True)
 
 
 COURSES: Final = (
     Course("new data to all requests", serving.served, serving.drive, serving.problems),
-    Course("steps that last, after copies", _began(steps.GOOD), _live, steps.problems),
-    Course("a model that fails once it has requests", _began(steps.WORSE), _live, steps.problems),
+    _steps("steps that last, after copies", steps.GOOD),
+    _steps("a model that fails once it has requests", steps.WORSE),
     Course(
         "rollback to a deployment that is gone",
         serving.rolling_back,
@@ -174,7 +184,7 @@ def plans(course: Course, effort: Effort) -> list[tuple[str, tuple[Planned, ...]
         effort: how much of it, or the one plan to repeat.
     """
     if effort.plan is None:
-        return [(way, plan) for way in PERSONALITIES for plan in _chosen(course, way, effort)]
+        return [(way, plan) for way in course.ways for plan in _chosen(course, way, effort)]
     name, _, rest = effort.plan.partition(" / ")
     way, _, faults = rest.partition(": ")
     plan = tuple((where, int(at), kind) for where, at, kind in _FAULT.findall(faults))

@@ -56,8 +56,6 @@ def _pipelines(stage: Stage) -> dict[str, Any]:
 class _Pair(HostPair):
     """The pair, and the requests that it gets."""
 
-    stage: Stage
-
     def __init__(self, stage: Stage, second: HostProcess, effort: Effort) -> None:
         chance = random.Random(f"{effort.seed}/hosts")  # noqa: S311 -- no secret
         super().__init__(stage, second, chance)

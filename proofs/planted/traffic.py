@@ -121,7 +121,7 @@ _CHANGED_BY_OTHERS: Final = (
         "a rollback restores the model that was recorded last, and not the map from before",
         f"{_EXECUTION}/promotion.py",
         "            base=promotion.rollback_target if preparing else promotion.base,\n",
-        "            base=promotion.rollback_target,\n",
+        "            base=promotion.rollback_target if preparing else None,\n",
         _ROLLBACKS,
     ),
     Bug(
@@ -150,7 +150,7 @@ _CHANGED_BY_OTHERS: Final = (
         "shared/maintenance/drift.py",
         "        if asks or not repairable(",
         "        if not repairable(",
-        (f"{_TESTS}/test_lasting_steps.py",),
+        ("tests/unit/maintenance/test_drift_of_traffic.py",),
     ),
 )
 

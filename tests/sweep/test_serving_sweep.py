@@ -68,8 +68,9 @@ def problems(world: AzureMlWorld) -> Iterator[str]:
     if second.phase is not Phase.PROMOTED:
         yield f"ends {second.phase}: {second.reason or second.step_failure}"
         return
-    if len(world.azureml.jobs.all) != 2:
-        yield f"{len(world.azureml.jobs.all)} jobs"
+    began = [name for name, job in world.azureml.jobs.all.items() if not job.orphan]
+    if len(began) != 2:
+        yield f"{len(began)} jobs"
     yield from _about_the_endpoint(world, first, second)
     if world.open_runs():
         yield "a marker is left behind"
