@@ -1,5 +1,6 @@
 """Everything that CI runs, one check after the other, with a table at the end: `make test`."""
 
+import argparse
 import subprocess
 import sys
 import time
@@ -42,6 +43,7 @@ _RESULTS: Final = {0: "[green]passed[/]", NOT_CHECKED: "[yellow]NOT CHECKED[/]"}
 
 def main() -> int:
     """Run every check and return 0 when all passed."""
+    argparse.ArgumentParser(prog="python -m local.checks", description=__doc__).parse_args()
     console = Console()
     table = Table(title="\nmake test", title_justify="left")
     for heading in ("check", "what it makes sure of", "seconds", "result"):
