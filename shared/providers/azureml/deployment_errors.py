@@ -13,7 +13,7 @@ from typing import Any, Final
 from shared.core.serving.probes import Failure
 from shared.errors import RelearnError, TransientError
 from shared.providers.azureml.call import AzureMlCall, host_of
-from shared.providers.azureml.errors import header
+from shared.providers.azureml.errors import QUOTA, header
 from shared.providers.azureml.online_resources import OnlineResource
 from shared.providers.http.client import Answer
 
@@ -22,35 +22,27 @@ _MOST_CODES: Final = 20
 _EARLIEST: Final = 2015
 #: A failure that an operator has to end is not provoked again before this much time.
 _NOT_BEFORE: Final = timedelta(minutes=15)
-_RETRY: Final = "then retry the run"
 _LOGS: Final = "see its log: `az ml online-deployment get-logs`"
-_QUOTA: Final = (
-    "raise the quota of the subscription, delete deployments that are not used, or name another "
-    "instance type in the deployment file (20 % more instances than it says are reserved); "
-    f"{_RETRY}"
-)
 _IMAGE: Final = (
     "correct the environment that the deployment file names, and see the build log in the "
-    f"workspace's default storage; {_RETRY}"
+    "workspace's default storage"
 )
 _ARGUMENT: Final = (
     "make sure that the identity of the endpoint may read the registry and the storage of the "
-    f"workspace, and correct the deployment file; {_RETRY}"
+    "workspace, and correct the deployment file"
 )
-_ASSET: Final = (
-    f"register what the message names, or correct its version in the deployment file; {_RETRY}"
-)
+_ASSET: Final = "register what the message names, or correct its version in the deployment file"
 _NETWORK: Final = (
-    f"provision the managed network of the workspace: `az ml workspace provision-network`; {_RETRY}"
+    "provision the managed network of the workspace: `az ml workspace provision-network`"
 )
 _SECRETS: Final = (
     "give the identity of the endpoint access to the secrets that the environment variables of "
-    f"the deployment file name; {_RETRY}"
+    "the deployment file name"
 )
 _CODES: Final[Mapping[str, tuple[Failure, str]]] = {
-    "outofquota": (Failure.PARK, _QUOTA),
-    "outofcapacity": (Failure.PARK, _QUOTA),
-    "quotaexceeded": (Failure.PARK, _QUOTA),
+    "outofquota": (Failure.PARK, QUOTA),
+    "outofcapacity": (Failure.PARK, QUOTA),
+    "quotaexceeded": (Failure.PARK, QUOTA),
     "imagebuildfailure": (Failure.PARK, _IMAGE),
     "badargument": (Failure.PARK, _ARGUMENT),
     "resourcenotready": (
@@ -67,7 +59,7 @@ _CODES: Final[Mapping[str, tuple[Failure, str]]] = {
     "workspacemanagednetworknotready": (Failure.PARK, _NETWORK),
     "secretsinjectionerror": (Failure.PARK, _SECRETS),
 }
-_UNKNOWN: Final = f"see the message and the endpoint in Studio; {_RETRY}"
+_UNKNOWN: Final = "see the message and the endpoint in Studio"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from shared.providers.azureml.traffic_updates import TrafficUpdates
 _MADE_WITHIN: Final = timedelta(minutes=30)
 _LOG_LINES: Final = 50
 _LONGEST_LOG: Final = 4_000
-_ONE_OF_THEM: Final = "give one deployment 100 % of the traffic, then retry the run"
+_ONE_OF_THEM: Final = "give one deployment 100 % of the traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class AzureMlServing:
         if there.is_being_deleted:
             raise TransientError(f"deployment {candidate.name} is being deleted: waiting for it")
         if not there.is_of(body["tags"].get(RUN_TAG), body["properties"].get("model")):
-            cure = "delete that deployment, then retry the run"
+            cure = "delete that deployment"
             text = f"a deployment {candidate.name} is there that is not of this run"
             raise PermanentError(f"endpoint {self._calls.name}: {text}: {cure}", cure=cure)
 
@@ -184,7 +184,7 @@ class AzureMlServing:
         if there.is_failed:
             return self._failed(there)
         if there.is_being_deleted:
-            cure = "see who deletes it; then retry the run"
+            cure = "see who deletes it"
             detail = f"deployment {candidate.name} is being deleted"
             parked = {"failure": Failure.PARK, "cure": cure}
             return EndpointCheck(UpdateProgress.FAILED, None, detail=detail, **parked)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ _MOST_MIRRORED: Final = 50
 _SEE: Final = (
     "see who changed it; then set the traffic to what it was and retry the run, or cancel the run"
 )
-_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`, then retry the run"
+_MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`"
 
 
 @dataclass(frozen=True, slots=True)
