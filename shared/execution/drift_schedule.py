@@ -33,7 +33,12 @@ def _host_of(endpoint: Endpoint) -> str:
 
 
 def schedule_drift_check(
-    context: Context, run: Run, endpoint: Endpoint, wait: timedelta = EVERY
+    context: Context,
+    run: Run,
+    endpoint: Endpoint,
+    wait: timedelta = EVERY,
+    *,
+    keep_found: bool = False,
 ) -> None:
     """Schedule a drift check of the endpoint, unless an earlier one is scheduled already.
 
@@ -44,6 +49,7 @@ def schedule_drift_check(
         run: the run that updated the endpoint.
         endpoint: the endpoint.
         wait: how long until the check.
+        keep_found: whether what the last check found is still true: no other model serves.
     """
     name = drift_check_id(endpoint.ref, endpoint.resource_name)
     now = context.clock.now()
@@ -51,12 +57,15 @@ def schedule_drift_check(
         stored = context.ledger.drift_checks.read(name)
         planned = stored.record.next_check if stored else now
         next_check = min(planned, now + wait) if planned > now else now + wait
+        found = stored.record if stored and keep_found else None
         drift_check = DriftCheck(
             ref=endpoint.ref,
             resource=endpoint.resource_name,
             pipeline=run.pipeline,
             endpoint=endpoint.name,
             next_check=next_check,
+            reported=found.reported if found else "",
+            repair=found.repair if found else None,
             host=_host_of(endpoint),
         )
         context.ledger.drift_checks.put(name, drift_check, stored.etag if stored else None)

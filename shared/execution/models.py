@@ -162,7 +162,7 @@ class StagingSteps:
         if endpoint_state is not known:
             expected = stored.etag if stored else None
             self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, expected)
-        schedule_drift_check(self.context, run, endpoint)  # which discards it
+        schedule_drift_check(self.context, run, endpoint, keep_found=True)  # which discards it
 
 
 def _failed(

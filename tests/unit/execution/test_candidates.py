@@ -14,6 +14,7 @@ from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 ADA = OperatorCommand(by="ada", reason="sales fell")
 SECOND = b"a,b,label\n5,6,1\n7,8,0\n"
+THIRD = b"a,b,label\n5,6,0\n7,8,1\n"
 
 
 def version_of(run: Run) -> str:
@@ -143,6 +144,26 @@ def test_a_change_of_the_traffic_by_another_writer_is_never_overwritten() -> Non
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 90, name: 10})
     world.run_operations.retry(run.run_id)
     assert promoted(world, run) == name
+
+
+def test_no_model_is_promoted_while_an_operator_is_asked_about_a_drift() -> None:
+    world = AzureMlWorld()
+    first = world.start()
+    promoted(world, first)
+    old = promoted(world, world.next_run("2.csv", SECOND))
+    world.azureml.hooks.change_model(CENSUS, old, version_of(first))
+    world.idle(2 * HOUR, MINUTE)
+    (drift,) = (one for one in world.runs() if one.origin is Origin.DRIFT)
+    assert drift.phase is Phase.PARKED
+    run = world.next_run("3.csv", THIRD)
+    parked = world.until(run, Phase.PARKED, ticks=60)
+    assert f"run {drift.run_id} waits for an operator" in (parked.reason or "")
+    world.idle(2 * HOUR, MINUTE)
+    assert world.traffic() == {old: 100}
+    assert len(world.open_runs()) == 2  # no second run asks about the same drift
+    world.run_operations.cancel(drift.run_id)
+    world.run_operations.retry(run.run_id)
+    promoted(world, run)
 
 
 def test_what_served_before_is_deleted_a_day_later_and_no_run_stays_open_for_it() -> None:
