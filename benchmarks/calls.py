@@ -202,7 +202,7 @@ def real_documents() -> Iterator[Documents]:
 
 def main() -> None:
     """Measure, and print a table for each promise."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description=__doc__)
     parser.add_argument("--blobs", type=int, default=10_000, help="blobs of the burst")
     parser.add_argument("--azurite", type=int, default=5_000, help="blobs over Azurite; 0: none")
     parser.add_argument("--open", type=int, default=10_000, help="open runs to poll")

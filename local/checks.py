@@ -4,6 +4,7 @@ The tests wait for real hosts, and installing the other checks' packages waits f
 so those run beside the tests, one after the other, and what they say is printed afterwards.
 """
 
+import argparse
 import subprocess
 import sys
 import time
@@ -62,6 +63,7 @@ _RESULTS: Final = {0: "[green]passed[/]", NOT_CHECKED: "[yellow]NOT CHECKED[/]"}
 
 def main() -> int:
     """Run every check and return 0 when all passed."""
+    argparse.ArgumentParser(prog="python -m local.checks", description=__doc__).parse_args()
     console = Console()
     results: list[Result] = []
     for check in FIRST:

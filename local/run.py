@@ -37,7 +37,7 @@ they say AzureWebJobsStorage=UseDevelopmentStorage=true, a storage server is sta
 its data in .local/azurite, and its port from one run to the next. First time:
 
   cp local.settings.example.json local.settings.json
-  cp pipelines.example.yaml pipelines.yaml"""
+  cp pipelines.azureml.yaml pipelines.yaml"""
 _WHEN: Final = (
     "a changed pipelines file is used without a restart, and data that arrived meanwhile is found; "
     "changed settings need a restart"
@@ -114,8 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         const=_WORKSPACE_PORT,
         metavar="PORT",
         help="serve a workspace of Azure Machine Learning too, a stand-in that really runs jobs "
-        "(at port %(const)s): with the components of examples/azureml, and datastores for both "
-        "containers. The app signs in there. Its jobs and models are gone when it stops",
+        "and serves models (at port %(const)s): with the components of examples/azureml, and "
+        "datastores for both containers. The app signs in there. Its jobs, models and endpoints "
+        "are gone when it stops",
     )
     return parser
 

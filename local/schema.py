@@ -1,5 +1,6 @@
 """Writes the files that are made from models, such as pipelines.schema.json: `make schema`."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ def text() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m local.schema", description=__doc__).parse_args()
     pages = (api_description, configuration_page)
     for file, content in ((FILE, text()), *((page.FILE, page.text()) for page in pages)):
         file.write_text(content, encoding="utf-8")

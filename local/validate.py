@@ -1,4 +1,7 @@
-"""Checks a pipelines file without an app: `python -m local.validate FILE`."""
+"""Checks a pipelines file, and the files that it names, without an app or a service.
+
+Exit codes: 0 the file has no problem; 1 it has; 2 the app settings cannot be read.
+"""
 
 import argparse
 import json
@@ -18,7 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.validate", description=__doc__)
     parser.add_argument("file", type=Path, help="such as pipelines.yaml")
     parser.add_argument(
-        "--settings", type=Path, default=ROOT / "local.settings.json", help="app settings"
+        "--settings",
+        type=Path,
+        default=ROOT / "local.settings.json",
+        help="app settings (local.settings.json, where there is one)",
     )
     options = parser.parse_args(arguments)
     try:

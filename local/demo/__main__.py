@@ -59,8 +59,7 @@ def _play(console: Console, *, classic: bool) -> None:
     what = "Studio (classic)" if classic else "a workspace of Azure ML"
     stage = Stage() if classic else ServingStage()
     if not classic:
-        with console.status("Microsoft's inference server, installed once …") as status:
-            install(lambda line: status.update(f"Installing Microsoft's inference server: {line}"))
+        _install_server(console)
     with console.status(f"Starting Azurite, the stand-in of {what}, and the host …"):
         stage.__enter__()
     try:
@@ -72,6 +71,21 @@ def _play(console: Console, *, classic: bool) -> None:
         play.perform()
     finally:
         stage.__exit__()
+
+
+def _install_server(console: Console) -> None:
+    """Install Microsoft's inference server where it is not; say so, also where no line moves."""
+    text = "installing Microsoft's inference server into .venv-inference (a minute, once) …"
+    with console.status("Microsoft's inference server …") as status:
+        lines: list[str] = []
+
+        def show(line: str) -> None:
+            if not lines:
+                console.print(text)
+            lines.append(line)
+            status.update(f"Microsoft's inference server: {line}")
+
+        install(show)
 
 
 def _interrupt(*_: object) -> None:

@@ -46,7 +46,7 @@ def load_pipelines(
     try:
         return _Reader(file, environment, development=development).read()
     except FileRefusedError as exc:
-        cure = exc.cure or "set PIPELINES_FILE, or copy pipelines.example.yaml"
+        cure = exc.cure or "set PIPELINES_FILE, or copy pipelines.azureml.yaml"
         return Configuration.unreadable(Problem(file.name, exc.what, cure))
     except UNREADABLE as exc:
         problem = Problem(file.name, "is not plain YAML", where_it_breaks(exc))

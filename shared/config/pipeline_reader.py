@@ -37,7 +37,7 @@ _ROUNDS: Final = 10
 M = TypeVar("M", bound=BaseModel)
 #: How many problems of one pipeline are listed.
 MOST_REPORTED: Final = 50
-EXAMPLE: Final = "see pipelines.example.yaml"
+EXAMPLE: Final = "see pipelines.azureml.yaml"
 UNREADABLE: Final = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 #: A longer key is no slip of the pen.
 _LONGEST_SLIP: Final = 40

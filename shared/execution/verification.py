@@ -157,7 +157,8 @@ class VerificationSteps:
             case VerificationResult.LIVE:
                 if promotion.after_rollback == "start":
                     return self._leased.prepared(run, endpoint, judged.why)
-                schedule_drift_check(self.context, run, endpoint, SOON)  # which discards it
+                # The check discards it.
+                schedule_drift_check(self.context, run, endpoint, SOON)
                 self._leased.release(run, endpoint)
                 return RolledBack(judged.why)
             case _ if case.unapplied and promotion.resent < _RESENDS:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from local.studio import InstantTrainer
-from shared.core.run.record import Phase, Run
+from shared.core.run.record import Origin, Phase, Run
 from shared.intake.requests import ManualRequest
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
@@ -182,6 +182,21 @@ def no_metrics() -> tuple[Observed, Run]:
     return world, world.ended()
 
 
+def no_minute() -> tuple[Observed, Run]:
+    world = baking(requests=0, bake="1m", give_up_after="3m")
+    return world, world.ended()
+
+
+def drifted() -> tuple[Observed, Run]:
+    world = baking()
+    world.ended()
+    world.requests = 0
+    world.azureml.hooks.set_traffic(CENSUS, {world.old: 100})
+    return world, world.when(
+        lambda: next((run for run in world.runs() if run.origin is Origin.DRIFT), None)
+    )
+
+
 def two_of_others() -> tuple[Observed, Run]:
     world = AzureMlWorld()
     world.azureml.hooks.add_deployment(CENSUS, "green", "census/1")
@@ -224,6 +239,8 @@ PARKED: Final[dict[str, Provoke]] = {
     "others changed": changed_by_others,
     "requests of the": too_few_requests,
     "no metrics": no_metrics,
+    "has drifted": drifted,
+    "no complete minute was measured yet": no_minute,
     "which are not of this app": two_of_others,
     "cannot be made ready": no_quota,
 }

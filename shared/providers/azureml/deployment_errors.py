@@ -12,7 +12,7 @@ from typing import Any, Final
 from shared.core.serving.probes import Failure
 from shared.errors import RelearnError, TransientError
 from shared.providers.azureml.call import AzureMlCall, host_of, mappings_of, moment_of, text_of
-from shared.providers.azureml.errors import header
+from shared.providers.azureml.errors import QUOTA, header
 from shared.providers.azureml.online_resources import OnlineResource
 from shared.providers.http.client import Answer
 
@@ -21,10 +21,6 @@ _MOST_CODES: Final = 20
 #: A failure that an operator has to end is not provoked again before this much time.
 _NOT_BEFORE: Final = timedelta(minutes=15)
 _LOGS: Final = "see its log: `az ml online-deployment get-logs`"
-_QUOTA: Final = (
-    "raise the quota of the subscription, delete deployments that are not used, or name another "
-    "instance type in the deployment file (20 % more instances than it says are reserved)"
-)
 _IMAGE: Final = (
     "correct the environment that the deployment file names, and see the build log in the "
     "workspace's default storage"
@@ -42,7 +38,7 @@ _SECRETS: Final = (
     "the deployment file name"
 )
 _CODES: Final[Mapping[str, tuple[Failure, str]]] = {
-    **dict.fromkeys(("outofquota", "outofcapacity", "quotaexceeded"), (Failure.PARK, _QUOTA)),
+    **dict.fromkeys(("outofquota", "outofcapacity", "quotaexceeded"), (Failure.PARK, QUOTA)),
     "imagebuildfailure": (Failure.PARK, _IMAGE),
     "badargument": (Failure.PARK, _ARGUMENT),
     "resourcenotready": (

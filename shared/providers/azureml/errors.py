@@ -34,6 +34,11 @@ _VERSION: Final = (
     "the api-version is not known there: set training.api_versions to one that the message lists"
 )
 #: What is wrong where a code says more than the status, and what to do.
+#: Of a deployment that needs more than there is (azure-machine-learning-v2 §5.5).
+QUOTA: Final = (
+    "raise the quota of the subscription, delete deployments that are not used, or name another "
+    "instance type in the deployment file (20 % more instances than it says are reserved)"
+)
 _CURES: Final = {
     "InvalidApiVersionParameter": _VERSION,
     "NoRegisteredProviderFound": _VERSION,
@@ -45,6 +50,9 @@ _CURES: Final = {
     "ResourceNotFound": "correct training.workspace, and the names below it",
     "AuthorizationFailed": _ROLE,
     "LinkedAuthorizationFailed": _ROLE,
+    "OutOfQuota": QUOTA,
+    "OutOfCapacity": QUOTA,
+    "QuotaExceeded": QUOTA,
     "ModelNotFound": "see the models of the workspace",
 }
 #: Codes of a 401 that no new token mends.

@@ -95,7 +95,7 @@ def test_a_name_that_is_no_pipeline_name_is_refused(load: Load, name: str) -> No
 def test_a_file_without_pipelines_is_reported(load: Load, text: str) -> None:
     found = load(text)
     assert found.pipelines == {}
-    assert any("pipelines.example.yaml" in str(problem) for problem in found.problems)
+    assert any("pipelines.azureml.yaml" in str(problem) for problem in found.problems)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 ADA = OperatorCommand(by="ada", reason="sales fell")
 SECOND = b"a,b,label\n5,6,1\n7,8,0\n"
+THIRD = b"a,b,label\n5,6,0\n7,8,1\n"
 
 
 def version_of(run: Run) -> str:
