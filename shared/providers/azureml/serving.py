@@ -338,7 +338,7 @@ class AzureMlServing:
 
     @property
     def _scoring(self) -> Scoring:
-        return Scoring(self.calls.call, self.calls)
+        return Scoring(self.calls)
 
     @property
     def _updates(self) -> TrafficUpdates:
