@@ -93,5 +93,5 @@ def _of_this_process() -> App | Unusable:
     for problem in built.found:
         log.error("wrong setting: %s", problem)
     for hint in built.hints:
-        log.warning("setting: %s", hint)
+        log.warning("hint: %s", hint)
     return built

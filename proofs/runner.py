@@ -25,6 +25,7 @@ from proofs import (
     azureml_hosts,
     azureml_kills,
     duplicate_events,
+    endpoint_faults,
     fault_sweep,
     host_kills,
     http_faults,
@@ -57,32 +58,31 @@ class Task:
     scales: bool = True  #: whether --scale multiplies its size
 
 
-_WORKSPACE_KILLS: Final = {
+_KILLS: Final = {
+    "crash": host_kills.part,
     "azureml crash": azureml_kills.part,
     "azureml copy crash": azureml_kills.part_elsewhere,
     "azureml steps crash": azureml_kills.part_of_steps,
     "azureml rollback crash": azureml_kills.part_of_rollbacks,
 }
+_FAULTS: Final = {
+    "faults": fault_sweep.part,
+    "workspace faults": workspace_faults.part,
+    "endpoint faults": endpoint_faults.part,
+}
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
     Task("load", load_test.part, 2000),
     *(
-        Task("crash", partial(host_kills.part, shard=number, shards=2), 200)  # more than there are
-        for number in range(2)
-    ),
-    *(
-        Task(name, partial(part, shard=number, shards=2), 200)
-        for name, part in _WORKSPACE_KILLS.items()
+        Task(name, partial(part, shard=number, shards=2), 200)  # more than there are
+        for name, part in _KILLS.items()
         for number in range(2)
     ),
     Task("two hosts", two_hosts.part, 100),
     Task(azureml_hosts.PART, azureml_hosts.part, 20),
     *(
-        Task("faults", partial(fault_sweep.part, shard=number, shards=_SHARDS), 1000)  # every pair
-        for number in range(_SHARDS)
-    ),
-    *(
-        Task("workspace faults", partial(workspace_faults.part, shard=number, shards=_SHARDS), 1000)
+        Task(name, partial(part, shard=number, shards=_SHARDS), 1000)  # every pair
+        for name, part in _FAULTS.items()
         for number in range(_SHARDS)
     ),
     *(
@@ -101,10 +101,8 @@ TASKS: Final = (
 
 #: Parts that can repeat one trial; each is not divided.
 _WHOLE: Final[Mapping[str, Part]] = {
-    "crash": host_kills.part,
-    **_WORKSPACE_KILLS,
-    "faults": fault_sweep.part,
-    "workspace faults": workspace_faults.part,
+    **_KILLS,
+    **_FAULTS,
     "duplicates": duplicate_events.part,
     "HTTP faults": http_faults.part,
     "storage faults": storage_fault_trials.part,

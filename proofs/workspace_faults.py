@@ -110,11 +110,16 @@ def pairs(way: str, seed: int, size: int) -> list[tuple[Planned, ...]]:
     return list(random.Random(seed).sample(both, some))  # noqa: S311 -- no secret
 
 
+def planned_in(text: str) -> tuple[Planned, ...]:
+    """Return the faults of a plan as a command shows it."""
+    return tuple((where, int(at), kind) for where, at, kind in _FAULT.findall(text))
+
+
 def _plans(way: str, effort: Effort, shard: int, shards: int) -> Iterator[tuple[Planned, ...]]:
     if effort.plan is not None:
         name, _, faults = effort.plan.partition(": ")
         if name == way:
-            yield tuple((where, int(at), kind) for where, at, kind in _FAULT.findall(faults))
+            yield planned_in(faults)
         return
     if shard == 0:
         yield ()

@@ -119,7 +119,8 @@ class TrafficSteps:
         )
         if verdict.verdict is StepVerdict.WORSE:
             log_lines = log_lines_of(serving, run.candidate)
-            return FoundBroken(f"{named_step(step)}: {verdict.why}{log_lines}")
+            reason = f"{named_step(step)}: {verdict.why}{log_lines}"
+            return FoundBroken(reason, evidence, verdict.why)
         began = step.began_at or now
         if now - began >= step.bake and not bad.probes and _passes(step, verdict):
             said = f", as {step.approved_by} approved" if step.approved_by else ""

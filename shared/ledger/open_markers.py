@@ -51,7 +51,7 @@ class RunHints(_Hints):
     """A run with a record, or that is about to have one; by default nothing is known of it."""
 
     kind: Literal["run"] = "run"
-    endpoint_id: str = ""
+    endpoint_id: str = ""  #: that it updates, or waits for
     job: JobHints | None = None
     queue: str = ""
     expires: AwareDatetime | None = None
@@ -234,6 +234,7 @@ def hints_of(run: Run) -> RunHints:
     """Return what the poll may know of an open run without reading its record."""
     training, endpoint = run.config.training, run.config.endpoint
     at_endpoint = endpoint if run.phase in _AT_ENDPOINT else None
+    waits_there = run.candidate is not None or run.parked_in in _AT_ENDPOINT
     failure, job = run.step_failure, None
     if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
         until = run.started_at + training.timeout
@@ -249,7 +250,7 @@ def hints_of(run: Run) -> RunHints:
         phase=run.phase,
         pipeline=run.pipeline,
         service=at_endpoint.address if at_endpoint else training.address,
-        endpoint_id=at_endpoint.ref.id if at_endpoint else "",
+        endpoint_id=endpoint.ref.id if endpoint and (at_endpoint or waits_there) else "",
         job=job,
         queue=run.queue_name if waits else "",
         expires=expires_at(run) if run.phase is Phase.AWAITING_APPROVAL else None,

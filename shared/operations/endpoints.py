@@ -41,9 +41,10 @@ class StagedStatus:
         """The same in one line."""
         size = f"{self.instances} x {self.instance_type}" if self.instances else "an unknown size"
         if self.discard_at is None or self.instance_hours is None:
-            return f"{self.name}: {size}, {'serves' if self.serves else 'is not kept'}"
+            waits = f"candidate of run {self.run_id}, deleted once that run is over"
+            return f"{self.name}: {size}, {'serves' if self.serves else waits}"
         until = self.discard_at.isoformat(timespec="seconds")
-        return f"{self.name}: {size}, kept until {until}: {self.instance_hours:g} instance hours"
+        return f"{self.name}: {size}, kept until {until} (instance hours: {self.instance_hours:g})"
 
 
 @dataclass(frozen=True, slots=True)

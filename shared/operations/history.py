@@ -28,7 +28,6 @@ from shared.telemetry import log
 
 #: Runs that one page shows, each at a read.
 MOST_SHOWN: Final = 20
-_AT_ENDPOINT: Final = frozenset({Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK})
 #: Names listed for one page, if a filter excludes most of them.
 _NAMES: Final = 5000
 _LISTINGS: Final = 2
@@ -84,14 +83,14 @@ class OpenRuns:
     def at_endpoint(
         self, endpoint: EndpointRef, markers: Iterable[Marker], holder: str | None
     ) -> tuple[OpenRun, ...]:
-        """Return the runs that are at an endpoint, or wait for it.
+        """Return the runs that are at an endpoint, or wait for it; parked ones too.
 
         Args:
             endpoint: the endpoint.
             markers: of open runs.
             holder: the run that has the endpoint lease, if one has.
         """
-        there = [one for one in markers if _is_at(one, endpoint)]
+        there = [one for one in markers if one.run.endpoint_id == endpoint.id]
         ids = [one.run_id for one in sorted(there, key=_urgency)]
         known = [holder, *(one for one in ids if one != holder)] if holder else ids
         return self._read(known, MOST_SHOWN)
@@ -120,10 +119,6 @@ def counts_of(markers: Iterable[Marker]) -> Counts:
         awaiting_approval=phases.count(Phase.AWAITING_APPROVAL),
         parked=phases.count(Phase.PARKED),
     )
-
-
-def _is_at(marker: Marker, endpoint: EndpointRef) -> bool:
-    return marker.run.phase in _AT_ENDPOINT and marker.run.endpoint_id == endpoint.id
 
 
 def _urgency(marker: Marker) -> tuple[bool, bool, str]:

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from proofs import duplicate_events, fault_sweep, random_sequences, workspace_faults
+from proofs import (
+    duplicate_events,
+    endpoint_faults,
+    fault_sweep,
+    random_sequences,
+    workspace_faults,
+)
 from proofs.outcomes import Effort, Part
 from proofs.planted import trials as planted
 from proofs.planted.bug import Bug
@@ -52,6 +58,23 @@ def test_a_pair_of_faults_at_a_workspace_can_be_repeated() -> None:
     (outcome, *others) = workspace_faults.part(
         Effort(1, 1, plan="as documented: app 3 PUT job: lost, workspace 4 PUT job: gateway")
     )
+    assert (outcome.trials, outcome.violations) == (1, ())
+    assert sum(one.trials for one in others) == 0
+
+
+@pytest.mark.parametrize("course", endpoint_faults.COURSES, ids=lambda course: course.promise)
+def test_an_endpoint_serves_what_it_should_after_faults_in_each_way(
+    course: endpoint_faults.Course,
+) -> None:
+    logging.disable(logging.CRITICAL)
+    plans = endpoint_faults.plans(course, Effort(seed=5, size=50))
+    for way, plan in plans[::400]:
+        assert endpoint_faults.problems(course, way, plan) == [], (way, plan)
+
+
+def test_what_others_write_ahead_of_a_call_of_an_endpoint_can_be_repeated() -> None:
+    written = "new data to all requests / as documented: others 27 GET endpoint: write"
+    (outcome, *others) = endpoint_faults.part(Effort(1, 1, plan=written))
     assert (outcome.trials, outcome.violations) == (1, ())
     assert sum(one.trials for one in others) == 0
 

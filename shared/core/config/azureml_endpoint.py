@@ -60,6 +60,19 @@ def _pasted(text: str) -> tuple[str, str]:
     return "is the address of an endpoint", cure
 
 
+def _too_short(traffic: Traffic) -> Iterator[Mistake]:
+    """Yield the times that are over before the requests of a step are measured."""
+    late = counted(LATE.seconds // 60, "minute")
+    if traffic.bake <= LATE:
+        needed = counted(traffic.rules.min_requests or 1, "request")
+        what = f"a step lasts longer than this, until {needed} were measured"
+        yield Mistake(what, f"measures are {late} late", ("traffic", "bake"))
+    if traffic.give_up_after <= LATE:
+        what = "is over before anything is measured, so each step waits for an operator"
+        cure = f"say more than {late}, by which measures are late"
+        yield Mistake(what, cure, ("traffic", "give_up_after"))
+
+
 class AzureMlEndpoint(ScoringEndpoint):
     """A managed online endpoint that gets a deployment for each new model."""
 
@@ -173,11 +186,8 @@ class AzureMlEndpoint(ScoringEndpoint):
         if self.deployment.bare and self._type_of(training) is None:
             what = "has neither environment nor code_configuration: MLflow models alone run so"
             yield Mistake(what, "say `type: mlflow_model` under register_as", ("deployment",))
-        if self.traffic and self.traffic.rules.need_data and self.traffic.bake <= LATE:
-            needed = counted(self.traffic.rules.min_requests or 1, "request")
-            what = f"a step lasts longer than this, until {needed} were measured"
-            late = counted(LATE.seconds // 60, "minute")
-            yield Mistake(what, f"measures are {late} late", ("traffic", "bake"))
+        if self.traffic and self.traffic.rules.need_data:
+            yield from _too_short(self.traffic)
 
     def _type_of(self, training: TrainingService) -> str | None:
         """Return the type of its model; None where it is known only once there is one."""

@@ -260,7 +260,7 @@ def apply(run: Run, event: Event, at: datetime) -> Run:
 
 
 def _fits(run: Run, kind: type[Event]) -> bool:
-    if kind is StepApproved and not (run.step_bakes and run.found is None):
+    if kind is StepApproved and not approvable(run):
         return False
     return (run.phase, kind) in MOVES and (kind is not CancelRequested or cancellable(run))
 
@@ -283,6 +283,11 @@ def present_state(run: Run) -> str:
     """Return the phase of a run and the last answer of an operator, for a refused command."""
     answer = f" ({run.approval.answer} by {run.approval.by})" if run.approval else ""
     return f"run {run.run_id} is {run.phase} now{answer}"
+
+
+def approvable(run: Run) -> bool:
+    """Whether an operator can let the next step follow: of a run parked while its step lasted."""
+    return run.phase is Phase.PARKED and run.step_bakes and run.found is None
 
 
 def cancellable(run: Run) -> bool:

@@ -240,10 +240,15 @@ class FoundBroken(Event):
     """The new model does not work at the endpoint."""
 
     reason: str
+    evidence: TrafficEvidence | None = None  #: of a step that lasted
+    verdict: str = ""  #: what it says
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Roll back to the model that served before."""
-        next_step = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
+        next_step: dict[str, object] = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
+        if self.evidence is not None:
+            known = {"evidence": self.evidence, "verdict": self.verdict}
+            next_step["steps"] = _with_step(_promotion(run), **known)
         moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, next_step)
         return moved.evolve(reason=self.reason)
 

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 from shared.core.config.types import show_duration
 from shared.core.counting import counted, they
 from shared.core.frozen import FrozenModel
-from shared.core.run.machine import expires_at
+from shared.core.run.machine import approvable, expires_at
 from shared.core.run.promotion_events import named_step
 from shared.core.run.record import Phase, Run
 from shared.core.run.rollout import tally
@@ -38,7 +38,7 @@ class Waits(FrozenModel):
     def line(self) -> str:
         """The same in one line."""
         parts = [self.waits_for]
-        if self.last_error:
+        if self.last_error and self.last_error not in self.waits_for:
             parts.append(f"the last error: {self.last_error}")
         if self.next_try:
             parts.append(f"the next try: {self.next_try.isoformat(timespec='seconds')}")
@@ -147,7 +147,11 @@ def _verifying(run: Run) -> str:
         verdict = f": {step.verdict}" if step.verdict else ""
         lasts = f"for at least {show_duration(step.bake)}"
         return f"{_endpoint(run)}: {named_step(step)} since {since}, {lasts}{verdict}"
-    return f"{_endpoint(run)}: whether the new model serves{_probes_so_far(run)}"
+    if run.promotion is not None and run.promotion.step.lasts:
+        share, probes = named_step(run.promotion.step), _probes_so_far(run)
+        return f"{_endpoint(run)}: whether {share} reach the new model{probes}"
+    which = "the recorded model" if run.origin.repeats else "the new model"
+    return f"{_endpoint(run)}: whether {which} serves{_probes_so_far(run)}"
 
 
 def _rolling_back(run: Run) -> str:
@@ -174,7 +178,8 @@ def _approval(run: Run) -> str:
 
 
 def _parked(run: Run) -> str:
-    return f"an operator, who retries or cancels it: {run.reason}"
+    may = "retries, approves or cancels" if approvable(run) else "retries or cancels"
+    return f"an operator, who {may} it: {run.reason}"
 
 
 _TEXTS: Final[Mapping[Phase, Callable[[Run], str]]] = {
@@ -210,7 +215,8 @@ def _until(run: Run) -> datetime | None:
         return expires_at(run)
     if run.phase is Phase.VERIFYING and run.step_bakes and run.promotion is not None:
         step = run.promotion.step
-        return step.began_at + step.bake if step.began_at else None
+        # Where rules are about requests, these end the step, and no time does.
+        return step.began_at + step.bake if step.began_at and not step.ruled else None
     if run.phase is Phase.TRAINING:
         return (run.started_at or run.opened_at) + run.config.training.timeout
     return None

@@ -1,4 +1,4 @@
-"""Changes the traffic of an endpoint: GET, what has to be true, and one whole PUT.
+"""Changes the traffic of an endpoint: GET, what has to be true, and one whole PUT right after.
 
 Before each PUT the map that is there is one that this app recorded, and every deployment that gets
 more requests than before has succeeded; the shares are 100 together. There is no ETag: what another
@@ -50,14 +50,14 @@ class TrafficUpdates:
         if shift.before is None or shift.wanted is None:
             text = "the record holds no traffic to begin with"
             raise PermanentError(f"endpoint {self.calls.name}: {text}: retry the run")
-        endpoint = self.calls.settled()
+        there = self._deployments(_rising(shift.before, shift.wanted))
+        endpoint = self.calls.settled()  # the last one: what others change after it is not seen
         now = self.calls.traffic_of(endpoint)
         if now == shift.wanted and not endpoint.is_failed:
             return
         if now not in (shift.before, shift.wanted):
             raise self._changed(now, f"it was {shift.before}", shift.wanted)
-        rising = _rising(now, shift.wanted)
-        self._put(endpoint, shift.wanted, rising, self._deployments(rising))
+        self._put(endpoint, shift.wanted, _rising(now, shift.wanted), there)
 
     def restore(self, state: ServingState, known: tuple[TrafficMap, ...]) -> None:
         """Give a state its traffic again, once its deployments are there. Raises as the port says.
@@ -69,7 +69,8 @@ class TrafficUpdates:
         wanted = state.traffic
         if wanted is None or not wanted.shares:
             raise PermanentError(f"endpoint {self.calls.name}: the record names no traffic")
-        endpoint = self.calls.settled()
+        there = self._deployments(_rising(TrafficMap(), wanted))
+        endpoint = self.calls.settled()  # the last one: what others change after it is not seen
         now = self.calls.traffic_of(endpoint)
         if now != wanted and now not in known:
             expected = " or ".join(f"({one})" for one in known) or "what it was"
@@ -77,7 +78,6 @@ class TrafficUpdates:
         if now == wanted and not endpoint.is_failed:
             return  # else it says so until a PUT has succeeded
         rising = _rising(now, wanted)
-        there = self._deployments(rising)
         self._make_again(state, rising, there)
         self._put(endpoint, wanted, rising, there)
 

@@ -128,6 +128,8 @@ def test_too_many_errors_end_a_step_before_its_bake_is_over() -> None:
     found = one.check(8 * MINUTE)
     assert isinstance(found, FoundBroken)
     assert found.reason == "10 % of the requests: 2 of 2 requests failed, more than 1 %"
+    assert one.promotion.step.evidence.errors == 2
+    assert one.promotion.step.verdict == "2 of 2 requests failed, more than 1 %"
     one.roll_back()
     assert one.mapped.sent == [TENTH, BLUE]
 

@@ -1,11 +1,14 @@
 """The view of an endpoint, and the version that a rollback or a resume is for."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Phase
 from shared.core.serving.drift import DriftCheck
+from shared.core.serving.references import Candidate, ServingState
 from shared.core.serving.state import (
     EndpointLease,
     EndpointState,
@@ -19,15 +22,17 @@ from shared.errors import (
 )
 from shared.execution.drift_schedule import drift_check_id
 from shared.intake.rollbacks import EndpointAddress
+from shared.ledger.open_markers import hints_of
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import (
     EndpointLine,
     EndpointStatus,
+    StagedStatus,
     line_of,
 )
 from tests.fakes.world import RESOURCE
 from tests.unit.operations.endpoint_desk import THREE, EndpointDesk
-from tests.unit.samples import NOW, ref
+from tests.unit.samples import NOW, ref, run
 
 
 def test_an_endpoint_that_is_not_configured_is_reported_with_those_that_are() -> None:
@@ -64,6 +69,38 @@ def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held
     assert (shown.version, shown.state.generation) == (etag, 4)
     assert shown.updated_by == "sample-9"
     assert shown.known == THREE
+
+
+def test_a_parked_run_is_shown_at_the_endpoint_that_it_waits_for() -> None:
+    desk = EndpointDesk()
+    config = desk.world.pipeline
+    parked = run(Phase.PARKED, parked_in=Phase.PROMOTING, config=config, reason="busy")
+    desk.ledger.runs.create(parked)
+    desk.ledger.open_markers.mark(parked.run_id, hints_of(parked))
+    (shown,) = desk.show().open_runs
+    assert (shown.run_id, shown.phase) == ("sample-1", Phase.PARKED)
+    elsewhere = parked.evolve(parked_in=Phase.TRAINING)
+    assert hints_of(elsewhere).endpoint_id == ""
+    candidate = Candidate(name="m-x", state=ServingState())
+    waits = elsewhere.evolve(phase=Phase.AWAITING_APPROVAL, candidate=candidate)
+    assert hints_of(waits).endpoint_id == ref(desk.url).id
+
+
+def test_a_candidate_says_whether_it_serves_and_when_it_is_deleted() -> None:
+    one = StagedStatus(
+        "m-x",
+        "sample-1",
+        serves=False,
+        instances=2,
+        instance_type="Standard_DS3_v2",
+        discard_at=None,
+        instance_hours=None,
+    )
+    size = "m-x: 2 x Standard_DS3_v2"
+    assert one.line == f"{size}, candidate of run sample-1, deleted once that run is over"
+    assert replace(one, serves=True).line == f"{size}, serves"
+    kept = replace(one, discard_at=NOW, instance_hours=48.0)
+    assert kept.line == f"{size}, kept until {NOW.isoformat()} (instance hours: 48)"
 
 
 @pytest.mark.parametrize(

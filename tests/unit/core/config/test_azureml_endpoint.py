@@ -244,7 +244,14 @@ def test_what_the_author_may_not_expect_is_said() -> None:
         "traffic.bake: a step lasts longer than this, until 100 requests were measured: "
         "measures are 5 minutes late"
     )
-    assert list(endpoint(traffic={**rules, "bake": "10m"}).hints(known)) == []
+    rules["bake"] = "10m"
+    assert list(endpoint(traffic=rules).hints(known)) == []
+    (short,) = endpoint(traffic={**rules, "give_up_after": "5m"}).hints(known)
+    assert str(short) == (
+        "traffic.give_up_after: is over before anything is measured, so each step waits for an "
+        "operator: say more than 5 minutes, by which measures are late"
+    )
+    assert list(endpoint(traffic={**rules, "give_up_after": "6m"}).hints(known)) == []
 
 
 def test_one_endpoint_is_named_once() -> None:

@@ -284,14 +284,26 @@ def test_copies_of_requests_are_called_so() -> None:
     assert "copies of 20 % of the requests since" in waits(one).waits_for
 
 
-def test_a_step_that_is_not_carried_out_yet_is_verified() -> None:
-    assert "whether the new model serves" in waits(after(promoting(), SENT)).waits_for
+def test_a_step_that_is_not_carried_out_yet_says_which_share_is_to_reach_the_model() -> None:
+    said = waits(after(promoting(), SENT)).waits_for
+    assert "whether 10 % of the requests reach the new model; no probe" in said
+
+
+def test_a_step_that_ends_by_its_requests_has_no_time_at_which_it_ends() -> None:
+    ruled = tuple(step.evolve(ruled=True) for step in PLAN)
+    assert waits(after(promoting(promotion={"steps": ruled}), SENT, BEGAN)).until is None
 
 
 def test_a_parked_step_says_what_its_operator_can_do() -> None:
     said = waits(after(lasting(), HELD))
-    assert "too few requests" in said.waits_for
+    assert said.waits_for == "an operator, who retries, approves or cancels it: too few requests"
     assert said.to_do == "retry, approve or cancel"
+    changed = waits(after(lasting(), CHANGED)).waits_for
+    assert changed == "an operator, who retries or cancels it: others changed it"
+
+
+def test_the_line_of_a_parked_run_says_its_reason_once() -> None:
+    assert waits(after(lasting(), HELD)).line.count("too few requests") == 1
 
 
 def test_a_change_that_was_found_is_forgotten_with_the_next_reason_to_park() -> None:

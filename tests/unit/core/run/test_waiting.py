@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.run.job_events import JobFailed
 from shared.core.run.machine import apply, expires_at
-from shared.core.run.record import ENDS, Delivery, Phase
+from shared.core.run.record import ENDS, Delivery, Origin, Phase
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probes import ProbeSeries, Streak
 from shared.intake.rollbacks import EndpointAddress
@@ -46,6 +46,12 @@ def test_every_phase_in_which_a_run_can_wait_says_what_it_waits_for(phase: Phase
     waits = waits_of(status(phase))
     assert waits is not None
     assert SAID[phase] in waits.waits_for
+
+
+def test_a_run_that_restores_a_model_does_not_call_it_new() -> None:
+    waits = waits_of(status(Phase.VERIFYING, origin=Origin.ROLLBACK))
+    assert waits is not None
+    assert "whether the recorded model serves" in waits.waits_for
 
 
 @pytest.mark.parametrize("phase", sorted(ENDS))

@@ -24,7 +24,7 @@ def test_a_share_costs_a_read_of_endpoint_and_candidate_and_one_put(share: int) 
     shift = bench.shift(share)
     bench.service.shift(shift)
     name = shift.candidate.name
-    assert bench.http.calls == ["GET census", f"GET deployments/{name}", "PUT census"]
+    assert bench.http.calls == [f"GET deployments/{name}", "GET census", "PUT census"]
     others = {"blue": 100 - share} if share < 100 else {}
     assert sent_traffic(bench) == {**others, name: share}
 
@@ -73,7 +73,7 @@ def test_traffic_that_is_as_wanted_already_is_not_sent() -> None:
     shift = bench.shift()
     bench.http.put(endpoint({"blue": 90, shift.candidate.name: 10, "old": 0}))
     assert bench.service.shift(shift) is None
-    assert bench.http.calls == ["GET census"]
+    assert bench.http.writes == []
 
 
 def test_an_endpoint_whose_update_failed_is_asked_again_for_the_traffic_that_it_has() -> None:
@@ -82,7 +82,7 @@ def test_an_endpoint_whose_update_failed_is_asked_again_for_the_traffic_that_it_
     assert shift.wanted is not None
     bench.http.put(endpoint(shift.wanted.shares, provisioningState="Failed"))
     bench.service.shift(shift)
-    assert bench.http.calls == ["GET census", "PUT census"]
+    assert bench.http.calls[-2:] == ["GET census", "PUT census"]
     assert sent_traffic(bench) == shift.wanted.shares
 
 
@@ -123,7 +123,7 @@ def test_nothing_is_sent_while_an_operation_runs(state: str | None) -> None:
     bench.http.put(endpoint(provisioningState=state))
     with pytest.raises(TransientError, match="waiting for it"):
         bench.service.shift(shift)
-    assert bench.http.calls == ["GET census"]
+    assert bench.http.writes == []
 
 
 @pytest.mark.parametrize(
