@@ -1,6 +1,7 @@
-"""Calls a workspace: Resource Manager with its token, and the data plane with one of two.
+"""Calls a workspace, and reads parts of its answers, each of which may be missing or odd.
 
-Nothing is retried here, but for the other token on 401 (azure-machine-learning-v2 §1).
+Resource Manager is called with its token, and the data plane with one of two. Nothing is retried
+here, but for the other token on 401 (azure-machine-learning-v2 §1).
 """
 
 import json
