@@ -322,6 +322,11 @@ def moment_of(text: object) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
+def without_none(body: Body) -> Body:
+    """Return a body without the members that are None."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def properties_of(resource: Mapping[str, Any]) -> Body:
     """Return the `properties` of a resource; empty where there are none."""
     return dict(mapping_of(resource.get("properties")))
