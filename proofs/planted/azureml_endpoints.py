@@ -195,7 +195,7 @@ BUGS: Final = (
     ),
     Bug(
         "another try of a candidate has the name of the first",
-        f"{_FOLDER}/endpoint_bodies.py",
+        f"{_FOLDER}/deployment_bodies.py",
         "run_id, model.digest, str(again)",
         "run_id, model.digest",
         (_CANDIDATES,),

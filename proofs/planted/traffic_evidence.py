@@ -61,7 +61,7 @@ BUGS: Final = (
         "requests of the step before count",
         f"{_EXECUTION}/traffic_steps.py",
         "        query = next_query(rules, evidence, (name, *others), (began, now))\n",
-        "        first = _promotion(run).steps[0].began_at or began\n"
+        "        first = promotion_of(run).steps[0].began_at or began\n"
         "        query = next_query(rules, evidence, (name, *others), (first, now))\n",
         _STEPS,
     ),

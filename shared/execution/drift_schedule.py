@@ -80,12 +80,17 @@ def schedule_drift_check(
         stored = context.ledger.drift_checks.read(name)
         planned = stored.record.next_check if stored else now
         next_check = min(planned, now + wait) if planned > now else now + wait
-        known = {"pipeline": run.pipeline, "endpoint": endpoint.name, "next_check": next_check}
-        known |= {"host": _host_of(endpoint)}
-        known |= {"ref": endpoint.ref, "resource": endpoint.resource_name}
+        drift_check = DriftCheck(
+            ref=endpoint.ref,
+            resource=endpoint.resource_name,
+            pipeline=run.pipeline,
+            endpoint=endpoint.name,
+            next_check=next_check,
+            host=_host_of(endpoint),
+        )
         if stored is not None and not promoted:  # an operator still has to decide
-            known |= {"reported": stored.record.reported, "repair": stored.record.repair}
-        drift_check = DriftCheck.model_validate(known)
+            known = stored.record
+            drift_check = drift_check.evolve(reported=known.reported, repair=known.repair)
         context.ledger.drift_checks.put(name, drift_check, stored.etag if stored else None)
     except RelearnError as exc:
         log.warning("endpoint %s is not being watched for now: %s", endpoint.name, exc)

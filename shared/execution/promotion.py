@@ -21,7 +21,7 @@ from shared.telemetry import log
 
 @dataclass(frozen=True, slots=True)
 class PromotionSteps:
-    """Updates one endpoint with one model at a time, and rolls back a broken update."""
+    """Updates one endpoint, by one step of a promotion, and rolls back a broken update."""
 
     context: Context
 

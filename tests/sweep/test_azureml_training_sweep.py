@@ -4,7 +4,6 @@ Promises: one run, one job for its one attempt (an orphan, which never began, is
 registered version, whatever fails at the app, at the workspace, or between them.
 """
 
-import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
@@ -16,19 +15,11 @@ from local.azureml.calls import Fault
 from local.azureml.switches import Switches
 from shared.core.run.record import Phase
 from tests.fakes.azureml_runs import COURSE, AzureMlRuns
-from tests.fakes.faults import Faults, Kind, kinds_at
+from tests.fakes.faults import FAULTS, Faults, Kind, after_each
 from tests.fakes.world import DATA
 
 ROUNDS: Final = 90
 SECONDS: Final = 45
-FAULTS: Final = [kind for kind in Kind if kind is not Kind.OK]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # thousands of faults are reported as planned
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @cache
@@ -91,14 +82,7 @@ def test_the_sweep_covers_the_whole_way() -> None:
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_one_job_and_one_version_after_any_single_fault_of_the_app(kind: Kind) -> None:
-    failed = []
-    for site in range(len(EFFECTS) + 2):
-        if kind not in kinds_at(EFFECTS, site):
-            continue
-        world = drive(fresh(Faults({site: kind})))
-        if wrong := list(problems(world)):
-            failed.append(f"{site} {dict(enumerate(EFFECTS)).get(site)}: {wrong}")
-    assert not failed, "\n".join(failed)
+    assert after_each(kind, EFFECTS, lambda faults: problems(drive(fresh(faults)))) == []
 
 
 @pytest.mark.parametrize("fault", Fault)

@@ -7,7 +7,6 @@ refused, lost, torn, late, duplicated, killed, slept through or done by a second
 a call.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations, islice, product
@@ -76,13 +75,6 @@ def effects() -> list[str]:
     world = World()
     drive(world)
     return world.faults.sites  # whether it went well is for the first test to say
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # thousands of faults are reported by the plan
-    yield
-    logging.disable(logging.NOTSET)
 
 
 CountCases = Callable[[int], None]

@@ -4,7 +4,6 @@ Promises: one run, one job, one candidate; its requests come in steps, after it 
 any; it serves all of them in the end; what served before is discarded a day later.
 """
 
-import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
@@ -16,20 +15,12 @@ from shared.core.run.record import Phase, Run
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import AzureMlWorld
-from tests.fakes.faults import Faults, Kind, kinds_at
+from tests.fakes.faults import FAULTS, Faults, Kind, after_each
 
 FEWEST_EFFECTS: Final = 30
 ROUNDS: Final = 60
 SECONDS: Final = 45
 SECOND: Final = b"a,b,label\n5,6,1\n7,8,0\n"
-FAULTS: Final = [kind for kind in Kind if kind is not Kind.OK]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)  # thousands of faults are reported as planned
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @cache
@@ -116,15 +107,12 @@ def test_the_sweep_covers_the_whole_way() -> None:
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_live_in_steps_and_cleaned_up_after_any_single_fault(kind: Kind) -> None:
-    failed = []
-    for site in range(len(EFFECTS) + 2):
-        if kind not in kinds_at(EFFECTS, site):
-            continue
-        world = served(Faults({site: kind}))
+    def tried(faults: Faults) -> Iterator[str]:
+        world = served(faults)
         drive(world)
-        if wrong := list(problems(world)):
-            failed.append(f"{site} {dict(enumerate(EFFECTS)).get(site)}: {wrong}")
-    assert not failed, "\n".join(failed)
+        return problems(world)
+
+    assert after_each(kind, EFFECTS, tried) == []
 
 
 # A rollback after what served before was discarded: its deployment is made again
@@ -179,12 +167,10 @@ def test_a_deployment_that_was_discarded_serves_again_after_any_single_fault(kin
     assert list(wrong_after_rollback(calm)) == []
     sites = list(calm.faults.sites)
     assert {"PUT deployment", "PUT endpoint"} <= set(sites)
-    failed = []
-    for site in range(len(sites) + 1):
-        if kind not in kinds_at(sites, site):
-            continue
-        world = rolling_back(Faults({site: kind}))
+
+    def tried(faults: Faults) -> Iterator[str]:
+        world = rolling_back(faults)
         roll_back(world)
-        if wrong := list(wrong_after_rollback(world)):
-            failed.append(f"{site} {dict(enumerate(sites)).get(site)}: {wrong}")
-    assert not failed, "\n".join(failed)
+        return wrong_after_rollback(world)
+
+    assert after_each(kind, sites, tried) == []

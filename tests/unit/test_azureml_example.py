@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from shared.config.loader import load_pipelines
-from shared.core.config.azureml_deployment_file import deployment_properties
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_training import AzureMlTraining
+from shared.providers.azureml.deployment_bodies import deployment_properties
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "azureml"

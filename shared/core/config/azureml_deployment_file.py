@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from shared.core.config.azureml_deployment_parts import (
-    ASSET,
     CodeConfiguration,
     ContainerProbe,
     DataCollector,
@@ -23,12 +22,9 @@ from shared.core.config.azureml_deployment_parts import (
     Texts,
     lower,
 )
-from shared.core.config.azureml_names import Workspace
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Strict
-
-Body = dict[str, Any]
 
 _KUBERNETES: Final = (
     "Kubernetes endpoints are not supported yet",
@@ -154,116 +150,3 @@ _BOTH: Final = "give both; only MLflow models are served with neither"
 DeploymentFile = Annotated[
     Deployment, WithJsonSchema({"type": "string", "examples": ["deployment.yml"]})
 ]
-
-
-def deployment_properties(template: Deployment, workspace: Workspace) -> Body:
-    """Return `properties` of every deployment that a template makes, but for `model`.
-
-    Names are those of REST (azure-machine-learning-v2 §5.1), milliseconds and seconds are
-    ISO 8601 spans, and what the template leaves out is left out. `location`, `tags`,
-    `properties.model` and `sku` are the caller's; `sku.capacity` is `template.instance_count`.
-
-    Args:
-        template: the checked file, `endpoint.deployment`.
-        workspace: where code, environment and data assets are registered.
-    """
-    code, requests = template.code_configuration, template.request_settings
-    return _without_none(
-        {
-            "endpointComputeType": "Managed",
-            "instanceType": template.instance_type,
-            "description": template.description,
-            "properties": dict(template.properties),
-            "environmentId": _id(template.environment, "environments", workspace),
-            "codeConfiguration": {
-                "codeId": _id(code.code, "codes", workspace),
-                "scoringScript": code.scoring_script,
-            }
-            if code
-            else None,
-            "environmentVariables": dict(template.environment_variables) or None,
-            "requestSettings": _without_none(
-                {
-                    "requestTimeout": _span(requests.request_timeout_ms, 1000),
-                    "maxConcurrentRequestsPerInstance": (
-                        requests.max_concurrent_requests_per_instance
-                    ),
-                    "maxQueueWait": _span(requests.max_queue_wait_ms, 1000),
-                }
-            )
-            if requests
-            else None,
-            "livenessProbe": _probe(template.liveness_probe),
-            "readinessProbe": _probe(template.readiness_probe),
-            "startupProbe": _probe(template.startup_probe),
-            "scaleSettings": {"scaleType": "Default"},
-            "appInsightsEnabled": template.app_insights_enabled,
-            "egressPublicNetworkAccess": _capital(template.egress_public_network_access),
-            "modelMountPath": template.model_mount_path,
-            "dataCollector": _collector(template.data_collector, workspace),
-        }
-    )
-
-
-def _id(text: str | None, kind: str, workspace: Workspace) -> str | None:
-    """Return an asset as a deployment names it: by its id where it is in the workspace."""
-    if text is None:
-        return None
-    if (found := ASSET.fullmatch(text)) is not None:
-        return f"{workspace.id}/{kind}/{found['name']}/versions/{found['version']}"
-    return text.removeprefix("azureml:") if text.startswith("azureml:/sub") else text
-
-
-def _span(number: int | None, parts: int = 1) -> str | None:
-    """Return a time as an ISO 8601 span in seconds.
-
-    Args:
-        number: of the unit.
-        parts: how many of the unit a second has.
-    """
-    return None if number is None else f"PT{number / parts:.12g}S"
-
-
-def _probe(probe: ContainerProbe | None) -> Body | None:
-    if probe is None:
-        return None
-    return _without_none(
-        {
-            "initialDelay": _span(probe.initial_delay),
-            "period": _span(probe.period),
-            "timeout": _span(probe.timeout),
-            "successThreshold": probe.success_threshold,
-            "failureThreshold": probe.failure_threshold,
-        }
-    )
-
-
-def _collector(given: DataCollector | None, workspace: Workspace) -> Body | None:
-    if given is None:
-        return None
-    logged = given.request_logging
-    return _without_none(
-        {
-            "collections": {
-                name: _without_none(
-                    {
-                        "dataCollectionMode": "Enabled" if one.enabled == "true" else "Disabled",
-                        "dataId": _id(one.data, "data", workspace),
-                        "samplingRate": given.sampling_rate,
-                        "clientId": one.client_id,
-                    }
-                )
-                for name, one in given.collections.items()
-            },
-            "rollingRate": _capital(given.rolling_rate),
-            "requestLogging": {"captureHeaders": list(logged.capture_headers)} if logged else None,
-        }
-    )
-
-
-def _capital(word: str | None) -> str | None:
-    return word.capitalize() if word else None
-
-
-def _without_none(body: Body) -> Body:
-    return {name: value for name, value in body.items() if value is not None}

@@ -75,14 +75,14 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndpointCheck:
-    """One probe of an endpoint after an update."""
+    """What the service says of an update or of a candidate, and the probe's answers."""
 
     progress: UpdateProgress
     probe: ProbeAnswers | None  #: None: nothing to score with
-    configured: str | None = None  #: `container/name` the endpoint says it was given
+    configured: str | None = None  #: the name of the model that it says it was given
     detail: str = ""
     traffic: TrafficMap | None = None  #: as it is now, where the endpoint has such a map
-    failure: "Failure | None" = None  #: what a failed candidate calls for
+    failure: Failure | None = None  #: what a failed candidate calls for
     cure: str = ""  #: what an operator can do about the failure
 
 

@@ -52,9 +52,8 @@ class TrafficMap(FrozenModel):
         Args:
             name: the deployment.
         """
-        others = {one: part for one, part in self.shares.items() if one != name}
-        mirror = {one: part for one, part in self.mirror.items() if one != name}
-        return TrafficMap(shares=_scaled(others, ALL), mirror=mirror)
+        others = _but(self.shares, name)
+        return TrafficMap(shares=_scaled(others, ALL), mirror=_but(self.mirror, name))
 
     def giving(self, name: str, share: int, mirror: int = 0) -> "TrafficMap":
         """Return the map with a share for one deployment, and the rest as it was among the others.
@@ -64,8 +63,7 @@ class TrafficMap(FrozenModel):
             share: its percent of the requests.
             mirror: the percent of the requests that it gets copies of.
         """
-        others = {one: part for one, part in self.shares.items() if one != name}
-        kept = {one: part for one, part in self.mirror.items() if one != name}
+        others, kept = _but(self.shares, name), _but(self.mirror, name)
         copies = {name: mirror} if mirror else kept
         if share == ALL or not others:
             return TrafficMap(shares={name: ALL} if share else {}, mirror=kept)
@@ -79,6 +77,10 @@ class TrafficMap(FrozenModel):
             f"copies of {self.mirror[name]} % to {name}" for name in sorted(self.mirror)
         )
         return ", ".join(part for part in (shares or "no deployment gets requests", mirror) if part)
+
+
+def _but(shares: Mapping[str, int], name: str) -> dict[str, int]:
+    return {one: share for one, share in shares.items() if one != name}
 
 
 def _given(shares: Mapping[str, int]) -> dict[str, int]:

@@ -30,7 +30,7 @@ class Verification:
 class VerificationCase:
     """Everything that a result depends on, apart from the present probe."""
 
-    target: str  #: `container/name` of the model that should serve
+    target: str  #: the name of the model that should serve
     before: ProbeAnswers | None
     probe_series: ProbeSeries  #: those before the present one
     within: timedelta  #: how long the endpoint may take to switch

@@ -12,7 +12,7 @@ from shared.core.config.azureml_names import SERVERLESS, Asset, Workspace, compu
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.types import Scalar
 from shared.errors import PermanentError
-from shared.providers.azureml.call import Body, mapping_of, properties_of
+from shared.providers.azureml.call import Body, mapping_of, properties_of, without_none
 
 _FOLDER: Final = "uri_folder"
 _MODES: Final = {
@@ -96,7 +96,7 @@ class PlacedInput:
                 raise PermanentError(f"{what}: {cure}", cure=cure)
             uri = self.folder
         mode = _MODES.get(self.mode or "", "ReadOnlyMount" if kind in _MOUNTED else None)
-        return _without_none({"jobInputType": kind, "mode": mode, "uri": uri})
+        return without_none({"jobInputType": kind, "mode": mode, "uri": uri})
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +288,7 @@ def common_of(plan: JobPlan, training: AzureMlTraining, kind: str) -> Body:
 def _settings(training: AzureMlTraining, here: Workspace, source: str) -> Body:
     given = training.settings
     store = given.default_datastore
-    return _without_none(
+    return without_none(
         {
             "default_compute": _default_compute(training, here),
             "default_datastore": f"{here.id}/datastores/{store}" if store else None,
@@ -329,7 +329,7 @@ def _step(
         "_source": "REMOTE.WORKSPACE.COMPONENT",
         "componentId": component,
     }
-    return _without_none(step)
+    return without_none(step)
 
 
 def output_of(plan: JobPlan, name: str, kind: str, mode: str | None = "upload") -> Body:
@@ -344,10 +344,6 @@ def output_of(plan: JobPlan, name: str, kind: str, mode: str | None = "upload") 
     shown = {"jobOutputType": kind, "uri": plan.output_uri(name, kind)}
     known = _MODES.get(mode or "")
     return {**shown, "mode": known} if known else shown
-
-
-def _without_none(body: Body) -> Body:
-    return {name: value for name, value in body.items() if value is not None}
 
 
 def _is_described(one: object) -> bool:

@@ -1,6 +1,7 @@
-"""Calls a workspace: Resource Manager with its token, and the data plane with one of two.
+"""Calls a workspace, and reads parts of its answers, each of which may be missing or odd.
 
-Nothing is retried here, but for the other token on 401 (azure-machine-learning-v2 §1).
+Resource Manager is called with its token, and the data plane with one of two. Nothing is retried
+here, but for the other token on 401 (azure-machine-learning-v2 §1).
 """
 
 import json
@@ -319,6 +320,11 @@ def moment_of(text: object) -> datetime | None:
     if at.year < _EARLIEST:
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def without_none(body: Body) -> Body:
+    """Return a body without the members that are None."""
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def properties_of(resource: Mapping[str, Any]) -> Body:

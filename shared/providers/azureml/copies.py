@@ -10,7 +10,7 @@ from shared.core.config.azureml_names import SERVERLESS, compute_id
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.errors import PermanentError
 from shared.providers.azureml.bodies import JobPlan, common_of, output_of, spelled, type_of
-from shared.providers.azureml.call import Body, mapping_of
+from shared.providers.azureml.call import Body, mapping_of, without_none
 
 #: What a copy of a job keeps (azure-machine-learning-v2 §2.2).
 _KEPT: Final = (
@@ -91,7 +91,7 @@ def _common_of_copy(plan: JobPlan, training: AzureMlTraining, kind: str, kept: B
         common["experimentName"] = kept["experimentName"]
     if training.compute is not None and kind == "Command":
         common["computeId"] = compute_id(training.compute, training.workspace_parts)
-    return _without_none(common)
+    return without_none(common)
 
 
 def _output_of_copy(plan: JobPlan, name: str, one: object) -> Body:
@@ -119,7 +119,3 @@ def _clean(value: Any) -> Any:
         known = {n: v for n, v in value.items() if v is not None and n not in _PREVIEW}
         return {name: spelled(name, _clean(one)) for name, one in known.items()}
     return [_clean(one) for one in value] if isinstance(value, list) else value
-
-
-def _without_none(body: Body) -> Body:
-    return {name: value for name, value in body.items() if value is not None}

@@ -1,30 +1,20 @@
-"""Bodies of endpoints and deployments: new ones, and those that are sent back. Pure functions.
+"""Bodies of endpoints that are made, and of what is sent back as it was answered. Pure functions.
 
-A deployment is made by the file that `az ml online-deployment create -f` takes; its name, its
-endpoint and its model are this app's. Everything but names, locations and create-only members
-changes by a full PUT: what this api-version answered goes back without its read-only members
-(azure-machine-learning-v2 §5.1).
+Everything but names, locations and create-only members changes by a full PUT: what this
+api-version answered goes back without its read-only members (azure-machine-learning-v2 §5.1).
 """
 
 import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from shared.core.config.azureml_deployment_file import Deployment, deployment_properties
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
-from shared.core.config.azureml_models import AZUREML, PIPELINE_TAG, RUN_TAG, registered_model
-from shared.core.config.azureml_names import Workspace, asset_of, workspace_of
-from shared.core.names import digest, pipeline_of
 from shared.core.redaction import secrets_among
 from shared.core.secret_shapes import Cleaner
-from shared.core.serving.references import Candidate, ModelRef, ServingState
-from shared.core.serving.traffic import ALL, TrafficMap
-from shared.providers.azureml.call import Body, mapping_of
+from shared.core.serving.traffic import TrafficMap
+from shared.providers.azureml.call import Body
 from shared.providers.azureml.online_resources import OPERATION, OnlineResource, ShownEndpoint
 
-#: Of a state's body: the bodies of its deployments, and what of them could not be kept.
-DEPLOYMENTS: Final = "deployments"
-INCOMPLETE: Final = "incomplete"
 _READ_ONLY: Final = frozenset({"id", "name", "type", "kind", "systemData", "etag"})
 _READ_ONLY_PROPERTIES: Final = frozenset(
     {"scoringUri", "swaggerUri", "provisioningState", "provisioningErrors"}
@@ -42,79 +32,6 @@ _FREE: Final = frozenset(
 _AUTH_MODES: Final = {"key": "Key", "aml_token": "AMLToken", "aad_token": "AADToken"}
 _DEEPEST: Final = 12
 _LONGEST_RECORDED: Final = 64 * 1024
-
-
-def candidate_of(
-    model: ModelRef, run_id: str, again: int, file: Deployment, workspace: Workspace
-) -> Candidate:
-    """Return a model as a deployment of this app; nothing is sent.
-
-    Args:
-        model: the model.
-        run_id: the run that brings it.
-        again: how many candidates of this run could not be made ready before.
-        file: the deployment file.
-        workspace: where the endpoint is.
-    """
-    name = f"m-{digest('azureml deployment', run_id, model.digest, str(again))}"
-    own = deployment_properties(file, workspace)
-    body = {
-        "tags": {RUN_TAG: run_id, PIPELINE_TAG: pipeline_of(run_id)},
-        "sku": {"name": "Default", "capacity": file.instance_count},
-        "properties": {**own, "model": str(model.reference.get("id") or "")},
-    }
-    state = ServingState(
-        model=model, traffic=TrafficMap.of({name: ALL}), body={DEPLOYMENTS: {name: body}}
-    )
-    return Candidate(
-        name=name,
-        state=state,
-        instances=file.instance_count,
-        instance_type=file.instance_type,
-    )
-
-
-def bodies_in(state: ServingState) -> Mapping[str, Body]:
-    """Return the bodies of a state's deployments by their names."""
-    return mapping_of(state.body.get(DEPLOYMENTS))
-
-
-def lost_of(state: ServingState, name: str) -> str:
-    """Return what the record of a deployment does not hold, for people; empty: it is whole.
-
-    Args:
-        state: the state.
-        name: of the deployment.
-    """
-    lost = mapping_of(state.body.get(INCOMPLETE)).get(name)
-    return ", ".join(str(one) for one in lost) if isinstance(lost, list | tuple) else ""
-
-
-def is_custom(model: ModelRef | None) -> bool:
-    """Whether a model is known to be of the type that needs a scoring script."""
-    kind = str(model.reference.get("type") or "") if model else ""
-    return kind.lower().replace("_", "") == "custommodel"
-
-
-def model_of(model_id: str, workspace: Workspace) -> ModelRef | None:
-    """Return the reference to a deployment's model, as that of training; None without a model.
-
-    Args:
-        model_id: as the deployment has it.
-        workspace: of the endpoint, for an id without one.
-    """
-    if not model_id:
-        return None
-    before, _, _ = model_id.partition("/models/")
-    try:
-        where = workspace_of(before) if before.startswith("/subscriptions/") else workspace
-        asset = asset_of(model_id, "model")
-    except ValueError:  # of a registry, or in a form that is not known
-        named = digest("azureml model", model_id.lower())
-        return ModelRef(provider=AZUREML, name=model_id, digest=named, reference={"id": model_id})
-    here = Workspace(workspace.host, where.subscription, where.group, where.name)
-    same = here.identity == workspace.identity
-    return registered_model(asset, workspace if same else here)
 
 
 def new_endpoint(wanted: CreateEndpoint, location: str) -> Body:

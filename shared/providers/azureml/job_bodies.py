@@ -16,7 +16,7 @@ from shared.providers.azureml.bodies import (
     mode_of,
     output_of,
 )
-from shared.providers.azureml.call import Body, mapping_of
+from shared.providers.azureml.call import Body, mapping_of, without_none
 
 _DISTRIBUTIONS: Final = {"mpi": "Mpi", "pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 _CODE: Final = re.compile(r"azureml:(?P<name>[^/:]+):(?P<version>[^/:]+)")
@@ -47,7 +47,7 @@ def of_file(plan: JobPlan, training: AzureMlTraining, job: Job) -> Body:
     compute = training.compute or (str(job["compute"]) if job.get("compute") else None)
     if compute is not None:
         known["computeId"] = compute_id(compute, here)
-    return {"properties": _without_none({**known, **own})}
+    return {"properties": without_none({**known, **own})}
 
 
 def _inputs_of_file(plan: JobPlan, job: Job) -> Body:
@@ -66,7 +66,7 @@ def _input(given: object) -> Body | None:
     path = given.get("path")
     kind = str(given.get("type") or "uri_folder")
     shown = {"jobInputType": kind, "mode": mode_of(given.get("mode")), "uri": path}
-    return _without_none(shown) if path else None
+    return without_none(shown) if path else None
 
 
 def _outputs_of_file(plan: JobPlan, job: Job) -> Body:
@@ -129,7 +129,7 @@ def _step(name: str, given: object, here: Workspace) -> Body:
     }
     same = ("environment_variables", "resources", "distribution", "limits", "display_name")
     more = {key: step[key] for key in (*same, "queue_settings", "identity") if key in step}
-    return _without_none({**known, **more})
+    return without_none({**known, **more})
 
 
 def _step_input(given: object) -> Body:
@@ -141,7 +141,7 @@ def _step_input(given: object) -> Body:
     else:
         kind = str(given.get("type") or "uri_folder")
         shown = {"job_input_type": kind, "mode": mode_of(given.get("mode")), "uri": path}
-    return _without_none(shown)
+    return without_none(shown)
 
 
 def _step_output(given: object) -> Body:
@@ -151,7 +151,7 @@ def _step_output(given: object) -> Body:
         return {"type": "literal", "value": given["path"]}
     kind = str(given.get("type") or "uri_folder")
     mode = mode_of(given.get("mode")) or "ReadWriteMount"
-    return _without_none({"job_output_type": kind, "mode": mode, "uri": given.get("path")})
+    return without_none({"job_output_type": kind, "mode": mode, "uri": given.get("path")})
 
 
 def _code(code: object, here: Workspace) -> str | None:
@@ -200,7 +200,3 @@ def _camel(given: object) -> Body:
 
 def _texts(given: object) -> dict[str, str]:
     return {str(name): str(value) for name, value in mapping_of(given).items()}
-
-
-def _without_none(body: Body) -> Body:
-    return {name: value for name, value in body.items() if value is not None}

@@ -13,7 +13,6 @@ from typing import Any, Final
 from shared.core.names import digest
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.providers.azureml.call import AzureMlCall
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import header
 from shared.providers.azureml.json_answers import table_of
@@ -51,11 +50,9 @@ class Scoring:
     """Sends probe rows to one endpoint.
 
     Args:
-        call: calls the workspace.
         calls: the calls of the endpoint.
     """
 
-    call: AzureMlCall
     calls: EndpointCalls
 
     def score(self, rows: Mapping[str, Any], deployment: str = "") -> ProbeAnswers:
@@ -76,7 +73,7 @@ class Scoring:
         if not uri:
             detail = f"endpoint {self.calls.name} has no address yet"
             return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail, request=request)
-        self.call.require(uri, f"score at endpoint {self.calls.name}")
+        self.calls.call.require(uri, f"score at endpoint {self.calls.name}")
         return self._scored(uri, mode, rows, deployment).evolve(request=request)
 
     def _scored(
@@ -91,7 +88,7 @@ class Scoring:
             return ProbeAnswers(seen=ProbeOutcome.REFUSED, detail=str(exc))
         if answer.status == HTTPStatus.NOT_FOUND:
             self.calls.forget_address()
-        who = self.call.clean(header(answer, WHO))[:_LONGEST]
+        who = self.calls.call.clean(header(answer, WHO))[:_LONGEST]
         return self._read(answer).evolve(answered_by=who)
 
     def _answer(self, uri: str, mode: str, body: bytes, deployment: str) -> Answer:
@@ -122,12 +119,12 @@ class Scoring:
         """The client that waits as long as a request to the deployment may take."""
         given = self.calls.endpoint.deployment.request_settings
         limit = given.request_timeout_ms if given else None
-        return self.call.slow if limit and limit > _USUAL_MS else self.call.http
+        return self.calls.call.slow if limit and limit > _USUAL_MS else self.calls.call.http
 
     def _token(self, mode: str) -> str:
         if mode == _AAD:
-            token = self.call.tokens(self.call.scopes.ml)
-            self.call.redactor.learn(token)
+            token = self.calls.call.tokens(self.calls.call.scopes.ml)
+            self.calls.call.redactor.learn(token)
             return token
         if mode not in _SOURCES:
             raise PermanentError(
@@ -145,7 +142,7 @@ class Scoring:
         if decoded is None and answer.text() != "null":
             return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not JSON")
         try:
-            columns, rows = table_of(decoded, self.call.clean)
+            columns, rows = table_of(decoded, self.calls.call.clean)
         except RecursionError:
             return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail="the answer is nested too deeply")
         except ValueError as exc:
@@ -169,8 +166,8 @@ class Scoring:
         return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
 
     def _of_model(self, answer: Answer) -> ProbeAnswers:
-        status = self.call.clean(header(answer, _MODEL_STATUS))[:_LONGEST]
-        reason = self.call.clean(header(answer, _MODEL_REASON))[:_LONGEST]
+        status = self.calls.call.clean(header(answer, _MODEL_STATUS))[:_LONGEST]
+        reason = self.calls.call.clean(header(answer, _MODEL_REASON))[:_LONGEST]
         detail = f"the model answered {status or 'an error'}: {reason or self._words(answer)}"
         busy = status in _MODEL_BUSY
         if status in _ROWS_REFUSED:
@@ -181,4 +178,4 @@ class Scoring:
 
     def _words(self, answer: Answer) -> str:
         """Return the beginning of an answer, without secrets."""
-        return self.call.clean(answer.text())[:_LONGEST] or "no reason given"
+        return self.calls.call.clean(answer.text())[:_LONGEST] or "no reason given"

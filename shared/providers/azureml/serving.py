@@ -16,17 +16,16 @@ from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
-from shared.providers.azureml.deployment_errors import failure_of
-from shared.providers.azureml.endpoint_bodies import (
+from shared.providers.azureml.deployment_bodies import (
     DEPLOYMENTS,
     INCOMPLETE,
     bodies_in,
     candidate_of,
     is_custom,
     model_of,
-    new_endpoint,
-    recorded,
 )
+from shared.providers.azureml.deployment_errors import failure_of
+from shared.providers.azureml.endpoint_bodies import new_endpoint, recorded
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.online_resources import ShownDeployment, ShownEndpoint
 from shared.providers.azureml.scoring import Scoring
@@ -338,7 +337,7 @@ class AzureMlServing:
 
     @property
     def _scoring(self) -> Scoring:
-        return Scoring(self.calls.call, self.calls)
+        return Scoring(self.calls)
 
     @property
     def _updates(self) -> TrafficUpdates:

@@ -13,8 +13,9 @@ from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
 from shared.providers.azureml.call import properties_of
+from shared.providers.azureml.deployment_bodies import bodies_in, lost_of
 from shared.providers.azureml.deployment_errors import failure_of
-from shared.providers.azureml.endpoint_bodies import bodies_in, lost_of, with_traffic
+from shared.providers.azureml.endpoint_bodies import with_traffic
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import AzureMlRefusedError
 from shared.providers.azureml.online_resources import (

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.core.config.azureml_deployment_file import Deployment, deployment_properties
+from shared.core.config.azureml_deployment_file import Deployment
 from shared.core.config.azureml_names import workspace_of
+from shared.providers.azureml.deployment_bodies import deployment_properties
 from tests.unit.core.config.test_azureml_training import WS
 
 BARE: dict[str, Any] = {
