@@ -276,7 +276,10 @@ def _is_level(known: TrafficEvidence) -> bool:
 
 
 def _failed(known: TrafficEvidence) -> str:
-    return f"{known.errors} of {counted(max(known.requests, known.errors), 'request')} failed"
+    others = f"{known.other_errors} of {known.other_requests}" if known.other_requests else ""
+    beside = f" (beside it {others})" if others else ""
+    mine = counted(max(known.requests, known.errors), "request")
+    return f"{known.errors} of {mine} failed{beside}"
 
 
 def _is_error(point: TrafficPoint) -> bool:
