@@ -1,11 +1,15 @@
-"""Schedules the drift check of each endpoint, after each promotion and takeover."""
+"""Schedules the drift check of each endpoint, after each promotion and takeover.
+
+A new model waits for what an operator decides on a drift that was found.
+"""
 
 from datetime import timedelta
 from typing import Final
 
 from shared.core.config.kinds import Endpoint
 from shared.core.names import digest
-from shared.core.run.record import Run
+from shared.core.run.control_events import StepBlocked
+from shared.core.run.record import Phase, Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.references import EndpointRef
 from shared.errors import RelearnError
@@ -71,3 +75,23 @@ def schedule_drift_check(
         context.ledger.drift_checks.put(name, drift_check, stored.etag if stored else None)
     except RelearnError as exc:
         log.warning("endpoint %s is not being watched for now: %s", endpoint.name, exc)
+
+
+def undecided_drift(context: Context, run: Run, endpoint: Endpoint) -> StepBlocked | None:
+    """Return that an operator has to decide on a drift of the endpoint first; None without one.
+
+    Args:
+        context: the ledger.
+        run: the run that is to update the endpoint.
+        endpoint: the endpoint.
+    """
+    name = drift_check_id(endpoint.ref, endpoint.resource_name)
+    checked = None if run.origin.repeats else context.ledger.drift_checks.read(name)
+    repair = checked.record.repair if checked is not None else None
+    asking = context.ledger.runs.read(repair) if repair else None
+    if asking is None or asking.record.phase is not Phase.PARKED:
+        return None
+    return StepBlocked(
+        f"{asking.record.cause}; run {asking.record.run_id} waits for an operator",
+        f"retry or cancel run {asking.record.run_id}, then retry the run",
+    )

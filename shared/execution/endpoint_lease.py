@@ -13,7 +13,7 @@ from shared.core.run.gate_events import Regressed
 from shared.core.run.planned_steps import ahead_of, planned_steps
 from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
-from shared.core.run.record import Origin, Phase, Run
+from shared.core.run.record import Origin, Run
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
@@ -28,7 +28,7 @@ from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.drift_schedule import drift_check_id
+from shared.execution.drift_schedule import undecided_drift
 from shared.execution.inbox import FirstRecordedTimes
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
@@ -65,8 +65,11 @@ class EndpointLeaseSteps:
         splits = serving.plan.stages
         if splits and left is None and (blocked := _foreign(run, known, base)) is not None:
             return blocked
-        if serving.plan.asks and (drifted := self._drifted(run, endpoint)) is not None:
-            return drifted
+        if (
+            serving.plan.asks
+            and (drift := undecided_drift(self.context, run, endpoint)) is not None
+        ):
+            return drift
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
         answers = left is None and not (splits and base is None)
         before = self._before(run, endpoint, serving) if answers else None
@@ -78,20 +81,6 @@ class EndpointLeaseSteps:
             self.context.clock.now(),
         )
         return self._leased(run, serving, _Found(stored, mine, left, base, before, data.tie))
-
-    def _drifted(self, run: Run, endpoint: Endpoint) -> StepBlocked | None:
-        """Return that an operator decides on a drift of the endpoint first; None without one."""
-        ledger = self.context.ledger
-        name = drift_check_id(endpoint.ref, endpoint.resource_name)
-        checked = None if run.origin.repeats else ledger.drift_checks.read(name)
-        repair = checked.record.repair if checked is not None else None
-        asking = ledger.runs.read(repair) if repair else None
-        if asking is None or asking.record.phase is not Phase.PARKED:
-            return None
-        return StepBlocked(
-            f"{asking.record.cause}; run {asking.record.run_id} waits for an operator",
-            f"retry or cancel run {asking.record.run_id}, then retry the run",
-        )
 
     def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
         """Store the lease, with a promotion that can be rolled back where that is needed."""
