@@ -65,10 +65,7 @@ class EndpointLeaseSteps:
         splits = serving.plan.stages
         if splits and left is None and (blocked := _foreign(run, known, base)) is not None:
             return blocked
-        if (
-            serving.plan.asks
-            and (drift := undecided_drift(self.context, run, endpoint)) is not None
-        ):
+        if splits and (drift := undecided_drift(self.context, run, endpoint)) is not None:
             return drift
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
         answers = left is None and not (splits and base is None)
