@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
@@ -150,26 +150,24 @@ class Play(ABC, Generic[S]):
             f"The app said:\n{self.stage.host.log[-3000:]}"
         )
 
-    def _progress(self, run: dict[str, Any]) -> Table | Spinner:
+    def _progress(self, run: dict[str, Any]) -> Group | Spinner:
         if not run:
             return Spinner("dots", " waiting for the blob trigger …")
         seen = {entry["phase"]: entry["at"] for entry in run["history"]}
-        grid = Table.grid(padding=(0, 1))
         steps = [*self.path, run["phase"]] if run["phase"] in ENDS else list(self.path)
-        shown = []
+        rows: list[list[str]] = [[]]  # a narrow console breaks between two steps alone
+        used = 0
         for step in steps:
             if step == run["phase"]:
                 mark = "[bold green]✔" if step in ENDS else "[bold yellow]●"
             else:
                 mark = "[green]✔" if step in seen else "[dim]·"
-            shown.append(f"{mark} {step}[/]")
-        grid.add_row(*shown)
-        for line in self.lines(run):
-            outer = Table.grid()
-            outer.add_row(grid)
-            outer.add_row(line)
-            grid = outer
-        return grid
+            if used + len(step) + 2 > self.console.width:
+                rows.append([])
+                used = 0
+            rows[-1].append(f"{mark} {step}[/]")
+            used += len(step) + 3
+        return Group(*(" ".join(row) for row in rows), *self.lines(run))
 
     def _repeat(self, blob: str) -> None:
         self.console.print(f"\ndelivering the event of {blob} {REPEATS} more times")

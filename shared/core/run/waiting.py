@@ -136,7 +136,7 @@ def _promoting(run: Run) -> str:
 
 def _staging(run: Run) -> str:
     if run.candidate is None:
-        return f"{_endpoint(run)}: the next poll puts the model beside what serves"
+        return f"{_endpoint(run)}: the next poll stages its candidate, which gets no requests yet"
     return f"{_endpoint(run)}: candidate {run.candidate.name} is being made ready"
 
 

@@ -30,7 +30,7 @@ SAID = {
     Phase.CREATED: "starts its training job j1",
     Phase.TRAINING: "job j1 runs",
     Phase.TRAINED: "collects",
-    Phase.STAGING: "puts the model beside what serves",
+    Phase.STAGING: "stages its candidate, which gets no requests yet",
     Phase.JUDGED: "gate",
     Phase.AWAITING_APPROVAL: "approval",
     Phase.ROLLING_OUT: "0 of 1 endpoint is done",
