@@ -82,9 +82,11 @@ def _drive(python: Path, order: Path, app: AppRun) -> int:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as driver:
         for line in driver.stdout or ():
-            print(line, end="", flush=True)
-            if line.strip() in does and driver.stdin is not None:
-                does[line.strip()]()
+            said = line.strip().lstrip(".")  # the client prints dots while it waits
+            if said:
+                print(said, flush=True)
+            if said in does and driver.stdin is not None:
+                does[said]()
                 driver.stdin.write("done\n")
                 driver.stdin.flush()
     return driver.returncode
