@@ -95,14 +95,36 @@ def changed_before(run: Run, known: Resource, base: ServingState | None) -> Step
     now = (base.traffic if base else None) or TrafficMap()
     if serving is None or run.origin is Origin.ROLLBACK:  # it is asked for, whatever serves
         return None
-    if now.routes_as(serving) or now in run.accepts:
+    if now in run.accepts:
+        return None
+    if not now.routes_as(serving):
+        what = f"its traffic is {now}; Relearn left it at {serving}"
+    elif (model := _other_model(known, base)) is not None:
+        what = f"its traffic goes to {model}; Relearn left it at {_name(known)}"
+    else:
         return None
     name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
     return StepBlocked(
-        f"others changed {name}: its traffic is {now}; Relearn left it at {serving}",
-        "retry the run to go on from the traffic as it is now, or cancel it",
+        f"others changed {name}: {what}",
+        "retry the run to go on from what serves now, or cancel it",
         now,
     )
+
+
+def _other_model(known: Resource, base: ServingState | None) -> str | None:
+    """Return the model that serves, where others put it into a deployment of this app; else None.
+
+    A reference holds more or less, as it was read; its digest identifies the model.
+    """
+    left = known.serving.model if known.serving else None
+    now = base.model if base else None
+    if left is None or now is None or now.digest == left.digest:
+        return None
+    return now.name
+
+
+def _name(known: Resource) -> str:
+    return known.serving.target_model.name if known.serving else ""
 
 
 def _among_others(before: TrafficMap, name: str) -> TrafficMap:

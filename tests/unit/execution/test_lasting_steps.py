@@ -224,8 +224,21 @@ def test_an_endpoint_that_has_drifted_is_held_until_an_operator_decides() -> Non
     assert f"run {drifted.run_id} waits for an operator" in waits.waits_for, waits
     assert world.traffic() == {world.new: 100}
     world.run_operations.cancel(drifted.run_id, ADA)
+    assert world.until_idle(third, ticks=100).phase is Phase.PARKED  # it asks for itself
+    world.run_operations.retry(third.run_id, ADA)
     world.requests = 20
     assert world.until_idle(third, ticks=600).phase is Phase.PROMOTED
+
+
+def test_a_model_that_others_put_into_our_deployment_is_kept_until_an_operator_agrees() -> None:
+    world = baking()
+    world.ended()
+    world.requests = 0
+    world.azureml.hooks.change_model(CENSUS, world.new, "census/1")
+    third = world.next_run("3.csv", b"a,b,label\n9,6,1\n7,8,0\n")  # ahead of the drift check
+    parked = world.until_idle(third, ticks=40)
+    assert "its traffic goes to azureml:census:1" in (parked.reason or "")
+    assert (parked.phase, world.traffic()) == (Phase.PARKED, {world.new: 100})
 
 
 def test_copies_last_one_bake_ahead_of_the_first_step_and_decide_nothing_without_metrics() -> None:
