@@ -53,7 +53,7 @@ def test_an_operator_goes_back_to_the_model_from_before_or_to_the_one_that_is_na
     assert hold.state.model is not None
     assert model in hold.state.model.name
     assert (run.origin, run.model) == (Origin.ROLLBACK, hold.state.model)
-    assert run.cause == f"ada goes back to {hold_to}: sales fell"
+    assert run.cause == f"ada rolls back to {hold_to}: sales fell"
     stored = desk.world.now_of(run)
     assert stored.opened_at == hold.at
     assert [(one.phase, one.note) for one in stored.history[:1]] == [(Phase.PROMOTING, run.cause)]
@@ -76,7 +76,7 @@ def test_a_rollback_without_a_reason_has_none_in_its_cause() -> None:
     manifest = (blob("3.csv"),)
     desk.put(THREE.model_copy(update={"previous": (served("sample-1", 1, manifest=manifest),)}))
     run = desk.roll_back(command=OperatorCommand(by="ada"))
-    assert run.cause == "ada goes back to sample-1"
+    assert run.cause == "ada rolls back to sample-1"
     assert run.manifest == manifest
 
 
@@ -91,7 +91,7 @@ def test_while_a_model_is_being_tried_the_one_that_serves_is_the_one_from_before
     desk.put(THREE, endpoint_lease=busy)
     run = desk.roll_back()
     assert run.cause.startswith(
-        f"ada goes back to {'sample-3' if resource_name == RESOURCE else 'sample-2'}"
+        f"ada rolls back to {'sample-3' if resource_name == RESOURCE else 'sample-2'}"
     )
 
 
@@ -184,7 +184,7 @@ def test_a_rollback_that_was_only_announced_is_begun_as_it_was_requested() -> No
     hold = Hold(run_id="sample-5", to="sample-1", state=state_of(OLDER), by="bob", at=NOW)
     desk.put(THREE.model_copy(update={"held": hold}))
     run = desk.roll_back()
-    assert (run.run_id, run.cause) == ("sample-5", "bob goes back to sample-1")
+    assert (run.run_id, run.cause) == ("sample-5", "bob rolls back to sample-1")
     marker = decoded(desk.world.documents.rows["open/sample-5"].metadata)
     assert marker.phase in (Phase.PROMOTING, Phase.PARKED)
 
