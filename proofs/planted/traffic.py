@@ -91,8 +91,8 @@ _CHANGED_BY_OTHERS: Final = (
     Bug(
         "what others have changed is overwritten by the next run",
         "shared/core/run/planned_steps.py",
-        "    if now.routes_as(serving) or now in run.accepts:\n",
-        "    if serving or now in run.accepts:\n",
+        "    if not now.routes_as(serving):\n        what",
+        "    if not serving:\n        what",
         _MAPPED,
     ),
     Bug(

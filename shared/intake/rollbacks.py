@@ -225,7 +225,8 @@ class Rollbacks:
         opening = Opening(
             run_id=hold.run_id,
             origin=Origin.ROLLBACK,
-            cause=f"{hold.by} rolls back to {hold.to}" + (f": {hold.reason}" if hold.reason else ""),
+            cause=f"{hold.by} rolls back to {hold.to}"
+            + (f": {hold.reason}" if hold.reason else ""),
             blobs=served.manifest if served else (),
             tokens=known.tokens,
         )

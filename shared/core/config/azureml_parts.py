@@ -137,4 +137,5 @@ class ApiVersions(Strict):
     models: ApiVersion = Field(default=NEWEST_VERSION, description="Of models.")
     datastores: ApiVersion = Field(default=NEWEST_VERSION, description="Of datastores.")
     computes: ApiVersion = Field(default=NEWEST_VERSION, description="Of computes.")
+    data: ApiVersion = Field(default=NEWEST_VERSION, description="Of data assets.")
     workspaces: ApiVersion = Field(default=NEWEST_VERSION, description="Of the workspace itself.")

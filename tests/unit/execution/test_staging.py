@@ -149,7 +149,7 @@ def test_what_a_run_waits_for_while_its_candidate_is_made_is_said() -> None:
     now = waits_of(one.run)
     assert ahead is not None
     assert now is not None
-    assert "the next poll puts the model beside what serves" in ahead.waits_for
+    assert "the next poll stages its candidate" in ahead.waits_for
     assert "candidate m-0 is being made ready" in now.waits_for
 
 
