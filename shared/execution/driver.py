@@ -30,7 +30,7 @@ from shared.execution.run_writer import FOR_OPERATORS, RunWriter, StepResult
 from shared.execution.step_failures import StepFailures
 from shared.execution.verification import VerificationSteps
 from shared.ledger.store import Stored
-from shared.telemetry import report_run
+from shared.telemetry import report_phase, report_run
 
 #: More steps than a run can need from received to verifying.
 _MOST_STEPS: Final = 20
@@ -255,6 +255,7 @@ class Driver:
         run, ledger = stored.record, self._context.ledger
         if run.phase.ended:
             if ledger.open_markers.remove_of(run.run_id) and not announced:
+                report_phase(run)
                 report_run(run, stored.etag, repeated=True)
         elif learned is not None:
             self._writer.hint(run)

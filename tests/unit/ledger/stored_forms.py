@@ -218,6 +218,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "queue_name": "",
         "reason": None,
         "advice": None,
+        "trace": None,
         "history": (),
     },
     QueueEntry: {"number": 0},
