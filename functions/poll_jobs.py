@@ -19,5 +19,8 @@ def poll_jobs(timer: func.TimerRequest) -> None:
         if built is None:
             return
         until = built.poll.until()
-        built.reload(until)
-        built.poll.tick(until)
+        try:
+            built.reload(until)
+            built.poll.tick(until)
+        finally:  # also where the storage refuses the tick
+            built.health_alerts.report()

@@ -44,7 +44,7 @@ from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.operations.endpoints import Endpoints
-from shared.operations.health import HealthChecks
+from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
@@ -134,6 +134,7 @@ class App:
         self.health = HealthChecks(
             context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
         )
+        self.health_alerts = HealthAlerts(self.health, lambda: self.found)
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.

@@ -132,7 +132,7 @@ def report(
         phase: of the run.
         more: further attributes of the log record, for handlers that keep them.
     """
-    subject = Subject(run_id, pipeline, tuple(key), phase)
+    subject = Subject(run_id.strip("-"), pipeline.strip("-"), tuple(key), phase)
     fields = {"event_id": alert.event_id, "pipeline": pipeline, "run_id": run_id, **more}
     fields = redacted(fields) | {_BEGINNING: _beginning(subject, alert.event_id, alert.name)}
     log.log(alert.level, "%s", text, extra=fields)
