@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from shared import tracing
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.settings import Problem, Settings, connection_name, read_settings
@@ -186,6 +187,7 @@ def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | U
     Returns:
         The app, or what is wrong with the settings.
     """
+    tracing.enable(environment)
     return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared import tracing
 from shared.core.blobs import BlobVersion
 from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import Cancelled
@@ -229,16 +230,18 @@ class Driver:
             waits = not mine and self._must_wait(stored, now, free=options.free)
             if command is Command.NOTHING or waits:
                 break
-            if command.acts and not mine:
-                stored, mine = self._claim(stored, command), True
-            result = self._result(command, stored.record, replace(options, fresh=fresh))
-            opened += result.opened
-            learned = result.event
-            if learned is None and command.acts:
-                learned = self._failures.after_silence(stored.record)
-            if learned is None:
-                return Advanced(self._nothing_new(stored, command), opened)
-            stored, mine = self._record(stored, learned, mine=mine)
+            with tracing.step(stored.record, command.value) as step:
+                if command.acts and not mine:
+                    stored, mine = self._claim(stored, command), True
+                result = self._result(command, stored.record, replace(options, fresh=fresh))
+                opened += result.opened
+                learned = result.event
+                if learned is None and command.acts:
+                    learned = self._failures.after_silence(stored.record)
+                if learned is None:
+                    return Advanced(self._nothing_new(stored, command), opened)
+                stored, mine = self._record(stored, learned, mine=mine)
+                step.learned(learned, stored.record)
             fresh = isinstance(learned, JobCreated)
             if _pauses(learned, stored.record):
                 break

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from shared import tracing
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.commands import Event
@@ -49,9 +50,12 @@ class RunWriter:
         """
         if not announced:
             self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
-        stored = self._context.ledger.runs.create(run)
+        with tracing.opening(run) as opening:
+            trace = opening.traceparent
+            stored = self._context.ledger.runs.create(run.evolve(trace=trace) if trace else run)
         report_phase(run)
         report_run(run, stored.etag)
+        tracing.measure_phase(run)
         return stored
 
     def record(
@@ -127,6 +131,10 @@ def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
     after = stored.record
     if after.phase is not before.phase:
         report_phase(after)
+        tracing.measure_phase(after)
+    if after.verdict is not None and before.verdict is None:
+        said = "passed" if after.verdict.passed else "not passed"
+        tracing.measure(tracing.VERDICTS, 1, verdict=said, pipeline=after.pipeline)
     asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL
     if not asked_before and report_run(after, stored.etag):
         return
