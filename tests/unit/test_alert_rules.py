@@ -96,7 +96,9 @@ def test_each_line_of_the_workbook_is_described(note: Note) -> None:
     assert f"| `{note.value}` |" in OBSERVABILITY
 
 
-@pytest.mark.parametrize("query", re.findall(r"^```kusto\n(.*?)^```", OBSERVABILITY, re.MULTILINE | re.DOTALL))
+@pytest.mark.parametrize(
+    "query", re.findall(r"^```kusto\n(.*?)^```", OBSERVABILITY, re.MULTILINE | re.DOTALL)
+)
 def test_the_queries_of_the_documentation_read_the_form_that_is_written(query: str) -> None:
     first = " ".join(query.split()).split(" | ")[:3]
     beginning = Subject("sample-1", "sample", KEY, "promoted").beginning("RL2001", "phase")
