@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.app import App, Unusable, of_settings
 from shared.errors import ConfigError
-from shared.telemetry import LogRateLimit, log
+from shared.telemetry import Alert, LogRateLimit, log, report
 
 #: When this worker started: older data is not eligible for a pipeline that is first seen by it.
 STARTED_AT: Final = datetime.now(UTC)
@@ -19,7 +19,7 @@ _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
 )
-_UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=15))
+_UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=10))
 
 
 def app() -> App:
@@ -54,15 +54,14 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
         return app()
     first, more = built.problems[0], len(built.problems) - 1
     wrong = f"{first}{f'; and {more} more' if more else ''}"
-    later = f"; {_LATER}" if of_blob else ""
-    if of_blob or _UNUSABLE_LOGGED.allows(what):
-        log.error(
-            "%s: nothing is done, since a setting is wrong: %s. To do: correct what GET "
-            "/api/health/details lists, and restart%s",
-            what,
-            wrong,
-            later,
-        )
+    text = (
+        f"{what}: nothing is done, since a setting is wrong: {wrong}. To do: correct what GET "
+        "/api/health/details lists, and restart"
+    )
+    if of_blob:  # there may be thousands; the timers raise the alert
+        log.error("%s; %s", text, _LATER)
+    elif _UNUSABLE_LOGGED.allows(what):
+        report(Alert.HEALTH, text)
     return None
 
 
@@ -90,8 +89,9 @@ def _of_this_process() -> App | Unusable:
     # everything from INFO on to Application Insights (azure-functions §5).
     logging.getLogger("azure").setLevel(logging.WARNING)
     built = of_settings(os.environ, STARTED_AT)
-    for problem in built.found:
-        log.error("wrong setting: %s", problem)
+    if isinstance(built, Unusable):  # else the poll raises the alerts
+        for problem in built.found:
+            report(Alert.HEALTH, f"wrong setting: {problem}")
     for hint in built.hints:
         log.warning("hint: %s", hint)
     return built

@@ -5,6 +5,7 @@ import azure.functions as func
 from functions.bindings import SCHEDULE_TICK
 from functions.process import usable_app
 from shared.telemetry import redacted_errors
+from shared.tracing import shared_invocation
 
 bp = func.Blueprint()
 
@@ -14,7 +15,7 @@ bp = func.Blueprint()
 def start_scheduled_runs(timer: func.TimerRequest) -> None:
     """Open at most one run for each due time; search for data whose event was lost."""
     del timer  # due times are read from the ledger, not from the tick
-    with redacted_errors():
+    with redacted_errors(), shared_invocation():
         built = usable_app("start_scheduled_runs")
         if built is None:
             return

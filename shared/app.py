@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from shared import tracing
 from shared.config.connections import CONNECTIONS
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
@@ -48,7 +49,7 @@ from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
 from shared.operations.endpoints import Endpoints
-from shared.operations.health import HealthChecks
+from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
@@ -144,6 +145,7 @@ class App:
         self.health = HealthChecks(
             context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
         )
+        self.health_alerts = HealthAlerts(self.health, lambda: self.found)
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
@@ -195,6 +197,7 @@ def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | U
     Returns:
         The app, or what is wrong with the settings.
     """
+    tracing.enable(environment)
     return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
 
 

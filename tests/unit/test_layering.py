@@ -79,7 +79,7 @@ ARROWS: Final = {
     "operations": ("core", "ports", "ledger", "execution", "intake", "maintenance"),
 }
 #: Modules that every folder may import, but for the core, which imports the errors alone.
-EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.version")
+EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.tracing", "shared.version")
 
 
 @pytest.mark.parametrize("folder", ARROWS)
@@ -98,6 +98,7 @@ def test_every_module_of_shared_is_in_a_folder_with_arrows() -> None:
         "app",
         "errors",
         "telemetry",
+        "tracing",
         "version",
     }
 
