@@ -1,7 +1,6 @@
 """The app settings, read once; every wrong one is reported by name, none raises at import."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +13,7 @@ from shared.config.connections import (
     connection_name,
     connection_problems,
 )
+from shared.config.places import CONTAINER, SETTING, Place, place_of
 from shared.core.config.problems import Problem, WrongValueError
 from shared.core.config.schedule import checked_schedule, hints_of
 from shared.core.config.setting_references import not_filled_in
@@ -33,8 +33,6 @@ POLL_DEFAULT: Final = "*/30 * * * * *"
 SCHEDULE_TICK_DEFAULT: Final = "0 * * * * *"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
-#: `$web` and the like are the platform's own.
-_CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
 
 
@@ -45,7 +43,7 @@ class Settings:
     data_container: str
     models_container: str
     ledger_container: str
-    pipelines_file: Path
+    pipelines: Place
     lease: timedelta
     function_timeout: timedelta
     check_interval_min: timedelta
@@ -104,7 +102,7 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         data_container=containers[0],
         models_container=containers[1],
         ledger_container=containers[2],
-        pipelines_file=root / (environment.get("PIPELINES_FILE") or "pipelines.yaml"),
+        pipelines=place_of(environment.get(SETTING) or "pipelines.yaml", root, named),
         lease=lease,
         function_timeout=timeout,
         check_interval_min=check_interval_min,
@@ -123,7 +121,7 @@ def _required(environment: Mapping[str, str], name: str, problems: list[Problem]
         problems.append(Problem(name, "not set", "name the blob container"))
     elif (found := not_filled_in(value, anywhere=True)) is not None:
         problems.append(Problem(name, *found))
-    elif not _CONTAINER.fullmatch(value):
+    elif not CONTAINER.fullmatch(value):
         cure = (
             "write 3 to 63 lower-case letters, digits and single dashes; a folder goes into the "
             "patterns of pipelines.yaml"
