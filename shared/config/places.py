@@ -210,7 +210,8 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
             "this file decides what is trained and where it is served"
         )
         return _wrong(file, what, cure)
-    if is_folded(path) or not PLAIN_PATH.fullmatch(path) or path != file.as_posix():
+    plain = PLAIN_PATH.fullmatch(path) and not path.startswith("/")
+    if not plain or is_folded(path) or path != file.as_posix():
         return _wrong(file, "names no blob after the container", _FORM)
     return Place(file, container)
 
