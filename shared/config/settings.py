@@ -57,7 +57,8 @@ class Settings:
     @property
     def containers(self) -> tuple[str, ...]:
         """The names of the app's containers."""
-        return self.data_container, self.models_container, self.ledger_container
+        known = (self.data_container, self.models_container, self.ledger_container)
+        return (*known, self.pipelines.container) if self.pipelines.container else known
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
