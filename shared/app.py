@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,12 @@ from shared import tracing
 from shared.config.connections import CONNECTIONS
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
+from shared.config.places import ContainerFiles, LocalFiles
 from shared.config.settings import Problem, Settings, connection_name, read_settings
 from shared.core.config.configuration import Configuration
 from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
-from shared.errors import ConfigError
+from shared.errors import ConfigError, TransientError
 from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context, EventPlaces, Limits
 from shared.execution.driver import Driver
@@ -55,6 +57,8 @@ from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
+from shared.ports.files import Files
+from shared.ports.storage import Blobs
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
 from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
@@ -83,7 +87,8 @@ class App:
         started_at: when this process started, by its own clock.
     """
 
-    changed_file: ChangedFile | None = None  #: None where no file is watched
+    #: None where no file is watched; one in a container is read by its `begin`.
+    changed_file: ChangedFile | None = None
 
     def __init__(
         self,
@@ -121,7 +126,6 @@ class App:
             WorkspaceEvents(context, checks),
             UndeliveredEvents(context),
         )
-        schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
         self.poll = Poll(
             context,
             last_good,
@@ -130,7 +134,7 @@ class App:
             batches,
             UnwantedData(context, catalogue, activations, inbox),
             Drift(context, factory, writer, catalogue.endpoints_of),
-            schedules,
+            Schedules(context, catalogue, activations, DueTimes(context, requests)),
         )
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
@@ -161,7 +165,8 @@ class App:
     @property
     def found(self) -> tuple[Problem, ...]:
         """Everything that an operator must change."""
-        return (*self.settings.problems, *self.last_good.file.problems)
+        unchecked = self.changed_file.problems if self.changed_file is not None else ()
+        return (*self.settings.problems, *self.last_good.file.problems, *unchecked)
 
     @property
     def hints(self) -> tuple[Problem, ...]:
@@ -221,33 +226,80 @@ def build(
         The app, or what is wrong with the settings.
     """
     settings = read_settings(environment, root)
-    file, development = settings.pipelines_file, settings.development
-    read = partial(load_pipelines, file, environment, development=development)
-    watched, source = WatchedFiles(), ConfigurationReader(file, read)
-    configuration = source.read_watched(watched)
-    redactor = redactor_for(environment, configuration.pipelines.values(), settings.names)
+    redactor = redactor_for(environment, (), settings.names)
     use_redactor(redactor)
+    source = _reader(settings, environment, redactor, LocalFiles())
+    configuration, watched = _read_of_package(settings, source)
+    learn_file(redactor, environment, configuration.pipelines.values())
     if settings.problems:
-        return Unusable(
-            (*settings.problems, *configuration.problems),
-            (*settings.hints, *configuration.hints),
-        )
+        wrong = configuration.problems if not settings.pipelines.container else ()
+        hints = (*settings.hints, *configuration.hints)
+        return Unusable((*settings.problems, *wrong), hints)
     try:
-        context = _context(settings, environment, http, clock, redactor)
+        context, ledger = _context(settings, environment, http, clock, redactor)
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
+    if container := settings.pipelines.container:
+        files = ContainerFiles(ledger, container, partial(_ahead, context, clock))
+        source = _reader(settings, environment, redactor, files)
+        configuration = source.not_read("was not read yet", "it is read before anything is done")
     built = App(settings, context, configuration, started_at)
-    built.changed_file = ChangedFile(
-        context,
-        replace(source, learn=partial(learn_file, redactor, environment)),
-        built.last_good,
-        built.activations,
-        built.search,
-        watched=watched,
-        host=clock,
-        started_at=started_at,
-    )
+    if settings.pipelines.problem is None:
+        built.changed_file = ChangedFile(
+            context,
+            source,
+            built.last_good,
+            built.activations,
+            built.search,
+            watched=watched,
+            host=clock,
+            started_at=started_at,
+        )
     return built
+
+
+def _reader(
+    settings: Settings, environment: Mapping[str, str], redactor: Redactor, files: Files
+) -> ConfigurationReader:
+    """Return the source of the configuration.
+
+    Args:
+        settings: say where the pipelines file is.
+        environment: the app settings that the file refers to.
+        redactor: learns the secrets that the file names.
+        files: of the place of the file.
+    """
+    file, development = settings.pipelines.file, settings.development
+
+    def load(watched: Files) -> Configuration:
+        return load_pipelines(file, environment, development=development, files=watched)
+
+    learn = partial(learn_file, redactor, environment)
+    return ConfigurationReader(files.shown(file), files, load, learn)
+
+
+def _read_of_package(
+    settings: Settings, source: ConfigurationReader
+) -> tuple[Configuration, WatchedFiles | None]:
+    """Return the configuration as far as it can be known without a request.
+
+    Args:
+        settings: say where the pipelines file is.
+        source: reads it.
+    """
+    place = settings.pipelines
+    if place.problem is not None:
+        return Configuration.unreadable(place.problem), None
+    if not place.container:
+        with suppress(TransientError):
+            return source.read()
+    return source.not_read("was not read yet", "it is read again each tick"), None
+
+
+def _ahead(context: Context, clock: Clock) -> float:
+    """Return by how many seconds the storage's clock is ahead of this host's `clock`."""
+    now = clock.now()
+    return (context.storage_time(now) - now).total_seconds()
 
 
 def _context(
@@ -256,8 +308,19 @@ def _context(
     http: Http,
     clock: Clock,
     redactor: Redactor,
-) -> Context:
-    """Return the context over the storage accounts; ConfigError for a wrong connection."""
+) -> tuple[Context, Blobs]:
+    """Return the context over the storage accounts, and the blobs of the ledger's account.
+
+    Args:
+        settings: name the containers.
+        environment: the app settings with the connections.
+        http: sends requests to the ML services.
+        clock: of this host.
+        redactor: keeps secrets out of what services answer.
+
+    Raises:
+        ConfigError: a connection is wrong.
+    """
     development = settings.development
     names = {name: connection_name(environment, name) or name for name in CONNECTIONS}
     accounts = {
@@ -273,7 +336,7 @@ def _context(
         account = str(accounts[name].account_name)
         return AccountQueues(environment, names[name], account, development=development)
 
-    return Context(
+    context = Context(
         ledger=Ledger(documents),
         data=RedactingBlobs(data, redactor),
         models=RedactingBlobs(models, redactor),
@@ -303,6 +366,7 @@ def _context(
         limits=_limits(settings),
         redactor=redactor,
     )
+    return context, blobs_of(ledger_account, storage_clock)
 
 
 def _limits(settings: Settings) -> Limits:

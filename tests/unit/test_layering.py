@@ -70,7 +70,7 @@ def test_the_core_reads_no_clock() -> None:
 ARROWS: Final = {
     "core": (),
     "ports": ("core",),
-    "config": ("core",),
+    "config": ("core", "ports"),
     "providers": ("core", "ports"),
     "ledger": ("core", "ports"),
     "execution": ("core", "ports", "ledger"),
