@@ -18,7 +18,7 @@ from environment import (
     Tokens,
     run_azd,
 )
-from event_subscriptions import Subscriptions
+from event_subscriptions import Subscriptions, left_over, webhooks
 from resource_manager import ResourceManager
 from scratch_event import WHAT, ScratchEvent
 
@@ -89,23 +89,17 @@ class AfterDeployment:
         self.console.step("event subscriptions")
         if self.deployment.by_blob_trigger:
             key = keys.wait("systemKeys", "blobs_extension")
-            for function in BLOB_FUNCTIONS:
-                state = subscriptions.ensure(function, key)
-                container = self.deployment[function.container]
-                text = f"{function.subscription}: container {container} -> {function.name}"
+            for wanted in webhooks(self.deployment):
+                state = subscriptions.ensure(wanted, key)
+                text = f"{wanted.name}: to the webhook of {wanted.function}"
                 self.console.result("event subscription", state, text)
-            return
-        deleted = [
-            function.subscription
-            for function in BLOB_FUNCTIONS
-            if function.topic in self.deployment.values and subscriptions.delete(function)
-        ]
-        if deleted:
-            text = f"deleted, since events go to queues now: {', '.join(deleted)}"
-            self.console.result("event subscriptions", "done", text)
         else:
-            text = "events go to queues: `azd provision` made them"
-            self.console.result("event subscriptions", "unchanged", text)
+            text = "those to the queue are made by `azd provision`"
+            self.console.result("event subscription", "unchanged", text)
+        for topic, name in left_over(self.deployment):
+            if subscriptions.delete(topic, name):
+                text = f"{name}: deleted, since eventDelivery was changed"
+                self.console.result("event subscription", "done", text)
 
     def _health(self, caller: Caller) -> None:
         self.console.step("health of the app")
@@ -283,7 +277,7 @@ def main(
         if deployment.by_blob_trigger:
             needed = (*NEEDED_FOR_EVENTS, *NEEDED_FOR_SUBSCRIPTIONS)
             deployment = Deployment.read(needed, variables, azd)
-        tokens = Tokens(azd, shown.secrets, deployment.values.get("AZURE_TENANT_ID", ""))
+        tokens = Tokens(azd, shown.secrets)
         steps = AfterDeployment(deployment, tokens, shown, expected_functions(ROOT))
         steps.run(with_event=not given.no_event)
 

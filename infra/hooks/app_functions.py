@@ -18,7 +18,9 @@ class EventFunction:
 
     name: str
     topic: str  #: the output that has the id of the topic
-    container: str  #: the output that has the name of the container
+    container: str  #: the output that has the name of the container; `<...>_PREFIX` and
+    #: `<...>_SUFFIX` have which blobs of it send events
+    queue_subscription: str  #: its counterpart, if eventDelivery is queue
 
     @property
     def subscription(self) -> str:
@@ -28,8 +30,10 @@ class EventFunction:
 
 #: The blob triggers; a test compares them with the app's own.
 BLOB_FUNCTIONS: Final = (
-    EventFunction("on_training_data", "DATA_TOPIC_ID", "TRAINING_DATA_CONTAINER"),
-    EventFunction("on_trained_model", "MODELS_TOPIC_ID", "MODELS_CONTAINER"),
+    EventFunction(
+        "on_training_data", "DATA_TOPIC_ID", "TRAINING_DATA_CONTAINER", "relearn-training-data"
+    ),
+    EventFunction("on_trained_model", "MODELS_TOPIC_ID", "MODELS_CONTAINER", "relearn-models"),
 )
 #: What takes the same events from a queue, if eventDelivery is queue.
 QUEUE_FUNCTIONS: Final = ("on_storage_events",)

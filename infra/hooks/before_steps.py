@@ -147,7 +147,7 @@ def main(
 
     def work() -> None:
         deployment = Deployment.read(NEEDED_FOR_ROLES, variables, azd)
-        tokens = Tokens(azd, shown.secrets, deployment.values.get("AZURE_TENANT_ID", ""))
+        tokens = Tokens(azd, shown.secrets)
         manager = ResourceManager(deployment.resource_manager, tokens, Caller(shown))
         Roles(deployment, manager, shown).wait()
 

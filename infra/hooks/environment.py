@@ -14,6 +14,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 #: The address of Resource Manager, which other clouds have of their own.
 RESOURCE_MANAGER: Final = "AZURE_RESOURCE_MANAGER_URL"
 STORAGE_SCOPE: Final = "https://storage.azure.com/.default"
+#: Below it are the blobs by which the way of events is tried; no pipeline takes them.
+SCRATCH_FOLDER: Final = ".relearn/scratch"
 QUEUE: Final = "queue"
 BLOB_TRIGGER: Final = "blobTrigger"
 
@@ -33,7 +35,6 @@ NEEDED_FOR_SUBSCRIPTIONS: Final = (
     "MODELS_TOPIC_ID",
     "DEAD_LETTER_ACCOUNT_ID",
     "DEAD_LETTER_CONTAINER",
-    "EVENTS_IDENTITY_ID",
 )
 
 RunAzd = Callable[[Sequence[str]], str]
@@ -77,7 +78,6 @@ class Tokens:
 
     azd: RunAzd
     secrets: Secrets
-    tenant: str = ""
     _kept: dict[str, str] = field(default_factory=dict)
 
     def get(self, scope: str = "") -> str:
@@ -88,7 +88,6 @@ class Tokens:
         """
         if scope not in self._kept:
             more = ["--scope", scope] if scope else []
-            more += ["--tenant-id", self.tenant] if self.tenant else []
             said = self.azd(["auth", "token", "--output", "json", *more])
             token = _object(said).get("token")
             if not isinstance(token, str) or not token:
@@ -139,6 +138,10 @@ class Deployment:
     def __getitem__(self, name: str) -> str:
         return self.values[name].strip()
 
+    def get(self, name: str) -> str:
+        """Return an output that may be empty."""
+        return self.values.get(name, "").strip()
+
     def check_delivery(self) -> None:
         """Refuse an unknown way of event delivery.
 
@@ -170,7 +173,7 @@ class Deployment:
         Raises:
             HookError: it is not https.
         """
-        url = self.values.get(RESOURCE_MANAGER, _PUBLIC_CLOUD).strip().rstrip("/")
+        url = (self.get(RESOURCE_MANAGER) or _PUBLIC_CLOUD).rstrip("/")
         required_https(url)
         return url
 

@@ -8,7 +8,7 @@ import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from calls import (
@@ -23,9 +23,8 @@ from calls import (
     UnreachableError,
 )
 from console import Console, HookError
-from environment import STORAGE_SCOPE, Deployment, Tokens
+from environment import SCRATCH_FOLDER, STORAGE_SCOPE, Deployment, Tokens
 
-FOLDER: Final = ".relearn/scratch"
 WHAT: Final = "event through the data container"
 _STORAGE_VERSION: Final = "2021-12-02"
 _CONTENT: Final = b"An event of this blob shows that events reach Relearn. It can be deleted.\n"
@@ -65,7 +64,7 @@ class ScratchEvent:
         Raises:
             HookError: the event did not arrive.
         """
-        name = f"{FOLDER}/{self.new_id()}"
+        name = f"{SCRATCH_FOLDER}/{self.new_id()}"
         try:
             self._write_first(name)
             seconds = self._arrived(name)
@@ -117,7 +116,7 @@ class ScratchEvent:
             nonlocal written, status
             answer = self._details()
             status, event = answer.status, answer.json().get("last_event")
-            if isinstance(event, dict) and _names(event, name):
+            if isinstance(event, dict) and event.get("blob") == name:
                 return clock.monotonic() - began
             if clock.monotonic() - written >= _WRITE_AGAIN_SECONDS:
                 written = clock.monotonic()
@@ -183,11 +182,6 @@ class ScratchEvent:
         if answer.status not in (*ACCEPTED, NOT_FOUND, FORBIDDEN, UNAUTHORIZED):
             said = f"HTTP {answer.status} {answer.error_code}"
             self._console.detail(f"the blob {name} was not deleted ({said}): delete it by hand")
-
-
-def _names(event: dict[str, Any], name: str) -> bool:
-    """Whether the record of the last event names the blob."""
-    return any(isinstance(value, str) and value.endswith(name) for value in event.values())
 
 
 def _unseen(status: int) -> HookError:
