@@ -1,6 +1,7 @@
 """The app settings, read once; every wrong one is reported by name, none raises at import."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
