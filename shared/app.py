@@ -1,6 +1,5 @@
 """Builds the services: the only module that constructs them. No request is made by that."""
 
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,17 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from shared import tracing
-from shared.config.connections import CONNECTIONS
+from shared.app_context import context_of
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.places import ContainerFiles, LocalFiles
-from shared.config.settings import Problem, Settings, connection_name, read_settings
+from shared.config.settings import Problem, Settings, read_settings
 from shared.core.config.configuration import Configuration
-from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.errors import ConfigError, TransientError
 from shared.execution.concurrency import ConcurrencyLimits
-from shared.execution.context import Context, EventPlaces, Limits
+from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.inbox import Inbox
 from shared.execution.run_factory import RunFactory
@@ -40,7 +38,6 @@ from shared.intake.search import Search
 from shared.intake.storage_events import StorageEvents
 from shared.intake.unwanted import UnwantedData
 from shared.intake.version_runs import VersionRuns
-from shared.ledger.ledger import Ledger
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader, WatchedFiles
 from shared.maintenance.drift import Drift
 from shared.maintenance.poll import Poll
@@ -58,12 +55,7 @@ from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
 from shared.ports.files import Files
-from shared.ports.storage import Blobs
-from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
-from shared.providers.azure_storage.queues import AccountQueues
-from shared.providers.factory import ConfiguredProviders
-from shared.providers.http.client import Http, RequestsHttp, patient
-from shared.providers.redacting import RedactingBlobs
+from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import use_redactor
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -236,7 +228,7 @@ def build(
         hints = (*settings.hints, *configuration.hints)
         return Unusable((*settings.problems, *wrong), hints)
     try:
-        context, ledger = _context(settings, environment, http, clock, redactor)
+        context, ledger = context_of(settings, environment, http, clock, redactor)
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
     if container := settings.pipelines.container:
@@ -300,90 +292,3 @@ def _ahead(context: Context, clock: Clock) -> float:
     """Return by how many seconds the storage's clock is ahead of this host's `clock`."""
     now = clock.now()
     return (context.storage_time(now) - now).total_seconds()
-
-
-def _context(
-    settings: Settings,
-    environment: Mapping[str, str],
-    http: Http,
-    clock: Clock,
-    redactor: Redactor,
-) -> tuple[Context, Blobs]:
-    """Return the context over the storage accounts, and the blobs of the ledger's account.
-
-    Args:
-        settings: name the containers.
-        environment: the app settings with the connections.
-        http: sends requests to the ML services.
-        clock: of this host.
-        redactor: keeps secrets out of what services answer.
-
-    Raises:
-        ConfigError: a connection is wrong.
-    """
-    development = settings.development
-    names = {name: connection_name(environment, name) or name for name in CONNECTIONS}
-    accounts = {
-        name: account_of(environment, of, development=development) for name, of in names.items()
-    }
-    data_account, models_account = accounts["DataStorage"], accounts["ModelsStorage"]
-    ledger_account, events_account = accounts["LedgerStorage"], accounts["EventsStorage"]
-    container = ledger_account.get_container_client(settings.ledger_container)
-    documents, storage_clock = documents_of(container, clock, _new_id)
-    data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
-
-    def queues(name: str) -> AccountQueues:
-        account = str(accounts[name].account_name)
-        return AccountQueues(environment, names[name], account, development=development)
-
-    context = Context(
-        ledger=Ledger(documents),
-        data=RedactingBlobs(data, redactor),
-        models=RedactingBlobs(models, redactor),
-        data_container=settings.data_container,
-        models_container=settings.models_container,
-        queues=queues("EventsStorage"),
-        events=EventPlaces(
-            settings.storage_events_queue,
-            settings.workspace_events_queue,
-            settings.dead_letter_container,
-            blobs_of(events_account, storage_clock),
-            (queues("DataStorage"), queues("ModelsStorage")),
-        ),
-        providers=ConfiguredProviders(
-            http,
-            environment,
-            data,
-            models,
-            settings.models_container,
-            development=development,
-            redactor=redactor,
-            slow=patient(http),
-            elsewhere=lambda url: blobs_of(account_at(url, development=development), storage_clock),
-        ),
-        clock=storage_clock,
-        new_id=_new_id,
-        limits=_limits(settings),
-        redactor=redactor,
-    )
-    return context, blobs_of(ledger_account, storage_clock)
-
-
-def _limits(settings: Settings) -> Limits:
-    usual = Limits()
-    now = datetime.now(UTC)
-    tick_at = next_due_of(settings.poll_schedule, now)
-    after = next_due_of(settings.poll_schedule, tick_at) if tick_at else None
-    tick = min(usual.tick, settings.function_timeout * 0.8)
-    return Limits(
-        lease=settings.lease,
-        check_interval_min=settings.check_interval_min,
-        check_interval_max=settings.check_interval_max,
-        tick=tick,
-        poll_every=after - tick_at if after and tick_at else usual.poll_every,
-        longest_step=min(usual.longest_step, tick / 2),
-    )
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex

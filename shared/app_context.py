@@ -1,0 +1,109 @@
+"""Builds the context of the app: the storage, the ledger, the queues, the providers, the limits.
+
+It is a part of `shared.app`; no request is made.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from shared.config.connections import CONNECTIONS
+from shared.config.settings import Settings, connection_name
+from shared.core.config.schedule import next_due_of
+from shared.core.redaction import Redactor
+from shared.execution.context import Context, EventPlaces, Limits
+from shared.ledger.ledger import Ledger
+from shared.ports.clock import Clock
+from shared.ports.storage import Blobs
+from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
+from shared.providers.azure_storage.queues import AccountQueues
+from shared.providers.factory import ConfiguredProviders
+from shared.providers.http.client import Http, patient
+from shared.providers.redacting import RedactingBlobs
+
+
+def context_of(
+    settings: Settings,
+    environment: Mapping[str, str],
+    http: Http,
+    clock: Clock,
+    redactor: Redactor,
+) -> tuple[Context, Blobs]:
+    """Return the context over the storage accounts, and the blobs of the ledger's account.
+
+    Args:
+        settings: name the containers.
+        environment: the app settings with the connections.
+        http: sends requests to the ML services.
+        clock: of this host.
+        redactor: keeps secrets out of what services answer.
+
+    Raises:
+        ConfigError: a connection is wrong.
+    """
+    development = settings.development
+    names = {name: connection_name(environment, name) or name for name in CONNECTIONS}
+    accounts = {
+        name: account_of(environment, of, development=development) for name, of in names.items()
+    }
+    data_account, models_account = accounts["DataStorage"], accounts["ModelsStorage"]
+    ledger_account, events_account = accounts["LedgerStorage"], accounts["EventsStorage"]
+    container = ledger_account.get_container_client(settings.ledger_container)
+    documents, storage_clock = documents_of(container, clock, _new_id)
+    data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
+
+    def queues(name: str) -> AccountQueues:
+        account = str(accounts[name].account_name)
+        return AccountQueues(environment, names[name], account, development=development)
+
+    context = Context(
+        ledger=Ledger(documents),
+        data=RedactingBlobs(data, redactor),
+        models=RedactingBlobs(models, redactor),
+        data_container=settings.data_container,
+        models_container=settings.models_container,
+        queues=queues("EventsStorage"),
+        events=EventPlaces(
+            settings.storage_events_queue,
+            settings.workspace_events_queue,
+            settings.dead_letter_container,
+            blobs_of(events_account, storage_clock),
+            (queues("DataStorage"), queues("ModelsStorage")),
+        ),
+        providers=ConfiguredProviders(
+            http,
+            environment,
+            data,
+            models,
+            settings.models_container,
+            development=development,
+            redactor=redactor,
+            slow=patient(http),
+            elsewhere=lambda url: blobs_of(account_at(url, development=development), storage_clock),
+        ),
+        clock=storage_clock,
+        new_id=_new_id,
+        limits=_limits(settings),
+        redactor=redactor,
+    )
+    return context, blobs_of(ledger_account, storage_clock)
+
+
+def _limits(settings: Settings) -> Limits:
+    usual = Limits()
+    now = datetime.now(UTC)
+    tick_at = next_due_of(settings.poll_schedule, now)
+    after = next_due_of(settings.poll_schedule, tick_at) if tick_at else None
+    tick = min(usual.tick, settings.function_timeout * 0.8)
+    return Limits(
+        lease=settings.lease,
+        check_interval_min=settings.check_interval_min,
+        check_interval_max=settings.check_interval_max,
+        tick=tick,
+        poll_every=after - tick_at if after and tick_at else usual.poll_every,
+        longest_step=min(usual.longest_step, tick / 2),
+    )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
