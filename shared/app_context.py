@@ -6,9 +6,10 @@ It is a part of `shared.app`; no request is made.
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from shared.config.connections import CONNECTIONS
-from shared.config.settings import Settings, connection_name
+from shared.config.settings import Settings, connection_name, is_disabled
 from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.execution.context import Context, EventPlaces, Limits
@@ -20,6 +21,10 @@ from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, patient
 from shared.providers.redacting import RedactingBlobs
+
+#: A connection, and the function that its blobs trigger. Its queues may be closed to the app where
+#: the function is disabled.
+_BLOB_TRIGGERS: Final = {"DataStorage": "on_training_data", "ModelsStorage": "on_trained_model"}
 
 
 def context_of(
@@ -68,7 +73,11 @@ def context_of(
             settings.workspace_events_queue,
             settings.dead_letter_container,
             blobs_of(events_account, storage_clock),
-            (queues("DataStorage"), queues("ModelsStorage")),
+            tuple(
+                queues(name)
+                for name, function in _BLOB_TRIGGERS.items()
+                if not is_disabled(environment, function)
+            ),
         ),
         providers=ConfiguredProviders(
             http,

@@ -148,7 +148,7 @@ def decode(function: LoadedFunction, data: TriggerData) -> Any:
             metadata = {
                 "Id": Datum(data.id, "string"),
                 "PopReceipt": Datum(data.pop_receipt, "string"),
-                "DequeueCount": Datum(data.dequeue_count, "int"),
+                "DequeueCount": Datum(str(data.dequeue_count), "json"),
                 **{name: Datum(json.dumps(time), "json") for name, time in data.times.items()},
             }
             return converter.decode(Datum(data.text, "string"), trigger_metadata=metadata)

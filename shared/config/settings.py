@@ -32,6 +32,7 @@ __all__ = [
     "Problem",
     "Settings",
     "connection_name",
+    "is_disabled",
     "read_settings",
 ]
 
@@ -115,6 +116,19 @@ class Settings:
     def names(self) -> tuple[str, ...]:
         """The names of the app's containers and queues, which are no secret."""
         return (*self.containers, self.storage_events_queue, self.workspace_events_queue)
+
+
+def is_disabled(environment: Mapping[str, str], function: str) -> bool:
+    """Return whether a setting of the host keeps the trigger of a function from being served.
+
+    Linux has no dots in names of variables, so there is a form without (azure-functions §1.2).
+
+    Args:
+        environment: the app settings.
+        function: the name of the function.
+    """
+    names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
+    return any(environment.get(name, "").lower() in ("true", "1") for name in names)
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
