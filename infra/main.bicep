@@ -137,7 +137,7 @@ param alertEmail string = ''
 @description('Resource id of an action group that alerts go to; empty: none but the e-mail address.')
 param existingActionGroupId string = ''
 
-@description('Whether a web test calls /api/health from outside. It costs about 9 USD a month.')
+@description('Whether a web test calls /api/health from outside. It costs about 3 USD a month.')
 param webTest bool = false
 
 @description('Whether storage and vault are closed, and the app reaches them by private endpoints.')
@@ -318,7 +318,8 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     token: token
     appAccountId: appAccount.outputs.id
     dataAccountId: dataRoles.outputs.accountId
-    vaultId: empty(secretNames) ? '' : vault.outputs.id
+    blobTriggers: eventDelivery == 'blobTrigger'
+    vaultId: !empty(secretNames) ? vault.outputs.id : ''
     workspaceId: existingWorkspaceId
   }
 }
@@ -445,7 +446,7 @@ module workspaceTopic 'modules/system-topic.bicep' = if (!empty(existingWorkspac
     name: 'evgt-workspace-${token}'
     sourceId: existingWorkspaceId
     topicType: 'Microsoft.MachineLearningServices.Workspaces'
-    location: empty(existingWorkspaceId) ? location : workspaceRoles.outputs.location
+    location: !empty(existingWorkspaceId) ? workspaceRoles.outputs.location : location
     tags: tags
     identityId: identities.outputs.eventsIdentityId
   }
