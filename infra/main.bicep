@@ -54,7 +54,7 @@ param eventDelivery string = 'queue'
 @maxLength(24)
 param existingStorageAccount string = ''
 
-@description('Resource group of the existing storage account.')
+@description('Resource group of the existing storage account; empty: the one that is made here.')
 @maxLength(90)
 param existingStorageResourceGroup string = ''
 
@@ -156,7 +156,7 @@ var tags = {
 }
 var ownData = empty(existingStorageAccount)
 var dataAccountName = ownData ? 'stdata${token}' : existingStorageAccount
-var dataGroup = ownData ? group : existingStorageResourceGroup
+var dataGroup = ownData || empty(existingStorageResourceGroup) ? group : existingStorageResourceGroup
 var ownTopic = empty(existingStorageTopic)
 var topicGroup = empty(existingStorageTopicResourceGroup) ? dataGroup : existingStorageTopicResourceGroup
 var noWorkspaceId = '${subscription().id}/resourceGroups/${group}/providers/Microsoft.MachineLearningServices/workspaces/none'
