@@ -114,6 +114,15 @@ param secretSettings string = ''
 @description('More app settings, as in NAME=value;OTHER=value. Settings that are not here vanish with each provision.')
 param moreSettings string = ''
 
+@description('How the storage accounts that are made here are replicated: within a data center, a region, or to another one.')
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+param storageReplication string = 'Standard_LRS'
+
 @description('Days that deleted and overwritten blobs can be restored.')
 @minValue(1)
 @maxValue(365)
@@ -221,6 +230,7 @@ module appAccount 'modules/storage.bicep' = {
     ]
     expiringPath: '${deadLetterContainer}/'
     expireAfterDays: 90
+    replication: storageReplication
     retentionDays: retentionDays
     closed: vnetEnabled
     allowedIps: allowedIps
@@ -243,6 +253,7 @@ module dataAccount 'modules/storage.bicep' = if (ownData) {
     queues: []
     expiringPath: '${modelContainer}/runs/'
     expireAfterDays: modelRetentionDays
+    replication: storageReplication
     retentionDays: retentionDays
     closed: vnetEnabled
     allowedIps: allowedIps
