@@ -54,7 +54,7 @@ param eventDelivery string = 'queue'
 @maxLength(24)
 param existingStorageAccount string = ''
 
-@description('Resource group of the existing storage account.')
+@description('Resource group of the existing storage account; empty: the one that is made here.')
 @maxLength(90)
 param existingStorageResourceGroup string = ''
 
@@ -114,6 +114,15 @@ param secretSettings string = ''
 @description('More app settings, as in NAME=value;OTHER=value. Settings that are not here vanish with each provision.')
 param moreSettings string = ''
 
+@description('How the storage accounts that are made here are replicated: within a data center, a region, or to another one.')
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+param storageReplication string = 'Standard_LRS'
+
 @description('Days that deleted and overwritten blobs can be restored.')
 @minValue(1)
 @maxValue(365)
@@ -137,7 +146,7 @@ param alertEmail string = ''
 @description('Resource id of an action group that alerts go to; empty: none but the e-mail address.')
 param existingActionGroupId string = ''
 
-@description('Whether a web test calls /api/health from outside. It costs about 9 USD a month.')
+@description('Whether a web test calls /api/health from outside. It costs about 3 USD a month.')
 param webTest bool = false
 
 @description('Whether storage and vault are closed, and the app reaches them by private endpoints.')
@@ -156,7 +165,7 @@ var tags = {
 }
 var ownData = empty(existingStorageAccount)
 var dataAccountName = ownData ? 'stdata${token}' : existingStorageAccount
-var dataGroup = ownData ? group : existingStorageResourceGroup
+var dataGroup = ownData || empty(existingStorageResourceGroup) ? group : existingStorageResourceGroup
 var ownTopic = empty(existingStorageTopic)
 var topicGroup = empty(existingStorageTopicResourceGroup) ? dataGroup : existingStorageTopicResourceGroup
 var noWorkspaceId = '${subscription().id}/resourceGroups/${group}/providers/Microsoft.MachineLearningServices/workspaces/none'
@@ -221,6 +230,7 @@ module appAccount 'modules/storage.bicep' = {
     ]
     expiringPath: '${deadLetterContainer}/'
     expireAfterDays: 90
+    replication: storageReplication
     retentionDays: retentionDays
     closed: vnetEnabled
     allowedIps: allowedIps
@@ -243,6 +253,7 @@ module dataAccount 'modules/storage.bicep' = if (ownData) {
     queues: []
     expiringPath: '${modelContainer}/runs/'
     expireAfterDays: modelRetentionDays
+    replication: storageReplication
     retentionDays: retentionDays
     closed: vnetEnabled
     allowedIps: allowedIps
@@ -318,7 +329,8 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     token: token
     appAccountId: appAccount.outputs.id
     dataAccountId: dataRoles.outputs.accountId
-    vaultId: empty(secretNames) ? '' : vault.outputs.id
+    blobTriggers: eventDelivery == 'blobTrigger'
+    vaultId: !empty(secretNames) ? vault.outputs.id : ''
     workspaceId: existingWorkspaceId
   }
 }
@@ -445,7 +457,7 @@ module workspaceTopic 'modules/system-topic.bicep' = if (!empty(existingWorkspac
     name: 'evgt-workspace-${token}'
     sourceId: existingWorkspaceId
     topicType: 'Microsoft.MachineLearningServices.Workspaces'
-    location: empty(existingWorkspaceId) ? location : workspaceRoles.outputs.location
+    location: !empty(existingWorkspaceId) ? workspaceRoles.outputs.location : location
     tags: tags
     identityId: identities.outputs.eventsIdentityId
   }
