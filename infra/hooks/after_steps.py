@@ -112,7 +112,7 @@ class AfterDeployment:
 
         answer = self.console.wait_for("a healthy app", ask, _HEALTH_SECONDS, _EVERY)
         if answer is None:
-            self.console.result("health", "wrong", _what_is_wrong(last[0]))
+            self.console.result("health", "wrong", *_what_is_wrong(last[0]))
         else:
             said = answer.json()
             text = f"{said.get('status', 'it answers')}, version {said.get('version', '?')}"
@@ -177,7 +177,7 @@ class Functions:
         used, unused = (blob, QUEUE_FUNCTIONS) if by_blob_trigger else (QUEUE_FUNCTIONS, blob)
         if off := [name for name in used if found.get(name)]:
             text = f"disabled, though events are to reach them: {', '.join(off)}"
-            self.console.result("functions", "note", f"{text}; run `azd provision`")
+            self.console.result("functions", "note", text, "run `azd provision`")
         if on := [name for name in unused if found.get(name) is False]:
             text = f"not disabled, though nothing calls them: {', '.join(on)}"
             self.console.result("functions", "note", text)
@@ -226,21 +226,17 @@ class Keys:
         raise HookError(what, cure, known=6)
 
 
-def _what_is_wrong(answer: Answer) -> str:
-    """Say in one line why the app does not count as healthy."""
+def _what_is_wrong(answer: Answer) -> tuple[str, str]:
+    """Say why the app does not count as healthy, and what to do."""
     said: dict[str, Any] = answer.json()
     if answer.status == UNAVAILABLE and "status" in said:
         counts = said.get("problems")
         found = counts.items() if isinstance(counts, dict) else ()
         shown = ", ".join(f"{count} of {kind}" for kind, count in list(found)[:_MOST_SHOWN])
-        return (
-            f"the app runs and says that it is {said['status']} ({shown}): `GET"
-            " /api/health/details` lists each problem with its cure"
-        )
-    return (
-        f"`GET /api/health` answers HTTP {answer.status}: look at the app's log; if it lacks a"
-        " role, restart the app in ten minutes (docs/deploy.md#failure-10)"
-    )
+        cure = "`GET /api/health/details` lists each problem with its cure; `relearn doctor` too"
+        return f"the app runs, and says that it is {said['status']} ({shown})", cure
+    cure = "look at its log; if it lacks a role, restart it in ten minutes (failure 10)"
+    return f"the app does not start: `GET /api/health` answers HTTP {answer.status}", cure
 
 
 def parser() -> argparse.ArgumentParser:

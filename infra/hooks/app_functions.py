@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ BLOB_FUNCTIONS: Final = (
 QUEUE_FUNCTIONS: Final = ("on_storage_events",)
 
 
+@cache
 def expected_functions(root: Path) -> frozenset[str]:
     """Return the names of the app's functions.
 

@@ -103,11 +103,9 @@ class Roles:
         self.console.detail(f"waiting {_OLD_ENOUGH:.0f} s in case they are new")
         self.console.clock.sleep(_OLD_ENOUGH)
         names = ", ".join(map(_last, self._unreadable))
-        text = (
-            f"azd's account may not read those on {names}: with Reader there"
-            " (Microsoft.Authorization/roleAssignments/read) the hook knows how long to wait"
-        )
-        self.console.result("roles", "not tried", text)
+        text = f"azd's account may not read those on {names}"
+        cure = "with Reader there (roleAssignments/read) the hook waits only as long as needed"
+        self.console.result("roles", "not tried", text, cure)
 
 
 def _given_at(properties: Mapping[str, Any]) -> datetime | None:

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
-from console import Console, HookError
+from console import Console, HookError, without_keys
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 OK: Final = 200
@@ -29,6 +29,7 @@ _TRIES: Final = 6
 _SECONDS: Final = 60.0
 _LONGEST_WAIT: Final = 120.0
 _LONGEST_TEXT: Final = 300
+_LONGEST_CODE: Final = 60
 
 
 class UnreachableError(HookError):
@@ -60,12 +61,13 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """What a message says about a refusal; it has to be redacted like every line."""
+        """What a message says about a refusal; it is redacted like every line, too."""
         error = self.json().get("error", self.json())
         text = error.get("message", error.get("Message", "")) if isinstance(error, dict) else ""
-        said = " ".join(str(text).split())
+        said = without_keys(" ".join(str(text).split()))
         said = said if len(said) <= _LONGEST_TEXT else said[:_LONGEST_TEXT] + " …"
-        return f"HTTP {self.status} {self.error_code}".strip() + (f": {said}" if said else "")
+        code = without_keys(self.error_code[:_LONGEST_CODE])
+        return f"HTTP {self.status} {code}".strip() + (f": {said}" if said else "")
 
     @property
     def date(self) -> datetime | None:

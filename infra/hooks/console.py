@@ -20,6 +20,10 @@ _SHORTEST_SECRET: Final = 6
 _PARAMETERS: Final = re.compile(r"(?i)\b(code|sig|key|password|token|secret)(=|%3d)[^&\s\"'<>,;)]+")
 _BEARER: Final = re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+")
 _JWT: Final = re.compile(r"\beyJ[\w-]{8,}(\.[\w-]*){1,2}")
+#: An id of a resource, which is kept; or a long word, which is looked at.
+_WORD: Final = re.compile(r"/?subscriptions/[^\s\"'?]+|[A-Za-z0-9+/_=-]{16,}")
+_GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_KEY: Final = re.compile(r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9]).*|.*=|.{40,}")
 _PROGRESS_SECONDS: Final = 10.0
 
 T = TypeVar("T")
@@ -43,6 +47,17 @@ class HookError(Exception):
         self.cure = cure
         self.known = known
         self.exit_code = exit_code
+
+
+def without_keys(text: str) -> str:
+    """Return what a service said without the words that may be keys that nobody knows here."""
+    return _WORD.sub(lambda found: found[0] if _is_known_form(found[0]) else _HIDDEN, text)
+
+
+def _is_known_form(word: str) -> bool:
+    if word.lstrip("/").startswith("subscriptions/") or _GUID.fullmatch(word):
+        return True
+    return _KEY.fullmatch(word) is None
 
 
 @dataclass
@@ -82,6 +97,7 @@ class Console:
     clock: Clock = field(default_factory=Clock)
     secrets: Secrets = field(default_factory=Secrets)
     _rows: list[tuple[str, str, str]] = field(default_factory=list)
+    _cures: list[str] = field(default_factory=list)
 
     def line(self, text: str) -> None:
         """Print a line."""
@@ -95,15 +111,17 @@ class Console:
         """Print something about the step that runs."""
         self.line(f"    {text}")
 
-    def result(self, what: str, state: str, text: str) -> None:
+    def result(self, what: str, state: str, text: str, cure: str = "") -> None:
         """Keep a row for the table at the end.
 
         Args:
             what: was done.
             state: `done`, `unchanged`, `note`, `not tried` or `wrong`.
             text: how it went.
+            cure: what to do next, if anything.
         """
         self._rows.append((what, state, text))
+        self._cures += [f"{what}: {cure}"] if cure else []
         self.detail(f"{state}: {text}")
 
     def has(self, state: str) -> bool:
@@ -119,6 +137,8 @@ class Console:
         for what, state, text in self._rows:
             self.line(f"  {what:<{widths[0]}}  {state:<{widths[1]}}  {text}")
         self.line("")
+        for cure in self._cures:
+            self.line(f"what to do about {cure}")
 
     def failure(self, error: HookError) -> None:
         """Print what happened, which known failure it is, and what to do."""
@@ -179,7 +199,7 @@ def ended_with(console: Console, work: Callable[[], None]) -> int:
         while where is not None and where.tb_next is not None:
             where = where.tb_next
         at = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
-        what = f"{type(error).__name__} at {at}: {error}"
+        what = f"{type(error).__name__} at {at}: {without_keys(str(error))}"
         console.failure(HookError(what, "this is a defect of the hook: report it with these lines"))
         return FAILED
     console.table()

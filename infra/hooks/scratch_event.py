@@ -35,13 +35,28 @@ _WRITE_AGAIN_SECONDS: Final = 90.0
 _MOST_SECONDS: Final = 360.0
 _ROLE_SECONDS: Final = 120.0
 _EVERY: Final = 5.0
+_OPEN: Final = (
+    "run this hook from a network that the storage account allows, or write a blob below"
+    f" {SCRATCH_FOLDER}/ yourself and look at `last_event` in `GET /api/health/details`"
+)
 _TRIES: Final = 3
 #: With these the app itself answers: 503 says that it has problems.
 _ANSWERS: Final = (OK, UNAVAILABLE)
 
 
 class ClosedError(Exception):
-    """The storage is closed to the hook, which says nothing about the app."""
+    """The storage is closed to the hook, which says nothing about the app.
+
+    Args:
+        what: happened.
+        cure: what to do next.
+        maybe_written: whether the blob may be there all the same.
+    """
+
+    def __init__(self, what: str, cure: str, *, maybe_written: bool = False) -> None:
+        super().__init__(what)
+        self.cure = cure
+        self.maybe_written = maybe_written
 
 
 @dataclass(frozen=True)
@@ -64,16 +79,18 @@ class ScratchEvent:
         Raises:
             HookError: the event did not arrive.
         """
-        name = f"{SCRATCH_FOLDER}/{self.new_id()}"
+        name, maybe_written = f"{SCRATCH_FOLDER}/{self.new_id()}", True
         try:
             self._write_first(name)
-            seconds = self._arrived(name)
+            text = self._arrived(name)
         except ClosedError as closed:
-            self._console.result(WHAT, "not tried", str(closed))
+            maybe_written = closed.maybe_written
+            self._console.result(WHAT, "not tried", str(closed), closed.cure)
             return
-        finally:  # also when it was interrupted, or an answer was lost
-            self._delete(name)
-        self._console.result(WHAT, "done", f"the app had it after {seconds:.0f} s")
+        finally:
+            if maybe_written:  # also when it was interrupted, or an answer was lost
+                self._delete(name)
+        self._console.result(WHAT, "done", text)
 
     def _write_first(self, name: str) -> None:
         written = self._console.wait_for(
@@ -81,8 +98,9 @@ class ScratchEvent:
         )
         if written is None:
             raise ClosedError(
-                f"azd's account may not write blobs ({_NO_ROLE}): give it the role Storage Blob"
-                f" Data Contributor on {self._container}, then repeat this hook"
+                f"azd's account may not write blobs ({_NO_ROLE})",
+                f"give it the role Storage Blob Data Contributor on the container"
+                f" {self._container}, then repeat this hook",
             )
 
     def _write(self, name: str) -> bool | None:
@@ -98,26 +116,24 @@ class ScratchEvent:
         if answer.error_code == _NO_ROLE:
             return None
         if answer.status in (FORBIDDEN, UNAUTHORIZED):
-            raise ClosedError(
-                f"the storage is closed to this machine or account (HTTP {answer.status}"
-                f" {answer.error_code}): run this hook from a network that the account allows, or"
-                " upload a file and look at `last_event` in `GET /api/health/details`"
-            )
+            said = f"HTTP {answer.status} {answer.error_code}"
+            raise ClosedError(f"the storage is closed to this machine or account ({said})", _OPEN)
         what = f"the blob {name} could not be written: HTTP {answer.status} {answer.error_code}"
         cure = "does the container exist? Run `azd provision`, then repeat"
         raise HookError(what, cure)
 
-    def _arrived(self, name: str) -> float:
+    def _arrived(self, name: str) -> str:
+        """Return which function had the event, and after how long."""
         clock = self._console.clock
         began = written = clock.monotonic()
         status = 0
 
-        def ask() -> float | None:
+        def ask() -> str | None:
             nonlocal written, status
             answer = self._details()
             status, event = answer.status, answer.json().get("last_event")
             if isinstance(event, dict) and event.get("blob") == name:
-                return clock.monotonic() - began
+                return f"{event.get('function')} had it after {clock.monotonic() - began:.0f} s"
             if clock.monotonic() - written >= _WRITE_AGAIN_SECONDS:
                 written = clock.monotonic()
                 self._console.detail("no event yet: writing the blob once more")
@@ -125,10 +141,10 @@ class ScratchEvent:
                     self._storage("PUT", name, _CONTENT)
             return None
 
-        seconds = self._console.wait_for("the event", ask, _MOST_SECONDS, _EVERY)
-        if seconds is None:
+        text = self._console.wait_for("the event", ask, _MOST_SECONDS, _EVERY)
+        if text is None:
             raise self._lost() if status in _ANSWERS else _unseen(status)
-        return seconds
+        return text
 
     def _details(self) -> Answer:
         url = f"{self.deployment.app}/api/health/details"
@@ -168,9 +184,10 @@ class ScratchEvent:
                 headers |= {"x-ms-blob-type": "BlockBlob", "Content-Type": "text/plain"}
             return self.caller.send(method, url, headers, body, tries=_TRIES)
         except UnreachableError as error:
-            raise ClosedError(f"the storage cannot be reached from here ({error.what})") from None
+            what = f"the storage cannot be reached from here: {error.what}"
+            raise ClosedError(what, _OPEN, maybe_written=True) from None
         except HookError as error:
-            raise ClosedError(f"{error.what} ({error.cure})") from None
+            raise ClosedError(error.what, error.cure) from None
 
     def _delete(self, name: str) -> None:
         """Delete the blob, also if it may never have been written; a failure is only said."""

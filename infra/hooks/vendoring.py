@@ -53,7 +53,7 @@ _MOST_SHOWN: Final = 20
 _LARGEST: Final = 8
 _MEGABYTE: Final = 1_000_000
 #: What a clean process does: it has the folder of the app, the packages, and nothing else.
-_LIST_FUNCTIONS: Final = """
+LIST_FUNCTIONS: Final = """
 import json, sys
 sys.path[:0] = sys.argv[1:]
 import function_app
@@ -210,7 +210,7 @@ class Vendoring:
             text = f"this is {have}, and the packages are for Linux x86_64"
             self.console.result("import of the app", "not tried", text)
             return
-        code = [self.python.path, "-I", "-S", "-B", "-c", _LIST_FUNCTIONS]
+        code = [self.python.path, "-I", "-S", "-B", "-c", LIST_FUNCTIONS]
         command = [*code, str(self.root), str(self.folder)]
         done = self.run(command, {"PATH": os.environ.get("PATH", "")}, _IMPORT_SECONDS)
         lines = done.stdout.splitlines()
@@ -254,6 +254,7 @@ def main(
     console: Console | None = None,
     python: Interpreter | None = None,
     root: Path = ROOT,
+    run: Run = run_command,
 ) -> int:
     """Run the hook and return its exit code.
 
@@ -262,6 +263,7 @@ def main(
         console: prints.
         python: that runs the hook.
         root: the folder of the app.
+        run: runs pip, and the process that imports the app.
     """
     made = argparse.ArgumentParser(
         prog="package.py",
@@ -276,7 +278,7 @@ def main(
     def work() -> None:
         used = python or Interpreter.running()
         used.check()
-        steps = Vendoring(root, used, shown)
+        steps = Vendoring(root, used, shown, run)
         if not given.check:
             steps.install()
         steps.check()
