@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from shared.config.connections import CONNECTIONS
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.settings import Problem, Settings, connection_name, read_settings
@@ -16,7 +17,7 @@ from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.errors import ConfigError
 from shared.execution.concurrency import ConcurrencyLimits
-from shared.execution.context import Context, Limits
+from shared.execution.context import Context, EventPlaces, Limits
 from shared.execution.driver import Driver
 from shared.execution.inbox import Inbox
 from shared.execution.run_factory import RunFactory
@@ -51,6 +52,7 @@ from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
+from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp, patient
 from shared.providers.redacting import RedactingBlobs
@@ -212,7 +214,7 @@ def build(
     read = partial(load_pipelines, file, environment, development=development)
     watched, source = WatchedFiles(), ConfigurationReader(file, read)
     configuration = source.read_watched(watched)
-    redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
+    redactor = redactor_for(environment, configuration.pipelines.values(), settings.names)
     use_redactor(redactor)
     if settings.problems:
         return Unusable(
@@ -246,19 +248,34 @@ def _context(
 ) -> Context:
     """Return the context over the storage accounts; ConfigError for a wrong connection."""
     development = settings.development
-    data_account, models_account, ledger_account = (
-        account_of(environment, connection_name(environment, name) or name, development=development)
-        for name in ("DataStorage", "ModelsStorage", "LedgerStorage")
-    )
+    names = {name: connection_name(environment, name) or name for name in CONNECTIONS}
+    accounts = {
+        name: account_of(environment, of, development=development) for name, of in names.items()
+    }
+    data_account, models_account = accounts["DataStorage"], accounts["ModelsStorage"]
+    ledger_account, events_account = accounts["LedgerStorage"], accounts["EventsStorage"]
     container = ledger_account.get_container_client(settings.ledger_container)
     documents, storage_clock = documents_of(container, clock, _new_id)
     data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
+
+    def queues(name: str) -> AccountQueues:
+        account = str(accounts[name].account_name)
+        return AccountQueues(environment, names[name], account, development=development)
+
     return Context(
         ledger=Ledger(documents),
         data=RedactingBlobs(data, redactor),
         models=RedactingBlobs(models, redactor),
         data_container=settings.data_container,
         models_container=settings.models_container,
+        queues=queues("EventsStorage"),
+        events=EventPlaces(
+            settings.storage_events_queue,
+            settings.workspace_events_queue,
+            settings.dead_letter_container,
+            blobs_of(events_account, storage_clock),
+            (queues("DataStorage"), queues("ModelsStorage")),
+        ),
         providers=ConfiguredProviders(
             http,
             environment,
