@@ -12,6 +12,7 @@ param environmentName string
 param location string
 
 @description('Name of the resource group; empty: rg-<environment>.')
+@maxLength(90)
 param resourceGroupName string = ''
 
 @description('Object id of who deploys: may upload data and models, write the pipelines file and read the queues. Empty: nobody.')
@@ -50,24 +51,37 @@ param alwaysReadyInstances int = 0
 param eventDelivery string = 'queue'
 
 @description('Storage account that has the data and the models already; empty: one is made. Its containers must exist.')
+@maxLength(24)
 param existingStorageAccount string = ''
 
 @description('Resource group of the existing storage account.')
+@maxLength(90)
 param existingStorageResourceGroup string = ''
 
 @description('System topic of Event Grid that the existing storage account has already; empty: one is made.')
+@maxLength(50)
 param existingStorageTopic string = ''
 
 @description('Resource group of that topic; empty: that of the storage account.')
+@maxLength(90)
 param existingStorageTopicResourceGroup string = ''
 
 @description('Whether the account of the data has a hierarchical namespace (Data Lake Storage). Never changeable.')
 param hierarchicalNamespace bool = false
 
+@description('Container where training data arrives.')
+@minLength(3)
+@maxLength(63)
 param trainingDataContainer string = 'training-data'
 
+@description('Container that jobs write to, and that models are promoted from.')
+@minLength(3)
+@maxLength(63)
 param modelsContainer string = 'models'
 
+@description('Container of the app\'s own records; it must hold nothing else.')
+@minLength(3)
+@maxLength(63)
 param ledgerContainer string = 'ledger'
 
 @description('Only blobs below this path of the training data send events, as in sales/; empty: all.')

@@ -1,4 +1,6 @@
 // A storage account that no key opens, with its containers, queues and what is deleted when.
+@minLength(3)
+@maxLength(24)
 param name string
 param location string
 param tags object

@@ -1,4 +1,6 @@
 // The system topic of Event Grid of one source. Azure allows one for each source.
+@minLength(3)
+@maxLength(50)
 param name string
 param sourceId string
 param topicType string
