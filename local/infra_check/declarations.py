@@ -83,7 +83,9 @@ def _decorators(file: File, symbol: Symbol) -> None:
         whose, _, name = text_of(function).rpartition(".")
         before = DECORATORS.get(name)
         if before is None or whose not in ("", "sys"):
-            file.report(decorator, f"there is no decorator '{text_of(function)}'", meant(name, DECORATORS))
+            file.report(
+                decorator, f"there is no decorator '{text_of(function)}'", meant(name, DECORATORS)
+            )
         elif symbol.kind not in before:
             file.report(decorator, f"'@{name}' cannot stand before '{symbol.kind}'")
         for argument in parts(parts(call)[-1]) if len(parts(call)) > 1 else ():

@@ -195,7 +195,9 @@ def _module(file: File, symbol: Symbol, shape_of: ShapeOf) -> Shape:
     target = file.program.module(file, symbol)
     if target is None:
         return ANY
-    outputs = {name: member(output_shape(target, one, shape_of)) for name, one in target.outputs.items()}
+    outputs = {
+        name: member(output_shape(target, one, shape_of)) for name, one in target.outputs.items()
+    }
     whole = Shape("object", members=outputs, called=f"outputs of {target.source.name}")
     return object_of(f"module {symbol.name}", name=STRING, outputs=whole)
 

@@ -167,10 +167,7 @@ def _of_param(file: File, symbol: Symbol, deep: int) -> Span:
     default = value_of_default(symbol)
     if spans and default is not None:
         spans.append(span_of(file, default, deep))
-    whole = spans[0] if spans else _UNKNOWN
-    for one in spans[1:]:
-        whole = whole.either(one)
-    return whole
+    return _all(spans)
 
 
 def _of_loop(file: File, node: Node, deep: int) -> Span:
@@ -194,7 +191,8 @@ def _of_items(file: File, through: Node, deep: int) -> Span:
             return _UNKNOWN
         if symbol.kind == "param":
             given = file.program.arguments(file, symbol.name)
-            spans = [_of_items(caller, value, deep + 1) for caller, _, value in given]
+            full = [(caller, value) for caller, _, value in given if text_of(value) != "[]"]
+            spans = [_of_items(caller, value, deep + 1) for caller, value in full]
             return _all(spans) if deep < _DEEPEST else _UNKNOWN
         value = value_of(symbol.node)
         return _of_items(file, value, deep + 1) if value and deep < _DEEPEST else _UNKNOWN

@@ -9,7 +9,15 @@ from local.infra_check.declared import declared_type, type_of, value_of_default
 from local.infra_check.expressions import looped, shape_of
 from local.infra_check.files import Body, File, Locals, Symbol, body_of, type_text
 from local.infra_check.shapes import ANY, ARRAY, STRING, Member, Shape
-from local.infra_check.syntax import bare, key_of, literal, meant, member_of, parts, text_of, value_of
+from local.infra_check.syntax import (
+    bare,
+    key_of,
+    meant,
+    member_of,
+    parts,
+    text_of,
+    value_of,
+)
 from local.infra_check.types import known_types, resource_shape, scopes_of
 from local.infra_check.values import check, lacking, member_shape, taken
 
@@ -157,7 +165,12 @@ def _check_scope(file: File, scope: Node, local: Locals, module: File | None) ->
     where = shape.resource.split("@", maxsplit=1)[0]
     if shape.kind == "any":
         return
-    if not where and shape.called not in ("resourceGroup", "subscription", "managementGroup", "tenant"):
+    if not where and shape.called not in (
+        "resourceGroup",
+        "subscription",
+        "managementGroup",
+        "tenant",
+    ):
         file.report(scope, f"'{text_of(scope)}' is nothing that something can be placed on")
     elif module is not None:
         got = "resourceGroup" if where == _GROUP else shape.called
@@ -204,7 +217,9 @@ def check_module(file: File, symbol: Symbol) -> None:
     if target is None:
         path = type_text(symbol)
         near = [one.rpartition("/")[2] for one in file.program.files]
-        file.report(symbol.node, f"there is no file '{path}'", meant(str(path).rpartition("/")[2], near))
+        file.report(
+            symbol.node, f"there is no file '{path}'", meant(str(path).rpartition("/")[2], near)
+        )
         return
     if member_of(body.node, "scope") is None and target.target != file.target:
         what = f"the module is for a {target.target}, and this file is for a {file.target}"

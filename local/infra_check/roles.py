@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from tree_sitter import Node
 
@@ -21,7 +21,6 @@ from local.infra_check.syntax import (
     part,
     parts,
     text_of,
-    value_of,
 )
 from local.infra_check.types import data, known_types
 
@@ -66,7 +65,9 @@ def _check_id(file: File, node: Node) -> None:
         return
     above = node.parent
     if above is None or above.type not in ("variable_declaration", "object_property"):
-        file.report(node, f"the id '{value}' has no name", "Give it to a variable named like its role")
+        file.report(
+            node, f"the id '{value}' has no name", "Give it to a variable named like its role"
+        )
         return
     key = key_of(above) if above.type == "object_property" else None
     called = key[1] if key is not None else text_of(name_of(above))
@@ -134,7 +135,8 @@ def _check_guid(file: File, name: Node, scope: Node, wanted: list[Node | None]) 
         file.report(name, "a role assignment is named by guid(scope.id, principal, role)")
         return
     given = [text_of(one) for one in parts(inside)]
-    lacking = [text_of(one) for one in wanted if one is not None and text_of(one) not in given]
+    early = [one for one in wanted if one is not None and one.type != "member_expression"]
+    lacking = [text_of(one) for one in early if text_of(one) not in given]
     if f"{text_of(scope)}.id" not in given:
         lacking.append(f"{text_of(scope)}.id")
     if len(given) < _FEWEST or lacking:
@@ -173,16 +175,3 @@ def _at(shape: Shape, path: str, node: Node) -> Iterator[tuple[Node, str]]:
             place = member.value if member.value is not None else node
             after = ("[]" if listed else "") + (("." if listed and rest else "") + rest)
             yield from _at(member.shape(), after, place)
-
-
-def used_values(file: File) -> Iterator[tuple[Node, Any]]:
-    """Yield every text of a file that is written out, with its place."""
-    for node in everything(file.source.root):
-        known = literal(node)
-        if known is not None:
-            yield node, known
-
-
-def value_node(node: Node) -> Node | None:
-    """Return the value that a declaration gives."""
-    return value_of(node)

@@ -68,7 +68,8 @@ STRING: Final = Shape("string")
 INT: Final = Shape("int")
 BOOL: Final = Shape("bool")
 NULL: Final = Shape("null")
-OBJECT: Final = Shape("object", other=lambda: ANY)
+ANY_MEMBER: Final[Callable[[], Shape]] = lambda: ANY  # noqa: E731 -- a constant, not a function
+OBJECT: Final = Shape("object", other=ANY_MEMBER)
 ARRAY: Final = Shape("array", item=lambda: ANY)
 
 
@@ -118,6 +119,9 @@ def merged(shapes: Iterable[Shape]) -> Shape:
         whole = shape
         if shape.kind == "one_of":
             whole = _either(shape.choices)
+        if whole.kind == "any":
+            other = ANY_MEMBER
+            continue
         if whole.kind != "object":
             return ANY
         members |= whole.members

@@ -10,7 +10,15 @@ from typing import Final
 from tree_sitter import Node
 
 from local.infra_check.files import File, Symbol, body_of, loop_names
-from local.infra_check.syntax import everything, is_key, member_of, name_of, parts, text_of, value_of
+from local.infra_check.syntax import (
+    everything,
+    is_key,
+    member_of,
+    name_of,
+    parts,
+    text_of,
+    value_of,
+)
 
 _KNOWN_EARLY: Final = ("id", "name", "type", "apiVersion")
 
@@ -22,7 +30,9 @@ def check_start(file: File) -> None:
         if body is None:
             continue
         early = [*body.conditions, *(loop_names(one)[2] for one in body.loops)]
-        early += [one for one in (member_of(body.node, "name"), _scope(body.node)) if one is not None]
+        early += [
+            one for one in (member_of(body.node, "name"), _scope(body.node)) if one is not None
+        ]
         for node in early:
             _check_early(file, node, symbol)
         for loop in _inner_loops(body.node):
@@ -44,7 +54,9 @@ def _inner_loops(node: Node) -> Iterator[Node]:
 
 def _check_early(file: File, node: Node, symbol: Symbol) -> None:
     for place, late in _late(file, node, frozenset()):
-        what = f"'{late}' is not known when the deployment begins, and '{symbol.name}' needs it then"
+        what = (
+            f"'{late}' is not known when the deployment begins, and '{symbol.name}' needs it then"
+        )
         file.report(place, what, "Use a parameter, or the id or name of a resource")
 
 

@@ -1,4 +1,4 @@
-"""The types of resources: which properties each has, from `tests/vectors/deploy/bicep-types.json`."""
+"""The types of resources, and which properties each has: tests/vectors/deploy/bicep-types.json."""
 
 import json
 from collections.abc import Callable, Mapping
