@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tree_sitter import Node
-
 from local.infra_check.files import File, Locals
 from local.infra_check.functions import FORBIDDEN, FUNCTIONS
 from local.infra_check.shapes import (
@@ -24,6 +22,7 @@ from local.infra_check.shapes import (
     values_of,
 )
 from local.infra_check.syntax import literal, meant, part, parts, text_of
+from local.infra_check.tree import Node
 
 ShapeOf = Callable[[File, Node, Locals], Shape]
 Shapes = list[Shape]
@@ -64,7 +63,7 @@ def call_shape(file: File, node: Node, local: Locals, shape_of: ShapeOf) -> Shap
         local: the variables of loops and lambdas around it.
         shape_of: works out the arguments.
     """
-    function = node.child_by_field_name("function") or parts(node)[0]
+    function = node.child("function") or parts(node)[0]
     arguments = part(node, "arguments")
     given = parts(arguments) if arguments is not None else []
     name = _function_name(file, function, local, shape_of)
@@ -76,7 +75,7 @@ def call_shape(file: File, node: Node, local: Locals, shape_of: ShapeOf) -> Shap
     own = file.symbols.get(name)
     if own is not None and own.kind == "func":
         file.used.add(name)
-        returned = own.node.child_by_field_name("returns")
+        returned = own.node.child("returns")
         return {"string": STRING, "int": INT, "bool": BOOL}.get(text_of(returned), ANY)
     known = FUNCTIONS.get(name)
     if known is None:
@@ -130,7 +129,7 @@ def _lambda_names(argument: Node) -> list[str]:
 def _in_default(node: Node) -> bool:
     above: Node | None = node
     while above is not None and above.type != "parameter_declaration":
-        above = above.parent
+        above = above.above
     return above is not None
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from local.infra_check.declarations import check_files
-from local.infra_check.files import Program
+from local.infra_check.declarations import check_file
+from local.infra_check.files import Program, check_outputs
 from local.infra_check.monitoring import ALERTS, WORKBOOK, check_monitoring
 from local.infra_check.project import AZURE_YAML, PARAMETERS, check_project
 from local.infra_check.roles import check_values
@@ -34,9 +34,10 @@ def check_all(root: Path, texts: Mapping[str, str], functions: frozenset[str]) -
     program = templates(root, texts)
     if not program.files:
         return [Finding("infra", 1, "there is no file of Bicep")]
-    check_files(program)
     for file in program.files.values():
+        check_file(file)
         check_values(file)
+    check_outputs(program)
     check_settings(program, functions)
     found = check_project(root, texts, program) + check_monitoring(texts, functions)
     for file in program.files.values():

@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.declared import declared_type, value_of_default
 from local.infra_check.expressions import shape_of
-from local.infra_check.files import File, Program, Symbol
+from local.infra_check.files import File, Symbol
 from local.infra_check.functions import DECORATORS
 from local.infra_check.names import check_name
 from local.infra_check.resources import check_module, check_resource
-from local.infra_check.start import check_start, cycles
+from local.infra_check.start import check_conditions, check_start, cycles
 from local.infra_check.syntax import (
     everything,
     is_key,
@@ -22,6 +20,7 @@ from local.infra_check.syntax import (
     text_of,
     value_of,
 )
+from local.infra_check.tree import Node
 from local.infra_check.values import check
 
 _TARGETS: Final = ("resourceGroup", "subscription", "managementGroup", "tenant")
@@ -40,25 +39,24 @@ _TOP: Final = (
 )
 
 
-def check_files(program: Program) -> None:
-    """Check every file of a deployment; each file gets what is wrong in it."""
-    for file in program.files.values():
-        _syntax(file)
-        for symbol in [*file.symbols.values(), *file.outputs.values()]:
-            _decorators(file, symbol)
-            _check(file, symbol)
-        for symbol in file.all_of("resource"):
-            check_name(file, symbol)
-    for file in program.files.values():
-        check_start(file)
-        cycles(file)
-        _unused(file)
+def check_file(file: File) -> None:
+    """Check every declaration of a file; the file gets what is wrong in it."""
+    _syntax(file)
+    for symbol in [*file.symbols.values(), *file.outputs.values()]:
+        _decorators(file, symbol)
+        _check(file, symbol)
+    for symbol in file.all_of("resource"):
+        check_name(file, symbol)
+    check_start(file)
+    check_conditions(file)
+    cycles(file)
+    _unused(file)
 
 
 def _syntax(file: File) -> None:
     """Report what cannot be parsed; whatever is checked later is of the rest."""
     for node in everything(file.source.root):
-        if node.is_missing or node.type == "ERROR":
+        if node.missing or node.type == "ERROR":
             seen = " ".join(text_of(node).split())[:40]
             cure = "Spreads, extensions and resourceInput<> cannot be read by this check either"
             file.report(node, f"this cannot be parsed: '{seen}'", cure)
@@ -76,7 +74,7 @@ def _syntax(file: File) -> None:
 def _decorators(file: File, symbol: Symbol) -> None:
     for decorator in symbol.decorators:
         call = next(iter(parts(decorator)), None)
-        function = call.child_by_field_name("function") if call is not None else None
+        function = call.child("function") if call is not None else None
         if call is None or function is None:
             file.report(decorator, "a decorator is a call", "Write @name(…)")
             continue

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.files import (
     File,
     Locals,
@@ -28,6 +26,7 @@ from local.infra_check.shapes import (
     one_of,
 )
 from local.infra_check.syntax import key_of, literal, meant, part, parts, text_of, value_of
+from local.infra_check.tree import Node
 from local.infra_check.types import known_types, resource_shape
 
 ShapeOf = Callable[[File, Node, Locals], Shape]
@@ -95,7 +94,7 @@ def type_of(symbol: Symbol) -> str:
 def _param(file: File, symbol: Symbol, shape_of: ShapeOf) -> Shape:
     """Return what a parameter may be: by its type, or more exactly by what modules pass."""
     shape = declared_type(file, symbol)
-    if shape is not OBJECT and shape is not ARRAY:
+    if shape not in _PRIMITIVE.values():
         return shape
     callers = file.program.arguments(file, symbol.name)
     given = [shape_of(caller, value, {}) for caller, module, value in callers if _plain(module)]
@@ -104,7 +103,7 @@ def _param(file: File, symbol: Symbol, shape_of: ShapeOf) -> Shape:
         given.append(shape_of(file, default, {}))
     exact = one_of(given) if given else ANY
     empty = exact.kind == "object" and not exact.members and exact.other is None
-    return shape if exact.kind == "any" or empty else exact
+    return exact if exact.kind in (shape.kind, "one_of") and not empty else shape
 
 
 def _plain(module: Symbol) -> bool:

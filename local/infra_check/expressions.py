@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.calls import call_shape
 from local.infra_check.declared import symbol_shape
 from local.infra_check.files import File, Locals, loop_names
@@ -22,6 +20,7 @@ from local.infra_check.shapes import (
     one_of,
 )
 from local.infra_check.syntax import bare, key_of, literal, meant, parts, text_of, value_of
+from local.infra_check.tree import Node
 
 _SCALARS: Final = ("string", "int", "bool")
 _COMPARED: Final = ("==", "!=", "=~", "!~")
@@ -107,7 +106,7 @@ def _object(file: File, node: Node, local: Locals) -> Shape:
 
 def _array(file: File, node: Node, local: Locals) -> Shape:
     found = [shape_of(file, one, local) for one in parts(node)]
-    return array_of(one_of(found))
+    return array_of(one_of(found) if found else NULL)
 
 
 def _for(file: File, node: Node, local: Locals) -> Shape:
@@ -140,11 +139,11 @@ def around(file: File, node: Node) -> Locals:
         node: the expression.
     """
     loops: list[Node] = []
-    below, above = node, node.parent
+    below, above = node, node.above
     while above is not None:
         if above.type == "for_statement" and below == parts(above)[-1]:
             loops.append(above)
-        below, above = above, above.parent
+        below, above = above, above.above
     local: Locals = {}
     for loop in reversed(loops):
         local = looped(file, loop, local)
@@ -170,7 +169,7 @@ def _ternary(file: File, node: Node, local: Locals) -> Shape:
 def _binary(file: File, node: Node, local: Locals) -> Shape:
     left, right = parts(node)[0], parts(node)[-1]
     shapes = shape_of(file, left, local), shape_of(file, right, local)
-    operator = text_of(node.child_by_field_name("operator"))
+    operator = text_of(node.child("operator"))
     if operator == "??":
         return one_of(shapes)
     if operator in _COMPARED:
@@ -215,8 +214,8 @@ def _unary(file: File, node: Node, local: Locals) -> Shape:
 
 
 def _member(file: File, node: Node, local: Locals) -> Shape:
-    inside = node.child_by_field_name("object")
-    name = node.child_by_field_name("property")
+    inside = node.child("object")
+    name = node.child("property")
     if inside is None or name is None:
         return ANY
     sure = all(child.type != ".?" for child in node.children)
@@ -233,11 +232,11 @@ def property_of(file: File, node: Node, shape: Shape, name: str, *, sure: bool =
         name: of the property.
         sure: whether the property has to be there (`.?` says that it need not).
     """
-    if shape.kind == "any":
+    if shape.kind in ("any", "null"):
         return ANY
     if shape.kind == "one_of":
-        having = [one for one in shape.choices if name in _members(one) or one.other is not None]
-        return one_of(property_of(file, node, one, name) for one in having or shape.choices[:1])
+        having = [one for one in shape.choices if sure or name in _members(one)]
+        return one_of(property_of(file, node, one, name) for one in having or shape.choices)
     if shape.kind != "object":
         file.report(node, f"'.{name}' is read of a value that is: {shape.kind}", "It has none")
         return ANY

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.shapes import Shape
 from local.infra_check.syntax import (
     Finding,
     Source,
+    everything,
     key_of,
     line_of,
     literal,
+    meant,
     member_of,
     name_of,
     parsed,
@@ -21,6 +21,7 @@ from local.infra_check.syntax import (
     text_of,
     value_of,
 )
+from local.infra_check.tree import Node
 
 _KINDS: Final = {
     "parameter_declaration": "param",
@@ -131,12 +132,14 @@ class Program:
     """All files of a deployment.
 
     Args:
-        exists: whether there is a file of this name, which a template loads.
-        content: of such a file.
+        content: of a file of this name, which a template loads; None: there is none.
+        files: by their paths from the root of the project.
+        calls: who passes what to a file; filled when first needed.
     """
 
     content: Callable[[str], str | None]
     files: dict[str, File] = field(default_factory=dict)
+    calls: "dict[str, list[Call]]" = field(default_factory=dict)
 
     def add(self, name: str, text: str) -> File:
         """Parse a file and note what it declares.
@@ -175,17 +178,53 @@ class Program:
             file: whose parameter it is.
             param: its name.
         """
-        given = []
-        for caller in self.files.values():
-            for symbol in caller.all_of("module"):
-                body = body_of(symbol)
-                if body is None or self.module(caller, symbol) is not file:
-                    continue
-                passed = member_of(body.node, "params")
-                value = member_of(passed, param) if passed is not None else None
-                if value is not None:
-                    given.append((caller, symbol, value))
-        return given
+        if not self.calls:
+            self.calls.update(_calls(self))
+        return [
+            (caller, symbol, given[param])
+            for caller, symbol, given in self.calls.get(file.source.name, ())
+            if param in given
+        ]
+
+
+Call = tuple[File, Symbol, dict[str, Node]]
+
+
+def _calls(program: Program) -> dict[str, list[Call]]:
+    """Return, for each file, the modules that stand for it and what they pass."""
+    found: dict[str, list[Call]] = {}
+    for caller in program.files.values():
+        for symbol in caller.all_of("module"):
+            body = body_of(symbol)
+            passed = member_of(body.node, "params") if body is not None else None
+            given: dict[str, Node] = {}
+            for member in parts(passed) if passed is not None else ():
+                key, value = key_of(member), value_of(member)
+                if key is not None and value is not None:
+                    given[key[1]] = value
+            path = program.beside(caller, type_text(symbol) or "")
+            found.setdefault(path, []).append((caller, symbol, given))
+    return found
+
+
+def check_outputs(program: Program) -> None:
+    """Report outputs of modules that no template reads."""
+    for name, several in _calls(program).items():
+        file = program.files.get(name)
+        read = {one for caller, symbol, _ in several for one in _outputs_read(caller, symbol)}
+        for output in file.outputs.values() if file is not None else ():
+            if file is not None and output.name not in read:
+                what = f"no template reads the output '{output.name}'"
+                file.report(output.node, what, meant(output.name, read - file.outputs.keys()))
+
+
+def _outputs_read(file: File, symbol: Symbol) -> Iterator[str]:
+    for node in everything(file.source.root):
+        whole = node.children[0] if node.type == "member_expression" else None
+        if whole is None or whole.type != "member_expression" or parts(whole)[-1].text != "outputs":
+            continue
+        if text_of(parts(whole)[0]).partition("[")[0] == symbol.name:
+            yield text_of(parts(node)[-1])
 
 
 def type_text(symbol: Symbol) -> str | None:
@@ -240,7 +279,7 @@ def decorator_of(symbol: Symbol, name: str) -> Node | None:
         call = next(iter(parts(decorator)), None)
         if call is None or call.type != "call_expression":
             continue
-        function, arguments = call.child_by_field_name("function"), parts(call)[-1]
+        function, arguments = call.child("function"), parts(call)[-1]
         if text_of(function).removeprefix("sys.") == name:
             return next(iter(parts(arguments)), None)
     return None

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tree_sitter import Node
-
 from local.infra_check.declared import type_of, value_of_default
 from local.infra_check.expressions import around, shape_of
 from local.infra_check.files import File, Symbol, body_of, decorator_of, loop_names
 from local.infra_check.syntax import bare, literal, member_of, part, parts, text_of, value_of
+from local.infra_check.tree import Node
 from local.infra_check.types import data
 
 _FIXED: Final = {"uniqueString": 13, "guid": 36, "newGuid": 36}
@@ -172,9 +171,9 @@ def _of_param(file: File, symbol: Symbol, deep: int) -> Span:
 
 def _of_loop(file: File, node: Node, deep: int) -> Span:
     """Return the span of a loop's variable: of the items that it goes through."""
-    above = node.parent
+    above = node.above
     while above is not None and above.type != "for_statement":
-        above = above.parent
+        above = above.above
     if above is None:
         return _UNKNOWN
     name, _, through = loop_names(above)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ def check_project(root: Path, texts: Mapping[str, str], program: Program) -> lis
     """
     found: list[Finding] = []
     checks: dict[str, Callable[[str], Wrong]] = {
-        AZURE_YAML: lambda text: _azure_yaml(yaml.safe_load(text), root),
+        AZURE_YAML: lambda text: _azure_yaml(_yaml(text), root),
         PARAMETERS: lambda text: _parameters(json.loads(text), program.files.get(MAIN)),
     }
     for name, check in checks.items():
@@ -71,6 +72,11 @@ def check_project(root: Path, texts: Mapping[str, str], program: Program) -> lis
 def _line(text: str, place: str) -> int:
     at = text.find(place) if place else 0
     return text.count("\n", 0, max(at, 0)) + 1
+
+
+@lru_cache(maxsize=8)
+def _yaml(text: str) -> Any:
+    return yaml.safe_load(text)
 
 
 def _azure_yaml(content: Any, root: Path) -> Wrong:
@@ -199,7 +205,7 @@ def _value(name: str, value: Any, allowed: tuple[str, ...]) -> Wrong:
 
 def _service_tag(program: Program, texts: Mapping[str, str]) -> None:
     """Report a site that azd would not find: its tag names the service of azure.yaml."""
-    content = yaml.safe_load(texts.get(AZURE_YAML, "")) or {}
+    content = _yaml(texts.get(AZURE_YAML, "")) or {}
     services = list(content.get("services") or {})
     for file in program.files.values():
         for node, value in _tags(file):
@@ -227,7 +233,7 @@ def _outputs(root: Path, main: File) -> list[Finding]:
     found = [
         Finding(
             MAIN,
-            symbol.node.start_point[0] + 1,
+            symbol.node.line,
             f"nothing reads the output '{name}'",
             meant(name, {*read, *_OF_AZD} - main.outputs.keys()),
         )

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.declared import declared_type, type_of, value_of_default
 from local.infra_check.expressions import looped, shape_of
 from local.infra_check.files import Body, File, Locals, Symbol, body_of, type_text
@@ -18,6 +16,7 @@ from local.infra_check.syntax import (
     text_of,
     value_of,
 )
+from local.infra_check.tree import Node
 from local.infra_check.types import known_types, resource_shape, scopes_of
 from local.infra_check.values import check, lacking, member_shape, taken
 
@@ -58,7 +57,7 @@ def _around(file: File, body: Body) -> Locals:
         local = looped(file, loop, local)
     for condition in body.conditions:
         shape = shape_of(file, condition, local)
-        if shape.kind not in ("bool", "any"):
+        if shape.kind not in ("bool", "any", "one_of"):
             file.report(condition, f"a condition is a bool, and this is: {shape.kind}")
     return local
 

@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.declared import type_of
 from local.infra_check.expressions import around, shape_of
 from local.infra_check.files import File, Symbol, body_of
@@ -22,6 +20,7 @@ from local.infra_check.syntax import (
     parts,
     text_of,
 )
+from local.infra_check.tree import Node
 from local.infra_check.types import data, known_types
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -63,7 +62,7 @@ def _check_id(file: File, node: Node) -> None:
     known, value = _roles(), literal(node) or ""
     if not _LIKE_ID.fullmatch(value):
         return
-    above = node.parent
+    above = node.above
     if above is None or above.type not in ("variable_declaration", "object_property"):
         file.report(
             node, f"the id '{value}' has no name", "Give it to a variable named like its role"

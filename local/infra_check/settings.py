@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.declared import type_of
 from local.infra_check.expressions import shape_of
 from local.infra_check.files import File, Program, Symbol, body_of
 from local.infra_check.shapes import Member, Shape
 from local.infra_check.syntax import everything, literal, meant, member_of, text_of
+from local.infra_check.tree import Node
 from local.infra_check.types import data
 from shared.config.connections import CONNECTIONS, DEFAULT_CONNECTION
 from shared.config.settings import APP_SETTINGS

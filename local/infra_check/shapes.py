@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from tree_sitter import Node
+from local.infra_check.tree import Node
 
 Kind = Literal["any", "string", "int", "bool", "null", "object", "array", "one_of"]
 
@@ -102,12 +102,17 @@ def one_of(choices: Iterable[Shape]) -> Shape:
     kinds = {one.kind for one in flat}
     if not flat or "any" in kinds:
         return ANY
+    if kinds == {"null"}:
+        return NULL
     if len(flat) == 1:
         return flat[0]
     if len(kinds) == 1 and flat[0].kind in ("string", "int", "bool"):
-        known = all(one.values for one in flat)
-        values = tuple(dict.fromkeys(v for one in flat for v in one.values)) if known else ()
-        return Shape(flat[0].kind, values)
+        values = tuple(dict.fromkeys(v for one in flat for v in one.values))
+        known = Shape(flat[0].kind, values)
+        open_ = next((one for one in flat if not one.values), None)
+        if open_ is None or not values:
+            return open_ or known
+        return Shape("one_of", choices=(known, open_))
     return Shape("one_of", choices=tuple(flat))
 
 

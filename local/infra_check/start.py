@@ -7,8 +7,6 @@ parameters, ids and names, and no other property of a resource and no output of 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.files import File, Symbol, body_of, loop_names
 from local.infra_check.syntax import (
     everything,
@@ -19,6 +17,7 @@ from local.infra_check.syntax import (
     text_of,
     value_of,
 )
+from local.infra_check.tree import Node
 
 _KNOWN_EARLY: Final = ("id", "name", "type", "apiVersion")
 
@@ -80,14 +79,64 @@ def _late(file: File, node: Node, seen: frozenset[str]) -> Iterator[tuple[Node, 
 
 def _read(node: Node) -> str:
     """Return the first property that is read of a name."""
-    above = node.parent
+    above = node.above
     while above is not None and above.type in ("subscript_expression", "resource_expression"):
         if parts(above)[0] != node and above.type == "subscript_expression":
             return ""
-        node, above = above, above.parent
+        node, above = above, above.above
     if above is None or above.type != "member_expression":
         return ""
-    return text_of(above.child_by_field_name("property"))
+    return text_of(above.child("property"))
+
+
+def check_conditions(file: File) -> None:
+    """Report what is read of a resource or module that need not be there.
+
+    Its properties and outputs may be read only where a condition names the same as its own `if`.
+    """
+    several = [*file.all_of("resource"), *file.all_of("module")]
+    wanted = {one.name: _conditions(file, one) for one in several if one.name in file.symbols}
+    for node in everything(file.source.root):
+        wants = wanted.get(text_of(node)) if node.type == "identifier" else None
+        if not wants or is_key(node) or _shadowed(node) or _read(node) in ("", *_KNOWN_EARLY):
+            continue
+        if not wants & _guards(file, node):
+            what = (
+                f"'{text_of(node)}.{_read(node)}' is read, and '{text_of(node)}' need not be there"
+            )
+            cure = f"Read it behind a condition that names: {', '.join(sorted(wants))}"
+            file.report(node, what, cure)
+
+
+def _conditions(file: File, symbol: Symbol) -> frozenset[str]:
+    """Return the parameters that the condition of a resource follows from."""
+    body = body_of(symbol)
+    if body is None or body.loops:
+        return frozenset()
+    return frozenset[str]().union(*(_follows(file, one) for one in body.conditions))
+
+
+def _guards(file: File, node: Node) -> frozenset[str]:
+    """Return the parameters that the conditions around an expression follow from."""
+    found, below, above = frozenset[str](), node, node.above
+    while above is not None:
+        if above.type in ("ternary_expression", "if_statement") and below != parts(above)[0]:
+            found |= _follows(file, parts(above)[0])
+        below, above = above, above.above
+    return found
+
+
+def _follows(file: File, node: Node, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+    found = frozenset[str]()
+    for one in everything(node):
+        symbol = file.symbols.get(text_of(one)) if one.type == "identifier" else None
+        if symbol is None or is_key(one) or symbol.name in seen:
+            continue
+        value = value_of(symbol.node) if symbol.kind == "var" else None
+        found |= {symbol.name}
+        if value is not None:
+            found |= _follows(file, value, seen | {symbol.name})
+    return found
 
 
 def cycles(file: File) -> None:
@@ -111,7 +160,7 @@ def _needs(file: File, symbol: Symbol) -> frozenset[str]:
 
 def _shadowed(node: Node) -> bool:
     """Whether a loop or a lambda around a name declares it."""
-    name, above = text_of(node), node.parent
+    name, above = text_of(node), node.above
     while above is not None:
         if above.type == "for_statement":
             declared = [text_of(one) for one in loop_names(above)[:2] if one is not None]
@@ -119,7 +168,7 @@ def _shadowed(node: Node) -> bool:
                 return True
         if above.type == "lambda_expression" and name in text_of(parts(above)[0]):
             return True
-        above = above.parent
+        above = above.above
     return False
 
 

@@ -3,12 +3,11 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-import tree_sitter_bicep
-from tree_sitter import Language, Node, Parser
+from local.infra_check.tree import Node, parse
 
-_PARSER: Final = Parser(Language(tree_sitter_bicep.language()))
 _NAMES: Final = ("identifier", "property_identifier", "compatible_identifier", "loop_variable")
 _ESCAPES: Final = {"\\'": "'", "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\$": "$"}
 
@@ -36,6 +35,7 @@ class Source:
     root: Node
 
 
+@lru_cache(maxsize=64)
 def parsed(name: str, text: str) -> Source:
     """Return a parsed file.
 
@@ -43,15 +43,12 @@ def parsed(name: str, text: str) -> Source:
         name: its path from the root of the project.
         text: its content.
     """
-    return Source(name, text, _PARSER.parse(text.encode()).root_node)
+    return Source(name, text, parse(text))
 
 
 def parts(node: Node) -> list[Node]:
     """Return the named children of a node, without comments."""
-    return [child for child in node.named_children if child.type not in _COMMENTS]
-
-
-_COMMENTS: Final = ("comment", "diagnostic_comment")
+    return node.parts
 
 
 def part(node: Node, kind: str) -> Node | None:
@@ -61,26 +58,22 @@ def part(node: Node, kind: str) -> Node | None:
         node: where it is looked for.
         kind: as the grammar calls it.
     """
-    return next((child for child in node.children if child.type == kind), None)
+    return node.part(kind)
 
 
 def everything(node: Node) -> Iterator[Node]:
     """Return the node and everything below it, in the order of the text."""
-    left = [node]
-    while left:
-        one = left.pop()
-        yield one
-        left += reversed(one.children)
+    return node.everything()
 
 
 def text_of(node: Node | None) -> str:
     """Return the text of a node."""
-    return (node.text or b"").decode() if node is not None else ""
+    return node.text if node is not None else ""
 
 
 def line_of(node: Node) -> int:
     """Return the line of a node, counted from 1."""
-    return node.start_point[0] + 1
+    return node.line
 
 
 def literal(node: Node | None) -> str | None:
@@ -110,7 +103,7 @@ def key_of(member: Node) -> tuple[Node, str] | None:
 
 def is_key(node: Node) -> bool:
     """Whether a name is the key of a property, and names nothing else."""
-    above = node.parent
+    above = node.above
     key = key_of(above) if above is not None and above.type == "object_property" else None
     return key is not None and key[0] == node
 
@@ -119,7 +112,7 @@ def value_of(member: Node) -> Node | None:
     """Return the value of a property, a parameter, a variable, an output."""
     after = False
     for child in member.children:
-        if after and child.is_named and child.type not in _COMMENTS:
+        if after and child.named and "comment" not in child.type:
             return child
         after = after or child.type in (":", "=")
     return None

@@ -4,12 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tree_sitter import Node
-
 from local.infra_check.expressions import looped, shape_of
 from local.infra_check.files import File, Locals
 from local.infra_check.shapes import ANY, Member, Shape, items_of
 from local.infra_check.syntax import bare, key_of, literal, meant, parts, text_of, value_of
+from local.infra_check.tree import Node
 
 _NAMES: Final[Mapping[str, str]] = {
     "string": "a text",
