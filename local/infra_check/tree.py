@@ -24,6 +24,7 @@ _BINDING: Final = {
     "subscript_expression": 10,
 }
 _SIGNS: Final = (("??",), ("||",), ("&&",), ("==", "!=", "=~", "!~"), ("<", "<=", ">", ">="))
+_ROTATED: Final = frozenset({*_BINDING, "binary_expression"} - {"lambda_expression"})
 _FIRST_SIGN, _SUM, _PRODUCT, _TIGHTEST = 2, 7, 8, 99
 
 
@@ -41,16 +42,12 @@ class Node:
     role: str = ""  #: what it is in the node above, as the grammar calls it
     above: "Node | None" = None
     children: list["Node"] = field(default_factory=list)
+    parts: list["Node"] = field(default_factory=list)  #: the named children, without comments
 
     @property
     def text(self) -> str:
         """The text of the node."""
         return self.source[self.start : self.end].decode()
-
-    @property
-    def parts(self) -> list["Node"]:
-        """The named children, without comments."""
-        return [one for one in self.children if one.named and one.type not in _COMMENTS]
 
     def child(self, role: str) -> "Node | None":
         """Return the child that has a role."""
@@ -94,12 +91,14 @@ def _made(cursor: tree_sitter.TreeCursor, source: bytes) -> Node:
             if not cursor.goto_next_sibling():
                 break
         cursor.goto_parent()
-    return _rotated(node)
+    return _rotated(node) if node.type in _ROTATED else node
 
 
 def _give(node: Node, child: Node) -> None:
     child.above = node
     node.children.append(child)
+    if child.named and child.type not in _COMMENTS:
+        node.parts.append(child)
 
 
 def _binding(node: Node) -> int:
@@ -117,17 +116,17 @@ def _rotated(node: Node) -> Node:
 
     `a ? b : c.d` is a member of a ternary before, and a ternary with a member afterwards.
     """
-    own = _binding(node)
-    top = node.children[0] if node.children else node
-    if own == _TIGHTEST or _binding(top) >= own:
+    own, top = _binding(node), node.children[0]
+    if _binding(top) >= own:
         return node
     over = top
     while _binding(over.parts[-1]) < own:
         over = over.parts[-1]
     last = over.parts[-1]
-    at = over.children.index(last)
     last.role, node.role, top.role = top.role, last.role, node.role
-    node.children[0], over.children[at] = last, node
+    for inside in (over.children, over.parts):
+        inside[inside.index(last)] = node
+    node.children[0] = node.parts[0] = last
     last.above, node.above, top.above = node, over, None
     node.start, node.line = last.start, last.line
     one: Node | None = over

@@ -76,22 +76,24 @@ def taken(file: File, node: Node, shape: Shape, expected: Shape) -> dict[str, Me
     if not expected.told_by:
         return known
     chosen = shape.members.get(expected.told_by)
-    if chosen is None:
-        if not shape.loose:
-            what = f"'{expected.told_by}' is missing in '{expected.called}'"
-            file.report(node, what, f"It is one of: {', '.join(sorted(expected.variants))}")
-        values: tuple[str, ...] = ()
-    else:
-        values = chosen.shape().values
-        known[expected.told_by] = chosen
-    for value in values or expected.variants:
-        variant = expected.variants.get(value)
-        if variant is not None:
-            known |= variant().members
-        elif chosen is not None:
+    values = chosen.shape().values if chosen is not None else ()
+    if chosen is None and not shape.loose:
+        what = f"'{expected.told_by}' is missing in '{expected.called}'"
+        file.report(node, what, f"It is one of: {', '.join(sorted(expected.variants))}")
+    for value in values:
+        if value not in expected.variants:
             what = f"'{value}' is no '{expected.told_by}' of '{expected.called}'"
-            file.report(chosen.value or node, what, meant(value, expected.variants))
-    return known
+            place = chosen.value if chosen is not None else None
+            file.report(place or node, what, meant(value, expected.variants))
+    return {**known, **_variants(expected, values)}
+
+
+def _variants(expected: Shape, values: tuple[str, ...]) -> dict[str, Member]:
+    """Return the members of the chosen variant; of all, not looked into, if it is not known."""
+    if len(values) == 1 and values[0] in expected.variants:
+        return dict(expected.variants[values[0]]().members)
+    names = {name for variant in expected.variants.values() for name in variant().members}
+    return {name: Member(lambda: ANY) for name in names}
 
 
 def member_shape(
