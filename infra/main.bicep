@@ -54,7 +54,7 @@ param eventDelivery string = 'queue'
 @maxLength(24)
 param existingStorageAccount string = ''
 
-@description('Resource group of the existing storage account.')
+@description('Resource group of the existing storage account; empty: the one that is made here.')
 @maxLength(90)
 param existingStorageResourceGroup string = ''
 
@@ -69,20 +69,17 @@ param existingStorageTopicResourceGroup string = ''
 @description('Whether the account of the data has a hierarchical namespace (Data Lake Storage). Never changeable.')
 param hierarchicalNamespace bool = false
 
-@description('Container where training data arrives.')
-@minLength(3)
+@description('Container where training data arrives; empty: training-data.')
 @maxLength(63)
-param trainingDataContainer string = 'training-data'
+param trainingDataContainer string = ''
 
-@description('Container that jobs write to, and that models are promoted from.')
-@minLength(3)
+@description('Container that jobs write to, and that models are promoted from; empty: models.')
 @maxLength(63)
-param modelsContainer string = 'models'
+param modelsContainer string = ''
 
-@description('Container of the app\'s own records; it must hold nothing else.')
-@minLength(3)
+@description('Container of the app\'s own records; it must hold nothing else; empty: ledger.')
 @maxLength(63)
-param ledgerContainer string = 'ledger'
+param ledgerContainer string = ''
 
 @description('Only blobs below this path of the training data send events, as in sales/; empty: all.')
 param dataPrefix string = ''
@@ -96,14 +93,14 @@ param modelsPrefix string = ''
 @description('Only models that end like this send events; empty: all.')
 param modelsSuffix string = ''
 
-@description('The pipelines file: a path in the package, or blob:<container>/<path> in the account of the ledger.')
-param pipelinesFile string = 'blob:relearn-config/pipelines.yaml'
+@description('The pipelines file: a path in the package, or blob:<container>/<path> in the account of the ledger. Empty: blob:relearn-config/pipelines.yaml.')
+param pipelinesFile string = ''
 
-@description('When the poll runs (NCRONTAB). The alert on a missing poll expects one each 15 minutes.')
-param pollSchedule string = '*/30 * * * * *'
+@description('When the poll runs (NCRONTAB); empty: each 30 seconds. The alert on a missing poll expects one each 15 minutes.')
+param pollSchedule string = ''
 
-@description('When due times are checked (NCRONTAB).')
-param scheduleTick string = '0 * * * * *'
+@description('When due times are checked (NCRONTAB); empty: each minute.')
+param scheduleTick string = ''
 
 @description('Resource id of an Azure Machine Learning workspace in this subscription; empty: none.')
 param existingWorkspaceId string = ''
@@ -114,8 +111,17 @@ param computePrincipalId string = ''
 @description('Names of app settings that hold secrets, separated by commas. Each becomes a reference to a vault.')
 param secretSettings string = ''
 
-@description('More app settings, as a JSON object of texts. Settings that are not here vanish with each provision.')
-param moreSettings object = {}
+@description('More app settings, as in NAME=value;OTHER=value. Settings that are not here vanish with each provision.')
+param moreSettings string = ''
+
+@description('How the storage accounts that are made here are replicated: within a data center, a region, or to another one.')
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+param storageReplication string = 'Standard_LRS'
 
 @description('Days that deleted and overwritten blobs can be restored.')
 @minValue(1)
@@ -140,7 +146,7 @@ param alertEmail string = ''
 @description('Resource id of an action group that alerts go to; empty: none but the e-mail address.')
 param existingActionGroupId string = ''
 
-@description('Whether a web test calls /api/health from outside. It costs about 9 USD a month.')
+@description('Whether a web test calls /api/health from outside. It costs about 3 USD a month.')
 param webTest bool = false
 
 @description('Whether storage and vault are closed, and the app reaches them by private endpoints.')
@@ -159,7 +165,7 @@ var tags = {
 }
 var ownData = empty(existingStorageAccount)
 var dataAccountName = ownData ? 'stdata${token}' : existingStorageAccount
-var dataGroup = ownData ? group : existingStorageResourceGroup
+var dataGroup = ownData || empty(existingStorageResourceGroup) ? group : existingStorageResourceGroup
 var ownTopic = empty(existingStorageTopic)
 var topicGroup = empty(existingStorageTopicResourceGroup) ? dataGroup : existingStorageTopicResourceGroup
 var noWorkspaceId = '${subscription().id}/resourceGroups/${group}/providers/Microsoft.MachineLearningServices/workspaces/none'
@@ -178,6 +184,10 @@ var topicName = ownTopic ? 'evgt-storage-${token}' : existingStorageTopic
 var topicId = '${subscription().id}/resourceGroups/${ownTopic ? group : topicGroup}/providers/Microsoft.EventGrid/systemTopics/${topicName}'
 var vaultScope = empty(secretNames) ? '' : ' ${subscription().id}/resourceGroups/${group}/providers/Microsoft.KeyVault/vaults/${vaultName}'
 var workspaceScope = empty(existingWorkspaceId) ? '' : ' ${existingWorkspaceId}'
+// A workflow hands in an empty text for a variable that is not set, so an empty text stands for the default.
+var dataContainer = empty(trainingDataContainer) ? 'training-data' : trainingDataContainer
+var modelContainer = empty(modelsContainer) ? 'models' : modelsContainer
+var recordContainer = empty(ledgerContainer) ? 'ledger' : ledgerContainer
 var deadLetterContainer = 'relearn-dead-letters'
 var configContainer = 'relearn-config'
 var packageContainer = 'app-package'
@@ -210,7 +220,7 @@ module appAccount 'modules/storage.bicep' = {
     tags: tags
     containers: [
       packageContainer
-      ledgerContainer
+      recordContainer
       configContainer
       deadLetterContainer
     ]
@@ -220,6 +230,7 @@ module appAccount 'modules/storage.bicep' = {
     ]
     expiringPath: '${deadLetterContainer}/'
     expireAfterDays: 90
+    replication: storageReplication
     retentionDays: retentionDays
     closed: vnetEnabled
     allowedIps: allowedIps
@@ -236,12 +247,13 @@ module dataAccount 'modules/storage.bicep' = if (ownData) {
     tags: tags
     hierarchicalNamespace: hierarchicalNamespace
     containers: [
-      trainingDataContainer
-      modelsContainer
+      dataContainer
+      modelContainer
     ]
     queues: []
-    expiringPath: '${modelsContainer}/runs/'
+    expiringPath: '${modelContainer}/runs/'
     expireAfterDays: modelRetentionDays
+    replication: storageReplication
     retentionDays: retentionDays
     closed: vnetEnabled
     allowedIps: allowedIps
@@ -271,8 +283,8 @@ module dataRoles 'modules/data-roles.bicep' = {
   scope: resourceGroup(dataGroup)
   params: {
     accountName: dataAccountName
-    trainingDataContainer: trainingDataContainer
-    modelsContainer: modelsContainer
+    trainingDataContainer: dataContainer
+    modelsContainer: modelContainer
     blobTriggers: eventDelivery == 'blobTrigger'
     appPrincipalId: identities.outputs.appPrincipalId
     computePrincipalId: computePrincipalId
@@ -317,7 +329,8 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     token: token
     appAccountId: appAccount.outputs.id
     dataAccountId: dataRoles.outputs.accountId
-    vaultId: empty(secretNames) ? '' : vault.outputs.id
+    blobTriggers: eventDelivery == 'blobTrigger'
+    vaultId: !empty(secretNames) ? vault.outputs.id : ''
     workspaceId: existingWorkspaceId
   }
 }
@@ -367,21 +380,21 @@ module appSettings 'modules/app-settings.bicep' = {
     appQueueEndpoint: appAccount.outputs.queueEndpoint
     dataBlobEndpoint: dataRoles.outputs.blobEndpoint
     dataQueueEndpoint: dataRoles.outputs.queueEndpoint
-    trainingDataContainer: trainingDataContainer
-    modelsContainer: modelsContainer
-    ledgerContainer: ledgerContainer
+    trainingDataContainer: dataContainer
+    modelsContainer: modelContainer
+    ledgerContainer: recordContainer
     deadLetterContainer: deadLetterContainer
     storageEventsQueue: storageEventsQueue
     workspaceEventsQueue: workspaceEventsQueue
-    pipelinesFile: pipelinesFile
-    pollSchedule: pollSchedule
-    scheduleTick: scheduleTick
+    pipelinesFile: empty(pipelinesFile) ? 'blob:${configContainer}/pipelines.yaml' : pipelinesFile
+    pollSchedule: empty(pollSchedule) ? '*/30 * * * * *' : pollSchedule
+    scheduleTick: empty(scheduleTick) ? '0 * * * * *' : scheduleTick
     connectionString: monitoring.outputs.connectionString
     storageEventsByQueue: eventDelivery == 'queue'
     workspaceEvents: !empty(existingWorkspaceId)
     vaultName: vaultName
     secretNames: secretNames
-    moreSettings: moreSettings
+    moreSettings: empty(moreSettings) ? [] : split(moreSettings, ';')
   }
 }
 
@@ -422,10 +435,10 @@ module storageEvents 'modules/storage-events.bicep' = if (eventDelivery == 'queu
     accountId: appAccount.outputs.id
     queueName: storageEventsQueue
     deadLetterContainer: deadLetterContainer
-    trainingDataContainer: trainingDataContainer
+    trainingDataContainer: dataContainer
     dataPrefix: dataPrefix
     dataSuffix: dataSuffix
-    modelsContainer: modelsContainer
+    modelsContainer: modelContainer
     modelsPrefix: modelsPrefix
     modelsSuffix: modelsSuffix
     hierarchicalNamespace: hierarchicalNamespace
@@ -444,7 +457,7 @@ module workspaceTopic 'modules/system-topic.bicep' = if (!empty(existingWorkspac
     name: 'evgt-workspace-${token}'
     sourceId: existingWorkspaceId
     topicType: 'Microsoft.MachineLearningServices.Workspaces'
-    location: empty(existingWorkspaceId) ? location : workspaceRoles.outputs.location
+    location: !empty(existingWorkspaceId) ? workspaceRoles.outputs.location : location
     tags: tags
     identityId: identities.outputs.eventsIdentityId
   }
@@ -495,10 +508,10 @@ output APP_PRINCIPAL_ID string = identities.outputs.appPrincipalId
 output EVENT_DELIVERY string = eventDelivery
 output DATA_BLOB_ENDPOINT string = dataRoles.outputs.blobEndpoint
 output MODELS_BLOB_ENDPOINT string = dataRoles.outputs.blobEndpoint
-output TRAINING_DATA_CONTAINER string = trainingDataContainer
+output TRAINING_DATA_CONTAINER string = dataContainer
 output TRAINING_DATA_PREFIX string = dataPrefix
 output TRAINING_DATA_SUFFIX string = dataSuffix
-output MODELS_CONTAINER string = modelsContainer
+output MODELS_CONTAINER string = modelContainer
 output MODELS_PREFIX string = modelsPrefix
 output MODELS_SUFFIX string = modelsSuffix
 output DATA_TOPIC_ID string = topicId

@@ -20,11 +20,15 @@ param storageEventsByQueue bool
 param workspaceEvents bool
 param vaultName string
 param secretNames array
-param moreSettings object
+
+@description('Each is NAME=value.')
+param moreSettings array
 
 // A secret of a vault has no underscores in its name.
 var references = [for secret in secretNames: '"${secret}": "@Microsoft.KeyVault(SecretUri=https://${vaultName}${environment().suffixes.keyvaultDns}/secrets/${replace(secret, '_', '-')})"']
-var secrets = json('{${join(references, ',')}}')
+var given = [for setting in moreSettings: '"${first(split(setting, '='))}": "${substring(setting, indexOf(setting, '=') + 1)}"']
+// There is no other way to make an object of a list that every reader of Bicep understands.
+var more = json('{${join(concat(references, given), ',')}}')
 
 var settings = {
   // The Functions host: its own account, and Application Insights, by the app's identity.
@@ -77,5 +81,5 @@ resource site 'Microsoft.Web/sites@2025-03-01' existing = {
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'appsettings'
-  properties: union(settings, secrets, moreSettings)
+  properties: union(settings, more)
 }

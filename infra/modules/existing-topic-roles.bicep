@@ -56,5 +56,3 @@ resource writeDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01' =
     principalType: 'ServicePrincipal'
   }
 }
-
-output id string = topic.id

@@ -5,6 +5,9 @@ param token string
 param appAccountId string
 param dataAccountId string
 
+@description('Blob triggers need the queues of the account of the data.')
+param blobTriggers bool
+
 @description('Empty: no vault.')
 param vaultId string
 
@@ -49,7 +52,7 @@ var endpoints = [
   }
   {
     name: 'data-queue'
-    target: dataAccountId
+    target: blobTriggers ? dataAccountId : ''
     groupId: 'queue'
     zone: queueZone
   }

@@ -102,5 +102,3 @@ resource storageEvents 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025
     }
   }
 }]
-
-output topicId string = topic.id

@@ -11,6 +11,7 @@ param queues array
 @description('Blobs below this path (with the container) are deleted after so many days; 0: never.')
 param expiringPath string
 param expireAfterDays int
+param replication string
 param retentionDays int
 param closed bool
 param allowedIps array
@@ -22,7 +23,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   tags: tags
   kind: 'StorageV2'
   sku: {
-    name: 'Standard_LRS'
+    name: replication
   }
   properties: {
     accessTier: 'Hot'

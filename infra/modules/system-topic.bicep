@@ -25,5 +25,3 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
     topicType: topicType
   }
 }
-
-output id string = topic.id

@@ -57,4 +57,3 @@ resource deployerRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if 
 }
 
 output id string = vault.id
-output name string = vault.name

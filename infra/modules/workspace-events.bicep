@@ -53,5 +53,3 @@ resource jobs 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' =
     }
   }
 }
-
-output topicId string = topic.id
