@@ -34,6 +34,7 @@ from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
 from shared.intake.schedules import DueTimes, Schedules
 from shared.intake.search import Search
+from shared.intake.storage_events import StorageEvents
 from shared.intake.unwanted import UnwantedData
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.ledger import Ledger
@@ -44,6 +45,8 @@ from shared.maintenance.retention import Retention
 from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
+from shared.maintenance.undelivered import UndeliveredEvents
+from shared.maintenance.workspace_events import WorkspaceEvents
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthChecks
 from shared.operations.history import History, OpenRuns
@@ -112,6 +115,11 @@ class App:
         # What timers do.
         checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
         self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)
+        self.storage_events, self.workspace_events, self.undelivered = (
+            StorageEvents(context, self.blob_events, self.model_events),
+            WorkspaceEvents(context, checks),
+            UndeliveredEvents(context),
+        )
         schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
         self.poll = Poll(
             context,
