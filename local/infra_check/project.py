@@ -238,7 +238,7 @@ def _outputs(root: Path, main: File) -> list[Finding]:
             meant(name, {*read, *_OF_AZD} - main.outputs.keys()),
         )
         for name, symbol in main.outputs.items()
-        if name not in read and name not in _OF_AZD and f"`{name}`" not in explained
+        if name not in read and name not in _OF_AZD and not re.search(rf"\b{name}\b", explained)
     ]
     needed = {name for name in read if _is_ours(name, text)}
     found += [

@@ -167,9 +167,9 @@ def _check_site(file: File, body: Node) -> None:
             place = one.node if one.node is not None else body
             file.report(place, f"Flex Consumption {word} siteConfig.{name}", "Remove it")
     scale = _member(_member(properties, "functionAppConfig"), "scaleAndConcurrency")
-    for name, one in _members(_member(scale, "alwaysReady")).items():
-        value = next(iter(one.shape().values), "")
-        if name == "name" and value not in _GROUPS and not _ALWAYS_READY.fullmatch(value):
+    group = _members(_member(scale, "alwaysReady")).get("name")
+    for value in group.shape().values if group is not None else ():
+        if value not in _GROUPS and not _ALWAYS_READY.fullmatch(value):
             file.report(body, f"'{value}' is no group of functions", meant(value, _GROUPS))
     most = flex["functionAppConfig"]["maximumInstanceCount"]["max"]
     for value in _member(scale, "maximumInstanceCount").values:
