@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     description,
+    doctor,
     endpoints,
     health,
     manual_runs,
@@ -17,6 +18,6 @@ from functions import (
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 _TRIGGERS = (on_training_data, on_trained_model, poll_jobs, start_scheduled_runs)
-_RESOURCES = (manual_runs, runs, pipelines, endpoints, description, health)
+_RESOURCES = (manual_runs, runs, pipelines, endpoints, description, health, doctor)
 for _module in _TRIGGERS + _RESOURCES:
     app.register_functions(_module.bp)

@@ -12,7 +12,7 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from functions.api_models import endpoints, health, pipelines, requests, runs
+from functions.api_models import doctor, endpoints, health, pipelines, requests, runs
 from functions.api_models.shared import ProblemDetails
 from shared.version import VERSION
 
@@ -115,6 +115,7 @@ OPERATIONS: Final = {
         headers=("If-Match",),
         answered=("ETag",),
     ),
+    "doctor": OperationDescription(doctor.DoctorReport),
     "health": OperationDescription(health.Health),
     "health_details": OperationDescription(
         health.HealthDetails, query=requests.HealthQuery, problems=(400,)

@@ -1,7 +1,7 @@
 """Builds the services: the only module that constructs them. No request is made by that."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,9 +11,9 @@ from typing import Final
 from shared.config.connections import CONNECTIONS
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
+from shared.config.places import places_of
 from shared.config.settings import Problem, Settings, connection_name, read_settings
 from shared.core.config.configuration import Configuration
-from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.errors import ConfigError
 from shared.execution.concurrency import ConcurrencyLimits
@@ -44,14 +44,17 @@ from shared.maintenance.retention import Retention
 from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
+from shared.operations.doctor import Doctor, Known
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
+from shared.ports.checks import Check, ServiceChecks
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
+from shared.providers.azure_storage.checks import StorageChecks
 from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp, patient
@@ -80,6 +83,7 @@ class App:
     """
 
     changed_file: ChangedFile | None = None  #: None where no file is watched
+    storage_checks: Callable[[], Sequence[Check]] = tuple  #: for doctor
 
     def __init__(
         self,
@@ -128,14 +132,17 @@ class App:
         self.endpoints = Endpoints(context, catalogue, rollbacks)
         self.run_operations = RunOperations(context, catalogue, writer, driver)
         self.pipelines = Pipelines(context, catalogue, Previews(context, factory))
-        self.history, self.open_runs, self.ticks = (
-            History(context),
-            OpenRuns(context),
-            Ticks(context),
-        )
+        self.history, self.open_runs = History(context), OpenRuns(context)
+        self.ticks = Ticks(context)
         self.health = HealthChecks(
             context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
         )
+
+    @property
+    def doctor(self) -> Doctor:
+        """Tries everything that the app needs."""
+        known = Known(self.context, self.catalogue, self.health, _services_of(self.context))
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
@@ -170,6 +177,13 @@ class Unusable:
 
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()
+    storage: Callable[[], Sequence[Check]] = tuple  #: what can be tried all the same
+    known: Known | None = None
+
+    @property
+    def doctor(self) -> Doctor:
+        """Tries what can be tried with these settings."""
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, self.known)
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -216,16 +230,22 @@ def build(
     configuration = source.read_watched(watched)
     redactor = redactor_for(environment, configuration.pipelines.values(), settings.names)
     use_redactor(redactor)
-    if settings.problems:
-        return Unusable(
-            (*settings.problems, *configuration.problems),
-            (*settings.hints, *configuration.hints),
-        )
+    storage = StorageChecks(
+        environment, places_of(environment, settings), clock, _new_id, development
+    )
+    problems, built = settings.problems, None
     try:
         context = _context(settings, environment, http, clock, redactor)
-    except ConfigError as exc:
-        return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
-    built = App(settings, context, configuration, started_at)
+        built = App(settings, context, configuration, started_at)
+    except (ConfigError, KeyError, ValueError) as exc:
+        if not problems and not isinstance(exc, ConfigError):
+            raise
+        problems = problems or (Problem("storage connection", str(exc)),)
+    if built is None or problems:
+        hints = (*settings.hints, *configuration.hints)
+        known = built.doctor.known if built else None
+        return Unusable((*problems, *configuration.problems), hints, storage, known)
+    built.storage_checks = storage
     built.changed_file = ChangedFile(
         context,
         replace(source, learn=partial(learn_file, redactor, environment)),
@@ -289,25 +309,19 @@ def _context(
         ),
         clock=storage_clock,
         new_id=_new_id,
-        limits=_limits(settings),
+        limits=Limits.of(
+            settings.lease,
+            (settings.check_interval_min, settings.check_interval_max),
+            settings.function_timeout,
+            settings.poll_schedule,
+        ),
         redactor=redactor,
     )
 
 
-def _limits(settings: Settings) -> Limits:
-    usual = Limits()
-    now = datetime.now(UTC)
-    tick_at = next_due_of(settings.poll_schedule, now)
-    after = next_due_of(settings.poll_schedule, tick_at) if tick_at else None
-    tick = min(usual.tick, settings.function_timeout * 0.8)
-    return Limits(
-        lease=settings.lease,
-        check_interval_min=settings.check_interval_min,
-        check_interval_max=settings.check_interval_max,
-        tick=tick,
-        poll_every=after - tick_at if after and tick_at else usual.poll_every,
-        longest_step=min(usual.longest_step, tick / 2),
-    )
+def _services_of(context: Context) -> ServiceChecks | None:
+    """Return what can be tried at services; None where a test has others than the app's own."""
+    return context.providers if isinstance(context.providers, ConfiguredProviders) else None
 
 
 def _new_id() -> str:

@@ -58,7 +58,7 @@ class HealthChecks:
             report: has the problems of the configuration already.
         """
         try:
-            self._timers(report)
+            self.timers(report)
         except RelearnError:
             report.problems.append(("storage", "the ledger cannot be read"))
         if report.heartbeat is not None:
@@ -76,7 +76,7 @@ class HealthChecks:
             InvalidCursorError: no page gave this cursor.
         """
         try:
-            self._timers(report)
+            self.timers(report)
             report.parked = self.history.parked(limit, cursor)
             search = self.context.ledger.search.read()
             report.search = search.record if search else None
@@ -88,7 +88,7 @@ class HealthChecks:
         except RelearnError as exc:
             report.problems.append(("storage", f"storage: {exc}"))
 
-    def _timers(self, report: HealthReport) -> None:
+    def timers(self, report: HealthReport) -> None:
         """Read the records of both timers, and find those that do not run."""
         ledger, now = self.context.ledger, self.context.clock.now()
         poll, tick = ledger.heartbeat.read(), ledger.tick.read()
