@@ -191,17 +191,20 @@ class Unusable:
         return self.problems
 
 
-def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | Unusable:
+def of_settings(
+    environment: Mapping[str, str], started_at: datetime, root: Path | None = None
+) -> App | Unusable:
     """Return the app that calls the real services by the clock of this host.
 
     Args:
         environment: the app settings.
         started_at: when this process started.
+        root: the folder of the app; None: that of this code.
 
     Returns:
         The app, or what is wrong with the settings.
     """
-    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
+    return build(environment, root or ROOT, RequestsHttp(), SystemClock(), started_at)
 
 
 def build(

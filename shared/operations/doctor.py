@@ -16,8 +16,14 @@ from shared.core.findings import Finding, Line, Outcome, Report, not_checked, ok
 from shared.errors import ConfigError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
+from shared.operations.doctor_endpoints import (
+    LEDGER_CURE,
+    KnownEndpoint,
+    by_key,
+    check_of,
+    configured,
+)
 from shared.operations.doctor_endpoints import PART as ENDPOINTS
-from shared.operations.doctor_endpoints import KnownEndpoint, by_key, check_of, configured
 from shared.operations.doctor_runner import Bounds, results_of
 from shared.operations.health import HealthChecks, HealthReport
 from shared.ports.checks import Check, ServiceChecks
@@ -28,6 +34,17 @@ __all__ = ["Bounds", "Doctor", "Known"]
 SETTINGS: Final = "settings"
 _SERVICES: Final = "services"
 _TIMERS: Final = "timers"
+#: The parts of a report, in order.
+_ORDER: Final = (
+    SETTINGS,
+    "identity",
+    "clock",
+    "storage",
+    "events",
+    _SERVICES,
+    ENDPOINTS,
+    _TIMERS,
+)
 _TIMER_CURE: Final = (
     "see whether the function is enabled and the app is running; restart the app; the runbook has "
     "more at `No poll`"
@@ -80,9 +97,7 @@ class Doctor:
             checks, bounds, lambda check, finding: progress(check, finding, len(checks))
         )
         lines = [_line(one.part, one.name, of) for one, of in zip(checks, found, strict=True)]
-        after = [line for line in lines if line.part == _TIMERS]
-        first = [line for line in lines if line.part != _TIMERS]
-        return Report((*before, *first, *endpoints.lines, *after))
+        return Report(tuple(sorted((*before, *lines, *endpoints.lines), key=_place)))
 
     def _settings(self) -> Iterator[Line]:
         problems = list(self.problems())
@@ -137,7 +152,7 @@ class Doctor:
             more.extend(by_key(app.context, app.catalogue, max(most - len(known), 0)))
             return ok("read")
 
-        check = Check(ENDPOINTS, "those of keys", "ledger", read)
+        check = Check(ENDPOINTS, "those of keys", "ledger", read, LEDGER_CURE)
         bounds = Bounds(self.bounds.each, self.bounds.each)
         (found,) = results_of([check], bounds)
         known += more
@@ -171,7 +186,8 @@ class Doctor:
             )
             return ok(last)
 
-        yield Check(_TIMERS, "poll_jobs and start_scheduled_runs", "ledger", found)
+        name = "poll_jobs and start_scheduled_runs"
+        yield Check(_TIMERS, name, "ledger", found, LEDGER_CURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +203,10 @@ def _refused(part: str, name: str, error: ConfigError) -> Check:
         raise error
 
     return Check(part, name, "", found)
+
+
+def _place(line: Line) -> int:
+    return _ORDER.index(line.part)
 
 
 def _line(part: str, name: str, finding: Finding) -> Line:

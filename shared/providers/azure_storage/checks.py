@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from azure.core.exceptions import AzureError
-from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.core.config.places import Place, Places, QueuePlace
+from shared.core.config.studio_urls import is_loopback
 from shared.core.counting import counted
 from shared.core.findings import Finding, not_checked, ok, wrong
 from shared.errors import RelearnError
@@ -45,7 +46,14 @@ _DELEGATION: Final = (
     f"{BLOBS} (or Storage Blob Delegator besides, where roles are given for single containers)"
 )
 #: One repeat: a check ends within its time also where nothing answers.
-_OPTIONS: Final[Mapping[str, Any]] = {"connection_timeout": 4, "read_timeout": 6}
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "connection_timeout": 4,
+    "read_timeout": 6,
+    "retry_total": 1,
+    "initial_backoff": 1,
+    "increment_base": 1,
+    "random_jitter_range": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +107,9 @@ class StorageChecks:
         names = [place.connection for place in self.places.containers]
         names += [place.connection for place in self.places.queues]
         for name in dict.fromkeys(names):
-            retry = ExponentialRetry(
-                initial_backoff=1, increment_base=1, retry_total=1, random_jitter_range=1
-            )
-            options = {**_OPTIONS, "retry_policy": retry}
             try:
                 found[name] = account_of(
-                    self.environment, name, development=self.development, options=options
+                    self.environment, name, development=self.development, options=_OPTIONS
                 )
             except (RelearnError, KeyError, ValueError):
                 continue
@@ -167,7 +171,7 @@ class StorageChecks:
             made = _step("write", lambda: blob.upload_blob(content, overwrite=True))
             listed = _step("list", lambda: _scratch_of(container))
             got = _step("read", lambda: blob.download_blob().readall())
-        except _StepError:
+        except Exception:
             _forget(blob.delete_blob)
             raise
         _step("delete", lambda: _gone(blob.delete_blob))
@@ -215,7 +219,8 @@ class StorageChecks:
         account: BlobServiceClient,
         role: str = BLOBS,
     ) -> Finding:
-        asked = Asked(connection, str(account.account_name), bool(_key_of(account)), role)
+        name, by_key = str(account.account_name), bool(_key_of(account))
+        asked = Asked(connection, name, by_key, role, local=is_loopback(account.url))
         return finding_of(error, step, asked, self.host.now())
 
 

@@ -32,8 +32,9 @@ _ROLE: Final = (
 )
 _NETWORK: Final = (
     "allow the network of the app in the networking rules of {account} (its subnet, or a private "
-    "endpoint); if it is allowed there, " + _ROLE
+    "endpoint)"
 )
+_NETWORK_OR_ROLE: Final = f"{_NETWORK}; if it is allowed there, {_ROLE}"
 _NO_KEY: Final = (
     "remove the setting {connection}, and set {connection}__blobServiceUri to "
     "https://{account}.blob.core.windows.net and {connection}__queueServiceUri to "
@@ -64,7 +65,6 @@ CLOCK: Final = "set the clock of this host by a time server; in Azure restart th
 _CODES: Final = {
     "AuthorizationPermissionMismatch": ("the identity has no role that allows it", _ROLE),
     "InsufficientAccountPermissions": ("the identity has no role that allows it", _ROLE),
-    "AuthorizationFailure": ("the network rules of the account refuse this caller", _NETWORK),
     "KeyBasedAuthenticationNotPermitted": ("the account allows no access by its key", _NO_KEY),
     "InvalidAuthenticationInfo": ("the account does not take the token of the identity", _TENANT),
     "AccountIsDisabled": ("the account is disabled", "enable the storage account {account}"),
@@ -79,6 +79,7 @@ class Asked:
     account: str
     by_key: bool
     role: str = BLOBS
+    local: bool = False  #: whether it is the emulator, which has no network rules
 
     def filled(self, cure: str) -> str:
         """Return a cure with the names of the setting, the account and the role."""
@@ -126,7 +127,10 @@ def _meaning(error: AzureError, asked: Asked, now: datetime) -> tuple[str, str]:
     code = code_of(error)
     if code in _CODES:
         return _CODES[code]
-    if code == "AuthenticationFailed":
+    if code == "AuthorizationFailure" and not asked.local:
+        cure = _NETWORK if asked.by_key else _NETWORK_OR_ROLE
+        return "the network rules of the account refuse this caller", cure
+    if code in ("AuthenticationFailed", "AuthorizationFailure"):
         return _of_authentication(error, asked, now)
     if cause := named_cause(error):
         return cause.partition(":")[0], cause
