@@ -115,7 +115,9 @@ OPERATIONS: Final = {
         headers=("If-Match",),
         answered=("ETag",),
     ),
-    "doctor": OperationDescription(doctor.DoctorReport),
+    "doctor": OperationDescription(
+        doctor.DoctorReport, body=requests.DoctorBody, problems=(400, 413)
+    ),
     "health": OperationDescription(health.Health),
     "health_details": OperationDescription(
         health.HealthDetails, query=requests.HealthQuery, problems=(400,)
