@@ -1,6 +1,6 @@
 """Builds the services: the only module that constructs them. No request is made by that."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from shared import tracing
-from shared.app_context import context_of
+from shared.app_context import context_of, new_id, services_of
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.places import ContainerFiles, LocalFiles
 from shared.config.settings import Problem, Settings, read_settings
+from shared.config.storage_places import places_of
 from shared.core.config.configuration import Configuration
 from shared.core.redaction import Redactor
 from shared.errors import ConfigError, TransientError
@@ -47,14 +48,17 @@ from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
+from shared.operations.doctor import Doctor, Known
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
+from shared.ports.checks import Check
 from shared.ports.clock import Clock
 from shared.ports.files import Files
+from shared.providers.azure_storage.checks import StorageChecks
 from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import use_redactor
 
@@ -81,6 +85,7 @@ class App:
 
     #: None where no file is watched; one in a container is read by its `begin`.
     changed_file: ChangedFile | None = None
+    storage_checks: Callable[[], Sequence[Check]] = tuple  #: for doctor
 
     def __init__(
         self,
@@ -143,6 +148,12 @@ class App:
         )
         self.health_alerts = HealthAlerts(self.health, lambda: self.found)
 
+    @property
+    def doctor(self) -> Doctor:
+        """Tries everything that the app needs."""
+        known = Known(self.context, self.catalogue, self.health, services_of(self.context))
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
+
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
 
@@ -177,6 +188,13 @@ class Unusable:
 
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()
+    storage: Callable[[], Sequence[Check]] = tuple  #: what can be tried all the same
+    known: Known | None = None
+
+    @property
+    def doctor(self) -> Doctor:
+        """Tries what can be tried with these settings."""
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, self.known)
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -184,18 +202,21 @@ class Unusable:
         return self.problems
 
 
-def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | Unusable:
+def of_settings(
+    environment: Mapping[str, str], started_at: datetime, root: Path | None = None
+) -> App | Unusable:
     """Return the app that calls the real services by the clock of this host.
 
     Args:
         environment: the app settings.
         started_at: when this process started.
+        root: the folder of the app; None: that of this code.
 
     Returns:
         The app, or what is wrong with the settings.
     """
     tracing.enable(environment)
-    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
+    return build(environment, root or ROOT, RequestsHttp(), SystemClock(), started_at)
 
 
 def build(
@@ -223,19 +244,26 @@ def build(
     source = _reader(settings, environment, redactor, LocalFiles())
     configuration, watched = _read_of_package(settings, source)
     learn_file(redactor, environment, configuration.pipelines.values())
-    if settings.problems:
-        wrong = configuration.problems if not settings.pipelines.container else ()
-        hints = (*settings.hints, *configuration.hints)
-        return Unusable((*settings.problems, *wrong), hints)
+    places = places_of(environment, settings)
+    storage = StorageChecks(environment, places, clock, new_id, settings.development)
+    problems, built = settings.problems, None
     try:
         context, ledger = context_of(settings, environment, http, clock, redactor)
-    except ConfigError as exc:
-        return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
-    if container := settings.pipelines.container:
-        files = ContainerFiles(ledger, container, partial(_ahead, context, clock))
-        source = _reader(settings, environment, redactor, files)
-        configuration = source.not_read("was not read yet", "it is read before anything is done")
-    built = App(settings, context, configuration, started_at)
+        if container := settings.pipelines.container:
+            files = ContainerFiles(ledger, container, partial(_ahead, context, clock))
+            source = _reader(settings, environment, redactor, files)
+            configuration = source.not_read("was not read yet", "it is read ahead of any work")
+        built = App(settings, context, configuration, started_at)
+    except (ConfigError, KeyError, ValueError) as exc:
+        if not problems and not isinstance(exc, ConfigError):
+            raise
+        problems = problems or (Problem("storage connection", str(exc)),)
+    if built is None or problems:
+        wrong = configuration.problems if not settings.pipelines.container else ()
+        hints = (*settings.hints, *configuration.hints)
+        known = built.doctor.known if built else None
+        return Unusable((*problems, *wrong), hints, storage, known)
+    built.storage_checks = storage
     if settings.pipelines.problem is None:
         built.changed_file = ChangedFile(
             context,

@@ -5,15 +5,14 @@ It is a part of `shared.app`; no request is made.
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from shared.config.connections import CONNECTIONS
 from shared.config.settings import Settings, connection_name, is_disabled
-from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.execution.context import Context, EventPlaces, Limits
 from shared.ledger.ledger import Ledger
+from shared.ports.checks import ServiceChecks
 from shared.ports.clock import Clock
 from shared.ports.storage import Blobs
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
@@ -54,7 +53,7 @@ def context_of(
     data_account, models_account = accounts["DataStorage"], accounts["ModelsStorage"]
     ledger_account, events_account = accounts["LedgerStorage"], accounts["EventsStorage"]
     container = ledger_account.get_container_client(settings.ledger_container)
-    documents, storage_clock = documents_of(container, clock, _new_id)
+    documents, storage_clock = documents_of(container, clock, new_id)
     data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
 
     def queues(name: str) -> AccountQueues:
@@ -91,28 +90,23 @@ def context_of(
             elsewhere=lambda url: blobs_of(account_at(url, development=development), storage_clock),
         ),
         clock=storage_clock,
-        new_id=_new_id,
-        limits=_limits(settings),
+        new_id=new_id,
+        limits=Limits.of(
+            settings.lease,
+            (settings.check_interval_min, settings.check_interval_max),
+            settings.function_timeout,
+            settings.poll_schedule,
+        ),
         redactor=redactor,
     )
     return context, blobs_of(ledger_account, storage_clock)
 
 
-def _limits(settings: Settings) -> Limits:
-    usual = Limits()
-    now = datetime.now(UTC)
-    tick_at = next_due_of(settings.poll_schedule, now)
-    after = next_due_of(settings.poll_schedule, tick_at) if tick_at else None
-    tick = min(usual.tick, settings.function_timeout * 0.8)
-    return Limits(
-        lease=settings.lease,
-        check_interval_min=settings.check_interval_min,
-        check_interval_max=settings.check_interval_max,
-        tick=tick,
-        poll_every=after - tick_at if after and tick_at else usual.poll_every,
-        longest_step=min(usual.longest_step, tick / 2),
-    )
+def services_of(context: Context) -> ServiceChecks | None:
+    """Return what can be tried at services; None where a test has others than the app's own."""
+    return context.providers if isinstance(context.providers, ConfiguredProviders) else None
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Return an id that nothing else has."""
     return uuid.uuid4().hex

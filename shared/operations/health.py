@@ -67,7 +67,7 @@ class HealthChecks:
             report: has the problems of the configuration already.
         """
         try:
-            self._timers(report)
+            self.timers(report)
         except RelearnError:
             report.problems.append(("storage", "the ledger cannot be read"))
         if report.heartbeat is not None:
@@ -85,7 +85,7 @@ class HealthChecks:
             InvalidCursorError: no page gave this cursor.
         """
         try:
-            self._timers(report)
+            self.timers(report)
             report.parked = self.history.parked(limit, cursor)
             search = self.context.ledger.search.read()
             report.search = search.record if search else None
@@ -103,7 +103,7 @@ class HealthChecks:
             report: has the problems of the configuration already.
         """
         try:
-            self._timers(report)
+            self.timers(report)
             self._events(report)
             self._storage(report)
         except RelearnError as exc:
@@ -125,7 +125,7 @@ class HealthChecks:
         report.full_listing_of_models = self._full_listing(report, "uploaded models")
         report.problems += [("storage", one) for one in missing_containers(self.context)]
 
-    def _timers(self, report: HealthReport) -> None:
+    def timers(self, report: HealthReport) -> None:
         """Read the records of both timers, and find those that do not run."""
         ledger, now = self.context.ledger, self.context.clock.now()
         poll, tick = ledger.heartbeat.read(), ledger.tick.read()

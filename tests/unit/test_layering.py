@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("function_app", "functions", "shared", "local", "proofs", "benchmarks", "tests")
+OURS = ("function_app", "functions", "shared", "cli", "local", "proofs", "benchmarks", "tests")
 
 
 def modules(folder: str) -> list[Path]:
@@ -136,6 +136,11 @@ def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
 def test_the_triggers_know_nothing_but_shared() -> None:
     assert ours("functions", "functions", "shared") == []
     assert ours("local", "local", "shared", "functions.api_models") == []
+
+
+def test_the_command_line_knows_the_app_and_what_operators_ask_for() -> None:
+    known = ("app", "operations", "config", "core", "errors", "telemetry", "version")
+    assert ours("cli", "cli", *(f"shared.{name}" for name in known)) == []
 
 
 def test_only_the_triggers_know_azure_functions() -> None:
