@@ -11,13 +11,7 @@ from typing import Final
 from shared.config.connections import CONNECTIONS
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
-from shared.config.settings import (
-    Problem,
-    Settings,
-    connection_name,
-    is_disabled,
-    read_settings,
-)
+from shared.config.settings import Problem, Settings, connection_name, read_settings, triggering
 from shared.core.config.configuration import Configuration
 from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
@@ -67,9 +61,6 @@ from shared.providers.http.client import Http, RequestsHttp, patient
 from shared.providers.redacting import RedactingBlobs
 from shared.telemetry import use_redactor
 
-#: A connection, and the function that its blobs trigger. Its queues may be closed to the app where
-#: the function is disabled.
-_BLOB_TRIGGERS: Final = {"DataStorage": "on_training_data", "ModelsStorage": "on_trained_model"}
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -291,11 +282,7 @@ def _context(
             settings.workspace_events_queue,
             settings.dead_letter_container,
             blobs_of(events_account, storage_clock),
-            tuple(
-                queues(name)
-                for name, function in _BLOB_TRIGGERS.items()
-                if not is_disabled(environment, function)
-            ),
+            tuple(map(queues, triggering(environment))),
         ),
         providers=ConfiguredProviders(
             http,
