@@ -5,10 +5,9 @@ It is a part of `shared.app`; no request is made.
 
 import uuid
 from collections.abc import Mapping
-from typing import Final
 
 from shared.config.connections import CONNECTIONS
-from shared.config.settings import Settings, connection_name, is_disabled
+from shared.config.settings import Settings, connection_name, triggering
 from shared.core.redaction import Redactor
 from shared.execution.context import Context, EventPlaces, Limits
 from shared.ledger.ledger import Ledger
@@ -20,10 +19,6 @@ from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, patient
 from shared.providers.redacting import RedactingBlobs
-
-#: A connection, and the function that its blobs trigger. Its queues may be closed to the app where
-#: the function is disabled.
-_BLOB_TRIGGERS: Final = {"DataStorage": "on_training_data", "ModelsStorage": "on_trained_model"}
 
 
 def context_of(
@@ -72,11 +67,7 @@ def context_of(
             settings.workspace_events_queue,
             settings.dead_letter_container,
             blobs_of(events_account, storage_clock),
-            tuple(
-                queues(name)
-                for name, function in _BLOB_TRIGGERS.items()
-                if not is_disabled(environment, function)
-            ),
+            tuple(map(queues, triggering(environment))),
         ),
         providers=ConfiguredProviders(
             http,

@@ -34,6 +34,7 @@ __all__ = [
     "connection_name",
     "is_disabled",
     "read_settings",
+    "triggering",
 ]
 
 POLL_DEFAULT: Final = "*/30 * * * * *"
@@ -129,6 +130,15 @@ def is_disabled(environment: Mapping[str, str], function: str) -> bool:
     """
     names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
     return any(environment.get(name, "").lower() in ("true", "1") for name in names)
+
+
+def triggering(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the connections whose blobs trigger a function.
+
+    Where a function is disabled, the queues of its account may be closed to the app.
+    """
+    functions = {"DataStorage": "on_training_data", "ModelsStorage": "on_trained_model"}
+    return tuple(name for name, one in functions.items() if not is_disabled(environment, one))
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
