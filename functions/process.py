@@ -2,15 +2,19 @@
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
+import azure.functions as func
+
+from shared import tracing
 from shared.app import App, Unusable, of_settings
 from shared.errors import ConfigError
-from shared.telemetry import Alert, LogRateLimit, log, report
+from shared.telemetry import Alert, LogRateLimit, log, redacted_errors, report
 
 #: When this worker started: older data is not eligible for a pipeline that is first seen by it.
 STARTED_AT: Final = datetime.now(UTC)
@@ -63,6 +67,31 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     elif _UNUSABLE_LOGGED.allows(what):
         report(Alert.HEALTH, text)
     return None
+
+
+class Context(func.Context):
+    """Stands for the context of an invocation where a function is called without a host."""
+
+    invocation_id = function_name = function_directory = ""
+    thread_local_storage: Any = threading.local()
+    trace_context: Any = None
+    retry_context: Any = None
+
+
+NO_CONTEXT: Final = Context()
+
+
+@contextmanager
+def invocation(context: func.Context) -> Iterator[None]:
+    """Run a function: its spans are below the host's, and its errors reach it without secrets.
+
+    The worker attaches the trace context of an invocation to its event loop, and not to the thread
+    that a function runs in (azure-functions §5).
+    """
+    app_or_problems()  # the first invocation switches spans on
+    given: Any = context.trace_context
+    with redacted_errors(), tracing.within(given.trace_parent or "" if given else ""):
+        yield
 
 
 _handed_in: list[App | Unusable] = []

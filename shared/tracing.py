@@ -65,10 +65,10 @@ class _Live:
     """The API of OpenTelemetry, while it is switched on."""
 
     def __init__(self, tracers: "TracerProvider | None", meters: "MeterProvider | None") -> None:
-        from opentelemetry import metrics, trace  # noqa: PLC0415 -- optional
+        from opentelemetry import context, metrics, trace  # noqa: PLC0415 -- optional
         from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 -- optional
 
-        self.trace = trace
+        self.trace, self.context = trace, context
         self.propagator = tracecontext.TraceContextTextMapPropagator()
         self.tracer = trace.get_tracer(_NAME, VERSION, tracer_provider=tracers)
         meter = metrics.get_meter(_NAME, VERSION, meter_provider=meters)
@@ -145,6 +145,20 @@ def _configure() -> None:
         except Exception as exc:  # noqa: BLE001 -- telemetry never keeps the app from working
             log.warning("OpenTelemetry cannot be set up by %s: %s", configurator.value, exc)
         return
+
+
+@contextmanager
+def within(traceparent: str) -> Iterator[None]:
+    """Record what is inside below the span that a W3C traceparent names; empty: as it is."""
+    live = _SWITCH.live
+    if live is None or not traceparent:
+        yield
+        return
+    token = live.context.attach(live.propagator.extract({"traceparent": traceparent}))
+    try:
+        yield
+    finally:
+        live.context.detach(token)
 
 
 @contextmanager

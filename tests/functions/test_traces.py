@@ -14,7 +14,7 @@ from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError
 from shared.ports.storage import ETag
 from shared.providers.http.client import RequestsHttp
-from tests.fakes.collector import Traced, invocation, traced
+from tests.fakes.traced import Traced, invocation, traced
 from tests.fakes.world import World
 from tests.functions.conftest import Serve, app_over, present_world, secrets_of
 from tests.functions.test_triggers import data_arrived
