@@ -34,8 +34,8 @@ BUGS: Final = (
     Bug(
         "a job under way is checked for each of its events",
         "shared/core/events.py",
-        '    if not event.is_of_jobs or str(event.data.get("runstatus", "")).lower() in _UNDER_WAY:\n',
-        "    if not event.is_of_jobs:\n",
+        ' or str(event.data.get("runstatus", "")).lower() in _UNDER_WAY:\n',
+        ":\n",
         (*_READING, *_WORKSPACE),
     ),
     Bug(
