@@ -18,7 +18,7 @@ from shared.core.findings import Finding, Outcome
 from shared.providers.azure_storage import accounts, checks, identities, queues
 from shared.providers.azure_storage.checks import StorageChecks
 from tests.fakes.storage_answers import StorageAnswers
-from tests.fakes.world import FixedCredential
+from tests.fakes.wire import FixedCredential
 
 KEY = "S0VZLU9GLVRIRS1BQ0NPVU5U"
 CONTAINERS = {
