@@ -507,7 +507,6 @@ output FUNCTION_APP_HOST string = app.outputs.host
 output APP_PRINCIPAL_ID string = identities.outputs.appPrincipalId
 output EVENT_DELIVERY string = eventDelivery
 output DATA_BLOB_ENDPOINT string = dataRoles.outputs.blobEndpoint
-output MODELS_BLOB_ENDPOINT string = dataRoles.outputs.blobEndpoint
 output TRAINING_DATA_CONTAINER string = dataContainer
 output TRAINING_DATA_PREFIX string = dataPrefix
 output TRAINING_DATA_SUFFIX string = dataSuffix
