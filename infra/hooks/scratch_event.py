@@ -56,9 +56,9 @@ _LOST_BY_WEBHOOK: Final = (
 )
 _LOST_BY_QUEUE: Final = (
     "look at the queue of the setting STORAGE_EVENTS_QUEUE: messages that stay there mean that the"
-    " app cannot read it (role Storage Queue Data Contributor); an empty queue means that Event Grid"
-    " did not deliver (dead-letter container, role Storage Queue Data Message Sender of the topic's"
-    " identity)"
+    " app cannot read it (role Storage Queue Data Contributor); an empty queue means that Event"
+    " Grid did not deliver (dead-letter container, role Storage Queue Data Message Sender of the"
+    " topic's identity)"
 )
 
 
