@@ -18,6 +18,7 @@ from rich.table import Table
 from local.infra_check.check import ROOT, check_here
 from local.infra_check.tools import Judged, checkov, zizmor
 from local.virtual_environment import NOT_CHECKED, InstallError, python_with
+from shared.core.counting import counted
 
 ENVIRONMENT: Final = ROOT / ".venv-infra"
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
@@ -82,7 +83,7 @@ def _reported(checks: Sequence[Check], unmade: int) -> int:
     console.print(table)
     if skipped:
         print(
-            f"checkov: {skipped} findings may stay ({len(SKIPPED)} reasons in local/infra_check/tools.py)"
+            f"checkov: {counted(skipped, 'finding')} may stay; local/infra_check/tools.py says why"
         )
     return 1 if wrong else unmade
 

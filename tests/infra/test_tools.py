@@ -36,10 +36,9 @@ def test_no_finding_is_right() -> None:
 
 def test_a_failed_check_is_told_with_file_and_line() -> None:
     found = judged(report(3, 0, FAILED), "")
-    assert found.wrong == (
-        "infra/modules/storage.bicep:20: Ensure that 'supportsHttpsTrafficOnly' is set to 'true' "
-        "(CKV_AZURE_3, Microsoft.Storage/storageAccounts.account)",
-    )
+    where = "infra/modules/storage.bicep:20"
+    what = f"{FAILED['check_name']} (CKV_AZURE_3, {FAILED['resource']})"
+    assert found.wrong == (f"{where}: {what}",)
 
 
 def test_a_check_with_a_reason_may_fail_and_is_counted() -> None:
