@@ -15,6 +15,7 @@ from local.infra_check.tree import Node
 from local.infra_check.types import data
 from shared.config.connections import CONNECTIONS, DEFAULT_CONNECTION
 from shared.config.settings import APP_SETTINGS
+from shared.core.counting import counted
 
 #: Settings of the app that no template sets, with the reason.
 NOT_SET: Final[Mapping[str, str]] = {
@@ -80,7 +81,7 @@ def check_settings(program: Program, functions: frozenset[str]) -> None:
         _check_function_names(file, functions)
     if lists != 1:
         any_file = next(iter(program.files.values()))
-        what = f"{lists} resources set the app settings"
+        what = f"the app settings are set by {counted(lists, 'resource')}"
         cure = f"Write one '{_SETTINGS}' with the name 'appsettings': it replaces the whole list"
         any_file.report(any_file.source.root, what, cure)
 

@@ -69,7 +69,7 @@ def test_settings_are_found_in_merged_objects_too() -> None:
         (
             "'appsettings'\n",
             "'appsettings'\n}\nresource b 'Microsoft.Web/sites/config@2025-03-01' = {\n",
-            "2 resources set",
+            "are set by 2 resources",
         ),
     ],
 )
