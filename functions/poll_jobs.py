@@ -22,5 +22,7 @@ def poll_jobs(timer: func.TimerRequest, context: func.Context = NO_CONTEXT) -> N
         try:
             built.reload(until)
             built.poll.tick(until)
+            if built.context.clock.now() < until:
+                built.undelivered.look()
         finally:  # also where the storage refuses the tick
             built.health_alerts.report()

@@ -4,20 +4,21 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 from shared import tracing
+from shared.config.connections import CONNECTIONS
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
-from shared.config.settings import Problem, Settings, connection_name, read_settings
+from shared.config.settings import Problem, Settings, connection_name, is_disabled, read_settings
 from shared.core.config.configuration import Configuration
 from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.errors import ConfigError
 from shared.execution.concurrency import ConcurrencyLimits
-from shared.execution.context import Context, Limits
+from shared.execution.context import Context, EventPlaces, Limits
 from shared.execution.driver import Driver
 from shared.execution.inbox import Inbox
 from shared.execution.run_factory import RunFactory
@@ -34,6 +35,7 @@ from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
 from shared.intake.schedules import DueTimes, Schedules
 from shared.intake.search import Search
+from shared.intake.storage_events import StorageEvents
 from shared.intake.unwanted import UnwantedData
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.ledger import Ledger
@@ -44,6 +46,8 @@ from shared.maintenance.retention import Retention
 from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
+from shared.maintenance.undelivered import UndeliveredEvents
+from shared.maintenance.workspace_events import WorkspaceEvents
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
@@ -52,11 +56,15 @@ from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
+from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp, patient
 from shared.providers.redacting import RedactingBlobs
 from shared.telemetry import use_redactor
 
+#: A connection, and the function that its blobs trigger. Its queues may be closed to the app where
+#: the function is disabled.
+_BLOB_TRIGGERS: Final = {"DataStorage": "on_training_data", "ModelsStorage": "on_trained_model"}
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -111,6 +119,11 @@ class App:
         # What timers do.
         checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
         self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)
+        self.storage_events, self.workspace_events, self.undelivered = (
+            StorageEvents(context, self.blob_events, self.model_events),
+            WorkspaceEvents(context, checks),
+            UndeliveredEvents(context),
+        )
         schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
         self.poll = Poll(
             context,
@@ -124,18 +137,18 @@ class App:
         )
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
-        self.endpoints = Endpoints(context, catalogue, rollbacks)
+        self.endpoints, self.open_runs = Endpoints(context, catalogue, rollbacks), OpenRuns(context)
         self.run_operations = RunOperations(context, catalogue, writer, driver)
         self.pipelines = Pipelines(context, catalogue, Previews(context, factory))
-        self.history, self.open_runs, self.ticks = (
-            History(context),
-            OpenRuns(context),
-            Ticks(context),
-        )
+        self.history, self.ticks = History(context), Ticks(context)
         self.health = HealthChecks(
             context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
         )
-        self.health_alerts = HealthAlerts(self.health, lambda: self.found)
+
+    @cached_property
+    def health_alerts(self) -> HealthAlerts:
+        """What raises alerts while health is not ok."""
+        return HealthAlerts(self.health, lambda: self.found)
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
@@ -215,7 +228,7 @@ def build(
     read = partial(load_pipelines, file, environment, development=development)
     watched, source = WatchedFiles(), ConfigurationReader(file, read)
     configuration = source.read_watched(watched)
-    redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
+    redactor = redactor_for(environment, configuration.pipelines.values(), settings.names)
     use_redactor(redactor)
     if settings.problems:
         return Unusable(
@@ -249,19 +262,38 @@ def _context(
 ) -> Context:
     """Return the context over the storage accounts; ConfigError for a wrong connection."""
     development = settings.development
-    data_account, models_account, ledger_account = (
-        account_of(environment, connection_name(environment, name) or name, development=development)
-        for name in ("DataStorage", "ModelsStorage", "LedgerStorage")
-    )
+    names = {name: connection_name(environment, name) or name for name in CONNECTIONS}
+    accounts = {
+        name: account_of(environment, of, development=development) for name, of in names.items()
+    }
+    data_account, models_account = accounts["DataStorage"], accounts["ModelsStorage"]
+    ledger_account, events_account = accounts["LedgerStorage"], accounts["EventsStorage"]
     container = ledger_account.get_container_client(settings.ledger_container)
     documents, storage_clock = documents_of(container, clock, _new_id)
     data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
+
+    def queues(name: str) -> AccountQueues:
+        account = str(accounts[name].account_name)
+        return AccountQueues(environment, names[name], account, development=development)
+
     return Context(
         ledger=Ledger(documents),
         data=RedactingBlobs(data, redactor),
         models=RedactingBlobs(models, redactor),
         data_container=settings.data_container,
         models_container=settings.models_container,
+        queues=queues("EventsStorage"),
+        events=EventPlaces(
+            settings.storage_events_queue,
+            settings.workspace_events_queue,
+            settings.dead_letter_container,
+            blobs_of(events_account, storage_clock),
+            tuple(
+                queues(name)
+                for name, function in _BLOB_TRIGGERS.items()
+                if not is_disabled(environment, function)
+            ),
+        ),
         providers=ConfiguredProviders(
             http,
             environment,

@@ -13,7 +13,7 @@ from shared.execution.bulkheads import MOST_AT_ONCE
 from shared.ledger.ledger import Ledger
 from shared.ports.clock import Clock, StorageClock
 from shared.ports.serving import ServingEndpoint
-from shared.ports.storage import Blobs
+from shared.ports.storage import Blobs, Queues
 from shared.ports.training import TrainingService
 
 
@@ -63,6 +63,18 @@ class Providers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class EventPlaces:
+    """Where events wait, and where those end up that could not be handled."""
+
+    storage_queue: str
+    workspace_queue: str
+    dead_letter_container: str
+    dead_letters: Blobs = field(repr=False)  #: of the account that has the container
+    blob_queues: tuple[Queues, ...] = ()
+    """Of the accounts whose blobs trigger a function: the host keeps a poison queue in each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The ledger, the storage, the providers, the clock and the limits, for all steps."""
 
@@ -71,6 +83,8 @@ class Context:
     models: Blobs
     data_container: str
     models_container: str
+    queues: Queues  #: of the account that has the queues of events
+    events: EventPlaces
     providers: Providers
     clock: Clock  #: built with the host's clock, then corrected to the storage's time
     new_id: Callable[[], str]

@@ -9,7 +9,7 @@ from shared.core.counting import counted
 from shared.core.full_listing import FullListing
 from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
-from shared.ledger.progress import Heartbeat, SearchState
+from shared.ledger.progress import Heartbeat, LastEvent, SearchState, Undelivered
 from shared.maintenance.ticks import NOTED_EVERY, is_silent, missing_containers
 from shared.operations.history import History, IdPage
 from shared.telemetry import Alert
@@ -32,6 +32,8 @@ class HealthReport:
     search: SearchState | None = None
     full_listing: FullListing | None = None
     full_listing_of_models: FullListing | None = None
+    last_event: LastEvent | None = None  #: by which the way of events was tried
+    undelivered: Undelivered | None = None
     parked: IdPage = field(default_factory=lambda: IdPage((), None))
 
     @property
@@ -87,6 +89,7 @@ class HealthChecks:
             report.parked = self.history.parked(limit, cursor)
             search = self.context.ledger.search.read()
             report.search = search.record if search else None
+            self._events(report)
             self._storage(report)
         except InvalidCursorError:
             raise
@@ -109,6 +112,17 @@ class HealthChecks:
         report.full_listing = self._full_listing(report, "data")
         report.full_listing_of_models = self._full_listing(report, "uploaded models")
         report.problems += [("storage", one) for one in missing_containers(self.context)]
+
+    def _events(self, report: HealthReport) -> None:
+        """Read what is known of the way of events."""
+        ledger = self.context.ledger
+        try:
+            event, undelivered = ledger.last_event.read(), ledger.undelivered.read()
+        except CorruptRecordError as exc:
+            report.problems.append(("storage", str(exc)))
+            return
+        report.last_event = event.record if event else None
+        report.undelivered = undelivered.record if undelivered else None
 
     def _timers(self, report: HealthReport) -> None:
         """Read the records of both timers, and find those that do not run."""
