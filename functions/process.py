@@ -118,6 +118,8 @@ def _of_this_process() -> App | Unusable:
     # everything from INFO on to Application Insights (azure-functions §5).
     logging.getLogger("azure").setLevel(logging.WARNING)
     built = of_settings(os.environ, STARTED_AT)
+    if isinstance(built, App) and built.changed_file is not None:
+        built.changed_file.begin()  # reads a pipelines file that is in a container
     if isinstance(built, Unusable):  # else the poll raises the alerts
         for problem in built.found:
             report(Alert.HEALTH, f"wrong setting: {problem}")

@@ -67,7 +67,7 @@ class HealthChecks:
             report: has the problems of the configuration already.
         """
         try:
-            self._timers(report)
+            self.timers(report)
         except RelearnError:
             report.problems.append(("storage", "the ledger cannot be read"))
         if report.heartbeat is not None:
@@ -85,7 +85,7 @@ class HealthChecks:
             InvalidCursorError: no page gave this cursor.
         """
         try:
-            self._timers(report)
+            self.timers(report)
             report.parked = self.history.parked(limit, cursor)
             search = self.context.ledger.search.read()
             report.search = search.record if search else None
@@ -103,15 +103,11 @@ class HealthChecks:
             report: has the problems of the configuration already.
         """
         try:
-            self._timers(report)
+            self.timers(report)
+            self._events(report)
             self._storage(report)
         except RelearnError as exc:
             report.problems.append(("storage", f"storage: {exc}"))
-
-    def _storage(self, report: HealthReport) -> None:
-        report.full_listing = self._full_listing(report, "data")
-        report.full_listing_of_models = self._full_listing(report, "uploaded models")
-        report.problems += [("storage", one) for one in missing_containers(self.context)]
 
     def _events(self, report: HealthReport) -> None:
         """Read what is known of the way of events."""
@@ -124,7 +120,12 @@ class HealthChecks:
         report.last_event = event.record if event else None
         report.undelivered = undelivered.record if undelivered else None
 
-    def _timers(self, report: HealthReport) -> None:
+    def _storage(self, report: HealthReport) -> None:
+        report.full_listing = self._full_listing(report, "data")
+        report.full_listing_of_models = self._full_listing(report, "uploaded models")
+        report.problems += [("storage", one) for one in missing_containers(self.context)]
+
+    def timers(self, report: HealthReport) -> None:
         """Read the records of both timers, and find those that do not run."""
         ledger, now = self.context.ledger, self.context.clock.now()
         poll, tick = ledger.heartbeat.read(), ledger.tick.read()
