@@ -21,3 +21,5 @@ def poll_jobs(timer: func.TimerRequest) -> None:
         until = built.poll.until()
         built.reload(until)
         built.poll.tick(until)
+        if built.context.clock.now() < until:
+            built.undelivered.look()

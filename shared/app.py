@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
 from shared.intake.schedules import DueTimes, Schedules
 from shared.intake.search import Search
+from shared.intake.storage_events import StorageEvents
 from shared.intake.unwanted import UnwantedData
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.ledger import Ledger
@@ -44,7 +45,9 @@ from shared.maintenance.retention import Retention
 from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
-from shared.operations.doctor import Doctor, Known
+from shared.maintenance.undelivered import UndeliveredEvents
+from shared.maintenance.workspace_events import WorkspaceEvents
+from shared.operations.doctor import Doctor, Known, Unusable
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthChecks
 from shared.operations.history import History, OpenRuns
@@ -60,6 +63,8 @@ from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp, patient
 from shared.providers.redacting import RedactingBlobs
 from shared.telemetry import use_redactor
+
+__all__ = ["ROOT", "App", "SystemClock", "Unusable", "build", "of_settings"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -116,6 +121,11 @@ class App:
         # What timers do.
         checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
         self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)
+        self.storage_events, self.workspace_events, self.undelivered = (
+            StorageEvents(context, self.blob_events, self.model_events),
+            WorkspaceEvents(context, checks),
+            UndeliveredEvents(context),
+        )
         schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
         self.poll = Poll(
             context,
@@ -132,8 +142,11 @@ class App:
         self.endpoints = Endpoints(context, catalogue, rollbacks)
         self.run_operations = RunOperations(context, catalogue, writer, driver)
         self.pipelines = Pipelines(context, catalogue, Previews(context, factory))
-        self.history, self.open_runs = History(context), OpenRuns(context)
-        self.ticks = Ticks(context)
+        self.history, self.open_runs, self.ticks = (
+            History(context),
+            OpenRuns(context),
+            Ticks(context),
+        )
         self.health = HealthChecks(
             context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
         )
@@ -169,26 +182,6 @@ class App:
     def problems(self) -> tuple[Problem, ...]:
         """The same as `found`, and which last good configurations are used meanwhile."""
         return (*self.found, *self.last_good.notes())
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """The app cannot be built: these settings are wrong."""
-
-    problems: tuple[Problem, ...]
-    hints: tuple[Problem, ...] = ()
-    storage: Callable[[], Sequence[Check]] = tuple  #: what can be tried all the same
-    known: Known | None = None
-
-    @property
-    def doctor(self) -> Doctor:
-        """Tries what can be tried with these settings."""
-        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, self.known)
-
-    @property
-    def found(self) -> tuple[Problem, ...]:
-        """Everything that an operator must change."""
-        return self.problems
 
 
 def of_settings(

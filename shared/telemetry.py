@@ -80,6 +80,8 @@ class Alert(Enum):
     PAUSED = ("RL1007", logging.ERROR)
     NO_DATA = ("RL1008", logging.ERROR)
     APPROVAL = ("RL1009", logging.WARNING, Phase.AWAITING_APPROVAL, "waits for approval")
+    POISON = ("RL1011", logging.ERROR)
+    DEAD_LETTER = ("RL1012", logging.ERROR)
 
     def __init__(
         self, event_id: str, level: int, phase: Phase | None = None, words: str = ""

@@ -92,6 +92,14 @@ class HostConfig:
         found = self.host.get("extensions", {}).get(name, {})
         return found if isinstance(found, dict) else {}
 
+    def disabled(self, function: str) -> bool:
+        """Whether a setting keeps the trigger of a function from being served.
+
+        Linux has no dots in names of variables, so there is a form without (azure-functions §1.2).
+        """
+        names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
+        return any(self.environment.get(name, "").lower() in ("true", "1") for name in names)
+
     def resolve(self, text: str, function: str) -> str:
         """Return `text` with each `%SETTING%` replaced by its value.
 

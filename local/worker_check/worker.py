@@ -139,6 +139,17 @@ class Worker:
             "error"
         )
 
+    def queue(self, function: str, text: str) -> str | None:
+        """Deliver a message of a queue as the host does, decoded; return what it failed with."""
+        times = ("ExpirationTime", "InsertionTime", "NextVisibleTime")
+        metadata: dict[str, Any] = {
+            "Id": {"string": "5b6c1f6e-0000-4000-8000-000000000000"},
+            "PopReceipt": {"string": "AgAAAAMAAAAAAAAA"},
+            "DequeueCount": {"json": "1"},
+            **{name: {"json": json.dumps("2026-01-01T00:00:00+00:00")} for name in times},
+        }
+        return self._invoke(function, {"message": {"string": text}}, metadata).get("error")
+
     def _invoke(
         self, function: str, inputs: Mapping[str, Any], metadata: Mapping[str, Any]
     ) -> dict[str, Any]:

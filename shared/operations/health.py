@@ -7,7 +7,7 @@ from typing import Final, Literal
 from shared.core.full_listing import FullListing
 from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
-from shared.ledger.progress import Heartbeat, SearchState
+from shared.ledger.progress import Heartbeat, LastEvent, SearchState, Undelivered
 from shared.maintenance.ticks import NOTED_EVERY, is_silent, missing_containers
 from shared.operations.history import History, IdPage
 
@@ -25,6 +25,8 @@ class HealthReport:
     search: SearchState | None = None
     full_listing: FullListing | None = None
     full_listing_of_models: FullListing | None = None
+    last_event: LastEvent | None = None  #: by which the way of events was tried
+    undelivered: Undelivered | None = None
     parked: IdPage = field(default_factory=lambda: IdPage((), None))
 
     @property
@@ -80,6 +82,7 @@ class HealthChecks:
             report.parked = self.history.parked(limit, cursor)
             search = self.context.ledger.search.read()
             report.search = search.record if search else None
+            self._events(report)
             report.full_listing = self._full_listing(report, "data")
             report.full_listing_of_models = self._full_listing(report, "uploaded models")
             report.problems += [("storage", one) for one in missing_containers(self.context)]
@@ -87,6 +90,17 @@ class HealthChecks:
             raise
         except RelearnError as exc:
             report.problems.append(("storage", f"storage: {exc}"))
+
+    def _events(self, report: HealthReport) -> None:
+        """Read what is known of the way of events."""
+        ledger = self.context.ledger
+        try:
+            event, undelivered = ledger.last_event.read(), ledger.undelivered.read()
+        except CorruptRecordError as exc:
+            report.problems.append(("storage", str(exc)))
+            return
+        report.last_event = event.record if event else None
+        report.undelivered = undelivered.record if undelivered else None
 
     def timers(self, report: HealthReport) -> None:
         """Read the records of both timers, and find those that do not run."""
