@@ -36,7 +36,7 @@ from shared.operations.health import HealthChecks
 from shared.ports.checks import Check, ServiceChecks
 from shared.telemetry import redacted
 
-__all__ = ["Bounds", "Doctor", "Known", "Unusable"]
+__all__ = ["Bounds", "Doctor", "Known"]
 
 SETTINGS: Final = "settings"
 _SERVICES: Final = "services"
@@ -171,26 +171,6 @@ class Doctor:
             yield from self.known.services.serving_checks(one.endpoint)
         except ConfigError as exc:
             yield _refused(ENDPOINTS, f"{one.name}: service", exc)
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """The app cannot be built: these settings are wrong."""
-
-    problems: tuple[Problem, ...]
-    hints: tuple[Problem, ...] = ()
-    storage: Callable[[], Sequence[Check]] = tuple  #: what can be tried all the same
-    known: Known | None = None
-
-    @property
-    def doctor(self) -> Doctor:
-        """Tries what can be tried with these settings."""
-        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, self.known)
-
-    @property
-    def found(self) -> tuple[Problem, ...]:
-        """Everything that an operator must change."""
-        return self.problems
 
 
 @dataclass(frozen=True, slots=True)

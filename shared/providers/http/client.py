@@ -31,6 +31,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from shared import tracing
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 
 if TYPE_CHECKING:
@@ -224,6 +225,14 @@ class RequestsHttp:
             OutcomeUnknownError: it may have reached the service.
             PermanentError: it cannot be sent.
         """
+        with tracing.call(method, url) as span:
+            answer = self._send(method, url, headers, body)
+            span.answered(answer.status)
+        return answer
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         timeouts = TIMEOUTS if self._seconds is None else (TIMEOUTS[0], self._seconds)
         try:
             with self._connections.request(

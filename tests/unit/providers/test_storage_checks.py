@@ -14,8 +14,8 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NameResolutionError
 
 from local.identity import make_token
-from shared.config.places import places_of
 from shared.config.settings import read_settings
+from shared.config.storage_places import places_of
 from shared.core.findings import Finding, Outcome
 from shared.providers.azure_storage import accounts, checks, identities, queues
 from shared.providers.azure_storage.checks import StorageChecks
