@@ -100,6 +100,7 @@ clean: ## remove everything that was installed or built here
 	@echo "installing Python packages into .venv (a minute, once) …"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed

@@ -21,6 +21,7 @@ from local.azureml.sample import snippet
 from local.azurite import Azurite, AzuriteError
 from local.served import NotStartedError
 from local.storage_folder import port_is_free
+from shared.config.places import LocalFiles
 from shared.maintenance.changed_file import WatchedFiles
 
 ROOT: Final = Path(__file__).parents[1]
@@ -179,7 +180,7 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) ->
 
 def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:
     """Say of each change of the settings that it needs a restart, until the host ends."""
-    watched = WatchedFiles()
+    watched = WatchedFiles(LocalFiles())
     watched.remember((settings,))
     while host.poll() is None:
         if watched.changed():

@@ -1,23 +1,25 @@
 """Builds the services: the only module that constructs them. No request is made by that."""
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from shared.config.connections import CONNECTIONS
+from shared import tracing
+from shared.app_context import context_of, new_id, services_of
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
-from shared.config.settings import Problem, Settings, connection_name, read_settings
+from shared.config.places import ContainerFiles, LocalFiles
+from shared.config.settings import Problem, Settings, read_settings
+from shared.config.storage_places import places_of
 from shared.core.config.configuration import Configuration
-from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
-from shared.errors import ConfigError
+from shared.errors import ConfigError, TransientError
 from shared.execution.concurrency import ConcurrencyLimits
-from shared.execution.context import Context, EventPlaces, Limits
+from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.inbox import Inbox
 from shared.execution.run_factory import RunFactory
@@ -37,7 +39,6 @@ from shared.intake.search import Search
 from shared.intake.storage_events import StorageEvents
 from shared.intake.unwanted import UnwantedData
 from shared.intake.version_runs import VersionRuns
-from shared.ledger.ledger import Ledger
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader, WatchedFiles
 from shared.maintenance.drift import Drift
 from shared.maintenance.poll import Poll
@@ -47,18 +48,18 @@ from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
+from shared.operations.doctor import Doctor, Known
 from shared.operations.endpoints import Endpoints
-from shared.operations.health import HealthChecks
+from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
+from shared.ports.checks import Check
 from shared.ports.clock import Clock
-from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
-from shared.providers.azure_storage.queues import AccountQueues
-from shared.providers.factory import ConfiguredProviders
-from shared.providers.http.client import Http, RequestsHttp, patient
-from shared.providers.redacting import RedactingBlobs
+from shared.ports.files import Files
+from shared.providers.azure_storage.checks import StorageChecks
+from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import use_redactor
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -82,7 +83,9 @@ class App:
         started_at: when this process started, by its own clock.
     """
 
-    changed_file: ChangedFile | None = None  #: None where no file is watched
+    #: None where no file is watched; one in a container is read by its `begin`.
+    changed_file: ChangedFile | None = None
+    storage_checks: Callable[[], Sequence[Check]] = tuple  #: for doctor
 
     def __init__(
         self,
@@ -120,7 +123,6 @@ class App:
             WorkspaceEvents(context, checks),
             UndeliveredEvents(context),
         )
-        schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
         self.poll = Poll(
             context,
             last_good,
@@ -129,7 +131,7 @@ class App:
             batches,
             UnwantedData(context, catalogue, activations, inbox),
             Drift(context, factory, writer, catalogue.endpoints_of),
-            schedules,
+            Schedules(context, catalogue, activations, DueTimes(context, requests)),
         )
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
@@ -144,6 +146,13 @@ class App:
         self.health = HealthChecks(
             context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
         )
+        self.health_alerts = HealthAlerts(self.health, lambda: self.found)
+
+    @property
+    def doctor(self) -> Doctor:
+        """Tries everything that the app needs."""
+        known = Known(self.context, self.catalogue, self.health, services_of(self.context))
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
@@ -159,7 +168,8 @@ class App:
     @property
     def found(self) -> tuple[Problem, ...]:
         """Everything that an operator must change."""
-        return (*self.settings.problems, *self.last_good.file.problems)
+        unchecked = self.changed_file.problems if self.changed_file is not None else ()
+        return (*self.settings.problems, *self.last_good.file.problems, *unchecked)
 
     @property
     def hints(self) -> tuple[Problem, ...]:
@@ -178,6 +188,13 @@ class Unusable:
 
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()
+    storage: Callable[[], Sequence[Check]] = tuple  #: what can be tried all the same
+    known: Known | None = None
+
+    @property
+    def doctor(self) -> Doctor:
+        """Tries what can be tried with these settings."""
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, self.known)
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -185,17 +202,21 @@ class Unusable:
         return self.problems
 
 
-def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | Unusable:
+def of_settings(
+    environment: Mapping[str, str], started_at: datetime, root: Path | None = None
+) -> App | Unusable:
     """Return the app that calls the real services by the clock of this host.
 
     Args:
         environment: the app settings.
         started_at: when this process started.
+        root: the folder of the app; None: that of this code.
 
     Returns:
         The app, or what is wrong with the settings.
     """
-    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
+    tracing.enable(environment)
+    return build(environment, root or ROOT, RequestsHttp(), SystemClock(), started_at)
 
 
 def build(
@@ -218,105 +239,84 @@ def build(
         The app, or what is wrong with the settings.
     """
     settings = read_settings(environment, root)
-    file, development = settings.pipelines_file, settings.development
-    read = partial(load_pipelines, file, environment, development=development)
-    watched, source = WatchedFiles(), ConfigurationReader(file, read)
-    configuration = source.read_watched(watched)
-    redactor = redactor_for(environment, configuration.pipelines.values(), settings.names)
+    redactor = redactor_for(environment, (), settings.names)
     use_redactor(redactor)
-    if settings.problems:
-        return Unusable(
-            (*settings.problems, *configuration.problems),
-            (*settings.hints, *configuration.hints),
-        )
+    source = _reader(settings, environment, redactor, LocalFiles())
+    configuration, watched = _read_of_package(settings, source)
+    learn_file(redactor, environment, configuration.pipelines.values())
+    places = places_of(environment, settings)
+    storage = StorageChecks(environment, places, clock, new_id, settings.development)
+    problems, built = settings.problems, None
     try:
-        context = _context(settings, environment, http, clock, redactor)
-    except ConfigError as exc:
-        return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
-    built = App(settings, context, configuration, started_at)
-    built.changed_file = ChangedFile(
-        context,
-        replace(source, learn=partial(learn_file, redactor, environment)),
-        built.last_good,
-        built.activations,
-        built.search,
-        watched=watched,
-        host=clock,
-        started_at=started_at,
-    )
+        context, ledger = context_of(settings, environment, http, clock, redactor)
+        if container := settings.pipelines.container:
+            files = ContainerFiles(ledger, container, partial(_ahead, context, clock))
+            source = _reader(settings, environment, redactor, files)
+            configuration = source.not_read("was not read yet", "it is read ahead of any work")
+        built = App(settings, context, configuration, started_at)
+    except (ConfigError, KeyError, ValueError) as exc:
+        if not problems and not isinstance(exc, ConfigError):
+            raise
+        problems = problems or (Problem("storage connection", str(exc)),)
+    if built is None or problems:
+        wrong = configuration.problems if not settings.pipelines.container else ()
+        hints = (*settings.hints, *configuration.hints)
+        known = built.doctor.known if built else None
+        return Unusable((*problems, *wrong), hints, storage, known)
+    built.storage_checks = storage
+    if settings.pipelines.problem is None:
+        built.changed_file = ChangedFile(
+            context,
+            source,
+            built.last_good,
+            built.activations,
+            built.search,
+            watched=watched,
+            host=clock,
+            started_at=started_at,
+        )
     return built
 
 
-def _context(
-    settings: Settings,
-    environment: Mapping[str, str],
-    http: Http,
-    clock: Clock,
-    redactor: Redactor,
-) -> Context:
-    """Return the context over the storage accounts; ConfigError for a wrong connection."""
-    development = settings.development
-    names = {name: connection_name(environment, name) or name for name in CONNECTIONS}
-    accounts = {
-        name: account_of(environment, of, development=development) for name, of in names.items()
-    }
-    data_account, models_account = accounts["DataStorage"], accounts["ModelsStorage"]
-    ledger_account, events_account = accounts["LedgerStorage"], accounts["EventsStorage"]
-    container = ledger_account.get_container_client(settings.ledger_container)
-    documents, storage_clock = documents_of(container, clock, _new_id)
-    data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
+def _reader(
+    settings: Settings, environment: Mapping[str, str], redactor: Redactor, files: Files
+) -> ConfigurationReader:
+    """Return the source of the configuration.
 
-    def queues(name: str) -> AccountQueues:
-        account = str(accounts[name].account_name)
-        return AccountQueues(environment, names[name], account, development=development)
+    Args:
+        settings: say where the pipelines file is.
+        environment: the app settings that the file refers to.
+        redactor: learns the secrets that the file names.
+        files: of the place of the file.
+    """
+    file, development = settings.pipelines.file, settings.development
 
-    return Context(
-        ledger=Ledger(documents),
-        data=RedactingBlobs(data, redactor),
-        models=RedactingBlobs(models, redactor),
-        data_container=settings.data_container,
-        models_container=settings.models_container,
-        queues=queues("EventsStorage"),
-        events=EventPlaces(
-            settings.storage_events_queue,
-            settings.workspace_events_queue,
-            settings.dead_letter_container,
-            blobs_of(events_account, storage_clock),
-            (queues("DataStorage"), queues("ModelsStorage")),
-        ),
-        providers=ConfiguredProviders(
-            http,
-            environment,
-            data,
-            models,
-            settings.models_container,
-            development=development,
-            redactor=redactor,
-            slow=patient(http),
-            elsewhere=lambda url: blobs_of(account_at(url, development=development), storage_clock),
-        ),
-        clock=storage_clock,
-        new_id=_new_id,
-        limits=_limits(settings),
-        redactor=redactor,
-    )
+    def load(watched: Files) -> Configuration:
+        return load_pipelines(file, environment, development=development, files=watched)
+
+    learn = partial(learn_file, redactor, environment)
+    return ConfigurationReader(files.shown(file), files, load, learn)
 
 
-def _limits(settings: Settings) -> Limits:
-    usual = Limits()
-    now = datetime.now(UTC)
-    tick_at = next_due_of(settings.poll_schedule, now)
-    after = next_due_of(settings.poll_schedule, tick_at) if tick_at else None
-    tick = min(usual.tick, settings.function_timeout * 0.8)
-    return Limits(
-        lease=settings.lease,
-        check_interval_min=settings.check_interval_min,
-        check_interval_max=settings.check_interval_max,
-        tick=tick,
-        poll_every=after - tick_at if after and tick_at else usual.poll_every,
-        longest_step=min(usual.longest_step, tick / 2),
-    )
+def _read_of_package(
+    settings: Settings, source: ConfigurationReader
+) -> tuple[Configuration, WatchedFiles | None]:
+    """Return the configuration as far as it can be known without a request.
+
+    Args:
+        settings: say where the pipelines file is.
+        source: reads it.
+    """
+    place = settings.pipelines
+    if place.problem is not None:
+        return Configuration.unreadable(place.problem), None
+    if not place.container:
+        with suppress(TransientError):
+            return source.read()
+    return source.not_read("was not read yet", "it is read again each tick"), None
 
 
-def _new_id() -> str:
-    return uuid.uuid4().hex
+def _ahead(context: Context, clock: Clock) -> float:
+    """Return by how many seconds the storage's clock is ahead of this host's `clock`."""
+    now = clock.now()
+    return (context.storage_time(now) - now).total_seconds()

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from typing import Final, TextIO, TypeVar
 from urllib.parse import quote
 
@@ -89,11 +90,18 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
+def _standard_output() -> TextIO:
+    """Return the standard output, with marks for characters that it cannot show."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return sys.stdout
+
+
 @dataclass
 class Console:
     """Prints what a hook does. Every line is redacted."""
 
-    out: TextIO = field(default_factory=lambda: sys.stdout)
+    out: TextIO = field(default_factory=_standard_output)
     clock: Clock = field(default_factory=Clock)
     secrets: Secrets = field(default_factory=Secrets)
     _rows: list[tuple[str, str, str]] = field(default_factory=list)

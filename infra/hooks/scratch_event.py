@@ -126,12 +126,12 @@ class ScratchEvent:
         """Return which function had the event, and after how long."""
         clock = self._console.clock
         began = written = clock.monotonic()
-        status = 0
+        last: list[Answer] = []
 
         def ask() -> str | None:
-            nonlocal written, status
-            answer = self._details()
-            status, event = answer.status, answer.json().get("last_event")
+            nonlocal written
+            last[:] = [self._details()]
+            event = last[0].json().get("last_event")
             if isinstance(event, dict) and event.get("blob") == name:
                 return f"{event.get('function')} had it after {clock.monotonic() - began:.0f} s"
             if clock.monotonic() - written >= _WRITE_AGAIN_SECONDS:
@@ -143,7 +143,7 @@ class ScratchEvent:
 
         text = self._console.wait_for("the event", ask, _MOST_SECONDS, _EVERY)
         if text is None:
-            raise self._lost() if status in _ANSWERS else _unseen(status)
+            raise self._lost(last[0]) if last[0].status in _ANSWERS else _unseen(last[0].status)
         return text
 
     def _details(self) -> Answer:
@@ -151,8 +151,9 @@ class ScratchEvent:
         headers = {"x-functions-key": self.function_key, "Accept": "application/json"}
         return self.caller.send("GET", url, headers, again=(408, 429, 500, 502, 504))
 
-    def _lost(self) -> HookError:
+    def _lost(self, answer: Answer) -> HookError:
         what = f"the app got no event of its data container within {_MOST_SECONDS:.0f} s"
+        what += _given_up(answer.json().get("undelivered"))
         if self.deployment.by_blob_trigger:
             return HookError(
                 what,
@@ -199,6 +200,16 @@ class ScratchEvent:
         if answer.status not in (*ACCEPTED, NOT_FOUND, FORBIDDEN, UNAUTHORIZED):
             said = f"HTTP {answer.status} {answer.error_code}"
             self._console.detail(f"the blob {name} was not deleted ({said}): delete it by hand")
+
+
+def _given_up(found: object) -> str:
+    """Return what the app knows of messages and events that were given up."""
+    if not isinstance(found, dict):
+        return ""
+    poison = [one for one in found.get("poison") or () if isinstance(one, dict)]
+    counts = [f"{one.get('name')} holds {one.get('messages')}" for one in poison]
+    counts.append(f"the dead-letter container holds {found.get('dead_letters')}")
+    return f" (as of {found.get('at')}: {', '.join(counts)})"
 
 
 def _unseen(status: int) -> HookError:

@@ -101,6 +101,7 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "openapi": _http("openapi.json"),
         "health": _http("health", auth="ANONYMOUS"),
         "health_details": _http("health/details"),
+        "doctor": _http("doctor"),
     }
 
 

@@ -39,9 +39,9 @@ BUGS: Final = (
     ),
     Bug(
         "a probe may lie anywhere",
-        "shared/config/files.py",
-        "    if not real.is_relative_to(base) or real == base:\n",
-        "    if real == base:\n",
+        "shared/config/places.py",
+        "        if not real.is_relative_to(base) or real == base:\n",
+        "        if real == base:\n",
         (
             "tests/unit/config/test_limits.py",
             "tests/unit/config/test_probe_files.py",

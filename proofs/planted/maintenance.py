@@ -57,8 +57,8 @@ BUGS: Final = (
     Bug(
         "a changed file is compared by time and size alone",
         "shared/maintenance/changed_file.py",
-        "        if stamp == known and sure:\n",
-        "        if stamp == known:\n",
+        "            if known.sure and known.looks_like(self._seen(file)):\n",
+        "            if known.looks_like(self._seen(file)):\n",
         (
             "tests/unit/maintenance/test_changed_file.py",
             "tests/unit/maintenance/test_changed_file_data.py",
@@ -68,8 +68,8 @@ BUGS: Final = (
     Bug(
         "the files that the pipelines file names are not checked",
         "shared/maintenance/changed_file.py",
-        "            watched.remember((self.file, *configuration.named_files))\n",
-        "            watched.remember((self.file,))\n",
+        "        self._known.setdefault(file, known)\n",
+        "        self._known.setdefault(next(iter(self._known), file), known)\n",
         (
             "tests/unit/maintenance/test_changed_file.py",
             "tests/unit/maintenance/test_changed_file_data.py",

@@ -4,7 +4,7 @@ A mistake in one pipeline makes that pipeline unusable, and no other.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 
 import yaml
@@ -17,6 +17,7 @@ from shared.config.pipeline_reader import (
     PipelineReader,
     suggest,
 )
+from shared.config.places import LocalFiles
 from shared.config.source import ConfigSource, line_in, repeated, shown_key
 from shared.config.yaml_reader import Loader, where_it_breaks
 from shared.core.config.configuration import MOST_BYTES, Configuration
@@ -27,6 +28,7 @@ from shared.core.config.studio_types import unclear
 from shared.core.counting import counted
 from shared.core.redaction import Redactor, secrets_among
 from shared.errors import FileRefusedError
+from shared.ports.files import Files
 
 __all__ = ["Configuration", "load_pipelines"]
 
@@ -34,7 +36,11 @@ _MOST_PIPELINES: Final = 500
 
 
 def load_pipelines(
-    file: Path, environment: Mapping[str, str], *, development: bool
+    file: PurePath,
+    environment: Mapping[str, str],
+    *,
+    development: bool,
+    files: Files | None = None,
 ) -> Configuration:
     """Return the sound pipelines of `file`, and every problem of the others.
 
@@ -42,30 +48,35 @@ def load_pipelines(
         file: the YAML file; the files that it names are relative to it.
         environment: the app settings that `${NAME}` refers to.
         development: whether plain http on loopback is allowed.
+        files: where they are; None: on this host.
     """
+    files = files or LocalFiles()
+    shown = files.shown(file)
     try:
-        return _Reader(file, environment, development=development).read()
+        return _Reader(files, file, environment, development=development).read()
     except FileRefusedError as exc:
         cure = exc.cure or "set PIPELINES_FILE, or copy pipelines.azureml.yaml"
-        return Configuration.unreadable(Problem(file.name, exc.what, cure))
+        return Configuration.unreadable(Problem(shown, exc.what, cure))
     except UNREADABLE as exc:
-        problem = Problem(file.name, "is not plain YAML", where_it_breaks(exc))
+        problem = Problem(shown, "is not plain YAML", where_it_breaks(exc))
         return Configuration.unreadable(problem)
     except Exception as exc:  # noqa: BLE001 -- no content of the file may stop the app
         what = f"cannot be understood ({type(exc).__name__})"
-        return Configuration.unreadable(Problem(file.name, what, EXAMPLE))
+        return Configuration.unreadable(Problem(shown, what, EXAMPLE))
 
 
 class _Reader:
     """Reads the file as a whole, each pipeline by itself."""
 
-    def __init__(self, file: Path, environment: Mapping[str, str], *, development: bool) -> None:
-        self._file = file
+    def __init__(
+        self, files: Files, file: PurePath, environment: Mapping[str, str], *, development: bool
+    ) -> None:
+        self._name = files.shown(file)
         self._environment = environment
         self._redactor = Redactor(*secrets_among(environment))
         self._development = development
-        self._loader = Loader(bounded_text(file, MOST_BYTES))
-        self._files = NamedFiles(file.parent)
+        self._loader = Loader(bounded_text(files, file, MOST_BYTES))
+        self._files = NamedFiles(files, file.parent)
 
     def read(self) -> Configuration:
         """Return the content of the file.
@@ -76,9 +87,9 @@ class _Reader:
         root = self._loader.root()
         listed = _value_of(root, "pipelines")
         if root is None or listed is None or not listed.value:
-            problem = Problem(self._file.name, "has no `pipelines:`", EXAMPLE)
+            problem = Problem(self._name, "has no `pipelines:`", EXAMPLE)
             return Configuration.unreadable(problem)
-        source = ConfigSource(self._file.name, root)
+        source = ConfigSource(self._name, root)
         problems = list(_unknown_keys(source, root))
         twice = {str(key.value): key for key in repeated(listed)}
         pairs = self._loader.pairs(listed)
@@ -110,7 +121,6 @@ class _Reader:
             tuple(sorted(problems, key=line_in)),
             in_order,
             tuple(hints),
-            named_files=self._files.files,
         )
 
     def _reader(self, source: ConfigSource, name: str, twice: yaml.Node | None) -> "PipelineReader":

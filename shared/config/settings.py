@@ -15,6 +15,7 @@ from shared.config.connections import (
     connection_problems,
     connection_settings,
 )
+from shared.config.places import CONTAINER, SETTING, Place, place_of
 from shared.core.config.problems import Problem, WrongValueError
 from shared.core.config.schedule import checked_schedule, hints_of
 from shared.core.config.setting_references import not_filled_in
@@ -31,7 +32,9 @@ __all__ = [
     "Problem",
     "Settings",
     "connection_name",
+    "is_disabled",
     "read_settings",
+    "triggering",
 ]
 
 POLL_DEFAULT: Final = "*/30 * * * * *"
@@ -41,8 +44,6 @@ WORKSPACE_EVENTS_DEFAULT: Final = "relearn-workspace-events"
 DEAD_LETTERS_DEFAULT: Final = "relearn-dead-letters"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
-#: `$web` and the like are the platform's own.
-_CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 #: A queue's name leaves room for the name of its poison queue: `<name>-poison`.
 _QUEUE: Final = re.compile(r"(?=.{3,56}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
@@ -90,7 +91,7 @@ class Settings:
     dead_letter_container: str
     storage_events_queue: str
     workspace_events_queue: str
-    pipelines_file: Path
+    pipelines: Place
     lease: timedelta
     function_timeout: timedelta
     check_interval_min: timedelta
@@ -104,17 +105,40 @@ class Settings:
     @property
     def containers(self) -> tuple[str, ...]:
         """The names of the app's containers."""
-        return (
+        known = (
             self.data_container,
             self.models_container,
             self.ledger_container,
             self.dead_letter_container,
         )
+        return (*known, self.pipelines.container) if self.pipelines.container else known
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the app's containers and queues, which are no secret."""
         return (*self.containers, self.storage_events_queue, self.workspace_events_queue)
+
+
+def is_disabled(environment: Mapping[str, str], function: str) -> bool:
+    """Return whether a setting of the host keeps the trigger of a function from being served.
+
+    Linux has no dots in names of variables, so there is a form without (azure-functions §1.2).
+
+    Args:
+        environment: the app settings.
+        function: the name of the function.
+    """
+    names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
+    return any(environment.get(name, "").lower() in ("true", "1") for name in names)
+
+
+def triggering(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the connections whose blobs trigger a function.
+
+    Where a function is disabled, the queues of its account may be closed to the app.
+    """
+    functions = {"DataStorage": "on_training_data", "ModelsStorage": "on_trained_model"}
+    return tuple(name for name, one in functions.items() if not is_disabled(environment, one))
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
@@ -153,7 +177,11 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         dead_letter_container=containers[3],
         storage_events_queue=queues[0],
         workspace_events_queue=queues[1],
-        pipelines_file=root / (environment.get("PIPELINES_FILE") or "pipelines.yaml"),
+        pipelines=place_of(
+            environment.get(SETTING) or "pipelines.yaml",
+            root,
+            [name for name in containers if name],
+        ),
         lease=lease,
         function_timeout=timeout,
         check_interval_min=check_interval_min,
@@ -210,7 +238,7 @@ def _container(
         problems.append(Problem(name, "not set", "name the blob container"))
     elif (found := not_filled_in(value, anywhere=True)) is not None:
         problems.append(Problem(name, *found))
-    elif not _CONTAINER.fullmatch(value):
+    elif not CONTAINER.fullmatch(value):
         cure = (
             "write 3 to 63 lower-case letters, digits and single dashes; a folder goes into the "
             "patterns of pipelines.yaml"

@@ -99,7 +99,7 @@ class ConfigSource:
 
 def line_in(problem: Problem) -> int:
     """Return the line of the file that a problem is at; those of no line are last."""
-    found = re.match(r"[^:]*:(\d+): ", problem.where)
+    found = re.match(r"(?:blob:)?[^:]*:(\d+): ", problem.where)
     return int(found[1]) if found else 10**9
 
 

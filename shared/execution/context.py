@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, Self
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.execution.bulkheads import MOST_AT_ONCE
 from shared.ledger.ledger import Ledger
@@ -39,6 +40,35 @@ class Limits:
     """How often the poll ticks: with it a changed pipelines file is noticed."""
     at_once: int = MOST_AT_ONCE
     """How many open runs a tick of the poll checks side by side."""
+
+    @classmethod
+    def of(
+        cls,
+        lease: timedelta,
+        check_interval: tuple[timedelta, timedelta],
+        function_timeout: timedelta,
+        poll_schedule: str,
+    ) -> Self:
+        """Return the limits that follow from the settings.
+
+        Args:
+            lease: how old a claim must be before its holder counts as dead.
+            check_interval: the shortest and the longest.
+            function_timeout: how long an invocation may take.
+            poll_schedule: NCRONTAB of the poll.
+        """
+        usual, now = cls(), datetime.now(UTC)
+        tick_at = next_due_of(poll_schedule, now)
+        after = next_due_of(poll_schedule, tick_at) if tick_at else None
+        tick = min(usual.tick, function_timeout * 0.8)
+        return cls(
+            lease=lease,
+            check_interval_min=check_interval[0],
+            check_interval_max=check_interval[1],
+            tick=tick,
+            poll_every=after - tick_at if after and tick_at else usual.poll_every,
+            longest_step=min(usual.longest_step, tick / 2),
+        )
 
     @property
     def found_within(self) -> int:

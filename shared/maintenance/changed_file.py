@@ -8,99 +8,163 @@ for their data is made at once.
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from threading import Lock
 from typing import Final
 
 from shared.core.config.configuration import MOST_BYTES, Configuration
 from shared.core.config.pipeline import Pipeline
-from shared.errors import RelearnError
+from shared.core.config.problems import Problem
+from shared.errors import FileRefusedError, RelearnError, TransientError
 from shared.execution.context import Context
 from shared.intake.eligibility import Activations
 from shared.intake.last_good import LastGood
 from shared.intake.search import Search
 from shared.ports.clock import Clock
+from shared.ports.files import Files, FileState, too_large
 from shared.telemetry import log
 
-#: A file may be written twice within the resolution of its time, and keep its size.
-_UNSURE: Final = timedelta(seconds=3)
-
-_Stamp = tuple[tuple[str, int, int, int], ...]
 #: How often events and requests check the file at most, in seconds.
 _SELDOM: Final = 10.0
+#: How often files that change while they are read are read at once.
+_READINGS: Final = 3
+#: How long a storage may be away before health says that the file cannot be checked.
+_PATIENCE: Final = timedelta(minutes=5)
+
+_Seen = FileState | FileRefusedError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A file as it was read."""
+
+    seen: _Seen
+    digest: bytes
+    most: int  #: bytes that were asked for
+    sure: bool  #: whether another content would have another stamp
+
+    def looks_like(self, seen: _Seen) -> bool:
+        return _stamp(self.seen) == _stamp(seen)
 
 
 class WatchedFiles:
-    """Files that are checked often; of an unchanged file only the time and size are read.
+    """Each file that is read through it is checked from then on; it is used as `Files`.
+
+    Of an unchanged file only the state is asked for. A file is checked before it is read, so that
+    the next check notices a write during the reading.
 
     Args:
-        wall: returns the time in seconds, by the clock of the file system.
+        files: where they are.
     """
 
-    def __init__(self, wall: Callable[[], float] = time.time) -> None:
-        self._wall = wall
-        self._files: tuple[Path, ...] = ()
-        self._stamp: _Stamp = ()
-        self._digest = ""
-        self._sure = True  #: whether another content would have another stamp
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._known: dict[PurePath, _Known] = {}
+        self._failure: TransientError | None = None
+        self.shown, self.below = files.shown, files.below
+        self.state, self.ahead = files.state, files.ahead
+
+    @property
+    def files(self) -> tuple[PurePath, ...]:
+        """The files that were read, also those that are not there."""
+        return tuple(self._known)
+
+    def read(self, file: PurePath, most: int) -> bytes:
+        """Return the content of a file, and check it from now on.
+
+        Args:
+            file: the file.
+            most: its bytes at most.
+
+        Raises:
+            FileRefusedError: it cannot be used, or cannot be read now.
+        """
+        try:
+            known, content = self._look(file, most)
+        except TransientError as exc:
+            self._failure = exc
+            raise FileRefusedError("cannot be read now", "it is read again each tick") from exc
+        self._known.setdefault(file, known)
+        if isinstance(content, FileRefusedError):
+            raise content
+        return content
 
     def remember(self, files: Iterable[PurePath]) -> None:
-        """Remember the state of these files, before they are read."""
-        self._files = tuple(Path(file) for file in files)
-        self._stamp, self._digest = self._checked_at(), self._read()
+        """Check these files from now on, and no others."""
+        self._known.clear()
+        for file in files:
+            with suppress(FileRefusedError):
+                self.read(file, MOST_BYTES)
 
     def changed(self) -> bool:
-        """Return whether a file has another content than when it was remembered."""
-        known = self._stamp
-        sure, stamp = self._sure, self._checked_at()
-        if stamp == known and sure:
-            return False
-        self._stamp = stamp
-        return self._read() != self._digest
+        """Return whether a file has another content than when it was read.
+
+        Raises:
+            TransientError: the files cannot be checked now.
+        """
+        for file, known in self._known.items():
+            if known.sure and known.looks_like(self._seen(file)):
+                continue
+            now, _ = self._look(file, known.most)
+            if now.digest != known.digest:
+                return True
+            self._known[file] = now
+        return False
+
+    def require_one_moment(self) -> bool:
+        """Return whether all files were as they were read at one moment: none changed since.
+
+        Raises:
+            TransientError: a file could not be read, or cannot be checked now.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return all(known.looks_like(self._seen(file)) for file, known in self._known.items())
 
     def written_at(self) -> datetime:
         """Return when the newest of the files was written; now, where that is not known."""
-        now = self._wall()
-        newest = max((at / 1e9 for _, at, size, _ in self._stamp if size >= 0), default=now)
-        return datetime.fromtimestamp(min(newest, now), UTC)
+        now = time.time()
+        states = [one.seen for one in self._known.values() if isinstance(one.seen, FileState)]
+        newest = max((state.written for state in states), default=None)
+        written = now if newest is None else newest - self._files.ahead()
+        return datetime.fromtimestamp(min(written, now), UTC)
 
-    def _checked_at(self) -> _Stamp:
-        stamp = tuple(_stamp_of(file) for file in self._files)
-        latest = (self._wall() - _UNSURE.total_seconds()) * 1e9
-        self._sure = all(at < latest for _, at, _, _ in stamp)
-        return stamp
+    def _seen(self, file: PurePath) -> _Seen:
+        try:
+            return self._files.state(file)
+        except FileRefusedError as exc:
+            return exc
 
-    def _read(self) -> str:
-        """Return a digest of the contents, each up to the limit for such a file."""
-        digest = hashlib.sha256()
-        for file in self._files:
-            content = _content(file)
-            if content is None:
-                # The cause may pass without a change of the file's time and size.
-                self._sure, content = False, b"\0not there"
-            digest.update(len(content).to_bytes(8) + content)
-        return digest.hexdigest()
+    def _look(self, file: PurePath, most: int) -> tuple[_Known, bytes | FileRefusedError]:
+        """Return a file as it is now, and its content or why it has none."""
+        seen = self._seen(file)
+        content = self._content(seen, file, most)
+        refused = isinstance(content, FileRefusedError)
+        told = f"\0{content.what}".encode() if isinstance(content, FileRefusedError) else content
+        sure = True
+        if isinstance(seen, FileState):
+            # The cause of a refusal may pass without a change of the file's state.
+            sure = seen.sure and (not refused or seen.size > most)
+        return _Known(seen, hashlib.sha256(told).digest(), most, sure), content
+
+    def _content(self, seen: _Seen, file: PurePath, most: int) -> bytes | FileRefusedError:
+        if isinstance(seen, FileRefusedError):
+            return seen
+        if isinstance(seen, FileState) and seen.size > most:
+            return too_large(most)
+        try:
+            return self._files.read(file, most)
+        except FileRefusedError as exc:
+            return exc
 
 
-def _stamp_of(file: Path) -> tuple[str, int, int, int]:
-    try:
-        found = file.stat()
-    except (OSError, ValueError):
-        return str(file), 0, -1, 0
-    return str(file), found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _content(file: Path) -> bytes | None:
-    """Return the content of a file; None where it cannot be read now."""
-    try:
-        if not file.is_file():  # a device would hang
-            return b"\0no file"
-        with file.open("rb") as stream:
-            return stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError):
-        return None
+def _stamp(seen: _Seen) -> object:
+    if isinstance(seen, FileState):
+        return seen.stamp
+    return None if seen is None else seen.what
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,35 +172,38 @@ class ConfigurationReader:
     """The source of the configuration.
 
     Args:
-        file: the pipelines file.
-        read: returns its present content; never raises.
+        name: what messages call the pipelines file.
+        files: where it is, and the files that it names.
+        load: returns the present content; never raises.
         learn: takes the pipelines of a file before their use, for the secrets that they name.
     """
 
-    file: Path
-    read: Callable[[], Configuration]
+    name: str
+    files: Files
+    load: Callable[[Files], Configuration]
     learn: Callable[[Iterable[Pipeline]], None] = lambda _: None
 
-    def read_watched(
-        self, watched: WatchedFiles, named_files: tuple[PurePath, ...] = ()
-    ) -> Configuration:
-        """Remember the files of the configuration, then read and return it.
+    def read(self) -> tuple[Configuration, WatchedFiles]:
+        """Return the configuration as it was at one moment, and its files, to be watched.
 
-        So the next check notices a write during the read.
+        Raises:
+            TransientError: they cannot be read now, or change all the time.
+        """
+        for _ in range(_READINGS):
+            watched = WatchedFiles(self.files)
+            configuration = self.load(watched)
+            if watched.require_one_moment():
+                return configuration, watched
+        raise TransientError(f"{self.name}, or a file that it names, changes while it is read")
+
+    def not_read(self, what: str, cure: str) -> Configuration:
+        """Return what is known of a file that was never read: nothing.
 
         Args:
-            watched: remembers the files.
-            named_files: the files that it is likely to name.
-
-        Returns:
-            The configuration.
+            what: what is wrong.
+            cure: what happens next.
         """
-        watched.remember((self.file, *named_files))
-        configuration = self.read()
-        if configuration.named_files != named_files:
-            watched.remember((self.file, *configuration.named_files))
-            configuration = self.read()
-        return configuration
+        return Configuration.unreadable(Problem(self.name, what, cure))
 
 
 class ChangedFile:
@@ -148,7 +215,7 @@ class ChangedFile:
         last_good: the configuration in use.
         activations: takes the changed file into use.
         search: finds the data of events that came before the change.
-        watched: remembers the files as they are in use.
+        watched: the files as they are in use; None: they were not read yet.
         host: the clock of this process.
         started_at: when this process began, by that clock.
     """
@@ -161,7 +228,7 @@ class ChangedFile:
         activations: Activations,
         search: Search,
         *,
-        watched: WatchedFiles,
+        watched: WatchedFiles | None,
         host: Clock,
         started_at: datetime,
     ) -> None:
@@ -174,10 +241,34 @@ class ChangedFile:
         self._watched = watched
         self._lock = Lock()
         self._checked = started_at  #: when the file was known to be unchanged last
-        self._lacks_since = started_at if _lacks(last_good.file) else None
+        self._started_at = started_at
+        lacks = watched is not None and _lacks(last_good.file)
+        self._lacks_since = started_at if lacks else None
+        #: Since when the files cannot be checked, and why.
+        self._failing: tuple[datetime, str] | None = None
         self._search_from: datetime | None = None
         self._search_now = False  #: whether the next tick is to search
         self._asked = time.monotonic()
+
+    def begin(self) -> None:
+        """Read the file if that was not tried yet; nothing is written. Never raises.
+
+        What comes before is missed by no event, since no event was dealt with.
+        """
+        if self._watched is None and self._failing is None:
+            self._refresh(read_only=True)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """That the file could not be checked for a while, and the one in use may be old."""
+        if self._watched is None or self._failing is None:
+            return ()
+        since, why = self._failing
+        if self._host.now() - since < _PATIENCE:
+            return ()
+        at = since.isoformat(timespec="seconds")
+        what = f"could not be checked since {at}, and is used as it was then"
+        return (Problem(self._source.name, what, why),)
 
     def check_sometimes(self, *, read_only: bool = False) -> None:
         """Use the file as it is now, if it was not checked in the last seconds.
@@ -187,13 +278,14 @@ class ChangedFile:
         Args:
             read_only: the ledger is not written to; the next tick does that.
         """
-        if time.monotonic() - self._asked >= _SELDOM:
+        never_tried = self._watched is None and self._failing is None
+        if never_tried or time.monotonic() - self._asked >= _SELDOM:
             self._refresh(read_only=read_only)
 
     def check(self) -> bool:
         """Use the file if it was changed; return whether a search is to be made at once.
 
-        If nothing was changed, only the times of the files are read. Never raises.
+        If nothing was changed, only the states of the files are asked for. Never raises.
         """
         self._refresh()
         wanted, self._search_now = self._search_now, False
@@ -219,41 +311,56 @@ class ChangedFile:
         try:
             self._asked = time.monotonic()
             now = self._host.now()
-            if self._watched.changed():
-                self._take(now)
-            self._checked = now
+            try:
+                if self._watched is None or self._watched.changed():
+                    self._take(now)
+                self._checked, self._failing = now, None
+            except TransientError as exc:
+                self._not_checked(now, exc)
             if not read_only:
                 self._want_search()
         finally:
             self._lock.release()
 
     def _take(self, now: datetime) -> None:
-        before = self._last_good.file
-        changed_at = max(self._checked, min(self._watched.written_at(), now))
-        configuration = self._source.read_watched(self._watched, before.named_files)
+        configuration, watched = self._source.read()
+        before, first = self._last_good.file, self._watched is None
+        since = self._started_at if first else watched.written_at()
+        changed_at = self._started_at if first else max(self._checked, min(since, now))
         eligible_from = changed_at if before.readable else self._lacks_since or changed_at
         self._source.learn(configuration.pipelines.values())
         self._activations.take(configuration, changed_at, eligible_from)
-        search_from = min(changed_at, self._lacks_since or changed_at)
-        self._search_from = min(search_from, self._search_from or search_from)
+        if not first or self._lacks_since is not None:
+            search_from = min(changed_at, self._lacks_since or changed_at)
+            self._search_from = min(search_from, self._search_from or search_from)
         lacks = _lacks(configuration)
         self._lacks_since = (self._lacks_since or changed_at) if lacks else None
-        self._report(configuration)
+        self._watched = watched
+        self._report(configuration, "read" if first else "changed")
 
-    def _report(self, configuration: Configuration) -> None:
-        name = self._source.file.name
-        sound, errors = len(configuration.pipelines), len(configuration.problems)
+    def _not_checked(self, now: datetime, exc: TransientError) -> None:
+        """Keep the configuration in use; without one, use the last good ones of the ledger."""
+        if self._failing is not None:
+            return
+        self._failing = now, str(exc)
+        log.warning("%s cannot be checked now, and is again each tick: %s", self._source.name, exc)
+        if self._watched is None:
+            self._lacks_since = at = self._started_at
+            unread = self._source.not_read("cannot be read now", f"it is again each tick ({exc})")
+            self._activations.take(unread, at, at)
+
+    def _report(self, configuration: Configuration, what: str) -> None:
         log.info(
-            "%s was changed and is used from now on, without a restart: %d sound pipelines, "
-            "%d problems",
-            name,
-            sound,
-            errors,
+            "%s was %s and is used from now on, without a restart: %d sound pipelines, %d problems",
+            self._source.name,
+            what,
+            len(configuration.pipelines),
+            len(configuration.problems),
         )
         for problem in configuration.problems:
-            log.error("wrong in the changed file: %s", problem)
+            log.error("wrong in the %s file: %s", what, problem)
         for hint in configuration.hints:
-            log.warning("in the changed file: %s", hint)
+            log.warning("in the %s file: %s", what, hint)
 
     def _want_search(self) -> None:
         """Request a search in the ledger; if that fails, the next check tries again."""

@@ -305,5 +305,15 @@ def test_the_app_is_built_without_any_request(tmp_path: Path) -> None:
     assert "not all read yet" in str(built.problems[-1])
 
 
+def test_queues_of_blob_triggers_that_are_disabled_are_not_looked_at(tmp_path: Path) -> None:
+    silent = "AccountName=a;AccountKey=a2V5;BlobEndpoint=https://a.invalid"
+    off = {"AzureWebJobs.on_training_data.Disabled": "true"}
+    environment = {**ENVIRONMENT, "AzureWebJobsStorage": silent, **off}
+    built = build(environment, tmp_path, NoHttp(), SystemClock(), STARTED_AT)
+    assert isinstance(built, App)
+    [queues] = built.context.events.blob_queues
+    assert queues.account == "a"
+
+
 def _unreachable(*_: object) -> None:
     raise TransientError("the storage account cannot be reached")

@@ -71,6 +71,7 @@ class Azure:
     seconds: float = 0.0
     syncs: int = 0
     last_event: dict[str, Any] | None = None
+    undelivered: dict[str, Any] | None = None
     by_queue: bool = True
     valid_tokens: set[str] = field(default_factory=lambda: set(TOKENS.values()))
     _due: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
@@ -178,7 +179,8 @@ class Azure:
             return self.refusal(request, 401, "Unauthorized")
         while self._due and self._due[0][0] <= self.seconds:
             self.last_event = self._due.pop(0)[1]
-        return json_answer({**(shown or {}), "last_event": self.last_event}, status)
+        events = {"last_event": self.last_event, "undelivered": self.undelivered}
+        return json_answer({**(shown or {}), **events}, status)
 
     def _storage(self, request: WireRequest, path: str) -> WireAnswer:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")

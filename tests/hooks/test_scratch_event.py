@@ -35,6 +35,18 @@ def test_an_event_that_never_comes_ends_the_hook(way: str, failure: int) -> None
     assert left(site.azure) == set()
 
 
+def test_what_was_given_up_is_said() -> None:
+    queue = {"account": "st", "name": "relearn-storage-events-poison", "messages": 4}
+    azure = working(lost_events=100)
+    azure.undelivered = {"at": "2031-05-06T07:00:00Z", "poison": [queue], "dead_letters": 2}
+    with served(azure) as site:
+        ran = site.after()
+    assert (
+        "within 360 s (as of 2031-05-06T07:00:00Z: relearn-storage-events-poison holds 4, the"
+        " dead-letter container holds 2)"
+    ) in ran.said
+
+
 def test_an_event_of_another_trial_is_not_taken_for_it() -> None:
     azure = working(lost_events=100)
     azure.last_event = {"at": "x", "blob": ".relearn/scratch/other", "function": "f"}

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from shared.config.loader import load_pipelines
+from shared.config.places import LocalFiles
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_training import AzureMlTraining
+from shared.maintenance.changed_file import WatchedFiles
 from shared.providers.azureml.deployment_bodies import deployment_properties
 
 ROOT = Path(__file__).parents[2]
@@ -21,14 +23,16 @@ REQUEST: dict[str, Any] = json.loads((EXAMPLES / "request.json").read_text())
 
 
 def test_the_example_file_is_sound_but_for_the_ids_that_are_yours() -> None:
-    found = load_pipelines(ROOT / "pipelines.azureml.yaml", {}, development=False)
+    watched = WatchedFiles(LocalFiles())
+    file = ROOT / "pipelines.azureml.yaml"
+    found = load_pipelines(file, {}, development=False, files=watched)
     assert found.problems == ()
     expected = ["endpoints.0.deployment: name is replaced: each deployment gets its own"]
     ids = "training.workspace: holds an id of the example file, which no service has: write yours"
     hints = [str(hint).partition(" pipelines.")[2] for hint in found.hints]
     assert hints == [f"breast-cancer.{one}" for one in (*expected, ids)] + [f"nightly.{ids}"]
     names = ("deployment.yml", "request.json", "train.job.yml")
-    assert {file.name for file in found.named_files} == set(names)
+    assert {one.name for one in watched.files} == {file.name, *names}
     component, job = found.pipelines["breast-cancer"], found.pipelines["nightly"]
     (endpoint,) = component.endpoints
     assert isinstance(endpoint, AzureMlEndpoint)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Final
 
 from shared.core.config.pipeline import Pipeline
@@ -25,9 +24,6 @@ class Configuration:
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     hints: tuple[Problem, ...] = ()  #: what an operator should know of pipelines that are sound
     readable: bool = True  #: False: nobody can say which pipelines the file has
-    named_files: tuple[
-        PurePath, ...
-    ] = ()  #: files that the file names, also those that are not there
 
     @classmethod
     def unreadable(cls, problem: Problem) -> "Configuration":

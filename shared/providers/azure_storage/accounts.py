@@ -21,7 +21,11 @@ STORAGE_REPEATS: Final = 2
 
 
 def account_of(
-    environment: Mapping[str, str], name: str, *, development: bool
+    environment: Mapping[str, str],
+    name: str,
+    *,
+    development: bool,
+    options: Mapping[str, Any] | None = None,
 ) -> BlobServiceClient:
     """Return a client for a connection.
 
@@ -29,6 +33,7 @@ def account_of(
         environment: the app settings.
         name: of the setting with a connection string, or what an identity's settings begin with.
         development: whether plain http to this machine is allowed.
+        options: how requests are sent; None: as those of the app are.
 
     Returns:
         The client; no request is made.
@@ -36,7 +41,7 @@ def account_of(
     Raises:
         ConfigError: it is no connection string, or https is required.
     """
-    options = _options()
+    options = _options() if options is None else options
     try:
         if text := environment.get(name):
             account = BlobServiceClient.from_connection_string(text, **options)

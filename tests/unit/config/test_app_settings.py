@@ -127,3 +127,20 @@ def test_those_without_which_nothing_works_are_marked() -> None:
     required = {one.name for one in APP_SETTINGS if one.required}
     wrong = {one.where for one in settings.read_settings({}, ROOT).problems}
     assert required == wrong - set(connections.CONNECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("settings_given", "disabled"),
+    [
+        ({}, False),
+        ({"AzureWebJobs.poll.Disabled": "true"}, True),
+        ({"AzureWebJobs_poll_Disabled": "1"}, True),
+        ({"AzureWebJobs.poll.Disabled": "True"}, True),
+        ({"AzureWebJobs.poll.Disabled": "false"}, False),
+        ({"AzureWebJobs.other.Disabled": "true"}, False),
+    ],
+)
+def test_a_function_is_disabled_by_either_form_of_the_hosts_setting(
+    settings_given: dict[str, str], *, disabled: bool
+) -> None:
+    assert settings.is_disabled(settings_given, "poll") is disabled

@@ -63,8 +63,6 @@ def said(configuration: Configuration) -> str:
 def test_an_online_endpoint_is_read_with_its_files(tmp_path: Path) -> None:
     configuration = loaded(tmp_path, traffic={"steps": [10, 100], "max_error_rate": "1%"})
     assert (configuration.problems, configuration.hints[1:]) == ((), ())
-    files = {"deployment.yml", "request.json"}
-    assert {file.name for file in configuration.named_files} == files
     pipeline = configuration.pipelines["census"]
     (endpoint,) = pipeline.endpoints
     assert isinstance(endpoint, AzureMlEndpoint)

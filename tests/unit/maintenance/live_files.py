@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import yaml
 
-from shared.config import loader
-from shared.config.loader import load_pipelines
+from shared.config.loader import Configuration, load_pipelines
+from shared.config.places import LocalFiles
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Run
-from shared.maintenance.changed_file import ChangedFile, ConfigurationReader, WatchedFiles
+from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
+from shared.ports.files import Files
 from tests.unit.filed import Filed
 
 Change = Callable[["Live"], None]
@@ -37,9 +38,8 @@ class Live(Filed):
             return super().restart()
         if self.live and self.__dict__.get("changed_file") is not None and self._in_change():
             return None
-        source = ConfigurationReader(self.path, self.read, self.learn)
-        watched = WatchedFiles()
-        self.file = source.read_watched(watched)
+        source = ConfigurationReader("pipelines.yaml", LocalFiles(), self.read, self.learn)
+        self.file, watched = source.read()
         super(Filed, self).restart()
         self.search = self.app.search
         self.changed_file = ChangedFile(
@@ -57,8 +57,8 @@ class Live(Filed):
     def _in_change(self) -> bool:
         return bool(self.__dict__.get("changing"))
 
-    def read(self) -> loader.Configuration:
-        return load_pipelines(self.path, self.environment, development=False)
+    def read(self, files: Files) -> Configuration:
+        return load_pipelines(self.path, self.environment, development=False, files=files)
 
     def learn(self, pipelines: Iterable[Pipeline]) -> None:
         self.learned += [one.name for one in pipelines]

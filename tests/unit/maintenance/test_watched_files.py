@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.config.places import LocalFiles
 from shared.maintenance.changed_file import WatchedFiles
 from tests.unit.maintenance.live_files import Live, attempts, taken
 
@@ -20,7 +21,7 @@ def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Live:
 
 
 def test_whatever_lies_at_the_name_is_checked_without_failing(tmp_path: Path) -> None:
-    watched = WatchedFiles()
+    watched = WatchedFiles(LocalFiles())
     file, other = tmp_path / "a", tmp_path / "b"
     watched.remember([file, other])
     assert not watched.changed()
@@ -38,7 +39,7 @@ def test_whatever_lies_at_the_name_is_checked_without_failing(tmp_path: Path) ->
 
 
 def test_content_moved_from_one_file_to_the_other_is_a_change(tmp_path: Path) -> None:
-    watched = WatchedFiles()
+    watched = WatchedFiles(LocalFiles())
     file, other = tmp_path / "a", tmp_path / "b"
     file.write_text("xy")
     other.write_text("z")
@@ -51,7 +52,7 @@ def test_content_moved_from_one_file_to_the_other_is_a_change(tmp_path: Path) ->
 def test_a_file_that_cannot_be_read_for_a_while_is_checked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watched = WatchedFiles()
+    watched = WatchedFiles(LocalFiles())
     file = tmp_path / "a"
     file.write_text("x")
 
