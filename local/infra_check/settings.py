@@ -9,12 +9,12 @@ from typing import Final
 from local.infra_check.declared import type_of
 from local.infra_check.expressions import shape_of
 from local.infra_check.files import File, Program, Symbol, body_of
-from local.infra_check.shapes import Member, Shape
+from local.infra_check.shapes import Member, Shape, items_of
 from local.infra_check.syntax import everything, literal, meant, member_of, text_of
 from local.infra_check.tree import Node
 from local.infra_check.types import data
 from shared.config.connections import CONNECTIONS, DEFAULT_CONNECTION
-from shared.config.settings import APP_SETTINGS
+from shared.config.settings import APP_SETTINGS, read_settings
 from shared.core.counting import counted
 
 #: Settings of the app that no template sets, with the reason.
@@ -42,6 +42,7 @@ _HOST: Final = (
     "PYTHON_THREADPOOL_THREAD_COUNT",
 )
 _DISABLED: Final = re.compile(r"AzureWebJobs(?:\.|__)(?P<function>.+?)(?:\.|__)Disabled")
+_ROOT: Final = Path(__file__).parents[2]
 _SITE: Final = "Microsoft.Web/sites"
 _SETTINGS: Final = "Microsoft.Web/sites/config"
 _ALWAYS_READY: Final = re.compile(r"function:(\w+)")
@@ -96,6 +97,10 @@ def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str
         place = one.node if one.node is not None else properties
         for what, cure in _wrong_name(name, functions):
             file.report(place, what, cure)
+        for value in one.shape().values if not _of_connection(name) else ():
+            wrong = read_settings({name: value}, _ROOT).problems
+            for problem in (problem for problem in wrong if problem.where == name):
+                file.report(place, f"the app refuses the value '{value}' of {problem}")
     own = [one.name for one in APP_SETTINGS if not _of_connection(one.name)]
     needed = [name for name in own if name not in NOT_SET] + [*_by_identity()]
     for name in sorted({*needed, *data("flex-settings.json")["required_app_settings"]}):
@@ -169,8 +174,8 @@ def _check_site(file: File, body: Node) -> None:
             place = one.node if one.node is not None else body
             file.report(place, f"Flex Consumption {word} siteConfig.{name}", "Remove it")
     scale = _member(_member(properties, "functionAppConfig"), "scaleAndConcurrency")
-    group = _members(_member(scale, "alwaysReady")).get("name")
-    for value in group.shape().values if group is not None else ():
+    group = items_of(_member(scale, "alwaysReady"))
+    for value in _member(group, "name").values:
         if value not in _GROUPS and not _ALWAYS_READY.fullmatch(value):
             file.report(body, f"'{value}' is no group of functions", meant(value, _GROUPS))
     most = flex["functionAppConfig"]["maximumInstanceCount"]["max"]
@@ -187,6 +192,4 @@ def _member(shape: Shape, name: str) -> Shape:
 
 
 def _members(shape: Shape) -> Mapping[str, Member]:
-    if shape.kind == "array" and shape.item is not None:
-        return shape.item().members
     return shape.members
