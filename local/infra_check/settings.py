@@ -15,6 +15,7 @@ from local.infra_check.tree import Node
 from local.infra_check.types import data
 from shared.config.connections import CONNECTIONS, DEFAULT_CONNECTION
 from shared.config.settings import APP_SETTINGS
+from shared.core.counting import counted
 
 #: Settings of the app that no template sets, with the reason.
 NOT_SET: Final[Mapping[str, str]] = {
@@ -25,6 +26,8 @@ NOT_SET: Final[Mapping[str, str]] = {
     "CHECK_INTERVAL_MAX": "its default is right for most; by the parameter moreSettings",
     "CHECK_INTERVAL_MIN": "its default is right for most; by the parameter moreSettings",
     "CLAIM_LEASE": "its default is right for most; by the parameter moreSettings",
+    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "traces are off; by the parameter moreSettings",
+    "PYTHON_ENABLE_OPENTELEMETRY": "traces are off; by the parameter moreSettings",
 }
 #: Parts of a connection by identity. The host passes the events of three of them on by queues.
 _PARTS: Final = ("blobServiceUri", "credential", "clientId")
@@ -36,7 +39,6 @@ _HOST: Final = (
     "AzureWebJobsStorage__accountName",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",
-    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
     "PYTHON_THREADPOOL_THREAD_COUNT",
 )
 _DISABLED: Final = re.compile(r"AzureWebJobs(?:\.|__)(?P<function>.+?)(?:\.|__)Disabled")
@@ -80,7 +82,7 @@ def check_settings(program: Program, functions: frozenset[str]) -> None:
         _check_function_names(file, functions)
     if lists != 1:
         any_file = next(iter(program.files.values()))
-        what = f"{lists} resources set the app settings"
+        what = f"the app settings are set by {counted(lists, 'resource')}"
         cure = f"Write one '{_SETTINGS}' with the name 'appsettings': it replaces the whole list"
         any_file.report(any_file.source.root, what, cure)
 

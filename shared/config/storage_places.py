@@ -57,7 +57,13 @@ def places_of(environment: Mapping[str, str], settings: Settings) -> Places:
             place(
                 "LEDGER_CONTAINER", settings.ledger_container, "LedgerStorage", unless=_MADE_LATER
             ),
-            place("DEAD_LETTER_CONTAINER", dead_letters, "EventsStorage", unless=_NO_EVENTS),
+            place(
+                "DEAD_LETTER_CONTAINER",
+                dead_letters,
+                "EventsStorage",
+                writes=False,  # what lies there counts as an event that was not delivered
+                unless=_NO_EVENTS,
+            ),
         ),
         (
             queue("STORAGE_EVENTS_QUEUE", settings.storage_events_queue, "on_storage_events"),

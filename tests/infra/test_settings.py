@@ -46,7 +46,6 @@ def test_every_setting_of_the_app_has_to_be_set_or_has_a_reason_not_to_be() -> N
     ) - {
         "BLOB_SOURCE",
         *NOT_SET,
-        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
         "PYTHON_THREADPOOL_THREAD_COUNT",
     }
     assert NOT_SET.keys() <= {one.name for one in APP_SETTINGS}
@@ -69,7 +68,7 @@ def test_settings_are_found_in_merged_objects_too() -> None:
         (
             "'appsettings'\n",
             "'appsettings'\n}\nresource b 'Microsoft.Web/sites/config@2025-03-01' = {\n",
-            "2 resources set",
+            "are set by 2 resources",
         ),
     ],
 )
