@@ -13,11 +13,13 @@ from shared.config.settings import (
     DEFAULT_CONNECTION,
     POLL_DEFAULT,
     SCHEDULE_TICK_DEFAULT,
+    STORAGE_EVENTS_DEFAULT,
+    WORKSPACE_EVENTS_DEFAULT,
     connection_name,
 )
 
 
-def _schedule(setting: str, default: str) -> str:
+def _named(setting: str, default: str) -> str:
     return f"%{setting}%" if os.environ.get(setting) else default
 
 
@@ -30,6 +32,9 @@ def _source() -> func.BlobSource:
 #: (design rule 15).
 BLOB_SOURCE: Final = _source()
 DATA_CONNECTION: Final = connection_name(os.environ, "DataStorage") or DEFAULT_CONNECTION
+EVENTS_CONNECTION: Final = connection_name(os.environ, "EventsStorage") or DEFAULT_CONNECTION
 MODELS_CONNECTION: Final = connection_name(os.environ, "ModelsStorage") or DEFAULT_CONNECTION
-POLL_SCHEDULE: Final = _schedule("POLL_SCHEDULE", POLL_DEFAULT)
-SCHEDULE_TICK: Final = _schedule("SCHEDULE_TICK", SCHEDULE_TICK_DEFAULT)
+POLL_SCHEDULE: Final = _named("POLL_SCHEDULE", POLL_DEFAULT)
+SCHEDULE_TICK: Final = _named("SCHEDULE_TICK", SCHEDULE_TICK_DEFAULT)
+STORAGE_EVENTS_QUEUE: Final = _named("STORAGE_EVENTS_QUEUE", STORAGE_EVENTS_DEFAULT)
+WORKSPACE_EVENTS_QUEUE: Final = _named("WORKSPACE_EVENTS_QUEUE", WORKSPACE_EVENTS_DEFAULT)

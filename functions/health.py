@@ -5,7 +5,14 @@ from typing import Any
 
 import azure.functions as func
 
-from functions.api_models.health import FullListingShown, Health, HealthDetails, SearchShown
+from functions.api_models.health import (
+    FullListingShown,
+    Health,
+    HealthDetails,
+    LastEventShown,
+    SearchShown,
+    UndeliveredShown,
+)
 from functions.api_models.requests import HealthQuery
 from functions.methods import EVERY, only
 from functions.process import app_or_problems
@@ -63,6 +70,10 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
         last_search=SearchShown.model_validate(report.search) if report.search else None,
         full_listing=_listing(report.full_listing),
         full_listing_of_models=_listing(report.full_listing_of_models),
+        last_event=LastEventShown.model_validate(report.last_event) if report.last_event else None,
+        undelivered=(
+            UndeliveredShown.model_validate(report.undelivered) if report.undelivered else None
+        ),
         parked=list(report.parked.run_ids),
         next=report.parked.cursor,
     )

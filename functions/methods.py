@@ -12,10 +12,10 @@ from typing import Final
 import azure.functions as func
 
 from functions.api_models.requests import NoQuery, QueryModel
+from functions.process import NO_CONTEXT, invocation
 from functions.requests import refuse_unknown
 from functions.responses import problem, problem_of
 from shared.errors import RelearnError
-from shared.telemetry import redacted_errors
 
 #: Not OPTIONS, which the platform answers for other origins.
 EVERY: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -39,17 +39,20 @@ def only(method: str, query: type[QueryModel] = NoQuery) -> Callable[[Handler], 
     """
 
     def decorated(handler: Handler) -> Handler:
-        @wraps(handler)
-        def answered(req: func.HttpRequest) -> func.HttpResponse:
+        @wraps(handler, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+        def answered(
+            req: func.HttpRequest, context: func.Context = NO_CONTEXT
+        ) -> func.HttpResponse:
             if req.method.upper() != method:
                 return _wrong_method(req.method.upper()[:20], method)
             try:
-                with redacted_errors():
+                with invocation(context):
                     refuse_unknown(req, query)
                     return handler(req)
             except RelearnError as exc:
                 return problem_of(exc)
 
+        vars(answered).pop("__wrapped__")  # the worker shall see the parameters of this one
         setattr(answered, OWN, method)
         setattr(answered, OWN_QUERY, query)
         return answered

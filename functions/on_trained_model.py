@@ -4,8 +4,7 @@ import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, MODELS_CONNECTION
-from functions.process import usable_app
-from shared.telemetry import redacted_errors
+from functions.process import NO_CONTEXT, invocation, usable_app
 
 bp = func.Blueprint()
 
@@ -17,13 +16,13 @@ bp = func.Blueprint()
     connection=MODELS_CONNECTION,
     source=BLOB_SOURCE,
 )
-def on_trained_model(client: blob.BlobClient) -> None:
+def on_trained_model(client: blob.BlobClient, context: func.Context = NO_CONTEXT) -> None:
     """Advance the run whose job wrote the blob, or promote a model that an operator uploaded.
 
     If the event is lost, the poll does the same. With Event Grid events of any container may
     arrive, so the container is checked (design rule 14).
     """
-    with redacted_errors():
+    with invocation(context):
         built = usable_app(f"model {client.blob_name}", of_blob=True)
         if built and client.container_name == built.context.models_container:
             built.model_events.model_arrived(client.blob_name)

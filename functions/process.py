@@ -2,15 +2,19 @@
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
+import azure.functions as func
+
+from shared import tracing
 from shared.app import App, Unusable, of_settings
 from shared.errors import ConfigError
-from shared.telemetry import LogRateLimit, log
+from shared.telemetry import Alert, LogRateLimit, log, redacted_errors, report
 
 #: When this worker started: older data is not eligible for a pipeline that is first seen by it.
 STARTED_AT: Final = datetime.now(UTC)
@@ -19,7 +23,7 @@ _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
 )
-_UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=15))
+_UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=10))
 
 
 def app() -> App:
@@ -54,16 +58,40 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
         return app()
     first, more = built.problems[0], len(built.problems) - 1
     wrong = f"{first}{f'; and {more} more' if more else ''}"
-    later = f"; {_LATER}" if of_blob else ""
-    if of_blob or _UNUSABLE_LOGGED.allows(what):
-        log.error(
-            "%s: nothing is done, since a setting is wrong: %s. To do: correct what GET "
-            "/api/health/details lists, and restart%s",
-            what,
-            wrong,
-            later,
-        )
+    text = (
+        f"{what}: nothing is done, since a setting is wrong: {wrong}. To do: correct what GET "
+        "/api/health/details lists, and restart"
+    )
+    if of_blob:  # there may be thousands; the timers raise the alert
+        log.error("%s; %s", text, _LATER)
+    elif _UNUSABLE_LOGGED.allows(what):
+        report(Alert.HEALTH, text)
     return None
+
+
+class Context(func.Context):
+    """Stands for the context of an invocation where a function is called without a host."""
+
+    invocation_id = function_name = function_directory = ""
+    thread_local_storage: Any = threading.local()
+    trace_context: Any = None
+    retry_context: Any = None
+
+
+NO_CONTEXT: Final = Context()
+
+
+@contextmanager
+def invocation(context: func.Context) -> Iterator[None]:
+    """Run a function: its spans are below the host's, and its errors reach it without secrets.
+
+    The worker attaches the trace context of an invocation to its event loop, and not to the thread
+    that a function runs in (azure-functions §5).
+    """
+    app_or_problems()  # the first invocation switches spans on
+    given: Any = context.trace_context
+    with redacted_errors(), tracing.within(given.trace_parent or "" if given else ""):
+        yield
 
 
 _handed_in: list[App | Unusable] = []
@@ -92,8 +120,9 @@ def _of_this_process() -> App | Unusable:
     built = of_settings(os.environ, STARTED_AT)
     if isinstance(built, App) and built.changed_file is not None:
         built.changed_file.begin()  # reads a pipelines file that is in a container
-    for problem in built.found:
-        log.error("wrong setting: %s", problem)
+    if isinstance(built, Unusable):  # else the poll raises the alerts
+        for problem in built.found:
+            report(Alert.HEALTH, f"wrong setting: {problem}")
     for hint in built.hints:
         log.warning("hint: %s", hint)
     return built

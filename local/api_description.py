@@ -12,7 +12,7 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from functions.api_models import endpoints, health, pipelines, requests, runs
+from functions.api_models import doctor, endpoints, health, pipelines, requests, runs
 from functions.api_models.shared import ProblemDetails
 from shared.version import VERSION
 
@@ -114,6 +114,9 @@ OPERATIONS: Final = {
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
+    ),
+    "doctor": OperationDescription(
+        doctor.DoctorReport, body=requests.DoctorBody, problems=(400, 413)
     ),
     "health": OperationDescription(health.Health),
     "health_details": OperationDescription(

@@ -1,5 +1,6 @@
-"""Each event one to five times, in any order, up to a day late, to two hosts at once."""
+"""Each event 1 to 5 times, by trigger or queue, in any order, up to a day late, to two hosts."""
 
+import json
 import logging
 import random
 from collections import Counter
@@ -10,10 +11,12 @@ from typing import Any, Final
 
 from proofs.newest_runs import newest_runs
 from proofs.outcomes import Effort, Outcome, Violation, again
+from shared.app import App
 from shared.core.counting import counted
 from shared.core.run.record import Origin, Phase
 from shared.errors import RelearnError
 from tests.fakes.faults import Faults, Kind
+from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 
 _MODES: Final[tuple[dict[str, Any], ...]] = (
@@ -76,12 +79,21 @@ def _played(chance: random.Random) -> tuple[Observed, int]:
             here = len(world.faults.sites) + chance.randint(0, 4)
             world.faults.plan[here] = Kind.PREEMPT
         with suppress(RelearnError):
-            (other if second else world.app).blob_events.blob_arrived(name)
+            _deliver(other if second else world.app, name, by_queue=int(at) % 2 == 1)
     for _ in range(60):
         world.tick(60)
         if not world.open_runs() and not _waiting(world):
             break
     return world, len(due)
+
+
+def _deliver(app: App, name: str, *, by_queue: bool) -> None:
+    if not by_queue:
+        app.blob_events.blob_arrived(name)
+        return
+    subject = f"/blobServices/default/containers/{DATA}/blobs/{name}"
+    event = {"eventType": "Microsoft.Storage.BlobCreated", "subject": subject, "data": {}}
+    app.storage_events.received(json.dumps(event).encode())
 
 
 def _waiting(world: Observed) -> bool:

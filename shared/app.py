@@ -1,7 +1,6 @@
 """Builds the services: the only module that constructs them. No request is made by that."""
 
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,16 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from shared import tracing
+from shared.app_context import context_of, new_id, services_of
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.places import ContainerFiles, LocalFiles
-from shared.config.settings import Problem, Settings, connection_name, read_settings
+from shared.config.settings import Problem, Settings, read_settings
+from shared.config.storage_places import places_of
 from shared.core.config.configuration import Configuration
-from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.errors import ConfigError, TransientError
 from shared.execution.concurrency import ConcurrencyLimits
-from shared.execution.context import Context, Limits
+from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.inbox import Inbox
 from shared.execution.run_factory import RunFactory
@@ -35,9 +36,9 @@ from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
 from shared.intake.schedules import DueTimes, Schedules
 from shared.intake.search import Search
+from shared.intake.storage_events import StorageEvents
 from shared.intake.unwanted import UnwantedData
 from shared.intake.version_runs import VersionRuns
-from shared.ledger.ledger import Ledger
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader, WatchedFiles
 from shared.maintenance.drift import Drift
 from shared.maintenance.poll import Poll
@@ -45,19 +46,20 @@ from shared.maintenance.retention import Retention
 from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
+from shared.maintenance.undelivered import UndeliveredEvents
+from shared.maintenance.workspace_events import WorkspaceEvents
+from shared.operations.doctor import Doctor, Known
 from shared.operations.endpoints import Endpoints
-from shared.operations.health import HealthChecks
+from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
+from shared.ports.checks import Check
 from shared.ports.clock import Clock
 from shared.ports.files import Files
-from shared.ports.storage import Blobs
-from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
-from shared.providers.factory import ConfiguredProviders
-from shared.providers.http.client import Http, RequestsHttp, patient
-from shared.providers.redacting import RedactingBlobs
+from shared.providers.azure_storage.checks import StorageChecks
+from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import use_redactor
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -83,6 +85,7 @@ class App:
 
     #: None where no file is watched; one in a container is read by its `begin`.
     changed_file: ChangedFile | None = None
+    storage_checks: Callable[[], Sequence[Check]] = tuple  #: for doctor
 
     def __init__(
         self,
@@ -115,7 +118,11 @@ class App:
         # What timers do.
         checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
         self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)
-        schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
+        self.storage_events, self.workspace_events, self.undelivered = (
+            StorageEvents(context, self.blob_events, self.model_events),
+            WorkspaceEvents(context, checks),
+            UndeliveredEvents(context),
+        )
         self.poll = Poll(
             context,
             last_good,
@@ -124,7 +131,7 @@ class App:
             batches,
             UnwantedData(context, catalogue, activations, inbox),
             Drift(context, factory, writer, catalogue.endpoints_of),
-            schedules,
+            Schedules(context, catalogue, activations, DueTimes(context, requests)),
         )
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
@@ -139,6 +146,13 @@ class App:
         self.health = HealthChecks(
             context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
         )
+        self.health_alerts = HealthAlerts(self.health, lambda: self.found)
+
+    @property
+    def doctor(self) -> Doctor:
+        """Tries everything that the app needs."""
+        known = Known(self.context, self.catalogue, self.health, services_of(self.context))
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
@@ -174,6 +188,13 @@ class Unusable:
 
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()
+    storage: Callable[[], Sequence[Check]] = tuple  #: what can be tried all the same
+    known: Known | None = None
+
+    @property
+    def doctor(self) -> Doctor:
+        """Tries what can be tried with these settings."""
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, self.known)
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -181,17 +202,21 @@ class Unusable:
         return self.problems
 
 
-def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | Unusable:
+def of_settings(
+    environment: Mapping[str, str], started_at: datetime, root: Path | None = None
+) -> App | Unusable:
     """Return the app that calls the real services by the clock of this host.
 
     Args:
         environment: the app settings.
         started_at: when this process started.
+        root: the folder of the app; None: that of this code.
 
     Returns:
         The app, or what is wrong with the settings.
     """
-    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
+    tracing.enable(environment)
+    return build(environment, root or ROOT, RequestsHttp(), SystemClock(), started_at)
 
 
 def build(
@@ -214,24 +239,31 @@ def build(
         The app, or what is wrong with the settings.
     """
     settings = read_settings(environment, root)
-    redactor = redactor_for(environment, (), settings.containers)
+    redactor = redactor_for(environment, (), settings.names)
     use_redactor(redactor)
     source = _reader(settings, environment, redactor, LocalFiles())
     configuration, watched = _read_of_package(settings, source)
     learn_file(redactor, environment, configuration.pipelines.values())
-    if settings.problems:
+    places = places_of(environment, settings)
+    storage = StorageChecks(environment, places, clock, new_id, settings.development)
+    problems, built = settings.problems, None
+    try:
+        context, ledger = context_of(settings, environment, http, clock, redactor)
+        if container := settings.pipelines.container:
+            files = ContainerFiles(ledger, container, partial(_ahead, context, clock))
+            source = _reader(settings, environment, redactor, files)
+            configuration = source.not_read("was not read yet", "it is read ahead of any work")
+        built = App(settings, context, configuration, started_at)
+    except (ConfigError, KeyError, ValueError) as exc:
+        if not problems and not isinstance(exc, ConfigError):
+            raise
+        problems = problems or (Problem("storage connection", str(exc)),)
+    if built is None or problems:
         wrong = configuration.problems if not settings.pipelines.container else ()
         hints = (*settings.hints, *configuration.hints)
-        return Unusable((*settings.problems, *wrong), hints)
-    try:
-        context, ledger = _context(settings, environment, http, clock, redactor)
-    except ConfigError as exc:
-        return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
-    if container := settings.pipelines.container:
-        files = ContainerFiles(ledger, container, partial(_ahead, context, clock))
-        source = _reader(settings, environment, redactor, files)
-        configuration = source.not_read("was not read yet", "it is read before anything is done")
-    built = App(settings, context, configuration, started_at)
+        known = built.doctor.known if built else None
+        return Unusable((*problems, *wrong), hints, storage, known)
+    built.storage_checks = storage
     if settings.pipelines.problem is None:
         built.changed_file = ChangedFile(
             context,
@@ -288,75 +320,3 @@ def _ahead(context: Context, clock: Clock) -> float:
     """Return by how many seconds the storage's clock is ahead of this host's `clock`."""
     now = clock.now()
     return (context.storage_time(now) - now).total_seconds()
-
-
-def _context(
-    settings: Settings,
-    environment: Mapping[str, str],
-    http: Http,
-    clock: Clock,
-    redactor: Redactor,
-) -> tuple[Context, Blobs]:
-    """Return the context over the storage accounts, and the blobs of the ledger's account.
-
-    Args:
-        settings: name the containers.
-        environment: the app settings with the connections.
-        http: sends requests to the ML services.
-        clock: of this host.
-        redactor: keeps secrets out of what services answer.
-
-    Raises:
-        ConfigError: a connection is wrong.
-    """
-    development = settings.development
-    data_account, models_account, ledger_account = (
-        account_of(environment, connection_name(environment, name) or name, development=development)
-        for name in ("DataStorage", "ModelsStorage", "LedgerStorage")
-    )
-    container = ledger_account.get_container_client(settings.ledger_container)
-    documents, storage_clock = documents_of(container, clock, _new_id)
-    data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
-    context = Context(
-        ledger=Ledger(documents),
-        data=RedactingBlobs(data, redactor),
-        models=RedactingBlobs(models, redactor),
-        data_container=settings.data_container,
-        models_container=settings.models_container,
-        providers=ConfiguredProviders(
-            http,
-            environment,
-            data,
-            models,
-            settings.models_container,
-            development=development,
-            redactor=redactor,
-            slow=patient(http),
-            elsewhere=lambda url: blobs_of(account_at(url, development=development), storage_clock),
-        ),
-        clock=storage_clock,
-        new_id=_new_id,
-        limits=_limits(settings),
-        redactor=redactor,
-    )
-    return context, blobs_of(ledger_account, storage_clock)
-
-
-def _limits(settings: Settings) -> Limits:
-    usual = Limits()
-    now = datetime.now(UTC)
-    tick_at = next_due_of(settings.poll_schedule, now)
-    after = next_due_of(settings.poll_schedule, tick_at) if tick_at else None
-    tick = min(usual.tick, settings.function_timeout * 0.8)
-    return Limits(
-        lease=settings.lease,
-        check_interval_min=settings.check_interval_min,
-        check_interval_max=settings.check_interval_max,
-        tick=tick,
-        poll_every=after - tick_at if after and tick_at else usual.poll_every,
-        longest_step=min(usual.longest_step, tick / 2),
-    )
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex

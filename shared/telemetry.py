@@ -1,18 +1,27 @@
-"""The log, the alerts in it with stable ids, and the redaction of whatever leaves the process.
+"""The log, the lines in it with stable ids, and the redaction of whatever leaves the process.
 
-docs/runbook.md lists all alerts. What services answer is redacted where it comes in
-(`shared.providers.redacting`); names of blobs and the texts of unexpected errors are redacted here.
+docs/runbook.md lists all alerts, docs/observability.md the other lines with ids. What services
+answer is redacted where it comes in (`shared.providers.redacting`); names of blobs and the texts
+of unexpected errors are redacted here.
 """
 
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import Enum
 from typing import Any, Final, TypeVar
 
+from shared.core.log_lines import (
+    MARK,
+    Subject,
+    members,
+    phase_members,
+    served_members,
+    serves_now,
+)
 from shared.core.redaction import Redactor, one_line
 from shared.core.run.gate_events import rejected_by_operator
 from shared.core.run.record import Phase, Run
@@ -20,6 +29,8 @@ from shared.core.run.record import Phase, Run
 T = TypeVar("T")
 
 log: Final = logging.getLogger("relearn")
+#: The attribute of a log record that has the beginning of a line with an id.
+_BEGINNING: Final = "relearn_beginning"
 #: What was logged once is logged again after so many other things.
 _REMEMBERED: Final = 10_000
 
@@ -62,7 +73,7 @@ class LogRateLimit:
 
 
 class Alert(Enum):
-    """Everything that is logged about a run or an endpoint for an operator to act on.
+    """Everything that is logged for an operator to act on.
 
     Args:
         event_id: stable; a rule may count it. Its meaning never changes.
@@ -80,6 +91,9 @@ class Alert(Enum):
     PAUSED = ("RL1007", logging.ERROR)
     NO_DATA = ("RL1008", logging.ERROR)
     APPROVAL = ("RL1009", logging.WARNING, Phase.AWAITING_APPROVAL, "waits for approval")
+    HEALTH = ("RL1010", logging.ERROR)
+    POISON = ("RL1011", logging.ERROR)
+    DEAD_LETTER = ("RL1012", logging.ERROR)
 
     def __init__(
         self, event_id: str, level: int, phase: Phase | None = None, words: str = ""
@@ -90,18 +104,55 @@ class Alert(Enum):
 _BY_PHASE: Final = {alert.phase: alert for alert in Alert if alert.phase is not None}
 
 
-def report(alert: Alert, text: str, *, pipeline: str, run_id: str = "-", **more: str) -> None:
-    """Log `text` as an alert, with fields that a rule may search for; `text` holds no secret.
+class Note(Enum):
+    """Everything that is logged at INFO for the workbook, by a stable id like that of an alert."""
+
+    PHASE = "RL2001"  #: a run came into another phase, or was opened
+    SERVES = "RL2002"  #: an endpoint serves another model
+
+
+def report(
+    alert: Alert,
+    text: str,
+    *,
+    pipeline: str = "",
+    run_id: str = "",
+    key: Sequence[str] = (),
+    phase: str = "",
+    **more: str,
+) -> None:
+    """Log `text` as an alert, in the form that rules and queries read.
 
     Args:
         alert: what happened.
         text: the same for people.
-        pipeline: whose it is.
+        pipeline: whose it is; empty where it is no pipeline's.
         run_id: the run, where there is one.
-        more: further fields.
+        key: of the run, or of its queue.
+        phase: of the run.
+        more: further attributes of the log record, for handlers that keep them.
     """
+    subject = Subject(run_id.strip("-"), pipeline.strip("-"), tuple(key), phase)
     fields = {"event_id": alert.event_id, "pipeline": pipeline, "run_id": run_id, **more}
-    log.log(alert.level, "[%s %s] %s", alert.event_id, alert.name.lower(), text, extra=fields)
+    fields = redacted(fields) | {_BEGINNING: _beginning(subject, alert.event_id, alert.name)}
+    log.log(alert.level, "%s", text, extra=fields)
+
+
+def _note(note: Note, run: Run, values: Mapping[str, str | None]) -> None:
+    text, beginning = members(redacted(values)), _beginning(Subject.of(run), note.value, note.name)
+    log.info("%s", text, extra={"event_id": note.value, _BEGINNING: beginning})
+
+
+def _beginning(subject: Subject, event_id: str, name: str) -> str:
+    # Redacted part by part: in the whole line ` key=` might be taken for the name of a secret.
+    return redacted(subject).beginning(event_id, name.lower())
+
+
+def report_phase(run: Run) -> None:
+    """Log that a run is in another phase since its record was written, and what serves then."""
+    _note(Note.PHASE, run, phase_members(run))
+    if endpoint := serves_now(run):
+        _note(Note.SERVES, run, served_members(run, endpoint))
 
 
 def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
@@ -134,7 +185,8 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
     again = " (perhaps reported before)" if repeated else ""
     text = f"run {run.run_id} of pipeline {run.pipeline} {what}{to_do}{again}"
     fields = {"version": version, "repeated": str(repeated).lower()}
-    report(alert, text, pipeline=run.pipeline, run_id=run.run_id, **fields)
+    about = {"pipeline": run.pipeline, "run_id": run.run_id, "phase": run.phase.value}
+    report(alert, text, key=run.key, **about, **fields)
     return True
 
 
@@ -195,7 +247,10 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Have the record print as one line without secrets, and its traceback without them."""
-        record.msg, record.args = one_line(redacted(record.getMessage())), ()
+        text, beginning = one_line(redacted(record.getMessage())), vars(record).get(_BEGINNING, "")
+        if not beginning and text.startswith(MARK):
+            beginning = " "  # no name of a blob makes a line that looks like an alert
+        record.msg, record.args = beginning + text, ()
         if record.stack_info:
             record.stack_info = redacted(record.stack_info)
         if record.exc_info and record.exc_info[1] is not None:

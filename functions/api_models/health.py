@@ -31,6 +31,33 @@ class SearchShown(ResponseModel):
     found: int
 
 
+class LastEventShown(ResponseModel):
+    """The last event of a blob below `.relearn/scratch/`, which tries the way of events."""
+
+    at: AwareDatetime = Field(description="When it was recorded.")
+    blob: str
+    function: str = Field(description="The trigger that got it.")
+
+
+class PoisonQueueShown(ResponseModel):
+    """A queue of messages that could not be handled."""
+
+    account: str
+    name: str
+    messages: int = Field(description="About how many it holds.")
+
+
+class UndeliveredShown(ResponseModel):
+    """What was given up, when that was last looked at: every five minutes at most."""
+
+    at: AwareDatetime
+    poison: tuple[PoisonQueueShown, ...] = Field(description="The poison queues that exist.")
+    dead_letters: int | None = Field(
+        description="How many blobs the dead-letter container holds, up to 5,000; null: there is "
+        "no such container."
+    )
+
+
 class _ListingFromRecord(ResponseModel):
     started_at: AwareDatetime
     completed_at: AwareDatetime | None
@@ -67,5 +94,7 @@ class HealthDetails(_State):
     full_listing_of_models: FullListingShown | None = Field(
         description="The same for models that operators uploaded."
     )
+    last_event: LastEventShown | None
+    undelivered: UndeliveredShown | None
     parked: list[str] = Field(description="A page of the runs that wait for an operator.")
     next: str | None = Field(description="The cursor of the next page.")

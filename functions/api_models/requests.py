@@ -36,6 +36,13 @@ class RunBody(RequestModel):
     )
 
 
+class DoctorBody(RequestModel):
+    """How much doctor may do; empty for the usual."""
+
+    seconds: int = Field(default=180, ge=1, le=180, description="How long it may take at most.")
+    endpoints: int = Field(default=50, ge=0, le=50, description="How many it checks at most.")
+
+
 class OperatorComment(RequestModel):
     """Who asks for a change, and why."""
 

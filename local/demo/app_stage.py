@@ -4,17 +4,20 @@ import json
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import requests
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from local.azurite import Azurite
 from local.host.process import HostProcess
 from local.studio.sample import sample_data
+from shared.config.settings import STORAGE_EVENTS_DEFAULT
 
 ROOT: Final = Path(__file__).parents[2]
 DATA, MODELS, LEDGER = "training-data", "models", "ledger"
@@ -66,6 +69,10 @@ class AppStage(ABC):
         """Return a host of the app over this stage's storage and services, not started."""
         return HostProcess(ROOT, self._settings())
 
+    def settings(self) -> dict[str, str]:
+        """Return the app settings, by which a program of its own can be given the same app."""
+        return self._settings()
+
     @property
     @abstractmethod
     def secrets(self) -> Sequence[str]:
@@ -93,18 +100,34 @@ class AppStage(ABC):
         Raises:
             requests.RequestException: the host does not take it.
         """
-        event = {
+        hook = f"{(to or self.host).url}/runtime/webhooks/blobs"
+        function = {"functionName": "Host.Functions.on_training_data"}
+        answer = requests.post(hook, params=function, json=[self._event(name)], timeout=_SECONDS)
+        answer.raise_for_status()
+
+    def queue_event(self, name: str) -> None:
+        """Put the event of a blob on the queue of storage events, as Event Grid does."""
+        with QueueClient.from_connection_string(
+            self.azurite.connection_string,
+            STORAGE_EVENTS_DEFAULT,
+            message_encode_policy=TextBase64EncodePolicy(),
+        ) as queue:
+            with suppress(ResourceExistsError):
+                queue.create_queue()
+            queue.send_message(json.dumps(self._event(name)))
+
+    def _event(self, name: str) -> dict[str, Any]:
+        return {
             "id": "demo",
             "eventType": "Microsoft.Storage.BlobCreated",
             "subject": f"/blobServices/default/containers/{DATA}/blobs/{name}",
             "eventTime": "2026-01-01T00:00:00Z",
             "dataVersion": "",
-            "data": {"url": f"{self.azurite.blob_endpoint}/{DATA}/{name}"},
+            "data": {
+                "api": "PutBlob",
+                "url": f"{self.azurite.blob_endpoint}/{DATA}/{quote(name)}",
+            },
         }
-        hook = f"{(to or self.host).url}/runtime/webhooks/blobs"
-        function = {"functionName": "Host.Functions.on_training_data"}
-        answer = requests.post(hook, params=function, json=[event], timeout=_SECONDS)
-        answer.raise_for_status()
 
     def deliveries(self) -> int:
         """Return how many events the app's data trigger has dealt with."""

@@ -15,7 +15,8 @@ from local.served import terminate_at_end_of_input, write_ready_file
 
 _DESCRIPTION = """\
 Serve one Azure Functions app (Python, model v2) on this machine, without Core Tools.
-HTTP, timer and blob triggers; Event Grid events at /runtime/webhooks/blobs; /admin/functions.
+HTTP, timer, blob and queue triggers; Event Grid events at /runtime/webhooks/blobs;
+/admin/functions.
 Stops on Ctrl-C or SIGTERM. Exit codes: 0 stopped, 1 the app or a setting is not sound.
 """
 

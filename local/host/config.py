@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from local.host.messages import JsonObject
+from shared.config.settings import is_disabled
 
 # Plans differ (5 minutes on Consumption, 30 elsewhere: azure-functions §1.2).
 DEFAULT_FUNCTION_TIMEOUT: Final = 1800.0
@@ -91,6 +92,10 @@ class HostConfig:
         """Return one section of `extensions` in host.json, empty when absent."""
         found = self.host.get("extensions", {}).get(name, {})
         return found if isinstance(found, dict) else {}
+
+    def disabled(self, function: str) -> bool:
+        """Whether a setting keeps the trigger of a function from being served."""
+        return is_disabled(self.environment, function)
 
     def resolve(self, text: str, function: str) -> str:
         """Return `text` with each `%SETTING%` replaced by its value.

@@ -16,7 +16,7 @@ from azure.functions import Function, FunctionRegister
 from local.host.config import RefusedError
 from local.host.messages import IndexedFunction
 
-_TRIGGERS: Final = {"httpTrigger", "timerTrigger", "blobTrigger"}
+_TRIGGERS: Final = {"httpTrigger", "timerTrigger", "blobTrigger", "queueTrigger"}
 _SDK_TYPES: Final = "azurefunctions.extensions.base"
 
 
@@ -27,7 +27,7 @@ class LoadedFunction:
     Args:
         name: its name in the app.
         call: the user's own function.
-        trigger_type: `httpTrigger`, `timerTrigger` or `blobTrigger`.
+        trigger_type: `httpTrigger`, `timerTrigger`, `blobTrigger` or `queueTrigger`.
         trigger_name: the parameter that gets the trigger's data.
         sdk_type: the annotation of that parameter when it is an SDK type.
         wants_context: it has a parameter `context`.

@@ -23,6 +23,7 @@ from local.host.messages import (
     HttpCall,
     Invocation,
     Outcome,
+    QueueItem,
     TimerTick,
     TriggerData,
 )
@@ -143,6 +144,14 @@ def decode(function: LoadedFunction, data: TriggerData) -> Any:
             return converter.decode(Datum(data.content, "bytes"), trigger_metadata=metadata)
         case BlobReference():
             return _sdk_object(function, data)
+        case QueueItem():
+            metadata = {
+                "Id": Datum(data.id, "string"),
+                "PopReceipt": Datum(data.pop_receipt, "string"),
+                "DequeueCount": Datum(str(data.dequeue_count), "json"),
+                **{name: Datum(json.dumps(time), "json") for name, time in data.times.items()},
+            }
+            return converter.decode(Datum(data.text, "string"), trigger_metadata=metadata)
 
 
 def encode(function: LoadedFunction, result: Any) -> HttpAnswer | None:

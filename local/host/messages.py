@@ -80,7 +80,18 @@ class BlobReference:
     name: str
 
 
-TriggerData = HttpCall | TimerTick | BlobContent | BlobReference
+@dataclass(frozen=True)
+class QueueItem:
+    """One message of a queue, decoded, with what the storage says of it."""
+
+    text: str = field(repr=False)
+    id: str
+    pop_receipt: str = field(repr=False)
+    dequeue_count: int
+    times: dict[str, str]
+
+
+TriggerData = HttpCall | TimerTick | BlobContent | BlobReference | QueueItem
 
 
 @dataclass(frozen=True)

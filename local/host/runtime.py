@@ -10,6 +10,7 @@ from local.host.config import HostConfig, RefusedError
 from local.host.deliveries import Deliveries
 from local.host.messages import HttpCall, IndexedFunction, JsonObject, Outcome
 from local.host.polling import BlobPoller
+from local.host.queues import QueueListener, QueueOptions
 from local.host.receipts import HOST_CONTAINER, BlobVersion, Receipts
 from local.host.storage import blob_service
 from local.host.supervisor import Supervisor
@@ -18,6 +19,7 @@ from local.host.triggers import (
     HOST_STORAGE,
     BlobTrigger,
     HttpTrigger,
+    QueueTrigger,
     TimerTrigger,
     Trigger,
     read_triggers,
@@ -49,6 +51,7 @@ class Host:
         self._supervisor = Supervisor(config.app, config.environment, config.function_timeout)
         self._deliveries: dict[str, Deliveries] = {}
         self._pollers: list[BlobPoller] = []
+        self._queues: list[QueueListener] = []
         self._timers: dict[str, Timer] = {}
         self._http: threading.Thread | None = None
         self._started = time.monotonic()
@@ -69,6 +72,8 @@ class Host:
                     self._timers[trigger.function] = self._timer(trigger)
                 case BlobTrigger():
                     self._add_blob(trigger)
+                case QueueTrigger():
+                    self._queues.append(self._queue(trigger))
                 case HttpTrigger():
                     pass  # all of them go to the server, below
         http = [trigger for trigger in triggers if isinstance(trigger, HttpTrigger)]
@@ -78,14 +83,12 @@ class Host:
         serve_forever, often = self._server.serve_forever, {"poll_interval": _STOP_CHECK_SECONDS}
         self._http = threading.Thread(target=serve_forever, kwargs=often, name="http", daemon=True)
         self._http.start()
-        feeding: list[Timer | BlobPoller] = [*self._timers.values(), *self._pollers]
-        for part in feeding:
+        for part in self._feeding:
             part.start()
 
     def stop(self) -> None:
         """Take nothing new, give invocations a moment to end, and leave no process behind."""
-        feeding: list[Timer | BlobPoller] = [*self._timers.values(), *self._pollers]
-        for part in feeding:
+        for part in self._feeding:
             part.stop()
         for deliveries in self._deliveries.values():
             deliveries.stop()
@@ -107,6 +110,10 @@ class Host:
         call = function, self._timers[function].tick()
         threading.Thread(target=self._supervisor.invoke, args=call, daemon=True).start()
 
+    def disabled(self, function: str) -> bool:
+        """Whether a setting keeps the trigger of a function from being served."""
+        return self._config.disabled(function)
+
     def status(self) -> JsonObject:
         """Return what `GET /admin/host/status` answers."""
         return {
@@ -116,6 +123,19 @@ class Host:
             "workerPid": self._supervisor.worker_pid,
             "processUptime": int((time.monotonic() - self._started) * 1000),
         }
+
+    @property
+    def _feeding(self) -> list[Timer | BlobPoller | QueueListener]:
+        """What makes invocations by itself."""
+        return [*self._timers.values(), *self._pollers, *self._queues]
+
+    def _queue(self, trigger: QueueTrigger) -> QueueListener:
+        return QueueListener(
+            trigger,
+            self._config.environment,
+            lambda item: self._supervisor.invoke(trigger.function, item),
+            QueueOptions.read(self._config.extension("queues")),
+        )
 
     def _timer(self, trigger: TimerTrigger) -> Timer:
         return Timer(
@@ -151,6 +171,8 @@ class Host:
             seconds = self._config.poll_blobs
             found = f"by listing every {seconds:g} s" if seconds > 0 else "by events only"
             lines.append(f"blobs are found {found}, whatever source a trigger names")
+        if off := [one.name for one in self.functions if self._config.disabled(one.name)]:
+            lines.append(f"disabled by a setting: {', '.join(off)}")
         if retried := [function.name for function in self.functions if function.retried]:
             lines.append(f"retry policies are not emulated: {', '.join(retried)}")
         _log.info("%s", "\n".join(lines))
@@ -164,6 +186,8 @@ def _line(trigger: Trigger, prefix: str) -> str:
             return f"{trigger.function}: {methods} /{path} (auth level {trigger.auth_level})"
         case TimerTrigger():
             return f"{trigger.function}: at {trigger.schedule} UTC"
+        case QueueTrigger():
+            return f"{trigger.function}: messages of the queue {trigger.queue}"
         case BlobTrigger():
             where = f"{trigger.container}/{trigger.prefix}…"
             return f"{trigger.function}: blobs in {where} (source {trigger.source})"

@@ -48,7 +48,22 @@ def queue(name: str, environment: Mapping[str, str], queue_name: str) -> QueueCl
         ValueError: the connection is given by identity and names no queue service.
     """
     # Not by way of a service client, which keeps the encoding to itself.
-    options = _OPTIONS | {"message_encode_policy": TextBase64EncodePolicy()}
+    return _queue(name, environment, queue_name, message_encode_policy=TextBase64EncodePolicy())
+
+
+def raw_queue(name: str, environment: Mapping[str, str], queue_name: str) -> QueueClient:
+    """Return a client for a queue of a checked connection that leaves messages as they are.
+
+    Raises:
+        ValueError: the connection is given by identity and names no queue service.
+    """
+    return _queue(name, environment, queue_name)
+
+
+def _queue(
+    name: str, environment: Mapping[str, str], queue_name: str, **encoding: Any
+) -> QueueClient:
+    options = {**_OPTIONS, **encoding}
     if name in environment:
         return QueueClient.from_connection_string(environment[name], queue_name, **options)
     uri = _service_uri(name, "queue", environment)

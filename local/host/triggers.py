@@ -12,6 +12,7 @@ from shared.core.config.ncrontab import checked
 
 HOST_STORAGE: Final = "AzureWebJobsStorage"
 _TOKEN: Final = re.compile(r"\{(\w+)\}")
+_QUEUE: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,30 @@ class BlobTrigger:
     source: str
 
 
-Trigger = HttpTrigger | TimerTrigger | BlobTrigger
+@dataclass(frozen=True)
+class QueueTrigger:
+    """A queue function."""
+
+    function: str
+    connection: str
+    queue: str
+
+    @property
+    def poison(self) -> str:
+        """Where messages go that failed too often (azure-functions §9.1)."""
+        return f"{self.queue}-poison"
+
+
+Trigger = HttpTrigger | TimerTrigger | BlobTrigger | QueueTrigger
 
 
 def read_triggers(functions: Sequence[IndexedFunction], config: HostConfig) -> list[Trigger]:
-    """Return one trigger per function, in the app's order.
+    """Return one trigger per function that is not disabled, in the app's order.
 
     Raises:
         RefusedError: a setting is missing or a value is not usable; names the function.
     """
-    return [_read(function, config) for function in functions]
+    return [_read(one, config) for one in functions if not config.disabled(one.name)]
 
 
 def _read(function: IndexedFunction, config: HostConfig) -> Trigger:
@@ -72,8 +87,20 @@ def _read(function: IndexedFunction, config: HostConfig) -> Trigger:
             except ValueError as error:
                 raise RefusedError(f"function {name}: schedule {schedule!r}: {error}") from None
             return TimerTrigger(name, schedule, bool(binding.get("runOnStartup")))
+        case "queueTrigger":
+            return _queue(function, config)
         case _:
             return _blob(function, config)
+
+
+def _queue(function: IndexedFunction, config: HostConfig) -> QueueTrigger:
+    binding, name = function.trigger, function.name
+    connection = binding.get("connection") or HOST_STORAGE
+    check_connection(connection, config.environment, name)
+    queue = config.resolve(binding["queueName"], name)
+    if not _QUEUE.fullmatch(queue):
+        raise RefusedError(f"function {name}: {queue!r} is no name that a queue can have")
+    return QueueTrigger(name, connection, queue)
 
 
 def _blob(function: IndexedFunction, config: HostConfig) -> BlobTrigger:

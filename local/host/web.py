@@ -43,6 +43,9 @@ class Duties(Protocol):
     def fire(self, function: str) -> None:
         """Start a run of a timer function."""
 
+    def disabled(self, function: str) -> bool:
+        """Whether a setting keeps the trigger of a function from being served."""
+
     def status(self) -> JsonObject:
         """Return what `GET /admin/host/status` answers."""
 
@@ -152,7 +155,7 @@ class Web:
 
     def _kind(self, name: str) -> str | None:
         kinds = {function.name: function.trigger["type"] for function in self._duties.functions}
-        return kinds.get(name)
+        return None if self._duties.disabled(name) else kinds.get(name)
 
 
 class _Request(Request):

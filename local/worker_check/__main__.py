@@ -16,6 +16,7 @@ from local.worker_check.checks import RUNTIME, check_all
 from local.worker_check.interpreters import WANTED, NotUsableError, find_python
 from local.worker_check.report import Report
 from local.worker_check.stage import set_stage
+from local.worker_check.traces import check_trace
 from local.worker_check.worker import ROOT
 
 _UNCHECKED: Final = (
@@ -87,6 +88,7 @@ def _checked(inside: Path) -> Report:
         set_stage(Path(folder), ROOT, azurite.connection_string) as stage,
     ):
         check_all(inside, stage, report)
+        check_trace(inside, stage, Path(folder), report)
     return report
 
 

@@ -37,7 +37,7 @@ def check_all(python: Path, stage: Stage, report: Report) -> None:
             pass  # its index is all that differs
     stage.upload("TRAINING_DATA_CONTAINER", "older.csv")  # before the app: not eligible
     with report.group(ALL_SET.name), worker(ALL_SET) as able:
-        for check in (_check_http, _check_blobs, _check_timers):
+        for check in (_check_http, _check_blobs, _check_queues, _check_timers):
             check(able, stage, report)
     with report.group("two settings missing"), worker(ONLY_REQUIRED, _MISSING) as unable:
         _check_wrong_settings(unable, report)
@@ -161,6 +161,28 @@ def _check_blobs(worker: Worker, stage: Stage, report: Report) -> None:
     report.equal("on_training_data: a foreign container opens no run", (None, before), came)
 
 
+def _check_queues(worker: Worker, stage: Stage, report: Report) -> None:
+    stage.upload("TRAINING_DATA_CONTAINER", "queued.csv")
+    for what in ("a run is opened", "the message again: the same run"):
+        failed = worker.queue("on_storage_events", _event("queued.csv"))
+        named = [run["manifest"][0]["name"] for run in _runs(stage, "data")]
+        came = failed, named.count("queued.csv")
+        report.equal(f"on_storage_events: {what}", (None, 1), came)
+    before = len(stage.runs())
+    for event in (_event("queued.csv", "other"), _event("queued.csv", kind="BlobDeleted")):
+        came = worker.queue("on_storage_events", event), len(stage.runs())
+        report.equal("on_storage_events: a foreign event is passed over", (None, before), came)
+    failed = worker.queue("on_storage_events", "no event")
+    said = str(failed).partition(" is not JSON")[0]
+    report.equal(
+        "on_storage_events: what is no event fails", "PermanentError: a message of a queue", said
+    )
+    data = {"runId": "rl-worker-check-0123456789ab-1", "runStatus": "Completed"}
+    ended = {"eventType": "Microsoft.MachineLearningServices.RunStatusChanged", "data": data}
+    failed = worker.queue("on_workspace_events", json.dumps(ended))
+    report.equal("on_workspace_events: an unknown job is ignored", None, failed)
+
+
 def _check_timers(worker: Worker, stage: Stage, report: Report) -> None:
     def due() -> bool:
         return worker.timer("start_scheduled_runs") is not None or bool(_runs(stage, "schedule"))
@@ -188,6 +210,8 @@ def _check_wrong_settings(worker: Worker, report: Report) -> None:
         "on_trained_model": lambda: worker.blob(
             "on_trained_model", "AzureWebJobsStorage", _MODELS, "x.ilearner"
         ),
+        "on_storage_events": lambda: worker.queue("on_storage_events", _event("x.csv")),
+        "on_workspace_events": lambda: worker.queue("on_workspace_events", "{}"),
         "poll_jobs": lambda: worker.timer("poll_jobs"),
         "start_scheduled_runs": lambda: worker.timer("start_scheduled_runs"),
     }
@@ -196,6 +220,12 @@ def _check_wrong_settings(worker: Worker, report: Report) -> None:
     path = f"pipelines/{PIPELINE}/runs"
     refused = worker.http("start_run", "POST", path, pipeline=PIPELINE)
     report.equal("start_run: 503", (503, "application/problem+json"), _kind(refused))
+
+
+def _event(name: str, container: str = _DATA, kind: str = "BlobCreated") -> str:
+    subject = f"/blobServices/default/containers/{container}/blobs/{name}"
+    kind, data = f"Microsoft.Storage.{kind}", {"api": "PutBlob"}
+    return json.dumps({"eventType": kind, "subject": subject, "data": data})
 
 
 def _repeated(done: Callable[[], bool]) -> None:

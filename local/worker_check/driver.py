@@ -58,7 +58,7 @@ class Runtime:
         }
 
     async def invoke(
-        self, function: str, inputs: dict[str, Any], metadata: dict[str, Any]
+        self, function: str, inputs: dict[str, Any], metadata: dict[str, Any], trace: str = ""
     ) -> dict[str, Any]:
         """Invoke one function as the host does; return how it ended."""
         try:
@@ -71,7 +71,7 @@ class Runtime:
                     for name, data in inputs.items()
                 ],
                 trigger_metadata={name: _typed(data) for name, data in metadata.items()},
-                trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
+                trace_context=SimpleNamespace(trace_parent=trace, trace_state="", attributes={}),
                 retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
             )
         except WorkerRefusedError as failed:

@@ -23,9 +23,12 @@ class Variant:
     settings: Mapping[str, str] = field(default_factory=dict)  #: set besides containers
     data: str = "AzureWebJobsStorage"
     models: str = "AzureWebJobsStorage"
+    events: str = "AzureWebJobsStorage"
     source: str = "EventGrid"
     poll: str = "*/30 * * * * *"
     tick: str = "0 * * * * *"
+    storage_queue: str = "relearn-storage-events"
+    workspace_queue: str = "relearn-workspace-events"
 
     def environment(self, connection_string: str) -> dict[str, str]:
         """Return the app settings of this variant."""
@@ -36,20 +39,25 @@ class Variant:
 ONLY_REQUIRED: Final = Variant("only the required settings", ("AzureWebJobsStorage",))
 ALL_SET: Final = Variant(
     "all settings",
-    ("AzureWebJobsStorage", "DataStorage", "ModelsStorage", "LedgerStorage"),
+    ("AzureWebJobsStorage", "DataStorage", "ModelsStorage", "LedgerStorage", "EventsStorage"),
     {
         "BLOB_SOURCE": "LogsAndContainerScan",
         "POLL_SCHEDULE": "*/20 * * * * *",
         "SCHEDULE_TICK": "30 * * * * *",
+        "STORAGE_EVENTS_QUEUE": "changed-blobs",
+        "WORKSPACE_EVENTS_QUEUE": "ended-jobs",
         "CLAIM_LEASE": "7m",
         "CHECK_INTERVAL_MIN": "10s",
         "CHECK_INTERVAL_MAX": "2m",
     },
     data="DataStorage",
     models="ModelsStorage",
+    events="EventsStorage",
     source="LogsAndContainerScan",
     poll="%POLL_SCHEDULE%",
     tick="%SCHEDULE_TICK%",
+    storage_queue="%STORAGE_EVENTS_QUEUE%",
+    workspace_queue="%WORKSPACE_EVENTS_QUEUE%",
 )
 BY_IDENTITY: Final = Variant(
     "connections by identity",
@@ -70,6 +78,8 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
     return {
         "on_training_data": [_blob("%TRAINING_DATA_CONTAINER%/{name}", data, variant.source)],
         "on_trained_model": [_blob("%MODELS_CONTAINER%/{name}", models, variant.source)],
+        "on_storage_events": [_queue(variant.storage_queue, variant.events)],
+        "on_workspace_events": [_queue(variant.workspace_queue, variant.events)],
         "poll_jobs": [_timer(variant.poll)],
         "start_scheduled_runs": [_timer(variant.tick)],
         "list_pipelines": _http("pipelines"),
@@ -91,6 +101,7 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "openapi": _http("openapi.json"),
         "health": _http("health", auth="ANONYMOUS"),
         "health_details": _http("health/details"),
+        "doctor": _http("doctor"),
     }
 
 
@@ -109,6 +120,16 @@ def _blob(path: str, connection: str, source: str) -> Binding:
         "source": source,
         # The host then sends the blob's name, never its content.
         "properties": {"SupportsDeferredBinding": True},
+    }
+
+
+def _queue(name: str, connection: str) -> Binding:
+    return {
+        "direction": "IN",
+        "type": "queueTrigger",
+        "name": "message",
+        "queueName": name,
+        "connection": connection,
     }
 
 

@@ -116,16 +116,23 @@ class Worker:
         answer = said["answer"]
         return Answer(answer["status"], answer["headers"], json.loads(answer["body"]))
 
-    def timer(self, function: str) -> str | None:
-        """Let a timer fire; return what the function failed with, None when it did not."""
+    def timer(self, function: str, trace: str = "") -> str | None:
+        """Let a timer fire; return what the function failed with, None when it did not.
+
+        `trace` is the W3C traceparent of the invocation.
+        """
         times = dict.fromkeys(("Last", "Next", "LastUpdated"), "2026-01-01T00:00:00+00:00")
         tick = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": times, "IsPastDue": False}
-        return self._invoke(function, {"timer": {"json": json.dumps(tick)}}, {}).get("error")
+        inputs = {"timer": {"json": json.dumps(tick)}}
+        return self._invoke(function, inputs, {}, trace).get("error")
 
-    def blob(self, function: str, connection: str, container: str, name: str) -> str | None:
+    def blob(
+        self, function: str, connection: str, container: str, name: str, trace: str = ""
+    ) -> str | None:
         """Deliver a blob as the host does to an SDK type: by name, without its content.
 
-        Returns what the function failed with, None when it did not.
+        Returns what the function failed with, None when it did not. `trace` is the W3C
+        traceparent of the invocation.
         """
         reference = {"Connection": connection, "ContainerName": container, "BlobName": name}
         data = {
@@ -135,14 +142,25 @@ class Worker:
             "content": json.dumps(reference),
         }
         metadata = {"BlobTrigger": {"string": f"{container}/{name}"}, "name": {"string": name}}
-        return self._invoke(function, {"client": {"model_binding_data": data}}, metadata).get(
-            "error"
-        )
+        inputs = {"client": {"model_binding_data": data}}
+        return self._invoke(function, inputs, metadata, trace).get("error")
+
+    def queue(self, function: str, text: str) -> str | None:
+        """Deliver a message of a queue as the host does, decoded; return what it failed with."""
+        times = ("ExpirationTime", "InsertionTime", "NextVisibleTime")
+        metadata: dict[str, Any] = {
+            "Id": {"string": "5b6c1f6e-0000-4000-8000-000000000000"},
+            "PopReceipt": {"string": "AgAAAAMAAAAAAAAA"},
+            "DequeueCount": {"json": "1"},
+            **{name: {"json": json.dumps("2026-01-01T00:00:00+00:00")} for name in times},
+        }
+        return self._invoke(function, {"message": {"string": text}}, metadata).get("error")
 
     def _invoke(
-        self, function: str, inputs: Mapping[str, Any], metadata: Mapping[str, Any]
+        self, function: str, inputs: Mapping[str, Any], metadata: Mapping[str, Any], trace: str = ""
     ) -> dict[str, Any]:
-        return self._ask({"function": function, "inputs": inputs, "metadata": metadata})
+        asked = {"function": function, "inputs": inputs, "metadata": metadata, "trace": trace}
+        return self._ask(asked)
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._process.stdin is not None:

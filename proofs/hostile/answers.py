@@ -30,7 +30,8 @@ from shared.providers.http.client import Answer
 from shared.providers.studio.call import ArmToken
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
-from tests.fakes.world import MODELS, FixedCredential
+from tests.fakes.wire import FixedCredential
+from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed
 
 _STATUSES: Final = (100, 200, 200, 200, 201, 202, 204, 206, 301, 302, 304, 307, 400, 401, 402, 403)

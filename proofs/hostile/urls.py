@@ -21,7 +21,8 @@ from shared.providers.studio.batch import read_results
 from shared.providers.studio.call import ArmToken
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
-from tests.fakes.world import MODELS, ROWS, FixedCredential
+from tests.fakes.wire import FixedCredential
+from tests.fakes.world import MODELS, ROWS
 
 #: The hosts that no URL may name, however they are written.
 _FORBIDDEN: Final = (

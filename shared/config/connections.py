@@ -14,10 +14,11 @@ from shared.core.config.problems import Problem
 from shared.core.config.setting_references import not_filled_in
 from shared.core.config.studio_urls import is_loopback
 
-CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage")
+CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage", "EventsStorage")
 DEFAULT_CONNECTION: Final = "AzureWebJobsStorage"
-#: Those whose blobs trigger a function: the host passes each event on by a queue of the account.
-_TRIGGERING: Final = ("DataStorage", "ModelsStorage")
+#: Those whose blobs trigger a function, so that the host passes each event on by a queue of the
+#: account; and the one whose queues do.
+_TRIGGERING: Final = ("DataStorage", "ModelsStorage", "EventsStorage")
 _URIS: Final = {"blobServiceUri": "blob", "serviceUri": "blob", "queueServiceUri": "queue"}
 _CREDENTIAL: Final = ("credential", "clientId")
 #: What a connection by identity may be made of. The table's address is used by the host alone.
@@ -33,6 +34,14 @@ _IDENTITY: Final = (
 )
 _QUOTES: Final = tuple("\"'\u201c\u201d\u2018\u2019")
 _WHOLE: Final = "copy the whole connection string from the account's Access keys page"
+
+
+def connection_settings() -> Iterator[str]:
+    """Yield every setting that a connection may consist of."""
+    for name in (*CONNECTIONS, DEFAULT_CONNECTION):
+        yield name
+        for part in _PARTS:
+            yield f"{name}__{part}"
 
 
 def connection_name(environment: Mapping[str, str], name: str) -> str | None:
@@ -286,4 +295,4 @@ def _missing_queues(environment: Mapping[str, str]) -> Iterator[Problem]:
     for name in used:
         forms = (name, f"{name}__queueServiceUri", f"{name}__accountName")
         if name is not None and not any(environment.get(str(form)) for form in forms):
-            yield Problem(f"{name}__queueServiceUri", "not set, and a blob trigger needs it", cure)
+            yield Problem(f"{name}__queueServiceUri", "not set, and a trigger needs it", cure)

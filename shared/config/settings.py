@@ -1,6 +1,7 @@
 """The app settings, read once; every wrong one is reported by name, none raises at import."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from shared.config.connections import (
     connection_hints,
     connection_name,
     connection_problems,
+    connection_settings,
 )
 from shared.config.places import CONTAINER, SETTING, Place, place_of
 from shared.core.config.problems import Problem, WrongValueError
@@ -20,20 +22,65 @@ from shared.core.config.setting_references import not_filled_in
 from shared.core.config.types import parse_duration, show_duration
 
 __all__ = [
+    "APP_SETTINGS",
     "DEFAULT_CONNECTION",
     "POLL_DEFAULT",
     "SCHEDULE_TICK_DEFAULT",
+    "STORAGE_EVENTS_DEFAULT",
+    "WORKSPACE_EVENTS_DEFAULT",
+    "AppSetting",
     "Problem",
     "Settings",
     "connection_name",
+    "is_disabled",
     "read_settings",
+    "triggering",
 ]
 
 POLL_DEFAULT: Final = "*/30 * * * * *"
 SCHEDULE_TICK_DEFAULT: Final = "0 * * * * *"
+STORAGE_EVENTS_DEFAULT: Final = "relearn-storage-events"
+WORKSPACE_EVENTS_DEFAULT: Final = "relearn-workspace-events"
+DEAD_LETTERS_DEFAULT: Final = "relearn-dead-letters"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
+#: A queue's name leaves room for the name of its poison queue: `<name>-poison`.
+_QUEUE: Final = re.compile(r"(?=.{3,56}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
+_CONTAINERS: Final = ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER", "LEDGER_CONTAINER")
+
+
+@dataclass(frozen=True, slots=True)
+class AppSetting:
+    """A setting that the app reads."""
+
+    name: str
+    required: bool = False  #: without it the app does nothing
+
+
+#: Every setting that the app reads by its own name. Of the connections none is required by itself:
+#: one that is not set stands for `AzureWebJobsStorage`. Settings that the pipelines file names
+#: as `${NAME}` are not among them.
+APP_SETTINGS: Final = (
+    *(AppSetting(name, required=True) for name in _CONTAINERS),
+    AppSetting("DEAD_LETTER_CONTAINER"),
+    AppSetting("STORAGE_EVENTS_QUEUE"),
+    AppSetting("WORKSPACE_EVENTS_QUEUE"),
+    *(AppSetting(name) for name in connection_settings()),
+    AppSetting("BLOB_SOURCE"),
+    AppSetting("PIPELINES_FILE"),
+    AppSetting("POLL_SCHEDULE"),
+    AppSetting("SCHEDULE_TICK"),
+    AppSetting("CHECK_INTERVAL_MIN"),
+    AppSetting("CHECK_INTERVAL_MAX"),
+    AppSetting("CLAIM_LEASE"),
+    AppSetting(_TIMEOUT_SETTING),
+    AppSetting("AZUREML_ARM_SCOPE"),
+    AppSetting("AZUREML_ML_SCOPE"),
+    AppSetting("AZURE_FUNCTIONS_ENVIRONMENT"),
+    AppSetting("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"),
+    AppSetting("PYTHON_ENABLE_OPENTELEMETRY"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +90,9 @@ class Settings:
     data_container: str
     models_container: str
     ledger_container: str
+    dead_letter_container: str
+    storage_events_queue: str
+    workspace_events_queue: str
     pipelines: Place
     lease: timedelta
     function_timeout: timedelta
@@ -57,8 +107,40 @@ class Settings:
     @property
     def containers(self) -> tuple[str, ...]:
         """The names of the app's containers."""
-        known = (self.data_container, self.models_container, self.ledger_container)
+        known = (
+            self.data_container,
+            self.models_container,
+            self.ledger_container,
+            self.dead_letter_container,
+        )
         return (*known, self.pipelines.container) if self.pipelines.container else known
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the app's containers and queues, which are no secret."""
+        return (*self.containers, self.storage_events_queue, self.workspace_events_queue)
+
+
+def is_disabled(environment: Mapping[str, str], function: str) -> bool:
+    """Return whether a setting of the host keeps the trigger of a function from being served.
+
+    Linux has no dots in names of variables, so there is a form without (azure-functions §1.2).
+
+    Args:
+        environment: the app settings.
+        function: the name of the function.
+    """
+    names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
+    return any(environment.get(name, "").lower() in ("true", "1") for name in names)
+
+
+def triggering(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the connections whose blobs trigger a function.
+
+    Where a function is disabled, the queues of its account may be closed to the app.
+    """
+    functions = {"DataStorage": "on_training_data", "ModelsStorage": "on_trained_model"}
+    return tuple(name for name, one in functions.items() if not is_disabled(environment, one))
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
@@ -67,17 +149,8 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     A setting that is empty is one that is not set, as in a template that nobody filled in.
     """
     problems: list[Problem] = []
-    containers = [
-        _required(environment, name, problems)
-        for name in ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER", "LEDGER_CONTAINER")
-    ]
-    named = [name for name in containers if name]
-    if len(set(named)) != len(named):
-        cure = (
-            "data, models and ledger each need a container of their own: else a pattern could "
-            "match what its own runs write, and train for ever"
-        )
-        problems.append(Problem("LEDGER_CONTAINER", "a container is used twice", cure))
+    containers = _containers(environment, problems)
+    queues = _queues(environment, problems)
     source = environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]
     if source not in _BLOB_SOURCES:
         problems.append(Problem("BLOB_SOURCE", "unknown source", " or ".join(_BLOB_SOURCES)))
@@ -103,7 +176,14 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         data_container=containers[0],
         models_container=containers[1],
         ledger_container=containers[2],
-        pipelines=place_of(environment.get(SETTING) or "pipelines.yaml", root, named),
+        dead_letter_container=containers[3],
+        storage_events_queue=queues[0],
+        workspace_events_queue=queues[1],
+        pipelines=place_of(
+            environment.get(SETTING) or "pipelines.yaml",
+            root,
+            [name for name in containers if name],
+        ),
         lease=lease,
         function_timeout=timeout,
         check_interval_min=check_interval_min,
@@ -116,8 +196,46 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     )
 
 
-def _required(environment: Mapping[str, str], name: str, problems: list[Problem]) -> str:
-    value = environment.get(name, "")
+def _containers(environment: Mapping[str, str], problems: list[Problem]) -> list[str]:
+    """Return the containers of data, models, ledger and dead letters."""
+    found = [_container(environment, name, "", problems) for name in _CONTAINERS]
+    found.append(_container(environment, "DEAD_LETTER_CONTAINER", DEAD_LETTERS_DEFAULT, problems))
+    named = [name for name in found if name]
+    if len(set(named)) != len(named):
+        where = "LEDGER_CONTAINER" if found[3] not in found[:3] else "DEAD_LETTER_CONTAINER"
+        cure = (
+            "data, models, ledger and dead letters each need a container of their own: else a "
+            "pattern could match what its own runs write, and train for ever"
+        )
+        problems.append(Problem(where, "a container is used twice", cure))
+    return found
+
+
+def _queues(environment: Mapping[str, str], problems: list[Problem]) -> list[str]:
+    """Return the queues of storage events and of workspace events."""
+    defaults = {
+        "STORAGE_EVENTS_QUEUE": STORAGE_EVENTS_DEFAULT,
+        "WORKSPACE_EVENTS_QUEUE": WORKSPACE_EVENTS_DEFAULT,
+    }
+    found = []
+    for name, default in defaults.items():
+        value = environment.get(name) or default
+        found.append(value)
+        if (what := not_filled_in(value, anywhere=True)) is not None:
+            problems.append(Problem(name, *what))
+        elif not _QUEUE.fullmatch(value):
+            cure = "write 3 to 56 lower-case letters, digits and single dashes"
+            problems.append(Problem(name, "is no name that a queue can have", cure))
+    if found[0] == found[1]:
+        cure = "storage events and workspace events each need a queue of their own"
+        problems.append(Problem("WORKSPACE_EVENTS_QUEUE", "a queue is used twice", cure))
+    return found
+
+
+def _container(
+    environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
+) -> str:
+    value = environment.get(name) or default
     if not value:
         problems.append(Problem(name, "not set", "name the blob container"))
     elif (found := not_filled_in(value, anywhere=True)) is not None:

@@ -1,5 +1,6 @@
 """A blob at one point in time, and whether two versions of it have the same bytes."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +10,21 @@ from shared.core.frozen import FrozenModel
 
 #: What the storage's clock and a host's may differ by, once the host's is corrected by it.
 CLOCK_SKEW: Final = timedelta(seconds=5)
+
+
+#: Blobs below it are the app's own, such as those by which the way of events is tried.
+RESERVED: Final = ".relearn/"
+_SCRATCH: Final = re.compile(r"\.relearn/scratch/[A-Za-z0-9._-]{1,100}")
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a blob is the app's own: it is the data of no pipeline, whatever its pattern is."""
+    return name.startswith(RESERVED)
+
+
+def is_scratch(name: str) -> bool:
+    """Whether a blob was written to see that its event arrives."""
+    return _SCRATCH.fullmatch(name) is not None
 
 
 def is_folded(name: str) -> bool:

@@ -13,6 +13,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from enum import Enum
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -99,7 +100,7 @@ class Bulkheads(Generic[T]):
             self._worker()
         elif workers:
             with ThreadPoolExecutor(workers) as pool:
-                working = [pool.submit(self._worker) for _ in range(workers)]
+                working = [pool.submit(copy_context().run, self._worker) for _ in range(workers)]
             for worker in working:
                 worker.result()  # raises an unexpected error of a worker
         return [item for bulkhead in self._waiting.values() for item in bulkhead]

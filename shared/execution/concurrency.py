@@ -144,6 +144,7 @@ class ConcurrencyLimits:
             f"pipeline {pipeline.name} is paused: {why}. To do: see why, then resume it",
             pipeline=pipeline.name,
             run_id=failed[0],
+            key=run_queue.key,
         )
         return True
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, Self
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
 from shared.execution.bulkheads import MOST_AT_ONCE
 from shared.ledger.ledger import Ledger
 from shared.ports.clock import Clock, StorageClock
 from shared.ports.serving import ServingEndpoint
-from shared.ports.storage import Blobs
+from shared.ports.storage import Blobs, Queues
 from shared.ports.training import TrainingService
 
 
@@ -40,6 +41,35 @@ class Limits:
     at_once: int = MOST_AT_ONCE
     """How many open runs a tick of the poll checks side by side."""
 
+    @classmethod
+    def of(
+        cls,
+        lease: timedelta,
+        check_interval: tuple[timedelta, timedelta],
+        function_timeout: timedelta,
+        poll_schedule: str,
+    ) -> Self:
+        """Return the limits that follow from the settings.
+
+        Args:
+            lease: how old a claim must be before its holder counts as dead.
+            check_interval: the shortest and the longest.
+            function_timeout: how long an invocation may take.
+            poll_schedule: NCRONTAB of the poll.
+        """
+        usual, now = cls(), datetime.now(UTC)
+        tick_at = next_due_of(poll_schedule, now)
+        after = next_due_of(poll_schedule, tick_at) if tick_at else None
+        tick = min(usual.tick, function_timeout * 0.8)
+        return cls(
+            lease=lease,
+            check_interval_min=check_interval[0],
+            check_interval_max=check_interval[1],
+            tick=tick,
+            poll_every=after - tick_at if after and tick_at else usual.poll_every,
+            longest_step=min(usual.longest_step, tick / 2),
+        )
+
     @property
     def found_within(self) -> int:
         """In how many minutes the search finds data whose event was lost."""
@@ -63,6 +93,18 @@ class Providers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class EventPlaces:
+    """Where events wait, and where those end up that could not be handled."""
+
+    storage_queue: str
+    workspace_queue: str
+    dead_letter_container: str
+    dead_letters: Blobs = field(repr=False)  #: of the account that has the container
+    blob_queues: tuple[Queues, ...] = ()
+    """Of the accounts whose blobs trigger a function: the host keeps a poison queue in each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The ledger, the storage, the providers, the clock and the limits, for all steps."""
 
@@ -71,6 +113,8 @@ class Context:
     models: Blobs
     data_container: str
     models_container: str
+    queues: Queues  #: of the account that has the queues of events
+    events: EventPlaces
     providers: Providers
     clock: Clock  #: built with the host's clock, then corrected to the storage's time
     new_id: Callable[[], str]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared import tracing
 from shared.core.blobs import BlobVersion
 from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import Cancelled
@@ -30,7 +31,7 @@ from shared.execution.run_writer import FOR_OPERATORS, RunWriter, StepResult
 from shared.execution.step_failures import StepFailures
 from shared.execution.verification import VerificationSteps
 from shared.ledger.store import Stored
-from shared.telemetry import report_run
+from shared.telemetry import report_phase, report_run
 
 #: More steps than a run can need from received to verifying.
 _MOST_STEPS: Final = 20
@@ -229,16 +230,18 @@ class Driver:
             waits = not mine and self._must_wait(stored, now, free=options.free)
             if command is Command.NOTHING or waits:
                 break
-            if command.acts and not mine:
-                stored, mine = self._claim(stored, command), True
-            result = self._result(command, stored.record, replace(options, fresh=fresh))
-            opened += result.opened
-            learned = result.event
-            if learned is None and command.acts:
-                learned = self._failures.after_silence(stored.record)
-            if learned is None:
-                return Advanced(self._nothing_new(stored, command), opened)
-            stored, mine = self._record(stored, learned, mine=mine)
+            with tracing.step(stored.record, command.value) as step:
+                if command.acts and not mine:
+                    stored, mine = self._claim(stored, command), True
+                result = self._result(command, stored.record, replace(options, fresh=fresh))
+                opened += result.opened
+                learned = result.event
+                if learned is None and command.acts:
+                    learned = self._failures.after_silence(stored.record)
+                if learned is None:
+                    return Advanced(self._nothing_new(stored, command), opened)
+                stored, mine = self._record(stored, learned, mine=mine)
+                step.learned(learned, stored.record)
             fresh = isinstance(learned, JobCreated)
             if _pauses(learned, stored.record):
                 break
@@ -255,6 +258,7 @@ class Driver:
         run, ledger = stored.record, self._context.ledger
         if run.phase.ended:
             if ledger.open_markers.remove_of(run.run_id) and not announced:
+                report_phase(run)
                 report_run(run, stored.etag, repeated=True)
         elif learned is not None:
             self._writer.hint(run)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from shared import tracing
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.commands import Event
@@ -14,7 +15,7 @@ from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.execution.context import Context
 from shared.ledger.open_markers import hints_of
 from shared.ledger.store import Stored
-from shared.telemetry import log, report_run
+from shared.telemetry import log, report_phase, report_run
 
 #: Fields that name a blob, a model or an endpoint, or are configured, are not redacted.
 _KEPT: Final = (BlobVersion, Pipeline, ModelRef, ServingState, Candidate)
@@ -49,8 +50,12 @@ class RunWriter:
         """
         if not announced:
             self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
-        stored = self._context.ledger.runs.create(run)
+        with tracing.opening(run) as opening:
+            trace = opening.traceparent
+            stored = self._context.ledger.runs.create(run.evolve(trace=trace) if trace else run)
+        report_phase(run)
         report_run(run, stored.etag)
+        tracing.measure_phase(run)
         return stored
 
     def record(
@@ -124,6 +129,12 @@ class RunWriter:
 def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
     """Log the event of a run after it is stored: another worker may have been faster."""
     after = stored.record
+    if after.phase is not before.phase:
+        report_phase(after)
+        tracing.measure_phase(after)
+    if after.verdict is not None and before.verdict is None:
+        said = "passed" if after.verdict.passed else "not passed"
+        tracing.measure(tracing.VERDICTS, 1, verdict=said, pipeline=after.pipeline)
     asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL
     if not asked_before and report_run(after, stored.etag):
         return
@@ -131,8 +142,6 @@ def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
         at = learned.next_check.isoformat(timespec="seconds")
         text = "run %s (%s) will try again at %s: %s"
         log.warning(text, after.run_id, after.phase, at, learned.reason)
-    elif after.phase is not before.phase:
-        log.info("run %s: %s -> %s", after.run_id, before.phase, after.phase)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,24 @@ from datetime import datetime
 from typing import Final
 
 from shared.core import names
+from shared.core.blobs import RESERVED, is_reserved, is_scratch
 from shared.core.config.studio_types import MODEL_SUFFIX, PROMOTE
 from shared.core.data_version import DataVersion
 from shared.core.run.record import Phase, Run
-from shared.errors import PipelineConfigError, RelearnError, TransientError
+from shared.errors import (
+    CorruptRecordError,
+    PipelineConfigError,
+    RelearnError,
+    TransientError,
+)
 from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.intake.catalogue import Catalogue
 from shared.intake.eligibility import Activations, Eligibility
 from shared.intake.last_good import LastGood
 from shared.intake.version_runs import VersionRuns
+from shared.ledger.progress import LastEvent
+from shared.ledger.store import retried
 from shared.telemetry import log
 
 #: Runs whose last check is remembered; then all are forgotten.
@@ -33,12 +41,19 @@ class BlobEvents:
     eligibility: Eligibility
     version_runs: VersionRuns
 
-    def blob_arrived(self, name: str) -> list[Run]:
+    def blob_arrived(self, name: str, function: str = "on_training_data") -> list[Run]:
         """Open a run for each pipeline that wants this blob, or advance the one it has.
+
+        Args:
+            name: the name of the blob.
+            function: the trigger that got the event.
 
         Raises:
             TransientError, OutcomeUnknownError: storage does not work now; deliver the event again.
         """
+        if is_reserved(name):
+            self._tried(name, function)
+            return []
         self.activations.refresh()
         blob = self.context.data.head(self.context.data_container, name)
         if blob is None:
@@ -52,6 +67,24 @@ class BlobEvents:
             minutes = self.context.limits.found_within if self.last_good.lacking else 0
             self.eligibility.log_once(_no_run_for(name, reading, minutes), name)
         return self.version_runs.receive_all(versions)
+
+    def _tried(self, name: str, function: str) -> None:
+        """Record the event of a blob that was written to see that its event arrives."""
+        if not is_scratch(name):
+            log.info("blob %s is below %s, which holds no data: it is left alone", name, RESERVED)
+            return
+        event = LastEvent(at=self.context.clock.now(), blob=name, function=function)
+        record = self.context.ledger.last_event
+
+        def attempt() -> None:
+            stored = record.read()
+            record.put(event, stored.etag if stored else None)
+
+        try:
+            retried("last_event", attempt)
+        except CorruptRecordError as exc:
+            log.error("%s", exc)
+        log.info("the event of blob %s arrived at %s", name, function)
 
 
 def _no_run_for(name: str, reading: Sequence[str], minutes: int) -> str:

@@ -12,7 +12,14 @@ from shared.ledger.endpoints import DriftChecks, EndpointStates
 from shared.ledger.full_listings import FullListingRecords
 from shared.ledger.inbox import Inbox
 from shared.ledger.open_markers import OpenMarkers
-from shared.ledger.progress import Heartbeat, Rotation, SearchState, Tick
+from shared.ledger.progress import (
+    Heartbeat,
+    LastEvent,
+    Rotation,
+    SearchState,
+    Tick,
+    Undelivered,
+)
 from shared.ledger.run_queues import PipelinePauses, RunQueues
 from shared.ledger.runs import Index, Runs, Tombstones
 from shared.ledger.schedules import Activations, Schedules
@@ -53,6 +60,8 @@ class Ledger:
         self.heartbeat = SingleRecord(store, "poll", Heartbeat)
         self.tick = SingleRecord(store, "tick", Tick)
         self.rotation = SingleRecord(store, "rotation", Rotation)
+        self.last_event = SingleRecord(store, "last_event", LastEvent)
+        self.undelivered = SingleRecord(store, "undelivered", Undelivered)
         self.cleaning = SingleRecord(store, "cleaning", CleaningRound)
         self.old = OldRecords(documents)
 

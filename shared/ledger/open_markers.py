@@ -162,6 +162,16 @@ class OpenMarkers:
                 return decoded(listed.metadata)
         return None
 
+    def of_job(self, job: str, beginning: str) -> Marker | None:
+        """Return the marker of the open run whose job this is, in one listing.
+
+        Args:
+            job: the handle of the job.
+            beginning: what the id of the run begins with.
+        """
+        listed = map(_marker, self._documents.listing(f"open/{beginning}"))
+        return next((one for one in listed if one.run.job and one.run.job.id == job), None)
+
     def phases(self, pipeline: str) -> dict[str, Phase | None]:
         """Return the phases that the markers of a pipeline's open runs hint at, in one listing."""
         return {one.run_id: one.hints.phase for one in self.listed(pipeline)}

@@ -2,12 +2,14 @@
 
 * `poll`, `tick`   the last tick of the poll, and of the timer for schedules
 * `rotation`   which pipeline's due times are first in the next tick
+* `last_event`   the last event by which the way of events was tried
+* `undelivered`   how many messages and events were given up when that was last looked at
 * `search`, `search_models`   how far the search for lost events is
 """
 
 from pydantic import AwareDatetime, Field
 
-from shared.core.frozen import RecordModel
+from shared.core.frozen import FrozenModel, RecordModel
 
 
 class Rotation(RecordModel):
@@ -45,6 +47,31 @@ class Heartbeat(RecordModel):
     resume_after: str = ""  #: the open run that the tick stopped at, for want of time
     next_batch_key: dict[str, str] = Field(default_factory=dict)
     """Pipeline -> the key whose waiting data the next tick reads first."""
+
+
+class LastEvent(RecordModel):
+    """The last event of a blob that was written to see that its event arrives."""
+
+    at: AwareDatetime
+    blob: str
+    function: str  #: the trigger that got it
+
+
+class PoisonQueue(FrozenModel):
+    """A queue of messages that could not be handled."""
+
+    account: str
+    name: str
+    messages: int
+
+
+class Undelivered(RecordModel):
+    """What was given up: by the app after several tries, or by Event Grid."""
+
+    at: AwareDatetime
+    poison: tuple[PoisonQueue, ...] = ()  #: those that exist
+    dead_letters: int | None = None  #: None: there is no container for them
+    reported_at: AwareDatetime | None = None  #: when the last alert was raised
 
 
 class Tick(RecordModel):

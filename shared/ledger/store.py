@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from shared import tracing
 from shared.core.frozen import WRITTEN_BY, RecordModel
 from shared.errors import ConflictError, CorruptRecordError
 from shared.ports.storage import Document, Documents, ETag, Listed, Page
@@ -79,9 +80,13 @@ class Store:
             TransientError: nothing was stored.
             OutcomeUnknownError: it may have been stored.
         """
-        if expected is None:
-            return self.documents.create(name, _body(record), metadata)
-        return self.documents.replace(name, _body(record), expected, metadata)
+        try:
+            if expected is None:
+                return self.documents.create(name, _body(record), metadata)
+            return self.documents.replace(name, _body(record), expected, metadata)
+        except ConflictError:
+            tracing.measure(tracing.CONFLICTS, 1, kind=name.partition("/")[0])
+            raise
 
     def update(self, name: str, kind: type[R], change: Callable[[R | None], R | None]) -> R | None:
         """Change a record by a pure function of what is stored; return what is stored then.

@@ -284,7 +284,8 @@ class Drift:
 
 
 def _report(case: _Case, text: str) -> None:
-    report(Alert.DRIFT, text, pipeline=case.drift_check.pipeline, run_id=case.serving.run_id)
+    pipeline, key = case.drift_check.pipeline, case.run.key
+    report(Alert.DRIFT, text, pipeline=pipeline, run_id=case.serving.run_id, key=key)
 
 
 def _sentence(case: _Case, finding: DriftFinding) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from shared import tracing
 from shared.errors import ConflictError, CorruptRecordError, RelearnError, TransientError
 from shared.execution.context import Context
 from shared.intake.batches import Batches
@@ -89,6 +90,7 @@ class Poll:
             pass  # another poller stored it: both are right
         except TransientError as exc:  # the tick has done its work
             log.warning("the last tick cannot be recorded now: %s", exc)
+        tracing.measure(tracing.POLL, (clock.now() - began).total_seconds())
         return beat
 
     def start_scheduled(self, until: datetime | None = None) -> None:

@@ -1,9 +1,11 @@
 """One round over the open runs: those that are due, the queues, and endpoints that became free."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared import tracing
 from shared.core.names import pipeline_of
 from shared.core.run.record import Phase
 from shared.errors import RelearnError
@@ -87,7 +89,9 @@ class Rounds:
         items: list[Marker | Queue] = [*queues, *due] if resume else [*due, *queues]
         results: list[CheckResult] = []
         bulkheads = self._bulkheads(items, began, until, results)
-        left = {item.run_id for item in bulkheads.run() if isinstance(item, Marker)}
+        not_begun = bulkheads.run()
+        left = {item.run_id for item in not_begun if isinstance(item, Marker)}
+        _measure(markers, len(not_begun))
         opened = sum(result.advanced.opened for result in results)
         opened += self._continue_roll_outs(results, until)
         self._checks.forget({marker.run_id for marker in markers})
@@ -175,3 +179,12 @@ class Rounds:
             except RelearnError as exc:
                 log.info("run %s continues at the next tick: %s", run_id, exc)
         return opened
+
+
+def _measure(markers: Sequence[Marker], not_begun: int) -> None:
+    """Record how many runs are open in each phase, and how many items the round had no time for."""
+    phases = Counter(marker.hints.phase for marker in markers)
+    for phase in Phase:
+        if not phase.ended:
+            tracing.measure(tracing.OPEN_RUNS, phases[phase], phase=phase.value)
+    tracing.measure(tracing.BACKLOG, not_begun)

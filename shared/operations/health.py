@@ -1,19 +1,26 @@
 """Whether the app can work: wrong configuration, timers that do not run, storage that refuses."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from shared.core.counting import counted
 from shared.core.full_listing import FullListing
 from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
-from shared.ledger.progress import Heartbeat, SearchState
+from shared.ledger.progress import Heartbeat, LastEvent, SearchState, Undelivered
 from shared.maintenance.ticks import NOTED_EVERY, is_silent, missing_containers
 from shared.operations.history import History, IdPage
+from shared.telemetry import Alert
+from shared.telemetry import report as raise_alert
 
 ProblemKind = Literal["configuration", "storage", "poll", "schedules"]
 Status = Literal["healthy", "attention", "unusable"]
 _MISSING: Final = "a container does not exist"
+#: How often the poll raises alerts about what is wrong, and about how many problems each time.
+_ALERT_EVERY: Final = timedelta(minutes=10)
+_MOST_ALERTS: Final = 20
 
 
 @dataclass
@@ -25,6 +32,8 @@ class HealthReport:
     search: SearchState | None = None
     full_listing: FullListing | None = None
     full_listing_of_models: FullListing | None = None
+    last_event: LastEvent | None = None  #: by which the way of events was tried
+    undelivered: Undelivered | None = None
     parked: IdPage = field(default_factory=lambda: IdPage((), None))
 
     @property
@@ -58,7 +67,7 @@ class HealthChecks:
             report: has the problems of the configuration already.
         """
         try:
-            self._timers(report)
+            self.timers(report)
         except RelearnError:
             report.problems.append(("storage", "the ledger cannot be read"))
         if report.heartbeat is not None:
@@ -76,19 +85,47 @@ class HealthChecks:
             InvalidCursorError: no page gave this cursor.
         """
         try:
-            self._timers(report)
+            self.timers(report)
             report.parked = self.history.parked(limit, cursor)
             search = self.context.ledger.search.read()
             report.search = search.record if search else None
-            report.full_listing = self._full_listing(report, "data")
-            report.full_listing_of_models = self._full_listing(report, "uploaded models")
-            report.problems += [("storage", one) for one in missing_containers(self.context)]
+            self._events(report)
+            self._storage(report)
         except InvalidCursorError:
             raise
         except RelearnError as exc:
             report.problems.append(("storage", f"storage: {exc}"))
 
-    def _timers(self, report: HealthReport) -> None:
+    def problems(self, report: HealthReport) -> None:
+        """Add every problem that `details` adds, without the parked runs.
+
+        Args:
+            report: has the problems of the configuration already.
+        """
+        try:
+            self.timers(report)
+            self._events(report)
+            self._storage(report)
+        except RelearnError as exc:
+            report.problems.append(("storage", f"storage: {exc}"))
+
+    def _events(self, report: HealthReport) -> None:
+        """Read what is known of the way of events."""
+        ledger = self.context.ledger
+        try:
+            event, undelivered = ledger.last_event.read(), ledger.undelivered.read()
+        except CorruptRecordError as exc:
+            report.problems.append(("storage", str(exc)))
+            return
+        report.last_event = event.record if event else None
+        report.undelivered = undelivered.record if undelivered else None
+
+    def _storage(self, report: HealthReport) -> None:
+        report.full_listing = self._full_listing(report, "data")
+        report.full_listing_of_models = self._full_listing(report, "uploaded models")
+        report.problems += [("storage", one) for one in missing_containers(self.context)]
+
+    def timers(self, report: HealthReport) -> None:
         """Read the records of both timers, and find those that do not run."""
         ledger, now = self.context.ledger, self.context.clock.now()
         poll, tick = ledger.heartbeat.read(), ledger.tick.read()
@@ -124,3 +161,34 @@ class HealthChecks:
             )
             report.problems.append(("storage", text))
         return stored.record
+
+
+@dataclass(slots=True)
+class HealthAlerts:
+    """Raises an alert for each problem, now and then: at the first call, and every ten minutes.
+
+    Args:
+        checks: find the problems.
+        configuration: returns those of the settings and the pipelines file.
+    """
+
+    checks: HealthChecks
+    configuration: Callable[[], Iterable[object]]
+    _checked: datetime | None = field(default=None, init=False)
+
+    def report(self) -> None:
+        """Check what health checks, and log what is wrong; never raises an error of the storage.
+
+        Called by the poll: its time costs two reads of records, and a call for each container.
+        """
+        now = self.checks.context.clock.now()
+        if self._checked is not None and now - self._checked < _ALERT_EVERY:
+            return
+        self._checked = now
+        found = HealthReport([("configuration", str(one)) for one in self.configuration()])
+        self.checks.problems(found)
+        for kind, text in found.problems[:_MOST_ALERTS]:
+            more = len(found.problems) - _MOST_ALERTS
+            also = f" (and {counted(more, 'problem')} more)" if more > 0 else ""
+            named = text if text.startswith(f"{kind}: ") else f"{kind}: {text}"
+            raise_alert(Alert.HEALTH, f"{named}{also}. To do: see GET /api/health/details")

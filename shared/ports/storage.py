@@ -1,4 +1,4 @@
-"""The ports of storage: small documents with compare-and-swap, and blobs."""
+"""The ports of storage: small documents with compare-and-swap, blobs, and queues."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -263,5 +263,23 @@ class Blobs(Protocol):
         Args:
             base_location: the base location that the service gave.
             relative_location: the relative location that the service gave.
+        """
+        ...
+
+
+class Queues(Protocol):
+    """Queues of one storage account. Their messages are read by the Functions host alone."""
+
+    @property
+    def account(self) -> str:
+        """The name of the storage account."""
+        ...
+
+    def count(self, name: str) -> int | None:
+        """Return about how many messages a queue holds; None where there is no such queue.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses.
         """
         ...

@@ -1,6 +1,6 @@
 """Builds the provider that a part of the configuration asks for by its kind; calls nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,8 +11,10 @@ from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import references_in, resolve
 from shared.core.config.studio_endpoint import Create, StudioEndpoint
+from shared.core.config.studio_training import StudioTraining
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
+from shared.ports.checks import Check
 from shared.ports.serving import ServingEndpoint
 from shared.ports.storage import Blobs
 from shared.ports.training import TrainingService
@@ -51,9 +53,30 @@ class ConfiguredProviders:
         if isinstance(training, AzureMlTraining):
             jobs_of_workspace = self._workspaces().training(training)
             return RedactingTraining(jobs_of_workspace, self.redactor)
+        return RedactingTraining(self._batch(training), self.redactor)
+
+    def training_checks(self, training: Training) -> Sequence[Check]:
+        """Return the checks of a training service. Raises ConfigError."""
+        # Doctor alone needs these, and importing the app stays as cheap as it was.
+        if isinstance(training, AzureMlTraining):
+            from shared.providers.azureml import checks as of_workspace  # noqa: PLC0415
+
+            return tuple(of_workspace.training_checks(self._workspaces().training(training)))
+        from shared.providers.studio import checks as of_studio  # noqa: PLC0415
+
+        return tuple(of_studio.training_checks(self._batch(training), training))
+
+    def serving_checks(self, endpoint: Endpoint) -> Sequence[Check]:
+        """Return the checks of what an endpoint needs besides itself. Raises ConfigError."""
+        if not isinstance(endpoint, AzureMlEndpoint):
+            return ()
+        from shared.providers.azureml import checks as of_workspace  # noqa: PLC0415
+
+        return tuple(of_workspace.serving_checks(self._workspaces().serving_calls(endpoint)))
+
+    def _batch(self, training: StudioTraining) -> StudioBatch:
         call = self._call(training.api_key)
-        jobs = StudioBatch(call, training.service, self.data, self.models, self.models_container)
-        return RedactingTraining(jobs, self.redactor)
+        return StudioBatch(call, training.service, self.data, self.models, self.models_container)
 
     def _workspaces(self) -> "AzureMlConnections":
         """Return what the services of workspaces share, made on first use."""

@@ -27,7 +27,8 @@ from shared.providers.studio.call import ArmToken
 from tests.fakes.azureml_http import Identity
 from tests.fakes.azureml_world import ROWS as SAMPLE_ROWS
 from tests.fakes.azureml_world import AzureMlWorld
-from tests.fakes.world import CSV, DATA, MODELS, ROWS, FixedCredential, World
+from tests.fakes.wire import FixedCredential
+from tests.fakes.world import CSV, DATA, MODELS, ROWS, World
 from tests.unit.providers.test_web_services import NewService
 
 #: What the suites of both ports run over.

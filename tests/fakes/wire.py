@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from azure.core.credentials import AccessToken
 
 from local.studio import Studio, WireAnswer, WireRequest
 from shared.providers.http.client import Answer
@@ -44,3 +47,15 @@ def _role(path: str) -> str:
     return (
         last if last in ("jobs", "start", "refresh") else "job" if "/jobs/" in path else "endpoint"
     )
+
+
+@dataclass
+class FixedCredential:
+    """An identity that is always given the same token."""
+
+    token: str
+    scopes: list[str] = field(default_factory=list)
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        self.scopes += scopes
+        return AccessToken(self.token, 0)

@@ -12,8 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from azure.core.credentials import AccessToken
-
 from local.studio import InstantTrainer, OutputKind, Published, Studio
 from shared.app import App
 from shared.config.known_secrets import redactor_for
@@ -36,7 +34,8 @@ from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Crash, Faults
-from tests.fakes.wire import StudioHttp
+from tests.fakes.queues import FakeQueues, event_places
+from tests.fakes.wire import FixedCredential, StudioHttp
 
 DATA, MODELS = "training-data", "models"
 ENVIRONMENT = {
@@ -67,18 +66,6 @@ JUMP = timedelta(minutes=5)
 
 
 @dataclass
-class FixedCredential:
-    """An identity that is always given the same token."""
-
-    token: str
-    scopes: list[str] = field(default_factory=list)
-
-    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        self.scopes += scopes
-        return AccessToken(self.token, 0)
-
-
-@dataclass
 class World:
     """Everything outside the app, and the workers that run it; a worker dies by `Crash`."""
 
@@ -97,6 +84,7 @@ class World:
         self.host = Shifted(self.clock, timedelta())  #: the clock of the app's hosts
         self.documents = MemoryDocuments(self.clock, self.faults)
         self.blobs = FakeBlobs(self.clock)
+        self.queues = FakeQueues()
         self.studio = Studio(
             storage=self.blobs.store,
             trainer=InstantTrainer(),
@@ -169,6 +157,8 @@ class World:
             models=RedactingBlobs(self.blobs, redactor),
             data_container=DATA,
             models_container=MODELS,
+            queues=self.queues,
+            events=event_places(self.blobs, self.queues),
             providers=providers,
             clock=self.host,
             new_id=lambda: f"worker-{next(ids)}",

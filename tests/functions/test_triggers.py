@@ -1,13 +1,25 @@
-"""The blob and timer triggers: what each does to the world, and what it refuses to do."""
+"""The blob, queue and timer triggers: what each does to the world, and what it refuses to do."""
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from azure.functions.queue import QueueMessage
 from azure.functions.timer import TimerRequest
 from azure.storage.blob import BlobClient
 
-from functions import on_trained_model, on_training_data, poll_jobs, process, start_scheduled_runs
+from functions import (
+    on_storage_events,
+    on_trained_model,
+    on_training_data,
+    on_workspace_events,
+    poll_jobs,
+    process,
+    start_scheduled_runs,
+)
 from functions.process import STARTED_AT
 from local.worker_check.worker import ROOT
 from shared.app import App, SystemClock, Unusable, build
@@ -31,6 +43,25 @@ def data_arrived(name: str = "new.csv", container: str = DATA) -> None:
 
 def model_arrived(name: str, container: str = MODELS) -> None:
     on_trained_model.on_trained_model(client_of(container, name))
+
+
+def event_arrived(name: str = "new.csv") -> None:
+    on_storage_events.on_storage_events(message_of(event_of(DATA, name)))
+
+
+def job_ended() -> None:
+    data = {"runId": "rl-sample-0123456789ab-1"}
+    event = {"eventType": "Microsoft.MachineLearningServices.RunCompleted", "data": data}
+    on_workspace_events.on_workspace_events(message_of(event))
+
+
+def message_of(event: Mapping[str, Any]) -> QueueMessage:
+    return QueueMessage(body=json.dumps(event))  # type: ignore[no-untyped-call]
+
+
+def event_of(container: str, name: str) -> dict[str, Any]:
+    subject = f"/blobServices/default/containers/{container}/blobs/{name}"
+    return {"eventType": "Microsoft.Storage.BlobCreated", "subject": subject, "data": {}}
 
 
 def poll_fires() -> None:
@@ -61,6 +92,17 @@ def test_new_data_opens_one_run_however_often_it_is_announced(world: World) -> N
     world.upload()
     for _ in range(3):
         data_arrived()
+    assert world.run().phase == "training"
+    assert len(world.starts) == 1
+
+
+@pytest.mark.usefixtures("api")
+def test_an_event_of_the_queue_opens_the_same_run(world: World) -> None:
+    world.upload()
+    event_arrived()
+    data_arrived()
+    event_arrived()
+    job_ended()
     assert world.run().phase == "training"
     assert len(world.starts) == 1
 
@@ -141,6 +183,27 @@ def test_the_timer_brings_a_run_to_its_end_without_any_event(world: World) -> No
     assert world.run().phase == "promoted"
 
 
+def test_details_show_the_last_event_and_what_was_given_up(world: World, api: Api) -> None:
+    before = api.health_details().body
+    assert "last_event" not in before
+    assert "undelivered" not in before
+    event_arrived(".relearn/scratch/1a")
+    world.queues.put("relearn-storage-events-poison", 3)
+    poll_fires()
+    details = api.health_details()
+    now = world.clock.now().isoformat().replace("+00:00", "Z")
+    assert details.status == 200  # an alert was raised; the app works
+    assert details.body["last_event"] == {
+        "at": now,
+        "blob": ".relearn/scratch/1a",
+        "function": "on_storage_events",
+    }
+    queue = {"account": "account", "name": "relearn-storage-events-poison", "messages": 3}
+    assert details.body["undelivered"] == {"at": now, "poison": [queue], "dead_letters": 0}
+    world.documents.rows["last_event"] = replace(world.documents.rows["last_event"], body=b"{}")
+    assert "last_event is not understood" in str(api.health_details().body["problems"])
+
+
 def test_a_due_time_opens_one_run_however_often_the_timer_fires(serve: Serve) -> None:
     world = present_world(pipeline={"schedule": "0 * * * * *"})
     serve(app_over(world))
@@ -157,6 +220,8 @@ def test_a_due_time_opens_one_run_however_often_the_timer_fires(serve: Serve) ->
 FIRE: dict[str, Callable[[], None]] = {
     "on_training_data": data_arrived,
     "on_trained_model": lambda: model_arrived(MANUALLY_PROMOTED),
+    "on_storage_events": event_arrived,
+    "on_workspace_events": job_ended,
     "poll_jobs": poll_fires,
     "start_scheduled_runs": schedule_fires,
 }
@@ -170,7 +235,7 @@ def test_wrong_settings_fail_no_trigger_and_each_says_what_to_do(
     process._UNUSABLE_LOGGED.__dict__["_logged"].clear()
     for _ in range(3):
         FIRE[trigger]()
-    of_blob = trigger.startswith("on_")
+    of_blob = trigger.startswith("on_") and trigger != "on_workspace_events"
     lines = [one for one in caplog.messages if str(PROBLEMS[0]) in one]
     assert len(lines) == (3 if of_blob else 1)  # a timer says it now and then alone
     assert "and 1 more" in lines[0]
@@ -238,6 +303,16 @@ def test_the_app_is_built_without_any_request(tmp_path: Path) -> None:
     assert isinstance(built, App)
     assert [problem.where for problem in built.found] == ["missing.yaml"]
     assert "not all read yet" in str(built.problems[-1])
+
+
+def test_queues_of_blob_triggers_that_are_disabled_are_not_looked_at(tmp_path: Path) -> None:
+    silent = "AccountName=a;AccountKey=a2V5;BlobEndpoint=https://a.invalid"
+    off = {"AzureWebJobs.on_training_data.Disabled": "true"}
+    environment = {**ENVIRONMENT, "AzureWebJobsStorage": silent, **off}
+    built = build(environment, tmp_path, NoHttp(), SystemClock(), STARTED_AT)
+    assert isinstance(built, App)
+    [queues] = built.context.events.blob_queues
+    assert queues.account == "a"
 
 
 def _unreachable(*_: object) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 MOST_LINES: Final = 250
-_MEASURED: Final = ("functions", "shared", "local", "proofs", "benchmarks", "tests")
+_MEASURED: Final = ("functions", "shared", "cli", "infra", "local", "proofs", "benchmarks", "tests")
 _DESCRIBED: Final = ("ports", "providers", "operations", "core")
 _FEWEST: Final = 2
 EMPTY: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})

@@ -18,7 +18,7 @@ EXEMPT: Final = frozenset({"CHANGELOG.md", *(f.name for f in (ROOT / "docs/refer
 _LINK: Final = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 #: A path of this project in backquotes, with a folder that holds code or documents.
 _PATH: Final = re.compile(
-    r"`((?:shared|functions|local|proofs|benchmarks|tests|docs)/[\w./*-]+)`", re.ASCII
+    r"`((?:shared|functions|cli|local|proofs|benchmarks|tests|docs)/[\w./*-]+)`", re.ASCII
 )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("function_app", "functions", "shared", "local", "proofs", "benchmarks", "tests")
+OURS = ("function_app", "functions", "shared", "cli", "local", "proofs", "benchmarks", "tests")
 
 
 def modules(folder: str) -> list[Path]:
@@ -79,7 +79,7 @@ ARROWS: Final = {
     "operations": ("core", "ports", "ledger", "execution", "intake", "maintenance"),
 }
 #: Modules that every folder may import, but for the core, which imports the errors alone.
-EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.version")
+EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.tracing", "shared.version")
 
 
 @pytest.mark.parametrize("folder", ARROWS)
@@ -96,8 +96,10 @@ def test_every_module_of_shared_is_in_a_folder_with_arrows() -> None:
     assert {file.stem for file in shared.glob("*.py")} == {
         "__init__",
         "app",
+        "app_context",
         "errors",
         "telemetry",
+        "tracing",
         "version",
     }
 
@@ -112,9 +114,9 @@ def test_only_app_and_the_triggers_import_app() -> None:
     users = {
         file.relative_to(ROOT).as_posix()
         for file in modules("shared")
-        if any(within(name, "shared.app") for name in imports(file))
+        if any(within(name, "shared.app", "shared.app_context") for name in imports(file))
     }
-    assert users == set()
+    assert users == {"shared/app.py"}  # which imports its part
 
 
 def test_only_app_builds_providers() -> None:
@@ -124,7 +126,7 @@ def test_only_app_builds_providers() -> None:
         if "providers" not in file.parts
         and any(within(name, "shared.providers") for name in imports(file))
     }
-    assert builders == {"app.py"}
+    assert builders == {"app.py", "app_context.py"}
 
 
 def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
@@ -134,6 +136,11 @@ def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
 def test_the_triggers_know_nothing_but_shared() -> None:
     assert ours("functions", "functions", "shared") == []
     assert ours("local", "local", "shared", "functions.api_models") == []
+
+
+def test_the_command_line_knows_the_app_and_what_operators_ask_for() -> None:
+    known = ("app", "operations", "config", "core", "errors", "telemetry", "version")
+    assert ours("cli", "cli", *(f"shared.{name}" for name in known)) == []
 
 
 def test_only_the_triggers_know_azure_functions() -> None:

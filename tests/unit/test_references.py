@@ -19,7 +19,7 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 DESIGN: Final = ROOT / "docs" / "design.md"
 DECISIONS: Final = ROOT / "docs" / "decisions"
 #: Code and documentation; vectors name the source of each answer, and docstrings become schemas.
-FOLDERS: Final = ("functions", "shared", "local", "proofs", "benchmarks", "tests", "docs")
+FOLDERS: Final = ("functions", "shared", "infra", "local", "proofs", "benchmarks", "tests", "docs")
 GENERATED: Final = ("openapi.json", "pipelines.schema.json")
 #: It plants what must be found.
 THIS: Final = Path(__file__).resolve()

@@ -1,5 +1,6 @@
 """Registered models of Azure Machine Learning as references of the app, and names of its jobs."""
 
+import re
 from typing import Final
 
 from shared.core.config.azureml_names import Asset, Workspace, asset_of, workspace_of
@@ -17,6 +18,7 @@ PIPELINE_TAG: Final = "relearn.pipeline"
 
 _LONGEST_PIPELINE: Final = 24
 _LONGEST_MARK: Final = 12
+_JOB_NAME: Final = re.compile(r"rl-(?P<pipeline>.+)-[0-9a-f]{12}-[0-9]+(?:-[0-9]+)?")
 
 
 def job_name(run_id: str, attempt: int, replaced: int, workspace: Workspace) -> str:
@@ -35,6 +37,12 @@ def job_name(run_id: str, attempt: int, replaced: int, workspace: Workspace) -> 
     mark = digest("azureml job", run_id, workspace.identity)[:_LONGEST_MARK]
     again = f"-{replaced + 1}" if replaced else ""
     return f"rl-{pipeline}-{mark}-{attempt}{again}"
+
+
+def pipeline_of_job(name: str) -> str | None:
+    """Return what the name of a job's pipeline begins with; None: it is no name of `job_name`."""
+    found = _JOB_NAME.fullmatch(name)
+    return found["pipeline"] if found else None
 
 
 def model_version(run_id: str, attempt: int, other: int = 0) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from shared.core.blobs import is_folded
+from shared.core.blobs import RESERVED, is_folded, is_reserved
 from shared.core.config.problems import WrongValueError
 
 _CURE: Final = (
@@ -118,6 +118,10 @@ def checked_pattern(pattern: str) -> str:
         raise WrongValueError(
             "a part . or .. matches no blob", "write the path below the container"
         )
+    if is_reserved(pattern):
+        raise WrongValueError(
+            f"blobs below {RESERVED} are the app's own, and no data", "write another folder"
+        )
     return pattern
 
 
@@ -135,14 +139,15 @@ def match(pattern: str, name: str) -> dict[str, str] | None:
     must capture the same text twice. The uploader chooses the name, so no name may take long:
     a segment is divided in one pass, from its end.
 
-    A segment `.` or `..` never matches: HTTP clients remove it, and reach another blob.
+    A segment `.` or `..` never matches: HTTP clients remove it, and reach another blob. Nor does
+    a blob of the app's own.
 
     Args:
         pattern: the pattern of the pipeline.
         name: the name of the blob.
     """
     segments, parts = pattern.split("/"), name.split("/")
-    if len(segments) != len(parts) or is_folded(name):
+    if len(segments) != len(parts) or is_folded(name) or is_reserved(name):
         return None
     captured: dict[str, str] = {}
     # Where there is one way to divide them, they say what the same tokens are elsewhere.

@@ -204,6 +204,8 @@ class Run(RecordModel):
     reason: str | None = None
     advice: str | None = None
     opened_at: AwareDatetime
+    trace: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The W3C traceparent of its opening, where spans are recorded; else it is left out."""
     history: tuple[RunHistoryEntry, ...] = ()
 
     @property

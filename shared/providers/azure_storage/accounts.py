@@ -21,7 +21,11 @@ STORAGE_REPEATS: Final = 2
 
 
 def account_of(
-    environment: Mapping[str, str], name: str, *, development: bool
+    environment: Mapping[str, str],
+    name: str,
+    *,
+    development: bool,
+    options: Mapping[str, Any] | None = None,
 ) -> BlobServiceClient:
     """Return a client for a connection.
 
@@ -29,6 +33,7 @@ def account_of(
         environment: the app settings.
         name: of the setting with a connection string, or what an identity's settings begin with.
         development: whether plain http to this machine is allowed.
+        options: how requests are sent; None: as those of the app are.
 
     Returns:
         The client; no request is made.
@@ -36,13 +41,13 @@ def account_of(
     Raises:
         ConfigError: it is no connection string, or https is required.
     """
-    options = _options()
+    options = _options() if options is None else options
     try:
         if text := environment.get(name):
             account = BlobServiceClient.from_connection_string(text, **options)
         else:
             url = _service_uri(environment, name)
-            account = BlobServiceClient(url, _credential(environment, name), **options)
+            account = BlobServiceClient(url, credential_of(environment, name), **options)
     except ValueError:
         raise ConfigError(f"{name} is not a connection string of a storage account") from None
     if account.url.startswith("http://") and not (development and is_loopback(account.url)):
@@ -102,6 +107,21 @@ def documents_of(
     return documents, clock
 
 
+def credential_of(environment: Mapping[str, str], name: str) -> "TokenCredential":
+    """Return the identity of a connection without a connection string.
+
+    Args:
+        environment: the app settings.
+        name: what the settings of the connection begin with.
+    """
+    # Only where an identity is used; the blob binding is free to stop bringing it.
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+
+    if environment.get(f"{name}__credential", "").lower() == "managedidentity":
+        return ManagedIdentityCredential(client_id=environment.get(f"{name}__clientId"))
+    return DefaultAzureCredential()
+
+
 def _options() -> dict[str, Any]:
     """Return how requests to storage are sent, with or without an account's credential.
 
@@ -124,12 +144,3 @@ def _service_uri(environment: Mapping[str, str], name: str) -> str:
         if uri := environment.get(f"{name}__{form}"):
             return uri
     return f"https://{environment[f'{name}__accountName']}.blob.core.windows.net"
-
-
-def _credential(environment: Mapping[str, str], name: str) -> "TokenCredential":
-    # Only where an identity is used; the blob binding is free to stop bringing it.
-    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
-
-    if environment.get(f"{name}__credential", "").lower() == "managedidentity":
-        return ManagedIdentityCredential(client_id=environment.get(f"{name}__clientId"))
-    return DefaultAzureCredential()

@@ -70,9 +70,12 @@ class AzureMlConnections:
         Raises:
             ConfigError: the workspace is in a cloud that no setting describes.
         """
+        return AzureMlServing(self.serving_calls(endpoint))
+
+    def serving_calls(self, endpoint: AzureMlEndpoint) -> EndpointCalls:
+        """Return the calls of an online endpoint. Raises as `serving`."""
         call = self.call(endpoint.workspace_parts, ApiVersions())
-        call = replace(call, part="endpoints[]")
-        return AzureMlServing(EndpointCalls(call, endpoint, self.memory))
+        return EndpointCalls(replace(call, part="endpoints[]"), endpoint, self.memory)
 
     def call(self, workspace: Workspace, versions: ApiVersions) -> AzureMlCall:
         """Return the calls of one workspace.

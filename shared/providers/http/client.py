@@ -23,8 +23,15 @@ from requests import exceptions as failed
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    SSLError,
+)
 
+from shared import tracing
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 
 if TYPE_CHECKING:
@@ -218,6 +225,14 @@ class RequestsHttp:
             OutcomeUnknownError: it may have reached the service.
             PermanentError: it cannot be sent.
         """
+        with tracing.call(method, url) as span:
+            answer = self._send(method, url, headers, body)
+            span.answered(answer.status)
+        return answer
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         timeouts = TIMEOUTS if self._seconds is None else (TIMEOUTS[0], self._seconds)
         try:
             with self._connections.request(
@@ -270,6 +285,8 @@ def classify(exc: requests.RequestException, method: str) -> RelearnError:
     reason = reason.reason if isinstance(reason, MaxRetryError) else reason
     if isinstance(reason, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(reason):
         return PermanentError(f"{method}: the service's certificate is not trusted")
+    if isinstance(reason, NameResolutionError):
+        return TransientError(f"{method}: no host is known by the name of the service")
     if isinstance(exc, failed.ConnectTimeout) or isinstance(
         reason, NewConnectionError | ConnectTimeoutError
     ):

@@ -263,8 +263,12 @@ class StudioBatch:
     def _left(self) -> StudioModels:
         return StudioModels(self.models_account, self.models_container, self._state)
 
+    def answer_for(self, handle: str) -> Answer:
+        """Return the answer to a status check, whatever it says. Raises TransientError."""
+        return self.call.any_answer("GET", self._job(handle))
+
     def _state(self, handle: str) -> tuple[JobState, Mapping[str, SignedBlob]]:
-        answer = self.call.any_answer("GET", self._job(handle))
+        answer = self.answer_for(handle)
         clean = self.call.clean
         if answer.status == _NOT_FOUND:
             return JobState(JobStatus.GONE, explained(read_refusal(answer, clean))), {}

@@ -19,6 +19,7 @@ TIMER = HEAD + "@app.timer_trigger(arg_name='t', schedule='{}')\ndef tick(t) -> 
 BLOB = HEAD + "@app.blob_trigger(arg_name='b', path='{}', connection='Data')\ndef seen(b): ...\n"
 HTTP = HEAD + "@app.route(route='{}')\ndef answer({}): ...\n"
 QUEUE = "@app.queue_trigger(arg_name='q', queue_name='q', connection='Data')\ndef queued(q): ...\n"
+OTHER = "@app.event_grid_trigger(arg_name='e')\ndef seen(e): ...\n"
 SECRET = "verysecret"
 
 
@@ -31,7 +32,12 @@ SECRET = "verysecret"
         (HTTP.format("a", "req") + HTTP.format("b", "req").removeprefix(HEAD), "unique"),
         (HTTP.format("a", "req, other"), "function answer: .*other"),
         (HTTP.format("a/{b", "req"), "route 'api/a/{b'"),
-        (HEAD + QUEUE, "function queued: trigger queueTrigger is not emulated"),
+        (HEAD + OTHER, "function seen: trigger eventGridTrigger is not emulated"),
+        (HEAD + QUEUE, "function queued: there is no setting Data "),
+        (
+            HEAD + QUEUE.replace("Data", "Good").replace("queue_name='q'", "queue_name='Q'"),
+            "'Q' is no name",
+        ),
         (TIMER.format("%WHEN%"), "function tick: %WHEN% has no value; add the setting WHEN"),
         (TIMER.format("00:01:00"), "function tick: .*TimeSpan"),
         (BLOB.format("c/{name}"), "function seen: there is no setting Data "),

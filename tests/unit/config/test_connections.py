@@ -108,7 +108,7 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
             "is the address of the blobs",
         ),
         ({"queueServiceUri": QUEUE.replace("mine", "other")}, "queueServiceUri", "another account"),
-        ({"queueServiceUri": ""}, "queueServiceUri", "a blob trigger needs it"),
+        ({"queueServiceUri": ""}, "queueServiceUri", "a trigger needs it"),
         ({"credential": "ManagedIdentityCredential"}, "credential", "write managedidentity"),
         ({"accountName": BLOB}, "accountName", "a URL"),
         ({"accountName": "mine.blob.core.windows.net"}, "accountName", "a URL"),

@@ -46,6 +46,7 @@ def test_everything_wrong_is_reported_at_once_by_name(tmp_path: Path) -> None:
         "DataStorage",
         "ModelsStorage",
         "LedgerStorage",
+        "EventsStorage",
     }
 
 

@@ -24,6 +24,7 @@ from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Faults
+from tests.fakes.queues import FakeQueues, event_places
 from tests.unit.samples import pipeline, run, tree
 from tests.unit.scripted import SAS
 
@@ -147,6 +148,8 @@ class Steps:
             models=self.blobs,
             data_container="training-data",
             models_container=MODELS,
+            queues=FakeQueues(),
+            events=event_places(self.blobs, FakeQueues()),
             providers=cast(Providers, _NoStaging()),
             clock=clock,
             new_id=lambda: str(next(ids)),

@@ -237,5 +237,8 @@ def test_what_a_run_came_to_is_logged_where_no_alert_is(
     world.script("GET", str(one.job), refused(503, "Busy", "Request was throttled."))
     world.tick()
     world.until(one, Phase.PROMOTED)
-    assert f"run {one.run_id}: created -> training" in caplog.text
+    assert (
+        f"[RL2001 phase] run={one.run_id} pipeline=sample key=- phase=training: from=created "
+        in (caplog.text)
+    )
     assert f"run {one.run_id} (training) will try again" in caplog.text

@@ -9,16 +9,9 @@ from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import CleaningRound
 from shared.core.evaluation.gate import Verdict
 from shared.core.full_listing import FullListing
+from shared.core.run import record
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.core.run.promotion import Promotion, Step
-from shared.core.run.record import (
-    Approval,
-    Delivery,
-    GateEvidence,
-    Run,
-    RunHistoryEntry,
-    StepFailure,
-)
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries, Streak
 from shared.core.serving.references import ServingState, Shift, StagedCandidate
@@ -124,7 +117,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "last_at": None,
     },
     ProbeAnswers: {"columns": (), "rows": (), "detail": "", "request": "", "answered_by": ""},
-    StepFailure: {"cause_count": 1, "waits_for": ""},
+    record.StepFailure: {"cause_count": 1, "waits_for": ""},
     ServingState: {"model": None, "traffic": None, "body": {}},
     TrafficMap: {"shares": {}, "mirror": {}},
     TrafficEvidence: {
@@ -159,7 +152,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "verdict": "",
         "approved_by": "",
     },
-    GateEvidence: {"cursor": 0, "last": None},
+    record.GateEvidence: {"cursor": 0, "last": None},
     Promotion: {
         "base": None,
         "steps": (Step(share=100),),
@@ -177,10 +170,10 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "resent": 0,
         "verification": None,
     },
-    Delivery: {"tries": 1, "outcome": None, "reason": ""},
-    Approval: {"why": ""},
-    RunHistoryEntry: {"note": ""},
-    Run: {
+    record.Delivery: {"tries": 1, "outcome": None, "reason": ""},
+    record.Approval: {"why": ""},
+    record.RunHistoryEntry: {"note": ""},
+    record.Run: {
         "schema_version": 1,
         "request": None,
         "tokens": {},
@@ -218,6 +211,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "queue_name": "",
         "reason": None,
         "advice": None,
+        "trace": None,
         "history": (),
     },
     QueueEntry: {"number": 0},

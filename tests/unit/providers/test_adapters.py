@@ -23,7 +23,7 @@ from shared.providers.studio.serving import StudioServing
 from shared.providers.studio.web_service import StudioWebService
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
-from tests.fakes.world import FixedCredential
+from tests.fakes.wire import FixedCredential
 from tests.unit.samples import BASE, ROWS, UPDATE, tree
 from tests.unit.scripted import Script, answering, refuses
 from tests.unit.vectors import vector

@@ -16,7 +16,7 @@ from local.studio.server import StudioServer
 from local.studio.storage import MemoryBlobs
 from shared.errors import PermanentError, TransientError
 from shared.providers.studio.call import ArmToken
-from tests.fakes.world import FixedCredential
+from tests.fakes.wire import FixedCredential
 
 URL = "https://management.azure.com/subscriptions/s?api-version=2017-01-01"
 DUMP = "DefaultAzureCredential failed to retrieve a token\n\tEnvironmentCredential: c2VjcmV0\n" * 20

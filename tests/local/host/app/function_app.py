@@ -139,6 +139,21 @@ def on_stream(stream: func.InputStream) -> None:
     )
 
 
+@app.queue_trigger(arg_name="message", queue_name="%DATA%", connection="DataStorage")
+def on_message(message: func.QueueMessage) -> None:
+    """Note a message; fail where it says so."""
+    text = message.get_body().decode()
+    times = message.insertion_time, message.expiration_time, message.time_next_visible
+    note(
+        "on_message",
+        text=text,
+        tries=message.dequeue_count,
+        known=all((message.id, message.pop_receipt, *times)),
+    )
+    if "fail" in text:
+        raise RuntimeError("not this one")
+
+
 @app.blob_trigger(arg_name="client", path="%DATA%/poison/{name}", connection="DataStorage")
 def on_poison(client: BlobClient) -> None:
     """Fail each time."""

@@ -49,6 +49,8 @@ def test_a_pattern_without_tokens_matches_itself_alone(name: str) -> None:
         ("{folder}/{name}.csv", "../a.csv", None),
         ("{a}/{b}/{name}.csv", "x/../a.csv", None),
         ("{name}", ".", None),
+        ("{a}/{b}/{name}", ".relearn/scratch/1", None),
+        ("{a}/{name}", ".relearned/1", {"a": ".relearned", "name": "1"}),
         ("a.b/(x)+.csv", "a.b/(x)+.csv", {}),
         ("{name}.csv", "two\nlines.csv", {"name": "two\nlines"}),
     ],

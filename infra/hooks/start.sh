@@ -1,0 +1,13 @@
+# Starts a hook with Python 3.13 or, if there is none that runs, with python3: the hook says what
+# it needs. A name on the PATH alone is not enough: it may be a shim with nothing behind it.
+#   sh infra/hooks/start.sh package.py
+hook="$(dirname "$0")/$1"
+shift
+for python in python3.13 python3; do
+    if "$python" -c "" 2>/dev/null; then
+        exec "$python" "$hook" "$@"
+    fi
+done
+echo "FAILED: neither python3.13 nor python3 runs here" >&2
+echo "  what to do: install CPython 3.13 (python.org, uv python install 3.13), then repeat" >&2
+exit 2

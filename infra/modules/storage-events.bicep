@@ -1,0 +1,104 @@
+// One subscription for each container: from the storage account to the queue of on_storage_events.
+param topicName string
+
+@description('Identity that delivers; empty: the topic\'s own.')
+param identityId string
+param accountId string
+param queueName string
+param deadLetterContainer string
+param trainingDataContainer string
+param dataPrefix string
+param dataSuffix string
+param modelsContainer string
+param modelsPrefix string
+param modelsSuffix string
+param hierarchicalNamespace bool
+
+var identity = empty(identityId) ? { type: 'SystemAssigned' } : { type: 'UserAssigned', userAssignedIdentity: identityId }
+var containers = '/blobServices/default/containers'
+// Without /blobs/ behind the name, containers whose names begin alike would match too.
+var subscriptions = [
+  {
+    name: 'relearn-training-data'
+    needed: true
+    subjectBeginsWith: '${containers}/${trainingDataContainer}/blobs/${dataPrefix}'
+    subjectEndsWith: dataSuffix
+  }
+  {
+    name: 'relearn-models'
+    needed: true
+    subjectBeginsWith: '${containers}/${modelsContainer}/blobs/${modelsPrefix}'
+    subjectEndsWith: modelsSuffix
+  }
+  {
+    // The blob by which the whole way of an event is tried passes no filter of the user's.
+    name: 'relearn-scratch'
+    needed: !empty(dataPrefix) || !empty(dataSuffix)
+    subjectBeginsWith: '${containers}/${trainingDataContainer}/blobs/.relearn/scratch/'
+    subjectEndsWith: ''
+  }
+]
+var flatTypes = [
+  'Microsoft.Storage.BlobCreated'
+]
+var eventTypes = hierarchicalNamespace ? concat(flatTypes, [ 'Microsoft.Storage.BlobRenamed' ]) : flatTypes
+// What completes a blob. A hierarchical namespace also sends CreateFile, of an empty file.
+var completed = [
+  'PutBlob'
+  'PutBlockList'
+  'CopyBlob'
+  'FlushWithClose'
+  'SftpCommit'
+  'RenameFile'
+]
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: topicName
+}
+
+@batchSize(1)
+resource storageEvents 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = [for wanted in subscriptions: if (wanted.needed) {
+  parent: topic
+  name: wanted.name
+  properties: {
+    deliveryWithResourceIdentity: {
+      identity: identity
+      destination: {
+        endpointType: 'StorageQueue'
+        properties: {
+          resourceId: accountId
+          queueName: queueName
+          queueMessageTimeToLiveInSeconds: -1
+        }
+      }
+    }
+    eventDeliverySchema: 'EventGridSchema'
+    filter: {
+      includedEventTypes: eventTypes
+      subjectBeginsWith: wanted.subjectBeginsWith
+      subjectEndsWith: wanted.subjectEndsWith
+      isSubjectCaseSensitive: false
+      advancedFilters: [
+        {
+          operatorType: 'StringIn'
+          key: 'data.api'
+          values: completed
+        }
+      ]
+    }
+    retryPolicy: {
+      maxDeliveryAttempts: 30
+      eventTimeToLiveInMinutes: 1440
+    }
+    deadLetterWithResourceIdentity: {
+      identity: identity
+      deadLetterDestination: {
+        endpointType: 'StorageBlob'
+        properties: {
+          resourceId: accountId
+          blobContainerName: deadLetterContainer
+        }
+      }
+    }
+  }
+}]

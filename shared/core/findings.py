@@ -1,0 +1,113 @@
+"""What doctor finds: for each check one line, ok, wrong with its cure, or not checked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from shared.errors import RelearnError
+
+#: Of a text that a service said; a line stays readable.
+_LONGEST: Final = 600
+_LONGEST_NAME: Final = 200
+_USUAL_CURE: Final = (
+    "run doctor again in a minute; if it is wrong again, look for this text in docs/runbook.md"
+)
+
+
+class Outcome(StrEnum):
+    """The result of a check."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    NOT_CHECKED = "not_checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    outcome: Outcome
+    text: str  #: what was found, what happened, or why it was not checked
+    cure: str = ""  #: what an operator can do where it is wrong
+
+    def within(self, clean: Callable[[str], str]) -> "Finding":
+        """Return the finding without secrets, on one line and cut short.
+
+        A secret is taken out before a text is cut: a part of one would not be recognised.
+        """
+        text, cure = (_line(clean(one), _LONGEST) for one in (self.text, self.cure))
+        return replace(self, text=text, cure=cure)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a report: which check, and what it found."""
+
+    part: str  #: of the app, such as `storage`
+    check: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that doctor found, in a fixed order."""
+
+    lines: tuple[Line, ...]
+
+    def counted(self, outcome: Outcome) -> int:
+        """Return how many lines have this result."""
+        return sum(line.finding.outcome is outcome for line in self.lines)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.counted(Outcome.WRONG)
+
+
+def ok(text: str) -> Finding:
+    """Return that what was checked works."""
+    return Finding(Outcome.OK, text)
+
+
+def wrong(text: str, cure: str = "") -> Finding:
+    """Return that something is wrong.
+
+    Args:
+        text: what happened.
+        cure: what an operator can do; empty: the usual.
+    """
+    return Finding(Outcome.WRONG, text, cure or _USUAL_CURE)
+
+
+def not_checked(why: str) -> Finding:
+    """Return that something was not checked."""
+    return Finding(Outcome.NOT_CHECKED, why)
+
+
+def of_error(error: RelearnError, usual: str = "") -> Finding:
+    """Return what an error says; its message may hold the cure too, which is then said once.
+
+    Args:
+        error: what a check raised.
+        usual: the cure where the error names none.
+    """
+    text = str(error)
+    if error.cure and error.cure in text:
+        text = text.replace(error.cure, "").rstrip().rstrip(":;,").rstrip()
+    return wrong(text or error.kind, error.cure or usual)
+
+
+def shown_name(name: str, clean: Callable[[str], str]) -> str:
+    """Return the name of a check without secrets, on one line and cut short.
+
+    Args:
+        name: may hold names of the configuration, and of services.
+        clean: takes secrets out.
+    """
+    return _line(clean(name), _LONGEST_NAME)
+
+
+def _line(text: str, longest: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"

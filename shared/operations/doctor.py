@@ -1,0 +1,196 @@
+"""Doctor: tries everything that the app needs, and says of each thing whether it works.
+
+Each line of the report is ok, wrong with what happened and the cure, or not checked with the
+reason. Checks run side by side within a bounded time; the lines have a fixed order. Nothing that
+matters is changed, nothing is left behind, and no line shows a secret.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.core.config.problems import Problem
+from shared.core.counting import counted
+from shared.core.findings import Finding, Line, Outcome, Report, not_checked, ok, shown_name, wrong
+from shared.errors import ConfigError
+from shared.execution.context import Context
+from shared.intake.catalogue import Catalogue
+from shared.operations.doctor_endpoints import PART as ENDPOINTS
+from shared.operations.doctor_endpoints import (
+    KnownEndpoint,
+    by_key,
+    check_of,
+    configured,
+)
+from shared.operations.doctor_events import (
+    EVENTS,
+    LEDGER,
+    LEDGER_CURE,
+    TIMERS,
+    event_checks,
+    timer_checks,
+)
+from shared.operations.doctor_runner import Bounds, results_of
+from shared.operations.health import HealthChecks
+from shared.ports.checks import Check, ServiceChecks
+from shared.telemetry import redacted
+
+__all__ = ["Bounds", "Doctor", "Known"]
+
+SETTINGS: Final = "settings"
+_SERVICES: Final = "services"
+#: The parts of a report, in order.
+_ORDER: Final = (
+    SETTINGS,
+    "identity",
+    "clock",
+    "storage",
+    EVENTS,
+    _SERVICES,
+    ENDPOINTS,
+    TIMERS,
+)
+#: Called after each check, by any thread: the check, its finding, and how many checks there are.
+Progress = Callable[[Check, Finding, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the app knows once its settings can be used: records, pipelines and services."""
+
+    context: Context
+    catalogue: Catalogue
+    health: HealthChecks
+    services: ServiceChecks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Tries what the app needs.
+
+    Args:
+        problems: returns what an operator must change in the settings and the pipelines file.
+        hints: returns what an operator should know of them.
+        storage: returns the checks of the storage.
+        known: what the app knows; None where wrong settings keep it from being built.
+        bounds: how long it may take.
+    """
+
+    problems: Callable[[], Iterable[Problem]]
+    hints: Callable[[], Iterable[Problem]]
+    storage: Callable[[], Sequence[Check]] = tuple
+    known: Known | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def report(self, progress: Progress = lambda _check, _finding, _count: None) -> Report:
+        """Try everything, and return a line for each check, in a fixed order.
+
+        Args:
+            progress: called after each check, by any thread.
+        """
+        began = time.monotonic()
+        endpoints, before = self._endpoints(), list(self._settings())
+        checks = [*self.storage(), *self._of_services(), *endpoints.checks]
+        if self.known is not None:
+            checks += event_checks(self.known.context)
+            checks += timer_checks(self.known.health)
+        checks = list({(check.part, check.name): check for check in checks}.values())
+        left = self.bounds.whole - (time.monotonic() - began)
+        bounds = Bounds(max(left, 1.0), self.bounds.each, self.bounds.endpoints)
+        found = results_of(
+            checks, bounds, lambda check, finding: progress(check, finding, len(checks))
+        )
+        lines = [_line(one.part, one.name, of) for one, of in zip(checks, found, strict=True)]
+        return Report(tuple(sorted((*before, *lines, *endpoints.lines), key=_place)))
+
+    def _settings(self) -> Iterator[Line]:
+        problems = list(self.problems())
+        for problem in problems:
+            yield _line(SETTINGS, problem.where, wrong(problem.what, problem.cure))
+        if not problems:
+            text = "the settings and the pipelines file have no problem"
+            yield _line(SETTINGS, "settings and pipelines file", ok(text))
+        for hint in self.hints():
+            what = f"{hint.what}: {hint.cure}" if hint.cure else hint.what
+            yield _line(SETTINGS, hint.where, ok(f"hint: {what}"))
+        if self.known is None:
+            why = not_checked("correct the settings first: the app cannot be built")
+            for part in (EVENTS, _SERVICES, ENDPOINTS, TIMERS):
+                yield _line(part, "all", why)
+
+    def _of_services(self) -> Iterator[Check]:
+        if self.known is None or self.known.services is None:
+            return
+        services = self.known.services
+        for name, pipeline in self.known.catalogue.pipelines.items():
+            try:
+                yield from services.training_checks(pipeline.training)
+            except ConfigError as exc:
+                yield _refused(_SERVICES, f"training of {name}", exc)
+
+    def _endpoints(self) -> "_Endpoints":
+        """Return the checks of endpoints, as many as are checked at most."""
+        if self.known is None:
+            return _Endpoints((), ())
+        context, catalogue = self.known.context, self.known.catalogue
+        known, lines = list(configured(catalogue)), list[Line]()
+        most = self.bounds.endpoints
+        if any(one.tokens for p in catalogue.pipelines.values() for one in p.endpoints):
+            lines += self._add_by_key(self.known, known, most + 1)
+        if len(known) > most:
+            text = (
+                f"at most {counted(most, 'endpoint')} are checked at once: the hourly drift check"
+            )
+            lines.append(_line(ENDPOINTS, "others", not_checked(f"{text} looks at all of them")))
+        checks = list[Check]()
+        for one in known[:most]:
+            checks.append(check_of(context, one))
+            checks += self._besides(one)
+        return _Endpoints(tuple(checks), tuple(lines))
+
+    def _add_by_key(self, app: Known, known: list[KnownEndpoint], most: int) -> Iterator[Line]:
+        """Add the endpoints of keys; yield a line where they cannot be read in time."""
+        more = list[KnownEndpoint]()
+
+        def read() -> Finding:
+            more.extend(by_key(app.context, app.catalogue, max(most - len(known), 0)))
+            return ok("read")
+
+        check = Check(ENDPOINTS, "those of keys", LEDGER, read, LEDGER_CURE)
+        bounds = Bounds(self.bounds.each, self.bounds.each)
+        (found,) = results_of([check], bounds)
+        known += more
+        if found.outcome is not Outcome.OK:
+            yield _line(check.part, check.name, found)
+
+    def _besides(self, one: KnownEndpoint) -> Iterator[Check]:
+        if self.known is None or self.known.services is None:
+            return
+        try:
+            yield from self.known.services.serving_checks(one.endpoint)
+        except ConfigError as exc:
+            yield _refused(ENDPOINTS, f"{one.name}: service", exc)
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoints:
+    checks: tuple[Check, ...]
+    lines: tuple[Line, ...]
+
+
+def _refused(part: str, name: str, error: ConfigError) -> Check:
+    """Return the check of what cannot be built, such as a service that no setting describes."""
+
+    def found() -> Finding:
+        raise error
+
+    return Check(part, name, "", found)
+
+
+def _place(line: Line) -> int:
+    return _ORDER.index(line.part)
+
+
+def _line(part: str, name: str, finding: Finding) -> Line:
+    return Line(part, shown_name(name, redacted), finding.within(redacted))

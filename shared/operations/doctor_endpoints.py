@@ -1,0 +1,146 @@
+"""The checks of endpoints: each is read and probed, and compared with its endpoint state.
+
+Nothing is changed: a probe scores the rows that a drift check scores each hour.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from shared.core.config.kinds import Endpoint
+from shared.core.findings import Finding, not_checked, ok, wrong
+from shared.core.run.record import Run
+from shared.core.serving.drift import drift_finding
+from shared.core.serving.probes import EndpointCheck, ProbeOutcome, UpdateProgress
+from shared.core.serving.state import EndpointState
+from shared.execution.context import Context
+from shared.intake.catalogue import Catalogue
+from shared.ports.checks import Check
+
+PART: Final = "endpoints"
+_CURE: Final = (
+    "see GET /api/endpoints/{pipeline}/{endpoint}; correct the endpoint's URL or key in "
+    "pipelines.yaml"
+)
+_PROBE: Final = {
+    ProbeOutcome.REFUSED: "the probe is refused",
+    ProbeOutcome.NO_ANSWER: "the probe gets no usable answer",
+    ProbeOutcome.BROKEN: "it does not score",
+}
+_DRIFT: Final = (
+    "find out who else updates this endpoint; the drift check of the hour opens a run about it, "
+    "which GET /api/runs shows"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEndpoint:
+    """An endpoint as it is configured now, of one key where it has keys."""
+
+    pipeline: str
+    endpoint: Endpoint
+    key: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name in the report."""
+        key = f" ({'/'.join(self.key)})" if self.key else ""
+        return f"{self.pipeline}/{self.endpoint.name}{key}"
+
+
+def configured(catalogue: Catalogue) -> Iterator[KnownEndpoint]:
+    """Yield the endpoints that are the same for each key, in the order of the file."""
+    for name, pipeline in catalogue.pipelines.items():
+        for endpoint in pipeline.endpoints:
+            if not endpoint.tokens:
+                yield KnownEndpoint(name, endpoint)
+
+
+def by_key(context: Context, catalogue: Catalogue, most: int) -> list[KnownEndpoint]:
+    """Return endpoints of keys, of those that Relearn has promoted a model to.
+
+    Args:
+        context: the ledger.
+        catalogue: the pipelines in use.
+        most: how many are returned; they are the first by their id.
+
+    Raises TransientError, PermanentError.
+    """
+    ledger, found = context.ledger, list[KnownEndpoint]()
+    for due in sorted(ledger.drift_checks.due(), key=lambda due: due.drift_check_id):
+        if len(found) >= most:
+            break
+        check = ledger.drift_checks.read(due.drift_check_id)
+        state = ledger.endpoint_states.read(check.record.ref.id) if check else None
+        if check is None or state is None:
+            continue
+        serving = state.record.resource(check.record.resource).serving
+        run = ledger.runs.read(serving.run_id) if serving else None
+        pipeline = catalogue.pipelines.get(run.record.pipeline) if run else None
+        if run is None or pipeline is None:
+            continue
+        chosen = {endpoint.name for endpoint in pipeline.endpoints if endpoint.tokens}
+        found += [
+            KnownEndpoint(run.record.pipeline, endpoint, run.record.key)
+            for endpoint in catalogue.endpoints_of(run.record)
+            if endpoint.name in chosen
+            and endpoint.ref.id == check.record.ref.id
+            and endpoint.resource_name == check.record.resource
+        ]
+    return found
+
+
+def check_of(context: Context, known: KnownEndpoint) -> Check:
+    """Return the check of one endpoint.
+
+    Args:
+        context: the ledger and the services.
+        known: the endpoint.
+    """
+    return Check(
+        PART, known.name, known.endpoint.probed_at, partial(_checked, context, known), _CURE
+    )
+
+
+def _checked(context: Context, known: KnownEndpoint) -> Finding:
+    endpoint = known.endpoint
+    stored = context.ledger.endpoint_states.read(endpoint.ref.id)
+    state = stored.record if stored else EndpointState(ref=endpoint.ref)
+    serving = state.resource(endpoint.resource_name).serving
+    if serving is None and getattr(endpoint, "create", False):
+        return not_checked("it has no model of Relearn yet; the first promotion makes the endpoint")
+    if (holder := _holder(context, state)) is not None and holder.phase.updates:
+        return not_checked(f"run {holder.run_id} is updating it now")
+    service = context.providers.serving(endpoint)
+    service.current()
+    seen = service.update_state()
+    if (found := _unusable(seen)) is not None:
+        return found
+    probed = "its probe is answered" if seen.probe else "it has no probe"
+    if serving is None:
+        return ok(f"it may be read, and {probed}; Relearn has promoted no model to it yet")
+    drift = drift_finding(serving, seen).drift
+    if drift:
+        return wrong(f"it has drifted: {drift}", _DRIFT)
+    since = serving.since.isoformat(timespec="seconds")
+    return ok(f"the model of run {serving.run_id} serves since {since}; {probed}")
+
+
+def _unusable(seen: EndpointCheck) -> Finding | None:
+    """Return what keeps a check from saying what serves; None where nothing does."""
+    if seen.progress is UpdateProgress.PENDING:
+        return not_checked(f"an operation runs on it: {seen.detail}")
+    if seen.progress is UpdateProgress.FAILED:
+        return wrong(f"its last operation failed: {seen.detail}", seen.cure or _CURE)
+    if seen.probe is not None and seen.probe.seen in _PROBE:
+        return wrong(f"{_PROBE[seen.probe.seen]}: {seen.probe.detail}", _CURE)
+    return None
+
+
+def _holder(context: Context, state: EndpointState) -> Run | None:
+    """Return the open run that has the endpoint lease; None where there is none."""
+    if state.endpoint_lease is None:
+        return None
+    run = context.ledger.runs.read(state.endpoint_lease.run_id)
+    return run.record if run is not None and not run.record.phase.ended else None

@@ -1,0 +1,39 @@
+"""The port of doctor: what the storage and each service offer to be tried without an effect.
+
+A check changes nothing that matters and leaves nothing behind. Where a right to write is tried,
+it writes a blob of its own below `.relearn/scratch/`, and deletes it again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from shared.core.blobs import RESERVED
+from shared.core.config.kinds import Endpoint, Training
+from shared.core.findings import Finding
+
+#: Blobs of doctor and of the test of events. No pipeline takes one, whatever its pattern is.
+SCRATCH: Final = f"{RESERVED}scratch/"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that doctor tries."""
+
+    part: str  #: of the app: `identity`, `storage`, …
+    name: str  #: which setting, service or endpoint, and what is tried there
+    service: str  #: what it calls, such as a host: a service that hangs delays no other
+    run: Callable[[], Finding]  #: may raise RelearnError: then that is what is wrong
+    cure: str = ""  #: where an error names none
+
+
+class ServiceChecks(Protocol):
+    """What can be tried at services, by the configuration. Nothing is called by asking."""
+
+    def training_checks(self, training: Training) -> Sequence[Check]:
+        """Return the checks of a training service. Raises ConfigError."""
+        ...
+
+    def serving_checks(self, endpoint: Endpoint) -> Sequence[Check]:
+        """Return the checks of what an endpoint needs besides itself. Raises ConfigError."""
+        ...

@@ -1,0 +1,58 @@
+"""The checks of a Studio service that trains: it is asked for a job that it never had."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+from shared.core.config.studio_training import StudioTraining
+from shared.core.findings import Finding, ok
+from shared.ports.checks import Check
+from shared.providers.studio.batch import StudioBatch, require_account
+from shared.providers.studio.errors import read_refusal, sort_refusal
+
+_SERVICES: Final = "services"
+_NO_JOB: Final = "0" * 32
+_NOT_FOUND: Final = 404
+#: Codes of a 404 that are not about the job (studio-classic §5).
+_NO_SERVICE: Final = frozenset(
+    {"WebServiceNotFound", "WebServiceIdNotFoundInWorkspace", "WorkspaceNotFound"}
+)
+_CURE: Final = (
+    "correct training.service in pipelines.yaml; if it is right, open the way from the app to "
+    "{host}, or see whether the service still exists"
+)
+
+
+def training_checks(batch: StudioBatch, training: StudioTraining) -> Iterator[Check]:
+    """Yield the checks of a training service.
+
+    Args:
+        batch: its client.
+        training: the configuration.
+    """
+    host = urlsplit(training.service).hostname or ""
+    name = f"training service {training.identity}"
+    cure = _CURE.format(host=host)
+    yield Check(_SERVICES, name, training.service, partial(_asked, batch), cure)
+    if training.connection_string is not None:
+        opens = partial(_opens, batch, training)
+        yield Check(_SERVICES, f"{name}: connection_string", "", opens, cure)
+
+
+def _asked(batch: StudioBatch) -> Finding:
+    answer = batch.answer_for(_NO_JOB)
+    codes = read_refusal(answer, batch.call.clean).codes if not answer.ok else frozenset()
+    if answer.ok or (answer.status == _NOT_FOUND and not codes & _NO_SERVICE):
+        return ok("it answers, and takes the key")
+    raise sort_refusal(answer, "ask for a job that never was", batch.call.clean, write=False)
+
+
+def _opens(batch: StudioBatch, training: StudioTraining) -> Finding:
+    setting = str(training.connection_string)
+    connection = batch.call.secrets(setting)
+    batch.call.redactor.learn(connection)
+    if training.sources:
+        require_account(connection, setting, batch.data.account, "the training data")
+    require_account(connection, setting, batch.models_account.account, "the container of models")
+    return ok("it opens the account of what it is used for")

@@ -1,0 +1,39 @@
+"""The lines of doctor: one line each, without secrets, and the cure said once."""
+
+from shared.core.findings import Finding, Line, Outcome, Report, not_checked, of_error, ok, wrong
+from shared.core.redaction import Redactor
+from shared.errors import PermanentError, TransientError
+
+SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0"
+
+
+def test_an_error_says_its_cure_once() -> None:
+    found = of_error(PermanentError("no compute x: correct it", cure="correct it"))
+    assert (found.text, found.cure) == ("no compute x", "correct it")
+
+
+def test_an_error_without_a_cure_has_the_usual_one_of_its_check_or_of_all() -> None:
+    assert of_error(TransientError("lost"), "look").cure == "look"
+    assert of_error(TransientError("lost")).cure.startswith("run doctor again")
+    assert of_error(PermanentError()).text == "permanent"
+
+
+def test_a_secret_is_taken_out_before_a_text_is_cut() -> None:
+    redactor = Redactor(SECRET)
+    for length in range(560, 600):
+        found = wrong("x" * length + SECRET, SECRET).within(redactor.text)
+        assert SECRET[:8] not in f"{found.text}{found.cure}"
+        assert len(found.text) <= 600
+
+
+def test_a_line_stays_one_line() -> None:
+    assert ok("one\r\n  two\tthree").within(str).text == "one two three"
+
+
+def test_a_report_is_well_where_nothing_is_wrong() -> None:
+    def report(*found: Finding) -> Report:
+        return Report(tuple(Line("storage", "x", one) for one in found))
+
+    assert report(ok(""), not_checked("no time")).is_well
+    assert not report(ok(""), wrong("no")).is_well
+    assert report(ok(""), ok(""), wrong("no")).counted(Outcome.OK) == 2
