@@ -61,6 +61,10 @@ worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPy
 sdk-check: $(INSTALLED) ## have azure-ai-ml drive the stand-in of Azure ML v2 (half a minute)
 	@$(BIN)/python -m local.sdk_check
 
+.PHONY: infra-check
+infra-check: $(INSTALLED) ## check infra/, azure.yaml and the workflows without Azure (half a minute)
+	@$(BIN)/python -m local.infra_check
+
 .PHONY: format
 format: $(INSTALLED) ## format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
@@ -79,6 +83,8 @@ lock: $(INSTALLED) ## pin every dependency of requirements*.in and package.json
 		local/sdk_check/requirements.in --output-file local/sdk_check/requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 		--generate-hashes local/inference/requirements.in --output-file local/inference/requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		local/infra_check/requirements.in --output-file local/infra_check/requirements.txt
 	@$(NPM) install --package-lock-only --no-progress
 
 .PHONY: install
@@ -86,7 +92,7 @@ install: $(INSTALLED) ## install what development needs, into this folder
 
 .PHONY: clean
 clean: ## remove everything that was installed or built here
-	rm -rf .venv .venv-inference .venv-sdk .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-inference .venv-infra .venv-sdk .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \

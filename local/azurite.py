@@ -22,6 +22,9 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobServiceClient
+
 from local.storage_folder import (
     DEFAULT_PORTS,
     FolderInUseError,
@@ -245,6 +248,16 @@ def _node() -> str:
     return found
 
 
+def _make(connection: str, containers: Sequence[str]) -> None:
+    """Make containers that are not there yet."""
+    if not containers:
+        return
+    with BlobServiceClient.from_connection_string(connection) as client:
+        for name in containers:
+            with contextlib.suppress(ResourceExistsError):
+                client.create_container(name)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit code."""
     parser = argparse.ArgumentParser(
@@ -255,6 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     last = "0 = free (default: the folder's last one, else %s)"
     for name, port in zip(("blob", "queue"), DEFAULT_PORTS, strict=True):
         parser.add_argument(f"--{name}-port", type=int, help=last % port)
+    parser.add_argument(
+        "--container", action="append", default=[], help="make this one (may be repeated)"
+    )
     options = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -266,6 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     same = asked == (None, None)
     try:
         with Azurite(options.folder, blob_port=blob, queue_port=queue, same_ports=same) as storage:
+            _make(storage.connection_string, options.container)
             print(storage.connection_string, flush=True)
             print("Ctrl-C stops it.", file=sys.stderr)
             while storage.running and not stop.wait(0.5):

@@ -23,6 +23,7 @@ from local.infra_check.shapes import (
 )
 from local.infra_check.syntax import literal, meant, part, parts, text_of
 from local.infra_check.tree import Node
+from shared.core.counting import counted
 
 ShapeOf = Callable[[File, Node, Locals], Shape]
 Shapes = list[Shape]
@@ -83,7 +84,7 @@ def call_shape(file: File, node: Node, local: Locals, shape_of: ShapeOf) -> Shap
             file.report(function, f"there is no function '{name}'", meant(name, FUNCTIONS))
         return ANY
     if not known.fewest <= len(given) <= known.most:
-        what = f"'{name}' has {len(given)} arguments and takes {known.counted}"
+        what = f"'{name}' has {counted(len(given), 'argument')} and takes {known.counted}"
         file.report(node, what)
     if name in _ONLY_DEFAULTS and not _in_default(node):
         file.report(node, f"'{name}' is allowed in the default of a parameter only")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from local.infra_check.declared import declared_type, value_of_default
+from local.infra_check.declared import declared_type, type_of, value_of_default
 from local.infra_check.expressions import shape_of
-from local.infra_check.files import File, Symbol
+from local.infra_check.files import File, Symbol, body_of
 from local.infra_check.functions import DECORATORS
 from local.infra_check.names import check_name
 from local.infra_check.resources import check_module, check_resource
@@ -15,6 +15,7 @@ from local.infra_check.syntax import (
     is_key,
     literal,
     meant,
+    member_of,
     name_of,
     parts,
     text_of,
@@ -47,6 +48,7 @@ def check_file(file: File) -> None:
         _check(file, symbol)
     for symbol in file.all_of("resource"):
         check_name(file, symbol)
+    _same_names(file)
     check_start(file)
     check_conditions(file)
     cycles(file)
@@ -118,6 +120,24 @@ def _only_known_places(file: File, default: Node) -> None:
         if symbol is not None and symbol.kind in ("var", "resource", "module") and not is_key(node):
             what = f"the default of a parameter names '{symbol.name}', a {symbol.kind}"
             file.report(node, what, "It may name other parameters alone")
+
+
+def _same_names(file: File) -> None:
+    """Report two resources, or two modules, that would be one: of one type, name and place."""
+    seen: dict[tuple[str, ...], str] = {}
+    for symbol in [*file.all_of("resource"), *file.all_of("module")]:
+        body = body_of(symbol)
+        name = member_of(body.node, "name") if body is not None else None
+        if body is None or name is None or symbol.existing or body.loops:
+            continue
+        kind = type_of(symbol) if symbol.kind == "resource" else "module"
+        places = [text_of(member_of(body.node, one)) for one in ("parent", "scope")]
+        within = symbol.within.name if symbol.within else ""
+        key = (kind, text_of(name), within, *places)
+        if key in seen:
+            what = f"'{symbol.name}' has the name of '{seen[key]}': {text_of(name)}"
+            file.report(name, what, "Give it another one")
+        seen[key] = symbol.name
 
 
 def _unused(file: File) -> None:

@@ -11,6 +11,7 @@ from local.infra_check.files import File, Symbol, body_of, decorator_of, loop_na
 from local.infra_check.syntax import bare, literal, member_of, part, parts, text_of, value_of
 from local.infra_check.tree import Node
 from local.infra_check.types import data
+from shared.core.counting import counted
 
 _FIXED: Final = {"uniqueString": 13, "guid": 36, "newGuid": 36}
 _SAME: Final = ("toLower", "toUpper", "trim", "replace", "string")
@@ -58,11 +59,13 @@ def check_name(file: File, symbol: Symbol) -> None:
     span = span_of(file, name)
     most, least = int(rule["max"]), int(rule["min"])
     if span.most is None or span.most > most:
-        size = "any length" if span.most is None else f"{span.most} characters"
+        size = "any length" if span.most is None else counted(span.most, "character")
         what = f"the name of '{symbol.name}' can have {size}, and {most} are allowed"
         file.report(name, what, f"Write take(…, {most}), or @maxLength at the parameters")
     if span.most is not None and span.most < least:
-        file.report(name, f"the name of '{symbol.name}' is shorter than {least} characters")
+        file.report(
+            name, f"the name of '{symbol.name}' is shorter than {counted(least, 'character')}"
+        )
 
 
 def _wrong(text: str, rule: dict[str, Any]) -> str:

@@ -27,6 +27,8 @@ _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LIKE_ID: Final = re.compile(r"[0-9a-zA-Z]{6,10}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-zA-Z]{10,14}")
 _ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
 _DEFINITION: Final = "Microsoft.Authorization/roleDefinitions"
+_NETWORK: Final = "Microsoft.Network/virtualNetworks@"
+_SUBNET: Final = re.compile(r"/subnets/([\w.-]+)")
 _PLACED: Final = ("resourceId", "subscriptionResourceId", "extensionResourceId", "tenantResourceId")
 _FEWEST: Final = 3
 
@@ -42,11 +44,25 @@ def check_values(file: File) -> None:
             _check_id(file, node)
         elif node.type == "call_expression" and text_of(parts(node)[0]) in _PLACED:
             _check_type_name(file, node)
+    _check_subnets(file)
     for symbol in file.all_of("resource"):
         kind = type_of(symbol).split("@", maxsplit=1)[0]
         if kind == _ASSIGNMENT:
             _check_assignment(file, symbol)
         _check_known(file, symbol, data("known-values.json").get(kind, {}))
+
+
+def _check_subnets(file: File) -> None:
+    """Report an id of a subnet that no network of the file has."""
+    networks = [one for one in file.all_of("resource") if type_of(one).startswith(_NETWORK)]
+    bodies = [body for one in networks if (body := body_of(one)) is not None]
+    shapes = [shape_of(file, one.node, {}) for one in bodies]
+    found = [_at(one, "properties.subnets[].name", file.source.root) for one in shapes]
+    names = {value for several in found for _, value in several}
+    for node in file.source.root.everything() if networks else ():
+        read = _SUBNET.search(node.text) if node.type == "string_content" else None
+        if read is not None and read[1] not in names:
+            file.report(node, f"no network here has the subnet '{read[1]}'", meant(read[1], names))
 
 
 def _roles() -> dict[str, str]:

@@ -9,12 +9,13 @@ from typing import Final
 from local.infra_check.declared import type_of
 from local.infra_check.expressions import shape_of
 from local.infra_check.files import File, Program, Symbol, body_of
-from local.infra_check.shapes import Member, Shape
+from local.infra_check.shapes import Member, Shape, items_of
 from local.infra_check.syntax import everything, literal, meant, member_of, text_of
 from local.infra_check.tree import Node
 from local.infra_check.types import data
 from shared.config.connections import CONNECTIONS, DEFAULT_CONNECTION
-from shared.config.settings import APP_SETTINGS
+from shared.config.settings import APP_SETTINGS, read_settings
+from shared.core.counting import counted
 
 #: Settings of the app that no template sets, with the reason.
 NOT_SET: Final[Mapping[str, str]] = {
@@ -25,6 +26,8 @@ NOT_SET: Final[Mapping[str, str]] = {
     "CHECK_INTERVAL_MAX": "its default is right for most; by the parameter moreSettings",
     "CHECK_INTERVAL_MIN": "its default is right for most; by the parameter moreSettings",
     "CLAIM_LEASE": "its default is right for most; by the parameter moreSettings",
+    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "traces are off; by the parameter moreSettings",
+    "PYTHON_ENABLE_OPENTELEMETRY": "traces are off; by the parameter moreSettings",
 }
 #: Parts of a connection by identity. The host passes the events of three of them on by queues.
 _PARTS: Final = ("blobServiceUri", "credential", "clientId")
@@ -36,10 +39,10 @@ _HOST: Final = (
     "AzureWebJobsStorage__accountName",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",
-    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
     "PYTHON_THREADPOOL_THREAD_COUNT",
 )
 _DISABLED: Final = re.compile(r"AzureWebJobs(?:\.|__)(?P<function>.+?)(?:\.|__)Disabled")
+_ROOT: Final = Path(__file__).parents[2]
 _SITE: Final = "Microsoft.Web/sites"
 _SETTINGS: Final = "Microsoft.Web/sites/config"
 _ALWAYS_READY: Final = re.compile(r"function:(\w+)")
@@ -80,7 +83,7 @@ def check_settings(program: Program, functions: frozenset[str]) -> None:
         _check_function_names(file, functions)
     if lists != 1:
         any_file = next(iter(program.files.values()))
-        what = f"{lists} resources set the app settings"
+        what = f"the app settings are set by {counted(lists, 'resource')}"
         cure = f"Write one '{_SETTINGS}' with the name 'appsettings': it replaces the whole list"
         any_file.report(any_file.source.root, what, cure)
 
@@ -94,6 +97,10 @@ def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str
         place = one.node if one.node is not None else properties
         for what, cure in _wrong_name(name, functions):
             file.report(place, what, cure)
+        for value in one.shape().values if not _of_connection(name) else ():
+            wrong = read_settings({name: value}, _ROOT).problems
+            for problem in (problem for problem in wrong if problem.where == name):
+                file.report(place, f"the app refuses the value '{value}' of {problem}")
     own = [one.name for one in APP_SETTINGS if not _of_connection(one.name)]
     needed = [name for name in own if name not in NOT_SET] + [*_by_identity()]
     for name in sorted({*needed, *data("flex-settings.json")["required_app_settings"]}):
@@ -167,8 +174,8 @@ def _check_site(file: File, body: Node) -> None:
             place = one.node if one.node is not None else body
             file.report(place, f"Flex Consumption {word} siteConfig.{name}", "Remove it")
     scale = _member(_member(properties, "functionAppConfig"), "scaleAndConcurrency")
-    group = _members(_member(scale, "alwaysReady")).get("name")
-    for value in group.shape().values if group is not None else ():
+    group = items_of(_member(scale, "alwaysReady"))
+    for value in _member(group, "name").values:
         if value not in _GROUPS and not _ALWAYS_READY.fullmatch(value):
             file.report(body, f"'{value}' is no group of functions", meant(value, _GROUPS))
     most = flex["functionAppConfig"]["maximumInstanceCount"]["max"]
@@ -185,6 +192,4 @@ def _member(shape: Shape, name: str) -> Shape:
 
 
 def _members(shape: Shape) -> Mapping[str, Member]:
-    if shape.kind == "array" and shape.item is not None:
-        return shape.item().members
     return shape.members

@@ -42,7 +42,8 @@ resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, principal, storageBlobDataReader)
   scope: account
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataReader)
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions', storageBlobDataReader)
     principalId: principal
     principalType: 'ServicePrincipal'
   }

@@ -118,24 +118,20 @@ def test_an_expression_is_read_as_bicep_binds_it(value: str) -> None:
     assert said(f"output o string = {value}\n") == []
 
 
-EARLY = (
-    ACCOUNT + "resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {{\n"
-)
+IDENTITY = "resource x 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = "
+ENDPOINT = "account.properties.primaryEndpoints.blob"
 
 
 @pytest.mark.parametrize(
     ("text", "late"),
     [
+        (f"var n = {ENDPOINT}\noutput o array = [for one in [n]: one]", "account.properties"),
         (
-            "var n = account.properties.primaryEndpoints.blob\noutput o array = [for one in [n]: one]",
-            "account.properties",
-        ),
-        (
-            "resource x 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = if (account.kind == 'StorageV2') {\n name: 'abc'\n location: location\n}",
+            f"{IDENTITY}if (account.kind == 'StorageV2') {{\n name: 'abc'\n location: location\n}}",
             "account.kind",
         ),
         (
-            "resource x 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {\n name: take(account.properties.primaryEndpoints.blob, 9)\n location: location\n}",
+            f"{IDENTITY}{{\n name: take({ENDPOINT}, 9)\n location: location\n}}",
             "account.properties",
         ),
     ],
@@ -146,15 +142,14 @@ def test_what_is_needed_at_the_start_is_known_then(text: str, late: str) -> None
 
 
 def test_ids_and_names_are_known_at_the_start() -> None:
-    identity = "resource x 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {\n"
-    assert said(f"{ACCOUNT}{identity} name: 'id-${{account.name}}'\n location: location\n}}") == []
+    text = f"{ACCOUNT}{IDENTITY}{{\n name: 'id-${{account.name}}'\n location: location\n}}\n"
+    assert said(text) == []
 
 
 def test_what_need_not_be_there_is_read_behind_its_condition() -> None:
     text = change(ACCOUNT, "= {", "= if (own) {") + "param own bool\n"
-    read = "account.properties.primaryEndpoints.blob"
-    assert said(f"{text}output o string = own ? {read} : ''\n") == []
-    assert "need not be there" in said(f"{text}output o string = {read}\n")[0]
+    assert said(f"{text}output o string = own ? {ENDPOINT} : ''\n") == []
+    assert "need not be there" in said(f"{text}output o string = {ENDPOINT}\n")[0]
     assert said(f"{text}output o string = account.id\n") == []
 
 
@@ -169,7 +164,8 @@ def test_a_circle_is_found() -> None:
 def test_a_resource_and_a_module_are_placed_where_they_can_be() -> None:
     subscription = "targetScope = 'subscription'\n"
     assert "belongs into a resourceGroup" in said(subscription + ACCOUNT)[0]
-    group = "resource g 'Microsoft.Resources/resourceGroups@2025-04-01' = {\n name: 'g'\n location: 'x'\n}\n"
+    group = "resource g 'Microsoft.Resources/resourceGroups@2025-04-01' = {\n name: 'g'\n"
+    group += " location: 'x'\n}\n"
     module = "module part 'part.bicep' = {\n name: 'p'\n scope: g\n params: { location: 'x' }\n}\n"
     assert said(subscription + group + module, part=ACCOUNT) == []
     placed = said(subscription + group + change(module, " scope: g\n", ""), part=ACCOUNT)
@@ -179,3 +175,11 @@ def test_a_resource_and_a_module_are_placed_where_they_can_be() -> None:
     )
     assert any("for a resourceGroup, and is placed on a subscription" in one for one in wrong)
     assert "Write 'subscription'" in said("targetScope = 'subscriptions'\n")[0]
+
+
+def test_two_modules_and_two_resources_of_one_name_are_found() -> None:
+    module = "module part 'part.bicep' = {\n name: 'p'\n params: { location: 'x' }\n}\n"
+    other = change(module, "module part", "module other")
+    assert "'other' has the name of 'part': 'p'" in said(module + other, part=ACCOUNT)[0]
+    twice = ACCOUNT + change(ACCOUNT, "param location string\nresource account", "resource again")
+    assert "'again' has the name of 'account'" in said(twice)[0]

@@ -150,3 +150,22 @@ def test_values_that_the_type_leaves_open_are_held_against_those_that_are_known(
     assert said(text) == []
     assert "Write 'global'" in said(change(text, "'global'", "'globel'"))[0]
     assert "known values of name" in said(change(text, "vaultcore", "vaultcor"))[0]
+
+
+def test_a_subnet_that_an_id_names_is_one_of_the_network() -> None:
+    text = """param location string
+resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
+  name: 'vnet'
+  location: location
+  properties: {
+    addressSpace: { addressPrefixes: ['10.0.0.0/16'] }
+    subnets: [{ name: 'app', properties: { addressPrefix: '10.0.1.0/24' } }]
+  }
+}
+output app string = '${network.id}/subnets/app'
+"""
+    assert said(text) == []
+    assert (
+        "no network here has the subnet 'apps'"
+        in said(change(text, "subnets/app", "subnets/apps"))[0]
+    )

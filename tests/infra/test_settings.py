@@ -46,7 +46,6 @@ def test_every_setting_of_the_app_has_to_be_set_or_has_a_reason_not_to_be() -> N
     ) - {
         "BLOB_SOURCE",
         *NOT_SET,
-        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
         "PYTHON_THREADPOOL_THREAD_COUNT",
     }
     assert NOT_SET.keys() <= {one.name for one in APP_SETTINGS}
@@ -69,7 +68,7 @@ def test_settings_are_found_in_merged_objects_too() -> None:
         (
             "'appsettings'\n",
             "'appsettings'\n}\nresource b 'Microsoft.Web/sites/config@2025-03-01' = {\n",
-            "2 resources set",
+            "are set by 2 resources",
         ),
     ],
 )
@@ -87,3 +86,19 @@ def test_a_group_of_instances_names_a_function_of_the_app() -> None:
 def test_functions_are_those_that_the_app_registers() -> None:
     found = indexed_functions(ROOT)
     assert {"on_training_data", "on_trained_model", "poll_jobs", "health", "start_run"} <= found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("POLL_SCHEDULE", "*/30 * * * * *", 0),
+        ("POLL_SCHEDULE", "*/30 * * * * 9", 1),
+        ("BLOB_SOURCE", "Eventgrid", 1),
+        ("TRAINING_DATA_CONTAINER", "Training", 1),
+    ],
+)
+def test_the_app_takes_the_values_that_the_templates_write(
+    name: str, value: str, wrong: int
+) -> None:
+    text = change(SITE, LINE, f"    {name}: '{value}'\n")
+    assert len([one for one in said_of_settings(text) if "the app refuses" in one]) == wrong
