@@ -23,7 +23,7 @@ from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import EndpointState
 from shared.core.serving.traffic import ALL
 from shared.ledger.configurations import KeptConfiguration
-from shared.ledger.progress import Heartbeat, SearchState, Tick
+from shared.ledger.progress import Heartbeat, LastEvent, SearchState, Tick, Undelivered
 from shared.ledger.schedules import Activation, ScheduleRecord
 from shared.ledger.versions import VersionEntry
 
@@ -46,6 +46,8 @@ _RECORDS: Final[Mapping[str, type[BaseModel]]] = {
     "cleaning": ScheduleRecord,
     "poll": Heartbeat,
     "tick": Tick,
+    "last_event": LastEvent,
+    "undelivered": Undelivered,
     "search": SearchState,
     "full_listing": FullListing,
     "existing": Existing,

@@ -166,9 +166,18 @@ class PipelineConfigError(ConfigError):
 
 
 class CorruptRecordError(PermanentError):
-    """A stored record cannot be understood by this version of the app."""
+    """A stored record cannot be understood by this version of the app.
+
+    Args:
+        message: which record, and what to do about it.
+        later: whether it has the form of another release, which can read it.
+    """
 
     kind = "corrupt_record"
+
+    def __init__(self, message: str, *, later: bool = False) -> None:
+        super().__init__(message)
+        self.later = later
 
 
 class RunIdUsedError(PermanentError):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, TracerProvider
 
 #: The settings by which the worker of the platform takes part in traces (azure-functions §5).
-DISTRO, OPEN = "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY"
+DISTRO: Final = "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"
+OPEN: Final = "PYTHON_ENABLE_OPENTELEMETRY"
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y"})
 _NAME: Final = "relearn"
 #: Attributes are cut to this length after they are redacted.
@@ -115,7 +116,8 @@ def enable(
     Returns:
         Whether they are on.
     """
-    wanted = {one for one in (DISTRO, OPEN) if environment.get(one, "").strip().lower() in _TRUE}
+    given = {DISTRO: environment.get(DISTRO, ""), OPEN: environment.get(OPEN, "")}
+    wanted = {name for name, value in given.items() if value.strip().lower() in _TRUE}
     _SWITCH.live = None
     if not wanted:
         return False

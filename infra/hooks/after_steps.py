@@ -4,10 +4,12 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
 from app_functions import BLOB_FUNCTIONS, QUEUE_FUNCTIONS, expected_functions
-from calls import OK, UNAVAILABLE, Answer, Caller
+from app_health import AppHealth
+from calls import OK, Answer, Caller
 from console import Console, HookError, ended_with
 from environment import (
     NEEDED_FOR_EVENTS,
@@ -28,7 +30,7 @@ differs:
   1. has the platform read the app's functions, and waits until all of them are there
   2. only for eventDelivery=blobTrigger: makes the event subscriptions of the blob triggers,
      whose webhook has a key that exists only now
-  3. asks the app for its health
+  3. asks the app for its health; that the pipelines file is still missing is no failure
   4. sends one event through the data container: writes a blob below .relearn/scratch/, which no
      pipeline takes, waits until the app has seen its event, and deletes the blob
 """
@@ -47,10 +49,8 @@ examples:
 """
 _FUNCTIONS_SECONDS: Final = 300.0
 _KEY_SECONDS: Final = 300.0
-_HEALTH_SECONDS: Final = 300.0
 _SYNC_EVERY: Final = 6  #: asking for the functions ten seconds apart: once a minute
 _EVERY: Final = 10.0
-_MOST_SHOWN: Final = 5
 
 
 @dataclass
@@ -77,13 +77,15 @@ class AfterDeployment:
         Functions(manager, site, self.console, self.expected).wait(self.deployment.by_blob_trigger)
         keys = Keys(manager, site, self.console)
         self._subscriptions(Subscriptions(manager, self.deployment, self.console), keys)
-        self._health(caller)
+        health = AppHealth(
+            self.deployment.app, caller, cache(lambda: keys.wait("functionKeys", "default"))
+        )
+        health.check()
         if not with_event:
             self.console.result(WHAT, "not tried", "--no-event was given")
             return
         self.console.step(WHAT)
-        key = keys.wait("functionKeys", "default")
-        ScratchEvent(self.deployment, self.tokens, caller, key).try_it()
+        ScratchEvent(self.deployment, self.tokens, caller, health).try_it()
 
     def _subscriptions(self, subscriptions: Subscriptions, keys: "Keys") -> None:
         self.console.step("event subscriptions")
@@ -100,23 +102,6 @@ class AfterDeployment:
             if subscriptions.delete(topic, name):
                 text = f"{name}: deleted, since eventDelivery was changed"
                 self.console.result("event subscription", "done", text)
-
-    def _health(self, caller: Caller) -> None:
-        self.console.step("health of the app")
-        url = f"{self.deployment.app}/api/health"
-        last: list[Answer] = []
-
-        def ask() -> Answer | None:
-            last[:] = [caller.send("GET", url, {}, again=(408, 429))]
-            return last[0] if last[0].status == OK else None
-
-        answer = self.console.wait_for("a healthy app", ask, _HEALTH_SECONDS, _EVERY)
-        if answer is None:
-            self.console.result("health", "wrong", *_what_is_wrong(last[0]))
-        else:
-            said = answer.json()
-            text = f"{said.get('status', 'it answers')}, version {said.get('version', '?')}"
-            self.console.result("health", "done", text)
 
 
 @dataclass(frozen=True)
@@ -224,19 +209,6 @@ class Keys:
             raise HookError(f"{what} ({refused})", cure, known=10)
         cure = "call `GET /api/health` once, so that the host starts, then repeat this hook"
         raise HookError(what, cure, known=6)
-
-
-def _what_is_wrong(answer: Answer) -> tuple[str, str]:
-    """Say why the app does not count as healthy, and what to do."""
-    said: dict[str, Any] = answer.json()
-    if answer.status == UNAVAILABLE and "status" in said:
-        counts = said.get("problems")
-        found = counts.items() if isinstance(counts, dict) else ()
-        shown = ", ".join(f"{count} of {kind}" for kind, count in list(found)[:_MOST_SHOWN])
-        cure = "`GET /api/health/details` lists each problem with its cure; `relearn doctor` too"
-        return f"the app runs, and says that it is {said['status']} ({shown})", cure
-    cure = "look at its log; if it lacks a role, restart it in ten minutes (failure 10)"
-    return f"the app does not start: `GET /api/health` answers HTTP {answer.status}", cure
 
 
 def parser() -> argparse.ArgumentParser:

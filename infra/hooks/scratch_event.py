@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from app_health import AppHealth
 from calls import (
     ACCEPTED,
     FORBIDDEN,
@@ -44,6 +45,23 @@ _TRIES: Final = 3
 _ANSWERS: Final = (OK, UNAVAILABLE)
 
 
+_FIRST: Final = (
+    "first correct what `GET /api/health/details` lists, since with wrong settings the app takes no"
+    " event; if that does not help, "
+)
+_LOST_BY_WEBHOOK: Final = (
+    "repeat the hook once: the first event after an idle time can be lost (failure 8). Then look"
+    " into the dead-letter container, and at the metrics of the event subscription"
+    " relearn-on-training-data: delivered and still not here is failure 7"
+)
+_LOST_BY_QUEUE: Final = (
+    "look at the queue of the setting STORAGE_EVENTS_QUEUE: messages that stay there mean that the"
+    " app cannot read it (role Storage Queue Data Contributor); an empty queue means that Event"
+    " Grid did not deliver (dead-letter container, role Storage Queue Data Message Sender of the"
+    " topic's identity)"
+)
+
+
 class ClosedError(Exception):
     """The storage is closed to the hook, which says nothing about the app.
 
@@ -66,7 +84,7 @@ class ScratchEvent:
     deployment: Deployment
     tokens: Tokens
     caller: Caller
-    function_key: str
+    health: AppHealth
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
 
     @property
@@ -130,7 +148,7 @@ class ScratchEvent:
 
         def ask() -> str | None:
             nonlocal written
-            last[:] = [self._details()]
+            last[:] = [self.health.details()]
             event = last[0].json().get("last_event")
             if isinstance(event, dict) and event.get("blob") == name:
                 return f"{event.get('function')} had it after {clock.monotonic() - began:.0f} s"
@@ -146,30 +164,13 @@ class ScratchEvent:
             raise self._lost(last[0]) if last[0].status in _ANSWERS else _unseen(last[0].status)
         return text
 
-    def _details(self) -> Answer:
-        url = f"{self.deployment.app}/api/health/details"
-        headers = {"x-functions-key": self.function_key, "Accept": "application/json"}
-        return self.caller.send("GET", url, headers, again=(408, 429, 500, 502, 504))
-
     def _lost(self, answer: Answer) -> HookError:
         what = f"the app got no event of its data container within {_MOST_SECONDS:.0f} s"
         what += _given_up(answer.json().get("undelivered"))
+        first = _FIRST if answer.status == UNAVAILABLE else ""
         if self.deployment.by_blob_trigger:
-            return HookError(
-                what,
-                "repeat the hook once: the first event after an idle time can be lost (failure 8)."
-                " Then look into the dead-letter container, and at the metrics of the event"
-                " subscription relearn-on-training-data: delivered and still not here is failure 7",
-                known=7,
-            )
-        return HookError(
-            what,
-            "look at the queue of the setting STORAGE_EVENTS_QUEUE: messages that stay there mean"
-            " that the app cannot read it (role Storage Queue Data Contributor); an empty queue"
-            " means that Event Grid did not deliver (dead-letter container, role Storage Queue"
-            " Data Message Sender of the topic's identity)",
-            known=10,
-        )
+            return HookError(what, first + _LOST_BY_WEBHOOK, known=7)
+        return HookError(what, first + _LOST_BY_QUEUE, known=10)
 
     @property
     def _container(self) -> str:

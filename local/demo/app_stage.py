@@ -69,6 +69,10 @@ class AppStage(ABC):
         """Return a host of the app over this stage's storage and services, not started."""
         return HostProcess(ROOT, self._settings())
 
+    def settings(self) -> dict[str, str]:
+        """Return the app settings, by which a program of its own can be given the same app."""
+        return self._settings()
+
     @property
     @abstractmethod
     def secrets(self) -> Sequence[str]:

@@ -26,6 +26,8 @@ NOT_SET: Final[Mapping[str, str]] = {
     "CHECK_INTERVAL_MAX": "its default is right for most; by the parameter moreSettings",
     "CHECK_INTERVAL_MIN": "its default is right for most; by the parameter moreSettings",
     "CLAIM_LEASE": "its default is right for most; by the parameter moreSettings",
+    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "traces are off; by the parameter moreSettings",
+    "PYTHON_ENABLE_OPENTELEMETRY": "traces are off; by the parameter moreSettings",
 }
 #: Parts of a connection by identity. The host passes the events of three of them on by queues.
 _PARTS: Final = ("blobServiceUri", "credential", "clientId")
@@ -37,7 +39,6 @@ _HOST: Final = (
     "AzureWebJobsStorage__accountName",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",
-    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
     "PYTHON_THREADPOOL_THREAD_COUNT",
 )
 _DISABLED: Final = re.compile(r"AzureWebJobs(?:\.|__)(?P<function>.+?)(?:\.|__)Disabled")

@@ -306,7 +306,11 @@ class LastGood:
             if name in self._file.pipelines or name in self._file.broken:
                 continue
             try:
+                self._context.ledger.configurations.read(name)
                 self._context.ledger.configurations.delete(item)
+            except CorruptRecordError as exc:
+                log.error("pipeline %s is not in the file any more: %s", name, exc)
+                continue
             except RelearnError as exc:
                 log.warning("the configuration of %s is not forgotten yet: %s", name, exc)
                 return False

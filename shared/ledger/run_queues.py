@@ -58,7 +58,7 @@ class PipelinePauses:
         """Return what pauses the pipeline; nothing does where there is no record.
 
         A record that cannot be read is a pause too: what the operator wanted is not known. To
-        resume the pipeline replaces it.
+        resume the pipeline replaces it, unless a later release wrote it.
         """
         name = f"pauses/{pipeline}"
         found = self._store.documents.read(name)
@@ -81,8 +81,19 @@ class PipelinePauses:
 
         Raises:
             ConflictError: it was changed meanwhile.
+            CorruptRecordError: a later release wrote it.
         """
-        self._store.put(f"pauses/{pipeline}", pauses, None if expected == NEW else expected)
+        name = f"pauses/{pipeline}"
+        if expected != NEW:
+            self._require_no_later_form(name)
+        self._store.put(name, pauses, None if expected == NEW else expected)
+
+    def _require_no_later_form(self, name: str) -> None:
+        try:
+            self._store.read(name, Pauses)
+        except CorruptRecordError as exc:
+            if exc.later:
+                raise
 
     def pause_by_failures(self, pipeline: str, pause: Pause) -> None:
         """Store a pause by failures, unless an operator paused the pipeline.

@@ -232,10 +232,12 @@ def parsed(found: Document, kind: type[R]) -> R:
         version, writer = fields.get("schema_version"), fields.get(WRITTEN_BY)
         known = f"version {VERSION} of the app reads schema_version 1" if version != _SCHEMA else ""
         problem = f"schema_version {version!r}: {known}" if known else _problem(exc)
+        later = isinstance(version, int) and version > _SCHEMA
         named = f", {writer}," if isinstance(writer, str) and _VERSION.fullmatch(writer) else ""
         raise CorruptRecordError(
             f"ledger record {found.name} is not understood ({problem}); it was left untouched: "
-            f"deploy the version that wrote it{named} or move the record away"
+            f"deploy the version that wrote it{named} or move the record away",
+            later=later,
         ) from None
 
 

@@ -62,12 +62,16 @@ class UndeliveredEvents:
         if stored is not None and timedelta() <= now - stored.record.at < EVERY:
             self._next = stored.record.at + EVERY
             return
-        found = Undelivered(at=now, poison=tuple(self._poison()), dead_letters=self._dead_letters())
+        found = self.seen(now)
         reported = self._reported(found, stored)
         try:
             record.put(found.evolve(reported_at=reported), stored.etag if stored else None)
         except ConflictError:
             return  # another process looked at this moment
+
+    def seen(self, now: datetime) -> Undelivered:
+        """Return what was given up, as it is now. Nothing is stored. Raises as the ports say."""
+        return Undelivered(at=now, poison=tuple(self._poison()), dead_letters=self._dead_letters())
 
     def _poison(self) -> Iterator[PoisonQueue]:
         events = self.context.events

@@ -16,16 +16,23 @@ from shared.core.findings import Finding, Line, Outcome, Report, not_checked, ok
 from shared.errors import ConfigError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
+from shared.operations.doctor_endpoints import PART as ENDPOINTS
 from shared.operations.doctor_endpoints import (
-    LEDGER_CURE,
     KnownEndpoint,
     by_key,
     check_of,
     configured,
 )
-from shared.operations.doctor_endpoints import PART as ENDPOINTS
+from shared.operations.doctor_events import (
+    EVENTS,
+    LEDGER,
+    LEDGER_CURE,
+    TIMERS,
+    event_checks,
+    timer_checks,
+)
 from shared.operations.doctor_runner import Bounds, results_of
-from shared.operations.health import HealthChecks, HealthReport
+from shared.operations.health import HealthChecks
 from shared.ports.checks import Check, ServiceChecks
 from shared.telemetry import redacted
 
@@ -33,21 +40,16 @@ __all__ = ["Bounds", "Doctor", "Known"]
 
 SETTINGS: Final = "settings"
 _SERVICES: Final = "services"
-_TIMERS: Final = "timers"
 #: The parts of a report, in order.
 _ORDER: Final = (
     SETTINGS,
     "identity",
     "clock",
     "storage",
-    "events",
+    EVENTS,
     _SERVICES,
     ENDPOINTS,
-    _TIMERS,
-)
-_TIMER_CURE: Final = (
-    "see whether the function is enabled and the app is running; restart the app; the runbook has "
-    "more at `No poll`"
+    TIMERS,
 )
 #: Called after each check, by any thread: the check, its finding, and how many checks there are.
 Progress = Callable[[Check, Finding, int], None]
@@ -89,7 +91,10 @@ class Doctor:
         """
         began = time.monotonic()
         endpoints, before = self._endpoints(), list(self._settings())
-        checks = [*self.storage(), *self._of_services(), *endpoints.checks, *self._timers()]
+        checks = [*self.storage(), *self._of_services(), *endpoints.checks]
+        if self.known is not None:
+            checks += event_checks(self.known.context)
+            checks += timer_checks(self.known.health)
         checks = list({(check.part, check.name): check for check in checks}.values())
         left = self.bounds.whole - (time.monotonic() - began)
         bounds = Bounds(max(left, 1.0), self.bounds.each, self.bounds.endpoints)
@@ -111,7 +116,7 @@ class Doctor:
             yield _line(SETTINGS, hint.where, ok(f"hint: {what}"))
         if self.known is None:
             why = not_checked("correct the settings first: the app cannot be built")
-            for part in (_SERVICES, ENDPOINTS, _TIMERS):
+            for part in (EVENTS, _SERVICES, ENDPOINTS, TIMERS):
                 yield _line(part, "all", why)
 
     def _of_services(self) -> Iterator[Check]:
@@ -152,7 +157,7 @@ class Doctor:
             more.extend(by_key(app.context, app.catalogue, max(most - len(known), 0)))
             return ok("read")
 
-        check = Check(ENDPOINTS, "those of keys", "ledger", read, LEDGER_CURE)
+        check = Check(ENDPOINTS, "those of keys", LEDGER, read, LEDGER_CURE)
         bounds = Bounds(self.bounds.each, self.bounds.each)
         (found,) = results_of([check], bounds)
         known += more
@@ -166,28 +171,6 @@ class Doctor:
             yield from self.known.services.serving_checks(one.endpoint)
         except ConfigError as exc:
             yield _refused(ENDPOINTS, f"{one.name}: service", exc)
-
-    def _timers(self) -> Iterator[Check]:
-        if self.known is None:
-            return
-        report = HealthReport()
-        health = self.known.health
-
-        def found() -> Finding:
-            health.timers(report)
-            wrongs = [text for kind, text in report.problems if kind in ("poll", "schedules")]
-            if wrongs:
-                return wrong("; ".join(wrongs), _TIMER_CURE)
-            poll = report.heartbeat
-            last = (
-                f"the last poll was at {poll.at.isoformat(timespec='seconds')}"
-                if poll
-                else ("no poll yet, and none is late")
-            )
-            return ok(last)
-
-        name = "poll_jobs and start_scheduled_runs"
-        yield Check(_TIMERS, name, "ledger", found, LEDGER_CURE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from shared.intake.catalogue import Catalogue
 from shared.ports.checks import Check
 
 PART: Final = "endpoints"
-LEDGER_CURE: Final = "correct what the line of LEDGER_CONTAINER says first"
 _CURE: Final = (
     "see GET /api/endpoints/{pipeline}/{endpoint}; correct the endpoint's URL or key in "
     "pipelines.yaml"

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from shared.core.blobs import RESERVED
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.findings import Finding
 
 #: Blobs of doctor and of the test of events. No pipeline takes one, whatever its pattern is.
-SCRATCH: Final = ".relearn/scratch/"
+SCRATCH: Final = f"{RESERVED}scratch/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,8 @@
-"""The check of a pipelines file by itself."""
+"""`relearn validate`: the check of a pipelines file by itself."""
 
-import json
 from pathlib import Path
 
-import pytest
-from local.validate import main
+from tests.cli.conftest import Relearn
 
 GOOD = """\
 pipelines:
@@ -17,32 +15,55 @@ pipelines:
 """
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> str:
-    file = tmp_path / "settings.json"
-    file.write_text(json.dumps({"Values": {"KEY": "c2VjcmV0c2VjcmV0"}}))
-    return str(file)
+def test_a_sound_file_passes_and_its_hints_are_shown(folder: Path, relearn: Relearn) -> None:
+    (folder / "pipelines.yaml").write_text(GOOD)
+    said = relearn("validate", "pipelines.yaml")
+    assert said.code == 0
+    assert "hint        pipelines.yaml:3: pipelines.census.schedule: minute: */90" in said.out
+    assert "1 pipeline without an error, 0 with one; 0 problems" in said.out
 
 
-def test_a_sound_file_passes_and_its_hints_are_shown(
-    tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str]
+def test_every_problem_is_printed_with_its_line_and_what_to_do(
+    folder: Path, relearn: Relearn
 ) -> None:
-    file = tmp_path / "pipelines.yaml"
-    file.write_text(GOOD)
-    assert main([str(file), "--settings", settings]) == 0
-    said = capsys.readouterr().out
-    assert "hint: pipelines.yaml:3: pipelines.census.schedule: minute: */90 fires at 0" in said
-    assert "1 sound, 0 with an error, problems: 0" in said
+    (folder / "pipelines.yaml").write_text(GOOD.replace("*/90", "*/x").replace("inputs", "imputs"))
+    said = relearn("validate", "pipelines.yaml")
+    assert said.code == 1
+    assert "pipelines.yaml:3: pipelines.census.schedule" in said.out
+    assert "pipelines.yaml:7: pipelines.census.training.imputs: unknown key" in said.out
+    assert said.out.count("To do: ") == said.out.count("  wrong  ") == 3
+    assert relearn("validate", "none.yaml").code == 1
 
 
-def test_every_problem_is_printed_with_its_line_and_no_secret(
-    tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "pipelines.yaml"
-    file.write_text(GOOD.replace("*/90", "*/x").replace("inputs", "imputs"))
-    assert main([str(file), "--settings", settings]) == 1
-    said = capsys.readouterr().out
-    assert "pipelines.yaml:3: pipelines.census.schedule" in said
-    assert "pipelines.yaml:7: pipelines.census.training.imputs: unknown key" in said
-    assert "c2VjcmV0" not in said
-    assert main([str(tmp_path / "none.yaml"), "--settings", settings]) == 1
+def test_json_has_every_problem_and_the_same_exit_code(folder: Path, relearn: Relearn) -> None:
+    second = GOOD.partition("\n")[2].replace("census", "other").replace("inputs", "imputs")
+    (folder / "pipelines.yaml").write_text(GOOD + second)
+    said = relearn("validate", "pipelines.yaml", "--json")
+    assert said.code == 1
+    assert said.json["result"] == "wrong"
+    assert (said.json["sound"], said.json["broken"]) == (1, 1)
+    problem = {one["where"]: one for one in said.json["problems"]}[
+        "pipelines.yaml:13: pipelines.other.training.imputs"
+    ]
+    assert problem["text"] == "unknown key"
+    assert problem["to_do"] == "did you mean `inputs`?"
+    (hint,) = said.json["hints"]
+    assert "*/90" in hint["text"]
+
+
+def test_settings_that_cannot_be_read_are_a_usage_error(folder: Path, relearn: Relearn) -> None:
+    (folder / "broken.json").write_text("{")
+    said = relearn("validate", "pipelines.yaml", "--settings", "broken.json")
+    assert (said.code, said.out) == (2, "")
+    assert "broken.json cannot be read" in said.err
+    said = relearn("validate", "pipelines.yaml", "--settings", "none.json")
+    assert said.code == 2
+    assert "correct --settings" in said.err
+
+
+def test_without_a_file_of_settings_the_environment_counts(folder: Path, relearn: Relearn) -> None:
+    (folder / "pipelines.yaml").write_text(GOOD)
+    (folder / "local.settings.json").unlink()
+    said = relearn("validate", "pipelines.yaml")
+    assert said.code == 1
+    assert "app setting KEY is not set" in said.out

@@ -252,7 +252,7 @@ def test_the_app_reads_its_file_from_the_ledgers_account(azurite: Azurite) -> No
         assert isinstance(built, App)
         assert built.changed_file is not None
         assert [str(one) for one in built.found] == [
-            f"blob:{name}/{FILE}: was not read yet: it is read before anything is done"
+            f"blob:{name}/{FILE}: was not read yet: it is read ahead of any work"
         ]
         built.changed_file.begin()
         assert [one.cure for one in built.found] == ["upload it there, or correct PIPELINES_FILE"]

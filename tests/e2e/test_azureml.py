@@ -3,11 +3,14 @@
 Kills of the host at each call: `proofs/azureml_kills.py`.
 """
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
+from cli.main import main as relearn
 from local.demo.azureml_stage import AzureMlStage
 from tests.e2e.watching import ended, run_of
 from tests.waiting import eventually
@@ -80,6 +83,58 @@ def test_a_model_that_learnt_nothing_is_rejected(stage: AzureMlStage) -> None:
     assert run["phase"] == "rejected", run
     assert "AUC" in run["reason"]
     assert run["verdict"]["metrics"]["AUC"] < 0.9
+
+
+def test_doctor_finds_this_app_well_and_leaves_nothing_behind(
+    stage: AzureMlStage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = relearn(["doctor", "--url", stage.host.url, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (code, found["result"]) == (0, "ok"), found
+    well = {line["check"] for line in found["lines"] if line["result"] == "ok"}
+    assert {
+        "TRAINING_DATA_CONTAINER training-data: list, read",
+        "MODELS_CONTAINER models: list, write, read, delete",
+        "LEDGER_CONTAINER ledger: list, write, read, delete",
+        "workspace relearn-ws: component azureml:train_census:1",
+        "workspace relearn-ws: data plane",
+        "poll_jobs and start_scheduled_runs",
+    } <= well, found
+    assert not [secret for secret in stage.secrets if secret in json.dumps(found)]
+    for container in ("training-data", "models", "ledger"):
+        client = stage.storage.get_container_client(container)
+        assert not list(client.list_blobs(name_starts_with=".relearn/"))
+
+
+def test_doctor_says_what_is_wrong_on_purpose(
+    stage: AzureMlStage,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = json.loads((stage.folder / "pipelines.yaml").read_text())
+    wrong = {"compute": "none", "component": "azureml:no:1"}
+    text["pipelines"]["breast-cancer"]["training"] |= wrong
+    (tmp_path / "pipelines.yaml").write_text(json.dumps(text))
+    settings = {
+        **stage.settings(),
+        "PIPELINES_FILE": "pipelines.yaml",
+        "MODELS_CONTAINER": "nowhere",
+    }
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": settings}))
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)  # by which the app's identity signs in
+    code = relearn(["doctor", "--settings", str(tmp_path / "local.settings.json"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (code, found["result"]) == (1, "wrong")
+    told = {line["check"]: line for line in found["lines"] if line["result"] == "wrong"}
+    assert set(told) == {
+        "MODELS_CONTAINER nowhere: list, write, read, delete",
+        "workspace relearn-ws: compute none",
+        "workspace relearn-ws: component azureml:no:1",
+        "workspace relearn-ws: datastore of devstoreaccount1/nowhere",
+    }
+    assert all(line["to_do"] for line in told.values())
 
 
 def test_no_secret_is_in_a_record_a_log_or_an_answer(stage: AzureMlStage) -> None:

@@ -1,6 +1,6 @@
 """The SDK of OpenTelemetry and its exporters, switched on for the app in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -8,9 +8,10 @@ from opentelemetry import context
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from local.collector import Collected, Collector, Point
@@ -65,6 +66,26 @@ def traced() -> Iterator[Traced]:
             yield made
         finally:
             made.close()
+
+
+@contextmanager
+def kept() -> Iterator[Callable[[], str]]:
+    """Keep spans and metrics in memory; what is given returns all of them as text."""
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    assert tracing.enable({tracing.OPEN: "true"}, tracers, meters)
+
+    def text() -> str:
+        measured = reader.get_metrics_data()
+        spans = [span.to_json() for span in exporter.get_finished_spans()]
+        return "\n".join([*spans, measured.to_json() if measured else ""])
+
+    try:
+        yield text
+    finally:
+        tracing.disable()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Lives of a whole app beside a service that repeats secrets, and everything it said meanwhile."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,9 +11,12 @@ import azure.functions as func
 from functions import endpoints, health, manual_runs, pipelines, runs
 from functions.process import handed_in
 from local.studio import OutputKind, Parameter
+from shared import tracing
 from shared.errors import RelearnError
+from shared.providers.http.client import Answer
 from tests.fakes.blobs import ACCOUNT_KEY
 from tests.fakes.echoes import SPELLINGS, EchoHttp, EchoSite, drawn, pieces
+from tests.fakes.traced import kept
 from tests.fakes.world import World, pipeline
 from tests.functions.conftest import app_over
 from tests.unit.fleet import Fleet
@@ -33,12 +36,12 @@ class EchoRun:
     """What happened in a world with such a service."""
 
     http: EchoHttp
-    everything: str  #: ledger, log and answers
+    everything: str  #: ledger, log, spans, metrics and answers
     phases: set[str]
     unexpected: list[str] = field(default_factory=list)
 
     def leaks(self) -> list[str]:
-        """Return the secrets of which a piece is in the ledger, the log or an answer."""
+        """Return the secrets of which a piece is in anything that it said."""
         return [
             one
             for one in self.http.secrets
@@ -89,9 +92,20 @@ class _Log(logging.Handler):
         self.unexpected: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
+        line = self.format(record)
+        self.lines += [line, str(vars(record))]  # the attributes are exported too
         if record.exc_info:
-            self.unexpected.append(self.lines[-1])
+            self.unexpected.append(line)
+
+
+class _TracedHttp(EchoHttp):
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        with tracing.call(method, url) as span:
+            answer = super().send(method, url, headers, body)
+            span.answered(answer.status)
+        return answer
 
 
 def life(kind: str, site: EchoSite | None) -> EchoRun:
@@ -106,7 +120,7 @@ def life(kind: str, site: EchoSite | None) -> EchoRun:
     """
     make, blob, endpoint, key = KINDS[kind]
     world = make()
-    http = EchoHttp(world.studio, world.faults, site=site)
+    http = _TracedHttp(world.studio, world.faults, site=site)
     world.http = http
     for name, value in world.environment.items():
         http.note(ACCOUNT_KEY if name == "STORAGE" else value)
@@ -118,7 +132,8 @@ def life(kind: str, site: EchoSite | None) -> EchoRun:
     logger.setLevel(logging.DEBUG)
     logging.disable(logging.NOTSET)
     try:
-        answers = _lived(world, blob, endpoint, key)
+        with kept() as spans:
+            answers = [*_lived(world, blob, endpoint, key), spans()]
     finally:
         logger.removeHandler(log)
         logger.setLevel(level)

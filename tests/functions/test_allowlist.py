@@ -7,7 +7,12 @@ from typing import Any, Final
 from pydantic import BaseModel, create_model
 
 from functions.api_models.endpoints import EndpointShown, EndpointSummary
-from functions.api_models.health import FullListingShown, SearchShown
+from functions.api_models.health import (
+    FullListingShown,
+    LastEventShown,
+    SearchShown,
+    UndeliveredShown,
+)
 from functions.api_models.pipelines import PipelineShown, PipelineSummary, PreviewShown
 from functions.api_models.runs import RunShown, RunSummary
 from functions.api_models.shared import ResponseModel
@@ -36,7 +41,7 @@ from shared.core.serving.state import (
     ServedModel,
     ServingHistoryEntry,
 )
-from shared.ledger.progress import SearchState
+from shared.ledger.progress import LastEvent, PoisonQueue, SearchState, Undelivered
 from shared.operations.endpoints import EndpointLine, EndpointStatus
 from shared.operations.history import Counts, OpenRun
 from shared.operations.pipelines import Keys, PipelineStatus
@@ -143,6 +148,9 @@ def answers(seen: set[str]) -> list[ResponseModel]:
     status = extended(full_pipeline(run, waits), seen)
     line = extended(EndpointLine("sample", "production", (), "", endpoint.open_runs), seen)
     preview = extended(Preview((Match(blob(), {}, "new"),), 1, None, ()), seen)
+    event = LastEvent(at=NOW, blob="x", function="on_storage_events")
+    queue = PoisonQueue(account="x", name="y", messages=1)
+    given_up = Undelivered(at=NOW, poison=(queue,), dead_letters=1)
     listing = extended(FullListing(location="x", started_at=NOW), seen)
     return [
         RunShown.of(run, waits),
@@ -154,6 +162,8 @@ def answers(seen: set[str]) -> list[ResponseModel]:
         PreviewShown.of(preview),
         FullListingShown.of(listing),
         SearchShown.model_validate(extended(SearchState(started_at=NOW), seen)),
+        LastEventShown.model_validate(extended(event, seen)),
+        UndeliveredShown.model_validate(extended(given_up, seen)),
     ]
 
 
@@ -165,6 +175,7 @@ def test_a_field_that_is_added_to_a_record_is_in_no_answer() -> None:
     served = {EndpointState, Resource, ServedModel, ServingHistoryEntry, Hold, Resumed}
     shared = {ModelRef, ServingState, Candidate, EndpointLease, RunHistoryEntry}
     others = {RunQueue, QueueEntry, Pause, Pauses, FullListing, SearchState}
+    others |= {LastEvent, Undelivered, PoisonQueue}
     records = runs | served | shared | others
     assert {kind.__name__ for kind in records} <= seen
 

@@ -3,21 +3,26 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
+import azure.functions as func
 import pytest
 from azure.functions.timer import TimerRequest
 
+from functions.manual_runs import start_run
+from functions.on_training_data import on_training_data
 from functions.poll_jobs import poll_jobs
+from functions.process import Context
 from shared import tracing
 from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError
 from shared.ports.storage import ETag
 from shared.providers.http.client import RequestsHttp
 from tests.fakes.traced import Traced, invocation, traced
-from tests.fakes.world import World
+from tests.fakes.world import DATA, World
 from tests.functions.conftest import Serve, app_over, present_world, secrets_of
-from tests.functions.test_triggers import data_arrived
+from tests.functions.test_triggers import client_of, data_arrived
 from tests.unit.execution.gated_worlds import gate, trains
 from tests.unit.worlds import refused
 
@@ -94,6 +99,28 @@ def test_runs_that_one_poll_opens_have_traces_of_their_own(serve: Serve, otel: T
     assert len({one.trace for one in opened.values()} - {here[0]}) == 2
     assert {one.links for one in opened.values()} == {(here,)}
     assert {one.attributes["relearn.key"] for one in opened.values()} == {"acme", "beta"}
+
+
+class Given(Context):
+    """The context of an invocation, as the worker gives it to a function in a thread."""
+
+    trace_context = SimpleNamespace(trace_parent=f"00-{EVENT[0]}-{EVENT[1]}-01", trace_state="")
+
+
+@pytest.mark.parametrize("opened_by", ["blob", "request"])
+@pytest.mark.usefixtures("api")
+def test_a_function_takes_the_trace_of_its_invocation(
+    world: World, otel: Traced, opened_by: str
+) -> None:
+    world.upload()
+    if opened_by == "blob":
+        on_training_data(client_of(DATA, "new.csv"), Given())
+    else:
+        url, route = "http://localhost/api", {"pipeline": "sample"}
+        request = func.HttpRequest("POST", url, headers={}, route_params=route, body=b"{}")
+        assert start_run(request, Given()).status_code == 202
+    (opened,) = [span for span in otel.spans() if span.name == "open run"]
+    assert (opened.trace, opened.parent) == EVENT
 
 
 @pytest.mark.usefixtures("api")

@@ -72,6 +72,7 @@ class Azure:
     syncs: int = 0
     last_event: dict[str, Any] | None = None
     undelivered: dict[str, Any] | None = None
+    problems: list[str] = field(default_factory=list)
     by_queue: bool = True
     valid_tokens: set[str] = field(default_factory=lambda: set(TOKENS.values()))
     _due: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
@@ -179,8 +180,9 @@ class Azure:
             return self.refusal(request, 401, "Unauthorized")
         while self._due and self._due[0][0] <= self.seconds:
             self.last_event = self._due.pop(0)[1]
-        events = {"last_event": self.last_event, "undelivered": self.undelivered}
-        return json_answer({**(shown or {}), **events}, status)
+        full: dict[str, Any] = {**(shown or {}), "last_event": self.last_event}
+        full |= {"undelivered": self.undelivered, "problems": self.problems}
+        return json_answer(full, status)
 
     def _storage(self, request: WireRequest, path: str) -> WireAnswer:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")

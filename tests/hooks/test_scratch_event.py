@@ -35,6 +35,11 @@ def test_an_event_that_never_comes_ends_the_hook(way: str, failure: int) -> None
     assert left(site.azure) == set()
 
 
+def test_wrong_settings_are_the_first_reason_for_a_lost_event() -> None:
+    with served(working(lost_events=100, health=UNUSABLE)) as site:
+        assert "what to do: first correct what `GET" in site.after().said
+
+
 def test_what_was_given_up_is_said() -> None:
     queue = {"account": "st", "name": "relearn-storage-events-poison", "messages": 4}
     azure = working(lost_events=100)
@@ -157,12 +162,22 @@ def test_the_app_may_start_slowly() -> None:
 
 
 def test_problems_of_the_app_fail_the_hook_and_the_event_is_tried_all_the_same() -> None:
-    with served(working(health=UNUSABLE)) as site:
+    with served(working(health=UNUSABLE, problems=["storage: the ledger is closed"])) as site:
         ran = site.after()
     assert ran.code == 1
-    assert "it is unusable (2 of configuration, 1 of storage)" in ran.said
-    assert "/api/health/details` lists each problem" in ran.said
+    assert "the app runs, and has problems: 2 of configuration, 1 of storage" in ran.said
+    assert "problem: storage: the ledger is closed" in ran.said
     assert "on_storage_events had it" in ran.said
+
+
+def test_a_pipelines_file_that_is_still_missing_is_no_failure_and_is_not_waited_for() -> None:
+    missing = {**UNUSABLE, "problems": {"configuration": 1}}
+    with served(working(health=missing, problems=["pipelines.yaml does not exist"])) as site:
+        ran = site.after()
+    assert ran.code == 0, ran.said
+    assert ran.waits == [5.0]  # for the event
+    assert "note" in ran.said
+    assert "problem: pipelines.yaml does not exist" in ran.said
 
 
 def test_an_app_that_never_answers_fails_the_hook() -> None:

@@ -2,9 +2,11 @@
 
 import ast
 import os
+import re
 import runpy
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,9 @@ import after_steps
 import before_steps
 import vendoring
 from console import Console, HookError, Secrets, without_keys
-from environment import ROOT, run_azd
+from environment import ROOT, SCRATCH_FOLDER, run_azd
+from functions.api_models.health import LastEventShown, PoisonQueueShown, UndeliveredShown
+from shared.core.blobs import is_scratch
 from tests.hooks.azure import ACCOUNT, DATA_ACCOUNT, TOKENS
 from tests.hooks.running import served, working
 
@@ -117,6 +121,21 @@ def test_hooks_import_the_standard_library_alone() -> None:
                 names.add((node.module or "").partition(".")[0])
     assert names - own <= sys.stdlib_module_names
     assert not own & sys.stdlib_module_names  # they are found by their name alone
+
+
+def test_each_known_failure_that_is_named_is_explained() -> None:
+    page = ROOT.joinpath("docs", "deploy.md").read_text(encoding="utf-8")
+    text = "\n".join(file.read_text(encoding="utf-8") for file in HOOKS.glob("*.py"))
+    named = {*re.findall(r"(?:known=|\bfailure |#failure-)(\d+)", text)}
+    assert {"1", "4", "5", "6", "7", "10"} <= named
+    assert [number for number in named if f'id="failure-{number}"' not in page] == []
+
+
+def test_the_app_shows_what_the_hook_reads_and_takes_its_blob_for_a_trial() -> None:
+    assert {"at", "blob", "function"} <= LastEventShown.model_fields.keys()
+    assert {"at", "poison", "dead_letters"} <= UndeliveredShown.model_fields.keys()
+    assert {"name", "messages"} <= PoisonQueueShown.model_fields.keys()
+    assert is_scratch(f"{SCRATCH_FOLDER}/{uuid.uuid4().hex}")
 
 
 def test_azd_that_is_missing_or_refuses_is_explained(

@@ -46,7 +46,6 @@ def test_every_setting_of_the_app_has_to_be_set_or_has_a_reason_not_to_be() -> N
     ) - {
         "BLOB_SOURCE",
         *NOT_SET,
-        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
         "PYTHON_THREADPOOL_THREAD_COUNT",
     }
     assert NOT_SET.keys() <= {one.name for one in APP_SETTINGS}

@@ -106,7 +106,7 @@ class Contained(Filed):
         files = ContainerFiles(self.beside, CONFIG, lambda: 0.0)
         source = ConfigurationReader(SHOWN, files, self._load)
         started_at = started_at or self.host.now()
-        self.file = source.not_read("was not read yet", "it is read before anything is done")
+        self.file = source.not_read("was not read yet", "it is read ahead of any work")
         self.app = app = self.app_over(self.app.context)
         changed_file = ChangedFile(
             app.context,

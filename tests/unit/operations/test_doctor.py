@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from shared.config.settings import Problem
 from shared.core.findings import Line, Outcome, Report, ok
 from shared.core.run.record import Phase
+from shared.ledger.progress import LastEvent
 from shared.operations.doctor import Bounds, Doctor
 from shared.ports.checks import Check
 from shared.providers.http.client import Answer
 from tests.fakes.echoes import SPELLINGS, pieces
 from tests.fakes.world import World
+from tests.unit.execution.test_keyed_endpoints import keyed
 from tests.unit.maintenance.drifted_worlds import live, meddle
 from tests.unit.worlds import Observed
 
@@ -42,7 +45,10 @@ def test_a_sound_app_is_well_and_its_parts_have_a_fixed_order() -> None:
     found = report(world, storage=lambda: storage)
     assert found.is_well
     parts = [line.part for line in found.lines]
-    assert parts == ["settings", "clock", "storage", "services", "endpoints", "timers"]
+    assert parts == [
+        *("settings", "clock", "storage", "events", "events"),
+        *("services", "endpoints", "timers"),
+    ]
     served_line = lines(found, "endpoints")["sample/production"].finding.text
     assert served_line.startswith(f"the model of run {world.run().run_id} serves since ")
 
@@ -136,6 +142,49 @@ def test_a_timer_that_does_not_run_is_told() -> None:
     assert "restart the app" in cure
 
 
+def test_messages_and_events_that_were_given_up_are_told() -> None:
+    world = served()
+    name = "given up: poison queues and dead letters"
+    assert finding(world, "events", name)[0] == "ok"
+    world.queues.put("relearn-storage-events-poison", 3)
+    world.blobs.put("relearn-dead-letters", "a/b.json", b"{}")
+    kind, text, cure = finding(world, "events", name)
+    assert kind == "wrong"
+    assert text == (
+        "queue relearn-storage-events-poison of account holds 3 messages; 1 dead letter"
+    )
+    assert "az storage message peek" in cure
+    del world.queues.messages["relearn-storage-events-poison"]
+    kind, text, cure = finding(world, "events", name)
+    assert (kind, text) == ("wrong", "container relearn-dead-letters holds 1 dead letter")
+    assert "deadLetterReason" in cure
+
+
+def test_the_last_test_of_the_way_of_events_is_shown() -> None:
+    world = served()
+    assert finding(world, "events", "last test of their way")[0] == "not_checked"
+    world.context.ledger.last_event.put(
+        LastEvent(at=world.clock.now(), blob=".relearn/scratch/x", function="on_training_data"),
+        None,
+    )
+    kind, text, _ = finding(world, "events", "last test of their way")
+    assert kind == "ok"
+    assert text.startswith("on_training_data got the event of .relearn/scratch/x at ")
+
+
+def test_an_endpoint_of_a_customer_is_checked_by_its_key() -> None:
+    world = Observed()
+    keyed(world)
+    world.environment["WS"] = world.studio.workspace_token
+    world.studio.add_endpoint(world.endpoint.web_service_id, "acme")
+    world.restart()
+    assert not lines(report(world), "endpoints")
+    world.until(world.start("acme/a.csv"), Phase.PROMOTED)
+    found = lines(report(world), "endpoints")
+    assert list(found) == ["sample/theirs (acme)"]
+    assert found["sample/theirs (acme)"].finding.outcome is Outcome.OK
+
+
 def test_more_endpoints_than_are_checked_are_counted_as_not_checked() -> None:
     world = World()
     found = replace(world.app.doctor, bounds=Bounds(20.0, 10.0, endpoints=0)).report()
@@ -151,11 +200,13 @@ def test_problems_and_hints_are_lines_of_their_own() -> None:
     assert [(one.check, one.finding.outcome.value) for one in found.lines] == [
         ("CLAIM_LEASE", "wrong"),
         ("X__tenantId", "ok"),
-        ("all", "not_checked"),
-        ("all", "not_checked"),
-        ("all", "not_checked"),
+        *[("all", "not_checked")] * 4,
     ]
     assert found.lines[0].finding.cure == "make it longer"
+
+
+def _always(answer: Answer, _method: str, _path: str) -> Answer:
+    return answer
 
 
 def test_no_secret_is_shown_whatever_a_service_repeats() -> None:
@@ -165,7 +216,7 @@ def test_no_secret_is_shown_whatever_a_service_repeats() -> None:
         words = " ".join(spell(one) for one in secrets for spell in SPELLINGS)
         body = f'{{"error": {{"code": "{status}", "message": "{"x" * 480} {words}"}}}}'
         answer = Answer(status, {"x-echo": secrets[0]}, body.encode())
-        world.http.answers.append(lambda _method, _path, answer=answer: answer)
+        world.http.answers.append(partial(_always, answer))
         shown = str(report(world))
         leaks = [piece for one in secrets for piece in pieces(one) if piece in shown]
         assert not leaks, (status, leaks)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from shared.core.findings import Finding, Outcome
 from shared.providers.azure_storage import accounts, checks, identities, queues
 from shared.providers.azure_storage.checks import StorageChecks
 from tests.fakes.storage_answers import StorageAnswers
-from tests.fakes.world import FixedCredential
+from tests.fakes.wire import FixedCredential
 
 KEY = "S0VZLU9GLVRIRS1BQ0NPVU5U"
 CONTAINERS = {
@@ -103,15 +105,20 @@ def test_a_sound_account_is_ok_in_every_line_and_the_order_is_fixed(account: Acc
     assert not account.answers.blobs
 
 
-def test_training_data_is_never_written(account: Account) -> None:
+def test_training_data_and_dead_letters_are_never_written(account: Account) -> None:
     account.found()
     changes = [one for one in account.answers.sent if not one.startswith(("GET", "HEAD", "POST"))]
-    assert {one.split()[2].split("/")[1] for one in changes} == {
-        "models",
-        "ledger",
-        "relearn-dead-letters",
-    }
+    assert {one.split()[2].split("/")[1] for one in changes} == {"models", "ledger"}
     assert all("/.relearn/scratch/" in one for one in changes)
+
+
+def test_the_container_of_the_pipelines_file_is_only_read(account: Account) -> None:
+    account.answers.rule = lambda _what, path: (
+        "AuthorizationPermissionMismatch" if path.startswith("/config") else None
+    )
+    found = account.wrong({**BY_IDENTITY, "PIPELINES_FILE": "blob:config/pipelines.yaml"})
+    assert list(found) == ["PIPELINES_FILE config"]
+    assert not [one for one in account.answers.sent if "/config" in one and "PUT" in one]
 
 
 def test_by_key_no_identity_and_no_delegation_is_asked_for(account: Account) -> None:
@@ -246,7 +253,7 @@ def test_a_clock_that_is_wrong_is_told_even_where_it_gets_everything_refused(
 
 def test_an_account_that_does_not_exist_is_told_by_its_name(account: Account) -> None:
     host = HTTPSConnection("mine.blob.core.windows.net")
-    inner = NameResolutionError(host.host, host, OSError("Name or service not known"))
+    inner = NameResolutionError(host.host, host, gaierror("Name or service not known"))
     account.answers.rule = lambda _what, _path: ServiceRequestError(inner, error=inner)
     found = account.wrong(BY_KEY)
     assert "no host is known by the name of account mine" in found[DATA].text
@@ -264,8 +271,12 @@ def test_an_account_that_cannot_be_reached_is_told_from_one_that_does_not_exist(
 def test_no_secret_is_shown_whatever_an_answer_repeats(account: Account) -> None:
     account.answers.echo = f" AccountKey={KEY} sig={KEY} {KEY}"
     for code in ("AuthenticationFailed", "AuthorizationFailure", "InvalidAuthenticationInfo"):
-        account.answers.rule = lambda _what, _path, code=code: code
+        account.answers.rule = partial(_always, code)
         assert account.wrong(BY_KEY)
+
+
+def _always(code: str, _what: str, _path: str) -> str:
+    return code
 
 
 def test_a_connection_that_is_wrong_leaves_the_others_checked(account: Account) -> None:

@@ -1,0 +1,1 @@
+"""The stored form of each release: records as its code wrote them."""
