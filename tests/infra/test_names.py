@@ -186,10 +186,9 @@ def test_two_modules_and_two_resources_of_one_name_are_found() -> None:
 
 
 def test_what_extends_a_resource_is_in_its_place() -> None:
-    elsewhere = change(ROLE, "{ name: 'relearndata' }", "{ name: 'abc', scope: resourceGroup('x') }")
+    other = "{ name: 'abc', scope: resourceGroup('x') }"
+    elsewhere = change(ROLE, "{ name: 'relearndata' }", other)
     assert "belongs to 'account', which is in another place" in said(elsewhere)[0]
-    placed = change(
-        ACCOUNT, "  location: location", "  scope: resourceGroup('x')\n  location: location"
-    )
+    placed = change(ACCOUNT, "  kind:", "  scope: resourceGroup('x')\n  kind:")
     assert "is placed by 'scope', and extends no resource" in said(placed)[0]
     assert "is no loop" in said(change(ACCOUNT, "resource", "@batchSize(1)\nresource"))[0]
