@@ -10,6 +10,9 @@ from local.infra_check.types import data
 
 _PATH: Final = re.compile(r"(?<![\w./-])((?:infra|local|scripts|cli)/[\w./-]+\.(?:py|sh|ps1))")
 
+#: A script that a starter gets as its argument, and finds beside itself.
+_ARGUMENT: Final = re.compile(r"(?<![\w./-])([\w-]+\.py)\b")
+
 #: Where in the file, what is wrong, and what to do.
 Wrong = Iterator[tuple[str, str, str]]
 
@@ -115,3 +118,8 @@ def _run(name: str, run: str, root: Path) -> Wrong:
         if not (root / path).is_file():
             near = [one.name for one in (root / path).parent.glob("*")]
             yield path, f"there is no file '{path}'", meant(Path(path).name, near)
+    folder = (root / paths[0]).parent if paths else root
+    for script in _ARGUMENT.findall(run):
+        if not (folder / script).is_file():
+            near = [one.name for one in folder.glob("*.py")]
+            yield script, f"there is no file '{script}' in '{folder.name}'", meant(script, near)

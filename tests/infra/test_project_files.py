@@ -90,6 +90,11 @@ def test_a_right_project_is_not_complained_about(tmp_path: Path) -> None:
         (("hooks",), {"postup": {"shel": "sh"}}, "Write 'shell'"),
         (("hooks",), {"postup": {"run": "infra/hooks/package.py"}}, "is a Python file by itself"),
         (("hooks",), {"postup": {"run": "python3 infra/hooks/packag.py"}}, "Write 'package.py'"),
+        (
+            ("hooks",),
+            {"postup": {"run": "sh infra/hooks/start.sh packages.py"}},
+            "Write 'package.py'",
+        ),
         (("hooks",), {"postup": {"run": "x", "windows": HOOK, "posix": HOOK}}, "beside windows"),
         (("pipeline",), {"provider": "gitlab"}, "is no provider of pipelines"),
         (("infra",), {"pathh": "infra"}, "Write 'path'"),
