@@ -28,6 +28,8 @@ _LIKE_ID: Final = re.compile(r"[0-9a-zA-Z]{6,10}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-z
 _ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
 _DEFINITION: Final = "Microsoft.Authorization/roleDefinitions"
 _NETWORK: Final = "Microsoft.Network/virtualNetworks@"
+_LIKE_SUBJECT: Final = re.compile(r"/(?!blobs/)[^/]+/[^/]+/|/blobS")
+_SUBJECT: Final = re.compile(r"/blobServices/default/containers(/.*)?")
 _RANGES: Final = (
     "properties.addressSpace.addressPrefixes[]",
     "properties.subnets[].properties.addressPrefix",
@@ -46,6 +48,10 @@ def check_values(file: File) -> None:
     for node in everything(file.source.root):
         if node.type == "string":
             _check_id(file, node)
+        elif node.type == "string_content" and _LIKE_SUBJECT.match(node.text):
+            if not _SUBJECT.fullmatch(node.text):
+                what = f"'{node.text}' is no begin of a subject of an event"
+                file.report(node, what, "Write /blobServices/default/containers/<container>/blobs/")
         elif node.type == "call_expression" and text_of(parts(node)[0]) in _PLACED:
             _check_type_name(file, node)
     _check_subnets(file)
