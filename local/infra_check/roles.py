@@ -28,6 +28,10 @@ _LIKE_ID: Final = re.compile(r"[0-9a-zA-Z]{6,10}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-z
 _ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
 _DEFINITION: Final = "Microsoft.Authorization/roleDefinitions"
 _NETWORK: Final = "Microsoft.Network/virtualNetworks@"
+_RANGES: Final = (
+    "properties.addressSpace.addressPrefixes[]",
+    "properties.subnets[].properties.addressPrefix",
+)
 _SUBNET: Final = re.compile(r"/subnets/([\w.-]+)")
 _PLACED: Final = ("resourceId", "subscriptionResourceId", "extensionResourceId", "tenantResourceId")
 _FEWEST: Final = 3
@@ -59,6 +63,11 @@ def _check_subnets(file: File) -> None:
     shapes = [shape_of(file, one.node, {}) for one in bodies]
     found = [_at(one, "properties.subnets[].name", file.source.root) for one in shapes]
     names = {value for several in found for _, value in several}
+    for shape in shapes:
+        for path in _RANGES:
+            for node, value in _at(shape, path, file.source.root):
+                if not re.fullmatch(r"\d+\.\d+\.\d+\.\d+/\d+", value):
+                    file.report(node, f"'{value}' is no range of addresses", "As in 10.0.0.0/16")
     for node in file.source.root.everything() if networks else ():
         read = _SUBNET.search(node.text) if node.type == "string_content" else None
         if read is not None and read[1] not in names:

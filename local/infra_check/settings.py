@@ -9,7 +9,7 @@ from typing import Final
 from local.infra_check.declared import type_of
 from local.infra_check.expressions import shape_of
 from local.infra_check.files import File, Program, Symbol, body_of
-from local.infra_check.shapes import Member, Shape, items_of
+from local.infra_check.shapes import Member, Shape, items_of, known_values
 from local.infra_check.syntax import everything, literal, meant, member_of, text_of
 from local.infra_check.tree import Node
 from local.infra_check.types import data
@@ -97,7 +97,7 @@ def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str
         place = one.node if one.node is not None else properties
         for what, cure in _wrong_name(name, functions):
             file.report(place, what, cure)
-        for value in one.shape().values if not _of_connection(name) else ():
+        for value in known_values(one.shape()) if not _of_connection(name) else ():
             wrong = read_settings({name: value}, _ROOT).problems
             for problem in (problem for problem in wrong if problem.where == name):
                 file.report(place, f"the app refuses the value '{value}' of {problem}")
@@ -175,7 +175,7 @@ def _check_site(file: File, body: Node) -> None:
             file.report(place, f"Flex Consumption {word} siteConfig.{name}", "Remove it")
     scale = _member(_member(properties, "functionAppConfig"), "scaleAndConcurrency")
     group = items_of(_member(scale, "alwaysReady"))
-    for value in _member(group, "name").values:
+    for value in known_values(_member(group, "name")):
         if value not in _GROUPS and not _ALWAYS_READY.fullmatch(value):
             file.report(body, f"'{value}' is no group of functions", meant(value, _GROUPS))
     most = flex["functionAppConfig"]["maximumInstanceCount"]["max"]
