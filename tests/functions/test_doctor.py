@@ -37,6 +37,7 @@ def test_a_sound_app_is_well(world: World, api: Api) -> None:
         "events",
         "services",
         "endpoints",
+        "endpoints",
         "timers",
     ]
     assert found["ok"] == len(found["lines"]) - found["not_checked"]

@@ -5,6 +5,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import pytest
+
 from shared.config.settings import Problem
 from shared.core.findings import Line, Outcome, Report, ok, wrong
 from shared.core.run.record import Phase
@@ -47,7 +49,7 @@ def test_a_sound_app_is_well_and_its_parts_have_a_fixed_order() -> None:
     parts = [line.part for line in found.lines]
     assert parts == [
         *("settings", "clock", "storage", "events", "events"),
-        *("services", "endpoints", "timers"),
+        *("services", "endpoints", "endpoints", "timers"),
     ]
     served_line = lines(found, "endpoints")["sample/production"].finding.text
     assert served_line.startswith(f"the model of run {world.run().run_id} serves since ")
@@ -113,6 +115,29 @@ def test_a_model_that_others_set_is_drift() -> None:
     assert kind == "wrong"
     assert text.startswith("it has drifted: ")
     assert "find out who else updates this endpoint" in cure
+
+
+@pytest.mark.parametrize(
+    ("status", "create", "kind", "says"),
+    [
+        (401, False, "not_checked", "its key may not read it (no reason given (HTTP 401))"),
+        (404, False, "wrong", "read the endpoint"),
+        (404, True, "not_checked", "the first promotion makes it"),
+        (500, True, "wrong", "read the endpoint"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_read_says_what_is_known_of_it(
+    status: int, kind: str, says: str, *, create: bool
+) -> None:
+    more = {"create": True, "workspace_token": "${ENDPOINT_KEY}"} if create else {}
+    world = World(config={"endpoint": more})
+    world.http.answers.append(
+        lambda _, path: Answer(status, {}, b"") if path.endswith("/endpoints/production") else None
+    )
+    found = lines(report(world), "endpoints")
+    (line,) = [one.finding for name, one in found.items() if name.endswith(": read")]
+    assert line.outcome.value == kind
+    assert says in line.text
 
 
 def test_an_endpoint_that_refuses_its_probe_is_told() -> None:
@@ -181,8 +206,10 @@ def test_an_endpoint_of_a_customer_is_checked_by_its_key() -> None:
     assert not lines(report(world), "endpoints")
     world.until(world.start("acme/a.csv"), Phase.PROMOTED)
     found = lines(report(world), "endpoints")
-    assert list(found) == ["sample/theirs (acme)"]
-    assert found["sample/theirs (acme)"].finding.outcome is Outcome.OK
+    first, second = found
+    assert first == "sample/theirs (acme)"
+    assert second.endswith("/endpoints/acme: read")
+    assert {one.finding.outcome for one in found.values()} == {Outcome.OK}
 
 
 def test_more_endpoints_than_are_checked_are_counted_as_not_checked() -> None:
