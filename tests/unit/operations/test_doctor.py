@@ -10,6 +10,7 @@ import pytest
 from shared.config.settings import Problem
 from shared.core.findings import Line, Outcome, Report, ok, wrong
 from shared.core.run.record import Phase
+from shared.errors import PermanentError
 from shared.ledger.progress import LastEvent
 from shared.operations.doctor import Bounds, Doctor
 from shared.ports.checks import Check
@@ -48,7 +49,7 @@ def test_a_sound_app_is_well_and_its_parts_have_a_fixed_order() -> None:
     assert found.is_well
     parts = [line.part for line in found.lines]
     assert parts == [
-        *("settings", "clock", "storage", "events", "events"),
+        *("settings", "clock", "storage", *["events"] * 5),
         *("services", "endpoints", "endpoints", "timers"),
     ]
     served_line = lines(found, "endpoints")["sample/production"].finding.text
@@ -169,20 +170,28 @@ def test_a_timer_that_does_not_run_is_told() -> None:
 
 def test_messages_and_events_that_were_given_up_are_told() -> None:
     world = served()
-    name = "given up: poison queues and dead letters"
-    assert finding(world, "events", name)[0] == "ok"
-    world.queues.put("relearn-storage-events-poison", 3)
-    world.blobs.put("relearn-dead-letters", "a/b.json", b"{}")
-    kind, text, cure = finding(world, "events", name)
-    assert kind == "wrong"
-    assert text == (
-        "queue relearn-storage-events-poison of account holds 3 messages; 1 dead letter"
-    )
+    poison, letters = "relearn-storage-events-poison", "relearn-dead-letters"
+    queue, container = f"queue {poison} of account", f"container {letters} of account"
+    assert finding(world, "events", queue)[0] == finding(world, "events", container)[0] == "ok"
+    world.queues.put(poison, 3)
+    world.blobs.put(letters, "a/b.json", b"{}")
+    kind, text, cure = finding(world, "events", queue)
+    assert (kind, text) == ("wrong", "it holds 3 messages, which were given up")
     assert "az storage message peek" in cure
-    del world.queues.messages["relearn-storage-events-poison"]
-    kind, text, cure = finding(world, "events", name)
-    assert (kind, text) == ("wrong", "container relearn-dead-letters holds 1 dead letter")
+    kind, text, cure = finding(world, "events", container)
+    assert (kind, text) == ("wrong", "it holds 1 event that Event Grid gave up")
     assert "deadLetterReason" in cure
+    world.blobs.missing.add(letters)
+    assert finding(world, "events", container)[0] == "not_checked"
+
+
+def test_a_queue_that_cannot_be_counted_is_not_taken_for_an_empty_one() -> None:
+    world = World()
+    world.queues.failure = PermanentError("count: access is denied")
+    found = lines(report(world), "events")
+    wrong_ones = {name for name, one in found.items() if one.finding.outcome is Outcome.WRONG}
+    assert len(wrong_ones) == 3
+    assert all("Storage Queue Data Contributor" in found[one].finding.cure for one in wrong_ones)
 
 
 def test_the_last_test_of_the_way_of_events_is_shown() -> None:
