@@ -28,7 +28,8 @@ _LIKE_ID: Final = re.compile(r"[0-9a-zA-Z]{6,10}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-z
 _ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
 _DEFINITION: Final = "Microsoft.Authorization/roleDefinitions"
 _NETWORK: Final = "Microsoft.Network/virtualNetworks@"
-_LIKE_SUBJECT: Final = re.compile(r"/(?!blobs/)[^/]+/[^/]+/|/blobS")
+_LIKE_SUBJECT: Final = re.compile(r"(?i)/blob(?!s/)")
+_PROVIDER: Final = re.compile(r"/providers/([\w.]+/\w+)")
 _SUBJECT: Final = re.compile(r"/blobServices/default/containers(/.*)?")
 _RANGES: Final = (
     "properties.addressSpace.addressPrefixes[]",
@@ -48,10 +49,8 @@ def check_values(file: File) -> None:
     for node in everything(file.source.root):
         if node.type == "string":
             _check_id(file, node)
-        elif node.type == "string_content" and _LIKE_SUBJECT.match(node.text):
-            if not _SUBJECT.fullmatch(node.text):
-                what = f"'{node.text}' is no begin of a subject of an event"
-                file.report(node, what, "Write /blobServices/default/containers/<container>/blobs/")
+        elif node.type == "string_content":
+            _check_text(file, node)
         elif node.type == "call_expression" and text_of(parts(node)[0]) in _PLACED:
             _check_type_name(file, node)
     _check_subnets(file)
@@ -82,6 +81,20 @@ def _check_subnets(file: File) -> None:
 
 def _roles() -> dict[str, str]:
     return {one["id"]: one["name"] for one in data("roles.json")}
+
+
+def _check_text(file: File, node: Node) -> None:
+    """Report a wrong begin of an event's subject, and a wrong type in the id of a resource."""
+    if _LIKE_SUBJECT.match(node.text) and not _SUBJECT.fullmatch(node.text):
+        what = f"'{node.text}' is no begin of a subject of an event"
+        file.report(node, what, "Write /blobServices/default/containers/<container>/blobs/")
+    for one in _PROVIDER.findall(node.text):
+        if one not in _types():
+            file.report(node, f"the type '{one}' is not known", meant(one, _types()))
+
+
+def _types() -> set[str]:
+    return {one.split("@", maxsplit=1)[0] for one in known_types()} | {_DEFINITION}
 
 
 def _plain(name: str) -> str:
@@ -116,10 +129,9 @@ def _check_type_name(file: File, call: Node) -> None:
     inside = part(call, "arguments")
     texts = [literal(one) for one in (parts(inside) if inside is not None else [])]
     named = [one for one in texts if one is not None and "/" in one]
-    types = {one.split("@", maxsplit=1)[0] for one in known_types()} | {_DEFINITION}
     for one in named:
-        if one not in types:
-            file.report(call, f"the type '{one}' is not known", meant(one, types))
+        if one not in _types():
+            file.report(call, f"the type '{one}' is not known", meant(one, _types()))
     if not named:
         file.report(call, f"'{text_of(parts(call)[0])}' names no type of resource", "Write it out")
 
