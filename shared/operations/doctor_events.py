@@ -57,9 +57,10 @@ def _given_up(context: Context) -> Finding:
     if letters:
         text = f"container {events.dead_letter_container} holds {counted(letters, 'dead letter')}"
         return wrong(text, _DEAD_LETTER_CURE)
-    queues = counted(len(seen.poison), "poison queue")
+    empty = f"{counted(len(seen.poison), 'poison queue')} and nothing in it"
+    queues = empty if seen.poison else "no poison queue"
     place = "no dead letter" if seen.dead_letters is not None else "no container of dead letters"
-    return ok(f"{queues}, all empty; {place}")
+    return ok(f"{queues}; {place}")
 
 
 def _last(context: Context) -> Finding:

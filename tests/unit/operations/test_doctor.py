@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from shared.config.settings import Problem
-from shared.core.findings import Line, Outcome, Report, ok
+from shared.core.findings import Line, Outcome, Report, ok, wrong
 from shared.core.run.record import Phase
 from shared.ledger.progress import LastEvent
 from shared.operations.doctor import Bounds, Doctor
@@ -220,3 +220,12 @@ def test_no_secret_is_shown_whatever_a_service_repeats() -> None:
         shown = str(report(world))
         leaks = [piece for one in secrets for piece in pieces(one) if piece in shown]
         assert not leaks, (status, leaks)
+
+
+def test_a_line_is_redacted_whatever_its_check_says() -> None:
+    world = World()
+    for secret in world.environment.values():
+        check = Check("storage", f"of {secret}", "", partial(wrong, f"x {secret}", f"y {secret}"))
+        found = report(world, storage=lambda check=check: (check,))
+        assert "storage" in {line.part for line in found.lines}
+        assert secret not in str(found)
