@@ -94,10 +94,7 @@ class _Live:
 
         Theirs hold the query, and they send a `traceparent` to the service.
         """
-        key = getattr(self.context, _LEFT_OUT, None)
-        if key is None:
-            yield
-            return
+        key = getattr(self.context, _LEFT_OUT, _LEFT_OUT)
         token = self.context.attach(self.context.set_value(key, "once"))
         try:
             yield
@@ -136,8 +133,7 @@ def enable(
     Returns:
         Whether they are on.
     """
-    given = {DISTRO: environment.get(DISTRO, ""), OPEN: environment.get(OPEN, "")}
-    wanted = {name for name, value in given.items() if value.strip().lower() in _TRUE}
+    wanted = {n for n in (DISTRO, OPEN) if environment.get(n, "").strip().lower() in _TRUE}
     _SWITCH.live = None
     if not wanted:
         return False
@@ -183,17 +179,16 @@ def within(traceparent: str, function: str = "") -> Iterator[None]:
     live = _SWITCH.live
     if live is None:
         yield
-        return
-    if not traceparent:
+    elif traceparent:
+        token = live.context.attach(live.propagator.extract({"traceparent": traceparent}))
+        try:
+            yield
+        finally:
+            live.context.detach(token)
+    else:
         here = live.trace.get_current_span().get_span_context().is_valid
         with nullcontext() if here or not function else _span(live, function, {}):
             yield
-        return
-    token = live.context.attach(live.propagator.extract({"traceparent": traceparent}))
-    try:
-        yield
-    finally:
-        live.context.detach(token)
 
 
 @contextmanager
@@ -255,11 +250,11 @@ def opening(run: Run) -> Iterator[Step]:
     if live is None:
         yield _NO_STEP
         return
-    from opentelemetry.context import Context  # noqa: PLC0415 -- optional
-
     own = _SHARED.get()
     links = live.links_to_here(None) if own else None
-    with _span(live, "open run", _of_run(run), Context() if own else None, links) as step:
+    with _span(
+        live, "open run", _of_run(run), live.context.Context() if own else None, links
+    ) as step:
         carrier: dict[str, str] = {}
         live.propagator.inject(carrier)
         step.traceparent = carrier.get("traceparent")

@@ -1,6 +1,7 @@
 """What keeps health from being ok is an alert of the poll, now and then, and no more often."""
 
 import os
+import threading
 from datetime import timedelta
 
 import pytest
@@ -116,3 +117,24 @@ def test_each_wrong_setting_is_raised_when_the_process_starts(
     said = alerts(caplog)
     assert said == [f"wrong setting: {problem}" for problem in built.problems]
     assert any("TRAINING_DATA_CONTAINER" in text for text in said)
+
+
+def test_invocations_that_come_first_together_build_one_app(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[object] = []
+    other = threading.Thread(target=process.app_or_problems)
+
+    def build_slowly(*_: object) -> Unusable:
+        built.append(object())
+        if len(built) == 1:
+            other.start()
+            other.join(0.2)  # it waits for the first; if it did not, it would build another here
+        return Unusable((PROBLEM,))
+
+    monkeypatch.setattr(process, "of_settings", build_slowly)
+    process._of_this_process.cache_clear()
+    process.app_or_problems()
+    other.join()
+    process._of_this_process.cache_clear()
+    assert len(built) == 1
