@@ -54,13 +54,9 @@ OPEN_RUNS: Final = Metric("relearn.runs.open", "gauge", "{run}", "open runs, by 
 TO_TRAINING: Final = Metric(
     "relearn.data.to_training", "histogram", "s", "from the newest data to the start of its job"
 )
-TO_LIVE: Final = Metric(
-    "relearn.data.to_live", "histogram", "s", "from the newest data to its model in use"
-)
+TO_LIVE: Final = Metric("relearn.data.to_live", "histogram", "s", "from the newest data to live")
 VERDICTS: Final = Metric("relearn.verdicts", "counter", "{verdict}", "verdicts of the gate")
-CONFLICTS: Final = Metric(
-    "relearn.ledger.conflicts", "counter", "{write}", "writes that another worker came before"
-)
+CONFLICTS: Final = Metric("relearn.ledger.conflicts", "counter", "{write}", "writes that came late")
 POLL: Final = Metric("relearn.poll.duration", "histogram", "s", "how long a tick of the poll took")
 BACKLOG: Final = Metric("relearn.poll.backlog", "gauge", "{run}", "due runs that a tick left")
 METRICS: Final = (OPEN_RUNS, TO_TRAINING, TO_LIVE, VERDICTS, CONFLICTS, POLL, BACKLOG)
@@ -228,7 +224,7 @@ class Step:
         """Note the status of an HTTP answer."""
         if self._span is not None:
             self._span.set_attribute("http.response.status_code", status)
-            if status >= 400 and status != _NOT_FOUND and _SWITCH.live is not None:  # noqa: PLR2004 -- the classes of errors
+            if status >= 400 and status != _NOT_FOUND and _SWITCH.live:  # noqa: PLR2004 -- classes
                 self._span.set_attribute("error.type", str(status))
                 self._span.set_status(_SWITCH.live.trace.StatusCode.ERROR)
 
