@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from app_functions import BLOB_FUNCTIONS
+from app_functions import BLOB_FUNCTIONS, EventFunction
 from calls import ACCEPTED, NOT_FOUND, Answer
 from console import Console, HookError
 from environment import SCRATCH_FOLDER, Deployment
 from resource_manager import EVENT_GRID, ResourceManager
 
-#: What stores the whole blob. Where folders are real, an empty `CreateFile` comes first.
+#: What stores the whole blob; infra/modules/storage-events.bicep has the same, with renames, which
+#: blob triggers do not take. Where folders are real, an empty `CreateFile` comes first.
 _APIS: Final = ("PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose", "SftpCommit")
+#: The subscription to the queue by which the blob of the trial passes filters.
+_QUEUE_SCRATCH: Final = "scratch"
 _SUCCEEDED: Final = "Succeeded"
 #: The platform could not verify the address, or gave up.
 _ENDED_BADLY: Final = ("Failed", "Canceled", "AwaitingManualAction")
@@ -51,8 +54,7 @@ def webhooks(deployment: Deployment) -> list[Wanted]:
     for one in BLOB_FUNCTIONS:
         # Without `/blobs/` at its end, containers whose names begin alike would match too.
         begins = f"/blobServices/default/containers/{deployment[one.container]}/blobs/"
-        output = one.container.removesuffix("_CONTAINER")
-        prefix, suffix = (deployment.get(f"{output}_{end}") for end in ("PREFIX", "SUFFIX"))
+        prefix, suffix = _filters(deployment, one)
         topic = deployment[one.topic]
         name = f"{ours}{one.subscription}"
         found.append(Wanted(topic, name, one.name, begins + prefix, suffix))
@@ -65,14 +67,25 @@ def webhooks(deployment: Deployment) -> list[Wanted]:
 def left_over(deployment: Deployment) -> list[tuple[str, str]]:
     """Return topic and name of each subscription that is not to be there any more."""
     data, models = BLOB_FUNCTIONS
-    of_webhooks = (data.subscription, f"{data.subscription}-scratch", models.subscription)
-    of_queues = (data.queue_subscription, "scratch", models.queue_subscription)
-    topics = [deployment.get(one.topic) for one in (data, data, models)]
-    there = {one.name for one in webhooks(deployment)} if deployment.by_blob_trigger else set()
-    names = (*of_webhooks, *of_queues) if deployment.by_blob_trigger else of_webhooks
-    pairs = zip(topics * 2, names, strict=False)
+    of_data = [data.subscription, f"{data.subscription}-scratch"]
+    of_models = [models.subscription]
+    there = set[str]()
+    if deployment.by_blob_trigger:
+        there = {one.name for one in webhooks(deployment)}
+        of_data += [data.queue_subscription, _QUEUE_SCRATCH]
+        of_models += [models.queue_subscription]
+    elif not any(_filters(deployment, data)):
+        of_data += [_QUEUE_SCRATCH]
     ours = deployment["EVENT_SUBSCRIPTION_PREFIX"]
-    return [(topic, ours + name) for topic, name in pairs if topic and ours + name not in there]
+    pairs = [(deployment.get(data.topic), ours + name) for name in of_data]
+    pairs += [(deployment.get(models.topic), ours + name) for name in of_models]
+    return [(topic, name) for topic, name in pairs if topic and name not in there]
+
+
+def _filters(deployment: Deployment, function: EventFunction) -> tuple[str, str]:
+    """Return which blobs send events: how their paths begin, and how they end."""
+    output = function.container.removesuffix("_CONTAINER")
+    return deployment.get(f"{output}_PREFIX"), deployment.get(f"{output}_SUFFIX")
 
 
 def webhook_of(host: str, function: str, key: str) -> str:
@@ -92,13 +105,10 @@ def properties_of(deployment: Deployment, wanted: Wanted, url: str) -> dict[str,
     """Return the properties of a subscription.
 
     Args:
-        deployment: says where dead letters go, and by which identity.
+        deployment: says where dead letters go.
         wanted: the subscription.
         url: its webhook.
     """
-    identity = {"type": "SystemAssigned"}
-    if named := deployment.get("EVENTS_IDENTITY_ID"):
-        identity = {"type": "UserAssigned", "userAssignedIdentity": named}
     return {
         "destination": {
             "endpointType": "WebHook",
@@ -120,7 +130,7 @@ def properties_of(deployment: Deployment, wanted: Wanted, url: str) -> dict[str,
         },
         "retryPolicy": {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440},
         "deadLetterWithResourceIdentity": {
-            "identity": identity,
+            "identity": {"type": "SystemAssigned"},
             "deadLetterDestination": {
                 "endpointType": "StorageBlob",
                 "properties": {
