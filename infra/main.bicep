@@ -205,7 +205,9 @@ var alwaysReady = [
     instanceCount: readyInstances
   }
 ]
-var topicName = ownTopic ? 'evgt-storage-${token}' : existingStorageTopic
+// A topic cannot get another source, so another account or workspace gets another topic.
+var topicName = ownTopic ? 'evgt-storage-${uniqueString(token, existingStorageAccount)}' : existingStorageTopic
+var workspaceTopicName = 'evgt-workspace-${uniqueString(token, existingWorkspaceId)}'
 // Written out, not taken from a module's output: only one of the two modules is deployed.
 var topicId = '${subscription().id}/resourceGroups/${ownTopic ? group : topicGroup}/providers/Microsoft.EventGrid/systemTopics/${topicName}'
 var vaultScope = empty(secretNames) ? '' : ' ${subscription().id}/resourceGroups/${group}/providers/Microsoft.KeyVault/vaults/${vaultName}'
@@ -481,7 +483,7 @@ module workspaceTopic 'modules/system-topic.bicep' = if (!empty(existingWorkspac
   name: 'relearn-workspace-topic'
   scope: resources
   params: {
-    name: 'evgt-workspace-${token}'
+    name: workspaceTopicName
     sourceId: existingWorkspaceId
     topicType: 'Microsoft.MachineLearningServices.Workspaces'
     location: !empty(existingWorkspaceId) ? workspaceRoles.outputs.location : location
@@ -556,7 +558,7 @@ module workspaceEvents 'modules/workspace-events.bicep' = if (!empty(existingWor
   name: 'relearn-workspace-events'
   scope: resources
   params: {
-    topicName: 'evgt-workspace-${token}'
+    topicName: workspaceTopicName
     accountId: eventsAccount.outputs.id
     queueName: workspaceEventsQueue
     deadLetterContainer: deadLetterContainer
