@@ -6,6 +6,7 @@ user delegation keys by them, but over https alone.
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from jwt.types import Options
 
 CERTIFICATE, KEY = "loopback.pem", "loopback.key"
 _TENANT: Final = "00000000-0000-0000-0000-000000000001"
@@ -24,6 +26,7 @@ _WHO: Final = "00000000-0000-0000-0000-000000000002"
 _VALID: Final = timedelta(days=2)
 _SKEW: Final = timedelta(minutes=5)
 _SECONDS: Final = 3600
+_MINUTE: Final = 60
 _SIGNED_WITH: Final = "the storage does not check it" * 2
 
 
@@ -37,8 +40,12 @@ class LocalIdentity:
 
 
 def make_token(audience: str) -> str:
-    """Return a token for a resource, valid for an hour."""
-    now = int(time.time())
+    """Return a token for a resource, valid for almost an hour."""
+    return _token(audience, int(time.time()) // _MINUTE * _MINUTE)
+
+
+@lru_cache(maxsize=64)
+def _token(audience: str, now: int) -> str:
     claims = {
         "aud": audience,
         "iss": f"https://sts.windows.net/{_TENANT}/",
@@ -53,11 +60,25 @@ def make_token(audience: str) -> str:
 
 def audience_of(token: str) -> str | None:
     """Return the resource that a token is for; None if it is none of ours, or is not valid now."""
-    try:
-        claims = jwt.decode(token, _SIGNED_WITH, ["HS256"], options={"verify_aud": False})
-    except jwt.InvalidTokenError:
+    claims = _claims(token)
+    if claims is None or not claims["nbf"] <= time.time() < claims["exp"]:
         return None
     return str(claims.get("aud"))
+
+
+@lru_cache(maxsize=256)  # a client sends the same token with each request
+def _claims(token: str) -> dict[str, Any] | None:
+    """Return what a token of ours says, whenever it is valid."""
+    options: Options = {
+        "verify_aud": False,
+        "verify_exp": False,
+        "verify_nbf": False,
+        "require": ["exp", "nbf"],
+    }
+    try:
+        return jwt.decode(token, _SIGNED_WITH, ["HS256"], options=options)
+    except jwt.InvalidTokenError:
+        return None
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +22,7 @@ from local.azureml.answers import (
     Answer,
     Body,
     RequestBody,
+    copied,
     invalid,
     missing,
     resource,
@@ -80,7 +80,7 @@ class Assets:
         """
         if refused := bad_body(ASSETS[kind], body, api):
             return refused
-        own = deepcopy(dict(body["properties"]))
+        own = copied(dict(body["properties"]))
         if kind == "components" and (problem := _component_problem(own["componentSpec"])):
             return invalid(problem)
         if kind == "components" and name == ANONYMOUS:
@@ -218,7 +218,7 @@ class Assets:
         ]
 
     def _shown(self, kind: str, asset: Asset) -> Body:
-        own: Body = {"description": None, "tags": {}, "properties": {}} | deepcopy(asset.properties)
+        own: Body = {"description": None, "tags": {}, "properties": {}} | copied(asset.properties)
         own |= {name: texts(own[name]) for name in ("tags", "properties")}
         own |= {"isArchived": asset.archived, "isAnonymous": asset.name == ANONYMOUS}
         if kind == "components":

@@ -3,7 +3,6 @@
 azure-machine-learning-v2 §5.1, §5.2, §5.3 and §5.5.
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
 
 from local.azureml.answers import (
@@ -15,6 +14,7 @@ from local.azureml.answers import (
     RequestBody,
     Shape,
     conflict,
+    copied,
     invalid,
     missing,
     refusal,
@@ -200,7 +200,7 @@ class Deployments:
 
     def shown(self, endpoint: str, deployment: Deployment) -> Body:
         """Return a deployment as answers show it: more than was sent."""
-        own = deepcopy(deployment.properties)
+        own = copied(deployment.properties)
         own["properties"] = {
             **(own.get("properties") or {}),
             "AzureAsyncOperationUri": deployment.operation,
@@ -208,7 +208,7 @@ class Deployments:
         ready = deployment.state == "Succeeded"
         timeout = {"requestTimeout": "PT5S" if ready else "PT0S"}
         probe = _PROBE if ready else None
-        added: Body = deepcopy(_ADDED) | {"livenessProbe": probe, "readinessProbe": probe}
+        added: Body = copied(_ADDED) | {"livenessProbe": probe, "readinessProbe": probe}
         settings = added["requestSettings"] | timeout | (own.pop("requestSettings", None) or {})
         moment = "2026-03-01T12:00:00.1234567+00:00"
         return {

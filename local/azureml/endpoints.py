@@ -1,7 +1,6 @@
 """Endpoints: a full PUT, answers that lag, no ETag (azure-machine-learning-v2 §5.1, §5.2, §5.3)."""
 
 import re
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,6 +13,7 @@ from local.azureml.answers import (
     RequestBody,
     Shape,
     conflict,
+    copied,
     invalid,
     missing,
     unknown_member,
@@ -128,7 +128,7 @@ class Endpoints:
         """Return an endpoint as answers show it."""
         traffic, mirror = endpoint.shown_maps(self.state.clock.now())
         own = dict.fromkeys(("description", "compute")) | {"publicNetworkAccess": "Enabled"}
-        own |= deepcopy(endpoint.properties)
+        own |= copied(endpoint.properties)
         made = endpoint.state != "Creating"
         own["properties"] = {
             **(own.get("properties") or {}),
@@ -199,7 +199,7 @@ class Endpoints:
             unready = wanted.unready(endpoint.deployments)
             if unready:
                 failure = Failure("BadArgument", f"Deployment {unready} has not succeeded.")
-        kept = deepcopy(dict(body))
+        kept = copied(dict(body))
         if new:
             _replace(endpoint, kept)
 

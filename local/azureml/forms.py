@@ -1,14 +1,8 @@
 """What answers add to the body of a job (azure-machine-learning-v2 §2.4, §2.7)."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 
-from local.azureml.answers import (
-    API,
-    SHORT,
-    WORKSPACE,
-    Body,
-)
+from local.azureml.answers import API, SHORT, WORKSPACE, Body, copied
 
 
 def answered(name: str, sent: Body, status: str, uris: Mapping[str, str]) -> Body:
@@ -26,7 +20,7 @@ def answered(name: str, sent: Body, status: str, uris: Mapping[str, str]) -> Bod
     own: Body = {"description": None, "tags": {}, "properties": {}, "experimentName": "Default"}
     own |= {"displayName": name, "computeId": None, "isArchived": False, "identity": None}
     own |= {"componentId": None, "notificationSetting": None}
-    own |= {key: one for key, one in deepcopy(sent).items() if one is not None}
+    own |= {key: one for key, one in copied(sent).items() if one is not None}
     own |= {"status": status, "services": _services(name)}
     for one in (own.get("inputs") or {}).values():
         one.setdefault("description", None)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +15,7 @@ from local.azureml.answers import (
     Answer,
     Body,
     RequestBody,
+    copied,
     invalid,
     missing,
     page_of,
@@ -83,7 +83,7 @@ class Jobs:
         """
         if wrong := bad_job(body, api):
             return wrong
-        own = deepcopy(dict(body["properties"]))
+        own = copied(dict(body["properties"]))
         for kind in ("tags", "properties", "environmentVariables"):
             if kind in own:
                 own[kind] = texts(own[kind])

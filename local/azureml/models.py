@@ -1,7 +1,6 @@
 """Versions of models: an idempotent PUT (azure-machine-learning-v2 §4)."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +13,7 @@ from local.azureml.answers import (
     Answer,
     Body,
     RequestBody,
+    copied,
     invalid,
     missing,
     resource,
@@ -45,7 +45,7 @@ class Models:
         """
         if refused := bad_body(ModelVersion, body, api):
             return refused
-        own = deepcopy(dict(body["properties"]))
+        own = copied(dict(body["properties"]))
         own |= {kind: texts(own[kind]) for kind in ("tags", "properties") if kind in own}
         if own.pop("provisioningState", None) and self._strict:
             return unknown_member("provisioningState", "ModelVersion")
@@ -119,7 +119,7 @@ class Models:
         return answer
 
     def _shown(self, name: str, version: str) -> Body:
-        own = deepcopy(self.state.models[name, version])
+        own = copied(self.state.models[name, version])
         archived = bool(own.get("isArchived"))
         stage = "Archived" if archived else own.get("stage") or "Development"
         about: Body = {"description": None, "tags": {}, "properties": {}, "flavors": {}}

@@ -5,11 +5,10 @@ See azure-machine-learning-v2 §5.2 and §5.5.
 
 import re
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
-from local.azureml.answers import Body, RequestBody
+from local.azureml.answers import Body, RequestBody, copied
 from local.azureml.assets import Assets
 from local.azureml.bodies import texts
 from local.azureml.containers import Container, ContainerOrder, Progress, seconds_of
@@ -47,7 +46,7 @@ class Provisioning:
             What runs.
         """
         resource, switches = f"{parent.name}/{deployment.name}", self.state.switches
-        kept = deepcopy(dict(body))
+        kept = copied(dict(body))
         deployment.tags, deployment.sku = kept.get("tags") or {}, kept.get("sku") or {}
         own = kept["properties"]
         deployment.properties = {key: own[key] for key in own if key not in READ_ONLY}

@@ -6,7 +6,6 @@ tests may do to the workspace besides is in `hooks`.
 """
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +18,7 @@ from local.azureml.answers import (
     Answer,
     Body,
     RequestBody,
+    copied,
     resource,
     styled,
 )
@@ -195,7 +195,7 @@ class AzureMl:
         """Make or replace an endpoint."""
         target = endpoint
         return self.call(
-            "PUT endpoint", target, lambda: self._endpoints.put(endpoint, deepcopy(body))
+            "PUT endpoint", target, lambda: self._endpoints.put(endpoint, copied(body))
         )
 
     def get_endpoint(self, endpoint: str) -> Answer:
@@ -214,7 +214,7 @@ class AzureMl:
         """Change identity and tags of an endpoint."""
         target = endpoint
         return self.call(
-            "PATCH endpoint", target, lambda: self._endpoints.patch(endpoint, deepcopy(body))
+            "PATCH endpoint", target, lambda: self._endpoints.patch(endpoint, copied(body))
         )
 
     def list_keys(self, endpoint: str) -> Answer:
@@ -245,7 +245,7 @@ class AzureMl:
         """Make or change a deployment."""
         target = f"{endpoint}/{name}"
         return self.call(
-            "PUT deployment", target, lambda: self._deployments.put(endpoint, name, deepcopy(body))
+            "PUT deployment", target, lambda: self._deployments.put(endpoint, name, copied(body))
         )
 
     def patch_deployment(self, endpoint: str, name: str, body: RequestBody) -> Answer:
@@ -337,5 +337,5 @@ class AzureMl:
                 return do()
 
         answer = self.calls.run(call, after_operations, orphan)
-        whole = Answer(answer.status, deepcopy(answer.body), dict(answer.headers))
+        whole = Answer(answer.status, copied(answer.body), dict(answer.headers))
         return styled(whole, self.switches)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from local.infra_check.declared import type_of
-from local.infra_check.expressions import shape_of
+from local.infra_check.expressions import around, shape_of
 from local.infra_check.files import File, Program, Symbol, body_of
 from local.infra_check.shapes import Member, Shape, items_of, known_values
-from local.infra_check.syntax import everything, literal, meant, member_of, text_of
+from local.infra_check.syntax import everything, literal, meant, member_of
 from local.infra_check.tree import Node
 from local.infra_check.types import data
 from shared.config.connections import CONNECTIONS, DEFAULT_CONNECTION
@@ -43,7 +43,14 @@ _HOST: Final = (
 )
 _DISABLED: Final = re.compile(r"AzureWebJobs(?:\.|__)(?P<function>.+?)(?:\.|__)Disabled")
 _ROOT: Final = Path(__file__).parents[2]
+_CONTAINERS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers@"
+_IN_CONTAINER: Final = re.compile(r"blob:([^/]+)/")
 _SITE: Final = "Microsoft.Web/sites"
+#: azd finds what it deploys to by these.
+_TAGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Microsoft.Resources/resourceGroups": ("azd-env-name",),
+    _SITE: ("azd-service-name",),
+}
 _SETTINGS: Final = "Microsoft.Web/sites/config"
 _ALWAYS_READY: Final = re.compile(r"function:(\w+)")
 _GROUPS: Final = ("http", "blob", "durable")
@@ -80,6 +87,9 @@ def check_settings(program: Program, functions: frozenset[str]) -> None:
                 _check_list(file, symbol, body.node, functions)
             elif kind == _SITE:
                 _check_site(file, body.node)
+            for tag in _TAGS.get(kind, ()):
+                if tag not in _member(shape_of(file, body.node, {}), "tags").members:
+                    file.report(body.node, f"'{symbol.name}' has no tag '{tag}'", "azd needs it")
         _check_function_names(file, functions)
     if lists != 1:
         any_file = next(iter(program.files.values()))
@@ -93,6 +103,7 @@ def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str
     if properties is None:
         return
     settings = shape_of(file, properties, {}).members
+    _check_container(file, settings.get("PIPELINES_FILE"), properties)
     for name, one in settings.items():
         place = one.node if one.node is not None else properties
         for what, cure in _wrong_name(name, functions):
@@ -107,6 +118,23 @@ def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str
         if name not in settings:
             what = f"the app reads the setting '{name}', and '{symbol.name}' does not set it"
             file.report(properties, what, "Add it: what is not in this list is removed")
+
+
+def _check_container(file: File, setting: Member | None, properties: Node) -> None:
+    """Report a pipelines file in a container that no template makes."""
+    made = set[str]()
+    for other in file.program.files.values():
+        for symbol in other.all_of("resource"):
+            body = body_of(symbol)
+            name = member_of(body.node, "name") if body is not None else None
+            if type_of(symbol).startswith(_CONTAINERS) and name is not None and not symbol.existing:
+                made |= {*known_values(shape_of(other, name, around(other, name)))}
+    for value in known_values(setting.shape()) if setting is not None else ():
+        found = _IN_CONTAINER.match(value)
+        if found is not None and made and found[1] not in made:
+            place = setting.node if setting is not None and setting.node is not None else properties
+            what = f"no template makes the container '{found[1]}' of the pipelines file"
+            file.report(place, what, meant(found[1], made))
 
 
 def _of_connection(name: str) -> bool:
@@ -182,8 +210,6 @@ def _check_site(file: File, body: Node) -> None:
     for value in _member(scale, "maximumInstanceCount").values:
         if int(value) > int(most):
             file.report(body, f"maximumInstanceCount {value} is above {most}")
-    if "azd-service-name" not in text_of(member_of(body, "tags")):
-        file.report(body, "the site has no tag 'azd-service-name'", "azd finds it by this tag")
 
 
 def _member(shape: Shape, name: str) -> Shape:

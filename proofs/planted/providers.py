@@ -95,7 +95,7 @@ BUGS: Final = (
     Bug(
         "doctor leaves its scratch blob behind",
         "shared/providers/azure_storage/checks.py",
-        '        _step("delete", lambda: _gone(blob.delete_blob))\n',
+        '        steps.do("delete", lambda: _gone(blob.delete_blob))\n',
         "",
         ("tests/unit/providers/test_storage_checks.py",),
     ),

@@ -13,6 +13,11 @@ class FrozenModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return this value, which never changes."""
+        del memo
+        return self
+
     def evolve(self, **changes: object) -> Self:
         """Return this value with other fields, validated as if it was made anew.
 

@@ -160,12 +160,10 @@ class Redactor:
         if isinstance(value, keep):
             return value
         if isinstance(value, BaseModel):
-            return value.model_copy(
-                update=self._changes(value, list(type(value).model_fields), keep, depth)
-            )
+            changes = self._changes(value, _members_of(type(value)), keep, depth)
+            return value.model_copy(update=changes) if changes else value
         if is_dataclass(value) and not isinstance(value, type):
-            names = [field.name for field in fields(value) if field.init]
-            changes = self._changes(value, names, keep, depth)
+            changes = self._changes(value, _members_of(type(value)), keep, depth)
             return replace(value, **changes) if changes else value
         if isinstance(value, Mapping):
             pairs = value.items()
@@ -178,7 +176,7 @@ class Redactor:
         return value
 
     def _changes(
-        self, holder: object, names: list[str], keep: tuple[type, ...], depth: int
+        self, holder: object, names: Iterable[str], keep: tuple[type, ...], depth: int
     ) -> dict[str, Any]:
         changes = {}
         for name in names:
@@ -187,6 +185,14 @@ class Redactor:
             if now is not was and now != was:
                 changes[name] = now
         return changes
+
+
+@lru_cache(maxsize=1024)
+def _members_of(kind: type) -> tuple[str, ...]:
+    """Return the names of what a model or a dataclass is made of."""
+    if issubclass(kind, BaseModel):
+        return tuple(kind.model_fields)
+    return tuple(field.name for field in fields(kind) if field.init)  # type: ignore[arg-type]
 
 
 def redact(text: str, *secrets: str) -> str:

@@ -69,7 +69,11 @@ class ConfiguredProviders:
     def serving_checks(self, endpoint: Endpoint) -> "Sequence[Check]":
         """Return the checks of what an endpoint needs besides itself. Raises ConfigError."""
         if not isinstance(endpoint, AzureMlEndpoint):
-            return ()
+            from shared.providers.studio import checks as of_studio  # noqa: PLC0415
+
+            classic = endpoint.kind != "webservice"
+            made = of_studio.serving_checks(self._classic(endpoint), endpoint) if classic else ()
+            return tuple(made)
         from shared.providers.azureml import checks as of_workspace  # noqa: PLC0415
 
         return tuple(of_workspace.serving_checks(self._workspaces().serving_calls(endpoint)))

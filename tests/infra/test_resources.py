@@ -169,3 +169,23 @@ output app string = '${network.id}/subnets/app'
         "no network here has the subnet 'apps'"
         in said(change(text, "subnets/app", "subnets/apps"))[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("subject", "wrong"),
+    [
+        ("/blobServices/default/containers/data/blobs/", 0),
+        ("${way}/data/blobs/", 0),
+        ("/blobServices/defualt/containers/data/blobs/", 1),
+        ("/blobServices/default/container", 1),
+    ],
+)
+def test_the_subject_of_an_event_begins_as_storage_writes_it(subject: str, wrong: int) -> None:
+    text = f"var way = '/blobServices/default/containers'\noutput o string = '{subject}${{way}}'\n"
+    assert len(said(text)) == wrong
+
+
+def test_an_id_that_is_written_out_has_a_type_that_there_is() -> None:
+    text = "output o string = '/providers/Microsoft.KeyVault/vaults/x'\n"
+    assert said(text) == []
+    assert "Write 'Microsoft.KeyVault/vaults'" in said(change(text, "vaults", "vault"))[0]

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
-from shared.core.config.pipeline import Pipeline
+from shared.core.config.stored_pipeline import StoredPipeline
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
 from shared.core.frozen import FrozenModel, RecordModel
@@ -163,7 +163,7 @@ class Run(RecordModel):
     origin: Origin
     cause: str  #: what opened it, for operators
     request: str | None = None  #: digest of a manual request, to recognise a repetition
-    config: Pipeline
+    config: StoredPipeline
     manifest: tuple[BlobVersion, ...]
     parameters: dict[str, Scalar]
     tokens: dict[str, str] = Field(default_factory=dict)  #: what the data's path captured

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.names import shared_queue_id
+from shared.core.run.concurrency import QueueEntry
 from shared.core.run.record import Phase, Run
 from shared.execution.queues import Queue
 from shared.intake.requests import ManualRequest
@@ -100,11 +101,15 @@ def test_a_queue_is_read_once_in_an_idle_tick_however_long_it_is(waiting: int) -
     assert stored is not None
     run_queue = stored.record
     markers = {m.run_id: m.hints for m in ledger.open_markers.listed()}
+    waiting_runs: list[QueueEntry] = []
     for number in range(waiting - 1):
         run = waits.model_copy(update={"run_id": f"sample-{number:020x}"})
         ledger.runs.create(run)
         ledger.open_markers.mark(run.run_id, markers[waits.run_id])
-        run_queue = run_queue.enqueue(run.run_id, world.clock.now(), newest_first=False)
+        waiting_runs.append(QueueEntry(run_id=run.run_id, at=world.clock.now(), number=number + 2))
+    run_queue = run_queue.evolve(
+        waiting=(*run_queue.waiting, *waiting_runs), numbers=run_queue.numbers + waiting - 1
+    )
     ledger.run_queues.put(name, run_queue, stored.etag)
     world.idle(MINUTE)
     counted = []

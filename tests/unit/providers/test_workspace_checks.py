@@ -195,3 +195,10 @@ def test_no_token_is_shown_whatever_the_workspace_repeats(
     shown = str(replace(world.app.doctor, bounds=QUICK).report())
     assert tokens
     assert not [token for token in tokens if token in shown or token[:40] in shown]
+
+
+def test_an_endpoint_that_the_first_promotion_makes_is_not_wrong() -> None:
+    workspace = Workspace(online={"endpoint": "later", "create": True})
+    assert {one.outcome for one in workspace.serving().values()} == {Outcome.NOT_CHECKED}
+    workspace = Workspace(online={"endpoint": "later"})
+    assert set(wrong(workspace.serving())) == set(workspace.serving())
