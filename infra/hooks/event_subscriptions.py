@@ -28,6 +28,9 @@ _ENDED_BADLY: Final = ("Failed", "Canceled", "AwaitingManualAction")
 _WAITS: Final = (10.0, 20.0, 40.0, 80.0, 160.0, 290.0)
 #: How a refusal says that the address could not be verified.
 _HANDSHAKE: Final = ("esvalidation", "handshake", "endpoint validation", "url validation")
+#: How a refusal says that the topic's identity may not write dead letters, and how the hook does.
+_MANAGED_IDENTITY: Final = "managed identity authorization"
+_NOT_YET: Final = "the topic's identity may not write dead letters yet"
 _MOST_SECONDS: Final = 180.0
 _CONFLICT: Final = 409
 _BAD_REQUEST: Final = 400
@@ -181,8 +184,8 @@ class Subscriptions:
             `done` or `unchanged`.
 
         Raises:
-            HookError: the address could not be verified within ten minutes, Azure refused, or the
-                subscription is another app's.
+            HookError: the address could not be verified, or the topic's identity may not write dead
+                letters, within ten minutes; Azure refused; or the subscription is another app's.
         """
         host, secrets = self.deployment["FUNCTION_APP_HOST"], self.console.secrets
         url = secrets.add(webhook_of(host, wanted.function, secrets.add(key)))
@@ -198,6 +201,12 @@ class Subscriptions:
             why = self._put(wanted, properties)
         if why is None:
             return "done"
+        if why == _NOT_YET:
+            raise HookError(
+                f"the event subscription {wanted.name}: {why}",
+                "run `azd provision`, which gives it its roles, then repeat this hook",
+                known=22,
+            )
         raise HookError(
             f"Event Grid could not verify the webhook of {wanted.function}: {why}",
             "look at `GET /api/health` and the app's log: it must answer within 30 s. Then repeat"
@@ -267,7 +276,10 @@ class Subscriptions:
         answer = self.manager.send("PUT", path, EVENT_GRID, {"properties": properties})
         if answer.status in ACCEPTED:
             return self._settled(path)
-        if answer.status == _CONFLICT or _is_handshake(answer):
+        said = answer.body.decode(errors="replace").lower()
+        if _MANAGED_IDENTITY in said:
+            return _NOT_YET
+        if answer.status == _CONFLICT or _is_handshake(answer.status, said):
             return answer.error
         raise _refused(wanted.name, answer)
 
@@ -299,7 +311,11 @@ def _refused(name: str, answer: Answer) -> HookError:
     )
 
 
-def _is_handshake(answer: Answer) -> bool:
-    """Whether a refusal says that the address could not be verified."""
-    said = answer.body.decode(errors="replace").lower()
-    return answer.status == _BAD_REQUEST and any(words in said for words in _HANDSHAKE)
+def _is_handshake(status: int, said: str) -> bool:
+    """Whether a refusal says that the address could not be verified.
+
+    Args:
+        status: of the answer.
+        said: the answer, in small letters.
+    """
+    return status == _BAD_REQUEST and any(words in said for words in _HANDSHAKE)
