@@ -8,7 +8,7 @@ from typing import Any, Final
 from cli.output import CommandError, Output
 from cli.remote import RemoteApp
 from cli.settings import folder_of, settings_in
-from shared.app import of_settings
+from shared.app import App, of_settings
 from shared.core.counting import counted
 from shared.core.findings import Outcome, Report
 from shared.version import VERSION
@@ -62,6 +62,8 @@ def _here(output: Output, settings: Path) -> dict[str, Any]:
     environment = settings_in(settings)
     built = of_settings(environment, datetime.now(UTC), folder_of(settings))
     with output.working("checked") as working:
+        if isinstance(built, App) and built.changed_file is not None:
+            built.changed_file.begin()  # reads a pipelines file that is in a container
         report = built.doctor.report(lambda _check, _finding, count: working.step(count))
     return shown(report)
 

@@ -90,6 +90,8 @@ def _local_app(settings: Path) -> App:
     if isinstance(built, Unusable):
         first = built.problems[0]
         raise CommandError(f"a setting is wrong: {first}. `relearn doctor` lists them all")
+    if built.changed_file is not None:
+        built.changed_file.begin()  # reads a pipelines file that is in a container
     host = urlsplit(built.context.data.base_location).hostname
     if host not in _LOOPBACK:
         raise CommandError(

@@ -1,5 +1,6 @@
 """HTTP: tries everything that the app needs, and says what is wrong and what to do."""
 
+import time
 from dataclasses import replace
 
 import azure.functions as func
@@ -25,12 +26,13 @@ def doctor(req: func.HttpRequest) -> func.HttpResponse:
     what to do, or `not_checked` with the reason. Nothing that matters is changed: it writes scratch
     blobs below `.relearn/scratch/` in the app's own containers, and deletes them.
     """
-    asked = body_of(req, DoctorBody)
+    began, asked = time.monotonic(), body_of(req, DoctorBody)
     built = app_or_problems()
     if not isinstance(built, Unusable):
         if built.changed_file is not None:
-            built.changed_file.check_sometimes()
+            built.changed_file.check_sometimes(read_only=True)
         built.last_good.load()
     tried = built.doctor
-    bounds = replace(tried.bounds, whole=float(asked.seconds), endpoints=asked.endpoints)
+    left = max(asked.seconds - (time.monotonic() - began), 1.0)
+    bounds = replace(tried.bounds, whole=left, endpoints=asked.endpoints)
     return ok(DoctorReport.of(replace(tried, bounds=bounds).report()))

@@ -188,6 +188,8 @@ var workspaceScope = empty(existingWorkspaceId) ? '' : ' ${existingWorkspaceId}'
 var dataContainer = empty(trainingDataContainer) ? 'training-data' : trainingDataContainer
 var modelContainer = empty(modelsContainer) ? 'models' : modelsContainer
 var recordContainer = empty(ledgerContainer) ? 'ledger' : ledgerContainer
+// Of this app alone: a storage account may serve more than one.
+var subscriptionPrefix = 'relearn-${token}-'
 var deadLetterContainer = 'relearn-dead-letters'
 var configContainer = 'relearn-config'
 var packageContainer = 'app-package'
@@ -431,6 +433,7 @@ module storageEvents 'modules/storage-events.bicep' = if (eventDelivery == 'queu
   scope: resourceGroup(ownTopic ? group : topicGroup)
   params: {
     topicName: topicName
+    subscriptionPrefix: subscriptionPrefix
     identityId: ownTopic ? identities.outputs.eventsIdentityId : ''
     accountId: appAccount.outputs.id
     queueName: storageEventsQueue
@@ -517,6 +520,8 @@ output DATA_TOPIC_ID string = topicId
 output MODELS_TOPIC_ID string = topicId
 output DEAD_LETTER_ACCOUNT_ID string = appAccount.outputs.id
 output DEAD_LETTER_CONTAINER string = deadLetterContainer
+output EVENT_SUBSCRIPTION_PREFIX string = subscriptionPrefix
+output AZURE_RESOURCE_MANAGER_URL string = environment().resourceManager
 output EVENTS_IDENTITY_ID string = ownTopic ? identities.outputs.eventsIdentityId : ''
 output LEDGER_BLOB_ENDPOINT string = appAccount.outputs.blobEndpoint
 output KEY_VAULT_NAME string = empty(secretNames) ? '' : vaultName

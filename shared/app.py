@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shared import tracing
 from shared.app_context import context_of, new_id, services_of
@@ -14,7 +14,6 @@ from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.places import ContainerFiles, LocalFiles
 from shared.config.settings import Problem, Settings, read_settings
-from shared.config.storage_places import places_of
 from shared.core.config.configuration import Configuration
 from shared.core.redaction import Redactor
 from shared.errors import ConfigError, TransientError
@@ -48,19 +47,20 @@ from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
-from shared.operations.doctor import Doctor, Known
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
-from shared.ports.checks import Check
 from shared.ports.clock import Clock
 from shared.ports.files import Files
-from shared.providers.azure_storage.checks import StorageChecks
 from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import use_redactor
+
+if TYPE_CHECKING:
+    from shared.operations.doctor import Doctor
+    from shared.ports.checks import Check
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -85,7 +85,7 @@ class App:
 
     #: None where no file is watched; one in a container is read by its `begin`.
     changed_file: ChangedFile | None = None
-    storage_checks: Callable[[], Sequence[Check]] = tuple  #: for doctor
+    storage_checks: "Callable[[], Sequence[Check]]" = tuple  #: for doctor
 
     def __init__(
         self,
@@ -149,8 +149,10 @@ class App:
         self.health_alerts = HealthAlerts(self.health, lambda: self.found)
 
     @property
-    def doctor(self) -> Doctor:
+    def doctor(self) -> "Doctor":
         """Tries everything that the app needs."""
+        from shared.operations.doctor import Doctor, Known  # noqa: PLC0415 -- seldom needed
+
         known = Known(self.context, self.catalogue, self.health, services_of(self.context))
         return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
 
@@ -188,13 +190,16 @@ class Unusable:
 
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()
-    storage: Callable[[], Sequence[Check]] = tuple  #: what can be tried all the same
-    known: Known | None = None
+    storage: "Callable[[], Sequence[Check]]" = tuple  #: what can be tried all the same
+    built: App | None = None  #: the app, where these settings let it be built all the same
 
     @property
-    def doctor(self) -> Doctor:
+    def doctor(self) -> "Doctor":
         """Tries what can be tried with these settings."""
-        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, self.known)
+        from shared.operations.doctor import Doctor  # noqa: PLC0415 -- seldom needed
+
+        known = self.built.doctor.known if self.built else None
+        return Doctor(lambda: self.problems, lambda: self.hints, self.storage, known)
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -244,8 +249,7 @@ def build(
     source = _reader(settings, environment, redactor, LocalFiles())
     configuration, watched = _read_of_package(settings, source)
     learn_file(redactor, environment, configuration.pipelines.values())
-    places = places_of(environment, settings)
-    storage = StorageChecks(environment, places, clock, new_id, settings.development)
+    storage = partial(_storage_checks, environment, settings, clock)
     problems, built = settings.problems, None
     try:
         context, ledger = context_of(settings, environment, http, clock, redactor)
@@ -261,8 +265,7 @@ def build(
     if built is None or problems:
         wrong = configuration.problems if not settings.pipelines.container else ()
         hints = (*settings.hints, *configuration.hints)
-        known = built.doctor.known if built else None
-        return Unusable((*problems, *wrong), hints, storage, known)
+        return Unusable((*problems, *wrong), hints, storage, built)
     built.storage_checks = storage
     if settings.pipelines.problem is None:
         built.changed_file = ChangedFile(
@@ -276,6 +279,16 @@ def build(
             started_at=started_at,
         )
     return built
+
+
+def _storage_checks(
+    environment: Mapping[str, str], settings: Settings, clock: Clock
+) -> "Sequence[Check]":
+    from shared.config.storage_places import places_of  # noqa: PLC0415 -- seldom needed
+    from shared.providers.azure_storage.checks import StorageChecks  # noqa: PLC0415
+
+    places = places_of(environment, settings)
+    return StorageChecks(environment, places, clock, new_id, settings.development)()
 
 
 def _reader(

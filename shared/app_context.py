@@ -5,13 +5,13 @@ It is a part of `shared.app`; no request is made.
 
 import uuid
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from shared.config.connections import CONNECTIONS
 from shared.config.settings import Settings, connection_name, triggering
 from shared.core.redaction import Redactor
 from shared.execution.context import Context, EventPlaces, Limits
 from shared.ledger.ledger import Ledger
-from shared.ports.checks import ServiceChecks
 from shared.ports.clock import Clock
 from shared.ports.storage import Blobs
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
@@ -19,6 +19,9 @@ from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, patient
 from shared.providers.redacting import RedactingBlobs
+
+if TYPE_CHECKING:
+    from shared.ports.checks import ServiceChecks
 
 
 def context_of(
@@ -93,7 +96,7 @@ def context_of(
     return context, blobs_of(ledger_account, storage_clock)
 
 
-def services_of(context: Context) -> ServiceChecks | None:
+def services_of(context: Context) -> "ServiceChecks | None":
     """Return what can be tried at services; None where a test has others than the app's own."""
     return context.providers if isinstance(context.providers, ConfiguredProviders) else None
 

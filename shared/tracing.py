@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from shared.core.log_lines import data_age, key_text
+from shared.core.log_lines import data_age, key_text, serves_now
 from shared.core.redaction import one_line
-from shared.core.run.record import Origin, Phase, Run
+from shared.core.run.record import Phase, Run
 from shared.telemetry import log, redacted
 from shared.version import VERSION
 
@@ -341,9 +341,11 @@ def measure(metric: Metric, value: float, **attributes: str) -> None:
 
 
 def measure_phase(run: Run) -> None:
-    """Record how long a run's data took to its training, or to its model in use."""
-    metric = {Phase.TRAINING: TO_TRAINING, Phase.PROMOTED: TO_LIVE}.get(run.phase)
-    if _SWITCH.live is None or metric is None or run.origin is Origin.MODEL:
-        return
-    if (age := data_age(run)) is not None:
+    """Record how long a run's data took to its first job, or to its model at an endpoint."""
+    metric = None
+    if run.phase is Phase.TRAINING and run.attempt == 1:
+        metric = TO_TRAINING
+    elif serves_now(run) is not None:
+        metric = TO_LIVE
+    if metric is not None and (age := data_age(run)) is not None:
         measure(metric, age.total_seconds(), pipeline=run.pipeline)

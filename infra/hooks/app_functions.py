@@ -25,16 +25,14 @@ class EventFunction:
 
     @property
     def subscription(self) -> str:
-        """The name of its event subscription."""
-        return f"relearn-{self.name.replace('_', '-')}"
+        """The name of its event subscription, behind the prefix of the app's subscriptions."""
+        return self.name.replace("_", "-")
 
 
 #: The blob triggers; a test compares them with the app's own.
 BLOB_FUNCTIONS: Final = (
-    EventFunction(
-        "on_training_data", "DATA_TOPIC_ID", "TRAINING_DATA_CONTAINER", "relearn-training-data"
-    ),
-    EventFunction("on_trained_model", "MODELS_TOPIC_ID", "MODELS_CONTAINER", "relearn-models"),
+    EventFunction("on_training_data", "DATA_TOPIC_ID", "TRAINING_DATA_CONTAINER", "training-data"),
+    EventFunction("on_trained_model", "MODELS_TOPIC_ID", "MODELS_CONTAINER", "models"),
 )
 #: What takes the same events from a queue, if eventDelivery is queue.
 QUEUE_FUNCTIONS: Final = ("on_storage_events",)

@@ -27,7 +27,12 @@ NEEDED: Final = ("FUNCTION_APP_ID", "FUNCTION_APP_HOST", "EVENT_DELIVERY")
 #: More of it for the check of the roles.
 NEEDED_FOR_ROLES: Final = ("APP_PRINCIPAL_ID", "ROLE_SCOPES")
 #: More of it for the event that is sent through the data container.
-NEEDED_FOR_EVENTS: Final = (*NEEDED, "DATA_BLOB_ENDPOINT", "TRAINING_DATA_CONTAINER")
+NEEDED_FOR_EVENTS: Final = (
+    *NEEDED,
+    "DATA_BLOB_ENDPOINT",
+    "TRAINING_DATA_CONTAINER",
+    "EVENT_SUBSCRIPTION_PREFIX",
+)
 #: More of it where the hook makes the event subscriptions.
 NEEDED_FOR_SUBSCRIPTIONS: Final = (
     "MODELS_CONTAINER",

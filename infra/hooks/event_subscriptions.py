@@ -47,17 +47,18 @@ def webhooks(deployment: Deployment) -> list[Wanted]:
     The blob by which the way of events is tried passes no filter of an operator, so it has a
     subscription of its own where there are filters.
     """
-    found = []
+    found, ours = [], deployment["EVENT_SUBSCRIPTION_PREFIX"]
     for one in BLOB_FUNCTIONS:
         # Without `/blobs/` at its end, containers whose names begin alike would match too.
         begins = f"/blobServices/default/containers/{deployment[one.container]}/blobs/"
         output = one.container.removesuffix("_CONTAINER")
         prefix, suffix = (deployment.get(f"{output}_{end}") for end in ("PREFIX", "SUFFIX"))
         topic = deployment[one.topic]
-        found.append(Wanted(topic, one.subscription, one.name, begins + prefix, suffix))
+        name = f"{ours}{one.subscription}"
+        found.append(Wanted(topic, name, one.name, begins + prefix, suffix))
         if one == BLOB_FUNCTIONS[0] and (prefix or suffix):
             scratch = f"{begins}{SCRATCH_FOLDER}/"
-            found.append(Wanted(topic, f"{one.subscription}-scratch", one.name, scratch, ""))
+            found.append(Wanted(topic, f"{name}-scratch", one.name, scratch, ""))
     return found
 
 
@@ -65,12 +66,13 @@ def left_over(deployment: Deployment) -> list[tuple[str, str]]:
     """Return topic and name of each subscription that is not to be there any more."""
     data, models = BLOB_FUNCTIONS
     of_webhooks = (data.subscription, f"{data.subscription}-scratch", models.subscription)
-    of_queues = (data.queue_subscription, "relearn-scratch", models.queue_subscription)
+    of_queues = (data.queue_subscription, "scratch", models.queue_subscription)
     topics = [deployment.get(one.topic) for one in (data, data, models)]
     there = {one.name for one in webhooks(deployment)} if deployment.by_blob_trigger else set()
     names = (*of_webhooks, *of_queues) if deployment.by_blob_trigger else of_webhooks
     pairs = zip(topics * 2, names, strict=False)
-    return [(topic, name) for topic, name in pairs if topic and name not in there]
+    ours = deployment["EVENT_SUBSCRIPTION_PREFIX"]
+    return [(topic, ours + name) for topic, name in pairs if topic and ours + name not in there]
 
 
 def webhook_of(host: str, function: str, key: str) -> str:
@@ -240,7 +242,7 @@ class Subscriptions:
         if not self._is_own(found):
             raise HookError(
                 f"the event subscription {wanted.name} of {wanted.topic} is another app's",
-                "two apps cannot share a topic. If the other one is gone, delete the subscription"
+                "nothing else may use this name. If the other app is gone, delete the subscription"
                 " (`az eventgrid system-topic event-subscription delete`), then repeat",
             )
         if found.get("provisioningState") != _SUCCEEDED or differs(properties, found):

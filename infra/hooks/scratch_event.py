@@ -52,7 +52,7 @@ _FIRST: Final = (
 _LOST_BY_WEBHOOK: Final = (
     "repeat the hook once: the first event after an idle time can be lost (failure 8). Then look"
     " into the dead-letter container, and at the metrics of the event subscription"
-    " relearn-on-training-data: delivered and still not here is failure 7"
+    " of on_training_data: delivered and still not here is failure 7"
 )
 _LOST_BY_QUEUE: Final = (
     "look at the queue of the setting STORAGE_EVENTS_QUEUE: messages that stay there mean that the"

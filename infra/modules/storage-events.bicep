@@ -1,6 +1,10 @@
 // One subscription for each container: from the storage account to the queue of on_storage_events.
 param topicName string
 
+@description('How the names of this app\'s subscriptions begin: another app may use the same storage account.')
+@maxLength(30)
+param subscriptionPrefix string
+
 @description('Identity that delivers; empty: the topic\'s own.')
 param identityId string
 param accountId string
@@ -19,20 +23,20 @@ var containers = '/blobServices/default/containers'
 // Without /blobs/ behind the name, containers whose names begin alike would match too.
 var subscriptions = [
   {
-    name: 'relearn-training-data'
+    name: 'training-data'
     needed: true
     subjectBeginsWith: '${containers}/${trainingDataContainer}/blobs/${dataPrefix}'
     subjectEndsWith: dataSuffix
   }
   {
-    name: 'relearn-models'
+    name: 'models'
     needed: true
     subjectBeginsWith: '${containers}/${modelsContainer}/blobs/${modelsPrefix}'
     subjectEndsWith: modelsSuffix
   }
   {
     // The blob by which the whole way of an event is tried passes no filter of the user's.
-    name: 'relearn-scratch'
+    name: 'scratch'
     needed: !empty(dataPrefix) || !empty(dataSuffix)
     subjectBeginsWith: '${containers}/${trainingDataContainer}/blobs/.relearn/scratch/'
     subjectEndsWith: ''
@@ -59,7 +63,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
 @batchSize(1)
 resource storageEvents 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = [for wanted in subscriptions: if (wanted.needed) {
   parent: topic
-  name: wanted.name
+  name: '${subscriptionPrefix}${wanted.name}'
   properties: {
     deliveryWithResourceIdentity: {
       identity: identity

@@ -11,6 +11,7 @@ from local.infra_check.project import AZURE_YAML, PARAMETERS, check_project
 from local.infra_check.roles import check_values
 from local.infra_check.settings import check_settings, indexed_functions
 from local.infra_check.syntax import Finding
+from local.infra_check.wanted import check_wanted
 
 ROOT: Final = Path(__file__).parents[2]
 _OTHERS: Final = (AZURE_YAML, PARAMETERS, ALERTS, WORKBOOK)
@@ -37,6 +38,7 @@ def check_all(root: Path, texts: Mapping[str, str], functions: frozenset[str]) -
     for file in program.files.values():
         check_file(file)
         check_values(file)
+        check_wanted(file)
     check_outputs(program)
     check_settings(program, functions)
     found = check_project(root, texts, program) + check_monitoring(texts, functions)

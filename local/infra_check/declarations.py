@@ -88,6 +88,9 @@ def _decorators(file: File, symbol: Symbol) -> None:
             )
         elif symbol.kind not in before:
             file.report(decorator, f"'@{name}' cannot stand before '{symbol.kind}'")
+        body = body_of(symbol) if name == "batchSize" else None
+        if body is not None and not body.loops:
+            file.report(decorator, f"'@{name}' stands before '{symbol.name}', which is no loop")
         for argument in parts(parts(call)[-1]) if len(parts(call)) > 1 else ():
             shape_of(file, argument, {})
 

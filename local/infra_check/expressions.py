@@ -19,7 +19,16 @@ from local.infra_check.shapes import (
     items_of,
     one_of,
 )
-from local.infra_check.syntax import bare, key_of, literal, meant, parts, text_of, value_of
+from local.infra_check.syntax import (
+    bare,
+    key_of,
+    literal,
+    meant,
+    parts,
+    text_of,
+    unescaped,
+    value_of,
+)
 from local.infra_check.tree import Node
 
 _SCALARS: Final = ("string", "int", "bool")
@@ -43,11 +52,15 @@ def _string(file: File, node: Node, local: Locals) -> Shape:
     known = literal(node)
     if known is not None:
         return Shape("string", (known,))
+    text: str | None = ""
     for child in parts(node):
-        if child.type == "interpolation":
-            for inner in parts(child):
-                _only_scalar(file, inner, shape_of(file, inner, local))
-    return STRING
+        inside = [one for one in parts(child) if child.type == "interpolation"]
+        shapes = [shape_of(file, inner, local) for inner in inside]
+        for inner, shape in zip(inside, shapes, strict=True):
+            _only_scalar(file, inner, shape)
+        values = shapes[0].values if shapes else (unescaped(child),)
+        text = text + values[0] if text is not None and len(values) == 1 else None
+    return STRING if text is None else Shape("string", (text,))
 
 
 def _only_scalar(file: File, node: Node, shape: Shape) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from local.infra_check.declared import type_of, value_of_default
 from local.infra_check.expressions import around, shape_of
 from local.infra_check.files import File, Symbol, body_of, decorator_of, loop_names
+from local.infra_check.shapes import known_values
 from local.infra_check.syntax import bare, literal, member_of, part, parts, text_of, value_of
 from local.infra_check.tree import Node
 from local.infra_check.types import data
@@ -51,7 +52,7 @@ def check_name(file: File, symbol: Symbol) -> None:
     name = member_of(body.node, "name") if body is not None else None
     if rule is None or name is None or symbol.existing:
         return
-    for text in [*_texts(name), *shape_of(file, name, around(file, name)).values]:
+    for text in [*_texts(name), *known_values(shape_of(file, name, around(file, name)))]:
         wrong = _wrong(text, rule)
         if wrong:
             shown = " ".join(sorted(set(wrong)))

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import yaml
 
+from local.infra_check.azure_yaml import Wrong, check_azure_yaml
 from local.infra_check.declared import declared_type, value_of_default
 from local.infra_check.files import File, Program
+from local.infra_check.shapes import Shape
 from local.infra_check.syntax import Finding, everything, key_of, literal, meant, value_of
-from local.infra_check.types import data
 
 AZURE_YAML: Final = "azure.yaml"
 PARAMETERS: Final = "infra/main.parameters.json"
@@ -33,9 +34,6 @@ _OF_AZD: Final = frozenset(
 #: Outputs that are for people and for azd; hooks need not read them.
 _FOR_PEOPLE: Final = "docs/deploy.md"
 _REFERENCE: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?:=[^}]*)?\}")
-_PATH: Final = re.compile(r"(?<![\w./-])((?:infra|local|scripts|cli)/[\w./-]+\.(?:py|sh|ps1))")
-
-Wrong = Iterator[tuple[str, str, str]]
 
 
 def check_project(root: Path, texts: Mapping[str, str], program: Program) -> list[Finding]:
@@ -48,7 +46,7 @@ def check_project(root: Path, texts: Mapping[str, str], program: Program) -> lis
     """
     found: list[Finding] = []
     checks: dict[str, Callable[[str], Wrong]] = {
-        AZURE_YAML: lambda text: _azure_yaml(_yaml(text), root),
+        AZURE_YAML: lambda text: check_azure_yaml(_yaml(text), root),
         PARAMETERS: lambda text: _parameters(json.loads(text), program.files.get(MAIN)),
     }
     for name, check in checks.items():
@@ -62,6 +60,8 @@ def check_project(root: Path, texts: Mapping[str, str], program: Program) -> lis
             )
         except (ValueError, yaml.YAMLError) as exc:
             found.append(Finding(name, 1, f"cannot be read: {exc}"))
+    if not found:
+        found += _variables(texts[AZURE_YAML], texts[PARAMETERS])
     main = program.files.get(MAIN)
     if main is not None:
         _service_tag(program, texts)
@@ -72,108 +72,6 @@ def check_project(root: Path, texts: Mapping[str, str], program: Program) -> lis
 def _line(text: str, place: str) -> int:
     at = text.find(place) if place else 0
     return text.count("\n", 0, max(at, 0)) + 1
-
-
-@lru_cache(maxsize=8)
-def _yaml(text: str) -> Any:
-    return yaml.safe_load(text)
-
-
-def _azure_yaml(content: Any, root: Path) -> Wrong:
-    rules = data("azure-yaml.json")
-    if not isinstance(content, dict):
-        yield "", "azure.yaml is no mapping", ""
-        return
-    yield from _names(content, rules["root"]["properties"], "azure.yaml")
-    if not re.search(rules["root"]["name_pattern"], str(content.get("name", ""))):
-        yield "name", f"'{content.get('name')}' is no name", "Use a-z, 0-9 and dashes"
-    hooks = rules["hooks"]
-    yield from _hooks(content.get("hooks", {}), hooks["project"], root)
-    for name, service in (content.get("services") or {}).items():
-        yield from _service(name, service, rules["service"], root)
-    infra = content.get("infra", {})
-    yield from _names(infra, rules["infra"]["properties"], "infra")
-    yield from _names(
-        content.get("requiredVersions", {}), rules["requiredVersions"], "requiredVersions"
-    )
-    yield from _names(content.get("metadata", {}), rules["metadata"], "metadata")
-    pipeline = content.get("pipeline", {})
-    yield from _names(pipeline, rules["pipeline"], "pipeline")
-    if pipeline and pipeline.get("provider", "github") not in rules["pipeline"]["provider"]:
-        yield "provider", f"'{pipeline['provider']}' is no provider of pipelines", "github or azdo"
-
-
-def _names(content: Any, known: Any, where: str) -> Wrong:
-    for name in content if isinstance(content, dict) else ():
-        if name not in known:
-            yield str(name), f"'{where}' has no member '{name}'", meant(str(name), known)
-
-
-def _service(name: str, service: Any, rules: Mapping[str, Any], root: Path) -> Wrong:
-    yield from _names(service, rules["properties"], f"services.{name}")
-    for one in rules["required"]:
-        if one not in service:
-            yield name, f"'services.{name}' has no '{one}'", "Add it"
-    if service.get("host") != "function":
-        yield "host", f"'{service.get('host')}' is not the host of a function app", "Write function"
-    if service.get("language") not in ("python", "py"):
-        yield "language", f"'{service.get('language')}' is not the language", "Write python"
-    function = rules["host_function"]
-    if sum(one in service for one in function["exactly_one_of"]) != 1:
-        yield name, f"'services.{name}' needs one of: {', '.join(function['exactly_one_of'])}", ""
-    for one in function["forbidden"]:
-        if one in service:
-            yield one, f"'services.{name}.{one}' is not for a function app", "Remove it"
-    if not (root / str(service.get("project", "."))).is_dir():
-        yield "project", f"there is no folder '{service.get('project')}'", ""
-    yield from _hooks(service.get("hooks", {}), rules["hooks"], root)
-
-
-def _hooks(hooks: Any, known: list[str], root: Path) -> Wrong:
-    for name, written in (hooks or {}).items():
-        if name not in known:
-            yield name, f"there is no hook '{name}' here", meant(name, known)
-        for hook in written if isinstance(written, list) else [written]:
-            yield from _hook(name, hook, root)
-
-
-def _hook(name: str, hook: Any, root: Path) -> Wrong:
-    form = data("azure-yaml.json")["hooks"]["hook"]
-    if not isinstance(hook, dict):
-        yield name, f"the hook '{name}' is no mapping", "Write shell and run"
-        return
-    yield from _names(hook, form["properties"], f"hook {name}")
-    systems = [one for one in ("windows", "posix") if one in hook]
-    for one in form["if_windows_and_posix_then_none_of"] if len(systems) > 1 else ():
-        if one in hook:
-            yield (
-                one,
-                f"the hook '{name}' has '{one}' beside windows and posix",
-                "Move it into both",
-            )
-    for system in systems:
-        yield from _hook(name, hook[system], root)
-    for key in ("shell", "kind"):
-        if key in hook and hook[key] not in form[key]:
-            yield str(hook[key]), f"'{hook[key]}' is no '{key}'", meant(str(hook[key]), form[key])
-    if "run" in hook:
-        yield from _run(name, str(hook["run"]), root)
-    elif not systems:
-        yield name, f"the hook '{name}' does not 'run' anything", "Add run"
-
-
-def _run(name: str, run: str, root: Path) -> Wrong:
-    """Yield what is wrong with the command of a hook."""
-    if re.fullmatch(r"\S+\.py", run):
-        cure = "Write shell: sh and run: python3 <file>: azd would install the whole project for it"
-        yield run, f"the hook '{name}' is a Python file by itself", cure
-    paths = _PATH.findall(run)
-    if not paths:
-        yield run, f"the hook '{name}' starts no file of the project", ""
-    for path in paths:
-        if not (root / path).is_file():
-            near = [one.name for one in (root / path).parent.glob("*")]
-            yield path, f"there is no file '{path}'", meant(Path(path).name, near)
 
 
 def _parameters(content: Any, main: File | None) -> Wrong:
@@ -187,7 +85,7 @@ def _parameters(content: Any, main: File | None) -> Wrong:
         elif set(one) != {"value"}:
             yield f'"{name}"', f"the parameter '{name}' has no 'value'", ""
         else:
-            yield from _value(name, one["value"], declared_type(main, wanted[name]).values)
+            yield from _value(name, one["value"], declared_type(main, wanted[name]))
     for name, symbol in wanted.items():
         if name not in given:
             word = "needs" if value_of_default(symbol) is None else "has"
@@ -195,12 +93,45 @@ def _parameters(content: Any, main: File | None) -> Wrong:
             yield "", what, "Add it, with a variable of azd's environment as its value"
 
 
-def _value(name: str, value: Any, allowed: tuple[str, ...]) -> Wrong:
+def _value(name: str, value: Any, declared: Shape) -> Wrong:
     text = str(value)
     if "${" in text and not _REFERENCE.fullmatch(text):
         yield f'"{name}"', f"'{text}' is no variable of azd's environment", "Write ${NAME}"
-    elif "${" not in text and allowed and text not in allowed:
-        yield f'"{name}"', f"'{text}' is not allowed for '{name}'", meant(text, allowed)
+    elif "${" in text and declared.kind in ("object", "array"):
+        what = f"azd hands over a text, and the parameter '{name}' is: {declared.kind}"
+        yield f'"{name}"', what, "Make it a string, and take it apart in the template"
+    elif "${" not in text and declared.values and text not in declared.values:
+        yield f'"{name}"', f"'{text}' is not allowed for '{name}'", meant(text, declared.values)
+
+
+def _variables(azure_yaml: str, parameters: str) -> list[Finding]:
+    """Return the variables that a pipeline would not hand over, and those that nothing takes."""
+    taken = set(_REFERENCE.findall(parameters)) - _OF_AZD
+    given = (_yaml(azure_yaml) or {}).get("pipeline", {}).get("variables") or []
+    found = [
+        Finding(
+            AZURE_YAML,
+            _line(azure_yaml, f"- {name}"),
+            f"no parameter takes '{name}'",
+            meant(name, taken),
+        )
+        for name in given
+        if name not in taken
+    ]
+    return found + [
+        Finding(
+            AZURE_YAML,
+            _line(azure_yaml, "variables:"),
+            f"pipeline.variables lacks '{name}'",
+            "Add it",
+        )
+        for name in sorted(taken - {*given})
+    ]
+
+
+@lru_cache(maxsize=8)
+def _yaml(text: str) -> Any:
+    return yaml.safe_load(text)
 
 
 def _service_tag(program: Program, texts: Mapping[str, str]) -> None:

@@ -106,8 +106,28 @@ def _check_links(file: File, symbol: Symbol, body: Node, found: str, local: Loca
         _check_segments(file, symbol, body, kind)
     if scope is not None:
         _check_scope(file, scope, local, module=None)
+        extends = found in known_types() and scopes_of(found) == "extension"
+        if not symbol.existing and not extends:
+            what = f"'{symbol.name}' is placed by 'scope', and extends no resource"
+            file.report(scope, what, "Move it into a module with that scope")
+    for near in (parent, scope):
+        if near is not None and not symbol.existing and _elsewhere(file, near):
+            what = f"'{symbol.name}' belongs to '{text_of(near)}', which is in another place"
+            file.report(near, what, "Move both into a module with that scope")
     if depends is not None:
         _check_depends(file, depends, local)
+
+
+def _elsewhere(file: File, node: Node) -> bool:
+    """Whether a resource that exists is placed somewhere else than the file is deployed to."""
+    symbol = file.symbols.get(text_of(node))
+    body = body_of(symbol) if symbol is not None and symbol.kind == "resource" else None
+    return (
+        body is not None
+        and symbol is not None
+        and symbol.existing
+        and (member_of(body.node, "scope") is not None)
+    )
 
 
 def _check_parent(file: File, parent: Node, kind: str, local: Locals) -> None:

@@ -1,13 +1,11 @@
 """Checks roles, and the values that types of resources leave open though only some are right."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from local.infra_check.declared import type_of
 from local.infra_check.expressions import around, shape_of
 from local.infra_check.files import File, Symbol, body_of
-from local.infra_check.shapes import Shape, items_of
 from local.infra_check.syntax import (
     bare,
     everything,
@@ -27,6 +25,9 @@ _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LIKE_ID: Final = re.compile(r"[0-9a-zA-Z]{6,10}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-zA-Z]{10,14}")
 _ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
 _DEFINITION: Final = "Microsoft.Authorization/roleDefinitions"
+_LIKE_SUBJECT: Final = re.compile(r"(?i)/blob(?!s/)")
+_PROVIDER: Final = re.compile(r"/providers/([\w.]+/\w+)")
+_SUBJECT: Final = re.compile(r"/blobServices/default/containers(/.*)?")
 _PLACED: Final = ("resourceId", "subscriptionResourceId", "extensionResourceId", "tenantResourceId")
 _FEWEST: Final = 3
 
@@ -40,17 +41,32 @@ def check_values(file: File) -> None:
     for node in everything(file.source.root):
         if node.type == "string":
             _check_id(file, node)
+        elif node.type == "string_content":
+            _check_text(file, node)
         elif node.type == "call_expression" and text_of(parts(node)[0]) in _PLACED:
             _check_type_name(file, node)
     for symbol in file.all_of("resource"):
         kind = type_of(symbol).split("@", maxsplit=1)[0]
         if kind == _ASSIGNMENT:
             _check_assignment(file, symbol)
-        _check_known(file, symbol, data("known-values.json").get(kind, {}))
 
 
 def _roles() -> dict[str, str]:
     return {one["id"]: one["name"] for one in data("roles.json")}
+
+
+def _check_text(file: File, node: Node) -> None:
+    """Report a wrong begin of an event's subject, and a wrong type in the id of a resource."""
+    if _LIKE_SUBJECT.match(node.text) and not _SUBJECT.fullmatch(node.text):
+        what = f"'{node.text}' is no begin of a subject of an event"
+        file.report(node, what, "Write /blobServices/default/containers/<container>/blobs/")
+    for one in _PROVIDER.findall(node.text):
+        if one not in _types():
+            file.report(node, f"the type '{one}' is not known", meant(one, _types()))
+
+
+def _types() -> set[str]:
+    return {one.split("@", maxsplit=1)[0] for one in known_types()} | {_DEFINITION}
 
 
 def _plain(name: str) -> str:
@@ -85,10 +101,9 @@ def _check_type_name(file: File, call: Node) -> None:
     inside = part(call, "arguments")
     texts = [literal(one) for one in (parts(inside) if inside is not None else [])]
     named = [one for one in texts if one is not None and "/" in one]
-    types = {one.split("@", maxsplit=1)[0] for one in known_types()} | {_DEFINITION}
     for one in named:
-        if one not in types:
-            file.report(call, f"the type '{one}' is not known", meant(one, types))
+        if one not in _types():
+            file.report(call, f"the type '{one}' is not known", meant(one, _types()))
     if not named:
         file.report(call, f"'{text_of(parts(call)[0])}' names no type of resource", "Write it out")
 
@@ -141,36 +156,3 @@ def _check_guid(file: File, name: Node, scope: Node, wanted: list[Node | None]) 
     if len(given) < _FEWEST or lacking:
         what = f"two assignments could get the same name: it lacks {', '.join(lacking)}"
         file.report(name, what, "Name it by guid(scope.id, principal, role)")
-
-
-def _check_known(file: File, symbol: Symbol, known: dict[str, list[str]]) -> None:
-    body = body_of(symbol)
-    if body is None or symbol.existing:
-        return
-    shape = shape_of(file, body.node, around(file, body.node))
-    for path, values in known.items():
-        for node, value in _at(shape, path, body.node):
-            if value not in values:
-                what = f"'{value}' is none of the known values of {path.replace('[]', '')}"
-                file.report(node, what, meant(value, values))
-
-
-def _at(shape: Shape, path: str, node: Node) -> Iterator[tuple[Node, str]]:
-    """Yield every value that is known at a path of members, with where it is written."""
-    if shape.kind == "one_of":
-        for one in shape.choices:
-            yield from _at(one, path, node)
-        return
-    step, _, rest = path.partition(".")
-    if path.startswith("[]"):
-        yield from _at(items_of(shape), path[2:].removeprefix("."), node)
-        return
-    if not path:
-        yield from ((node, value) for value in shape.values)
-        return
-    name, listed, _ = step.partition("[]")
-    for own, member in shape.members.items():
-        if own == name or (name.startswith("*") and own.endswith(name[1:])):
-            place = member.value if member.value is not None else node
-            after = ("[]" if listed else "") + (("." if listed and rest else "") + rest)
-            yield from _at(member.shape(), after, place)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from local.infra_check.declared import type_of
-from local.infra_check.expressions import shape_of
+from local.infra_check.expressions import around, shape_of
 from local.infra_check.files import File, Program, Symbol, body_of
-from local.infra_check.shapes import Member, Shape
-from local.infra_check.syntax import everything, literal, meant, member_of, text_of
+from local.infra_check.shapes import Member, Shape, items_of, known_values
+from local.infra_check.syntax import everything, literal, meant, member_of
 from local.infra_check.tree import Node
 from local.infra_check.types import data
 from shared.config.connections import CONNECTIONS, DEFAULT_CONNECTION
-from shared.config.settings import APP_SETTINGS
+from shared.config.settings import APP_SETTINGS, read_settings
 from shared.core.counting import counted
 
 #: Settings of the app that no template sets, with the reason.
@@ -42,7 +42,15 @@ _HOST: Final = (
     "PYTHON_THREADPOOL_THREAD_COUNT",
 )
 _DISABLED: Final = re.compile(r"AzureWebJobs(?:\.|__)(?P<function>.+?)(?:\.|__)Disabled")
+_ROOT: Final = Path(__file__).parents[2]
+_CONTAINERS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers@"
+_IN_CONTAINER: Final = re.compile(r"blob:([^/]+)/")
 _SITE: Final = "Microsoft.Web/sites"
+#: azd finds what it deploys to by these.
+_TAGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Microsoft.Resources/resourceGroups": ("azd-env-name",),
+    _SITE: ("azd-service-name",),
+}
 _SETTINGS: Final = "Microsoft.Web/sites/config"
 _ALWAYS_READY: Final = re.compile(r"function:(\w+)")
 _GROUPS: Final = ("http", "blob", "durable")
@@ -79,6 +87,9 @@ def check_settings(program: Program, functions: frozenset[str]) -> None:
                 _check_list(file, symbol, body.node, functions)
             elif kind == _SITE:
                 _check_site(file, body.node)
+            for tag in _TAGS.get(kind, ()):
+                if tag not in _member(shape_of(file, body.node, {}), "tags").members:
+                    file.report(body.node, f"'{symbol.name}' has no tag '{tag}'", "azd needs it")
         _check_function_names(file, functions)
     if lists != 1:
         any_file = next(iter(program.files.values()))
@@ -92,16 +103,38 @@ def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str
     if properties is None:
         return
     settings = shape_of(file, properties, {}).members
+    _check_container(file, settings.get("PIPELINES_FILE"), properties)
     for name, one in settings.items():
         place = one.node if one.node is not None else properties
         for what, cure in _wrong_name(name, functions):
             file.report(place, what, cure)
+        for value in known_values(one.shape()) if not _of_connection(name) else ():
+            wrong = read_settings({name: value}, _ROOT).problems
+            for problem in (problem for problem in wrong if problem.where == name):
+                file.report(place, f"the app refuses the value '{value}' of {problem}")
     own = [one.name for one in APP_SETTINGS if not _of_connection(one.name)]
     needed = [name for name in own if name not in NOT_SET] + [*_by_identity()]
     for name in sorted({*needed, *data("flex-settings.json")["required_app_settings"]}):
         if name not in settings:
             what = f"the app reads the setting '{name}', and '{symbol.name}' does not set it"
             file.report(properties, what, "Add it: what is not in this list is removed")
+
+
+def _check_container(file: File, setting: Member | None, properties: Node) -> None:
+    """Report a pipelines file in a container that no template makes."""
+    made = set[str]()
+    for other in file.program.files.values():
+        for symbol in other.all_of("resource"):
+            body = body_of(symbol)
+            name = member_of(body.node, "name") if body is not None else None
+            if type_of(symbol).startswith(_CONTAINERS) and name is not None and not symbol.existing:
+                made |= {*known_values(shape_of(other, name, around(other, name)))}
+    for value in known_values(setting.shape()) if setting is not None else ():
+        found = _IN_CONTAINER.match(value)
+        if found is not None and made and found[1] not in made:
+            place = setting.node if setting is not None and setting.node is not None else properties
+            what = f"no template makes the container '{found[1]}' of the pipelines file"
+            file.report(place, what, meant(found[1], made))
 
 
 def _of_connection(name: str) -> bool:
@@ -169,16 +202,14 @@ def _check_site(file: File, body: Node) -> None:
             place = one.node if one.node is not None else body
             file.report(place, f"Flex Consumption {word} siteConfig.{name}", "Remove it")
     scale = _member(_member(properties, "functionAppConfig"), "scaleAndConcurrency")
-    group = _members(_member(scale, "alwaysReady")).get("name")
-    for value in group.shape().values if group is not None else ():
+    group = items_of(_member(scale, "alwaysReady"))
+    for value in known_values(_member(group, "name")):
         if value not in _GROUPS and not _ALWAYS_READY.fullmatch(value):
             file.report(body, f"'{value}' is no group of functions", meant(value, _GROUPS))
     most = flex["functionAppConfig"]["maximumInstanceCount"]["max"]
     for value in _member(scale, "maximumInstanceCount").values:
         if int(value) > int(most):
             file.report(body, f"maximumInstanceCount {value} is above {most}")
-    if "azd-service-name" not in text_of(member_of(body, "tags")):
-        file.report(body, "the site has no tag 'azd-service-name'", "azd finds it by this tag")
 
 
 def _member(shape: Shape, name: str) -> Shape:
@@ -187,6 +218,4 @@ def _member(shape: Shape, name: str) -> Shape:
 
 
 def _members(shape: Shape) -> Mapping[str, Member]:
-    if shape.kind == "array" and shape.item is not None:
-        return shape.item().members
     return shape.members

@@ -106,6 +106,8 @@ def one_of(choices: Iterable[Shape]) -> Shape:
         return NULL
     if len(flat) == 1:
         return flat[0]
+    if kinds == {"array"}:
+        return array_of(one_of(items_of(one) for one in flat))
     if len(kinds) == 1 and flat[0].kind in ("string", "int", "bool"):
         values = tuple(dict.fromkeys(v for one in flat for v in one.values))
         known = Shape(flat[0].kind, values)
@@ -149,6 +151,13 @@ def items_of(shape: Shape) -> Shape:
     if shape.kind == "one_of":
         return one_of(items_of(one) for one in shape.choices)
     return shape.item() if shape.kind == "array" and shape.item else ANY
+
+
+def known_values(shape: Shape) -> tuple[str, ...]:
+    """Return the values that a value may have; there may be others if it is one of several."""
+    if shape.kind == "one_of":
+        return tuple(value for one in shape.choices for value in known_values(one))
+    return shape.values
 
 
 def values_of(shape: Shape) -> Shape:

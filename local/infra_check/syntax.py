@@ -81,10 +81,15 @@ def literal(node: Node | None) -> str | None:
     if node is None or node.type != "string" or part(node, "interpolation") is not None:
         return None
     inside = [child for child in node.children if child.type in ("string_content", *_ESCAPED)]
-    return "".join(_ESCAPES.get(text_of(child), text_of(child)) for child in inside)
+    return "".join(map(unescaped, inside))
 
 
 _ESCAPED: Final = ("escape_sequence",)
+
+
+def unescaped(content: Node) -> str:
+    """Return what a part of a string stands for."""
+    return _ESCAPES.get(content.text, content.text)
 
 
 def name_of(declaration: Node) -> Node | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 _REFUSED: Final = "Flex Consumption refuses the property that it asks for (azure-deploy §1.2)"
 _OPEN: Final = "the app answers operators, azd and webhooks from outside (azure-deploy §1.2)"
 _MISREAD: Final = "it takes the list of app settings for the whole configuration of a site"
+_SETTINGS: Final = "Microsoft.Web/sites/config."
 _PRICE: Final = "a matter of price, for whoever deploys"
 _EXPRESSION: Final = "it cannot read the condition: closed exactly if vnetEnabled says so"
 
@@ -98,7 +99,7 @@ def judged(said: str, complained: str) -> Judged:
         if one["summary"]["parsing_errors"] and not unread:
             wrong.append(f"checkov could not parse {one['summary']['parsing_errors']} of the files")
         for failed in one["results"]["failed_checks"]:
-            if failed["check_id"] in SKIPPED:
+            if _may_fail(failed):
                 skipped += 1
             else:
                 wrong.append(_shown(failed))
@@ -108,6 +109,12 @@ def judged(said: str, complained: str) -> Judged:
     if not passed:
         wrong.append("checkov passed no check: it saw no resource")
     return Judged(tuple(wrong), passed, skipped)
+
+
+def _may_fail(failed: Mapping[str, Any]) -> bool:
+    reason = SKIPPED.get(failed["check_id"])
+    misread = reason == _MISREAD and not str(failed["resource"]).startswith(_SETTINGS)
+    return reason is not None and not misread
 
 
 def _listed(report: Any) -> list[dict[str, Any]]:

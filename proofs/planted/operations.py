@@ -45,4 +45,25 @@ BUGS: Final = (
         "            pass\n",
         ("tests/unit/operations/test_rollback.py",),
     ),
+    Bug(
+        "doctor shows what a service repeats",
+        "shared/operations/doctor.py",
+        "    return Line(part, shown_name(name, redacted), finding.within(redacted))\n",
+        "    return Line(part, name, finding)\n",
+        ("tests/unit/operations/test_doctor.py",),
+    ),
+    Bug(
+        "a host that hangs takes all of the time of doctor",
+        "shared/operations/doctor_runner.py",
+        "        if _silent(trial, trials):\n            return False\n",
+        "",
+        ("tests/unit/operations/test_doctor_runner.py",),
+    ),
+    Bug(
+        "doctor finds an endpoint well that serves another model",
+        "shared/operations/doctor_endpoints.py",
+        '        return wrong(f"it has drifted: {drift}", _DRIFT)\n',
+        "        pass\n",
+        ("tests/unit/operations/test_doctor.py",),
+    ),
 )

@@ -92,4 +92,25 @@ BUGS: Final = (
         '            if is_lost(why):\n                raise Conflict(f"{name}: ',
         ("tests/contract/test_documents.py",),
     ),
+    Bug(
+        "doctor leaves its scratch blob behind",
+        "shared/providers/azure_storage/checks.py",
+        '        steps.do("delete", lambda: _gone(blob.delete_blob))\n',
+        "",
+        ("tests/unit/providers/test_storage_checks.py",),
+    ),
+    Bug(
+        "a clock that is wrong passes for a key that is wrong",
+        "shared/providers/azure_storage/refusals.py",
+        "    if at is not None and abs(now - at) > _LATEST:\n",
+        "    if at is not None and abs(now - at) > _LATEST * 9:\n",
+        ("tests/unit/providers/test_storage_checks.py",),
+    ),
+    Bug(
+        "doctor asks what it remembers, and not the workspace",
+        "shared/providers/azureml/checks.py",
+        "    assets = RegisteredAssets(call, Memory())\n",
+        "    assets = RegisteredAssets(call, jobs.memory)\n",
+        ("tests/unit/providers/test_workspace_checks.py",),
+    ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from shared.config.connections import connection_name
-from shared.config.settings import Settings
+from shared.config.settings import Settings, is_disabled
 from shared.core.config.places import Place, Places, QueuePlace
 
 _MADE_LATER: Final = "the app makes it when it first writes a record"
@@ -43,7 +43,9 @@ def places_of(environment: Mapping[str, str], settings: Settings) -> Places:
         counts = connection("EventsStorage")
         return QueuePlace(setting, name, counts, unless, problem(setting, counts))
 
-    dead_letters = settings.dead_letter_container
+    dead_letters, config = settings.dead_letter_container, settings.pipelines.container
+    # Whoever writes there decides what is trained: the app itself only reads.
+    configured = [place("PIPELINES_FILE", config, "LedgerStorage", writes=False)] if config else []
     return Places(
         (
             place(
@@ -64,23 +66,13 @@ def places_of(environment: Mapping[str, str], settings: Settings) -> Places:
                 writes=False,  # what lies there counts as an event that was not delivered
                 unless=_NO_EVENTS,
             ),
+            *configured,
         ),
         (
             queue("STORAGE_EVENTS_QUEUE", settings.storage_events_queue, "on_storage_events"),
             queue("WORKSPACE_EVENTS_QUEUE", settings.workspace_events_queue, "on_workspace_events"),
         ),
     )
-
-
-def is_disabled(environment: Mapping[str, str], function: str) -> bool:
-    """Whether a setting disables a function, in either form of its name (azure-functions §1.2).
-
-    Args:
-        environment: the app settings.
-        function: its name.
-    """
-    forms = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
-    return any(environment.get(form, "").strip().lower() in ("true", "1") for form in forms)
 
 
 def _among(wrong: list[str], setting: str, counts: str) -> Iterator[str]:

@@ -62,30 +62,15 @@ class UndeliveredEvents:
         if stored is not None and timedelta() <= now - stored.record.at < EVERY:
             self._next = stored.record.at + EVERY
             return
-        found = self.seen(now)
+        found = Undelivered(at=now, poison=tuple(self._poison()), dead_letters=self.dead_letters())
         reported = self._reported(found, stored)
         try:
             record.put(found.evolve(reported_at=reported), stored.etag if stored else None)
         except ConflictError:
             return  # another process looked at this moment
 
-    def seen(self, now: datetime) -> Undelivered:
-        """Return what was given up, as it is now. Nothing is stored. Raises as the ports say."""
-        return Undelivered(at=now, poison=tuple(self._poison()), dead_letters=self._dead_letters())
-
     def _poison(self) -> Iterator[PoisonQueue]:
-        events = self.context.events
-        here = [
-            (self.context.queues, poison_of(name))
-            for name in (events.storage_queue, events.workspace_queue)
-        ]
-        there = [
-            (queues, BLOB_TRIGGER_POISON) for queues in (self.context.queues, *events.blob_queues)
-        ]
-        looked: dict[tuple[str, str], Queues] = {
-            (queues.account, name): queues for queues, name in (*here, *there)
-        }
-        for (account, name), queues in looked.items():
+        for (account, name), queues in self.poison_queues().items():
             try:
                 messages = queues.count(name)
             except RelearnError as exc:  # the other queues are counted all the same
@@ -95,7 +80,19 @@ class UndeliveredEvents:
             if messages is not None:
                 yield PoisonQueue(account=account, name=name, messages=messages)
 
-    def _dead_letters(self) -> int | None:
+    def poison_queues(self) -> dict[tuple[str, str], Queues]:
+        """Return by account and name the queues that may hold messages which were given up."""
+        events = self.context.events
+        here = [
+            (self.context.queues, poison_of(name))
+            for name in (events.storage_queue, events.workspace_queue)
+        ]
+        there = [
+            (queues, BLOB_TRIGGER_POISON) for queues in (self.context.queues, *events.blob_queues)
+        ]
+        return {(queues.account, name): queues for queues, name in (*here, *there)}
+
+    def dead_letters(self) -> int | None:
         """Return how many events Event Grid gave up, up to 5,000, in two calls at most."""
         events = self.context.events
         if not events.dead_letters.exists(events.dead_letter_container):

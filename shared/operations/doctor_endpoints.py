@@ -119,7 +119,7 @@ def _checked(context: Context, known: KnownEndpoint) -> Finding:
         return found
     probed = "its probe is answered" if seen.probe else "it has no probe"
     if serving is None:
-        return ok(f"it may be read, and {probed}; Relearn has promoted no model to it yet")
+        return ok(f"{probed}; Relearn has promoted no model to it yet")
     drift = drift_finding(serving, seen).drift
     if drift:
         return wrong(f"it has drifted: {drift}", _DRIFT)

@@ -10,11 +10,16 @@ from shared.execution.context import Context
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.operations.health import HealthChecks, HealthReport
 from shared.ports.checks import Check
+from shared.ports.storage import Queues
 
 EVENTS: Final = "events"
 TIMERS: Final = "timers"
 LEDGER: Final = "ledger"
 LEDGER_CURE: Final = "correct what the line of LEDGER_CONTAINER says first"
+_QUEUE_CURE: Final = (
+    "give the app's identity the role Storage Queue Data Contributor on that storage account"
+)
+_LETTERS_CURE: Final = "correct what the line of DEAD_LETTER_CONTAINER says first"
 _POISON_CURE: Final = (
     "look at one (az storage message peek), find its error among the failures of the function, "
     "correct the cause, and empty the queue (az storage message clear)"
@@ -30,9 +35,13 @@ _TIMER_CURE: Final = (
 
 def event_checks(context: Context) -> Iterator[Check]:
     """Yield the checks of events that were given up, and of the way that they come."""
-    service = context.events.dead_letters.base_location
-    given_up = partial(_given_up, context)
-    yield Check(EVENTS, "given up: poison queues and dead letters", service, given_up)
+    given_up = UndeliveredEvents(context)
+    for (account, name), queues in given_up.poison_queues().items():
+        count = partial(_poison, queues, name)
+        yield Check(EVENTS, f"queue {name} of {account}", account, count, _QUEUE_CURE)
+    letters, container = context.events.dead_letters, context.events.dead_letter_container
+    name = f"container {container} of {letters.account}"
+    yield Check(EVENTS, name, letters.account, partial(_dead_letters, given_up), _LETTERS_CURE)
     yield Check(EVENTS, "last test of their way", LEDGER, partial(_last, context), LEDGER_CURE)
 
 
@@ -42,24 +51,23 @@ def timer_checks(health: HealthChecks) -> Iterator[Check]:
     yield Check(TIMERS, name, LEDGER, partial(_timers, health), LEDGER_CURE)
 
 
-def _given_up(context: Context) -> Finding:
-    seen = UndeliveredEvents(context).seen(context.clock.now())
-    poison = [
-        f"queue {one.name} of {one.account} holds {counted(one.messages, 'message')}"
-        for one in seen.poison
-        if one.messages
-    ]
-    letters = seen.dead_letters or 0
-    events = context.events
-    if poison:
-        more = f"; {counted(letters, 'dead letter')}" if letters else ""
-        return wrong(f"{'; '.join(poison)}{more}", _POISON_CURE)
+def _poison(queues: Queues, name: str) -> Finding:
+    messages = queues.count(name)
+    if messages is None:
+        return ok("there is no such queue, so nothing was given up")
+    if messages:
+        return wrong(f"it holds {counted(messages, 'message')}, which were given up", _POISON_CURE)
+    return ok("it is empty: nothing was given up")
+
+
+def _dead_letters(given_up: UndeliveredEvents) -> Finding:
+    letters = given_up.dead_letters()
+    if letters is None:
+        return not_checked("there is no such container, so no event that was given up is kept")
     if letters:
-        text = f"container {events.dead_letter_container} holds {counted(letters, 'dead letter')}"
+        text = f"it holds {counted(letters, 'event')} that Event Grid gave up"
         return wrong(text, _DEAD_LETTER_CURE)
-    queues = counted(len(seen.poison), "poison queue")
-    place = "no dead letter" if seen.dead_letters is not None else "no container of dead letters"
-    return ok(f"{queues}, all empty; {place}")
+    return ok("it is empty: Event Grid gave no event up")
 
 
 def _last(context: Context) -> Finding:

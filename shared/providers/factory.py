@@ -14,7 +14,6 @@ from shared.core.config.studio_endpoint import Create, StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
-from shared.ports.checks import Check
 from shared.ports.serving import ServingEndpoint
 from shared.ports.storage import Blobs
 from shared.ports.training import TrainingService
@@ -27,6 +26,7 @@ from shared.providers.studio.serving import Baselines, StudioServing
 from shared.providers.studio.web_service import StudioWebService
 
 if TYPE_CHECKING:
+    from shared.ports.checks import Check
     from shared.providers.azureml.connections import AzureMlConnections
     from shared.providers.azureml.tokens import Tokens
 
@@ -55,7 +55,7 @@ class ConfiguredProviders:
             return RedactingTraining(jobs_of_workspace, self.redactor)
         return RedactingTraining(self._batch(training), self.redactor)
 
-    def training_checks(self, training: Training) -> Sequence[Check]:
+    def training_checks(self, training: Training) -> "Sequence[Check]":
         """Return the checks of a training service. Raises ConfigError."""
         # Doctor alone needs these, and importing the app stays as cheap as it was.
         if isinstance(training, AzureMlTraining):
@@ -66,10 +66,14 @@ class ConfiguredProviders:
 
         return tuple(of_studio.training_checks(self._batch(training), training))
 
-    def serving_checks(self, endpoint: Endpoint) -> Sequence[Check]:
+    def serving_checks(self, endpoint: Endpoint) -> "Sequence[Check]":
         """Return the checks of what an endpoint needs besides itself. Raises ConfigError."""
         if not isinstance(endpoint, AzureMlEndpoint):
-            return ()
+            from shared.providers.studio import checks as of_studio  # noqa: PLC0415
+
+            classic = endpoint.kind != "webservice"
+            made = of_studio.serving_checks(self._classic(endpoint), endpoint) if classic else ()
+            return tuple(made)
         from shared.providers.azureml import checks as of_workspace  # noqa: PLC0415
 
         return tuple(of_workspace.serving_checks(self._workspaces().serving_calls(endpoint)))

@@ -1,6 +1,7 @@
 """`relearn doctor`: from here by the settings, and over HTTP with a function key."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from cli import remote
 from tests.cli.conftest import SECRET, Relearn, write_settings
 
 KEY = "ZnVuY3Rpb24ta2V5LW9mLWEtdGVzdA=="
@@ -161,3 +163,20 @@ def test_an_app_that_does_not_answer_is_told(relearn: Relearn) -> None:
     said = relearn("doctor", "--url", "http://127.0.0.1:1")
     assert said.code == 1
     assert "127.0.0.1 gives no answer (ConnectionError)" in said.err
+
+
+def test_on_a_terminal_the_key_is_asked_for_and_not_shown(
+    relearn: Relearn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def hidden(question: str) -> str:
+        asked.append(question)
+        return f" {KEY} "
+
+    monkeypatch.setattr(remote, "getpass", hidden)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    said = relearn("doctor", "--url", "https://localhost.invalid:1")
+    assert asked == ["function key of localhost.invalid: "]
+    assert "gives no answer" in said.err
+    assert KEY not in f"{said.out}{said.err}"

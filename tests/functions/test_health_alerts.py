@@ -1,5 +1,6 @@
 """What keeps health from being ok is an alert of the poll, now and then, and no more often."""
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -104,3 +105,14 @@ def test_wrong_settings_of_the_whole_app_are_raised_by_its_timers(
         poll(world)
     (text,) = alerts(caplog)
     assert text.startswith("poll_jobs: nothing is done, since a setting is wrong: ")
+
+
+def test_each_wrong_setting_is_raised_when_the_process_starts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "environ", {"PIPELINES_FILE": "missing.yaml"})
+    built = process._of_this_process.__wrapped__()
+    assert isinstance(built, Unusable)
+    said = alerts(caplog)
+    assert said == [f"wrong setting: {problem}" for problem in built.problems]
+    assert any("TRAINING_DATA_CONTAINER" in text for text in said)

@@ -111,4 +111,5 @@ def test_importing_the_app_needs_no_setting_no_network_and_nothing_heavy() -> No
     # The blob binding of the worker brings azure.identity itself; this app does not ask for it.
     assert answer["identity"] == []
     roots = {name.split(".")[0] for name in answer["modules"]}
-    assert not roots & {"sklearn", "numpy", "scipy", "local", "tests", "pytest", "rich"}
+    assert not roots & {"sklearn", "numpy", "scipy", "local", "tests", "pytest", "rich", "cli"}
+    assert not {"shared.operations.doctor", "azure.storage.queue"} & set(answer["modules"])

@@ -120,6 +120,7 @@ def served(azure: Azure, **more: str) -> Iterator[Site]:
             "MODELS_TOPIC_ID": TOPIC,
             "DEAD_LETTER_ACCOUNT_ID": ACCOUNT,
             "DEAD_LETTER_CONTAINER": "relearn-dead-letters",
+            "EVENT_SUBSCRIPTION_PREFIX": "relearn-",
             "EVENTS_IDENTITY_ID": IDENTITY,
             "ROLE_SCOPES": f"{ACCOUNT} {DATA_ACCOUNT}",
         }

@@ -7,6 +7,7 @@ from local.infra_check.declarations import check_file
 from local.infra_check.files import check_outputs
 from local.infra_check.roles import check_values
 from local.infra_check.settings import check_settings
+from local.infra_check.wanted import check_wanted
 
 ACCOUNT = """param location string
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
@@ -52,12 +53,16 @@ resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 
 def said(text: str, **others: str) -> list[str]:
-    """Return what is wrong with `infra/main.bicep`, and with modules beside it."""
+    """Return what is wrong with `infra/main.bicep`, and with modules beside it.
+
+    What this project alone requires of resources is not checked.
+    """
     texts = {"infra/main.bicep": text, **{f"infra/{n}.bicep": one for n, one in others.items()}}
     program = templates(Path("/nowhere"), texts)
     for file in program.files.values():
         check_file(file)
         check_values(file)
+        check_wanted(file, required={})
     check_outputs(program)
     return sorted(str(one) for file in program.files.values() for one in file.found)
 

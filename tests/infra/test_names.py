@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.infra.templates import ACCOUNT, change, said
+from tests.infra.templates import ACCOUNT, ROLE, change, said
 
 MODULE = """param name string
 param tags object
@@ -183,3 +183,12 @@ def test_two_modules_and_two_resources_of_one_name_are_found() -> None:
     assert "'other' has the name of 'part': 'p'" in said(module + other, part=ACCOUNT)[0]
     twice = ACCOUNT + change(ACCOUNT, "param location string\nresource account", "resource again")
     assert "'again' has the name of 'account'" in said(twice)[0]
+
+
+def test_what_extends_a_resource_is_in_its_place() -> None:
+    other = "{ name: 'abc', scope: resourceGroup('x') }"
+    elsewhere = change(ROLE, "{ name: 'relearndata' }", other)
+    assert "belongs to 'account', which is in another place" in said(elsewhere)[0]
+    placed = change(ACCOUNT, "  kind:", "  scope: resourceGroup('x')\n  kind:")
+    assert "is placed by 'scope', and extends no resource" in said(placed)[0]
+    assert "is no loop" in said(change(ACCOUNT, "resource", "@batchSize(1)\nresource"))[0]

@@ -45,6 +45,7 @@ def azure_yaml() -> dict[str, Any]:
     service = {"project": ".", "language": "python", "host": "function", "remoteBuild": False}
     return {
         "name": "relearn",
+        "pipeline": {"variables": ["A"]},
         "services": {"relearn": {**service, "hooks": {"prepackage": dict(HOOK)}}},
     }
 
@@ -89,6 +90,11 @@ def test_a_right_project_is_not_complained_about(tmp_path: Path) -> None:
         (("hooks",), {"postup": {"shel": "sh"}}, "Write 'shell'"),
         (("hooks",), {"postup": {"run": "infra/hooks/package.py"}}, "is a Python file by itself"),
         (("hooks",), {"postup": {"run": "python3 infra/hooks/packag.py"}}, "Write 'package.py'"),
+        (
+            ("hooks",),
+            {"postup": {"run": "sh infra/hooks/start.sh packages.py"}},
+            "Write 'package.py'",
+        ),
         (("hooks",), {"postup": {"run": "x", "windows": HOOK, "posix": HOOK}}, "beside windows"),
         (("pipeline",), {"provider": "gitlab"}, "is no provider of pipelines"),
         (("infra",), {"pathh": "infra"}, "Write 'path'"),
@@ -113,6 +119,8 @@ def test_a_wrong_member_of_azure_yaml_is_found(
         ({"b": {"value": "x"}}, "@allowed(['y'])\nparam b string\n", "'x' is not allowed for 'b'"),
         ({"b": {"value": "${x y}"}}, "param b string\n", "is no variable of azd's environment"),
         ({"b": {"valu": "x"}}, "param b string\n", "has no 'value'"),
+        ({"b": {"value": "${B}"}}, "param b object\n", "azd hands over a text"),
+        ({"b": {"value": "${BB}"}}, "param b string\n", "pipeline.variables lacks 'BB'"),
     ],
 )
 def test_parameters_are_those_of_the_template(
@@ -131,7 +139,7 @@ def test_hooks_and_outputs_have_the_same_names(tmp_path: Path) -> None:
     hook.with_name("package.py").touch()
     texts = {
         AZURE_YAML: yaml.safe_dump(azure_yaml()),
-        PARAMETERS: '{"parameters": {"a": {"value": "x"}}}',
+        PARAMETERS: '{"parameters": {"a": {"value": "${A}"}}}',
         MAIN: bicep + "output APP_HOSTS string = a\n",
     }
     found = sorted(map(str, check_project(tmp_path, texts, templates(tmp_path, texts))))

@@ -150,3 +150,42 @@ def test_values_that_the_type_leaves_open_are_held_against_those_that_are_known(
     assert said(text) == []
     assert "Write 'global'" in said(change(text, "'global'", "'globel'"))[0]
     assert "known values of name" in said(change(text, "vaultcore", "vaultcor"))[0]
+
+
+def test_a_subnet_that_an_id_names_is_one_of_the_network() -> None:
+    text = """param location string
+resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
+  name: 'vnet'
+  location: location
+  properties: {
+    addressSpace: { addressPrefixes: ['10.0.0.0/16'] }
+    subnets: [{ name: 'app', properties: { addressPrefix: '10.0.1.0/24' } }]
+  }
+}
+output app string = '${network.id}/subnets/app'
+"""
+    assert said(text) == []
+    assert (
+        "no network here has the subnet 'apps'"
+        in said(change(text, "subnets/app", "subnets/apps"))[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "wrong"),
+    [
+        ("/blobServices/default/containers/data/blobs/", 0),
+        ("${way}/data/blobs/", 0),
+        ("/blobServices/defualt/containers/data/blobs/", 1),
+        ("/blobServices/default/container", 1),
+    ],
+)
+def test_the_subject_of_an_event_begins_as_storage_writes_it(subject: str, wrong: int) -> None:
+    text = f"var way = '/blobServices/default/containers'\noutput o string = '{subject}${{way}}'\n"
+    assert len(said(text)) == wrong
+
+
+def test_an_id_that_is_written_out_has_a_type_that_there_is() -> None:
+    text = "output o string = '/providers/Microsoft.KeyVault/vaults/x'\n"
+    assert said(text) == []
+    assert "Write 'Microsoft.KeyVault/vaults'" in said(change(text, "vaults", "vault"))[0]

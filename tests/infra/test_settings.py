@@ -86,3 +86,56 @@ def test_a_group_of_instances_names_a_function_of_the_app() -> None:
 def test_functions_are_those_that_the_app_registers() -> None:
     found = indexed_functions(ROOT)
     assert {"on_training_data", "on_trained_model", "poll_jobs", "health", "start_run"} <= found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("POLL_SCHEDULE", "*/30 * * * * *", 0),
+        ("POLL_SCHEDULE", "*/30 * * * * 9", 1),
+        ("BLOB_SOURCE", "Eventgrid", 1),
+        ("TRAINING_DATA_CONTAINER", "Training", 1),
+    ],
+)
+def test_the_app_takes_the_values_that_the_templates_write(
+    name: str, value: str, wrong: int
+) -> None:
+    text = change(SITE, LINE, f"    {name}: '{value}'\n")
+    assert len([one for one in said_of_settings(text) if "the app refuses" in one]) == wrong
+
+
+CONTAINER = """
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = { name: 'abc' }
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' existing = {
+  parent: account
+  name: 'default'
+}
+resource made 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [
+  for one in ['ledger', 'relearn-config']: {
+    parent: blobs
+    name: one
+  }
+]
+"""
+
+
+@pytest.mark.parametrize(("container", "wrong"), [("relearn-config", 0), ("relearn-confg", 1)])
+def test_the_pipelines_file_is_in_a_container_that_is_made(container: str, wrong: int) -> None:
+    text = change(SITE, LINE, "    PIPELINES_FILE: 'blob:${config}/a.yaml'\n")
+    text += f"var config = '{container}'\n{CONTAINER}"
+    found = [one for one in said_of_settings(text) if "no template makes the container" in one]
+    assert len(found) == wrong
+    assert all("Write 'relearn-config'" in one for one in found)
+
+
+@pytest.mark.parametrize(("tag", "wrong"), [("azd-env-name", 0), ("azd-envname", 1)])
+def test_the_resource_group_has_the_tag_that_azd_finds_it_by(tag: str, wrong: int) -> None:
+    group = f"""var tags = {{ '{tag}': 'x' }}
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {{
+  name: 'rg'
+  location: 'westeurope'
+  tags: tags
+}}
+"""
+    found = said_of_settings(SITE + group)
+    assert len([one for one in found if "has no tag 'azd-env-name'" in one]) == wrong

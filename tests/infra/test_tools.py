@@ -47,6 +47,12 @@ def test_a_check_with_a_reason_may_fail_and_is_counted() -> None:
     assert all(len(reason) > 10 for reason in SKIPPED.values())
 
 
+@pytest.mark.parametrize(("kind", "wrong"), [("sites/config.list", 0), ("sites.site", 1)])
+def test_a_reason_counts_for_the_resource_that_it_is_about(kind: str, wrong: int) -> None:
+    failed = {**FAILED, "check_id": "CKV_AZURE_13", "resource": f"Microsoft.Web/{kind}"}
+    assert len(judged(report(3, 0, failed), "").wrong) == wrong
+
+
 @pytest.mark.parametrize(
     ("said", "complained", "what"),
     [

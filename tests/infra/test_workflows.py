@@ -149,11 +149,8 @@ def test_dependabot_watches_every_kind_of_dependency() -> None:
     updates = read(ROOT / ".github" / "dependabot.yml")["updates"]
     assert {one["package-ecosystem"] for one in updates} == {"pip", "npm", "github-actions"}
     assert all(one["cooldown"]["default-days"] >= 7 for one in updates)
-    pinned = {
-        one.parent.relative_to(ROOT).as_posix() for one in ROOT.glob("local/*/requirements.in")
-    }
-    assert pinned
-    assert "/local/*" in updates[0]["directories"]
+    pinned = [one.parent.relative_to(ROOT) for one in ROOT.glob("local/*/requirements.in")]
+    assert set(updates[0]["directories"]) == {"/", *(f"/{one.as_posix()}" for one in pinned)}
 
 
 @pytest.mark.parametrize("file", JSON_FILES, ids=lambda one: one.name)
@@ -190,3 +187,21 @@ def test_no_editor_file_is_ignored_by_git() -> None:
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert not {".vscode", ".vscode/", ".devcontainer", ".github"} & set(ignored)
     assert {".venv-*/", "local.settings.json", ".azure/", ".python_packages/"} <= set(ignored)
+
+
+def test_func_start_finds_what_it_needs() -> None:
+    settings = json.loads((ROOT / "local.settings.example.json").read_text(encoding="utf-8"))
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    # Without a runtime Core Tools do not know the language; without a bundle there is no trigger
+    # but HTTP and timers (azure-functions §1.2).
+    assert settings["IsEncrypted"] is False
+    assert settings["Values"]["FUNCTIONS_WORKER_RUNTIME"] == "python"
+    assert settings["Values"]["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
+    assert all(isinstance(value, str) for value in settings["Values"].values())
+    assert host["version"] == "2.0"
+    assert host["extensionBundle"] == {
+        "id": "Microsoft.Azure.Functions.ExtensionBundle",
+        "version": "[4.*, 5.0.0)",
+    }
+    assert (ROOT / "function_app.py").is_file()
+    assert "azure-functions==" in (ROOT / "requirements.txt").read_text(encoding="utf-8")

@@ -71,9 +71,12 @@ def test_dies_with_a_starter_that_is_killed() -> None:
 
 def test_command_line_stops_on_sigterm() -> None:
     arguments = ["-m", "local.azurite", "--blob-port", "0", "--queue-port", "0"]
-    with _started(*arguments) as process:
+    with _started(*arguments, "--container", "one", "--container", "two") as process:
         assert process.stdout is not None
-        assert "AccountName=devstoreaccount1" in process.stdout.readline()
+        connection = process.stdout.readline().strip()
+        assert "AccountName=devstoreaccount1" in connection
+        with BlobServiceClient.from_connection_string(connection) as client:
+            assert [one.name for one in client.list_containers()] == ["one", "two"]
         node = psutil.Process(process.pid).children()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

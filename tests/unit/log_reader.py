@@ -25,6 +25,12 @@ def parse(message: str, pattern: str = PARSE) -> dict[str, str] | None:
     return found.groupdict() if found else None
 
 
+def columns_of(pattern: str) -> list[str]:
+    """Return the columns that a `parse` operator makes."""
+    found = _PART.findall(pattern.removeprefix("parse message with "))
+    return [column for _, column in found if column]
+
+
 def key_of(column: str) -> tuple[str, ...]:
     """Return the key that a column holds: `url_decode` of each part; none for `-`."""
     return () if column == "-" else tuple(unquote(part) for part in column.split("/"))

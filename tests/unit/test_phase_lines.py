@@ -1,15 +1,23 @@
 """The lines about phases say what the workbook shows: where runs are, and how long it took."""
 
+import json
 import logging
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from shared.core.run.record import Phase
 from tests.fakes.faults import Faults, Kind
-from tests.unit.log_reader import key_of, member, parse
+from tests.unit.log_reader import PARSE, columns_of, key_of, member, parse, result_of
 from tests.unit.worlds import Observed
 
+WORKBOOK = Path(__file__).parents[2] / "infra" / "workbook.json"
+QUERIES = [
+    item["content"]["query"]
+    for item in json.loads(WORKBOOK.read_text(encoding="utf-8"))["items"]
+    if "query" in item["content"]
+]
 CUSTOMERS = {"pipeline": {"data": {"blob": "{customer}/{name}.csv"}, "key": ["customer"]}}
 
 
@@ -55,6 +63,28 @@ def test_what_serves_where_is_a_line_once_it_is_promoted(
     assert (served["run"], served["phase"]) == (run.run_id, "promoted")
     assert member(served["text"], "endpoint") == "production"
     assert member(served["text"], "model") == run.model.name
+
+
+def test_each_query_of_the_workbook_reads_each_part_of_these_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "relearn")
+    world = Observed()
+    world.until(world.start(), Phase.PROMOTED)
+    read = {}
+    for query in (one for one in QUERIES if "parse message" in one):
+        operators = query.split(" | ")
+        parsing = next(at for at, one in enumerate(operators) if one.startswith("parse "))
+        rows = result_of(" | ".join(operators[: parsing + 1]), caplog.messages)
+        for row in rows:
+            values = {name: row[name] for name in columns_of(operators[parsing])}
+            text = parse(row["message"], PARSE)["text"]  # type: ignore[index]
+            renamed = {"before": "from"}
+            for name in values.keys() - {"code", "name", "run", "pipeline", "key", "phase", "text"}:
+                assert values[name] == (member(text, renamed.get(name, name)) or "-"), query
+        read[query] = len(rows)
+    assert len(read) > 5
+    assert {count > 0 for query, count in read.items() if '"[RL2' in query} == {True}
 
 
 def test_the_line_of_a_customers_run_names_the_customer(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,9 +4,7 @@ The same model is stored inside each run, so that a run is always finished by th
 configuration it was opened with. Secrets appear only as `${NAME}` of an app setting.
 """
 
-import marshal
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -14,8 +12,6 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
 )
 
@@ -296,33 +292,3 @@ class Pipeline(Strict):
     def only(self, endpoint: Endpoint) -> "Pipeline":
         """Return the pipeline as one of its endpoints sees it."""
         return self.evolve(endpoints=(endpoint,), key=self.key_tokens)
-
-
-#: Configurations that records were read with, by their stored form.
-_KNOWN: Final[dict[bytes, Pipeline]] = {}
-_MOST_KNOWN: Final = 64
-_LONGEST_KNOWN: Final = 64 * 1024
-
-
-def _as_known(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    """Return the pipeline of a stored record: the same value for what was read before.
-
-    Most of a run's record is its configuration, and many records have the same.
-    """
-    written = b""
-    if type(value) is dict and info.context is None:
-        with suppress(ValueError):
-            written = marshal.dumps(value, 0)  # tells 1, 1.0 and true apart
-    if not 0 < len(written) <= _LONGEST_KNOWN:
-        return handler(value)
-    known = _KNOWN.get(written)
-    if known is None:
-        known = handler(value)
-        if len(_KNOWN) >= _MOST_KNOWN:
-            _KNOWN.clear()
-        _KNOWN[written] = known
-    return known
-
-
-#: A configuration in a record.
-StoredPipeline = Annotated[Pipeline, WrapValidator(_as_known)]

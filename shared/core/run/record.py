@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
-from shared.core.config.pipeline import StoredPipeline
+from shared.core.config.stored_pipeline import StoredPipeline
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
 from shared.core.frozen import FrozenModel, RecordModel

@@ -153,28 +153,28 @@ class StorageChecks:
         return ok(f"the clocks differ by {counted(seconds, 'second')} at most")
 
     def _container(self, place: Place, account: BlobServiceClient) -> Finding:
-        container = account.get_container_client(place.container)
+        container, steps = account.get_container_client(place.container), _Steps()
         try:
-            return self._written(container) if place.writes else _read(container)
-        except _StepError as exc:
-            if code_of(exc.error) != "ContainerNotFound":
-                return self._refused(exc.error, exc.step, place.connection, account)
+            return self._written(container, steps) if place.writes else _read(container, steps)
+        except AzureError as exc:
+            if code_of(exc) != "ContainerNotFound":
+                return self._refused(exc, steps.last, place.connection, account)
         if place.unless:
             return not_checked(f"there is no container {place.container}: {place.unless}")
         cure = f"create it in account {account.account_name}, or correct {place.setting}"
         return wrong(f"container {place.container} does not exist", cure)
 
-    def _written(self, container: ContainerClient) -> Finding:
+    def _written(self, container: ContainerClient, steps: "_Steps") -> Finding:
         content = b"doctor"
         blob = container.get_blob_client(f"{SCRATCH}{self.new_id()}")
         try:
-            made = _step("write", lambda: blob.upload_blob(content, overwrite=True))
-            listed = _step("list", lambda: _scratch_of(container))
-            got = _step("read", lambda: blob.download_blob().readall())
+            made = steps.do("write", lambda: blob.upload_blob(content, overwrite=True))
+            listed = steps.do("list", lambda: _scratch_of(container))
+            got = steps.do("read", lambda: blob.download_blob().readall())
         except Exception:
             _forget(blob.delete_blob)
             raise
-        _step("delete", lambda: _gone(blob.delete_blob))
+        steps.do("delete", lambda: _gone(blob.delete_blob))
         for name, modified in listed.items():
             if made["last_modified"] - modified > _LEFT_BEHIND:
                 _forget(partial(container.delete_blob, name))
@@ -224,25 +224,30 @@ class StorageChecks:
         return finding_of(error, step, asked, self.host.now())
 
 
-class _StepError(Exception):
-    """One step of a check failed."""
+@dataclass(slots=True)
+class _Steps:
+    """The steps of one check, so that the one that fails is named."""
 
-    def __init__(self, step: str, error: AzureError) -> None:
-        super().__init__(step)
-        self.step, self.error = step, error
+    last: str = ""
+
+    def do(self, step: str, call: Callable[[], T]) -> T:
+        """Take a step.
+
+        Args:
+            step: its name.
+            call: what it does.
+
+        Returns:
+            What the call returns.
+        """
+        self.last = step
+        return call()
 
 
-def _step(step: str, do: Callable[[], T]) -> T:
-    try:
-        return do()
-    except AzureError as exc:
-        raise _StepError(step, exc) from exc
-
-
-def _read(container: ContainerClient) -> Finding:
-    _step("list", lambda: _scratch_of(container))
+def _read(container: ContainerClient, steps: _Steps) -> Finding:
+    steps.do("list", lambda: _scratch_of(container))
     # Of a blob that does not exist: whoever may not read is told so, and not that it is missing.
-    _step("read", container.get_blob_client(f"{SCRATCH}doctor").exists)
+    steps.do("read", container.get_blob_client(f"{SCRATCH}doctor").exists)
     return ok("it is listed, and its blobs may be read")
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from shared.core.config.azureml_names import asset_of
 from shared.core.config.azureml_training import AzureMlTraining
-from shared.core.findings import Finding, ok, wrong
+from shared.core.findings import Finding, not_checked, ok, wrong
 from shared.core.serving.traffic_rules import Measure, TrafficQuery
 from shared.ports.checks import Check
 from shared.providers.azureml.call import AzureMlCall, Memory, text_of
@@ -28,6 +28,7 @@ _ENDPOINTS: Final = "endpoints"
 #: A job that no run has: its name is none that a run could derive.
 _NO_JOB: Final = "relearn-doctor"
 _SPAN: Final = timedelta(minutes=5)
+_MADE_LATER: Final = not_checked("there is none yet: the first promotion makes it")
 _CURE: Final = (
     "correct the workspace in pipelines.yaml; if it is right, open the way from the app to {host} "
     "(a firewall, a private endpoint, its DNS zone)"
@@ -110,13 +111,21 @@ def _data_store(stores: Datastores, name: str) -> Finding:
 
 
 def _metrics(calls: EndpointCalls) -> Finding:
+    if _is_made_later(calls):
+        return _MADE_LATER
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     names = tuple(one.name for one in calls.deployments().values()) or ("none",)
     measured_requests(calls, TrafficQuery(Measure.REQUESTS, names[:1], now - _SPAN, now))
     return ok("the metrics may be read, which the rules of traffic need")
 
 
+def _is_made_later(calls: EndpointCalls) -> bool:
+    return bool(calls.endpoint.create) and calls.find() is None
+
+
 def _deployments(calls: EndpointCalls) -> Finding:
+    if _is_made_later(calls):
+        return _MADE_LATER
     endpoint, deployments = calls.read(), calls.deployments()
     shares = {name.lower(): share for name, share in calls.traffic_of(endpoint).shares.items()}
     shown = [

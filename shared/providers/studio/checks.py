@@ -1,22 +1,34 @@
-"""The checks of a Studio service that trains: it is asked for a job that it never had."""
+"""The checks of Studio: a service that trains is asked for a job that it never had.
+
+An endpoint is asked what it serves. Its key may be good for an update and not for that, so a
+refusal says nothing for sure (studio-classic §3).
+"""
 
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
-from shared.core.findings import Finding, ok
+from shared.core.findings import Finding, not_checked, ok
 from shared.ports.checks import Check
 from shared.providers.studio.batch import StudioBatch, require_account
+from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
 from shared.providers.studio.errors import read_refusal, sort_refusal
 
 _SERVICES: Final = "services"
+_ENDPOINTS: Final = "endpoints"
+_NOT_ALLOWED: Final = frozenset({401, 403})
 _NO_JOB: Final = "0" * 32
 _NOT_FOUND: Final = 404
 #: Codes of a 404 that are not about the job (studio-classic §5).
 _NO_SERVICE: Final = frozenset(
     {"WebServiceNotFound", "WebServiceIdNotFoundInWorkspace", "WorkspaceNotFound"}
+)
+_ENDPOINT_CURE: Final = (
+    "correct `update` of the endpoint in pipelines.yaml; if it is right, open the way from the app "
+    "to {host}"
 )
 _CURE: Final = (
     "correct training.service in pipelines.yaml; if it is right, open the way from the app to "
@@ -56,3 +68,29 @@ def _opens(batch: StudioBatch, training: StudioTraining) -> Finding:
         require_account(connection, setting, batch.data.account, "the training data")
     require_account(connection, setting, batch.models_account.account, "the container of models")
     return ok("it opens the account of what it is used for")
+
+
+def serving_checks(endpoint: StudioClassicEndpoint, config: StudioEndpoint) -> Iterator[Check]:
+    """Yield the check of a Classic endpoint.
+
+    Args:
+        endpoint: its client.
+        config: the configuration.
+    """
+    host = urlsplit(config.update).hostname or ""
+    name = f"endpoint {config.ref.identity}: read"
+    cure = _ENDPOINT_CURE.format(host=host)
+    yield Check(_ENDPOINTS, name, config.update, partial(_read, endpoint), cure)
+
+
+def _read(endpoint: StudioClassicEndpoint) -> Finding:
+    answer = endpoint.answer()
+    if answer.ok:
+        return ok("it may be read with its key")
+    refusal = read_refusal(answer, endpoint.call.clean)
+    if answer.status == _NOT_FOUND and endpoint.create is not None:
+        return not_checked("there is none yet: the first promotion makes it")
+    if answer.status in _NOT_ALLOWED:
+        why = f"its key may not read it ({refusal}); the first update shows whether it may update"
+        return not_checked(f"{why}: see that it is the key of this endpoint")
+    raise sort_refusal(answer, "read the endpoint", endpoint.call.clean, write=False)

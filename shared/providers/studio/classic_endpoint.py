@@ -12,6 +12,7 @@ from shared.core.config.studio_types import MODEL_FOLDERS, is_model_path
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
+from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.management import ManagedEndpoint, StudioManagement, read_endpoint
 from shared.providers.studio.scoring import Current, score, scoring_url
@@ -65,7 +66,7 @@ class StudioClassicEndpoint:
 
         Not every key may read an endpoint that it may update, so a refusal says nothing.
         """
-        answer = self._management.ask(self._name)
+        answer = self.answer()
         if answer.ok:
             return _current(read_endpoint(answer, self._name), self.resource)
         if answer.status == _NOT_FOUND and self.create is not None:
@@ -75,6 +76,10 @@ class StudioClassicEndpoint:
         if answer.status in _NOT_REPORTED:
             return Current(refreshable=answer.status != _NOT_FOUND)
         raise self._management.refusal(answer, "check the endpoint")
+
+    def answer(self) -> Answer:
+        """Return what the service answers about the endpoint. Raises TransientError."""
+        return self._management.ask(self._name)
 
     def update(self, model: BlobVersion) -> None:
         """PATCH the endpoint with a freshly signed URL of `model`.

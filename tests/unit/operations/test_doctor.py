@@ -5,9 +5,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import pytest
+
 from shared.config.settings import Problem
-from shared.core.findings import Line, Outcome, Report, ok
+from shared.core.findings import Line, Outcome, Report, ok, wrong
 from shared.core.run.record import Phase
+from shared.errors import PermanentError
 from shared.ledger.progress import LastEvent
 from shared.operations.doctor import Bounds, Doctor
 from shared.ports.checks import Check
@@ -46,8 +49,8 @@ def test_a_sound_app_is_well_and_its_parts_have_a_fixed_order() -> None:
     assert found.is_well
     parts = [line.part for line in found.lines]
     assert parts == [
-        *("settings", "clock", "storage", "events", "events"),
-        *("services", "endpoints", "timers"),
+        *("settings", "clock", "storage", *["events"] * 5),
+        *("services", "endpoints", "endpoints", "timers"),
     ]
     served_line = lines(found, "endpoints")["sample/production"].finding.text
     assert served_line.startswith(f"the model of run {world.run().run_id} serves since ")
@@ -115,6 +118,29 @@ def test_a_model_that_others_set_is_drift() -> None:
     assert "find out who else updates this endpoint" in cure
 
 
+@pytest.mark.parametrize(
+    ("status", "create", "kind", "says"),
+    [
+        (401, False, "not_checked", "its key may not read it (no reason given (HTTP 401))"),
+        (404, False, "wrong", "read the endpoint"),
+        (404, True, "not_checked", "the first promotion makes it"),
+        (500, True, "wrong", "read the endpoint"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_read_says_what_is_known_of_it(
+    status: int, kind: str, says: str, *, create: bool
+) -> None:
+    more = {"create": True, "workspace_token": "${ENDPOINT_KEY}"} if create else {}
+    world = World(config={"endpoint": more})
+    world.http.answers.append(
+        lambda _, path: Answer(status, {}, b"") if path.endswith("/endpoints/production") else None
+    )
+    found = lines(report(world), "endpoints")
+    (line,) = [one.finding for name, one in found.items() if name.endswith(": read")]
+    assert line.outcome.value == kind
+    assert says in line.text
+
+
 def test_an_endpoint_that_refuses_its_probe_is_told() -> None:
     world = served()
     world.http.answers.append(
@@ -144,20 +170,28 @@ def test_a_timer_that_does_not_run_is_told() -> None:
 
 def test_messages_and_events_that_were_given_up_are_told() -> None:
     world = served()
-    name = "given up: poison queues and dead letters"
-    assert finding(world, "events", name)[0] == "ok"
-    world.queues.put("relearn-storage-events-poison", 3)
-    world.blobs.put("relearn-dead-letters", "a/b.json", b"{}")
-    kind, text, cure = finding(world, "events", name)
-    assert kind == "wrong"
-    assert text == (
-        "queue relearn-storage-events-poison of account holds 3 messages; 1 dead letter"
-    )
+    poison, letters = "relearn-storage-events-poison", "relearn-dead-letters"
+    queue, container = f"queue {poison} of account", f"container {letters} of account"
+    assert finding(world, "events", queue)[0] == finding(world, "events", container)[0] == "ok"
+    world.queues.put(poison, 3)
+    world.blobs.put(letters, "a/b.json", b"{}")
+    kind, text, cure = finding(world, "events", queue)
+    assert (kind, text) == ("wrong", "it holds 3 messages, which were given up")
     assert "az storage message peek" in cure
-    del world.queues.messages["relearn-storage-events-poison"]
-    kind, text, cure = finding(world, "events", name)
-    assert (kind, text) == ("wrong", "container relearn-dead-letters holds 1 dead letter")
+    kind, text, cure = finding(world, "events", container)
+    assert (kind, text) == ("wrong", "it holds 1 event that Event Grid gave up")
     assert "deadLetterReason" in cure
+    world.blobs.missing.add(letters)
+    assert finding(world, "events", container)[0] == "not_checked"
+
+
+def test_a_queue_that_cannot_be_counted_is_not_taken_for_an_empty_one() -> None:
+    world = World()
+    world.queues.failure = PermanentError("count: access is denied")
+    found = lines(report(world), "events")
+    wrong_ones = {name for name, one in found.items() if one.finding.outcome is Outcome.WRONG}
+    assert len(wrong_ones) == 3
+    assert all("Storage Queue Data Contributor" in found[one].finding.cure for one in wrong_ones)
 
 
 def test_the_last_test_of_the_way_of_events_is_shown() -> None:
@@ -181,8 +215,10 @@ def test_an_endpoint_of_a_customer_is_checked_by_its_key() -> None:
     assert not lines(report(world), "endpoints")
     world.until(world.start("acme/a.csv"), Phase.PROMOTED)
     found = lines(report(world), "endpoints")
-    assert list(found) == ["sample/theirs (acme)"]
-    assert found["sample/theirs (acme)"].finding.outcome is Outcome.OK
+    first, second = found
+    assert first == "sample/theirs (acme)"
+    assert second.endswith("/endpoints/acme: read")
+    assert {one.finding.outcome for one in found.values()} == {Outcome.OK}
 
 
 def test_more_endpoints_than_are_checked_are_counted_as_not_checked() -> None:
@@ -220,3 +256,12 @@ def test_no_secret_is_shown_whatever_a_service_repeats() -> None:
         shown = str(report(world))
         leaks = [piece for one in secrets for piece in pieces(one) if piece in shown]
         assert not leaks, (status, leaks)
+
+
+def test_a_line_is_redacted_whatever_its_check_says() -> None:
+    world = World()
+    for secret in world.environment.values():
+        check = Check("storage", f"of {secret}", "", partial(wrong, f"x {secret}", f"y {secret}"))
+        found = report(world, storage=lambda check=check: (check,))
+        assert "storage" in {line.part for line in found.lines}
+        assert secret not in str(found)

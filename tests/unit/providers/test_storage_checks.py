@@ -112,6 +112,15 @@ def test_training_data_and_dead_letters_are_never_written(account: Account) -> N
     assert all("/.relearn/scratch/" in one for one in changes)
 
 
+def test_the_container_of_the_pipelines_file_is_only_read(account: Account) -> None:
+    account.answers.rule = lambda _what, path: (
+        "AuthorizationPermissionMismatch" if path.startswith("/config") else None
+    )
+    found = account.wrong({**BY_IDENTITY, "PIPELINES_FILE": "blob:config/pipelines.yaml"})
+    assert list(found) == ["PIPELINES_FILE config"]
+    assert not [one for one in account.answers.sent if "/config" in one and "PUT" in one]
+
+
 def test_by_key_no_identity_and_no_delegation_is_asked_for(account: Account) -> None:
     found = account.found(BY_KEY)
     assert "AzureWebJobsStorage" not in found

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,3 +163,42 @@ def test_a_deployment_with_traffic_that_failed_is_told(workspace: Workspace) -> 
     assert found.outcome is Outcome.WRONG
     assert "blue Failed 100 %" in found.text
     assert "--endpoint-name census --name blue" in found.cure
+
+
+def _echo(value: Any, words: str) -> Any:
+    """Return an answer each text of which repeats something, beside what it says or instead."""
+    if isinstance(value, dict):
+        return {name: _echo(one, words) for name, one in value.items()} | {words: words}
+    if isinstance(value, list):
+        return [_echo(one, words) for one in value]
+    return f"{value} {words}" if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 500])
+def test_no_token_is_shown_whatever_the_workspace_repeats(
+    workspace: Workspace, status: int
+) -> None:
+    world, send, tokens = workspace.world, workspace.world.wire.send, set[str]()
+
+    def echoing(
+        method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        answer, token = send(method, url, headers, body), headers.get("Authorization", "")
+        tokens.update(part for part in token.removeprefix("Bearer ").split(".") if len(part) > 20)
+        if status == 200:
+            content = json.dumps(_echo(answer.json(), token)).encode()
+            return Answer(answer.status, {**answer.headers, "x-echo": token}, content)
+        error = {"error": {"code": token, "message": f"{'x' * 480} {token}"}}
+        return Answer(status, {"x-ms-request-id": token}, json.dumps(error).encode())
+
+    world.wire.send = echoing  # type: ignore[method-assign]
+    shown = str(replace(world.app.doctor, bounds=QUICK).report())
+    assert tokens
+    assert not [token for token in tokens if token in shown or token[:40] in shown]
+
+
+def test_an_endpoint_that_the_first_promotion_makes_is_not_wrong() -> None:
+    workspace = Workspace(online={"endpoint": "later", "create": True})
+    assert {one.outcome for one in workspace.serving().values()} == {Outcome.NOT_CHECKED}
+    workspace = Workspace(online={"endpoint": "later"})
+    assert set(wrong(workspace.serving())) == set(workspace.serving())

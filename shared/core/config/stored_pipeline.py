@@ -1,0 +1,44 @@
+"""The configuration of a pipeline as it is in a record: what was read once is not read again.
+
+Most of a run's record is its configuration, and many records have the same.
+"""
+
+import marshal
+from contextlib import suppress
+from typing import Annotated, Any, Final
+
+from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+
+from shared.core.config.pipeline import Pipeline
+
+#: Configurations that records were read with, by their stored form.
+_KNOWN: Final[dict[bytes, Pipeline]] = {}
+_MOST_KNOWN: Final = 64
+_LONGEST_KNOWN: Final = 64 * 1024
+
+
+def _as_known(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Return the pipeline of a stored record: the same value for what was read before.
+
+    Args:
+        value: as it is stored.
+        handler: reads it.
+        info: has no context where a record is read.
+    """
+    written = b""
+    if type(value) is dict and info.context is None:
+        with suppress(ValueError):
+            written = marshal.dumps(value, 0)  # tells 1, 1.0 and true apart
+    if not 0 < len(written) <= _LONGEST_KNOWN:
+        return handler(value)
+    known = _KNOWN.get(written)
+    if known is None:
+        known = handler(value)
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[written] = known
+    return known
+
+
+#: A configuration in a record.
+StoredPipeline = Annotated[Pipeline, WrapValidator(_as_known)]
