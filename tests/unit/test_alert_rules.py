@@ -119,3 +119,13 @@ def test_the_queries_of_the_documentation_read_the_form_that_is_written(query: s
     (row,) = result_of(" | ".join(first), [f"{beginning}from=verifying data_age=12", "other"])
     assert key_of(row["key"]) == KEY
     assert row["text"] == "from=verifying data_age=12"
+
+
+def test_no_line_that_a_rule_reads_is_sampled_or_filtered_out() -> None:
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    kept = host["logging"]
+    excluded = kept["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+    assert {"Request", "Trace"} <= set(excluded)  # `requests` has the polls, `traces` the lines
+    assert "logLevel" not in kept  # lines of the workbook are at INFO, which is the default
+    for file in (ROOT / "infra").rglob("*.bicep"):
+        assert "SamplingPercentage" not in file.read_text(encoding="utf-8")
