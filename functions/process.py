@@ -23,6 +23,7 @@ _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
 )
+_BUILDING: Final = threading.Lock()
 _UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=10))
 
 
@@ -99,7 +100,10 @@ _handed_in: list[App | Unusable] = []
 
 def app_or_problems() -> App | Unusable:
     """Return this process's app, or what is wrong with its settings; never raises."""
-    return _handed_in[-1] if _handed_in else _of_this_process()
+    if _handed_in:
+        return _handed_in[-1]
+    with _BUILDING:  # the first invocations may come at once
+        return _of_this_process()
 
 
 @contextmanager

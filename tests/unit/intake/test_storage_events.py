@@ -106,6 +106,25 @@ def test_a_foreign_event_is_passed_over_with_a_line_in_the_log(
     assert "is passed over" in caplog.text
 
 
+def test_a_line_about_a_foreign_event_is_short_and_holds_no_part_of_a_secret(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    secret = world.environment["TRAINING_KEY"]
+    beginning = f"/blobServices/default/containers/{'o' * 63}/blobs/"
+    for part in range(1, len(secret)):  # wherever the name is cut
+        foreign = message("x")
+        foreign["subject"] = beginning.ljust(1000 - part, "z") + secret
+        deliver(world, foreign)
+    far = message("x")
+    far |= {"subject": "", "topic": ""}
+    far["data"]["url"] = f"https://{'a' * 30_000}.blob.core.windows.net/{'c' * 30_000}/x"
+    deliver(world, far)
+    assert len(caplog.messages) == len(secret)
+    assert max(map(len, caplog.messages)) < 1500
+    assert not [line for line in caplog.messages if secret[:4] in line]
+
+
 def test_names_of_accounts_and_containers_have_no_case(world: World) -> None:
     world.upload()
     event = message("new.csv", DATA.upper(), account="ACCOUNT")

@@ -140,6 +140,18 @@ def test_a_refused_file_changes_nothing_and_is_read_again_by_itself(
     assert process.said == ""
 
 
+def test_a_file_in_the_archive_tier_is_not_blamed_on_the_identity(
+    world: Contained, process: Process
+) -> None:
+    world.beside.away = PermanentError(
+        f"storage: read {CONFIG}/{FILE}: BlobArchived (409): it is in the archive tier: set it"
+    )
+    process.tick()
+    assert process.attempts == {"sample": 1, "other": 1}
+    assert "it is in the archive tier: set it): correct that at the blob" in process.said
+    assert "identity" not in process.said
+
+
 def test_a_file_that_is_deleted_and_created_again_changes_nothing(
     world: Contained, process: Process
 ) -> None:
