@@ -145,6 +145,14 @@ def chosen(notes: Notes) -> dict[str, list[Fixture]]:
     return found
 
 
+def traced(one: Fixture) -> Fixture:
+    """Return a run as it is stored where spans are recorded, which no test of a world does."""
+    now = FakeClock().now()
+    run = parsed(Document(one.name, one.body, ETag("1"), now, now), Run)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    return Fixture(one.name, again(run.evolve(trace=trace)), one.metadata)
+
+
 def main() -> int:
     """Write the fixtures of this version."""
     notes = Notes()
@@ -153,6 +161,7 @@ def main() -> int:
     code = pytest.main(options, plugins=[notes])
     Observed().app.ticks.note()  # which no test of a world does
     found = chosen(notes)
+    found["runs"].append(traced(min(found["runs"], key=lambda one: len(one.line))))
     missing = {*KINDS, *EMPTY} - found.keys()
     if code or missing:
         sys.stderr.write(f"nothing is written; tests failed, or there is no {sorted(missing)}\n")
