@@ -176,6 +176,16 @@ def test_a_scratch_blob_is_recorded_and_opens_nothing(function: str) -> None:
     assert not world.runs()
 
 
+def test_many_events_of_a_scratch_blob_at_once_are_recorded_once(world: World) -> None:
+    deliver(world, message(SCRATCH))
+    first = world.documents.rows["last_event"].etag
+    deliver(world, message(SCRATCH), message(SCRATCH))
+    assert world.documents.rows["last_event"].etag == first
+    world.clock.move(timedelta(minutes=1))
+    deliver(world, message(SCRATCH))
+    assert world.documents.rows["last_event"].etag != first
+
+
 @pytest.mark.parametrize("name", [".relearn/a.csv", ".relearn/scratch/a/b", ".relearn/scratch/"])
 def test_other_blobs_of_the_apps_own_are_not_recorded(world: World, name: str) -> None:
     deliver(world, message(name))
