@@ -38,6 +38,7 @@ class UndeliveredEvents:
 
     context: Context
     _next: datetime | None = field(default=None, init=False)
+    _found_last: Undelivered | None = field(default=None, init=False)
     _logged: LogRateLimit = field(default_factory=lambda: LogRateLimit(AGAIN), init=False)
 
     def look(self) -> None:
@@ -53,23 +54,25 @@ class UndeliveredEvents:
                 log.warning("whether events were given up cannot be seen now: %s", exc)
 
     def _look(self, now: datetime) -> None:
-        record = self.context.ledger.undelivered
+        record, stored, unread = self.context.ledger.undelivered, None, False
         try:
             stored = record.read()
         except CorruptRecordError as exc:
+            unread = True  # never overwritten; what is found is reported all the same
             if self._logged.allows("record"):
-                log.error("%s", exc)  # never overwritten: an operator has to remove it
-            return
+                log.error("%s", exc)
         if stored is not None and timedelta() <= now - stored.record.at < EVERY:
             self._next = stored.record.at + EVERY
             return
-        known = stored.record if stored else Undelivered(at=now)
+        known = stored.record if stored else (unread and self._found_last) or Undelivered(at=now)
         found = Undelivered(
             at=now, poison=tuple(self._poison(known)), dead_letters=self._letters(known)
         )
-        reported = self._reported(found, known)
+        found = self._found_last = found.evolve(reported_at=self._reported(found, known))
+        if unread:
+            return
         try:
-            record.put(found.evolve(reported_at=reported), stored.etag if stored else None)
+            record.put(found, stored.etag if stored else None)
         except ConflictError:
             return  # another process looked at this moment
 

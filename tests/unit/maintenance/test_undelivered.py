@@ -216,11 +216,14 @@ def test_more_dead_letters_than_are_counted_raise_one_alert(
     assert "holds at least 5000 blobs" in caplog.text
 
 
-def test_a_record_that_is_not_understood_is_left_alone(
+def test_a_record_that_is_not_understood_is_left_alone_and_hides_nothing(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.documents.create("undelivered", b"{}")
-    world.app.undelivered.look()
+    world.queues.put(STORAGE)
+    for _ in range(3):
+        world.app.undelivered.look()
+        world.clock.move(5 * MINUTE)
     assert world.documents.rows["undelivered"].body == b"{}"
-    assert "undelivered is not understood" in caplog.text
-    assert not world.queues.asked
+    assert caplog.text.count("undelivered is not understood") == 1
+    assert alerts(caplog) == ["RL1011"]  # a release that cannot read it is not blind
