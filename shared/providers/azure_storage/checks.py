@@ -22,6 +22,7 @@ from shared.errors import RelearnError
 from shared.ports.checks import SCRATCH, Check
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of
+from shared.providers.azure_storage.copies import name_of
 from shared.providers.azure_storage.identities import identity_found
 from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.azure_storage.refusals import (
@@ -86,7 +87,7 @@ class StorageChecks:
             yield Check("identity", connection, account.url, found)
         for connection, account in accounts.items():
             clock = partial(self._clock, connection, account)
-            yield Check("clock", f"this host and {account.account_name}", account.url, clock)
+            yield Check("clock", f"this host and {name_of(account)}", account.url, clock)
         for place in self.places.containers:
             does = "list, write, read, delete" if place.writes else "list, read"
             name = f"{place.setting} {place.container}: {does}".replace(" :", ":")
@@ -94,7 +95,7 @@ class StorageChecks:
         for connection in dict.fromkeys(p.connection for p in self.places.containers if p.signed):
             if connection in by_identity:
                 account = by_identity[connection]
-                name = f"{connection} {account.account_name}: signed URLs"
+                name = f"{connection} {name_of(account)}: signed URLs"
                 signs = partial(self._delegation, connection, account)
                 yield Check(_STORAGE, name, account.url, signs)
         for queue in self.places.queues:
@@ -161,7 +162,7 @@ class StorageChecks:
                 return self._refused(exc, steps.last, place.connection, account)
         if place.unless:
             return not_checked(f"there is no container {place.container}: {place.unless}")
-        cure = f"create it in account {account.account_name}, or correct {place.setting}"
+        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
         return wrong(f"container {place.container} does not exist", cure)
 
     def _written(self, container: ContainerClient, steps: "_Steps") -> Finding:
@@ -194,7 +195,7 @@ class StorageChecks:
         queues = AccountQueues(
             self.environment,
             place.connection,
-            str(account.account_name),
+            name_of(account),
             development=self.development,
         )
         try:
@@ -208,7 +209,7 @@ class StorageChecks:
             return ok(f"{counted(messages, 'message')} in it")
         if place.unless:
             return not_checked(f"there is no queue {place.queue}: {place.unless}")
-        cure = f"create it in account {account.account_name}, or correct {place.setting}"
+        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
         return wrong(f"queue {place.queue} does not exist", cure)
 
     def _refused(
@@ -219,7 +220,7 @@ class StorageChecks:
         account: BlobServiceClient,
         role: str = BLOBS,
     ) -> Finding:
-        name, by_key = str(account.account_name), bool(_key_of(account))
+        name, by_key = name_of(account), bool(_key_of(account))
         asked = Asked(connection, name, by_key, role, local=is_loopback(account.url))
         return finding_of(error, step, asked, self.host.now())
 
