@@ -49,9 +49,9 @@ KINDS: Final[Mapping[str, type[RecordModel]]] = {
     "poll": Heartbeat,
     "tick": Tick,
     "rotation": Rotation,
+    "cleaning": CleaningRound,
     "last_event": LastEvent,
     "undelivered": Undelivered,
-    "cleaning": CleaningRound,
 }
 #: Documents without a body: their names and metadata say everything.
 EMPTY: Final = ("open", "index", "tombstones")
