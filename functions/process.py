@@ -23,8 +23,9 @@ _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
 )
-_BUILDING: Final = threading.Lock()
 _UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=10))
+#: The first invocations may come at the same time, and OpenTelemetry must be set up only once.
+_BUILDING: Final = threading.RLock()
 
 
 def app() -> App:
@@ -91,7 +92,8 @@ def invocation(context: func.Context) -> Iterator[None]:
     """
     app_or_problems()  # the first invocation switches spans on
     given: Any = context.trace_context
-    with redacted_errors(), tracing.within(given.trace_parent or "" if given else ""):
+    parent: str = given.trace_parent or "" if given else ""
+    with redacted_errors(), tracing.within(parent, context.function_name):
         yield
 
 
@@ -102,7 +104,7 @@ def app_or_problems() -> App | Unusable:
     """Return this process's app, or what is wrong with its settings; never raises."""
     if _handed_in:
         return _handed_in[-1]
-    with _BUILDING:  # the first invocations may come at once
+    with _BUILDING:
         return _of_this_process()
 
 

@@ -61,7 +61,21 @@ def test_each_rule_has_a_section_with_its_query_causes_and_commands(rule: dict[s
     assert " ".join(query.split()) == rule["query"]
     causes, commands = section.index("\nLikely causes:\n"), section.index("\nCommands:\n")
     assert section[causes:commands].count("\n- ") >= 1
-    assert re.search(r"^```sh\n(curl|az) ", section[commands:], re.MULTILINE)
+    assert re.search(r"^```sh\n(#.*\n)?(curl|az) ", section[commands:], re.MULTILINE)
+
+
+def test_each_request_of_the_runbook_is_one_that_the_api_takes() -> None:
+    described = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["paths"]
+    asked = re.findall(r'curl (.*?)"https://<app>\.azurewebsites\.net/api([^"?]*)\??(.*?)"', BOOK)
+    assert len(asked) > 20
+    for options, path, query in asked:
+        form = re.compile(re.sub(r"<[^>]+>", r"\\{\\w+\\}", path))
+        (operations,) = [one for route, one in described.items() if form.fullmatch(route)]
+        operation = operations["post" if "-X POST" in options else "get"]
+        given = [one.partition("=")[0] for one in query.split("&") if one]
+        known = {one.get("name") for one in operation.get("parameters", [])}
+        assert set(given) - {"code"} <= known, path
+        assert ("code" in given) == (path != "/health"), path
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES if r["codes"]], ids=lambda r: str(r["id"]))
