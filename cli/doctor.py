@@ -14,6 +14,7 @@ from shared.core.findings import Outcome, Report
 from shared.version import VERSION
 
 _SECONDS: Final = 225.0  #: the app takes 200 s at most
+_OF_A_LINE: Final = {"part", "check", "result", "text"}
 _SHOWN: Final = {"not_checked": "not checked"}
 
 
@@ -34,15 +35,12 @@ def run(output: Output, url: str | None, settings: Path) -> int:
             report = app.ask("POST", "doctor", _SECONDS)
     else:
         report = _here(output, settings)
+    if not _is_report(report):
+        raise CommandError("the answer is none of doctor: is --url that of a Relearn app?")
     if output.as_json:
         output.json(report)
-    try:
-        _print(output, report)
-        return 0 if report["result"] == "ok" else 1
-    except (KeyError, TypeError, AttributeError):
-        raise CommandError(
-            "the answer is none of doctor: is --url that of a Relearn app?"
-        ) from None
+    _print(output, report)
+    return 0 if report["result"] == "ok" else 1
 
 
 def shown(report: Report) -> dict[str, Any]:
@@ -56,6 +54,16 @@ def shown(report: Report) -> dict[str, Any]:
         lines.append({**one, "to_do": found.cure} if found.cure else one)
     result = "ok" if report.is_well else "wrong"
     return {"version": VERSION, "result": result, **counts, "lines": lines}
+
+
+def _is_report(answer: Any) -> bool:
+    """Whether an answer has the form of a report, as far as it is printed."""
+    lines = answer.get("lines") if isinstance(answer, dict) else None
+    return (
+        isinstance(lines, list)
+        and answer.keys() >= {"result", "ok", "wrong", "not_checked"}
+        and all(isinstance(one, dict) and one.keys() >= _OF_A_LINE for one in lines)
+    )
 
 
 def _here(output: Output, settings: Path) -> dict[str, Any]:

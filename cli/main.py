@@ -3,6 +3,7 @@
 Exit codes: 0 all is well, 1 something is wrong, 2 the command was not used correctly.
 """
 
+import json
 import logging
 import os
 import sys
@@ -166,16 +167,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = [one for one in given if one != _DEBUG]
     else:
         logging.getLogger().addHandler(logging.NullHandler())  # warnings are for the app's log
-    return _exit_code(lambda: app(args=given, prog_name="relearn"), debug=debug)
+    say = _say_json if "--json" in given else _say
+    return _exit_code(lambda: app(args=given, prog_name="relearn"), say, debug=debug)
 
 
-def _exit_code(run: Callable[[], Any], *, debug: bool) -> int:
+def _exit_code(run: Callable[[], Any], say: Callable[[str], None], *, debug: bool) -> int:
     try:
         run()
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 1
     except CommandError as exc:
-        _say(str(exc))
+        say(str(exc))
         return exc.code
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -187,9 +189,15 @@ def _exit_code(run: Callable[[], Any], *, debug: bool) -> int:
             print(redacted("".join(traceback.format_exception(exc))), file=sys.stderr)  # noqa: T201
             return 1
         kind = type(exc).__name__
-        _say(f"unexpected error ({kind}). To do: run it again with {_DEBUG}, and report it")
+        say(f"unexpected error ({kind}). To do: run it again with {_DEBUG}, and report it")
         return 1
     return 0
+
+
+def _say_json(text: str) -> None:
+    """Say it to programs too: their input is JSON also where a command could not be carried out."""
+    print(json.dumps({"result": "error", "text": redacted(text)}, indent=2))  # noqa: T201
+    _say(text)
 
 
 def _say(text: str) -> None:

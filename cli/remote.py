@@ -1,6 +1,7 @@
 """Asks an app that runs, with its function key; the key is never an argument, and never shown."""
 
 import os
+import re
 import sys
 from getpass import getpass
 from typing import Any, Final
@@ -15,12 +16,26 @@ _USAGE: Final = 2
 _CONNECT: Final = 10.0
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _LONGEST: Final = 500
+_BUSY: Final = "the app is starting, stopped or busy: try again in a minute, and see its state"
 _CURES: Final = {
     401: "the function key is missing or wrong: set {key} to one of the app (az functionapp keys "
     "list --name <app> --resource-group <group> --query functionKeys)",
-    403: "the app refuses this network: see its access restrictions",
+    403: "the app is stopped, or refuses this network: start it, or see its access restrictions",
     404: "there is no such address: is {host} a Relearn app of this version, and is it running?",
+    429: _BUSY,
+    500: "the app failed: see its log for the cause, and try again",
+    502: _BUSY,
+    503: _BUSY,
+    504: "the app did not answer in time: see whether it is busy, and try again",
 }
+_NO_APP: Final = (
+    "what answers is no Relearn app: correct --url; a page to sign in, or a proxy, may answer in "
+    "its place"
+)
+#: Statuses of which the cure says more than the answer does.
+_NOT_OURS: Final = (401, 403, 404)
+#: Signs that a key has; others cannot be sent.
+_KEY_FORM: Final = re.compile(r"[!-~]+")
 
 
 class RemoteApp:
@@ -49,6 +64,9 @@ class RemoteApp:
         at = f"[{self.host}]" if ":" in self.host else self.host
         self._base = f"{parts.scheme}://{at}{f':{port}' if port else ''}/api"
         self._key = _key(self.host, local=local)
+        if self._key and not _KEY_FORM.fullmatch(self._key):
+            text = f"the function key holds signs that no key has: copy it into {KEY} again"
+            raise CommandError(text, _USAGE)
 
     def ask(self, method: str, path: str, seconds: float) -> Any:
         """Return the JSON that the app answers.
@@ -73,7 +91,9 @@ class RemoteApp:
                     allow_redirects=False,
                 )
             except requests.RequestException as exc:
-                kind = type(exc).__name__  # its text may hold more than the address
+                # The text may hold more than the address: it is not shown.
+                unknown = "NameResolutionError" in str(exc)
+                kind = "no such host is known" if unknown else type(exc).__name__
                 raise CommandError(
                     f"{self.host} gives no answer ({kind}): see that the address is right and the "
                     "app is running, and try again"
@@ -81,9 +101,6 @@ class RemoteApp:
         return self._read(answer)
 
     def _read(self, answer: requests.Response) -> Any:
-        if answer.status_code in _CURES:
-            cure = _CURES[answer.status_code].format(key=KEY, host=self.host)
-            raise CommandError(f"{self.host}: {cure}")
         try:
             said = answer.json()
         except ValueError:
@@ -91,7 +108,10 @@ class RemoteApp:
         if isinstance(said, dict) and answer.ok:
             return said
         detail = said.get("detail") if isinstance(said, dict) else None
-        text = self._clean(str(detail or "no answer of a Relearn app"))
+        cure = _CURES.get(answer.status_code, _NO_APP).format(key=KEY, host=self.host)
+        if answer.status_code in _NOT_OURS or not detail:
+            raise CommandError(f"{self.host}: {cure} (HTTP {answer.status_code})")
+        text = self._clean(str(detail))
         raise CommandError(f"{self.host}: {text} (HTTP {answer.status_code})")
 
     def _clean(self, text: str) -> str:

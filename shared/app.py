@@ -153,7 +153,8 @@ class App:
         """Tries everything that the app needs."""
         from shared.operations.doctor import Doctor, Known  # noqa: PLC0415 -- seldom needed
 
-        known = Known(self.context, self.catalogue, self.health, services_of(self.context))
+        services, load = services_of(self.context), self.last_good.load
+        known = Known(self.context, self.catalogue, self.health, services, load)
         return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
 
     def reload(self, until: datetime) -> None:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from shared.config.values import quoted
 from shared.core.config.problems import Problem
 from shared.core.config.setting_references import not_filled_in
 from shared.core.config.studio_urls import is_loopback
@@ -32,7 +33,7 @@ _IDENTITY: Final = (
     "the app signs URLs by an account key or an identity: write the connection string with "
     "AccountName and AccountKey, or {name}__blobServiceUri and an identity"
 )
-_QUOTES: Final = tuple("\"'\u201c\u201d\u2018\u2019")
+_PLAIN: Final = "http only on loopback, with AZURE_FUNCTIONS_ENVIRONMENT=Development"
 _WHOLE: Final = "copy the whole connection string from the account's Access keys page"
 
 
@@ -66,8 +67,9 @@ def connection_problems(environment: Mapping[str, str], *, development: bool) ->
     yield from misread
     for name in CONNECTIONS:
         if connection_name(environment, name) is None:
-            cure = f"set {name}, {name}__blobServiceUri or {DEFAULT_CONNECTION}"
-            yield Problem(name, "no storage connection", cure)
+            what = f"no storage connection: neither it nor {DEFAULT_CONNECTION} is set"
+            cure = f"set {DEFAULT_CONNECTION}, or {name} or {name}__blobServiceUri for its account"
+            yield Problem(name, what, cure)
     used = dict.fromkeys(connection_name(environment, name) for name in CONNECTIONS)
     for name in (*CONNECTIONS, DEFAULT_CONNECTION):
         if environment.get(name):
@@ -121,7 +123,7 @@ def _of_string(name: str, text: str, *, development: bool) -> Iterator[Problem]:
     if (what := not_filled_in(text, anywhere=True)) is not None:
         yield Problem(name, *what)
         return
-    if (what := _quoted(text)) is not None:
+    if (what := quoted(text)) is not None:
         yield Problem(name, *what)
         return
     pairs = (member.partition("=") for member in text.split(";") if member.strip())
@@ -135,7 +137,9 @@ def _of_string(name: str, text: str, *, development: bool) -> Iterator[Problem]:
     elif members.get(_DEVELOPMENT, "").lower() == "true":
         if not development:
             cure = "it is a server on this machine: name a storage account"
-            yield Problem(name, "UseDevelopmentStorage is for Development alone", cure)
+            yield Problem(
+                name, "UseDevelopmentStorage needs AZURE_FUNCTIONS_ENVIRONMENT=Development", cure
+            )
     else:
         yield from _of_members(name, members, development=development)
 
@@ -158,7 +162,7 @@ def _of_members(name: str, members: Mapping[str, str], *, development: bool) -> 
     loopback = is_loopback(members.get("blobendpoint", ""))
     plain = members.get("defaultendpointsprotocol", "https").lower() != "https"
     if plain and not (development and loopback):
-        cure = "write DefaultEndpointsProtocol=https (http only on loopback, in Development)"
+        cure = f"write DefaultEndpointsProtocol=https ({_PLAIN})"
         yield Problem(name, "https is required", cure)
 
 
@@ -202,7 +206,7 @@ def _of_another(name: str, hosts: Mapping[str, SplitResult]) -> Iterator[Problem
 
 def _of_uri(name: str, text: str, service: str, *, development: bool) -> Iterator[Problem]:
     cure = f"write https://<account>.{service}.core.windows.net"
-    if (what := not_filled_in(text, anywhere=True) or _quoted(text)) is not None:
+    if (what := not_filled_in(text, anywhere=True) or quoted(text)) is not None:
         yield Problem(name, *what)
         return
     if "accountkey=" in text.lower() or "accountname=" in text.lower():
@@ -230,9 +234,7 @@ def _wrong_with(parts: SplitResult, service: str, *, loopback: bool) -> str | No
     checks = {
         "holds a query, as a signature is": bool(parts.query or parts.fragment),
         "carries a user name or password": "@" in parts.netloc,
-        "https is required (http only on loopback, in Development)": (
-            parts.scheme != "https" and not loopback
-        ),
+        f"https is required ({_PLAIN})": (parts.scheme != "https" and not loopback),
         f"is the address of the {found[1] if found else ''} service, not of {service}": (
             found is not None and found[1].lower() != service
         ),
@@ -247,7 +249,7 @@ def _wrong_with(parts: SplitResult, service: str, *, loopback: bool) -> str | No
 
 
 def _of_account_name(name: str, text: str) -> Iterator[Problem]:
-    if (what := not_filled_in(text, anywhere=True) or _quoted(text)) is not None:
+    if (what := not_filled_in(text, anywhere=True) or quoted(text)) is not None:
         yield Problem(name, *what)
     elif not _ACCOUNT.fullmatch(text):
         kind = (
@@ -273,12 +275,6 @@ def _without_a_blob_uri(environment: Mapping[str, str], name: str) -> Iterator[P
             f"{name}__queueServiceUri to https://<account>.queue.core.windows.net"
         )
         yield Problem(f"{name}__{part}", f"is not enough for a connection{counts}", cure)
-
-
-def _quoted(text: str) -> tuple[str, str] | None:
-    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
-        return "is in quotes", "remove them"
-    return ("has blanks around it", "remove them") if text != text.strip() else None
 
 
 def _missing_queues(environment: Mapping[str, str]) -> Iterator[Problem]:

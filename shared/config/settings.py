@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +16,16 @@ from shared.config.connections import (
     connection_settings,
 )
 from shared.config.places import CONTAINER, SETTING, Place, place_of
-from shared.core.config.problems import Problem, WrongValueError
-from shared.core.config.schedule import checked_schedule, hints_of
+from shared.config.values import (
+    duration_in,
+    longer_than_nothing,
+    misspelt,
+    quoted,
+    schedule_hints,
+    schedule_in,
+    scope_problems,
+)
+from shared.core.config.problems import Problem
 from shared.core.config.setting_references import not_filled_in
 from shared.core.config.types import parse_duration, show_duration
 
@@ -43,6 +51,7 @@ STORAGE_EVENTS_DEFAULT: Final = "relearn-storage-events"
 WORKSPACE_EVENTS_DEFAULT: Final = "relearn-workspace-events"
 DEAD_LETTERS_DEFAULT: Final = "relearn-dead-letters"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
+_CLOCK_TIME: Final = re.compile(r"(?:[0-9]{1,3}\.)?[0-9]{1,2}:[0-9]{2}:[0-9]{2}")
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
 #: A queue's name leaves room for the name of its poison queue: `<name>-poison`.
 _QUEUE: Final = re.compile(r"(?=.{3,56}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -148,29 +157,31 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
 
     A setting that is empty is one that is not set, as in a template that nobody filled in.
     """
-    problems: list[Problem] = []
+    own = [one.name for one in APP_SETTINGS if one.name not in connection_settings()]
+    problems = [*misspelt(environment, own), *scope_problems(environment)]
     containers = _containers(environment, problems)
     queues = _queues(environment, problems)
     source = environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]
     if source not in _BLOB_SOURCES:
-        problems.append(Problem("BLOB_SOURCE", "unknown source", " or ".join(_BLOB_SOURCES)))
+        cure = f"write {' or '.join(_BLOB_SOURCES)}, in this spelling"
+        problems.append(Problem("BLOB_SOURCE", "unknown source", cure))
     development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
     problems += connection_problems(environment, development=development)
-    lease = _duration(environment, "CLAIM_LEASE", "6m", problems)
+    lease = duration_in(environment, "CLAIM_LEASE", "6m", problems)
     timeout = _function_timeout(environment, root, problems)
     if lease <= timeout:
         shown = f"{show_duration(lease)} is not longer than functionTimeout"
         cure = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
         problems.append(Problem("CLAIM_LEASE", shown, cure))
-    check_interval_min = _duration(environment, "CHECK_INTERVAL_MIN", "30s", problems)
-    check_interval_max = _duration(environment, "CHECK_INTERVAL_MAX", "5m", problems)
+    check_interval_min = duration_in(environment, "CHECK_INTERVAL_MIN", "30s", problems)
+    check_interval_max = duration_in(environment, "CHECK_INTERVAL_MAX", "5m", problems)
     if check_interval_min > check_interval_max:
         shown = f"{show_duration(check_interval_min)} is longer than CHECK_INTERVAL_MAX"
         cure = f"CHECK_INTERVAL_MAX is {show_duration(check_interval_max)}, change one of them"
         problems.append(Problem("CHECK_INTERVAL_MIN", shown, cure))
     timers = {"POLL_SCHEDULE": POLL_DEFAULT, "SCHEDULE_TICK": SCHEDULE_TICK_DEFAULT}
     schedules = {
-        name: _schedule(environment, name, default, problems) for name, default in timers.items()
+        name: schedule_in(environment, name, default, problems) for name, default in timers.items()
     }
     return Settings(
         data_container=containers[0],
@@ -192,7 +203,7 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         poll_schedule=schedules["POLL_SCHEDULE"],
         schedule_tick=schedules["SCHEDULE_TICK"],
         problems=tuple(problems),
-        hints=(*connection_hints(environment), *_schedule_hints(schedules)),
+        hints=(*connection_hints(environment), *schedule_hints(schedules)),
     )
 
 
@@ -200,14 +211,15 @@ def _containers(environment: Mapping[str, str], problems: list[Problem]) -> list
     """Return the containers of data, models, ledger and dead letters."""
     found = [_container(environment, name, "", problems) for name in _CONTAINERS]
     found.append(_container(environment, "DEAD_LETTER_CONTAINER", DEAD_LETTERS_DEFAULT, problems))
-    named = [name for name in found if name]
-    if len(set(named)) != len(named):
-        where = "LEDGER_CONTAINER" if found[3] not in found[:3] else "DEAD_LETTER_CONTAINER"
-        cure = (
-            "data, models, ledger and dead letters each need a container of their own: else a "
-            "pattern could match what its own runs write, and train for ever"
-        )
-        problems.append(Problem(where, "a container is used twice", cure))
+    names = (*_CONTAINERS, "DEAD_LETTER_CONTAINER")
+    for n, name in enumerate(found):
+        if name and name in found[:n]:
+            cure = (
+                "data, models, ledger and dead letters each need a container of their own: else a "
+                "pattern could match what its own runs write, and train for ever"
+            )
+            what = f"names the same container as {names[found.index(name)]}"
+            problems.append(Problem(names[n], what, cure))
     return found
 
 
@@ -221,7 +233,7 @@ def _queues(environment: Mapping[str, str], problems: list[Problem]) -> list[str
     for name, default in defaults.items():
         value = environment.get(name) or default
         found.append(value)
-        if (what := not_filled_in(value, anywhere=True)) is not None:
+        if (what := not_filled_in(value, anywhere=True) or quoted(value)) is not None:
             problems.append(Problem(name, *what))
         elif not _QUEUE.fullmatch(value):
             cure = "write 3 to 56 lower-case letters, digits and single dashes"
@@ -238,7 +250,7 @@ def _container(
     value = environment.get(name) or default
     if not value:
         problems.append(Problem(name, "not set", "name the blob container"))
-    elif (found := not_filled_in(value, anywhere=True)) is not None:
+    elif (found := not_filled_in(value, anywhere=True) or quoted(value)) is not None:
         problems.append(Problem(name, *found))
     elif not CONTAINER.fullmatch(value):
         cure = (
@@ -249,52 +261,21 @@ def _container(
     return value
 
 
-def _duration(
-    environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
-) -> timedelta:
-    try:
-        return _longer_than_nothing(environment.get(name) or default)
-    except WrongValueError as exc:
-        problems.append(Problem(name, exc.what, exc.cure))
-        return parse_duration(default)
-
-
-def _schedule(
-    environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
-) -> str:
-    """Return the schedule of a timer; the host gets what is there, right or wrong."""
-    text = environment.get(name) or default
-    try:
-        return checked_schedule(text)
-    except WrongValueError as exc:
-        problems.append(Problem(name, exc.what, exc.cure))
-        return default
-
-
-def _schedule_hints(schedules: Mapping[str, str]) -> Iterator[Problem]:
-    for name, schedule in schedules.items():
-        for hint in hints_of(schedule):
-            yield Problem(name, hint)
-
-
-def _longer_than_nothing(text: object) -> timedelta:
-    span = parse_duration(text)
-    if not span:
-        raise WrongValueError("must be longer than 0s", "write it like 30s or 2m")
-    return span
-
-
 def _function_timeout(
     environment: Mapping[str, str], root: Path, problems: list[Problem]
 ) -> timedelta:
     """Return how long an invocation may take: the setting counts before host.json."""
+    if text := environment.get(_TIMEOUT_SETTING):
+        if _CLOCK_TIME.fullmatch(text) and (span := parse_duration(text)):
+            return span
+        cure = "write it like 00:05:00, and longer than nothing"
+        problems.append(Problem(_TIMEOUT_SETTING, "is no time span that the host takes", cure))
+        return _FUNCTION_TIMEOUT
     try:
-        if text := environment.get(_TIMEOUT_SETTING):
-            return _longer_than_nothing(text)
         host = json.loads((root / "host.json").read_text(encoding="utf-8"))
         if isinstance(host, dict):
             usual = show_duration(_FUNCTION_TIMEOUT)
-            return _longer_than_nothing(host.get("functionTimeout", usual))
+            return longer_than_nothing(host.get("functionTimeout", usual))
         problems.append(Problem("host.json", "is not a JSON object"))
     except OSError:
         return _FUNCTION_TIMEOUT

@@ -30,6 +30,13 @@ class Finding:
     outcome: Outcome
     text: str  #: what was found, what happened, or why it was not checked
     cure: str = ""  #: what an operator can do where it is wrong
+    is_usual: bool = False  #: of what was not checked: nothing has to be done about that
+
+    @property
+    def hinders(self) -> bool:
+        """Whether what needs this cannot work, or is not known to."""
+        left = self.outcome is Outcome.NOT_CHECKED and not self.is_usual
+        return left or self.outcome is Outcome.WRONG
 
     def within(self, clean: Callable[[str], str]) -> "Finding":
         """Return the finding without secrets, on one line and cut short.
@@ -80,9 +87,14 @@ def wrong(text: str, cure: str = "") -> Finding:
     return Finding(Outcome.WRONG, text, cure or _USUAL_CURE)
 
 
-def not_checked(why: str) -> Finding:
-    """Return that something was not checked."""
-    return Finding(Outcome.NOT_CHECKED, why)
+def not_checked(why: str, *, is_usual: bool = False) -> Finding:
+    """Return that something was not checked.
+
+    Args:
+        why: it was not.
+        is_usual: whether nothing has to be done about that.
+    """
+    return Finding(Outcome.NOT_CHECKED, why, is_usual=is_usual)
 
 
 def of_error(error: RelearnError, usual: str = "") -> Finding:

@@ -8,6 +8,7 @@ from shared.ledger.configurations import KeptConfiguration
 
 #: Pipelines that one line names.
 SHOWN: Final = 20
+_UNREAD: Final = "they are in LEDGER_CONTAINER: see whether that can be read"
 
 
 def note_of(name: str, kept: KeptConfiguration | None, *, damaged: bool, unread: bool) -> Problem:
@@ -27,7 +28,7 @@ def note_of(name: str, kept: KeptConfiguration | None, *, damaged: bool, unread:
         cure = "deploy the version that wrote it, or correct the pipeline"
         return Problem(where, "its last good configuration is not understood: no runs", cure)
     if unread:
-        return Problem(where, "its last good configuration was not read yet")
+        return Problem(where, "its last good configuration was not read yet", _UNREAD)
     return Problem(where, "has no earlier configuration, and opens no runs until corrected")
 
 
@@ -40,7 +41,7 @@ def note_of_all(known: Sequence[str], *, incomplete: bool) -> Problem:
     """
     more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
     if incomplete:
-        return Problem("pipelines", "the last good configurations were not all read yet")
+        return Problem("pipelines", "the last good configurations were not all read yet", _UNREAD)
     if not known:
         return Problem("pipelines", "there is no earlier configuration: no runs are opened")
     shown = ", ".join(known[:SHOWN]) + more

@@ -6,8 +6,9 @@ matters is changed, nothing is left behind, and no line shows a secret.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.core.config.problems import Problem
@@ -27,6 +28,7 @@ from shared.operations.doctor_events import (
     EVENTS,
     LEDGER,
     LEDGER_CURE,
+    LEDGER_SETTING,
     TIMERS,
     event_checks,
     timer_checks,
@@ -40,6 +42,7 @@ __all__ = ["Bounds", "Doctor", "Known"]
 
 SETTINGS: Final = "settings"
 _SERVICES: Final = "services"
+_CURE: Final = "correct the setting or the file: see docs/settings.md and docs/configuration.md"
 #: The parts of a report, in order.
 _ORDER: Final = (
     SETTINGS,
@@ -63,6 +66,7 @@ class Known:
     catalogue: Catalogue
     health: HealthChecks
     services: ServiceChecks | None = None
+    load: Callable[[], None] | None = None  #: reads the last good configurations
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +93,28 @@ class Doctor:
         Args:
             progress: called after each check, by any thread.
         """
-        began = time.monotonic()
-        endpoints, before = self._endpoints(), list(self._settings())
-        checks = [*self.storage(), *self._of_services(), *endpoints.checks]
+        tried = _Tried(self.bounds, progress)
+        self._read_last_good()
+        before = list(self._settings())
+        tried.add([*self.storage(), *self._of_services()])
+        endpoints = self._endpoints(tried.broken)
+        checks = list(endpoints.checks)
         if self.known is not None:
             checks += event_checks(self.known.context)
             checks += timer_checks(self.known.health)
-        checks = list({(check.part, check.name): check for check in checks}.values())
-        left = self.bounds.whole - (time.monotonic() - began)
-        bounds = Bounds(max(left, 1.0), self.bounds.each, self.bounds.endpoints)
-        found = results_of(
-            checks, bounds, lambda check, finding: progress(check, finding, len(checks))
-        )
-        lines = [_line(one.part, one.name, of) for one, of in zip(checks, found, strict=True)]
-        return Report(tuple(sorted((*before, *lines, *endpoints.lines), key=_place)))
+        tried.add(checks)
+        return Report(tuple(sorted((*before, *tried.lines, *endpoints.lines), key=_place)))
+
+    def _read_last_good(self) -> None:
+        """Read what is used in place of pipelines with an error, in bounded time."""
+        if self.known is not None and (load := self.known.load) is not None:
+            check = Check(SETTINGS, "last good configurations", LEDGER, lambda: ok(f"{load()}"))
+            results_of([check], Bounds(self.bounds.each, self.bounds.each))
 
     def _settings(self) -> Iterator[Line]:
         problems = list(self.problems())
         for problem in problems:
-            yield _line(SETTINGS, problem.where, wrong(problem.what, problem.cure))
+            yield _line(SETTINGS, problem.where, wrong(problem.what, problem.cure or _CURE))
         if not problems:
             text = "the settings and the pipelines file have no problem"
             yield _line(SETTINGS, "settings and pipelines file", ok(text))
@@ -129,15 +136,19 @@ class Doctor:
             except ConfigError as exc:
                 yield _refused(_SERVICES, f"training of {name}", exc)
 
-    def _endpoints(self) -> "_Endpoints":
-        """Return the checks of endpoints, as many as are checked at most."""
+    def _endpoints(self, broken: Mapping[str, str]) -> "_Endpoints":
+        """Return the checks of endpoints, as many as are checked at most.
+
+        Args:
+            broken: what does not work.
+        """
         if self.known is None:
             return _Endpoints((), ())
         context, catalogue = self.known.context, self.known.catalogue
         known, lines = list(configured(catalogue)), list[Line]()
         most = self.bounds.endpoints
         if any(one.tokens for p in catalogue.pipelines.values() for one in p.endpoints):
-            lines += self._add_by_key(self.known, known, most + 1)
+            lines += self._add_by_key(self.known, known, most + 1, broken)
         if len(known) > most:
             text = (
                 f"at most {counted(most, 'endpoint')} are checked at once: the hourly drift check"
@@ -145,11 +156,14 @@ class Doctor:
             lines.append(_line(ENDPOINTS, "others", not_checked(f"{text} looks at all of them")))
         checks = list[Check]()
         for one in known[:most]:
-            checks.append(check_of(context, one))
-            checks += self._besides(one)
+            besides = list(self._besides(one))
+            needs = (LEDGER_SETTING, *(need for check in besides for need in check.needs))
+            checks += (check_of(context, one, needs), *besides)
         return _Endpoints(tuple(checks), tuple(lines))
 
-    def _add_by_key(self, app: Known, known: list[KnownEndpoint], most: int) -> Iterator[Line]:
+    def _add_by_key(
+        self, app: Known, known: list[KnownEndpoint], most: int, broken: Mapping[str, str]
+    ) -> Iterator[Line]:
         """Add the endpoints of keys; yield a line where they cannot be read in time."""
         more = list[KnownEndpoint]()
 
@@ -157,9 +171,10 @@ class Doctor:
             more.extend(by_key(app.context, app.catalogue, max(most - len(known), 0)))
             return ok("read")
 
-        check = Check(ENDPOINTS, "those of keys", LEDGER, read, LEDGER_CURE)
+        needs = (LEDGER_SETTING,)
+        check = Check(ENDPOINTS, "those of keys", LEDGER, read, LEDGER_CURE, needs=needs)
         bounds = Bounds(self.bounds.each, self.bounds.each)
-        (found,) = results_of([check], bounds)
+        (found,) = results_of([check], bounds, broken=dict(broken))
         known += more
         if found.outcome is not Outcome.OK:
             yield _line(check.part, check.name, found)
@@ -171,6 +186,38 @@ class Doctor:
             yield from self.known.services.serving_checks(one.endpoint)
         except ConfigError as exc:
             yield _refused(ENDPOINTS, f"{one.name}: service", exc)
+
+
+class _Tried:
+    """The checks that were run so far, all within the same time.
+
+    Args:
+        bounds: how long all of them may take.
+        progress: called after each check.
+    """
+
+    def __init__(self, bounds: Bounds, progress: Progress) -> None:
+        self.lines: list[Line] = []
+        self.broken: dict[str, str] = {}
+        self._bounds, self._progress, self._count = bounds, progress, 0
+        self._end = time.monotonic() + bounds.whole
+
+    def add(self, checks: Iterable[Check]) -> None:
+        """Run more checks; of those that are the same, one."""
+        once = list({(one.part, one.name, one.service): one for one in checks}.values())
+        names = Counter((one.part, one.name) for one in once)
+        self._count += len(once)
+        left = max(self._end - time.monotonic(), 1.0)
+        found = results_of(
+            once,
+            replace(self._bounds, whole=left),
+            lambda check, finding: self._progress(check, finding, self._count),
+            self.broken,
+        )
+        for check, finding in zip(once, found, strict=True):
+            several = names[check.part, check.name] > 1
+            name = f"{check.name} ({check.service})" if several else check.name
+            self.lines.append(_line(check.part, name, finding))
 
 
 @dataclass(frozen=True, slots=True)

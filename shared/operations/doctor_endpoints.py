@@ -91,16 +91,16 @@ def by_key(context: Context, catalogue: Catalogue, most: int) -> list[KnownEndpo
     return found
 
 
-def check_of(context: Context, known: KnownEndpoint) -> Check:
+def check_of(context: Context, known: KnownEndpoint, needs: tuple[str, ...] = ()) -> Check:
     """Return the check of one endpoint.
 
     Args:
         context: the ledger and the services.
         known: the endpoint.
+        needs: what it needs.
     """
-    return Check(
-        PART, known.name, known.endpoint.probed_at, partial(_checked, context, known), _CURE
-    )
+    run = partial(_checked, context, known)
+    return Check(PART, known.name, known.endpoint.probed_at, run, _CURE, needs=needs)
 
 
 def _checked(context: Context, known: KnownEndpoint) -> Finding:

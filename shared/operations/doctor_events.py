@@ -15,9 +15,11 @@ from shared.ports.storage import Queues
 EVENTS: Final = "events"
 TIMERS: Final = "timers"
 LEDGER: Final = "ledger"
-LEDGER_CURE: Final = "correct what the line of LEDGER_CONTAINER says first"
+LEDGER_SETTING: Final = "LEDGER_CONTAINER"
+LEDGER_CURE: Final = f"correct what the line of {LEDGER_SETTING} says first"
 _QUEUE_CURE: Final = (
-    "give the app's identity the role Storage Queue Data Contributor on that storage account"
+    "give the app's identity the role Storage Queue Data Contributor on that storage account, or "
+    "correct its connection string"
 )
 _LETTERS_CURE: Final = "correct what the line of DEAD_LETTER_CONTAINER says first"
 _POISON_CURE: Final = (
@@ -38,17 +40,43 @@ def event_checks(context: Context) -> Iterator[Check]:
     given_up = UndeliveredEvents(context)
     for (account, name), queues in given_up.poison_queues().items():
         count = partial(_poison, queues, name)
-        yield Check(EVENTS, f"queue {name} of {account}", account, count, _QUEUE_CURE)
+        needs = _needs_of(context, account)
+        yield Check(EVENTS, f"queue {name} of {account}", account, count, _QUEUE_CURE, needs=needs)
     letters, container = context.events.dead_letters, context.events.dead_letter_container
     name = f"container {container} of {letters.account}"
-    yield Check(EVENTS, name, letters.account, partial(_dead_letters, given_up), _LETTERS_CURE)
-    yield Check(EVENTS, "last test of their way", LEDGER, partial(_last, context), LEDGER_CURE)
+    yield Check(
+        EVENTS,
+        name,
+        letters.account,
+        partial(_dead_letters, given_up),
+        _LETTERS_CURE,
+        needs=("DEAD_LETTER_CONTAINER",),
+    )
+    yield Check(
+        EVENTS,
+        "last test of their way",
+        LEDGER,
+        partial(_last, context),
+        LEDGER_CURE,
+        needs=(LEDGER_SETTING,),
+    )
 
 
 def timer_checks(health: HealthChecks) -> Iterator[Check]:
     """Yield the check of both timers."""
     name = "poll_jobs and start_scheduled_runs"
-    yield Check(TIMERS, name, LEDGER, partial(_timers, health), LEDGER_CURE)
+    yield Check(
+        TIMERS, name, LEDGER, partial(_timers, health), LEDGER_CURE, needs=(LEDGER_SETTING,)
+    )
+
+
+def _needs_of(context: Context, account: str) -> tuple[str, ...]:
+    """Return what is tried first in an account, so that its own line says what is wrong there."""
+    if account == context.queues.account:
+        return ("STORAGE_EVENTS_QUEUE",)
+    if account == context.data.account:
+        return ("TRAINING_DATA_CONTAINER",)
+    return ("MODELS_CONTAINER",)
 
 
 def _poison(queues: Queues, name: str) -> Finding:

@@ -3,6 +3,9 @@
 The bulkheads of the poll sort the work (`shared.execution.bulkheads`): a service that does not
 answer gets one check at a time, and none after two. Each check has a thread of its own, which
 is left alone when its time is over: a thread cannot be ended, and its own time-outs end it.
+
+What a check needs is tried first. Where that does not work, the check is not begun: an operator
+reads of the cause once, and not of everything that follows from it.
 """
 
 import threading
@@ -19,6 +22,7 @@ from shared.telemetry import log
 
 #: Checks at one host that may hang before it is left alone.
 _MOST_HANGING: Final = 2
+_FIRST: Final = "correct what the line of {name} says first"
 _NO_TIME: Final = "the time for all checks was over before this one began: run doctor again"
 _LEFT_ALONE: Final = "{service} did not answer other checks: correct those first"
 _HANGS: Final = (
@@ -49,25 +53,54 @@ def results_of(
     checks: Sequence[Check],
     bounds: Bounds,
     done: Callable[[Check, Finding], None] = lambda _check, _finding: None,
+    broken: dict[str, str] | None = None,
 ) -> list[Finding]:
     """Return what each check found, in the order of the checks.
 
     Args:
-        checks: are run side by side.
+        checks: are run side by side, after those that they need.
         bounds: for how long.
         done: called after each check, by any thread.
+        broken: what does not work, and the name of its line; more is added.
 
     Returns:
-        A finding for each check; `not checked` for one that had no time.
+        A finding for each check; `not checked` for one that had no time, or needs what is broken.
     """
     end = time.monotonic() + bounds.whole
     last_begin = end - min(bounds.each, bounds.whole / 2)
+    broken = {} if broken is None else broken
+    found, waiting = dict[int, Finding](), dict(enumerate(checks))
+    while waiting:
+        given = {check.gives for check in waiting.values()}
+        ready = {n: check for n, check in waiting.items() if not given & {*check.needs}} or waiting
+        tried = [n for n, check in ready.items() if not broken.keys() & {*check.needs}]
+        several = [ready[n] for n in tried]
+        found |= zip(tried, _side_by_side(several, bounds.each, end, last_begin, done), strict=True)
+        for n, check in ready.items():
+            if n not in found:
+                need = next(broken[one] for one in check.needs if one in broken)
+                found[n] = not_checked(_FIRST.format(name=need))
+                done(check, found[n])
+            if check.gives and found[n].hinders:
+                named = check.name.startswith(check.gives)
+                broken[check.gives] = check.gives if named else check.name
+        waiting = {n: check for n, check in waiting.items() if n not in ready}
+    return [found[n] for n in range(len(checks))]
+
+
+def _side_by_side(
+    checks: Sequence[Check],
+    each: float,
+    end: float,
+    last_begin: float,
+    done: Callable[[Check, Finding], None],
+) -> list[Finding]:
     trials = [_Trial(check) for check in checks]
 
     def run(trial: _Trial) -> bool:
         if _silent(trial, trials):
             return False
-        trial.finding = _tried(trial, min(bounds.each, end - time.monotonic()))
+        trial.finding = _tried(trial, min(each, end - time.monotonic()))
         done(trial.check, trial.finding)
         return not trial.hangs
 

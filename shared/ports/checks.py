@@ -25,6 +25,8 @@ class Check:
     service: str  #: what it calls, such as a host: a service that hangs delays no other
     run: Callable[[], Finding]  #: may raise RelearnError: then that is what is wrong
     cure: str = ""  #: where an error names none
+    gives: str = ""  #: what other checks need, such as the setting that names a container
+    needs: tuple[str, ...] = ()  #: where one of these does not work, this is not checked
 
 
 class ServiceChecks(Protocol):

@@ -123,9 +123,14 @@ def test_what_is_wrong_in_an_app_ends_with_1(relearn: Relearn, url: str) -> None
         ((404, b""), "a Relearn app of this version"),
         ((403, b""), "access restrictions"),
         ((503, {"detail": f"not now {KEY}"}), "not now ***"),
-        ((200, b"<html>"), "no answer of a Relearn app"),
+        ((403, b"<html>Site Disabled"), "the app is stopped"),
+        ((500, b""), "see its log"),
+        ((503, b"<html>"), "starting, stopped or busy"),
+        ((302, b""), "no Relearn app: correct --url"),
+        ((200, b"<html>"), "no Relearn app: correct --url"),
+        ((200, {**GOOD, "lines": [{"part": "x"}]}), "is --url that of a Relearn app?"),
         ((200, {"result": "ok"}), "is --url that of a Relearn app?"),
-        ((200, [1]), "no answer of a Relearn app"),
+        ((200, [1]), "no Relearn app: correct --url"),
     ],
 )
 def test_an_answer_that_is_not_doctors_says_what_to_do(
@@ -135,7 +140,22 @@ def test_an_answer_that_is_not_doctors_says_what_to_do(
     said = relearn("doctor", "--url", url)
     assert said.code == 1
     assert says in said.err
+    assert said.out == ""
     assert key not in f"{said.out}{said.err}"
+    told = relearn("doctor", "--json", "--url", url)
+    assert (told.code, told.json["result"]) == (1, "error")
+    assert says in told.json["text"]
+
+
+@pytest.mark.parametrize("wrong", ["kläy", "a\nb", "two words"])
+def test_a_key_that_cannot_be_one_is_told(
+    relearn: Relearn, url: str, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setenv("RELEARN_FUNCTION_KEY", wrong)
+    said = relearn("doctor", "--url", url)
+    assert (said.code, said.out) == (2, "")
+    assert "copy it into RELEARN_FUNCTION_KEY again" in said.err
+    assert wrong not in said.err
 
 
 @pytest.mark.parametrize(

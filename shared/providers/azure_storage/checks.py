@@ -22,6 +22,7 @@ from shared.errors import RelearnError
 from shared.ports.checks import SCRATCH, Check
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of
+from shared.providers.azure_storage.copies import name_of
 from shared.providers.azure_storage.identities import identity_found
 from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.azure_storage.refusals import (
@@ -32,6 +33,7 @@ from shared.providers.azure_storage.refusals import (
     code_of,
     finding_of,
     moment,
+    not_one,
     served_at,
 )
 
@@ -83,10 +85,17 @@ class StorageChecks:
         by_identity = {name: one for name, one in accounts.items() if not _key_of(one)}
         for connection, account in by_identity.items():
             found = partial(identity_found, self.environment, connection)
-            yield Check("identity", connection, account.url, found)
+            gives = _identity(connection)
+            yield Check("identity", connection, account.url, found, gives=gives)
         for connection, account in accounts.items():
             clock = partial(self._clock, connection, account)
-            yield Check("clock", f"this host and {account.account_name}", account.url, clock)
+            yield Check(
+                "clock",
+                f"this host and {name_of(account)}",
+                account.url,
+                clock,
+                needs=_needs(connection, account),
+            )
         for place in self.places.containers:
             does = "list, write, read, delete" if place.writes else "list, read"
             name = f"{place.setting} {place.container}: {does}".replace(" :", ":")
@@ -94,9 +103,10 @@ class StorageChecks:
         for connection in dict.fromkeys(p.connection for p in self.places.containers if p.signed):
             if connection in by_identity:
                 account = by_identity[connection]
-                name = f"{connection} {account.account_name}: signed URLs"
+                name = f"{connection} {name_of(account)}: signed URLs"
                 signs = partial(self._delegation, connection, account)
-                yield Check(_STORAGE, name, account.url, signs)
+                needs = (_identity(connection),)
+                yield Check(_STORAGE, name, account.url, signs, needs=needs)
         for queue in self.places.queues:
             name = f"{queue.setting} {queue.queue}: count"
             yield self._of(queue, name, accounts, partial(self._queue, queue))
@@ -104,9 +114,10 @@ class StorageChecks:
     def _accounts(self) -> dict[str, BlobServiceClient]:
         """Return a client for each connection that can be used; the settings say why others not."""
         found = {}
-        names = [place.connection for place in self.places.containers]
-        names += [place.connection for place in self.places.queues]
-        for name in dict.fromkeys(names):
+        places: list[Place | QueuePlace] = [*self.places.containers, *self.places.queues]
+        wrong = {one.connection for one in places if one.problem not in ("", one.setting)}
+        names = dict.fromkeys(one.connection for one in places if one.connection not in wrong)
+        for name in names:
             try:
                 found[name] = account_of(
                     self.environment, name, development=self.development, options=_OPTIONS
@@ -125,8 +136,10 @@ class StorageChecks:
         account = accounts.get(place.connection)
         if place.problem or account is None:
             why = not_checked(f"correct the setting {place.problem or place.connection} first")
-            return Check(_STORAGE, name, "", lambda: why)
-        return Check(_STORAGE, name, account.url, partial(run, account))
+            return Check(_STORAGE, name, "", lambda: why, gives=place.setting)
+        needs = _needs(place.connection, account)
+        tried = partial(run, account)
+        return Check(_STORAGE, name, account.url, tried, gives=place.setting, needs=needs)
 
     def _clock(self, connection: str, account: BlobServiceClient) -> Finding:
         dates: list[str] = []
@@ -159,9 +172,12 @@ class StorageChecks:
         except AzureError as exc:
             if code_of(exc) != "ContainerNotFound":
                 return self._refused(exc, steps.last, place.connection, account)
+        except ValueError:  # what came is none of the answers that the SDK reads
+            return not_one(steps.last, self._asked(place.connection, account))
         if place.unless:
-            return not_checked(f"there is no container {place.container}: {place.unless}")
-        cure = f"create it in account {account.account_name}, or correct {place.setting}"
+            text = f"there is no container {place.container}: {place.unless}"
+            return not_checked(text, is_usual=True)
+        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
         return wrong(f"container {place.container} does not exist", cure)
 
     def _written(self, container: ContainerClient, steps: "_Steps") -> Finding:
@@ -194,7 +210,7 @@ class StorageChecks:
         queues = AccountQueues(
             self.environment,
             place.connection,
-            str(account.account_name),
+            name_of(account),
             development=self.development,
         )
         try:
@@ -207,8 +223,9 @@ class StorageChecks:
         if messages is not None:
             return ok(f"{counted(messages, 'message')} in it")
         if place.unless:
-            return not_checked(f"there is no queue {place.queue}: {place.unless}")
-        cure = f"create it in account {account.account_name}, or correct {place.setting}"
+            text = f"there is no queue {place.queue}: {place.unless}"
+            return not_checked(text, is_usual=True)
+        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
         return wrong(f"queue {place.queue} does not exist", cure)
 
     def _refused(
@@ -219,9 +236,11 @@ class StorageChecks:
         account: BlobServiceClient,
         role: str = BLOBS,
     ) -> Finding:
-        name, by_key = str(account.account_name), bool(_key_of(account))
-        asked = Asked(connection, name, by_key, role, local=is_loopback(account.url))
-        return finding_of(error, step, asked, self.host.now())
+        return finding_of(error, step, self._asked(connection, account, role), self.host.now())
+
+    def _asked(self, connection: str, account: BlobServiceClient, role: str = BLOBS) -> Asked:
+        name, by_key = name_of(account), bool(_key_of(account))
+        return Asked(connection, name, by_key, role, local=is_loopback(account.url))
 
 
 @dataclass(slots=True)
@@ -271,6 +290,16 @@ def _forget(delete: Callable[[], Any]) -> None:
         delete()
     except AzureError:
         return
+
+
+def _identity(connection: str) -> str:
+    """Return what the check of an identity gives."""
+    return f"the identity of {connection}"
+
+
+def _needs(connection: str, account: BlobServiceClient) -> tuple[str, ...]:
+    """Return what a check in an account needs."""
+    return () if _key_of(account) else (_identity(connection),)
 
 
 def _key_of(account: BlobServiceClient) -> str | None:

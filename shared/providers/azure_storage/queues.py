@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from shared.core.config.studio_urls import is_loopback
-from shared.errors import ConfigError
+from shared.errors import ConfigError, TransientError
 from shared.providers.azure_storage.accounts import (
     STORAGE_READ_TIMEOUT,
     STORAGE_REPEATS,
@@ -61,7 +61,9 @@ class AccountQueues:
             return None
         except AzureError as exc:
             raise classify(exc, f"count the messages of queue {name}", write=False) from exc
-        return found.approximate_message_count or 0
+        if found.approximate_message_count is None:  # a proxy may answer in its place
+            raise TransientError(f"count the messages of queue {name}: no storage queue answers")
+        return int(found.approximate_message_count)
 
     @cached_property
     def _client(self) -> "QueueServiceClient | None":

@@ -61,12 +61,20 @@ _SIGN_IN: Final = (
 )
 _AGAIN: Final = "run doctor again in some minutes; the status page of Azure may say more"
 CLOCK: Final = "set the clock of this host by a time server; in Azure restart the app"
+_NOT_ONE: Final = (
+    "what answers is no storage account",
+    "correct the address in the setting {connection}, or the proxy that answers in its place",
+)
 #: What a code says, and the cure.
 _CODES: Final = {
     "AuthorizationPermissionMismatch": ("the identity has no role that allows it", _ROLE),
     "InsufficientAccountPermissions": ("the identity has no role that allows it", _ROLE),
     "KeyBasedAuthenticationNotPermitted": ("the account allows no access by its key", _NO_KEY),
     "InvalidAuthenticationInfo": ("the account does not take the token of the identity", _TENANT),
+    "ResourceNotFound": (
+        "there is no such account at this address",
+        "correct the name or the address of the account in the setting {connection}",
+    ),
     "AccountIsDisabled": ("the account is disabled", "enable the storage account {account}"),
 }
 
@@ -100,6 +108,17 @@ def finding_of(error: AzureError, step: str, asked: Asked, now: datetime) -> Fin
     code = code_of(error) or type(error).__name__
     shown = f"{code}, {status}" if status else code
     return wrong(f"{step}: {why} ({shown})", asked.filled(cure))
+
+
+def not_one(step: str, asked: Asked) -> Finding:
+    """Return that something else than a storage account answers, such as a page of a proxy.
+
+    Args:
+        step: what was tried.
+        asked: whom the request went to.
+    """
+    why, cure = _NOT_ONE
+    return wrong(f"{step}: {why}", asked.filled(cure))
 
 
 def code_of(error: AzureError) -> str:
@@ -140,7 +159,8 @@ def _meaning(error: AzureError, asked: Asked, now: datetime) -> tuple[str, str]:
     if status in (401, 403):
         return "access is denied", _ROLE
     if status < 500:  # noqa: PLR2004 -- the class of refusals
-        return "the account refuses the request", "see what the code says about {account}"
+        refused = "the account refuses the request", "see what the code says about {account}"
+        return refused if status >= 400 else _NOT_ONE  # noqa: PLR2004 -- the class of refusals
     return "the account gives no usable answer", _AGAIN
 
 

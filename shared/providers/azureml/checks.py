@@ -3,10 +3,11 @@
 Nothing is sent but requests without an effect (azure-machine-learning-v2 §1, §2, §14.1).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.core.config.azureml_names import asset_of
@@ -41,8 +42,8 @@ def training_checks(jobs: AzureMlJobs) -> Iterator[Check]:
     assets = RegisteredAssets(call, Memory())
     stores = Datastores(call, Memory())
     placing = Placing(training, jobs.storage, stores, assets, jobs.secrets)
-    check = partial(_check, call, _SERVICES)
-    yield check("read", partial(_workspace, call, training))
+    read, check = partial(_workspace, call, training), partial(_check, call, _SERVICES)
+    yield replace(check("read", read), gives=call.workspace.url, needs=())
     if training.compute is not None:
         yield check(
             f"compute {training.compute}",
@@ -51,7 +52,8 @@ def training_checks(jobs: AzureMlJobs) -> Iterator[Check]:
     yield check(*_of_job(assets, training))
     where = f"{jobs.storage.models.account}/{jobs.storage.container}"
     store = partial(_named, lambda: placing.models_store().name)
-    yield check(f"datastore of {where}", store)
+    found = check(f"datastore of {where}", store)
+    yield replace(found, needs=(*found.needs, "MODELS_CONTAINER"))
     if training.data_datastore is not None:
         named = training.data_datastore
         yield check(f"datastore {named}", partial(_data_store, stores, named))
@@ -76,11 +78,16 @@ def _check(call: AzureMlCall, part: str, name: str, run: Callable[[], Finding]) 
         call.workspace.url,
         run,
         cure=_CURE.format(host=host),
+        needs=(call.workspace.url,),
     )
 
 
 def _workspace(call: AzureMlCall, training: AzureMlTraining) -> Finding:
     found = call.read(call.url("", training.api_versions.workspaces), "GET workspace")
+    if not found.get("id"):
+        return wrong(
+            "what answers there is no workspace", "correct the workspace in pipelines.yaml"
+        )
     region = text_of(found.get("location"))
     return ok(f"it is there{f', in {region}' if region else ''}, and may be read")
 
@@ -97,9 +104,17 @@ def _of_job(
     if training.job is not None:
         file = training.job
         found = "everything that it names by its newest version is there"
-        return "job file", partial(_done, partial(assets.fixed_file, file), found)
+        return f"job file{_parts_of(file)}", partial(_done, partial(assets.fixed_file, file), found)
     job = str(training.like)
     return f"job {job}", partial(_done, partial(assets.job, job), "it is there, to be copied")
+
+
+def _parts_of(file: Mapping[str, Any]) -> str:
+    """Return which components a job file names: by them one file is told from another."""
+    steps = file.get("jobs")
+    steps = steps.values() if isinstance(steps, Mapping) else ()
+    named = sorted({str(one.get("component")) for one in steps if isinstance(one, Mapping)})
+    return f" of {', '.join(named)}" if named else ""
 
 
 def _data_store(stores: Datastores, name: str) -> Finding:

@@ -5,6 +5,7 @@ inner errors (azure-machine-learning-v2 §2.8). Bodies may be empty, or `null`.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -54,6 +55,15 @@ _CURES: Final = {
     "OutOfCapacity": QUOTA,
     "QuotaExceeded": QUOTA,
     "ModelNotFound": "see the models of the workspace",
+}
+_SIGN_IN: Final = (
+    "use an identity of the tenant that the workspace is in (AZURE_CLIENT_ID, AZURE_TENANT_ID), "
+    "and the scopes of its cloud (AZUREML_ARM_SCOPE, AZUREML_ML_SCOPE)"
+)
+#: What to do where no code says more.
+_OF_STATUS: Final[Mapping[int, str]] = {
+    HTTPStatus.FORBIDDEN: _ROLE,
+    HTTPStatus.UNAUTHORIZED: _SIGN_IN,
 }
 #: Codes of a 401 that no new token mends.
 _NEVER: Final = frozenset({"InvalidAuthenticationTokenTenant"})
@@ -151,7 +161,7 @@ def _cure_for(refusal: Refusal) -> str:
     for code in (*refusal.detail_codes, refusal.code):
         if code in _CURES:
             return _CURES[code]
-    return _ROLE if refusal.status == HTTPStatus.FORBIDDEN else ""
+    return _OF_STATUS.get(refusal.status, "")
 
 
 def wait_in(answer: Answer) -> timedelta | None:

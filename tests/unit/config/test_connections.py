@@ -139,7 +139,7 @@ def test_what_is_wrong_with_an_identity_is_named_with_its_cure(
         ({"DataStorage": "AccountName=mine"}, "AccountKey missing"),
         ({"DataStorage": STRING.replace("a2V5", "a2V5x")}, "AccountKey is cut off"),
         ({"DataStorage": STRING.replace("https", "http")}, "https is required"),
-        ({"DataStorage": "UseDevelopmentStorage=true"}, "for Development alone"),
+        ({"DataStorage": "UseDevelopmentStorage=true"}, "AZURE_FUNCTIONS_ENVIRONMENT=Development"),
         ({"DataStorage": "AccountName=<name>;AccountKey=<key>"}, "placeholder"),
         ({"DataStorage": "@Microsoft.KeyVault(VaultName=v;SecretName=s)"}, "Key Vault"),
         ({"DataStorage__accountName": "other"}, "AzureWebJobsStorage is used instead"),

@@ -258,6 +258,33 @@ def test_no_secret_is_shown_whatever_a_service_repeats() -> None:
         assert not leaks, (status, leaks)
 
 
+def test_where_the_ledger_does_not_work_what_needs_it_is_not_checked() -> None:
+    world = served()
+    bad = Check(
+        "storage", "LEDGER_CONTAINER x: list", "", lambda: wrong("no"), gives="LEDGER_CONTAINER"
+    )
+    found = report(world, storage=lambda: (bad,))
+    assert [one.check for one in found.lines if one.finding.outcome is Outcome.WRONG] == [bad.name]
+    left = [one for one in found.lines if one.finding.outcome is Outcome.NOT_CHECKED]
+    assert {"sample/production", "last test of their way"} <= {one.check for one in left}
+    assert {one.finding.text for one in left} == {
+        "correct what the line of LEDGER_CONTAINER says first"
+    }
+
+
+def test_checks_of_one_name_at_two_services_are_both_run_and_told_apart() -> None:
+    checks = [
+        Check("storage", "workspace w: read", "https://a/1", lambda: ok("it is there")),
+        Check("storage", "workspace w: read", "https://a/1", lambda: ok("it is there")),
+        Check("storage", "workspace w: read", "https://a/2", lambda: wrong("no such")),
+    ]
+    found = lines(report(World(), storage=lambda: checks), "storage")
+    assert {name: line.finding.outcome.value for name, line in found.items()} == {
+        "workspace w: read (https://a/1)": "ok",
+        "workspace w: read (https://a/2)": "wrong",
+    }
+
+
 def test_a_line_is_redacted_whatever_its_check_says() -> None:
     world = World()
     for secret in world.environment.values():

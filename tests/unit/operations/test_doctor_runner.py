@@ -3,10 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
-from shared.core.findings import Finding, Outcome, ok
+from shared.core.findings import Finding, Outcome, not_checked, ok, wrong
 from shared.errors import PermanentError
 from shared.operations.doctor_runner import Bounds, results_of
 from shared.ports.checks import Check
@@ -65,6 +66,39 @@ def test_a_host_that_hangs_is_left_alone_after_two_checks(hanging: Hanging) -> N
     assert found[-1].outcome is Outcome.OK
     (why,) = {one.text for one in found if one.outcome is Outcome.NOT_CHECKED}
     assert why == "a.example did not answer other checks: correct those first"
+
+
+def test_what_needs_something_broken_is_not_begun_and_says_which_line_to_correct() -> None:
+    asked: list[str] = []
+
+    def asks(name: str, finding: Finding) -> Callable[[], Finding]:
+        def run() -> Finding:
+            asked.append(name)
+            return finding
+
+        return run
+
+    checks = [
+        replace(check("after b", asks("after b", ok("x"))), needs=("B",)),
+        replace(check("B: write", asks("b", ok("x"))), gives="B", needs=("A",)),
+        replace(check("first", asks("a", wrong("no"))), gives="A"),
+        replace(check("after c", asks("after c", ok("x"))), needs=("C", "not there")),
+        replace(check("C", asks("c", not_checked("none", is_usual=True))), gives="C"),
+    ]
+    found = results_of(checks, QUICK)
+    assert sorted(asked) == ["a", "after c", "c"]
+    assert [one.text for one in found] == [
+        "correct what the line of B says first",
+        "correct what the line of first says first",
+        "no",
+        "x",
+        "none",
+    ]
+
+
+def test_what_needs_itself_in_a_circle_is_tried_all_the_same() -> None:
+    (found,) = results_of([replace(check("a", good), gives="A", needs=("A",))], QUICK)
+    assert found.outcome is Outcome.OK
 
 
 def test_what_has_no_time_is_not_checked(hanging: Hanging) -> None:

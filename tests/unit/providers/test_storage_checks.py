@@ -105,6 +105,11 @@ def test_a_sound_account_is_ok_in_every_line_and_the_order_is_fixed(account: Acc
     assert not account.answers.blobs
 
 
+def test_nothing_is_tried_by_a_connection_that_the_settings_call_wrong(account: Account) -> None:
+    found = account.found({**BY_KEY, "AzureWebJobsStorage": f"AccountName=a;AccountKey={KEY}x"})
+    assert {one.text for one in found.values()} == {"correct the setting AzureWebJobsStorage first"}
+
+
 def test_training_data_and_dead_letters_are_never_written(account: Account) -> None:
     account.found()
     changes = [one for one in account.answers.sent if not one.startswith(("GET", "HEAD", "POST"))]
