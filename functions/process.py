@@ -24,6 +24,8 @@ _LATER: Final = (
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
 )
 _UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=10))
+#: The first invocations may come at the same time, and OpenTelemetry must be set up only once.
+_BUILDING: Final = threading.RLock()
 
 
 def app() -> App:
@@ -90,7 +92,8 @@ def invocation(context: func.Context) -> Iterator[None]:
     """
     app_or_problems()  # the first invocation switches spans on
     given: Any = context.trace_context
-    with redacted_errors(), tracing.within(given.trace_parent or "" if given else ""):
+    parent: str = given.trace_parent or "" if given else ""
+    with redacted_errors(), tracing.within(parent, context.function_name):
         yield
 
 
@@ -99,7 +102,10 @@ _handed_in: list[App | Unusable] = []
 
 def app_or_problems() -> App | Unusable:
     """Return this process's app, or what is wrong with its settings; never raises."""
-    return _handed_in[-1] if _handed_in else _of_this_process()
+    if _handed_in:
+        return _handed_in[-1]
+    with _BUILDING:
+        return _of_this_process()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ param environmentName string
 @minLength(1)
 param location string
 
-@description('Name of the resource group; empty: rg-<environment>.')
+@description('Name of the resource group, which must be this app\'s alone: its tags are replaced, and azd down deletes it. Empty: rg-<environment>.')
 @maxLength(90)
 param resourceGroupName string = ''
 
@@ -25,23 +25,22 @@ param principalId string = ''
 ])
 param principalType string = 'User'
 
-@description('Memory of one instance in MB. 512 costs a quarter of 2048.')
+// What azd cannot read as a number, or as true or false, it leaves out without a word, so that the default would count. So
+// numbers and choices are texts here, and a wrong one is refused (azure-deploy §3.1).
+@description('Memory of one instance in MB: 512, 2048 or 4096; empty: 2048. 512 costs a quarter of 2048.')
 @allowed([
-  512
-  2048
-  4096
+  ''
+  '512'
+  '2048'
+  '4096'
 ])
-param instanceMemoryMB int = 2048
+param instanceMemoryMB string = ''
 
-@description('Most instances for each group of functions.')
-@minValue(1)
-@maxValue(1000)
-param maximumInstanceCount int = 40
+@description('Most instances for each group of functions; empty: 40.')
+param maximumInstanceCount string = ''
 
-@description('Instances that always run for the function that takes storage events; they cost while idle.')
-@minValue(0)
-@maxValue(20)
-param alwaysReadyInstances int = 0
+@description('Instances that always run for the function that takes storage events; they cost while idle. Empty: none.')
+param alwaysReadyInstances string = ''
 
 @description('How storage events reach the app: by a storage queue, or by webhooks of its blob triggers.')
 @allowed([
@@ -54,11 +53,11 @@ param eventDelivery string = 'queue'
 @maxLength(24)
 param existingStorageAccount string = ''
 
-@description('Resource group of the existing storage account; empty: the one that is made here.')
+@description('Resource group of the existing storage account: not that of the app, which azd down deletes.')
 @maxLength(90)
 param existingStorageResourceGroup string = ''
 
-@description('System topic of Event Grid that the existing storage account has already; empty: one is made.')
+@description('System topic of Event Grid that the existing storage account has already, with a system-assigned identity; empty: one is made.')
 @maxLength(50)
 param existingStorageTopic string = ''
 
@@ -67,7 +66,12 @@ param existingStorageTopic string = ''
 param existingStorageTopicResourceGroup string = ''
 
 @description('Whether the account of the data has a hierarchical namespace (Data Lake Storage). Never changeable.')
-param hierarchicalNamespace bool = false
+@allowed([
+  ''
+  'true'
+  'false'
+])
+param hierarchicalNamespace string = ''
 
 @description('Container where training data arrives; empty: training-data.')
 @maxLength(63)
@@ -102,7 +106,7 @@ param pollSchedule string = ''
 @description('When due times are checked (NCRONTAB); empty: each minute.')
 param scheduleTick string = ''
 
-@description('Resource id of an Azure Machine Learning workspace in this subscription; empty: none.')
+@description('Resource id of an Azure Machine Learning workspace in this subscription, outside of the app\'s resource group; empty: none.')
 param existingWorkspaceId string = ''
 
 @description('Object id of the identity of the compute that trains: reads the data and writes the models. Empty: none.')
@@ -111,7 +115,7 @@ param computePrincipalId string = ''
 @description('Names of app settings that hold secrets, separated by commas. Each becomes a reference to a vault.')
 param secretSettings string = ''
 
-@description('More app settings, as in NAME=value;OTHER=value. Settings that are not here vanish with each provision.')
+@description('More app settings, as in NAME=value;OTHER=value, without a semicolon at the end. Settings that are not here vanish with each provision.')
 param moreSettings string = ''
 
 @description('How the storage accounts that are made here are replicated: within a data center, a region, or to another one.')
@@ -123,22 +127,22 @@ param moreSettings string = ''
 ])
 param storageReplication string = 'Standard_LRS'
 
-@description('Days that deleted and overwritten blobs can be restored.')
-@minValue(1)
-@maxValue(365)
-param retentionDays int = 7
+@description('Days that deleted and overwritten blobs can be restored, 1 to 365; empty: 7.')
+param retentionDays string = ''
 
-@description('Days after which models below runs/ are deleted; 0: never. A model that serves is not spared.')
-@minValue(0)
-param modelRetentionDays int = 0
+@description('Days after which models below runs/ are deleted; 0 or empty: never. A model that serves is not spared.')
+param modelRetentionDays string = ''
 
-@description('Days that logs are kept.')
-@minValue(30)
-@maxValue(730)
-param logRetentionDays int = 30
+@description('Days that logs are kept, 30 to 730; empty: 30.')
+param logRetentionDays string = ''
 
 @description('Locks the storage accounts that are made here against deletion; azd down fails until the locks are removed.')
-param deletionLock bool = false
+@allowed([
+  ''
+  'true'
+  'false'
+])
+param deletionLock string = ''
 
 @description('E-mail address that alerts go to; empty: none.')
 param alertEmail string = ''
@@ -147,10 +151,20 @@ param alertEmail string = ''
 param existingActionGroupId string = ''
 
 @description('Whether a web test calls /api/health from outside. It costs about 3 USD a month.')
-param webTest bool = false
+@allowed([
+  ''
+  'true'
+  'false'
+])
+param webTest string = ''
 
 @description('Whether storage and vault are closed, and the app reaches them by private endpoints.')
-param vnetEnabled bool = false
+@allowed([
+  ''
+  'true'
+  'false'
+])
+param vnetEnabled string = ''
 
 @description('IP addresses that may reach closed storage and a closed vault, separated by commas.')
 param allowedIpAddresses string = ''
@@ -165,21 +179,35 @@ var tags = {
 }
 var ownData = empty(existingStorageAccount)
 var dataAccountName = ownData ? 'stdata${token}' : existingStorageAccount
-var dataGroup = ownData || empty(existingStorageResourceGroup) ? group : existingStorageResourceGroup
+// azd down deletes the group of the app with all that is in it. So what exists has to lie in another one: otherwise Resource
+// Manager is asked for a group whose name says what is wrong, finds none, and shows the name.
+var elsewhere = !empty(existingStorageResourceGroup) && toLower(existingStorageResourceGroup) != toLower(group)
+var existingGroup = elsewhere ? existingStorageResourceGroup : 'EXISTING_STORAGE_RESOURCE_GROUP_must_name_another_group_than_that_of_the_app'
+var dataGroup = ownData ? group : existingGroup
 var ownTopic = empty(existingStorageTopic)
-var topicGroup = empty(existingStorageTopicResourceGroup) ? dataGroup : existingStorageTopicResourceGroup
+var groupOfTopic = empty(existingStorageTopicResourceGroup) ? dataGroup : existingStorageTopicResourceGroup
+var topicGroup = ownData && !ownTopic ? 'EXISTING_STORAGE_TOPIC_needs_EXISTING_STORAGE_ACCOUNT' : groupOfTopic
 var noWorkspaceId = '${subscription().id}/resourceGroups/${group}/providers/Microsoft.MachineLearningServices/workspaces/none'
 var workspaceParts = split(empty(existingWorkspaceId) ? noWorkspaceId : existingWorkspaceId, '/')
-var allowedIps = empty(allowedIpAddresses) ? [] : split(allowedIpAddresses, ',')
-var secretNames = empty(secretSettings) ? [] : split(secretSettings, ',')
+var sameGroup = !empty(existingWorkspaceId) && toLower(workspaceParts[4]) == toLower(group)
+var workspaceGroup = sameGroup ? 'EXISTING_WORKSPACE_ID_must_name_a_workspace_outside_of_the_group_of_the_app' : workspaceParts[4]
+var allowedIps = empty(allowedIpAddresses) ? [] : split(replace(allowedIpAddresses, ' ', ''), ',')
+var secretNames = empty(secretSettings) ? [] : split(replace(secretSettings, ' ', ''), ',')
+var closed = toLower(vnetEnabled) == 'true'
+var realFolders = toLower(hierarchicalNamespace) == 'true'
+var locked = toLower(deletionLock) == 'true'
+var daysOfRetention = empty(retentionDays) ? 7 : int(retentionDays)
+var readyInstances = empty(alwaysReadyInstances) ? 0 : int(alwaysReadyInstances)
 var vaultName = 'kv-${token}'
 var alwaysReady = [
   {
     name: eventDelivery == 'queue' ? 'function:on_storage_events' : 'blob'
-    instanceCount: alwaysReadyInstances
+    instanceCount: readyInstances
   }
 ]
-var topicName = ownTopic ? 'evgt-storage-${token}' : existingStorageTopic
+// A topic cannot get another source, so another account or workspace gets another topic.
+var topicName = ownTopic ? 'evgt-storage-${uniqueString(token, existingStorageAccount)}' : existingStorageTopic
+var workspaceTopicName = 'evgt-workspace-${uniqueString(token, existingWorkspaceId)}'
 // Written out, not taken from a module's output: only one of the two modules is deployed.
 var topicId = '${subscription().id}/resourceGroups/${ownTopic ? group : topicGroup}/providers/Microsoft.EventGrid/systemTopics/${topicName}'
 var vaultScope = empty(secretNames) ? '' : ' ${subscription().id}/resourceGroups/${group}/providers/Microsoft.KeyVault/vaults/${vaultName}'
@@ -202,14 +230,13 @@ resource resources 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   tags: tags
 }
 
-module identities 'modules/identities.bicep' = {
-  name: 'relearn-identities'
+module identity 'modules/identity.bicep' = {
+  name: 'relearn-identity'
   scope: resources
   params: {
     location: location
     tags: tags
-    appIdentityName: 'id-relearn-${token}'
-    eventsIdentityName: 'id-relearn-events-${token}'
+    name: 'id-relearn-${token}'
   }
 }
 
@@ -224,6 +251,27 @@ module appAccount 'modules/storage.bicep' = {
       packageContainer
       recordContainer
       configContainer
+    ]
+    queues: []
+    expiringPath: ''
+    expireAfterDays: 0
+    replication: storageReplication
+    retentionDays: daysOfRetention
+    closed: closed
+    allowedIps: allowedIps
+    deletionLock: locked
+  }
+}
+
+// Of its own, since Event Grid's role is on the whole account (azure-deploy §1.5).
+module eventsAccount 'modules/storage.bicep' = {
+  name: 'relearn-events-account'
+  scope: resources
+  params: {
+    name: 'stev${token}'
+    location: location
+    tags: tags
+    containers: [
       deadLetterContainer
     ]
     queues: [
@@ -233,10 +281,10 @@ module appAccount 'modules/storage.bicep' = {
     expiringPath: '${deadLetterContainer}/'
     expireAfterDays: 90
     replication: storageReplication
-    retentionDays: retentionDays
-    closed: vnetEnabled
+    retentionDays: daysOfRetention
+    closed: closed
     allowedIps: allowedIps
-    deletionLock: deletionLock
+    deletionLock: locked
   }
 }
 
@@ -247,19 +295,19 @@ module dataAccount 'modules/storage.bicep' = if (ownData) {
     name: dataAccountName
     location: location
     tags: tags
-    hierarchicalNamespace: hierarchicalNamespace
+    hierarchicalNamespace: realFolders
     containers: [
       dataContainer
       modelContainer
     ]
     queues: []
     expiringPath: '${modelContainer}/runs/'
-    expireAfterDays: modelRetentionDays
+    expireAfterDays: empty(modelRetentionDays) ? 0 : int(modelRetentionDays)
     replication: storageReplication
-    retentionDays: retentionDays
-    closed: vnetEnabled
+    retentionDays: daysOfRetention
+    closed: closed
     allowedIps: allowedIps
-    deletionLock: deletionLock
+    deletionLock: locked
   }
 }
 
@@ -268,13 +316,18 @@ module appAccountRoles 'modules/app-account-roles.bicep' = {
   scope: resources
   params: {
     accountName: appAccount.outputs.name
-    deadLetterContainer: deadLetterContainer
-    queues: [
-      storageEventsQueue
-      workspaceEventsQueue
-    ]
-    appPrincipalId: identities.outputs.appPrincipalId
-    eventsPrincipalId: identities.outputs.eventsPrincipalId
+    appPrincipalId: identity.outputs.principalId
+    principalId: principalId
+    principalType: principalType
+  }
+}
+
+module eventsAccountRoles 'modules/events-account-roles.bicep' = {
+  name: 'relearn-events-account-roles'
+  scope: resources
+  params: {
+    accountName: eventsAccount.outputs.name
+    appPrincipalId: identity.outputs.principalId
     principalId: principalId
     principalType: principalType
   }
@@ -288,7 +341,7 @@ module dataRoles 'modules/data-roles.bicep' = {
     trainingDataContainer: dataContainer
     modelsContainer: modelContainer
     blobTriggers: eventDelivery == 'blobTrigger'
-    appPrincipalId: identities.outputs.appPrincipalId
+    appPrincipalId: identity.outputs.principalId
     computePrincipalId: computePrincipalId
     principalId: principalId
     principalType: principalType
@@ -300,10 +353,10 @@ module dataRoles 'modules/data-roles.bicep' = {
 
 module workspaceRoles 'modules/workspace-roles.bicep' = if (!empty(existingWorkspaceId)) {
   name: 'relearn-workspace-roles'
-  scope: resourceGroup(workspaceParts[2], workspaceParts[4])
+  scope: resourceGroup(workspaceParts[2], workspaceGroup)
   params: {
     workspaceName: workspaceParts[8]
-    appPrincipalId: identities.outputs.appPrincipalId
+    appPrincipalId: identity.outputs.principalId
   }
 }
 
@@ -314,15 +367,15 @@ module vault 'modules/vault.bicep' = if (!empty(secretNames)) {
     name: vaultName
     location: location
     tags: tags
-    appPrincipalId: identities.outputs.appPrincipalId
+    appPrincipalId: identity.outputs.principalId
     principalId: principalId
     principalType: principalType
-    closed: vnetEnabled
+    closed: closed
     allowedIps: allowedIps
   }
 }
 
-module network 'modules/network.bicep' = if (vnetEnabled) {
+module network 'modules/network.bicep' = if (closed) {
   name: 'relearn-network'
   scope: resources
   params: {
@@ -330,6 +383,7 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     tags: tags
     token: token
     appAccountId: appAccount.outputs.id
+    eventsAccountId: eventsAccount.outputs.id
     dataAccountId: dataRoles.outputs.accountId
     blobTriggers: eventDelivery == 'blobTrigger'
     vaultId: !empty(secretNames) ? vault.outputs.id : ''
@@ -344,8 +398,8 @@ module monitoring 'modules/monitoring.bicep' = {
     location: location
     tags: tags
     token: token
-    logRetentionDays: logRetentionDays
-    appPrincipalId: identities.outputs.appPrincipalId
+    logRetentionDays: empty(logRetentionDays) ? 30 : int(logRetentionDays)
+    appPrincipalId: identity.outputs.principalId
   }
 }
 
@@ -357,15 +411,16 @@ module app 'modules/app.bicep' = {
     planName: 'plan-relearn-${token}'
     location: location
     tags: tags
-    identityId: identities.outputs.appIdentityId
+    identityId: identity.outputs.id
     packageContainerUrl: '${appAccount.outputs.blobEndpoint}${packageContainer}'
-    instanceMemoryMB: instanceMemoryMB
-    maximumInstanceCount: maximumInstanceCount
-    alwaysReady: alwaysReadyInstances == 0 ? [] : alwaysReady
-    subnetId: vnetEnabled ? network.outputs.appSubnetId : ''
+    instanceMemoryMB: empty(instanceMemoryMB) ? 2048 : int(instanceMemoryMB)
+    maximumInstanceCount: empty(maximumInstanceCount) ? 40 : int(maximumInstanceCount)
+    alwaysReady: readyInstances == 0 ? [] : alwaysReady
+    subnetId: closed ? network.outputs.appSubnetId : ''
   }
   dependsOn: [
     appAccountRoles
+    eventsAccountRoles
     dataRoles
     workspaceRoles
   ]
@@ -376,10 +431,11 @@ module appSettings 'modules/app-settings.bicep' = {
   scope: resources
   params: {
     appName: app.outputs.name
-    clientId: identities.outputs.appClientId
+    clientId: identity.outputs.clientId
     appAccountName: appAccount.outputs.name
     appBlobEndpoint: appAccount.outputs.blobEndpoint
-    appQueueEndpoint: appAccount.outputs.queueEndpoint
+    eventsBlobEndpoint: eventsAccount.outputs.blobEndpoint
+    eventsQueueEndpoint: eventsAccount.outputs.queueEndpoint
     dataBlobEndpoint: dataRoles.outputs.blobEndpoint
     dataQueueEndpoint: dataRoles.outputs.queueEndpoint
     trainingDataContainer: dataContainer
@@ -398,6 +454,9 @@ module appSettings 'modules/app-settings.bicep' = {
     secretNames: secretNames
     moreSettings: empty(moreSettings) ? [] : split(moreSettings, ';')
   }
+  dependsOn: [
+    vault
+  ]
 }
 
 module storageTopic 'modules/system-topic.bicep' = if (ownTopic) {
@@ -409,77 +468,45 @@ module storageTopic 'modules/system-topic.bicep' = if (ownTopic) {
     topicType: 'Microsoft.Storage.StorageAccounts'
     location: dataRoles.outputs.location
     tags: tags
-    identityId: identities.outputs.eventsIdentityId
   }
 }
 
-module existingTopicRoles 'modules/existing-topic-roles.bicep' = if (!ownTopic) {
-  name: 'relearn-existing-topic-roles'
-  scope: resources
+module existingTopic 'modules/existing-topic.bicep' = if (!ownTopic) {
+  name: 'relearn-existing-topic'
+  scope: resourceGroup(topicGroup)
   params: {
-    topicName: topicName
-    topicResourceGroup: topicGroup
-    accountName: appAccount.outputs.name
-    deadLetterContainer: deadLetterContainer
-    queueName: storageEventsQueue
+    name: topicName
   }
-  dependsOn: [
-    appAccountRoles
-  ]
-}
-
-module storageEvents 'modules/storage-events.bicep' = if (eventDelivery == 'queue') {
-  name: 'relearn-storage-events'
-  scope: resourceGroup(ownTopic ? group : topicGroup)
-  params: {
-    topicName: topicName
-    subscriptionPrefix: subscriptionPrefix
-    identityId: ownTopic ? identities.outputs.eventsIdentityId : ''
-    accountId: appAccount.outputs.id
-    queueName: storageEventsQueue
-    deadLetterContainer: deadLetterContainer
-    trainingDataContainer: dataContainer
-    dataPrefix: dataPrefix
-    dataSuffix: dataSuffix
-    modelsContainer: modelContainer
-    modelsPrefix: modelsPrefix
-    modelsSuffix: modelsSuffix
-    hierarchicalNamespace: hierarchicalNamespace
-  }
-  dependsOn: [
-    storageTopic
-    existingTopicRoles
-    appAccountRoles
-  ]
 }
 
 module workspaceTopic 'modules/system-topic.bicep' = if (!empty(existingWorkspaceId)) {
   name: 'relearn-workspace-topic'
   scope: resources
   params: {
-    name: 'evgt-workspace-${token}'
+    name: workspaceTopicName
     sourceId: existingWorkspaceId
     topicType: 'Microsoft.MachineLearningServices.Workspaces'
     location: !empty(existingWorkspaceId) ? workspaceRoles.outputs.location : location
     tags: tags
-    identityId: identities.outputs.eventsIdentityId
   }
 }
 
-module workspaceEvents 'modules/workspace-events.bicep' = if (!empty(existingWorkspaceId)) {
-  name: 'relearn-workspace-events'
+module storageTopicRoles 'modules/topic-roles.bicep' = {
+  name: 'relearn-storage-topic-roles'
   scope: resources
   params: {
-    topicName: 'evgt-workspace-${token}'
-    identityId: identities.outputs.eventsIdentityId
-    accountId: appAccount.outputs.id
-    queueName: workspaceEventsQueue
-    deadLetterContainer: deadLetterContainer
+    accountName: eventsAccount.outputs.name
+    topicPrincipalId: ownTopic ? storageTopic.outputs.principalId : existingTopic.outputs.principalId
   }
-  dependsOn: [
-    workspaceTopic
-    appAccountRoles
-  ]
+}
+
+module workspaceTopicRoles 'modules/topic-roles.bicep' = if (!empty(existingWorkspaceId)) {
+  name: 'relearn-workspace-topic-roles'
+  scope: resources
+  params: {
+    accountName: eventsAccount.outputs.name
+    topicPrincipalId: !empty(existingWorkspaceId) ? workspaceTopic.outputs.principalId : ''
+  }
 }
 
 module alerts 'modules/alerts.bicep' = {
@@ -488,16 +515,58 @@ module alerts 'modules/alerts.bicep' = {
   params: {
     location: location
     tags: tags
+    token: token
     componentId: monitoring.outputs.componentId
     topicIds: ownTopic ? [ topicId ] : []
     alertEmail: alertEmail
     existingActionGroupId: existingActionGroupId
     runbookUrl: runbookUrl
-    webTest: webTest
+    webTest: toLower(webTest) == 'true'
     appHost: app.outputs.host
   }
   dependsOn: [
     storageTopic
+  ]
+}
+
+// Last of all: when a subscription is made, Event Grid tries its roles, and new ones need minutes (failure 22).
+module storageEvents 'modules/storage-events.bicep' = if (eventDelivery == 'queue') {
+  name: 'relearn-storage-events'
+  scope: resourceGroup(ownTopic ? group : topicGroup)
+  params: {
+    topicName: topicName
+    subscriptionPrefix: subscriptionPrefix
+    accountId: eventsAccount.outputs.id
+    queueName: storageEventsQueue
+    deadLetterContainer: deadLetterContainer
+    trainingDataContainer: dataContainer
+    dataPrefix: dataPrefix
+    dataSuffix: dataSuffix
+    modelsContainer: modelContainer
+    modelsPrefix: modelsPrefix
+    modelsSuffix: modelsSuffix
+    hierarchicalNamespace: realFolders
+  }
+  dependsOn: [
+    storageTopicRoles
+    appSettings
+    alerts
+  ]
+}
+
+module workspaceEvents 'modules/workspace-events.bicep' = if (!empty(existingWorkspaceId)) {
+  name: 'relearn-workspace-events'
+  scope: resources
+  params: {
+    topicName: workspaceTopicName
+    accountId: eventsAccount.outputs.id
+    queueName: workspaceEventsQueue
+    deadLetterContainer: deadLetterContainer
+  }
+  dependsOn: [
+    workspaceTopicRoles
+    appSettings
+    alerts
   ]
 }
 
@@ -507,7 +576,7 @@ output AZURE_RESOURCE_GROUP string = group
 output FUNCTION_APP_NAME string = app.outputs.name
 output FUNCTION_APP_ID string = app.outputs.id
 output FUNCTION_APP_HOST string = app.outputs.host
-output APP_PRINCIPAL_ID string = identities.outputs.appPrincipalId
+output APP_PRINCIPAL_ID string = identity.outputs.principalId
 output EVENT_DELIVERY string = eventDelivery
 output DATA_BLOB_ENDPOINT string = dataRoles.outputs.blobEndpoint
 output TRAINING_DATA_CONTAINER string = dataContainer
@@ -518,11 +587,10 @@ output MODELS_PREFIX string = modelsPrefix
 output MODELS_SUFFIX string = modelsSuffix
 output DATA_TOPIC_ID string = topicId
 output MODELS_TOPIC_ID string = topicId
-output DEAD_LETTER_ACCOUNT_ID string = appAccount.outputs.id
+output DEAD_LETTER_ACCOUNT_ID string = eventsAccount.outputs.id
 output DEAD_LETTER_CONTAINER string = deadLetterContainer
 output EVENT_SUBSCRIPTION_PREFIX string = subscriptionPrefix
 output AZURE_RESOURCE_MANAGER_URL string = environment().resourceManager
-output EVENTS_IDENTITY_ID string = ownTopic ? identities.outputs.eventsIdentityId : ''
 output LEDGER_BLOB_ENDPOINT string = appAccount.outputs.blobEndpoint
 output KEY_VAULT_NAME string = empty(secretNames) ? '' : vaultName
-output ROLE_SCOPES string = '${appAccount.outputs.id} ${dataRoles.outputs.accountId} ${dataRoles.outputs.containerIds} ${monitoring.outputs.componentId}${workspaceScope}${vaultScope}'
+output ROLE_SCOPES string = '${appAccount.outputs.id} ${eventsAccount.outputs.id} ${dataRoles.outputs.accountId} ${dataRoles.outputs.containerIds} ${monitoring.outputs.componentId}${workspaceScope}${vaultScope}'

@@ -26,6 +26,7 @@ class Collected:
     attributes: dict[str, Any]
     links: tuple[tuple[str, str], ...]
     error: str
+    failed: bool
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Collector(LoopbackServer):
                 _attributes(span.attributes),
                 tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
                 span.status.message,
+                span.status.code == span.status.STATUS_CODE_ERROR,
             )
             for request in self._traces
             for resource in request.resource_spans

@@ -15,6 +15,7 @@ from shared.ledger.ledger import Ledger
 from shared.ports.clock import Clock
 from shared.ports.storage import Blobs
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
+from shared.providers.azure_storage.copies import name_of
 from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, patient
@@ -55,7 +56,7 @@ def context_of(
     data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
 
     def queues(name: str) -> AccountQueues:
-        account = str(accounts[name].account_name)
+        account = name_of(accounts[name])
         return AccountQueues(environment, names[name], account, development=development)
 
     context = Context(

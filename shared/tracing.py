@@ -6,7 +6,7 @@ lists the spans and the metrics.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -28,6 +28,10 @@ DISTRO: Final = "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"
 OPEN: Final = "PYTHON_ENABLE_OPENTELEMETRY"
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y"})
 _NAME: Final = "relearn"
+#: No error: whether something exists is asked for before it is made.
+_NOT_FOUND: Final = 404
+#: The name of the key, private in the API, by which libraries that record calls leave one out.
+_LEFT_OUT: Final = "_SUPPRESS_HTTP_INSTRUMENTATION_KEY"
 #: Attributes are cut to this length after they are redacted.
 _LONGEST: Final = 300
 #: Whether several runs may be opened by the present invocation: each has a trace of its own then.
@@ -50,13 +54,9 @@ OPEN_RUNS: Final = Metric("relearn.runs.open", "gauge", "{run}", "open runs, by 
 TO_TRAINING: Final = Metric(
     "relearn.data.to_training", "histogram", "s", "from the newest data to the start of its job"
 )
-TO_LIVE: Final = Metric(
-    "relearn.data.to_live", "histogram", "s", "from the newest data to its model in use"
-)
+TO_LIVE: Final = Metric("relearn.data.to_live", "histogram", "s", "from the newest data to live")
 VERDICTS: Final = Metric("relearn.verdicts", "counter", "{verdict}", "verdicts of the gate")
-CONFLICTS: Final = Metric(
-    "relearn.ledger.conflicts", "counter", "{write}", "writes that another worker came before"
-)
+CONFLICTS: Final = Metric("relearn.ledger.conflicts", "counter", "{write}", "writes that came late")
 POLL: Final = Metric("relearn.poll.duration", "histogram", "s", "how long a tick of the poll took")
 BACKLOG: Final = Metric("relearn.poll.backlog", "gauge", "{run}", "due runs that a tick left")
 METRICS: Final = (OPEN_RUNS, TO_TRAINING, TO_LIVE, VERDICTS, CONFLICTS, POLL, BACKLOG)
@@ -83,6 +83,19 @@ class _Live:
     def context_of(self, traceparent: str | None) -> "Context | None":
         """Return the context that a traceparent says; None: go on from the present one."""
         return self.propagator.extract({"traceparent": traceparent}) if traceparent else None
+
+    @contextmanager
+    def recorded_once(self) -> Iterator[None]:
+        """Have libraries that record calls by themselves leave out those inside.
+
+        Theirs hold the query, and they send a `traceparent` to the service.
+        """
+        key = getattr(self.context, _LEFT_OUT, _LEFT_OUT)
+        token = self.context.attach(self.context.set_value(key, "once"))
+        try:
+            yield
+        finally:
+            self.context.detach(token)
 
     def links_to_here(self, traceparent: str | None) -> "list[Link] | None":
         """Return a link to the present span, where that is of another trace."""
@@ -128,8 +141,11 @@ def enable(
         return False
     if tracers is None and DISTRO not in wanted:  # the worker configures the distro itself
         _configure()
-    _SWITCH.live = _Live(tracers, meters)
-    return True
+    try:
+        _SWITCH.live = _Live(tracers, meters)
+    except Exception as exc:  # noqa: BLE001 -- telemetry never keeps the app from working
+        log.warning("%s is set, and opentelemetry-api cannot be used: %s", min(wanted), exc)
+    return _SWITCH.live is not None
 
 
 def disable() -> None:
@@ -150,17 +166,26 @@ def _configure() -> None:
 
 
 @contextmanager
-def within(traceparent: str) -> Iterator[None]:
-    """Record what is inside below the span that a W3C traceparent names; empty: as it is."""
+def within(traceparent: str, function: str = "") -> Iterator[None]:
+    """Record what is inside below the span that a W3C traceparent names.
+
+    Args:
+        traceparent: of the invocation, as the host gives it.
+        function: its name: a host that gives none records no invocations, so that is done here.
+    """
     live = _SWITCH.live
-    if live is None or not traceparent:
+    if live is None:
         yield
-        return
-    token = live.context.attach(live.propagator.extract({"traceparent": traceparent}))
-    try:
-        yield
-    finally:
-        live.context.detach(token)
+    elif traceparent:
+        token = live.context.attach(live.propagator.extract({"traceparent": traceparent}))
+        try:
+            yield
+        finally:
+            live.context.detach(token)
+    else:
+        here = live.trace.get_current_span().get_span_context().is_valid
+        with nullcontext() if here or not function else _span(live, function, {}):
+            yield
 
 
 @contextmanager
@@ -200,8 +225,9 @@ class Step:
         """Note the status of an HTTP answer."""
         if self._span is not None:
             self._span.set_attribute("http.response.status_code", status)
-            if status >= 400:  # noqa: PLR2004 -- the classes of errors
+            if status >= 400 and status != _NOT_FOUND and _SWITCH.live:  # noqa: PLR2004 -- classes
                 self._span.set_attribute("error.type", str(status))
+                self._span.set_status(_SWITCH.live.trace.StatusCode.ERROR)
 
     def failed(self, error: BaseException) -> None:
         """Note an error: its kind, and its text without secrets."""
@@ -221,11 +247,11 @@ def opening(run: Run) -> Iterator[Step]:
     if live is None:
         yield _NO_STEP
         return
-    from opentelemetry.context import Context  # noqa: PLC0415 -- optional
-
     own = _SHARED.get()
     links = live.links_to_here(None) if own else None
-    with _span(live, "open run", _of_run(run), Context() if own else None, links) as step:
+    with _span(
+        live, "open run", _of_run(run), live.context.Context() if own else None, links
+    ) as step:
         carrier: dict[str, str] = {}
         live.propagator.inject(carrier)
         step.traceparent = carrier.get("traceparent")
@@ -265,15 +291,21 @@ def call(method: str, url: str) -> Iterator[Step]:
     if live is None:
         yield _NO_STEP
         return
-    parts = urlsplit(url)
-    attributes: dict[str, Value | None] = {
-        "http.request.method": method,
-        "server.address": parts.hostname,
-        "server.port": parts.port,
-        "url.full": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}",
-    }
-    with _span(live, method, attributes, client=True) as made:
+    attributes: dict[str, Value | None] = {"http.request.method": method, **_address(url)}
+    with _span(live, method, attributes, client=True) as made, live.recorded_once():
         yield made
+
+
+def _address(url: str) -> dict[str, Value | None]:
+    try:
+        parts = urlsplit(url)
+        return {
+            "server.address": parts.hostname,
+            "server.port": parts.port,
+            "url.full": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}",
+        }
+    except ValueError:  # no URL: who sends it says so
+        return {}
 
 
 @contextmanager

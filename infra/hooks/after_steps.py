@@ -100,7 +100,7 @@ class AfterDeployment:
             self.console.result("event subscription", "unchanged", text)
         for topic, name in left_over(self.deployment):
             if subscriptions.delete(topic, name):
-                text = f"{name}: deleted, since eventDelivery was changed"
+                text = f"{name}: deleted, since nothing needs it any more"
                 self.console.result("event subscription", "done", text)
 
 

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from app_functions import BLOB_FUNCTIONS
+from app_functions import BLOB_FUNCTIONS, EventFunction
 from calls import ACCEPTED, NOT_FOUND, Answer
 from console import Console, HookError
 from environment import SCRATCH_FOLDER, Deployment
 from resource_manager import EVENT_GRID, ResourceManager
 
-#: What stores the whole blob. Where folders are real, an empty `CreateFile` comes first.
+#: What stores the whole blob; infra/modules/storage-events.bicep has the same, with renames, which
+#: blob triggers do not take. Where folders are real, an empty `CreateFile` comes first.
 _APIS: Final = ("PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose", "SftpCommit")
+#: The subscription to the queue by which the blob of the trial passes filters.
+_QUEUE_SCRATCH: Final = "scratch"
 _SUCCEEDED: Final = "Succeeded"
 #: The platform could not verify the address, or gave up.
 _ENDED_BADLY: Final = ("Failed", "Canceled", "AwaitingManualAction")
@@ -25,6 +28,9 @@ _ENDED_BADLY: Final = ("Failed", "Canceled", "AwaitingManualAction")
 _WAITS: Final = (10.0, 20.0, 40.0, 80.0, 160.0, 290.0)
 #: How a refusal says that the address could not be verified.
 _HANDSHAKE: Final = ("esvalidation", "handshake", "endpoint validation", "url validation")
+#: How a refusal says that the topic's identity may not write dead letters, and how the hook does.
+_MANAGED_IDENTITY: Final = "managed identity authorization"
+_NOT_YET: Final = "the topic's identity may not write dead letters yet"
 _MOST_SECONDS: Final = 180.0
 _CONFLICT: Final = 409
 _BAD_REQUEST: Final = 400
@@ -51,8 +57,7 @@ def webhooks(deployment: Deployment) -> list[Wanted]:
     for one in BLOB_FUNCTIONS:
         # Without `/blobs/` at its end, containers whose names begin alike would match too.
         begins = f"/blobServices/default/containers/{deployment[one.container]}/blobs/"
-        output = one.container.removesuffix("_CONTAINER")
-        prefix, suffix = (deployment.get(f"{output}_{end}") for end in ("PREFIX", "SUFFIX"))
+        prefix, suffix = _filters(deployment, one)
         topic = deployment[one.topic]
         name = f"{ours}{one.subscription}"
         found.append(Wanted(topic, name, one.name, begins + prefix, suffix))
@@ -65,14 +70,25 @@ def webhooks(deployment: Deployment) -> list[Wanted]:
 def left_over(deployment: Deployment) -> list[tuple[str, str]]:
     """Return topic and name of each subscription that is not to be there any more."""
     data, models = BLOB_FUNCTIONS
-    of_webhooks = (data.subscription, f"{data.subscription}-scratch", models.subscription)
-    of_queues = (data.queue_subscription, "scratch", models.queue_subscription)
-    topics = [deployment.get(one.topic) for one in (data, data, models)]
-    there = {one.name for one in webhooks(deployment)} if deployment.by_blob_trigger else set()
-    names = (*of_webhooks, *of_queues) if deployment.by_blob_trigger else of_webhooks
-    pairs = zip(topics * 2, names, strict=False)
+    of_data = [data.subscription, f"{data.subscription}-scratch"]
+    of_models = [models.subscription]
+    there = set[str]()
+    if deployment.by_blob_trigger:
+        there = {one.name for one in webhooks(deployment)}
+        of_data += [data.queue_subscription, _QUEUE_SCRATCH]
+        of_models += [models.queue_subscription]
+    elif not any(_filters(deployment, data)):
+        of_data += [_QUEUE_SCRATCH]
     ours = deployment["EVENT_SUBSCRIPTION_PREFIX"]
-    return [(topic, ours + name) for topic, name in pairs if topic and ours + name not in there]
+    pairs = [(deployment.get(data.topic), ours + name) for name in of_data]
+    pairs += [(deployment.get(models.topic), ours + name) for name in of_models]
+    return [(topic, name) for topic, name in pairs if topic and name not in there]
+
+
+def _filters(deployment: Deployment, function: EventFunction) -> tuple[str, str]:
+    """Return which blobs send events: how their paths begin, and how they end."""
+    output = function.container.removesuffix("_CONTAINER")
+    return deployment.get(f"{output}_PREFIX"), deployment.get(f"{output}_SUFFIX")
 
 
 def webhook_of(host: str, function: str, key: str) -> str:
@@ -92,13 +108,10 @@ def properties_of(deployment: Deployment, wanted: Wanted, url: str) -> dict[str,
     """Return the properties of a subscription.
 
     Args:
-        deployment: says where dead letters go, and by which identity.
+        deployment: says where dead letters go.
         wanted: the subscription.
         url: its webhook.
     """
-    identity = {"type": "SystemAssigned"}
-    if named := deployment.get("EVENTS_IDENTITY_ID"):
-        identity = {"type": "UserAssigned", "userAssignedIdentity": named}
     return {
         "destination": {
             "endpointType": "WebHook",
@@ -120,7 +133,7 @@ def properties_of(deployment: Deployment, wanted: Wanted, url: str) -> dict[str,
         },
         "retryPolicy": {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440},
         "deadLetterWithResourceIdentity": {
-            "identity": identity,
+            "identity": {"type": "SystemAssigned"},
             "deadLetterDestination": {
                 "endpointType": "StorageBlob",
                 "properties": {
@@ -171,8 +184,8 @@ class Subscriptions:
             `done` or `unchanged`.
 
         Raises:
-            HookError: the address could not be verified within ten minutes, Azure refused, or the
-                subscription is another app's.
+            HookError: the address could not be verified, or the topic's identity may not write dead
+                letters, within ten minutes; Azure refused; or the subscription is another app's.
         """
         host, secrets = self.deployment["FUNCTION_APP_HOST"], self.console.secrets
         url = secrets.add(webhook_of(host, wanted.function, secrets.add(key)))
@@ -188,6 +201,12 @@ class Subscriptions:
             why = self._put(wanted, properties)
         if why is None:
             return "done"
+        if why == _NOT_YET:
+            raise HookError(
+                f"the event subscription {wanted.name}: {why}",
+                "run `azd provision`, which gives it its roles, then repeat this hook",
+                known=22,
+            )
         raise HookError(
             f"Event Grid could not verify the webhook of {wanted.function}: {why}",
             "look at `GET /api/health` and the app's log: it must answer within 30 s. Then repeat"
@@ -257,7 +276,10 @@ class Subscriptions:
         answer = self.manager.send("PUT", path, EVENT_GRID, {"properties": properties})
         if answer.status in ACCEPTED:
             return self._settled(path)
-        if answer.status == _CONFLICT or _is_handshake(answer):
+        said = answer.body.decode(errors="replace").lower()
+        if _MANAGED_IDENTITY in said:
+            return _NOT_YET
+        if answer.status == _CONFLICT or _is_handshake(answer.status, said):
             return answer.error
         raise _refused(wanted.name, answer)
 
@@ -289,7 +311,11 @@ def _refused(name: str, answer: Answer) -> HookError:
     )
 
 
-def _is_handshake(answer: Answer) -> bool:
-    """Whether a refusal says that the address could not be verified."""
-    said = answer.body.decode(errors="replace").lower()
-    return answer.status == _BAD_REQUEST and any(words in said for words in _HANDSHAKE)
+def _is_handshake(status: int, said: str) -> bool:
+    """Whether a refusal says that the address could not be verified.
+
+    Args:
+        status: of the answer.
+        said: the answer, in small letters.
+    """
+    return status == _BAD_REQUEST and any(words in said for words in _HANDSHAKE)

@@ -1,6 +1,7 @@
 // The alerts: those of the log, from alerts.json; those of Event Grid; and the web test.
 param location string
 param tags object
+param token string
 param componentId string
 
 @description('System topics whose events are all of this app.')
@@ -30,7 +31,7 @@ var lostEvents = [
 ]
 
 resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(alertEmail)) {
-  name: 'ag-relearn'
+  name: 'ag-relearn-${token}'
   location: 'Global'
   tags: tags
   properties: {
@@ -47,7 +48,7 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(ale
 }
 
 resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: 'relearn-${rule.id}'
+  name: 'relearn-${rule.id}-${token}'
   location: location
   tags: tags
   kind: 'LogAlert'
@@ -89,7 +90,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for ru
 }]
 
 resource eventAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [for lost in lostEvents: if (!empty(topicIds)) {
-  name: 'relearn-events-${lost.name}'
+  name: 'relearn-events-${lost.name}-${token}'
   location: 'global'
   tags: tags
   properties: {
@@ -120,15 +121,16 @@ resource eventAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [for lost in
   }
 }]
 
-resource health 'Microsoft.Insights/webtests@2022-06-15' = if (webTest) {
-  name: 'relearn-health'
+// There in any case, so that it can be turned off again. One that is off costs nothing.
+resource health 'Microsoft.Insights/webtests@2022-06-15' = {
+  name: 'relearn-health-${token}'
   location: location
   tags: union(tags, { 'hidden-link:${componentId}': 'Resource' })
   kind: 'standard'
   properties: {
-    SyntheticMonitorId: 'relearn-health'
-    Name: 'relearn-health'
-    Enabled: true
+    SyntheticMonitorId: 'relearn-health-${token}'
+    Name: 'relearn-health-${token}'
+    Enabled: webTest
     Kind: 'standard'
     Frequency: 900
     Timeout: 30
@@ -153,14 +155,14 @@ resource health 'Microsoft.Insights/webtests@2022-06-15' = if (webTest) {
   }
 }
 
-resource healthAlert 'Microsoft.Insights/metricAlerts@2018-03-01' = if (webTest) {
-  name: 'relearn-web-test'
+resource healthAlert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'relearn-web-test-${token}'
   location: 'global'
   tags: tags
   properties: {
     description: 'GET /api/health fails from outside. To do: ${runbookUrl}docs/runbook.md#alert-health-is-not-ok'
     severity: 1
-    enabled: true
+    enabled: webTest
     autoMitigate: true
     scopes: [
       health.id

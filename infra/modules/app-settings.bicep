@@ -3,7 +3,8 @@ param appName string
 param clientId string
 param appAccountName string
 param appBlobEndpoint string
-param appQueueEndpoint string
+param eventsBlobEndpoint string
+param eventsQueueEndpoint string
 param dataBlobEndpoint string
 param dataQueueEndpoint string
 param trainingDataContainer string
@@ -26,7 +27,9 @@ param moreSettings array
 
 // A secret of a vault has no underscores in its name.
 var references = [for secret in secretNames: '"${secret}": "@Microsoft.KeyVault(SecretUri=https://${vaultName}${environment().suffixes.keyvaultDns}/secrets/${replace(secret, '_', '-')})"']
-var given = [for setting in moreSettings: '"${first(split(setting, '='))}": "${substring(setting, indexOf(setting, '=') + 1)}"']
+// As JSON, in brackets: with what the format needs before a backslash.
+var values = [for setting in moreSettings: string(array(substring(setting, indexOf(setting, '=') + 1)))]
+var given = [for (setting, i) in moreSettings: '"${trim(first(split(setting, '=')))}": ${substring(values[i], 1, length(values[i]) - 2)}']
 // There is no other way to make an object of a list that every reader of Bicep understands.
 var more = json('{${join(concat(references, given), ',')}}')
 
@@ -51,8 +54,8 @@ var settings = {
   LedgerStorage__blobServiceUri: appBlobEndpoint
   LedgerStorage__credential: 'managedidentity'
   LedgerStorage__clientId: clientId
-  EventsStorage__blobServiceUri: appBlobEndpoint
-  EventsStorage__queueServiceUri: appQueueEndpoint
+  EventsStorage__blobServiceUri: eventsBlobEndpoint
+  EventsStorage__queueServiceUri: eventsQueueEndpoint
   EventsStorage__credential: 'managedidentity'
   EventsStorage__clientId: clientId
   TRAINING_DATA_CONTAINER: trainingDataContainer

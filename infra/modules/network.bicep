@@ -3,6 +3,7 @@ param location string
 param tags object
 param token string
 param appAccountId string
+param eventsAccountId string
 param dataAccountId string
 
 @description('Blob triggers need the queues of the account of the data.')
@@ -43,6 +44,18 @@ var endpoints = [
     target: appAccountId
     groupId: 'table'
     zone: tableZone
+  }
+  {
+    name: 'events-blob'
+    target: eventsAccountId
+    groupId: 'blob'
+    zone: blobZone
+  }
+  {
+    name: 'events-queue'
+    target: eventsAccountId
+    groupId: 'queue'
+    zone: queueZone
   }
   {
     name: 'data-blob'
@@ -115,11 +128,13 @@ resource dnsZones 'Microsoft.Network/privateDnsZones@2024-06-01' = [for zone in 
 
 resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [for (zone, i) in zones: {
   parent: dnsZones[i]
-  name: 'relearn'
+  name: 'relearn-${token}'
   location: 'global'
   tags: tags
   properties: {
     registrationEnabled: false
+    // Else a name of another account or vault that is closed elsewhere is not found from here.
+    resolutionPolicy: 'NxDomainRedirect'
     virtualNetwork: {
       id: network.id
     }

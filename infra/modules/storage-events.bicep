@@ -5,8 +5,7 @@ param topicName string
 @maxLength(30)
 param subscriptionPrefix string
 
-@description('Identity that delivers; empty: the topic\'s own.')
-param identityId string
+@description('The account of the queue and of the dead letters.')
 param accountId string
 param queueName string
 param deadLetterContainer string
@@ -18,7 +17,9 @@ param modelsPrefix string
 param modelsSuffix string
 param hierarchicalNamespace bool
 
-var identity = empty(identityId) ? { type: 'SystemAssigned' } : { type: 'UserAssigned', userAssignedIdentity: identityId }
+var identity = {
+  type: 'SystemAssigned'
+}
 var containers = '/blobServices/default/containers'
 // Without /blobs/ behind the name, containers whose names begin alike would match too.
 var subscriptions = [
@@ -46,7 +47,8 @@ var flatTypes = [
   'Microsoft.Storage.BlobCreated'
 ]
 var eventTypes = hierarchicalNamespace ? concat(flatTypes, [ 'Microsoft.Storage.BlobRenamed' ]) : flatTypes
-// What completes a blob. A hierarchical namespace also sends CreateFile, of an empty file.
+// What completes a blob; infra/hooks/event_subscriptions.py has the same, without renames. A hierarchical namespace also
+// sends CreateFile, of an empty file.
 var completed = [
   'PutBlob'
   'PutBlockList'

@@ -8,8 +8,10 @@ param hierarchicalNamespace bool = false
 param containers array
 param queues array
 
-@description('Blobs below this path (with the container) are deleted after so many days; 0: never.')
+@description('Blobs below this path (with the container) are deleted after so many days; empty: there is no such path.')
 param expiringPath string
+
+@description('0: never.')
 param expireAfterDays int
 param replication string
 param retentionDays int
@@ -36,7 +38,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     supportsHttpsTrafficOnly: true
     publicNetworkAccess: closed && empty(allowedIps) ? 'Disabled' : 'Enabled'
     networkAcls: {
-      // Event Grid delivers as a trusted service, also to a closed account (azure-deploy §5).
+      // Event Grid delivers to a closed account too, as a trusted service: by a system-assigned identity (azure-deploy §5).
       bypass: 'AzureServices'
       defaultAction: closed ? 'Deny' : 'Allow'
       ipRules: [for ip in allowedIps: {
@@ -80,7 +82,7 @@ resource eventQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@202
   name: queue
 }]
 
-resource expiry 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = if (expireAfterDays > 0) {
+resource expiry 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = if (!empty(expiringPath)) {
   parent: account
   name: 'default'
   properties: {
@@ -88,7 +90,8 @@ resource expiry 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01
       rules: [
         {
           name: 'expire'
-          enabled: true
+          // Turned off, not left out: a policy that a template does not name stays as it is.
+          enabled: expireAfterDays > 0
           type: 'Lifecycle'
           definition: {
             filters: {
@@ -102,7 +105,7 @@ resource expiry 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01
             actions: {
               baseBlob: {
                 delete: {
-                  daysAfterModificationGreaterThan: expireAfterDays
+                  daysAfterModificationGreaterThan: expireAfterDays > 0 ? expireAfterDays : 36500
                 }
               }
             }

@@ -8,20 +8,19 @@ param topicType string
 @description('That of the source.')
 param location string
 param tags object
-param identityId string
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: name
   location: location
   tags: tags
   identity: {
-    type: 'UserAssigned'
-    userAssignedIdentities: {
-      '${identityId}': {}
-    }
+    // Towards a closed account no other identity is accepted (azure-deploy §5).
+    type: 'SystemAssigned'
   }
   properties: {
     source: sourceId
     topicType: topicType
   }
 }
+
+output principalId string = topic.identity.principalId

@@ -1,6 +1,7 @@
 // The end of a job in the workspace, to the queue of on_workspace_events. It is a hint: the poll finds the same.
 param topicName string
-param identityId string
+
+@description('The account of the queue and of the dead letters.')
 param accountId string
 param queueName string
 param deadLetterContainer string
@@ -15,8 +16,7 @@ resource jobs 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' =
   properties: {
     deliveryWithResourceIdentity: {
       identity: {
-        type: 'UserAssigned'
-        userAssignedIdentity: identityId
+        type: 'SystemAssigned'
       }
       destination: {
         endpointType: 'StorageQueue'
@@ -40,8 +40,7 @@ resource jobs 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' =
     }
     deadLetterWithResourceIdentity: {
       identity: {
-        type: 'UserAssigned'
-        userAssignedIdentity: identityId
+        type: 'SystemAssigned'
       }
       deadLetterDestination: {
         endpointType: 'StorageBlob'

@@ -128,7 +128,8 @@ def declared_type(file: File, symbol: Symbol) -> Shape:
     shape = type_shape(file, node) if node is not None else ANY
     allowed = decorator_of(symbol, "allowed")
     if allowed is not None and allowed.type == "array":
-        values = [literal(one) or text_of(one) for one in parts(allowed)]
+        known = [(literal(one), text_of(one)) for one in parts(allowed)]
+        values = [written if value is None else value for value, written in known]
         return Shape(shape.kind, tuple(values), called=symbol.name)
     given = {name: decorator_of(symbol, name) for name in _LIMITS}
     limits: dict[str, int | str] = {

@@ -130,6 +130,20 @@ BUGS: Final = (
         ("tests/functions/test_traces.py",),
     ),
     Bug(
+        "each invocation that comes first sets OpenTelemetry up",
+        "functions/process.py",
+        "    with _BUILDING:\n        return _of_this_process()\n",
+        "    return _of_this_process()\n",
+        ("tests/functions/test_health_alerts.py",),
+    ),
+    Bug(
+        "libraries record a call once more, with its query",
+        "shared/tracing.py",
+        " as made, live.recorded_once():\n",
+        " as made:\n",
+        ("tests/functions/test_traces.py",),
+    ),
+    Bug(
         "a key is written into a line as it is",
         "shared/core/log_lines.py",
         '    text = "/".join(quote(part, safe=_PLAIN, errors="surrogatepass") for part in key)\n',

@@ -87,4 +87,18 @@ BUGS: Final = (
             "tests/unit/execution/test_version_ties.py",
         ),
     ),
+    Bug(
+        "files of the configuration are taken as they were at several moments",
+        "shared/maintenance/changed_file.py",
+        "            if watched.require_one_moment():\n",
+        "            if watched.require_one_moment() or True:\n",
+        ("tests/contract/test_files.py",),
+    ),
+    Bug(
+        "a resume replaces a pause that a later release wrote",
+        "shared/ledger/run_queues.py",
+        "            if exc.later:\n",
+        "            if False:\n",
+        ("tests/unit/ledger/test_later_forms.py",),
+    ),
 )

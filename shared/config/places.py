@@ -30,6 +30,8 @@ _MARK: Final = "blob:"
 #: `$web` and the like are the platform's own.
 CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 _FORM: Final = "write blob:<container>/<path>, as blob:config/pipelines.yaml"
+#: Of a refusal that roles or the network cause.
+_DENIED: Final = re.compile(r"\(40[13]\)")
 #: A file may be written twice within the resolution of its time, and keep its size.
 _UNSURE: Final = timedelta(seconds=3)
 
@@ -175,6 +177,8 @@ class ContainerFiles:
     def _refusal(self, file: PurePath, exc: PermanentError) -> FileRefusedError:
         why = str(exc).replace(f"{self._container}/{file.as_posix()}", "it")
         cure = f"the app's identity must be allowed to read container {self._container}"
+        if not _DENIED.search(why):  # then the storage says what is wrong with the blob
+            cure = "correct that at the blob"
         return FileRefusedError(f"cannot be read ({why})", f"{cure}, which {SETTING} names")
 
 
@@ -196,14 +200,14 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
         taken: the containers of data, models and ledger.
     """
     mark, colon, rest = text.partition(":")
-    if (found := not_filled_in(text) or quoted(text)) is not None:
-        return _wrong(root / "pipelines.yaml", *found)
-    if f"{mark.lower()}{colon}" != _MARK:
+    if f"{mark.strip().lower()}{colon}" != _MARK:
+        if (found := not_filled_in(text) or quoted(text)) is not None:
+            return _wrong(root / "pipelines.yaml", *found)
         local = root / text
         return _wrong(local, "is a URL", _FORM) if "://" in text else Place(local)
     container, _, path = rest.partition("/")
     file = PurePosixPath(path)
-    if mark.lower() != mark:
+    if mark != mark.strip().lower():
         return _wrong(file, "does not begin with blob: in lower-case letters", _FORM)
     if not CONTAINER.fullmatch(container):
         return _wrong(file, "names no container after blob:", _FORM)

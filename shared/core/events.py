@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from shared.core.blob_locations import signature_in
 from shared.errors import PermanentError
 
 _CREATED: Final = "microsoft.storage.blobcreated"
@@ -44,6 +45,10 @@ _ACCOUNT: Final = re.compile(r"/storageAccounts/([^/]+)", re.IGNORECASE)
 _JOB_SUBJECT: Final = re.compile(r"/?experiments/[^/]+/runs/([^/]+)", re.IGNORECASE)
 #: Stands for a character that was lost on the way.
 _LOST: Final = "\ufffd"
+_HALF: Final = re.compile("[\ud800-\udfff]")
+#: Characters of the name of a blob (Microsoft: "Naming and referencing containers and blobs").
+_LONGEST_NAME: Final = 1024
+_LONGEST_KIND: Final = 80
 _TO_DO: Final = (
     "see that the queue gets the events of Event Grid alone, in the schema EventGridSchema or "
     "CloudEventSchemaV1_0"
@@ -107,18 +112,20 @@ def changed_blob(event: Event) -> ChangedBlob | str:
     """
     kind = event.kind.lower()
     if kind not in (_CREATED, _RENAMED):
-        return f"events of type {event.kind[:80]} are not needed"
+        return f"events of type {_shown(event.kind)} are not needed"
     api, size = str(event.data.get("api", "")), event.data.get("contentlength")
     if api.lower() == "createfile" and str(size or 0) == "0":
         return "the file was just created and is empty; another event follows its content"
-    url = str(event.data.get("url" if kind == _CREATED else "destinationurl") or "")
+    url = _unsigned(str(event.data.get("url" if kind == _CREATED else "destinationurl") or ""))
     subject = _SUBJECT.fullmatch(event.subject)
     container, written = _split(url, subject["container"] if subject else None)
     names = [subject["name"]] if subject else []
     names += [unquote(written), written] if written else []
+    # The storage refuses others; the encoded form of a name may be too long, and is none then.
+    names = [name for name in names if len(name) <= _LONGEST_NAME and not _HALF.search(name)]
     whole = [name for name in names if _LOST not in name]
     if not container or not names:
-        raise PermanentError(f"an event {event.kind[:80]} names no blob. To do: {_TO_DO}")
+        raise PermanentError(f"an event {_shown(event.kind)} names no blob. To do: {_TO_DO}")
     return ChangedBlob(
         _account(event, url), container.lower(), tuple(dict.fromkeys(whole or names))
     )
@@ -153,6 +160,17 @@ def _event(given: object) -> Event:
         raise PermanentError(f"a message of a queue is no event of Event Grid. To do: {_TO_DO}")
     source = known.get("topic") or known.get("source") or ""
     return Event(kind, str(source), str(known.get("subject") or ""), _lower(data))
+
+
+def _shown(kind: str) -> str:
+    """Return the type of an event. A long one is not cut: a part of a secret would not be known."""
+    return kind if len(kind) <= _LONGEST_KIND else f"(of {len(kind)} characters)"
+
+
+def _unsigned(url: str) -> str:
+    """Return a URL without a signature, which is no part of a blob's name."""
+    plain, mark, query = url.partition("?")
+    return plain if mark and signature_in(query) else url
 
 
 def _lower(given: Mapping[Any, Any]) -> dict[str, Any]:

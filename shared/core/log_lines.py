@@ -101,6 +101,7 @@ def served_members(run: Run, endpoint: Endpoint) -> dict[str, str | None]:
         "model": state.model.name if state.model else None,
         "origin": run.origin,
         "data_time": None if repeats else run.data_time.isoformat(timespec="seconds"),
+        "at": endpoint.ref.id,
     }
 
 

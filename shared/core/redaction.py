@@ -25,6 +25,9 @@ _FEW: Final = 64
 #: The most secrets that are known; the oldest of those learned is dropped first.
 _MOST: Final = 20_000
 _LONGEST: Final = 16 * 1024
+#: Texts that were redacted, and their length: most are read again and again.
+_MOST_REMEMBERED: Final = 4096
+_LONGEST_REMEMBERED: Final = 200
 _OURS: Final = "runs/"
 _DEEPEST: Final = 60
 _WORDS: Final = frozenset({"true", "false", "null", "none", "error", "code", "message"})
@@ -51,6 +54,7 @@ class Redactor:
     def __init__(self, *secrets: str, public: frozenset[str] = frozenset()) -> None:
         self._public = public
         self._known: dict[str, None] = {}
+        self._texts: dict[str, str] = {}  #: without secrets, by what they were
         self._anchored: dict[str, dict[str, None]] = {}
         self._loose: dict[str, None] = {}
         self._lasting: frozenset[str] = frozenset()
@@ -75,6 +79,17 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return `text` without secrets; what is a number alone is kept, unless it is one."""
+        if len(text) > _LONGEST_REMEMBERED:
+            return self._text(text)
+        texts = self._texts  # a secret that is learned meanwhile has another one begun
+        found = texts.get(text)
+        if found is None:
+            if len(texts) >= _MOST_REMEMBERED:
+                self._texts = texts = {}
+            found = texts[text] = self._text(text)
+        return found
+
+    def _text(self, text: str) -> str:
         if _NUMBER.fullmatch(text):
             return HIDDEN if len(text) >= _SURE and text in self._known else text
         return without_shapes(self.known(text))
@@ -131,6 +146,7 @@ class Redactor:
             self._loose[secret] = None
         for anchor in anchors:
             self._anchored.setdefault(anchor, {})[secret] = None
+        self._texts = {}
 
     def _drop_oldest(self) -> None:
         self._forget(next((one for one in list(self._known) if one not in self._lasting), ""))
@@ -140,6 +156,7 @@ class Redactor:
         self._loose.pop(known, None)
         for anchor in _anchors(known):
             self._anchored.get(anchor, {}).pop(known, None)
+        self._texts = {}
 
     def _candidates(self, text: str) -> list[str]:
         """Return the secrets that may be in `text`, the longest first."""

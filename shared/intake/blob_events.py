@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core import names
@@ -26,6 +26,8 @@ from shared.ledger.progress import LastEvent
 from shared.ledger.store import retried
 from shared.telemetry import log
 
+#: How soon an event of the same blob counts as the same one.
+_MOMENT: Final = timedelta(minutes=1)
 #: Runs whose last check is remembered; then all are forgotten.
 _MOST_REMEMBERED: Final = 1000
 
@@ -78,13 +80,19 @@ class BlobEvents:
 
         def attempt() -> None:
             stored = record.read()
-            record.put(event, stored.etag if stored else None)
+            if stored is None or not _repeats(event, stored.record):
+                record.put(event, stored.etag if stored else None)
 
         try:
             retried("last_event", attempt)
         except CorruptRecordError as exc:
             log.error("%s", exc)
         log.info("the event of blob %s arrived at %s", name, function)
+
+
+def _repeats(event: LastEvent, known: LastEvent) -> bool:
+    """Whether the event was recorded a moment ago: then many at once write it once."""
+    return event.blob == known.blob and timedelta() <= event.at - known.at < _MOMENT
 
 
 def _no_run_for(name: str, reading: Sequence[str], minutes: int) -> str:

@@ -11,7 +11,7 @@ from shared.errors import PermanentError
 from shared.execution.context import Context
 from shared.intake.blob_events import BlobEvents, ModelEvents
 from shared.ports.storage import Blobs
-from shared.telemetry import log
+from shared.telemetry import log, redacted
 
 FUNCTION = "on_storage_events"
 
@@ -71,4 +71,6 @@ class StorageEvents:
 
     @staticmethod
     def _pass_over(event: Event, why: str) -> None:
-        log.info("%s: an event of %s is passed over: %s", FUNCTION, event.subject[:1000], why)
+        # Redacted before they are cut: a part of a secret would not be known.
+        subject, why = redacted(event.subject)[:1000], redacted(why)[:300]
+        log.info("%s: an event of %s is passed over: %s", FUNCTION, subject, why)

@@ -29,6 +29,9 @@ from shared.telemetry import log
 
 #: How often events and requests check the file at most, in seconds.
 _SELDOM: Final = 10.0
+#: After how many seconds without a check an event waits for the one under way: a process that
+#: only takes events may have been idle for hours.
+_STALE: Final = 60.0
 #: How often files that change while they are read are read at once.
 _READINGS: Final = 3
 #: How long a storage may be away before health says that the file cannot be checked.
@@ -248,7 +251,7 @@ class ChangedFile:
         self._failing: tuple[datetime, str] | None = None
         self._search_from: datetime | None = None
         self._search_now = False  #: whether the next tick is to search
-        self._asked = time.monotonic()
+        self._asked = self._ended = time.monotonic()  #: when the last check began, and ended
 
     def begin(self) -> None:
         """Read the file if that was not tried yet; nothing is written. Never raises.
@@ -281,6 +284,9 @@ class ChangedFile:
         never_tried = self._watched is None and self._failing is None
         if never_tried or time.monotonic() - self._asked >= _SELDOM:
             self._refresh(read_only=read_only)
+        if self._lock.locked() and time.monotonic() - self._ended >= _STALE:
+            with self._lock:  # another thread reads what this one needs
+                pass
 
     def check(self) -> bool:
         """Use the file if it was changed; return whether a search is to be made at once.
@@ -320,6 +326,7 @@ class ChangedFile:
             if not read_only:
                 self._want_search()
         finally:
+            self._ended = time.monotonic()
             self._lock.release()
 
     def _take(self, now: datetime) -> None:

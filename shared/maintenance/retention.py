@@ -80,10 +80,9 @@ class Retention:
                 break
             stored = Stored(state, etag)
         if state.deleted > before:
-            keep = self._context.limits.keep
             gone = state.deleted - before
-            were = they(gone, "was", "were")
-            log.info("%s older than %s %s deleted", counted(gone, "record"), keep, were)
+            were, are = they(gone, "was", "were"), they(gone, "is", "are")
+            log.info("%s that %s needed no more %s deleted", counted(gone, "record"), are, were)
         return state.deleted - before
 
     def _rules(self, state: CleaningRound) -> RetentionRules:

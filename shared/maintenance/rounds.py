@@ -91,7 +91,8 @@ class Rounds:
         bulkheads = self._bulkheads(items, began, until, results)
         not_begun = bulkheads.run()
         left = {item.run_id for item in not_begun if isinstance(item, Marker)}
-        _measure(markers, len(not_begun))
+        partly = only_new or only is not None
+        _measure(markers, None if partly else len(not_begun))
         opened = sum(result.advanced.opened for result in results)
         opened += self._continue_roll_outs(results, until)
         self._checks.forget({marker.run_id for marker in markers})
@@ -181,10 +182,16 @@ class Rounds:
         return opened
 
 
-def _measure(markers: Sequence[Marker], not_begun: int) -> None:
-    """Record how many runs are open in each phase, and how many items the round had no time for."""
+def _measure(markers: Sequence[Marker], not_begun: int | None) -> None:
+    """Record how many runs are open in each phase, and how many items a round had no time for.
+
+    Args:
+        markers: of all open runs.
+        not_begun: that number; None: the round was not about all of them.
+    """
     phases = Counter(marker.hints.phase for marker in markers)
     for phase in Phase:
         if not phase.ended:
             tracing.measure(tracing.OPEN_RUNS, phases[phase], phase=phase.value)
-    tracing.measure(tracing.BACKLOG, not_begun)
+    if not_begun is not None:
+        tracing.measure(tracing.BACKLOG, not_begun)

@@ -117,10 +117,11 @@ class RunChecks:
         return CheckResult(well=True)
 
     def forget(self, open_runs: Collection[str]) -> None:
-        """Drop the times of all runs but these."""
-        self._checked_at = {run: at for run, at in self._checked_at.items() if run in open_runs}
+        """Drop the times of all runs but these. Events may have runs checked meanwhile."""
+        times, trainings = list(self._checked_at.items()), list(self._trainings.items())
+        self._checked_at = {run: at for run, at in times if run in open_runs}
         self._unread.intersection_update(open_runs)
-        self._trainings = {run: one for run, one in self._trainings.items() if run in open_runs}
+        self._trainings = {run: one for run, one in trainings if run in open_runs}
 
     def _checked(self, marker: Marker, until: datetime, *, free: bool) -> CheckResult:
         checked = self._job_of(marker)

@@ -32,7 +32,7 @@ class Ticks:
     def note(self) -> None:
         """Record that the tick runs, at most every five minutes; a failure is logged."""
         now = self._context.clock.now()
-        if self._noted is not None and now - self._noted < NOTED_EVERY:
+        if self._noted is not None and timedelta() <= now - self._noted < NOTED_EVERY:
             return
         ledger = self._context.ledger
         try:
@@ -85,7 +85,8 @@ class Containers:
     def missing(self) -> int:
         """Return how many containers were missing at the last check; at once while one is."""
         now = self.context.clock.now()
-        if self._checked is None or self._missing or now - self._checked >= _EVERY:
+        checked = self._checked
+        if self._missing or checked is None or not timedelta() <= now - checked < _EVERY:
             try:
                 self._missing = len(missing_containers(self.context))
             except RelearnError as exc:

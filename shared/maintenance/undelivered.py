@@ -14,7 +14,6 @@ from shared.core.counting import counted
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.ledger.progress import PoisonQueue, Undelivered
-from shared.ledger.store import Stored
 from shared.ports.storage import Queues
 from shared.telemetry import Alert, LogRateLimit, log, report
 
@@ -24,6 +23,8 @@ EVERY: Final = timedelta(minutes=5)
 AGAIN: Final = timedelta(hours=24)
 #: Where the host puts the events of blob triggers that failed (azure-functions §2.4).
 BLOB_TRIGGER_POISON: Final = "webjobs-blobtrigger-poison"
+#: How many dead letters are counted, as one page of a listing has them.
+_MOST_LETTERS: Final = 5000
 
 
 def poison_of(queue: str) -> str:
@@ -37,13 +38,14 @@ class UndeliveredEvents:
 
     context: Context
     _next: datetime | None = field(default=None, init=False)
+    _found_last: Undelivered | None = field(default=None, init=False)
     _logged: LogRateLimit = field(default_factory=lambda: LogRateLimit(AGAIN), init=False)
 
     def look(self) -> None:
         """Look, unless that was done a short time ago. Never raises: the poll does not need it."""
         now = self.context.clock.now()
-        if self._next is not None and now < self._next:
-            return
+        if self._next is not None and self._next - EVERY <= now < self._next:
+            return  # else it is due, or the clock was corrected
         self._next = now + EVERY
         try:
             self._look(now)
@@ -52,33 +54,50 @@ class UndeliveredEvents:
                 log.warning("whether events were given up cannot be seen now: %s", exc)
 
     def _look(self, now: datetime) -> None:
-        record = self.context.ledger.undelivered
+        record, stored, unread = self.context.ledger.undelivered, None, False
         try:
             stored = record.read()
         except CorruptRecordError as exc:
+            unread = True  # never overwritten; what is found is reported all the same
             if self._logged.allows("record"):
-                log.error("%s", exc)  # never overwritten: an operator has to remove it
-            return
+                log.error("%s", exc)
         if stored is not None and timedelta() <= now - stored.record.at < EVERY:
             self._next = stored.record.at + EVERY
             return
-        found = Undelivered(at=now, poison=tuple(self._poison()), dead_letters=self.dead_letters())
-        reported = self._reported(found, stored)
+        known = stored.record if stored else (unread and self._found_last) or Undelivered(at=now)
+        found = Undelivered(
+            at=now, poison=tuple(self._poison(known)), dead_letters=self._letters(known)
+        )
+        found = self._found_last = found.evolve(reported_at=self._reported(found, known))
+        if unread:
+            return
         try:
-            record.put(found.evolve(reported_at=reported), stored.etag if stored else None)
+            record.put(found, stored.etag if stored else None)
         except ConflictError:
             return  # another process looked at this moment
 
-    def _poison(self) -> Iterator[PoisonQueue]:
+    def _poison(self, known: Undelivered) -> Iterator[PoisonQueue]:
+        """Yield the queues that exist; one that cannot be counted now as it was counted last."""
+        before = _counts(known)
         for (account, name), queues in self.poison_queues().items():
             try:
                 messages = queues.count(name)
-            except RelearnError as exc:  # the other queues are counted all the same
+            except RelearnError as exc:  # the others are counted all the same
                 if self._logged.allows(f"{account}/{name}"):
                     log.warning("queue %s of account %s is not looked at: %s", name, account, exc)
-                continue
+                messages = before.get((account, name))
             if messages is not None:
                 yield PoisonQueue(account=account, name=name, messages=messages)
+
+    def _letters(self, known: Undelivered) -> int | None:
+        """Return how many events were given up; as last counted where that cannot be seen now."""
+        try:
+            return self.dead_letters()
+        except RelearnError as exc:  # the queues are reported all the same
+            if self._logged.allows("dead letters"):
+                name = self.context.events.dead_letter_container
+                log.warning("container %s of dead letters is not looked at: %s", name, exc)
+            return known.dead_letters
 
     def poison_queues(self) -> dict[tuple[str, str], Queues]:
         """Return by account and name the queues that may hold messages which were given up."""
@@ -99,10 +118,9 @@ class UndeliveredEvents:
             return None
         return len(events.dead_letters.page(events.dead_letter_container, None).items)
 
-    def _reported(self, found: Undelivered, stored: Stored[Undelivered] | None) -> datetime | None:
+    def _reported(self, found: Undelivered, known: Undelivered) -> datetime | None:
         """Raise alerts for what is new, or is there still after a day; return when that was."""
-        known = stored.record if stored else Undelivered(at=found.at)
-        before = {(queue.account, queue.name): queue.messages for queue in known.poison}
+        before = _counts(known)
         due = known.reported_at is None or found.at - known.reported_at >= AGAIN
         reported = known.reported_at
         for queue in found.poison:
@@ -127,9 +145,10 @@ class UndeliveredEvents:
 
     def _dead_letter_text(self, letters: int) -> str:
         events = self.context.events
+        least = "at least " if letters >= _MOST_LETTERS else ""
         return (
             f"container {events.dead_letter_container} of account {events.dead_letters.account} "
-            f"holds {counted(letters, 'blob')} of events that Event Grid could not deliver. "
+            f"holds {least}{counted(letters, 'blob')} of events that Event Grid could not deliver. "
             f"{self._found()} To do: read deadLetterReason and lastDeliveryOutcome in the newest "
             "blob, correct the event subscription or the roles of its identity, and delete the "
             "blobs"
@@ -141,3 +160,7 @@ class UndeliveredEvents:
             f"The search has found the data that they announced, or finds it within {minutes} "
             "minutes of its upload."
         )
+
+
+def _counts(known: Undelivered) -> dict[tuple[str, str], int]:
+    return {(queue.account, queue.name): queue.messages for queue in known.poison}

@@ -3,17 +3,21 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from shared.core.counting import counted
+from shared.core.frozen import RecordModel
 from shared.core.full_listing import FullListing
 from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
 from shared.ledger.progress import Heartbeat, LastEvent, SearchState, Undelivered
+from shared.ledger.store import SingleRecord
 from shared.maintenance.ticks import NOTED_EVERY, is_silent, missing_containers
 from shared.operations.history import History, IdPage
 from shared.telemetry import Alert
 from shared.telemetry import report as raise_alert
+
+R = TypeVar("R", bound=RecordModel)
 
 ProblemKind = Literal["configuration", "storage", "poll", "schedules"]
 Status = Literal["healthy", "attention", "unusable"]
@@ -111,14 +115,8 @@ class HealthChecks:
 
     def _events(self, report: HealthReport) -> None:
         """Read what is known of the way of events."""
-        ledger = self.context.ledger
-        try:
-            event, undelivered = ledger.last_event.read(), ledger.undelivered.read()
-        except CorruptRecordError as exc:
-            report.problems.append(("storage", str(exc)))
-            return
-        report.last_event = event.record if event else None
-        report.undelivered = undelivered.record if undelivered else None
+        report.last_event = _record_of(self.context.ledger.last_event, report)
+        report.undelivered = _record_of(self.context.ledger.undelivered, report)
 
     def _storage(self, report: HealthReport) -> None:
         report.full_listing = self._full_listing(report, "data")
@@ -192,3 +190,13 @@ class HealthAlerts:
             also = f" (and {counted(more, 'problem')} more)" if more > 0 else ""
             named = text if text.startswith(f"{kind}: ") else f"{kind}: {text}"
             raise_alert(Alert.HEALTH, f"{named}{also}. To do: see GET /api/health/details")
+
+
+def _record_of(single: SingleRecord[R], report: HealthReport) -> R | None:
+    """Return a record; one that is not understood is a problem, and hides no other."""
+    try:
+        stored = single.read()
+    except CorruptRecordError as exc:
+        report.problems.append(("storage", str(exc)))
+        return None
+    return stored.record if stored else None

@@ -15,9 +15,9 @@ from shared.core.config.configuration import Configuration
 from shared.core.run.record import Phase
 from shared.errors import TransientError
 from shared.ledger.open_markers import RunHints
-from shared.maintenance.ticks import Ticks
+from shared.maintenance.ticks import Containers, Ticks
 from shared.version import VERSION
-from tests.fakes.world import ENVIRONMENT, World
+from tests.fakes.world import ENVIRONMENT, MODELS, World
 from tests.functions.calls import Api
 from tests.functions.conftest import NO_RUN, Serve, app_over, park
 from tests.unit.worlds import Observed
@@ -80,6 +80,17 @@ def test_a_tick_of_the_schedules_is_recorded_every_five_minutes() -> None:
         world.clock.move(timedelta(minutes=1))
     assert world.calls.count("read tick") == 3
     assert len([call for call in world.calls if call.endswith(" tick")]) == 6
+    world.clock.move(timedelta(hours=-5))  # it was wrong, and is corrected now
+    ticks.note()
+    assert world.calls.count("read tick") == 4
+
+
+def test_a_clock_that_was_hours_ahead_delays_no_look_at_the_containers(world: World) -> None:
+    containers = Containers(world.context)
+    assert containers.missing() == 0
+    world.clock.move(timedelta(hours=-5))
+    world.blobs.missing.add(MODELS)
+    assert containers.missing() == 1
 
 
 def test_health_fails_when_the_timer_never_ran(world: World, api: Api) -> None:

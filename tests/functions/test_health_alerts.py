@@ -1,7 +1,11 @@
 """What keeps health from being ok is an alert of the poll, now and then, and no more often."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from functools import cache
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 from azure.functions.timer import TimerRequest
@@ -116,3 +120,19 @@ def test_each_wrong_setting_is_raised_when_the_process_starts(
     said = alerts(caplog)
     assert said == [f"wrong setting: {problem}" for problem in built.problems]
     assert any("TRAINING_DATA_CONTAINER" in text for text in said)
+
+
+def test_the_first_invocations_of_a_process_share_one_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    built, together = list[Unusable](), Barrier(2)
+
+    def build(*_: object) -> Unusable:
+        built.append(Unusable(()))
+        with suppress(BrokenBarrierError):  # where nobody else builds
+            together.wait(timeout=0.2)
+        return built[-1]
+
+    monkeypatch.setattr(process, "of_settings", build)
+    monkeypatch.setattr(process, "_of_this_process", cache(process._of_this_process.__wrapped__))
+    with ThreadPoolExecutor(2) as pool:
+        used = list(pool.map(lambda _: process.app_or_problems(), range(2)))
+    assert used == built * 2

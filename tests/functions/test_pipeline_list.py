@@ -74,7 +74,8 @@ def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) ->
     documents.calls.clear()
     built.pipelines.pause("sample", OperatorCommand("ada"))
     built.pipelines.resume("sample")
-    assert documents.calls == ["read pauses", "replace pauses"] * 2
+    # The second read is for the form: a record that a later release wrote is not replaced.
+    assert documents.calls == ["read pauses", "read pauses", "replace pauses"] * 2
 
 
 def test_the_list_reports_a_pause_by_an_operator_and_by_failures(serve: Serve) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import azure.functions as func
 import pytest
 from azure.functions.timer import TimerRequest
+from opentelemetry import context
 
 from functions.manual_runs import start_run
 from functions.on_training_data import on_training_data
@@ -16,11 +17,12 @@ from functions.poll_jobs import poll_jobs
 from functions.process import Context
 from shared import tracing
 from shared.core.run.record import Phase, Run
-from shared.errors import ConflictError
+from shared.errors import ConflictError, PermanentError
 from shared.ports.storage import ETag
 from shared.providers.http.client import RequestsHttp
 from tests.fakes.traced import Traced, invocation, traced
 from tests.fakes.world import DATA, World
+from tests.functions.calls import Api
 from tests.functions.conftest import Serve, app_over, present_world, secrets_of
 from tests.functions.test_triggers import client_of, data_arrived
 from tests.unit.execution.gated_worlds import gate, trains
@@ -162,6 +164,57 @@ def test_a_call_of_a_service_is_a_span_without_what_its_url_hides(otel: Traced) 
     assert "pa55word" not in sent
 
 
+def test_no_library_records_a_call_once_more_or_sends_its_trace(otel: Traced) -> None:
+    left_out = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+    with tracing.call("GET", "http://unused.example/x"):
+        assert context.get_value(left_out)
+    assert not context.get_value(left_out)
+    assert len(otel.spans()) == 1
+
+
+@pytest.mark.parametrize(("status", "failed"), [(200, False), (404, False), (401, True)])
+def test_a_call_fails_by_the_status_of_its_answer(
+    otel: Traced, status: int, *, failed: bool
+) -> None:
+    with tracing.call("GET", "http://unused.example/x") as span:
+        span.answered(status)
+    (called,) = otel.spans()
+    assert called.failed is failed
+    assert ("error.type" in called.attributes) is failed
+
+
+def test_what_is_no_url_fails_as_it_does_without_spans(otel: Traced) -> None:
+    http = RequestsHttp()
+    for url in ("http://[x/jobs", "http://a.example:123456/jobs"):
+        with pytest.raises(PermanentError):
+            http.send("GET", url, {}, None)
+    http.close()
+    assert [span.failed for span in otel.spans()] == [True, True]
+
+
+def test_an_invocation_without_a_trace_is_a_span(world: World, serve: Serve, otel: Traced) -> None:
+    class OfAHost(Context):
+        function_name = "on_training_data"
+        trace_context = SimpleNamespace(trace_parent="", trace_state="")
+
+    serve(app_over(world))
+    world.upload()
+    on_training_data(client_of(DATA, "new.csv"), OfAHost())
+    spans = {span.name: span for span in otel.spans()}
+    event, opened = spans["on_training_data"], spans["open run"]
+    assert (event.parent, opened.parent, opened.trace) == ("", event.id, event.trace)
+
+
+def test_an_api_that_cannot_be_used_keeps_nothing_from_working(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tracing, "_configure", lambda: None)
+    monkeypatch.delattr("opentelemetry.metrics.Meter.create_gauge")
+    monkeypatch.delattr("opentelemetry.metrics._internal._ProxyMeter.create_gauge")
+    assert not tracing.enable({tracing.OPEN: "true"})
+    assert "opentelemetry-api cannot be used" in caplog.text
+
+
 def test_the_metrics_are_those_of_the_documentation(serve: Serve, otel: Traced) -> None:
     world = present_world(pipeline={"gate": gate({"metric": "AUC", "at_least": 0.1})})
     trains(world)
@@ -189,6 +242,22 @@ def test_the_metrics_are_those_of_the_documentation(serve: Serve, otel: Traced) 
     assert set(found) == {one.name for one in tracing.METRICS}
     described = BOOK.read_text(encoding="utf-8")
     assert [one.name for one in tracing.METRICS if f"`{one.name}`" not in described] == []
+
+
+def test_a_round_about_some_runs_says_nothing_of_the_backlog(
+    world: World, api: Api, otel: Traced
+) -> None:
+    del api
+    world.upload()
+    data_arrived()
+    until = world.clock.now() + timedelta(minutes=1)
+    world.app.rounds.run(until, only=frozenset())
+    world.app.rounds.run(until, only_new=True)
+    found = otel.metrics()
+    assert tracing.OPEN_RUNS.name in found
+    assert tracing.BACKLOG.name not in found
+    world.app.rounds.run(until)
+    assert tracing.BACKLOG.name in otel.metrics()
 
 
 def test_without_the_setting_or_the_package_nothing_is_recorded(

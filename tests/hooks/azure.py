@@ -20,7 +20,6 @@ SITE: Final = f"{GROUP}/Microsoft.Web/sites/func-relearn"
 TOPIC: Final = f"{GROUP}/Microsoft.EventGrid/systemTopics/evgt-storage"
 ACCOUNT: Final = f"{GROUP}/Microsoft.Storage/storageAccounts/strelearn"
 DATA_ACCOUNT: Final = f"{GROUP}/Microsoft.Storage/storageAccounts/stdata"
-IDENTITY: Final = f"{GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/id-events"
 #: Nothing of these may ever be printed.
 KEYS: Final = {
     "masterKey": "MASTERkey0123456789==",

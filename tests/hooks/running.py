@@ -16,7 +16,7 @@ from environment import ROOT
 from local.handler import WireHandler
 from local.listener import LoopbackServer
 from local.studio.wire import WireAnswer, WireRequest
-from tests.hooks.azure import ACCOUNT, DATA_ACCOUNT, IDENTITY, SECRETS, SITE, TOKENS, TOPIC, Azure
+from tests.hooks.azure import ACCOUNT, DATA_ACCOUNT, SECRETS, SITE, TOKENS, TOPIC, Azure
 
 FUNCTIONS: Final = dict.fromkeys(expected_functions(ROOT), False)
 
@@ -121,7 +121,6 @@ def served(azure: Azure, **more: str) -> Iterator[Site]:
             "DEAD_LETTER_ACCOUNT_ID": ACCOUNT,
             "DEAD_LETTER_CONTAINER": "relearn-dead-letters",
             "EVENT_SUBSCRIPTION_PREFIX": "relearn-",
-            "EVENTS_IDENTITY_ID": IDENTITY,
             "ROLE_SCOPES": f"{ACCOUNT} {DATA_ACCOUNT}",
         }
         yield Site(azure, variables | more)

@@ -1,14 +1,16 @@
 """What the hook after a deployment does where all is well, and how often it may be repeated."""
 
 import json
+import re
 from typing import Any, Final
 
 import pytest
 
 from app_functions import BLOB_FUNCTIONS, QUEUE_FUNCTIONS
+from environment import ROOT
 from local.worker_check.expected import ALL_SET
 from local.worker_check.expected import expected_functions as known_to_the_host
-from tests.hooks.azure import ACCOUNT, IDENTITY, TOPIC
+from tests.hooks.azure import ACCOUNT, TOPIC
 from tests.hooks.running import FUNCTIONS, served, working
 
 #: How the names of the subscriptions of blob triggers begin.
@@ -78,20 +80,13 @@ def test_blob_triggers_get_their_subscriptions_with_a_webhook() -> None:
     assert "CreateFile" not in one["filter"]["advancedFilters"][0]["values"]
     assert one["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
     assert one["deadLetterWithResourceIdentity"] == {
-        "identity": {"type": "UserAssigned", "userAssignedIdentity": IDENTITY},
+        "identity": {"type": "SystemAssigned"},
         "deadLetterDestination": {
             "endpointType": "StorageBlob",
             "properties": {"resourceId": ACCOUNT, "blobContainerName": "relearn-dead-letters"},
         },
     }
     assert "on_training_data had it" in ran.said
-
-
-def test_a_topic_with_an_identity_of_its_own_dead_letters_by_it() -> None:
-    with served(working(), EVENT_DELIVERY="blobTrigger", EVENTS_IDENTITY_ID="") as site:
-        assert site.after().code == 0
-        kept = next(iter(site.azure.subscriptions.values()))
-    assert kept["deadLetterWithResourceIdentity"]["identity"] == {"type": "SystemAssigned"}
 
 
 def test_repeating_it_changes_nothing() -> None:
@@ -180,7 +175,7 @@ def test_webhooks_are_deleted_once_events_go_to_queues() -> None:
         ran = site.after()
     assert ran.code == 0, ran.said
     assert site.azure.subscriptions == {}
-    assert ran.said.count("deleted, since eventDelivery was changed") == 4  # two, and their rows
+    assert ran.said.count("deleted, since nothing needs it any more") == 4  # two, and their rows
 
 
 def test_subscriptions_to_the_own_queue_are_deleted_once_events_go_to_webhooks() -> None:
@@ -191,6 +186,26 @@ def test_subscriptions_to_the_own_queue_are_deleted_once_events_go_to_webhooks()
         assert site.after("--no-event").code == 0
     assert own not in azure.subscriptions
     assert others in azure.subscriptions
+
+
+@pytest.mark.parametrize(("suffix", "left"), [("", 0), (".csv", 1)])
+def test_the_queue_keeps_its_subscription_of_the_trial_while_there_are_filters(
+    suffix: str, left: int
+) -> None:
+    azure = working()
+    azure.subscriptions[f"{PATH[:-2]}scratch"] = to_queue(ACCOUNT)
+    with served(azure, TRAINING_DATA_SUFFIX=suffix) as site:
+        assert site.after("--no-event").code == 0
+    assert len(azure.subscriptions) == left
+
+
+def test_webhooks_take_the_calls_that_the_templates_name_but_renames() -> None:
+    template = (ROOT / "infra" / "modules" / "storage-events.bicep").read_text(encoding="utf-8")
+    named = re.findall(r"'(\w+)'", template.partition("var completed = [")[2].partition("]")[0])
+    with served(working(), EVENT_DELIVERY="blobTrigger") as site:
+        site.after("--no-event")
+        kept = site.azure.subscriptions[f"{PATH}-training-data"]
+    assert [*kept["filter"]["advancedFilters"][0]["values"], "RenameFile"] == named
 
 
 def test_the_subscription_of_another_app_is_left_alone() -> None:

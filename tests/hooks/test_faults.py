@@ -83,6 +83,21 @@ def test_a_webhook_that_can_never_be_verified_ends_the_hook_after_ten_minutes() 
     assert site.azure.called("PUT /subscriptions") == 7
 
 
+@pytest.mark.parametrize(("times", "code"), [(2, 0), (7, 1)])
+def test_a_role_for_dead_letters_that_is_too_young_is_waited_for(times: int, code: int) -> None:
+    with served(working(), **WEBHOOKS) as site:
+
+        def fault(request: WireRequest) -> WireAnswer:
+            words = "Managed Identity Authorization Error"
+            return site.azure.refusal(request, 400, "InvalidRequest", words)
+
+        site.azure.faults += [("PUT " + TOPIC, fault)] * times
+        ran = site.after("--no-event")
+    assert ran.code == code, ran.said
+    assert "may not write dead letters yet; trying again in 20 s" in ran.said
+    assert ("failure-22" in ran.said) == bool(code)
+
+
 def test_another_refusal_of_a_subscription_is_not_tried_again() -> None:
     with served(working(), **WEBHOOKS) as site:
         site.azure.faults.append(("PUT " + TOPIC, refused(site.azure, 400, "InvalidRequest")))

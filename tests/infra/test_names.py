@@ -34,6 +34,12 @@ def test_right_names_are_not_complained_about() -> None:
     assert said(MAIN, part=MODULE) == []
 
 
+def test_a_choice_may_have_the_empty_text() -> None:
+    choice = "@allowed(['', 'true'])\nparam on string = ''\noutput o bool = on == 'true'\n"
+    assert said(choice) == []
+    assert "Write 'true'" in said(change(choice, "= ''", "= 'tru'"))[0]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [

@@ -14,7 +14,14 @@ from shared.core.run.record import Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import EndpointState
 from shared.ledger.configurations import KeptConfiguration
-from shared.ledger.progress import Heartbeat, Rotation, SearchState, Tick
+from shared.ledger.progress import (
+    Heartbeat,
+    LastEvent,
+    Rotation,
+    SearchState,
+    Tick,
+    Undelivered,
+)
 from shared.ledger.schedules import Activation, ScheduleRecord
 from shared.ledger.versions import VersionEntry
 from shared.version import VERSION
@@ -43,6 +50,8 @@ KINDS: Final[Mapping[str, type[RecordModel]]] = {
     "tick": Tick,
     "rotation": Rotation,
     "cleaning": CleaningRound,
+    "last_event": LastEvent,
+    "undelivered": Undelivered,
 }
 #: Documents without a body: their names and metadata say everything.
 EMPTY: Final = ("open", "index", "tombstones")

@@ -11,7 +11,7 @@ import pytest
 
 from shared.core.config.configuration import Configuration
 from shared.core.config.kinds import ENDPOINT_CLASSES, TRAINING_KINDS
-from shared.core.frozen import WRITTEN_BY
+from shared.core.frozen import WRITTEN_BY, RecordModel
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import CorruptRecordError
 from shared.ledger.ledger import Ledger
@@ -126,6 +126,20 @@ def test_the_present_release_has_fixtures_of_all_that_it_stores() -> None:
     endpoints = {type(endpoint) for run in runs for endpoint in run.config.endpoints}
     assert endpoints == set(ENDPOINT_CLASSES.values())
     assert {one.kind for one in records()} == {*KINDS, *EMPTY}
+
+
+def test_no_record_and_no_member_of_one_is_without_a_fixture() -> None:
+    assert all_of(RecordModel) == set(KINDS.values())
+    for model in KINDS.values():
+        bodies = [json.loads(one.body) for one in records() if KINDS.get(one.kind) is model]
+        shown = {name for body in bodies for name in body}
+        assert model.model_fields.keys() <= shown, model.__name__
+
+
+def all_of(model: type[RecordModel]) -> set[type[RecordModel]]:
+    """Return the records of the product that are made of this one."""
+    own = {one for one in model.__subclasses__() if one.__module__.startswith("shared.")}
+    return own.union(*map(all_of, own))
 
 
 def test_a_line_of_the_list_of_runs_is_written_as_it_was() -> None:

@@ -61,7 +61,21 @@ def test_each_rule_has_a_section_with_its_query_causes_and_commands(rule: dict[s
     assert " ".join(query.split()) == rule["query"]
     causes, commands = section.index("\nLikely causes:\n"), section.index("\nCommands:\n")
     assert section[causes:commands].count("\n- ") >= 1
-    assert re.search(r"^```sh\n(curl|az) ", section[commands:], re.MULTILINE)
+    assert re.search(r"^```sh\n(#.*\n)?(curl|az) ", section[commands:], re.MULTILINE)
+
+
+def test_each_request_of_the_runbook_is_one_that_the_api_takes() -> None:
+    described = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["paths"]
+    asked = re.findall(r'curl (.*?)"https://<app>\.azurewebsites\.net/api([^"?]*)\??(.*?)"', BOOK)
+    assert len(asked) > 20
+    for options, path, query in asked:
+        form = re.compile(re.sub(r"<[^>]+>", r"\\{\\w+\\}", path))
+        (operations,) = [one for route, one in described.items() if form.fullmatch(route)]
+        operation = operations["post" if "-X POST" in options else "get"]
+        given = [one.partition("=")[0] for one in query.split("&") if one]
+        known = {one.get("name") for one in operation.get("parameters", [])}
+        assert set(given) - {"code"} <= known, path
+        assert ("code" in given) == (path != "/health"), path
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES if r["codes"]], ids=lambda r: str(r["id"]))
@@ -105,3 +119,13 @@ def test_the_queries_of_the_documentation_read_the_form_that_is_written(query: s
     (row,) = result_of(" | ".join(first), [f"{beginning}from=verifying data_age=12", "other"])
     assert key_of(row["key"]) == KEY
     assert row["text"] == "from=verifying data_age=12"
+
+
+def test_no_line_that_a_rule_reads_is_sampled_or_filtered_out() -> None:
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    kept = host["logging"]
+    excluded = kept["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+    assert {"Request", "Trace"} <= set(excluded)  # `requests` has the polls, `traces` the lines
+    assert "logLevel" not in kept  # lines of the workbook are at INFO, which is the default
+    for file in (ROOT / "infra").rglob("*.bicep"):
+        assert "SamplingPercentage" not in file.read_text(encoding="utf-8")

@@ -75,7 +75,7 @@ def test_the_page_answers_each_failure_of_the_reference() -> None:
     known = cells(section(FACTS, "## 6. Failures that are reported"), 0)
     answered = cells(section(PAGE, "## What fails elsewhere"), 0)
     assert answered == [f'<a id="failure-{number}"></a>{number}' for number in known]
-    assert known == [str(number) for number in range(1, 22)]
+    assert known == [str(number) for number in range(1, 23)]
     linked = re.findall(r"\(#failure-(\d+)\)", PAGE)
     assert linked
     assert {*linked} <= {*known}
@@ -86,3 +86,24 @@ def test_the_costs_count_the_alerts() -> None:
     row = next(r for r in section(PAGE, "## What it costs").splitlines() if "log alerts" in r)
     assert row.split(" log alerts")[0] == f"| {_WORDS[len(rules) - 10]}"
     assert row.endswith(f"| {len(rules) * 0.5:.2f} |")
+
+
+def test_event_subscriptions_come_after_their_roles_and_all_else() -> None:
+    main = (ROOT / "infra" / "main.bicep").read_text(encoding="utf-8")
+    modules = dict(re.findall(r"^module (\w+) .*?\{\n(.*?)^\}", main, re.MULTILINE | re.DOTALL))
+    for name, roles in (
+        ("storageEvents", "storageTopicRoles"),
+        ("workspaceEvents", "workspaceTopicRoles"),
+    ):
+        waits = modules[name].split("dependsOn: [")[1].split("]")[0].split()
+        assert waits == [roles, "appSettings", "alerts"]
+        others = [one for one in modules if re.search(rf"^ +{name}$", modules[one], re.MULTILINE)]
+        assert not others
+
+
+def test_nothing_that_is_turned_off_stays_on() -> None:
+    """A template takes nothing away: what is left out of it stays as it was."""
+    for switched in ("managementPolicies", "webtests"):
+        made = re.search(rf"/{switched}@[\d-]+' = (.*)", TEMPLATES)
+        assert made is not None
+        assert made[1] in ("{", "if (!empty(expiringPath)) {")

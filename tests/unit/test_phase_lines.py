@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.run.record import Phase
 from tests.fakes.faults import Faults, Kind
+from tests.unit.fleet import Fleet
 from tests.unit.log_reader import PARSE, columns_of, key_of, member, parse, result_of
 from tests.unit.worlds import Observed
 
@@ -92,6 +93,37 @@ def test_the_line_of_a_customers_run_names_the_customer(caplog: pytest.LogCaptur
     world = Observed(config=CUSTOMERS)
     world.start("Contoso Ltd/a=b.csv")
     assert {key_of(one["key"]) for one in lines(caplog, "RL2001")} == {("Contoso Ltd",)}
+
+
+def test_an_endpoint_that_several_customers_share_is_one_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "relearn")
+    world = Observed(config={"pipeline": {**CUSTOMERS["pipeline"], "when_busy": "parallel"}})
+    for customer in ("acme", "beta"):
+        world.upload(f"{customer}/1.csv", f"a,b,label\n1,2,0\n3,4,{customer}\n".encode())
+        (run,) = world.deliver(f"{customer}/1.csv")
+        world.until(run, Phase.PROMOTED)
+    served = lines(caplog, "RL2002")
+    assert [key_of(one["key"]) for one in served] == [("acme",), ("beta",)]
+    assert {member(one["text"], "at") for one in served} == {world.pipeline.endpoints[0].ref.id}
+
+
+def test_a_model_that_goes_to_several_endpoints_is_live_once_at_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "relearn")
+    world = Fleet()
+    world.upload()
+    world.deliver()
+    assert world.finish().phase is Phase.PROMOTED
+    ages = [one for one in QUERIES if 'phase == "promoted"' in one]
+    assert len(ages) == 2
+    for query in ages:
+        assert 'where phase == "promoted" and endpoint != "-" and ' in query
+    live = [one for one in lines(caplog, "RL2001") if one["phase"] == "promoted"]
+    at = sorted(member(one["text"], "endpoint") or "-" for one in live)
+    assert at == ["-", *sorted(world.members)]
 
 
 def test_the_end_of_a_run_is_said_even_if_its_worker_dies_before(

@@ -18,7 +18,7 @@ PIPELINE_TAG: Final = "relearn.pipeline"
 
 _LONGEST_PIPELINE: Final = 24
 _LONGEST_MARK: Final = 12
-_JOB_NAME: Final = re.compile(r"rl-(?P<pipeline>.+)-[0-9a-f]{12}-[0-9]+(?:-[0-9]+)?")
+_JOB_NAME: Final = re.compile(r"rl-(?P<pipeline>.{1,24})-[0-9a-f]{12}-[0-9]{1,9}(?:-[0-9]{1,9})?")
 
 
 def job_name(run_id: str, attempt: int, replaced: int, workspace: Workspace) -> str:

@@ -19,7 +19,7 @@ from shared.core.blobs import BlobVersion, is_folded
 from shared.errors import PermanentError, TransientError
 from shared.ports.clock import Clock
 from shared.ports.storage import Access, Page, SignedBlob
-from shared.providers.azure_storage.copies import BlobCopies, account_location
+from shared.providers.azure_storage.copies import BlobCopies, account_location, name_of
 from shared.providers.azure_storage.errors import classify, classify_page
 from shared.providers.azure_storage.pages import is_directory, one_page
 
@@ -60,7 +60,7 @@ class AccountBlobs:
     @property
     def account(self) -> str:
         """The name of the storage account."""
-        return str(self._account.account_name)
+        return name_of(self._account)
 
     @property
     def base_location(self) -> str:
@@ -211,7 +211,7 @@ class AccountBlobs:
         credential = self._account.credential
         key = getattr(credential, "account_key", None)
         token = generate_blob_sas(
-            account_name=str(self._account.account_name),
+            account_name=name_of(self._account),
             container_name=container,
             blob_name=name,
             account_key=key,

@@ -22,6 +22,7 @@ from shared.errors import RelearnError, TransientError
 from shared.ports.checks import SCRATCH, Check
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of
+from shared.providers.azure_storage.copies import name_of
 from shared.providers.azure_storage.identities import identity_found
 from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.azure_storage.refusals import (
@@ -90,7 +91,7 @@ class StorageChecks:
             clock = partial(self._clock, connection, account)
             yield Check(
                 "clock",
-                f"this host and {account.account_name}",
+                f"this host and {name_of(account)}",
                 account.url,
                 clock,
                 needs=_needs(connection, account),
@@ -102,7 +103,7 @@ class StorageChecks:
         for connection in dict.fromkeys(p.connection for p in self.places.containers if p.signed):
             if connection in by_identity:
                 account = by_identity[connection]
-                name = f"{connection} {account.account_name}: signed URLs"
+                name = f"{connection} {name_of(account)}: signed URLs"
                 signs = partial(self._delegation, connection, account)
                 needs = (_identity(connection),)
                 yield Check(_STORAGE, name, account.url, signs, needs=needs)
@@ -176,7 +177,7 @@ class StorageChecks:
         if place.unless:
             text = f"there is no container {place.container}: {place.unless}"
             return not_checked(text, is_usual=True)
-        cure = f"create it in account {account.account_name}, or correct {place.setting}"
+        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
         return wrong(f"container {place.container} does not exist", cure)
 
     def _written(self, container: ContainerClient, steps: "_Steps") -> Finding:
@@ -209,7 +210,7 @@ class StorageChecks:
         queues = AccountQueues(
             self.environment,
             place.connection,
-            str(account.account_name),
+            name_of(account),
             development=self.development,
         )
         try:
@@ -226,7 +227,7 @@ class StorageChecks:
         if place.unless:
             text = f"there is no queue {place.queue}: {place.unless}"
             return not_checked(text, is_usual=True)
-        cure = f"create it in account {account.account_name}, or correct {place.setting}"
+        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
         return wrong(f"queue {place.queue} does not exist", cure)
 
     def _refused(
@@ -240,7 +241,7 @@ class StorageChecks:
         return finding_of(error, step, self._asked(connection, account, role), self.host.now())
 
     def _asked(self, connection: str, account: BlobServiceClient, role: str = BLOBS) -> Asked:
-        name, by_key = str(account.account_name), bool(_key_of(account))
+        name, by_key = name_of(account), bool(_key_of(account))
         return Asked(connection, name, by_key, role, local=is_loopback(account.url))
 
 

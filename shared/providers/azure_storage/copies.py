@@ -88,7 +88,7 @@ class BlobCopies:
 
     def _readable(self, url: str) -> str | None:
         """Return the URL to copy from; None where no signature of the service opens it."""
-        source = source_of(url, str(self.account.account_name), account_location(self.account.url))
+        source = source_of(url, name_of(self.account), account_location(self.account.url))
         if source is None:
             return None
         if source.own_path is not None:
@@ -130,6 +130,17 @@ def account_location(url: str) -> str:
     """Return where an account is, with a slash at its end, by its client's URL without a query."""
     scheme, host, path, _, _ = urlsplit(url)
     return urlunsplit((scheme, host, f"{path.rstrip('/')}/", "", ""))
+
+
+def name_of(account: BlobServiceClient) -> str:
+    """Return the name of an account by its client.
+
+    Some accounts have a zone in their address, `<account>.z01.blob.storage.azure.net`: of those
+    the client knows no name.
+    """
+    host = (urlsplit(account.url).hostname or "").lower()
+    label = host.partition(".")[0].removesuffix("-secondary")
+    return label if ".blob." in host else str(account.account_name)
 
 
 def _properties(blob: BlobClient) -> BlobProperties | None:

@@ -33,6 +33,7 @@ def test_the_pipelines_file_may_be_a_blob(tmp_path: Path) -> None:
         ("blob:config/./pipelines.yaml", "names no blob"),
         ("blob:config/a\\b.yaml", "names no blob"),
         ("blob:config/a.yaml?sig=hidden", "names no blob"),
+        (" blob:config/pipelines.yaml", "does not begin with blob: in lower-case letters"),
         ("BLOB:config/pipelines.yaml", "does not begin with blob: in lower-case letters"),
         ("https://a.blob.core.windows.net/config/p.yaml?sig=hidden", "is a URL"),
         ("blob:training-data/pipelines.yaml", "a container of data, models or the ledger"),

@@ -111,6 +111,35 @@ def test_subject_and_encoded_url_agree_for_any_name(name: str) -> None:
     assert set(found.names) <= {name, quote(name)}
 
 
+@pytest.mark.parametrize("name", ["数" * 340 + ".csv", "a" * 1020 + ".csv"])
+def test_a_long_name_is_checked_in_no_form_that_no_blob_can_have(name: str) -> None:
+    found = blob_in(created(BASE + name, URL + quote(name)))
+    assert isinstance(found, ChangedBlob)
+    assert found.names == (name,)
+
+
+def test_what_no_blob_can_be_called_names_none() -> None:
+    half = "\ud83d.csv"
+    found = blob_in(created(BASE + half, URL + "whole.csv"))
+    assert isinstance(found, ChangedBlob)
+    assert found.names == ("whole.csv",)
+    for name in (half, "a" * 1025):
+        with pytest.raises(PermanentError, match="names no blob"):
+            blob_in(created(BASE + name, None))
+
+
+def test_the_signature_of_a_url_is_no_part_of_the_name() -> None:
+    signed = URL + "what%3F.csv?sv=2026-01-01&sp=r&sig=abcdefghijklmnopqrstuvwxyz%3D"
+    assert blob_in(created("", signed)) == ChangedBlob(
+        "strelearn", "training-data", ("what?.csv", "what%3F.csv")
+    )
+
+
+def test_a_long_type_is_shown_neither_whole_nor_in_part() -> None:
+    event = created(BASE + "a", URL + "a") | {"eventType": "k" * 64_000}
+    assert blob_in(event) == "events of type (of 64000 characters) are not needed"
+
+
 def test_a_name_that_was_damaged_in_the_subject_is_taken_from_the_url() -> None:
     found = blob_in(created(BASE + "log_\ufffd\ufffd.csv", URL + quote("log_💎.csv")))
     assert isinstance(found, ChangedBlob)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
 from shared.core.redaction import Redactor
+from shared.core.secret_shapes import HIDDEN
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from tests.unit.samples import blob
 
@@ -86,3 +87,13 @@ def test_what_holds_no_secret_is_the_same_object_afterwards() -> None:
     assert Redactor("secret-value").clean(holder) is holder
     assert Redactor("secret-value").clean(Holder) is Holder
     assert Redactor("secret-value").clean(None) is None
+
+
+def test_a_text_that_was_redacted_before_is_so_again_by_what_is_known_now() -> None:
+    redactor = Redactor()
+    said = "the service answered q8Zk-not-known-yet-77"
+    assert redactor.text(said) == said
+    redactor.learn("q8Zk-not-known-yet-77")
+    assert redactor.text(said) == f"the service answered {HIDDEN}"
+    redactor.publish(["q8Zk-not-known-yet-77"])
+    assert redactor.text(said) == said

@@ -106,6 +106,25 @@ def test_a_foreign_event_is_passed_over_with_a_line_in_the_log(
     assert "is passed over" in caplog.text
 
 
+def test_a_line_about_a_foreign_event_is_short_and_holds_no_part_of_a_secret(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    secret = world.environment["TRAINING_KEY"]
+    beginning = f"/blobServices/default/containers/{'o' * 63}/blobs/"
+    for part in range(1, len(secret)):  # wherever the name is cut
+        foreign = message("x")
+        foreign["subject"] = beginning.ljust(1000 - part, "z") + secret
+        deliver(world, foreign)
+    far = message("x")
+    far |= {"subject": "", "topic": ""}
+    far["data"]["url"] = f"https://{'a' * 30_000}.blob.core.windows.net/{'c' * 30_000}/x"
+    deliver(world, far)
+    assert len(caplog.messages) == len(secret)
+    assert max(map(len, caplog.messages)) < 1500
+    assert not [line for line in caplog.messages if secret[:4] in line]
+
+
 def test_names_of_accounts_and_containers_have_no_case(world: World) -> None:
     world.upload()
     event = message("new.csv", DATA.upper(), account="ACCOUNT")
@@ -155,6 +174,16 @@ def test_a_scratch_blob_is_recorded_and_opens_nothing(function: str) -> None:
         assert (stored.record.blob, stored.record.function) == (name, function)
         assert stored.record.at == world.context.clock.now()
     assert not world.runs()
+
+
+def test_many_events_of_a_scratch_blob_at_once_are_recorded_once(world: World) -> None:
+    deliver(world, message(SCRATCH))
+    first = world.documents.rows["last_event"].etag
+    deliver(world, message(SCRATCH), message(SCRATCH))
+    assert world.documents.rows["last_event"].etag == first
+    world.clock.move(timedelta(minutes=1))
+    deliver(world, message(SCRATCH))
+    assert world.documents.rows["last_event"].etag != first
 
 
 @pytest.mark.parametrize("name", [".relearn/a.csv", ".relearn/scratch/a/b", ".relearn/scratch/"])

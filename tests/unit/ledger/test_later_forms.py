@@ -22,7 +22,8 @@ from tests.unit.ledger.test_unreadable import KINDS as UNREADABLE
 from tests.unit.ledger.test_unreadable import Full
 from tests.unit.maintenance.cleaning import cleaned
 
-KINDS: Final = (*(kind for kind in UNREADABLE if kind not in ("open/holder", "index")), "tick")
+MORE: Final = ("tick", "last_event", "undelivered")
+KINDS: Final = (*(kind for kind in UNREADABLE if kind not in ("open/holder", "index")), *MORE)
 #: What an operator finds unread by name alone: no step needs what the record says.
 SILENT: Final = ("cleaning",)
 ENDPOINT: Final = EndpointAddress("sample", "production")
@@ -69,15 +70,24 @@ class Operators:
         self(lambda: report.problems)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_is_left_alone_and_named(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def with_every_record() -> Full:
+    """Return a world with a record of each kind."""
     full = Full()
     world = full.world
     full.stop()
     world.app.ticks.note()
     world.app.pipelines.pause("sample")
+    world.app.undelivered.look()
+    _event(full)
     world.context.ledger.rotation.put(Rotation(first="sample"), None)
     cleaned(world)
+    return full
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_left_alone_and_named(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    full = with_every_record()
+    world = full.world
     name = full.name(kind)
     body = later(world.documents.rows[name].body)
     world.damage(name, body)
@@ -89,6 +99,8 @@ def test_it_is_left_alone_and_named(kind: str, caplog: pytest.LogCaptureFixture)
         for _ in range(3):
             full.everything()
             world.app.ticks.note()
+            world.app.undelivered.look()
+            _event(full)
         operators.everything()
         for days in (1, 2, 500, 32, 500):
             world.clock.move(timedelta(days=days))
@@ -120,6 +132,13 @@ def test_a_configuration_of_a_later_form_is_neither_replaced_nor_deleted(
         world.poll.tick()
     assert world.documents.rows["configurations/other"].body == body
     assert "configurations/other is not understood (schema_version 2" in caplog.text
+
+
+def _event(full: Full) -> None:
+    """Have the event of a blob arrive that was written to see that it does."""
+    full.world.app.blob_events.blob_arrived(
+        ".relearn/scratch/0123456789abcdef0123456789abcdef", "on_training_data"
+    )
 
 
 def _without_metadata(full: Full, name: str) -> None:

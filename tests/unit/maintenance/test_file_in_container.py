@@ -1,7 +1,11 @@
 """A pipelines file in a container: read before anything is done, and whatever the storage does."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -140,6 +144,18 @@ def test_a_refused_file_changes_nothing_and_is_read_again_by_itself(
     assert process.said == ""
 
 
+def test_a_file_in_the_archive_tier_is_not_blamed_on_the_identity(
+    world: Contained, process: Process
+) -> None:
+    world.beside.away = PermanentError(
+        f"storage: read {CONFIG}/{FILE}: BlobArchived (409): it is in the archive tier: set it"
+    )
+    process.tick()
+    assert process.attempts == {"sample": 1, "other": 1}
+    assert "it is in the archive tier: set it): correct that at the blob" in process.said
+    assert "identity" not in process.said
+
+
 def test_a_file_that_is_deleted_and_created_again_changes_nothing(
     world: Contained, process: Process
 ) -> None:
@@ -190,6 +206,34 @@ def test_a_host_that_read_an_older_copy_is_corrected_by_its_next_check(
     assert b'"attempts":4' in world.documents.rows["configurations/sample"].body
     world.beside.away = AWAY
     assert world.process().attempts == {"sample": 4, "other": 4}
+
+
+def test_events_after_an_idle_time_wait_for_the_file_that_one_of_them_reads(
+    world: Contained, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.attempts(2)
+    begun, go, head = Event(), Event(), world.beside.head
+
+    def slow(container: str, name: str) -> Any:
+        begun.set()
+        assert go.wait(5)
+        return head(container, name)
+
+    def arrive() -> int:
+        process.changed_file.check_sometimes()
+        return process.attempts["sample"]
+
+    monkeypatch.setattr(world.beside, "head", slow)
+    for seconds in ("_SELDOM", "_STALE"):
+        monkeypatch.setattr(f"shared.maintenance.changed_file.{seconds}", 0)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(arrive)
+        assert begun.wait(5)
+        second = pool.submit(arrive)
+        with suppress(TimeoutError):
+            second.result(timeout=0.2)  # one that does not wait ends by then
+        go.set()
+        assert (first.result(5), second.result(5)) == (2, 2)
 
 
 def test_an_older_host_deletes_no_pipeline_for_good(world: Contained, process: Process) -> None:

@@ -8,6 +8,7 @@ import pytest
 from shared.errors import PermanentError, TransientError
 from shared.ledger.progress import PoisonQueue, Undelivered
 from shared.maintenance.undelivered import UndeliveredEvents
+from shared.ports.storage import Page
 from tests.fakes.queues import FakeQueues
 from tests.fakes.world import World
 
@@ -156,20 +157,73 @@ def test_a_queue_that_may_not_be_read_hides_no_other(
 def test_a_storage_that_does_not_answer_fails_no_poll(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(_: str) -> bool:
+    def refuse(_: str) -> None:
         raise TransientError("the storage account is busy")
 
-    monkeypatch.setattr(world.blobs, "exists", refuse)
+    monkeypatch.setattr(world.documents, "read", refuse)
     world.app.undelivered.look()
     assert "cannot be seen now: the storage account is busy" in caplog.text
-    assert world.context.ledger.undelivered.read() is None
 
 
-def test_a_record_that_is_not_understood_is_left_alone(
+@pytest.mark.parametrize("failure", [TransientError("busy"), PermanentError("access denied")])
+def test_dead_letters_that_cannot_be_listed_hide_no_poison_queue(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+) -> None:
+    def refuse(_: str) -> bool:
+        raise failure
+
+    letter(world)
+    look(world)
+    world.queues.put(STORAGE)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.blobs, "exists", refuse)
+        assert look(world).dead_letters == 1
+        look(world)
+    look(world)
+    assert alerts(caplog) == ["RL1012", "RL1011"]
+    assert caplog.text.count(f"container {LETTERS} of dead letters is not looked at") == 1
+
+
+def test_a_queue_that_cannot_be_counted_at_times_raises_no_alert_anew(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.queues.put(STORAGE)
+    for failure in (None, TransientError("busy"), None, TransientError("busy"), None):
+        world.queues.failure = failure
+        assert look(world).poison[0].messages == 1
+    assert alerts(caplog) == ["RL1011"]
+
+
+def test_a_clock_that_was_hours_ahead_delays_no_look(world: World) -> None:
+    look(world)
+    asked = len(world.queues.asked)
+    look(world, timedelta(hours=-5))
+    assert len(world.queues.asked) == 2 * asked
+
+
+def test_more_dead_letters_than_are_counted_raise_one_alert(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    letter(world)
+    [one] = world.blobs.page(LETTERS, None).items
+    monkeypatch.setattr(world.blobs, "page", lambda *_: Page((one,) * 5000, "more"))
+    for _ in range(3):
+        look(world)
+    assert alerts(caplog) == ["RL1012"]
+    assert "holds at least 5000 blobs" in caplog.text
+
+
+def test_a_record_that_is_not_understood_is_left_alone_and_hides_nothing(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.documents.create("undelivered", b"{}")
-    world.app.undelivered.look()
+    world.queues.put(STORAGE)
+    for _ in range(3):
+        world.app.undelivered.look()
+        world.clock.move(5 * MINUTE)
     assert world.documents.rows["undelivered"].body == b"{}"
-    assert "undelivered is not understood" in caplog.text
-    assert not world.queues.asked
+    assert caplog.text.count("undelivered is not understood") == 1
+    assert alerts(caplog) == ["RL1011"]  # a release that cannot read it is not blind

@@ -1,6 +1,7 @@
 """A message about a job that ended has its run checked once, and costs nothing otherwise."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,8 @@ def test_a_job_under_way_costs_nothing(world: AzureMlRuns, status: str) -> None:
         ("3f2b1c9a-0000-4000-8000-000000000000", []),
         ("rl-sample-0123456789ab-1", ["list open"]),
         ("rl-other-0123456789ab-1", ["list open"]),
+        (f"rl-{'a' * 60_000}-0123456789ab-1", []),
+        (f"rl-other-0123456789ab-{'1' * 60_000}", []),
     ],
 )
 def test_an_unknown_job_is_ignored_cheaply(world: AzureMlRuns, job: str, cost: list[str]) -> None:
@@ -108,3 +111,21 @@ def test_other_events_are_ignored_and_what_is_none_fails(world: AzureMlRuns) -> 
     world.app.workspace_events.received(json.dumps(event).encode())
     with pytest.raises(PermanentError, match="no event of Event Grid"):
         world.app.workspace_events.received(b"{}")
+
+
+def test_a_tick_ends_well_while_an_event_has_a_run_checked(world: AzureMlRuns) -> None:
+    [marker] = world.context.ledger.open_markers.listed()
+    checks = world.app.checks
+    others = [replace(marker, run_id=f"other-{number}") for number in range(3)]
+
+    class Meanwhile(frozenset[str]):
+        """Open runs; while they are compared, an event has another run checked."""
+
+        def __contains__(self, run: object) -> bool:
+            if others:
+                checks.check(others.pop(), world.clock.now())
+            return super().__contains__(run)
+
+    checks.forget(Meanwhile({marker.run_id}))
+    assert len(others) < 3
+    assert not checks.is_new(marker)

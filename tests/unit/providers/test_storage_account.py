@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from azure.core.credentials import AzureSasCredential
 from azure.storage.blob import BlobServiceClient
 
 from shared import app
@@ -77,3 +78,18 @@ def test_an_app_with_a_signature_for_a_connection_is_not_put_together(tmp_path: 
     assert isinstance(built, app.Unusable)
     assert any(one.where == "AzureWebJobsStorage" for one in built.problems)
     assert "SECRET" not in str(built.problems)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("mine.blob.core.windows.net", "mine"),
+        ("MINE.blob.core.chinacloudapi.cn", "mine"),
+        ("mine.z39.blob.storage.azure.net", "mine"),
+        ("mine.privatelink.blob.core.windows.net", "mine"),
+    ],
+)
+def test_an_account_is_known_by_each_of_its_addresses(host: str, name: str) -> None:
+    account = BlobServiceClient(f"https://{host}", credential=AzureSasCredential("sig"))
+    blobs = AccountBlobs(account, SystemClock(), https_only=True)
+    assert blobs.account == name  # events name it so, and so does what is signed
