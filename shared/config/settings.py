@@ -218,7 +218,7 @@ def _disabled(environment: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem(f"AzureWebJobs.{name}.Disabled", f"is true: {what}")
     ways = ("on_training_data", "on_storage_events")
     if all(is_disabled(environment, one) for one in ways):
-        what = "is true for both: no event of data comes, so the search finds it after 15 minutes"
+        what = "is true for both: no event of data comes, so the search finds it within 25 minutes"
         yield Problem(" and ".join(f"AzureWebJobs.{one}.Disabled" for one in ways), what)
 
 
