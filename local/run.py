@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from azure.storage.blob import BlobServiceClient
 from local.azureml.process import AzureMlProcess
 from local.azureml.sample import snippet
 from local.azurite import Azurite, AzuriteError
-from local.served import NotStartedError
+from local.served import NotStartedError, StopSignal
 from local.storage_folder import port_is_free
 from shared.config.places import LocalFiles
 from shared.maintenance.changed_file import WatchedFiles
@@ -27,6 +26,7 @@ from shared.maintenance.changed_file import WatchedFiles
 ROOT: Final = Path(__file__).parents[1]
 _STORAGE: Final = ROOT / ".local" / "azurite"
 _HEALTH_SECONDS: Final = 60
+_STOP_SECONDS: Final = 10.0
 _SETTINGS_EVERY: Final = 1.0  #: in seconds
 _CONTAINERS: Final = ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER")
 _WORKSPACE_PORT: Final = 7080
@@ -66,8 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.azureml is not None and _DEVELOPMENT not in values.values():
         print(f"--azureml is for the local storage: set AzureWebJobsStorage={_DEVELOPMENT}.")
         return 1
-    for number in (signal.SIGINT, signal.SIGTERM):  # in the background a shell ignores SIGINT
-        signal.signal(number, _interrupt)
+    StopSignal().interrupts = True
     try:
         with ExitStack() as stack:
             if _DEVELOPMENT in values.values():
@@ -82,13 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"The workspace does not start: {error}")
         return 1
     except KeyboardInterrupt:
-        return 130
-
-
-def _interrupt(*_: object) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # stopping once is enough
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+        print("stopped; nothing is left running")
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -170,12 +164,20 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) ->
             print(_state(str(json.loads(ready.read_text())["url"])), flush=True)
         _say_when_changed(source, host)
         return host.wait()
-    except KeyboardInterrupt:
-        host.terminate()
-        return host.wait()
     finally:
-        if host.stdin:
-            host.stdin.close()
+        _end(host)
+
+
+def _end(host: "subprocess.Popen[bytes]") -> None:
+    """Have the host stop, which the end of its input also tells it; kill one that does not."""
+    if host.stdin:
+        host.stdin.close()
+    host.terminate()
+    try:
+        host.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        host.kill()
+        host.wait()
 
 
 def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:

@@ -60,6 +60,7 @@ class _Worker:
                 env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C is for the host, also while this one starts
             )
 
     def index(self) -> None:
