@@ -15,6 +15,7 @@ import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
+from local.azureml.answers import WORKSPACE
 from local.azureml.process import AzureMlProcess
 from local.azureml.sample import snippet
 from local.azurite import Azurite, AzuriteError
@@ -119,7 +120,8 @@ def _parser() -> argparse.ArgumentParser:
 def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dict[str, str]:
     azurite = stack.enter_context(Azurite(folder, same_ports=True))
     print(f"storage: {azurite.blob_endpoint}, kept in {folder}")
-    print(f"connect with: {azurite.connection_string}", flush=True)
+    print(f"connect with: {azurite.connection_string}")
+    print("(this AccountKey is no secret: it is the public one of every Azurite)", flush=True)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         for name in _CONTAINERS:
             with suppress(ResourceExistsError):
@@ -145,8 +147,16 @@ def _with_workspace(stack: ExitStack, values: dict[str, str], port: int) -> dict
         given += [option, _container(values, name)]
     kept = {_WORKSPACE_STORAGE: connection}
     workspace = stack.enter_context(AzureMlProcess(given, variables=kept))
-    print(f"workspace: {workspace.url}\na pipeline that trains there:\n\n{snippet(workspace.url)}")
+    print(f"workspace: {workspace.url}")
+    if not _file_names(values, f"{workspace.url}{WORKSPACE}"):
+        print(f"a pipeline that trains there:\n\n{snippet(workspace.url)}")
     return {**values, **workspace.environment}
+
+
+def _file_names(values: dict[str, str], workspace: str) -> bool:
+    """Whether the pipelines file is on this machine and names the workspace."""
+    file = ROOT / values.get("PIPELINES_FILE", "pipelines.yaml")
+    return file.is_file() and workspace in file.read_text(encoding="utf-8", errors="replace")
 
 
 def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) -> int:
@@ -161,7 +171,8 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) ->
         while host.poll() is None and not ready.exists():
             time.sleep(0.05)
         if host.poll() is None:
-            print(_state(str(json.loads(ready.read_text())["url"])), flush=True)
+            url = str(json.loads(ready.read_text())["url"])
+            print(_state(url), _next_steps(url), sep="\n", flush=True)
         _say_when_changed(source, host)
         return host.wait()
     finally:
@@ -193,6 +204,13 @@ def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:
                 flush=True,
             )
         time.sleep(_SETTINGS_EVERY)
+
+
+def _next_steps(url: str) -> str:
+    return (
+        "upload data: .venv/bin/relearn upload FILE; "
+        f"doctor: .venv/bin/relearn doctor --url {url}; stop: Ctrl-C"
+    )
 
 
 def _state(url: str) -> str:

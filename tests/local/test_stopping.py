@@ -1,4 +1,4 @@
-"""Signals to stop: two of them come, at any moment and to any thread, and each program ends well."""
+"""Signals to stop: two come, at any moment and to any thread, and each program ends well."""
 
 import json
 import logging
@@ -53,24 +53,26 @@ class Scene(logging.Handler):
 
     def serve(self, monkeypatch: pytest.MonkeyPatch) -> int:
         """Run the host's own main over it."""
-        monkeypatch.setattr(program.HostConfig, "load", lambda *_, **__: None)
+        monkeypatch.setattr("local.host.config.HostConfig.load", lambda *_, **__: None)
         monkeypatch.setattr(program, "Host", lambda *_: self)
         monkeypatch.setattr(program, "configure_logging", lambda *_, **__: None)
-        monkeypatch.setattr(
-            program, "write_ready_file", lambda *_, **__: self.pass_moment("ready")
-        )
+        monkeypatch.setattr(program, "write_ready_file", lambda *_, **__: self.pass_moment("ready"))
         root = logging.getLogger()
         monkeypatch.setattr(root, "handlers", [self])
         monkeypatch.setattr(root, "level", logging.INFO)
         return program.main([])
 
 
-def sent(*numbers: int) -> Callable[[], None]:
-    return lambda: [os.kill(os.getpid(), number) for number in numbers] and None
+def sent(*numbers: int) -> Callable[[], object]:
+    def send() -> None:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+    return send
 
 
 def test_both_at_once_while_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene({"ready": lambda: threading.Timer(0.05, sent(*BOTH)).start()})
+    scene = Scene({"ready": threading.Thread(target=sent(*BOTH)).start})
     assert scene.serve(monkeypatch) == 0
     assert scene.moments == ["start", "ready", "stopping", "stop"]
 
@@ -92,7 +94,8 @@ def test_a_signal_that_another_thread_takes(monkeypatch: pytest.MonkeyPatch) -> 
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         stopped.wait(10)
 
-    scene = Scene({"ready": lambda: threading.Timer(0.05, take).start(), "stop": stopped.set})
+    begin = threading.Thread(target=take).start
+    scene = Scene({"ready": begin, "stop": stopped.set})
     assert scene.serve(monkeypatch) == 0
 
 
@@ -117,8 +120,10 @@ def test_a_host_that_does_not_stop_is_killed(
             super().__init__([sys.executable, "-c", code, ready], stdin=subprocess.PIPE)
             started.append(self)
 
-    monkeypatch.setattr(run.subprocess, "Popen", Deaf)
+    monkeypatch.setattr(subprocess, "Popen", Deaf)
     monkeypatch.setattr(run, "_say_when_changed", lambda *_: sent(*BOTH)())
     assert run.main(["--port", "0", "--settings", str(settings)]) == 0
     assert [host.returncode for host in started] == [-signal.SIGKILL]
-    assert capsys.readouterr().out.endswith("stopped; nothing is left running\n")
+    said = capsys.readouterr().out
+    assert "relearn doctor --url http://127.0.0.1:1; stop: Ctrl-C\n" in said
+    assert said.endswith("stopped; nothing is left running\n")
