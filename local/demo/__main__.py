@@ -59,7 +59,10 @@ def _play(console: Console, *, classic: bool) -> None:
     stage = Stage() if classic else ServingStage()
     if not classic:
         _install_server(console)
-    with console.status(f"Starting Azurite, the stand-in of {what}, and the host …"):
+    text = f"Starting Azurite, the stand-in of {what}, and the host …"
+    if not console.is_terminal:  # where no status is shown
+        console.print(text)
+    with console.status(text):
         stage.__enter__()
     try:
         play = (
@@ -68,6 +71,7 @@ def _play(console: Console, *, classic: bool) -> None:
             else StudioPlay(console, stage)
         )
         play.perform()
+        console.print("Next: `make run` serves pipelines.yaml with a storage that lasts.")
     finally:
         stage.__exit__()
 
