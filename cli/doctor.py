@@ -1,9 +1,11 @@
 """`relearn doctor`: tries everything that an app needs, here or as the app itself sees it."""
 
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cli.output import CommandError, Output
 from cli.remote import RemoteApp
@@ -14,6 +16,8 @@ from shared.core.findings import Outcome, Report
 from shared.version import VERSION
 
 _SECONDS: Final = 225.0  #: the app takes 200 s at most
+T = TypeVar("T")
+_ASK_EVERY: Final = 0.5
 _OF_A_LINE: Final = {"part", "check", "result", "text"}
 _SHOWN: Final = {"not_checked": "not checked"}
 
@@ -56,6 +60,26 @@ def shown(report: Report) -> dict[str, Any]:
     return {"version": VERSION, "result": result, **counts, "lines": lines}
 
 
+def interruptible(work: Callable[[], T]) -> T:
+    """Return what work returns; Ctrl-C does not wait for services that it waits for."""
+    done: list[T] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except Exception as exc:  # noqa: BLE001 -- it is raised below
+            failed.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_ASK_EVERY)  # with a time: else Ctrl-C is not seen on every system
+    if failed:
+        raise failed[0]
+    return done[0]
+
+
 def _is_report(answer: Any) -> bool:
     """Whether an answer has the form of a report, as far as it is printed."""
     lines = answer.get("lines") if isinstance(answer, dict) else None
@@ -71,8 +95,11 @@ def _here(output: Output, settings: Path) -> dict[str, Any]:
     built = of_settings(environment, datetime.now(UTC), folder_of(settings))
     with output.working("checked") as working:
         if isinstance(built, App) and built.changed_file is not None:
-            built.changed_file.begin()  # reads a pipelines file that is in a container
-        report = built.doctor.report(lambda _check, _finding, count: working.step(count))
+            interruptible(built.changed_file.begin)  # reads a pipelines file in a container
+        doctor = built.doctor
+        report = interruptible(
+            lambda: doctor.report(lambda _check, _finding, count: working.step(count))
+        )
     return shown(report)
 
 

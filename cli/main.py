@@ -168,7 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         logging.getLogger().addHandler(logging.NullHandler())  # warnings are for the app's log
     say = _say_json if "--json" in given else _say
-    return _exit_code(lambda: app(args=given, prog_name="relearn"), say, debug=debug)
+    code = _exit_code(lambda: app(args=given, prog_name="relearn"), say, debug=debug)
+    if code == _INTERRUPTED and arguments is None:
+        sys.stdout.flush()
+        os._exit(code)  # threads that wait for a service would keep the process for a minute
+    return code
 
 
 def _exit_code(run: Callable[[], Any], say: Callable[[str], None], *, debug: bool) -> int:

@@ -17,6 +17,7 @@ from shared.errors import RelearnError
 
 LOCAL_APP: Final = "http://127.0.0.1:7071"
 _LARGEST: Final = 256 * 1024 * 1024
+_LONGEST_NAME: Final = 1024
 _RUN_WITHIN: Final = 30.0  #: in seconds; the local host notices a blob within two
 _ASK_EVERY: Final = 1.0
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
@@ -35,6 +36,8 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
     Raises:
         CommandError: it cannot be uploaded; the message says what to do.
     """
+    if name is not None and not _is_name(name):
+        raise CommandError(f"--name {name!r} is no name of a blob: write it like {file.name}", 2)
     content = _content(file)
     app = _local_app(settings)
     container = app.context.data_container
@@ -44,7 +47,8 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
         with output.working(f"uploading {file.name}"):
             written = app.context.data.write(container, blob, content)
     except RelearnError as exc:
-        raise CommandError(f"it was not uploaded: {exc}. To do: start `make run` first") from None
+        cure = "start `make run` first, which serves the storage and makes the container"
+        raise CommandError(f"it was not uploaded: {exc}. To do: {cure}") from None
     output.line(f"uploaded {counted(len(content), 'byte')} to {container}/{blob}")
     runs = [] if known is None else _shown(output, url, f"{container}/{blob}", pipelines, known)
     if known is None:
@@ -73,6 +77,12 @@ def _shown(
     if not runs:
         output.line(f"no run yet: it may wait for others, see {url}/api/pipelines")
     return runs
+
+
+def _is_name(name: str) -> bool:
+    """Whether a blob can have this name, in each of its folders too."""
+    parts = name.split("/")
+    return len(name) <= _LONGEST_NAME and not {"", ".", ".."} & {*parts}
 
 
 def _content(file: Path) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from cli.output import Output
+from cli.output import CommandError, Output
 from cli.settings import settings_in
 from shared.config.loader import load_pipelines
 from shared.core.config.problems import Problem
@@ -19,8 +19,10 @@ def run(output: Output, file: Path, settings: Path) -> int:
         settings: the app settings.
 
     Raises:
-        CommandError: the settings cannot be read.
+        CommandError: the file or the settings cannot be read.
     """
+    if not file.is_file():
+        raise CommandError(f"there is no file {file}: correct the path", 2)
     environment = settings_in(settings)
     development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
     found = load_pipelines(file, environment, development=development)

@@ -129,7 +129,8 @@ def enable(
     Returns:
         Whether they are on.
     """
-    wanted = {n for n in (DISTRO, OPEN) if environment.get(n, "").strip().lower() in _TRUE}
+    given = {DISTRO: environment.get(DISTRO, ""), OPEN: environment.get(OPEN, "")}
+    wanted = {name for name, value in given.items() if value.strip().lower() in _TRUE}
     _SWITCH.live = None
     if not wanted:
         return False

@@ -211,7 +211,7 @@ class Subscriptions:
             f"Event Grid could not verify the webhook of {wanted.function}: {why}",
             "look at `GET /api/health` and the app's log: it must answer within 30 s. Then repeat"
             " this hook; nothing is lost meanwhile, since the app's search finds the data within"
-            " 15 minutes",
+            " 25 minutes",
             known=5,
         )
 

@@ -21,7 +21,7 @@ var lostEvents = [
   {
     name: 'dropped'
     metric: 'DroppedEventCount'
-    what: 'Event Grid dropped events of the storage. The search finds their blobs within 15 minutes; the cause remains.'
+    what: 'Event Grid dropped events of the storage. The search finds their blobs within 25 minutes; the cause remains.'
   }
   {
     name: 'dead-lettered'

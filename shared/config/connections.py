@@ -28,6 +28,11 @@ _PARTS: Final = (*_URIS, "accountName", "tableServiceUri", *_CREDENTIAL)
 _OF_THE_HOST: Final = ("tenantId", "clientSecret", "managedIdentityResourceId")
 _SERVICE: Final = re.compile(r"\.(blob|queue|table|file|dfs|web)\.", re.IGNORECASE)
 _ACCOUNT: Final = re.compile(r"[a-z0-9]{3,24}")
+_CLIENT: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NO_CLIENT: Final = (
+    "is no client id",
+    "write the client id of the user-assigned identity, which is not its name nor its object id",
+)
 _DEVELOPMENT: Final = "usedevelopmentstorage"
 _IDENTITY: Final = (
     "the app signs URLs by an account key or an identity: write the connection string with "
@@ -182,6 +187,10 @@ def _of_identity(
     yield from _of_another(name, hosts)
     if account := environment.get(f"{name}__accountName"):
         yield from _of_account_name(f"{name}__accountName", account)
+    client = environment.get(f"{name}__clientId")
+    if client and not _CLIENT.fullmatch(client):
+        what = not_filled_in(client, anywhere=True) or quoted(client) or _NO_CLIENT
+        yield Problem(f"{name}__clientId", *what)
     kind = environment.get(f"{name}__credential", "managedidentity")
     if kind and kind.lower() != "managedidentity":
         cure = "write managedidentity, or remove it for the default credential"

@@ -13,8 +13,10 @@ from datetime import timedelta
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
+from shared.config.values import quoted
 from shared.core.blobs import is_folded
 from shared.core.config.problems import Problem
+from shared.core.config.setting_references import not_filled_in
 from shared.errors import FileRefusedError, PermanentError
 from shared.ports.files import FileState, too_large
 from shared.ports.storage import Blobs
@@ -199,6 +201,8 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
     """
     mark, colon, rest = text.partition(":")
     if f"{mark.strip().lower()}{colon}" != _MARK:
+        if (found := not_filled_in(text) or quoted(text)) is not None:
+            return _wrong(root / "pipelines.yaml", *found)
         local = root / text
         return _wrong(local, "is a URL", _FORM) if "://" in text else Place(local)
     container, _, path = rest.partition("/")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +55,10 @@ _CLOCK_TIME: Final = re.compile(r"(?:[0-9]{1,3}\.)?[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
 #: A queue's name leaves room for the name of its poison queue: `<name>-poison`.
 _QUEUE: Final = re.compile(r"(?=.{3,56}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+_NEEDED: Final = {
+    "poll_jobs": "no open run continues",
+    "start_scheduled_runs": "no schedule and no search for lost events is carried out",
+}
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
 _CONTAINERS: Final = ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER", "LEDGER_CONTAINER")
 
@@ -203,8 +207,19 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         poll_schedule=schedules["POLL_SCHEDULE"],
         schedule_tick=schedules["SCHEDULE_TICK"],
         problems=tuple(problems),
-        hints=(*connection_hints(environment), *schedule_hints(schedules)),
+        hints=(*connection_hints(environment), *schedule_hints(schedules), *_disabled(environment)),
     )
+
+
+def _disabled(environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the functions without which data is found late, or runs do not continue."""
+    for name, what in _NEEDED.items():
+        if is_disabled(environment, name):
+            yield Problem(f"AzureWebJobs.{name}.Disabled", f"is true: {what}")
+    ways = ("on_training_data", "on_storage_events")
+    if all(is_disabled(environment, one) for one in ways):
+        what = "is true for both: no event of data comes, so the search finds it within 25 minutes"
+        yield Problem(" and ".join(f"AzureWebJobs.{one}.Disabled" for one in ways), what)
 
 
 def _containers(environment: Mapping[str, str], problems: list[Problem]) -> list[str]:

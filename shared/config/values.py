@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.core.config.problems import Problem, WrongValueError
 from shared.core.config.schedule import checked_schedule, hints_of
+from shared.core.config.setting_references import not_filled_in
 from shared.core.config.types import parse_duration
 
 _QUOTES: Final = tuple("\"'\u201c\u201d\u2018\u2019")
@@ -63,7 +64,7 @@ def duration_in(
         problems: what is wrong is added.
     """
     text = environment.get(name) or default
-    if (found := quoted(text)) is not None:
+    if (found := not_filled_in(text) or quoted(text)) is not None:
         problems.append(Problem(name, *found))
         return parse_duration(default)
     try:
@@ -85,7 +86,7 @@ def schedule_in(
         problems: what is wrong is added.
     """
     text = environment.get(name) or default
-    if (found := quoted(text)) is not None:
+    if (found := not_filled_in(text) or quoted(text)) is not None:
         problems.append(Problem(name, *found))
         return default
     try:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from shared.core.blob_locations import signature_in
+from shared.core.counting import counted
 from shared.errors import PermanentError
 
 _CREATED: Final = "microsoft.storage.blobcreated"
@@ -164,7 +165,7 @@ def _event(given: object) -> Event:
 
 def _shown(kind: str) -> str:
     """Return the type of an event. A long one is not cut: a part of a secret would not be known."""
-    return kind if len(kind) <= _LONGEST_KIND else f"(of {len(kind)} characters)"
+    return kind if len(kind) <= _LONGEST_KIND else f"(of {counted(len(kind), 'character')})"
 
 
 def _unsigned(url: str) -> str:

@@ -43,6 +43,7 @@ __all__ = ["Bounds", "Doctor", "Known"]
 SETTINGS: Final = "settings"
 _SERVICES: Final = "services"
 _CURE: Final = "correct the setting or the file: see docs/settings.md and docs/configuration.md"
+_HINTS: Final = 20  #: that are shown at most
 #: The parts of a report, in order.
 _ORDER: Final = (
     SETTINGS,
@@ -118,9 +119,13 @@ class Doctor:
         if not problems:
             text = "the settings and the pipelines file have no problem"
             yield _line(SETTINGS, "settings and pipelines file", ok(text))
-        for hint in self.hints():
+        hints = list(self.hints())
+        for hint in hints[:_HINTS]:
             what = f"{hint.what}: {hint.cure}" if hint.cure else hint.what
             yield _line(SETTINGS, hint.where, ok(f"hint: {what}"))
+        if (more := len(hints) - _HINTS) > 0:
+            text = f"{counted(more, 'more hint')}: see GET /api/health/details"
+            yield _line(SETTINGS, "others", ok(text))
         if self.known is None:
             why = not_checked("correct the settings first: the app cannot be built")
             for part in (EVENTS, _SERVICES, ENDPOINTS, TIMERS):

@@ -1,7 +1,9 @@
 """`relearn doctor`: from here by the settings, and over HTTP with a function key."""
 
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from cli import remote
+from cli.doctor import interruptible
 from tests.cli.conftest import SECRET, Relearn, write_settings
 
 KEY = "ZnVuY3Rpb24ta2V5LW9mLWEtdGVzdA=="
@@ -95,6 +98,22 @@ def test_json_is_the_form_of_the_http_api(folder: Path, relearn: Relearn) -> Non
     storage = [line for line in said.json["lines"] if line["part"] == "storage"]
     assert {line["result"] for line in storage} == {"wrong"}
     assert all("the account cannot be reached" in line["text"] for line in storage)
+
+
+def test_ctrl_c_does_not_wait_for_a_service_that_hangs() -> None:
+    over = threading.Event()
+
+    def hangs() -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return over.wait(60)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(hangs)
+    over.set()
+    assert time.monotonic() - began < 30
+    with pytest.raises(ZeroDivisionError):
+        interruptible(lambda: 1 // 0)
 
 
 def test_an_app_is_asked_with_its_key(relearn: Relearn, url: str, key: str) -> None:

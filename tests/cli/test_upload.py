@@ -43,6 +43,13 @@ def test_the_name_is_below_the_folder_of_the_pattern(
     assert f"no app answers at {NO_APP}" in said.out
 
 
+@pytest.mark.parametrize("name", ["", "../x", "a//b", "x" * 1025])
+def test_a_name_that_no_blob_has_is_a_usage_error(relearn: Relearn, name: str) -> None:
+    said = relearn("upload", "new.csv", "--name", name)
+    assert said.code == 2
+    assert "is no name of a blob: write it like new.csv" in said.err
+
+
 def test_a_name_may_be_given_and_json_says_who_takes_it(
     storage: BlobServiceClient, relearn: Relearn
 ) -> None:

@@ -32,7 +32,7 @@ def test_every_problem_is_printed_with_its_line_and_what_to_do(
     assert "pipelines.yaml:3: pipelines.census.schedule" in said.out
     assert "pipelines.yaml:7: pipelines.census.training.imputs: unknown key" in said.out
     assert said.out.count("To do: ") == said.out.count("  wrong  ") == 3
-    assert relearn("validate", "none.yaml").code == 1
+    assert relearn("validate", "none.yaml").code == 2
 
 
 def test_json_has_every_problem_and_the_same_exit_code(folder: Path, relearn: Relearn) -> None:

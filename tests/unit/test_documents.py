@@ -93,3 +93,32 @@ def test_the_first_example_of_a_page_is_a_sound_pipelines_file(
     found = load_pipelines(tmp_path / "pipelines.yaml", settings, development=False)
     assert not found.problems
     assert list(found.pipelines) == [pipeline]
+
+
+def pasted(text: str) -> Iterator[str]:
+    """Return the lines of the blocks that are pasted into a shell."""
+    fenced: str | None = None
+    for line in text.splitlines():
+        if line.startswith("```"):
+            fenced = line[3:] if fenced is None else None
+        elif fenced == "sh":
+            yield line
+
+
+#: In a comment on a line of its own, an interactive zsh still reads these signs.
+_READ_BY_SHELL: Final = re.compile(r"""^#.*[`'";|&<>()$*?\[\]]""")
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_no_block_has_a_comment_that_an_interactive_zsh_would_take_for_arguments(
+    file: Path,
+) -> None:
+    lines = pasted(file.read_text(encoding="utf-8"))
+    assert not [one for one in lines if re.search(r"\S\s+#", one) or _READ_BY_SHELL.search(one)]
+
+
+def test_comments_in_blocks_are_found() -> None:
+    page = "```yaml\na: 1 # b\n```\n```sh\nmake x # y\n# it's\n# plain\n```\n# a (b)\n"
+    assert list(pasted(page)) == ["make x # y", "# it's", "# plain"]
+    assert _READ_BY_SHELL.search("# it's")
+    assert not _READ_BY_SHELL.search("# plain")

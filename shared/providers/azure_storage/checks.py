@@ -18,7 +18,7 @@ from shared.core.config.places import Place, Places, QueuePlace
 from shared.core.config.studio_urls import is_loopback
 from shared.core.counting import counted
 from shared.core.findings import Finding, not_checked, ok, wrong
-from shared.errors import RelearnError
+from shared.errors import RelearnError, TransientError
 from shared.ports.checks import SCRATCH, Check
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of
@@ -219,6 +219,8 @@ class StorageChecks:
             if isinstance(exc.__cause__, AzureError):
                 cause = exc.__cause__
                 return self._refused(cause, "count", place.connection, account, QUEUES)
+            if isinstance(exc, TransientError):
+                return not_one("count", self._asked(place.connection, account))
             raise
         if messages is not None:
             return ok(f"{counted(messages, 'message')} in it")

@@ -47,7 +47,7 @@ def asked_for() -> set[str]:
         environment = Asked(given)
         settings.read_settings(environment, ROOT)
         asked |= environment.names
-    return asked
+    return {one for one in asked if not one.endswith("Disabled")}  # those of the host
 
 
 def named_in(text: str) -> set[str]:

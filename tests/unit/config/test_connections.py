@@ -5,6 +5,7 @@ import pytest
 from shared.config.connections import connection_hints, connection_problems
 
 KEY = "AccountName=mine;AccountKey=a2V5;EndpointSuffix=core.windows.net"
+CLIENT = "11111111-2222-3333-4444-555555555555"
 STRING = f"DefaultEndpointsProtocol=https;{KEY}"
 SAS = "sv=2024-11-04&ss=b&srt=sco&sp=rwl&se=2030-01-01&sig=SECRETsecret%3D"
 BLOB, QUEUE = "https://mine.blob.core.windows.net", "https://mine.queue.core.windows.net"
@@ -176,13 +177,27 @@ def test_plain_http_is_for_loopback_in_development_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("client", "says"),
+    [
+        ("my-identity", "is no client id"),
+        (f'"{CLIENT}"', "is in quotes"),
+        ("@Microsoft.KeyVault(SecretUri=https://v/s)", "Key Vault reference is not resolved"),
+    ],
+)
+def test_a_client_id_that_is_none_is_named(client: str, says: str) -> None:
+    (said,) = reported({**IDENTITY, "AzureWebJobsStorage__clientId": client})
+    assert said.startswith("AzureWebJobsStorage__clientId: ")
+    assert says in said
+
+
+@pytest.mark.parametrize(
     ("changes", "setting"),
     [
         (
             {"DataStorage": STRING, "DataStorage__blobServiceUri": BLOB},
             "DataStorage__blobServiceUri",
         ),
-        ({**IDENTITY, "AzureWebJobsStorage__clientId": "1"}, "AzureWebJobsStorage__clientId"),
+        ({**IDENTITY, "AzureWebJobsStorage__clientId": CLIENT}, "AzureWebJobsStorage__clientId"),
         ({**IDENTITY, "AzureWebJobsStorage__tenantId": "1"}, "AzureWebJobsStorage__tenantId"),
         ({**IDENTITY, "AzureWebJobsStorage__serviceUri": BLOB}, "AzureWebJobsStorage__serviceUri"),
     ],

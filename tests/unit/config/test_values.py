@@ -43,3 +43,24 @@ def test_a_setting_like_one_that_is_set_is_somebody_elses(tmp_path: Path) -> Non
 def test_quotes_and_blanks_around_a_value_are_told(tmp_path: Path, name: str) -> None:
     assert problems(tmp_path, **{name: '"abc"'}) == [f"{name}: is in quotes: remove them"]
     assert problems(tmp_path, **{name: " abc"}) == [f"{name}: has blanks around it: remove them"]
+
+
+@pytest.mark.parametrize("name", ["CLAIM_LEASE", "POLL_SCHEDULE", "MODELS_CONTAINER"])
+def test_an_unresolved_key_vault_reference_is_told(tmp_path: Path, name: str) -> None:
+    (said,) = problems(tmp_path, **{name: "@Microsoft.KeyVault(SecretUri=https://v/s)"})
+    assert said.startswith(f"{name}: its Key Vault reference is not resolved")
+
+
+def test_quotes_around_the_path_of_the_pipelines_file_are_told(tmp_path: Path) -> None:
+    place = read_settings({**GOOD, "PIPELINES_FILE": '"pipelines.yaml"'}, tmp_path).pipelines
+    assert str(place.problem) == "PIPELINES_FILE: is in quotes: remove them"
+
+
+def test_a_timer_that_is_disabled_is_a_hint(tmp_path: Path) -> None:
+    ways = ("on_training_data", "on_storage_events")
+    off = {f"AzureWebJobs.{one}.Disabled": "true" for one in (*ways, "poll_jobs")}
+    said = [str(one) for one in read_settings({**GOOD, **off}, tmp_path).hints]
+    assert said[0] == "AzureWebJobs.poll_jobs.Disabled: is true: no open run continues"
+    assert "the search finds it within 25 minutes" in said[1]
+    del off["AzureWebJobs.poll_jobs.Disabled"], off["AzureWebJobs.on_training_data.Disabled"]
+    assert not read_settings({**GOOD, **off}, tmp_path).hints

@@ -241,6 +241,14 @@ def test_problems_and_hints_are_lines_of_their_own() -> None:
     assert found.lines[0].finding.cure == "make it longer"
 
 
+def test_many_hints_do_not_hide_what_is_wrong() -> None:
+    hints = [Problem(f"line {n}", "is replaced") for n in range(25)]
+    found = Doctor(lambda: (), lambda: hints).report()
+    settings = [one for one in found.lines if one.part == "settings"]
+    assert len(settings) == 1 + 20 + 1
+    assert settings[-1].finding.text == "5 more hints: see GET /api/health/details"
+
+
 def _always(answer: Answer, _method: str, _path: str) -> Answer:
     return answer
 
