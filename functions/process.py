@@ -123,6 +123,8 @@ def _of_this_process() -> App | Unusable:
     # The SDK logs two records of many lines for each call to the storage, and the host sends
     # everything from INFO on to Application Insights (azure-functions §5).
     logging.getLogger("azure").setLevel(logging.WARNING)
+    # It warns of each credential that it tries, in twelve lines; the app says what failed in one.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
     built = of_settings(os.environ, STARTED_AT)
     if isinstance(built, App) and built.changed_file is not None:
         built.changed_file.begin()  # reads a pipelines file that is in a container

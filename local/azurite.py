@@ -11,11 +11,9 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
+from local.served import StopSignal
 from local.storage_folder import (
     DEFAULT_PORTS,
     FolderInUseError,
@@ -272,9 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--container", action="append", default=[], help="make this one (may be repeated)"
     )
     options = parser.parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopSignal()
     asked = options.blob_port, options.queue_port
     blob, queue = (
         port if given is None else given for given, port in zip(asked, DEFAULT_PORTS, strict=True)
@@ -285,9 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _make(storage.connection_string, options.container)
             print(storage.connection_string, flush=True)
             print("Ctrl-C stops it.", file=sys.stderr)
-            while storage.running and not stop.wait(0.5):
-                pass
-            return 0 if stop.is_set() else 1
+            stop.wait(lambda: storage.running)
+            return 0 if stop.came else 1
     except AzuriteError as error:
         print(error, file=sys.stderr)
         return 1

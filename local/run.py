@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,10 +15,11 @@ import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
+from local.azureml.answers import WORKSPACE
 from local.azureml.process import AzureMlProcess
 from local.azureml.sample import snippet
 from local.azurite import Azurite, AzuriteError
-from local.served import NotStartedError
+from local.served import NotStartedError, StopSignal
 from local.storage_folder import port_is_free
 from shared.config.places import LocalFiles
 from shared.maintenance.changed_file import WatchedFiles
@@ -27,6 +27,7 @@ from shared.maintenance.changed_file import WatchedFiles
 ROOT: Final = Path(__file__).parents[1]
 _STORAGE: Final = ROOT / ".local" / "azurite"
 _HEALTH_SECONDS: Final = 60
+_STOP_SECONDS: Final = 10.0
 _SETTINGS_EVERY: Final = 1.0  #: in seconds
 _CONTAINERS: Final = ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER")
 _WORKSPACE_PORT: Final = 7080
@@ -66,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.azureml is not None and _DEVELOPMENT not in values.values():
         print(f"--azureml is for the local storage: set AzureWebJobsStorage={_DEVELOPMENT}.")
         return 1
-    for number in (signal.SIGINT, signal.SIGTERM):  # in the background a shell ignores SIGINT
-        signal.signal(number, _interrupt)
+    StopSignal().interrupts = True
     try:
         with ExitStack() as stack:
             if _DEVELOPMENT in values.values():
@@ -82,13 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"The workspace does not start: {error}")
         return 1
     except KeyboardInterrupt:
-        return 130
-
-
-def _interrupt(*_: object) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # stopping once is enough
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+        print("stopped; nothing is left running")
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,7 +120,8 @@ def _parser() -> argparse.ArgumentParser:
 def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dict[str, str]:
     azurite = stack.enter_context(Azurite(folder, same_ports=True))
     print(f"storage: {azurite.blob_endpoint}, kept in {folder}")
-    print(f"connect with: {azurite.connection_string}", flush=True)
+    print(f"connect with: {azurite.connection_string}")
+    print("(this AccountKey is no secret: it is the public one of every Azurite)", flush=True)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         for name in _CONTAINERS:
             with suppress(ResourceExistsError):
@@ -151,8 +147,16 @@ def _with_workspace(stack: ExitStack, values: dict[str, str], port: int) -> dict
         given += [option, _container(values, name)]
     kept = {_WORKSPACE_STORAGE: connection}
     workspace = stack.enter_context(AzureMlProcess(given, variables=kept))
-    print(f"workspace: {workspace.url}\na pipeline that trains there:\n\n{snippet(workspace.url)}")
+    print(f"workspace: {workspace.url}")
+    if not _file_names(values, f"{workspace.url}{WORKSPACE}"):
+        print(f"a pipeline that trains there:\n\n{snippet(workspace.url)}")
     return {**values, **workspace.environment}
+
+
+def _file_names(values: dict[str, str], workspace: str) -> bool:
+    """Whether the pipelines file is on this machine and names the workspace."""
+    file = ROOT / values.get("PIPELINES_FILE", "pipelines.yaml")
+    return file.is_file() and workspace in file.read_text(encoding="utf-8", errors="replace")
 
 
 def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) -> int:
@@ -167,15 +171,24 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) ->
         while host.poll() is None and not ready.exists():
             time.sleep(0.05)
         if host.poll() is None:
-            print(_state(str(json.loads(ready.read_text())["url"])), flush=True)
+            url = str(json.loads(ready.read_text())["url"])
+            print(_state(url), _next_steps(url), sep="\n", flush=True)
         _say_when_changed(source, host)
         return host.wait()
-    except KeyboardInterrupt:
-        host.terminate()
-        return host.wait()
     finally:
-        if host.stdin:
-            host.stdin.close()
+        _end(host)
+
+
+def _end(host: "subprocess.Popen[bytes]") -> None:
+    """Have the host stop, which the end of its input also tells it; kill one that does not."""
+    if host.stdin:
+        host.stdin.close()
+    host.terminate()
+    try:
+        host.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        host.kill()
+        host.wait()
 
 
 def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:
@@ -191,6 +204,13 @@ def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:
                 flush=True,
             )
         time.sleep(_SETTINGS_EVERY)
+
+
+def _next_steps(url: str) -> str:
+    return (
+        "upload data: .venv/bin/relearn upload FILE; "
+        f"doctor: .venv/bin/relearn doctor --url {url}; stop: Ctrl-C"
+    )
 
 
 def _state(url: str) -> str:

@@ -12,12 +12,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 _ROOT: Final = Path(__file__).parents[1]
 _STOP_SECONDS: Final = 15.0
+_SIGNAL_SECONDS: Final = 0.1
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -147,22 +148,44 @@ class ServedProcess:
         raise NotStartedError(f"not ready in {self._start_seconds:g} s:\n{self.log}")
 
 
+class StopSignal:
+    """Takes SIGINT and SIGTERM from now on, and knows whether one came.
+
+    Two of them come where a terminal sends Ctrl-C to the whole group and the starter sends SIGTERM
+    then. The second changes nothing: it must not break into what the first began. And any thread
+    may be the one that takes a signal, while the handler runs in the main thread, once that wakes.
+
+    Args:
+        until_eof: the end of standard input counts too.
+    """
+
+    def __init__(self, *, until_eof: bool = False) -> None:
+        self.came = False
+        self.interrupts = False  #: whether the first one raises KeyboardInterrupt
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background ignores SIGINT
+            signal.signal(number, self._take)
+        if until_eof:
+            terminate_at_end_of_input()
+
+    def wait(self, meanwhile: Callable[[], object] = lambda: True) -> None:
+        """Return once one came, or what is asked meanwhile returns what counts as false."""
+        while (
+            not self.came and meanwhile()
+        ):  # no threading.Event: to set it in a handler can lock for ever
+            time.sleep(_SIGNAL_SECONDS)
+
+    def _take(self, *_: object) -> None:
+        first, self.came = not self.came, True
+        if first and self.interrupts:
+            raise KeyboardInterrupt
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a stand-in for its port and its starter."""
     add = parser.add_argument
     add("--port", type=_port, default=0, help="the port; 0, the default, takes a free one")
     add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
     add("--until-eof", action="store_true", help="also stop when standard input ends")
-
-
-def stop_event(*, until_eof: bool) -> threading.Event:
-    """Return an event that SIGINT and SIGTERM set, and the end of standard input if that counts."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    if until_eof:
-        terminate_at_end_of_input()
-    return stop
 
 
 def terminate_at_end_of_input() -> None:

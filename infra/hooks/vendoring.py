@@ -98,8 +98,9 @@ class Interpreter:
         have = f"{self.implementation} {self.version[0]}.{self.version[1]} ({self.path})"
         raise HookError(
             f"this is {have}, and packages for the app can be vendored with CPython 3.13 alone",
-            "run `python3.13 infra/hooks/package.py` (on Windows `py -3.13`). To install it:"
-            " python.org, `uv python install 3.13`, `pyenv install 3.13`",
+            "have python3.13 on the PATH (pyenv: `pyenv local 3.11 3.13`; uv: `uv python install"
+            " 3.13`; on Windows python.org and `py -3.13`), then repeat `azd deploy`, or run"
+            " `python3.13 infra/hooks/package.py`",
             known=1,
             exit_code=WRONG_USE,
         )
@@ -190,6 +191,8 @@ class Vendoring:
         if wrong := wrong_in(self.folder, pins):
             for line in wrong[:_MOST_SHOWN]:
                 self.console.detail(line)
+            if more := len(wrong[_MOST_SHOWN:]):
+                self.console.detail(f"and {more} more")
             raise HookError(
                 f"{FOLDER.as_posix()} is not what the app needs: {len(wrong)} faults",
                 "run `python3.13 infra/hooks/package.py`, which makes it anew",

@@ -17,7 +17,7 @@ from local.azureml.server import IDENTITY, AzureMlServer
 from local.azureml.service import AzureMl
 from local.azureml.switches import Switches, quick
 from local.inference.servers import InferenceServers
-from local.served import add_options, stop_event, write_ready_file
+from local.served import StopSignal, add_options, write_ready_file
 
 _DESCRIPTION = """\
 A stand-in of an Azure Machine Learning v2 workspace on 127.0.0.1: it takes jobs, really runs the
@@ -56,7 +56,7 @@ class _Now:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; gives the exit code: 2 when an option cannot be used."""
     options = _parser().parse_args(arguments)
-    stop = stop_event(until_eof=options.until_eof)
+    stop = StopSignal(until_eof=options.until_eof)
     try:
         files = _files(options)
         service = AzureMl(

@@ -1,7 +1,6 @@
 """The command line of the demo: `python -m local.demo --help`, or `make demo`."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +13,7 @@ from local.demo.plays import AzureMlPlay, StudioPlay
 from local.demo.serving_stage import ServingStage
 from local.demo.stage import Stage
 from local.inference.servers import install
-from local.served import NotStartedError
+from local.served import NotStartedError, StopSignal
 from local.virtual_environment import InstallError
 
 _DESCRIPTION: Final = """\
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
+    StopSignal().interrupts = True
     try:
         _play(console, classic=options.classic)
     except KeyboardInterrupt:
@@ -60,7 +59,10 @@ def _play(console: Console, *, classic: bool) -> None:
     stage = Stage() if classic else ServingStage()
     if not classic:
         _install_server(console)
-    with console.status(f"Starting Azurite, the stand-in of {what}, and the host …"):
+    text = f"Starting Azurite, the stand-in of {what}, and the host …"
+    if not console.is_terminal:  # where no status is shown
+        console.print(text)
+    with console.status(text):
         stage.__enter__()
     try:
         play = (
@@ -69,6 +71,7 @@ def _play(console: Console, *, classic: bool) -> None:
             else StudioPlay(console, stage)
         )
         play.perform()
+        console.print("Next: `make run` serves pipelines.yaml with a storage that lasts.")
     finally:
         stage.__exit__()
 
@@ -86,10 +89,6 @@ def _install_server(console: Console) -> None:
             status.update(f"Microsoft's inference server: {line}")
 
         install(show)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -135,11 +136,11 @@ class Play(ABC, Generic[S]):
     def _follow(self, act: Act, known: set[str]) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE
         run: dict[str, Any] = {}
-        with Live(console=self.console, transient=False, refresh_per_second=8) as live:
+        with self._shown() as show:
             while time.monotonic() < deadline:
                 run = next((r for r in self.stage.runs() if r["run_id"] not in known), {})
                 self.watch(act, run)
-                live.update(self._progress(run))
+                show(run)
                 if run.get("phase") in ENDS:
                     return run
                 if run.get("phase") == Phase.PARKED:
@@ -149,6 +150,23 @@ class Play(ABC, Generic[S]):
             f"no run came to its end within {_PATIENCE:.0f} s (last seen: {run.get('phase')}).\n"
             f"The app said:\n{self.stage.host.log[-3000:]}"
         )
+
+    @contextmanager
+    def _shown(self) -> Iterator[Callable[[dict[str, Any]], None]]:
+        """Give what shows a run: in place or, where no line moves, each phase as it begins."""
+        if self.console.is_terminal:
+            with Live(console=self.console, transient=False, refresh_per_second=8) as live:
+                yield lambda run: live.update(self._progress(run))
+            return
+        said: list[str] = []
+
+        def show(run: dict[str, Any]) -> None:
+            phases = [str(entry["phase"]) for entry in run.get("history", ())]
+            for phase in [one for one in dict.fromkeys(phases) if one not in said]:
+                said.append(phase)
+                self.console.print(f"  {phase}")
+
+        yield show
 
     def _progress(self, run: dict[str, Any]) -> Group | Spinner:
         if not run:

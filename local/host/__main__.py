@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from local.host.config import HostConfig, RefusedError
 from local.host.logs import configure_logging, without_secrets
 from local.host.runtime import Host
-from local.served import terminate_at_end_of_input, write_ready_file
+from local.served import StopSignal, terminate_at_end_of_input, write_ready_file
 
 _DESCRIPTION = """\
 Serve one Azure Functions app (Python, model v2) on this machine, without Core Tools.
@@ -27,8 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logging(lambda: "host", level=logging.DEBUG if options.verbose else logging.INFO)
     host: Host | None = None
     code = 0
+    stop = StopSignal()
     try:
-        _on_signals(_interrupt)
+        stop.interrupts = True  # a start may take long
         config = HostConfig.load(
             options.app,
             options.settings,
@@ -40,15 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_ready_file(options.ready_file, url=host.url, pid=os.getpid())
         if options.until_eof:
             terminate_at_end_of_input()
-        while True:
-            signal.pause()
+        stop.interrupts = False
+        stop.wait()
     except KeyboardInterrupt:
-        logging.info("stopping")  # noqa: LOG015 - the root logger is this program's own
+        pass  # said below
     except RefusedError as error:
         print(without_secrets(f"cannot serve: {error}"), file=sys.stderr)
         code = 1
     finally:
-        _on_signals(signal.SIG_IGN)  # stopping once is enough
+        stop.interrupts = False
+        if stop.came:
+            logging.info("stopping")  # noqa: LOG015 - the root logger is this program's own
         if host:
             host.stop()
     return code
@@ -86,15 +88,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--until-eof", action="store_true", help="also stop when standard input ends")
     add("--verbose", action="store_true", help="log at level DEBUG")
     return parser
-
-
-def _on_signals(action: object) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, action)  # type: ignore[arg-type]  # a handler or a constant
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

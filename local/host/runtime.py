@@ -26,6 +26,7 @@ from local.host.triggers import (
 )
 from local.host.web import Web, serve
 from local.storage_folder import port_is_free
+from shared.core.counting import counted
 
 # Per function (azure-functions §1.2; the real default is 8 per core).
 _PARALLEL_BLOBS: Final = 8
@@ -165,8 +166,13 @@ class Host:
 
     def _announce_start(self, triggers: Sequence[Trigger]) -> None:
         lines = [f"serving {self._config.app} at {self.url} (host id {self._config.host_id})"]
-        lines += [f"  {_line(trigger, self._config.route_prefix)}" for trigger in triggers]
-        lines.append("keys are not asked for here: the levels above hold in Azure only")
+        http = [one for one in triggers if isinstance(one, HttpTrigger)]
+        lines += [f"  {_line(one)}" for one in triggers if not isinstance(one, HttpTrigger)]
+        if http:
+            functions = counted(len(http), "HTTP function")
+            prefix = self._config.route_prefix
+            lines.append(f"  {functions} below {self.url}/{prefix}; keys are not asked for here")
+            _log.debug("%s", "\n".join(f"  {_http_line(one, prefix)}" for one in http))
         if self._deliveries:
             seconds = self._config.poll_blobs
             found = f"by listing every {seconds:g} s" if seconds > 0 else "by events only"
@@ -178,12 +184,14 @@ class Host:
         _log.info("%s", "\n".join(lines))
 
 
-def _line(trigger: Trigger, prefix: str) -> str:
+def _http_line(trigger: HttpTrigger, prefix: str) -> str:
+    methods = ",".join(trigger.methods) or "any method"
+    path = f"{prefix}/{trigger.route}".strip("/")
+    return f"{trigger.function}: {methods} /{path} (auth level {trigger.auth_level})"
+
+
+def _line(trigger: TimerTrigger | QueueTrigger | BlobTrigger) -> str:
     match trigger:
-        case HttpTrigger():
-            methods = ",".join(trigger.methods) or "any method"
-            path = f"{prefix}/{trigger.route}".strip("/")
-            return f"{trigger.function}: {methods} /{path} (auth level {trigger.auth_level})"
         case TimerTrigger():
             return f"{trigger.function}: at {trigger.schedule} UTC"
         case QueueTrigger():

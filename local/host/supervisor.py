@@ -16,6 +16,7 @@ from typing import Final
 from local.host.config import RefusedError
 from local.host.messages import (
     Ending,
+    HttpCall,
     Indexed,
     IndexedFunction,
     Invocation,
@@ -60,6 +61,7 @@ class _Worker:
                 env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C is for the host, also while this one starts
             )
 
     def index(self) -> None:
@@ -163,12 +165,16 @@ class Supervisor:
         return worker.process.pid if worker else None
 
     def invoke(self, function: str, data: TriggerData) -> Outcome:
-        """Run one invocation to its end and log one line about it; never raises."""
+        """Run one invocation to its end and log one line about it; never raises.
+
+        The line about a request that was answered is for debugging: clients ask each second.
+        """
         invocation = Invocation(str(uuid.uuid4()), function, data)
         started = time.monotonic()
         outcome = self._run(invocation)
         took = (time.monotonic() - started) * 1000
-        level = logging.INFO if outcome.ok else logging.ERROR
+        fine = logging.DEBUG if isinstance(data, HttpCall) else logging.INFO
+        level = fine if outcome.ok else logging.ERROR
         line = "%s %s in %.0f ms (%s)%s"
         error = f"\n{outcome.error.rstrip()}" if outcome.error else ""
         _log.log(level, line, function, outcome.ending, took, invocation.id, error)

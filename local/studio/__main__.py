@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 from pydantic import TypeAdapter, ValidationError
 
-from local.served import add_options, stop_event, write_ready_file
+from local.served import StopSignal, add_options, write_ready_file
 from local.studio.faults import FaultRule, FaultScript
 from local.studio.sample import publish_sample, sample_data
 from local.studio.server import StudioServer
@@ -46,7 +46,7 @@ times (default 1, null for always) and skip say how often and from when on."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; gives the exit code: 2 when an option cannot be used."""
     options = _parser().parse_args(arguments)
-    stop = stop_event(until_eof=options.until_eof)
+    stop = StopSignal(until_eof=options.until_eof)
     blobs = HttpBlobs()
     try:
         server, studio = _build(options, blobs)

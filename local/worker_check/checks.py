@@ -65,7 +65,7 @@ def _check_index(
     report.equal("the app is what is deployed", str(stage.app / "function_app.py"), index.app)
     report.equal("the functions, none more", sorted(expected), sorted(index.functions))
     for name, bindings in expected.items():
-        report.equal(f"bindings of {name}", bindings, index.functions.get(name))
+        report.equal(f"bindings of {name}", bindings, index.functions.get(name), kind="bindings")
     report.equal("no function has a retry policy", [], index.retried)
 
 
@@ -169,9 +169,13 @@ def _check_queues(worker: Worker, stage: Stage, report: Report) -> None:
         came = failed, named.count("queued.csv")
         report.equal(f"on_storage_events: {what}", (None, 1), came)
     before = len(stage.runs())
-    for event in (_event("queued.csv", "other"), _event("queued.csv", kind="BlobDeleted")):
+    foreign = {
+        "another container": _event("queued.csv", "other"),
+        "a deletion": _event("queued.csv", kind="BlobDeleted"),
+    }
+    for what, event in foreign.items():
         came = worker.queue("on_storage_events", event), len(stage.runs())
-        report.equal("on_storage_events: a foreign event is passed over", (None, before), came)
+        report.equal(f"on_storage_events: {what} is passed over", (None, before), came)
     failed = worker.queue("on_storage_events", "no event")
     said = str(failed).partition(" is not JSON")[0]
     report.equal(

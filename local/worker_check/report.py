@@ -1,6 +1,7 @@
 """Collects what was checked and shows it: what held, and for the rest what was expected."""
 
 import pprint
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ class Outcome:
     what: str
     expected: Any
     came: Any
+    kind: str = ""  #: those of one kind that passed are one row of the table
 
     @property
     def passed(self) -> bool:
@@ -42,9 +44,16 @@ class Report:
         except Exception as exc:  # noqa: BLE001 -- the groups after it are checked all the same
             self.equal("is checked to its end", None, f"{type(exc).__name__}: {exc}")
 
-    def equal(self, what: str, expected: Any, came: Any) -> None:
-        """Record that `came` must be `expected`."""
-        self.outcomes.append(Outcome(self._group, what, expected, came))
+    def equal(self, what: str, expected: Any, came: Any, kind: str = "") -> None:
+        """Record an outcome.
+
+        Args:
+            what: was checked; no other check of its group has this name.
+            expected: must have come.
+            came: did come.
+            kind: of which there are many; those that passed are shown as their number.
+        """
+        self.outcomes.append(Outcome(self._group, what, expected, came, kind))
 
     @property
     def failed(self) -> list[Outcome]:
@@ -60,15 +69,28 @@ class Report:
     def show(self, console: Console) -> None:
         """Print the table, then each failure with both sides."""
         table = Table("checked with", "what", "result", title="The official worker and this app")
-        for number, outcome in enumerate(self.outcomes):
-            first = number == 0 or self.outcomes[number - 1].group != outcome.group
-            shown = "[green]passed" if outcome.passed else "[bold red]FAILED"
-            table.add_row(escape(outcome.group) if first else "", escape(outcome.what), shown)
+        group = ""
+        for of_group, what, passed in self._rows():
+            shown = "[green]passed" if passed else "[bold red]FAILED"
+            table.add_row("" if of_group == group else escape(of_group), escape(what), shown)
+            group = of_group
         console.print(table)
         for outcome in self.failed:
             console.print(f"[bold red]FAILED[/] {escape(outcome.group)}: {escape(outcome.what)}")
             console.print(f"  expected: {_shown(outcome.expected)}", markup=False)
             console.print(f"  came:     {_shown(outcome.came)}", markup=False)
+
+    def _rows(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield the group, the name and the result of each row: one for a kind that passed."""
+        alike = Counter((one.group, one.kind) for one in self.outcomes if one.passed)
+        said = set[tuple[str, str]]()
+        for one in self.outcomes:
+            key = one.group, one.kind
+            if not one.kind or not one.passed:
+                yield one.group, one.what, one.passed
+            elif key not in said:
+                said.add(key)
+                yield one.group, f"{one.kind}: {alike[key]} as expected", True
 
 
 def _shown(value: Any) -> str:

@@ -139,3 +139,17 @@ def test_a_failure_shows_both_sides_and_an_error_ends_its_group_only() -> None:
     report.show(Console(file=shown, width=200))
     for words in ("expected: 200", "came:     503", "ValueError: invalid literal"):
         assert words in shown.getvalue()
+
+
+def test_those_of_a_kind_are_one_row_and_one_that_failed_is_named() -> None:
+    report = Report()
+    with report.group("first"):
+        for name in ("a", "b", "c"):
+            report.equal(f"bindings of {name}", 1, 2 if name == "b" else 1, kind="bindings")
+    shown = StringIO()
+    report.show(Console(file=shown, width=200))
+    text = shown.getvalue().partition("FAILED first")[0]
+    assert "bindings: 2 as expected" in text
+    assert "bindings of b" in text
+    assert "bindings of a" not in text
+    assert report.closing_line == "2 passed, 1 failed"

@@ -75,6 +75,16 @@ def test_a_shell_says_that_no_python_runs(tmp_path: Path) -> None:
     assert "neither python3.13 nor python3 runs here" in done.stderr
 
 
+@pytest.mark.parametrize("given", [[], ["packages.py"]])
+def test_a_shell_says_which_hooks_there_are(tmp_path: Path, given: list[str]) -> None:
+    done = started(tmp_path, *given)
+    assert done.returncode == 2
+    said = done.stderr
+    assert said.startswith(f"FAILED: {(given or ['no name of a hook'])[0]} is given")
+    assert ", ".join(SCRIPTS) in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_an_old_python_can_read_a_script_and_says_what_it_lacks(
     script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -262,6 +262,17 @@ def test_packages_that_are_there_can_be_checked_alone(root: Path) -> None:
     assert (root / FOLDER / "left").exists()
 
 
+def test_faults_that_are_not_shown_are_counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, end in ((20, ""), (27, "and 7 more")):
+        faults = [f"fault {one}" for one in range(number)]
+        monkeypatch.setattr("vendoring.wrong_in", lambda *_, all_=faults: all_)
+        _, said = ran(root, Commands(), "--check")
+        assert "fault 19" in said
+        assert "fault 20" not in said
+        assert ("more" in said, end in said) == (bool(end), True)
+        assert f"{number} faults" in said
+
+
 @pytest.mark.parametrize(
     "python", [replace(OWN, version=(3, 12)), replace(OWN, implementation="PyPy")]
 )
@@ -270,6 +281,7 @@ def test_another_python_is_refused_before_anything_is_done(root: Path, python: I
     assert code == 2
     assert "failure-1" in said
     assert "python3.13 infra/hooks/package.py" in said
+    assert "pyenv local 3.11 3.13" in said
     assert (root / FOLDER / "left").exists()
 
 

@@ -4,6 +4,7 @@ The status decides first, then every code of the envelope: in `details` and down
 inner errors (azure-machine-learning-v2 §2.8). Bodies may be empty, or `null`.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -125,7 +126,9 @@ def sorted_error(
     cure = cure_for(refusal, part)
     message = f"{what}: {refusal}" + (f": {cure}" if cure else "")
     status, wait = answer.status, wait_in(answer)
-    log.warning("%s: HTTP %s, correlation %s", what, status, correlation_of(answer))
+    # To find nothing is often what was hoped for; who must find it says so in an error.
+    level = logging.INFO if status == HTTPStatus.NOT_FOUND and not write else logging.WARNING
+    log.log(level, "%s: HTTP %s, correlation %s", what, status, correlation_of(answer))
     if status == HTTPStatus.FORBIDDEN:
         return TransientError(message, retry_after=wait, patience=ROLE_IS_LATE, cure=cure)
     if status == HTTPStatus.UNAUTHORIZED and not refusal.codes & _NEVER:

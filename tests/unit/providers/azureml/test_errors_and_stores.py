@@ -73,11 +73,16 @@ def test_the_service_says_how_long_to_wait_in_two_ways() -> None:
 
 
 def test_what_support_asks_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     answer = refuses(400, "UserError")
     headers = {"x-ms-correlation-request-id": "c1"}
     sorted_error(Answer(400, headers, answer.body), "start job x", write=True)
     assert "start job x: HTTP 400, correlation c1 op1 rq1" in caplog.text
     assert correlation_of(Answer(500, {}, b"")) == "unknown"
+    for write in (False, True):
+        sorted_error(Answer(404, headers, answer.body), "look", write=write)
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["WARNING", "INFO", "WARNING"]  # to find nothing is no warning
 
 
 @pytest.mark.parametrize("code", ["InvalidApiVersionParameter", "NoRegisteredProviderFound"])
