@@ -1,6 +1,5 @@
 """Writes run records: each is created once, and then changed by events only."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -142,9 +141,7 @@ def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
     if isinstance(learned, StepFailed):
         at = learned.next_check.isoformat(timespec="seconds")
         text = "run %s (%s) will try again at %s: %s"
-        waits = after.step_failure is not None and after.step_failure.is_wait
-        level = logging.INFO if waits else logging.WARNING
-        log.log(level, text, after.run_id, after.phase, at, learned.reason)
+        log.warning(text, after.run_id, after.phase, at, learned.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,10 +91,6 @@ class Origin(StrEnum):
         return self in (Origin.ROLLBACK, Origin.DRIFT)
 
 
-#: How the reason of a step ends that must only wait, for what a service has under way.
-WAITING_FOR_IT: Final = ": waiting for it"
-
-
 class StepFailure(FrozenModel):
     """A step that has not worked yet, and when it is tried again."""
 
@@ -106,11 +102,6 @@ class StepFailure(FrozenModel):
     reason: str
     next_check: AwareDatetime
     waits_for: str = ""  #: the endpoint that another run has, where the step only waits for it
-
-    @property
-    def is_wait(self) -> bool:
-        """Whether the step only waits, and nothing has failed."""
-        return bool(self.waits_for) or self.reason.endswith(WAITING_FOR_IT)
 
 
 class EndedAttempt(FrozenModel):

@@ -15,7 +15,7 @@ from shared.core.counting import counted, they
 from shared.core.frozen import FrozenModel
 from shared.core.run.machine import approvable, expires_at
 from shared.core.run.promotion_events import named_step
-from shared.core.run.record import WAITING_FOR_IT, Phase, Run
+from shared.core.run.record import Phase, Run
 from shared.core.run.rollout import tally
 
 _BEFORE_TRAINED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
@@ -77,9 +77,11 @@ def waits_of(run: Run, lease_ends: datetime | None = None) -> Waits | None:
 
 
 def _failing(run: Run) -> bool:
-    """Whether the last step did not work; a pause, and only to wait, is no failure."""
+    """Whether the last step did not work; a pause, and to wait for an endpoint, is no failure."""
     return (
-        run.step_failure is not None and run.step_failure.count > 0 and not run.step_failure.is_wait
+        run.step_failure is not None
+        and run.step_failure.count > 0
+        and not run.step_failure.waits_for
     )
 
 
@@ -91,8 +93,6 @@ def _what(run: Run) -> str:
         return f"{run.cancelled}: the next poll stops the run{job}"
     if run.step_failure is not None and run.step_failure.waits_for:
         return f"{_endpoint(run)}: its lease: {run.step_failure.reason}"
-    if run.step_failure is not None and run.step_failure.is_wait:
-        return run.step_failure.reason.removesuffix(WAITING_FOR_IT)
     return _TEXTS[run.phase](run)
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_names import asset_of, escaped_name
 from shared.core.counting import counted
-from shared.core.run.record import WAITING_FOR_IT
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
 from shared.providers.azureml.call import AzureMlCall, Memory, text_of
@@ -94,7 +93,7 @@ class EndpointCalls:
         """
         found = self.read()
         if found.is_busy:
-            raise TransientError(f"endpoint {self.name} is {found.state}{WAITING_FOR_IT}")
+            raise TransientError(f"endpoint {self.name} is {found.state}: waiting for it")
         return found
 
     def traffic_of(self, endpoint: ShownEndpoint) -> TrafficMap:

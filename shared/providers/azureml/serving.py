@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
 from shared.core.config.azureml_models import model_asset
-from shared.core.run.record import WAITING_FOR_IT
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
@@ -79,7 +78,7 @@ class AzureMlServing:
         if found is None and isinstance(create, CreateEndpoint):
             body = new_endpoint(create, self.calls.workspace_location())
             self.calls.put_endpoint(body)
-            text = f"endpoint {name} is being made{WAITING_FOR_IT}"
+            text = f"endpoint {name} is being made: waiting for it"
             raise TransientError(text, patience=_MADE_WITHIN)
         if found is None:
             found = self.calls.read()  # says what to do
@@ -90,7 +89,7 @@ class AzureMlServing:
             cure = f"{failed.cure or 'see its operation'}; delete the endpoint to have it made anew"
             text = f"endpoint {name} could not be made: {failed}"
             raise PermanentError(f"{text}: {cure}", cure=cure)
-        text = f"endpoint {name} is {found.state}, and takes no model yet{WAITING_FOR_IT}"
+        text = f"endpoint {name} is {found.state}, and takes no model yet: waiting for it"
         raise TransientError(text, patience=_MADE_WITHIN)
 
     def current(self, keep: Keep | None = None) -> ServingState | None:
@@ -164,7 +163,7 @@ class AzureMlServing:
             self.calls.put_deployment(candidate.name, body, answered=False)
             return
         if there.is_being_deleted:
-            raise TransientError(f"deployment {candidate.name} is being deleted{WAITING_FOR_IT}")
+            raise TransientError(f"deployment {candidate.name} is being deleted: waiting for it")
         if not there.is_made_by(body):
             text = f"a deployment {candidate.name} is there that is not of this run"
             raise self.calls.refused(text, "delete that deployment")

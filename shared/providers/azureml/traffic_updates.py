@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.core.run.record import WAITING_FOR_IT
 from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
@@ -111,7 +110,7 @@ class TrafficUpdates:
                 text = f"deployment {name} is {state}, and gets no requests"
                 raise self.calls.refused(text, f"see it in Studio; {_MAKE_AGAIN}")
             if not deployment.is_ready:
-                text = f"deployment {name} is {deployment.state}{WAITING_FOR_IT}"
+                text = f"deployment {name} is {deployment.state}: waiting for it"
                 raise TransientError(f"endpoint {endpoint.name}: {text}")
         self.calls.put_endpoint(with_traffic(endpoint, wanted))
 
@@ -144,7 +143,7 @@ class TrafficUpdates:
                 waiting = self._repair(state, name, deployment)
             else:
                 waiting = f"deployment {name} is {deployment.state}"
-            text = f"endpoint {self.calls.name}: {waiting}{WAITING_FOR_IT}"
+            text = f"endpoint {self.calls.name}: {waiting}: waiting for it"
             raise TransientError(text, patience=_MADE_AGAIN_WITHIN)
 
     def _repair(self, state: ServingState, name: str, deployment: ShownDeployment) -> str:

@@ -124,20 +124,6 @@ def test_what_another_worker_learned_is_noted_once_and_only_where_it_fits(world:
         writer.note(over, said)
 
 
-@pytest.mark.parametrize(
-    ("reason", "level"), [("it is made: waiting for it", "INFO"), ("busy", "WARNING")]
-)
-def test_only_to_wait_is_logged_without_a_warning(
-    world: Observed, caplog: pytest.LogCaptureFixture, reason: str, level: str
-) -> None:
-    stored = world.context.ledger.runs.read(world.start().run_id)
-    assert stored is not None
-    with caplog.at_level("INFO"):
-        world.app.writer.note(stored, StepFailed(reason, NOW + MINUTE, HOUR))
-    said = [one.levelname for one in caplog.records if reason in one.getMessage()]
-    assert said == [level]
-
-
 def test_a_run_that_exists_is_advanced_instead_of_begun_again(world: Observed) -> None:
     one = world.start()
     world.studio.work()

@@ -71,16 +71,6 @@ def test_every_phase_shows_the_last_error_and_the_next_try(phase: Phase) -> None
     assert failed.next_check.isoformat(timespec="seconds") in waits.line
 
 
-def test_what_a_service_has_under_way_is_waited_for_and_is_no_error() -> None:
-    reason = "endpoint census is being made: waiting for it"
-    made = step_failure(count=3).model_copy(update={"reason": reason})
-    waits = waits_of(status(Phase.STAGING, step_failure=made))
-    assert waits is not None
-    assert waits.waits_for == "endpoint census is being made"
-    assert (waits.last_error, waits.failed, waits.failing_since) == (None, 0, None)
-    assert waits.next_try == made.next_check
-
-
 @pytest.mark.parametrize("phase", OPEN)
 def test_every_phase_shows_when_the_lease_of_a_silent_worker_ends(phase: Phase) -> None:
     held = waits_of(status(phase, claim="w1", step_failure=step_failure()), LEASE_ENDS)
