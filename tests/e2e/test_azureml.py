@@ -132,9 +132,12 @@ def test_doctor_says_what_is_wrong_on_purpose(
         "MODELS_CONTAINER nowhere: list, write, read, delete",
         "workspace relearn-ws: compute none",
         "workspace relearn-ws: component azureml:no:1",
-        "workspace relearn-ws: datastore of devstoreaccount1/nowhere",
     }
     assert all(line["to_do"] for line in told.values())
+    lines = {line["check"]: line for line in found["lines"]}
+    follows = lines["workspace relearn-ws: datastore of devstoreaccount1/nowhere"]
+    assert follows["result"] == "not_checked"  # a cause is told once
+    assert "line of MODELS_CONTAINER" in follows["text"]
 
 
 def test_no_secret_is_in_a_record_a_log_or_an_answer(stage: AzureMlStage) -> None:
