@@ -75,7 +75,8 @@ def _shown(
         output.line(f"run {one.get('run_id')}: {one.get('line')}")
         output.line(f"watch it: {url}/api/runs/{one.get('run_id')}")
     if not runs:
-        output.line(f"no run yet: it may wait for others, see {url}/api/pipelines")
+        text = "no run yet: it waits for its batch window (`settle`), or opens none"
+        output.line(f"{text}; see {url}/api/pipelines and the log of the app")
     return runs
 
 

@@ -1,4 +1,4 @@
-"""The checks of events and timers: what was given up, the last test of their way, and the ticks."""
+"""The checks of events and timers: what was given up, the last event of a scratch blob, ticks."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -54,7 +54,7 @@ def event_checks(context: Context) -> Iterator[Check]:
     )
     yield Check(
         EVENTS,
-        "last test of their way",
+        "last event of a scratch blob",
         LEDGER,
         partial(_last, context),
         LEDGER_CURE,

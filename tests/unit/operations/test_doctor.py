@@ -196,12 +196,12 @@ def test_a_queue_that_cannot_be_counted_is_not_taken_for_an_empty_one() -> None:
 
 def test_the_last_test_of_the_way_of_events_is_shown() -> None:
     world = served()
-    assert finding(world, "events", "last test of their way")[0] == "not_checked"
+    assert finding(world, "events", "last event of a scratch blob")[0] == "not_checked"
     world.context.ledger.last_event.put(
         LastEvent(at=world.clock.now(), blob=".relearn/scratch/x", function="on_training_data"),
         None,
     )
-    kind, text, _ = finding(world, "events", "last test of their way")
+    kind, text, _ = finding(world, "events", "last event of a scratch blob")
     assert kind == "ok"
     assert text.startswith("on_training_data got the event of .relearn/scratch/x at ")
 
@@ -274,7 +274,7 @@ def test_where_the_ledger_does_not_work_what_needs_it_is_not_checked() -> None:
     found = report(world, storage=lambda: (bad,))
     assert [one.check for one in found.lines if one.finding.outcome is Outcome.WRONG] == [bad.name]
     left = [one for one in found.lines if one.finding.outcome is Outcome.NOT_CHECKED]
-    assert {"sample/production", "last test of their way"} <= {one.check for one in left}
+    assert {"sample/production", "last event of a scratch blob"} <= {one.check for one in left}
     assert {one.finding.text for one in left} == {
         "correct what the line of LEDGER_CONTAINER says first"
     }
