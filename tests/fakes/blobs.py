@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from azure.storage.blob import generate_blob_sas
@@ -17,6 +16,7 @@ from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import page_of
+from tests.fakes.numbers import Numbers
 
 ACCOUNT = "https://account.blob.core.windows.net/"
 ACCOUNT_KEY = (
@@ -36,7 +36,7 @@ class Facts:
 class FakeBlobs:
     clock: FakeClock
     facts: dict[str, Facts] = field(default_factory=dict)
-    versions: "count[int]" = field(default_factory=lambda: count(1))
+    versions: Numbers = field(default_factory=Numbers)
     head_calls: int = 0
     checked: list[str] = field(default_factory=list)  #: blobs that the app checked
     pages: int = 0

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
 from typing import TypeVar
 
 from shared.errors import ConflictError, InvalidCursorError, RecordLeasedError
@@ -11,6 +10,7 @@ from shared.ports.storage import Document, ETag, Listed, Page
 from shared.providers.azure_storage.pages import is_directory
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults
+from tests.fakes.numbers import Numbers
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class MemoryDocuments:
     clock: FakeClock
     faults: Faults = field(default_factory=Faults)
     rows: dict[str, Row] = field(default_factory=dict)
-    versions: "count[int]" = field(default_factory=lambda: count(1))
+    versions: Numbers = field(default_factory=Numbers)
     leased: set[str] = field(default_factory=set)  #: what another program holds a lease on
 
     def time(self) -> datetime:

@@ -1,0 +1,18 @@
+"""Numbers that follow each other, and go on from where they are in a copy."""
+
+from itertools import count
+from typing import Any, Self
+
+
+class Numbers:
+    """Counts up by one. It can be copied, as `itertools.count` cannot from Python 3.14 on."""
+
+    def __init__(self, first: int = 1) -> None:
+        self._numbers, self._last = count(first), first - 1
+
+    def __next__(self) -> int:
+        self._last = found = next(self._numbers)
+        return found
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)(self._last + 1)
