@@ -5,15 +5,17 @@ a word, and the usual value would be used.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, TypeVar
 
 from shared.core.config.problems import Problem, WrongValueError
 from shared.core.config.schedule import checked_schedule, hints_of
 from shared.core.config.setting_references import not_filled_in
 from shared.core.config.types import parse_duration
+
+T = TypeVar("T")
 
 _QUOTES: Final = tuple("\"'\u201c\u201d\u2018\u2019")
 #: How alike two names are, of 1, when one is taken for the other.
@@ -63,15 +65,7 @@ def duration_in(
         default: the usual value.
         problems: what is wrong is added.
     """
-    text = environment.get(name) or default
-    if (found := not_filled_in(text) or quoted(text)) is not None:
-        problems.append(Problem(name, *found))
-        return parse_duration(default)
-    try:
-        return longer_than_nothing(text)
-    except WrongValueError as exc:
-        problems.append(Problem(name, exc.what, exc.cure))
-        return parse_duration(default)
+    return _value_in(environment, name, default, problems, longer_than_nothing)
 
 
 def schedule_in(
@@ -85,15 +79,25 @@ def schedule_in(
         default: the usual value.
         problems: what is wrong is added.
     """
+    return _value_in(environment, name, default, problems, checked_schedule)
+
+
+def _value_in(
+    environment: Mapping[str, str],
+    name: str,
+    default: str,
+    problems: list[Problem],
+    read: Callable[[str], T],
+) -> T:
     text = environment.get(name) or default
-    if (found := not_filled_in(text) or quoted(text)) is not None:
-        problems.append(Problem(name, *found))
-        return default
-    try:
-        return checked_schedule(text)
-    except WrongValueError as exc:
-        problems.append(Problem(name, exc.what, exc.cure))
-        return default
+    wrong = not_filled_in(text) or quoted(text)
+    if wrong is None:
+        try:
+            return read(text)
+        except WrongValueError as exc:
+            wrong = exc.what, exc.cure
+    problems.append(Problem(name, *wrong))
+    return read(default)
 
 
 def schedule_hints(schedules: Mapping[str, str]) -> Iterator[Problem]:

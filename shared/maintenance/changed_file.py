@@ -146,12 +146,14 @@ class WatchedFiles:
         seen = self._seen(file)
         content = self._content(seen, file, most)
         refused = isinstance(content, FileRefusedError)
-        told = f"\0{content.what}".encode() if isinstance(content, FileRefusedError) else content
+        digested = (
+            f"\0{content.what}".encode() if isinstance(content, FileRefusedError) else content
+        )
         sure = True
         if isinstance(seen, FileState):
             # The cause of a refusal may pass without a change of the file's state.
             sure = seen.sure and (not refused or seen.size > most)
-        return _Known(seen, hashlib.sha256(told).digest(), most, sure), content
+        return _Known(seen, hashlib.sha256(digested).digest(), most, sure), content
 
     def _content(self, seen: _Seen, file: PurePath, most: int) -> bytes | FileRefusedError:
         if isinstance(seen, FileRefusedError):

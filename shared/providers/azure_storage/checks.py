@@ -267,7 +267,7 @@ class _Steps:
 
 def _read(container: ContainerClient, steps: _Steps) -> Finding:
     steps.do("list", lambda: _scratch_of(container))
-    # Of a blob that does not exist: whoever may not read is told so, and not that it is missing.
+    # Of a blob that does not exist: a missing right is answered as such, and not as a missing blob.
     steps.do("read", container.get_blob_client(f"{SCRATCH}doctor").exists)
     return ok("it is listed, and its blobs may be read")
 
