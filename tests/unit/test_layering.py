@@ -77,6 +77,7 @@ ARROWS: Final = {
     "intake": ("core", "ports", "ledger", "execution"),
     "maintenance": ("core", "ports", "ledger", "execution", "intake"),
     "operations": ("core", "ports", "ledger", "execution", "intake", "maintenance"),
+    "importers": ("core",),
 }
 #: Modules that every folder may import, but for the core, which imports the errors alone.
 EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.tracing", "shared.version")
@@ -139,7 +140,16 @@ def test_the_triggers_know_nothing_but_shared() -> None:
 
 
 def test_the_command_line_knows_the_app_and_what_operators_ask_for() -> None:
-    known = ("app", "operations", "config", "core", "errors", "telemetry", "version")
+    known = (
+        "app",
+        "operations",
+        "importers",
+        "config",
+        "core",
+        "errors",
+        "telemetry",
+        "version",
+    )
     assert ours("cli", "cli", *(f"shared.{name}" for name in known)) == []
 
 
