@@ -144,7 +144,7 @@ def _filled(
             continue
         if one.text is None:
             raise UnresolvedError(f"a variable of partitionedBy cannot be carried over: {one.why}")
-        notes += [one.why] if one.why else []
+        notes += one.notes
         yield from parts_of(one.parts)
 
 

@@ -7,6 +7,7 @@ Relearn can shift by one unit. Dropped parts are constants, so they become liter
 
 import calendar
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,14 @@ _PIECE: Final = re.compile(
 _ISO: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?(?:Z|[+-]\d\d:\d\d)?)?"
 )
+#: What .NET reads as a time, without quotes; the group is there where it says the time of day.
+_READABLE: Final = re.compile(
+    r"(?:y{4}-MM?-dd?|y{4}/MM?/dd?|MM?/dd?/y{4})([T ](?:HH?:mm|hh?:mm.*tt).*)?"
+)
+#: The parts of a format that always write as many characters as they have themselves.
+_FIXED: Final = frozenset(("yyyy", "MM", "dd", "HH", "hh", "mm", "ss", "tt", "K")) | {
+    "f" * count for count in range(1, 8)
+}
 _NAMED_DAY: Final = 3
 #: The units that a template shifts by, in minutes, without months and years.
 _SHIFTS: Final = (("d", 24 * 60), ("h", 60), ("m", 1))
@@ -212,6 +221,74 @@ def constant_date(value: object) -> Moment:
         with suppress(ValueError):
             return Moment(datetime.strptime(text, form).replace(tzinfo=UTC))
     raise UnresolvedError("a text in it is used as a time, and is none")
+
+
+def moment_written(moment: Moment, form: str) -> Moment:
+    """Return the time that is read from a time that was written in a format.
+
+    Args:
+        moment: what was written.
+        form: how, as a custom format; what it leaves out is lost.
+
+    Raises:
+        UnresolvedError: .NET does not read such a format as a time.
+    """
+    plain = "".join(_unquoted(piece) for piece in _PIECE.findall(form))
+    if (found := _READABLE.fullmatch(plain)) is None:
+        raise UnresolvedError("a time in it is written in a format that is not read as a time")
+    return moment if found[1] else moment.floored("day")
+
+
+def cut_form(form: str, first: int, length: int | None) -> str:
+    """Return the part of a custom format that writes these characters of the written time.
+
+    Args:
+        form: a format, each part of which has a fixed length.
+        first: the first character.
+        length: how many; None: all that follow.
+
+    Raises:
+        UnresolvedError: they begin or end within a part.
+    """
+    pieces = list(_characters(form))
+    lengths = [len(_unquoted(piece)) if piece[0] in "'\"\\" else len(piece) for piece in pieces]
+    starts = [sum(lengths[:at]) for at in range(len(lengths) + 1)]
+    last = starts[-1] if length is None else first + length
+    if first not in starts or last not in starts or last <= first:
+        raise UnresolvedError("it cuts a time in the middle of a part")
+    return "".join(pieces[starts.index(first) : starts.index(last)])
+
+
+def replaced_form(form: str, old: str, new: str) -> str:
+    """Return a custom format with a character of its literals replaced.
+
+    Args:
+        form: the format, each part of which has a fixed length.
+        old: the character, which no part of a date can write.
+        new: what to write instead.
+
+    Raises:
+        UnresolvedError: more would have to be replaced.
+    """
+    if len(old) != 1 or old.isalnum() or not set(new).isdisjoint("'\"\\{}"):
+        raise UnresolvedError("it replaces more in a time than a sign between its parts")
+    by = new if new and set(new) <= set("-/_.: ") else f"'{new}'" if new else ""
+    return "".join(by if _unquoted(piece) == old else piece for piece in _characters(form))
+
+
+def _characters(form: str) -> Iterator[str]:
+    """Yield the parts of a format, and each character of its literals.
+
+    Raises:
+        UnresolvedError: a part has no fixed length.
+    """
+    for piece in _PIECE.findall(form):
+        if _is_part(piece) and piece not in _FIXED:
+            raise UnresolvedError("it takes a time apart whose parts have no fixed length")
+        if piece[0] in "'\"":
+            yield from (f"'{letter}'" for letter in _unquoted(piece))
+        elif piece != "%":
+            yield piece
 
 
 def _months_later(moment: datetime, months: int) -> datetime:

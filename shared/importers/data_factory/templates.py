@@ -68,6 +68,7 @@ class Resolved:
     verbatim: str = field(repr=False)
     value: Any = field(default=None, repr=False)
     parts: Value = field(default=None, repr=False, compare=False)  #: for what refers to it
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)  #: and how that differs
 
     @property
     def uses_window(self) -> bool:
@@ -119,14 +120,15 @@ def resolved_by(evaluate: Callable[[list[str]], Value], verbatim: Any) -> Resolv
     try:
         shown = shown or _json(verbatim)
         value = evaluate(notes)
-        text, parts = _written(value, notes)
+        kept = tuple(notes)
+        text = _written(value, notes)
     except UnresolvedError as error:
         return unresolved(str(error), shown)
     except (ArithmeticError, ValueError, TypeError, RecursionError):
         return unresolved("it computes something that has no value", shown)
     why = "; ".join(dict.fromkeys(notes))
     constant = value if not isinstance(value, Text) else text
-    return Resolved(text, not why, why, shown, constant, parts)
+    return Resolved(text, not why, why, shown, constant, value, kept)
 
 
 def joined(parts: Iterable[Part]) -> Text | str:
@@ -168,10 +170,11 @@ def _parts_of(value: Value) -> tuple[Part, ...]:
     return value.parts if isinstance(value, Text) else (value,) if isinstance(value, str) else ()
 
 
-def _written(value: Value, notes: list[str]) -> tuple[str, Value]:
+def _written(value: Value, notes: list[str]) -> str:
+    """Return a value as a text, and note where a format is a guess."""
     if not isinstance(value, Text):
         _refuse_tokens([str(value)] if isinstance(value, str) else [])
-        return "".join(str(part) for part in parts_of(value)), value
+        return "".join(str(part) for part in parts_of(value))
     written = []
     for part in value.parts:
         if isinstance(part, Field):
@@ -184,7 +187,7 @@ def _written(value: Value, notes: list[str]) -> tuple[str, Value]:
     text = "".join(written)
     if len(text) > MOST_CHARACTERS:
         raise UnresolvedError(_TOO_LONG)
-    return text, value
+    return text
 
 
 def _refuse_tokens(literals: list[str]) -> None:
