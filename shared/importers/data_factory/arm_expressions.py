@@ -217,19 +217,19 @@ def _equals(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _chosen(condition: Any, yes: Any, no: Any) -> Any:
-    """Return one of two values.
+def _truth(value: Any) -> bool:
+    """Return a value that is true or false.
 
     Raises:
-        TypeError: the condition is neither true nor false.
+        TypeError: it is neither.
     """
-    if not isinstance(condition, bool):
+    if not isinstance(value, bool):
         raise TypeError
-    return yes if condition else no
+    return value
 
 
 _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    "and": lambda *given: all(_chosen(one, True, False) for one in given),
+    "and": lambda *given: all(map(_truth, given)),
     "concat": _concat,
     "createarray": lambda *given: list(given),
     "empty": lambda one: not one,
@@ -237,12 +237,12 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "false": lambda: False,
     "first": lambda many: many[0],
     "format": _format,
-    "if": _chosen,
+    "if": lambda condition, yes, no: yes if _truth(condition) else no,
     "int": int,
     "last": lambda many: many[-1],
-    "not": lambda one: _chosen(one, False, True),
+    "not": lambda one: not _truth(one),
     "null": lambda: None,
-    "or": lambda *given: any(_chosen(one, True, False) for one in given),
+    "or": lambda *given: any(map(_truth, given)),
     "replace": lambda text, old, new: _text(text).replace(old, new),
     "resourceid": _resource_id,
     "split": lambda text, at: text.split(at),
