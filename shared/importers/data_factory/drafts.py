@@ -4,10 +4,11 @@ Both versions of Data Factory are read into these values; `entries` writes them 
 of Relearn. Texts that are paths or parameters may hold `{start:yyyy/MM/dd}` and `{end:…}`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Account, Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +89,19 @@ class Draft:
     job: Job
     updates: tuple[Update, ...] = ()
     timing: Timing = Timing()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What the caller of an import decides."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)  #: of pipelines and templates
+    backfill: bool = False  #: whether windows of the past are trained too
+
+
+@dataclass(frozen=True, slots=True)
+class ImportContext:
+    """What all parts of an import share."""
+
+    account: Account
+    options: ImportOptions = ImportOptions()
