@@ -64,17 +64,11 @@ def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
     account, container = _most_used(drafts)
     found: dict[str, Entry] = {}
     for draft in drafts:
-        name = unique(pipeline_name(draft.name), found, _LONGEST_NAME)
+        name = unique(draft.name, found, _LONGEST_NAME)
         made = _Maker(name, draft, (account, container), context).entry()
         if made is not None:
             found[name] = made
     return Entries(found, container, account)
-
-
-def pipeline_name(text: str) -> str:
-    """Return the name that a pipeline of a factory gets: lower case, digits and dashes."""
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    return plain[:_LONGEST_NAME].strip("-") or "pipeline"
 
 
 def unique(name: str, taken: Mapping[str, object] | set[str], most: int) -> str:

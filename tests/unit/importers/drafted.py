@@ -1,18 +1,22 @@
 """Drafts made by hand, as the readers of definitions make them."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from shared.importers.data_factory.account import Account, Element
 from shared.importers.data_factory.drafts import (
     BlobPath,
     Draft,
     ImportContext,
+    ImportOptions,
     Job,
     Service,
     Timing,
     Update,
 )
+from shared.importers.data_factory.secrets import Secrets
 
+NOW: Final = datetime(2026, 11, 27, 12, tzinfo=UTC)
 JOBS = "https://ussouthcentral.services.azureml.net/workspaces/w/services/s/jobs"
 UPDATE = "https://management.azureml.net/workspaces/w/webservices/s/endpoints/second"
 NEW = (
@@ -30,7 +34,7 @@ class Drafted:
 
     def __init__(self) -> None:
         self.account = Account()
-        self.context = ImportContext(self.account)
+        self.context = ImportContext(self.account, Secrets(), ImportOptions(), NOW)
 
     def element(self, *path: str | int, value: Any = None, file: str = FILE) -> Element:
         return Element(value, file, path, self.account)
@@ -59,6 +63,6 @@ class Drafted:
         }
         return Update(**{**usual, **changes})
 
-    def draft(self, name: str = "Churn", **changes: Any) -> Draft:
+    def draft(self, name: str = "churn", **changes: Any) -> Draft:
         usual: dict[str, Any] = {"job": self.job(), "updates": (self.update(),), "timing": WEEKLY}
         return Draft(name, **{**usual, **changes})

@@ -7,8 +7,8 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.importers.data_factory.account import Outcome
-from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions, Timing
-from shared.importers.data_factory.entries import entries, pipeline_name, unique
+from shared.importers.data_factory.drafts import Draft, ImportOptions, Timing
+from shared.importers.data_factory.entries import entries, unique
 from tests.unit.importers.drafted import FILE, JOBS, NEW, SCORING, UPDATE, WEEKLY, Drafted
 
 
@@ -184,24 +184,20 @@ def test_data_opens_runs_where_the_factory_did_so(drafted: Drafted) -> None:
     assert tree["data"] == {"blob": "in/{name}", "min_size": "1MB"}
 
 
-def test_names_are_valid_and_unique(drafted: Drafted) -> None:
-    assert pipeline_name("My Pipeline (v2)") == "my-pipeline-v2"
-    assert pipeline_name("日本") == "pipeline"
-    long = "a" * 60
-    drafts = [drafted.draft(name) for name in ("Churn", "churn!", long, long)]
+def test_two_drafts_of_one_name_are_both_kept(drafted: Drafted) -> None:
+    drafts = [drafted.draft(name) for name in ("churn", "churn", "a" * 40, "a" * 40)]
     names = list(entries(drafts, drafted.context).trees())
     assert names == ["churn", "churn-2", "a" * 40, f"{'a' * 38}-2"]
     assert unique("a", {"a", "a-2"}, 40) == "a-3"
 
 
 def test_backfill_is_written_where_the_schedule_has_a_start(drafted: Drafted) -> None:
-    context = ImportContext(drafted.account, ImportOptions(backfill=True))
+    drafted.context.options = ImportOptions(backfill=True)
     schedule = {"frequency": "Week", "start": "2026-01-05T00:00:00Z"}
-    drafts = [
-        drafted.draft(timing=replace(WEEKLY, schedule=one)) for one in (schedule, "0 0 * * *")
-    ]
-    made = [one.tree for one in entries(drafts, context).pipelines.values()]
-    assert [one.get("schedule") for one in made] in (
-        [{**schedule, "backfill": True}, "0 0 * * *"],
-        ["0 0 * * *"],  # until the product knows a start
-    )
+    for given, written in (
+        (schedule, {**schedule, "backfill": True}),
+        ({"frequency": "Day"}, {"frequency": "Day"}),
+        ("0 0 * * *", "0 0 * * *"),
+    ):
+        draft = drafted.draft(timing=replace(WEEKLY, schedule=given))
+        assert tree_of(drafted, draft)["schedule"] == written

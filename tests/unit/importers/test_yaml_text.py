@@ -112,7 +112,7 @@ def test_plain_words_and_settings_stand_without_quotes() -> None:
 
 def test_the_file_says_where_each_pipeline_came_from() -> None:
     drafted = Drafted()
-    made = entries([drafted.draft(), drafted.draft("Other\n")], drafted.context)
+    made = entries([drafted.draft(), drafted.draft("other")], drafted.context)
     text = yaml_text(made)
     assert read_back(text) == {"pipelines": made.trees()}
     assert "  # From pipeline/churn.json: activities Retrain, UpdateModel\n  churn:\n" in text
