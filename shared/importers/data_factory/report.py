@@ -6,14 +6,16 @@ report: lines are written without values of secrets, and say where those stood.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
+from shared.core.config.schedule_words import NextWindow
 from shared.core.counting import counted, they
 from shared.importers.data_factory.account import Line, Outcome, Path, shown
 
 #: Of the JSON form.
 FORM: Final = 1
+#: Windows of the past are counted up to this number.
+MOST_PAST: Final = 1000
 _OUTCOMES: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
 _NOTHING: Final = (
     "See the lines of the report: nothing was imported, and each says why.",
@@ -48,23 +50,15 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowOfReport:
-    """One of the next windows."""
-
-    due: datetime
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduleOfReport:
     """When a pipeline runs."""
 
     pipeline: str
     words: str
-    windows: tuple[WindowOfReport, ...]
-    past: int = 0  #: windows of the past that are not trained
-    backfill: bool = False  #: whether they are trained
+    waits_for: str  #: what must happen before the next run
+    windows: tuple[NextWindow, ...]
+    past: int = 0  #: windows of the past; `MOST_PAST` stands for so many and more
+    backfill: bool = False  #: whether those are trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +109,17 @@ class Report:
         return list(_steps(self))
 
 
+def past_words(one: ScheduleOfReport) -> str:
+    """Return how many windows have passed, and what becomes of them; empty where there is none."""
+    if not one.past:
+        return ""
+    number = counted(one.past, "window") + (" or more" if one.past >= MOST_PAST else "")
+    passed = f"{number} {they(one.past, 'has', 'have')} passed"
+    if one.backfill:
+        return f"{passed}: trained, the newest ones as catch_up_most says (schedule.backfill)"
+    return f"{passed}: not trained again, since the factory has done so (--backfill trains them)"
+
+
 def sorted_lines(lines: Iterable[Line]) -> tuple[Line, ...]:
     """Return lines by file and by their place in it."""
     return tuple(sorted(lines, key=lambda one: (one.file, _in_order(one.path))))
@@ -153,11 +158,6 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def moment(at: datetime) -> str:
-    """Return a time as reports show it, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M}" + (f":{at:%S}" if at.second else "")
-
-
 def _line_as_json(line: Line) -> dict[str, str]:
     made = {
         "file": line.file,
@@ -175,8 +175,14 @@ def _schedule_as_json(one: ScheduleOfReport) -> dict[str, Any]:
     return {
         "pipeline": one.pipeline,
         "words": one.words,
+        "waits_for": one.waits_for,
         "windows": [
-            {"due": at.due.isoformat(), "start": at.start.isoformat(), "end": at.end.isoformat()}
+            {
+                "start": at.start.isoformat(),
+                "end": at.end.isoformat(),
+                "due": at.due.isoformat(),
+                "begins": at.begins.isoformat() if at.begins else None,
+            }
             for at in one.windows
         ],
         "past": one.past,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from shared.core.counting import counted
+from shared.core.config.schedule_words import NextWindow, moment
 from shared.importers.data_factory.account import Line, Outcome
-from shared.importers.data_factory.report import Report, ScheduleOfReport, moment
+from shared.importers.data_factory.report import Report, past_words
 
 _SPECIAL: Final = "\\`*[]|"
 _MEANING: Final = {
@@ -104,25 +104,19 @@ def _schedules(report: Report) -> Iterator[str]:
     if not report.schedules:
         return
     yield "## Schedules"
-    yield "All times are UTC. A run is opened at its due time, for the window beside it."
+    yield "All times are UTC. Each window gets one run."
     for one in report.schedules:
         yield f"### {plain(one.pipeline)}"
-        yield plain(_words(one))
-        rows = [(moment(at.due), moment(at.start), moment(at.end)) for at in one.windows]
-        if rows:
-            yield _table(("due", "window from", "to"), rows)
-        else:
-            yield "No due time is to come."
+        passed = f" {past_words(one)}." if one.past else ""
+        yield plain(f"{one.words}. It waits for {one.waits_for}.{passed}")
+        if one.windows:
+            rows = [_window(window) for window in one.windows]
+            yield _table(("window from", "to", "due", "its run begins"), rows)
 
 
-def _words(one: ScheduleOfReport) -> str:
-    words = f"{one.words.rstrip('.')}."
-    if not one.past:
-        return words
-    past = counted(one.past, "window")
-    if one.backfill:
-        return f"{words} {past} of the past: trained, since the import was told to."
-    return f"{words} {past} of the past: not trained again (--backfill has them trained)."
+def _window(window: NextWindow) -> tuple[str, str, str, str]:
+    begins = moment(window.begins, "") if window.begins else "no run: paused"
+    return moment(window.start, ""), moment(window.end, ""), moment(window.due, ""), begins
 
 
 def _pipelines(report: Report) -> Iterator[str]:
