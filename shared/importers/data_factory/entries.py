@@ -95,7 +95,7 @@ def refused(name: str, tree: Tree) -> str:
         tree: its entry.
     """
     try:
-        Pipeline.model_validate({**tree, "name": name}, context={"development": False})
+        Pipeline.model_validate({**tree, "name": name}, context={"development": True})
     except ValidationError as exc:
         error = exc.errors(include_url=False, include_input=False)[0]
         names = [str(part) for part in error["loc"] if part not in _TAGS]

@@ -102,11 +102,15 @@ class Report:
             f"{counted(len(self.lines), 'line')}: {numbers}."
         )
 
-    def steps(self) -> list[str]:
-        """Return what the reader does next, in order."""
+    def steps(self, folder: str = "") -> list[str]:
+        """Return what the reader does next, in order.
+
+        Args:
+            folder: where the files are; empty: here.
+        """
         if not self.pipelines:
             return list(_NOTHING)
-        return list(_steps(self))
+        return list(_steps(self, folder))
 
 
 def past_words(one: ScheduleOfReport) -> str:
@@ -194,7 +198,7 @@ def _in_order(path: Path) -> Sequence[tuple[bool, Any]]:
     return tuple((isinstance(part, str), part) for part in path)
 
 
-def _steps(report: Report) -> Iterable[str]:
+def _steps(report: Report, folder: str) -> Iterable[str]:
     counts = report.counts
     if left := counts[Outcome.NOT_CARRIED_OVER]:
         are = they(left, "is", "are")
@@ -217,11 +221,10 @@ def _steps(report: Report) -> Iterable[str]:
             f"Let the app use the storage account of {report.account}: its container "
             f"{report.container} is TRAINING_DATA_CONTAINER."
         )
-    yield "Check the file: relearn validate pipelines.yaml"
+    there = f"cd {folder} && " if folder else ""
+    yield f"Check the file: {there}relearn validate pipelines.yaml"
     if any(one.past and not one.backfill for one in report.schedules):
-        yield (
-            "Windows of the past are not trained again. If they should be: import with --backfill."
-        )
+        yield "Import with --backfill if windows that have passed should be trained again."
     yield (
         "Stop the triggers and pipelines of the factory before the app runs: else both update the "
         "same endpoints."
