@@ -170,8 +170,8 @@ def _show(output: Output, report: Report, folder: Path, written: Iterable[str]) 
         ]
         output.table(("setting", "what belongs there", "where it stood"), rows)
     output.heading(report.summary)
-    for at, step in enumerate(report.steps(str(folder)), start=1):
-        output.line(f"  {at}. {step}")
+    for number, step in enumerate(report.steps(str(folder)), start=1):
+        output.line(f"  {number}. {step}")
     if written:
         output.line(f"written: {', '.join(written)}")
     else:
@@ -180,4 +180,3 @@ def _show(output: Output, report: Report, folder: Path, written: Iterable[str]) 
 
 def _rotate(*, in_clear: bool) -> str:
     return " (in clear text: rotate it)" if in_clear else ""
-

@@ -185,6 +185,7 @@ def upload(
 
 @app.command(name="import-adf", help=_IMPORT, short_help="Import from Azure Data Factory.")
 def import_adf(
+    *,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
     folder: Annotated[
         Path, typer.Option("--output", help="The folder that the result is written to.")
@@ -193,13 +194,11 @@ def import_adf(
         Path | None,
         typer.Option("--parameters", help="Values for the parameters of a template, as JSON."),
     ] = None,
-    backfill: Annotated[  # noqa: FBT002 -- an option of the command line
+    backfill: Annotated[
         bool, typer.Option("--backfill", help="Train the windows that have passed, too.")
     ] = False,
-    force: Annotated[  # noqa: FBT002
-        bool, typer.Option("--force", help="Write over files that exist.")
-    ] = False,
-    as_json: _Json = False,  # noqa: FBT002
+    force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+    as_json: _Json = False,
 ) -> None:
     """Import from Azure Data Factory."""
     output = Output(as_json=as_json)
