@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Account, Element
+from shared.importers.data_factory.secrets import Secrets
 
 _LONGEST_NAME: Final = 40
 
@@ -28,7 +29,7 @@ class ImportContext:
     """What all parts of one import share."""
 
     account: Account
-    secrets: Any  #: `secrets.Secrets`: the app settings that hold them
+    secrets: Secrets
     options: ImportOptions
     now: datetime
     _names: dict[str, str] = field(default_factory=dict)
