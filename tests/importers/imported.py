@@ -19,12 +19,7 @@ class Imported:
     code: int
     said: str
     folder: Path
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The report for programs."""
-        found: dict[str, Any] = json.loads(self.text("import-report.json"))
-        return found
+    report: dict[str, Any]  #: for programs
 
     @property
     def lines(self) -> list[dict[str, str]]:
@@ -57,8 +52,10 @@ def run_import(source: Path, output: Path, *more: str) -> Imported:
         output: where the result is written.
         more: further arguments.
     """
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
-        code = main(["import-adf", str(source), "--output", str(output), *more, "--debug"])
-    assert "Traceback" not in said.getvalue(), said.getvalue()
-    return Imported(code, said.getvalue(), output)
+    said, warned = io.StringIO(), io.StringIO()
+    arguments = ["import-adf", str(source), "--output", str(output), *more, "--json", "--debug"]
+    with redirect_stdout(said), redirect_stderr(warned):
+        code = main(arguments)
+    assert "Traceback" not in warned.getvalue(), warned.getvalue()
+    text = said.getvalue() + warned.getvalue()
+    return Imported(code, text, output, json.loads(said.getvalue()))
