@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cli.definition_files import read_definitions
 from cli.output import CommandError, Output
@@ -78,8 +78,8 @@ def run(
     return 0 if report.pipelines else 1
 
 
-def _parameters(file: Path | None) -> Mapping[str, Any]:
-    """Return the values of a file of parameters, in the form of Resource Manager or plain.
+def _parameters(file: Path | None) -> dict[str, bytes]:
+    """Return the content of a file of parameters, by its name.
 
     Raises:
         CommandError: it cannot be used.
@@ -87,18 +87,15 @@ def _parameters(file: Path | None) -> Mapping[str, Any]:
     if file is None:
         return {}
     try:
-        found = parsed(file.read_bytes(), str(file))
+        content = file.read_bytes()
+        found = parsed(content, str(file))
     except (OSError, BrokenDefinitionError) as exc:
         why = str(exc) if isinstance(exc, BrokenDefinitionError) else type(exc).__name__
         raise CommandError(f"{file} cannot be read ({why}): correct --parameters", _USAGE) from None
-    values = found.get("parameters", found) if isinstance(found, dict) else None
-    if not isinstance(values, dict):
+    if not isinstance(found, dict):
         form = 'it must be JSON like {"parameters": {"name": {"value": "…"}}}'
         raise CommandError(f"{file} holds no parameters: {form}", _USAGE)
-    return {
-        str(name): one["value"] if isinstance(one, dict) and "value" in one else one
-        for name, one in values.items()
-    }
+    return {file.name: content}
 
 
 def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,8 @@ _STYLES: Final = {
     "not carried over": "bold red",
 }
 _WIDTH: Final = 11
+_OUTCOMES: Final = ("mapped", "approximated", "not carried over")
+_WIDE: Final = max(map(len, _OUTCOMES))
 #: Of a table where there is no terminal.
 _WIDEST: Final = 1000
 
@@ -61,7 +63,7 @@ class Output:
             text: what was found.
             to_do: what to do about it.
         """
-        width = max(_WIDTH, len(result))
+        width = _WIDE if result in _OUTCOMES else _WIDTH
         line = Text(f"  {result:<{width}} ", style=_STYLES.get(result, ""))
         line.append(printable(text), style="default")
         self._print(line)
@@ -87,7 +89,7 @@ class Output:
         for row in rows:
             table.add_row(*(Text(printable(text)) for text in row))
         width = None if self._console.is_terminal else _WIDEST
-        self._console.print(table, width=width, soft_wrap=False)
+        Console(highlight=False, file=sys.stdout, width=width).print(table)
 
     def json(self, result: Mapping[str, Any]) -> None:
         """Print the result for programs."""

@@ -17,7 +17,7 @@ from shared.core.redaction import Redactor
 from shared.importers.data_factory import activities_v1, activities_v2
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, leaves
 from shared.importers.data_factory.definitions import found
-from shared.importers.data_factory.drafts import ImportContext, ImportOptions
+from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.report import (
     MOST_PAST,
@@ -83,11 +83,11 @@ def import_definitions(
         *activities_v2.drafts(definitions, context),
     ]
     made = _accepted(entries(drafts, context), secrets, check)
+    _withdraw(account, drafts, made)
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     _set_aside_unused(account, secrets, settings)
-    for file, root in definitions.roots.items():
-        account.close(file, root)
+    definitions.close(account)
     hidden = Redactor(*_in_clear(definitions.roots.values()))
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
     report = Report(
@@ -111,7 +111,8 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
         whole = refused.get("")
         for name, entry in made.pipelines.items():
             if (reason := whole or refused.get(name)) is not None:
-                _withdraw(entry, reason)
+                for activity, source in entry.sources:
+                    report_refused(source, activity, reason)
         left = {
             name: entry
             for name, entry in made.pipelines.items()
@@ -123,16 +124,23 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
     return made
 
 
-def _withdraw(entry: Entry, reason: str) -> None:
-    """Report that a pipeline is not in the file, and so nothing that belongs to its activities."""
-    for name, source in entry.sources:
-        report_refused(source, name, reason)
-        lines = source.account.lines
-        for (file, path), line in list(lines.items()):
-            below = file == source.file and path[: len(source.path)] == source.path
-            if below and path != source.path and line.outcome is not Outcome.NOT_CARRIED_OVER:
-                text = f"not in the file, since its pipeline is not; it would be: {line.text}"
-                lines[file, path] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
+def _withdraw(account: Account, drafts: Iterable[Draft], made: Entries) -> None:
+    """Correct the lines that name a place of a pipeline which is not in the file."""
+    missing = {draft.name for draft in drafts} - made.pipelines.keys()
+    if not missing:
+        return
+    gone, there = (_places(names) for names in (missing, made.pipelines))
+    for place, line in list(account.lines.items()):
+        carried = line.outcome is not Outcome.NOT_CARRIED_OVER
+        if carried and gone.search(line.text) and not there.search(line.text):
+            text = f"not in the file, since its pipeline is not; it would be: {line.text}"
+            account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
+
+
+def _places(names: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds a place of one of these pipelines, such as `churn: training.attempts`."""
+    any_name = "|".join(map(re.escape, names)) or "(?!)"
+    return re.compile(rf"(?:^|[; ])(?:{any_name})(?::|$)")
 
 
 def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:

@@ -218,7 +218,7 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
         )
     if report.container:
         yield (
-            f"Let the app use the storage account of {report.account}: its container "
+            f"Let the app use the storage account {report.account}: its container "
             f"{report.container} is TRAINING_DATA_CONTAINER."
         )
     there = f"cd {folder} && " if folder else ""

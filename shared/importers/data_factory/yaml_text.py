@@ -13,8 +13,9 @@ from shared.core.counting import counted
 from shared.importers.data_factory.entries import Entries, Entry
 
 _TAG: Final = "tag:yaml.org,2002:"
-#: A text that no YAML reader takes for anything else: it begins with a letter, or with `${`.
-_PLAIN: Final = re.compile(r"(?:[A-Za-z]|\$\{)[\w ./${}:?=&@+-]*", re.ASCII)
+#: A text that no YAML reader takes for anything else: it begins with a letter, or with `${`; or it
+#: is a duration.
+_PLAIN: Final = re.compile(r"(?:[A-Za-z]|\$\{)[\w ./${}:?=&@+-]*|(?:[0-9]+[dhms])+", re.ASCII)
 #: Words that some reader takes for a truth or for nothing.
 _WORDS: Final = frozenset(
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"]
