@@ -16,7 +16,7 @@ from pydantic import (
 from shared.core.config.cross_field import together
 from shared.core.config.ncrontab import checked, parsed
 from shared.core.config.problems import Mistake, WrongValueError
-from shared.core.config.types import Strict, parse_duration, show_duration
+from shared.core.config.types import Duration, Strict, parse_duration, show_duration
 
 _MONTHS: Final = 12
 _STEPS: Final = {
@@ -35,10 +35,17 @@ _FINER: Final[dict[str, dict[str, int]]] = {
 #: A Monday; the base of all slices where none is given.
 _FIRST_ANCHOR: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LONGEST_OFFSET: Final = timedelta(days=366)
+_END: Final = "EndOfInterval"
+_START: Final = "StartOfInterval"
 
 
 def _frequency(value: object) -> object:
     return value.capitalize() if isinstance(value, str) else value
+
+
+def _style(value: object) -> object:
+    known = {one.lower(): one for one in (_END, _START)}
+    return known.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _aware(value: object) -> object:
@@ -66,6 +73,7 @@ def _utc(at: datetime) -> datetime:
         raise ValueError("not a time that there is in UTC") from None
 
 
+Time = Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_utc)]
 Offset = Annotated[
     timedelta,
     BeforeValidator(_offset),
@@ -83,7 +91,7 @@ class Recurrence(Strict):
     interval: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=1, description="How many units an interval has."
     )
-    anchor: Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_utc)] = Field(
+    anchor: Time = Field(
         default=_FIRST_ANCHOR,
         description="The time that intervals are counted from; parts finer than the frequency are "
         "ignored.",
@@ -91,11 +99,48 @@ class Recurrence(Strict):
     offset: Offset = Field(
         default_factory=timedelta, description="Added to each due time; may be negative."
     )
+    style: Annotated[Literal["EndOfInterval", "StartOfInterval"], BeforeValidator(_style)] = Field(
+        default=_END, description="Whether the due time is the end of its window, or its start."
+    )
+    delay: Duration = Field(
+        default_factory=timedelta, description="How long after its due time a run begins."
+    )
+    start: Time | None = Field(
+        default=None,
+        description="The begin of the active period: windows that end before it have no run.",
+    )
+    end: Time | None = Field(
+        default=None,
+        description="The end of the active period: windows that start at it or later have no run.",
+    )
+    paused: bool = Field(
+        default=False,
+        description="true: no due time opens a run. When it is false again, catch_up decides about "
+        "those that passed meanwhile.",
+    )
+    backfill: bool = Field(
+        default=False,
+        description="true: windows since `start` from before Relearn first saw the schedule get "
+        "runs too, the newest catch_up_most of them.",
+    )
 
     @together
     def _a_sensible_offset(self) -> Iterator[Mistake]:
         if self.offset > _LONGEST_OFFSET or self.offset < -_LONGEST_OFFSET:
             yield Mistake("at most a year either way", at=("offset",))
+
+    @together
+    def _a_sensible_delay(self) -> Iterator[Mistake]:
+        if self.delay > _LONGEST_OFFSET:
+            yield Mistake("at most a year", at=("delay",))
+
+    @together
+    def _a_period_with_an_end_after_its_start(self) -> Iterator[Mistake]:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            yield Mistake("the period ends before it starts", "write a later time", ("end",))
+        if self.backfill and self.start is None:
+            what = "it is not said since when windows count"
+            yield Mistake(what, "write the start of the period as `start`", ("backfill",))
 
 
 def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime | None:
@@ -171,20 +216,52 @@ def hints_of(schedule: Schedule | None) -> tuple[str, ...]:
     return parsed(schedule).hints if isinstance(schedule, str) else ()
 
 
+def bounds_of(schedule: Schedule, due: datetime) -> tuple[datetime, datetime]:
+    """Return the start and the end of the window of a due time, in UTC.
+
+    Where the calendar has no boundary on one side, the window is empty.
+
+    Args:
+        schedule: the schedule of the pipeline.
+        due: one of its due times.
+    """
+    if isinstance(schedule, Recurrence) and schedule.style == _START:
+        try:
+            return due, due_after(schedule, due)
+        except OverflowError:
+            return due, due
+    if isinstance(schedule, str):
+        before = parsed(schedule).at_or_before(due - timedelta.resolution)
+    else:
+        before = due_at_or_before(schedule, due - timedelta.resolution)
+    return before or due, due
+
+
+def delay_of(schedule: Schedule) -> timedelta:
+    """Return how long after its due time a run begins."""
+    return schedule.delay if isinstance(schedule, Recurrence) else timedelta()
+
+
 def last_due_of(schedule: Schedule, now: datetime) -> datetime | None:
     """Return the newest due time that is not after `now`, in UTC; None: there is none.
+
+    Only due times count whose windows overlap the active period.
 
     Args:
         schedule: the schedule of the pipeline.
         now: the present moment.
     """
-    if isinstance(schedule, Recurrence):
-        return due_at_or_before(schedule, now)
-    return parsed(schedule).at_or_before(now)
+    if isinstance(schedule, str):
+        return parsed(schedule).at_or_before(now)
+    first, last = _active(schedule)
+    due = due_at_or_before(schedule, now if last is None else min(now, last))
+    return None if due is None or (first is not None and due < first) else due
 
 
 def next_due_of(schedule: Schedule, now: datetime) -> datetime | None:
     """Return the first due time after `now`, in UTC; None: none is known.
+
+    Only due times count whose windows overlap the active period.
 
     Args:
         schedule: the schedule of the pipeline.
@@ -192,10 +269,36 @@ def next_due_of(schedule: Schedule, now: datetime) -> datetime | None:
     """
     if isinstance(schedule, str):
         return parsed(schedule).after(now)
+    first, last = _active(schedule)
     try:
-        return due_after(schedule, now)
+        due = first if first is not None and first > now else due_after(schedule, now)
     except OverflowError:
         return None
+    return None if last is not None and due > last else due
+
+
+def _active(schedule: Recurrence) -> tuple[datetime | None, datetime | None]:
+    """Return the first and the last due time whose windows overlap the active period.
+
+    A period that is shorter than a window has one, the one that it begins in.
+    """
+    start, end = schedule.start, schedule.end
+    first = _due_holding(schedule, start) if start else None
+    last = _due_holding(schedule, end - timedelta.resolution) if end else None
+    if first is not None and start and end:
+        begun, ended = bounds_of(schedule, first)
+        last = first if end - start < ended - begun else last
+    return first, last
+
+
+def _due_holding(schedule: Recurrence, moment: datetime) -> datetime:
+    """Return the due time whose window holds a moment, or an end of the calendar beyond it."""
+    if schedule.style == _START:
+        return due_at_or_before(schedule, moment) or datetime.min.replace(tzinfo=UTC)
+    try:
+        return due_after(schedule, moment)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def dues_between(schedule: Schedule, after: datetime, until: datetime, most: int) -> list[datetime]:

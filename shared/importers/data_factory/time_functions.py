@@ -1,0 +1,161 @@
+"""The functions of version 2 that compute with times, and with texts that hold a time.
+
+There a time is a text. What is given to a function is read again as the time that was written.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, Literal
+
+from shared.importers.data_factory.constant_functions import text_of
+from shared.importers.data_factory.expression_syntax import UnresolvedError
+from shared.importers.data_factory.moments import (
+    ROUND_TRIP,
+    Moment,
+    constant_date,
+    custom_form,
+    cut_form,
+    moment_written,
+    replaced_form,
+)
+from shared.importers.data_factory.templates import Field, Text, Value, joined
+
+_UTC: Final = frozenset({"utc", "etc/utc", "coordinated universal time", "gmt"})
+_ZONE: Final = "it converts a time to another time zone; a template is in UTC"
+_COMPUTES: Final = "it computes with a time of the window in a way that no template can say"
+_SHIFTS: Final = {
+    "second": timedelta(seconds=1),
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+}
+_MONTHS: Final = {"month": 1, "year": 12}
+
+
+def written(moment: Moment, form: str | None = None) -> Value:
+    """Return a time as a text, in the format of a function's last argument.
+
+    Args:
+        moment: the time.
+        form: a format of .NET; without one, that which keeps all of it.
+    """
+    field = Field(moment, ROUND_TRIP) if form is None else Field(moment, *custom_form(form))
+    if isinstance(moment.base, str) or field.guess:
+        return Text((field,))
+    return joined((moment.template(field.form),))
+
+
+def moment_of(value: Value) -> Moment:
+    """Return the time that a text says.
+
+    Args:
+        value: a constant, or a text that is one time and nothing else.
+
+    Raises:
+        UnresolvedError: it says no time.
+    """
+    if not isinstance(value, Text):
+        return constant_date(value)
+    only = value.parts[0]
+    if len(value.parts) > 1 or not isinstance(only, Field):
+        raise UnresolvedError("a text in it is used as a time, and is none")
+    return moment_written(only.moment, only.form)
+
+
+def _number(value: Value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise UnresolvedError("a time in it is shifted by something that is no whole number")
+    return int(value)
+
+
+def _form(given: tuple[Value, ...]) -> str | None:
+    if len(given) > 1:
+        raise UnresolvedError("a function of time in it is given too much")
+    return text_of(given[0]) if given and given[0] is not None else None
+
+
+def _adding(unit: str) -> Callable[..., Value]:
+    def added(time: Value, number: Value, *form: Value) -> Value:
+        return _added(time, number, unit, *form)
+
+    return added
+
+
+def _added(time: Value, number: Value, unit: Value, *form: Value) -> Value:
+    named, count = text_of(unit).strip().casefold(), _number(number)
+    moment = moment_of(time)
+    if named in _MONTHS:
+        return written(moment.moved(months=count * _MONTHS[named]), _form(form))
+    if named not in _SHIFTS:
+        raise UnresolvedError("it shifts a time by a unit that Data Factory does not have")
+    return written(moment.moved(by=count * _SHIFTS[named]), _form(form))
+
+
+def _subtracted(time: Value, number: Value, unit: Value, *form: Value) -> Value:
+    return _added(time, -_number(number), unit, *form)
+
+
+def _start_of(unit: Literal["hour", "day", "month"]) -> Callable[..., Value]:
+    def start(time: Value, *form: Value) -> Value:
+        return written(moment_of(time).floored(unit), _form(form))
+
+    return start
+
+
+def _of_one_zone(time: Value, zone: Value, *form: Value) -> Value:
+    if text_of(zone).strip().casefold() not in _UTC:
+        raise UnresolvedError(_ZONE)
+    return written(moment_of(time), _form(form))
+
+
+def _of_two_zones(time: Value, source: Value, *more: Value) -> Value:
+    if text_of(source).strip().casefold() not in _UTC or not more:
+        raise UnresolvedError(_ZONE)
+    return _of_one_zone(time, *more)
+
+
+#: By their names in lower case.
+TIME_FUNCTIONS: Final[dict[str, Callable[..., Value]]] = {
+    "formatdatetime": lambda time, *form: written(moment_of(time), _form(form)),
+    "adddays": _adding("day"),
+    "addhours": _adding("hour"),
+    "addminutes": _adding("minute"),
+    "addseconds": _adding("second"),
+    "addtotime": _added,
+    "subtractfromtime": _subtracted,
+    "startofhour": _start_of("hour"),
+    "startofday": _start_of("day"),
+    "startofmonth": _start_of("month"),
+    "convertfromutc": _of_one_zone,
+    "converttoutc": _of_one_zone,
+    "converttimezone": _of_two_zones,
+}
+
+
+def of_text_with_time(name: str, given: list[Value]) -> Value:
+    """Return what a function of constants makes of a text that is one time and nothing else.
+
+    Args:
+        name: of the function, in lower case.
+        given: what it is given; the first is that text.
+
+    Raises:
+        UnresolvedError: no template can say that.
+    """
+    text, *more = given
+    only = text.parts[0] if isinstance(text, Text) and len(text.parts) == 1 else None
+    if not isinstance(only, Field) or any(isinstance(one, Text) for one in more):
+        raise UnresolvedError(_COMPUTES)
+    if name == "dayofmonth" and not more:
+        return Text((Field(moment_of(text), "%d"),))
+    if name == "substring" and more:
+        length = _number(more[1]) if len(more) > 1 else None
+        form = ROUND_TRIP if only.guess else only.form
+        return Text((Field(only.moment, cut_form(form, _number(more[0]), length)),))
+    if name == "replace" and len(more) == 2:  # noqa: PLR2004
+        form = replaced_form(only.form, text_of(more[0]), text_of(more[1]))
+        return Text((Field(only.moment, form, only.guess),))
+    if name == "trim" and not more:
+        return text
+    raise UnresolvedError(_COMPUTES)
