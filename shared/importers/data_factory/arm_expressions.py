@@ -11,6 +11,8 @@ from typing import Any, Final
 #: Azure takes expressions of at most this length.
 _LONGEST: Final = 24_576
 _DEEPEST: Final = 40
+#: No definition has a longer text; it bounds what a hostile template can make.
+_LONGEST_VALUE: Final = 32_768
 _TOKEN: Final = re.compile(r"\s*+(?:('(?:[^']|'')*+')|([A-Za-z_][\w.]*+)|(-?\d++)|([()\[\],.]))")
 _PLACE: Final = re.compile(r"\{(\d{1,3})\}")
 _BRACES: Final = re.compile(r"\{\{|\}\}|\{[^{}]*\}")
@@ -30,6 +32,13 @@ class UnresolvedError(Exception):
     def __init__(self, why: str, *, is_secret: bool = False) -> None:
         super().__init__(why)
         self.why, self.is_secret = why, is_secret
+
+
+class OpenText(str):
+    """An expression inside of a variable that has no value here."""
+
+    __slots__ = ("error",)
+    error: UnresolvedError
 
 
 def is_expression(text: str) -> bool:
@@ -109,6 +118,8 @@ class _Expression:
         value = self._called(token, self._arguments(depth))
         while self._at < len(self._tokens) and self._tokens[self._at][0] in ".[":
             value = _member(value, self._key(depth))
+        if isinstance(value, OpenText):
+            raise value.error
         return value
 
     def _key(self, depth: int) -> Any:
@@ -136,9 +147,12 @@ class _Expression:
         if function is None:
             raise UnresolvedError(f"{name}() has its value only when the template is deployed")
         try:
-            return function(*given)
+            value = function(*given)
         except (TypeError, ValueError, AttributeError, LookupError):
-            raise UnresolvedError(f"{name}() has arguments of another kind") from None
+            raise UnresolvedError(f"{name}() has arguments that it does not take") from None
+        if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+            raise UnresolvedError(f"its value has more than {_LONGEST_VALUE} characters")
+        return value
 
 
 def _whole(token: str) -> int:
@@ -197,7 +211,24 @@ def _format(form: str, *given: Any) -> str:
             raise ValueError(form)
         return _text(given[int(place[1])])
 
+    longest = max((len(one) for one in given if isinstance(one, str)), default=0)
+    _bound(len(_BRACES.findall(form)) * longest)
     return _BRACES.sub(filled, form)
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    _bound(text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _bound(length: int) -> None:
+    """Refuse a text before it is made, where it would be too long.
+
+    Raises:
+        ValueError: it would.
+    """
+    if length > 4 * _LONGEST_VALUE:
+        raise ValueError(length)
 
 
 def _resource_id(*parts: str) -> str:
@@ -243,7 +274,7 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "not": lambda one: not _truth(one),
     "null": lambda: None,
     "or": lambda *given: any(map(_truth, given)),
-    "replace": lambda text, old, new: _text(text).replace(old, new),
+    "replace": _replace,
     "resourceid": _resource_id,
     "split": lambda text, at: text.split(at),
     "string": _text,

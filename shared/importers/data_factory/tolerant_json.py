@@ -209,7 +209,7 @@ def _refuse(
     found = (words for start, words in _WORDS if error.msg.startswith(start))
     what = next(found, "this is no JSON")
     if not source.strip():
-        what = "the file is empty"
+        at, what = 0, "the file is empty"
     elif not source[at:].strip():
         at = len(source.rstrip())
         what = "the file ends too early"
