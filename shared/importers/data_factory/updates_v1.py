@@ -30,14 +30,18 @@ def no_target(service: Service, training: Service) -> tuple[str, str]:
         training: that of the training whose model it takes.
     """
     add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
-    if not service.update_url and service.jobs_url == training.jobs_url:
-        return "points at the training service, which has no model to update", add
-    if not service.update_url:
-        return f"linked service `{service.name}` has no updateResourceEndpoint", add
-    if urlsplit(service.update_url).path.rstrip("/").casefold().endswith(_DEFAULT):
+    written = _written_url(service)
+    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
         text = "points at the default endpoint, which cannot be updated"
         return text, "create a second endpoint of the scoring service, and name its URL and key"
-    return "", ""
+    if service.update_url:
+        return "", ""
+    if written:
+        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
+        return text, "see the line of the linked service"
+    if service.jobs_url == training.jobs_url:
+        return "points at the training service, which has no model to update", add
+    return f"linked service `{service.name}` has no updateResourceEndpoint", add
 
 
 def update(
@@ -74,6 +78,14 @@ def update(
     name = "" if resource is None else resource.text()
     path = _path(factory, training, model)
     return training, Update(activity.name, service, name, path, element)
+
+
+def _written_url(service: Service) -> str:
+    """Return the URL of the endpoint as the linked service says it."""
+    if service.update_url or service.source is None:
+        return service.update_url
+    said = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
+    return str(said.value).strip() if said is not None and said.value else ""
 
 
 def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str, str]:
