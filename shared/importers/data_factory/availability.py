@@ -1,6 +1,6 @@
 """When a pipeline of version 1 runs: the availability of its output dataset, and its active period.
 
-Every function that reads a key reports it. The rules: data-factory §2.2 to §2.4.
+Every function that reads a key reports it. The rules: data-factory §2.2, §2.3, §2.4.
 """
 
 import re
@@ -13,7 +13,7 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext
 
 _TIMESPAN: Final = re.compile(
-    r"(-?)(?:(\d{1,8})[.:](?=\d+:\d+:\d))?(\d{1,8}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?"
+    r"(-?)(?:(\d{1,8})(?:\.|:(?=\d+:\d+:)))?(\d{1,8}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?"
 )
 _HOURS: Final = 24
 _FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month")

@@ -1,5 +1,6 @@
 """Pipelines of version 1: what becomes of jobs, updates and all that is around them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -110,7 +111,7 @@ def no_endpoint(url: str | None) -> VersionOne:
     return factory
 
 
-BAD_UPDATES = {
+BAD_UPDATES: dict[str, tuple[Callable[[], VersionOne], str]] = {
     "the default endpoint": (
         lambda: no_endpoint(UPDATE.replace("endpoint2", "default")),
         "default endpoint",
