@@ -59,8 +59,7 @@ def update(
     training = None if model is None else _training(factory, model, jobs)
     service = None if training is None else factory.service(activity)
     if model is not None and training is None:
-        wrong = f"no training that is carried over writes dataset `{model.name}`"
-        cure = _NO_TRAINING
+        wrong, cure = _without_training(factory, model)
     elif training is not None and service is not None:
         wrong, cure = no_target(service, training.job.service)
         if not wrong and _paused_alone(activity, training):
@@ -102,6 +101,15 @@ def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str
     found = factory.dataset(said)
     text = f"dataset `{str(said.value).strip()}` of the model is missing"
     return found, "" if found else text, "" if found else "add its definition, and import again"
+
+
+def _without_training(factory: Factory, model: Definition) -> tuple[str, str]:
+    """Return why a model has no training, and what to do."""
+    lost = next((one for one in factory.writers(model.name) if one.is_job), None)
+    if lost is None:
+        return f"no training writes dataset `{model.name}`", _NO_TRAINING
+    text = f"activity `{lost.name}` of pipeline `{lost.pipeline.name}`, which makes its model, is"
+    return f"{text} not carried over", "correct that activity, and import both again"
 
 
 def _training(factory: Factory, model: Definition, jobs: Sequence[Made]) -> Made | None:

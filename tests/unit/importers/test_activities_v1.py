@@ -162,6 +162,13 @@ def test_an_update_without_a_training() -> None:
     assert factory.line("pipeline/walk", "").outcome is LEFT
 
 
+def test_an_update_whose_training_is_not_carried_over() -> None:
+    factory = walk_through(training(linkedServiceName="gone"), updating())
+    assert factory.drafts() == []
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert (line.outcome, "activity `retraining`" in line.text) == (LEFT, True)
+
+
 def test_a_scoring_becomes_a_pipeline_without_endpoints() -> None:
     factory = with_scores(scoring())
     draft = factory.only()
