@@ -52,6 +52,11 @@ class Values:
             return None
         return resolve(self._activity.pipeline, self._start, element.value)
 
+    def plain(self, element: Element | None) -> Any:
+        """Return the constant that a value stands for; None where it is not known."""
+        found = self.of(element)
+        return None if found is None or found.text is None else found.value
+
     def with_event(self, text: str) -> str:
         """Return a text with the blob whose event starts the pipeline as its pattern."""
         event = self._start.event
@@ -103,8 +108,8 @@ class Values:
         given = reference.get("parameters")
         values: dict[str, Any] = {}
         for name, one in given.items() if given is not None else ():
-            found = self.of(one)
-            values[name] = one.value if found is None or found.text is None else found.value
+            known = self.plain(one)
+            values[name] = one.value if known is None else known
         made = service(definition, self._factory.context.secrets, values)
         if made is None:
             return None, f"linked service `{said.value}` is of type {definition.type}"
@@ -150,7 +155,7 @@ class _Reader:
             self.why = f"linked service `{batch.name}` has no batch execution URL"
             return None
         inputs, outputs = self._inputs(), self._outputs()
-        found = policy(self._element, self._start)
+        found = policy(self._element, self._start, self._values.plain)
         made = Job(
             self._activity.name,
             batch,
@@ -197,7 +202,7 @@ class _Reader:
             self._verbatim[port] = "" if written is None else str(written.value).strip()
             path = self._file(element, port)
             found[port] = path or BlobPath("", "", self._verbatim[port], element)
-            text = f"{self._place}: training.outputs: {port}"
+            text = f"{self._place}: output of `{self._activity.name}`"
             element.mapped(DATASET, port, text, whole=False)
         return found
 
