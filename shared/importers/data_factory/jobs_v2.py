@@ -20,6 +20,8 @@ _WRITE_VALUE: Final = "write it under training.parameters"
 _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 _CORRECT: Final = "correct the definition, and import again"
 _MODEL: Final = ".ilearner"
+#: The container of a path that cannot be said.
+UNKNOWN: Final = "<unknown>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +170,8 @@ class _Reader:
             found.longest,
             self._element,
         )
-        report_policy(self._element, self._activity.name, found, self._place)
         self._report()
+        report_policy(self._element, self._activity.name, found, self._place)
         return Made(self._activity, self._start, self._place, made, found, self._verbatim)
 
     def _inputs(self) -> dict[str, BlobPath]:
@@ -177,13 +179,11 @@ class _Reader:
             port: (element, self._file(element, port))
             for port, element in self._ports("webServiceInputs")
         }
-        known = [path for _, path in read.values() if path is not None]
-        place = (known[0].account, known[0].container) if known else ("", "")
         found: dict[str, BlobPath] = {}
         for port, (element, path) in read.items():
             if path is None:
                 stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
-                found[port] = BlobPath(*place, stands, element)
+                found[port] = BlobPath("", UNKNOWN, stands, element)
                 text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
                 element.left(DATASET, port, text, _WRITE_PATH)
                 continue
@@ -201,7 +201,8 @@ class _Reader:
             written = element.get("filePath")
             self._verbatim[port] = "" if written is None else str(written.value).strip()
             path = self._file(element, port)
-            found[port] = path or BlobPath("", "", self._verbatim[port], element)
+            form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
+            found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
             text = f"{self._place}: output of `{self._activity.name}`"
             element.mapped(DATASET, port, text, whole=False)
         return found
