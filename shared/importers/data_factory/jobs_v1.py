@@ -153,7 +153,7 @@ class _Reader:
 
     def _report_activity(self, cadence: Cadence | None) -> None:
         element, name = self._element, self._activity.name
-        text = f"{self._place}: training"
+        text = f"{self._place}: training: the job of {self._activity.type}"
         element.mapped("activity", name, text, whole=False)
         if element.get("policy", "timeout") is None:
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"

@@ -45,7 +45,7 @@ def report_dependency(
         first = writers[0]
         text = (
             f"waits for activity `{first.name}` of pipeline `{first.pipeline.name}`, which "
-            f"writes dataset `{dataset.name}`: pipelines of Relearn do not wait for each other"
+            f"writes dataset `{dataset.name}`: a pipeline of Relearn waits for data alone"
         )
         reference.element.left("key", "inputs", text, cure)
     else:
@@ -122,7 +122,7 @@ class Ports:
         if not self._factory.writers(dataset.name) and not availability.truth(
             dataset.properties.get("external")
         ):
-            shown += "; no activity writes it, so that it is waited for as external data"
+            shown += "; no activity writes it, so that it is external data"
         dataset.body.mapped(DATASET, dataset.name, shown, whole=False)
         datasets.report_silent(dataset, self._place)
         datasets.report_input_form(path, dataset.name)
