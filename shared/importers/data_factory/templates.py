@@ -62,7 +62,7 @@ class Resolved:
     type of a parameter is kept. `why` never quotes the expression; `verbatim` is the expression.
     """
 
-    text: str | None
+    text: str | None = field(repr=False)
     exact: bool  #: false where the result can differ from that of Data Factory; `why` says how
     why: str
     verbatim: str = field(repr=False)
@@ -118,7 +118,7 @@ def resolved_by(evaluate: Callable[[list[str]], Value], verbatim: Any) -> Resolv
     shown = verbatim if isinstance(verbatim, str) else ""
     notes: list[str] = []
     try:
-        shown = shown or _json(verbatim)
+        shown = verbatim if isinstance(verbatim, str) else _json(verbatim)
         value = evaluate(notes)
         kept = tuple(notes)
         text = _written(value, notes)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from shared.importers.data_factory.account import Account, Element, Line
 from shared.importers.data_factory.definitions import Definition, Definitions
+
+from shared.importers.data_factory.account import Account, Element, Line
 
 WORKSPACE = "a" * 32
 JOBS = (
