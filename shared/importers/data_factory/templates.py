@@ -13,6 +13,7 @@ from shared.importers.data_factory.moments import Moment
 #: What Relearn replaces within a text, or refuses: `{name}`, `{data.manifest}`, `{…:…}`.
 _TOKEN: Final = re.compile(r"(?<!\$)\{(?:[A-Za-z_][\w.]*|[^{}:]*:[^{}]*)\}")
 _BRACES: Final = "it holds braces, which Relearn would take for a token"
+_NO_TEXT: Final = "it is a list of parts of a text, of which it takes none"
 _A_TIME: Final = "\0:\0"  #: stands for a time, while the text around it is checked
 _TOO_LONG: Final = f"it becomes longer than {MOST_CHARACTERS} characters"
 
@@ -38,6 +39,7 @@ EVENT_FOLDER: Final = EventPart("{event.folder}")
 EVENT_FILE: Final = EventPart("{event.file}")
 EVENT_PATH: Final = EventPart("{event.path}")
 
+_FOLDERS: Final = re.compile(r"\{event\.folder\.(-?\d{1,3})(:?)\}")
 Part = str | Field | EventPart
 
 
@@ -48,8 +50,24 @@ class Text:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EventFolders:
+    """The container and the folders of the blob whose event started the pipeline, as a list."""
+
+    first: int = 0  #: how many were left out
+
+    def at(self, index: int) -> Text:
+        """Return one of them: `{event.folder.1}`; `{event.folder.-1}` is the last one."""
+        return Text((EventPart(f"{{event.folder.{index if index < 0 else self.first + index}}}"),))
+
+    def joined(self) -> Text:
+        """Return all of them as a path: `{event.folder}`, or `{event.folder.1:}` from one on."""
+        whole = f"{{event.folder.{self.first}:}}" if self.first else EVENT_FOLDER.marker
+        return Text((EventPart(whole),))
+
+
 #: What an expression can stand for, while it is evaluated.
-Value = Text | Moment | str | int | float | bool | list[Any] | dict[str, Any] | None
+Value = Text | EventFolders | Moment | str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,8 @@ class Resolved:
         """Whether it holds `{event.folder}`, `{event.file}` or `{event.path}`.
 
         They stand for the blob whose event started the pipeline; `{event.folder}` and
-        `{event.path}` begin with its container. Relearn does not know them: replace them.
+        `{event.path}` begin with its container, and `{event.folder.0}` is that container. Relearn
+        does not know them: `event_filled` replaces them.
         """
         return any(isinstance(part, EventPart) for part in _parts_of(self.parts))
 
@@ -96,6 +115,32 @@ class Resolved:
         if self.text is None or set("".join(literals)).isdisjoint("{}"):
             return self
         return replace(self, text=None, exact=False, why=_BRACES, value=None)
+
+
+def event_filled(text: str, folder: str, file: str) -> str:
+    """Return a text with the parts of the blob event replaced; what the folder has not, stays.
+
+    Args:
+        text: of a `Resolved` that uses the event.
+        folder: container and folder of the blob, as the event says them.
+        file: the name of the blob.
+    """
+    folders = folder.split("/")
+
+    def one(found: re.Match[str]) -> str:
+        index = int(found[1])
+        if not -len(folders) <= index < len(folders):
+            return found[0]
+        return "/".join(folders[index:]) if found[2] else folders[index]
+
+    text = _FOLDERS.sub(one, text)
+    for part, known in (
+        (EVENT_PATH, f"{folder}/{file}"),
+        (EVENT_FOLDER, folder),
+        (EVENT_FILE, file),
+    ):
+        text = text.replace(part.marker, known)
+    return text
 
 
 def unresolved(why: str, verbatim: str) -> Resolved:
@@ -161,6 +206,8 @@ def parts_of(value: Value) -> tuple[Part, ...]:
         return value.parts
     if value is None or isinstance(value, Moment):
         return ()
+    if isinstance(value, EventFolders):
+        raise UnresolvedError(_NO_TEXT)
     if isinstance(value, list | dict):
         return (_json(value),)
     return (str(value),)
@@ -204,4 +251,9 @@ def _refuse_tokens(literals: list[str]) -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
+    def odd(part: object) -> str:
+        if isinstance(part, Text | EventFolders):
+            raise UnresolvedError(_NO_TEXT)
+        return str(part)
+
+    return json.dumps(value, ensure_ascii=False, default=odd, separators=(",", ":"))
