@@ -2,19 +2,22 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from shared.core.config.setting_references import escape
 from shared.importers.data_factory.expression_syntax import MOST_CHARACTERS, UnresolvedError
 from shared.importers.data_factory.moments import Moment
 
-#: What Relearn replaces within a text, or refuses: `{name}`, `{data.manifest}`, `{…:…}`.
-_TOKEN: Final = re.compile(r"(?<!\$)\{(?:[A-Za-z_][\w.]*|[^{}:]*:[^{}]*)\}")
+#: What Relearn replaces within a text, or refuses: `{name}`, `{data.manifest}`, `{start-1d:…}`.
+_TOKEN: Final = re.compile(
+    r"(?<!\$)\{(?:[A-Za-z_][\w.]*|(?:start|end)[^{}:\"']*:[^{}]*)\}", re.IGNORECASE
+)
 _BRACES: Final = "it holds braces, which Relearn would take for a token"
 _NO_TEXT: Final = "it is a list of parts of a text, of which it takes none"
-_A_TIME: Final = "\0:\0"  #: stands for a time, while the text around it is checked
+_TIMES: Final = ("0", "0:0")  #: stand for times, while the text around them is checked
 _TOO_LONG: Final = f"it becomes longer than {MOST_CHARACTERS} characters"
 
 
@@ -230,7 +233,10 @@ def _written(value: Value, notes: list[str]) -> str:
             written.append(part.moment.template(part.form))
         else:
             written.append(part if isinstance(part, str) else part.marker)
-    _refuse_tokens([part if isinstance(part, str) else _A_TIME for part in value.parts])
+    for time in _TIMES:
+        _refuse_tokens([part if isinstance(part, str) else time for part in value.parts])
+    if any(one == "$" and isinstance(two, Field) for one, two in pairwise(_ends(value.parts))):
+        raise UnresolvedError("a dollar sign stands directly before a time")
     text = "".join(written)
     if len(text) > MOST_CHARACTERS:
         raise UnresolvedError(_TOO_LONG)
@@ -243,11 +249,13 @@ def _refuse_tokens(literals: list[str]) -> None:
     Args:
         literals: the text, with a character in place of each time.
     """
-    text = "".join(literals)
-    if _TOKEN.search(text):
+    if _TOKEN.search("".join(literals)):
         raise UnresolvedError(_BRACES)
-    if f"${_A_TIME}" in text:
-        raise UnresolvedError("a dollar sign stands directly before a time")
+
+
+def _ends(parts: tuple[Part, ...]) -> Iterator[Part]:
+    """Yield the last character of each literal, and the other parts."""
+    yield from (part[-1:] if isinstance(part, str) else part for part in parts)
 
 
 def _json(value: Any) -> str:
