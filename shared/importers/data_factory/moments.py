@@ -95,6 +95,11 @@ def custom_form(form: str) -> tuple[str, str]:
     raise UnresolvedError("a date format of one letter in it is none of .NET's")
 
 
+def has_zone(form: str) -> bool:
+    """Whether a custom format writes the zone of a time, such as `Z`."""
+    return any(piece[0] in "Kz" for piece in _PIECE.findall(form))
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A time of a window, or one that is written out."""

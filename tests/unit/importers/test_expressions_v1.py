@@ -67,6 +67,7 @@ def test_a_template_says_the_same(text: str, template: str | None) -> None:
         ("$$SliceStart", "{start:MM/dd/yyyy HH:mm:ss}", "without a format"),
         ("$$Text.Format('{0}', SliceEnd)", "{end:MM/dd/yyyy HH:mm:ss}", "without a format"),
         ("$$Text.Format('{0:d}', SliceEnd)", "{end:MM/dd/yyyy}", "depends on the culture"),
+        ("$$Text.Format('{0:ddK}', SliceEnd)", "{end:ddK}", "zone"),
         ("$$Date.DayOfWeek(SliceEnd)", "{end:dddd}", "English name"),
         ("$$Text.Format('d = '{0:yy}'', SliceEnd)", "d = '{end:yy}'", "not escaped"),
     ],
