@@ -32,7 +32,8 @@ _FILE: Final = re.compile(r"([\w.-]+\.json)\b")
 _LONGEST_SHOWN: Final = 300
 _DEEPEST: Final = 30
 _MOST_NODES: Final = 20_000
-#: What may be put in place of expressions of one template, in characters and members.
+_OF_MEMBER: Final = 32
+#: What may be put in place of the expressions of one template, in characters.
 _MOST_PUT: Final = 64_000_000
 
 
@@ -194,7 +195,7 @@ class _Scope:
         self._given = given
         self._secrets = secret_parameters(root)
         self._unresolved = unresolved
-        self._known: dict[tuple[str, str], Any] = {}
+        self._known: dict[tuple[str, str], tuple[Any, int]] = {}
         self._left = _MOST_PUT
         self._depth = 0
 
@@ -237,7 +238,7 @@ class _Scope:
             return literal(text)
         try:
             value = evaluated(text, self._parameter, self._variable)
-            self._charge(value)
+            self._charge(_size(value))
         except UnresolvedError as error:
             value = OpenText(text)
             value.error = error
@@ -279,15 +280,24 @@ class _Scope:
                 raise UnresolvedError("variables need each other in too long a row")
             circle = OpenText(name)
             circle.error = UnresolvedError(f"{kind} `{name}` needs itself")
-            self._known[key] = circle
+            self._known[key] = circle, 0
             self._depth += 1
-            self._known[key] = value if plain else self._inner(value)
+            self._known[key] = self._measured(value if plain else self._inner(value))
             self._depth -= 1
-        found = self._known[key]
+        found, size = self._known[key]
         if isinstance(found, OpenText):
             raise found.error
-        self._charge(found)
+        self._charge(size)
         return found
+
+    def _measured(self, value: Any) -> tuple[Any, int]:
+        """Return a value with its size; the reason instead of one that is too large."""
+        try:
+            return value, _size(value)
+        except UnresolvedError as error:
+            refused = OpenText()
+            refused.error = error
+            return refused, 0
 
     def _inner(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -296,13 +306,13 @@ class _Scope:
             return [self._inner(one) for one in value]
         return self._value(value) if isinstance(value, str) else value
 
-    def _charge(self, value: Any) -> None:
+    def _charge(self, size: int) -> None:
         """Count what is put in place of expressions.
 
         Raises:
             UnresolvedError: it is too much.
         """
-        self._left -= len(value) if isinstance(value, str) else _size(value)
+        self._left -= size
         if self._left < 0:
             raise UnresolvedError("the values of this template are too large")
 
@@ -312,7 +322,7 @@ def _folded(holder: Element | None) -> dict[str, Element]:
 
 
 def _size(value: Any) -> int:
-    """Return how many members a value has, and how long its texts are.
+    """Return how large a value is, by its members and the lengths of its texts.
 
     Raises:
         UnresolvedError: there are too many, or they are nested too deep.
@@ -322,7 +332,7 @@ def _size(value: Any) -> int:
     while left:
         one, depth = left.pop()
         nodes += 1
-        count += len(one) if isinstance(one, str) else 1
+        count += len(one) if isinstance(one, str) else _OF_MEMBER
         if nodes > _MOST_NODES or depth > DEEPEST:
             raise UnresolvedError("its value has too many members")
         below = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()

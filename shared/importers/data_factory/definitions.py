@@ -115,19 +115,19 @@ def folded(name: str) -> str:
 
 
 def found(
-    files: Mapping[str, bytes], parameters: Mapping[str, bytes], account: Account
+    files: Mapping[str, bytes], parameters: Mapping[str, Any], account: Account
 ) -> Definitions:
     """Return the definitions of all files.
 
     Args:
         files: their contents, by their names; of two definitions of one name the first counts.
-        parameters: the same, of files with values for the parameters of ARM templates.
+        parameters: values for the parameters of ARM templates, by their names.
         account: gets a line for each file that is no definition, and for what does not count.
     """
     read = read_files(files, parameters, account)
     finder = _Finder(account, read)
     for file, document in read.documents.items():
-        if file not in read.parameter_files:
+        if file not in read.beside:
             finder.file(file, document.root)
     finder.settle_versions()
     result = finder.result
