@@ -187,7 +187,10 @@ def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:
     if found.text is None:
         element.left("key", name, f"`{found.verbatim}`: {found.why}", f"write its value {where}")
         return None
-    if not found.exact:
+    if datasets.unfilled(value):
+        text = f"{place}: training.parameters: {name}: still holds `{value}`"
+        element.approximated("key", name, text, f"write its value {where}")
+    elif not found.exact:
         text = f"{place}: training.parameters: {found.text}: {found.why}"
         element.approximated("key", name, text, "compare the values")
     elif found.text != value:

@@ -95,14 +95,24 @@ class Ports:
             if path is not None:
                 inputs[port] = path
         one = self._element.get("typeProperties", "webServiceInput")
-        if self._activity.type.casefold() == SCORING and self._activity.inputs:
-            one = self._activity.inputs[0].named
+        if self._activity.type.casefold() == SCORING:
+            blobs = (
+                reference.named for reference in self._activity.inputs if self._is_blob(reference)
+            )
+            one = next(blobs, None)
         if one is not None and one.value and not inputs and isinstance(one.value, str):
             single = self._input(one, "training.input")
         elif one is not None and inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
             one.left("key", "webServiceInput", text, "nothing to do if the inputs are right")
+        elif one is not None and not one.value:
+            one.take()
         return inputs, single
+
+    def _is_blob(self, reference: Reference) -> bool:
+        """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
+        dataset = self._factory.definitions.named(DATASET, reference.name)
+        return dataset is not None and datasets.is_blob(dataset)
 
     def _input(self, element: Element, target: str) -> BlobPath | None:
         dataset = self._factory.dataset(element)
@@ -171,6 +181,7 @@ class Ports:
                 text = f"dataset `{dataset.name}` of type {dataset.type} names no blob"
                 cure = f"the output is in the service's own storage; name it in {self._place}"
                 element.left("key", port, text, f"{cure}: training.outputs")
+                report_unread(dataset, f"output `{port}` of activity `{self._activity.name}`")
                 continue
             self._read.add(folded(dataset.name))
             outputs[port] = path

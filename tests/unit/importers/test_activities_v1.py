@@ -186,6 +186,15 @@ def test_a_batch_scoring_takes_its_input_from_its_datasets() -> None:
     assert job.parameters == {"Threshold": "0.5"}
 
 
+def test_a_batch_scoring_of_a_table_reads_it_by_itself() -> None:
+    changes = {"inputs": [{"name": "table"}], "typeProperties": {}}
+    factory = with_scores(scoring(type="AzureMLBatchScoring", **changes))
+    factory.add("dataset", "table", type="AzureSqlTable", typeProperties={"tableName": "Sold"})
+    job = factory.only().job
+    assert (job.single_input, job.inputs) == (None, {})
+    assert "only waits for it" in factory.line("dataset/table", "").text
+
+
 def test_two_jobs_of_a_pipeline_become_two_pipelines_and_feed_each_other_no_more() -> None:
     chained = scoring(inputs=[{"name": "rows"}, {"name": "placeholderBlob"}])
     factory = with_scores(

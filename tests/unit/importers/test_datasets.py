@@ -60,6 +60,7 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
         ("data/tables", "*000*.csv", "names no blob"),
         ("{Year}", "rows.csv", "names no blob"),
         ("data", None, "names no blob"),
+        ("[concat(parameters('container')[0], '/in')]", "rows.csv", "names no blob"),
         ("", None, "names no blob"),
     ],
 )
@@ -194,6 +195,7 @@ def test_parameters_keep_their_types_and_lose_their_secrets() -> None:
         "Until": "$$Text.Format('{0:yyyy-MM-dd}', SliceEnd)",
         "Account key": "cGxhbnRlZA==",
         "Database user password": "**********",
+        "User": "[user]",
         "Bad": "$$Text.Format('{0', SliceEnd)",
         "List": [1],
         "": "",
@@ -206,10 +208,12 @@ def test_parameters_keep_their_types_and_lose_their_secrets() -> None:
         "Shuffle": True,
         "Query": "SELECT '$$x' FROM t",
         "Until": "{end:yyyy-MM-dd}",
+        "User": "[user]",
         "Account key": "${WALK_ACCOUNT_KEY}",
         "Database user password": "${WALK_DATABASE_USER_PASSWORD}",
     }
     assert "rotate" in factory.line("pipeline/walk", "globalParameters.Account key").to_do
-    for key in ("Bad", "List[0]"[:4]):
+    assert "still holds" in factory.line("pipeline/walk", "globalParameters.User").text
+    for key in ("Bad", "List"):
         assert factory.line("pipeline/walk", f"globalParameters.{key}").outcome is LEFT
     assert "cGxhbnRlZA" not in factory.said()
