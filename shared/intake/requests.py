@@ -2,19 +2,21 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule import last_due_of
 from shared.core.config.types import Scalar
 from shared.core.data_version import captured, key_of
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Run
 from shared.core.versions import Newest
+from shared.core.windows import Window, newest_window, window_of
 from shared.errors import (
     ConflictError,
     CorruptRecordError,
@@ -46,10 +48,13 @@ class ManualRequest:
     data: str | None = None  #: blob name inside the data container; None: the newest that matches
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     model: str | None = None  #: a model to promote, without any training
+    due: datetime | None = None  #: the newest due time at or before it; None: that has come
 
     def digest(self) -> str:
         """Return the digest that separates this request from another one under the same key."""
-        asked = [self.data, dict(self.parameters), self.model]
+        asked: list[object] = [self.data, dict(self.parameters), self.model]
+        if self.due is not None:
+            asked.append(self.due.astimezone(UTC).isoformat())
         return names.digest(json.dumps(asked, sort_keys=True))
 
 
@@ -106,29 +111,29 @@ class Requests:
         recorded = FirstRecordedTimes(self.context, pipeline)
         return [recorded.newest(tied) for tied in newest.values()]
 
-    def due(self, pipeline: Pipeline, due: datetime, part: DueTimePart, had: Had) -> DueTimeResult:
-        """Open runs of one due time, one for each key; each due time has them once.
+    def due(self, pipeline: Pipeline, window: Window, part: DueTimePart, had: Had) -> DueTimeResult:
+        """Open runs of one due time, one for each key; each window has them once.
 
         Nothing is sent to a service: the runs are stored, and the poll advances them. A key
         whose records cannot be read is reported and skipped.
 
         Args:
             pipeline: the pipeline, with its schedule.
-            due: the due time.
+            window: the window of the due time.
             part: where to begin, and how far to go.
             had: whether a run was opened for a blob before, by another cause.
 
         Returns:
             The runs of the due time, and where the next call continues.
         """
-        begun, failures = DueTimeResult(), 0
+        begun, failures, due = DueTimeResult(), 0, window.due
         blobs, last = part.blobs, part.after
         for key in sorted(key for key in blobs if key > part.after):
             if self.context.clock.now() >= part.until or len(begun.opened) >= part.most:
                 begun.after = last
                 return begun
             try:
-                self._due(pipeline, due, blobs[key], had, begun)
+                self._due(pipeline, window, blobs[key], had, begun)
             except (CorruptRecordError, RunIdUsedError) as exc:
                 log.error("pipeline %s: due at %s, no run for one key: %s", pipeline.name, due, exc)
             except RelearnError as exc:
@@ -147,6 +152,8 @@ class Requests:
     def by_key(self, pipeline: Pipeline) -> dict[str, Newest | None]:
         """Return the newest data of each key, by a name of the key that sorts.
 
+        A pipeline with windows is given as it is in one of them.
+
         Raises:
             TransientError: the data cannot be listed now.
         """
@@ -158,21 +165,23 @@ class Requests:
     def _due(
         self,
         pipeline: Pipeline,
-        due: datetime,
+        window: Window,
         newest: Newest | None,
         had: Had,
         begun: DueTimeResult,
     ) -> None:
-        blob = newest.blob if newest else None
-        key = key_of(pipeline, blob.name) if blob else ()
-        run_id = names.run_id(pipeline.name, "schedule", *key, due.isoformat())
+        blob, kept = newest.blob if newest else None, window if pipeline.uses_windows else None
+        key = key_of(pipeline.in_window(window), blob.name) if blob else ()
+        # A window ends once, whichever of its ends is due.
+        run_id = names.run_id(pipeline.name, "schedule", *key, window.end.isoformat())
         if (known := self.context.ledger.runs.read(run_id)) is not None:
             begun.runs.append(known.record)  # by an earlier call, or by another worker
             return
         if blob is not None and had(blob, run_id):
             begun.without += 1
             return
-        run = self._new(pipeline, run_id, newest, Origin.SCHEDULE, f"due {due.isoformat()}")
+        cause = f"due {window.due.isoformat()}{_of(kept)}"
+        run = self._new(pipeline, newest, kept, Opening(run_id, Origin.SCHEDULE, cause))
         try:
             self.writer.create(run)
         except ConflictError:
@@ -209,16 +218,20 @@ class Requests:
         if request.model is not None:
             run = self._of_model(pipeline, run_id, request, request.model)
             return _same_request(self.driver.begin(run), request)
-        newest = self._requested(pipeline, request)
-        run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
+        window = self.window_for(pipeline, request.due)
+        newest = self._requested(pipeline.in_window(window) if window else pipeline, request)
+        cause = f"requested over HTTP{_of(window)}"
+        run = self._new(pipeline, newest, window, Opening(run_id, Origin.MANUAL, cause))
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
         return _same_request(self.driver.begin(run.evolve(**asked)), request)
 
     def _of_model(self, pipeline: Pipeline, run_id: str, request: ManualRequest, name: str) -> Run:
         """Return the record of a run that promotes a model which an operator names."""
-        if request.data is not None or request.parameters:
-            raise InvalidRequestError("model: leave data and parameters out, no job is started")
+        if request.data is not None or request.parameters or request.due is not None:
+            raise InvalidRequestError(
+                "model: leave data, parameters and due out, no job is started"
+            )
         if not pipeline.endpoints:
             raise InvalidRequestError(f"model: pipeline {pipeline.name} has no endpoint for it")
         if pipeline.key_tokens:
@@ -230,15 +243,47 @@ class Requests:
         opening = Opening(run_id, Origin.MODEL, f"{model.name} requested over HTTP", model=model)
         return self.factory.training(opening, pipeline).evolve(request=request.digest())
 
+    def window_for(self, pipeline: Pipeline, due: datetime | None) -> Window | None:
+        """Return the window of a manual run; None where the pipeline uses none.
+
+        Args:
+            pipeline: as it is configured now.
+            due: the newest due time at or before it is meant; None: the newest that has come.
+
+        Raises:
+            InvalidRequestError: there is no such window.
+        """
+        if pipeline.schedule is None or not pipeline.uses_windows:
+            if due is not None:
+                raise InvalidRequestError(
+                    f"due: no text of pipeline {pipeline.name} holds a time of a window: "
+                    "leave it out"
+                )
+            return None
+        if due is None:
+            window = newest_window(pipeline.schedule, self.context.clock.now())
+        else:
+            found = last_due_of(pipeline.schedule, due)
+            window = window_of(pipeline.schedule, found) if found else None
+        if window is None:
+            when = f"at or before {due.isoformat()}" if due else "before now"
+            raise InvalidRequestError(
+                f"due: no window of pipeline {pipeline.name} is due {when}: see its schedule, and "
+                "the start and end of its active period"
+            )
+        return window
+
     def _new(
-        self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str
+        self, pipeline: Pipeline, newest: Newest | None, window: Window | None, opening: Opening
     ) -> Run:
         """Return the record of a new run on one blob, or without a blob."""
         # The time of its first record is read only at a tie (`FirstRecordedTimes`).
+        tokens = window.tokens() if window else {}
         if newest is None:
-            return self.factory.training(Opening(run_id, origin, cause), pipeline)
-        tokens = captured(pipeline, newest.blob.name) or {}
-        opening = Opening(run_id, origin, cause, (newest.blob,), tokens, newest.tied)
+            return self.factory.training(replace(opening, tokens=tokens), pipeline)
+        here = pipeline.in_window(window) if window else pipeline
+        tokens = {**(captured(here, newest.blob.name) or {}), **tokens}
+        opening = replace(opening, blobs=(newest.blob,), tokens=tokens, tied=newest.tied)
         return self.factory.training(opening, pipeline)
 
     def _requested(self, pipeline: Pipeline, request: ManualRequest) -> Newest | None:
@@ -269,6 +314,13 @@ class Requests:
         return FirstRecordedTimes(self.context, pipeline).newest(
             [blob for one in there for blob in (one.blob, *one.tied)]
         )
+
+
+def _of(window: Window | None) -> str:
+    """Return the window of a run in words, for its cause."""
+    if window is None:
+        return ""
+    return f", for the window from {window.start.isoformat()} to {window.end.isoformat()}"
 
 
 def _same_request(run: Run, request: ManualRequest) -> Run:
