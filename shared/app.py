@@ -105,7 +105,7 @@ class App:
         driver = Driver(context, writer, factory, concurrency, inbox)
         self.factory, self.inbox, self.writer, self.driver = factory, inbox, writer, driver
         # What opens runs.
-        requests = self.requests = Requests(context, factory, writer, driver)
+        requests = self.requests = Requests(context, factory, writer, driver, concurrency)
         backfill = Backfill(context, catalogue, requests, inbox)
         eligibility = Eligibility(context, activations, backfill)
         batches = self.batches = Batches(context, catalogue, concurrency, factory, writer, driver)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -14,7 +15,7 @@ from shared.core.config.schedule_words import window_words
 from shared.core.config.types import Scalar
 from shared.core.data_version import captured, key_of
 from shared.core.run.parameters import asked_parameters
-from shared.core.run.record import Origin, Run
+from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import Newest
 from shared.core.windows import Window
 from shared.errors import (
@@ -26,6 +27,7 @@ from shared.errors import (
     RelearnError,
     RunIdUsedError,
 )
+from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.inbox import FirstRecordedTimes
@@ -88,6 +90,7 @@ class Requests:
     factory: RunFactory
     writer: RunWriter
     driver: Driver
+    concurrency: ConcurrencyLimits
 
     def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
         """Return the newest blob that matches the pipeline, one for each key; often only one."""
@@ -177,6 +180,7 @@ class Requests:
         run_id = names.run_id(pipeline.name, "schedule", *key, window.end.isoformat())
         if (known := self.context.ledger.runs.read(run_id)) is not None:
             begun.runs.append(known.record)  # by an earlier call, or by another worker
+            self._enqueue(known.record)
             return
         if blob is not None and had(blob, run_id):
             begun.without += 1
@@ -190,6 +194,13 @@ class Requests:
             run = found.record if found else run
         begun.runs.append(run)
         begun.opened.append(run_id)
+        self._enqueue(run)
+
+    def _enqueue(self, run: Run) -> None:
+        """Have the run of a window wait in the order of the windows, whichever the poll sees."""
+        if run.window is not None and run.phase is Phase.WAITING:
+            with suppress(CorruptRecordError):  # reported when the run is to begin
+                self.concurrency.enqueue(run)
 
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
         """Open the run of one request; the same key again returns the same run.
