@@ -1,6 +1,6 @@
 """When a pipeline of version 1 runs: the availability of its output dataset, and its active period.
 
-Every function that reads a key reports it. The rules: data-factory §2.2 to §2.4.
+Every function that reads a key reports it. The rules: data-factory §2.2, §2.3, §2.4.
 """
 
 import re
@@ -12,7 +12,9 @@ from shared.core.config.types import show_duration
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext
 
-_TIMESPAN: Final = re.compile(r"(-?)(?:(\d{1,8})\.)?(\d{1,8}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?")
+_TIMESPAN: Final = re.compile(
+    r"(-?)(?:(\d{1,8})(?:\.|:(?=\d+:\d+:)))?(\d{1,8}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?"
+)
 _HOURS: Final = 24
 _FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month")
 _STYLES: Final = ("EndOfInterval", "StartOfInterval")
@@ -56,8 +58,8 @@ def timespan(text: object) -> timedelta | None:
 
 def means_days(text: object) -> bool:
     """Whether a TimeSpan looks like hours, and is read as days."""
-    span = timespan(text)
-    return span is not None and "." not in str(text) and abs(span) >= timedelta(days=1)
+    found = _TIMESPAN.fullmatch(str(text).strip())
+    return found is not None and found[2] is None and int(found[3]) >= _HOURS
 
 
 def written(span: timedelta) -> str:

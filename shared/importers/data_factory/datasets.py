@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.pattern import checked_pattern
+from shared.core.config.setting_references import not_filled_in
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.availability import means_days, timespan, written
 from shared.importers.data_factory.definitions import Definition, Definitions
@@ -25,8 +26,12 @@ _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 #: Keys that say nothing to a batch job.
 _SILENT: Final = ("name", "id", "$schema", "etag")
 _SILENT_BELOW: Final = ("type", "external", "published", "structure", "provisioningState")
+_ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
 _TEMPLATE: Final = re.compile(r"\{(?:start|end)[^{}]*\}")
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
+_FILL_IN: Final = (
+    "give its value: in the file, or with --parameters where it is that of a template; import again"
+)
 _MOST_CHECKS: Final = 10
 #: externalData of a dataset, where a key is left out (data-factory §2.2).
 _DEFAULTS: Final = {
@@ -57,6 +62,11 @@ class Waiting:
 def is_blob(dataset: Definition) -> bool:
     """Whether a dataset names blobs."""
     return dataset.type.strip().casefold() == _BLOB
+
+
+def unfilled(text: str) -> bool:
+    """Whether a text is a placeholder, or an expression of a template that has no value here."""
+    return not_filled_in(text) is not None or _ARM.fullmatch(text.strip()) is not None
 
 
 def blob_path(
@@ -175,7 +185,11 @@ def _filled(element: Element | None, key: str, known: Mapping[str, Resolved]) ->
     """Return a part of a path with its variables replaced; None where one is unknown."""
     if element is None or element.value is None:
         return ""
-    found = resolved(element.text(), known).as_path()
+    said = element.text()
+    if unfilled(said):
+        element.left("key", key, f"`{said}` is not filled in", _FILL_IN)
+        return None
+    found = resolved(said, known).as_path()
     if found.text is None:
         shown = found.verbatim or str(element.value)
         element.left("key", key, f"`{shown}`: {found.why}", _WRITE_PATH)

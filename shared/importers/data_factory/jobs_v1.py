@@ -153,7 +153,7 @@ class _Reader:
 
     def _report_activity(self, cadence: Cadence | None) -> None:
         element, name = self._element, self._activity.name
-        text = f"{self._place}: training"
+        text = f"{self._place}: training: the job of {self._activity.type}"
         element.mapped("activity", name, text, whole=False)
         if element.get("policy", "timeout") is None:
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
@@ -187,7 +187,10 @@ def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:
     if found.text is None:
         element.left("key", name, f"`{found.verbatim}`: {found.why}", f"write its value {where}")
         return None
-    if not found.exact:
+    if datasets.unfilled(value):
+        text = f"{place}: training.parameters: {name}: still holds `{value}`"
+        element.approximated("key", name, text, f"write its value {where}")
+    elif not found.exact:
         text = f"{place}: training.parameters: {found.text}: {found.why}"
         element.approximated("key", name, text, "compare the values")
     elif found.text != value:

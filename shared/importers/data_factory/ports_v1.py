@@ -45,7 +45,7 @@ def report_dependency(
         first = writers[0]
         text = (
             f"waits for activity `{first.name}` of pipeline `{first.pipeline.name}`, which "
-            f"writes dataset `{dataset.name}`: pipelines of Relearn do not wait for each other"
+            f"writes dataset `{dataset.name}`: a pipeline of Relearn waits for data alone"
         )
         reference.element.left("key", "inputs", text, cure)
     else:
@@ -95,14 +95,22 @@ class Ports:
             if path is not None:
                 inputs[port] = path
         one = self._element.get("typeProperties", "webServiceInput")
-        if self._activity.type.casefold() == SCORING and self._activity.inputs:
-            one = self._activity.inputs[0].named
+        if self._activity.type.casefold() == SCORING:
+            blobs = (
+                reference.named for reference in self._activity.inputs if self._is_blob(reference)
+            )
+            one = next(blobs, None)
         if one is not None and one.value and not inputs and isinstance(one.value, str):
             single = self._input(one, "training.input")
         elif one is not None and inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
             one.left("key", "webServiceInput", text, "nothing to do if the inputs are right")
         return inputs, single
+
+    def _is_blob(self, reference: Reference) -> bool:
+        """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
+        dataset = self._factory.definitions.named(DATASET, reference.name)
+        return dataset is not None and datasets.is_blob(dataset)
 
     def _input(self, element: Element, target: str) -> BlobPath | None:
         dataset = self._factory.dataset(element)
@@ -122,7 +130,7 @@ class Ports:
         if not self._factory.writers(dataset.name) and not availability.truth(
             dataset.properties.get("external")
         ):
-            shown += "; no activity writes it, so that it is waited for as external data"
+            shown += "; no activity writes it, so that it is external data"
         dataset.body.mapped(DATASET, dataset.name, shown, whole=False)
         datasets.report_silent(dataset, self._place)
         datasets.report_input_form(path, dataset.name)

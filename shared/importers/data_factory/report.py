@@ -16,6 +16,8 @@ from shared.importers.data_factory.account import Line, Outcome, Path, shown
 FORM: Final = 1
 #: Windows of the past are counted up to this number.
 MOST_PAST: Final = 1000
+#: Places that a step names one by one.
+_MOST_NAMED: Final = 5
 _OUTCOMES: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
 _NOTHING: Final = (
     "See the lines of the report: nothing was imported, and each says why.",
@@ -212,9 +214,12 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
             f"Give {names} of local.settings.json a value; the report says which secret each of "
             "them is. No value was copied."
         )
-    if clear := [one.name for one in report.settings if one.in_clear]:
+    if clear := [f"{one.file}: {one.at}" for one in report.lines if "rotate" in one.to_do]:
+        stood = counted(len(clear), "secret")
+        more = f", and {len(clear) - _MOST_NAMED} more" if len(clear) > _MOST_NAMED else ""
         yield (
-            f"Rotate the secrets that stood in clear text in the definitions: {', '.join(clear)}."
+            f"Rotate {stood} that {they(len(clear), 'stands', 'stand')} in clear text at "
+            f"{', '.join(clear[:_MOST_NAMED])}{more}."
         )
     if report.container:
         yield (

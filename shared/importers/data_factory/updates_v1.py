@@ -30,14 +30,18 @@ def no_target(service: Service, training: Service) -> tuple[str, str]:
         training: that of the training whose model it takes.
     """
     add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
-    if not service.update_url and service.jobs_url == training.jobs_url:
-        return "points at the training service, which has no model to update", add
-    if not service.update_url:
-        return f"linked service `{service.name}` has no updateResourceEndpoint", add
-    if urlsplit(service.update_url).path.rstrip("/").casefold().endswith(_DEFAULT):
+    written = _written_url(service)
+    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
         text = "points at the default endpoint, which cannot be updated"
         return text, "create a second endpoint of the scoring service, and name its URL and key"
-    return "", ""
+    if service.update_url:
+        return "", ""
+    if written:
+        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
+        return text, "see the line of the linked service"
+    if service.jobs_url == training.jobs_url:
+        return "points at the training service, which has no model to update", add
+    return f"linked service `{service.name}` has no updateResourceEndpoint", add
 
 
 def update(
@@ -55,8 +59,7 @@ def update(
     training = None if model is None else _training(factory, model, jobs)
     service = None if training is None else factory.service(activity)
     if model is not None and training is None:
-        wrong = f"no training that is carried over writes dataset `{model.name}`"
-        cure = _NO_TRAINING
+        wrong, cure = _without_training(factory, model)
     elif training is not None and service is not None:
         wrong, cure = no_target(service, training.job.service)
         if not wrong and _paused_alone(activity, training):
@@ -76,6 +79,14 @@ def update(
     return training, Update(activity.name, service, name, path, element)
 
 
+def _written_url(service: Service) -> str:
+    """Return the URL of the endpoint as the linked service says it."""
+    if service.update_url or service.source is None:
+        return service.update_url
+    said = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
+    return str(said.value).strip() if said is not None and said.value else ""
+
+
 def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str, str]:
     """Return the dataset of the model, or what is wrong, and what to do."""
     name = activity.element.get("typeProperties", "trainedModelName")
@@ -90,6 +101,15 @@ def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str
     found = factory.dataset(said)
     text = f"dataset `{str(said.value).strip()}` of the model is missing"
     return found, "" if found else text, "" if found else "add its definition, and import again"
+
+
+def _without_training(factory: Factory, model: Definition) -> tuple[str, str]:
+    """Return why a model has no training, and what to do."""
+    lost = next((one for one in factory.writers(model.name) if one.is_job), None)
+    if lost is None:
+        return f"no training writes dataset `{model.name}`", _NO_TRAINING
+    text = f"activity `{lost.name}` of pipeline `{lost.pipeline.name}`, which makes its model, is"
+    return f"{text} not carried over", "correct that activity, and import both again"
 
 
 def _training(factory: Factory, model: Definition, jobs: Sequence[Made]) -> Made | None:
