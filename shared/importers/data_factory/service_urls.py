@@ -31,9 +31,7 @@ _HOST: Final = re.compile(r"(https?://)([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL
 #: A text that has no value before a run or a deployment.
 _LATER: Final = re.compile(r"\s*(?:\[(?!\[).*\]|@(?!@).*|.*@\{.*|[*•]{3,})\s*", re.DOTALL)
 #: A segment that stands for one of the user's own, as documentation and templates write it.
-_STANDS_FOR: Final = re.compile(
-    r"<[^<>]*>|\{[^{}]*\}|.*\s.*|--.*--|\[[^\]]*\]|[*•]{2,}", re.DOTALL
-)
+_STANDS_FOR: Final = re.compile(r"<[^<>]*>|\{[^{}]*\}|.*\s.*|--.*--|\[[^\]]*\]|[*•]{2,}", re.DOTALL)
 _WITH_AN_ID: Final = ("workspaces", "services", "webservices")
 _KNOWN_QUERY: Final = {"api-version": ("2.0",), "details": ("true", "false")}
 _PLACEHOLDERS: Final = "it holds placeholders, and example ids stand in their place"
