@@ -24,6 +24,7 @@ from shared.importers.data_factory.moments import Moment
 from shared.importers.data_factory.templates import (
     EVENT_FILE,
     EVENT_FOLDER,
+    EventFolders,
     Field,
     Part,
     Resolved,
@@ -191,6 +192,8 @@ class _Evaluation:
         if first == "triggertime":
             return self._now(), 1
         name = {"pipeline": self.scope.pipeline, "datafactory": self.scope.factory}.get(first)
+        if first == "triggerevent":
+            return self.of_body(keys[1:2])[0], 2
         if not name:
             raise UnresolvedError("Relearn has nothing for this property of pipeline()")
         return name, 1
@@ -294,9 +297,16 @@ def _computed(name: str, given: list[Value]) -> Value:
         return joined(parts_of(given[0]))
     if name not in CONSTANT_FUNCTIONS:
         raise UnresolvedError(_AHEAD.get(name, "it calls a function that is not known here"))
-    if any(isinstance(one, Text) for one in given):
+    if name == "join" and len(given) == 2 and isinstance(given[0], list):  # noqa: PLR2004
+        return _list_joined(given[0], text_of(given[1]))
+    if any(isinstance(one, Text | EventFolders) for one in given):
         return of_text_with_time(name, given)
     return _applied(CONSTANT_FUNCTIONS[name], given)
+
+
+def _list_joined(given: list[Any], by: str) -> Value:
+    parts = [part for one in given for part in (by, *parts_of(one))]
+    return joined(parts[1:])
 
 
 def _applied(function: Callable[..., Any], given: list[Value]) -> Value:
@@ -311,7 +321,9 @@ def _below(value: Value, taken: int, keys: list[Any]) -> Value:
     """Return what a constant has below the keys that are left."""
     found: Any = value
     for key in keys[taken:]:
-        if isinstance(found, list) and isinstance(key, int):
+        if isinstance(found, EventFolders) and isinstance(key, int):
+            found = found.at(key)
+        elif isinstance(found, list) and isinstance(key, int):
             found = found[key] if -len(found) <= key < len(found) else None
         elif isinstance(found, dict):
             found = found.get(key)
