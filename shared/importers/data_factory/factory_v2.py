@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Account, Element
 from shared.importers.data_factory.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
@@ -71,6 +71,7 @@ class Factory:
     context: ImportContext
     activities: list[Activity] = field(default_factory=list)
     starts: dict[str, list[Start]] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)  #: `globalParameters` of the factory
 
     def of(self, pipeline: Definition) -> list[Activity]:
         """Return the activities of a pipeline, with those inside of others."""
@@ -126,7 +127,7 @@ def read(definitions: Definitions, context: ImportContext) -> Factory:
         definitions: all that was found.
         context: of the import.
     """
-    factory = Factory(definitions, context)
+    factory = Factory(definitions, context, parameters=_global_parameters(definitions))
     for pipeline in definitions.of(PIPELINE):
         if pipeline.version == VERSION:
             below = pipeline.properties.get("activities")
@@ -134,6 +135,19 @@ def read(definitions: Definitions, context: ImportContext) -> Factory:
     factory.starts = starts(definitions, context)
     _pass_on(factory)
     return factory
+
+
+def _global_parameters(definitions: Definitions) -> dict[str, Any]:
+    """Return the parameters of the factory itself, which are in its own file."""
+    found: dict[str, Any] = {}
+    for file, root in definitions.roots.items():
+        element = Element(root, file, (), Account())
+        said = element.get("properties", "globalParameters")
+        for name, one in said.items() if said is not None else ():
+            value = one.get("value")
+            if value is not None:
+                found[folded(name)] = value.value
+    return found
 
 
 def _activities(
@@ -182,7 +196,7 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
             continue
         given = activity.element.get("typeProperties", "parameters")
         values = {
-            key: resolve(pipeline, start, value.value)
+            key: resolve(factory, pipeline, start, value.value)
             for key, value in (given.items() if given is not None else ())
         }
         passed = replace(start, parameters=values)
@@ -190,10 +204,11 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
         _pass_to_called(factory, target, passed, seen | {target})
 
 
-def resolve(pipeline: Definition, start: Start, value: Any) -> Resolved:
+def resolve(factory: Factory, pipeline: Definition, start: Start, value: Any) -> Resolved:
     """Return what a value of a pipeline stands for.
 
     Args:
+        factory: all pipelines.
         pipeline: it is in.
         start: what starts that.
         value: as the definition has it.
@@ -202,7 +217,12 @@ def resolve(pipeline: Definition, start: Start, value: Any) -> Resolved:
         folded(name): one for name, one in start.parameters.items()
     }
     variables = defaults(pipeline, "variables")
-    scope = Scope(trigger=start.kind, variables=variables, pipeline=pipeline.name)
+    scope = Scope(
+        trigger=start.kind,
+        variables=variables,
+        factory_parameters=factory.parameters,
+        pipeline=pipeline.name,
+    )
     found = resolved(value, parameters, scope)
     if found.uses_window and start.timing.schedule is None:
         why = "it uses a time of the schedule, and no schedule starts its pipeline"

@@ -54,7 +54,7 @@ class Values:
         """Return what a value stands for; None where there is no value."""
         if element is None or element.value is None or element.value == "":
             return None
-        return resolve(self._activity.pipeline, self._start, element.value)
+        return resolve(self._factory, self._activity.pipeline, self._start, element.value)
 
     def plain(self, element: Element | None) -> Any:
         """Return the constant that a value stands for; None where it is not known."""
