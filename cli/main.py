@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cli import doctor as doctor_command
+from cli import import_adf as import_command
 from cli import upload as upload_command
 from cli import validate as validate_command
 from cli.output import CommandError, Output
@@ -32,6 +33,10 @@ First steps, in a folder with local.settings.json and pipelines.yaml:
   relearn validate pipelines.yaml    every mistake in the file, with its line
   relearn doctor                     what does not work yet, and what to do
   relearn upload new.csv             data for the app that `make run` serves
+
+\b
+From Azure Data Factory:
+  relearn import-adf factory/        a pipelines file of its definitions, and what differs
 
 \b
 An app in Azure:
@@ -78,6 +83,26 @@ The name of the blob is that of the file, below the folder that a pipeline's pat
 \b
   relearn upload new.csv
   relearn upload new.csv --name customers/4711/2026-11-27.csv
+"""
+
+_IMPORT: Final = """\
+Make a pipelines file of the definitions of an Azure Data Factory, with a report.
+
+Takes what trains and updates web services of Studio (classic), in both versions of Data Factory:
+files, folders, a factory's git repository (pipeline/, dataset/, linkedService/, trigger/), an
+exported template of Resource Manager. Give all files at once: they name each other.
+
+The report has a line for each activity, dataset, policy and trigger: mapped, approximated (what
+differs, and why) or not carried over (what to do). No secret is copied: each becomes an app
+setting, and the report says where it stood. Nothing is written over without --force.
+
+\b
+  relearn import-adf factory/
+  relearn import-adf pipeline.json datasets/ linked-services/ --output imported
+  relearn import-adf ARMTemplateForFactory.json --parameters ARMTemplateParametersForFactory.json
+  relearn import-adf factory/ --json | jq '.lines[] | select(.outcome == "not carried over")'
+Then:
+  cd imported && relearn validate pipelines.yaml
 """
 
 app: Final = typer.Typer(
@@ -156,6 +181,29 @@ def upload(
     """Upload a file as new data."""
     output = Output(as_json=as_json)
     raise typer.Exit(upload_command.run(output, file, name, url, settings))
+
+
+@app.command(name="import-adf", help=_IMPORT, short_help="Import from Azure Data Factory.")
+def import_adf(
+    *,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
+    folder: Annotated[
+        Path, typer.Option("--output", help="The folder that the result is written to.")
+    ] = import_command.DEFAULT_FOLDER,
+    parameters: Annotated[
+        Path | None,
+        typer.Option("--parameters", help="Values for the parameters of a template, as JSON."),
+    ] = None,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Train the windows that have passed, too.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Import from Azure Data Factory."""
+    output = Output(as_json=as_json)
+    code = import_command.run(output, paths, folder, parameters, backfill=backfill, force=force)
+    raise typer.Exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,15 +2,28 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-_STYLES: Final = {"ok": "green", "wrong": "bold red", "not checked": "yellow", "hint": "cyan"}
+_STYLES: Final = {
+    "ok": "green",
+    "wrong": "bold red",
+    "not checked": "yellow",
+    "hint": "cyan",
+    "mapped": "green",
+    "approximated": "yellow",
+    "not carried over": "bold red",
+}
 _WIDTH: Final = 11
+_OUTCOMES: Final = ("mapped", "approximated", "not carried over")
+_WIDE: Final = max(map(len, _OUTCOMES))
+#: Of a table where there is no terminal.
+_WIDEST: Final = 1000
 
 
 class CommandError(Exception):
@@ -46,19 +59,37 @@ class Output:
         """Print one result.
 
         Args:
-            result: `ok`, `wrong`, `not checked` or `hint`.
+            result: `ok`, `wrong`, `not checked`, `hint`, or an outcome of an import.
             text: what was found.
             to_do: what to do about it.
         """
-        line = Text(f"  {result:<{_WIDTH}} ", style=_STYLES.get(result, ""))
+        width = _WIDE if result in _OUTCOMES else _WIDTH
+        line = Text(f"  {result:<{width}} ", style=_STYLES.get(result, ""))
         line.append(printable(text), style="default")
         self._print(line)
         if to_do:
-            self._print(Text(f"  {'':<{_WIDTH}} To do: {printable(to_do)}", style="default"))
+            self._print(Text(f"  {'':<{width}} To do: {printable(to_do)}", style="default"))
 
     def line(self, text: str) -> None:
         """Print a line."""
         self._print(Text(printable(text)))
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table: as wide as the terminal, and a line for each row elsewhere.
+
+        Args:
+            heads: of the columns.
+            rows: a text for each column.
+        """
+        if self.as_json:
+            return
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 2), header_style="bold")
+        for head in heads:
+            table.add_column(printable(head), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(printable(text)) for text in row))
+        width = None if self._console.is_terminal else _WIDEST
+        Console(highlight=False, file=sys.stdout, width=width).print(table)
 
     def json(self, result: Mapping[str, Any]) -> None:
         """Print the result for programs."""

@@ -10,12 +10,14 @@ from functions.api_models.shared import (
     ResponseModel,
     TrafficShown,
     WaitingShown,
+    WindowShown,
     config_shown,
 )
 from shared.core.config.types import Scalar
 from shared.core.run.data_notes import notes_on_run
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.run.waiting import Waits
+from shared.core.windows import Window
 from shared.operations.runs import line_of
 
 
@@ -117,6 +119,11 @@ class RunHistoryShown(ResponseModel):
     note: str
 
 
+def _window_of(run: Run) -> WindowShown | None:
+    window = Window.of_tokens(run.tokens)
+    return WindowShown.model_validate(window) if window else None
+
+
 class _Identity(ResponseModel):
     run_id: str
     pipeline: str
@@ -161,6 +168,7 @@ class RunShown(_FromRecord):
     """A run, and what it waits for while it is open."""
 
     reason: str | None
+    window: WindowShown | None = Field(description="Left out: the run is of no window.")
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
     waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
     notes: tuple[str, ...] = Field(description="What cannot be known of its data, such as ties.")
@@ -176,6 +184,7 @@ class RunShown(_FromRecord):
         return cls(
             **dict(_FromRecord.model_validate(run)),
             reason=run.reason or (waiting.last_error if waiting else None),
+            window=_window_of(run),
             config=config_shown(run.config),
             waiting=WaitingShown.model_validate(waiting) if waiting else None,
             notes=tuple(notes_on_run(run)),
@@ -187,6 +196,7 @@ class RunSummary(_Identity):
 
     line: str = Field(description="What it was opened by, trained on, and came to.")
     reason: str | None
+    window: WindowShown | None = Field(description="Left out: the run is of no window.")
     waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
     data: str | None = Field(description="The newest blob it trained on.")
     blobs: int
@@ -206,6 +216,7 @@ class RunSummary(_Identity):
             **dict(_Identity.model_validate(run)),
             line=line_of(run, waiting),
             reason=run.reason or (waiting.last_error if waiting else None),
+            window=_window_of(run),
             waiting=WaitingShown.model_validate(waiting) if waiting else None,
             data=newest.path if newest else None,
             blobs=len(run.manifest),

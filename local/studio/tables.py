@@ -1,10 +1,15 @@
-"""Training data as the service reads it: a CSV with a header, numbers and a label."""
+"""Training data as the service reads it: CSV with a header, or ARFF; numbers and a label."""
 
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+#: A file of ARFF begins with its relation, after comments and empty lines.
+_ARFF: Final = re.compile(r"(?:\s*%[^\n]*\n)*\s*@relation\b", re.IGNORECASE)
 
 
 class BadTableError(Exception):
@@ -22,7 +27,7 @@ class TrainingTable:
 
 
 def read_training_table(contents: Sequence[bytes], label: str | None) -> TrainingTable:
-    """Read one or several CSV files with the same header as one table.
+    """Read one or several files, CSV or ARFF, with the same columns as one table.
 
     Args:
         contents: the files.
@@ -51,9 +56,29 @@ def read_training_table(contents: Sequence[bytes], label: str | None) -> Trainin
 
 def _parse(content: bytes) -> tuple[list[str], list[list[str]]]:
     try:
-        lines = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if row]
-    except (UnicodeDecodeError, csv.Error):
-        raise BadTableError("the training data is not a CSV file in UTF-8") from None
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadTableError("the training data is not in UTF-8") from None
+    return _arff(text) if _ARFF.match(text) else _csv(text)
+
+
+def _arff(text: str) -> tuple[list[str], list[list[str]]]:
+    # Imported late, as in `training`.
+    from scipy.io.arff import loadarff  # noqa: PLC0415 - see above
+
+    try:
+        data, description = loadarff(io.StringIO(text))
+    except (ValueError, OSError, LookupError, NotImplementedError, StopIteration) as error:
+        raise BadTableError(f"the training data cannot be read as ARFF: {error}") from None
+    rows = ((item.decode() if isinstance(item, bytes) else item for item in row) for row in data)
+    return description.names(), [[str(item) for item in row] for row in rows]
+
+
+def _csv(text: str) -> tuple[list[str], list[list[str]]]:
+    try:
+        lines = [row for row in csv.reader(io.StringIO(text)) if row]
+    except csv.Error:
+        raise BadTableError("the training data is not a CSV file") from None
     if not lines:
         raise BadTableError("the training data is empty")
     header = [name.strip() for name in lines[0]]

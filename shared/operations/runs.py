@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.core.config.schedule_words import window_words
 from shared.core.counting import counted
 from shared.core.names import is_run_id
 from shared.core.run.commands import Command, Event
@@ -18,6 +19,7 @@ from shared.core.run.record import Delivery, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
 from shared.core.run.rollout import delivered
 from shared.core.run.waiting import Waits
+from shared.core.windows import Window
 from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
@@ -236,7 +238,9 @@ def line_of(run: Run, waiting: Waits | None) -> str:
     if answered and not end.startswith(answered):  # the reason of a rejection says it too
         end = f"{answered}; {end}" if end else answered
     state = end if end.startswith(run.phase) else f"{run.phase}: {end}" if end else run.phase
-    return f"{run.cause}; {_data_of(run)}; {state}"
+    window = Window.of_tokens(run.tokens)
+    of = f"; window {window_words(window)}" if window else ""
+    return f"{run.cause}{of}; {_data_of(run)}; {state}"
 
 
 def _data_of(run: Run) -> str:

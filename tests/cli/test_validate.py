@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.cli.conftest import Relearn
+from tests.cli.conftest import Relearn, write_settings
 
 GOOD = """\
 pipelines:
@@ -67,3 +67,24 @@ def test_without_a_file_of_settings_the_environment_counts(folder: Path, relearn
     said = relearn("validate", "pipelines.yaml")
     assert said.code == 1
     assert "app setting KEY is not set" in said.out
+
+
+def test_the_settings_beside_the_file_count(folder: Path, relearn: Relearn) -> None:
+    there = folder / "imported"
+    there.mkdir()
+    (there / "pipelines.yaml").write_text(GOOD.replace("${KEY}", "${OTHER}"))
+    (there / "local.settings.json").write_text('{"Values": {"OTHER": "x"}}')
+    assert relearn("validate", "imported/pipelines.yaml").code == 0
+    said = relearn("validate", "imported/pipelines.yaml", "--settings", str(folder / "none.json"))
+    assert said.code == 2
+
+
+def test_a_setting_that_is_not_filled_in_is_a_hint(folder: Path, relearn: Relearn) -> None:
+    (folder / "pipelines.yaml").write_text(GOOD.replace("*/90", "0"))
+    write_settings(folder, KEY="<the key>")
+    said = relearn("validate", "pipelines.yaml")
+    assert said.code == 0
+    assert "hint        app setting KEY: still holds a placeholder: replace it" in said.out
+    write_settings(folder, KEY="@Microsoft.KeyVault(SecretUri=https://v/secrets/k)")
+    (hint,) = relearn("validate", "pipelines.yaml", "--json").json["hints"]
+    assert hint["text"] == "its Key Vault reference is not resolved"

@@ -4,10 +4,58 @@ Both versions of Data Factory are read into these values; `entries` writes them 
 of Relearn. Texts that are paths or parameters may hold `{start:yyyy/MM/dd}` and `{end:…}`.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Account, Element
+from shared.importers.data_factory.secrets import Secrets
+
+_LONGEST_NAME: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What was asked for on the command line."""
+
+    backfill: bool = False  #: whether windows of the past get runs, too
+    parameters: Mapping[str, Any] = field(default_factory=dict)  #: of an ARM template
+
+
+@dataclass(slots=True)
+class ImportContext:
+    """What all parts of one import share."""
+
+    account: Account
+    secrets: Secrets
+    options: ImportOptions
+    now: datetime
+    _names: dict[str, str] = field(default_factory=dict)
+
+    def pipeline_name(self, *parts: str) -> str:
+        """Return the name of a pipeline of the pipelines file: unique, and the same each time.
+
+        Args:
+            parts: the names that the factory has for it: a pipeline, and an activity where the
+                pipeline becomes several ones.
+        """
+        said = "\n".join(part.strip().casefold() for part in parts)
+        if said not in self._names:
+            base = _as_name("-".join(parts))
+            name, number = base, 1
+            while name in self._names.values():
+                number += 1
+                name = f"{base[: _LONGEST_NAME - len(str(number)) - 1].rstrip('-')}-{number}"
+            self._names[said] = name
+        return self._names[said]
+
+
+def _as_name(text: str) -> str:
+    """Return a text with the letters that a pipeline's name may have."""
+    words = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+    return words[:_LONGEST_NAME].strip("-") or "pipeline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +126,15 @@ class Timing:
     max_parallel: int | None = None
     opens_runs: bool = False  #: whether an arrival of data opens a run
     min_size: str = ""
+    #: The blobs whose arrival opens a run, where a trigger names them.
+    data: BlobPath | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """One pipeline to be: a job, the updates with its model, and when it runs."""
 
-    name: str  #: as the factory calls it; `entries` makes a name of Relearn of it
+    name: str  #: in the pipelines file, by `ImportContext.pipeline_name`
     job: Job
     updates: tuple[Update, ...] = ()
     timing: Timing = Timing()

@@ -122,6 +122,31 @@ def test_several_inputs_are_trained_as_one_table() -> None:
         LogisticTrainer().train({**halves, "input3": b"x,label\n1,0\n"}, {}, label=None)
 
 
+def _arff(rows: str) -> bytes:
+    head = "% labelled by hand\n\n@RELATION drives\n@attribute 'the speed' NUMERIC\n"
+    return f"{head}@attribute fuel real\n@attribute label {{no,yes}}\n@DATA\n{rows}".encode()
+
+
+def test_arff_is_trained_as_the_same_table_in_csv_is() -> None:
+    rows = "1,5,no\n2,6.5,no\n% a comment\n3,7,yes\n4,8,yes\n"
+    table = f"the speed,fuel,label\n{rows.replace('% a comment', '')}".encode()
+    assert _train(_arff(rows)) == _train(table)
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ("", "the training data has no rows"),
+        ("1,5,maybe\n", "cannot be read as ARFF: maybe value not in"),
+        ("1,5\n", "cannot be read as ARFF"),
+        ("1,?,no\n2,3,yes\n", "column 'fuel' has a value that is not a number"),
+    ],
+)
+def test_arff_that_cannot_be_trained_on_fails_and_says_why(rows: str, why: str) -> None:
+    with pytest.raises(TrainingFailedError, match=why):
+        _train(_arff(rows))
+
+
 def test_a_failed_job_says_why_in_the_real_form() -> None:
     bench = Bench(trainer=LogisticTrainer())
     bench.blobs.contents["https://data.blob.core.windows.net/in/census.csv"] = b"a,label\n1,0\n"

@@ -1,0 +1,179 @@
+"""`relearn import-adf`: makes a pipelines file, settings and a report of a Data Factory."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from cli.definition_files import read_definitions
+from cli.output import CommandError, Output
+from cli.whole_files import refuse_existing, write_whole
+from shared.config.loader import load_pipelines
+from shared.core.config.schedule_words import moment
+from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.drafts import ImportOptions
+from shared.importers.data_factory.importer import Imported, import_definitions
+from shared.importers.data_factory.report import Report, as_json, past_words, sorted_lines
+from shared.importers.data_factory.report_markdown import markdown
+from shared.importers.data_factory.tolerant_json import BrokenDefinitionError, parsed
+
+DEFAULT_FOLDER: Final = Path("imported")
+_PIPELINES: Final = "pipelines.yaml"
+_SETTINGS: Final = "local.settings.json"
+_MARKDOWN: Final = "import-report.md"
+_JSON: Final = "import-report.json"
+_FILES: Final = [_PIPELINES, _SETTINGS, _MARKDOWN, _JSON]
+_USAGE: Final = 2
+#: What the app needs besides, on a machine for development.
+_LOCAL: Final = {
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "FUNCTIONS_WORKER_RUNTIME": "python",
+    "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+    "MODELS_CONTAINER": "models",
+    "LEDGER_CONTAINER": "ledger",
+    "BLOB_SOURCE": "LogsAndContainerScan",
+    "POLL_SCHEDULE": "*/30 * * * * *",
+    "SCHEDULE_TICK": "0 * * * * *",
+}
+
+
+def run(
+    output: Output,
+    paths: Sequence[Path],
+    folder: Path,
+    parameters: Path | None,
+    *,
+    backfill: bool,
+    force: bool,
+) -> int:
+    """Import definitions, and return 0 where there is a pipeline now.
+
+    Args:
+        output: where the report is printed.
+        paths: files and folders of definitions.
+        folder: where the result is written.
+        parameters: values for the parameters of a template.
+        backfill: whether windows of the past are trained too.
+        force: whether files are written over.
+
+    Raises:
+        CommandError: a path is wrong, or files would be written over.
+    """
+    options = ImportOptions(backfill=backfill, parameters=_parameters(parameters))
+    if not force:
+        refuse_existing(folder, _FILES)
+    with output.working("reading the definitions"):
+        read = read_definitions(paths, folder)
+        imported = import_definitions(read.content, options, datetime.now(UTC), _refused)
+    unread = (_unread(name, why) for name, why in read.unread.items())
+    report = replace(imported.report, lines=sorted_lines([*imported.report.lines, *unread]))
+    written = _write(folder, replace(imported, report=report)) if report.pipelines else []
+    if output.as_json:
+        output.json({**as_json(report), "written": written})
+    else:
+        _show(output, report, folder, written)
+    return 0 if report.pipelines else 1
+
+
+def _parameters(file: Path | None) -> dict[str, bytes]:
+    """Return the content of a file of parameters, by its name.
+
+    Raises:
+        CommandError: it cannot be used.
+    """
+    if file is None:
+        return {}
+    try:
+        content = file.read_bytes()
+        found = parsed(content, str(file))
+    except (OSError, BrokenDefinitionError) as exc:
+        why = str(exc) if isinstance(exc, BrokenDefinitionError) else type(exc).__name__
+        raise CommandError(f"{file} cannot be read ({why}): correct --parameters", _USAGE) from None
+    if not isinstance(found, dict):
+        form = 'it must be JSON like {"parameters": {"name": {"value": "…"}}}'
+        raise CommandError(f"{file} holds no parameters: {form}", _USAGE)
+    return {file.name: content}
+
+
+def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what `relearn validate` would refuse: pipeline -> the reason; empty: the file."""
+    given = {name: f"stands-in-for-setting-{at}" for at, name in enumerate(settings)}
+    with tempfile.TemporaryDirectory(prefix="relearn-") as folder:
+        file = Path(folder, _PIPELINES)
+        try:
+            file.write_text(text, encoding="utf-8", newline="\n")
+        except UnicodeEncodeError:
+            return {"": "a text holds half a character"}
+        found = load_pipelines(file, given, development=True)
+    reasons = {
+        name: "; ".join(f"{one.what}: {one.cure}" if one.cure else one.what for one in problems)
+        for name, problems in found.broken.items()
+    }
+    if found.problems and not reasons:
+        return {"": "; ".join(one.what for one in found.problems)}
+    return reasons
+
+
+def _unread(name: str, why: str) -> Line:
+    to_do = "see its rights and its path, and import again"
+    return Line(name, (), "file", name, Outcome.NOT_CARRIED_OVER, why, to_do)
+
+
+def _write(folder: Path, imported: Imported) -> list[str]:
+    report = imported.report
+    settings = {"IsEncrypted": False, "Values": {**_LOCAL, **imported.settings}}
+    texts = {
+        _PIPELINES: imported.pipelines_yaml,
+        _SETTINGS: json.dumps(settings, indent=2, ensure_ascii=False) + "\n",
+        _MARKDOWN: markdown(report),
+        _JSON: json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n",
+    }
+    write_whole(folder, texts)
+    return [str(folder / name) for name in texts]
+
+
+def _show(output: Output, report: Report, folder: Path, written: Iterable[str]) -> None:
+    for file, lines in report.by_file.items():
+        output.heading(file)
+        for line in lines:
+            what = f"{line.kind} {line.name}".strip()
+            at = f" ({line.at})" if line.path else ""
+            output.result(line.outcome.value, f"{what}{at}: {line.text}", line.to_do)
+            for text in line.block.splitlines():
+                output.line(f"      {text}")
+    for one in report.schedules:
+        output.heading(f"schedule of {one.pipeline}")
+        output.line(f"  {one.words}. It waits for {one.waits_for}.")
+        if passed := past_words(one):
+            output.line(f"  {passed}.")
+        rows = [
+            (
+                moment(at.start, ""),
+                moment(at.end, ""),
+                moment(at.begins, "") if at.begins else "no run: paused",
+            )
+            for at in one.windows
+        ]
+        if rows:
+            output.table(("window from", "to (UTC)", "its run begins"), rows)
+    if report.settings:
+        output.heading("settings to set")
+        rows = [
+            (one.name, one.text, "; ".join(map(str, one.stood)) + _rotate(in_clear=one.in_clear))
+            for one in report.settings
+        ]
+        output.table(("setting", "what belongs there", "where it stood"), rows)
+    output.heading(report.summary)
+    for number, step in enumerate(report.steps(str(folder)), start=1):
+        output.line(f"  {number}. {step}")
+    if written:
+        output.line(f"written: {', '.join(written)}")
+    else:
+        output.line("nothing was written")
+
+
+def _rotate(*, in_clear: bool) -> str:
+    return " (in clear text: rotate it)" if in_clear else ""

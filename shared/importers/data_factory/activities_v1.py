@@ -1,0 +1,119 @@
+"""Pipelines of version 1: which become pipelines of Relearn, and what is said of all else.
+
+Each job with its updates becomes one pipeline. Jobs and updates are joined by the dataset of the
+model, in whichever pipelines they are (data-factory §2.4).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from shared.importers.data_factory import datasets, factory_v1
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.definitions import Definition, Definitions
+from shared.importers.data_factory.drafts import Draft, ImportContext, Update
+from shared.importers.data_factory.factory_v1 import PIPELINE, Activity, Factory
+from shared.importers.data_factory.jobs_v1 import Made, job
+from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.updates_v1 import update
+
+_VERSION: Final = 1
+_MODEL: Final = ".ilearner"
+_SILENT: Final = ("name", "id", "$schema", "type")
+_ASIDE: Final = ("description", "hubName", "provisioningState", "runtimeInfo", "etag")
+_PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
+
+
+def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
+    """Return the pipelines to be of all jobs of version 1, and report everything of it.
+
+    Args:
+        definitions: all that was found.
+        context: of the import.
+    """
+    factory = factory_v1.read(definitions, context)
+    jobs = [made for one in factory.activities if one.is_job and (made := job(factory, one))]
+    updates: list[tuple[Made, Activity, Update]] = []
+    for one in factory.activities:
+        if one.is_update:
+            joined = update(factory, one, jobs)
+            updates += [] if joined is None else [(joined[0], one, joined[1])]
+        elif not one.is_job:
+            _report_other(one)
+    for made in jobs:
+        _report_without_update(made, [one for of, _, one in updates if of is made])
+    for pipeline in definitions.of(PIPELINE):
+        if pipeline.version == _VERSION:
+            _report_pipeline(factory, pipeline, jobs, updates)
+    datasets.report_unused(definitions, _VERSION)
+    return [
+        Draft(made.place, made.job, tuple(one for of, _, one in updates if of is made), made.timing)
+        for made in jobs
+    ]
+
+
+def _report_other(activity: Activity) -> None:
+    text = f"{activity.type or 'an activity without a type'}: Relearn has no such activity"
+    activity.element.left("activity", activity.name, text, instead_of(activity.type))
+    datasets.leave_policy(activity.element, "its activity is not carried over")
+
+
+def _report_without_update(made: Made, updates: Sequence[Update]) -> None:
+    """Report a job that no update belongs to."""
+    if updates or made.job.source is None:
+        return
+    trains = any(path.name.casefold().endswith(_MODEL) for path in made.job.outputs.values())
+    if trains:
+        text = f"{made.place} has no endpoints: no update takes the model"
+        cure = "name the endpoints that are to serve it under endpoints"
+    else:
+        text = f"{made.place} has no endpoints: it writes no model, as a scoring does"
+        cure = ""
+    element, name = made.job.source, made.activity.name
+    element.approximated("activity", name, text, cure, whole=False)
+
+
+def _report_pipeline(
+    factory: Factory,
+    pipeline: Definition,
+    jobs: Iterable[Made],
+    updates: Iterable[tuple[Made, Activity, Update]],
+) -> None:
+    """Report a pipeline of the factory, and its keys that no activity has used."""
+    places = [made.place for made in jobs if made.activity.pipeline is pipeline]
+    joined = [made.place for made, one, _ in updates if one.pipeline is pipeline]
+    body, properties = pipeline.body, pipeline.properties
+    if not places and not joined:
+        body.left(PIPELINE, pipeline.name, *_why(factory, pipeline))
+        return
+    for parent in (body, properties):
+        for key in _SILENT:
+            if (said := parent.get(key)) is not None:
+                said.take()
+    set_aside(body, "etag")
+    set_aside(properties, *_ASIDE)
+    named = ", ".join(dict.fromkeys(places or joined))
+    text = named if places else f"its updates are endpoints of {named}"
+    body.mapped(PIPELINE, pipeline.name, text, whole=False)
+    if places and properties.get("start") is None:
+        text = f"no start, so that it is not active; {named}: schedule.paused: true"
+        cure = "write schedule.start, and remove schedule.paused"
+        body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
+    if (scoped := properties.get("datasets")) is not None:
+        _report_scoped(scoped)
+
+
+def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
+    mine = [one for one in factory.activities if one.pipeline is pipeline]
+    if not mine:
+        return "it has no activities", "nothing to do"
+    if any(one.is_job or one.is_update for one in mine):
+        return "none of its activities is carried over", "see the lines of its activities"
+    return "it has no activity of Machine Learning", "see the lines of its activities"
+
+
+def _report_scoped(scoped: Element) -> None:
+    if not scoped.value:
+        scoped.take()
+        return
+    text = "datasets of a pipeline's own are not read"
+    scoped.left("key", "datasets", text, "give each a file of its own, and import again")

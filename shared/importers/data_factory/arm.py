@@ -1,0 +1,340 @@
+"""Reads ARM templates: which resources they have, with the values of their parameters.
+
+Expressions are replaced by their values in place, so that every value keeps its path in the file.
+What has no value here stays as it is, and is told. The value of a secret parameter is never read
+into a resource.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from shared.core.secret_shapes import without_bare, without_shapes
+from shared.importers.data_factory.account import Element, Path
+from shared.importers.data_factory.arm_expressions import (
+    OpenText,
+    UnresolvedError,
+    evaluated,
+    is_expression,
+    literal,
+)
+from shared.importers.data_factory.plain_json import DEEPEST
+from shared.importers.data_factory.shapes import kind_of_type
+
+_SECURE: Final = frozenset({"securestring", "secureobject"})
+_TYPED: Final = frozenset({"type", "apiversion"})
+_GIVEN: Final = frozenset({"value", "reference"})
+_EVALUATED: Final = frozenset({"name", "properties", "condition"})
+_DEPLOYMENTS: Final = "microsoft.resources/deployments"
+_LITERALS: Final = re.compile(r"'((?:[^']|'')+)'")
+_FILE: Final = re.compile(r"([\w.-]+\.json)\b")
+_LONGEST_SHOWN: Final = 300
+_DEEPEST: Final = 30
+_MOST_NODES: Final = 20_000
+_OF_MEMBER: Final = 32
+#: What may be put in place of the expressions of one template, in characters.
+_MOST_PUT: Final = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource of a template, with its values."""
+
+    element: Element
+    type: str  #: in full, such as `Microsoft.DataFactory/factories/datasets`
+    name: str  #: the last part of it
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """An expression without a value here."""
+
+    path: Path
+    text: str
+    why: str
+
+    @property
+    def shown(self) -> str:
+        """Return the expression for people: without secrets, and not too long."""
+        text = without_bare(without_shapes(self.text))
+        return f"`{text}`" if len(text) <= _LONGEST_SHOWN else f"`{text[:_LONGEST_SHOWN]}…`"
+
+
+@dataclass(slots=True)
+class Template:
+    """What was read of a template."""
+
+    resources: list[Resource] = field(default_factory=list)
+    nested: list[Element] = field(default_factory=list)  #: deployments with a template inside
+    linked: list[tuple[Element, str]] = field(default_factory=list)  #: with the name of the file
+    unresolved: list[Unresolved] = field(default_factory=list)
+
+
+def is_template(value: Any) -> bool:
+    """Whether a value is an ARM template."""
+    if not isinstance(value, dict):
+        return False
+    folded = {key.casefold(): one for key, one in value.items()}
+    found = folded.get("resources")
+    if not isinstance(found, dict | list):
+        return False
+    members = found.values() if isinstance(found, dict) else found
+    typed = any(isinstance(one, dict) and {k.casefold() for k in one} >= _TYPED for one in members)
+    return typed or "deploymenttemplate" in str(folded.get("$schema", "")).casefold()
+
+
+def is_parameters(value: Any) -> bool:
+    """Whether a value is a file of parameters for a template."""
+    if not isinstance(value, dict):
+        return False
+    folded = {key.casefold(): one for key, one in value.items()}
+    found = folded.get("parameters")
+    if not isinstance(found, dict) or "resources" in folded or "properties" in folded:
+        return False
+    if "deploymentparameters" in str(folded.get("$schema", "")).casefold():
+        return True
+    given = [isinstance(one, dict) and not one.keys().isdisjoint(_GIVEN) for one in found.values()]
+    return bool(given) and all(given)
+
+
+def given_values(root: Element) -> dict[str, Any]:
+    """Return the values of a file of parameters, by their folded names."""
+    found = root.get("parameters")
+    members = found.items() if found is not None else ()
+    values = ((name.casefold(), one.get("value")) for name, one in members)
+    return {name: value.value for name, value in values if value is not None}
+
+
+def secret_parameters(root: Element) -> frozenset[str]:
+    """Return the folded names of the parameters of a template whose values are secrets."""
+    found = root.get("parameters")
+    return frozenset(
+        name.casefold()
+        for name, one in (found.items() if found is not None else ())
+        if (kind := one.get("type")) is not None and str(kind.value).casefold() in _SECURE
+    )
+
+
+def read(root: Element, given: Mapping[str, Any]) -> Template:
+    """Return the resources of a template, after putting values in place of its expressions.
+
+    Args:
+        root: the template; its values are changed.
+        given: values of parameters, by their folded names.
+    """
+    template = Template()
+    _read(root, _Scope(root, given, template.unresolved), template, "")
+    return template
+
+
+def _read(holder: Element, scope: "_Scope", into: Template, above: str) -> None:
+    for resource in members(holder.get("resources")):
+        kind = _full_type(resource, above)
+        if kind.casefold() == _DEPLOYMENTS:
+            _read_deployment(resource, scope, into)
+            continue
+        if kind_of_type(kind):
+            for key in [one for one in resource.value if one.casefold() in _EVALUATED]:
+                resource.value[key] = scope.put(resource.value[key], (*resource.path, key))
+            _read(resource, scope, into, kind)
+        name = resource.get("name")
+        shown = _last_name("" if name is None else str(name.value))
+        into.resources.append(Resource(resource, kind, shown))
+
+
+def _read_deployment(resource: Element, scope: "_Scope", into: Template) -> None:
+    inner = resource.get("properties", "template")
+    if inner is None or not isinstance(inner.value, dict):
+        link = resource.get("properties", "templateLink")
+        uri = None if link is None else link.get("uri") or link.get("relativePath")
+        files = _FILE.findall("" if uri is None else str(uri.value))
+        into.linked.append((resource, files[-1] if files else ""))
+        return
+    into.nested.append(inner)
+    own = resource.get("properties", "expressionEvaluationOptions", "scope")
+    if own is not None and str(own.value).casefold() == "inner":
+        given = resource.get("properties", "parameters")
+        values = {} if given is None else scope.put(given.value, given.path)
+        handed = {"parameters": values if isinstance(values, dict) else {}}
+        element = Element(handed, resource.file, resource.path, resource.account)
+        scope = _Scope(inner, given_values(element), into.unresolved)
+    _read(inner, scope, into, "")
+
+
+def members(holder: Element | None) -> Iterator[Element]:
+    """Yield the objects of a list, or of an object with a name for each."""
+    if holder is None:
+        return
+    found = [one for _, one in holder.items()] or holder.list()
+    yield from (one for one in found if isinstance(one.value, dict))
+
+
+def _full_type(resource: Element, above: str) -> str:
+    found = resource.get("type")
+    kind = "" if found is None else str(found.value).strip()
+    return kind if "/" in kind or not above else f"{above}/{kind}"
+
+
+def _last_name(name: str) -> str:
+    """Return the last part of a resource's name, also where it is an expression still."""
+    if is_expression(name):
+        found = _LITERALS.findall(name)
+        name = found[-1].replace("''", "'") if found else name
+    return name.rstrip("/").rpartition("/")[2].strip()
+
+
+class _Scope:
+    """What the expressions of a template can name."""
+
+    def __init__(
+        self, root: Element, given: Mapping[str, Any], unresolved: list[Unresolved]
+    ) -> None:
+        self._declared = _folded(root.get("parameters"))
+        self._variables = _folded(root.get("variables"))
+        self._given = given
+        self._secrets = secret_parameters(root)
+        self._unresolved = unresolved
+        self._known: dict[tuple[str, str], tuple[Any, int]] = {}
+        self._left = _MOST_PUT
+        self._depth = 0
+
+    def put(self, value: Any, path: Path) -> Any:
+        """Return a value with values for its expressions.
+
+        Args:
+            value: as the template has it.
+            path: where it is.
+        """
+        if isinstance(value, dict):
+            return {key: self.put(one, (*path, key)) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.put(one, (*path, at)) for at, one in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        found = self._value(value)
+        if isinstance(found, OpenText):
+            self._note(found, path)
+            return str(value)
+        return self._closed(found, path) if isinstance(found, dict | list) else found
+
+    def _closed(self, value: Any, path: Path) -> Any:
+        """Return a copy of what a variable or parameter holds, with plain texts."""
+        if isinstance(value, dict):
+            return {key: self._closed(one, (*path, key)) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._closed(one, (*path, at)) for at, one in enumerate(value)]
+        if isinstance(value, OpenText):
+            self._note(value, path)
+            return str(value)
+        return value
+
+    def _note(self, value: OpenText, path: Path) -> None:
+        if not value.error.is_secret:
+            self._unresolved.append(Unresolved(path, str(value), value.error.why))
+
+    def _value(self, text: str) -> Any:
+        if not is_expression(text):
+            return literal(text)
+        try:
+            value = evaluated(text, self._parameter, self._variable)
+            self._charge(_size(value))
+        except UnresolvedError as error:
+            value = OpenText(text)
+            value.error = error
+        return value
+
+    def _parameter(self, name: str) -> Any:
+        folded = name.casefold()
+        if folded in self._secrets:
+            raise UnresolvedError(f"parameter `{name}` is a secret", is_secret=True)
+        if folded in self._given:
+            return self._once("parameter", name, self._given[folded], plain=True)
+        declared = self._declared.get(folded)
+        default = declared.get("defaultValue") if declared is not None else None
+        if default is None:
+            raise UnresolvedError(f"parameter `{name}` has no value: give it with --parameters")
+        return self._once("parameter", name, default.value)
+
+    def _variable(self, name: str) -> Any:
+        found = self._variables.get(name.casefold())
+        if found is None:
+            raise UnresolvedError(f"the template has no variable `{name}`")
+        return self._once("variable", name, found.value)
+
+    def _once(self, kind: str, name: str, value: Any, *, plain: bool = False) -> Any:
+        """Return the value of a parameter or variable, which is found out once.
+
+        Args:
+            kind: which of both.
+            name: of it.
+            value: as the template has it.
+            plain: whether it has no expressions, as the values in a file of parameters.
+
+        Raises:
+            UnresolvedError: it has none, or needs itself.
+        """
+        key = kind, name.casefold()
+        if key not in self._known:
+            if self._depth > _DEEPEST:
+                raise UnresolvedError("variables need each other in too long a row")
+            circle = OpenText(name)
+            circle.error = UnresolvedError(f"{kind} `{name}` needs itself")
+            self._known[key] = circle, 0
+            self._depth += 1
+            self._known[key] = self._measured(value if plain else self._inner(value))
+            self._depth -= 1
+        found, size = self._known[key]
+        if isinstance(found, OpenText):
+            raise found.error
+        self._charge(size)
+        return found
+
+    def _measured(self, value: Any) -> tuple[Any, int]:
+        """Return a value with its size; the reason instead of one that is too large."""
+        try:
+            return value, _size(value)
+        except UnresolvedError as error:
+            refused = OpenText()
+            refused.error = error
+            return refused, 0
+
+    def _inner(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._inner(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._inner(one) for one in value]
+        return self._value(value) if isinstance(value, str) else value
+
+    def _charge(self, size: int) -> None:
+        """Count what is put in place of expressions.
+
+        Raises:
+            UnresolvedError: it is too much.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise UnresolvedError("the values of this template are too large")
+
+
+def _folded(holder: Element | None) -> dict[str, Element]:
+    return {} if holder is None else {name.casefold(): one for name, one in holder.items()}
+
+
+def _size(value: Any) -> int:
+    """Return how large a value is, by its members and the lengths of its texts.
+
+    Raises:
+        UnresolvedError: there are too many, or they are nested too deep.
+    """
+    left = [(value, 0)]
+    count = nodes = 0
+    while left:
+        one, depth = left.pop()
+        nodes += 1
+        count += len(one) if isinstance(one, str) else _OF_MEMBER
+        if nodes > _MOST_NODES or depth > DEEPEST:
+            raise UnresolvedError("its value has too many members")
+        below = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        left += ((inner, depth + 1) for inner in below)
+    return count

@@ -1,0 +1,162 @@
+"""Reads the files that definitions are in, and the values for parameters of ARM templates."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from shared.core.counting import counted
+from shared.importers.data_factory import arm
+from shared.importers.data_factory.account import Account, Element, Line, Outcome
+from shared.importers.data_factory.secrets import Form, form_of, is_secret
+from shared.importers.data_factory.tolerant_json import (
+    BrokenDefinitionError,
+    Document,
+    decoded,
+    document,
+)
+
+_READ: Final = frozenset({".json", ".jsonc", ".json5", ".txt", ""})
+_SURE: Final = frozenset({".json", ".jsonc", ".json5"})
+_SKIPPED: Final = frozenset({".git", "node_modules"})
+_BEGINS: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/|\ufeff)*+[{\[]")
+#: Beside a template, as Data Factory calls them.
+_USUAL: Final = re.compile(r"parameters?(?:forfactory|_master)?\.json$", re.IGNORECASE)
+_ROTATE: Final = "rotate it: whoever can read this file has it"
+
+
+@dataclass(slots=True)
+class Files:
+    """The contents of all files of JSON."""
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    problems: list[Line] = field(default_factory=list)
+    #: Values for parameters of templates, by their folded names: of each file, and those given.
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
+    _names: frozenset[str] = frozenset()
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name is there, in any folder."""
+        if not self._names:
+            self._names = frozenset(PurePosixPath(one).name.casefold() for one in self.documents)
+        return name.casefold() in self._names
+
+    def values_for(self, template: str) -> dict[str, Any]:
+        """Return the values of parameters for a template: those given, then those beside it.
+
+        Of the files beside it the nearest counts, then the one whose name fits best.
+        """
+        stem = PurePosixPath(template).stem.casefold()
+        folders = [str(folder) for folder in PurePosixPath(template).parents]
+
+        def order(file: str) -> tuple[bool, int, bool, str]:
+            path = PurePosixPath(file)
+            fits = path.stem.casefold().startswith(stem)
+            return (not fits, folders.index(str(path.parent)), not _USUAL.search(file), file)
+
+        near = [one for one in self.beside if str(PurePosixPath(one).parent) in folders]
+        values: dict[str, Any] = {}
+        for file in sorted(near, key=order, reverse=True):
+            values.update(self.beside[file])
+        return values | self.given
+
+
+def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> Files:
+    """Return the contents of all files that can be definitions.
+
+    Args:
+        files: their contents, by their names.
+        given: values for the parameters of ARM templates, by their names.
+        account: gets a line for each file that is broken, or has parameters.
+    """
+    read = Files(given={name.casefold(): value for name, value in given.items()})
+    for file, content in files.items():
+        if _is_read(file, content):
+            _read(read, file, content, account)
+    secret = _secret_parameters(read, account)
+    for file, one in read.documents.items():
+        if arm.is_parameters(one.root):
+            root = Element(one.root, file, (), account)
+            values = read.beside[file] = arm.given_values(root)
+            name = PurePosixPath(file).name
+            text = f"{counted(len(values), 'value')} for the parameters of templates"
+            _say(read, account, Line(file, (), "file", name, Outcome.MAPPED, text))
+            _warn(read, root, "value", secret)
+    return read
+
+
+def _is_read(file: str, content: bytes) -> bool:
+    path = PurePosixPath(file.replace("\\", "/"))
+    suffix = path.suffix.casefold()
+    if suffix not in _READ or not _SKIPPED.isdisjoint(path.parts):
+        return False
+    if suffix in _SURE:
+        return True
+    try:
+        return _BEGINS.match(decoded(content, file)) is not None
+    except BrokenDefinitionError:
+        return False
+
+
+def _read(read: Files, file: str, content: bytes, account: Account) -> None:
+    name = PurePosixPath(file).name
+    try:
+        found = document(content, file)
+    except BrokenDefinitionError as error:
+        place = f"line {error.line}, column {error.column}: " if error.line else ""
+        text = f"it can't be read: {place}{error.what}"
+        cure = "correct it, and import again: the other files were read"
+        _say(read, account, Line(file, (), "file", name, Outcome.NOT_CARRIED_OVER, text, cure))
+        return
+    read.documents[file] = found
+    for line, column in found.mended:
+        at = (f"line {line}, column {column}",)
+        text = "a comma is missing before this; it was read as if it were there"
+        _say(read, account, Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
+    for path in found.doubled:
+        key = str(path[-1])
+        at_first = (*path[:-1], f"{key} (the first one)")
+        text = f"`{key}` occurs twice in its object, with different values: the last one counts"
+        cure = "remove one of them"
+        _say(read, account, Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
+
+
+def _secret_parameters(read: Files, account: Account) -> frozenset[str]:
+    """Return the names of all secret parameters; warn of those with a value in clear text."""
+    found: set[str] = set()
+    for file, one in read.documents.items():
+        if arm.is_template(one.root):
+            root = Element(one.root, file, (), account)
+            secret = arm.secret_parameters(root)
+            _warn(read, root, "defaultValue", secret)
+            found |= secret
+    return frozenset(found)
+
+
+def _warn(read: Files, root: Element, key: str, secret: frozenset[str]) -> None:
+    """Report each secret in clear text among parameters, and never its value.
+
+    Args:
+        read: gets the lines.
+        root: a template, or a file of parameters.
+        key: where the value of a parameter is.
+        secret: names of parameters that are secrets.
+    """
+    parameters = root.get("parameters")
+    for name, one in parameters.items() if parameters is not None else ():
+        value = one.get(key)
+        if value is None or form_of(value.value) is not Form.CLEAR:
+            continue
+        if name.casefold() in secret or is_secret(name, value.value):
+            text = "a secret in clear text; it is not copied"
+            line = Line(
+                value.file, value.path, "key", name, Outcome.NOT_CARRIED_OVER, text, _ROTATE
+            )
+            _say(read, root.account, line)
+
+
+def _say(read: Files, account: Account, line: Line) -> None:
+    account.add(line)
+    read.problems.append(line)

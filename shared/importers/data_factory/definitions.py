@@ -1,0 +1,320 @@
+"""Finds the definitions of a factory in whatever files people have.
+
+Single files, the folders of a git repository, ARM templates with their parameters: data-factory §2,
+§3. Each file that is no definition, and each definition that does not count, gets a line of the
+report.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from shared.core.counting import counted
+from shared.importers.data_factory import arm
+from shared.importers.data_factory.account import Account, Element, Line, Outcome
+from shared.importers.data_factory.definition_files import Files, read_files
+from shared.importers.data_factory.shapes import (
+    ACTIVITY,
+    PIPELINE,
+    READ,
+    kind_of,
+    kind_of_type,
+    version_of,
+    version_of_type,
+)
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+#: How deep definitions are looked for in files of another form, such as a list of them.
+_DEEPEST: Final = 4
+_NEWEST: Final = 2
+_NO_PART: Final = "it is no part of a data factory"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A pipeline, dataset, linked service or trigger of a factory."""
+
+    kind: str  #: `pipeline`, `dataset`, `linkedService` or `trigger`
+    name: str
+    version: int  #: of Data Factory: 1 or 2
+    body: Element  #: its `{name, properties}`
+    type: str  #: of the properties, such as `AzureBlob`; empty for a pipeline
+    file: str
+
+    @property
+    def properties(self) -> Element:
+        """Return what is below `properties`; all of it where there is no such key."""
+        found = self.body.get("properties")
+        return self.body if found is None else found
+
+
+@dataclass(slots=True)
+class Definitions:
+    """All definitions that count, and the content of all files."""
+
+    all: list[Definition] = field(default_factory=list)
+    #: File -> its content, with the values of parameters in place of expressions.
+    roots: dict[str, Any] = field(default_factory=dict)
+    #: What was reported of files, doubles and broken definitions; the account has it too.
+    problems: list[Line] = field(default_factory=list)
+    #: File -> the expressions of its templates that have no value.
+    unresolved: dict[str, list[arm.Unresolved]] = field(default_factory=dict)
+    _named: dict[tuple[str, str], Definition] = field(default_factory=dict)
+
+    def of(self, kind: str) -> list[Definition]:
+        """Return the definitions of a kind, in the order in which they were found."""
+        return [one for one in self.all if one.kind == kind]
+
+    def named(self, kind: str, name: str) -> Definition | None:
+        """Return a definition; letter case and blanks at the ends do not count.
+
+        Args:
+            kind: what it is.
+            name: what it is called.
+        """
+        if len(self._named) != len(self.all):
+            self._named = {}
+            for one in self.all:
+                self._named.setdefault((one.kind, folded(one.name)), one)
+        return self._named.get((kind, folded(name)))
+
+    def close(self, account: Account) -> None:
+        """Report each expression without a value, and each value that no line covers.
+
+        Args:
+            account: with the lines of all other parts.
+        """
+        for file, unresolved in self.unresolved.items():
+            for one in unresolved:
+                name = str(one.path[-1]) if one.path else ""
+                account.add(
+                    Line(
+                        file,
+                        one.path,
+                        "key",
+                        name,
+                        Outcome.APPROXIMATED,
+                        f"the expression {one.shown} stands as it is: {one.why}",
+                        "write the value in its place, or give it with --parameters",
+                    )
+                )
+        for file, root in self.roots.items():
+            account.close(file, root)
+
+
+def clean(name: str) -> str:
+    """Return a name without control characters, and without blanks at its ends."""
+    return _CONTROL.sub(" ", name).strip()
+
+
+def folded(name: str) -> str:
+    """Return a name for comparison."""
+    return clean(name).casefold()
+
+
+def found(
+    files: Mapping[str, bytes], parameters: Mapping[str, Any], account: Account
+) -> Definitions:
+    """Return the definitions of all files.
+
+    Args:
+        files: their contents, by their names; of two definitions of one name the first counts.
+        parameters: values for the parameters of ARM templates, by their names.
+        account: gets a line for each file that is no definition, and for what does not count.
+    """
+    read = read_files(files, parameters, account)
+    finder = _Finder(account, read)
+    for file, document in read.documents.items():
+        if file not in read.beside:
+            finder.file(file, document.root)
+    finder.settle_versions()
+    result = finder.result
+    result.roots = {file: document.root for file, document in read.documents.items()}
+    result.problems = [*read.problems, *result.problems]
+    return result
+
+
+@dataclass(slots=True)
+class _Finder:
+    """Collects definitions, file by file."""
+
+    account: Account
+    files: Files
+    result: Definitions = field(default_factory=Definitions)
+    _first: dict[tuple[str, str], Definition] = field(default_factory=dict)
+
+    def file(self, file: str, root: Any) -> None:
+        """Collect the definitions of a file, or report that it has none."""
+        before = len(self.account.lines), len(self._first)
+        for one in self._candidates(Element(root, file, (), self.account), _DEEPEST):
+            if arm.is_template(one.value):
+                self._template(one)
+            else:
+                self._definition(one, kind_of(one), _text(one.get("name")), 0)
+        if before == (len(self.account.lines), len(self._first)):
+            self._say(
+                Element(root, file, (), self.account),
+                "file",
+                PurePosixPath(file).name,
+                "it has no definition of a data factory",
+            )
+
+    def settle_versions(self) -> None:
+        """Let what could be of both versions be of the version of the pipelines."""
+        known = [one.version for one in self.result.all if one.version]
+        pipelines = [one.version for one in self.result.of(PIPELINE) if one.version] or known
+        usual = max(pipelines, default=_NEWEST)
+        self.result.all = [one if one.version else _of(one, usual) for one in self.result.all]
+
+    def _candidates(self, element: Element, deepest: int) -> Iterator[Element]:
+        value = element.value
+        if not isinstance(value, dict | list) or _is_export_setting(value):
+            return
+        if arm.is_template(value) or kind_of(element):
+            yield element
+        elif deepest:
+            below = (
+                element.list() if isinstance(value, list) else [one for _, one in element.items()]
+            )
+            for one in below:
+                yield from self._candidates(one, deepest - 1)
+
+    def _definition(self, body: Element, kind: str, name: str, version: int) -> None:
+        name = clean(name) or PurePosixPath(body.file).stem
+        if kind == ACTIVITY:
+            text = "an activity without its pipeline"
+            self._say(body, ACTIVITY, name, text, "import the pipeline that it is in")
+            return
+        if kind not in READ:
+            word = "key" if body.path else "file"
+            self._say(body, word, name, f"Relearn has no {kind}" if kind else _NO_PART)
+            return
+        for key, value in body.items():
+            if key.casefold() in _OUTER:
+                value.take()
+        version = version or version_of(kind, body)
+        inside = body.get("properties") or body
+        type_ = "" if kind == PIPELINE else _text(inside.get("type"))
+        definition = Definition(kind, name, version, body, type_, body.file)
+        first = self._first.setdefault((kind, folded(name)), definition)
+        if first is definition:
+            self.result.all.append(definition)
+        else:
+            self._double(definition, first)
+
+    def _double(self, definition: Definition, first: Definition) -> None:
+        where = first.file if first.file != definition.file else "this file"
+        word = READ[definition.kind]
+        if definition.properties.value == first.properties.value:
+            text = f"the same definition is in {where} already"
+            self._report(definition.body, word, definition.name, Outcome.MAPPED, text)
+            return
+        text = f"another {word} of this name is in {where}: that one counts"
+        cure = "rename one of them; import each factory by itself"
+        self._say(definition.body, word, definition.name, text, cure)
+
+    def _template(self, root: Element) -> None:
+        template = arm.read(root, self.files.values_for(root.file))
+        name = PurePosixPath(root.file).name
+        if not template.linked and not any(kind_of_type(one.type) for one in template.resources):
+            self._say(root, "file", name, "an ARM template without a part of a data factory")
+            return
+        self.result.unresolved.setdefault(root.file, []).extend(template.unresolved)
+        count = counted(len(template.resources), "resource")
+        text = f"ARM template with {count}: each has its own line"
+        self._opened(root, "file", name, text)
+        for inner in template.nested:
+            self._opened(inner, "key", "template", "the template of a deployment")
+        for deployment, file in template.linked:
+            self._linked(deployment, file)
+        for resource in template.resources:
+            self._resource(resource)
+
+    def _resource(self, resource: arm.Resource) -> None:
+        element, kind = resource.element, kind_of_type(resource.type)
+        condition = element.get("condition")
+        if condition is not None and condition.value is False:
+            self._say(element, READ.get(kind, "key"), resource.name, "its condition is false")
+        elif kind in READ:
+            copies = element.get("copy")
+            if copies is not None:
+                self._say(copies, "key", "copy", "copies of a resource are not made", _COPY)
+            self._definition(element, kind, resource.name, version_of_type(resource.type))
+        elif element.get("resources") is not None:
+            text = f"the {kind} itself" if kind else f"{resource.type}: {_NO_PART}"
+            self._opened(element, "key", resource.name, text, is_template=False)
+        else:
+            text = f"Relearn has no {kind}" if kind else f"{clean(resource.type)}: {_NO_PART}"
+            self._say(element, "key", resource.name, text)
+
+    def _linked(self, deployment: Element, file: str) -> None:
+        name = clean(_text(deployment.get("name"))) or "deployment"
+        if self.files.has(file):
+            text = f"its template is {file}, which is read by itself"
+            self._report(deployment, "key", name, Outcome.MAPPED, text)
+            return
+        text = f"its template {file or '(not named)'} is not among the files"
+        self._say(deployment, "key", name, text, "import that file too")
+
+    def _opened(
+        self, element: Element, kind: str, name: str, text: str, *, is_template: bool = True
+    ) -> None:
+        """Report an element whose resources have lines of their own.
+
+        Args:
+            element: the template or resource.
+            kind: what it is, in the report.
+            name: what it is called.
+            text: where it is now.
+            is_template: whether it is carried over by its parts; a resource itself is not.
+        """
+        for key, value in element.items():
+            if key.casefold() == "outputs":
+                self._say(value, "key", key, "nothing in Relearn reads outputs of a template")
+            elif key.casefold() != "resources" or not value.value:
+                value.take()
+        outcome = Outcome.MAPPED if is_template else Outcome.NOT_CARRIED_OVER
+        self._report(element, kind, name, outcome, text, whole=False)
+
+    def _say(self, element: Element, kind: str, name: str, text: str, to_do: str = "") -> None:
+        """Report what is not carried over, with all that is below it.
+
+        Args:
+            element: it.
+            kind: what it is, in the report.
+            name: what it is called.
+            text: why.
+            to_do: what the reader can do.
+        """
+        self._report(element, kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do)
+
+    def _report(
+        self, element: Element, kind: str, name: str, outcome: Outcome, text: str, **more: Any
+    ) -> None:
+        line = Line(element.file, element.path, kind, name, outcome, text, **more)
+        self.account.add(line)
+        self.result.problems.append(line)
+
+
+#: Keys around the properties that say nothing of what runs.
+_OUTER: Final = frozenset(
+    {"name", "type", "apiversion", "dependson", "location", "id", "etag", "comments", "condition"}
+) | {"$schema", "contentversion"}
+_COPY: Final = "write each copy as a resource of its own"
+
+
+def _text(element: Element | None) -> str:
+    return element.value.strip() if element and isinstance(element.value, str) else ""
+
+
+def _of(definition: Definition, version: int) -> Definition:
+    return replace(definition, version=version)
+
+
+def _is_export_setting(value: dict[str, Any] | list[Any]) -> bool:
+    """Whether this says which values become parameters at an export of the factory."""
+    return isinstance(value, dict) and any(
+        key.casefold().startswith("microsoft.datafactory/") for key in value
+    )

@@ -1,0 +1,377 @@
+"""Makes entries of a pipelines file from drafts, and reports what differs from the factory."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from shared.core.config.pattern import tokens_of
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_types import MODEL_SUFFIX
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.drafts import BlobPath, Draft, ImportContext, Job, Update
+
+_LONGEST_NAME: Final = 40
+_LONGEST_ENDPOINT: Final = 40
+_DATA: Final = "{data}"
+_MODEL: Final = f"model{MODEL_SUFFIX}"
+_FORMS: Final = (".csv", ".tsv", ".arff")
+_TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One pipeline of the file, and what it was made from."""
+
+    name: str
+    draft: Draft
+    tree: Tree
+    container: str  #: of its data; empty where it has none
+
+    @property
+    def sources(self) -> tuple[tuple[str, Element], ...]:
+        """The activities that it was made from, by their names."""
+        made = [(self.draft.job.name, self.draft.job.source)]
+        made += [(update.name, update.source) for update in self.draft.updates]
+        return tuple((name, source) for name, source in made if source is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The pipelines of a file, by name, and the container that they read."""
+
+    pipelines: dict[str, Entry]
+    container: str  #: for TRAINING_DATA_CONTAINER; empty where no input names one
+    account: str  #: the storage account or linked service of that container
+
+    def trees(self) -> dict[str, Tree]:
+        """Return the content of the file below `pipelines`."""
+        return {name: entry.tree for name, entry in self.pipelines.items()}
+
+
+def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
+    """Return the entries of drafts; what cannot be written is reported and left out.
+
+    Args:
+        drafts: what was read from the factory.
+        context: of the import.
+    """
+    account, container = _most_used(drafts)
+    found: dict[str, Entry] = {}
+    for draft in drafts:
+        name = unique(draft.name, found, _LONGEST_NAME)
+        made = _Maker(name, draft, (account, container), context).entry()
+        if made is not None:
+            found[name] = made
+    return Entries(found, container, account)
+
+
+def unique(name: str, taken: Mapping[str, object] | set[str], most: int) -> str:
+    """Return the name, with a number behind it where it is taken already.
+
+    Args:
+        name: the name.
+        taken: the names that there are.
+        most: how long it may be.
+    """
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        behind = f"-{number}"
+        found = f"{name[: most - len(behind)].rstrip('-')}{behind}"
+    return found
+
+
+def refused(name: str, tree: Tree) -> str:
+    """Return why the app would refuse a pipeline; an empty text where it takes it.
+
+    Args:
+        name: of the pipeline.
+        tree: its entry.
+    """
+    try:
+        Pipeline.model_validate({**tree, "name": name}, context={"development": True})
+    except ValidationError as exc:
+        error = exc.errors(include_url=False, include_input=False)[0]
+        names = [str(part) for part in error["loc"] if part not in _TAGS]
+        text = error["msg"].removeprefix("Value error, ")
+        return f"{'.'.join(names)}: {text}" if names else text
+    return ""
+
+
+#: What pydantic puts between keys where a value may be of several kinds.
+_TAGS: Final = frozenset({"studio", "azureml", "StudioTraining", "StudioEndpoint"})
+
+
+class _Maker:
+    """Makes one entry."""
+
+    def __init__(
+        self, name: str, draft: Draft, place: tuple[str, str], context: ImportContext
+    ) -> None:
+        self._name, self._draft, self._place = name, draft, place
+        self._job, self._timing = draft.job, draft.timing
+        self._context = context
+
+    def entry(self) -> Entry | None:
+        """Return the entry; None, after a report, where the app would refuse it."""
+        data = _chosen(self._job)
+        tree: Tree = {}
+        if data is not None:
+            tree["data"] = self._data(data)
+        tree |= self._times(has_data=data is not None)
+        outputs = self._outputs()
+        tree["training"] = self._training(data, outputs)
+        if wrong := refused(self._name, tree):
+            report_refused(self._job.source, self._draft.name, wrong)
+            return None
+        if endpoints := self._endpoints(tree, outputs):
+            tree |= {"gate": {"first_model": "allow"}, "endpoints": endpoints}
+        return Entry(self._name, self._draft, tree, data.container if data else "")
+
+    def _data(self, data: BlobPath) -> Tree:
+        made: Tree = {"blob": _pattern(data)}
+        if not self._timing.opens_runs:
+            made["opens_runs"] = False
+        if self._timing.min_size:
+            made["min_size"] = self._timing.min_size
+        return made
+
+    def _times(self, *, has_data: bool) -> Tree:
+        timing, made = self._timing, Tree()
+        if timing.schedule is not None:
+            made["schedule"] = self._schedule(timing.schedule)
+        written: Tree = {
+            "catch_up": timing.catch_up,
+            "catch_up_most": timing.catch_up_most,
+            "wait_for_data": timing.wait_for_data if has_data else None,
+            "when_busy": timing.when_busy,
+            "order": timing.order,
+            "max_parallel": timing.max_parallel,
+        }
+        if timing.wait_for_data and not has_data and self._job.source is not None:
+            what = f"{self._name}: wait_for_data is left out, since the job has no input"
+            note(self._job.source, "activity", self._job.name, what)
+        return made | {key: value for key, value in written.items() if value}
+
+    def _schedule(self, schedule: Tree | str) -> Tree | str:
+        backfill = self._context.options.backfill
+        if backfill and isinstance(schedule, dict) and schedule.get("start"):
+            return {**schedule, "backfill": True}
+        return schedule
+
+    def _training(self, data: BlobPath | None, outputs: Mapping[str, str]) -> Tree:
+        job = self._job
+        made: Tree = {"service": job.service.jobs_url, "api_key": job.service.api_key}
+        if job.single_input is not None:
+            made["input"] = self._given(job.single_input, data)
+        else:
+            made["inputs"] = {port: self._given(path, data) for port, path in job.inputs.items()}
+        if outputs:
+            made["outputs"] = dict(outputs)
+        if job.parameters:
+            made["parameters"] = dict(job.parameters)
+        if job.attempts > 1:
+            made["attempts"] = job.attempts
+        if job.pause:
+            made["pause"] = job.pause
+        if job.timeout:
+            made["timeout"] = job.timeout
+        return made
+
+    def _given(self, path: BlobPath, data: BlobPath | None) -> str:
+        """Return what an input is given, and report a path in another container."""
+        account, container = self._place
+        if (path.account, path.container) != self._place:
+            note(
+                path.source,
+                "dataset",
+                path.name,
+                f"{self._name}: the path {path.name or '/'} is in container {path.container} of "
+                f"{path.account}; Relearn has one container of training data, and most inputs are "
+                f"in {container} of {account}",
+                f"write this data to {container} of {account}, at the same path",
+            )
+        if data is not None and same_blob(path, data):
+            return _DATA
+        if not is_folder(path):
+            return path.name
+        made = _pattern(path)
+        what = f"{self._name}: a folder; each run reads {made}, with the name of its newest blob"
+        note(path.source, "dataset", path.name, what, "see whether the job needs that blob")
+        return made
+
+    def _outputs(self) -> dict[str, str]:
+        """Return the file of each output, and report where the factory wrote it."""
+        named = {port: path for port, path in self._job.outputs.items() if port}
+        models = [port for port, path in named.items() if self._is_model(path)]
+        files: dict[str, str] = {}
+        for port, path in named.items():
+            if port in models:
+                file = _MODEL if len(models) == 1 else f"{_file_name(port)}{MODEL_SUFFIX}"
+            else:
+                file = f"{_file_name(port)}{_form_of(path)}"
+            stem, dot, suffix = file.rpartition(".")
+            files[port] = unique(stem, {one.rpartition(".")[0] for one in files.values()}, 100)
+            files[port] += dot + suffix
+            note(
+                path.source,
+                "dataset",
+                path.name,
+                f"{self._name}: training.outputs: {port}: {files[port]}; Relearn writes it to "
+                f"runs/{self._name}/<run>/<attempt>/{files[port]} in MODELS_CONTAINER, the factory "
+                f"wrote {path.container}/{path.name}",
+                "have whoever reads the old path read the new one",
+            )
+        return files
+
+    def _is_model(self, path: BlobPath) -> bool:
+        if path.name.lower().endswith(MODEL_SUFFIX):
+            return True
+        return any(same_blob(path, update.model) for update in self._draft.updates)
+
+    def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[Tree]:
+        """Return the endpoints, and report each that the app would refuse."""
+        made: list[Tree] = []
+        for update in self._draft.updates:
+            taken = {str(one["name"]) for one in made}
+            one = self._endpoint(update, unique(endpoint_name(update), taken, _LONGEST_ENDPOINT))
+            models = [port for port, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
+            if len(models) > 1:
+                one |= {"model": port} if (port := self._port_of(update, models)) else {}
+            wrong = refused(self._name, {**tree, "endpoints": [*made, one]})
+            if not wrong:
+                made.append(one)
+                what = f"{self._name}: endpoints: {one['name']}; gate.first_model: allow, since "
+                what += "the factory updates whatever serves"
+                _mapped(update.source, "activity", update.name, what)
+            elif update.source is not None:
+                update.source.left(
+                    "activity",
+                    update.name,
+                    f"{self._name}: the app refuses this endpoint ({wrong})",
+                    "correct it, and add it under endpoints; until then runs end after the "
+                    "training",
+                )
+        return made
+
+    def _endpoint(self, update: Update, name: str) -> Tree:
+        service = update.service
+        made: Tree = {"name": name}
+        if service.endpoint_kind == "webservice":
+            made["kind"] = "webservice"
+        made["update"] = service.update_url
+        if service.endpoint_kind != "webservice" and service.api_key:
+            made["api_key"] = service.api_key
+        return made | ({"resource": update.resource} if update.resource else {})
+
+    def _port_of(self, update: Update, models: Sequence[str]) -> str:
+        outputs = self._job.outputs
+        return next((port for port in models if same_blob(outputs[port], update.model)), "")
+
+
+def endpoint_name(update: Update) -> str:
+    """Return the name of the endpoint that an update is for: that of its linked service."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", update.service.name or update.name).strip("-_")
+    return plain[:_LONGEST_ENDPOINT] or "endpoint"
+
+
+def same_blob(one: BlobPath, other: BlobPath) -> bool:
+    """Whether two paths name the same blob.
+
+    Args:
+        one: a path.
+        other: another one.
+    """
+    first, second = ((path.account, path.container, path.name) for path in (one, other))
+    return first == second
+
+
+def is_folder(path: BlobPath) -> bool:
+    """Whether a path names a folder: a `{token}` at its end stands for the name of a blob."""
+    return path.is_folder and not tokens_of(path.name.rpartition("/")[2])
+
+
+def note(element: Element, kind: str, name: str, text: str, to_do: str = "") -> None:
+    """Add to the line of an element that it is carried over with a difference.
+
+    Args:
+        element: what the line is for.
+        kind: what it is, where it has no line yet.
+        name: what it is called, where it has no line yet.
+        text: what differs.
+        to_do: what the reader can do.
+    """
+    element.approximated(kind, name, text, to_do, whole=_whole(element))
+
+
+def report_refused(source: Element | None, name: str, reason: str) -> None:
+    """Report an activity whose pipeline is not in the file.
+
+    Args:
+        source: the activity.
+        name: of the pipeline in the factory.
+        reason: why the app would refuse it.
+    """
+    if source is not None:
+        text = f"not in the file, because the app would refuse it ({reason})"
+        source.left("activity", name, text, "correct the definition, and import it again")
+
+
+def _mapped(element: Element | None, kind: str, name: str, text: str) -> None:
+    if element is not None:
+        element.mapped(kind, name, text, whole=_whole(element))
+
+
+def _whole(element: Element) -> bool:
+    known = element.account.lines.get((element.file, element.path))
+    return True if known is None else known.whole
+
+
+def _inputs(job: Job) -> Iterator[BlobPath]:
+    if job.single_input is not None:
+        yield job.single_input
+    yield from job.inputs.values()
+
+
+def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
+    """Return account and container that most inputs are in; the first of those alike."""
+    places = Counter((one.account, one.container) for draft in drafts for one in _inputs(draft.job))
+    return places.most_common(1)[0][0] if places else ("", "")
+
+
+def _chosen(job: Job) -> BlobPath | None:
+    """Return the input that is the data: a folder, else one that is waited for, else the first."""
+    inputs = list(_inputs(job))
+    folder = next((one for one in inputs if is_folder(one)), None)
+    waited = next((one for one in inputs if _is_waited_for(one)), None)
+    return folder or waited or next(iter(inputs), None)
+
+
+def _is_waited_for(path: BlobPath) -> bool:
+    source = path.source
+    inner = ("policy", "externalData"), ("properties", "policy", "externalData")
+    return any(source.get(*names) is not None for names in inner)
+
+
+def _pattern(path: BlobPath) -> str:
+    """Return the pattern of a path: a folder stands for the blobs in it."""
+    if not is_folder(path):
+        return path.name
+    folder = path.name.strip("/")
+    token = next(one for one in ("name", "file", "blob", "rest") if one not in tokens_of(folder))
+    return f"{folder}/{{{token}}}" if folder else f"{{{token}}}"
+
+
+def _form_of(path: BlobPath) -> str:
+    plain = _TEMPLATE.sub("", path.name).lower()
+    return next((form for form in _FORMS if plain.endswith(form)), _FORMS[0])
+
+
+def _file_name(port: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", port).strip("-")[:60] or "output"

@@ -1,0 +1,232 @@
+"""Imports definitions of Azure Data Factory: files in, a pipelines file, settings and a report out.
+
+It reads no file and writes none, and asks no service.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule import Recurrence, Schedule, delay_of, dues_between
+from shared.core.config.schedule_words import what_it_waits_for, window_lines, words_of
+from shared.core.config.setting_references import references_in
+from shared.core.redaction import Redactor
+from shared.importers.data_factory import activities_v1, activities_v2
+from shared.importers.data_factory.account import Account, Element, Line, Outcome, leaves
+from shared.importers.data_factory.definitions import found
+from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
+from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.report import (
+    MOST_PAST,
+    PipelineOfReport,
+    Place,
+    Report,
+    ScheduleOfReport,
+    Setting,
+    sorted_lines,
+)
+from shared.importers.data_factory.secrets import Form, Secrets, form_of, is_secret
+from shared.importers.data_factory.yaml_text import yaml_text
+
+#: The setting that names the container of the data.
+CONTAINER: Final = "TRAINING_DATA_CONTAINER"
+_WINDOWS: Final = 10
+_CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
+
+#: Text of a pipelines file, its settings -> why the app refuses pipelines, by their names. An empty
+#: name stands for the whole file.
+Check = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import makes."""
+
+    pipelines_yaml: str  #: empty where there is no pipeline
+    settings: dict[str, str]  #: app setting -> its value, or `<…>` that says what belongs there
+    report: Report
+
+
+def accepts_all(text: str, settings: Mapping[str, str]) -> Mapping[str, str]:
+    """Return that the app refuses nothing.
+
+    Args:
+        text: of the pipelines file.
+        settings: that it names.
+    """
+    del text, settings
+    return {}
+
+
+def import_definitions(
+    files: Mapping[str, bytes],
+    options: ImportOptions,
+    now: datetime,
+    check: Check = accepts_all,
+) -> Imported:
+    """Return the pipelines of definitions, the settings that they need, and the report.
+
+    Args:
+        files: the content of each file, by its name.
+        options: what was asked for.
+        now: the present moment.
+        check: says what the app refuses of the file; that is left out and reported.
+    """
+    account, secrets = Account(), Secrets()
+    context = ImportContext(account, secrets, options, now)
+    definitions = found(files, options.parameters, account)
+    drafts = [
+        *activities_v1.drafts(definitions, context),
+        *activities_v2.drafts(definitions, context),
+    ]
+    made = _accepted(entries(drafts, context), secrets, check)
+    _withdraw(account, drafts, made)
+    text = yaml_text(made) if made.pipelines else ""
+    settings = _settings(text, made, secrets)
+    _set_aside_unused(account, secrets, settings)
+    definitions.close(account)
+    hidden = Redactor(*_in_clear(definitions.roots.values()))
+    lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
+    report = Report(
+        lines,
+        tuple(_pipeline(entry) for entry in made.pipelines.values()),
+        tuple(_schedules(made, options, now)),
+        tuple(_setting(name, settings[name], lines) for name in settings if name != CONTAINER),
+        made.container,
+        made.account,
+    )
+    return Imported(text, settings if made.pipelines else {}, report)
+
+
+def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
+    """Return the entries that the app takes, and report the others."""
+    while made.pipelines:
+        text = yaml_text(made)
+        refused = check(text, _settings(text, made, secrets))
+        if not refused:
+            break
+        whole = refused.get("")
+        for name, entry in made.pipelines.items():
+            if (reason := whole or refused.get(name)) is not None:
+                for activity, source in entry.sources:
+                    report_refused(source, activity, reason)
+        left = {
+            name: entry
+            for name, entry in made.pipelines.items()
+            if whole is None and name not in refused
+        }
+        if len(left) == len(made.pipelines):
+            break
+        made = replace(made, pipelines=left)
+    return made
+
+
+def _withdraw(account: Account, drafts: Iterable[Draft], made: Entries) -> None:
+    """Correct the lines that name a place of a pipeline which is not in the file."""
+    missing = {draft.name for draft in drafts} - made.pipelines.keys()
+    if not missing:
+        return
+    gone, there = (_places(names) for names in (missing, made.pipelines))
+    for place, line in list(account.lines.items()):
+        carried = line.outcome is not Outcome.NOT_CARRIED_OVER
+        if carried and gone.search(line.text) and not there.search(line.text):
+            text = f"not in the file, since its pipeline is not; it would be: {line.text}"
+            account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
+
+
+def _places(names: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds a place of one of these pipelines, such as `churn: training.attempts`."""
+    any_name = "|".join(map(re.escape, names)) or "(?!)"
+    return re.compile(rf"(?:^|[; ])(?:{any_name})(?::|$)")
+
+
+def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:
+    """Return the value of each setting that the file needs, or what belongs there."""
+    names = dict.fromkeys(references_in(text))
+    settings = {name: secrets.wanted.get(name, f"<the value of {name}>") for name in names}
+    container = made.container
+    if not _CONTAINER_NAME.fullmatch(container):
+        said = re.sub(r"[<>]", "", container)
+        container = "<the container of the training data"
+        container += f"; the definitions say {said}>" if said else ">"
+    return {CONTAINER: container, **settings}
+
+
+def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str, str]) -> None:
+    """Correct the lines of secrets that no pipeline of the file uses."""
+    for name in secrets.wanted.keys() - settings.keys():
+        for place, line in list(account.lines.items()):
+            if line.text.startswith(f"app setting {name}") and _names(line, name):
+                clear = "clear text" in line.text
+                account.lines[place] = replace(
+                    line,
+                    text="not copied, and not needed: no pipeline of the file uses it",
+                    to_do="rotate it: it stands here in clear text" if clear else "",
+                )
+
+
+def _names(line: Line, setting: str) -> bool:
+    return re.search(rf"\bapp setting {re.escape(setting)}\b", line.text) is not None
+
+
+def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
+    named = [line for line in lines if _names(line, name)]
+    places = tuple(Place(line.file, line.path) for line in named)
+    return Setting(name, text.strip("<>"), places, any("clear text" in one.text for one in named))
+
+
+def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
+    """Yield the secrets that stand in definitions in clear text."""
+    for root in roots:
+        for path, value in leaves(root):
+            names = [part for part in path if isinstance(part, str)]
+            if len(names) > 1 and names[-1].casefold() in ("value", "defaultvalue"):
+                names.pop()
+            name = names[-1] if names else ""
+            if isinstance(value, str) and is_secret(name, value) and form_of(value) is Form.CLEAR:
+                yield value
+
+
+def _without_secrets(line: Line, hidden: Redactor) -> Line:
+    return replace(
+        line,
+        text=hidden.text(line.text),
+        to_do=hidden.text(line.to_do),
+        block=hidden.text(line.block),
+    )
+
+
+def _pipeline(entry: Entry) -> PipelineOfReport:
+    return PipelineOfReport(
+        entry.name, tuple((name, _place(source)) for name, source in entry.sources)
+    )
+
+
+def _place(source: Element) -> Place:
+    return Place(source.file, source.path)
+
+
+def _schedules(made: Entries, options: ImportOptions, now: datetime) -> Iterator[ScheduleOfReport]:
+    for name, entry in made.pipelines.items():
+        pipeline = Pipeline.model_validate({**entry.tree, "name": name}, context={})
+        schedule = pipeline.schedule
+        if schedule is not None:
+            yield ScheduleOfReport(
+                name,
+                words_of(schedule),
+                what_it_waits_for(schedule, now),
+                tuple(window_lines(schedule, now, _WINDOWS)),
+                _past(schedule, now),
+                options.backfill,
+            )
+
+
+def _past(schedule: Schedule, now: datetime) -> int:
+    """Return how many windows of the active period have passed, up to a bound."""
+    if not isinstance(schedule, Recurrence) or schedule.start is None:
+        return 0
+    until = now - delay_of(schedule)
+    return len(dues_between(schedule, datetime.min.replace(tzinfo=UTC), until, MOST_PAST))

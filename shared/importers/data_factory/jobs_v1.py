@@ -1,0 +1,205 @@
+"""Reads the activities of version 1 that start a batch job (data-factory §2.6)."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from shared.importers.data_factory import availability, datasets
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.availability import Cadence
+from shared.importers.data_factory.datasets import Waiting
+from shared.importers.data_factory.drafts import Job, Timing
+from shared.importers.data_factory.expressions_v1 import resolved
+from shared.importers.data_factory.factory_v1 import Activity, Factory
+from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.policies_v1 import Policy, policy, report_policy
+from shared.importers.data_factory.ports_v1 import Ports
+from shared.importers.data_factory.secrets import is_secret
+
+_WINDOW: Final = re.compile(r"\{(?:start|end)[^{}]*:")
+#: Version 1 trains on every window, however many were missed.
+_MOST_CAUGHT_UP: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A job that was read, and what its updates need to know of it."""
+
+    activity: Activity
+    place: str  #: the pipeline in the pipelines file
+    job: Job
+    timing: Timing
+    cadence: Cadence | None
+    policy: Policy
+    #: The output that a dataset is for, by the folded name of the dataset.
+    ports: dict[str, str]
+
+
+def job(factory: Factory, activity: Activity) -> Made | None:
+    """Return the job that an activity starts; None, after a report, where it cannot be run.
+
+    Args:
+        factory: all activities.
+        activity: one that starts a job.
+    """
+    return _Reader(factory, activity).made()
+
+
+class _Reader:
+    """Reads one activity."""
+
+    def __init__(self, factory: Factory, activity: Activity) -> None:
+        self._factory, self._activity = factory, activity
+        self._element = activity.element
+        self._place = factory.place(activity)
+        self._policy = policy(self._element)
+
+    def made(self) -> Made | None:
+        """Return the job; None, after a report, where it cannot be run."""
+        service = self._factory.service(self._activity)
+        if service is None:
+            datasets.leave_policy(self._element, "its activity is not carried over")
+            return None
+        cadence = self._cadence()
+        ports = Ports(self._factory, self._activity, cadence)
+        inputs, single = ports.inputs()
+        made = Job(
+            self._activity.name,
+            service,
+            inputs,
+            single,
+            ports.outputs(),
+            self._parameters(),
+            self._policy.attempts,
+            self._policy.pause,
+            self._policy.longest,
+            self._element,
+        )
+        if ports.wanting or (cadence is None and _uses_windows(made)):
+            why = ports.wanting or ["its paths hold times, and it has no availability"]
+            cure = "correct the definition, and import it again"
+            self._element.left("activity", self._activity.name, "; ".join(why), cure)
+            datasets.leave_policy(self._element, "its activity is not carried over")
+            return None
+        self._report_cadence(cadence)
+        ports.report_rest()
+        set_aside(self._element, "description")
+        report_policy(self._element, self._place)
+        timing = self._timing(cadence, ports.waits)
+        self._report_activity(cadence)
+        used = ports.of_outputs
+        return Made(self._activity, self._place, made, timing, cadence, self._policy, used)
+
+    def _cadence(self) -> Cadence | None:
+        """Return the schedule: the first availability of an output, else `scheduler`."""
+        said = [*self._availabilities(), self._element.get("scheduler")]
+        return next(filter(None, map(availability.cadence, said)), None)
+
+    def _availabilities(self) -> list[Element]:
+        named = [self._factory.dataset(one.named) for one in self._activity.outputs]
+        found = [one.properties.get("availability") for one in named if one is not None]
+        return [one for one in found if one is not None]
+
+    def _report_cadence(self, driver: Cadence | None) -> None:
+        """Report each availability of the outputs, and the scheduler."""
+        scheduler, drives = self._element.get("scheduler"), True
+        for said in self._availabilities():
+            if drives:
+                availability.report_driver(said, self._place)
+            else:
+                availability.report_other(said, driver, "all outputs are of one run")
+            drives = drives and availability.cadence(said) is None
+        if scheduler is not None and drives:
+            availability.report_driver(scheduler, self._place)
+        elif scheduler is not None:
+            what = "the availability of the output dataset counts"
+            availability.report_other(scheduler, driver, what)
+
+    def _parameters(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key in ("globalParameters", "webServiceParameters"):
+            said = self._element.get("typeProperties", key)
+            if said is not None and not said.value:
+                said.take()
+            for name, element in () if said is None else said.items():
+                value = parameter(element, name, self._place, self._factory.context.secrets)
+                if value is not None:
+                    found[name] = value
+        return found
+
+    def _timing(self, cadence: Cadence | None, waits: Waiting) -> Timing:
+        properties = self._activity.pipeline.properties
+        context = self._factory.context
+        availability.report_period(properties, self._place, context)
+        shared = Timing(
+            when_busy=self._policy.when_busy,
+            order=self._policy.order,
+            max_parallel=self._policy.max_parallel,
+            min_size=waits.min_size,
+        )
+        if cadence is None:
+            return shared
+        schedule = cadence.schedule
+        if self._policy.delay:
+            schedule["delay"] = availability.written(self._policy.delay)
+        schedule |= availability.period(properties).schedule
+        return replace(
+            shared,
+            schedule=schedule,
+            wait_for_data=waits.written,
+            catch_up="all",
+            catch_up_most=_MOST_CAUGHT_UP,
+        )
+
+    def _report_activity(self, cadence: Cadence | None) -> None:
+        element, name = self._element, self._activity.name
+        text = f"{self._place}: training: the job of {self._activity.type}"
+        element.mapped("activity", name, text, whole=False)
+        if element.get("policy", "timeout") is None:
+            text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
+            element.approximated("activity", name, text, whole=False)
+        if cadence is None:
+            text = "no output dataset with an availability: there is no schedule"
+            cure = "write schedule in pipelines.yaml, or begin runs by hand"
+            element.approximated("activity", name, text, cure, whole=False)
+
+
+def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:
+    """Return a parameter of a job as the pipelines file has it; None, after a report: left out.
+
+    Args:
+        element: its value.
+        name: as the service knows it.
+        place: the pipeline in the pipelines file.
+        secrets: collects the names of app settings.
+    """
+    value = element.value
+    where = f"under training.parameters of {place}"
+    if not name.strip() or isinstance(value, dict | list) or value is None:
+        what = "a parameter has a name, and a text, a number, true or false as its value"
+        element.left("key", name, what, f"write it {where} if the job needs it")
+        return None
+    if is_secret(name, value):
+        return secrets.setting(element, place, name)
+    if not isinstance(value, str):
+        return element.take()
+    found = resolved(value, {})
+    if found.text is None:
+        element.left("key", name, f"`{found.verbatim}`: {found.why}", f"write its value {where}")
+        return None
+    if datasets.unfilled(value):
+        text = f"{place}: training.parameters: {name}: still holds `{value}`"
+        element.approximated("key", name, text, f"write its value {where}")
+    elif not found.exact:
+        text = f"{place}: training.parameters: {found.text}: {found.why}"
+        element.approximated("key", name, text, "compare the values")
+    elif found.text != value:
+        element.mapped("key", name, f"{place}: training.parameters: {found.text}")
+    element.take()
+    return found.parameter
+
+
+def _uses_windows(made: Job) -> bool:
+    paths = [*made.inputs.values(), *([made.single_input] if made.single_input else [])]
+    texts = [path.name for path in paths] + [str(value) for value in made.parameters.values()]
+    return any(_WINDOW.search(text) for text in texts)

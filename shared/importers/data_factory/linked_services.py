@@ -1,0 +1,276 @@
+"""Linked services of both versions: batch services, what they update, and storage accounts.
+
+The update URL tells Classic from New (data-factory §2.1). Each linked service has one line of the
+report, and each of its keys that says something has one too.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from shared.core.secret_shapes import without_bare, without_shapes
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.definitions import Definition, Definitions
+from shared.importers.data_factory.drafts import Service
+from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.secrets import (
+    Form,
+    Secrets,
+    form_of,
+    in_clear_text,
+    not_needed,
+    warned_of,
+)
+from shared.importers.data_factory.service_urls import (
+    WEB_SERVICE,
+    ServiceUrl,
+    read_jobs_url,
+    read_update_url,
+)
+
+LINKED_SERVICE: Final = "linkedService"
+_KIND: Final = "linked service"
+_STORAGE: Final = ("azurestorage", "azurestoragesas", "azureblobstorage", "azureblobfs")
+_ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
+_ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
+_ARGUMENT: Final = re.compile(r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$")
+_ASIDE: Final = ("description", "annotations", "hubName", "version", "provisioningState")
+_SIGNS_IN: Final = (
+    "give the app's identity Contributor on the web service, or let the app sign in as this "
+    "principal: AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+)
+_BY_KEY: Final = "a Classic endpoint is updated with its own key"
+_NO_UPDATE: Final = "nothing is updated by this linked service"
+
+
+def report(definitions: Definitions, secrets: Secrets) -> None:
+    """Give each linked service its line of the report, and read those of type AzureML.
+
+    Args:
+        definitions: all that was found.
+        secrets: collects the names of app settings.
+    """
+    services = definitions.of(LINKED_SERVICE)
+    for definition in services:
+        address = definition.properties.get("typeProperties", "baseUrl")
+        if definition.type.casefold() == "azurekeyvault" and address is not None:
+            secrets.vaults[definition.name.strip().casefold()] = str(address.value).strip()
+    for definition in services:
+        kind = definition.type.casefold()
+        if kind == "azureml":
+            service(definition, secrets)
+        elif kind in _STORAGE:
+            _report_storage(definition)
+        else:
+            _report_other(definition)
+
+
+def service(
+    definition: Definition, secrets: Secrets, given: Mapping[str, Any] | None = None
+) -> Service | None:
+    """Return a batch service, and what it updates; None: the linked service is of another type.
+
+    It is reported the first time.
+
+    Args:
+        definition: the linked service.
+        secrets: collects the names of app settings.
+        given: the values of its parameters, where the reference to it has them.
+    """
+    if definition.type.casefold() != "azureml":
+        return None
+    arguments = _arguments(definition, given or {})
+    owner = " ".join([definition.name, *map(str, (given or {}).values())])
+    values = definition.properties
+    principal = values.get("typeProperties", "servicePrincipalId") is not None
+    jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
+    written = _written(definition, "updateResourceEndpoint", arguments)
+    update = read_update_url(written, owner, principal=principal) if written else ServiceUrl("")
+    key = values.get("typeProperties", "apiKey")
+    absent = key is None or form_of(key.value) is Form.ABSENT
+    found = Service(
+        definition.name,
+        jobs.url,
+        secrets.setting(None if absent else key, owner, "apiKey"),
+        update.url,
+        update.kind,
+        definition.body,
+    )
+    if secrets.first_time(definition.body):
+        _report_service(definition, found, jobs, update)
+    return found
+
+
+def storage(definition: Definition | None) -> str:
+    """Return the storage account of a linked service, or its name where the account is not said."""
+    if definition is None:
+        return ""
+    values = definition.properties.get("typeProperties")
+    for name in ("connectionString", "serviceEndpoint", "sasUri", "containerUri", "url"):
+        element = values.get(name) if values is not None else None
+        text = _plain(element.value) if element is not None else ""
+        account = _ACCOUNT.search(text)
+        if account and not re.search(r"[<{*\[]", account[1]):
+            return account[1]
+        endpoint = _ENDPOINT.search(text)
+        host = (urlsplit(endpoint[1] if endpoint else text).hostname or "") if "//" in text else ""
+        if "." in host:
+            return host.partition(".")[0]
+    return definition.name
+
+
+def workspace(definition: Definition) -> str:
+    """Return the id of a workspace of Azure Machine Learning, with <…> for what is not known."""
+    parts = {
+        name: _written(definition, name, {}) or f"<{name}>"
+        for name in ("subscriptionId", "resourceGroupName", "mlWorkspaceName")
+    }
+    return (
+        f"/subscriptions/{parts['subscriptionId']}/resourceGroups/{parts['resourceGroupName']}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{parts['mlWorkspaceName']}"
+    )
+
+
+def _plain(value: Any) -> str:
+    """Return the text of a value: itself, of a SecureString, or of an expression."""
+    if isinstance(value, dict):
+        return _plain(next((v for k, v in value.items() if k.casefold() == "value"), ""))
+    return "" if value is None or isinstance(value, list) else str(value).strip()
+
+
+def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> str:
+    """Return a text of a linked service, with the values of its parameters in it."""
+    element = definition.properties.get("typeProperties", key)
+    text = "" if element is None else _plain(element.value)
+    return _ARGUMENT.sub(
+        lambda found: arguments.get((found[1] or found[2]).casefold(), found[0]), text
+    )
+
+
+def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, str]:
+    parameters = definition.properties.get("parameters")
+    values = {}
+    for name, parameter in parameters.items() if parameters is not None else ():
+        default = parameter.get("defaultValue")
+        if default is not None:
+            values[name.casefold()] = _plain(default.value)
+    return values | {name.casefold(): _plain(value) for name, value in given.items()}
+
+
+def _take(body: Element, *names: str) -> None:
+    for name in names:
+        if (element := body.get(name)) is not None:
+            element.take()
+
+
+def _report_service(
+    definition: Definition, found: Service, jobs: ServiceUrl, update: ServiceUrl
+) -> None:
+    body, values = definition.body, definition.properties
+    _take(body, "name", "type")
+    _take(values, "type", "parameters")
+    set_aside(values, *_ASIDE)
+    _report_runtime(values)
+    typed = values.get("typeProperties")
+    if typed is not None:
+        _report_url(typed, "mlEndpoint", jobs)
+        _report_url(typed, "updateResourceEndpoint", update)
+        _report_sign_in(typed, found)
+    places = ["training.service"] if found.jobs_url else []
+    if found.update_url:
+        places.append(f"update of an endpoint of kind {found.endpoint_kind}")
+    if not places:
+        text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
+        body.left(_KIND, found.name, text, to_do)
+    elif typed is not None and typed.get("apiKey") is None:
+        text = f"{' and '.join(places)}; the file has no apiKey"
+        to_do = f"set app setting {found.api_key[2:-1]}"
+        body.approximated(_KIND, found.name, text, to_do, whole=False)
+    else:
+        body.mapped(_KIND, found.name, " and ".join(places), whole=False)
+
+
+def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
+    element = typed.get(key)
+    if element is None:
+        return
+    element.take()
+    text = without_bare(without_shapes(read.differs))
+    if not read.url and element.value not in (None, ""):
+        element.left("key", key, text, read.to_do)
+    elif text:
+        element.approximated("key", key, text, read.to_do)
+
+
+def _report_sign_in(typed: Element, found: Service) -> None:
+    """Report how updates are authorised: by a key, a principal or an identity of the factory."""
+    new = found.endpoint_kind == WEB_SERVICE
+    why = "the app signs in by an identity of its own"
+    if not new:
+        why = _BY_KEY if found.update_url else _NO_UPDATE
+    for key in ("servicePrincipalId", "tenant", "authentication"):
+        element = typed.get(key)
+        if element is None:
+            continue
+        if element.value in (None, ""):
+            element.take()
+        elif new:
+            element.approximated("key", key, why, _SIGNS_IN)
+        else:
+            element.mapped("key", key, f"not needed: {why}")
+    principal_key = typed.get("servicePrincipalKey")
+    if principal_key is not None:
+        not_needed(principal_key, "servicePrincipalKey", why)
+    _report_encrypted(typed, found)
+
+
+def _report_encrypted(typed: Element, found: Service) -> None:
+    encrypted = typed.get("encryptedCredential")
+    if encrypted is not None and encrypted.value:
+        text = "encrypted for the factory alone: nobody else can read it"
+        encrypted.left("key", "encryptedCredential", text, f"set app setting {found.api_key[2:-1]}")
+    elif encrypted is not None:
+        encrypted.take()
+
+
+def _report_runtime(values: Element) -> None:
+    runtime = values.get("connectVia")
+    if runtime is not None:
+        text = "Relearn calls the service itself, and not by an integration runtime"
+        to_do = "if that runtime is in a closed network, see that the app reaches the service"
+        runtime.approximated("key", "connectVia", text, to_do)
+
+
+def _report_storage(definition: Definition) -> None:
+    body, values = definition.body, definition.properties
+    _take(body, "name", "type")
+    _take(values, "type", "parameters")
+    set_aside(values, *_ASIDE)
+    _report_runtime(values)
+    typed = values.get("typeProperties")
+    clear = []
+    if typed is not None:
+        clear = list(in_clear_text(typed))
+        typed.take()
+    text = (
+        f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
+        "the app signs in there by its own connection"
+    )
+    to_do = warned_of(clear)
+    body.approximated(_KIND, definition.name, text, to_do, whole=False)
+
+
+def _report_other(definition: Definition) -> None:
+    kind = definition.type or "unknown"
+    text = f"Relearn has no linked services of type {kind}"
+    to_do = "nothing, unless the job needs it: then give the job access by itself"
+    if kind.casefold() == "azuremlservice":
+        text = f"{text}: a training names its workspace, {workspace(definition)}"
+        to_do = "write it as training.workspace, with training.kind: azureml"
+    elif kind.casefold() == "azurekeyvault":
+        text = f"{text}: an app setting refers to a secret of a vault"
+        to_do = "give the app's identity Key Vault Secrets User on the vault"
+    warning = warned_of(list(in_clear_text(definition.body)))
+    body_to_do = f"{to_do}; {warning}" if warning else to_do
+    definition.body.left(_KIND, definition.name, text, body_to_do)

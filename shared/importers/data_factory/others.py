@@ -1,0 +1,115 @@
+"""What is no part of training and updating: other activities, and keys that say nothing to a run.
+
+Each is reported, with what in Relearn does the same where there is such a thing.
+"""
+
+from typing import Final
+
+from shared.importers.data_factory.account import Element
+
+_COPY: Final = (
+    "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
+    "in the factory: a run opens when the blob arrives (data.blob)"
+)
+_STEP: Final = (
+    "keep it where it runs, and let what it writes to TRAINING_DATA_CONTAINER open the run "
+    "(data.blob); or make it a step of a component of Azure Machine Learning (training.kind: "
+    "azureml)"
+)
+_CALL: Final = (
+    "call it from a program that reads the run's end: an alert rule on Relearn's log, or GET "
+    "/api/runs/{run}"
+)
+_ALONE: Final = (
+    "nothing to do for what is inside and is mapped: each pipeline of Relearn has its own runs"
+)
+_CHECKED: Final = (
+    "data.min_size and wait_for_data check that the data is there; the preview of a pipeline "
+    "shows which blobs match"
+)
+_CHOSEN: Final = f"gate.rules decide whether a model is promoted; {_ALONE}"
+_EACH: Final = (
+    f"a token in data.blob, such as {{customer}}, gives each value runs of its own; {_ALONE}"
+)
+_CALLED: Final = (
+    "give the called pipeline its data or its schedule in the pipelines file: pipelines of "
+    "Relearn do not call each other"
+)
+_DATABASE: Final = "call it where the data is made, or let the job call it"
+_VALUE: Final = "write the value under training.parameters"
+_AZUREML: Final = "training: {kind: azureml, component: …} runs a job of Azure Machine Learning"
+#: Activity type, folded -> what does the same; the first name that fits counts.
+_INSTEAD: Final[dict[str, str]] = {
+    "copy": _COPY,
+    "lookup": "write the values under training.parameters, or let the job read them",
+    "getmetadata": _CHECKED,
+    "validation": _CHECKED,
+    "wait": "schedule.delay begins a run later; data.settle waits until no more data arrives",
+    "webhook": "approval: required, under gate, lets a run wait for a request over HTTP",
+    "webactivity": _CALL,
+    "azurefunctionactivity": _CALL,
+    "executepipeline": _CALLED,
+    "foreach": _EACH,
+    "ifcondition": _CHOSEN,
+    "switch": _CHOSEN,
+    "until": f"the app polls each job until its end, and training.attempts repeats it; {_ALONE}",
+    "filter": "the pattern data.blob chooses blobs by their names",
+    "fail": "gate.rules reject a model, and the run says why",
+    "setvariable": _VALUE,
+    "appendvariable": _VALUE,
+    "delete": "Relearn deletes no training data: set a lifecycle rule on the storage account",
+    "sqlserverstoredprocedure": _DATABASE,
+    "script": _DATABASE,
+    "azuremlexecutepipeline": _AZUREML,
+    "azuremlbatchscoring": "a pipeline without endpoints runs a scoring service",
+    "custom": _STEP,
+    "executedataflow": _STEP,
+    "executewranglingdataflow": _STEP,
+    "executessispackage": _STEP,
+    "azuredataexplorercommand": _STEP,
+}
+#: Parts of activity types that run code of the user's own on a cluster.
+_CLUSTERS: Final = ("hdinsight", "databricks", "synapse", "spark", "datalakeanalytics", "dotnet")
+_NOTHING: Final = "Relearn has nothing of the kind: keep it where it runs"
+#: Keys that no run depends on: what becomes of each.
+_ASIDE: Final[dict[str, tuple[str, str]]] = {
+    "description": ("a description", "copy it as a comment, if it is needed"),
+    "annotations": ("tags of the factory's pages", "nothing, or copy them as a comment"),
+    "folder": ("a folder of the factory's pages", "nothing: the pipelines file has no folders"),
+    "userProperties": ("shown on the factory's pages", "nothing, or copy them as a comment"),
+    "hubName": ("a hub of the factory", "nothing: Relearn has no hubs"),
+    "provisioningState": ("a state of the factory", "nothing"),
+    "lastPublishTime": ("when the factory last published it", "nothing"),
+    "runtimeInfo": ("a state of the factory", "nothing"),
+    "etag": ("a version of the factory's own", "nothing"),
+    "version": ("a version of the factory's own", "nothing"),
+    "apiVersion": ("of the template", "nothing"),
+    "location": ("of the factory", "nothing"),
+    "dependsOn": ("the order of deployment", "nothing"),
+}
+
+
+def instead_of(activity: str) -> str:
+    """Return what in Relearn does the same as a type of activity, or that there is nothing."""
+    folded = activity.strip().casefold()
+    if folded in _INSTEAD:
+        return _INSTEAD[folded]
+    return _STEP if any(part in folded for part in _CLUSTERS) else _NOTHING
+
+
+def set_aside(parent: Element, *names: str) -> None:
+    """Report the keys of a definition that no run depends on; empty ones are only taken.
+
+    Args:
+        parent: the element that has the keys.
+        names: the keys that may be there.
+    """
+    for name in names:
+        element = parent.get(name)
+        if element is None:
+            continue
+        if element.value in (None, "", [], {}):
+            element.take()
+            continue
+        text, to_do = _ASIDE[name]
+        element.left("key", name, text, to_do)

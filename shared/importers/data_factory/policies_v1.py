@@ -1,0 +1,257 @@
+"""The policies of activities of version 1: attempts, timeout, order, and runs at the same time.
+
+Each key of a policy has one line of the report. The rules: data-factory §2.5.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.availability import means_days, timespan, written
+
+_KIND: Final = "policy"
+#: A signed URL lives seven days, so that no job can take longer.
+LONGEST: Final = timedelta(days=6, hours=22)
+_MOST_ATTEMPTS: Final = 11
+_MOST_AT_ONCE: Final = 10
+_NEWEST: Final = "newestfirst"
+_OLDEST: Final = "oldestfirst"
+_ORDERS: Final = {_NEWEST: "newest_first", _OLDEST: "oldest_first"}
+_UNKNOWN: Final = "Relearn has nothing for this key, or cannot read its value"
+_CHECK: Final = "see whether the job needs it"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the policy of a job says; the values are those of the pipelines file."""
+
+    retry: int = 0
+    rounds: int = 1
+    interval: timedelta = timedelta()
+    timeout: timedelta = timedelta()  #: 0 where there is no limit
+    at_once: int = 1
+    order: str = ""
+    delay: timedelta = timedelta()
+
+    @property
+    def attempts(self) -> int:
+        """How many jobs a run may start."""
+        return min((self.retry + 1) * self.rounds, _MOST_ATTEMPTS)
+
+    @property
+    def pause(self) -> str:
+        """The time between two attempts; rounds keep the time that they take in all."""
+        if self.rounds == 1 or not self.interval or self.attempts == 1:
+            return ""
+        seconds = self.interval.total_seconds() * (self.rounds - 1) / (self.attempts - 1)
+        return written(timedelta(seconds=round(seconds)))
+
+    @property
+    def longest(self) -> str:
+        """How long one attempt may take."""
+        limit = self.timeout if timedelta() < self.timeout <= LONGEST else LONGEST
+        return written(limit)
+
+    @property
+    def when_busy(self) -> str:
+        """What happens to a run while another one is open."""
+        return "parallel" if self.at_once > 1 else "queue"
+
+    @property
+    def max_parallel(self) -> int | None:
+        """How many runs may be open at the same time."""
+        return self.at_once if self.at_once > 1 else None
+
+
+def policy(activity: Element) -> Policy:
+    """Return the policy of a job; nothing is taken or reported by that."""
+    said = activity.get("policy")
+    if said is None:
+        return Policy()
+    order = said.get("executionPriorityOrder")
+    folded = "" if order is None else str(order.value).strip().casefold()
+    return Policy(
+        min(_number(said.get("retry")) or 0, _MOST_ATTEMPTS - 1),
+        min(max(_number(said.get("longRetry")) or 1, 1), _MOST_ATTEMPTS),
+        _span(said.get("longRetryInterval")),
+        _span(said.get("timeout")),
+        min(max(_number(said.get("concurrency")) or 1, 1), _MOST_AT_ONCE),
+        _ORDERS.get(folded, ""),
+        _span(said.get("delay")),
+    )
+
+
+def report_policy(activity: Element, place: str) -> None:
+    """Report each key of the policy of a job.
+
+    Args:
+        activity: the job.
+        place: the pipeline in the pipelines file.
+    """
+    said, found = activity.get("policy"), policy(activity)
+    if said is None:
+        return
+    if not said.value:
+        said.take()
+    for key, element in said.items():
+        report = _REPORTS.get(key.casefold())
+        if report is None or not report(element, key, found, place):
+            element.left(_KIND, key, _UNKNOWN, _CHECK)
+
+
+def report_update_policy(activity: Element, training: Policy, place: str) -> None:
+    """Report each key of the policy of an update: Relearn times updates itself.
+
+    Args:
+        activity: the update.
+        training: the policy of the training whose model it takes.
+        place: the pipeline in the pipelines file.
+    """
+    said, found = activity.get("policy"), policy(activity)
+    if said is None:
+        return
+    if not said.value:
+        said.take()
+    same = {
+        "concurrency": found.at_once in (1, training.at_once),
+        "executionpriorityorder": found.order == training.order,
+        "retry": not found.retry,
+        "longretry": found.rounds == 1,
+        "longretryinterval": found.rounds == 1,
+        "timeout": not found.timeout,
+        "delay": found.delay == training.delay,
+    }
+    for key, element in said.items():
+        text = _OF_UPDATES.get(key.casefold())
+        if text is None:
+            element.left(_KIND, key, _UNKNOWN, _CHECK)
+        elif same[key.casefold()]:
+            element.mapped(_KIND, key, f"{place}: {text}")
+        else:
+            cure = "see whether the endpoint needs this difference"
+            element.approximated(_KIND, key, f"{element.value}, and in {place}: {text}", cure)
+
+
+_OF_UPDATES: Final = {
+    "concurrency": "one endpoint has one update at a time",
+    "executionpriorityorder": "updates follow their trainings; an older window never replaces "
+    "the model of a newer one",
+    "retry": "an update that fails is tried again until its time is over",
+    "longretry": "an update that fails is tried again until its time is over",
+    "longretryinterval": "the pause between two tries of an update grows by itself",
+    "timeout": "how long an update may take: endpoints.verify.within, by default 3m for a "
+    "Classic endpoint and 15m for a New service",
+    "delay": "an update follows its training at once",
+}
+
+
+def _concurrency(element: Element, key: str, found: Policy, place: str) -> bool:
+    number = _number(element)
+    if not number:
+        return False
+    text = f"{place}: when_busy: {found.when_busy}"
+    if found.max_parallel:
+        text += f", max_parallel: {found.max_parallel}"
+    if number > _MOST_AT_ONCE:
+        element.approximated(_KIND, key, f"{text}: the factory has no more at once, either")
+    else:
+        element.mapped(_KIND, key, text)
+    return True
+
+
+def _order(element: Element, key: str, found: Policy, place: str) -> bool:
+    if found.order:
+        element.mapped(_KIND, key, f"{place}: order: {found.order}")
+    return bool(found.order)
+
+
+def _retry(element: Element, key: str, found: Policy, place: str) -> bool:
+    number = _number(element)
+    if number is None:
+        return False
+    text = f"{place}: training.attempts: {found.attempts}: the first one, and {found.retry} more"
+    if found.rounds > 1:
+        text = f"{place}: training.attempts: {found.attempts}, with those of longRetry"
+    if number > found.retry or (found.retry + 1) * found.rounds > _MOST_ATTEMPTS:
+        element.approximated(_KIND, key, f"{text}; more than {_MOST_ATTEMPTS} are not possible")
+    else:
+        element.mapped(_KIND, key, text)
+    return True
+
+
+def _long_retry(element: Element, key: str, found: Policy, place: str) -> bool:
+    is_number = _number(element) is not None
+    if not is_number and timespan(element.value) is None:
+        return False
+    if found.rounds == 1:
+        element.mapped(_KIND, key, "one round of attempts, so that it has no effect")
+    elif found.retry == 0:
+        text = f"training.attempts: {found.attempts}, training.pause: {found.pause or '0s'}"
+        element.mapped(_KIND, key, f"{place}: {text}")
+    else:
+        element.approximated(
+            _KIND,
+            key,
+            f"{place}: training.attempts: {found.attempts}, training.pause: {found.pause or '0s'}: "
+            "Relearn has one pause between all attempts, and no rounds",
+            "choose training.pause as the job needs it",
+        )
+    return True
+
+
+def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
+    if timespan(element.value) is None:
+        return False
+    text = f"{place}: training.timeout: {found.longest}"
+    if not found.timeout:
+        element.approximated(_KIND, key, f"{text}: the longest; the factory has no limit here")
+    elif found.timeout > LONGEST:
+        text += f": the longest, where the factory has {written(found.timeout)}"
+        cure = "correct it if hours are meant" if means_days(element.value) else ""
+        element.approximated(_KIND, key, text, cure)
+    else:
+        _mapped_span(element, key, text)
+    return True
+
+
+def _delay(element: Element, key: str, found: Policy, place: str) -> bool:
+    if timespan(element.value) is None:
+        return False
+    if not found.delay:
+        element.mapped(_KIND, key, f"{place}: a run begins at its due time")
+    else:
+        _mapped_span(element, key, f"{place}: schedule.delay: {written(found.delay)}")
+    return True
+
+
+_REPORTS: Final[dict[str, Callable[[Element, str, Policy, str], bool]]] = {
+    "concurrency": _concurrency,
+    "executionpriorityorder": _order,
+    "retry": _retry,
+    "longretry": _long_retry,
+    "longretryinterval": _long_retry,
+    "timeout": _timeout,
+    "delay": _delay,
+}
+
+
+def _mapped_span(element: Element, key: str, text: str) -> None:
+    if means_days(element.value):
+        text += f": Data Factory reads {element.value} as days"
+        element.approximated(_KIND, key, text, "correct it if hours are meant")
+    else:
+        element.mapped(_KIND, key, text)
+
+
+def _number(element: Element | None) -> int | None:
+    """Return a number that is not negative; None where it is none."""
+    said = "" if element is None else str(element.value).strip().removesuffix(".0")
+    return int(said[:9]) if said.isdecimal() else None
+
+
+def _span(element: Element | None) -> timedelta:
+    """Return a span that is not negative; 0 where it is none."""
+    span = None if element is None else timespan(element.value)
+    return max(span or timedelta(), timedelta())

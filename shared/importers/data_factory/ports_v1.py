@@ -1,0 +1,222 @@
+"""The datasets of a job of version 1: its inputs and outputs, and those that only decide its time.
+
+Each reference that means something of its own has a line of the report (data-factory §2.4, §2.6).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from shared.importers.data_factory import availability, datasets
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.availability import Cadence
+from shared.importers.data_factory.datasets import DATASET, Waiting
+from shared.importers.data_factory.definitions import Definition
+from shared.importers.data_factory.drafts import BlobPath
+from shared.importers.data_factory.expressions_v1 import SLICE
+from shared.importers.data_factory.factory_v1 import (
+    SCORING,
+    Activity,
+    Factory,
+    Reference,
+    folded,
+)
+
+_OWN_WINDOW: Final = "a run reads the blob of its own window"
+_NO_PORT: Final = "an input or output of the service has a name"
+
+
+def report_dependency(
+    factory: Factory, activity: Activity, reference: Reference, cadence: Cadence | None
+) -> None:
+    """Report an input that only decides when an activity runs.
+
+    Args:
+        factory: all activities.
+        activity: the activity.
+        reference: its input.
+        cadence: the schedule of the activity.
+    """
+    dataset = factory.dataset(reference.named)
+    if dataset is None:
+        return
+    writers = [one for one in factory.writers(dataset.name) if one is not activity]
+    cure = "let the schedule begin when it is there: schedule.delay"
+    if writers:
+        first = writers[0]
+        text = (
+            f"waits for activity `{first.name}` of pipeline `{first.pipeline.name}`, which "
+            f"writes dataset `{dataset.name}`: a pipeline of Relearn waits for data alone"
+        )
+        reference.element.left("key", "inputs", text, cure)
+    else:
+        text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
+        reference.element.approximated("key", "inputs", text, cure)
+    report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
+
+
+def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
+    """Report a dataset of which only the times are needed.
+
+    Args:
+        dataset: one whose blobs no job of Relearn reads or writes.
+        text: what it is for.
+        cadence: the schedule of the job that it belongs to.
+    """
+    if (typed := dataset.properties.get("typeProperties")) is not None:
+        typed.take()
+    if (storage := dataset.properties.get("linkedServiceName")) is not None:
+        storage.take()
+    datasets.report_silent(dataset, "")
+    datasets.leave_policy(dataset.properties, "Relearn reads and writes nothing there")
+    said = dataset.properties.get("availability")
+    if said is not None and not _reported(said):
+        availability.report_other(said, cadence, "it has no effect in Relearn")
+    dataset.body.mapped(DATASET, dataset.name, f"{dataset.type}: {text}", whole=False)
+
+
+class Ports:
+    """Reads the inputs and outputs of a job."""
+
+    def __init__(self, factory: Factory, activity: Activity, cadence: Cadence | None) -> None:
+        self._factory, self._activity, self._cadence = factory, activity, cadence
+        self._element, self._place = activity.element, factory.place(activity)
+        self._read: set[str] = set()  #: the datasets of ports, by their folded names
+        #: The output that a dataset is for, by the folded name of the dataset.
+        self.of_outputs: dict[str, str] = {}
+        self.wanting: list[str] = []  #: why the job cannot be run
+        self.waits = Waiting()
+
+    def inputs(self) -> tuple[dict[str, BlobPath], BlobPath | None]:
+        """Return the inputs by name, or the one without a name; each is reported."""
+        inputs: dict[str, BlobPath] = {}
+        single: BlobPath | None = None
+        for port, element in self._named("webServiceInputs"):
+            path = self._input(element, f"training.inputs: {port}")
+            if path is not None:
+                inputs[port] = path
+        one = self._element.get("typeProperties", "webServiceInput")
+        if self._activity.type.casefold() == SCORING:
+            blobs = (
+                reference.named for reference in self._activity.inputs if self._is_blob(reference)
+            )
+            one = next(blobs, None)
+        if one is not None and one.value and not inputs and isinstance(one.value, str):
+            single = self._input(one, "training.input")
+        elif one is not None and inputs:
+            text = "webServiceInputs names the inputs; a job has one of the two forms"
+            one.left("key", "webServiceInput", text, "nothing to do if the inputs are right")
+        return inputs, single
+
+    def _is_blob(self, reference: Reference) -> bool:
+        """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
+        dataset = self._factory.definitions.named(DATASET, reference.name)
+        return dataset is not None and datasets.is_blob(dataset)
+
+    def _input(self, element: Element, target: str) -> BlobPath | None:
+        dataset = self._factory.dataset(element)
+        if dataset is None:
+            self.wanting.append(f"input dataset `{element.value}` is missing")
+            return None
+        self._read.add(folded(dataset.name))
+        reference = self._reference(dataset.name, self._activity.inputs)
+        slices = SLICE if reference is None else reference.slices
+        path = datasets.blob_path(dataset, self._factory.definitions, slices)
+        if path is None or not path.name:
+            text = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
+            self.wanting.append(f"{text} that Relearn can read")
+            report_unread(dataset, "an input of an activity that is not carried over")
+            return None
+        shown = f"{self._place}: {target}: {path.container}/{path.name}"
+        if not self._factory.writers(dataset.name) and not availability.truth(
+            dataset.properties.get("external")
+        ):
+            shown += "; no activity writes it, so that it is external data"
+        dataset.body.mapped(DATASET, dataset.name, shown, whole=False)
+        datasets.report_silent(dataset, self._place)
+        datasets.report_input_form(path, dataset.name)
+        said = dataset.properties.get("availability")
+        if said is not None and not _reported(said):
+            availability.report_other(said, self._cadence, _OWN_WINDOW)
+        waits = datasets.report_waiting(dataset, self._place)
+        self.waits = Waiting(
+            min(filter(None, (self.waits.every, waits.every)), default=waits.every),
+            max(self.waits.at_most, waits.at_most),
+            self.waits.min_size or waits.min_size,
+        )
+        self._report_chain(dataset, reference, element)
+        return path
+
+    def _report_chain(
+        self, dataset: Definition, reference: Reference | None, named: Element
+    ) -> None:
+        """Report an input that another activity writes, and times of its own."""
+        element = named if reference is None else reference.element
+        writers = [one for one in self._factory.writers(dataset.name) if one.name]
+        if writers:
+            first = writers[0]
+            text = f"activity `{first.name}` of pipeline `{first.pipeline.name}` writes it"
+            if first.is_job:
+                cure = f"copy the output of {self._factory.place(first)} to this path"
+                text += ", and in Relearn writes below runs/: jobs do not feed each other"
+            else:
+                text += f", and is a {first.type}: Relearn does not run it"
+                cure = "keep that activity, or write the data to this path by other means"
+            element.left("key", "inputs", text, cure)
+        for key in ("startTime", "endTime") if reference is not None else ():
+            if reference is not None and (said := reference.element.get(key)) is not None:
+                text = f"{said.value}: in the path of `{dataset.name}`; one blob is read, though"
+                said.approximated("key", key, text, "see whether the job needs several slices")
+
+    def outputs(self) -> dict[str, BlobPath]:
+        """Return the outputs by name; each is reported."""
+        outputs: dict[str, BlobPath] = {}
+        for port, element in self._named("webServiceOutputs"):
+            dataset = self._factory.dataset(element)
+            if dataset is None:
+                continue
+            path = datasets.blob_path(dataset, self._factory.definitions)
+            if path is None:
+                text = f"dataset `{dataset.name}` of type {dataset.type} names no blob"
+                cure = f"the output is in the service's own storage; name it in {self._place}"
+                element.left("key", port, text, f"{cure}: training.outputs")
+                continue
+            self._read.add(folded(dataset.name))
+            outputs[port] = path
+            self.of_outputs[folded(dataset.name)] = port
+            what = f"output `{port}` of activity `{self._activity.name}`"
+            dataset.body.mapped(DATASET, dataset.name, what, whole=False)
+            datasets.report_silent(dataset, self._place)
+            text = "an output is checked by gate.rules and endpoints.verify, not by its size"
+            datasets.leave_policy(dataset.properties, text)
+        return outputs
+
+    def _named(self, key: str) -> Iterator[tuple[str, Element]]:
+        """Yield the ports of the service with the texts that name their datasets."""
+        ports = self._element.get("typeProperties", key)
+        if ports is not None and not ports.value:
+            ports.take()
+        for port, element in () if ports is None else ports.items():
+            if not port.strip() or not isinstance(element.value, str) or not element.value.strip():
+                element.left("key", key, _NO_PORT, "write it under training in pipelines.yaml")
+            else:
+                yield port, element
+
+    def _reference(self, name: str, among: tuple[Reference, ...]) -> Reference | None:
+        return next((one for one in among if folded(one.name) == folded(name)), None)
+
+    def report_rest(self) -> None:
+        """Report the datasets that no input or output of the service is for."""
+        for reference in self._activity.inputs:
+            if folded(reference.name) not in self._read:
+                report_dependency(self._factory, self._activity, reference, self._cadence)
+        for reference in self._activity.outputs:
+            if folded(reference.name) in self._read:
+                continue
+            if (dataset := self._factory.dataset(reference.named)) is not None:
+                report_unread(dataset, f"{self._place}: its availability is the schedule")
+
+
+def _reported(said: Element) -> bool:
+    """Whether the keys of an availability have lines already."""
+    lines = said.account.lines
+    return any((one.file, one.path) in lines for _, one in said.items())

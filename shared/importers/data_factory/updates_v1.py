@@ -1,0 +1,188 @@
+"""Reads the activities of version 1 that update an endpoint with a model (data-factory §2.7)."""
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from shared.importers.data_factory import availability, datasets
+from shared.importers.data_factory.datasets import DATASET
+from shared.importers.data_factory.definitions import Definition
+from shared.importers.data_factory.drafts import BlobPath, Service, Update
+from shared.importers.data_factory.factory_v1 import Activity, Factory, folded
+from shared.importers.data_factory.jobs_v1 import Made
+from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.policies_v1 import report_update_policy
+from shared.importers.data_factory.ports_v1 import report_dependency, report_unread
+
+_NO_TRAINING: Final = (
+    "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "
+    "pipeline that it is uploaded for"
+)
+_DEFAULT: Final = "/endpoints/default"
+_PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
+
+
+def no_target(service: Service, training: Service) -> tuple[str, str]:
+    """Return why an update has no endpoint, and what to do; two empty texts where it has one.
+
+    Args:
+        service: the linked service of the update.
+        training: that of the training whose model it takes.
+    """
+    add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
+    written = _written_url(service)
+    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
+        text = "points at the default endpoint, which cannot be updated"
+        return text, "create a second endpoint of the scoring service, and name its URL and key"
+    if service.update_url:
+        return "", ""
+    if written:
+        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
+        return text, "see the line of the linked service"
+    if service.jobs_url == training.jobs_url:
+        return "points at the training service, which has no model to update", add
+    return f"linked service `{service.name}` has no updateResourceEndpoint", add
+
+
+def update(
+    factory: Factory, activity: Activity, jobs: Sequence[Made]
+) -> tuple[Made, Update] | None:
+    """Return an update with the job whose model it takes; None, after a report, where it has none.
+
+    Args:
+        factory: all activities.
+        activity: the update.
+        jobs: the jobs of all pipelines.
+    """
+    element = activity.element
+    model, wrong, cure = _model(factory, activity)
+    training = None if model is None else _training(factory, model, jobs)
+    service = None if training is None else factory.service(activity)
+    if model is not None and training is None:
+        wrong, cure = _without_training(factory, model)
+    elif training is not None and service is not None:
+        wrong, cure = no_target(service, training.job.service)
+        if not wrong and _paused_alone(activity, training):
+            wrong = "its pipeline is paused, and that of the training is not"
+            cure = "set isPaused to false and import again, if the endpoint is to be updated"
+    if model is None or training is None or service is None or wrong:
+        if wrong:
+            element.left("activity", activity.name, wrong, cure)
+        datasets.leave_policy(element, "its activity is not carried over")
+        if model is not None and training is None:
+            report_unread(model, "the model of an update that is not carried over")
+        return None
+    resource = element.get("typeProperties", "trainedModelName")
+    _report(factory, activity, training, model)
+    name = "" if resource is None else resource.text()
+    path = _path(factory, training, model)
+    return training, Update(activity.name, service, name, path, element)
+
+
+def _written_url(service: Service) -> str:
+    """Return the URL of the endpoint as the linked service says it."""
+    if service.update_url or service.source is None:
+        return service.update_url
+    said = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
+    return str(said.value).strip() if said is not None and said.value else ""
+
+
+def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str, str]:
+    """Return the dataset of the model, or what is wrong, and what to do."""
+    name = activity.element.get("typeProperties", "trainedModelName")
+    said = activity.element.get("typeProperties", "trainedModelDatasetName")
+    missing = [
+        key
+        for key, one in (("trainedModelName", name), ("trainedModelDatasetName", said))
+        if one is None or not isinstance(one.value, str) or not one.value.strip()
+    ]
+    if said is None or missing:
+        return None, f"{' and '.join(missing)} missing", "complete the definition, import again"
+    found = factory.dataset(said)
+    text = f"dataset `{str(said.value).strip()}` of the model is missing"
+    return found, "" if found else text, "" if found else "add its definition, and import again"
+
+
+def _without_training(factory: Factory, model: Definition) -> tuple[str, str]:
+    """Return why a model has no training, and what to do."""
+    lost = next((one for one in factory.writers(model.name) if one.is_job), None)
+    if lost is None:
+        return f"no training writes dataset `{model.name}`", _NO_TRAINING
+    text = f"activity `{lost.name}` of pipeline `{lost.pipeline.name}`, which makes its model, is"
+    return f"{text} not carried over", "correct that activity, and import both again"
+
+
+def _training(factory: Factory, model: Definition, jobs: Sequence[Made]) -> Made | None:
+    """Return the job that writes a model: by its output, its dataset, or the same blob."""
+    wanted = folded(model.name)
+    by_port = (made for made in jobs if wanted in made.ports)
+    by_dataset = (
+        made
+        for made in jobs
+        if wanted in [folded(reference.name) for reference in made.activity.outputs]
+    )
+    path = datasets.blob_path(model, factory.definitions)
+    by_blob = (made for made in jobs if path is not None and path in made.job.outputs.values())
+    return next((made for found in (by_port, by_dataset, by_blob) for made in found), None)
+
+
+def _path(factory: Factory, training: Made, model: Definition) -> BlobPath:
+    port = training.ports.get(folded(model.name))
+    if port is not None:
+        return training.job.outputs[port]
+    found = datasets.blob_path(model, factory.definitions)
+    return found or BlobPath("", "", "", model.body)
+
+
+def _paused_alone(activity: Activity, training: Made) -> bool:
+    theirs = availability.period(training.activity.pipeline.properties)
+    mine = availability.truth(activity.pipeline.properties.get("isPaused"))
+    return mine and not theirs.paused
+
+
+def _report(factory: Factory, activity: Activity, training: Made, model: Definition) -> None:
+    """Report an update that is carried over, and all that belongs to it."""
+    element, place = activity.element, training.place
+    name = element.get("typeProperties", "trainedModelName")
+    resource = "" if name is None else name.text()
+    text = f"{place}: endpoints.resource: {resource}"
+    element.mapped("activity", activity.name, text, whole=False)
+    set_aside(element, "description")
+    report_update_policy(element, training.policy, place)
+    what = "an update follows its training at once"
+    if (scheduler := element.get("scheduler")) is not None:
+        availability.report_other(scheduler, training.cadence, what)
+    wanted = folded(model.name)
+    if wanted in training.ports:
+        text = f"the model of update `{activity.name}`"
+        model.body.mapped(DATASET, model.name, text, whole=False)
+    else:
+        report_unread(model, f"the model of update `{activity.name}`", training.cadence)
+    for reference in activity.inputs:
+        if folded(reference.name) != wanted:
+            report_dependency(factory, activity, reference, training.cadence)
+        elif (said := factory.dataset(reference.named)) is not None:
+            said.body.mapped(DATASET, said.name, "", whole=False)
+    for reference in activity.outputs:
+        dataset = factory.dataset(reference.named)
+        if dataset is not None:
+            report_unread(dataset, f"{place}: {what}", training.cadence)
+    if activity.pipeline is not training.activity.pipeline:
+        _report_period(activity, training)
+
+
+def _report_period(activity: Activity, training: Made) -> None:
+    """Report the times of a pipeline whose updates belong to a training of another one."""
+    theirs = training.activity.pipeline
+    for key in _PERIOD:
+        said, other = activity.pipeline.properties.get(key), theirs.properties.get(key)
+        if said is None:
+            continue
+        if other is not None and str(other.value) == str(said.value):
+            said.mapped("key", key, f"the same as that of pipeline `{theirs.name}`")
+        elif other is None and key in ("isPaused", "pipelineMode"):
+            said.mapped("key", key, f"{training.place}: its updates follow the training")
+        else:
+            text = f"{said.value}, and in {training.place} an update follows each training"
+            cure = "see whether the endpoint needs this difference"
+            said.approximated("key", key, text, cure)

@@ -1,0 +1,187 @@
+"""`relearn import-adf`: what is read, what is written, and what is said."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import definition_files, import_adf, whole_files
+from cli.definition_files import read_definitions
+from cli.output import CommandError
+from cli.whole_files import write_whole
+from tests.cli.conftest import Relearn
+from tests.cli.factories import FACTORY, write_factory
+
+FILES = ["import-report.json", "import-report.md", "local.settings.json", "pipelines.yaml"]
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir())
+
+
+@pytest.fixture
+def factory(folder: Path) -> Path:
+    """A folder with the definitions of a factory; there is no app around it yet."""
+    (folder / "pipelines.yaml").unlink()
+    (folder / "local.settings.json").unlink()
+    return write_factory(folder / "factory")
+
+
+def test_a_factory_becomes_a_file_that_validate_accepts(
+    factory: Path, folder: Path, relearn: Relearn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = relearn("import-adf", str(factory))
+    assert said.code == 0, said.out
+    assert written(folder / "imported") == FILES
+    assert "1 pipeline made from" in said.out
+    assert "Check the file: cd imported && relearn validate pipelines.yaml" in said.out
+    settings = json.loads((folder / "imported" / "local.settings.json").read_text())["Values"]
+    assert settings["TRAINING_DATA_CONTAINER"] == "training"
+    assert settings["TRAININGENDPOINT_API_KEY"].startswith("<trainingEndpoint: apiKey")
+    report = json.loads((folder / "imported" / "import-report.json").read_text())
+    assert {one["name"] for one in report["settings"]} == {
+        name for name in settings if name.endswith("_API_KEY")
+    }
+    text = (folder / "imported" / "import-report.md").read_text()
+    assert text.startswith("# Import from Azure Data Factory\n")
+    assert relearn("validate", "imported/pipelines.yaml").code == 0
+    monkeypatch.chdir(folder / "imported")
+    assert relearn("validate", "pipelines.yaml").code == 0
+
+
+def test_nothing_is_written_over_without_force(
+    factory: Path, folder: Path, relearn: Relearn
+) -> None:
+    there = folder / "out"
+    there.mkdir()
+    (there / "import-report.md").write_text("mine")
+    said = relearn("import-adf", str(factory), "--output", "out")
+    assert said.code == 1
+    assert f"{Path('out', 'import-report.md')} exists: nothing was written" in said.err
+    assert written(there) == ["import-report.md"]
+    assert relearn("import-adf", str(factory), "--output", "out", "--force").code == 0
+    assert written(there) == FILES
+    assert (there / "import-report.md").read_text() != "mine"
+
+
+def test_files_are_written_whole_or_not_at_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = folder / "out"
+    write_whole(there, {"a": "1", "b": "2"})
+
+    def full(self: Path, text: str, **_: Any) -> int:
+        if self.name.startswith(".b"):
+            raise OSError(28, "No space left on device")
+        return original(self, text, encoding="utf-8")
+
+    original = Path.write_text
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(CommandError, match="No space left on device"):
+        write_whole(there, {"a": "3", "b": "4"})
+    assert written(there) == ["a", "b"]
+    assert (there / "a").read_text() == "1"
+    with pytest.raises(CommandError, match="exist: nothing was written"):
+        whole_files.refuse_existing(there, ["a", "b", "c"])
+
+
+def test_without_a_pipeline_the_report_is_shown_and_nothing_is_written(
+    folder: Path, relearn: Relearn
+) -> None:
+    (folder / "empty").mkdir()
+    said = relearn("import-adf", "empty")
+    assert said.code == 1
+    assert "nothing was written" in said.out
+    assert "nothing was imported" in said.out
+    assert not (folder / "imported").exists()
+    shown = relearn("import-adf", "empty", "--json")
+    assert (shown.code, shown.json["result"]) == (1, "nothing imported")
+    assert shown.json["written"] == []
+
+
+def test_json_is_the_report_and_says_what_was_written(
+    factory: Path, folder: Path, relearn: Relearn
+) -> None:
+    said = relearn("import-adf", str(factory), "--json")
+    assert said.code == 0
+    stored = json.loads((folder / "imported" / "import-report.json").read_text())
+    assert {**stored, "written": said.json["written"]} == said.json
+    assert sorted(Path(one).name for one in said.json["written"]) == FILES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere",), "there is no file or folder nowhere: correct the path"),
+        (("factory", "--parameters", "none.json"), "correct --parameters"),
+        (("factory", "--parameters", "factory/list.json"), "holds no parameters"),
+    ],
+)
+def test_a_wrong_path_is_a_usage_error(
+    factory: Path, relearn: Relearn, arguments: tuple[str, ...], message: str
+) -> None:
+    (factory / "list.json").write_text("[]")
+    said = relearn("import-adf", *arguments)
+    assert said.code == 2
+    assert message in said.err
+
+
+def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) -> None:
+    factory = write_factory(folder / "factory")
+    for name in (".git", "node_modules", "out"):
+        (factory / name).mkdir()
+        (factory / name / "x.json").write_text("{}")
+    (factory / "notes.txt").write_text("not a definition")
+    (factory / "real.txt").write_text("\ufeff {}", encoding="utf-8")
+    (factory / "loop").symlink_to(factory)
+    (factory / "nowhere.json").symlink_to(factory / "gone")
+    found = read_definitions([factory], factory / "out")
+    assert sorted(found.content) == sorted([*FACTORY, "real.txt"])
+    assert list(found.unread) == ["nowhere.json"]
+    both = read_definitions([factory / "pipeline", factory / "notes.txt"], folder / "out")
+    assert sorted(both.content) == ["notes.txt", "pipeline/churn.json"]
+
+
+def test_too_much_is_refused_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = write_factory(folder / "factory")
+    monkeypatch.setattr(definition_files, "_MOST_FILES", 1)
+    with pytest.raises(CommandError, match="name the folder of the factory alone"):
+        read_definitions([factory], folder / "out")
+    monkeypatch.setattr(definition_files, "_MOST_VISITED", 1)
+    with pytest.raises(CommandError, match="more than 1 files and folders"):
+        read_definitions([factory], folder / "out")
+    monkeypatch.setattr(definition_files, "_LARGEST", 10)
+    found = read_definitions([factory / "pipeline" / "churn.json"], folder / "out")
+    assert "at most 10 are read" in found.unread["churn.json"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_that_may_not_be_read_is_reported(factory: Path, relearn: Relearn) -> None:
+    (factory / "pipeline" / "closed.json").write_text("{}")
+    (factory / "pipeline" / "closed.json").chmod(0)
+    said = relearn("import-adf", str(factory))
+    assert "it cannot be read (PermissionError)" in said.out
+
+
+def test_what_the_app_would_refuse_is_found_by_its_own_reader() -> None:
+    settings = {"KEY": "<the key>"}
+    text = """\
+pipelines:
+  good:
+    training: &training
+      service: https://ussouthcentral.services.azureml.net/workspaces/w/services/e/jobs
+      api_key: ${KEY}
+      inputs: {}
+  bad:
+    training:
+      <<: *training
+      parameters: {a: "AccountKey=c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}
+"""
+    refused = import_adf._refused(text, settings)
+    assert list(refused) == ["bad"]
+    assert "what looks like a signature or a key" in refused["bad"]
+    sound = text.partition("      parameters")[0]
+    assert import_adf._refused(sound, settings) == {}
+    assert list(import_adf._refused("pipelines: [", settings)) == [""]

@@ -1,0 +1,203 @@
+"""Entries of a pipelines file: what they hold, and what is reported where they differ."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.core.config.pipeline import Pipeline
+from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.drafts import Draft, ImportOptions, Timing
+from shared.importers.data_factory.entries import entries, unique
+from tests.unit.importers.drafted import FILE, JOBS, NEW, SCORING, UPDATE, WEEKLY, Drafted
+
+
+@pytest.fixture
+def drafted() -> Drafted:
+    return Drafted()
+
+
+def tree_of(drafted: Drafted, *drafts: Draft) -> dict[str, Any]:
+    trees = entries(drafts, drafted.context).trees()
+    for name, tree in trees.items():
+        Pipeline.model_validate({**tree, "name": name}, context={})
+    assert len(trees) == len(drafts)
+    return next(iter(trees.values()))
+
+
+def texts(drafted: Drafted, outcome: Outcome) -> list[str]:
+    return [line.text for line in drafted.account.lines.values() if line.outcome is outcome]
+
+
+def test_a_training_with_its_update_becomes_one_pipeline(drafted: Drafted) -> None:
+    assert tree_of(drafted, drafted.draft()) == {
+        "data": {"blob": "churn/data.arff", "opens_runs": False},
+        "schedule": {"frequency": "Week"},
+        "catch_up": "all",
+        "when_busy": "queue",
+        "training": {
+            "service": JOBS,
+            "api_key": "${TRAININGENDPOINT_API_KEY}",
+            "inputs": {"trainingData": "{data}"},
+            "outputs": {"trainedModel": "model.ilearner"},
+        },
+        "gate": {"first_model": "allow"},
+        "endpoints": [
+            {
+                "name": "scoringEndpoint",
+                "update": UPDATE,
+                "api_key": "${SCORINGENDPOINT_API_KEY}",
+                "resource": "Churn [trained model]",
+            }
+        ],
+    }
+    (old,) = texts(drafted, Outcome.APPROXIMATED)
+    assert "the factory wrote training/models/churn.ilearner" in old
+    (update,) = texts(drafted, Outcome.MAPPED)
+    assert update.startswith("churn: endpoints: scoringEndpoint")
+
+
+def test_a_service_of_resource_manager_has_no_key(drafted: Drafted) -> None:
+    service = replace(SCORING, update_url=NEW, endpoint_kind="webservice")
+    tree = tree_of(drafted, drafted.draft(updates=(drafted.update(service),)))
+    assert tree["endpoints"] == [
+        {
+            "name": "scoringEndpoint",
+            "kind": "webservice",
+            "update": NEW,
+            "resource": "Churn [trained model]",
+        }
+    ]
+
+
+def test_retries_timeout_and_parameters_are_written_with_their_types(drafted: Drafted) -> None:
+    given = {"rows": 5, "share": 0.5, "quick": True, "code": "01234"}
+    job = drafted.job(attempts=4, pause="30s", timeout="1h", parameters=given)
+    training = tree_of(drafted, drafted.draft(job=job))["training"]
+    assert (training["attempts"], training["pause"], training["timeout"]) == (4, "30s", "1h")
+    assert training["parameters"] == given
+    assert [type(one) for one in training["parameters"].values()] == [int, float, bool, str]
+
+
+def test_a_service_with_one_input_without_a_name_gets_it(drafted: Drafted) -> None:
+    job = drafted.job(inputs={}, single_input=drafted.path("in.csv"))
+    assert tree_of(drafted, drafted.draft(job=job))["training"]["input"] == "{data}"
+
+
+def test_a_job_without_inputs_has_no_data(drafted: Drafted) -> None:
+    timing = replace(WEEKLY, wait_for_data={"at_most": "1h"})
+    tree = tree_of(drafted, drafted.draft(job=drafted.job(inputs={}), timing=timing))
+    assert "data" not in tree
+    assert "wait_for_data" not in tree
+    assert tree["training"]["inputs"] == {}
+    assert any("wait_for_data is left out" in one for one in texts(drafted, Outcome.APPROXIMATED))
+
+
+def test_the_data_is_a_folder_or_waited_for_or_the_first(drafted: Drafted) -> None:
+    first, second, folder = (drafted.path(name) for name in ("a.csv", "b.csv", "more"))
+    policy = {"policy": {"externalData": {"retryInterval": "00:01:00"}}}
+    waited = replace(second, source=drafted.element("properties", "b", value=policy))
+    for inputs, blob in (
+        ((first, second), "a.csv"),
+        ((first, waited), "b.csv"),
+        ((first, waited, folder), "more/{name}"),
+    ):
+        job = drafted.job(inputs={f"input{at}": one for at, one in enumerate(inputs)})
+        tree = tree_of(drafted, drafted.draft(job=job))
+        assert tree["data"]["blob"] == blob
+        given = ["{data}" if one.name in blob else one.name for one in inputs]
+        assert list(tree["training"]["inputs"].values()) == given
+
+
+def test_a_second_folder_is_approximated(drafted: Drafted) -> None:
+    job = drafted.job(inputs={"a": drafted.path("one"), "b": drafted.path("two")})
+    tree = tree_of(drafted, drafted.draft(job=job))
+    assert tree["training"]["inputs"] == {"a": "{data}", "b": "two/{name}"}
+    assert any("each run reads two/{name}" in one for one in texts(drafted, Outcome.APPROXIMATED))
+
+
+def test_an_input_in_another_container_is_reported(drafted: Drafted) -> None:
+    inputs = {"a": drafted.path("a.csv"), "b": drafted.path("b.csv", "other", "elsewhere")}
+    made = entries([drafted.draft(job=drafted.job(inputs=inputs))], drafted.context)
+    assert (made.container, made.account) == ("training", "store")
+    assert made.trees()["churn"]["training"]["inputs"] == {"a": "{data}", "b": "b.csv"}
+    (line,) = (one for one in drafted.account.lines.values() if "other" in one.text)
+    assert line.outcome is Outcome.APPROXIMATED
+    assert "write this data to training of store" in line.to_do
+
+
+def test_outputs_that_are_no_model_keep_their_suffix(drafted: Drafted) -> None:
+    outputs = {
+        "model": drafted.path("m/x.ilearner"),
+        "evaluation": drafted.path("e/{start:yyyy.MM}.tsv"),
+        "scores of all": drafted.path("folder"),
+    }
+    job = drafted.job(outputs=outputs)
+    files = tree_of(drafted, drafted.draft(job=job))["training"]["outputs"]
+    assert files == {
+        "model": "model.ilearner",
+        "evaluation": "evaluation.tsv",
+        "scores of all": "scores-of-all.csv",
+    }
+
+
+def test_each_endpoint_gets_the_model_of_its_own_output(drafted: Drafted) -> None:
+    outputs = {"one": drafted.path("one.ilearner"), "two": drafted.path("two.ilearner")}
+    updates = tuple(
+        drafted.update(resource=name, model=outputs[name], name=name) for name in ("one", "two")
+    )
+    tree = tree_of(drafted, drafted.draft(job=drafted.job(outputs=outputs), updates=updates))
+    assert tree["training"]["outputs"] == {"one": "one.ilearner", "two": "two.ilearner"}
+    assert [one["model"] for one in tree["endpoints"]] == ["one", "two"]
+    assert [one["name"] for one in tree["endpoints"]] == ["scoringEndpoint", "scoringEndpoint-2"]
+
+
+def test_a_model_that_an_update_names_needs_no_suffix(drafted: Drafted) -> None:
+    model = drafted.path("models/latest")
+    job = drafted.job(outputs={"model": model})
+    tree = tree_of(drafted, drafted.draft(job=job, updates=(drafted.update(model=model),)))
+    assert tree["training"]["outputs"] == {"model": "model.ilearner"}
+
+
+def test_an_endpoint_that_the_app_refuses_is_left_out_alone(drafted: Drafted) -> None:
+    service = replace(SCORING, update_url=UPDATE.replace("second", "default"))
+    updates = (drafted.update(service), drafted.update(name="other"))
+    tree = tree_of(drafted, drafted.draft(updates=updates))
+    assert [one["update"] for one in tree["endpoints"]] == [UPDATE]
+    line = drafted.account.lines[FILE, ("properties", "activities", 1)]
+    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert "the default endpoint follows its experiment" in line.text
+
+
+def test_a_pipeline_that_the_app_would_refuse_is_reported_with_the_reason(drafted: Drafted) -> None:
+    job = drafted.job(parameters={"query": "{unknown}"})
+    assert entries([drafted.draft(job=job)], drafted.context).trees() == {}
+    line = drafted.account.lines[FILE, ("properties", "activities", 0)]
+    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert "unknown token {unknown}" in line.text
+
+
+def test_data_opens_runs_where_the_factory_did_so(drafted: Drafted) -> None:
+    timing = Timing(opens_runs=True, min_size="1MB")
+    job = drafted.job(inputs={"a": drafted.path("in/{name}")})
+    tree = tree_of(drafted, drafted.draft(timing=timing, job=job))
+    assert tree["data"] == {"blob": "in/{name}", "min_size": "1MB"}
+
+
+def test_two_drafts_of_one_name_are_both_kept(drafted: Drafted) -> None:
+    drafts = [drafted.draft(name) for name in ("churn", "churn", "a" * 40, "a" * 40)]
+    names = list(entries(drafts, drafted.context).trees())
+    assert names == ["churn", "churn-2", "a" * 40, f"{'a' * 38}-2"]
+    assert unique("a", {"a", "a-2"}, 40) == "a-3"
+
+
+def test_backfill_is_written_where_the_schedule_has_a_start(drafted: Drafted) -> None:
+    drafted.context.options = ImportOptions(backfill=True)
+    schedule = {"frequency": "Week", "start": "2026-01-05T00:00:00Z"}
+    for given, written in (
+        (schedule, {**schedule, "backfill": True}),
+        ({"frequency": "Day"}, {"frequency": "Day"}),
+        ("0 0 * * *", "0 0 * * *"),
+    ):
+        draft = drafted.draft(timing=replace(WEEKLY, schedule=given))
+        assert tree_of(drafted, draft)["schedule"] == written

@@ -1,0 +1,151 @@
+"""The report of an import: in order, stable as JSON, readable as Markdown."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from shared.core.config.schedule_words import NextWindow
+from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.report import (
+    PipelineOfReport,
+    Place,
+    Report,
+    ScheduleOfReport,
+    Setting,
+    as_json,
+    past_words,
+    sorted_lines,
+)
+from shared.importers.data_factory.report_markdown import code, markdown, plain
+
+AT = datetime(2026, 1, 5, tzinfo=UTC)
+WEEK = timedelta(days=7)
+MAPPED = Line("b.json", ("p", 10, "retry"), "policy", "retry", Outcome.MAPPED, "churn: attempts: 4")
+ROUGH = Line(
+    "b.json", ("p", 2), "dataset", "out", Outcome.APPROXIMATED, "another path", "rotate it"
+)
+BLOCK = "training:\n  kind: azureml"
+LEFT = Line("a.json", (), "activity", "Copy|1", Outcome.NOT_CARRIED_OVER, "no <b>", "do it", BLOCK)
+REPORT = Report(
+    sorted_lines([MAPPED, ROUGH, LEFT]),
+    (PipelineOfReport("churn", (("Retrain", Place("b.json", ("p", 2))),)),),
+    (
+        ScheduleOfReport(
+            "churn",
+            "every week",
+            "its due time",
+            tuple(
+                NextWindow(AT + at * WEEK, AT + (at + 1) * WEEK, AT + (at + 1) * WEEK, None)
+                for at in range(10)
+            ),
+            past=3,
+        ),
+    ),
+    (Setting("KEY", "the key", (Place("b.json", ("k",)),), in_clear=True),),
+    "training",
+    "store",
+)
+
+
+def test_lines_are_in_the_order_of_file_and_place() -> None:
+    assert sorted_lines([MAPPED, ROUGH, LEFT]) == (LEFT, ROUGH, MAPPED)
+    names = [replace(ROUGH, path=path) for path in (("p", 2), ("p", 2, "a"), ("p",), ("o", 9))]
+    assert [one.path for one in sorted_lines(names)] == [
+        ("o", 9),
+        ("p",),
+        ("p", 2),
+        ("p", 2, "a"),
+    ]
+
+
+def test_the_summary_and_the_steps_count_what_there_is() -> None:
+    assert REPORT.summary == (
+        "1 pipeline made from 2 files; 3 lines: 1 mapped, 1 approximated, 1 not carried over."
+    )
+    steps = REPORT.steps("imported")
+    assert steps[0] == "Read 1 line that is not carried over: each says what to do."
+    assert "Rotate 1 secret that stands in clear text at b.json: p[2]." in steps
+    assert "Check the file: cd imported && relearn validate pipelines.yaml" in steps
+    assert any("--backfill" in one for one in steps)
+    nothing = Report((LEFT,))
+    assert "nothing was imported" in nothing.steps()[0]
+
+
+def test_windows_that_have_passed_are_said() -> None:
+    (one,) = REPORT.schedules
+    assert past_words(one).startswith("3 windows have passed: not trained again")
+    assert past_words(replace(one, past=1, backfill=True)).startswith(
+        "1 window has passed: trained"
+    )
+    assert past_words(replace(one, past=1000)).startswith("1000 windows or more have passed")
+    assert past_words(replace(one, past=0)) == ""
+
+
+def test_json_has_a_form_that_stays_the_same() -> None:
+    found = as_json(REPORT)
+    assert list(found) == [
+        "form",
+        "result",
+        "counts",
+        "pipelines",
+        "lines",
+        "schedules",
+        "settings",
+        "container",
+        "steps",
+    ]
+    assert found["counts"] == {"mapped": 1, "approximated": 1, "not_carried_over": 1}
+    assert found["lines"][0] == {
+        "file": "a.json",
+        "path": "",
+        "kind": "activity",
+        "name": "Copy|1",
+        "outcome": "not carried over",
+        "text": "no <b>",
+        "to_do": "do it",
+        "block": BLOCK,
+    }
+    assert found["lines"][2]["path"] == "p[10].retry"
+    (schedule,) = found["schedules"]
+    assert len(schedule["windows"]) == 10
+    assert schedule["windows"][0] == {
+        "start": "2026-01-05T00:00:00+00:00",
+        "end": "2026-01-12T00:00:00+00:00",
+        "due": "2026-01-12T00:00:00+00:00",
+        "begins": None,
+    }
+    assert found["settings"][0]["stood"] == [{"file": "b.json", "path": "k"}]
+    assert as_json(Report((LEFT,)))["result"] == "nothing imported"
+
+
+def test_markdown_begins_with_the_summary_and_what_to_do() -> None:
+    text = markdown(REPORT)
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings == [
+        "# Import from Azure Data Factory",
+        "## What to do next",
+        "### Not carried over",
+        "## Settings to set",
+        "## Schedules",
+        "### churn",
+        "## Pipelines",
+        "## Every value, by file",
+        "### a.json",
+        "### b.json",
+    ]
+    assert text.index(REPORT.summary) < text.index("## What to do next")
+    assert "[a.json](#file-1)" in text
+    assert '<a id="file-1"></a>' in text
+    assert "```yaml\ntraining:\n  kind: azureml\n```" in text
+    assert "| 2026-01-05 00:00 | 2026-01-12 00:00 | 2026-01-12 00:00 | no run: paused |" in text
+
+
+def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
+    odd = replace(LEFT, text="a | b\n`c` [d](e)", name="x`y|z")
+    tables = markdown(replace(REPORT, lines=(odd, MAPPED))).split("\n\n")
+    rows = [[one.replace("\\|", "") for one in table.splitlines()] for table in tables]
+    counts = [{row.count("|") for row in table} for table in rows if table[0].startswith("|")]
+    assert len(counts) == 7
+    assert all(len(found) == 1 for found in counts)
+    assert plain("a|b <i> *c*\n[d](e)") == "a\\|b &lt;i> \\*c\\* \\[d\\](e)"
+    assert code("a|b") == "`a\\|b`"
+    assert code("a`b") == "a\\`b"

@@ -1,0 +1,96 @@
+"""Secrets of definitions become names of app settings, and their values go nowhere."""
+
+from typing import Any
+
+import pytest
+
+from shared.importers.data_factory.account import Account, Element
+from shared.importers.data_factory.secrets import Form, Secrets, form_of, is_secret, setting_name
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (None, Form.ABSENT),
+        ("", Form.ABSENT),
+        ("abcdefgh12345678", Form.CLEAR),
+        ({"type": "SecureString", "value": "abcdefgh12345678"}, Form.CLEAR),
+        ({"type": "SecureString"}, Form.ABSENT),
+        ({"type": "AzureKeyVaultSecret", "secretName": "k"}, Form.VAULT),
+        ("**********", Form.MASKED),
+        ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=**********", Form.MASKED),
+        ("$EncryptedString$MyEncryptedKey", Form.ENCRYPTED),
+        ("[parameters('apiKey')]", Form.PARAMETER),
+        ({"type": "SecureString", "value": "[parameters('apiKey')]"}, Form.PARAMETER),
+        ("@{linkedService().key}", Form.EXPRESSION),
+        ({"type": "Expression", "value": "@pipeline().parameters.k"}, Form.EXPRESSION),
+        ("<API key>", Form.PLACEHOLDER),
+        ("AccountName=<accountname>;AccountKey=<accountkey>", Form.MASKED),
+        ("your_api_key", Form.PLACEHOLDER),
+    ],
+)
+def test_the_form_of_a_secret_is_told(value: Any, form: Form) -> None:
+    assert form_of(value) is form
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Account key", "abc"),
+        ("SQL password", "abc"),
+        ("servicePrincipalKey", "abc"),
+        ("connectionString", "abc"),
+        ("Path", "https://a.blob.core.windows.net/c/d?sv=1&sig=abcdefabcdef"),
+    ],
+)
+def test_secrets_are_known_by_name_or_shape(name: str, value: Any) -> None:
+    assert is_secret(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Database query", "select 1"),
+        ("Key column", "CustomerId"),
+        ("secretName", "abc"),
+        ("access token", 5),
+    ],
+)
+def test_other_values_are_no_secrets(name: str, value: Any) -> None:
+    assert not is_secret(name, value)
+
+
+def test_settings_are_named_once_each() -> None:
+    secrets = Secrets()
+    first = secrets.setting(None, "my-service", "apiKey")
+    second = secrets.setting(None, "my service", "apiKey")
+    again = secrets.setting(None, "My-Service", "APIKEY")
+    assert (first, second, again) == (
+        "${MY_SERVICE_API_KEY}",
+        "${MY_SERVICE_API_KEY_2}",
+        "${MY_SERVICE_API_KEY}",
+    )
+    assert all(one.startswith("<") and one.endswith(">") for one in secrets.wanted.values())
+    assert setting_name("1. Dienst", "SQL password") == "S_1_DIENST_SQL_PASSWORD"
+    assert setting_name("서비스", "") == "SECRET"
+
+
+def test_a_secret_of_a_vault_becomes_a_reference_to_it() -> None:
+    account, secrets = Account(), Secrets()
+    secrets.vaults["vault"] = "https://mine.vault.azure.net/"
+    value = {"type": "AzureKeyVaultSecret", "store": {"referenceName": "Vault"}, "secretName": "k"}
+    secrets.setting(Element(value, "a.json", ("apiKey",), account), "training", "apiKey")
+    (line,) = account.lines.values()
+    assert "@Microsoft.KeyVault(SecretUri=https://mine.vault.azure.net/secrets/k)" in line.to_do
+    (hint,) = secrets.wanted.values()
+    assert hint.count("<") == hint.count(">") == 1
+
+
+def test_where_a_secret_stood_is_said_and_its_value_is_not() -> None:
+    account, secrets = Account(), Secrets()
+    element = Element("abcdefgh12345678", "a.json", ("properties", "apiKey"), account)
+    secrets.setting(element, "training", "apiKey")
+    (line,) = account.lines.values()
+    assert (line.file, line.at) == ("a.json", "properties.apiKey")
+    assert "rotate" in line.to_do
+    assert "abcdefgh" not in str(line) + str(secrets)
