@@ -20,7 +20,7 @@ from shared.importers.data_factory.arm_expressions import (
     literal,
 )
 from shared.importers.data_factory.plain_json import DEEPEST
-from shared.importers.data_factory.shapes import kind_of_type
+from shared.importers.data_factory.shapes import READ, kind_of_type
 
 _SECURE: Final = frozenset({"securestring", "secureobject"})
 _TYPED: Final = frozenset({"type", "apiversion"})
@@ -28,6 +28,10 @@ _GIVEN: Final = frozenset({"value", "reference"})
 _EVALUATED: Final = frozenset({"name", "properties", "condition"})
 _DEPLOYMENTS: Final = "microsoft.resources/deployments"
 _LITERALS: Final = re.compile(r"'((?:[^']|'')+)'")
+_CONNECTION: Final = re.compile(
+    r"(?:DefaultEndpointsProtocol=https?;)?AccountName=[\w.-]+;AccountKey=<\w+>[\w;=.:/-]*",
+    re.IGNORECASE,
+)
 _FILE: Final = re.compile(r"([\w.-]+\.json)\b")
 _LONGEST_SHOWN: Final = 300
 _DEEPEST: Final = 30
@@ -134,9 +138,13 @@ def _read(holder: Element, scope: "_Scope", into: Template, above: str) -> None:
         if kind.casefold() == _DEPLOYMENTS:
             _read_deployment(resource, scope, into)
             continue
-        if kind_of_type(kind):
+        part = kind_of_type(kind)
+        if part:
+            known = len(into.unresolved)
             for key in [one for one in resource.value if one.casefold() in _EVALUATED]:
                 resource.value[key] = scope.put(resource.value[key], (*resource.path, key))
+            if part not in READ:  # it is not carried over: what it lacks is of no use
+                del into.unresolved[known:]
             _read(resource, scope, into, kind)
         name = resource.get("name")
         shown = _last_name("" if name is None else str(name.value))
@@ -214,8 +222,7 @@ class _Scope:
             return value
         found = self._value(value)
         if isinstance(found, OpenText):
-            self._note(found, path)
-            return str(value)
+            return self._connection_string(value) or self._noted(found, path)
         return self._closed(found, path) if isinstance(found, dict | list) else found
 
     def _closed(self, value: Any, path: Path) -> Any:
@@ -224,14 +231,25 @@ class _Scope:
             return {key: self._closed(one, (*path, key)) for key, one in value.items()}
         if isinstance(value, list):
             return [self._closed(one, (*path, at)) for at, one in enumerate(value)]
-        if isinstance(value, OpenText):
-            self._note(value, path)
-            return str(value)
-        return value
+        return self._noted(value, path) if isinstance(value, OpenText) else value
 
-    def _note(self, value: OpenText, path: Path) -> None:
+    def _noted(self, value: OpenText, path: Path) -> str:
         if not value.error.is_secret:
             self._unresolved.append(Unresolved(path, str(value), value.error.why))
+        return str(value)
+
+    def _connection_string(self, text: str) -> str:
+        """Return a connection string with gaps, where it names the account all the same.
+
+        Its key is a secret, or is known only when the template is deployed. Nothing needs it.
+        """
+        if "accountname=" not in text.casefold():
+            return ""
+        try:
+            found = evaluated(text, self._parameter, self._variable, with_gaps=True)
+        except UnresolvedError:
+            return ""
+        return found if isinstance(found, str) and _CONNECTION.fullmatch(found) else ""
 
     def _value(self, text: str) -> Any:
         if not is_expression(text):

@@ -15,8 +15,10 @@ from shared.core.counting import counted
 from shared.importers.data_factory import arm
 from shared.importers.data_factory.account import Account, Element, Line, Outcome
 from shared.importers.data_factory.definition_files import Files, read_files
+from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.shapes import (
     ACTIVITY,
+    FACTORY,
     PIPELINE,
     READ,
     kind_of,
@@ -61,6 +63,9 @@ class Definitions:
     problems: list[Line] = field(default_factory=list)
     #: File -> the expressions of its templates that have no value.
     unresolved: dict[str, list[arm.Unresolved]] = field(default_factory=dict)
+    factory: str = ""  #: its name, where the files say it
+    #: Global parameters of the factory, by their names.
+    factory_parameters: dict[str, Any] = field(default_factory=dict)
     _named: dict[tuple[str, str], Definition] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Definition]:
@@ -187,6 +192,8 @@ class _Finder:
             text = "an activity without its pipeline"
             self._say(body, ACTIVITY, name, text, "import the pipeline that it is in")
             return
+        if kind == FACTORY:
+            self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
             self._say(body, word, name, f"Relearn has no {kind}" if kind else _NO_PART)
@@ -203,6 +210,17 @@ class _Finder:
             self.result.all.append(definition)
         else:
             self._double(definition, first)
+
+    def _factory(self, body: Element, name: str) -> None:
+        """Keep what expressions can name of a factory; of several the first one counts."""
+        if self.result.factory:
+            return
+        self.result.factory = name
+        values = body.get("properties", "globalParameters")
+        for key, one in values.items() if values is not None else ():
+            value = one.get("value")
+            if value is not None and not is_secret(key, value.value):
+                self.result.factory_parameters[key] = value.value
 
     def _double(self, definition: Definition, first: Definition) -> None:
         where = first.file if first.file != definition.file else "this file"
@@ -243,11 +261,14 @@ class _Finder:
                 self._say(copies, "key", "copy", "copies of a resource are not made", _COPY)
             self._definition(element, kind, resource.name, version_of_type(resource.type))
         elif element.get("resources") is not None:
+            if kind == FACTORY:
+                self._factory(element, resource.name)
             text = f"the {kind} itself" if kind else f"{resource.type}: {_NO_PART}"
             self._opened(element, "key", resource.name, text, is_template=False)
+        elif kind:
+            self._definition(element, kind, resource.name, 0)
         else:
-            text = f"Relearn has no {kind}" if kind else f"{clean(resource.type)}: {_NO_PART}"
-            self._say(element, "key", resource.name, text)
+            self._say(element, "key", resource.name, f"{clean(resource.type)}: {_NO_PART}")
 
     def _linked(self, deployment: Element, file: str) -> None:
         name = clean(_text(deployment.get("name"))) or "deployment"

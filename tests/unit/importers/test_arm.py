@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.templates import (
     dataset,
@@ -162,3 +164,18 @@ def test_a_template_without_a_factory_is_told_as_one() -> None:
     assert definitions.all == []
     (only,) = account.lines.values()
     assert only.text == "an ARM template without a part of a data factory"
+
+
+@pytest.mark.parametrize("region", ["[eu]", "[[eu]"])
+def test_what_expressions_can_name_of_a_factory_is_kept(region: str) -> None:
+    in_template = region.startswith("[[")
+    globals_ = {
+        "region": {"type": "string", "value": region},
+        "api_key": {"type": "string", "value": "s3cr3t"},
+    }
+    factory = {"name": "churn-adf", "properties": {"globalParameters": globals_}}
+    typed = {**factory, "type": "Microsoft.DataFactory/factories", "apiVersion": "2018-06-01"}
+    files = {"a.json": template(typed)} if in_template else {"factory/churn-adf.json": factory}
+    definitions, _ = search(files)
+    assert definitions.factory == "churn-adf"
+    assert definitions.factory_parameters == {"region": "[eu]"}
