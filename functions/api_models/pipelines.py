@@ -11,9 +11,14 @@ from functions.api_models.shared import (
     WindowShown,
     config_shown,
 )
-from shared.core.config.schedule import Schedule
-from shared.core.config.schedule_words import moment, what_it_waits_for, window_lines, words_of
-from shared.core.counting import counted
+from shared.core.config.schedule import Schedule, delay_of
+from shared.core.config.schedule_words import (
+    is_paused,
+    moment,
+    what_it_waits_for,
+    window_lines,
+    words_of,
+)
 from shared.core.run.concurrency import RunQueue
 from shared.core.windows import window_of
 from shared.ledger.schedules import PendingDueTime
@@ -99,12 +104,12 @@ class PendingWindowShown(WindowShown):
             pending: the due time.
             schedule: of its pipeline.
         """
-        window = window_of(schedule, pending.at)
+        window = pending.window or window_of(schedule, pending.at)
         return cls(
             start=window.start,
             end=window.end,
             due=window.due,
-            waits_for=_pending_for(pending),
+            waits_for=_pending_for(pending, schedule),
             next_check=pending.next_check,
             until=pending.until,
             opened=pending.opened,
@@ -140,18 +145,14 @@ class WindowsShown(ResponseModel):
         )
 
 
-def _pending_for(pending: PendingDueTime) -> str:
+def _pending_for(pending: PendingDueTime, schedule: Schedule) -> str:
+    if is_paused(schedule):
+        return "an operator: the schedule is paused, and nothing is checked meanwhile"
     check = f"the next check is {moment(pending.next_check)}"
     if pending.failing_since is not None or pending.failed:
         return f"the storage: a run could not be opened; {check}"
-    if pending.after:
-        return f"the next poll of the schedules, which opens more of its runs; {check}"
-    if pending.without:
-        keys = counted(pending.without, "key")
-        return (
-            f"new data: {keys} had none at the last check; {check}, "
-            f"and after {moment(pending.until)} nothing is waited for"
-        )
+    if pending.after or pending.until <= pending.at + delay_of(schedule):
+        return f"the next tick of the schedules, which opens what is left; {check}"
     return f"data that has no run yet; {check}, and the last one {moment(pending.until)}"
 
 
@@ -267,6 +268,7 @@ class RequestShown(ResponseModel):
 class PreviewShown(ResponseModel):
     """What the next run would be given."""
 
+    window: WindowShown | None = Field(description="Left out: runs are of no window.")
     matching: int
     matches: list[MatchShown]
     request: RequestShown | None
@@ -286,4 +288,11 @@ class PreviewShown(ResponseModel):
             for match in preview.matches
         ]
         request = RequestShown.model_validate(preview.request) if preview.request else None
-        return cls(matching=preview.matching, matches=matches, request=request, notes=preview.notes)
+        window = WindowShown.model_validate(preview.window) if preview.window else None
+        return cls(
+            window=window,
+            matching=preview.matching,
+            matches=matches,
+            request=request,
+            notes=preview.notes,
+        )

@@ -17,7 +17,6 @@ from shared.core.config.types import Scalar
 from shared.core.run.data_notes import notes_on_run
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.run.waiting import Waits
-from shared.core.windows import Window
 from shared.operations.runs import line_of
 
 
@@ -120,8 +119,7 @@ class RunHistoryShown(ResponseModel):
 
 
 def _window_of(run: Run) -> WindowShown | None:
-    window = Window.of_tokens(run.tokens)
-    return WindowShown.model_validate(window) if window else None
+    return WindowShown.model_validate(run.window) if run.window else None
 
 
 class _Identity(ResponseModel):

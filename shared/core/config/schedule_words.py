@@ -91,8 +91,7 @@ def window_lines(schedule: Schedule, now: datetime, most: int = 10) -> list[Next
         now: the present moment.
         most: how many windows to return.
     """
-    paused = isinstance(schedule, Recurrence) and schedule.paused
-    delay = delay_of(schedule)
+    paused, delay = is_paused(schedule), delay_of(schedule)
     return [
         NextWindow(one.start, one.end, one.due, None if paused else one.due + delay)
         for one in upcoming(schedule, now, most)
@@ -108,7 +107,7 @@ def what_it_waits_for(schedule: Schedule, now: datetime) -> str:
     """
     if isinstance(schedule, Recurrence) and schedule.end and is_over(schedule, now):
         return f"nothing: its active period was over at {moment(schedule.end)}, no window follows"
-    if isinstance(schedule, Recurrence) and schedule.paused:
+    if is_paused(schedule):
         return "an operator: the schedule is paused, no run begins before `paused` is removed"
     following = window_lines(schedule, now, 1)
     if not following:
@@ -145,6 +144,11 @@ def hint_of(schedule: Schedule | None, now: datetime) -> Mistake | None:
         what = "it is paused, so that no due time opens a run"
         return Mistake(what, "remove `paused`, and catch_up decides what passed")
     return None
+
+
+def is_paused(schedule: Schedule) -> bool:
+    """Whether the file says that no due time opens a run."""
+    return isinstance(schedule, Recurrence) and schedule.paused
 
 
 def is_over(schedule: Schedule, now: datetime) -> bool:

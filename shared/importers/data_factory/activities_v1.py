@@ -19,7 +19,7 @@ from shared.importers.data_factory.updates_v1 import update
 _VERSION: Final = 1
 _MODEL: Final = ".ilearner"
 _SILENT: Final = ("name", "id", "$schema", "type")
-_ASIDE: Final = ("description", "hubName", "provisioningState", "runtimeInfo", "etag")
+_ASIDE: Final = ("description", "hubName", "provisioningState", "runtimeInfo")
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
 
 
@@ -89,7 +89,7 @@ def _report_pipeline(
         for key in _SILENT:
             if (said := parent.get(key)) is not None:
                 said.take()
-    set_aside(body, "etag")
+    set_aside(body, *datasets.OF_TEMPLATE)
     set_aside(properties, *_ASIDE)
     named = ", ".join(dict.fromkeys(places or joined))
     text = named if places else f"its updates are endpoints of {named}"

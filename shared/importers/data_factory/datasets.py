@@ -24,9 +24,12 @@ _BLOB: Final = "azureblob"
 #: What the service takes as an input (data-factory §6).
 _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 #: Keys that say nothing to a batch job.
-_SILENT: Final = ("name", "id", "$schema", "etag")
-_SILENT_BELOW: Final = ("type", "external", "published", "structure", "provisioningState")
+_SILENT: Final = ("name", "id", "$schema", "type")
+#: Keys of a definition in a template, or as the service returns it.
+OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn", "etag")
+_SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
+_ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
 _TEMPLATE: Final = re.compile(r"\{(?:start|end)[^{}]*\}")
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _FILL_IN: Final = (
@@ -107,7 +110,8 @@ def report_silent(dataset: Definition, place: str) -> None:
         for name in names:
             if (element := parent.get(name)) is not None:
                 element.take()
-    set_aside(dataset.properties, "description")
+    set_aside(dataset.body, *OF_TEMPLATE)
+    set_aside(dataset.properties, "description", "provisioningState")
     typed = dataset.properties.get("typeProperties")
     if typed is None:
         return
@@ -227,7 +231,8 @@ def _account(dataset: Definition, definitions: Definitions) -> str:
         text = f"linked service `{name}` is not among the definitions"
         cure = "see that TRAINING_DATA_CONTAINER is a container of its account"
         reference.approximated("key", "linkedServiceName", text, cure)
-    return storage(service) or name
+    account = storage(service)
+    return account if _ACCOUNT_NAME.fullmatch(account) else name
 
 
 def _report_external(policy: Element, place: str) -> Waiting:

@@ -105,6 +105,8 @@ class Ports:
         elif one is not None and inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
             one.left("key", "webServiceInput", text, "nothing to do if the inputs are right")
+        elif one is not None and not one.value:
+            one.take()
         return inputs, single
 
     def _is_blob(self, reference: Reference) -> bool:
@@ -179,6 +181,7 @@ class Ports:
                 text = f"dataset `{dataset.name}` of type {dataset.type} names no blob"
                 cure = f"the output is in the service's own storage; name it in {self._place}"
                 element.left("key", port, text, f"{cure}: training.outputs")
+                report_unread(dataset, f"output `{port}` of activity `{self._activity.name}`")
                 continue
             self._read.add(folded(dataset.name))
             outputs[port] = path
