@@ -13,6 +13,7 @@ from shared.importers.data_factory.factory_v2 import Activity, Factory, resolve
 from shared.importers.data_factory.linked_services import service, storage
 from shared.importers.data_factory.policies_v2 import Policy, policy, report_policy
 from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.templates import event_filled
 from shared.importers.data_factory.triggers import Start
 
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
@@ -64,9 +65,7 @@ class Values:
         event = self._start.event
         if event is None:
             return text
-        path = f"{event.folder}/{event.file}"
-        text = text.replace("{event.path}", path).replace("{event.folder}", event.folder)
-        return text.replace("{event.file}", event.file)
+        return event_filled(text, event.folder, event.file)
 
     def path(self, given: Element, port: str, storage_of: Element | None) -> BlobPath | None:
         """Return the blob that a file of the service names; None, after a report.
