@@ -91,6 +91,11 @@ def test_a_window_that_waits_for_its_data_says_so(serve: Serve) -> None:
     assert pending["end"] == pending["due"] == "2026-03-08T00:00:00Z"
     assert "data" in pending["waits_for"]
     assert "the next check is 2026-03-08 01:40 UTC" in pending["waits_for"]
+    assert shown()["schedule_waits_for"].startswith(
+        "the window 2026-03-01 00:00 to 2026-03-08 00:00 UTC waits for data that has no run yet; "
+        "the next check is 2026-03-08 01:40 UTC, and the last one 2026-03-08 07:00 UTC; "
+        "then its due time 2026-03-15 00:00 UTC"
+    )
 
 
 def test_a_paused_schedule_says_so_and_counts_what_passed(serve: Serve) -> None:
@@ -165,6 +170,7 @@ def test_a_manual_run_is_of_the_last_window_or_of_the_one_that_is_asked_for(serv
     run = Api().start().body
     assert run["window"] == LAST
     assert run["manifest"][0]["name"] == "2026/02/22/new.csv"
+    assert run["tokens"] == {"name": "new"}
     assert run["parameters"] == {"From": "2026-02-22", "To": "2026-03-01"}
     earlier = Api().start({"due": "2026-02-22T00:00:00Z"}).body
     assert earlier["window"]["end"] == "2026-02-22T00:00:00Z"
