@@ -95,7 +95,6 @@ class PendingWindowShown(WindowShown):
     waits_for: str = Field(description="What must happen next.")
     next_check: AwareDatetime
     until: AwareDatetime = Field(description="When it stops waiting for data.")
-    opened: int = Field(description="How many runs it has, one for each key.")
 
     @classmethod
     def of_due_time(cls, pending: PendingDueTime, schedule: Schedule) -> "PendingWindowShown":
@@ -113,7 +112,6 @@ class PendingWindowShown(WindowShown):
             waits_for=_pending_for(pending, schedule),
             next_check=pending.next_check,
             until=pending.until,
-            opened=pending.opened,
         )
 
 

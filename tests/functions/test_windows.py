@@ -110,8 +110,8 @@ def test_a_paused_schedule_says_so_and_counts_what_passed(serve: Serve) -> None:
     assert "an operator: the schedule is paused" in body["schedule_waits_for"]
     assert body["windows"]["passed"] == 2
     assert "begins" not in body["windows"]["next"][0]
-    (hint,) = windowed_again.app.hints
-    assert "it is paused, so that no due time opens a run" in str(hint)
+    (hint,) = Api().health_details().body["hints"]
+    assert "it is paused, so that no due time opens a run" in hint
 
 
 def test_a_period_that_is_over_says_so(serve: Serve) -> None:
@@ -136,10 +136,11 @@ def test_a_preview_shows_the_last_window_and_the_request_with_its_times(serve: S
     asked = json.dumps(body["request"])
     assert "2026/02/22/new.csv" in asked
     assert body["request"]["body"]["GlobalParameters"] == {"From": "2026-02-22", "To": "2026-03-01"}
-    assert body["notes"][0] == (
-        "the window 2026-02-22 00:00 to 2026-03-01 00:00 UTC, due 2026-03-01 00:00 UTC: its data "
-        "is 2026/02/22/{name}.csv"
-    )
+    assert body["notes"][:2] == [
+        "the window 2026-02-22 00:00 to 2026-03-01 00:00 UTC, due 2026-03-01 00:00 UTC",
+        "the times of the window give data.blob: 2026/02/22/{name}.csv; parameter From: "
+        "2026-02-22; parameter To: 2026-03-01",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,8 @@ def test_a_preview_shows_windows_that_are_still_to_come(serve: Serve) -> None:
     body = preview(due="2030-01-10").body
     assert body["window"]["due"] == "2030-01-06T00:00:00Z"
     assert "which has not come yet" in body["notes"][0]
-    assert "request" not in body
+    assert "parameter To: 2030-01-06" in body["notes"][1]
+    assert "request" not in body  # there is no blob yet that it could name
 
 
 def test_a_manual_run_is_of_the_last_window_or_of_the_one_that_is_asked_for(serve: Serve) -> None:
