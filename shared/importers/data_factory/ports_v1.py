@@ -126,7 +126,9 @@ class Ports:
         slices = SLICE if reference is None else reference.slices
         path = datasets.blob_path(dataset, self._factory.definitions, slices)
         if path is None or not path.name:
-            report_unread(dataset, f"{self._place}: {target}, to be filled in")
+            text = f"{self._place}: {target}, to be filled in"
+            report_unread(dataset, text, self._cadence)
+            dataset.body.approximated(DATASET, dataset.name, text, whole=False)
             what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
         shown = f"{self._place}: {target}: {path.container}/{path.name}"

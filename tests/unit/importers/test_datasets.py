@@ -77,6 +77,7 @@ def test_a_path_to_fill_in_stands_in_place_of_one_that_cannot_be_read(
     line = factory.line("pipeline/walk", "activities[0]")
     assert (line.outcome, text in line.text) == (ABOUT, True)
     assert "fill-in/trainingData.csv" in line.text
+    assert factory.line(DATA, "").outcome is ABOUT
 
 
 def test_a_dataset_that_is_missing() -> None:
