@@ -1,6 +1,6 @@
 """Expressions of version 2: `@…`, `@{…}` within a text, `{"type": "Expression", "value": "@…"}`.
 
-They become templates of Relearn, or constants (data-factory §3.4). A run of a factory begins a
+They become templates of Relearn, or constants (data-factory §3.6). A run of a factory begins a
 moment after it is due; Relearn knows the due time, which is the end of the window.
 """
 
