@@ -4,6 +4,7 @@ Each job with its updates becomes one pipeline for each way in which its pipelin
 because parameters can be others each time (data-factory §3.4, §3.5).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -24,7 +25,7 @@ from shared.importers.data_factory.factory_v2 import (
     defaults,
     read,
 )
-from shared.importers.data_factory.jobs_v2 import Made, job
+from shared.importers.data_factory.jobs_v2 import UNKNOWN, Made, job
 from shared.importers.data_factory.others import instead_of, set_aside
 from shared.importers.data_factory.triggers import PIPELINE, Start, report_place
 from shared.importers.data_factory.updates_v2 import update
@@ -51,7 +52,24 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             _report_pipeline(factory, pipeline, found[folded(pipeline.name)])
     _report_idle(factory, found)
     datasets.report_unused(definitions, VERSION)
-    return [draft for of in found.values() for draft in of]
+    return _with_places([draft for of in found.values() for draft in of])
+
+
+def _with_places(made: list[Draft]) -> list[Draft]:
+    """Return drafts in which a path that stands in for another is where most inputs are."""
+    paths = [path for draft in made for path in draft.job.inputs.values()]
+    places = Counter((one.account, one.container) for one in paths if one.container != UNKNOWN)
+    account, container = places.most_common(1)[0][0] if places else ("", "training-data")
+    found = []
+    for draft in made:
+        inputs = {
+            port: replace(path, account=account, container=container)
+            if path.container == UNKNOWN
+            else path
+            for port, path in draft.job.inputs.items()
+        }
+        found.append(replace(draft, job=replace(draft.job, inputs=inputs)))
+    return found
 
 
 class _Reader:

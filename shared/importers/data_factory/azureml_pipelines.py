@@ -53,7 +53,7 @@ def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:
     where += "/Microsoft.MachineLearningServices/workspaces/<name>"
     if definition is not None and definition.type.strip().casefold() == "azuremlservice":
         where = workspace(definition)
-    said = policy(activity.element, start)
+    said = policy(activity.element, start, values.plain)
     yield "training:"
     yield "  kind: azureml"
     yield f"  workspace: {_quoted(where)}"

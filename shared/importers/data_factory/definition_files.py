@@ -112,8 +112,8 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         return
     read.documents[file] = found
     for line, column in found.mended:
-        at = (f"line {line}, column {column}",)
-        text = "a comma is missing before this; it was read as if it were there"
+        at = (place := f"line {line}, column {column}",)
+        text = f"{place}: a comma is missing before this; it was read as if it were there"
         _say(read, account, Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
     for path in found.doubled:
         key = str(path[-1])

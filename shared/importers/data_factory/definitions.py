@@ -164,6 +164,7 @@ class _Finder:
                 "file",
                 PurePosixPath(file).name,
                 "it has no definition of a data factory",
+                "there is nothing to do if it belongs to something else",
             )
 
     def settle_versions(self) -> None:
@@ -196,7 +197,7 @@ class _Finder:
             self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
-            self._say(body, word, name, f"Relearn has no {kind}" if kind else _NO_PART)
+            self._say(body, word, name, f"Relearn has no {kind}", _SEE)
             return
         for key, value in body.items():
             if key.casefold() in _OUTER:
@@ -237,7 +238,7 @@ class _Finder:
         template = arm.read(root, self.files.values_for(root.file))
         name = PurePosixPath(root.file).name
         if not template.linked and not any(kind_of_type(one.type) for one in template.resources):
-            self._say(root, "file", name, "an ARM template without a part of a data factory")
+            self._say(root, "file", name, _NO_FACTORY, _NOTHING)
             return
         self.result.unresolved.setdefault(root.file, []).extend(template.unresolved)
         count = counted(len(template.resources), "resource")
@@ -254,7 +255,7 @@ class _Finder:
         element, kind = resource.element, kind_of_type(resource.type)
         condition = element.get("condition")
         if condition is not None and condition.value is False:
-            self._say(element, READ.get(kind, "key"), resource.name, "its condition is false")
+            self._say(element, READ.get(kind, "key"), resource.name, _OFF, _NOTHING)
         elif kind in READ:
             copies = element.get("copy")
             if copies is not None:
@@ -268,7 +269,8 @@ class _Finder:
         elif kind:
             self._definition(element, kind, resource.name, 0)
         else:
-            self._say(element, "key", resource.name, f"{clean(resource.type)}: {_NO_PART}")
+            text = f"{clean(resource.type)}: {_NO_PART}"
+            self._say(element, "key", resource.name, text, _NOTHING)
 
     def _linked(self, deployment: Element, file: str) -> None:
         name = clean(_text(deployment.get("name"))) or "deployment"
@@ -293,13 +295,14 @@ class _Finder:
         """
         for key, value in element.items():
             if key.casefold() == "outputs":
-                self._say(value, "key", key, "nothing in Relearn reads outputs of a template")
+                self._say(value, "key", key, "Relearn reads no outputs of templates", _NOTHING)
             elif key.casefold() != "resources" or not value.value:
                 value.take()
         outcome = Outcome.MAPPED if is_template else Outcome.NOT_CARRIED_OVER
-        self._report(element, kind, name, outcome, text, whole=False)
+        to_do = "" if is_template else _NOTHING
+        self._report(element, kind, name, outcome, text, to_do=to_do, whole=False)
 
-    def _say(self, element: Element, kind: str, name: str, text: str, to_do: str = "") -> None:
+    def _say(self, element: Element, kind: str, name: str, text: str, to_do: str) -> None:
         """Report what is not carried over, with all that is below it.
 
         Args:
@@ -323,6 +326,10 @@ class _Finder:
 _OUTER: Final = frozenset(
     {"name", "type", "apiversion", "dependson", "location", "id", "etag", "comments", "condition"}
 ) | {"$schema", "contentversion"}
+_NO_FACTORY: Final = "an ARM template without a part of a data factory"
+_OFF: Final = "its condition is false, so it is not deployed"
+_NOTHING: Final = "there is nothing to do"
+_SEE: Final = "see whether a pipeline needs what it does; if not, there is nothing to do"
 _COPY: Final = "write each copy as a resource of its own"
 
 

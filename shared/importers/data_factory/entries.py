@@ -120,7 +120,7 @@ class _Maker:
 
     def entry(self) -> Entry | None:
         """Return the entry; None, after a report, where the app would refuse it."""
-        data = _chosen(self._job)
+        data = self._timing.data or _chosen(self._job)
         tree: Tree = {}
         if data is not None:
             tree["data"] = self._data(data)

@@ -21,6 +21,8 @@ _WRITE_VALUE: Final = "write it under training.parameters"
 _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 _CORRECT: Final = "correct the definition, and import again"
 _MODEL: Final = ".ilearner"
+#: The container of a path that cannot be said.
+UNKNOWN: Final = "<unknown>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Values:
         if element is None or element.value is None or element.value == "":
             return None
         return resolve(self._activity.pipeline, self._start, element.value)
+
+    def plain(self, element: Element | None) -> Any:
+        """Return the constant that a value stands for; None where it is not known."""
+        found = self.of(element)
+        return None if found is None or found.text is None else found.value
 
     def with_event(self, text: str) -> str:
         """Return a text with the blob whose event starts the pipeline as its pattern."""
@@ -102,8 +109,8 @@ class Values:
         given = reference.get("parameters")
         values: dict[str, Any] = {}
         for name, one in given.items() if given is not None else ():
-            found = self.of(one)
-            values[name] = one.value if found is None or found.text is None else found.value
+            known = self.plain(one)
+            values[name] = one.value if known is None else known
         made = service(definition, self._factory.context.secrets, values)
         if made is None:
             return None, f"linked service `{said.value}` is of type {definition.type}"
@@ -149,7 +156,7 @@ class _Reader:
             self.why = f"linked service `{batch.name}` has no batch execution URL"
             return None
         inputs, outputs = self._inputs(), self._outputs()
-        found = policy(self._element, self._start)
+        found = policy(self._element, self._start, self._values.plain)
         made = Job(
             self._activity.name,
             batch,
@@ -162,8 +169,8 @@ class _Reader:
             found.longest,
             self._element,
         )
-        report_policy(self._element, self._activity.name, found, self._place)
         self._report()
+        report_policy(self._element, self._activity.name, found, self._place)
         return Made(self._activity, self._start, self._place, made, found, self._verbatim)
 
     def _inputs(self) -> dict[str, BlobPath]:
@@ -171,13 +178,11 @@ class _Reader:
             port: (element, self._file(element, port))
             for port, element in self._ports("webServiceInputs")
         }
-        known = [path for _, path in read.values() if path is not None]
-        place = (known[0].account, known[0].container) if known else ("", "")
         found: dict[str, BlobPath] = {}
         for port, (element, path) in read.items():
             if path is None:
                 stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
-                found[port] = BlobPath(*place, stands, element)
+                found[port] = BlobPath("", UNKNOWN, stands, element)
                 text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
                 element.left(DATASET, port, text, _WRITE_PATH)
                 continue
@@ -195,8 +200,9 @@ class _Reader:
             written = element.get("filePath")
             self._verbatim[port] = "" if written is None else str(written.value).strip()
             path = self._file(element, port)
-            found[port] = path or BlobPath("", "", self._verbatim[port], element)
-            text = f"{self._place}: training.outputs: {port}"
+            form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
+            found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
+            text = f"{self._place}: output of `{self._activity.name}`"
             element.mapped(DATASET, port, text, whole=False)
         return found
 

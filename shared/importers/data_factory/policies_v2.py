@@ -3,15 +3,18 @@
 Each key of a policy has one line of the report. The rules: data-factory §3.4.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.availability import timespan, written
 from shared.importers.data_factory.policies_v1 import LONGEST
 from shared.importers.data_factory.triggers import Start
 
+#: Returns what a value of a definition stands for; None where that is not known.
+Value = Callable[[Element | None], Any]
 _KIND: Final = "policy"
 _MOST_ATTEMPTS: Final = 11
 #: What the service writes where a policy has no timeout.
@@ -28,8 +31,9 @@ class Policy:
 
     retry: int = 0
     pause: str = ""
-    timeout: timedelta = _DEFAULT_TIMEOUT
     retries: int = 0  #: of the trigger
+    timeout: timedelta = _DEFAULT_TIMEOUT
+    unread: frozenset[str] = frozenset()  #: the keys that say nothing that can be read
 
     @property
     def wanted(self) -> int:
@@ -47,20 +51,24 @@ class Policy:
         return written(self.timeout if timedelta() < self.timeout <= LONGEST else LONGEST)
 
 
-def policy(activity: Element, start: Start) -> Policy:
+def policy(activity: Element, start: Start, value: Value) -> Policy:
     """Return the policy of a job; nothing is taken or reported by that.
 
     Args:
         activity: the job.
         start: what starts its pipeline, which may repeat all of it.
+        value: returns what a value stands for, which may be an expression.
     """
-    retry = _whole(activity.get("policy", "retry")) or 0
-    seconds = _whole(activity.get("policy", "retryIntervalInSeconds"))
+    retry = _whole(value(activity.get("policy", "retry")))
+    seconds = _whole(value(activity.get("policy", "retryIntervalInSeconds")))
     span = timedelta(seconds=_DEFAULT_PAUSE if seconds is None else min(seconds, 86_400))
     pause = written(span) if retry else start.pause
-    element = activity.get("policy", "timeout")
-    timeout = None if element is None else timespan(element.value)
-    return Policy(retry, pause, _DEFAULT_TIMEOUT if timeout is None else timeout, start.retries)
+    timeout = timespan(value(activity.get("policy", "timeout")) or "")
+    found = Policy(retry or 0, pause, start.retries, unread=frozenset())
+    unread = {"retry"} if retry is None else set()
+    if timeout is None:
+        return replace(found, unread=frozenset({"timeout", *unread}))
+    return replace(found, timeout=timeout, unread=frozenset(unread))
 
 
 def report_policy(activity: Element, name: str, found: Policy, place: str) -> None:
@@ -109,7 +117,7 @@ def report_update_policy(activity: Element, place: str) -> None:
             element.approximated(_KIND, key, f"{place}: {text}")
         elif folded == "retry":
             text = "an update that fails is tried again until its time is over"
-            report = element.mapped if not _whole(element) else element.approximated
+            report = element.mapped if _whole(element.value) == 0 else element.approximated
             report(_KIND, key, f"{place}: {text}")
         elif folded in ("retryintervalinseconds", "secureinput", "secureoutput"):
             text = _SECURE if folded.startswith("secure") else "the pause grows by itself"
@@ -131,7 +139,7 @@ def _report(element: Element, key: str, found: Policy, place: str) -> None:
         _report_timeout(element, found, place)
     elif key == "retry":
         text = f"{place}: training.attempts: {found.attempts}"
-        if _whole(element) is None:
+        if key in found.unread:
             element.approximated(_KIND, key, f"{text}: {_UNREAD}", "write the number of attempts")
         elif found.wanted > _MOST_ATTEMPTS:
             text += f": the most, where the factory has {found.wanted}"
@@ -150,16 +158,16 @@ def _report(element: Element, key: str, found: Policy, place: str) -> None:
 
 def _report_timeout(element: Element, found: Policy, place: str) -> None:
     text = f"{place}: training.timeout: {found.longest}"
-    if timespan(element.value) is None:
+    if "timeout" in found.unread:
         to_do = "write how long one attempt may take"
         element.approximated(_KIND, "timeout", f"{text}: {_UNREAD}", to_do)
     elif found.timeout > LONGEST or not found.timeout:
-        text += f": the longest, where the factory has {element.value}"
+        text += f": the longest, where the factory has {written(found.timeout)}"
         element.approximated(_KIND, "timeout", text)
     else:
         element.mapped(_KIND, "timeout", text)
 
 
-def _whole(element: Element | None) -> int | None:
-    text = "" if element is None else str(element.value).strip().removesuffix(".0")
+def _whole(value: object) -> int | None:
+    text = str(value).strip().removesuffix(".0")
     return int(text[:6]) if text.isdecimal() else None

@@ -130,9 +130,9 @@ def windowed(typed: Element, context: ImportContext, *, started: bool) -> tuple[
             element.mapped("key", key, f"schedule: {_shown(made)}")
     if delay is None and (said := typed.get("delay")) is not None and said.value:
         said.left("key", "delay", "it cannot be read", "write schedule.delay")
-    at_once = _concurrency(typed)
+    at_once = 1 if _report_dependencies(typed) else _at_once(typed)
+    _report_concurrency(typed, at_once)
     retries, pause = _retries(typed)
-    _report_dependencies(typed)
     timing = Timing(
         schedule=made,
         catch_up="all",
@@ -143,15 +143,22 @@ def windowed(typed: Element, context: ImportContext, *, started: bool) -> tuple[
     return timing, retries, pause
 
 
-def _concurrency(typed: Element) -> int:
+def _at_once(typed: Element) -> int:
+    return min(max(1, _whole(_value(typed, "maxConcurrency")) or 1), 1000)
+
+
+def _report_concurrency(typed: Element, at_once: int) -> None:
     element = typed.get("maxConcurrency")
-    number = min(max(1, _whole(_value(typed, "maxConcurrency")) or 1), 1000)
-    if element is not None:
-        text = "when_busy: queue"
-        if number > 1:
-            text = f"when_busy: parallel, max_parallel: {number}"
+    if element is None:
+        return
+    if at_once < _at_once(typed):
+        text = "when_busy: queue, because each window waits for the one before"
+        element.approximated("policy", "maxConcurrency", text)
+    elif at_once > 1:
+        text = f"when_busy: parallel, max_parallel: {at_once}"
         element.mapped("policy", "maxConcurrency", text)
-    return number
+    else:
+        element.mapped("policy", "maxConcurrency", "when_busy: queue")
 
 
 def _retries(typed: Element) -> tuple[int, str]:
@@ -175,21 +182,26 @@ def _retries(typed: Element) -> tuple[int, str]:
     return count, pause if count else ""
 
 
-def _report_dependencies(typed: Element) -> None:
+def _report_dependencies(typed: Element) -> bool:
+    """Report the windows that a window waits for; return whether its own trigger is among them."""
     element = typed.get("dependsOn")
     if element is None:
-        return
+        return False
     if not element.value:
         element.take()
+    itself = False
     for one in element.list() if element.value else []:
         if "self" in str(_value(one, "type")).casefold():
-            text = "runs of a pipeline are in the order of their windows: when_busy: queue"
-            one.approximated("key", "dependsOn", text, "see that max_parallel is not set")
+            itself = True
+            one.mapped(
+                "key", "dependsOn", "when_busy: queue: runs are in the order of their windows"
+            )
             continue
         name = str(_value(one, "referenceTrigger", "referenceName")) or "another trigger"
         text = f"it waits for windows of {name}: pipelines of Relearn do not wait for each other"
         to_do = "let schedule.delay be long enough, or wait_for_data wait for what that writes"
         one.left("key", "dependsOn", text, to_do)
+    return itself
 
 
 def _take(element: Element, *names: str) -> None:

@@ -148,7 +148,7 @@ def test_a_definition_that_is_not_deployed_or_repeated_is_told() -> None:
     )
     assert [one.name for one in definitions.all] == ["Many"]
     told = lines(definitions, account)
-    assert told["resources", 0].text == "its condition is false"
+    assert told["resources", 0].text == "its condition is false, so it is not deployed"
     assert told["resources", 1, "copy"].outcome is Outcome.NOT_CARRIED_OVER
 
 
