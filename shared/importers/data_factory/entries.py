@@ -187,7 +187,7 @@ class _Maker:
     def _given(self, path: BlobPath, data: BlobPath | None) -> str:
         """Return what an input is given, and report a path in another container."""
         account, container = self._place
-        if (path.account, path.container) != self._place:
+        if path.container and (path.account, path.container) != self._place:
             note(
                 path.source,
                 "dataset",
@@ -341,7 +341,8 @@ def _inputs(job: Job) -> Iterator[BlobPath]:
 
 def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
     """Return account and container that most inputs are in; the first of those alike."""
-    places = Counter((one.account, one.container) for draft in drafts for one in _inputs(draft.job))
+    inputs = (one for draft in drafts for one in _inputs(draft.job) if one.container)
+    places = Counter((one.account, one.container) for one in inputs)
     return places.most_common(1)[0][0] if places else ("", "")
 
 
