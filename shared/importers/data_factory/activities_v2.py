@@ -237,12 +237,23 @@ def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
     places = [draft.name for draft in found.get(folded(name), [])]
     if places:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
-        activity.element.approximated("activity", activity.name, text, instead_of(activity.type))
+        element, cure = activity.element, instead_of(activity.type)
+        element.approximated("activity", activity.name, text, cure, whole=False)
+        _set_aside_call(element)
         return
     text = f"pipeline `{name}` has no activity that is carried over"
     if folded(name) not in found:
         text = f"pipeline `{name}` is not among the files"
     activity.element.left("activity", activity.name, text, instead_of(activity.type))
+
+
+def _set_aside_call(element: Element) -> None:
+    """Take what a call of a pipeline says of itself; parameters that it hands over are reported."""
+    ways = [(key,) for key in (*_SILENT, "dependsOn", "state", "onInactiveMarkAs")]
+    for way in (*ways, ("typeProperties", "pipeline"), ("typeProperties", "waitOnCompletion")):
+        if (said := element.get(*way)) is not None:
+            said.take()
+    set_aside(element, "description", "userProperties")
 
 
 def _report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:

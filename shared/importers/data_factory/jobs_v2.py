@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import DATASET, leave_policy
+from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
 from shared.importers.data_factory.expressions_v2 import Resolved
 from shared.importers.data_factory.factory_v2 import Activity, Factory, resolve
@@ -16,6 +16,8 @@ from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.templates import event_filled
 from shared.importers.data_factory.triggers import Start
 
+#: An input or output of a web service is no dataset in version 2: its file stands there.
+_PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _WRITE_VALUE: Final = "write it under training.parameters"
 _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
@@ -184,14 +186,14 @@ class _Reader:
                 stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
                 found[port] = BlobPath("", UNKNOWN, stands, element)
                 text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
-                element.left(DATASET, port, text, _WRITE_PATH)
+                element.left(_PORT, port, text, _WRITE_PATH)
                 continue
             found[port] = path
             text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
-            element.mapped(DATASET, port, text, whole=False)
+            element.mapped(_PORT, port, text, whole=False)
             if not path.name.casefold().endswith(_INPUT_FORMS):
                 what = "the service refuses inputs that do not end in .csv, .tsv or .arff"
-                element.approximated(DATASET, port, what, "give the data such a name", whole=False)
+                element.approximated(_PORT, port, what, "give the data such a name", whole=False)
         return found
 
     def _outputs(self) -> dict[str, BlobPath]:
@@ -203,7 +205,7 @@ class _Reader:
             form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
             found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
             text = f"{self._place}: output of `{self._activity.name}`"
-            element.mapped(DATASET, port, text, whole=False)
+            element.mapped(_PORT, port, text, whole=False)
         return found
 
     def _ports(self, key: str) -> list[tuple[str, Element]]:
@@ -217,10 +219,10 @@ class _Reader:
                 found.append((port, element))
             elif isinstance(element.value, str) and port.strip():
                 text = "it is a text, where version 2 has filePath and linkedServiceName"
-                element.left(DATASET, port, text, _WRITE_PATH)
+                element.left(_PORT, port, text, _WRITE_PATH)
             else:
                 text = "an input or output of the service has a name and a file"
-                element.left(DATASET, port or key, text, "write it under training")
+                element.left(_PORT, port or key, text, "write it under training")
         return found
 
     def _file(self, element: Element, port: str) -> BlobPath | None:
