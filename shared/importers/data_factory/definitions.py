@@ -93,6 +93,9 @@ class Definitions:
         """
         for file, unresolved in self.unresolved.items():
             for one in unresolved:
+                above = account.covered_by(file, one.path)
+                if above is not None and (above.kind, above.outcome) == _UNUSED:
+                    continue
                 name = str(one.path[-1]) if one.path else ""
                 account.add(
                     Line(
@@ -261,11 +264,9 @@ class _Finder:
             if copies is not None:
                 self._say(copies, "key", "copy", "copies of a resource are not made", _COPY)
             self._definition(element, kind, resource.name, version_of_type(resource.type))
-        elif element.get("resources") is not None:
-            if kind == FACTORY:
-                self._factory(element, resource.name)
-            text = f"the {kind} itself" if kind else f"{resource.type}: {_NO_PART}"
-            self._opened(element, "key", resource.name, text, is_template=False)
+        elif kind == FACTORY and element.get("resources") is not None:
+            self._factory(element, resource.name)
+            self._opened(element, "key", resource.name, "the factory itself", is_template=False)
         elif kind:
             self._definition(element, kind, resource.name, 0)
         else:
@@ -326,6 +327,8 @@ class _Finder:
 _OUTER: Final = frozenset(
     {"name", "type", "apiversion", "dependson", "location", "id", "etag", "comments", "condition"}
 ) | {"$schema", "contentversion"}
+#: Of a dataset that is not carried over, no value is used.
+_UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
 _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
 _NOTHING: Final = "there is nothing to do"
