@@ -12,7 +12,7 @@ from cli.settings import folder_of, settings_in
 from shared.app import App, Unusable, of_settings
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted
-from shared.core.data_version import captured
+from shared.core.data_version import reads
 from shared.errors import RelearnError
 
 LOCAL_APP: Final = "http://127.0.0.1:7071"
@@ -145,7 +145,7 @@ def _folder(pipeline: Pipeline) -> str:
 
 
 def _taking(pipelines: dict[str, Pipeline], name: str) -> list[str]:
-    return [one for one, pipeline in pipelines.items() if captured(pipeline, name) is not None]
+    return [one for one, pipeline in pipelines.items() if reads(pipeline, name)]
 
 
 def _runs(url: str) -> dict[str, dict[str, Any]] | None:

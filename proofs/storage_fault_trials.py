@@ -52,7 +52,7 @@ class Damage(StrEnum):
     NOT_JSON = "not JSON"
     EMPTY = "empty"
     ODD = "another shape"
-    NEWER = "schema_version 2"
+    NEWER = "schema_version 3"
 
 
 def part(effort: Effort) -> list[Outcome]:
@@ -269,4 +269,4 @@ def _damaged(body: bytes, damage: Damage, chance: random.Random) -> bytes:
         case Damage.ODD:
             return chance.choice((b"[]", b"null", b"7", b'{"schema_version": 1}', b'"text"'))
         case Damage.NEWER:
-            return json.dumps({**json.loads(body or b"{}"), "schema_version": 2}).encode()
+            return json.dumps({**json.loads(body or b"{}"), "schema_version": 3}).encode()

@@ -27,13 +27,14 @@ from shared.intake.announced_runs import AnnouncedRuns
 from shared.intake.batches import Batches
 from shared.intake.blob_events import BlobEvents, ModelEvents
 from shared.intake.catalogue import Catalogue
+from shared.intake.due_times import DueTimes
 from shared.intake.eligibility import Activations, Backfill, Eligibility
 from shared.intake.full_listings import FullListings
 from shared.intake.last_good import LastGood
 from shared.intake.listed import data_blobs, model_blobs
 from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
-from shared.intake.schedules import DueTimes, Schedules
+from shared.intake.schedules import Schedules
 from shared.intake.search import Search
 from shared.intake.storage_events import StorageEvents
 from shared.intake.unwanted import UnwantedData
@@ -104,7 +105,7 @@ class App:
         driver = Driver(context, writer, factory, concurrency, inbox)
         self.factory, self.inbox, self.writer, self.driver = factory, inbox, writer, driver
         # What opens runs.
-        requests = self.requests = Requests(context, factory, writer, driver)
+        requests = self.requests = Requests(context, factory, writer, driver, concurrency)
         backfill = Backfill(context, catalogue, requests, inbox)
         eligibility = Eligibility(context, activations, backfill)
         batches = self.batches = Batches(context, catalogue, concurrency, factory, writer, driver)

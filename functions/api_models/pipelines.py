@@ -11,9 +11,15 @@ from functions.api_models.shared import (
     WindowShown,
     config_shown,
 )
-from shared.core.config.schedule import Schedule
-from shared.core.config.schedule_words import moment, what_it_waits_for, window_lines, words_of
-from shared.core.counting import counted
+from shared.core.config.schedule import Schedule, delay_of
+from shared.core.config.schedule_words import (
+    is_paused,
+    moment,
+    span_words,
+    what_it_waits_for,
+    window_lines,
+    words_of,
+)
 from shared.core.run.concurrency import RunQueue
 from shared.core.windows import window_of
 from shared.ledger.schedules import PendingDueTime
@@ -89,7 +95,6 @@ class PendingWindowShown(WindowShown):
     waits_for: str = Field(description="What must happen next.")
     next_check: AwareDatetime
     until: AwareDatetime = Field(description="When it stops waiting for data.")
-    opened: int = Field(description="How many runs it has, one for each key.")
 
     @classmethod
     def of_due_time(cls, pending: PendingDueTime, schedule: Schedule) -> "PendingWindowShown":
@@ -99,15 +104,14 @@ class PendingWindowShown(WindowShown):
             pending: the due time.
             schedule: of its pipeline.
         """
-        window = window_of(schedule, pending.at)
+        window = pending.window or window_of(schedule, pending.at)
         return cls(
             start=window.start,
             end=window.end,
             due=window.due,
-            waits_for=_pending_for(pending),
+            waits_for=_pending_for(pending, schedule),
             next_check=pending.next_check,
             until=pending.until,
-            opened=pending.opened,
         )
 
 
@@ -140,18 +144,26 @@ class WindowsShown(ResponseModel):
         )
 
 
-def _pending_for(pending: PendingDueTime) -> str:
+def _schedule_waits_for(status: PipelineStatus, schedule: Schedule) -> str:
+    """Return what must happen before the next run of a schedule; data comes before due times."""
+    following = what_it_waits_for(schedule, status.at)
+    if not status.pending or is_paused(schedule):
+        return following
+    first = PendingWindowShown.of_due_time(status.pending[0], schedule)
+    which = f"the window {span_words(first.start, first.end)} waits"
+    if (count := len(status.pending)) > 1:
+        which = f"{count} windows wait; the first one, {span_words(first.start, first.end)},"
+    return f"{which} for {first.waits_for}; then {following}"
+
+
+def _pending_for(pending: PendingDueTime, schedule: Schedule) -> str:
+    if is_paused(schedule):
+        return "an operator: the schedule is paused, and nothing is checked meanwhile"
     check = f"the next check is {moment(pending.next_check)}"
     if pending.failing_since is not None or pending.failed:
         return f"the storage: a run could not be opened; {check}"
-    if pending.after:
-        return f"the next poll of the schedules, which opens more of its runs; {check}"
-    if pending.without:
-        keys = counted(pending.without, "key")
-        return (
-            f"new data: {keys} had none at the last check; {check}, "
-            f"and after {moment(pending.until)} nothing is waited for"
-        )
+    if pending.after or pending.until <= pending.at + delay_of(schedule):
+        return f"the next tick of the schedules, which opens what is left; {check}"
     return f"data that has no run yet; {check}, and the last one {moment(pending.until)}"
 
 
@@ -223,7 +235,7 @@ def _fields(status: PipelineStatus) -> dict[str, Any]:
         "data": pipeline.data.blob if pipeline.data else None,
         "schedule": config.get("schedule"),
         "schedule_in_words": words_of(schedule) if schedule else None,
-        "schedule_waits_for": what_it_waits_for(schedule, status.at) if schedule else None,
+        "schedule_waits_for": _schedule_waits_for(status, schedule) if schedule else None,
         "endpoints": [endpoint.name for endpoint in pipeline.endpoints],
         "active_since": status.active_since,
         "last_due": status.last_due,
@@ -267,6 +279,7 @@ class RequestShown(ResponseModel):
 class PreviewShown(ResponseModel):
     """What the next run would be given."""
 
+    window: WindowShown | None = Field(description="Left out: runs are of no window.")
     matching: int
     matches: list[MatchShown]
     request: RequestShown | None
@@ -286,4 +299,11 @@ class PreviewShown(ResponseModel):
             for match in preview.matches
         ]
         request = RequestShown.model_validate(preview.request) if preview.request else None
-        return cls(matching=preview.matching, matches=matches, request=request, notes=preview.notes)
+        window = WindowShown.model_validate(preview.window) if preview.window else None
+        return cls(
+            window=window,
+            matching=preview.matching,
+            matches=matches,
+            request=request,
+            notes=preview.notes,
+        )

@@ -67,15 +67,15 @@ BUGS: Final = (
     Bug(
         "every change of a pipeline begins its schedule anew",
         "shared/intake/last_good.py",
-        "        if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:\n",
+        "        if stored is not None and same_boundaries(known, pipeline.schedule):\n",
         "        if stored is not None and stored.record.pipeline == pipeline:\n",
         ("tests/unit/intake/test_due_times.py",),
     ),
     Bug(
         "a first due time is lost to a late tick",
-        "shared/intake/schedules.py",
-        "        if known is None:\n            return since\n",
-        "        if known is None:\n            return max(since, now - _ON_TIME)\n",
+        "shared/core/due_times.py",
+        "        return _of(schedule, first or now - delay - ON_TIME)\n",
+        "        return _of(schedule, max(first or now, now - delay - ON_TIME))\n",
         ("tests/unit/intake/test_due_times.py",),
     ),
     Bug(
@@ -239,7 +239,7 @@ BUGS: Final = (
     ),
     Bug(
         "a due time takes a metadata-only update without an MD5 for new data",
-        "shared/intake/schedules.py",
+        "shared/intake/due_times.py",
         "    if blob.content_md5 is None and not pipeline.trusts_size:\n",
         "    if blob.content_md5 is None:\n",
         ("tests/unit/intake/test_without_md5.py",),

@@ -12,6 +12,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import manually_promoted
 from shared.core.run.record import Origin
 from shared.core.versions import version_id
+from shared.core.windows import of_any_window
 
 
 def captured(pipeline: Pipeline, name: str) -> dict[str, str] | None:
@@ -25,6 +26,17 @@ def captured(pipeline: Pipeline, name: str) -> dict[str, str] | None:
         The values of the tokens, or None.
     """
     return match(pipeline.data.blob, name) if pipeline.data else None
+
+
+def reads(pipeline: Pipeline, name: str) -> bool:
+    """Whether a blob of this name is data of a pipeline, in whichever window.
+
+    Args:
+        pipeline: as it is configured now.
+        name: of the blob, inside its container.
+    """
+    data = pipeline.data
+    return data is not None and match(of_any_window(data.blob), name) is not None
 
 
 def key_of(pipeline: Pipeline, name: str) -> tuple[str, ...]:

@@ -1,11 +1,21 @@
 """The bases of every value that is stored or configured: frozen, and changed by `evolve`."""
 
-from typing import Any, Final, Literal, Self
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 #: What a document says beside the value that it holds: the version of the product that wrote it.
 WRITTEN_BY: Final = "app_version"
+
+
+def left_out(default: Any = None, **more: Any) -> Any:
+    """Return a field that is not stored while it has its default, so that an older form stays.
+
+    Args:
+        default: what it means to leave it out.
+        more: other arguments of `pydantic.Field`.
+    """
+    return Field(default=default, exclude_if=lambda value: value == default, **more)
 
 
 class FrozenModel(BaseModel):
@@ -42,7 +52,25 @@ class RecordModel(FrozenModel):
     for an operator who reads the document; no decision depends on it, so the value leaves it out.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: StrictInt = 1
+    newest_form: ClassVar[int] = 1  #: the highest schema version that is read
+
+    @property
+    def form(self) -> int:
+        """The lowest schema version that has all members of this value."""
+        return 1
+
+    @model_validator(mode="after")
+    def _of_the_lowest_form(self) -> Self:
+        """Say the lowest schema version that fits, so that an earlier release reads it if it can.
+
+        The model is frozen, and this is still its construction.
+        """
+        if not 1 <= self.schema_version <= self.newest_form:
+            raise ValueError(f"schema_version {self.schema_version} is not known")
+        if self.schema_version != self.form:
+            self.__dict__["schema_version"] = self.form
+        return self
 
     @model_validator(mode="before")
     @classmethod

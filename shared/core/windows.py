@@ -2,7 +2,7 @@
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -19,8 +19,10 @@ _UNITS: Final = {
     "w": timedelta(weeks=1),
 }
 _MONTHS_OF: Final = {"mo": 1, "y": _MONTHS}
-#: What could be meant as a template: braces with a colon. `${NAME}` is an app setting.
-_TEMPLATE: Final = re.compile(r"(?<!\$)\{([^{}:]*):([^{}]*)\}")
+#: What is meant as a template. A parameter may hold other braces with a colon, as in JSON.
+_TEMPLATE: Final = re.compile(r"(?<!\$)\{((?:start|end)[^{}:\"']*):([^{}]*)\}", re.IGNORECASE)
+#: What other tools write for it, where braces have no other meaning.
+_MEANT: Final = re.compile(r"(?<!\$)\{[^{}:]*:[^{}]*\}")
 _MOMENT: Final = re.compile(r"(start|end)(?:([+-])([0-9]{1,6})(m|h|d|w|mo|y))?")
 _WRITE: Final = "write it like {start:yyyy/MM/dd}, {end:HHmm} or {start-1d:yyyyMMdd}"
 _NAMES: Final = ("window.start", "window.end", "window.due")
@@ -42,9 +44,14 @@ class Window:
     @classmethod
     def of_tokens(cls, tokens: Mapping[str, str]) -> "Window | None":
         """Return the window that the tokens of a run keep; None: they keep none."""
-        if any(name not in tokens for name in _NAMES):
+        if not has_window(tokens):
             return None
         return cls(*(datetime.fromisoformat(tokens[name]).astimezone(UTC) for name in _NAMES))
+
+
+def has_window(tokens: Mapping[str, str]) -> bool:
+    """Whether the tokens of a run keep a window."""
+    return all(name in tokens for name in _NAMES)
 
 
 #: A window that texts are tried with before there is one: long ago, so that no run is meant.
@@ -102,9 +109,36 @@ def window_tokens(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(written for written, _, _ in _templates(text)))
 
 
-def without_windows(text: str) -> str:
-    """Return `text` without its templates, of whichever form, so that the rest can be checked."""
-    return _TEMPLATE.sub("", text)
+def checked_path(text: str, check: Callable[[str], str]) -> str:
+    """Return a path when its templates are right, and it is right with their times.
+
+    Args:
+        text: the path, with or without templates.
+        check: raises ValueError where a path is wrong that has no templates.
+
+    Raises:
+        ValueError: the path is wrong; the message says what to write.
+    """
+    shown = filled(text, SAMPLE)
+    if meant := _MEANT.search(shown):
+        raise WrongValueError(f"{meant[0]} is no time of a window", _WRITE)
+    check(shown)
+    return text
+
+
+def of_any_window(text: str) -> str:
+    """Return a pattern that matches the names of every window, and perhaps more.
+
+    Each template becomes as many tokens as its times have folders.
+    """
+    number = 0
+    for written in window_tokens(text):
+        parts = filled(written, SAMPLE).split("/")
+        for at in range(len(parts)):
+            number += 1
+            parts[at] = f"{{window_{number}}}"
+        text = text.replace(written, "/".join(parts))
+    return text
 
 
 def filled(text: str, window: Window) -> str:

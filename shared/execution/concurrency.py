@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.config.pipeline import Pipeline
@@ -37,6 +37,7 @@ class _Level:
     newest_first: bool
     queue_name: str  #: the queue that is named in the run; empty: no run may begin before it
     releases_slot: Callable[[Run], bool] = core.releases_slot
+    by_window: bool = True  #: whether windows wait in their order: they are of one pipeline
     unread: timedelta = _UNREAD  #: how long a run whose record is unreadable keeps a slot
 
 
@@ -49,7 +50,7 @@ class ConcurrencyLimits:
 
     def take(self, run: Run) -> Event | None:
         """Return that the run has its slots, or its reason to wait; None where that is recorded."""
-        levels = list(_levels(run.config, run.key))
+        levels = list(_levels(run))
         for at, level in enumerate(levels):
             waits = self._take(level, run)
             if isinstance(waits, Superseded):
@@ -165,6 +166,32 @@ class ConcurrencyLimits:
                 return True
         return False
 
+    def enqueue(self, run: Run) -> None:
+        """Have a new run with a window wait in its first queue, ahead of later windows.
+
+        Else the first window that the poll happens to advance would begin first. A run that is
+        not in a queue yet enters it when it is advanced.
+
+        Raises:
+            TransientError, ConflictError: it is not in its queue now.
+            CorruptRecordError: the queue is not understood.
+        """
+        limited = (one for one in _levels(run) if one.most is not None)
+        level = next(limited, None)
+        if level is None or run.phase is not Phase.WAITING:
+            return
+        now, name = self.context.clock.now(), level.name
+        new = RunQueue(pipeline=run.pipeline, key=run.key)
+
+        def attempt() -> None:
+            stored = self.context.ledger.run_queues.read(name)
+            queue = stored.record if stored else new
+            changed = _enqueued(queue, run, level, now)
+            if changed != queue and run.run_id not in queue.holders:
+                self.context.ledger.run_queues.put(name, changed, stored.etag if stored else None)
+
+        retried(name, attempt)
+
     def _take(self, level: _Level, run: Run) -> Superseded | str | None:
         try:
             return retried(level.name, lambda: self._taken(level, run))
@@ -190,10 +217,11 @@ class ConcurrencyLimits:
         self, level: _Level, run_queue: RunQueue, run: Run, *, is_key: bool
     ) -> tuple[RunQueue, Superseded | str | None]:
         now = self.context.clock.now()
-        queued = run_queue.enqueue(run.run_id, now, newest_first=level.newest_first)
+        queued = _enqueued(run_queue, run, level, now)
         run_queue = self.in_queue(queued, run.run_id)
         if is_key:
             newer = core.superseded_by(run_queue, run.config, run.run_id)
+            newer = None if run.window else newer  # a newer window has other data
             # No other run may train on this data. The run stays in the queue until that is known.
             if newer and run.origin is not Origin.DATA:
                 return run_queue, Superseded(f"run {newer} is newer and trains instead")
@@ -275,6 +303,12 @@ class ConcurrencyLimits:
             log.error("%s; the queue continues without it", exc)
 
 
+def _enqueued(run_queue: RunQueue, run: Run, level: _Level, now: datetime) -> RunQueue:
+    newest_first, window = level.newest_first, run.window if level.by_window else None
+    due = window.due if window else None
+    return run_queue.enqueue(run.run_id, now, newest_first=newest_first, due=due)
+
+
 def _behind(run_queue: RunQueue, run: Run) -> Sequence[str]:
     """Return some runs that wait behind `run`; the choice changes, so that each is checked."""
     left = [
@@ -288,12 +322,15 @@ def _waits_without_job(run: Run) -> bool:
     return run.phase is Phase.WAITING and run.job is None
 
 
-def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
+def _levels(run: Run) -> Iterator[_Level]:
+    pipeline = run.config
     at_once = core.concurrency_limit(pipeline)
     newest_first, timeout = core.newest_first(pipeline), pipeline.training.timeout
-    name, what = run_queue_id(pipeline.name, key), "another run is open"
+    name, what = run_queue_id(pipeline.name, run.key), "another run is open"
     # Where only the newest run counts, each older run has to be checked to be superseded.
     queue_name = "" if pipeline.when_busy == "newest" else name
+    if run.window:  # each window has data of its own, so that none is superseded
+        newest_first, queue_name = pipeline.order == "newest_first", name
     yield _Level(name, at_once, what, newest_first, queue_name, unread=timeout)
     if pipeline.max_parallel is not None:
         name, most = shared_queue_id("pipeline", pipeline.name), pipeline.max_parallel
@@ -305,5 +342,11 @@ def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
         # One queue for all pipelines, so that no two of them wait for each other.
         releases_slot = core.releases_service_slot
         yield _Level(
-            name, jobs, what, newest_first=False, queue_name=name, releases_slot=releases_slot
+            name,
+            jobs,
+            what,
+            newest_first=False,
+            queue_name=name,
+            releases_slot=releases_slot,
+            by_window=False,
         )

@@ -29,7 +29,8 @@ class Opening:
     origin: Origin
     cause: str  #: the opening in words, for operators
     blobs: tuple[BlobVersion, ...] = ()  #: the data of its manifest, or an operator's model
-    tokens: Mapping[str, str] = field(default_factory=dict)  #: from the newest blob's name
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """From the newest blob's name, and of the window."""
     tied: tuple[BlobVersion, ...] = ()  #: what else shares the Last-Modified of the newest blob
     model: ModelRef | None = None  #: that an operator named
 
@@ -74,8 +75,7 @@ class RunFactory:
             model=opening.model or (model_of(newest) if is_model and newest else None),
             opened_at=now,
         )
-        run = run.evolve(parameters=parameters_for(pipeline, run))
-        return _ready(run)
+        return _ready(run.evolve(parameters=parameters_for(pipeline, run)))
 
     def promoting(
         self,
@@ -134,13 +134,22 @@ def _ready(run: Run) -> Run:
     if shown := ambiguous(name):
         reason = f"the name of {name!r} holds {shown}, which the service would misread"
         return _rejected(run, reason, "upload the data under another name")
+    window, config = run.window, run.config
     try:
-        config = run.config.chosen_by(run.tokens)
+        config = config.in_window(window) if window else config
+    except ValueError as exc:
+        return _rejected(run, str(exc), "correct the times of the window in the pipelines file")
+    try:
+        config = config.chosen_by(run.tokens)
     except ValueError as exc:
         reason = f"no endpoint can be chosen for {name!r}: {exc}"
         return _rejected(run, reason, "correct the path of the data, or the endpoint's URL")
+    if config.uses_windows and run.origin is not Origin.MODEL:
+        reason = "the texts of its pipeline hold times of windows, and the run has no window"
+        return _rejected(run, reason, "leave it to the schedule, or name a due time")
     entry = RunHistoryEntry(at=run.opened_at, phase=run.phase, note=run.cause)
-    return run.evolve(history=(entry,), config=config)
+    parameters = parameters_for(config, run)
+    return run.evolve(history=(entry,), config=config, parameters=parameters)
 
 
 def _rejected(run: Run, reason: str, advice: str) -> Run:

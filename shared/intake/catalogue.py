@@ -7,8 +7,8 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import PROMOTE, manually_promoted
-from shared.core.data_version import DataVersion, captured
-from shared.core.run.record import Run
+from shared.core.data_version import DataVersion, reads
+from shared.core.run.record import Origin, Run
 from shared.errors import ConfigError
 from shared.telemetry import log
 
@@ -53,7 +53,7 @@ class Catalogue:
     def only_reading(self, name: str) -> list[str]:
         """Return the pipelines that read a blob of this name, and open no run when it arrives."""
         silent = (one for one in self.pipelines.values() if one.data and not one.data.opens_runs)
-        return [one.name for one in silent if captured(one, name) is not None]
+        return [one.name for one in silent if reads(one, name)]
 
     def for_manual_model(self, name: str) -> Pipeline | None:
         """Return the pipeline that promotes an operator's model of this name.
@@ -95,6 +95,10 @@ class Catalogue:
             chosen = pipeline.chosen_by(run.tokens)
         except ValueError as exc:
             log.warning("run %s: the present configuration does not fit it: %s", run.run_id, exc)
+            return None
+        if chosen.uses_windows and run.origin is not Origin.MODEL:
+            why = "its texts hold times of windows, and the run has no window"
+            log.warning("run %s: the present configuration does not fit it: %s", run.run_id, why)
             return None
         if run.parent is None and not run.origin.repeats:
             return chosen

@@ -16,6 +16,7 @@ from shared.core import names
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.config.problems import Problem
+from shared.core.config.schedule import same_boundaries
 from shared.errors import (
     ConflictError,
     CorruptRecordError,
@@ -84,7 +85,7 @@ class LastGood:
             served, broken = dict(self.served), configuration.broken
             for name, pipeline in configuration.pipelines.items():
                 known = served.get(name)
-                if known is None or known.schedule != pipeline.schedule:
+                if known is None or not same_boundaries(known.schedule, pipeline.schedule):
                     self._since.pop(name, None)
                     self._new_since[name] = at
             stays = served if not configuration.readable else broken
@@ -283,7 +284,8 @@ class LastGood:
         if stored is not None and _digest(stored.record.pipeline) == digest:
             return stored.record.scheduled_since
         now = self._context.clock.now()
-        if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:
+        known = stored.record.pipeline.schedule if stored else None
+        if stored is not None and same_boundaries(known, pipeline.schedule):
             since = stored.record.scheduled_since
         else:
             new_since = self._new_since.get(pipeline.name, self._started_at)

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule_words import window_words
 from shared.core.config.types import Scalar
 from shared.core.data_version import captured, key_of
 from shared.core.run.parameters import asked_parameters
-from shared.core.run.record import Origin, Run
+from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import Newest
+from shared.core.windows import Window
 from shared.errors import (
     ConflictError,
     CorruptRecordError,
@@ -24,11 +27,13 @@ from shared.errors import (
     RelearnError,
     RunIdUsedError,
 )
+from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.run_factory import Opening, RunFactory
 from shared.execution.run_writer import RunWriter
+from shared.intake.asked_windows import asked_window, within
 from shared.telemetry import log
 
 #: After so many failed keys in a row the storage counts as failing, not one record.
@@ -46,10 +51,13 @@ class ManualRequest:
     data: str | None = None  #: blob name inside the data container; None: the newest that matches
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     model: str | None = None  #: a model to promote, without any training
+    due: datetime | None = None  #: the newest due time at or before it; None: that has come
 
     def digest(self) -> str:
         """Return the digest that separates this request from another one under the same key."""
-        asked = [self.data, dict(self.parameters), self.model]
+        asked: list[object] = [self.data, dict(self.parameters), self.model]
+        if self.due is not None:
+            asked.append(self.due.astimezone(UTC).isoformat())
         return names.digest(json.dumps(asked, sort_keys=True))
 
 
@@ -82,6 +90,7 @@ class Requests:
     factory: RunFactory
     writer: RunWriter
     driver: Driver
+    concurrency: ConcurrencyLimits
 
     def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
         """Return the newest blob that matches the pipeline, one for each key; often only one."""
@@ -106,29 +115,29 @@ class Requests:
         recorded = FirstRecordedTimes(self.context, pipeline)
         return [recorded.newest(tied) for tied in newest.values()]
 
-    def due(self, pipeline: Pipeline, due: datetime, part: DueTimePart, had: Had) -> DueTimeResult:
-        """Open runs of one due time, one for each key; each due time has them once.
+    def due(self, pipeline: Pipeline, window: Window, part: DueTimePart, had: Had) -> DueTimeResult:
+        """Open runs of one due time, one for each key; each window has them once.
 
         Nothing is sent to a service: the runs are stored, and the poll advances them. A key
         whose records cannot be read is reported and skipped.
 
         Args:
             pipeline: the pipeline, with its schedule.
-            due: the due time.
+            window: the window of the due time.
             part: where to begin, and how far to go.
             had: whether a run was opened for a blob before, by another cause.
 
         Returns:
             The runs of the due time, and where the next call continues.
         """
-        begun, failures = DueTimeResult(), 0
+        begun, failures, due = DueTimeResult(), 0, window.due
         blobs, last = part.blobs, part.after
         for key in sorted(key for key in blobs if key > part.after):
             if self.context.clock.now() >= part.until or len(begun.opened) >= part.most:
                 begun.after = last
                 return begun
             try:
-                self._due(pipeline, due, blobs[key], had, begun)
+                self._due(pipeline, window, blobs[key], had, begun)
             except (CorruptRecordError, RunIdUsedError) as exc:
                 log.error("pipeline %s: due at %s, no run for one key: %s", pipeline.name, due, exc)
             except RelearnError as exc:
@@ -147,6 +156,8 @@ class Requests:
     def by_key(self, pipeline: Pipeline) -> dict[str, Newest | None]:
         """Return the newest data of each key, by a name of the key that sorts.
 
+        A pipeline with windows is given as it is in one of them.
+
         Raises:
             TransientError: the data cannot be listed now.
         """
@@ -158,21 +169,24 @@ class Requests:
     def _due(
         self,
         pipeline: Pipeline,
-        due: datetime,
+        window: Window,
         newest: Newest | None,
         had: Had,
         begun: DueTimeResult,
     ) -> None:
-        blob = newest.blob if newest else None
-        key = key_of(pipeline, blob.name) if blob else ()
-        run_id = names.run_id(pipeline.name, "schedule", *key, due.isoformat())
+        blob, kept = newest.blob if newest else None, window if pipeline.uses_windows else None
+        key = key_of(pipeline.in_window(window), blob.name) if blob else ()
+        # A window ends once, whichever of its ends is due.
+        run_id = names.run_id(pipeline.name, "schedule", *key, window.end.isoformat())
         if (known := self.context.ledger.runs.read(run_id)) is not None:
             begun.runs.append(known.record)  # by an earlier call, or by another worker
+            self._enqueue(known.record)
             return
         if blob is not None and had(blob, run_id):
             begun.without += 1
             return
-        run = self._new(pipeline, run_id, newest, Origin.SCHEDULE, f"due {due.isoformat()}")
+        cause = f"due {window.due.isoformat()}{_of(kept)}"
+        run = self._new(pipeline, newest, kept, Opening(run_id, Origin.SCHEDULE, cause))
         try:
             self.writer.create(run)
         except ConflictError:
@@ -180,6 +194,13 @@ class Requests:
             run = found.record if found else run
         begun.runs.append(run)
         begun.opened.append(run_id)
+        self._enqueue(run)
+
+    def _enqueue(self, run: Run) -> None:
+        """Have the run of a window wait in the order of the windows, whichever the poll sees."""
+        if run.window is not None and run.phase is Phase.WAITING:
+            with suppress(CorruptRecordError):  # reported when the run is to begin
+                self.concurrency.enqueue(run)
 
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
         """Open the run of one request; the same key again returns the same run.
@@ -195,7 +216,7 @@ class Requests:
         Raises:
             IdempotencyConflictError: the key stands for another request, or for a removed run.
             NoSuchDataError: the data is not there or does not match the pipeline.
-            InvalidRequestError: there is no such model, or no endpoint for it.
+            InvalidRequestError: there is no such model, no endpoint for it, or no such window.
         """
         run_id = names.run_id(pipeline.name, "manual", key)
         known = self.context.ledger.runs.read(run_id)
@@ -209,16 +230,20 @@ class Requests:
         if request.model is not None:
             run = self._of_model(pipeline, run_id, request, request.model)
             return _same_request(self.driver.begin(run), request)
-        newest = self._requested(pipeline, request)
-        run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
+        window = asked_window(pipeline, request.due, self.context.clock.now())
+        newest = self._requested_in(window, pipeline, request)
+        cause = f"requested over HTTP{_of(window)}"
+        run = self._new(pipeline, newest, window, Opening(run_id, Origin.MANUAL, cause))
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
         return _same_request(self.driver.begin(run.evolve(**asked)), request)
 
     def _of_model(self, pipeline: Pipeline, run_id: str, request: ManualRequest, name: str) -> Run:
         """Return the record of a run that promotes a model which an operator names."""
-        if request.data is not None or request.parameters:
-            raise InvalidRequestError("model: leave data and parameters out, no job is started")
+        if request.data is not None or request.parameters or request.due is not None:
+            raise InvalidRequestError(
+                "model: leave data, parameters and due out, no job is started"
+            )
         if not pipeline.endpoints:
             raise InvalidRequestError(f"model: pipeline {pipeline.name} has no endpoint for it")
         if pipeline.key_tokens:
@@ -231,15 +256,28 @@ class Requests:
         return self.factory.training(opening, pipeline).evolve(request=request.digest())
 
     def _new(
-        self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str
+        self, pipeline: Pipeline, newest: Newest | None, window: Window | None, opening: Opening
     ) -> Run:
         """Return the record of a new run on one blob, or without a blob."""
         # The time of its first record is read only at a tie (`FirstRecordedTimes`).
+        tokens = window.tokens() if window else {}
         if newest is None:
-            return self.factory.training(Opening(run_id, origin, cause), pipeline)
-        tokens = captured(pipeline, newest.blob.name) or {}
-        opening = Opening(run_id, origin, cause, (newest.blob,), tokens, newest.tied)
+            return self.factory.training(replace(opening, tokens=tokens), pipeline)
+        here = pipeline.in_window(window) if window else pipeline
+        tokens = {**(captured(here, newest.blob.name) or {}), **tokens}
+        opening = replace(opening, blobs=(newest.blob,), tokens=tokens, tied=newest.tied)
         return self.factory.training(opening, pipeline)
+
+    def _requested_in(
+        self, window: Window | None, pipeline: Pipeline, request: ManualRequest
+    ) -> Newest | None:
+        if window is None:
+            return self._requested(pipeline, request)
+        try:
+            return self._requested(within(pipeline, window), request)
+        except NoSuchDataError as exc:
+            of = f"the run would be of the window {window_words(window)}; `due` names another one"
+            raise NoSuchDataError(f"{exc}: {of}") from None
 
     def _requested(self, pipeline: Pipeline, request: ManualRequest) -> Newest | None:
         if pipeline.data is None:
@@ -269,6 +307,11 @@ class Requests:
         return FirstRecordedTimes(self.context, pipeline).newest(
             [blob for one in there for blob in (one.blob, *one.tied)]
         )
+
+
+def _of(window: Window | None) -> str:
+    """Return the window of a run in words, for its cause."""
+    return f", window {window_words(window)}" if window else ""
 
 
 def _same_request(run: Run, request: ManualRequest) -> Run:

@@ -1,6 +1,7 @@
 """The last good configuration of each pipeline: `configurations/<name>`."""
 
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 from pydantic import AwareDatetime
 
@@ -15,7 +16,14 @@ class KeptConfiguration(RecordModel):
 
     pipeline: Pipeline
     recorded_at: AwareDatetime  #: since when it is configured like this
-    scheduled_since: AwareDatetime  #: since when it has this schedule; no earlier time is due
+    scheduled_since: AwareDatetime
+    """Since when it has these due times; no earlier one counts, unless it is backfilled."""
+    newest_form: ClassVar[int] = 2
+
+    @property
+    def form(self) -> int:
+        """The second form has windows."""
+        return self.pipeline.form
 
 
 class Configurations:

@@ -5,10 +5,13 @@
 """
 
 from datetime import datetime
+from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from shared.core.frozen import FrozenModel, RecordModel
+from shared.core.due_times import Done
+from shared.core.frozen import FrozenModel, RecordModel, left_out
+from shared.core.windows import Window
 from shared.ledger.store import Records, Store
 
 
@@ -31,6 +34,15 @@ class PendingDueTime(FrozenModel):
     without: int = 0  #: keys without data of their own for it
     failed: int = 0  #: keys whose run could not be opened
     failing_since: AwareDatetime | None = None  #: since when a key's run cannot be opened
+    start: AwareDatetime | None = left_out()  #: of its window, where its runs have one
+    end: AwareDatetime | None = left_out()
+
+    @property
+    def window(self) -> Window | None:
+        """Its window, which stays the same when the schedule changes; None: it is not kept."""
+        if self.start is None or self.end is None:
+            return None
+        return Window(self.start, self.end, self.at)
 
 
 class TrainedData(FrozenModel):
@@ -44,8 +56,24 @@ class ScheduleRecord(RecordModel):
     """The newest due time of a schedule that was dealt with, and those that wait for data."""
 
     last_due: AwareDatetime
+    last_end: AwareDatetime | None = left_out()
+    """The end of its window, where the due time is the start of it."""
+    backfilled_from: AwareDatetime | None = left_out()
+    """The start of the active period up to which windows of before were begun."""
     waiting: tuple[PendingDueTime, ...] = ()
     trained: dict[str, TrainedData] = Field(default_factory=dict)  #: by the digest of the key
+    newest_form: ClassVar[int] = 2
+
+    @property
+    def form(self) -> int:
+        """The second form says of windows what the first one could not."""
+        windows = any(due.start is not None for due in self.waiting)
+        return 2 if windows or self.last_end or self.backfilled_from else 1
+
+    @property
+    def done(self) -> Done:
+        """Up to which due time the schedule is done."""
+        return Done(self.last_due, self.last_end)
 
 
 class Activations(Records[Activation]):

@@ -18,7 +18,6 @@ from shared.errors import ConflictError, CorruptRecordError
 from shared.ports.storage import Document, Documents, ETag, Listed, Page
 from shared.version import VERSION
 
-_SCHEMA: Final = 1
 #: What a damaged record may say of its writer to be repeated.
 _VERSION: Final = re.compile(r"[0-9a-z.+-]{1,40}", re.ASCII)
 _TRIES: Final = 5
@@ -230,9 +229,11 @@ def parsed(found: Document, kind: type[R]) -> R:
     except (ValueError, ValidationError, RecursionError) as exc:
         fields: dict[str, Any] = raw if isinstance(raw, dict) else {}
         version, writer = fields.get("schema_version"), fields.get(WRITTEN_BY)
-        known = f"version {VERSION} of the app reads schema_version 1" if version != _SCHEMA else ""
-        problem = f"schema_version {version!r}: {known}" if known else _problem(exc)
-        later = isinstance(version, int) and version > _SCHEMA
+        forms = range(1, kind.newest_form + 1)
+        reads = f"version {VERSION} of the app reads schema_version {' and '.join(map(str, forms))}"
+        known = version in forms
+        problem = _problem(exc) if known else f"schema_version {version!r}: {reads}"
+        later = isinstance(version, int) and version > kind.newest_form
         named = f", {writer}," if isinstance(writer, str) and _VERSION.fullmatch(writer) else ""
         raise CorruptRecordError(
             f"ledger record {found.name} is not understood ({problem}); it was left untouched: "

@@ -203,20 +203,22 @@ class Pipelines:
         except ConflictError:
             raise command.too_late(_state_of(name, ledger.pauses.read(name).record)) from None
 
-    def preview(self, name: str, data: str | None = None) -> Preview:
+    def preview(self, name: str, data: str | None = None, due: datetime | None = None) -> Preview:
         """Return the data and request of the next run; nothing is sent and nothing is written.
 
         Args:
             name: the pipeline.
             data: the name of a blob; None for the newest that matches.
+            due: the window that is due at this time, or was due last; None for the last one.
 
         Returns:
             The preview; signatures in its request are marked.
 
         Raises:
             NoSuchPipelineError, NoSuchDataError: there is no such pipeline, or no such blob.
+            InvalidRequestError: there is no window at `due`.
         """
-        return self.previews.preview(self._find(name), data)
+        return self.previews.preview(self._find(name), data, due)
 
     def _find(self, name: str) -> Pipeline:
         pipeline = self.catalogue.pipeline(name)

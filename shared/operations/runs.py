@@ -19,7 +19,6 @@ from shared.core.run.record import Delivery, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
 from shared.core.run.rollout import delivered
 from shared.core.run.waiting import Waits
-from shared.core.windows import Window
 from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
@@ -238,8 +237,8 @@ def line_of(run: Run, waiting: Waits | None) -> str:
     if answered and not end.startswith(answered):  # the reason of a rejection says it too
         end = f"{answered}; {end}" if end else answered
     state = end if end.startswith(run.phase) else f"{run.phase}: {end}" if end else run.phase
-    window = Window.of_tokens(run.tokens)
-    of = f"; window {window_words(window)}" if window else ""
+    words = f"window {window_words(run.window)}" if run.window else ""
+    of = f"; {words}" if words and words not in run.cause else ""
     return f"{run.cause}{of}; {_data_of(run)}; {state}"
 
 

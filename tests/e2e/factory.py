@@ -9,7 +9,7 @@ import json
 import random
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,24 +97,11 @@ def data_of(inputs: Mapping[str, Any]) -> str:
     return path.removeprefix(f"{CONTAINER}/")
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The stand-in with a training service, a New service, and Classic endpoints by name."""
-
-    studio: Studio
-    trainer: WatchedTrainer
-    training: Published
-    new: WebService
-    classic: Mapping[str, Published]
-
-
-def services(azurite: Azurite, storage: BlobServiceClient, names: tuple[str, ...]) -> Services:
-    """Publish what the factories train and update.
+def studio_of(azurite: Azurite) -> tuple[Studio, WatchedTrainer]:
+    """Return the stand-in, without a service yet, and its trainer.
 
     Args:
-        azurite: where the New service keeps its model.
-        storage: the same account.
-        names: of the Classic endpoints.
+        azurite: its own storage.
     """
     trainer = WatchedTrainer()
     studio = Studio(
@@ -125,22 +112,44 @@ def services(azurite: Azurite, storage: BlobServiceClient, names: tuple[str, ...
         switch_delay=timedelta(seconds=1),
         own_storage=azurite.connection_string,
     )
-    trainer.studio = studio
     studio.switches.provision_delay = timedelta(seconds=1)
+    trainer.studio = studio
+    return studio, trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The stand-in with a training service, a New service, and Classic endpoints by name."""
+
+    studio: Studio
+    training: Published
+    new: WebService
+    classic: Mapping[str, Published]
+
+
+def services(
+    studio: Studio, azurite: Azurite, storage: BlobServiceClient, names: Iterable[str]
+) -> Services:
+    """Publish what the factories train and update, once the stand-in has its address.
+
+    Args:
+        studio: the stand-in.
+        azurite: where the New service keeps its model.
+        storage: the same account.
+        names: of the Classic endpoints.
+    """
     model = trained_on(_FIRST)
     storage.get_blob_client(OWN_CONTAINER, "first.ilearner").upload_blob(model)
     uri = f"{azurite.blob_endpoint}/{OWN_CONTAINER}/first.ilearner"
+    classic = {}
+    for name in names:
+        service = studio.publish_scoring(name, resource=RESOURCE, model=model)
+        classic[name] = studio.add_endpoint(service.web_service_id, name)
     return Services(
         studio,
-        trainer,
         studio.publish_training("training", outputs={"output1": OutputKind.MODEL}),
         studio.publish_web_service("scoring", resource=RESOURCE, model=model, uri=uri),
-        {
-            name: studio.add_endpoint(
-                studio.publish_scoring(name, resource=RESOURCE, model=model).web_service_id, name
-            )
-            for name in names
-        },
+        classic,
     )
 
 

@@ -24,11 +24,13 @@ from tests.e2e.factory import (
     IN_PAIRS,
     RESOURCE_MANAGER,
     Services,
+    WatchedTrainer,
     data_of,
     definitions,
     labelled,
     partitioned,
     services,
+    studio_of,
     trained_on,
     written,
 )
@@ -47,6 +49,7 @@ class Scene:
     """The services, the app with what was imported, and when the late window is due."""
 
     served: Services
+    trainer: WatchedTrainer
     host: HostProcess
     storage: BlobServiceClient
     imported: Imported
@@ -75,7 +78,7 @@ class Scene:
             return eventually(over, f"the end of {count} runs of {pipeline}", 90)
         except AssertionError as error:
             shown = json.dumps(self.runs(pipeline), indent=1)
-            raise AssertionError(f"{error}\n{shown}\n{self.host.log[-6000:]}") from None
+            raise AssertionError(f"{error}\n{shown}\n{self.host.log[-2000:]}") from None
 
     def jobs(self, folder: str) -> list[str]:
         """Return the window of each job on the data of a folder, in the order of their creation."""
@@ -96,8 +99,9 @@ def scene(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
         for container in (CONTAINER, "models", OWN_CONTAINER):
             storage.create_container(container)
-        served = services(azurite, storage, ("classic", "weeks", "days", "late"))
-        with StudioServer(served.studio, trainer=served.trainer):
+        studio, trainer = studio_of(azurite)
+        with StudioServer(studio, trainer=trainer):
+            served = services(studio, azurite, storage, ("classic", "weeks", "days", "late"))
             folder = tmp_path_factory.mktemp("factory")
             late = (datetime.now(UTC) + timedelta(seconds=4)).replace(microsecond=0)
             source = written(folder / "definitions", factories(served, late))
@@ -110,7 +114,7 @@ def scene(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             for name, content in known_data():
                 storage.get_blob_client(CONTAINER, name).upload_blob(content)
             with HostProcess(ROOT, settings) as host:
-                yield Scene(served, host, storage, imported, late)
+                yield Scene(served, trainer, host, storage, imported, late)
 
 
 def factories(served: Services, late: datetime) -> dict[str, Any]:
@@ -223,7 +227,7 @@ def test_the_newest_window_is_first_where_the_policy_says_so(scene: Scene) -> No
     runs = scene.ended("weeks-pipeline", len(WEEKS))
     newest, failed_once, oldest = WEEKS[::-1]
     assert scene.jobs("weeks") == [newest, failed_once, failed_once, oldest]
-    assert scene.served.trainer.most_open["weeks"] == 1
+    assert scene.trainer.most_open["weeks"] == 1
     by_window = {run["tokens"]["window.start"][:10]: run for run in runs}
     assert by_window["2016-02-15"]["phase"] == "promoted"
     assert by_window["2016-02-01"]["phase"] == by_window["2016-02-08"]["phase"] == "superseded"
@@ -236,7 +240,7 @@ def test_two_windows_at_a_time_in_their_order(scene: Scene) -> None:
     jobs = scene.jobs("days")
     assert sorted(jobs) == sorted(DAYS)
     assert [set(jobs[:2]), set(jobs[2:])] == [set(DAYS[:2]), set(DAYS[2:])]
-    assert scene.served.trainer.most_open["days"] == 2
+    assert scene.trainer.most_open["days"] == 2
     assert {run["phase"] for run in runs} <= {"promoted", "superseded"}
     assert scene.serves("days") == trained_on(labelled(23, IN_PAIRS))
 

@@ -27,9 +27,25 @@ from tests.importers.walked import (
 )
 
 #: Of these, nothing can be made.
-NOTHING: Final = frozenset({"documented", "no_ml_activity", "update_without_training"})
-NOTHING_READ: Final = "not_a_definition"
+NOTHING: Final = frozenset(
+    {
+        "documented",
+        "no_ml_activity",
+        "not_a_definition",
+        "missing_reference",
+        "update_without_training",
+    }
+)
 LEFT: Final = "not carried over"
+FIRST_OF_TWO: Final = " (the first one)"
+#: The place of a mistake that was put right, in a file that could be read all the same.
+PUT_RIGHT: Final = "missing_comma.json"
+#: Nothing reads what these hold: they are waited for, drive a schedule, or are a whole account.
+NEVER_READ: Final = frozenset(
+    {"placeholderBlob", "salesPrepared", "salesDone", "done", "churnUpdated", "ticketScores"}
+    | {"pricesUpdated", "missingComma"}
+)
+STORAGE: Final = frozenset({"AzureStorage", "AzureStorageSas", "AzureBlobStorage"})
 PLANTED: Final = "aKeyThatNobodyKnows"
 
 
@@ -45,8 +61,9 @@ def imported(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Imported
 
 
 def of_file(lines: list[dict[str, str]], file: str) -> list[dict[str, str]]:
-    """Return the lines of a file: a report may name it with the folder that it is in."""
-    return [line for line in lines if f"/{line['file']}".endswith(f"/{file}")]
+    """Return the lines of a file, by their places; a key that occurs twice has two lines."""
+    mine = (line for line in lines if line["file"] == file)
+    return [line for line in mine if not line["path"].endswith(FIRST_OF_TWO)]
 
 
 def line_over(lines: dict[str, dict[str, str]], keys: Keys) -> dict[str, str] | None:
@@ -55,24 +72,30 @@ def line_over(lines: dict[str, dict[str, str]], keys: Keys) -> dict[str, str] | 
     return next((lines[way] for way in ways if way in lines), None)
 
 
+def named(line: dict[str, str], name: str) -> bool:
+    """Whether a line names an element; a template has expressions in place of some names."""
+    return line["name"].strip().endswith(name) or name.startswith("[") or not name
+
+
 def test_each_value_of_each_file_belongs_to_one_line(sample: Path, imported: Imported) -> None:
     for file, raw in files_of(sample).items():
         lines = of_file(imported.lines, file)
-        assert [
-            at for at, count in Counter(one["path"] for one in lines).items() if count > 1
-        ] == []
+        counts = Counter(one["path"] for one in lines)
+        assert [at for at, count in counts.items() if count > 1] == []
         by_path = {one["path"]: one for one in lines}
         lost = [shown(keys) for keys in leaves(raw) if line_over(by_path, keys) is None]
         assert lost == [], file
 
 
 def test_each_element_has_exactly_one_line_of_its_kind(sample: Path, imported: Imported) -> None:
+    wrong = []
     for file, raw in files_of(sample).items():
-        lines = of_file(imported.lines, file)
+        by_path = {one["path"]: one for one in of_file(imported.lines, file)}
         for wanted in elements(raw):
-            found = [one for one in lines if one["path"] == wanted.at]
-            assert [one["kind"] for one in found] == [wanted.kind], (file, wanted, found)
-            assert wanted.name in {found[0]["name"].strip(), ""}, (file, wanted, found)
+            line = by_path.get(wanted.at, {"kind": "none", "name": ""})
+            if line["kind"] != wanted.kind or not named(line, wanted.name):
+                wrong.append((file, wanted, line["kind"], line["name"]))
+    assert wrong == []
 
 
 def test_no_line_is_about_something_that_is_not_there(sample: Path, imported: Imported) -> None:
@@ -80,14 +103,16 @@ def test_no_line_is_about_something_that_is_not_there(sample: Path, imported: Im
     for line in imported.lines:
         assert line["text"], line
         assert line["outcome"] in {"mapped", "approximated", LEFT}
-        assert line["outcome"] != LEFT or line.get("to_do"), line
+        if line["outcome"] == LEFT and line["kind"] in {"activity", "trigger"}:
+            assert line.get("to_do"), line
         raw = next((raw for file, raw in files.items() if of_file([line], file)), None)
         places = {shown(keys[:n]) for keys in leaves(raw) for n in range(len(keys) + 1)}
-        assert raw is None or line["path"] in places, line
-    elements_of = [one for raw in files.values() for one in elements(raw)]
+        path = line["path"].removesuffix(FIRST_OF_TWO)
+        assert raw is None or path in places or line["file"] == PUT_RIGHT, line
+    expected = Counter(one.kind for raw in files.values() for one in elements(raw))
+    found = Counter(one["kind"] for one in imported.lines)
     for kind in ("activity", "trigger", "dataset", "pipeline", "linked service"):
-        expected = sum(one.kind == kind for one in elements_of)
-        assert sum(one["kind"] == kind for one in imported.lines) == expected, kind
+        assert found[kind] == expected[kind], kind
 
 
 def test_a_file_that_cannot_be_read_has_a_line(sample: Path, imported: Imported) -> None:
@@ -109,7 +134,7 @@ def test_what_is_written_passes_validate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = bool(imported.text("pipelines.yaml"))
-    assert made is (sample.name not in {*NOTHING, NOTHING_READ})
+    assert made is (sample.name not in NOTHING)
     assert imported.code == (0 if made else 1)
     if made:
         monkeypatch.chdir(imported.folder)
@@ -122,6 +147,8 @@ def planted_in(raw: Any) -> Iterator[Keys]:
         name = next(key for key in body if key.lower() == "properties")
         properties = body[name]
         places = [((*keys, name), properties)]
+        if value_of(body, "name") in NEVER_READ or value_of(properties, "type") in STORAGE:
+            continue
         for place, activity in list(activities(properties, (*keys, name))):
             places.append((place, activity))
         for place, holder in list(places):
@@ -132,6 +159,11 @@ def planted_in(raw: Any) -> Iterator[Keys]:
         for place, holder in places:
             holder[PLANTED] = 1
             yield (*place, PLANTED)
+
+
+def is_left(line: dict[str, str] | None) -> bool:
+    """Whether a line says that its value, or the activity it belongs to, is not carried over."""
+    return line is not None and (line["outcome"] == LEFT or line["text"].endswith(LEFT))
 
 
 def test_a_key_that_nobody_knows_is_never_counted_as_carried_over(
@@ -145,12 +177,12 @@ def test_a_key_that_nobody_knows_is_never_counted_as_carried_over(
         planted[file] = list(planted_in(changed))
         (source / file).write_text(json.dumps(changed), encoding="utf-8")
     lines = run_import(source, tmp_path / "imported").lines
+    carried = []
     for file, places in planted.items():
         by_path = {one["path"]: one for one in of_file(lines, file)}
-        for keys in places:
-            line = line_over(by_path, keys)
-            assert line, (file, shown(keys))
-            assert line["outcome"] == LEFT, (file, shown(keys), line)
+        over = ((keys, line_over(by_path, keys)) for keys in places)
+        carried += [(file, shown(keys), line) for keys, line in over if not is_left(line)]
+    assert carried == []
 
 
 def test_the_walk_finds_what_is_there() -> None:

@@ -15,6 +15,7 @@ import yaml
 SAMPLES: Final = Path(__file__).resolve().parents[1] / "vectors" / "data_factory"
 #: These cannot be read at all, so that a report has one line for each.
 BROKEN: Final = frozenset({"broken.json", "ends_early.json", "empty.json"})
+_NO_COMMA: Final = re.compile(r'(["}\]])(\s*\n\s*")')
 _COMMENT: Final = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 Keys = tuple[str | int, ...]
@@ -49,7 +50,8 @@ def read(file: Path) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        return yaml.safe_load(_COMMENT.sub(lambda found: found[1] or "", text))
+        text = _COMMENT.sub(lambda found: found[1] or "", text)
+        return yaml.safe_load(_NO_COMMA.sub(r"\1,\2", text))
 
 
 def shown(keys: Keys) -> str:
@@ -81,6 +83,9 @@ def definitions(raw: Any, keys: Keys = ()) -> Iterator[tuple[str, Keys, dict[str
     if isinstance(raw, dict) and "resources" in raw:
         for at, resource in enumerate(raw["resources"]):
             yield from definitions(resource, (*keys, "resources", at))
+    elif isinstance(raw, dict) and "body" in raw and isinstance(raw["body"], dict):
+        for key, below in raw["body"].items():
+            yield from definitions(below, (*keys, "body", key))
     elif isinstance(raw, dict) and (kind := _kind(raw)):
         yield kind, keys, raw
 
@@ -94,6 +99,9 @@ def elements(raw: Any) -> Iterator[Expected]:
     for kind, keys, body in definitions(raw):
         yield Expected(kind, shown(keys), str(value_of(body, "name")).strip())
         yield from _inside(kind, body, keys)
+    alone = raw.get("body") if isinstance(raw, dict) else None
+    if isinstance(alone, dict) and "typeProperties" in alone:
+        yield Expected("activity", "body", alone["name"])
 
 
 def _inside(kind: str, body: dict[str, Any], keys: Keys) -> Iterator[Expected]:

@@ -93,7 +93,13 @@ def compact(tree: Any) -> str:
 def releases() -> list[str]:
     """Return the releases whose forms are frozen, the oldest first."""
     names = [path.name for path in FOLDER.iterdir() if path.is_dir() and path.name[0].isdigit()]
-    return sorted(names, key=lambda name: [int(part) for part in name.split(".")])
+    return sorted(names, key=_order)
+
+
+def _order(version: str) -> tuple[list[int], bool]:
+    """Return what sorts versions: `0.2.0.dev0` comes before 0.2.0."""
+    release, dev, _ = version.partition(".dev")
+    return [int(part) for part in release.split(".")], not dev
 
 
 def fixtures(release: str) -> Iterator[Fixture]:

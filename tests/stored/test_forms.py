@@ -168,7 +168,7 @@ def test_a_stored_configuration_is_recognised_without_being_written_again() -> N
 def made_up(one: Fixture) -> Fixture:
     """Return the record as a later release might store it: no present one knows that form."""
     known: dict[str, Any] = json.loads(one.body)
-    later = {**known, WRITTEN_BY: "0.9.0", "schema_version": 2, "later": {"unknown": [1]}}
+    later = {**known, WRITTEN_BY: "0.9.0", "schema_version": 3, "later": {"unknown": [1]}}
     return Fixture(one.name, json.dumps(later).encode(), {})
 
 
@@ -181,7 +181,7 @@ def test_a_record_of_a_later_form_is_refused_and_names_the_release_that_reads_it
         Store(stored(one)).read(one.name, KINDS[kind])
     said = str(caught.value)
     assert one.name in said
-    assert "schema_version 2" in said
+    assert "schema_version 3" in said
     assert "deploy the version that wrote it, 0.9.0," in said
 
 

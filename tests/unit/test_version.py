@@ -77,7 +77,7 @@ def test_a_record_is_read_whichever_version_wrote_it(
 def test_a_record_that_is_not_understood_names_the_version_that_can(
     ledger: Ledger, documents: MemoryDocuments, writer: object, named: str
 ) -> None:
-    documents.create("runs/x", json.dumps({WRITTEN_BY: writer, "schema_version": 2}).encode())
+    documents.create("runs/x", json.dumps({WRITTEN_BY: writer, "schema_version": 3}).encode())
     with pytest.raises(CorruptRecordError, match=named) as caught:
         ledger.runs.read("x")
     assert VERSION in str(caught.value)

@@ -10,6 +10,7 @@ from shared.core.config.pattern import checked_pattern, one_name
 from shared.core.config.problems import WrongValueError
 from shared.core.config.training import DATA, MANIFEST
 from shared.core.config.types import Name, Scalar, Strict
+from shared.core.windows import checked_path
 
 #: A folder with an MLTable file, which lists every blob of the run.
 MLTABLE: Final = "{data.mltable}"
@@ -39,6 +40,10 @@ def is_path(value: object) -> bool:
 
 
 def _checked_source(text: str) -> str:
+    return checked_path(text, _checked_filled)
+
+
+def _checked_filled(text: str) -> str:
     if text in (DATA, *ALL_DATA) or is_given(text):
         return text
     if "{data" in text:

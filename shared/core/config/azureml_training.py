@@ -1,7 +1,7 @@
 """The Azure Machine Learning workspace that trains, and the inputs and outputs of its jobs."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -36,6 +36,7 @@ from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
 from shared.core.config.training import DATA, MANIFEST, TrainingService
 from shared.core.config.types import Name, OutputName, Span, parse_duration
+from shared.core.windows import Window, filled
 
 #: The content of the file that `job` names, which the loader puts in its place.
 JobFile = Annotated[
@@ -75,8 +76,9 @@ class AzureMlTraining(TrainingService):
         default_factory=dict,
         description="What each input is given: {data}, the newest blob of the run; "
         "{data.manifest}, a CSV that lists all its blobs; {data.mltable}, a folder with an MLTable "
-        "file that lists them; a path in TRAINING_DATA_CONTAINER with {tokens}; a URI. Numbers, "
-        "true, false and texts without a slash are literals, as under parameters.",
+        "file that lists them; a path in TRAINING_DATA_CONTAINER with {tokens} and times of the "
+        "window, as {start:yyyy/MM/dd}; a URI. Numbers, true, false and texts without a slash are "
+        "literals, as under parameters.",
     )
     orphan_after: Span = Field(
         default_factory=lambda: parse_duration("15m"),
@@ -199,6 +201,22 @@ class AzureMlTraining(TrainingService):
     def _as_long_as_a_job_lives(self) -> Iterator[Mistake]:
         if self.timeout > parse_duration("21d"):
             yield Mistake("at most 21d, which is how long a job lives", at=("timeout",))
+
+    @property
+    def window_texts(self) -> dict[str, tuple[str, ...]]:
+        """The texts that may hold times of a window, by the key that they are below."""
+        inputs = tuple(self.input(name).path for name in self.inputs)
+        return {"inputs": inputs, **super().window_texts}
+
+    def in_window(self, window: Window) -> Self:
+        """Return the training with the times of a window filled in. Raises ValueError."""
+        inputs = {
+            name: one.evolve(path=filled(one.path, window))
+            if isinstance(one, AzureMlInput)
+            else filled(one, window)
+            for name, one in self.inputs.items()
+        }
+        return super().in_window(window).evolve(inputs=inputs)
 
     @property
     def workspace_parts(self) -> Workspace:

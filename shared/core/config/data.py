@@ -10,6 +10,7 @@ from shared.core.config.cross_field import together
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Duration, Size, Span, Strict, parse_duration
+from shared.core.windows import checked_path
 
 
 def _checked_blob(pattern: str) -> str:
@@ -17,7 +18,7 @@ def _checked_blob(pattern: str) -> str:
         raise WrongValueError(
             "starts with a slash", "start below the container, without a leading slash"
         )
-    return checked_pattern(pattern)
+    return checked_path(pattern, checked_pattern)
 
 
 class Data(Strict):
@@ -29,7 +30,8 @@ class Data(Strict):
         AfterValidator(_checked_blob),
     ] = Field(
         description="Pattern of blob names inside TRAINING_DATA_CONTAINER. A {token} captures a "
-        "part of one path segment.",
+        "part of one path segment; {start:yyyy/MM/dd} and {end:yyyy/MM/dd} are times of the window "
+        "of a due time.",
         examples=["census/{date}/{name}.csv"],
     )
     marker: bool = Field(

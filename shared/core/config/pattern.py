@@ -127,8 +127,7 @@ def checked_pattern(pattern: str) -> str:
 
 def literal_prefix(pattern: str) -> str:
     """Return what every match starts with, to list no more blobs than needed."""
-    first = _TOKEN.search(pattern)
-    return pattern if first is None else pattern[: first.start()]
+    return pattern.partition("{")[0]
 
 
 def match(pattern: str, name: str) -> dict[str, str] | None:

@@ -32,7 +32,11 @@ from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, checked_schedule
 from shared.core.config.training import DATA, MANIFEST
 from shared.core.config.types import Name, Span, Strict, parse_duration
+from shared.core.config.window_checks import mistakes_of_windows, uses_windows
+from shared.core.windows import Window, filled
 
+#: The most attempts in the first form of records.
+_ATTEMPTS: Final = 10
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 
 
@@ -171,6 +175,10 @@ class Pipeline(Strict):
             )
 
     @together
+    def _windows_where_they_are(self) -> Iterator[Mistake]:
+        yield from mistakes_of_windows(self.schedule, self.data, self.training)
+
+    @together
     def _known_tokens_in_parameters(self) -> Iterator[Mistake]:
         texts = [str(value) for value in self.training.parameters.values()]
         used = {token for text in texts for token in tokens_of(text)} - {"data"}
@@ -198,8 +206,10 @@ class Pipeline(Strict):
     def _unknown_in(self, used: set[str], *at: str) -> Iterator[Mistake]:
         captured = set(self.captured)
         if missing := used - captured:
-            there = ", ".join(sorted(captured)) or "none"
-            yield Mistake(f"unknown token {{{min(missing)}}}; data.blob captures {there}", at=at)
+            there, name = ", ".join(sorted(captured)) or "none", min(missing)
+            cure = f"write {{{name}:yyyy/MM/dd}} for a time of the window"
+            what = f"unknown token {{{name}}}; data.blob captures {there}"
+            yield Mistake(what, cure if name in ("start", "end") else "", at=at)
 
     @together
     def _a_marker_is_no_data(self) -> Iterator[Mistake]:
@@ -242,6 +252,28 @@ class Pipeline(Strict):
             yield Mistake("wait_for_data and skip_if_no_new_data need a schedule and data")
 
     @property
+    def uses_windows(self) -> bool:
+        """Whether its texts hold times of windows that are to be filled in."""
+        return uses_windows(self.schedule, self.data, self.training)
+
+    def in_window(self, window: Window) -> "Pipeline":
+        """Return the pipeline with the times of a window filled in.
+
+        Raises:
+            ValueError: a time is outside the calendar.
+        """
+        if not self.uses_windows:
+            return self
+        data = self.data.evolve(blob=filled(self.data.blob, window)) if self.data else None
+        return self.evolve(data=data, training=self.training.in_window(window))
+
+    @property
+    def form(self) -> int:
+        """The lowest schema version of a record that has this configuration."""
+        windows = isinstance(self.schedule, Recurrence) and self.schedule.uses_later_keys
+        return 2 if windows or self.training.attempts > _ATTEMPTS or self.uses_windows else 1
+
+    @property
     def at_once(self) -> bool:
         """Whether each data version has its run at once, with nothing to wait for."""
         limits = (self.max_parallel, self.training.max_parallel, self.pause_after)
@@ -277,17 +309,20 @@ class Pipeline(Strict):
         return self.endpoints[0] if len(self.endpoints) == 1 else None
 
     def chosen_by(self, tokens: Mapping[str, str]) -> "Pipeline":
-        """Return the pipeline with the endpoints that `tokens` choose.
+        """Return the pipeline with the endpoints that `tokens` choose, in the window they keep.
 
         Raises:
-            ValueError: a value cannot be part of an endpoint's URL; the message says why.
+            ValueError: a value cannot be part of an endpoint's URL, or a time of the window is
+                outside the calendar; the message says why.
         """
+        window = Window.of_tokens(tokens)
+        here = self.in_window(window) if window else self
         if not any(endpoint.tokens for endpoint in self.endpoints):
-            return self
+            return here
         endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
         if len({endpoint.identity for endpoint in endpoints}) != len(endpoints):
             raise ValueError("two of the endpoints would be the same one")
-        return self.evolve(endpoints=endpoints, key=self.key_tokens)
+        return here.evolve(endpoints=endpoints, key=self.key_tokens)
 
     def only(self, endpoint: Endpoint) -> "Pipeline":
         """Return the pipeline as one of its endpoints sees it."""

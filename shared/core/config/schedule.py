@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
-from typing import Annotated, Final, Literal
+from operator import not_
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +18,7 @@ from shared.core.config.cross_field import together
 from shared.core.config.ncrontab import checked, parsed
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Duration, Strict, parse_duration, show_duration
+from shared.core.frozen import left_out
 
 _MONTHS: Final = 12
 _STEPS: Final = {
@@ -35,6 +37,17 @@ _FINER: Final[dict[str, dict[str, int]]] = {
 #: A Monday; the base of all slices where none is given.
 _FIRST_ANCHOR: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LONGEST_OFFSET: Final = timedelta(days=366)
+#: Keys that version 0.1.0 does not know, and what it means to leave them out.
+_LATER_KEYS: Final[dict[str, Any]] = {
+    "style": "EndOfInterval",
+    "delay": timedelta(),
+    "start": None,
+    "end": None,
+    "paused": False,
+    "backfill": False,
+}
+#: What a window's boundaries depend on.
+_BOUNDARIES: Final = ("frequency", "interval", "anchor", "offset")
 _END: Final = "EndOfInterval"
 _START: Final = "StartOfInterval"
 
@@ -99,30 +112,35 @@ class Recurrence(Strict):
     offset: Offset = Field(
         default_factory=timedelta, description="Added to each due time; may be negative."
     )
-    style: Annotated[Literal["EndOfInterval", "StartOfInterval"], BeforeValidator(_style)] = Field(
-        default=_END, description="Whether the due time is the end of its window, or its start."
+    style: Annotated[Literal["EndOfInterval", "StartOfInterval"], BeforeValidator(_style)] = (
+        left_out(_END, description="Whether the due time is the end of its window, or its start.")
     )
     delay: Duration = Field(
-        default_factory=timedelta, description="How long after its due time a run begins."
+        default_factory=timedelta,
+        exclude_if=not_,
+        description="How long after its due time a run begins.",
     )
-    start: Time | None = Field(
-        default=None,
+    start: Time | None = left_out(
         description="The begin of the active period: windows that end before it have no run.",
     )
-    end: Time | None = Field(
-        default=None,
+    end: Time | None = left_out(
         description="The end of the active period: windows that start at it or later have no run.",
     )
-    paused: bool = Field(
+    paused: bool = left_out(
         default=False,
         description="true: no due time opens a run. When it is false again, catch_up decides about "
         "those that passed meanwhile.",
     )
-    backfill: bool = Field(
+    backfill: bool = left_out(
         default=False,
         description="true: windows since `start` from before Relearn first saw the schedule get "
         "runs too, the newest catch_up_most of them.",
     )
+
+    @property
+    def uses_later_keys(self) -> bool:
+        """Whether it has a key that version 0.1.0 does not know."""
+        return any(getattr(self, name) != default for name, default in _LATER_KEYS.items())
 
     @together
     def _a_sensible_offset(self) -> Iterator[Mistake]:
@@ -225,7 +243,7 @@ def bounds_of(schedule: Schedule, due: datetime) -> tuple[datetime, datetime]:
         schedule: the schedule of the pipeline.
         due: one of its due times.
     """
-    if isinstance(schedule, Recurrence) and schedule.style == _START:
+    if begins_windows(schedule) and isinstance(schedule, Recurrence):
         try:
             return due, due_after(schedule, due)
         except OverflowError:
@@ -235,6 +253,23 @@ def bounds_of(schedule: Schedule, due: datetime) -> tuple[datetime, datetime]:
     else:
         before = due_at_or_before(schedule, due - timedelta.resolution)
     return before or due, due
+
+
+def begins_windows(schedule: Schedule) -> bool:
+    """Whether a due time is the start of its window."""
+    return isinstance(schedule, Recurrence) and schedule.style == _START
+
+
+def same_boundaries(one: Schedule | None, other: Schedule | None) -> bool:
+    """Whether two schedules have the same windows, whatever else they say of them.
+
+    Args:
+        one: a schedule, or None.
+        other: another one.
+    """
+    if not isinstance(one, Recurrence) or not isinstance(other, Recurrence):
+        return one == other
+    return all(getattr(one, name) == getattr(other, name) for name in _BOUNDARIES)
 
 
 def delay_of(schedule: Schedule) -> timedelta:

@@ -62,7 +62,17 @@ def moment(at: datetime, zone: str = " UTC") -> str:
 
 def window_words(window: Window | NextWindow) -> str:
     """Return a window as people read it, such as `2026-01-05 00:00 to 2026-01-12 00:00 UTC`."""
-    return f"{moment(window.start, zone='')} to {moment(window.end)}"
+    return span_words(window.start, window.end)
+
+
+def span_words(start: datetime, end: datetime) -> str:
+    """Return a span of time as people read it.
+
+    Args:
+        start: its start, in UTC.
+        end: its end.
+    """
+    return f"{moment(start, zone='')} to {moment(end)}"
 
 
 def words_of(schedule: Schedule) -> str:
@@ -91,8 +101,7 @@ def window_lines(schedule: Schedule, now: datetime, most: int = 10) -> list[Next
         now: the present moment.
         most: how many windows to return.
     """
-    paused = isinstance(schedule, Recurrence) and schedule.paused
-    delay = delay_of(schedule)
+    paused, delay = is_paused(schedule), delay_of(schedule)
     return [
         NextWindow(one.start, one.end, one.due, None if paused else one.due + delay)
         for one in upcoming(schedule, now, most)
@@ -108,7 +117,7 @@ def what_it_waits_for(schedule: Schedule, now: datetime) -> str:
     """
     if isinstance(schedule, Recurrence) and schedule.end and is_over(schedule, now):
         return f"nothing: its active period was over at {moment(schedule.end)}, no window follows"
-    if isinstance(schedule, Recurrence) and schedule.paused:
+    if is_paused(schedule):
         return "an operator: the schedule is paused, no run begins before `paused` is removed"
     following = window_lines(schedule, now, 1)
     if not following:
@@ -147,6 +156,11 @@ def hint_of(schedule: Schedule | None, now: datetime) -> Mistake | None:
     return None
 
 
+def is_paused(schedule: Schedule) -> bool:
+    """Whether the file says that no due time opens a run."""
+    return isinstance(schedule, Recurrence) and schedule.paused
+
+
 def is_over(schedule: Schedule, now: datetime) -> bool:
     """Whether the last window of the active period has passed, with its delay.
 
@@ -160,7 +174,7 @@ def is_over(schedule: Schedule, now: datetime) -> bool:
 
 def _period(schedule: Recurrence) -> str:
     if schedule.start and schedule.end:
-        return f"from {moment(schedule.start, zone='')} to {moment(schedule.end)}"
+        return f"from {span_words(schedule.start, schedule.end)}"
     if schedule.start:
         return f"from {moment(schedule.start)} on"
     return f"until {moment(schedule.end)}" if schedule.end else ""

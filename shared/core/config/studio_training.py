@@ -1,7 +1,7 @@
 """The batch execution service that trains, and the inputs and outputs of its jobs."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,6 +15,7 @@ from shared.core.config.types import (
     SecretReference,
     parse_duration,
 )
+from shared.core.windows import Window, checked_path, filled
 
 #: The name of the one input of a service that takes `Input` (studio-classic §1.2).
 SINGLE_INPUT: Final = ""
@@ -23,6 +24,10 @@ POOL_ID: Final = r"^[0-9A-Fa-f-]+$"
 
 
 def _checked_input(text: str) -> str:
+    return checked_path(text, _checked_filled)
+
+
+def _checked_filled(text: str) -> str:
     if text in (DATA, MANIFEST):
         return text
     if DATA in text or MANIFEST in text:
@@ -51,7 +56,8 @@ class StudioTraining(TrainingService):
         default_factory=lambda: {"input1": DATA},
         description="What each input of the service is given: {data}, the newest blob of the run; "
         "{data.manifest}, a CSV that lists all its blobs; or a path in TRAINING_DATA_CONTAINER "
-        "with {tokens}. Write {} for a service without inputs.",
+        "with {tokens} and times of the window, as {start:yyyy/MM/dd}. Write {} for a service "
+        "without inputs.",
     )
     input: InputTemplate | None = Field(
         default=None, description="Instead of inputs, for a service that takes one `Input`."
@@ -94,6 +100,19 @@ class StudioTraining(TrainingService):
     def _one_file_each(self) -> Iterator[Mistake]:
         if len(set(self.outputs.values())) != len(self.outputs):
             yield Mistake("two outputs cannot be written to one file", at=("outputs",))
+
+    @property
+    def window_texts(self) -> dict[str, tuple[str, ...]]:
+        """The texts that may hold times of a window, by the key that they are below."""
+        single = () if self.input is None else (self.input,)
+        inputs = {"inputs": tuple(self.inputs.values()), "input": single}
+        return {**inputs, **super().window_texts}
+
+    def in_window(self, window: Window) -> Self:
+        """Return the training with the times of a window filled in. Raises ValueError."""
+        single = None if self.input is None else filled(self.input, window)
+        inputs = {name: filled(text, window) for name, text in self.inputs.items()}
+        return super().in_window(window).evolve(inputs=inputs, input=single)
 
     @property
     def written_urls(self) -> dict[str, str]:

@@ -1,30 +1,37 @@
 """What the configuration of every training service has: its limits, and which data its jobs get."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from shared.core.config.types import Duration, Name, Scalar, Span, Strict, parse_duration
+from shared.core.windows import Window, filled, window_tokens
 
 #: The newest blob of a run, and the list of all its blobs, as an input or a parameter names them.
 DATA: Final = "{data}"
 MANIFEST: Final = "{data.manifest}"
 
 
+def _with_right_templates(value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        window_tokens(value)
+    return value
+
+
 class TrainingService(Strict):
     """A service that trains, whichever kind it is of."""
 
-    parameters: dict[Name, Scalar] = Field(
+    parameters: dict[Name, Annotated[Scalar, AfterValidator(_with_right_templates)]] = Field(
         default_factory=dict,
         description="Literals for the job: GlobalParameters at Studio, inputs that are no data at "
-        "Azure Machine Learning. A value may hold {tokens} and ${NAME}; a dollar sign is written "
-        "$$.",
+        "Azure Machine Learning. A value may hold {tokens}, times of the window, as "
+        "{start:yyyy-MM-dd}, and ${NAME}; a dollar sign is written $$.",
     )
     timeout: Span = Field(
         default_factory=lambda: parse_duration("2h"),
         description="How long one attempt may take, queueing included; then its job is cancelled.",
     )
-    attempts: int = Field(default=1, ge=1, le=10, description="How many jobs a run may start.")
+    attempts: int = Field(default=1, ge=1, le=11, description="How many jobs a run may start.")
     pause: Duration = Field(
         default_factory=lambda: parse_duration("0s"),
         validate_default=True,
@@ -40,6 +47,24 @@ class TrainingService(Strict):
     def sources(self) -> dict[str, str]:
         """Input name -> the data that it is given; each kind has its own inputs."""
         raise NotImplementedError
+
+    @property
+    def window_texts(self) -> dict[str, tuple[str, ...]]:
+        """The texts that may hold times of a window, by the key that they are below."""
+        texts = (value for value in self.parameters.values() if isinstance(value, str))
+        return {"parameters": tuple(texts)}
+
+    def in_window(self, window: Window) -> Self:
+        """Return the training with the times of a window filled in.
+
+        Raises:
+            ValueError: a time is outside the calendar.
+        """
+        parameters = {
+            name: filled(value, window) if isinstance(value, str) else value
+            for name, value in self.parameters.items()
+        }
+        return self.evolve(parameters=parameters)
 
     @property
     def wants_data(self) -> bool:

@@ -7,13 +7,13 @@ record of its holder says so, so a crash never leaks one.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import AwareDatetime
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
-from shared.core.frozen import FrozenModel, RecordModel
+from shared.core.frozen import FrozenModel, RecordModel, left_out
 from shared.core.run.record import Phase, Run
 
 _DAY: Final = timedelta(days=1)
@@ -33,6 +33,7 @@ class QueueEntry(FrozenModel):
     run_id: str
     at: AwareDatetime
     number: int = 0  #: its number in the order of this queue; clocks of hosts may jump
+    due: AwareDatetime | None = left_out()  #: of a run with a window: windows wait in their order
 
 
 class Pause(FrozenModel):
@@ -91,6 +92,13 @@ class RunQueue(RecordModel):
     begun: tuple[QueueEntry, ...] = ()  #: the runs that began lately, the newest last
     paused: Pause | None = None  #: by failures; `Pauses` says whether it is in force
 
+    newest_form: ClassVar[int] = 2
+
+    @property
+    def form(self) -> int:
+        """The second form has windows."""
+        return 2 if any(entry.due for entry in (*self.waiting, *self.begun)) else 1
+
     def without(self, gone: Callable[[str], bool]) -> "RunQueue":
         """Return the queue without the runs for which `gone` returns true."""
         holders = tuple(run for run in self.holders if not gone(run))
@@ -116,18 +124,24 @@ class RunQueue(RecordModel):
         held = holders if holds else ()
         return self.evolve(holders=held, waiting=waiting, begun=kept, numbers=number)
 
-    def enqueue(self, run_id: str, at: datetime, *, newest_first: bool) -> "RunQueue":
+    def enqueue(
+        self, run_id: str, at: datetime, *, newest_first: bool, due: datetime | None = None
+    ) -> "RunQueue":
         """Return the queue with a run waiting in it, once.
 
         Args:
             run_id: the run.
             at: now.
             newest_first: whether the newest of the waiting runs is next.
+            due: when its window is due: it comes ahead of later windows, whenever it was opened.
         """
         if any(entry.run_id == run_id for entry in self.waiting):
             return self
         number = self.numbers + 1
-        waiting = (*self.waiting, QueueEntry(run_id=run_id, at=at, number=number))
+        later = (at for at, one in enumerate(self.waiting) if due and one.due and one.due > due)
+        place = next(later, len(self.waiting))
+        entry = QueueEntry(run_id=run_id, at=at, number=number, due=due)
+        waiting = (*self.waiting[:place], entry, *self.waiting[place:])
         return self.evolve(waiting=waiting, numbers=number, newest_first=newest_first)
 
     @property

@@ -23,13 +23,16 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
             "settle with {data}: of a burst only the newest blob is trained on, so each blob must "
             "be a full snapshot; give an input {data.manifest} to train on all of them"
         )
-    if pipeline.when_busy == "newest" and data and not pipeline.training.wants_manifest:
+    newest = pipeline.when_busy == "newest" and data is not None and data.opens_runs
+    if newest and not pipeline.training.wants_manifest:
         notes.append(
             "when_busy: newest: blobs that arrive while a run is open share the next run, which "
             "trains on the newest of them"
         )
     if data and not data.opens_runs:
         notes.append("opens_runs: false: an arrival alone starts nothing")
+    if pipeline.uses_windows:
+        notes.append("each window has a run of its own, when it is due, on the data of its path")
     return notes
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
@@ -17,6 +17,7 @@ from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.traffic import TrafficMap
 from shared.core.versions import newest_of, order_of
+from shared.core.windows import Window, has_window
 
 _HISTORY: Final = 100
 
@@ -166,7 +167,8 @@ class Run(RecordModel):
     config: StoredPipeline
     manifest: tuple[BlobVersion, ...]
     parameters: dict[str, Scalar]
-    tokens: dict[str, str] = Field(default_factory=dict)  #: what the data's path captured
+    tokens: dict[str, str] = Field(default_factory=dict)
+    """What the data's path captured; a window's times too."""
     tie: str = ""  #: which versions share the Last-Modified of the newest, in plain words
     listed_at: str = ""  #: `container/name` of the list of the manifest, where a job wants one
     parent: str | None = None  #: the run whose model this one gives to an endpoint
@@ -207,15 +209,29 @@ class Run(RecordModel):
     trace: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """The W3C traceparent of its opening, where spans are recorded; else it is left out."""
     history: tuple[RunHistoryEntry, ...] = ()
+    newest_form: ClassVar[int] = 2
+
+    @property
+    def form(self) -> int:
+        """The second form has windows: an earlier release would promote them in another order."""
+        return 2 if has_window(self.tokens) else self.config.form
 
     @property
     def data_time(self) -> datetime:
         """When the newest blob of the manifest was written; promotions go by it (design rule 8).
 
-        A run without data of ours is as new as the run that trained.
+        A run with a window is as new as its due time, whenever its data was written. A run
+        without data of ours is as new as the run that trained.
         """
+        if self.window is not None:
+            return self.window.due
         itself = self.as_of or self.opened_at
         return max((blob.modified for blob in self.manifest), default=itself)
+
+    @property
+    def window(self) -> Window | None:
+        """The window of its due time, where the texts of its pipeline hold times of one."""
+        return Window.of_tokens(self.tokens)
 
     @property
     def current(self) -> tuple[BlobVersion, ...]:

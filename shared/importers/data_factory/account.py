@@ -220,16 +220,23 @@ _WORSE: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
 def _joined(known: Line, other: Line) -> Line:
     """Return two lines for one element as one."""
     outcome = max(known.outcome, other.outcome, key=_WORSE.index)
-    texts = dict.fromkeys(one for one in (known.text, other.text) if one)
-    to_dos = dict.fromkeys(one for one in (known.to_do, other.to_do) if one)
+    texts = _together(known.text, other.text)
+    to_dos = _together(known.to_do, other.to_do)
     return Line(
         known.file,
         known.path,
         known.kind,
         known.name,
         outcome,
-        "; ".join(texts),
-        "; ".join(to_dos),
+        texts,
+        to_dos,
         known.block or other.block,
         known.whole and other.whole,
     )
+
+
+def _together(known: str, other: str) -> str:
+    """Return two texts as one; the other is left out where it is in the first already."""
+    if not known or not other or other in known:
+        return known or other
+    return f"{known}; {other}"

@@ -20,7 +20,7 @@ from shared.importers.data_factory.arm_expressions import (
     literal,
 )
 from shared.importers.data_factory.plain_json import DEEPEST
-from shared.importers.data_factory.shapes import kind_of_type
+from shared.importers.data_factory.shapes import READ, kind_of_type
 
 _SECURE: Final = frozenset({"securestring", "secureobject"})
 _TYPED: Final = frozenset({"type", "apiversion"})
@@ -28,11 +28,16 @@ _GIVEN: Final = frozenset({"value", "reference"})
 _EVALUATED: Final = frozenset({"name", "properties", "condition"})
 _DEPLOYMENTS: Final = "microsoft.resources/deployments"
 _LITERALS: Final = re.compile(r"'((?:[^']|'')+)'")
+_CONNECTION: Final = re.compile(
+    r"(?:DefaultEndpointsProtocol=https?;)?AccountName=[\w.-]+;AccountKey=<\w+>[\w;=.:/-]*",
+    re.IGNORECASE,
+)
 _FILE: Final = re.compile(r"([\w.-]+\.json)\b")
 _LONGEST_SHOWN: Final = 300
 _DEEPEST: Final = 30
 _MOST_NODES: Final = 20_000
-#: What may be put in place of expressions of one template, in characters and members.
+_OF_MEMBER: Final = 32
+#: What may be put in place of the expressions of one template, in characters.
 _MOST_PUT: Final = 64_000_000
 
 
@@ -133,9 +138,13 @@ def _read(holder: Element, scope: "_Scope", into: Template, above: str) -> None:
         if kind.casefold() == _DEPLOYMENTS:
             _read_deployment(resource, scope, into)
             continue
-        if kind_of_type(kind):
+        part = kind_of_type(kind)
+        if part:
+            known = len(into.unresolved)
             for key in [one for one in resource.value if one.casefold() in _EVALUATED]:
                 resource.value[key] = scope.put(resource.value[key], (*resource.path, key))
+            if part not in READ:  # it is not carried over: what it lacks is of no use
+                del into.unresolved[known:]
             _read(resource, scope, into, kind)
         name = resource.get("name")
         shown = _last_name("" if name is None else str(name.value))
@@ -194,7 +203,7 @@ class _Scope:
         self._given = given
         self._secrets = secret_parameters(root)
         self._unresolved = unresolved
-        self._known: dict[tuple[str, str], Any] = {}
+        self._known: dict[tuple[str, str], tuple[Any, int]] = {}
         self._left = _MOST_PUT
         self._depth = 0
 
@@ -213,8 +222,7 @@ class _Scope:
             return value
         found = self._value(value)
         if isinstance(found, OpenText):
-            self._note(found, path)
-            return str(value)
+            return self._connection_string(value) or self._noted(found, path)
         return self._closed(found, path) if isinstance(found, dict | list) else found
 
     def _closed(self, value: Any, path: Path) -> Any:
@@ -223,21 +231,32 @@ class _Scope:
             return {key: self._closed(one, (*path, key)) for key, one in value.items()}
         if isinstance(value, list):
             return [self._closed(one, (*path, at)) for at, one in enumerate(value)]
-        if isinstance(value, OpenText):
-            self._note(value, path)
-            return str(value)
-        return value
+        return self._noted(value, path) if isinstance(value, OpenText) else value
 
-    def _note(self, value: OpenText, path: Path) -> None:
+    def _noted(self, value: OpenText, path: Path) -> str:
         if not value.error.is_secret:
             self._unresolved.append(Unresolved(path, str(value), value.error.why))
+        return str(value)
+
+    def _connection_string(self, text: str) -> str:
+        """Return a connection string with gaps, where it names the account all the same.
+
+        Its key is a secret, or is known only when the template is deployed. Nothing needs it.
+        """
+        if "accountname=" not in text.casefold():
+            return ""
+        try:
+            found = evaluated(text, self._parameter, self._variable, with_gaps=True)
+        except UnresolvedError:
+            return ""
+        return found if isinstance(found, str) and _CONNECTION.fullmatch(found) else ""
 
     def _value(self, text: str) -> Any:
         if not is_expression(text):
             return literal(text)
         try:
             value = evaluated(text, self._parameter, self._variable)
-            self._charge(value)
+            self._charge(_size(value))
         except UnresolvedError as error:
             value = OpenText(text)
             value.error = error
@@ -279,15 +298,24 @@ class _Scope:
                 raise UnresolvedError("variables need each other in too long a row")
             circle = OpenText(name)
             circle.error = UnresolvedError(f"{kind} `{name}` needs itself")
-            self._known[key] = circle
+            self._known[key] = circle, 0
             self._depth += 1
-            self._known[key] = value if plain else self._inner(value)
+            self._known[key] = self._measured(value if plain else self._inner(value))
             self._depth -= 1
-        found = self._known[key]
+        found, size = self._known[key]
         if isinstance(found, OpenText):
             raise found.error
-        self._charge(found)
+        self._charge(size)
         return found
+
+    def _measured(self, value: Any) -> tuple[Any, int]:
+        """Return a value with its size; the reason instead of one that is too large."""
+        try:
+            return value, _size(value)
+        except UnresolvedError as error:
+            refused = OpenText()
+            refused.error = error
+            return refused, 0
 
     def _inner(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -296,13 +324,13 @@ class _Scope:
             return [self._inner(one) for one in value]
         return self._value(value) if isinstance(value, str) else value
 
-    def _charge(self, value: Any) -> None:
+    def _charge(self, size: int) -> None:
         """Count what is put in place of expressions.
 
         Raises:
             UnresolvedError: it is too much.
         """
-        self._left -= len(value) if isinstance(value, str) else _size(value)
+        self._left -= size
         if self._left < 0:
             raise UnresolvedError("the values of this template are too large")
 
@@ -312,7 +340,7 @@ def _folded(holder: Element | None) -> dict[str, Element]:
 
 
 def _size(value: Any) -> int:
-    """Return how many members a value has, and how long its texts are.
+    """Return how large a value is, by its members and the lengths of its texts.
 
     Raises:
         UnresolvedError: there are too many, or they are nested too deep.
@@ -322,7 +350,7 @@ def _size(value: Any) -> int:
     while left:
         one, depth = left.pop()
         nodes += 1
-        count += len(one) if isinstance(one, str) else 1
+        count += len(one) if isinstance(one, str) else _OF_MEMBER
         if nodes > _MOST_NODES or depth > DEEPEST:
             raise UnresolvedError("its value has too many members")
         below = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()

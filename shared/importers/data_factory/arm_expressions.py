@@ -51,26 +51,29 @@ def literal(text: str) -> str:
     return text[1:] if text.startswith("[[") and text.endswith("]") else text
 
 
-def evaluated(text: str, parameter: Lookup, variable: Lookup) -> Any:
+def evaluated(text: str, parameter: Lookup, variable: Lookup, *, with_gaps: bool = False) -> Any:
     """Return the value of an expression.
 
     Args:
         text: the expression, with its brackets.
         parameter: gives the value of a parameter.
         variable: gives the value of a variable.
+        with_gaps: whether a text may have `<parameters>` or `<listKeys>` in place of a part that
+            has no value here.
 
     Raises:
         UnresolvedError: it has none here.
     """
     if len(text) > _LONGEST:
         raise UnresolvedError(f"the expression has more than {_LONGEST} characters")
-    return _Expression(text[1:-1], parameter, variable).value()
+    return _Expression(text[1:-1], parameter, variable, with_gaps=with_gaps).value()
 
 
 class _Expression:
     """One expression, read from left to right."""
 
-    def __init__(self, text: str, parameter: Lookup, variable: Lookup) -> None:
+    def __init__(self, text: str, parameter: Lookup, variable: Lookup, *, with_gaps: bool) -> None:
+        self._with_gaps = with_gaps
         self._lookups = {"parameters": parameter, "variables": variable}
         self._tokens: list[str] = []
         self._at = 0
@@ -115,10 +118,16 @@ class _Expression:
             return _whole(token)
         if not self._is_next("("):
             raise UnresolvedError("the expression is not complete")
-        value = self._called(token, self._arguments(depth))
+        given = self._arguments(depth)
+        try:
+            value = self._called(token, given)
+        except UnresolvedError as error:
+            if not self._with_gaps or not depth:
+                raise
+            value = _gap(token, error)
         while self._at < len(self._tokens) and self._tokens[self._at][0] in ".[":
             value = _member(value, self._key(depth))
-        if isinstance(value, OpenText):
+        if isinstance(value, OpenText) and not (self._with_gaps and depth):
             raise value.error
         return value
 
@@ -144,6 +153,9 @@ class _Expression:
         if lookup is not None and len(given) == 1 and isinstance(given[0], str):
             return lookup(given[0])
         function = _FUNCTIONS.get(folded)
+        gap = next((one for one in given if isinstance(one, OpenText)), None)
+        if gap is not None and folded != "concat":
+            raise gap.error
         if function is None:
             raise UnresolvedError(f"{name}() has its value only when the template is deployed")
         try:
@@ -153,6 +165,13 @@ class _Expression:
         if isinstance(value, str) and len(value) > _LONGEST_VALUE:
             raise UnresolvedError(f"its value has more than {_LONGEST_VALUE} characters")
         return value
+
+
+def _gap(name: str, error: UnresolvedError) -> OpenText:
+    """Return what stands in a text for a part without a value."""
+    made = OpenText(f"<{name}>")
+    made.error = error
+    return made
 
 
 def _whole(token: str) -> int:
@@ -168,6 +187,8 @@ def _member(value: Any, key: Any) -> Any:
     Raises:
         UnresolvedError: there is none.
     """
+    if isinstance(value, OpenText):
+        return value
     if isinstance(value, list) and isinstance(key, int) and -1 < key < len(value):
         return value[key]
     if isinstance(value, dict):

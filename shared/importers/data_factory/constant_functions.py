@@ -3,6 +3,7 @@
 A time of a window is never constant, so these functions cannot be given one.
 """
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -67,10 +68,15 @@ def _split(text: Any, by: Any) -> list[str]:
     return text_of(text).split(by) if by else [text_of(text)]
 
 
-def _joined(parts: Any, by: Any) -> str:
-    if not isinstance(parts, list):
-        raise UnresolvedError("join in it is given no list")
-    return text_of(by).join(map(str, parts))
+def _no_list(*_given: Any) -> Any:
+    raise UnresolvedError("join in it is given no list")
+
+
+def _index(value: Any) -> int:
+    count = int(_number(value))
+    if count < 0:
+        raise UnresolvedError("a function of lists in it is given a negative number")
+    return count
 
 
 def _contained(within: Any, what: Any) -> bool:
@@ -106,7 +112,10 @@ CONSTANT_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "substring": _substring,
     "replace": _replace,
     "split": _split,
-    "join": _joined,
+    "join": _no_list,
+    "skip": lambda values, count: values[_index(count) :],
+    "take": lambda values, count: values[: _index(count)],
+    "json": lambda text: json.loads(text_of(text)),
     "indexof": lambda text, part: text_of(text).lower().find(text_of(part).lower()),
     "lastindexof": lambda text, part: text_of(text).lower().rfind(text_of(part).lower()),
     "startswith": lambda text, part: text_of(text).lower().startswith(text_of(part).lower()),

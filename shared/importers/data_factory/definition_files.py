@@ -32,10 +32,9 @@ class Files:
 
     documents: dict[str, Document] = field(default_factory=dict)
     problems: list[Line] = field(default_factory=list)
-    #: File -> the values of parameters in it, by their folded names; those given by hand apart.
+    #: Values for parameters of templates, by their folded names: of each file, and those given.
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
-    parameter_files: set[str] = field(default_factory=set)
     _names: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
@@ -64,35 +63,27 @@ class Files:
         return values | self.given
 
 
-def read_files(
-    files: Mapping[str, bytes], parameters: Mapping[str, bytes], account: Account
-) -> Files:
+def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> Files:
     """Return the contents of all files that can be definitions.
 
     Args:
         files: their contents, by their names.
-        parameters: the same, of files with values for the parameters of ARM templates.
+        given: values for the parameters of ARM templates, by their names.
         account: gets a line for each file that is broken, or has parameters.
     """
-    read = Files()
-    for file, content in {**files, **parameters}.items():
-        if file in parameters or _is_read(file, content):
+    read = Files(given={name.casefold(): value for name, value in given.items()})
+    for file, content in files.items():
+        if _is_read(file, content):
             _read(read, file, content, account)
     secret = _secret_parameters(read, account)
     for file, one in read.documents.items():
-        root = Element(one.root, file, (), account)
-        if file not in parameters and not arm.is_parameters(one.root):
-            continue
-        read.parameter_files.add(file)
-        values = arm.given_values(root)
-        if file in parameters:
-            read.given.update(values)
-        else:
-            read.beside[file] = values
-        name = PurePosixPath(file).name
-        text = f"{counted(len(values), 'value')} for the parameters of templates"
-        _say(read, account, Line(file, (), "file", name, Outcome.MAPPED, text))
-        _warn(read, root, "value", secret)
+        if arm.is_parameters(one.root):
+            root = Element(one.root, file, (), account)
+            values = read.beside[file] = arm.given_values(root)
+            name = PurePosixPath(file).name
+            text = f"{counted(len(values), 'value')} for the parameters of templates"
+            _say(read, account, Line(file, (), "file", name, Outcome.MAPPED, text))
+            _warn(read, root, "value", secret)
     return read
 
 
@@ -121,8 +112,8 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         return
     read.documents[file] = found
     for line, column in found.mended:
-        at = (f"line {line}, column {column}",)
-        text = "a comma is missing before this; it was read as if it were there"
+        at = (place := f"line {line}, column {column}",)
+        text = f"{place}: a comma is missing before this; it was read as if it were there"
         _say(read, account, Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
     for path in found.doubled:
         key = str(path[-1])

@@ -15,8 +15,10 @@ from shared.core.counting import counted
 from shared.importers.data_factory import arm
 from shared.importers.data_factory.account import Account, Element, Line, Outcome
 from shared.importers.data_factory.definition_files import Files, read_files
+from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.shapes import (
     ACTIVITY,
+    FACTORY,
     PIPELINE,
     READ,
     kind_of,
@@ -61,6 +63,9 @@ class Definitions:
     problems: list[Line] = field(default_factory=list)
     #: File -> the expressions of its templates that have no value.
     unresolved: dict[str, list[arm.Unresolved]] = field(default_factory=dict)
+    factory: str = ""  #: its name, where the files say it
+    #: Global parameters of the factory, by their names.
+    factory_parameters: dict[str, Any] = field(default_factory=dict)
     _named: dict[tuple[str, str], Definition] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Definition]:
@@ -88,6 +93,9 @@ class Definitions:
         """
         for file, unresolved in self.unresolved.items():
             for one in unresolved:
+                above = account.covered_by(file, one.path)
+                if above is not None and (above.kind, above.outcome) == _UNUSED:
+                    continue
                 name = str(one.path[-1]) if one.path else ""
                 account.add(
                     Line(
@@ -115,19 +123,19 @@ def folded(name: str) -> str:
 
 
 def found(
-    files: Mapping[str, bytes], parameters: Mapping[str, bytes], account: Account
+    files: Mapping[str, bytes], parameters: Mapping[str, Any], account: Account
 ) -> Definitions:
     """Return the definitions of all files.
 
     Args:
         files: their contents, by their names; of two definitions of one name the first counts.
-        parameters: the same, of files with values for the parameters of ARM templates.
+        parameters: values for the parameters of ARM templates, by their names.
         account: gets a line for each file that is no definition, and for what does not count.
     """
     read = read_files(files, parameters, account)
     finder = _Finder(account, read)
     for file, document in read.documents.items():
-        if file not in read.parameter_files:
+        if file not in read.beside:
             finder.file(file, document.root)
     finder.settle_versions()
     result = finder.result
@@ -159,6 +167,7 @@ class _Finder:
                 "file",
                 PurePosixPath(file).name,
                 "it has no definition of a data factory",
+                "there is nothing to do if it belongs to something else",
             )
 
     def settle_versions(self) -> None:
@@ -187,9 +196,11 @@ class _Finder:
             text = "an activity without its pipeline"
             self._say(body, ACTIVITY, name, text, "import the pipeline that it is in")
             return
+        if kind == FACTORY:
+            self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
-            self._say(body, word, name, f"Relearn has no {kind}" if kind else _NO_PART)
+            self._say(body, word, name, f"Relearn has no {kind}", _SEE)
             return
         for key, value in body.items():
             if key.casefold() in _OUTER:
@@ -203,6 +214,17 @@ class _Finder:
             self.result.all.append(definition)
         else:
             self._double(definition, first)
+
+    def _factory(self, body: Element, name: str) -> None:
+        """Keep what expressions can name of a factory; of several the first one counts."""
+        if self.result.factory:
+            return
+        self.result.factory = name
+        values = body.get("properties", "globalParameters")
+        for key, one in values.items() if values is not None else ():
+            value = one.get("value")
+            if value is not None and not is_secret(key, value.value):
+                self.result.factory_parameters[key] = value.value
 
     def _double(self, definition: Definition, first: Definition) -> None:
         where = first.file if first.file != definition.file else "this file"
@@ -219,7 +241,7 @@ class _Finder:
         template = arm.read(root, self.files.values_for(root.file))
         name = PurePosixPath(root.file).name
         if not template.linked and not any(kind_of_type(one.type) for one in template.resources):
-            self._say(root, "file", name, "an ARM template without a part of a data factory")
+            self._say(root, "file", name, _NO_FACTORY, _NOTHING)
             return
         self.result.unresolved.setdefault(root.file, []).extend(template.unresolved)
         count = counted(len(template.resources), "resource")
@@ -236,18 +258,20 @@ class _Finder:
         element, kind = resource.element, kind_of_type(resource.type)
         condition = element.get("condition")
         if condition is not None and condition.value is False:
-            self._say(element, READ.get(kind, "key"), resource.name, "its condition is false")
+            self._say(element, READ.get(kind, "key"), resource.name, _OFF, _NOTHING)
         elif kind in READ:
             copies = element.get("copy")
             if copies is not None:
                 self._say(copies, "key", "copy", "copies of a resource are not made", _COPY)
             self._definition(element, kind, resource.name, version_of_type(resource.type))
-        elif element.get("resources") is not None:
-            text = f"the {kind} itself" if kind else f"{resource.type}: {_NO_PART}"
-            self._opened(element, "key", resource.name, text, is_template=False)
+        elif kind == FACTORY and element.get("resources") is not None:
+            self._factory(element, resource.name)
+            self._opened(element, "key", resource.name, "the factory itself", is_template=False)
+        elif kind:
+            self._definition(element, kind, resource.name, 0)
         else:
-            text = f"Relearn has no {kind}" if kind else f"{clean(resource.type)}: {_NO_PART}"
-            self._say(element, "key", resource.name, text)
+            text = f"{clean(resource.type)}: {_NO_PART}"
+            self._say(element, "key", resource.name, text, _NOTHING)
 
     def _linked(self, deployment: Element, file: str) -> None:
         name = clean(_text(deployment.get("name"))) or "deployment"
@@ -272,13 +296,14 @@ class _Finder:
         """
         for key, value in element.items():
             if key.casefold() == "outputs":
-                self._say(value, "key", key, "nothing in Relearn reads outputs of a template")
+                self._say(value, "key", key, "Relearn reads no outputs of templates", _NOTHING)
             elif key.casefold() != "resources" or not value.value:
                 value.take()
         outcome = Outcome.MAPPED if is_template else Outcome.NOT_CARRIED_OVER
-        self._report(element, kind, name, outcome, text, whole=False)
+        to_do = "" if is_template else _NOTHING
+        self._report(element, kind, name, outcome, text, to_do=to_do, whole=False)
 
-    def _say(self, element: Element, kind: str, name: str, text: str, to_do: str = "") -> None:
+    def _say(self, element: Element, kind: str, name: str, text: str, to_do: str) -> None:
         """Report what is not carried over, with all that is below it.
 
         Args:
@@ -302,6 +327,12 @@ class _Finder:
 _OUTER: Final = frozenset(
     {"name", "type", "apiversion", "dependson", "location", "id", "etag", "comments", "condition"}
 ) | {"$schema", "contentversion"}
+#: Of a dataset that is not carried over, no value is used.
+_UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
+_NO_FACTORY: Final = "an ARM template without a part of a data factory"
+_OFF: Final = "its condition is false, so it is not deployed"
+_NOTHING: Final = "there is nothing to do"
+_SEE: Final = "see whether a pipeline needs what it does; if not, there is nothing to do"
 _COPY: Final = "write each copy as a resource of its own"
 
 

@@ -127,6 +127,8 @@ class Timing:
     max_parallel: int | None = None
     opens_runs: bool = False  #: whether an arrival of data opens a run
     min_size: str = ""
+    #: The blobs whose arrival opens a run, where a trigger names them.
+    data: BlobPath | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ _BLANKS: Final = re.compile(r"\s*")
 _NUMBER: Final = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?(?![\w.])")
 _NAME: Final = {1: re.compile(r"[A-Za-z_][\w.]*"), 2: re.compile(r"[A-Za-z_]\w*")}
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
-_MEMBER: Final = re.compile(r"\??\.\s*([A-Za-z_]\w*)")
-_INDEX: Final = re.compile(r"\??\[")
+_MEMBER: Final = re.compile(r"\s*\??\.\s*([A-Za-z_][\w-]*)")
+_INDEX: Final = re.compile(r"\s*\??\[")
 
 
 class UnresolvedError(Exception):

@@ -24,6 +24,7 @@ from shared.importers.data_factory.moments import (
     Moment,
     constant_date,
     custom_form,
+    has_zone,
 )
 from shared.importers.data_factory.templates import (
     Field,
@@ -50,6 +51,7 @@ _ZEROS: Final = re.compile(r"0{1,20}|[Dd]\d{0,2}")
 _START: Final = Moment("start")
 _END: Final = Moment("end")
 _UNKNOWN: Final = "it uses a name that is none of the variables of Data Factory"
+_ZONE: Final = "it writes the zone of a time; Relearn writes that of UTC, such as Z"
 _LOOSE: Final = "a quote within its text is not escaped; Relearn takes it for a part of the text"
 
 
@@ -149,7 +151,8 @@ def _filled(
 
 
 def _field(moment: Moment, form: str) -> Field:
-    return Field(moment, *custom_form(form))
+    custom, guess = custom_form(form)
+    return Field(moment, custom, guess or (_ZONE if has_zone(custom) else ""))
 
 
 def _scope(slices: tuple[str, str], notes: list[str]) -> "_Scope":

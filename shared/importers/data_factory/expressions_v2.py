@@ -1,6 +1,6 @@
 """Expressions of version 2: `@…`, `@{…}` within a text, `{"type": "Expression", "value": "@…"}`.
 
-They become templates of Relearn, or constants (data-factory §3.4). A run of a factory begins a
+They become templates of Relearn, or constants (data-factory §3.6). A run of a factory begins a
 moment after it is due; Relearn knows the due time, which is the end of the window.
 """
 
@@ -14,7 +14,6 @@ from shared.importers.data_factory.expression_syntax import (
     Call,
     Constant,
     Member,
-    Name,
     Node,
     UnresolvedError,
     interpolated,
@@ -24,6 +23,7 @@ from shared.importers.data_factory.moments import Moment
 from shared.importers.data_factory.templates import (
     EVENT_FILE,
     EVENT_FOLDER,
+    EventFolders,
     Field,
     Part,
     Resolved,
@@ -135,9 +135,9 @@ class _Evaluation:
             return node.value
         if isinstance(node, Member):
             return self._member(node)
-        if isinstance(node, Name):
-            raise UnresolvedError("a name in it is neither a function nor a constant")
-        return self._called(node)
+        if isinstance(node, Call):
+            return self._called(node)
+        raise UnresolvedError("a name in it is neither a function nor a constant")
 
     def _called(self, call: Call) -> Value:
         name, count = call.name.casefold(), len(call.arguments)
@@ -191,6 +191,8 @@ class _Evaluation:
         if first == "triggertime":
             return self._now(), 1
         name = {"pipeline": self.scope.pipeline, "datafactory": self.scope.factory}.get(first)
+        if first == "triggerevent":
+            return self.of_body(keys[1:2])[0], 2
         if not name:
             raise UnresolvedError("Relearn has nothing for this property of pipeline()")
         return name, 1
@@ -217,13 +219,9 @@ class _Evaluation:
             raise UnresolvedError("it uses a blob event that does not start the pipeline")
         return Text((part,)), 1
 
-    def of_dataset(self, keys: list[str]) -> tuple[Value, int]:
-        """Return a parameter of the dataset, and how many keys that took."""
-        return self.given(_looked_up(self.scope.dataset, "".join(keys[:1]))), 1
-
-    def of_service(self, keys: list[str]) -> tuple[Value, int]:
-        """Return a parameter of the linked service, and how many keys that took."""
-        return self.given(_looked_up(self.scope.service, "".join(keys[:1]))), 1
+    def of_reference(self, given: Mapping[str, Any], keys: list[str]) -> tuple[Value, int]:
+        """Return a parameter of what a reference names, and how many keys that took."""
+        return self.given(_looked_up(given, "".join(keys[:1]))), 1
 
 
 _WINDOW: Final[dict[tuple[str, ...], Moment]] = {
@@ -234,8 +232,8 @@ _ROOTS: Final[dict[str, Callable[[_Evaluation, list[str]], tuple[Value, int]]]] 
     "pipeline": _Evaluation.of_pipeline,
     "trigger": _Evaluation.of_trigger,
     "triggerbody": _Evaluation.of_body,
-    "dataset": _Evaluation.of_dataset,
-    "linkedservice": _Evaluation.of_service,
+    "dataset": lambda one, keys: one.of_reference(one.scope.dataset, keys),
+    "linkedservice": lambda one, keys: one.of_reference(one.scope.service, keys),
 }
 #: Functions that begin with the present time, and what they do with it.
 _FROM_NOW: Final = {
@@ -294,7 +292,10 @@ def _computed(name: str, given: list[Value]) -> Value:
         return joined(parts_of(given[0]))
     if name not in CONSTANT_FUNCTIONS:
         raise UnresolvedError(_AHEAD.get(name, "it calls a function that is not known here"))
-    if any(isinstance(one, Text) for one in given):
+    if name == "join" and len(given) == 2 and isinstance(given[0], list):  # noqa: PLR2004
+        by = text_of(given[1])
+        return joined([part for one in given[0] for part in (by, *parts_of(one))][1:])
+    if any(isinstance(one, Text | EventFolders) for one in given):
         return of_text_with_time(name, given)
     return _applied(CONSTANT_FUNCTIONS[name], given)
 
@@ -311,7 +312,9 @@ def _below(value: Value, taken: int, keys: list[Any]) -> Value:
     """Return what a constant has below the keys that are left."""
     found: Any = value
     for key in keys[taken:]:
-        if isinstance(found, list) and isinstance(key, int):
+        if isinstance(found, EventFolders) and isinstance(key, int):
+            found = found.at(key)
+        elif isinstance(found, list) and isinstance(key, int):
             found = found[key] if -len(found) <= key < len(found) else None
         elif isinstance(found, dict):
             found = found.get(key)

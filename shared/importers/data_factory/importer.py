@@ -14,7 +14,7 @@ from shared.core.config.schedule import Recurrence, Schedule, delay_of, dues_bet
 from shared.core.config.schedule_words import what_it_waits_for, window_lines, words_of
 from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
-from shared.importers.data_factory import activities_v1, activities_v2
+from shared.importers.data_factory import activities_v1, activities_v2, linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, leaves
 from shared.importers.data_factory.definitions import found
 from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
@@ -78,6 +78,7 @@ def import_definitions(
     account, secrets = Account(), Secrets()
     context = ImportContext(account, secrets, options, now)
     definitions = found(files, options.parameters, account)
+    linked_services.report(definitions, secrets)
     drafts = [
         *activities_v1.drafts(definitions, context),
         *activities_v2.drafts(definitions, context),
@@ -169,7 +170,8 @@ def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str,
 
 
 def _names(line: Line, setting: str) -> bool:
-    return re.search(rf"\bapp setting {re.escape(setting)}\b", line.text) is not None
+    said = f"{line.text} {line.to_do}"
+    return re.search(rf"\bapp setting {re.escape(setting)}\b", said) is not None
 
 
 def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:

@@ -111,7 +111,7 @@ def storage(definition: Definition | None) -> str:
         element = values.get(name) if values is not None else None
         text = _plain(element.value) if element is not None else ""
         account = _ACCOUNT.search(text)
-        if account and not re.search(r"[<{*\[]", account[1]):
+        if account and not re.search(r"[<{*\[',()]", account[1]):
             return account[1]
         endpoint = _ENDPOINT.search(text)
         host = (urlsplit(endpoint[1] if endpoint else text).hostname or "") if "//" in text else ""

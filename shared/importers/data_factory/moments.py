@@ -40,6 +40,8 @@ _READABLE: Final = re.compile(
 _FIXED: Final = frozenset(("yyyy", "MM", "dd", "HH", "hh", "mm", "ss", "tt", "K")) | {
     "f" * count for count in range(1, 8)
 }
+#: The letters that those of them write which write no digits.
+_WRITTEN: Final = {"tt": "AMP", "K": "Z"}
 _NAMED_DAY: Final = 3
 #: The units that a template shifts by, in minutes, without months and years.
 _SHIFTS: Final = (("d", 24 * 60), ("h", 60), ("m", 1))
@@ -91,6 +93,11 @@ def custom_form(form: str) -> tuple[str, str]:
         why = f"the format {form} depends on the culture; Relearn writes {_INVARIANT[form]}"
         return _INVARIANT[form], why
     raise UnresolvedError("a date format of one letter in it is none of .NET's")
+
+
+def has_zone(form: str) -> bool:
+    """Whether a custom format writes the zone of a time, such as `Z`."""
+    return any(piece[0] in "Kz" for piece in _PIECE.findall(form))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +280,32 @@ def replaced_form(form: str, old: str, new: str) -> str:
     if len(old) != 1 or old.isalnum() or not set(new).isdisjoint("'\"\\{}"):
         raise UnresolvedError("it replaces more in a time than a sign between its parts")
     by = new if new and set(new) <= set("-/_.: ") else f"'{new}'" if new else ""
-    return "".join(by if _unquoted(piece) == old else piece for piece in _characters(form))
+    pieces = _characters(form)
+    return "".join(
+        by if not _is_part(piece) and _unquoted(piece) == old else piece for piece in pieces
+    )
+
+
+def split_form(form: str, by: str) -> list[str]:
+    """Return the custom formats of the parts of a written time between a sign, such as `-`.
+
+    Args:
+        form: the format, each part of which has a fixed length.
+        by: the sign, which no part of a date can write.
+
+    Raises:
+        UnresolvedError: it cannot be split so.
+    """
+    pieces = list(_characters(form))
+    if len(by) != 1 or by.isdigit() or any(by in _WRITTEN.get(piece, "") for piece in pieces):
+        raise UnresolvedError("it splits a time at more than a sign between its parts")
+    forms = [""]
+    for piece in pieces:
+        if not _is_part(piece) and _unquoted(piece) == by:
+            forms.append("")
+        else:
+            forms[-1] += piece
+    return forms
 
 
 def _characters(form: str) -> Iterator[str]:

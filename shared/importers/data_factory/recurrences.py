@@ -134,3 +134,11 @@ def _occurrences(element: Element | None) -> tuple[tuple[int, int], ...]:
         if at is not None:
             found.append((at, (_number(number.value) or 0) if number is not None else 0))
     return tuple(found)
+
+
+def time_of(element: Element | None) -> datetime | None:
+    """Return a time of a trigger, with a zone if it is written with one; None: it is none."""
+    try:
+        return None if element is None else datetime.fromisoformat(str(element.value).strip())
+    except ValueError:
+        return None

@@ -21,7 +21,7 @@ READ: Final = {
     TRIGGER: "trigger",
 }
 ACTIVITY: Final = "activity"
-_FACTORY: Final = "factory"
+FACTORY: Final = "factory"
 #: The last part of a resource's type, and the name of its folder, without an s.
 _KINDS: Final = {
     "pipeline": PIPELINE,
@@ -40,9 +40,9 @@ _KINDS: Final = {
     "adfcdc": "change data capture",
     "gateway": "gateway",
     "hub": "hub",
-    "factory": _FACTORY,
-    "factorie": _FACTORY,
-    "datafactorie": _FACTORY,
+    "factory": FACTORY,
+    "factorie": FACTORY,
+    "datafactorie": FACTORY,
     "workspace": "workspace",
 }
 _TYPE: Final = re.compile(r"microsoft\.(?:datafactory|synapse)/([\w/]+)", re.IGNORECASE)
@@ -144,7 +144,7 @@ def _kind_of_shape(inside: Element, *, is_wrapped: bool) -> str:
     if activities is not None and isinstance(activities.value, list):
         return PIPELINE
     if not kind:
-        return _FACTORY if is_wrapped and keys & _OF_FACTORIES else ""
+        return FACTORY if is_wrapped and keys & _OF_FACTORIES else ""
     if kind.endswith("trigger") and (keys & {"typeproperties", "pipelines", "pipeline"}):
         return TRIGGER
     if kind in _OTHERS and is_wrapped:

@@ -2,18 +2,22 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from shared.core.config.setting_references import escape
 from shared.importers.data_factory.expression_syntax import MOST_CHARACTERS, UnresolvedError
 from shared.importers.data_factory.moments import Moment
 
-#: What Relearn replaces within a text, or refuses: `{name}`, `{data.manifest}`, `{…:…}`.
-_TOKEN: Final = re.compile(r"(?<!\$)\{(?:[A-Za-z_][\w.]*|[^{}:]*:[^{}]*)\}")
+#: What Relearn replaces within a text, or refuses: `{name}`, `{data.manifest}`, `{start-1d:…}`.
+_TOKEN: Final = re.compile(
+    r"(?<!\$)\{(?:[A-Za-z_][\w.]*|(?:start|end)[^{}:\"']*:[^{}]*)\}", re.IGNORECASE
+)
 _BRACES: Final = "it holds braces, which Relearn would take for a token"
-_A_TIME: Final = "\0:\0"  #: stands for a time, while the text around it is checked
+_NO_TEXT: Final = "it is a list of parts of a text, of which it takes none"
+_TIMES: Final = ("0", "0:0")  #: stand for times, while the text around them is checked
 _TOO_LONG: Final = f"it becomes longer than {MOST_CHARACTERS} characters"
 
 
@@ -38,6 +42,7 @@ EVENT_FOLDER: Final = EventPart("{event.folder}")
 EVENT_FILE: Final = EventPart("{event.file}")
 EVENT_PATH: Final = EventPart("{event.path}")
 
+_FOLDERS: Final = re.compile(r"\{event\.folder\.(-?\d{1,3})(:?)\}")
 Part = str | Field | EventPart
 
 
@@ -48,8 +53,24 @@ class Text:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EventFolders:
+    """The container and the folders of the blob whose event started the pipeline, as a list."""
+
+    first: int = 0  #: how many were left out
+
+    def at(self, index: int) -> Text:
+        """Return one of them: `{event.folder.1}`; `{event.folder.-1}` is the last one."""
+        return Text((EventPart(f"{{event.folder.{index if index < 0 else self.first + index}}}"),))
+
+    def joined(self) -> Text:
+        """Return all of them as a path: `{event.folder}`, or `{event.folder.1:}` from one on."""
+        whole = f"{{event.folder.{self.first}:}}" if self.first else EVENT_FOLDER.marker
+        return Text((EventPart(whole),))
+
+
 #: What an expression can stand for, while it is evaluated.
-Value = Text | Moment | str | int | float | bool | list[Any] | dict[str, Any] | None
+Value = Text | EventFolders | Moment | str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +102,8 @@ class Resolved:
         """Whether it holds `{event.folder}`, `{event.file}` or `{event.path}`.
 
         They stand for the blob whose event started the pipeline; `{event.folder}` and
-        `{event.path}` begin with its container. Relearn does not know them: replace them.
+        `{event.path}` begin with its container, and `{event.folder.0}` is that container. Relearn
+        does not know them: `event_filled` replaces them.
         """
         return any(isinstance(part, EventPart) for part in _parts_of(self.parts))
 
@@ -96,6 +118,32 @@ class Resolved:
         if self.text is None or set("".join(literals)).isdisjoint("{}"):
             return self
         return replace(self, text=None, exact=False, why=_BRACES, value=None)
+
+
+def event_filled(text: str, folder: str, file: str) -> str:
+    """Return a text with the parts of the blob event replaced; what the folder has not, stays.
+
+    Args:
+        text: of a `Resolved` that uses the event.
+        folder: container and folder of the blob, as the event says them.
+        file: the name of the blob.
+    """
+    folders = folder.split("/")
+
+    def one(found: re.Match[str]) -> str:
+        index = int(found[1])
+        if not -len(folders) <= index < len(folders):
+            return found[0]
+        return "/".join(folders[index:]) if found[2] else folders[index]
+
+    text = _FOLDERS.sub(one, text)
+    for part, known in (
+        (EVENT_PATH, f"{folder}/{file}"),
+        (EVENT_FOLDER, folder),
+        (EVENT_FILE, file),
+    ):
+        text = text.replace(part.marker, known)
+    return text
 
 
 def unresolved(why: str, verbatim: str) -> Resolved:
@@ -161,6 +209,8 @@ def parts_of(value: Value) -> tuple[Part, ...]:
         return value.parts
     if value is None or isinstance(value, Moment):
         return ()
+    if isinstance(value, EventFolders):
+        raise UnresolvedError(_NO_TEXT)
     if isinstance(value, list | dict):
         return (_json(value),)
     return (str(value),)
@@ -183,7 +233,10 @@ def _written(value: Value, notes: list[str]) -> str:
             written.append(part.moment.template(part.form))
         else:
             written.append(part if isinstance(part, str) else part.marker)
-    _refuse_tokens([part if isinstance(part, str) else _A_TIME for part in value.parts])
+    for time in _TIMES:
+        _refuse_tokens([part if isinstance(part, str) else time for part in value.parts])
+    if any(one == "$" and isinstance(two, Field) for one, two in pairwise(_ends(value.parts))):
+        raise UnresolvedError("a dollar sign stands directly before a time")
     text = "".join(written)
     if len(text) > MOST_CHARACTERS:
         raise UnresolvedError(_TOO_LONG)
@@ -196,12 +249,19 @@ def _refuse_tokens(literals: list[str]) -> None:
     Args:
         literals: the text, with a character in place of each time.
     """
-    text = "".join(literals)
-    if _TOKEN.search(text):
+    if _TOKEN.search("".join(literals)):
         raise UnresolvedError(_BRACES)
-    if f"${_A_TIME}" in text:
-        raise UnresolvedError("a dollar sign stands directly before a time")
+
+
+def _ends(parts: tuple[Part, ...]) -> Iterator[Part]:
+    """Yield the last character of each literal, and the other parts."""
+    yield from (part[-1:] if isinstance(part, str) else part for part in parts)
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
+    def odd(part: object) -> str:
+        if isinstance(part, Text | EventFolders):
+            raise UnresolvedError(_NO_TEXT)
+        return str(part)
+
+    return json.dumps(value, ensure_ascii=False, default=odd, separators=(",", ":"))

@@ -17,8 +17,16 @@ from shared.importers.data_factory.moments import (
     cut_form,
     moment_written,
     replaced_form,
+    split_form,
 )
-from shared.importers.data_factory.templates import Field, Text, Value, joined
+from shared.importers.data_factory.templates import (
+    EVENT_FOLDER,
+    EventFolders,
+    Field,
+    Text,
+    Value,
+    joined,
+)
 
 _UTC: Final = frozenset({"utc", "etc/utc", "coordinated universal time", "gmt"})
 _ZONE: Final = "it converts a time to another time zone; a template is in UTC"
@@ -133,18 +141,42 @@ TIME_FUNCTIONS: Final[dict[str, Callable[..., Value]]] = {
 }
 
 
+def _folders_from(folders: EventFolders, count: Value) -> Value:
+    if _number(count) < 0:
+        raise UnresolvedError(_COMPUTES)
+    return EventFolders(folders.first + _number(count))
+
+
+def _folders_joined(folders: EventFolders, by: Value) -> Value:
+    if by != "/":
+        raise UnresolvedError(_COMPUTES)
+    return folders.joined()
+
+
+_OF_FOLDERS: Final[dict[str, Callable[..., Value]]] = {
+    "first": lambda folders: folders.at(0),
+    "last": lambda folders: folders.at(-1),
+    "skip": _folders_from,
+    "join": _folders_joined,
+}
+
+
 def of_text_with_time(name: str, given: list[Value]) -> Value:
-    """Return what a function of constants makes of a text that is one time and nothing else.
+    """Return what a function of constants makes of one time, or of the folder of a blob event.
 
     Args:
         name: of the function, in lower case.
-        given: what it is given; the first is that text.
+        given: what it is given; the first is the text, or the list of folders.
 
     Raises:
         UnresolvedError: no template can say that.
     """
     text, *more = given
+    if name in _OF_FOLDERS and isinstance(text, EventFolders):
+        return _OF_FOLDERS[name](text, *more)
     only = text.parts[0] if isinstance(text, Text) and len(text.parts) == 1 else None
+    if only == EVENT_FOLDER and (name, more) == ("split", ["/"]):
+        return EventFolders()
     if not isinstance(only, Field) or any(isinstance(one, Text) for one in more):
         raise UnresolvedError(_COMPUTES)
     if name == "dayofmonth" and not more:
@@ -156,6 +188,9 @@ def of_text_with_time(name: str, given: list[Value]) -> Value:
     if name == "replace" and len(more) == 2:  # noqa: PLR2004
         form = replaced_form(only.form, text_of(more[0]), text_of(more[1]))
         return Text((Field(only.moment, form, only.guess),))
+    if name == "split" and len(more) == 1:
+        forms = split_form(ROUND_TRIP if only.guess else only.form, text_of(more[0]))
+        return [Text((Field(only.moment, form),)) for form in forms]
     if name == "trim" and not more:
         return text
     raise UnresolvedError(_COMPUTES)

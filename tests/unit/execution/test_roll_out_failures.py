@@ -66,7 +66,7 @@ def test_an_endpoint_state_that_is_not_understood_stops_its_endpoint_alone() -> 
             "/e2"
         )
     ]
-    fleet.damage(mine[0], b'{"schema_version": 2}')
+    fleet.damage(mine[0], b'{"schema_version": 3}')
     parent = fleet.until(fleet.next_run("two.csv", SECOND), Phase.PARKED)
     assert "1 of 2 endpoints are done; e2 parked" in (parent.reason or "")
-    assert fleet.documents.rows[mine[0]].body == b'{"schema_version": 2}'
+    assert fleet.documents.rows[mine[0]].body == b'{"schema_version": 3}'

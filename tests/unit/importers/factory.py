@@ -35,6 +35,7 @@ class Factory:
         root = {"name": name, "properties": properties}
         self.roots[file] = root
         body = Element(root, file, (), self.account)
+        self.account.take(file, ("name",))  # as the reader does
         found = Definition(kind, name, 2, body, str(properties.get("type", "")), file)
         self.all.append(found)
         return found

@@ -105,7 +105,7 @@ WINDOWS = st.builds(
     st.integers(0, (LAST - FIRST) // MINUTE).map(lambda minutes: FIRST + minutes * MINUTE),
     st.integers(1, 800),
 )
-LITERALS = st.sampled_from(["", "/", "in-", ".csv", "a 'b' ", "100% ", "$5 "])
+LITERALS = st.sampled_from(["", "/", "in-", ".csv", "a 'b' ", "100% ", "$5 ", "{1"])
 PIECES = st.lists(st.tuples(LITERALS, TIMES, st.sampled_from(sorted(FORMS))), max_size=3)
 
 
@@ -115,7 +115,7 @@ def said(pieces: list[tuple[str, Expression, str]], window: Window) -> str:
 
 def first_version(pieces: list[tuple[str, Expression, str]]) -> str:
     body = "".join(
-        literal.replace("'", r"\'") + f"{{{at}:{form}}}".replace("'", r"\'")
+        literal.replace("'", r"\'").replace("{", "{{") + f"{{{at}:{form}}}".replace("'", r"\'")
         for at, (literal, _, form) in enumerate(pieces)
     )
     times = "".join(f", {time.first}" for _, time, _ in pieces)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
+from shared.importers.data_factory.templates import event_filled
 
-WINDOW = Scope(trigger="window")
+WINDOW = Scope(trigger="window", factory_parameters={"GP-Int": 3})
 SCHEDULE = Scope(trigger="schedule")
 BLOB = Scope(trigger="blob")
 PARAMETERS = {
@@ -48,6 +49,7 @@ def given(value: Any, scope: Scope = WINDOW) -> Resolved:
         ("@pipeline().parameters.list", [1, {"a": "z"}]),
         ({"type": "Expression", "value": "@pipeline().parameters.n"}, 5),
         ({"Value": "a", "Type": "expression"}, "a"),
+        ('{"a": @{pipeline().parameters.n}}', '{"a": 5}'),
         (7, 7),
         (1.5, 1.5),
         (None, None),
@@ -63,6 +65,9 @@ def given(value: Any, scope: Scope = WINDOW) -> Resolved:
         ("@add(mul(2, 3), sub(div(7, 2), mod(-7, 2)))", 10),
         ("@int('12')", 12),
         ("@createArray('a', 1)", ["a", 1]),
+        ("@join(skip(split('a/b/c', '/'), 1), '-')", "b-c"),
+        ("@json('{\"a\": [1]}').a[0]", 1),
+        ("@pipeline().globalParameters.GP-Int", 3),
         ("@formatDateTime(pipeline().parameters.date, 'yyyy/MM')", "2018/01"),
         ("@formatDateTime(addToTime('2018-01-31', 1, 'Month'), 'yyyy-MM-dd')", "2018-02-28"),
         ("@startOfDay('2018-03-15T13:30:30Z')", "2018-03-15T00:00:00.0000000Z"),
@@ -109,6 +114,11 @@ def test_a_constant_keeps_its_type(value: Any, result: Any) -> None:
         ("@substring(pipeline().parameters.to, 0, 10)", "{end:yyyy-MM-dd}"),
         ("@replace(substring(pipeline().parameters.to, 0, 10), '-', '')", "{end:yyyyMMdd}"),
         ("@replace(substring(pipeline().parameters.to, 0, 7), '-', '/')", "{end:yyyy/MM}"),
+        (
+            "@join(split(substring(pipeline().parameters.to, 0, 10), '-'), '/')",
+            "{end:yyyy}/{end:MM}/{end:dd}",
+        ),
+        ("@split(pipeline().parameters.to, 'T')[0]", "{end:yyyy-MM-dd}"),
         ("@convertFromUtc(pipeline().parameters.to, 'UTC', 'HH')", "{end:HH}"),
         (
             "@formatDateTime(formatDateTime(pipeline().parameters.to,'yyyy-MM-dd'),'ddHH')",
@@ -172,6 +182,10 @@ def test_a_guess_is_said(value: str, template: str, why: str) -> None:
         ("@substring(utcnow(), 0, 3)", "in the middle of a part"),
         ("@replace(utcnow(), '1', '2')", "replaces more"),
         ("@if(equals(utcnow('dd'), '01'), 1, 2)", "computes with a time"),
+        ("@split(utcnow(), 'T')", "list of parts"),
+        ("@createArray(split(utcnow(), 'T')[0])", "computes with a time"),
+        ("@split(utcnow('HH tt'), 'P')[0]", "splits a time"),
+        ("@join('a', ',')", "no list"),
         ("@substring('abc', 2, 5)", "more than the text has"),
         ("@div(1, 0)", "does not take"),
         ("@toUpper(1)", "given something else"),
@@ -185,7 +199,7 @@ def test_a_guess_is_said(value: str, template: str, why: str) -> None:
         ("@pipeline().parameters.n.more", "a part that it does not have"),
         ("@triggerBody().folderPath", "does not start the pipeline"),
         ({"a": ["@utcnow()"]}, "within an object or a list"),
-        ("@concat('{', utcnow('yyyy'), '}')", "braces"),
+        ("@concat('{a', utcnow('yyyy'), '}')", "braces"),
         ("{data}", "braces"),
         ("@" + "concat(" * 300, "nested too deeply"),
     ],
@@ -206,6 +220,33 @@ def test_a_blob_event_gives_the_path_of_the_data() -> None:
     assert (both.text, both.exact, both.uses_event) == ("{event.path}", True, True)
     assert (one.text, one.uses_event, one.uses_window) == ("in/{event.file}", True, False)
     assert "no window" in given("@utcnow('yyyy')", BLOB).why
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "filled"),
+    [
+        ("@split(triggerBody().folderPath, '/')[0]", "{event.folder.0}", "data"),
+        ("@last(split(triggerBody().folderPath, '/'))", "{event.folder.-1}", "{day}"),
+        (
+            "@join(skip(split(pipeline()?.TriggerEvent?.FolderPath, '/'), 1), '/')",
+            "{event.folder.1:}",
+            "in/{day}",
+        ),
+        ("@join(split(triggerBody().folderPath, '/'), '/')", "{event.folder}", "data/in/{day}"),
+        (
+            "@{triggerBody().folderPath}/@{triggerBody().fileName}",
+            "{event.path}",
+            "data/in/{day}/f",
+        ),
+        ("@split(triggerBody().folderPath, '/')[7]", "{event.folder.7}", "{event.folder.7}"),
+    ],
+)
+def test_the_folders_of_a_blob_event_are_taken_apart(value: str, text: str, filled: str) -> None:
+    found = given(value, BLOB)
+
+    assert (found.text, found.uses_event) == (text, True), found.why
+    assert event_filled(text, "data/in/{day}", "f") == filled
+    assert "list of parts" in given("@split(triggerBody().folderPath, '/')", BLOB).why
 
 
 def test_a_schedule_has_due_times_and_no_windows() -> None:

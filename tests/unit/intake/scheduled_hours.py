@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.intake.due_times import DueTimes, DueTimesResult
 from shared.intake.requests import Requests
-from shared.intake.schedules import DueTimes, DueTimesResult
 from shared.ledger.schedules import ScheduleRecord
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.worlds import Observed

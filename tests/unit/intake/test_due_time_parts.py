@@ -8,10 +8,12 @@ import pytest
 
 from shared.core.names import digest
 from shared.core.run.record import Phase
+from shared.core.windows import window_of
 from shared.errors import CorruptRecordError, TransientError
+from shared.intake.due_times import DueTimesResult
 from shared.intake.requests import DueTimePart, DueTimeResult
-from shared.intake.schedules import DueTimesResult
 from tests.unit.intake.scheduled_hours import DAY, HOUR, KEYED, MINUTE, NOON, SECOND, Hour
+from tests.unit.intake.test_due_times import HOURLY
 
 # Runs that cannot be opened
 
@@ -111,7 +113,7 @@ def part(hour: Hour, **changes: Any) -> DueTimePart:
 
 
 def begin(hour: Hour, had: Any = lambda *_: False, **changes: Any) -> DueTimeResult:
-    return hour.asked.due(hour.world.pipeline, NOON, part(hour, **changes), had)
+    return hour.asked.due(hour.world.pipeline, window_of(HOURLY, NOON), part(hour, **changes), had)
 
 
 def test_a_due_time_whose_data_had_its_run_counts_the_keys_without() -> None:

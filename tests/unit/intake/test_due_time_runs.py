@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
+from shared.core.due_times import Done, done_up_to, to_start
 from shared.core.names import digest
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError
-from shared.intake.schedules import DueTimesResult, to_start
+from shared.intake.due_times import DueTimesResult
 from shared.ledger.schedules import PendingDueTime, ScheduleRecord, TrainedData
 from tests.fakes.world import DATA
 from tests.unit.intake.scheduled_hours import DAY, HOUR, MINUTE, NOON, SECOND, Hour
+from tests.unit.intake.test_due_times import HOURLY
 
 
 def test_nothing_is_due_without_a_schedule_or_before_its_time() -> None:
@@ -68,7 +70,7 @@ def test_bytes_of_which_the_storage_keeps_no_digest_are_known_by_their_version()
     assert blob is not None
     bare = blob.model_copy(update={"content_md5": None})
     hour.world.clock.move(HOUR)
-    hour.start({"sample": {digest("key"): Newest(bare)}})
+    hour.start({"sample {name}.csv": {digest("key"): Newest(bare)}})
     (trained,) = hour.kept().trained.values()
     assert trained.bytes_id == version_id("sample", bare)
 
@@ -80,7 +82,7 @@ def test_data_is_listed_once_for_all_rounds_of_a_call() -> None:
     hour.world.clock.move(HOUR)
     listed: dict[str, Any] = {}
     hour.start(listed)
-    assert list(listed) == ["sample"]
+    assert list(listed) == ["sample {name}.csv"]
     hour.world.clock.move(HOUR)
     hour.world.blobs.remove(DATA, "a.csv")
     assert len(hour.start(listed).opened) == 1
@@ -186,6 +188,5 @@ def test_a_time_that_a_host_ahead_dealt_with_is_counted_from_now() -> None:
 def test_due_times_count_from_the_schedules_first_day_or_from_the_last_one(
     since: datetime | None, known: datetime | None, counts_from: datetime
 ) -> None:
-    hour = Hour()
-    stored = ScheduleRecord(last_due=known) if known else None
-    assert hour.due_times._since(stored, since) == counts_from
+    stored = ScheduleRecord(last_due=known).done if known else None
+    assert done_up_to(HOURLY, stored, since, NOON) == Done(counts_from)

@@ -9,8 +9,9 @@ import pytest
 
 from shared.core.config.schedule import Recurrence, due_after, due_at_or_before, dues_between
 from shared.core.run.record import Origin, Run
+from shared.core.windows import window_of
+from shared.intake.due_times import DueTimes
 from shared.intake.requests import DueTimePart
-from shared.intake.schedules import DueTimes
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 
@@ -62,13 +63,13 @@ def test_a_due_time_stops_where_its_time_or_its_number_is_up_and_says_where(
     asked, now = world.app.requests, world.clock.now()
     blobs = asked.by_key(world.pipeline)
     part = DueTimePart(blobs, "", now + MINUTE, most=2)
-    begun = asked.due(world.pipeline, now, part, lambda *_: False)
+    begun = asked.due(world.pipeline, window_of(HOURLY, now), part, lambda *_: False)
     assert (len(begun.opened), begun.after) == (2, sorted(blobs)[1])
     rest = replace(part, after=str(begun.after), until=now + timedelta(seconds=seconds), most=most)
-    stopped = asked.due(world.pipeline, now, rest, lambda *_: False)
+    stopped = asked.due(world.pipeline, window_of(HOURLY, now), rest, lambda *_: False)
     assert (stopped.opened, stopped.after) == ([], begun.after)
     rest = replace(rest, until=now + MINUTE, most=1)
-    ended = asked.due(world.pipeline, now, rest, lambda *_: False)
+    ended = asked.due(world.pipeline, window_of(HOURLY, now), rest, lambda *_: False)
     assert (len(ended.opened), ended.after) == (1, None)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.errors import TransientError
-from shared.intake.schedules import DueTimesResult, Schedules
+from shared.intake.due_times import DueTimesResult
+from shared.intake.schedules import Schedules
 from shared.ledger.progress import Rotation
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.worlds import Observed

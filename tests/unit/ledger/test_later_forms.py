@@ -33,7 +33,7 @@ BOSS: Final = OperatorCommand(by="boss")
 def later(body: bytes) -> bytes:
     """Return a record as a later release might store it."""
     known = json.loads(body)
-    return json.dumps({**known, WRITTEN_BY: "0.9.0", "schema_version": 2, "later": 1}).encode()
+    return json.dumps({**known, WRITTEN_BY: "0.9.0", "schema_version": 3, "later": 1}).encode()
 
 
 class Operators:
@@ -131,7 +131,7 @@ def test_a_configuration_of_a_later_form_is_neither_replaced_nor_deleted(
         world.app.activations.refresh()
         world.poll.tick()
     assert world.documents.rows["configurations/other"].body == body
-    assert "configurations/other is not understood (schema_version 2" in caplog.text
+    assert "configurations/other is not understood (schema_version 3" in caplog.text
 
 
 def _event(full: Full) -> None:

@@ -52,8 +52,8 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: text.replace('"schema_version":', '"schema_version":2, "x":'), "schema"),
-        (lambda text: json.dumps({**json.loads(text), "schema_version": 2}), "schema_version 2"),
+        (lambda text: text.replace('"schema_version":', '"schema_version":3, "x":'), "schema"),
+        (lambda text: json.dumps({**json.loads(text), "schema_version": 3}), "schema_version 3"),
         (lambda text: json.dumps({**json.loads(text), "schema_version": "1"}), "schema_version"),
         (lambda text: json.dumps({**json.loads(text), "unknown": 1}), "unknown"),
         (lambda text: text[:-2], "not JSON"),

@@ -26,7 +26,7 @@ DAMAGES: Final = {
     "missing": None,
     "empty": b"",
     "not JSON": b"{not json",
-    "newer": b'{"schema_version": 2, "pipeline": "sample"}',
+    "newer": b'{"schema_version": 3, "pipeline": "sample"}',
     "wrong type": b"[1, 2]",
     "wrong fields": b'{"schema_version": 1, "phase": 7, "holders": "x"}',
 }

@@ -78,7 +78,7 @@ def test_a_job_wants_the_newest_blob_or_the_list_of_all(
             "not an output file name: the service writes .ilearner, .csv",
         ),
         ({"attempts": 0}, "attempts"),
-        ({"attempts": 11}, "attempts"),
+        ({"attempts": 12}, "attempts"),
         ({"attempts": True}, "must be a number, not true or false"),
         ({"max_parallel": 0}, "max_parallel"),
         ({"max_parallel": 1001}, "max_parallel"),
@@ -100,7 +100,7 @@ def test_a_training_that_cannot_work_is_refused_with_what_to_write(
 
 def test_the_bounds_of_a_training_are_taken() -> None:
     assert training(timeout="6d22h").timeout == timedelta(days=6, hours=22)
-    for attempts in (1, 10):
+    for attempts in (1, 11):
         assert training(attempts=attempts).attempts == attempts
     for most in (1, 1000):
         assert training(max_parallel=most).max_parallel == most

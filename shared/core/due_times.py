@@ -1,0 +1,103 @@
+"""Which due times of a schedule are to be started: new ones, missed ones, and those of before."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule import (
+    Recurrence,
+    Schedule,
+    begins_windows,
+    delay_of,
+    due_at_or_before,
+    dues_between,
+)
+
+#: A due time that is noticed within this long was not missed.
+ON_TIME: Final = timedelta(minutes=10)
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Up to which due time a schedule is done.
+
+    A due time is the end of its window or its start, and a schedule may change that. So where it
+    is the start, the end is known too: no window is done twice, and none is left out.
+    """
+
+    due: datetime
+    end: datetime | None = None  #: of its window, where the due time is the start of it
+
+
+def to_start(pipeline: Pipeline, since: datetime, now: datetime) -> list[datetime]:
+    """Return the due times that are to be started now, in order.
+
+    Args:
+        pipeline: the pipeline, with its schedule.
+        since: only due times after this count.
+        now: the present time.
+    """
+    if pipeline.schedule is None:
+        return []
+    come = now - delay_of(pipeline.schedule)
+    if pipeline.catch_up == "none":
+        since = max(since, come - ON_TIME)
+    most = pipeline.catch_up_most if pipeline.catch_up == "all" else 1
+    return dues_between(pipeline.schedule, since, come, most)
+
+
+def done_up_to(
+    schedule: Schedule, known: Done | None, scheduled_since: datetime | None, now: datetime
+) -> Done:
+    """Return up to which due time a schedule is done: not before it existed.
+
+    Args:
+        schedule: as it is configured now.
+        known: what the ledger says; None: there is no record.
+        scheduled_since: since when there is this schedule; None where that is not known.
+        now: the present time.
+    """
+    delay = delay_of(schedule)
+    first = scheduled_since - delay if scheduled_since else None
+    if known is None:
+        return _of(schedule, first or now - delay - ON_TIME)
+    if known.due > now + ON_TIME:
+        return _of(schedule, now - delay)  # it was done by a host whose clock was ahead
+    done = _as_due_now(schedule, known)
+    return done if first is None or first <= done.due else _of(schedule, first)
+
+
+def to_backfill(pipeline: Pipeline, since: datetime | None, until: datetime) -> list[datetime]:
+    """Return the due times from before Relearn saw the schedule that are to be started, in order.
+
+    Args:
+        pipeline: the pipeline, with its schedule.
+        since: since when due times were backfilled before; None: none were.
+        until: the newest that counts, where none were backfilled before.
+    """
+    schedule = pipeline.schedule
+    if not isinstance(schedule, Recurrence) or not schedule.backfill or schedule.start is None:
+        return []
+    if since is not None and since <= schedule.start:
+        return []
+    # The active period says where they begin.
+    return dues_between(schedule, _EARLIEST, since or until, pipeline.catch_up_most)
+
+
+def _of(schedule: Schedule, due: datetime) -> Done:
+    return Done(due, due if begins_windows(schedule) else None)
+
+
+def _as_due_now(schedule: Schedule, known: Done) -> Done:
+    """Return what is known with a due time as the schedule has it now."""
+    if begins_windows(schedule) == (known.end is not None):
+        return known
+    if known.end is not None:
+        return Done(known.end)
+    if not isinstance(schedule, Recurrence):
+        return known
+    end = due_at_or_before(schedule, known.due) or known.due
+    start = due_at_or_before(schedule, end - timedelta.resolution) or end
+    return Done(start, known.due)

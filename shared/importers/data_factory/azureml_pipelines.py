@@ -1,0 +1,97 @@
+"""Activities that run a pipeline of Azure Machine Learning: the training to fill in, as YAML.
+
+A published pipeline of version 1 of that service is no component that Relearn could name, so they
+are not carried over.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from shared.importers.data_factory.datasets import leave_policy
+from shared.importers.data_factory.factory_v2 import Activity, Factory
+from shared.importers.data_factory.jobs_v2 import Values
+from shared.importers.data_factory.linked_services import workspace
+from shared.importers.data_factory.policies_v2 import policy
+from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.triggers import Start
+
+EXECUTE: Final = "azuremlexecutepipeline"
+_TO_DO: Final = (
+    "register its steps as a component, fill in the block, and put it into a pipeline of the "
+    "pipelines file"
+)
+_SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRunId")
+
+
+def report_execution(factory: Factory, activity: Activity, start: Start) -> None:
+    """Report an activity that runs a pipeline of Azure Machine Learning, with what to fill in.
+
+    Args:
+        factory: all pipelines.
+        activity: it.
+        start: what starts its pipeline.
+    """
+    element = activity.element
+    known = []
+    for key in _SHOWN:
+        said = element.get("typeProperties", key)
+        if said is not None and said.value:
+            known.append(f"{key} {_plain(said.value)}")
+    named = f" ({', '.join(known)})" if known else ""
+    text = f"a published pipeline{named} is no component that Relearn could name"
+    block = "\n".join(_lines(factory, activity, start)) + "\n"
+    element.left("activity", activity.name, text, _TO_DO, block)
+    leave_policy(element, "it is in the block of its activity")
+
+
+def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:
+    """Yield the lines of the block."""
+    values = Values(factory, activity, start)
+    definition = factory.service(activity.element.get("linkedServiceName"))
+    where = "/subscriptions/<id>/resourceGroups/<group>/providers"
+    where += "/Microsoft.MachineLearningServices/workspaces/<name>"
+    if definition is not None and definition.type.strip().casefold() == "azuremlservice":
+        where = workspace(definition)
+    said = policy(activity.element, start, values.plain)
+    yield "training:"
+    yield "  kind: azureml"
+    yield f"  workspace: {_quoted(where)}"
+    yield '  component: "azureml:<name of the component>:<version>"'
+    experiment = values.of(activity.element.get("typeProperties", "experimentName"))
+    if experiment is not None and experiment.text:
+        yield f"  experiment: {_quoted(experiment.text)}"
+    given = dict(_parameters(activity, values))
+    if given:
+        yield "  parameters:"
+        yield from (f"    {_quoted(name)}: {_quoted(value)}" for name, value in given.items())
+    paths = activity.element.get("typeProperties", "dataPathAssignments")
+    names = [name for name, _ in paths.items()] if paths is not None else []
+    yield '  inputs: { training_data: "{data}" }' if not names else "  inputs:"
+    yield from (f'    {_quoted(name)}: "{{data}}"' for name in names)
+    yield f"  timeout: {said.longest}"
+    if said.attempts > 1:
+        yield from (f"  attempts: {said.attempts}", f"  pause: {said.pause}")
+
+
+def _parameters(activity: Activity, values: Values) -> Iterator[tuple[str, Any]]:
+    """Yield the parameters with their values; a secret is a setting to be named."""
+    element = activity.element.get("typeProperties", "mlPipelineParameters")
+    for name, one in element.items() if element is not None else ():
+        if is_secret(name, one.value):
+            yield name, "${FILL_IN}"
+            continue
+        found = values.of(one)
+        yield name, "<fill in>" if found is None or found.text is None else found.parameter
+
+
+def _plain(value: Any) -> str:
+    """Return a value of a definition, for people."""
+    inner = value.get("value", "") if isinstance(value, dict) else value
+    return str(inner).strip()[:200]
+
+
+def _quoted(value: Any) -> str:
+    """Return a value in JSON's form, which YAML has too."""
+    plain = value if isinstance(value, bool | int | float | str) else json.dumps(value)
+    return json.dumps(plain, ensure_ascii=False)

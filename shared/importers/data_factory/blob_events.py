@@ -1,0 +1,152 @@
+"""Blob events of triggers as patterns of Relearn: the blobs whose arrival opens a run.
+
+A trigger compares the beginning and the end of a path, at any depth; a token of Relearn is a part
+of one folder's name (data-factory §3.5).
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.core.config.pattern import match, tokens_of
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.drafts import BlobPath
+
+_BLOBS: Final = "blobs"
+_CREATED: Final = "blobcreated"
+_DEPTH: Final = "blobs in deeper folders open no run"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobEvent:
+    """Which blobs start a pipeline."""
+
+    account: str
+    container: str  #: empty where the trigger names none
+    prefix: str  #: what their names begin with, below the container
+    suffix: str
+    pattern: str  #: the same as a pattern of Relearn
+    source: Element = field(compare=False)
+
+    @property
+    def path(self) -> BlobPath:
+        """The blobs as a path."""
+        return BlobPath(self.account, self.container, self.pattern, self.source)
+
+    @property
+    def folder(self) -> str:
+        """Container and folder of a blob, as the event says them."""
+        folder = self.pattern.rpartition("/")[0]
+        return f"{self.container}/{folder}" if folder else self.container
+
+    @property
+    def file(self) -> str:
+        """The name of a blob, as the event says it."""
+        return self.pattern.rpartition("/")[2]
+
+    def holds(self, path: BlobPath) -> bool:
+        """Whether an event of exactly this blob starts the pipeline."""
+        here = not self.container or self.container == path.container
+        named = path.name.startswith(self.prefix) and path.name.endswith(self.suffix)
+        return here and named and not tokens_of(path.name)
+
+    def matches(self, path: BlobPath) -> bool:
+        """Whether the pattern is that of a path, or matches it."""
+        here = not self.container or self.container == path.container
+        return here and (path.name == self.pattern or match(self.pattern, path.name) is not None)
+
+
+def blob_event(typed: Element) -> BlobEvent:
+    """Return what a trigger of type BlobEventsTrigger waits for; its keys are reported."""
+    begins, ends = _text(typed, "blobPathBeginsWith"), _text(typed, "blobPathEndsWith")
+    container, _, rest = begins.lstrip("/").partition("/")
+    rest = rest.removeprefix(f"{_BLOBS}/") if rest != _BLOBS else ""
+    scope = _text(typed, "scope")
+    account = scope.rstrip("/").rpartition("/")[2]
+    pattern, differs = _pattern(rest, ends)
+    source = typed.get("blobPathBeginsWith") or typed.get("blobPathEndsWith") or typed
+    event = BlobEvent(account, container, rest, ends, pattern, source)
+    if not container:
+        differs = f"it names no container: blobs of TRAINING_DATA_CONTAINER open runs; {differs}"
+    for key in ("blobPathBeginsWith", "blobPathEndsWith"):
+        element = typed.get(key)
+        if element is not None and element.value:
+            element.approximated("key", key, f"data.blob: {pattern}; {differs}")
+        elif element is not None:
+            element.take()
+    _report_events(typed)
+    _report_empty(typed)
+    if (element := typed.get("scope")) is not None:
+        text = f"storage account {account}: events come from the account of TRAINING_DATA_CONTAINER"
+        element.approximated("key", "scope", text, "see that they are the same account")
+    return event
+
+
+def polled_event(typed: Element) -> BlobEvent:
+    """Return what a trigger of type BlobTrigger waits for; its keys are reported."""
+    container, _, rest = _text(typed, "folderPath").strip("/").partition("/")
+    pattern, differs = _pattern(f"{rest}/" if rest and "." not in rest else rest, "")
+    account = typed.get("linkedService", "referenceName")
+    source = typed.get("folderPath") or typed
+    if source is not typed:
+        source.approximated("key", "folderPath", f"data.blob: {pattern}; {differs}")
+    if (element := typed.get("maxConcurrency")) is not None:
+        text = "runs of a pipeline wait for each other, unless when_busy is parallel"
+        element.approximated("policy", "maxConcurrency", text, "write max_parallel if it is needed")
+    if (element := typed.get("linkedService")) is not None:
+        element.take()
+    named = "" if account is None else str(account.value)
+    return BlobEvent(named, container, rest, "", pattern, source)
+
+
+def _pattern(prefix: str, suffix: str) -> tuple[str, str]:
+    """Return the pattern of what begins and ends so, and what differs.
+
+    Args:
+        prefix: what the names begin with, below the container.
+        suffix: what they end with.
+    """
+    if not suffix:
+        last = prefix.rpartition("/")[2]
+        if "." in last:
+            return prefix, "a name that only begins like this opens no run"
+        return f"{prefix}{{name}}", _DEPTH
+    if "/" in suffix:
+        folders = suffix.lstrip("/")
+        above = "" if suffix.startswith("/") or prefix.endswith("/") or not prefix else "{folder}"
+        between = "{folder}/" if not above and suffix.startswith("/") else above
+        return f"{prefix}{between}{folders}", "one folder stands between beginning and end"
+    if suffix.startswith("."):
+        return f"{prefix}{{name}}{suffix}", _DEPTH
+    if prefix and not prefix.endswith("/"):
+        return f"{prefix}{{name}}{suffix}", _DEPTH
+    return f"{prefix}{suffix}", "only the blob of exactly this name opens a run"
+
+
+def _report_events(typed: Element) -> None:
+    element = typed.get("events")
+    if element is None:
+        return
+    for one in element.list():
+        if str(one.value).casefold().endswith(_CREATED):
+            one.take()
+        else:
+            text = "a deleted blob opens no run"
+            one.left("key", "events", f"{one.value}: {text}", "nothing, or ask for a manual run")
+    if not element.value:
+        element.take()
+
+
+def _report_empty(typed: Element) -> None:
+    element = typed.get("ignoreEmptyBlobs")
+    if element is None:
+        return
+    if str(element.value).casefold() == "false":
+        text = "an empty blob opens no run, because there is nothing to train on"
+        element.approximated("key", "ignoreEmptyBlobs", text, "data.marker: true takes them")
+    else:
+        element.mapped("key", "ignoreEmptyBlobs", "data.min_size: an empty blob opens no run")
+
+
+def _text(typed: Element, key: str) -> str:
+    element = typed.get(key)
+    return "" if element is None or element.value is None else str(element.value).strip()

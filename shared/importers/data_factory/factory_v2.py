@@ -1,0 +1,226 @@
+"""The activities of pipelines of version 2, and what starts each pipeline.
+
+Activities may be inside others: loops and conditions. What depends on what: data-factory §3.4.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.definitions import Definition, Definitions, folded
+from shared.importers.data_factory.drafts import ImportContext
+from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
+from shared.importers.data_factory.triggers import PIPELINE, Start, starts
+
+VERSION: Final = 2
+TRAINING: Final = "azuremlbatchexecution"
+UPDATE: Final = "azuremlupdateresource"
+CALL: Final = "executepipeline"
+_LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
+#: How deep pipelines call each other.
+_DEEPEST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity of a pipeline."""
+
+    element: Element
+    name: str
+    type: str
+    pipeline: Definition
+    within: tuple["Activity", ...] = ()  #: the loops and conditions that it is inside of
+
+    @property
+    def kind(self) -> str:
+        """Its type, folded."""
+        return self.type.casefold()
+
+    @property
+    def is_inactive(self) -> bool:
+        """Whether the factory skips it."""
+        state = self.element.get("state")
+        return state is not None and str(state.value).strip().casefold() == "inactive"
+
+    @property
+    def shown(self) -> str:
+        """Its type and its name, for people."""
+        return f"{self.type or 'activity'} `{self.name}`"
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it runs only where a condition holds."""
+        return any(one.kind in ("ifcondition", "switch") for one in self.within)
+
+    def waits(self) -> Iterator[tuple[Element, str, frozenset[str]]]:
+        """Yield the activities that it waits for: the element, their names and the conditions."""
+        element = self.element.get("dependsOn")
+        for one in element.list() if element is not None else []:
+            name, conditions = one.get("activity"), one.get("dependencyConditions")
+            said = conditions.list() if conditions is not None else []
+            folds = frozenset(str(condition.value).strip().casefold() for condition in said)
+            yield one, "" if name is None else str(name.value), folds or frozenset(["succeeded"])
+
+
+@dataclass(slots=True)
+class Factory:
+    """All pipelines of version 2."""
+
+    definitions: Definitions
+    context: ImportContext
+    activities: list[Activity] = field(default_factory=list)
+    starts: dict[str, list[Start]] = field(default_factory=dict)
+
+    def of(self, pipeline: Definition) -> list[Activity]:
+        """Return the activities of a pipeline, with those inside of others."""
+        return [one for one in self.activities if one.pipeline is pipeline]
+
+    def starts_of(self, pipeline: Definition) -> list[Start]:
+        """Return what starts a pipeline; one that nothing starts runs when it is asked for."""
+        return self.starts.get(folded(pipeline.name)) or [Start()]
+
+    def follows(self, activity: Activity, target: Activity) -> bool:
+        """Whether an activity runs only after another one has succeeded.
+
+        Args:
+            activity: that may wait, by itself or with what it is inside of.
+            target: what it may wait for.
+        """
+        todo, seen = [activity, *activity.within], set[int]()
+        while todo:
+            one = todo.pop()
+            for _, name, conditions in one.waits():
+                other = self.named(activity.pipeline, name)
+                if other is None or conditions != {"succeeded"} or id(other) in seen:
+                    continue
+                if other is target or other in target.within:
+                    return True
+                seen.add(id(other))
+                todo.append(other)
+        return False
+
+    def named(self, pipeline: Definition, name: str) -> Activity | None:
+        """Return an activity of a pipeline; letter case does not count.
+
+        Args:
+            pipeline: it is one of.
+            name: what it is called.
+        """
+        mine = self.of(pipeline)
+        return next((one for one in mine if folded(one.name) == folded(name)), None)
+
+    def service(self, element: Element | None) -> Definition | None:
+        """Return the linked service that a reference names."""
+        reference = None if element is None else element.get("referenceName")
+        name = reference or element
+        if name is None or not isinstance(name.value, str):
+            return None
+        return self.definitions.named("linkedService", name.value)
+
+
+def read(definitions: Definitions, context: ImportContext) -> Factory:
+    """Return all pipelines of version 2; triggers are reported by that.
+
+    Args:
+        definitions: all that was found.
+        context: of the import.
+    """
+    factory = Factory(definitions, context)
+    for pipeline in definitions.of(PIPELINE):
+        if pipeline.version == VERSION:
+            below = pipeline.properties.get("activities")
+            factory.activities += _activities(below, pipeline, ())
+    factory.starts = starts(definitions, context)
+    _pass_on(factory)
+    return factory
+
+
+def _activities(
+    below: Element | None, pipeline: Definition, within: tuple[Activity, ...]
+) -> Iterator[Activity]:
+    """Yield activities with those inside of them."""
+    for element in below.list() if below is not None else []:
+        if not isinstance(element.value, dict):
+            continue
+        name, kind = element.get("name"), element.get("type")
+        said = "" if name is None or name.value is None else str(name.value).strip()
+        typed = "" if kind is None or kind.value is None else str(kind.value).strip()
+        one = Activity(element, said or "(without a name)", typed, pipeline, within)
+        yield one
+        inside = (*within, one)
+        for key in _LISTS:
+            yield from _activities(element.get("typeProperties", key), pipeline, inside)
+        cases = element.get("typeProperties", "cases")
+        for case in cases.list() if cases is not None else []:
+            yield from _activities(case.get("activities"), pipeline, inside)
+
+
+def called(activity: Activity) -> str:
+    """Return the name of the pipeline that an activity calls; empty where it calls none."""
+    if activity.kind != CALL:
+        return ""
+    reference = activity.element.get("typeProperties", "pipeline", "referenceName")
+    return "" if reference is None else str(reference.value).strip()
+
+
+def _pass_on(factory: Factory) -> None:
+    """Let what starts a pipeline start the pipelines that it calls."""
+    own = {name: list(of) for name, of in factory.starts.items()}
+    for name, of in own.items():
+        for start in of:
+            _pass_to_called(factory, name, start, {name})
+
+
+def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -> None:
+    pipeline = factory.definitions.named(PIPELINE, name)
+    if pipeline is None or len(seen) > _DEEPEST:
+        return
+    for activity in factory.of(pipeline):
+        target = folded(called(activity))
+        if not target or target in seen or activity.is_inactive:
+            continue
+        given = activity.element.get("typeProperties", "parameters")
+        values = {
+            key: resolve(pipeline, start, value.value)
+            for key, value in (given.items() if given is not None else ())
+        }
+        passed = replace(start, parameters=values)
+        factory.starts.setdefault(target, []).append(passed)
+        _pass_to_called(factory, target, passed, seen | {target})
+
+
+def resolve(pipeline: Definition, start: Start, value: Any) -> Resolved:
+    """Return what a value of a pipeline stands for.
+
+    Args:
+        pipeline: it is in.
+        start: what starts that.
+        value: as the definition has it.
+    """
+    parameters = defaults(pipeline, "parameters") | {
+        folded(name): one for name, one in start.parameters.items()
+    }
+    variables = defaults(pipeline, "variables")
+    scope = Scope(trigger=start.kind, variables=variables, pipeline=pipeline.name)
+    found = resolved(value, parameters, scope)
+    if found.uses_window and start.timing.schedule is None:
+        why = "it uses a time of the schedule, and no schedule starts its pipeline"
+        return replace(found, text=None, exact=False, why=why, value=None)
+    return found
+
+
+def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
+    """Return the default values of parameters or variables, by folded name.
+
+    Args:
+        pipeline: that has them.
+        key: `parameters` or `variables`.
+    """
+    element = pipeline.properties.get(key)
+    found: dict[str, Any] = {}
+    for name, one in element.items() if element is not None else ():
+        default = one.get("defaultValue")
+        if default is not None:
+            found[folded(name)] = default.value
+    return found

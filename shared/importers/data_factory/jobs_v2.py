@@ -1,0 +1,289 @@
+"""Reads the activities of version 2 that start a batch job (data-factory §3.2)."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.datasets import leave_policy
+from shared.importers.data_factory.drafts import BlobPath, Job, Service
+from shared.importers.data_factory.expressions_v2 import Resolved
+from shared.importers.data_factory.factory_v2 import Activity, Factory, resolve
+from shared.importers.data_factory.linked_services import service, storage
+from shared.importers.data_factory.policies_v2 import Policy, policy, report_policy
+from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.templates import event_filled
+from shared.importers.data_factory.triggers import Start
+
+#: An input or output of a web service is no dataset in version 2: its file stands there.
+_PORT: Final = "key"
+_WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
+_WRITE_VALUE: Final = "write it under training.parameters"
+_INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
+_CORRECT: Final = "correct the definition, and import again"
+_MODEL: Final = ".ilearner"
+#: The container of a path that cannot be said.
+UNKNOWN: Final = "<unknown>"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A job that was read, for one way in which its pipeline is started."""
+
+    activity: Activity
+    start: Start
+    place: str  #: the pipeline in the pipelines file
+    job: Job
+    policy: Policy
+    #: Output -> its path as the definition has it, for an expression that cannot be resolved.
+    verbatim: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it writes a model."""
+        return any(path.name.casefold().endswith(_MODEL) for path in self.job.outputs.values())
+
+
+class Values:
+    """The values of an activity, for one way in which its pipeline is started."""
+
+    def __init__(self, factory: Factory, activity: Activity, start: Start) -> None:
+        self._factory, self._activity, self._start = factory, activity, start
+
+    def of(self, element: Element | None) -> Resolved | None:
+        """Return what a value stands for; None where there is no value."""
+        if element is None or element.value is None or element.value == "":
+            return None
+        return resolve(self._activity.pipeline, self._start, element.value)
+
+    def plain(self, element: Element | None) -> Any:
+        """Return the constant that a value stands for; None where it is not known."""
+        found = self.of(element)
+        return None if found is None or found.text is None else found.value
+
+    def with_event(self, text: str) -> str:
+        """Return a text with the blob whose event starts the pipeline as its pattern."""
+        event = self._start.event
+        if event is None:
+            return text
+        return event_filled(text, event.folder, event.file)
+
+    def path(self, given: Element, port: str, storage_of: Element | None) -> BlobPath | None:
+        """Return the blob that a file of the service names; None, after a report.
+
+        Args:
+            given: its path.
+            port: the element that has path and storage.
+            storage_of: the reference to the storage.
+        """
+        found = self.of(given)
+        if found is None:
+            given.left("key", port, "the path is empty", _WRITE_PATH)
+            return None
+        found = found.as_path()
+        text = "" if found.text is None else self.with_event(found.text)
+        if found.text is None or "{event." in text:
+            why = found.why or "it uses a blob event that does not start the pipeline"
+            given.left("key", port, f"`{found.verbatim}`: {why}", _WRITE_PATH)
+            return None
+        if not found.exact:
+            given.approximated("key", port, f"`{text}`: {found.why}", "compare the paths")
+        container, _, name = text.strip().strip("/").partition("/")
+        return BlobPath(self._account(storage_of), container, name, given)
+
+    def _account(self, reference: Element | None) -> str:
+        definition = self._factory.service(reference)
+        if definition is not None:
+            return storage(definition)
+        said = None if reference is None else reference.get("referenceName")
+        return "" if said is None else str(said.value).strip()
+
+    def service(self) -> tuple[Service | None, str]:
+        """Return the batch service of the activity, or why there is none."""
+        reference = self._activity.element.get("linkedServiceName")
+        if reference is None or not reference.value:
+            return None, "it names no linked service"
+        said = reference.get("referenceName") or reference
+        definition = self._factory.service(reference)
+        if definition is None:
+            return None, f"linked service `{said.value}` is not among the files"
+        given = reference.get("parameters")
+        values: dict[str, Any] = {}
+        for name, one in given.items() if given is not None else ():
+            known = self.plain(one)
+            values[name] = one.value if known is None else known
+        made = service(definition, self._factory.context.secrets, values)
+        if made is None:
+            return None, f"linked service `{said.value}` is of type {definition.type}"
+        return made, ""
+
+
+def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made | None:
+    """Return the job that an activity starts; None, after a report, where it cannot be run.
+
+    Args:
+        factory: all pipelines.
+        activity: one that starts a job.
+        start: what starts its pipeline.
+        place: the pipeline in the pipelines file.
+    """
+    reader = _Reader(factory, activity, start, place)
+    made = reader.made()
+    if made is None:
+        activity.element.left("activity", activity.name, reader.why, reader.to_do)
+        leave_policy(activity.element, "its activity is not carried over")
+    return made
+
+
+class _Reader:
+    """Reads one activity."""
+
+    def __init__(self, factory: Factory, activity: Activity, start: Start, place: str) -> None:
+        self._factory, self._activity, self._start = factory, activity, start
+        self._element, self._place = activity.element, place
+        self._values = Values(factory, activity, start)
+        self.why, self.to_do = "", _CORRECT
+        self._verbatim: dict[str, str] = {}
+
+    def made(self) -> Made | None:
+        """Return the job; None where it cannot be run."""
+        if self._activity.is_inactive:
+            self.why, self.to_do = "Inactive: the factory skips it", "nothing to do"
+            return None
+        batch, self.why = self._values.service()
+        if batch is None:
+            return None
+        if not batch.jobs_url:
+            self.why = f"linked service `{batch.name}` has no batch execution URL"
+            return None
+        inputs, outputs = self._inputs(), self._outputs()
+        found = policy(self._element, self._start, self._values.plain)
+        made = Job(
+            self._activity.name,
+            batch,
+            inputs,
+            None,
+            outputs,
+            self._parameters(),
+            found.attempts,
+            found.pause if found.attempts > 1 else "",
+            found.longest,
+            self._element,
+        )
+        self._report()
+        report_policy(self._element, self._activity.name, found, self._place)
+        return Made(self._activity, self._start, self._place, made, found, self._verbatim)
+
+    def _inputs(self) -> dict[str, BlobPath]:
+        read = {
+            port: (element, self._file(element, port))
+            for port, element in self._ports("webServiceInputs")
+        }
+        found: dict[str, BlobPath] = {}
+        for port, (element, path) in read.items():
+            if path is None:
+                stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
+                found[port] = BlobPath("", UNKNOWN, stands, element)
+                text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
+                element.left(_PORT, port, text, _WRITE_PATH)
+                continue
+            found[port] = path
+            text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
+            element.mapped(_PORT, port, text, whole=False)
+            if not path.name.casefold().endswith(_INPUT_FORMS):
+                what = "the service refuses inputs that do not end in .csv, .tsv or .arff"
+                element.approximated(_PORT, port, what, "give the data such a name", whole=False)
+        return found
+
+    def _outputs(self) -> dict[str, BlobPath]:
+        found: dict[str, BlobPath] = {}
+        for port, element in self._ports("webServiceOutputs"):
+            written = element.get("filePath")
+            self._verbatim[port] = "" if written is None else str(written.value).strip()
+            path = self._file(element, port)
+            form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
+            found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
+            text = f"{self._place}: output of `{self._activity.name}`"
+            element.mapped(_PORT, port, text, whole=False)
+        return found
+
+    def _ports(self, key: str) -> list[tuple[str, Element]]:
+        """Return the inputs or outputs that have a name; the others are reported."""
+        ports = self._element.get("typeProperties", key)
+        if ports is not None and not ports.value:
+            ports.take()
+        found = []
+        for port, element in ports.items() if ports is not None else ():
+            if port.strip() and isinstance(element.value, dict):
+                found.append((port, element))
+            elif isinstance(element.value, str) and port.strip():
+                text = "it is a text, where version 2 has filePath and linkedServiceName"
+                element.left(_PORT, port, text, _WRITE_PATH)
+            else:
+                text = "an input or output of the service has a name and a file"
+                element.left(_PORT, port or key, text, "write it under training")
+        return found
+
+    def _file(self, element: Element, port: str) -> BlobPath | None:
+        reference = element.get("linkedServiceName")
+        if reference is not None:
+            reference.take()
+            if self._factory.service(reference) is None:
+                said = reference.get("referenceName") or reference
+                text = f"linked service `{said.value}` is not among the files"
+                reference.left("key", "linkedServiceName", text, "add its file, and import again")
+        path = element.get("filePath")
+        if path is None:
+            return None
+        path.take()
+        found = self._values.path(path, port, reference)
+        return (
+            None if found is None else BlobPath(found.account, found.container, found.name, element)
+        )
+
+    def _parameters(self) -> dict[str, Any]:
+        said = self._element.get("typeProperties", "globalParameters")
+        if said is not None and not said.value:
+            said.take()
+        found: dict[str, Any] = {}
+        for name, element in said.items() if said is not None else ():
+            if not name.strip():
+                element.left("key", "globalParameters", "a parameter has a name", _WRITE_VALUE)
+                continue
+            value = self._parameter(name, element)
+            if value is not None:
+                found[name] = value
+        return found
+
+    def _parameter(self, name: str, element: Element) -> Any:
+        if is_secret(name, element.value):
+            owner = f"{self._activity.pipeline.name} {self._activity.name}"
+            return self._factory.context.secrets.setting(element, owner, name)
+        element.take()
+        found = self._values.of(element)
+        if found is None:
+            return "" if element.value == "" else None
+        value = found.parameter
+        if isinstance(value, str):
+            value = self._values.with_event(value)
+        if found.text is None or (isinstance(value, str) and "{event." in value):
+            why = found.why or "it uses a blob event that does not start the pipeline"
+            element.left("key", name, f"`{found.verbatim}`: {why}", _WRITE_VALUE)
+            return None
+        if isinstance(value, dict | list):
+            value = json.dumps(value, ensure_ascii=False)
+        if not found.exact:
+            text = f"{self._place}: training.parameters: {name}: {found.why}"
+            element.approximated("key", name, text, "compare the value")
+        return value
+
+    def _report(self) -> None:
+        element, name = self._element, self._activity.name
+        text = f"{self._place}: training"
+        if self._activity.within:
+            inside = " in ".join(one.shown for one in reversed(self._activity.within))
+            text += f": it is in {inside}, which Relearn does not have: a run has one such job"
+            element.approximated("activity", name, text, whole=False)
+        else:
+            element.mapped("activity", name, text, whole=False)

@@ -1,0 +1,170 @@
+"""Triggers of version 2: what starts a pipeline of the factory, and with which parameters.
+
+Each trigger has one line of the report, and each of its keys that says something has one too. What
+triggers mean: data-factory §3.5.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.blob_events import BlobEvent, blob_event, polled_event
+from shared.importers.data_factory.definitions import Definition, Definitions, folded
+from shared.importers.data_factory.drafts import ImportContext, Timing
+from shared.importers.data_factory.expressions_v2 import Scope, resolved
+from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.trigger_times import scheduled, windowed
+
+TRIGGER: Final = "trigger"
+PIPELINE: Final = "pipeline"
+Kind = Literal["", "schedule", "window", "blob"]
+_ASIDE: Final = ("description", "annotations")
+_KINDS: Final[dict[str, Kind]] = {
+    "scheduletrigger": "schedule",
+    "tumblingwindowtrigger": "window",
+    "blobeventstrigger": "blob",
+    "blobtrigger": "blob",
+}
+_INSTEAD: Final = {
+    "customeventstrigger": "let what sends the event call POST /api/pipelines/{pipeline}/runs",
+    "chainingtrigger": "give the pipeline its data: a run opens when the blob arrives",
+    "reruntumblingwindowtrigger": "ask for a manual run with the due time of the window",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One way in which a pipeline of the factory is started."""
+
+    trigger: str = ""  #: its name; empty where nothing but a request starts the pipeline
+    kind: Kind = ""
+    timing: Timing = field(default_factory=Timing)
+    parameters: Mapping[str, Any] = field(default_factory=dict)  #: of the pipeline
+    event: BlobEvent | None = None
+    retries: int = 0  #: of a run of the pipeline as a whole
+    pause: str = ""
+    number: int = 0  #: where one trigger needs several schedules
+    source: Element | None = field(default=None, compare=False)
+
+
+def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[Start]]:
+    """Return what starts each pipeline, by its folded name; each trigger is reported.
+
+    Args:
+        definitions: all that was found.
+        context: of the import.
+    """
+    found: dict[str, list[Start]] = {}
+    for trigger in definitions.of(TRIGGER):
+        made = _starts(trigger, context)
+        for pipeline, parameters in _pipelines(trigger, definitions):
+            for start in made:
+                values = {
+                    name: resolved(value, {}, Scope(trigger=start.kind))
+                    for name, value in parameters.items()
+                }
+                found.setdefault(folded(pipeline), []).append(replace(start, parameters=values))
+        if not any(start.source is trigger.body for of in found.values() for start in of):
+            _report_unused(trigger)
+    return found
+
+
+def report_place(start: Start, place: str) -> None:
+    """Add to the line of a trigger which pipeline of Relearn it starts.
+
+    Args:
+        start: by the trigger.
+        place: the pipeline in the pipelines file.
+    """
+    if start.source is None:
+        return
+    parts = []
+    if start.timing.schedule is not None:
+        paused = isinstance(start.timing.schedule, dict) and start.timing.schedule.get("paused")
+        parts.append("schedule, paused" if paused else "schedule")
+    if start.event is not None:
+        opens = str(start.timing.opens_runs).lower()
+        parts.append(f"data.blob, data.opens_runs: {opens}")
+    start.source.mapped(TRIGGER, start.trigger, f"{place}: {', '.join(parts)}", whole=False)
+
+
+def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str, dict[str, Any]]]:
+    """Return the pipelines that a trigger starts, with their parameters."""
+    several = trigger.properties.get("pipelines")
+    single = trigger.properties.get("pipeline")
+    single = single or trigger.properties.get("typeProperties", "pipeline")
+    found = []
+    for one in [*(several.list() if several else []), *(single.list() if single else [])]:
+        reference = one.get("pipelineReference", "referenceName") or one.get("referenceName")
+        name = "" if reference is None else str(reference.value).strip()
+        parameters = one.get("parameters")
+        one.take()
+        if definitions.named(PIPELINE, name) is None:
+            text = f"pipeline {name or 'without a name'} is not among the files"
+            one.left("key", "pipelineReference", text, "import it together with its trigger")
+            continue
+        given = parameters.value if parameters is not None else {}
+        found.append((name, given if isinstance(given, dict) else {}))
+    for empty in (several, single):
+        if empty is not None and not empty.value:
+            empty.take()
+    return found
+
+
+def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
+    """Return the ways in which a trigger starts a pipeline: several, if it needs schedules."""
+    kind = _KINDS.get(trigger.type.strip().casefold(), "")
+    if not kind:
+        return []
+    _report_common(trigger)
+    typed = trigger.properties.get("typeProperties") or trigger.properties
+    started = _is_started(trigger)
+    base = Start(trigger.name, kind, source=trigger.body)
+    if kind == "blob":
+        polled = trigger.type.strip().casefold() == "blobtrigger"
+        event = polled_event(typed) if polled else blob_event(typed)
+        return [replace(base, event=event, timing=Timing(opens_runs=started))]
+    if kind == "window":
+        timing, retries, pause = windowed(typed, context, started=started)
+        return [replace(base, timing=timing, retries=retries, pause=pause)]
+    schedules = scheduled(typed, context, started=started)
+    return [
+        replace(base, timing=Timing(schedule=spec), number=at if len(schedules) > 1 else 0)
+        for at, spec in enumerate(schedules, start=1)
+    ]
+
+
+def _is_started(trigger: Definition) -> bool:
+    state = trigger.properties.get("runtimeState")
+    return state is None or str(state.value).strip().casefold() == "started"
+
+
+def _report_common(trigger: Definition) -> None:
+    properties = trigger.properties
+    for key in ("type", "typeProperties"):
+        element = properties.get(key)
+        if element is not None and not isinstance(element.value, dict):
+            element.take()
+    set_aside(properties, *_ASIDE)
+    state = properties.get("runtimeState")
+    if state is None:
+        text = "the file does not say whether it is started, and it is taken as started"
+        trigger.body.approximated(TRIGGER, trigger.name, text, whole=False)
+    elif _is_started(trigger):
+        state.take()
+    else:
+        paused = "data.opens_runs: false"
+        if _KINDS[trigger.type.strip().casefold()] != "blob":
+            paused = "schedule.paused: true"
+        state.mapped("key", "runtimeState", f"{state.value}: {paused}")
+
+
+def _report_unused(trigger: Definition) -> None:
+    kind = trigger.type.strip()
+    if kind.casefold() in _KINDS:
+        text, to_do = "it starts no pipeline of these files", "nothing to do"
+    else:
+        text = f"{kind or 'a trigger without a type'}: Relearn has no such trigger"
+        to_do = _INSTEAD.get(kind.casefold(), "open runs by POST /api/pipelines/{pipeline}/runs")
+    trigger.body.left(TRIGGER, trigger.name, text, to_do)

@@ -1,0 +1,167 @@
+"""Reads the activities of version 2 that update an endpoint with a model (data-factory §3.3).
+
+Nothing but its path ties a model to the training that writes it; and the update has to wait for the
+success of that training.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.datasets import leave_policy
+from shared.importers.data_factory.drafts import BlobPath, Update
+from shared.importers.data_factory.factory_v2 import Activity, Factory
+from shared.importers.data_factory.jobs_v2 import Made, Values
+from shared.importers.data_factory.policies_v2 import report_update_policy
+from shared.importers.data_factory.triggers import Start
+from shared.importers.data_factory.updates_v1 import no_target
+
+_CORRECT: Final = "correct the definition, and import again"
+_WAIT: Final = "let it depend on the success of that training, and import again"
+_UPLOAD: Final = (
+    "let it read what a training of its pipeline writes, and import again; or upload the model "
+    "below promote/ in MODELS_CONTAINER"
+)
+_KEYS: Final = ("trainedModelName", "trainedModelLinkedServiceName", "trainedModelFilePath")
+
+
+def update(
+    factory: Factory, activity: Activity, start: Start, jobs: Sequence[Made]
+) -> tuple[Made, Update] | None:
+    """Return an update with the job whose model it takes; None, after a report, where it has none.
+
+    The job has the path of the model at its output.
+
+    Args:
+        factory: all pipelines.
+        activity: the update.
+        start: what starts its pipeline.
+        jobs: those of its pipeline that are carried over.
+    """
+    try:
+        return _Reader(factory, activity, start, jobs).found()
+    except _RefusedError as exc:
+        activity.element.left("activity", activity.name, exc.why, exc.to_do, exc.block)
+        leave_policy(activity.element, "its activity is not carried over")
+        return None
+
+
+class _RefusedError(Exception):
+    """An update that has no training, or no endpoint."""
+
+    def __init__(self, why: str, to_do: str = _CORRECT, block: str = "") -> None:
+        super().__init__(why)
+        self.why, self.to_do, self.block = why, to_do, block
+
+
+class _Reader:
+    """Reads one update."""
+
+    def __init__(
+        self, factory: Factory, activity: Activity, start: Start, jobs: Sequence[Made]
+    ) -> None:
+        self._factory, self._activity, self._jobs = factory, activity, jobs
+        self._element = activity.element
+        self._values = Values(factory, activity, start)
+
+    def found(self) -> tuple[Made, Update]:
+        """Return the update with its job.
+
+        Raises:
+            _RefusedError: it has none.
+        """
+        typed = [self._element.get("typeProperties", key) for key in _KEYS]
+        pairs = zip(_KEYS, typed, strict=True)
+        missing = [key for key, one in pairs if one is None or not one.value]
+        name, storage, path = typed
+        if self._activity.is_inactive:
+            raise _RefusedError("Inactive: the factory skips it", "nothing to do")
+        if missing or name is None or path is None:
+            raise _RefusedError(f"{' and '.join(missing)} missing")
+        resource = self._values.of(name)
+        if resource is None or not resource.text:
+            shown = "" if resource is None else f"`{resource.verbatim}`: {resource.why}"
+            raise _RefusedError(f"trainedModelName: {shown}")
+        training, port, model = self._training(path, storage)
+        service, why = self._values.service()
+        if service is None:
+            raise _RefusedError(why)
+        why, cure = no_target(service, training.job.service)
+        if why:
+            raise _RefusedError(why, cure)
+        made = Update(self._activity.name, service, resource.text, model, self._element)
+        if self._activity.is_conditional:
+            inside = self._activity.within[-1].shown
+            text = f"it is in {inside}, and Relearn has no such condition"
+            cure = "write the condition as gate.rules, and add the endpoint"
+            raise _RefusedError(text, cure, _endpoint(made))
+        self._report(training, resource.text, typed)
+        outputs = {**training.job.outputs, port: model}
+        return replace(training, job=replace(training.job, outputs=outputs)), made
+
+    def _training(self, path: Element, storage: Element | None) -> tuple[Made, str, BlobPath]:
+        """Return the job that writes the model, its output, and the path of the model."""
+        verbatim = str(path.value).strip()
+        known = self._values.of(path)
+        model = None
+        if known is not None and known.text is not None:
+            model = self._values.path(path, "trainedModelFilePath", storage)
+        found = [
+            (made, port)
+            for made in self._jobs
+            for port, output in made.job.outputs.items()
+            if _same(output, model) or (verbatim == made.verbatim.get(port) and verbatim)
+        ]
+        after = [one for one in found if self._factory.follows(self._activity, one[0].activity)]
+        if after:
+            made, port = after[0]
+            output = made.job.outputs[port]
+            exact = model is not None and model.name and output.name != model.name
+            return made, port, replace(output, name=model.name) if exact and model else output
+        if found:
+            text = f"it does not wait for the success of `{found[0][0].activity.name}`"
+            raise _RefusedError(f"{text}, which writes its model", _WAIT)
+        if not self._jobs:
+            raise _RefusedError("no training of its pipeline is carried over", _UPLOAD)
+        shown = verbatim if model is None else f"{model.container}/{model.name}"
+        raise _RefusedError(f"no training of its pipeline writes `{shown}`", _UPLOAD)
+
+    def _report(self, training: Made, resource: str, typed: Sequence[Element | None]) -> None:
+        for one in typed:
+            if one is not None:
+                one.take()
+        text = f"{training.place}: endpoints.resource: {resource}"
+        self._element.mapped("activity", self._activity.name, text, whole=False)
+        if self._activity.within:
+            inside = " in ".join(one.shown for one in reversed(self._activity.within))
+            text = f"it is in {inside}, which Relearn does not have: a run has one such update"
+            self._element.approximated("activity", self._activity.name, text, whole=False)
+        report_update_policy(self._element, training.place)
+
+
+def _same(output: BlobPath, model: BlobPath | None) -> bool:
+    """Whether an output is a model, or the folder that the model is in.
+
+    Args:
+        output: of a job.
+        model: of an update; None where its path is not known.
+    """
+    if model is None or not model.name or output.container != model.container:
+        return False
+    if output.account and model.account and output.account != model.account:
+        return False
+    folder = "." not in output.name.rpartition("/")[2]
+    inside = not output.name or model.name.startswith(f"{output.name.rstrip('/')}/")
+    return output.name == model.name or (folder and inside)
+
+
+def _endpoint(update: Update) -> str:
+    """Return the endpoint of an update, as YAML to copy."""
+    lines = ["endpoints:", f"  - name: {update.service.name}"]
+    if update.service.endpoint_kind == "webservice":
+        lines.append("    kind: webservice")
+    lines.append(f"    update: {update.service.update_url}")
+    if update.service.endpoint_kind != "webservice":
+        lines.append(f"    api_key: {update.service.api_key}")
+    return "\n".join([*lines, f'    resource: "{update.resource}"', ""])
