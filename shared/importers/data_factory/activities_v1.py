@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.importers.data_factory import datasets, factory_v1
 from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.datasets import DATASET
 from shared.importers.data_factory.definitions import Definition, Definitions
 from shared.importers.data_factory.drafts import Draft, ImportContext, Update
 from shared.importers.data_factory.factory_v1 import PIPELINE, Activity, Factory
@@ -82,6 +83,8 @@ def _report_pipeline(
     places = [made.place for made in jobs if made.activity.pipeline is pipeline]
     joined = [made.place for made, one, _ in updates if one.pipeline is pipeline]
     body, properties = pipeline.body, pipeline.properties
+    if (scoped := properties.get("datasets")) is not None:
+        _report_scoped(scoped)
     if not places and not joined:
         body.left(PIPELINE, pipeline.name, *_why(factory, pipeline))
         return
@@ -98,8 +101,6 @@ def _report_pipeline(
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
         body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
-    if (scoped := properties.get("datasets")) is not None:
-        _report_scoped(scoped)
 
 
 def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
@@ -115,5 +116,8 @@ def _report_scoped(scoped: Element) -> None:
     if not scoped.value:
         scoped.take()
         return
-    text = "datasets of a pipeline's own are not read"
-    scoped.left("key", "datasets", text, "give each a file of its own, and import again")
+    text = "a dataset of the pipeline's own is not read"
+    for dataset in scoped.list():
+        name = dataset.get("name")
+        shown = name.text() if name is not None else ""
+        dataset.left(DATASET, shown, text, "give it a file of its own, and import again")

@@ -7,13 +7,12 @@ from typing import Any, Final
 from shared.importers.data_factory import availability, datasets
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.availability import Cadence
-from shared.importers.data_factory.datasets import Waiting
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions_v1 import resolved
 from shared.importers.data_factory.factory_v1 import Activity, Factory
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.policies_v1 import Policy, policy, report_policy
-from shared.importers.data_factory.ports_v1 import Ports
+from shared.importers.data_factory.ports_v1 import Ports, leave_datasets
 from shared.importers.data_factory.secrets import is_secret
 
 _WINDOW: Final = re.compile(r"\{(?:start|end)[^{}]*:")
@@ -58,7 +57,7 @@ class _Reader:
         """Return the job; None, after a report, where it cannot be run."""
         service = self._factory.service(self._activity)
         if service is None:
-            datasets.leave_policy(self._element, "its activity is not carried over")
+            self._leave_rest()
             return None
         cadence = self._cadence()
         ports = Ports(self._factory, self._activity, cadence)
@@ -75,20 +74,25 @@ class _Reader:
             self._policy.longest,
             self._element,
         )
-        if ports.wanting or (cadence is None and _uses_windows(made)):
-            why = ports.wanting or ["its paths hold times, and it has no availability"]
-            cure = "correct the definition, and import it again"
+        if ports.missing or (cadence is None and _uses_windows(made)):
+            why = ports.missing or ["its paths or parameters hold times, without an availability"]
+            cure = "correct the definitions, and import them again"
             self._element.left("activity", self._activity.name, "; ".join(why), cure)
-            datasets.leave_policy(self._element, "its activity is not carried over")
+            self._leave_rest()
             return None
         self._report_cadence(cadence)
         ports.report_rest()
         set_aside(self._element, "description")
         report_policy(self._element, self._place)
-        timing = self._timing(cadence, ports.waits)
-        self._report_activity(cadence)
+        timing = self._timing(cadence, ports)
+        self._report_activity(cadence, ports.wanting)
         used = ports.of_outputs
         return Made(self._activity, self._place, made, timing, cadence, self._policy, used)
+
+    def _leave_rest(self) -> None:
+        """Report what belongs to the activity, where that is not carried over."""
+        datasets.leave_policy(self._element, "its activity is not carried over")
+        leave_datasets(self._factory, self._activity)
 
     def _cadence(self) -> Cadence | None:
         """Return the schedule: the first availability of an output, else `scheduler`."""
@@ -127,7 +131,7 @@ class _Reader:
                     found[name] = value
         return found
 
-    def _timing(self, cadence: Cadence | None, waits: Waiting) -> Timing:
+    def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
         properties = self._activity.pipeline.properties
         context = self._factory.context
         availability.report_period(properties, self._place, context)
@@ -135,7 +139,7 @@ class _Reader:
             when_busy=self._policy.when_busy,
             order=self._policy.order,
             max_parallel=self._policy.max_parallel,
-            min_size=waits.min_size,
+            min_size=ports.waits.min_size,
         )
         if cadence is None:
             return shared
@@ -143,21 +147,27 @@ class _Reader:
         if self._policy.delay:
             schedule["delay"] = availability.written(self._policy.delay)
         schedule |= availability.period(properties).schedule
+        if ports.wanting:
+            schedule["paused"] = True
         return replace(
             shared,
             schedule=schedule,
-            wait_for_data=waits.written,
+            wait_for_data=ports.waits.written,
             catch_up="all",
             catch_up_most=_MOST_CAUGHT_UP,
         )
 
-    def _report_activity(self, cadence: Cadence | None) -> None:
+    def _report_activity(self, cadence: Cadence | None, wanting: list[str]) -> None:
         element, name = self._element, self._activity.name
         text = f"{self._place}: training: the job of {self._activity.type}"
         element.mapped("activity", name, text, whole=False)
         if element.get("policy", "timeout") is None:
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
             element.approximated("activity", name, text, whole=False)
+        if wanting:
+            text = f"{'; '.join(wanting)}; schedule.paused: true"
+            cure = "write the path in pipelines.yaml, and remove schedule.paused"
+            element.approximated("activity", name, text, cure, whole=False)
         if cadence is None:
             text = "no output dataset with an availability: there is no schedule"
             cure = "write schedule in pipelines.yaml, or begin runs by hand"

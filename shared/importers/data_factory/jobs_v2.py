@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import DATASET, leave_policy
+from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
 from shared.importers.data_factory.expressions_v2 import Resolved
 from shared.importers.data_factory.factory_v2 import Activity, Factory, resolve
 from shared.importers.data_factory.linked_services import service, storage
 from shared.importers.data_factory.policies_v2 import Policy, policy, report_policy
 from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.templates import event_filled
 from shared.importers.data_factory.triggers import Start
 
+#: An input or output of a web service is no dataset in version 2: its file stands there.
+_PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _WRITE_VALUE: Final = "write it under training.parameters"
 _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
@@ -64,30 +67,28 @@ class Values:
         event = self._start.event
         if event is None:
             return text
-        path = f"{event.folder}/{event.file}"
-        text = text.replace("{event.path}", path).replace("{event.folder}", event.folder)
-        return text.replace("{event.file}", event.file)
+        return event_filled(text, event.folder, event.file)
 
-    def path(self, given: Element, port: str, storage_of: Element | None) -> BlobPath | None:
-        """Return the blob that a file of the service names; None, after a report.
+    def path(self, given: Element, storage_of: Element | None) -> BlobPath | None:
+        """Return the blob that a path names; None, after a report, where that cannot be said.
 
         Args:
-            given: its path.
-            port: the element that has path and storage.
-            storage_of: the reference to the storage.
+            given: the path.
+            storage_of: the reference to its storage.
         """
+        key = str(given.path[-1])
         found = self.of(given)
         if found is None:
-            given.left("key", port, "the path is empty", _WRITE_PATH)
+            given.left("key", key, "the path is empty", _WRITE_PATH)
             return None
         found = found.as_path()
         text = "" if found.text is None else self.with_event(found.text)
         if found.text is None or "{event." in text:
             why = found.why or "it uses a blob event that does not start the pipeline"
-            given.left("key", port, f"`{found.verbatim}`: {why}", _WRITE_PATH)
+            given.left("key", key, f"`{found.verbatim}`: {why}", _WRITE_PATH)
             return None
         if not found.exact:
-            given.approximated("key", port, f"`{text}`: {found.why}", "compare the paths")
+            given.approximated("key", key, f"`{text}`: {found.why}", "compare the paths")
         container, _, name = text.strip().strip("/").partition("/")
         return BlobPath(self._account(storage_of), container, name, given)
 
@@ -176,7 +177,7 @@ class _Reader:
 
     def _inputs(self) -> dict[str, BlobPath]:
         read = {
-            port: (element, self._file(element, port))
+            port: (element, self._file(element))
             for port, element in self._ports("webServiceInputs")
         }
         found: dict[str, BlobPath] = {}
@@ -185,14 +186,14 @@ class _Reader:
                 stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
                 found[port] = BlobPath("", UNKNOWN, stands, element)
                 text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
-                element.left(DATASET, port, text, _WRITE_PATH)
+                element.left(_PORT, port, text, _WRITE_PATH)
                 continue
             found[port] = path
             text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
-            element.mapped(DATASET, port, text, whole=False)
+            element.mapped(_PORT, port, text, whole=False)
             if not path.name.casefold().endswith(_INPUT_FORMS):
                 what = "the service refuses inputs that do not end in .csv, .tsv or .arff"
-                element.approximated(DATASET, port, what, "give the data such a name", whole=False)
+                element.approximated(_PORT, port, what, "give the data such a name", whole=False)
         return found
 
     def _outputs(self) -> dict[str, BlobPath]:
@@ -200,11 +201,11 @@ class _Reader:
         for port, element in self._ports("webServiceOutputs"):
             written = element.get("filePath")
             self._verbatim[port] = "" if written is None else str(written.value).strip()
-            path = self._file(element, port)
+            path = self._file(element)
             form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
             found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
             text = f"{self._place}: output of `{self._activity.name}`"
-            element.mapped(DATASET, port, text, whole=False)
+            element.mapped(_PORT, port, text, whole=False)
         return found
 
     def _ports(self, key: str) -> list[tuple[str, Element]]:
@@ -218,13 +219,13 @@ class _Reader:
                 found.append((port, element))
             elif isinstance(element.value, str) and port.strip():
                 text = "it is a text, where version 2 has filePath and linkedServiceName"
-                element.left(DATASET, port, text, _WRITE_PATH)
+                element.left(_PORT, port, text, _WRITE_PATH)
             else:
                 text = "an input or output of the service has a name and a file"
-                element.left(DATASET, port or key, text, "write it under training")
+                element.left(_PORT, port or key, text, "write it under training")
         return found
 
-    def _file(self, element: Element, port: str) -> BlobPath | None:
+    def _file(self, element: Element) -> BlobPath | None:
         reference = element.get("linkedServiceName")
         if reference is not None:
             reference.take()
@@ -236,7 +237,7 @@ class _Reader:
         if path is None:
             return None
         path.take()
-        found = self._values.path(path, port, reference)
+        found = self._values.path(path, reference)
         return (
             None if found is None else BlobPath(found.account, found.container, found.name, element)
         )

@@ -131,8 +131,8 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
             cure = "see whether the endpoint needs this difference"
-            said = f"{place}: {text}; the factory has {element.value}"
-            element.approximated(_KIND, key, said, cure)
+            text = f"{place}: {text}; the factory has {element.value}"
+            element.approximated(_KIND, key, text, cure)
 
 
 _OF_UPDATES: Final = {

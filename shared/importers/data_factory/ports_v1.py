@@ -3,6 +3,7 @@
 Each reference that means something of its own has a line of the report (data-factory §2.4, §2.6).
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -21,6 +22,10 @@ from shared.importers.data_factory.factory_v1 import (
     folded,
 )
 
+#: The folder of paths that stand in place of those that cannot be read.
+TO_FILL_IN: Final = "fill-in"
+#: Where the data of a dataset is, for its types that occur beside jobs.
+_PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "compression")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
 _NO_PORT: Final = "an input or output of the service has a name"
 
@@ -62,8 +67,9 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
         text: what it is for.
         cadence: the schedule of the job that it belongs to.
     """
-    if (typed := dataset.properties.get("typeProperties")) is not None:
-        typed.take()
+    for key in _PLACE_KEYS:
+        if (said := dataset.properties.get("typeProperties", key)) is not None:
+            said.take()
     if (storage := dataset.properties.get("linkedServiceName")) is not None:
         storage.take()
     datasets.report_silent(dataset, "")
@@ -72,6 +78,22 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
     if said is not None and not _reported(said):
         availability.report_other(said, cadence, "it has no effect in Relearn")
     dataset.body.mapped(DATASET, dataset.name, f"{dataset.type}: {text}", whole=False)
+
+
+def leave_datasets(factory: Factory, activity: Activity) -> None:
+    """Report the datasets of an activity that is not carried over, where nothing else uses them.
+
+    Args:
+        factory: all activities.
+        activity: it has its own line.
+    """
+    for reference in (*activity.inputs, *activity.outputs):
+        dataset = factory.definitions.named(DATASET, reference.name)
+        if dataset is None or factory.others_use(dataset.name, activity):
+            continue
+        text = f"activity `{activity.name}` uses it, which is not carried over"
+        dataset.body.left(DATASET, dataset.name, text, "see the line of the activity")
+        datasets.leave_policy(dataset.properties, "its dataset is not carried over")
 
 
 class Ports:
@@ -83,7 +105,8 @@ class Ports:
         self._read: set[str] = set()  #: the datasets of ports, by their folded names
         #: The output that a dataset is for, by the folded name of the dataset.
         self.of_outputs: dict[str, str] = {}
-        self.wanting: list[str] = []  #: why the job cannot be run
+        self.missing: list[str] = []  #: why the job cannot be run
+        self.wanting: list[str] = []  #: the inputs in whose place stands a path to fill in
         self.waits = Waiting()
 
     def inputs(self) -> tuple[dict[str, BlobPath], BlobPath | None]:
@@ -91,9 +114,7 @@ class Ports:
         inputs: dict[str, BlobPath] = {}
         single: BlobPath | None = None
         for port, element in self._named("webServiceInputs"):
-            path = self._input(element, f"training.inputs: {port}")
-            if path is not None:
-                inputs[port] = path
+            inputs[port] = self._input(element, f"training.inputs: {port}")
         one = self._element.get("typeProperties", "webServiceInput")
         if self._activity.type.casefold() == SCORING:
             blobs = (
@@ -114,20 +135,21 @@ class Ports:
         dataset = self._factory.definitions.named(DATASET, reference.name)
         return dataset is not None and datasets.is_blob(dataset)
 
-    def _input(self, element: Element, target: str) -> BlobPath | None:
+    def _input(self, element: Element, target: str) -> BlobPath:
         dataset = self._factory.dataset(element)
         if dataset is None:
-            self.wanting.append(f"input dataset `{element.value}` is missing")
-            return None
+            self.missing.append(f"input dataset `{str(element.value).strip()}` is missing")
+            return self._to_fill_in("", element)
         self._read.add(folded(dataset.name))
         reference = self._reference(dataset.name, self._activity.inputs)
         slices = SLICE if reference is None else reference.slices
         path = datasets.blob_path(dataset, self._factory.definitions, slices)
         if path is None or not path.name:
-            text = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
-            self.wanting.append(f"{text} that Relearn can read")
-            report_unread(dataset, "an input of an activity that is not carried over")
-            return None
+            text = f"{self._place}: {target}, to be filled in"
+            report_unread(dataset, text, self._cadence)
+            dataset.body.approximated(DATASET, dataset.name, text, whole=False)
+            what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
+            return self._to_fill_in(f"{what} that Relearn can read", element)
         shown = f"{self._place}: {target}: {path.container}/{path.name}"
         if not self._factory.writers(dataset.name) and not availability.truth(
             dataset.properties.get("external")
@@ -146,6 +168,13 @@ class Ports:
             self.waits.min_size or waits.min_size,
         )
         self._report_chain(dataset, reference, element)
+        return path
+
+    def _to_fill_in(self, why: str, element: Element) -> BlobPath:
+        """Return a path that no data has, in place of one that cannot be read."""
+        word = re.sub(r"[^A-Za-z0-9]+", "-", str(element.value)).strip("-")
+        path = BlobPath("", "", f"{TO_FILL_IN}/{word or 'input'}.csv", element)
+        self.wanting.append(f"{why}: {path.name} stands in its place")
         return path
 
     def _report_chain(

@@ -147,7 +147,7 @@ def test_paths_with_times_need_a_schedule() -> None:
     factory.blob("trainingData", "in/{Day}", "a.csv", typed=typed)
     assert factory.drafts() == []
     found = factory.line("pipeline/walk", "activities[0]")
-    assert (found.outcome, "its paths hold times" in found.text) == (LEFT, True)
+    assert (found.outcome, "its paths or parameters hold times" in found.text) == (LEFT, True)
 
 
 PERIODS: dict[str, tuple[dict[str, Any], dict[str, Any], str, Outcome]] = {

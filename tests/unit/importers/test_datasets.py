@@ -64,18 +64,34 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
         ("", None, "names no blob"),
     ],
 )
-def test_a_path_that_cannot_be_carried_over(folder: str, file: str | None, text: str) -> None:
+def test_a_path_to_fill_in_stands_in_place_of_one_that_cannot_be_read(
+    folder: str, file: str | None, text: str
+) -> None:
     parts = [variable("Year", "SliceStart", "yyyy")]
     factory = with_data(folder, file, typed={"partitionedBy": parts})
+    draft = factory.only()
+    assert draft.job.single_input is not None
+    assert draft.job.single_input.name == "fill-in/trainingData.csv"
+    assert isinstance(draft.timing.schedule, dict)
+    assert draft.timing.schedule["paused"]
+    line = factory.line("pipeline/walk", "activities[0]")
+    assert (line.outcome, text in line.text) == (ABOUT, True)
+    assert "fill-in/trainingData.csv" in line.text
+    assert factory.line(DATA, "").outcome is ABOUT
+
+
+def test_a_dataset_that_is_missing() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "trainingData"]
     assert factory.drafts() == []
     line = factory.line("pipeline/walk", "activities[0]")
-    assert (line.outcome, text in line.text) == (LEFT, True)
+    assert (line.outcome, "`trainingData` is missing" in line.text) == (LEFT, True)
     assert factory.line("pipeline/walk", "activities[0].policy.retry").outcome is LEFT
 
 
 def test_an_expression_that_cannot_be_resolved_is_said_verbatim() -> None:
     factory = with_data("data", "$$Text.Format('{0', SliceStart)")
-    factory.drafts()
+    factory.only()
     line = factory.line(DATA, "fileName")
     assert (line.outcome, "$$Text.Format('{0', SliceStart)" in line.text) == (LEFT, True)
 
@@ -146,7 +162,7 @@ def test_an_input_that_is_no_blob() -> None:
     typed = {"webServiceInput": "table", "webServiceOutputs": {"output1": "trainedModelBlob"}}
     factory = walk_through(training(typeProperties=typed))
     factory.add("dataset", "table", type="AzureSqlTable", typeProperties={"tableName": "Sold"})
-    assert factory.drafts() == []
+    assert read(factory).name == "fill-in/table.csv"
     assert "AzureSqlTable" in factory.line("pipeline/walk", "activities[0]").text
 
 
@@ -217,3 +233,20 @@ def test_parameters_keep_their_types_and_lose_their_secrets() -> None:
     for key in ("Bad", "List"):
         assert factory.line("pipeline/walk", f"globalParameters.{key}").outcome is LEFT
     assert "cGxhbnRlZA" not in factory.said()
+
+
+def test_datasets_of_an_activity_that_is_not_carried_over_are_not_either() -> None:
+    factory = walk_through(training(linkedServiceName="gone"), updating(linkedServiceName="gone"))
+    assert factory.drafts() == []
+    for name in ("trainingData", "trainedModelBlob", "placeholderBlob"):
+        assert factory.line(f"dataset/{name}", "").outcome is LEFT
+    waits = factory.line(DATA, "externalData.maximumRetry")
+    assert (waits.kind, waits.outcome) == ("policy", LEFT)
+
+
+def test_keys_that_nobody_knows_are_said_of_datasets_that_are_not_read() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "placeholderBlob"]
+    factory.blob("placeholderBlob", "any", typed={"odd": 1}, more={"a": [2]})
+    factory.only()
+    assert factory.unknown() == ["properties.typeProperties.odd", "properties.more.a[0]"]

@@ -1,0 +1,248 @@
+"""Pipelines of version 2 become pipelines of Relearn, and all else is said."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.core.config.azureml_training import AzureMlTraining
+from shared.importers.data_factory.account import Outcome
+from tests.unit.importers.factory import JOBS, UPDATE, storage_named
+from tests.unit.importers.repository import (
+    file_of,
+    imported,
+    line,
+    pipeline,
+    pipelines,
+    training,
+    update,
+)
+
+ENDPOINT = {
+    "name": "scoring",
+    "update": UPDATE,
+    "api_key": "${SCORING_API_KEY}",
+    "resource": "Churn [trained model]",
+}
+
+
+def _one(*activities: dict[str, Any], **properties: Any) -> Any:
+    return imported({"pipeline/churn": pipeline(*activities, **properties)})
+
+
+def test_a_training_with_its_update_is_one_pipeline() -> None:
+    found = _one(training(), update(after="TRAIN"), concurrency=1)
+    assert pipelines(found) == {
+        "churn": {
+            "data": {"blob": "in/train.csv", "opens_runs": False},
+            "when_busy": "queue",
+            "training": {
+                "service": JOBS,
+                "api_key": "${TRAININGSERVICE_API_KEY}",
+                "inputs": {"input1": "{data}"},
+                "outputs": {"output1": "model.ilearner"},
+                "attempts": 3,
+                "pause": "1m",
+                "timeout": "4h",
+            },
+            "gate": {"first_model": "allow"},
+            "endpoints": [ENDPOINT],
+        }
+    }
+    assert "no trigger starts it" in line(found, "churn", "pipeline").text
+    assert not [one for one in found.report.lines if "nothing for this key" in one.text]
+    kinds = [one.kind for one in found.report.lines]
+    assert (kinds.count("activity"), kinds.count("policy")) == (2, 4)
+
+
+def test_keys_have_any_letter_case() -> None:
+    typed = {
+        "WebServiceInputs": {
+            "Input 1": {
+                "FilePath": "/data/in/train.csv",
+                "LinkedServiceName": storage_named("storage"),
+            }
+        },
+        "GlobalParameters": {"Rows": 5, "Keep": True, "Rate": 0.5, "Text": "a $ b"},
+    }
+    made = pipelines(_one(training(typeProperties=typed)))["churn"]
+    assert made["training"]["inputs"] == {"Input 1": "{data}"}
+    assert made["data"]["blob"] == "in/train.csv"
+    expected = {"Rows": 5, "Keep": True, "Rate": 0.5, "Text": "a $$ b"}
+    assert made["training"]["parameters"] == expected
+
+
+def test_several_updates_follow_one_training() -> None:
+    other = {**update()["typeProperties"], "trainedModelName": "Other [trained model]"}
+    found = _one(training(), update(), update("again", after="update", typeProperties=other))
+    made = pipelines(found)["churn"]["endpoints"]
+    assert [one["resource"] for one in made] == ["Churn [trained model]", "Other [trained model]"]
+    assert {
+        one.name for one in found.report.lines if one.text.endswith("follows its training")
+    } == {"dependsOn"}
+
+
+@pytest.mark.parametrize("condition", ["Failed", "Completed", "Skipped"])
+def test_an_update_waits_for_success_alone(condition: str) -> None:
+    waits = [{"activity": "train", "dependencyConditions": [condition]}]
+    found = _one(training(), update(dependsOn=waits))
+    assert "endpoints" not in pipelines(found)["churn"]
+    said = line(found, "update")
+    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert "does not wait for the success of `train`" in said.text
+
+
+def test_an_update_takes_what_a_training_writes() -> None:
+    typed = {**update()["typeProperties"], "trainedModelFilePath": "models/other.ilearner"}
+    found = _one(training(), update(typeProperties=typed))
+    assert (
+        "no training of its pipeline writes `models/other.ilearner`" in line(found, "update").text
+    )
+    assert "no update takes the model" in line(found, "train").text
+    found = _one(update())
+    assert "no training of its pipeline is carried over" in line(found, "update").text
+    assert found.pipelines_yaml == ""
+
+
+def test_an_output_can_be_the_folder_of_the_model() -> None:
+    typed = {
+        **training()["typeProperties"],
+        "webServiceOutputs": {"output1": file_of("models/out")},
+    }
+    made = pipelines(_one(training(typeProperties=typed), update()))["churn"]
+    assert made["training"]["outputs"] == {"output1": "model.ilearner"}
+    assert made["endpoints"] == [ENDPOINT]
+
+
+def test_the_same_expression_is_the_same_path() -> None:
+    path = "@concat('models/', pipeline().RunId, '.ilearner')"
+    trains = {**training()["typeProperties"], "webServiceOutputs": {"output1": file_of(path)}}
+    updates = {**update()["typeProperties"], "trainedModelFilePath": path}
+    found = _one(training(typeProperties=trains), update(typeProperties=updates))
+    assert pipelines(found)["churn"]["endpoints"] == [ENDPOINT]
+
+
+def test_other_chains_are_not_carried_over() -> None:
+    waits = [{"activity": "copy", "dependencyConditions": ["Succeeded"]}]
+    copy = {"name": "copy", "type": "Copy", "typeProperties": {}, "policy": {"retry": 3}}
+    found = _one(
+        copy, training(dependsOn=waits), training("score", dependsOn=[{"activity": "train"}])
+    )
+    assert list(pipelines(found)) == ["churn-train", "churn-score"]
+    assert "TRAINING_DATA_CONTAINER" in line(found, "copy").to_do
+    texts = [one.text for one in found.report.lines if one.name == "dependsOn"]
+    assert len(texts) == 2
+    assert "Relearn does not run it before" in texts[0]
+    assert "do not wait for each other" in texts[1]
+
+
+def test_activities_inside_of_others_are_found() -> None:
+    each = {
+        "name": "each",
+        "type": "ForEach",
+        "typeProperties": {"activities": [training(), update()]},
+    }
+    found = _one(each)
+    assert pipelines(found)["churn"]["endpoints"] == [ENDPOINT]
+    assert "it is in ForEach `each`" in line(found, "train").text
+    assert line(found, "each").outcome is Outcome.NOT_CARRIED_OVER
+
+
+def test_an_update_behind_a_condition_is_left_to_the_operator() -> None:
+    condition = {
+        "name": "better",
+        "type": "IfCondition",
+        "dependsOn": [{"activity": "train", "dependencyConditions": ["Succeeded"]}],
+        "typeProperties": {"expression": "@true", "ifTrueActivities": [update(dependsOn=[])]},
+    }
+    found = _one(training(), condition)
+    assert "endpoints" not in pipelines(found)["churn"]
+    said = line(found, "update")
+    assert "gate.rules" in said.to_do
+    assert yaml.safe_load(said.block)["endpoints"] == [ENDPOINT]
+
+
+def test_inactive_activities_are_skipped() -> None:
+    found = _one(training(state="Inactive", onInactiveMarkAs="Succeeded"), update(state="Active"))
+    assert found.pipelines_yaml == ""
+    assert "Inactive" in line(found, "train").text
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected", "outcome"),
+    [
+        ({}, "12h", None),
+        ({"timeout": "7.00:00:00"}, "6d22h", Outcome.APPROXIMATED),
+        ({"timeout": "00:30:00"}, "30m", Outcome.MAPPED),
+        ({"timeout": "@concat('0', '0:45:00')"}, "45m", Outcome.MAPPED),
+        ({"timeout": "@activity('a').output"}, "12h", Outcome.APPROXIMATED),
+    ],
+)
+def test_a_timeout_is_always_written(policy: Any, expected: str, outcome: Any) -> None:
+    found = _one(training(policy=policy))
+    assert pipelines(found)["churn"]["training"]["timeout"] == expected
+    if outcome is None:
+        assert "no timeout in its policy" in line(found, "train").text
+    else:
+        assert line(found, "timeout", "policy").outcome is outcome
+
+
+def test_secrets_among_parameters_become_settings() -> None:
+    typed = {"globalParameters": {"Account key": "abcdefgh12345678", "": "", "Server": "@item()"}}
+    found = _one(training(typeProperties=typed))
+    assert pipelines(found)["churn"]["training"]["parameters"] == {
+        "Account key": "${CHURN_TRAIN_ACCOUNT_KEY}"
+    }
+    assert "CHURN_TRAIN_ACCOUNT_KEY" in found.settings
+    assert "abcdefgh12345678" not in str(found)
+    assert "`@item()`" in line(found, "Server", "key").text
+
+
+def test_odd_drafts_are_reported() -> None:
+    typed = {"webServiceInputs": {"": file_of("data/a.csv"), "x": file_of(""), "y": {}, "z": "d"}}
+    found = imported(
+        {
+            "pipeline/empty": pipeline({"name": "a", "type": "AzureMLBatchExecution"}),
+            "pipeline/odd": pipeline(training(typeProperties=typed)),
+            "pipeline/none": pipeline(),
+            "pipeline/broken": {"activities": [5, {"type": "AzureMLUpdateResource"}]},
+        }
+    )
+    assert "it names no linked service" in line(found, "a").text
+    made = pipelines(found)["odd"]
+    assert made["training"]["inputs"] == {"x": "{data}", "y": "fill-in/y.csv"}
+    assert "trainedModelName" in line(found, "(without a name)").text
+    assert line(found, "none", "pipeline").text == "it has no activities"
+
+
+def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
+    activity = {
+        "name": "run it",
+        "type": "AzureMLExecutePipeline",
+        "linkedServiceName": storage_named("workspace"),
+        "policy": {"timeout": "1.00:00:00", "retry": 1},
+        "typeProperties": {
+            "mlPipelineId": "11111111-2222-3333-4444-555555555555",
+            "experimentName": "churn",
+            "mlPipelineParameters": {"epochs": 5, "text": "yes", "api key": "k", "day": "@item()"},
+        },
+    }
+    workspace = {"subscriptionId": "1", "resourceGroupName": "ml", "mlWorkspaceName": "churn"}
+    found = imported(
+        {
+            "pipeline/p": pipeline(activity),
+            "linkedService/workspace": {"type": "AzureMLService", "typeProperties": workspace},
+        }
+    )
+    said = line(found, "run it")
+    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert "11111111-2222-3333-4444-555555555555" in said.text
+    subscription = "11111111-2222-3333-4444-555555555555"
+    filled = said.block.replace("/subscriptions/1/", f"/subscriptions/{subscription}/")
+    filled = filled.replace("<name of the component>:<version>", "train:3")
+    filled = filled.replace("<fill in>", "monday")
+    made = AzureMlTraining.model_validate(
+        yaml.safe_load(filled)["training"], context={"development": False}
+    )
+    assert made.parameters == {"epochs": 5, "text": "yes", "api key": "${FILL_IN}", "day": "monday"}
+    assert (made.experiment, made.attempts) == ("churn", 2)
