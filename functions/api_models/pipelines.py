@@ -15,6 +15,7 @@ from shared.core.config.schedule import Schedule, delay_of
 from shared.core.config.schedule_words import (
     is_paused,
     moment,
+    span_words,
     what_it_waits_for,
     window_lines,
     words_of,
@@ -94,7 +95,6 @@ class PendingWindowShown(WindowShown):
     waits_for: str = Field(description="What must happen next.")
     next_check: AwareDatetime
     until: AwareDatetime = Field(description="When it stops waiting for data.")
-    opened: int = Field(description="How many runs it has, one for each key.")
 
     @classmethod
     def of_due_time(cls, pending: PendingDueTime, schedule: Schedule) -> "PendingWindowShown":
@@ -112,7 +112,6 @@ class PendingWindowShown(WindowShown):
             waits_for=_pending_for(pending, schedule),
             next_check=pending.next_check,
             until=pending.until,
-            opened=pending.opened,
         )
 
 
@@ -143,6 +142,18 @@ class WindowsShown(ResponseModel):
             waiting=len(status.pending),
             pending=[PendingWindowShown.of_due_time(one, schedule) for one in pending],
         )
+
+
+def _schedule_waits_for(status: PipelineStatus, schedule: Schedule) -> str:
+    """Return what must happen before the next run of a schedule; data comes before due times."""
+    following = what_it_waits_for(schedule, status.at)
+    if not status.pending or is_paused(schedule):
+        return following
+    first = PendingWindowShown.of_due_time(status.pending[0], schedule)
+    which = f"the window {span_words(first.start, first.end)} waits"
+    if (count := len(status.pending)) > 1:
+        which = f"{count} windows wait; the first one, {span_words(first.start, first.end)},"
+    return f"{which} for {first.waits_for}; then {following}"
 
 
 def _pending_for(pending: PendingDueTime, schedule: Schedule) -> str:
@@ -224,7 +235,7 @@ def _fields(status: PipelineStatus) -> dict[str, Any]:
         "data": pipeline.data.blob if pipeline.data else None,
         "schedule": config.get("schedule"),
         "schedule_in_words": words_of(schedule) if schedule else None,
-        "schedule_waits_for": what_it_waits_for(schedule, status.at) if schedule else None,
+        "schedule_waits_for": _schedule_waits_for(status, schedule) if schedule else None,
         "endpoints": [endpoint.name for endpoint in pipeline.endpoints],
         "active_since": status.active_since,
         "last_due": status.last_due,

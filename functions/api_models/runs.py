@@ -122,6 +122,12 @@ def _window_of(run: Run) -> WindowShown | None:
     return WindowShown.model_validate(run.window) if run.window else None
 
 
+def _captured(run: Run) -> dict[str, str]:
+    """Return the tokens of a run without those that keep its window, which is shown by itself."""
+    window = run.window.tokens() if run.window else {}
+    return {name: value for name, value in run.tokens.items() if name not in window}
+
+
 class _Identity(ResponseModel):
     run_id: str
     pipeline: str
@@ -180,7 +186,7 @@ class RunShown(_FromRecord):
             waiting: what it waits for; its last error is the reason if the record has none.
         """
         return cls(
-            **dict(_FromRecord.model_validate(run)),
+            **dict(_FromRecord.model_validate(run)) | {"tokens": _captured(run)},
             reason=run.reason or (waiting.last_error if waiting else None),
             window=_window_of(run),
             config=config_shown(run.config),

@@ -81,20 +81,34 @@ def within(pipeline: Pipeline, window: Window) -> Pipeline:
         raise InvalidRequestError(f"due: the window {window_words(window)}: {exc}") from None
 
 
-def note_on(window: Window, pipeline: Pipeline, now: datetime) -> str:
-    """Return what a preview says of its window.
+def notes_on(window: Window, pipeline: Pipeline, filled: Pipeline, now: datetime) -> list[str]:
+    """Return what a preview says of its window: when it is, and each text that holds its times.
 
     Args:
         window: the window.
-        pipeline: the pipeline in this window.
+        pipeline: as it is configured.
+        filled: the same in this window.
         now: the present moment.
     """
     of = f"the window {window_words(window)}, due {moment(window.due)}"
     if window.due > now:
         of += ", which has not come yet"
-    if pipeline.data is None:
-        return of
-    return f"{of}: its data is {pipeline.data.blob}"
+    parts = []
+    if filled.data is not None and filled.data != pipeline.data:
+        parts.append(f"data.blob: {filled.data.blob}")
+    before, after = pipeline.training, filled.training
+    inputs = before.sources
+    parts += [
+        f"{f'input {name}'.strip()}: {text}"
+        for name, text in after.sources.items()
+        if text != inputs.get(name)
+    ]
+    parts += [
+        f"parameter {name}: {value}"
+        for name, value in after.parameters.items()
+        if value != before.parameters.get(name)
+    ]
+    return [of, f"the times of the window give {'; '.join(parts)}"]
 
 
 def _newest(schedule: Schedule | None, now: datetime) -> Window | None:

@@ -25,7 +25,7 @@ from shared.execution.context import Context
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory
-from shared.intake.asked_windows import note_on, previewed_window, within
+from shared.intake.asked_windows import notes_on, previewed_window, within
 from shared.telemetry import log
 
 #: Blobs that a preview shows.
@@ -79,7 +79,7 @@ class Previews:
         if window is None:
             return self._preview(pipeline, data, None, [])
         filled = within(pipeline, window)
-        return self._preview(filled, data, window, [note_on(window, filled, now)])
+        return self._preview(filled, data, window, notes_on(window, pipeline, filled, now))
 
     def _preview(
         self, pipeline: Pipeline, data: str | None, window: Window | None, notes: list[str]

@@ -91,6 +91,11 @@ def test_a_window_that_waits_for_its_data_says_so(serve: Serve) -> None:
     assert pending["end"] == pending["due"] == "2026-03-08T00:00:00Z"
     assert "data" in pending["waits_for"]
     assert "the next check is 2026-03-08 01:40 UTC" in pending["waits_for"]
+    assert shown()["schedule_waits_for"].startswith(
+        "the window 2026-03-01 00:00 to 2026-03-08 00:00 UTC waits for data that has no run yet; "
+        "the next check is 2026-03-08 01:40 UTC, and the last one 2026-03-08 07:00 UTC; "
+        "then its due time 2026-03-15 00:00 UTC"
+    )
 
 
 def test_a_paused_schedule_says_so_and_counts_what_passed(serve: Serve) -> None:
@@ -105,8 +110,8 @@ def test_a_paused_schedule_says_so_and_counts_what_passed(serve: Serve) -> None:
     assert "an operator: the schedule is paused" in body["schedule_waits_for"]
     assert body["windows"]["passed"] == 2
     assert "begins" not in body["windows"]["next"][0]
-    (hint,) = windowed_again.app.hints
-    assert "it is paused, so that no due time opens a run" in str(hint)
+    (hint,) = Api().health_details().body["hints"]
+    assert "it is paused, so that no due time opens a run" in hint
 
 
 def test_a_period_that_is_over_says_so(serve: Serve) -> None:
@@ -131,9 +136,11 @@ def test_a_preview_shows_the_last_window_and_the_request_with_its_times(serve: S
     asked = json.dumps(body["request"])
     assert "2026/02/22/new.csv" in asked
     assert body["request"]["body"]["GlobalParameters"] == {"From": "2026-02-22", "To": "2026-03-01"}
-    assert body["notes"][0] == (
-        "the window 2026-02-22 00:00 to 2026-03-01 00:00 UTC, due 2026-03-01 00:00 UTC: its data "
-        "is 2026/02/22/{name}.csv"
+    which, filled, *_ = body["notes"]
+    assert which == "the window 2026-02-22 00:00 to 2026-03-01 00:00 UTC, due 2026-03-01 00:00 UTC"
+    assert filled == (
+        "the times of the window give data.blob: 2026/02/22/{name}.csv; "
+        "parameter From: 2026-02-22; parameter To: 2026-03-01"
     )
 
 
@@ -155,7 +162,8 @@ def test_a_preview_shows_windows_that_are_still_to_come(serve: Serve) -> None:
     body = preview(due="2030-01-10").body
     assert body["window"]["due"] == "2030-01-06T00:00:00Z"
     assert "which has not come yet" in body["notes"][0]
-    assert "request" not in body
+    assert "parameter To: 2030-01-06" in body["notes"][1]
+    assert "request" not in body  # there is no blob yet that it could name
 
 
 def test_a_manual_run_is_of_the_last_window_or_of_the_one_that_is_asked_for(serve: Serve) -> None:
@@ -165,6 +173,7 @@ def test_a_manual_run_is_of_the_last_window_or_of_the_one_that_is_asked_for(serv
     run = Api().start().body
     assert run["window"] == LAST
     assert run["manifest"][0]["name"] == "2026/02/22/new.csv"
+    assert run["tokens"] == {"name": "new"}
     assert run["parameters"] == {"From": "2026-02-22", "To": "2026-03-01"}
     earlier = Api().start({"due": "2026-02-22T00:00:00Z"}).body
     assert earlier["window"]["end"] == "2026-02-22T00:00:00Z"

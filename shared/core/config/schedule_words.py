@@ -62,7 +62,17 @@ def moment(at: datetime, zone: str = " UTC") -> str:
 
 def window_words(window: Window | NextWindow) -> str:
     """Return a window as people read it, such as `2026-01-05 00:00 to 2026-01-12 00:00 UTC`."""
-    return f"{moment(window.start, zone='')} to {moment(window.end)}"
+    return span_words(window.start, window.end)
+
+
+def span_words(start: datetime, end: datetime) -> str:
+    """Return a span of time as people read it.
+
+    Args:
+        start: its start, in UTC.
+        end: its end.
+    """
+    return f"{moment(start, zone='')} to {moment(end)}"
 
 
 def words_of(schedule: Schedule) -> str:
@@ -164,7 +174,7 @@ def is_over(schedule: Schedule, now: datetime) -> bool:
 
 def _period(schedule: Recurrence) -> str:
     if schedule.start and schedule.end:
-        return f"from {moment(schedule.start, zone='')} to {moment(schedule.end)}"
+        return f"from {span_words(schedule.start, schedule.end)}"
     if schedule.start:
         return f"from {moment(schedule.start)} on"
     return f"until {moment(schedule.end)}" if schedule.end else ""

@@ -1,6 +1,6 @@
 """Expressions of version 2: `@…`, `@{…}` within a text, `{"type": "Expression", "value": "@…"}`.
 
-They become templates of Relearn, or constants (data-factory §3.4). A run of a factory begins a
+They become templates of Relearn, or constants (data-factory §3.6). A run of a factory begins a
 moment after it is due; Relearn knows the due time, which is the end of the window.
 """
 
@@ -14,7 +14,6 @@ from shared.importers.data_factory.expression_syntax import (
     Call,
     Constant,
     Member,
-    Name,
     Node,
     UnresolvedError,
     interpolated,
@@ -136,9 +135,9 @@ class _Evaluation:
             return node.value
         if isinstance(node, Member):
             return self._member(node)
-        if isinstance(node, Name):
-            raise UnresolvedError("a name in it is neither a function nor a constant")
-        return self._called(node)
+        if isinstance(node, Call):
+            return self._called(node)
+        raise UnresolvedError("a name in it is neither a function nor a constant")
 
     def _called(self, call: Call) -> Value:
         name, count = call.name.casefold(), len(call.arguments)
@@ -220,13 +219,9 @@ class _Evaluation:
             raise UnresolvedError("it uses a blob event that does not start the pipeline")
         return Text((part,)), 1
 
-    def of_dataset(self, keys: list[str]) -> tuple[Value, int]:
-        """Return a parameter of the dataset, and how many keys that took."""
-        return self.given(_looked_up(self.scope.dataset, "".join(keys[:1]))), 1
-
-    def of_service(self, keys: list[str]) -> tuple[Value, int]:
-        """Return a parameter of the linked service, and how many keys that took."""
-        return self.given(_looked_up(self.scope.service, "".join(keys[:1]))), 1
+    def of_reference(self, given: Mapping[str, Any], keys: list[str]) -> tuple[Value, int]:
+        """Return a parameter of what a reference names, and how many keys that took."""
+        return self.given(_looked_up(given, "".join(keys[:1]))), 1
 
 
 _WINDOW: Final[dict[tuple[str, ...], Moment]] = {
@@ -237,8 +232,8 @@ _ROOTS: Final[dict[str, Callable[[_Evaluation, list[str]], tuple[Value, int]]]] 
     "pipeline": _Evaluation.of_pipeline,
     "trigger": _Evaluation.of_trigger,
     "triggerbody": _Evaluation.of_body,
-    "dataset": _Evaluation.of_dataset,
-    "linkedservice": _Evaluation.of_service,
+    "dataset": lambda one, keys: one.of_reference(one.scope.dataset, keys),
+    "linkedservice": lambda one, keys: one.of_reference(one.scope.service, keys),
 }
 #: Functions that begin with the present time, and what they do with it.
 _FROM_NOW: Final = {
@@ -298,15 +293,11 @@ def _computed(name: str, given: list[Value]) -> Value:
     if name not in CONSTANT_FUNCTIONS:
         raise UnresolvedError(_AHEAD.get(name, "it calls a function that is not known here"))
     if name == "join" and len(given) == 2 and isinstance(given[0], list):  # noqa: PLR2004
-        return _list_joined(given[0], text_of(given[1]))
+        by = text_of(given[1])
+        return joined([part for one in given[0] for part in (by, *parts_of(one))][1:])
     if any(isinstance(one, Text | EventFolders) for one in given):
         return of_text_with_time(name, given)
     return _applied(CONSTANT_FUNCTIONS[name], given)
-
-
-def _list_joined(given: list[Any], by: str) -> Value:
-    parts = [part for one in given for part in (by, *parts_of(one))]
-    return joined(parts[1:])
 
 
 def _applied(function: Callable[..., Any], given: list[Value]) -> Value:

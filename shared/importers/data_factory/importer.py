@@ -170,7 +170,8 @@ def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str,
 
 
 def _names(line: Line, setting: str) -> bool:
-    return re.search(rf"\bapp setting {re.escape(setting)}\b", line.text) is not None
+    said = f"{line.text} {line.to_do}"
+    return re.search(rf"\bapp setting {re.escape(setting)}\b", said) is not None
 
 
 def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
@@ -194,6 +195,7 @@ def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
 def _without_secrets(line: Line, hidden: Redactor) -> Line:
     return replace(
         line,
+        name=hidden.text(line.name),
         text=hidden.text(line.text),
         to_do=hidden.text(line.to_do),
         block=hidden.text(line.block),
@@ -201,9 +203,9 @@ def _without_secrets(line: Line, hidden: Redactor) -> Line:
 
 
 def _pipeline(entry: Entry) -> PipelineOfReport:
-    return PipelineOfReport(
-        entry.name, tuple((name, _place(source)) for name, source in entry.sources)
-    )
+    made_from = tuple((name, _place(source)) for name, source in entry.sources)
+    endpoints = tuple(str(one["name"]) for one in entry.tree.get("endpoints", ()))
+    return PipelineOfReport(entry.name, made_from, endpoints)
 
 
 def _place(source: Element) -> Place:

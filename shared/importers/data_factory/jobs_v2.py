@@ -13,6 +13,7 @@ from shared.importers.data_factory.factory_v2 import Activity, Factory, resolve
 from shared.importers.data_factory.linked_services import service, storage
 from shared.importers.data_factory.policies_v2 import Policy, policy, report_policy
 from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.templates import event_filled
 from shared.importers.data_factory.triggers import Start
 
 #: An input or output of a web service is no dataset in version 2: its file stands there.
@@ -66,9 +67,7 @@ class Values:
         event = self._start.event
         if event is None:
             return text
-        path = f"{event.folder}/{event.file}"
-        text = text.replace("{event.path}", path).replace("{event.folder}", event.folder)
-        return text.replace("{event.file}", event.file)
+        return event_filled(text, event.folder, event.file)
 
     def path(self, given: Element, storage_of: Element | None) -> BlobPath | None:
         """Return the blob that a path names; None, after a report, where that cannot be said.

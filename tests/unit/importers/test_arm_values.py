@@ -175,6 +175,13 @@ def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
     assert "Zm9v" not in told[*place, "a"].text
 
 
+def test_expressions_of_a_dataset_that_is_not_carried_over_are_not_told() -> None:
+    definitions, account = search({"a.json": template(dataset(a="[parameters('missing')]"))})
+    definitions.all[0].body.left("dataset", "In", "nothing uses it", "there is nothing to do")
+    definitions.close(account)
+    assert set(account.lines) == {("a.json", ()), ("a.json", ("resources", 0))}
+
+
 @pytest.mark.parametrize(
     "variables",
     [
