@@ -11,6 +11,7 @@ from shared.importers.data_factory.account import Account, Element
 from shared.importers.data_factory.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
+from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.triggers import PIPELINE, Start, starts
 
 VERSION: Final = 2
@@ -18,6 +19,8 @@ TRAINING: Final = "azuremlbatchexecution"
 UPDATE: Final = "azuremlupdateresource"
 CALL: Final = "executepipeline"
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
+#: What stands for a secret among the values that an expression can refer to.
+_SECRET: Final = {"type": "SecureString"}
 #: How deep pipelines call each other.
 _DEEPEST: Final = 8
 
@@ -146,7 +149,7 @@ def _global_parameters(definitions: Definitions) -> dict[str, Any]:
         for name, one in said.items() if said is not None else ():
             value = one.get("value")
             if value is not None:
-                found[folded(name)] = value.value
+                found[folded(name)] = _SECRET if is_secret(name, value.value) else value.value
     return found
 
 
@@ -214,7 +217,8 @@ def resolve(factory: Factory, pipeline: Definition, start: Start, value: Any) ->
         value: as the definition has it.
     """
     parameters = defaults(pipeline, "parameters") | {
-        folded(name): one for name, one in start.parameters.items()
+        folded(name): _SECRET if _holds_secret(name, one) else one
+        for name, one in start.parameters.items()
     }
     variables = defaults(pipeline, "variables")
     scope = Scope(
@@ -240,7 +244,14 @@ def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
     element = pipeline.properties.get(key)
     found: dict[str, Any] = {}
     for name, one in element.items() if element is not None else ():
-        default = one.get("defaultValue")
-        if default is not None:
+        default, kind = one.get("defaultValue"), one.get("type")
+        secure = kind is not None and str(kind.value).strip().casefold() == "securestring"
+        if secure or (default is not None and _holds_secret(name, default.value)):
+            found[folded(name)] = _SECRET
+        elif default is not None:
             found[folded(name)] = default.value
     return found
+
+
+def _holds_secret(name: str, value: Any) -> bool:
+    return is_secret(name, value.value if isinstance(value, Resolved) else value)

@@ -257,11 +257,11 @@ class _Reader:
         return found
 
     def _parameter(self, name: str, element: Element) -> Any:
-        if is_secret(name, element.value):
+        found = self._values.of(element)
+        if is_secret(name, element.value) or (found is not None and _is_secret(name, found)):
             owner = f"{self._activity.pipeline.name} {self._activity.name}"
             return self._factory.context.secrets.setting(element, owner, name)
         element.take()
-        found = self._values.of(element)
         if found is None:
             return "" if element.value == "" else None
         value = found.parameter
@@ -287,3 +287,13 @@ class _Reader:
             element.approximated("activity", name, text, whole=False)
         else:
             element.mapped("activity", name, text, whole=False)
+
+
+def _is_secret(name: str, found: Resolved) -> bool:
+    """Whether a parameter holds a secret, or refers to one.
+
+    Args:
+        name: of the parameter.
+        found: what its value stands for.
+    """
+    return is_secret(name, found.value) or (found.text is None and "secret" in found.why)

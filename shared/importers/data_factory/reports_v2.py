@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.importers.data_factory import datasets
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, shown
 from shared.importers.data_factory.azureml_pipelines import EXECUTE, report_execution
 from shared.importers.data_factory.definitions import Definition, folded
 from shared.importers.data_factory.drafts import Draft, Update
@@ -22,6 +22,7 @@ from shared.importers.data_factory.factory_v2 import (
 )
 from shared.importers.data_factory.jobs_v2 import Made
 from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.secrets import in_clear_text, warned_of
 from shared.importers.data_factory.triggers import PIPELINE
 
 _SILENT: Final = ("name", "type", "id", "$schema", "etag", "linkedServiceName")
@@ -198,6 +199,14 @@ def _report_values(pipeline: Definition) -> None:
         text = "its value stands wherever it is used: the default, or what a trigger gives"
         if folded(name) not in known:
             text = "it has no default: what a trigger gives stands wherever it is used"
+        kind, default = one.get("type"), one.get("defaultValue")
+        clear = list(in_clear_text(one))
+        if default is not None and default.value and kind is not None:
+            secure = str(kind.value).strip().casefold() == "securestring"
+            clear = clear or ([shown(default.path)] if secure else [])
+        if clear:
+            one.approximated("key", name, "a secret is not copied", warned_of(clear))
+            continue
         one.mapped("key", name, text)
     for name, one in _below(pipeline.properties.get("variables")):
         text = "Relearn has no variables: the default value stands wherever it is used"
