@@ -175,7 +175,8 @@ def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str,
 
 
 def _names(line: Line, setting: str) -> bool:
-    return re.search(rf"\bapp setting {re.escape(setting)}\b", line.text) is not None
+    said = f"{line.text} {line.to_do}"
+    return re.search(rf"\bapp setting {re.escape(setting)}\b", said) is not None
 
 
 def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
