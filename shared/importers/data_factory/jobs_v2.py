@@ -70,26 +70,26 @@ class Values:
             return text
         return event_filled(text, event.folder, event.file)
 
-    def path(self, given: Element, port: str, storage_of: Element | None) -> BlobPath | None:
-        """Return the blob that a file of the service names; None, after a report.
+    def path(self, given: Element, storage_of: Element | None) -> BlobPath | None:
+        """Return the blob that a path names; None, after a report, where that cannot be said.
 
         Args:
-            given: its path.
-            port: the element that has path and storage.
-            storage_of: the reference to the storage.
+            given: the path.
+            storage_of: the reference to its storage.
         """
+        key = str(given.path[-1])
         found = self.of(given)
         if found is None:
-            given.left("key", port, "the path is empty", _WRITE_PATH)
+            given.left("key", key, "the path is empty", _WRITE_PATH)
             return None
         found = found.as_path()
         text = "" if found.text is None else self.with_event(found.text)
         if found.text is None or "{event." in text:
             why = found.why or "it uses a blob event that does not start the pipeline"
-            given.left("key", port, f"`{found.verbatim}`: {why}", _WRITE_PATH)
+            given.left("key", key, f"`{found.verbatim}`: {why}", _WRITE_PATH)
             return None
         if not found.exact:
-            given.approximated("key", port, f"`{text}`: {found.why}", "compare the paths")
+            given.approximated("key", key, f"`{text}`: {found.why}", "compare the paths")
         container, _, name = text.strip().strip("/").partition("/")
         return BlobPath(self._account(storage_of), container, name, given)
 
@@ -178,7 +178,7 @@ class _Reader:
 
     def _inputs(self) -> dict[str, BlobPath]:
         read = {
-            port: (element, self._file(element, port))
+            port: (element, self._file(element))
             for port, element in self._ports("webServiceInputs")
         }
         found: dict[str, BlobPath] = {}
@@ -202,7 +202,7 @@ class _Reader:
         for port, element in self._ports("webServiceOutputs"):
             written = element.get("filePath")
             self._verbatim[port] = "" if written is None else str(written.value).strip()
-            path = self._file(element, port)
+            path = self._file(element)
             form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
             found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
             text = f"{self._place}: output of `{self._activity.name}`"
@@ -226,7 +226,7 @@ class _Reader:
                 element.left(_PORT, port or key, text, "write it under training")
         return found
 
-    def _file(self, element: Element, port: str) -> BlobPath | None:
+    def _file(self, element: Element) -> BlobPath | None:
         reference = element.get("linkedServiceName")
         if reference is not None:
             reference.take()
@@ -238,7 +238,7 @@ class _Reader:
         if path is None:
             return None
         path.take()
-        found = self._values.path(path, port, reference)
+        found = self._values.path(path, reference)
         return (
             None if found is None else BlobPath(found.account, found.container, found.name, element)
         )

@@ -32,6 +32,13 @@ from shared.importers.data_factory.service_urls import (
 LINKED_SERVICE: Final = "linkedService"
 _KIND: Final = "linked service"
 _STORAGE: Final = ("azurestorage", "azurestoragesas", "azureblobstorage", "azureblobfs")
+#: What signs in to a storage account; the app has a connection of its own.
+_OF_STORAGE: Final = (
+    *("connectionString", "sasUri", "sasToken", "accountKey", "serviceEndpoint", "containerUri"),
+    *("accountKind", "authenticationType", "encryptedCredential", "servicePrincipalId"),
+    *("servicePrincipalKey", "servicePrincipalCredential", "tenant", "azureCloudType"),
+    *("credential", "url", "servicePrincipalCredentialType"),
+)
 _ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$")
@@ -252,7 +259,7 @@ def _report_storage(definition: Definition) -> None:
     clear = []
     if typed is not None:
         clear = list(in_clear_text(typed))
-        typed.take()
+        _take(typed, *_OF_STORAGE)
     text = (
         f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
         "the app signs in there by its own connection"

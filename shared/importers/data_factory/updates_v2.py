@@ -106,7 +106,7 @@ class _Reader:
         known = self._values.of(path)
         model = None
         if known is not None and known.text is not None:
-            model = self._values.path(path, "trainedModelFilePath", storage)
+            model = self._values.path(path, storage)
         found = [
             (made, port)
             for made in self._jobs

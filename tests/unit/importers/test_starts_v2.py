@@ -192,7 +192,7 @@ def test_times_without_a_schedule_cannot_be_said() -> None:
     day = "data/@{formatDateTime(utcNow(), 'yyyyMMdd')}.csv"
     found = imported({"pipeline/churn": pipeline(_with_input(day))})
     assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
-    assert "no schedule starts its pipeline" in line(found, "input1", "key").text
+    assert "no schedule starts its pipeline" in line(found, "filePath", "key").text
 
 
 def test_concurrency_is_that_of_the_pipeline() -> None:
