@@ -182,7 +182,7 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
             continue
         given = activity.element.get("typeProperties", "parameters")
         values = {
-            key: resolve(pipeline, start, value.value)
+            key: resolve(factory.definitions, pipeline, start, value.value)
             for key, value in (given.items() if given is not None else ())
         }
         passed = replace(start, parameters=values)
@@ -190,10 +190,11 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
         _pass_to_called(factory, target, passed, seen | {target})
 
 
-def resolve(pipeline: Definition, start: Start, value: Any) -> Resolved:
+def resolve(definitions: Definitions, pipeline: Definition, start: Start, value: Any) -> Resolved:
     """Return what a value of a pipeline stands for.
 
     Args:
+        definitions: of the factory.
         pipeline: it is in.
         start: what starts that.
         value: as the definition has it.
@@ -202,7 +203,13 @@ def resolve(pipeline: Definition, start: Start, value: Any) -> Resolved:
         folded(name): one for name, one in start.parameters.items()
     }
     variables = defaults(pipeline, "variables")
-    scope = Scope(trigger=start.kind, variables=variables, pipeline=pipeline.name)
+    scope = Scope(
+        trigger=start.kind,
+        variables=variables,
+        factory_parameters=definitions.factory_parameters,
+        pipeline=pipeline.name,
+        factory=definitions.factory,
+    )
     found = resolved(value, parameters, scope)
     if found.uses_window and start.timing.schedule is None:
         why = "it uses a time of the schedule, and no schedule starts its pipeline"

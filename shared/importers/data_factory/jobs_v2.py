@@ -55,7 +55,8 @@ class Values:
         """Return what a value stands for; None where there is no value."""
         if element is None or element.value is None or element.value == "":
             return None
-        return resolve(self._activity.pipeline, self._start, element.value)
+        definitions = self._factory.definitions
+        return resolve(definitions, self._activity.pipeline, self._start, element.value)
 
     def plain(self, element: Element | None) -> Any:
         """Return the constant that a value stands for; None where it is not known."""
