@@ -19,6 +19,8 @@ UPDATE: Final = "azuremlupdateresource"
 CALL: Final = "executepipeline"
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
 #: How deep pipelines call each other.
+#: Stands for the value of a parameter that is declared as a secret.
+_SECURE: Final = {"type": "SecureString"}
 _DEEPEST: Final = 8
 
 
@@ -182,7 +184,7 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
             continue
         given = activity.element.get("typeProperties", "parameters")
         values = {
-            key: resolve(pipeline, start, value.value)
+            key: resolve(factory.definitions, pipeline, start, value.value)
             for key, value in (given.items() if given is not None else ())
         }
         passed = replace(start, parameters=values)
@@ -190,24 +192,37 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
         _pass_to_called(factory, target, passed, seen | {target})
 
 
-def resolve(pipeline: Definition, start: Start, value: Any) -> Resolved:
+def resolve(definitions: Definitions, pipeline: Definition, start: Start, value: Any) -> Resolved:
     """Return what a value of a pipeline stands for.
 
     Args:
+        definitions: of the factory.
         pipeline: it is in.
         start: what starts that.
         value: as the definition has it.
     """
-    parameters = defaults(pipeline, "parameters") | {
-        folded(name): one for name, one in start.parameters.items()
-    }
+    usual = defaults(pipeline, "parameters")
+    parameters = usual | {folded(name): one for name, one in start.parameters.items()}
+    parameters |= {name: one for name, one in usual.items() if one is _SECURE}
     variables = defaults(pipeline, "variables")
-    scope = Scope(trigger=start.kind, variables=variables, pipeline=pipeline.name)
+    scope = Scope(
+        trigger=start.kind,
+        variables=variables,
+        factory_parameters=definitions.factory_parameters,
+        pipeline=pipeline.name,
+        factory=definitions.factory,
+    )
     found = resolved(value, parameters, scope)
     if found.uses_window and start.timing.schedule is None:
         why = "it uses a time of the schedule, and no schedule starts its pipeline"
         return replace(found, text=None, exact=False, why=why, value=None)
     return found
+
+
+def is_secure(parameter: Element) -> bool:
+    """Whether a parameter is declared as a secret."""
+    kind = parameter.get("type")
+    return kind is not None and str(kind.value).strip().casefold() == "securestring"
 
 
 def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
@@ -221,6 +236,8 @@ def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, one in element.items() if element is not None else ():
         default = one.get("defaultValue")
-        if default is not None:
+        if is_secure(one):
+            found[folded(name)] = _SECURE
+        elif default is not None:
             found[folded(name)] = default.value
     return found

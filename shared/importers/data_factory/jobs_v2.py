@@ -55,7 +55,8 @@ class Values:
         """Return what a value stands for; None where there is no value."""
         if element is None or element.value is None or element.value == "":
             return None
-        return resolve(self._activity.pipeline, self._start, element.value)
+        definitions = self._factory.definitions
+        return resolve(definitions, self._activity.pipeline, self._start, element.value)
 
     def plain(self, element: Element | None) -> Any:
         """Return the constant that a value stands for; None where it is not known."""
@@ -256,14 +257,19 @@ class _Reader:
                 found[name] = value
         return found
 
+    def _secret(self, name: str, element: Element) -> str:
+        owner = f"{self._activity.pipeline.name} {self._activity.name}"
+        return self._factory.context.secrets.setting(element, owner, name)
+
     def _parameter(self, name: str, element: Element) -> Any:
         if is_secret(name, element.value):
-            owner = f"{self._activity.pipeline.name} {self._activity.name}"
-            return self._factory.context.secrets.setting(element, owner, name)
+            return self._secret(name, element)
         element.take()
         found = self._values.of(element)
         if found is None:
             return "" if element.value == "" else None
+        if found.is_secret:
+            return self._secret(name, element)
         value = found.parameter
         if isinstance(value, str):
             value = self._values.with_event(value)
