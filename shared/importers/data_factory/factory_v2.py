@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from shared.importers.data_factory.account import Account, Element
+from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
-from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.triggers import PIPELINE, Start, starts
 
 VERSION: Final = 2
@@ -19,9 +18,9 @@ TRAINING: Final = "azuremlbatchexecution"
 UPDATE: Final = "azuremlupdateresource"
 CALL: Final = "executepipeline"
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
-#: What stands for a secret among the values that an expression can refer to.
-_SECRET: Final = {"type": "SecureString"}
 #: How deep pipelines call each other.
+#: Stands for the value of a parameter that is declared as a secret.
+_SECURE: Final = {"type": "SecureString"}
 _DEEPEST: Final = 8
 
 
@@ -74,7 +73,6 @@ class Factory:
     context: ImportContext
     activities: list[Activity] = field(default_factory=list)
     starts: dict[str, list[Start]] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)  #: `globalParameters` of the factory
 
     def of(self, pipeline: Definition) -> list[Activity]:
         """Return the activities of a pipeline, with those inside of others."""
@@ -130,7 +128,7 @@ def read(definitions: Definitions, context: ImportContext) -> Factory:
         definitions: all that was found.
         context: of the import.
     """
-    factory = Factory(definitions, context, parameters=_global_parameters(definitions))
+    factory = Factory(definitions, context)
     for pipeline in definitions.of(PIPELINE):
         if pipeline.version == VERSION:
             below = pipeline.properties.get("activities")
@@ -138,19 +136,6 @@ def read(definitions: Definitions, context: ImportContext) -> Factory:
     factory.starts = starts(definitions, context)
     _pass_on(factory)
     return factory
-
-
-def _global_parameters(definitions: Definitions) -> dict[str, Any]:
-    """Return the parameters of the factory itself, which are in its own file."""
-    found: dict[str, Any] = {}
-    for file, root in definitions.roots.items():
-        element = Element(root, file, (), Account())
-        said = element.get("properties", "globalParameters")
-        for name, one in said.items() if said is not None else ():
-            value = one.get("value")
-            if value is not None:
-                found[folded(name)] = _SECRET if is_secret(name, value.value) else value.value
-    return found
 
 
 def _activities(
@@ -199,7 +184,7 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
             continue
         given = activity.element.get("typeProperties", "parameters")
         values = {
-            key: resolve(factory, pipeline, start, value.value)
+            key: resolve(factory.definitions, pipeline, start, value.value)
             for key, value in (given.items() if given is not None else ())
         }
         passed = replace(start, parameters=values)
@@ -207,31 +192,37 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
         _pass_to_called(factory, target, passed, seen | {target})
 
 
-def resolve(factory: Factory, pipeline: Definition, start: Start, value: Any) -> Resolved:
+def resolve(definitions: Definitions, pipeline: Definition, start: Start, value: Any) -> Resolved:
     """Return what a value of a pipeline stands for.
 
     Args:
-        factory: all pipelines.
+        definitions: of the factory.
         pipeline: it is in.
         start: what starts that.
         value: as the definition has it.
     """
-    parameters = defaults(pipeline, "parameters") | {
-        folded(name): _SECRET if _holds_secret(name, one) else one
-        for name, one in start.parameters.items()
-    }
+    usual = defaults(pipeline, "parameters")
+    parameters = usual | {folded(name): one for name, one in start.parameters.items()}
+    parameters |= {name: one for name, one in usual.items() if one is _SECURE}
     variables = defaults(pipeline, "variables")
     scope = Scope(
         trigger=start.kind,
         variables=variables,
-        factory_parameters=factory.parameters,
+        factory_parameters=definitions.factory_parameters,
         pipeline=pipeline.name,
+        factory=definitions.factory,
     )
     found = resolved(value, parameters, scope)
     if found.uses_window and start.timing.schedule is None:
         why = "it uses a time of the schedule, and no schedule starts its pipeline"
         return replace(found, text=None, exact=False, why=why, value=None)
     return found
+
+
+def is_secure(parameter: Element) -> bool:
+    """Whether a parameter is declared as a secret."""
+    kind = parameter.get("type")
+    return kind is not None and str(kind.value).strip().casefold() == "securestring"
 
 
 def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
@@ -244,14 +235,9 @@ def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
     element = pipeline.properties.get(key)
     found: dict[str, Any] = {}
     for name, one in element.items() if element is not None else ():
-        default, kind = one.get("defaultValue"), one.get("type")
-        secure = kind is not None and str(kind.value).strip().casefold() == "securestring"
-        if secure or (default is not None and _holds_secret(name, default.value)):
-            found[folded(name)] = _SECRET
+        default = one.get("defaultValue")
+        if is_secure(one):
+            found[folded(name)] = _SECURE
         elif default is not None:
             found[folded(name)] = default.value
     return found
-
-
-def _holds_secret(name: str, value: Any) -> bool:
-    return is_secret(name, value.value if isinstance(value, Resolved) else value)

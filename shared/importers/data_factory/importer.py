@@ -19,6 +19,7 @@ from shared.importers.data_factory.account import Account, Element, Line, Outcom
 from shared.importers.data_factory.definitions import found
 from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,
@@ -88,6 +89,10 @@ def import_definitions(
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     _set_aside_unused(account, secrets, settings)
+    for line in definitions.problems:
+        if line.kind == "pipeline":
+            root = definitions.roots[line.file]
+            report_parts(Element(root, line.file, (), account), line)
     definitions.close(account)
     hidden = Redactor(*_in_clear(definitions.roots.values()))
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())

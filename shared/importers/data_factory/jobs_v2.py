@@ -55,7 +55,8 @@ class Values:
         """Return what a value stands for; None where there is no value."""
         if element is None or element.value is None or element.value == "":
             return None
-        return resolve(self._factory, self._activity.pipeline, self._start, element.value)
+        definitions = self._factory.definitions
+        return resolve(definitions, self._activity.pipeline, self._start, element.value)
 
     def plain(self, element: Element | None) -> Any:
         """Return the constant that a value stands for; None where it is not known."""
@@ -256,14 +257,19 @@ class _Reader:
                 found[name] = value
         return found
 
+    def _secret(self, name: str, element: Element) -> str:
+        owner = f"{self._activity.pipeline.name} {self._activity.name}"
+        return self._factory.context.secrets.setting(element, owner, name)
+
     def _parameter(self, name: str, element: Element) -> Any:
-        found = self._values.of(element)
-        if is_secret(name, element.value) or (found is not None and _is_secret(name, found)):
-            owner = f"{self._activity.pipeline.name} {self._activity.name}"
-            return self._factory.context.secrets.setting(element, owner, name)
+        if is_secret(name, element.value):
+            return self._secret(name, element)
         element.take()
+        found = self._values.of(element)
         if found is None:
             return "" if element.value == "" else None
+        if found.is_secret:
+            return self._secret(name, element)
         value = found.parameter
         if isinstance(value, str):
             value = self._values.with_event(value)
@@ -287,13 +293,3 @@ class _Reader:
             element.approximated("activity", name, text, whole=False)
         else:
             element.mapped("activity", name, text, whole=False)
-
-
-def _is_secret(name: str, found: Resolved) -> bool:
-    """Whether a parameter holds a secret, or refers to one.
-
-    Args:
-        name: of the parameter.
-        found: what its value stands for.
-    """
-    return is_secret(name, found.value) or (found.text is None and "secret" in found.why)
