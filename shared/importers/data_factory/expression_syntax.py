@@ -23,6 +23,14 @@ class UnresolvedError(Exception):
     """An expression cannot be carried over; the message says why, and quotes nothing of it."""
 
 
+class SecretError(UnresolvedError):
+    """An expression stands for a secret, or for a text that holds one."""
+
+    def __init__(self) -> None:
+        """Say so, without the secret."""
+        super().__init__("it is a secret, or holds one")
+
+
 @dataclass(frozen=True, slots=True)
 class Constant:
     """A text, a number, true, false or null."""

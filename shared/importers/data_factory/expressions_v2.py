@@ -15,11 +15,13 @@ from shared.importers.data_factory.expression_syntax import (
     Constant,
     Member,
     Node,
+    SecretError,
     UnresolvedError,
     interpolated,
     whole,
 )
 from shared.importers.data_factory.moments import Moment
+from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.templates import (
     EVENT_FILE,
     EVENT_FOLDER,
@@ -96,7 +98,7 @@ class _Evaluation:
         if kind == "expression":
             return self.given(inner)
         if kind in _SECRETS:
-            raise UnresolvedError("it is a secret")
+            raise SecretError
         if isinstance(value, dict | list):
             _refuse_inner(value)
         if not isinstance(value, str):
@@ -121,6 +123,8 @@ class _Evaluation:
 
     def _known(self, value: Resolved) -> Value:
         """Return the value of what was resolved in another scope."""
+        if value.is_secret:
+            raise SecretError
         if value.text is None:
             raise UnresolvedError(f"a value that it refers to cannot be carried over: {value.why}")
         self.notes += value.notes
@@ -274,7 +278,10 @@ def _looked_up(known: Mapping[str, Any], name: str) -> Any:
     key = name if name in known else next(folded, None)
     if key is None:
         raise UnresolvedError("something that it refers to has no value: no default, and none set")
-    return known[key]
+    value = known[key]
+    if is_secret(name, value.value if isinstance(value, Resolved) else value):
+        raise SecretError
+    return value
 
 
 def _computed(name: str, given: list[Value]) -> Value:

@@ -19,6 +19,8 @@ UPDATE: Final = "azuremlupdateresource"
 CALL: Final = "executepipeline"
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
 #: How deep pipelines call each other.
+#: Stands for the value of a parameter that is declared as a secret.
+_SECURE: Final = {"type": "SecureString"}
 _DEEPEST: Final = 8
 
 
@@ -199,9 +201,9 @@ def resolve(definitions: Definitions, pipeline: Definition, start: Start, value:
         start: what starts that.
         value: as the definition has it.
     """
-    parameters = defaults(pipeline, "parameters") | {
-        folded(name): one for name, one in start.parameters.items()
-    }
+    usual = defaults(pipeline, "parameters")
+    parameters = usual | {folded(name): one for name, one in start.parameters.items()}
+    parameters |= {name: one for name, one in usual.items() if one is _SECURE}
     variables = defaults(pipeline, "variables")
     scope = Scope(
         trigger=start.kind,
@@ -217,6 +219,12 @@ def resolve(definitions: Definitions, pipeline: Definition, start: Start, value:
     return found
 
 
+def is_secure(parameter: Element) -> bool:
+    """Whether a parameter is declared as a secret."""
+    kind = parameter.get("type")
+    return kind is not None and str(kind.value).strip().casefold() == "securestring"
+
+
 def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
     """Return the default values of parameters or variables, by folded name.
 
@@ -228,6 +236,8 @@ def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, one in element.items() if element is not None else ():
         default = one.get("defaultValue")
-        if default is not None:
+        if is_secure(one):
+            found[folded(name)] = _SECURE
+        elif default is not None:
             found[folded(name)] = default.value
     return found

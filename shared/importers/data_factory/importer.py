@@ -200,6 +200,7 @@ def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
 def _without_secrets(line: Line, hidden: Redactor) -> Line:
     return replace(
         line,
+        name=hidden.text(line.name),
         text=hidden.text(line.text),
         to_do=hidden.text(line.to_do),
         block=hidden.text(line.block),
@@ -207,9 +208,9 @@ def _without_secrets(line: Line, hidden: Redactor) -> Line:
 
 
 def _pipeline(entry: Entry) -> PipelineOfReport:
-    return PipelineOfReport(
-        entry.name, tuple((name, _place(source)) for name, source in entry.sources)
-    )
+    made_from = tuple((name, _place(source)) for name, source in entry.sources)
+    endpoints = tuple(str(one["name"]) for one in entry.tree.get("endpoints", ()))
+    return PipelineOfReport(entry.name, made_from, endpoints)
 
 
 def _place(source: Element) -> Place:

@@ -257,14 +257,19 @@ class _Reader:
                 found[name] = value
         return found
 
+    def _secret(self, name: str, element: Element) -> str:
+        owner = f"{self._activity.pipeline.name} {self._activity.name}"
+        return self._factory.context.secrets.setting(element, owner, name)
+
     def _parameter(self, name: str, element: Element) -> Any:
         if is_secret(name, element.value):
-            owner = f"{self._activity.pipeline.name} {self._activity.name}"
-            return self._factory.context.secrets.setting(element, owner, name)
+            return self._secret(name, element)
         element.take()
         found = self._values.of(element)
         if found is None:
             return "" if element.value == "" else None
+        if found.is_secret:
+            return self._secret(name, element)
         value = found.parameter
         if isinstance(value, str):
             value = self._values.with_event(value)

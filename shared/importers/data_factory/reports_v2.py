@@ -19,9 +19,11 @@ from shared.importers.data_factory.factory_v2 import (
     Factory,
     called,
     defaults,
+    is_secure,
 )
 from shared.importers.data_factory.jobs_v2 import Made
 from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.secrets import Form, form_of, is_secret
 from shared.importers.data_factory.triggers import PIPELINE
 
 _SILENT: Final = ("name", "type", "id", "$schema", "etag", "linkedServiceName")
@@ -195,13 +197,34 @@ def _report_values(pipeline: Definition) -> None:
     """Report the parameters and variables of a pipeline."""
     known = defaults(pipeline, "parameters")
     for name, one in _below(pipeline.properties.get("parameters")):
+        if _is_secret(name, one):
+            continue
         text = "its value stands wherever it is used: the default, or what a trigger gives"
         if folded(name) not in known:
             text = "it has no default: what a trigger gives stands wherever it is used"
         one.mapped("key", name, text)
     for name, one in _below(pipeline.properties.get("variables")):
+        if _is_secret(name, one):
+            continue
         text = "Relearn has no variables: the default value stands wherever it is used"
         one.approximated("key", name, text, "see whether another activity sets it")
+
+
+def _is_secret(name: str, declared: Element) -> bool:
+    """Whether a parameter or a variable holds a secret; it is reported then.
+
+    Args:
+        name: of it.
+        declared: with its type and its default value.
+    """
+    default = declared.get("defaultValue")
+    if not is_secure(declared) and (default is None or not is_secret(name, default.value)):
+        return False
+    text = "a secret is not copied: a parameter that uses it has an app setting"
+    clear = default is not None and form_of(default.value) is Form.CLEAR
+    to_do = "rotate it: it stands here in clear text" if clear else ""
+    declared.approximated("key", name, text, to_do)
+    return True
 
 
 def _below(element: Element | None) -> list[tuple[str, Element]]:

@@ -8,8 +8,13 @@ from itertools import pairwise
 from typing import Any, Final
 
 from shared.core.config.setting_references import escape
-from shared.importers.data_factory.expression_syntax import MOST_CHARACTERS, UnresolvedError
+from shared.importers.data_factory.expression_syntax import (
+    MOST_CHARACTERS,
+    SecretError,
+    UnresolvedError,
+)
 from shared.importers.data_factory.moments import Moment
+from shared.importers.data_factory.secrets import is_secret
 
 #: What Relearn replaces within a text, or refuses: `{name}`, `{data.manifest}`, `{start-1d:…}`.
 _TOKEN: Final = re.compile(
@@ -90,6 +95,7 @@ class Resolved:
     value: Any = field(default=None, repr=False)
     parts: Value = field(default=None, repr=False, compare=False)  #: for what refers to it
     notes: tuple[str, ...] = field(default=(), repr=False, compare=False)  #: and how that differs
+    is_secret: bool = False  #: whether it was left out because it is a secret, or holds one
 
     @property
     def uses_window(self) -> bool:
@@ -170,6 +176,10 @@ def resolved_by(evaluate: Callable[[list[str]], Value], verbatim: Any) -> Resolv
         value = evaluate(notes)
         kept = tuple(notes)
         text = _written(value, notes)
+        _refuse_secret(text)
+    except SecretError as error:
+        shown = "" if is_secret("", shown) else shown
+        return replace(unresolved(str(error), shown), is_secret=True)
     except UnresolvedError as error:
         return unresolved(str(error), shown)
     except (ArithmeticError, ValueError, TypeError, RecursionError):
@@ -241,6 +251,11 @@ def _written(value: Value, notes: list[str]) -> str:
     if len(text) > MOST_CHARACTERS:
         raise UnresolvedError(_TOO_LONG)
     return text
+
+
+def _refuse_secret(text: str) -> None:
+    if is_secret("", text):
+        raise SecretError
 
 
 def _refuse_tokens(literals: list[str]) -> None:

@@ -86,3 +86,40 @@ def test_a_window_is_passed_on_to_a_called_pipeline() -> None:
     row = line(found, "row", "key")
     assert row.outcome == "not carried over"
     assert "`@activity('Look').output.firstRow.id`: it uses what another activity" in row.text
+
+
+def test_no_secret_comes_out_of_an_expression() -> None:
+    shape = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=" + "hunter2" * 12 + "aa=="
+    activity = _training(
+        "data/in/a.csv",
+        declared="@pipeline().parameters.login",
+        named="@concat('x', pipeline().parameters.dbPassword)",
+        passed="@pipeline().parameters.passed",
+        shaped="@pipeline().parameters.store",
+        variable="@{variables('apiKey')}",
+    )
+    declared = {
+        "login": {"type": "secureString", "defaultValue": "hunter2"},
+        "dbPassword": {"type": "string", "defaultValue": "hunter2"},
+        "passed": {"type": "string"},
+        "store": {"type": "string", "defaultValue": shape},
+    }
+    variables = {"apiKey": {"type": "String", "defaultValue": "hunter2"}}
+    daily = _trigger(
+        "ScheduleTrigger",
+        {"recurrence": {"frequency": "Day", "interval": 1}},
+        passed={"type": "SecureString", "value": "hunter2"},
+        login="hunter2",
+    )
+    found = imported(
+        {
+            "pipeline/main": pipeline(activity, parameters=declared, variables=variables),
+            "trigger/daily": daily,
+        }
+    )
+
+    made = pipelines(found)["main"]["training"]["parameters"]
+    assert made == {name: f"${{MAIN_TRAIN_{name.upper()}}}" for name in made}
+    assert set(made) == {"declared", "named", "passed", "shaped", "variable"}
+    assert "hunter2" not in found.pipelines_yaml + repr(found.report) + str(found.settings)
+    assert "rotate" in line(found, "login", "key").to_do
