@@ -37,7 +37,7 @@ class RunBody(RequestModel):
     )
     due: Time | None = Field(
         default=None,
-        description="Of a pipeline with window times: the window that was due last at this time; "
+        description="Of a pipeline that holds times of windows: the window that was due last at this time; "
         "left out: the one that came last.",
     )
     model: str | None = Field(
@@ -127,7 +127,7 @@ class PreviewQuery(QueryModel):
     data: str | None = Field(default=None, min_length=1, max_length=1024)
     due: Annotated[Time | None, BeforeValidator(_with_plus)] = Field(
         default=None,
-        description="Of a pipeline with window times: the window that is due at this time, or was "
+        description="Of a pipeline that holds times of windows: the window that is due at this time, or was "
         "due last; left out: the one that came last.",
     )
 
