@@ -119,8 +119,8 @@ def _why_none(pipeline: Pipeline) -> str:
     if pipeline.schedule is None:
         return f"pipeline {pipeline.name} has no schedule, and so no due times"
     return (
-        f"pipeline {pipeline.name} holds no time of a window, as {{start:yyyy/MM/dd}}, so that its runs "
-        "are of no window"
+        f"pipeline {pipeline.name} holds no time of a window, as {{start:yyyy/MM/dd}}, so that its "
+        "runs are of no window"
     )
 
 
