@@ -27,6 +27,7 @@ from proofs.planted import (
     providers,
     traffic,
     traffic_evidence,
+    windows,
 )
 from proofs.planted.bug import Bug
 
@@ -63,6 +64,7 @@ BUGS: Final = (
     *providers.BUGS,
     *traffic.BUGS,
     *traffic_evidence.BUGS,
+    *windows.BUGS,
 )
 
 

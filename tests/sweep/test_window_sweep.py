@@ -1,0 +1,75 @@
+"""Single faults on the way from due times with windows to their runs: one for each window and key.
+
+Between the runs that are opened and the record that says so anything may fail, be lost or be
+late, the worker may die, another worker may do the same, or the clock may jump.
+"""
+
+from typing import Any
+
+import pytest
+
+from shared.app import App
+from shared.core.run.record import Phase
+from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.unit.intake.windowed_worlds import DAILY, DAY, KEYED, MINUTE, Windowed, windows, written
+
+DAYS, KEYS = ("02-28", "03-01"), ("a", "b")
+SCHEDULE: dict[str, Any] = {**DAILY, "start": "2026-02-28", "backfill": True}
+WAITS = {"every": "10m", "at_most": "3d"}
+#: The fewest effects of the way without a fault: the floor keeps the sweep from shrinking unseen.
+FEWEST = 15
+
+
+def opened(faults: Faults, style: str) -> Windowed:
+    """Let two windows come due: one from before, where a customer's data comes late."""
+    schedule = {**SCHEDULE, "style": style}
+    changes = {**KEYED, "key": "customer", "when_busy": "queue", "wait_for_data": WAITS}
+    world = Windowed(faults=faults, config=written(schedule, **changes))
+    world.faults.other_worker = lambda: open_due(world.another())
+    world.upload("2026/02/28/a.csv")
+    world.survive(lambda: open_due(world.app))
+    for name in ("02/28/b", "03/01/a", "03/01/b"):
+        world.upload(f"2026/{name}.csv")
+    world.clock.move(DAY / 2)
+    for _ in range(4):
+        world.clock.move(6 * MINUTE)
+        _late(world)
+        world.survive(lambda: open_due(world.app))
+    return world
+
+
+def open_due(app: App) -> None:
+    app.poll.schedules.open_due(app.context.clock.now() + MINUTE)
+
+
+def _late(world: Windowed) -> None:
+    """Have effects happen that were on their way."""
+    late, world.faults.late = world.faults.late, []
+    for _, effect in late:
+        world.survive(effect)
+
+
+def problems(faults: Faults, style: str) -> list[str]:
+    world = opened(faults, style)
+    runs = world.due_runs()
+    found = sorted((day, *run.key) for run in runs for day in windows([run]))
+    wrong = [] if found == [(day, key) for day in DAYS for key in KEYS] else [str(found)]
+    wrong += [f"{run.phase}: {run.reason}" for run in runs if run.phase is not Phase.WAITING]
+    lost = {run.run_id for run in runs} - {name.partition("/")[2] for name in world.open_runs()}
+    return wrong + [f"{run_id} has no marker" for run_id in lost]
+
+
+@pytest.mark.parametrize("style", ["EndOfInterval", "StartOfInterval"])
+def test_without_a_fault_nothing_is_wrong(style: str) -> None:
+    faults = Faults()
+    assert problems(faults, style) == []
+    assert len(faults.sites) >= FEWEST
+    assert {"create runs", "create schedules", "replace schedules"} <= set(faults.sites)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind.fits("create runs")])
+def test_each_window_and_key_has_one_run_whatever_fails(kind: Kind) -> None:
+    style = "EndOfInterval"
+    undisturbed = Faults()
+    opened(undisturbed, style)
+    assert after_each(kind, undisturbed.sites, lambda faults: problems(faults, style)) == []
