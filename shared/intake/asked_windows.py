@@ -93,12 +93,16 @@ def notes_on(window: Window, pipeline: Pipeline, filled: Pipeline, now: datetime
     of = f"the window {window_words(window)}, due {moment(window.due)}"
     if window.due > now:
         of += ", which has not come yet"
-    parts = (
-        [f"data.blob: {filled.data.blob}"] if filled.data != pipeline.data and filled.data else []
-    )
+    parts = []
+    if filled.data is not None and filled.data != pipeline.data:
+        parts.append(f"data.blob: {filled.data.blob}")
     before, after = pipeline.training, filled.training
-    inputs, sources = before.sources, after.sources
-    parts += [f"input {name}: {text}" for name, text in sources.items() if text != inputs.get(name)]
+    inputs = before.sources
+    parts += [
+        f"{f'input {name}'.strip()}: {text}"
+        for name, text in after.sources.items()
+        if text != inputs.get(name)
+    ]
     parts += [
         f"parameter {name}: {value}"
         for name, value in after.parameters.items()
