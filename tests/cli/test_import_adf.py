@@ -94,7 +94,7 @@ def test_without_a_pipeline_the_report_is_shown_and_nothing_is_written(
     said = relearn("import-adf", "empty")
     assert said.code == 1
     assert "nothing was written" in said.out
-    assert "nothing was imported" in said.out
+    assert "Nothing was imported" in said.out
     assert not (folder / "imported").exists()
     shown = relearn("import-adf", "empty", "--json")
     assert (shown.code, shown.json["result"]) == (1, "nothing imported")

@@ -159,7 +159,7 @@ def _read_deployment(resource: Element, scope: "_Scope", into: Template) -> None
         files = _FILE.findall("" if uri is None else str(uri.value))
         into.linked.append((resource, files[-1] if files else ""))
         return
-    into.nested.append(inner)
+    into.nested.append(resource)
     own = resource.get("properties", "expressionEvaluationOptions", "scope")
     if own is not None and str(own.value).casefold() == "inner":
         given = resource.get("properties", "parameters")

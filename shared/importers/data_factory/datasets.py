@@ -180,7 +180,7 @@ def report_unused(definitions: Definitions, version: int) -> None:
         body = dataset.body
         if dataset.version != version or (body.file, body.path) in body.account.lines:
             continue
-        text = f"{dataset.type or 'no type'}: no training, scoring or update uses it"
+        text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
         body.left(DATASET, dataset.name, text, "nothing to do for Relearn")
         leave_policy(dataset.properties, "its dataset is not carried over")
 

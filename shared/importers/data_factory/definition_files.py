@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from shared.core.counting import counted
 from shared.importers.data_factory import arm
-from shared.importers.data_factory.account import Account, Element, Line, Outcome
+from shared.importers.data_factory.account import Element, Line, Outcome
+from shared.importers.data_factory.file_lines import FileLines
 from shared.importers.data_factory.secrets import Form, form_of, is_secret
 from shared.importers.data_factory.tolerant_json import (
     BrokenDefinitionError,
@@ -31,7 +32,6 @@ class Files:
     """The contents of all files of JSON."""
 
     documents: dict[str, Document] = field(default_factory=dict)
-    problems: list[Line] = field(default_factory=list)
     #: Values for parameters of templates, by their folded names: of each file, and those given.
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
@@ -63,27 +63,27 @@ class Files:
         return values | self.given
 
 
-def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> Files:
+def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], lines: FileLines) -> Files:
     """Return the contents of all files that can be definitions.
 
     Args:
         files: their contents, by their names.
         given: values for the parameters of ARM templates, by their names.
-        account: gets a line for each file that is broken, or has parameters.
+        lines: gets one for each file that is broken, or has parameters.
     """
     read = Files(given={name.casefold(): value for name, value in given.items()})
     for file, content in files.items():
         if _is_read(file, content):
-            _read(read, file, content, account)
-    secret = _secret_parameters(read, account)
+            _read(read, file, content, lines)
+    secret = _secret_parameters(read, lines)
     for file, one in read.documents.items():
         if arm.is_parameters(one.root):
-            root = Element(one.root, file, (), account)
+            root = Element(one.root, file, (), lines.account)
             values = read.beside[file] = arm.given_values(root)
             name = PurePosixPath(file).name
             text = f"{counted(len(values), 'value')} for the parameters of templates"
-            _say(read, account, Line(file, (), "file", name, Outcome.MAPPED, text))
-            _warn(read, root, "value", secret)
+            lines.line(Line(file, (), "file", name, Outcome.MAPPED, text))
+            _warn(lines, root, "value", secret)
     return read
 
 
@@ -100,7 +100,7 @@ def _is_read(file: str, content: bytes) -> bool:
         return False
 
 
-def _read(read: Files, file: str, content: bytes, account: Account) -> None:
+def _read(read: Files, file: str, content: bytes, lines: FileLines) -> None:
     name = PurePosixPath(file).name
     try:
         found = document(content, file)
@@ -108,38 +108,38 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         place = f"line {error.line}, column {error.column}: " if error.line else ""
         text = f"it can't be read: {place}{error.what}"
         cure = "correct it, and import again: the other files were read"
-        _say(read, account, Line(file, (), "file", name, Outcome.NOT_CARRIED_OVER, text, cure))
+        lines.line(Line(file, (), "file", name, Outcome.NOT_CARRIED_OVER, text, cure))
         return
     read.documents[file] = found
     for line, column in found.mended:
         at = (place := f"line {line}, column {column}",)
         text = f"{place}: a comma is missing before this; it was read as if it were there"
-        _say(read, account, Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
+        lines.line(Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
     for path in found.doubled:
         key = str(path[-1])
         at_first = (*path[:-1], f"{key} (the first one)")
         text = f"`{key}` occurs twice in its object, with different values: the last one counts"
         cure = "remove one of them"
-        _say(read, account, Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
+        lines.line(Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
 
 
-def _secret_parameters(read: Files, account: Account) -> frozenset[str]:
+def _secret_parameters(read: Files, lines: FileLines) -> frozenset[str]:
     """Return the names of all secret parameters; warn of those with a value in clear text."""
     found: set[str] = set()
     for file, one in read.documents.items():
         if arm.is_template(one.root):
-            root = Element(one.root, file, (), account)
+            root = Element(one.root, file, (), lines.account)
             secret = arm.secret_parameters(root)
-            _warn(read, root, "defaultValue", secret)
+            _warn(lines, root, "defaultValue", secret)
             found |= secret
     return frozenset(found)
 
 
-def _warn(read: Files, root: Element, key: str, secret: frozenset[str]) -> None:
+def _warn(lines: FileLines, root: Element, key: str, secret: frozenset[str]) -> None:
     """Report each secret in clear text among parameters, and never its value.
 
     Args:
-        read: gets the lines.
+        lines: gets them.
         root: a template, or a file of parameters.
         key: where the value of a parameter is.
         secret: names of parameters that are secrets.
@@ -154,9 +154,4 @@ def _warn(read: Files, root: Element, key: str, secret: frozenset[str]) -> None:
             line = Line(
                 value.file, value.path, "key", name, Outcome.NOT_CARRIED_OVER, text, _ROTATE
             )
-            _say(read, root.account, line)
-
-
-def _say(read: Files, account: Account, line: Line) -> None:
-    account.add(line)
-    read.problems.append(line)
+            lines.line(line)

@@ -15,6 +15,7 @@ from shared.core.counting import counted
 from shared.importers.data_factory import arm
 from shared.importers.data_factory.account import Account, Element, Line, Outcome
 from shared.importers.data_factory.definition_files import Files, read_files
+from shared.importers.data_factory.file_lines import NOTHING_TO_DO, FileLines
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.shapes import (
     ACTIVITY,
@@ -132,15 +133,16 @@ def found(
         parameters: values for the parameters of ARM templates, by their names.
         account: gets a line for each file that is no definition, and for what does not count.
     """
-    read = read_files(files, parameters, account)
-    finder = _Finder(account, read)
+    lines = FileLines(account)
+    read = read_files(files, parameters, lines)
+    finder = _Finder(read, lines)
     for file, document in read.documents.items():
         if file not in read.beside:
             finder.file(file, document.root)
     finder.settle_versions()
     result = finder.result
     result.roots = {file: document.root for file, document in read.documents.items()}
-    result.problems = [*read.problems, *result.problems]
+    result.problems = lines.all
     return result
 
 
@@ -148,22 +150,23 @@ def found(
 class _Finder:
     """Collects definitions, file by file."""
 
-    account: Account
     files: Files
+    lines: FileLines
     result: Definitions = field(default_factory=Definitions)
     _first: dict[tuple[str, str], Definition] = field(default_factory=dict)
 
     def file(self, file: str, root: Any) -> None:
         """Collect the definitions of a file, or report that it has none."""
-        before = len(self.account.lines), len(self._first)
-        for one in self._candidates(Element(root, file, (), self.account), _DEEPEST):
+        whole = Element(root, file, (), self.lines.account)
+        before = len(self.lines.account.lines), len(self._first)
+        for one in self._candidates(whole, _DEEPEST):
             if arm.is_template(one.value):
                 self._template(one)
             else:
                 self._definition(one, kind_of(one), _text(one.get("name")), 0)
-        if before == (len(self.account.lines), len(self._first)):
-            self._say(
-                Element(root, file, (), self.account),
+        if before == (len(self.lines.account.lines), len(self._first)):
+            self.lines.left(
+                whole,
                 "file",
                 PurePosixPath(file).name,
                 "it has no definition of a data factory",
@@ -194,13 +197,13 @@ class _Finder:
         name = clean(name) or PurePosixPath(body.file).stem
         if kind == ACTIVITY:
             text = "an activity without its pipeline"
-            self._say(body, ACTIVITY, name, text, "import the pipeline that it is in")
+            self.lines.left(body, ACTIVITY, name, text, "import the pipeline that it is in")
             return
         if kind == FACTORY:
             self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
-            self._say(body, word, name, f"Relearn has no {kind}", _SEE)
+            self.lines.left(body, word, name, f"Relearn has no {kind}", _SEE)
             return
         for key, value in body.items():
             if key.casefold() in _OUTER:
@@ -231,26 +234,27 @@ class _Finder:
         word = READ[definition.kind]
         if definition.properties.value == first.properties.value:
             text = f"the same definition is in {where} already"
-            self._report(definition.body, word, definition.name, Outcome.MAPPED, text)
+            self.lines.add(definition.body, word, definition.name, Outcome.MAPPED, text)
             return
         text = f"another {word} of this name is in {where}: that one counts"
         cure = "rename one of them; import each factory by itself"
-        self._say(definition.body, word, definition.name, text, cure)
+        self.lines.left(definition.body, word, definition.name, text, cure)
 
     def _template(self, root: Element) -> None:
         template = arm.read(root, self.files.values_for(root.file))
         name = PurePosixPath(root.file).name
         if not template.linked and not any(kind_of_type(one.type) for one in template.resources):
-            self._say(root, "file", name, _NO_FACTORY, _NOTHING)
+            self.lines.left(root, "file", name, _NO_FACTORY, NOTHING_TO_DO)
             return
         self.result.unresolved.setdefault(root.file, []).extend(template.unresolved)
         count = counted(len(template.resources), "resource")
         text = f"ARM template with {count}: each has its own line"
-        self._opened(root, "file", name, text)
-        for inner in template.nested:
-            self._opened(inner, "key", "template", "the template of a deployment")
+        self.lines.template(root, "file", name, text)
+        for deployment in template.nested:
+            self.lines.nested(deployment, clean(_text(deployment.get("name"))) or "deployment")
         for deployment, file in template.linked:
-            self._linked(deployment, file)
+            name = clean(_text(deployment.get("name"))) or "deployment"
+            self.lines.linked(deployment, name, file, is_there=self.files.has(file))
         for resource in template.resources:
             self._resource(resource)
 
@@ -258,69 +262,20 @@ class _Finder:
         element, kind = resource.element, kind_of_type(resource.type)
         condition = element.get("condition")
         if condition is not None and condition.value is False:
-            self._say(element, READ.get(kind, "key"), resource.name, _OFF, _NOTHING)
+            self.lines.left(element, READ.get(kind, "key"), resource.name, _OFF, NOTHING_TO_DO)
         elif kind in READ:
             copies = element.get("copy")
             if copies is not None:
-                self._say(copies, "key", "copy", "copies of a resource are not made", _COPY)
+                self.lines.left(copies, "key", "copy", "copies of a resource are not made", _COPY)
             self._definition(element, kind, resource.name, version_of_type(resource.type))
         elif kind == FACTORY and element.get("resources") is not None:
             self._factory(element, resource.name)
-            self._opened(element, "key", resource.name, "the factory itself", is_template=False)
+            self.lines.resource(element, resource.name, "the factory itself")
         elif kind:
             self._definition(element, kind, resource.name, 0)
         else:
             text = f"{clean(resource.type)}: {_NO_PART}"
-            self._say(element, "key", resource.name, text, _NOTHING)
-
-    def _linked(self, deployment: Element, file: str) -> None:
-        name = clean(_text(deployment.get("name"))) or "deployment"
-        if self.files.has(file):
-            text = f"its template is {file}, which is read by itself"
-            self._report(deployment, "key", name, Outcome.MAPPED, text)
-            return
-        text = f"its template {file or '(not named)'} is not among the files"
-        self._say(deployment, "key", name, text, "import that file too")
-
-    def _opened(
-        self, element: Element, kind: str, name: str, text: str, *, is_template: bool = True
-    ) -> None:
-        """Report an element whose resources have lines of their own.
-
-        Args:
-            element: the template or resource.
-            kind: what it is, in the report.
-            name: what it is called.
-            text: where it is now.
-            is_template: whether it is carried over by its parts; a resource itself is not.
-        """
-        for key, value in element.items():
-            if key.casefold() == "outputs":
-                self._say(value, "key", key, "Relearn reads no outputs of templates", _NOTHING)
-            elif key.casefold() != "resources" or not value.value:
-                value.take()
-        outcome = Outcome.MAPPED if is_template else Outcome.NOT_CARRIED_OVER
-        to_do = "" if is_template else _NOTHING
-        self._report(element, kind, name, outcome, text, to_do=to_do, whole=False)
-
-    def _say(self, element: Element, kind: str, name: str, text: str, to_do: str) -> None:
-        """Report what is not carried over, with all that is below it.
-
-        Args:
-            element: it.
-            kind: what it is, in the report.
-            name: what it is called.
-            text: why.
-            to_do: what the reader can do.
-        """
-        self._report(element, kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do)
-
-    def _report(
-        self, element: Element, kind: str, name: str, outcome: Outcome, text: str, **more: Any
-    ) -> None:
-        line = Line(element.file, element.path, kind, name, outcome, text, **more)
-        self.account.add(line)
-        self.result.problems.append(line)
+            self.lines.left(element, "key", resource.name, text, NOTHING_TO_DO)
 
 
 #: Keys around the properties that say nothing of what runs.
@@ -331,7 +286,6 @@ _OUTER: Final = frozenset(
 _UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
 _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
-_NOTHING: Final = "there is nothing to do"
 _SEE: Final = "see whether a pipeline needs what it does; if not, there is nothing to do"
 _COPY: Final = "write each copy as a resource of its own"
 

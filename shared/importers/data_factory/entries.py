@@ -156,7 +156,7 @@ class _Maker:
         }
         if timing.wait_for_data and not has_data and self._job.source is not None:
             what = f"{self._name}: wait_for_data is left out, since the job has no input"
-            note(self._job.source, "activity", self._job.name, what)
+            note(self._job.source, what)
         return made | {key: value for key, value in written.items() if value}
 
     def _schedule(self, schedule: Tree | str) -> Tree | str:
@@ -190,8 +190,6 @@ class _Maker:
         if path.container and (path.account, path.container) != self._place:
             note(
                 path.source,
-                "dataset",
-                path.name,
                 f"{self._name}: the path {path.name or '/'} is in container {path.container} of "
                 f"{path.account}; Relearn has one container of training data, and most inputs are "
                 f"in {container} of {account}",
@@ -203,7 +201,7 @@ class _Maker:
             return path.name
         made = _pattern(path)
         what = f"{self._name}: a folder; each run reads {made}, with the name of its newest blob"
-        note(path.source, "dataset", path.name, what, "see whether the job needs that blob")
+        note(path.source, what, "see whether the job needs that blob")
         return made
 
     def _outputs(self) -> dict[str, str]:
@@ -221,8 +219,6 @@ class _Maker:
             files[port] += dot + suffix
             note(
                 path.source,
-                "dataset",
-                path.name,
                 f"{self._name}: training.outputs: {port}: {files[port]}; Relearn writes it to "
                 f"runs/{self._name}/<run>/<attempt>/{files[port]} in MODELS_CONTAINER, the factory "
                 f"wrote {path.container}/{path.name}",
@@ -297,17 +293,16 @@ def is_folder(path: BlobPath) -> bool:
     return path.is_folder and not tokens_of(path.name.rpartition("/")[2])
 
 
-def note(element: Element, kind: str, name: str, text: str, to_do: str = "") -> None:
+def note(element: Element, text: str, to_do: str = "") -> None:
     """Add to the line of an element that it is carried over with a difference.
 
     Args:
-        element: what the line is for.
-        kind: what it is, where it has no line yet.
-        name: what it is called, where it has no line yet.
+        element: what the line is for; without a line yet it is a key that was taken.
         text: what differs.
         to_do: what the reader can do.
     """
-    element.approximated(kind, name, text, to_do, whole=_whole(element))
+    name = str(element.path[-1]) if element.path else element.file
+    element.approximated("key", name, text, to_do, whole=_whole(element))
 
 
 def report_refused(source: Element | None, name: str, reason: str) -> None:

@@ -86,6 +86,20 @@ class Factory:
             if wanted in [folded(reference.name) for reference in one.outputs]
         ]
 
+    def others_use(self, dataset: str, activity: Activity) -> bool:
+        """Whether a job or an update uses a dataset, besides an activity.
+
+        Args:
+            dataset: its name.
+            activity: the one that does not count.
+        """
+        wanted = folded(dataset)
+        return any(
+            wanted in [folded(reference.name) for reference in (*one.inputs, *one.outputs)]
+            for one in self.activities
+            if one is not activity and (one.is_job or one.is_update)
+        )
+
     def dataset(self, element: Element) -> Definition | None:
         """Return the dataset that a text names; None, after a report, where there is none."""
         name = element.text()

@@ -19,6 +19,7 @@ from shared.importers.data_factory.account import Account, Element, Line, Outcom
 from shared.importers.data_factory.definitions import found
 from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,
@@ -88,6 +89,10 @@ def import_definitions(
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     _set_aside_unused(account, secrets, settings)
+    for line in definitions.problems:
+        if line.kind == "pipeline":
+            root = definitions.roots[line.file]
+            report_parts(Element(root, line.file, (), account), line)
     definitions.close(account)
     hidden = Redactor(*_in_clear(definitions.roots.values()))
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
@@ -170,7 +175,8 @@ def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str,
 
 
 def _names(line: Line, setting: str) -> bool:
-    return re.search(rf"\bapp setting {re.escape(setting)}\b", line.text) is not None
+    said = f"{line.text} {line.to_do}"
+    return re.search(rf"\bapp setting {re.escape(setting)}\b", said) is not None
 
 
 def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
@@ -194,6 +200,7 @@ def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
 def _without_secrets(line: Line, hidden: Redactor) -> Line:
     return replace(
         line,
+        name=hidden.text(line.name),
         text=hidden.text(line.text),
         to_do=hidden.text(line.to_do),
         block=hidden.text(line.block),
@@ -201,9 +208,9 @@ def _without_secrets(line: Line, hidden: Redactor) -> Line:
 
 
 def _pipeline(entry: Entry) -> PipelineOfReport:
-    return PipelineOfReport(
-        entry.name, tuple((name, _place(source)) for name, source in entry.sources)
-    )
+    made_from = tuple((name, _place(source)) for name, source in entry.sources)
+    endpoints = tuple(str(one["name"]) for one in entry.tree.get("endpoints", ()))
+    return PipelineOfReport(entry.name, made_from, endpoints)
 
 
 def _place(source: Element) -> Place:

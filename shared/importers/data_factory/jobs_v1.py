@@ -12,7 +12,7 @@ from shared.importers.data_factory.expressions_v1 import resolved
 from shared.importers.data_factory.factory_v1 import Activity, Factory
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.policies_v1 import Policy, policy, report_policy
-from shared.importers.data_factory.ports_v1 import Ports
+from shared.importers.data_factory.ports_v1 import Ports, leave_datasets
 from shared.importers.data_factory.secrets import is_secret
 
 _WINDOW: Final = re.compile(r"\{(?:start|end)[^{}]*:")
@@ -57,7 +57,7 @@ class _Reader:
         """Return the job; None, after a report, where it cannot be run."""
         service = self._factory.service(self._activity)
         if service is None:
-            datasets.leave_policy(self._element, "its activity is not carried over")
+            self._leave_rest()
             return None
         cadence = self._cadence()
         ports = Ports(self._factory, self._activity, cadence)
@@ -78,7 +78,7 @@ class _Reader:
             why = ports.missing or ["its paths or parameters hold times, without an availability"]
             cure = "correct the definitions, and import them again"
             self._element.left("activity", self._activity.name, "; ".join(why), cure)
-            datasets.leave_policy(self._element, "its activity is not carried over")
+            self._leave_rest()
             return None
         self._report_cadence(cadence)
         ports.report_rest()
@@ -88,6 +88,11 @@ class _Reader:
         self._report_activity(cadence, ports.wanting)
         used = ports.of_outputs
         return Made(self._activity, self._place, made, timing, cadence, self._policy, used)
+
+    def _leave_rest(self) -> None:
+        """Report what belongs to the activity, where that is not carried over."""
+        datasets.leave_policy(self._element, "its activity is not carried over")
+        leave_datasets(self._factory, self._activity)
 
     def _cadence(self) -> Cadence | None:
         """Return the schedule: the first availability of an output, else `scheduler`."""

@@ -3,9 +3,11 @@
 Each is reported, with what in Relearn does the same where there is such a thing.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, Line
 
 _COPY: Final = (
     "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
@@ -113,3 +115,36 @@ def set_aside(parent: Element, *names: str) -> None:
             continue
         text, to_do = _ASIDE[name]
         element.left("key", name, text, to_do)
+
+
+def report_parts(root: Element, line: Line) -> None:
+    """Give the activities and policies of a definition that does not count lines of their own.
+
+    Args:
+        root: the content of the file.
+        line: what was reported of the definition, such as the second one of a name.
+    """
+    at: Element | None = root
+    for key in line.path:
+        at = at and (at.list()[key] if isinstance(key, int) else at.get(key))
+    for activity in _activities(at) if at is not None else ():
+        name = activity.get("name")
+        _also(line, activity, "activity", "" if name is None else str(name.value).strip())
+        policy = activity.get("policy")
+        for key, value in policy.items() if policy is not None else ():
+            _also(line, value, "policy", key)
+
+
+def _also(line: Line, element: Element, kind: str, name: str) -> None:
+    element.account.add(replace(line, path=element.path, kind=kind, name=name))
+
+
+def _activities(element: Element) -> Iterator[Element]:
+    """Yield the activities below an element, those inside of others too."""
+    for key, below in element.items():
+        if key.casefold().endswith("activities"):
+            yield from below.list()
+        yield from _activities(below)
+    if isinstance(element.value, list):
+        for member in element.list():
+            yield from _activities(member)

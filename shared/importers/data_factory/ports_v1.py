@@ -24,6 +24,8 @@ from shared.importers.data_factory.factory_v1 import (
 
 #: The folder of paths that stand in place of those that cannot be read.
 TO_FILL_IN: Final = "fill-in"
+#: Where the data of a dataset is, for its types that occur beside jobs.
+_PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "compression")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
 _NO_PORT: Final = "an input or output of the service has a name"
 
@@ -65,8 +67,9 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
         text: what it is for.
         cadence: the schedule of the job that it belongs to.
     """
-    if (typed := dataset.properties.get("typeProperties")) is not None:
-        typed.take()
+    for key in _PLACE_KEYS:
+        if (said := dataset.properties.get("typeProperties", key)) is not None:
+            said.take()
     if (storage := dataset.properties.get("linkedServiceName")) is not None:
         storage.take()
     datasets.report_silent(dataset, "")
@@ -75,6 +78,22 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
     if said is not None and not _reported(said):
         availability.report_other(said, cadence, "it has no effect in Relearn")
     dataset.body.mapped(DATASET, dataset.name, f"{dataset.type}: {text}", whole=False)
+
+
+def leave_datasets(factory: Factory, activity: Activity) -> None:
+    """Report the datasets of an activity that is not carried over, where nothing else uses them.
+
+    Args:
+        factory: all activities.
+        activity: it has its own line.
+    """
+    for reference in (*activity.inputs, *activity.outputs):
+        dataset = factory.definitions.named(DATASET, reference.name)
+        if dataset is None or factory.others_use(dataset.name, activity):
+            continue
+        text = f"activity `{activity.name}` uses it, which is not carried over"
+        dataset.body.left(DATASET, dataset.name, text, "see the line of the activity")
+        datasets.leave_policy(dataset.properties, "its dataset is not carried over")
 
 
 class Ports:

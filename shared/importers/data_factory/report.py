@@ -19,9 +19,10 @@ MOST_PAST: Final = 1000
 #: Places that a step names one by one.
 _MOST_NAMED: Final = 5
 _OUTCOMES: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
-_NOTHING: Final = (
-    "See the lines of the report: nothing was imported, and each says why.",
-    "Name the folder of the factory, or all its files at once: pipelines, datasets, services.",
+_NOTHING: Final = "Nothing was imported: each line of the report says why."
+_NOTHING_READ: Final = "Nothing was imported: there was no file of JSON in what was named."
+_ALL_AT_ONCE: Final = (
+    "Name the folder of the factory, or all its files at once: pipelines, datasets, services."
 )
 
 
@@ -69,6 +70,7 @@ class PipelineOfReport:
 
     name: str
     made_from: tuple[tuple[str, Place], ...]
+    endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Report:
             folder: where the files are; empty: here.
         """
         if not self.pipelines:
-            return list(_NOTHING)
+            return [_NOTHING if self.lines else _NOTHING_READ, _ALL_AT_ONCE]
         return list(_steps(self, folder))
 
 
@@ -145,6 +147,7 @@ def as_json(report: Report) -> dict[str, Any]:
                     {"name": name, "file": place.file, "path": place.at}
                     for name, place in one.made_from
                 ],
+                "endpoints": list(one.endpoints),
             }
             for one in report.pipelines
         ],
@@ -214,11 +217,11 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
             f"Give {names} of local.settings.json a value; the report says which secret each of "
             "them is. No value was copied."
         )
-    if clear := [f"{one.file}: {one.at}" for one in report.lines if "rotate" in one.to_do]:
-        stood = counted(len(clear), "secret")
+    if clear := [str(Place(one.file, one.path)) for one in report.lines if "rotate" in one.to_do]:
+        places = counted(len(clear), "place")
         more = f", and {len(clear) - _MOST_NAMED} more" if len(clear) > _MOST_NAMED else ""
         yield (
-            f"Rotate {stood} that {they(len(clear), 'stands', 'stand')} in clear text at "
+            f"Rotate the secrets that stand in clear text in {places}: "
             f"{', '.join(clear[:_MOST_NAMED])}{more}."
         )
     if report.container:
@@ -234,10 +237,11 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
         "Stop the triggers and pipelines of the factory before the app runs: else both update the "
         "same endpoints."
     )
-    yield (
-        "Add `verify: {rows: probe.json}` to each endpoint, so that updates are verified: the "
-        "factory had nothing like it."
-    )
+    if any(one.endpoints for one in report.pipelines):
+        yield (
+            "Add `verify: {rows: probe.json}` to each endpoint, so that updates are verified: the "
+            "factory had nothing like it."
+        )
 
 
 def settings_file(settings: Mapping[str, str]) -> dict[str, Any]:

@@ -126,8 +126,9 @@ def _pipelines(report: Report) -> Iterator[str]:
     rows = []
     for one in report.pipelines:
         made = (f"{code(name)} ({plain(place.file)})" for name, place in one.made_from)
-        rows.append((code(one.name), ", ".join(made)))
-    yield _table(("pipeline", "made from the activities"), rows)
+        endpoints = ", ".join(map(code, one.endpoints)) or "none"
+        rows.append((code(one.name), ", ".join(made), endpoints))
+    yield _table(("pipeline", "made from the activities", "endpoints"), rows)
 
 
 def _files(report: Report) -> Iterator[str]:

@@ -29,7 +29,7 @@ _SERVICE: Final = re.compile(
 )
 _HOST: Final = re.compile(r"(https?://)([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 #: A text that has no value before a run or a deployment.
-_LATER: Final = re.compile(r"\s*(?:\[(?!\[).*\]|@(?!@).*|.*@\{.*|[*•]{3,})\s*", re.DOTALL)
+_LATER: Final = re.compile(r"\s*(?:\[(?!\[).*\]|<[^<>]*>|@(?!@).*|.*@\{.*|[*•]{3,})\s*", re.DOTALL)
 #: A segment that stands for one of the user's own, as documentation and templates write it.
 _STANDS_FOR: Final = re.compile(r"<[^<>]*>|\{[^{}]*\}|.*\s.*|--.*--|\[[^\]]*\]|[*•]{2,}", re.DOTALL)
 _WITH_AN_ID: Final = ("workspaces", "services", "webservices")

@@ -10,6 +10,7 @@ the end of a line.
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -119,10 +120,13 @@ def decoded(content: bytes, file: str) -> str:
         most = LARGEST // 1024 // 1024
         raise BrokenDefinitionError(file, 0, 0, f"the file is larger than {most} MB; split it")
     encoding = json.detect_encoding(content)
+    if encoding.startswith(("utf-16", "utf-32")):
+        with suppress(UnicodeDecodeError):
+            return content.decode(encoding)
     try:
-        return content.decode(encoding)
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = content[: error.start].decode(encoding, "replace")
+        before = content[: error.start].decode("utf-8-sig", "replace")
         line, column = place(before, len(before))
         what = "the file has a character that is not UTF-8; save it as UTF-8"
         raise BrokenDefinitionError(file, line, column, what) from None

@@ -18,6 +18,7 @@ from shared.importers.data_factory.recurrences import recurrence_of, time_of, zo
 #: All windows of a tumbling window trigger get their runs, however late.
 _MOST_CAUGHT_UP: Final = 1000
 _FOREVER: Final = 9999
+_NEVER: Final = "its startTime is never"
 
 
 def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[Spec]:
@@ -43,6 +44,9 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
     _take(element, "frequency", "interval", "schedule", "startTime", "endTime", "timeZone")
     found, differs = specs(said)
     begin = said.instant if start is not None else None
+    if begin is not None and begin.year >= _FOREVER:
+        begin, started = None, False
+        differs.append(_NEVER)
     until = None if end is None else (end if end.tzinfo else zone.utc(end))
     made = [
         _limited(spec, _Limits(begin, until, not started, context.now), differs) for spec in found
@@ -115,6 +119,9 @@ def windowed(typed: Element, context: ImportContext, *, started: bool) -> tuple[
         text = "its frequency or its startTime cannot be read"
         typed.approximated("key", "typeProperties", text, "write schedule.start", whole=False)
         frequency = frequency if frequency in ("Minute", "Hour", "Month") else "Hour"
+    if start is not None and start.year >= _FOREVER:
+        typed.approximated("key", "typeProperties", f"schedule.paused: true: {_NEVER}", whole=False)
+        start, started = None, False
     begin = start or context.now.replace(minute=0, second=0, microsecond=0)
     interval = max(1, _whole(_value(typed, "interval")) or 1)
     made = plain(frequency, interval, begin) | {"start": iso(begin)}

@@ -12,7 +12,7 @@ from shared.importers.data_factory.factory_v1 import Activity, Factory, folded
 from shared.importers.data_factory.jobs_v1 import Made
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.policies_v1 import report_update_policy
-from shared.importers.data_factory.ports_v1 import report_dependency, report_unread
+from shared.importers.data_factory.ports_v1 import leave_datasets, report_dependency, report_unread
 
 _NO_TRAINING: Final = (
     "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "
@@ -69,8 +69,7 @@ def update(
         if wrong:
             element.left("activity", activity.name, wrong, cure)
         datasets.leave_policy(element, "its activity is not carried over")
-        if model is not None and training is None:
-            report_unread(model, "the model of an update that is not carried over")
+        leave_datasets(factory, activity)
         return None
     resource = element.get("typeProperties", "trainedModelName")
     _report(factory, activity, training, model)

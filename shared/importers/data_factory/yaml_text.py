@@ -20,7 +20,8 @@ _PLAIN: Final = re.compile(r"(?:[A-Za-z]|\$\{)[\w ./${}:?=&@+-]*|(?:[0-9]+[dhms]
 _WORDS: Final = frozenset(
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"]
 )
-_WIDTH: Final = 110
+#: A text stays in one line: that is how people edit it.
+_WIDTH: Final = 1_000_000
 _HEAD: Final = (
     "Written by `relearn import-adf`. What differs from the factory, and what is to be done:",
     "import-report.md. Check this file with: relearn validate pipelines.yaml",

@@ -108,8 +108,10 @@ def test_deployments_inside_a_template_are_read_in_their_scope() -> None:
     ]
     path = ("resources", 0, "properties", "template", "resources", 0)
     assert definitions.all[0].body.path == path
-    assert definitions.all[0].body.value is not None
-    assert path in lines(definitions, account)
+    told = lines(definitions, account)
+    inner = ("properties", "template")
+    below = ((), inner, (*inner, "resources", 0))
+    assert set(told) == {(), *(("resources", at, *keys) for at in (0, 1) for keys in below)}
 
 
 def test_linked_templates_are_files_of_their_own() -> None:
@@ -156,6 +158,12 @@ def test_resources_with_names_of_their_own_are_read() -> None:
     root = template() | {"languageVersion": "2.0", "resources": {"in": dataset()}}
     definitions, _ = search({"a.json": root})
     assert [(one.name, one.body.path) for one in definitions.all] == [("In", ("resources", "in"))]
+
+
+def test_a_key_that_nobody_knows_of_a_template_is_told() -> None:
+    root = template(dataset(), apiProfile="2018", newKey={"x": 1}, metadata={"_generator": {}})
+    definitions, account = search({"a.json": root})
+    assert set(lines(definitions, account)) == {(), ("resources", 0), ("newKey", "x")}
 
 
 def test_a_template_without_a_factory_is_told_as_one() -> None:

@@ -233,3 +233,20 @@ def test_parameters_keep_their_types_and_lose_their_secrets() -> None:
     for key in ("Bad", "List"):
         assert factory.line("pipeline/walk", f"globalParameters.{key}").outcome is LEFT
     assert "cGxhbnRlZA" not in factory.said()
+
+
+def test_datasets_of_an_activity_that_is_not_carried_over_are_not_either() -> None:
+    factory = walk_through(training(linkedServiceName="gone"), updating(linkedServiceName="gone"))
+    assert factory.drafts() == []
+    for name in ("trainingData", "trainedModelBlob", "placeholderBlob"):
+        assert factory.line(f"dataset/{name}", "").outcome is LEFT
+    waits = factory.line(DATA, "externalData.maximumRetry")
+    assert (waits.kind, waits.outcome) == ("policy", LEFT)
+
+
+def test_keys_that_nobody_knows_are_said_of_datasets_that_are_not_read() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "placeholderBlob"]
+    factory.blob("placeholderBlob", "any", typed={"odd": 1}, more={"a": [2]})
+    factory.only()
+    assert factory.unknown() == ["properties.typeProperties.odd", "properties.more.a[0]"]

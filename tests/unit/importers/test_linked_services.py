@@ -40,6 +40,8 @@ def test_a_batch_url_is_corrected(written: str, differs: str) -> None:
         "https://ussouthcentral.services.azureml.net/workspaces/xxx/services/--training x--/jobs",
         "https://<region>.services.azureml.net/workspaces/<workspace>/services/{id}/jobs",
         "",
+        "<Specify the batch scoring URL>",
+        "https://[batch execution endpoint]/jobs",
         "[parameters('endpoint')]",
         "@{linkedService().endpoint}",
     ],

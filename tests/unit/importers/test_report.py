@@ -63,11 +63,15 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
     )
     steps = REPORT.steps("imported")
     assert steps[0] == "Read 1 line that is not carried over: each says what to do."
-    assert "Rotate 1 secret that stands in clear text at b.json: p[2]." in steps
+    assert "Rotate the secrets that stand in clear text in 1 place: b.json: p[2]." in steps
     assert "Check the file: cd imported && relearn validate pipelines.yaml" in steps
     assert any("--backfill" in one for one in steps)
     nothing = Report((LEFT,))
-    assert "nothing was imported" in nothing.steps()[0]
+    assert nothing.steps()[0] == "Nothing was imported: each line of the report says why."
+    assert "there was no file of JSON" in Report(()).steps()[0]
+    assert not any("verify" in one for one in steps)
+    served = replace(REPORT.pipelines[0], endpoints=("second",))
+    assert any("verify" in one for one in replace(REPORT, pipelines=(served,)).steps())
 
 
 def test_windows_that_have_passed_are_said() -> None:

@@ -170,6 +170,17 @@ def test_what_starts_a_pipeline_starts_those_that_it_calls() -> None:
     assert "calls other pipelines" in line(found, "outer", "pipeline").text
 
 
+def test_parameters_of_the_factory_have_their_values() -> None:
+    activity = _with_input("data/@{pipeline().globalParameters.store}/a.csv")
+    found = imported(
+        {
+            "factory/mine": {"globalParameters": {"Store": {"type": "string", "value": "north"}}},
+            "pipeline/churn": pipeline(activity),
+        }
+    )
+    assert pipelines(found)["churn"]["data"]["blob"] == "north/a.csv"
+
+
 def test_calls_that_lead_nowhere_are_reported() -> None:
     def call(name: str) -> dict[str, Any]:
         reference = {"referenceName": name, "type": "PipelineReference"}

@@ -110,6 +110,8 @@ def test_another_encoding_is_told() -> None:
     error = refused('{"a":\n "é"}'.encode("cp1252"))
     assert (error.line, error.column) == (2, 3)
     assert "save it as UTF-8" in error.what
+    like_utf_16 = refused(b'{\x00"a": 1}')
+    assert (like_utf_16.line, like_utf_16.column) == (1, 2)
 
 
 def test_values_nested_too_deep_are_told() -> None:

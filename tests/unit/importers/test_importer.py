@@ -1,0 +1,128 @@
+"""The import as a whole: what is left out is said, no secret is anywhere, windows are counted."""
+
+import copy
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.drafts import ImportOptions
+from shared.importers.data_factory.importer import CONTAINER, Imported, import_definitions
+from tests.cli.factories import FACTORY
+from tests.unit.importers.drafted import NOW
+
+PLANTED = "cGxhbnRlZC1zZWNyZXQtcGxhbnRlZC1zZWNyZXQ="
+
+
+def imported(factory: Mapping[str, Any] = FACTORY, **more: Any) -> Imported:
+    files = {name: json.dumps(content).encode() for name, content in factory.items()}
+    options = more.pop("options", ImportOptions())
+    return import_definitions(files, options, more.pop("now", NOW), **more)
+
+
+def line_of(found: Imported, file: str, at: str = "") -> Line:
+    (line,) = (one for one in found.report.lines if (one.file, one.at) == (file, at))
+    return line
+
+
+def changed(file: str, *path: str | int, value: Any) -> dict[str, Any]:
+    factory = copy.deepcopy(FACTORY)
+    inner = factory[file]
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[path[-1]] = value
+    return factory
+
+
+def test_the_walk_through_becomes_one_pipeline_with_its_settings() -> None:
+    found = imported()
+    assert found.settings == {
+        CONTAINER: "training",
+        "TRAININGENDPOINT_API_KEY": "<trainingEndpoint: apiKey>",
+        "SCORINGENDPOINT_API_KEY": "<scoringEndpoint: apiKey>",
+    }
+    (pipeline,) = found.report.pipelines
+    assert (pipeline.name, pipeline.endpoints) == ("churn", ("scoringEndpoint",))
+    assert [name for name, _ in pipeline.made_from] == ["Retrain", "Update"]
+    assert [one.name for one in found.report.settings] == [
+        "TRAININGENDPOINT_API_KEY",
+        "SCORINGENDPOINT_API_KEY",
+    ]
+    assert str(found.report.settings[0].stood[0]) == (
+        "linkedService/training.json: properties.typeProperties.apiKey"
+    )
+    assert not found.report.settings[0].in_clear
+    assert imported() == found, "the same definitions give the same result"
+
+
+def test_the_next_ten_windows_and_those_of_the_past_are_said() -> None:
+    (schedule,) = imported().report.schedules
+    assert len(schedule.windows) == 10
+    assert schedule.windows[0].due == datetime(2026, 11, 30, tzinfo=UTC)
+    assert schedule.words.startswith("every week, from Monday 00:00 UTC")
+    assert schedule.past == 46  # due from 12 January to 23 November 2026
+    assert not schedule.backfill
+    (backfilled,) = imported(options=ImportOptions(backfill=True)).report.schedules
+    assert backfilled.backfill
+    early = datetime(2026, 1, 1, tzinfo=UTC)
+    assert imported(now=early).report.schedules[0].past == 0
+
+
+def test_no_secret_in_clear_text_is_anywhere() -> None:
+    places = (
+        ("linkedService/training.json", "properties", "typeProperties", "apiKey"),
+        ("linkedService/scoring.json", "properties", "typeProperties", "apiKey"),
+    )
+    for file, *path in places:
+        found = imported(changed(file, *path, value=PLANTED))
+        assert PLANTED not in f"{found.pipelines_yaml}{found.settings}{found.report}"
+        line = line_of(found, file, ".".join(path))
+        assert "rotate" in line.to_do
+        assert any(one.in_clear for one in found.report.settings)
+
+
+def test_a_secret_that_a_key_repeats_is_redacted() -> None:
+    factory = changed(
+        "linkedService/training.json", "properties", "typeProperties", "apiKey", value=PLANTED
+    )
+    retrain = factory["pipeline/churn.json"]["properties"]["activities"][0]
+    retrain["inputs"].append({"name": PLANTED})
+    found = imported(factory)
+    assert PLANTED not in f"{found.pipelines_yaml}{found.report}"
+
+
+def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
+    def refuses(text: str, settings: Mapping[str, str]) -> dict[str, str]:
+        assert set(settings) >= {CONTAINER, "SCORINGENDPOINT_API_KEY"}
+        return {"churn": "it is too odd"} if "churn:" in text else {}
+
+    found = imported(check=refuses)
+    assert (found.pipelines_yaml, found.settings, found.report.pipelines) == ("", {}, ())
+    line = line_of(found, "pipeline/churn.json", "properties.activities[0]")
+    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert "it is too odd" in line.text
+    said = [one for one in found.report.lines if "churn: " in one.text]
+    assert len(said) > 5
+    assert {one.outcome for one in said} == {Outcome.NOT_CARRIED_OVER}
+    key = line_of(found, "linkedService/training.json", "properties.typeProperties.apiKey")
+    assert "no pipeline of the file uses it" in key.text
+
+
+def test_a_file_that_the_app_refuses_as_a_whole_has_no_pipeline() -> None:
+    found = imported(check=lambda *_: {"": "it is too large"})
+    assert found.pipelines_yaml == ""
+    assert any("it is too large" in one.text for one in found.report.lines)
+
+
+def test_a_container_that_is_no_name_is_asked_for() -> None:
+    path = ("dataset/examples.json", "properties", "typeProperties", "folderPath")
+    found = imported(changed(*path, value="Training_Data/churn"))
+    assert found.settings[CONTAINER] == (
+        "<the container of the training data; the definitions say Training_Data>"
+    )
+
+
+def test_nothing_in_gives_nothing_out() -> None:
+    found = imported({})
+    assert (found.pipelines_yaml, found.settings, found.report.lines) == ("", {}, ())
