@@ -187,11 +187,25 @@ def test_named_inputs_and_outputs_keep_their_names() -> None:
     assert factory.line("pipeline/walk", "webServiceOutputs.lost").outcome is LEFT
 
 
+def test_an_output_whose_folder_cannot_be_read_keeps_its_file() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "trainedModelBlob"]
+    factory.blob("trainedModelBlob", "[parameters('folder')]", "new.ilearner")
+    draft = factory.only()
+    path = draft.job.outputs["output1"]
+    assert (path.container, path.name) == ("[parameters('folder')]", "new.ilearner")
+    assert [one.model for one in draft.updates] == [path]
+    assert factory.line("dataset/trainedModelBlob", "folderPath").outcome is LEFT
+    line = factory.line("dataset/trainedModelBlob", "availability.interval")
+    assert (line.outcome, line.text) == (MAPPED, "walk: schedule.interval: 1")
+
+
 def test_a_job_without_inputs_and_outputs() -> None:
     factory = walk_through(training(inputs=[], typeProperties={}), updating())
     draft = factory.only()
     assert (draft.job.inputs, draft.job.single_input, draft.job.outputs) == ({}, None, {})
     assert len(draft.updates) == 1
+    assert factory.unknown() == []
 
 
 def test_a_dataset_that_nothing_uses() -> None:
