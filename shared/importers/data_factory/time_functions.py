@@ -79,8 +79,8 @@ def _number(value: Value) -> int:
 
 
 def _form(given: tuple[Value, ...]) -> str | None:
-    if len(given) > 1:
-        raise UnresolvedError("a function of time in it is given too much")
+    if len(given) > 1 and not (len(given) == 2 and text_of(given[1]).lower().startswith("en")):  # noqa: PLR2004
+        raise UnresolvedError("a function of time in it is given too much, or another language")
     return text_of(given[0]) if given and given[0] is not None else None
 
 
