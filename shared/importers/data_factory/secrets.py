@@ -207,6 +207,20 @@ def not_needed(element: Element, key: str, why: str) -> None:
     element.approximated("key", key, f"not copied, and not needed: {why}", to_do)
 
 
+def report_passed(element: Element, key: str, value: Any) -> None:
+    """Report a secret that a trigger, a call or a default value passes on.
+
+    Args:
+        element: what passes it on.
+        key: what it is called.
+        value: of the secret.
+    """
+    clear = form_of(value) is Form.CLEAR
+    to_do = "rotate it: it stands here in clear text" if clear else ""
+    text = "a secret is not copied: a parameter of a job that uses it has an app setting"
+    element.approximated("key", key, text, to_do)
+
+
 def setting_name(owner: str, key: str) -> str:
     """Return the name of an app setting, such as `TRAININGENDPOINT_API_KEY`.
 
