@@ -214,9 +214,7 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
             f"Give {names} of local.settings.json a value; the report says which secret each of "
             "them is. No value was copied."
         )
-    if clear := [
-        str(Place(one.file, one.path)) for one in report.lines if "rotate" in one.to_do
-    ]:
+    if clear := [str(Place(one.file, one.path)) for one in report.lines if "rotate" in one.to_do]:
         stood = counted(len(clear), "secret")
         more = f", and {len(clear) - _MOST_NAMED} more" if len(clear) > _MOST_NAMED else ""
         yield (
