@@ -195,7 +195,7 @@ def _filled(element: Element | None, key: str, known: Mapping[str, Resolved]) ->
         return None
     found = resolved(said, known).as_path()
     if found.text is None:
-        shown = found.verbatim or str(element.value)
+        shown = "the value" if found.is_secret else found.verbatim or str(element.value)
         element.left("key", key, f"`{shown}`: {found.why}", _WRITE_PATH)
         return None
     if not found.exact:

@@ -223,6 +223,8 @@ def parts_of(value: Value) -> tuple[Part, ...]:
         raise UnresolvedError(_NO_TEXT)
     if isinstance(value, list | dict):
         return (_json(value),)
+    if isinstance(value, float) and value.is_integer():
+        return (str(int(value)),)
     return (str(value),)
 
 
