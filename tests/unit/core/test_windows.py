@@ -181,7 +181,7 @@ def test_what_is_no_template_is_refused_with_the_cure(text: str, message: str) -
 
 
 def test_what_other_tools_write_for_a_template_is_refused_in_a_path() -> None:
-    with pytest.raises(ValueError, match="write it like {start:yyyy/MM/dd}"):
+    with pytest.raises(ValueError, match=r"write it like \{start:yyyy/MM/dd}"):
         checked_path("{SliceStart:yyyy}/a.csv", str)
     assert checked_path("{start:yyyy}/a.csv", str) == "{start:yyyy}/a.csv"
 
