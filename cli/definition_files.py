@@ -50,7 +50,7 @@ def read_definitions(paths: Sequence[Path], leave_out: Path) -> DefinitionFiles:
     common = Path(os.path.commonpath([_folder(path).resolve() for path in paths]))
     found, together = DefinitionFiles(), 0
     for file in _all_files(paths, leave_out.resolve()):
-        name = Path(os.path.relpath(_folder(file).resolve(), common), file.name).as_posix()
+        name = _known_as(file, common)
         if name in found.content or name in found.unread:
             continue
         try:
@@ -74,6 +74,12 @@ class _UnreadError(Exception):
 
 def _folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
+
+
+def _known_as(file: Path, common: Path) -> str:
+    """Return the name of a file below a folder, in characters that each report can hold."""
+    name = Path(os.path.relpath(_folder(file).resolve(), common), file.name).as_posix()
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _all_files(paths: Sequence[Path], leave_out: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from shared.core.config.pattern import tokens_of
 from shared.importers.data_factory.account import Account, Element
 from shared.importers.data_factory.secrets import Secrets
 
@@ -70,9 +71,27 @@ class BlobPath:
 
     @property
     def is_folder(self) -> bool:
-        """Whether its last part has no suffix, so that it names no file."""
+        """Whether its last part has no suffix, so that it names no file.
+
+        A `{token}` at its end stands for the name of a blob.
+        """
         last = self.name.rpartition("/")[2]
-        return "." not in last.split("}")[-1]
+        return "." not in last.split("}")[-1] and not tokens_of(last)
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of its blobs: a folder stands for the blobs in it."""
+        if not self.is_folder:
+            return self.name
+        folder = self.name.strip("/")
+        taken = tokens_of(folder)
+        token = next(one for one in ("name", "file", "blob", "rest") if one not in taken)
+        return f"{folder}/{{{token}}}" if folder else f"{{{token}}}"
+
+    def is_same_blob(self, other: "BlobPath") -> bool:
+        """Whether another path names the same blob."""
+        mine, theirs = ((one.account, one.container, one.name) for one in (self, other))
+        return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from shared.core.config.pattern import tokens_of
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import Element
@@ -135,7 +134,7 @@ class _Maker:
         return Entry(self._name, self._draft, tree, data.container if data else "")
 
     def _data(self, data: BlobPath) -> Tree:
-        made: Tree = {"blob": _pattern(data)}
+        made: Tree = {"blob": data.pattern}
         if not self._timing.opens_runs:
             made["opens_runs"] = False
         if self._timing.min_size:
@@ -195,11 +194,11 @@ class _Maker:
                 f"in {container} of {account}",
                 f"write this data to {container} of {account}, at the same path",
             )
-        if data is not None and same_blob(path, data):
+        if data is not None and path.is_same_blob(data):
             return _DATA
-        if not is_folder(path):
+        if not path.is_folder:
             return path.name
-        made = _pattern(path)
+        made = path.pattern
         what = f"{self._name}: a folder; each run reads {made}, with the name of its newest blob"
         note(path.source, what, "see whether the job needs that blob")
         return made
@@ -229,7 +228,7 @@ class _Maker:
     def _is_model(self, path: BlobPath) -> bool:
         if path.name.lower().endswith(MODEL_SUFFIX):
             return True
-        return any(same_blob(path, update.model) for update in self._draft.updates)
+        return any(path.is_same_blob(update.model) for update in self._draft.updates)
 
     def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[Tree]:
         """Return the endpoints, and report each that the app would refuse."""
@@ -268,29 +267,13 @@ class _Maker:
 
     def _port_of(self, update: Update, models: Sequence[str]) -> str:
         outputs = self._job.outputs
-        return next((port for port in models if same_blob(outputs[port], update.model)), "")
+        return next((port for port in models if outputs[port].is_same_blob(update.model)), "")
 
 
 def endpoint_name(update: Update) -> str:
     """Return the name of the endpoint that an update is for: that of its linked service."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", update.service.name or update.name).strip("-_")
     return plain[:_LONGEST_ENDPOINT] or "endpoint"
-
-
-def same_blob(one: BlobPath, other: BlobPath) -> bool:
-    """Whether two paths name the same blob.
-
-    Args:
-        one: a path.
-        other: another one.
-    """
-    first, second = ((path.account, path.container, path.name) for path in (one, other))
-    return first == second
-
-
-def is_folder(path: BlobPath) -> bool:
-    """Whether a path names a folder: a `{token}` at its end stands for the name of a blob."""
-    return path.is_folder and not tokens_of(path.name.rpartition("/")[2])
 
 
 def note(element: Element, text: str, to_do: str = "") -> None:
@@ -344,7 +327,7 @@ def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
 def _chosen(job: Job) -> BlobPath | None:
     """Return the input that is the data: a folder, else one that is waited for, else the first."""
     inputs = list(_inputs(job))
-    folder = next((one for one in inputs if is_folder(one)), None)
+    folder = next((one for one in inputs if one.is_folder), None)
     waited = next((one for one in inputs if _is_waited_for(one)), None)
     return folder or waited or next(iter(inputs), None)
 
@@ -353,15 +336,6 @@ def _is_waited_for(path: BlobPath) -> bool:
     source = path.source
     inner = ("policy", "externalData"), ("properties", "policy", "externalData")
     return any(source.get(*names) is not None for names in inner)
-
-
-def _pattern(path: BlobPath) -> str:
-    """Return the pattern of a path: a folder stands for the blobs in it."""
-    if not is_folder(path):
-        return path.name
-    folder = path.name.strip("/")
-    token = next(one for one in ("name", "file", "blob", "rest") if one not in tokens_of(folder))
-    return f"{folder}/{{{token}}}" if folder else f"{{{token}}}"
 
 
 def _form_of(path: BlobPath) -> str:

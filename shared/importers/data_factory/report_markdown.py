@@ -1,5 +1,6 @@
 """Writes the report of an import as Markdown: the summary, what to do, then every line."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -25,14 +26,22 @@ def markdown(report: Report) -> str:
             [(one.value, str(report.counts[one]), _MEANING[one]) for one in _MEANING],
         ),
         "## What to do next",
-        "\n".join(f"{at}. {plain(step)}" for at, step in enumerate(report.steps(), start=1)),
-        *_to_do(report),
+        "\n".join(f"{at}. {prose(step)}" for at, step in enumerate(report.steps(), start=1)),
         *_settings(report),
-        *_schedules(report),
         *_pipelines(report),
+        *_schedules(report),
+        *_index(report),
         *_files(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def prose(text: str) -> str:
+    """Return a text of a line; what stands in it between two backticks is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return plain(text)
+    return "".join(code(part) if at % 2 else plain(part) for at, part in enumerate(parts))
 
 
 def plain(text: str) -> str:
@@ -57,25 +66,16 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def _to_do(report: Report) -> Iterator[str]:
-    """Yield the lines that are not carried over, with links to their files."""
-    left = [one for one in report.lines if one.outcome is Outcome.NOT_CARRIED_OVER]
-    if not left:
+def _index(report: Report) -> Iterator[str]:
+    """Yield how many lines each file has of each outcome, with a link to them."""
+    if not report.lines:
         return
-    anchors = {file: f"file-{at}" for at, file in enumerate(report.by_file, start=1)}
-    yield "### Not carried over"
-    yield _table(
-        ("what", "where", "why", "what to do"),
-        [
-            (
-                f"{one.kind} {code(one.name)}".strip(),
-                f"[{plain(one.file)}](#{anchors[one.file]}) {code(one.at)}".strip(),
-                plain(one.text),
-                plain(one.to_do),
-            )
-            for one in left
-        ],
-    )
+    yield "## Files"
+    rows = []
+    for at, (file, lines) in enumerate(report.by_file.items(), start=1):
+        counts = Counter(line.outcome for line in lines)
+        rows.append((f"[{plain(file)}](#file-{at})", *(str(counts[one]) for one in _MEANING)))
+    yield _table(("file", *(one.value for one in _MEANING)), rows)
 
 
 def _settings(report: Report) -> Iterator[str]:
@@ -108,7 +108,8 @@ def _schedules(report: Report) -> Iterator[str]:
     for one in report.schedules:
         yield f"### {plain(one.pipeline)}"
         passed = f" {past_words(one)}." if one.past else ""
-        yield plain(f"{one.words}. It waits for {one.waits_for}.{passed}")
+        words = f"{one.words[:1].upper()}{one.words[1:]}"
+        yield plain(f"{words}. It waits for {one.waits_for}.{passed}")
         if one.windows:
             rows = [_window(window) for window in one.windows]
             yield _table(("window from", "to", "due", "its run begins"), rows)
@@ -143,14 +144,19 @@ def _files(report: Report) -> Iterator[str]:
                 (
                     code(one.at) or "the file",
                     f"{one.kind} {code(one.name)}".strip(),
-                    one.outcome.value,
-                    plain(one.text),
-                    plain(one.to_do),
+                    _shown(one.outcome),
+                    prose(one.text),
+                    prose(one.to_do),
                 )
                 for one in lines
             ],
         )
         yield from _blocks(lines)
+
+
+def _shown(outcome: Outcome) -> str:
+    left = outcome is Outcome.NOT_CARRIED_OVER
+    return f"**{outcome.value}**" if left else outcome.value
 
 
 def _blocks(lines: Sequence[Line]) -> Iterator[str]:

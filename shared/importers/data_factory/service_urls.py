@@ -55,7 +55,7 @@ def read_jobs_url(text: str, owner: str) -> ServiceUrl:
         text: as it is written.
         owner: the linked service, from which ids are made where the file has no URL.
     """
-    if not text.strip() or _LATER.fullmatch(text):
+    if not text.strip() or _has_no_host(text):
         return _example_jobs_url(text, owner)
     plain, differs = _filled(text)
     found = _HOST.fullmatch(plain)
@@ -87,7 +87,7 @@ def read_update_url(text: str, owner: str, *, principal: bool) -> ServiceUrl:
         owner: the linked service, from which ids are made where the file has no URL.
         principal: whether it has a service principal, as New services need one.
     """
-    if _LATER.fullmatch(text):
+    if _has_no_host(text):
         return _example_update_url(text, owner, principal=principal)
     plain, differs = _filled(text)
     address, _, query = plain.partition("?")
@@ -106,6 +106,12 @@ def read_update_url(text: str, owner: str, *, principal: bool) -> ServiceUrl:
         return ServiceUrl(url, kind, "; ".join(differs), _to_do(differs))
     what, cure = _told(refused)
     return ServiceUrl("", differs=f"updateResourceEndpoint: {what}", to_do=cure)
+
+
+def _has_no_host(text: str) -> bool:
+    """Whether a text, or the host of a URL, is a placeholder or has no value yet."""
+    url = _HOST.fullmatch(text.strip())
+    return bool(_LATER.fullmatch(text) or (url and _STANDS_FOR.fullmatch(url[2])))
 
 
 def _filled(text: str) -> tuple[str, list[str]]:

@@ -15,7 +15,7 @@ from shared.importers.data_factory.report import (
     past_words,
     sorted_lines,
 )
-from shared.importers.data_factory.report_markdown import code, markdown, plain
+from shared.importers.data_factory.report_markdown import code, markdown, plain, prose
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -127,17 +127,18 @@ def test_markdown_begins_with_the_summary_and_what_to_do() -> None:
     assert headings == [
         "# Import from Azure Data Factory",
         "## What to do next",
-        "### Not carried over",
         "## Settings to set",
+        "## Pipelines",
         "## Schedules",
         "### churn",
-        "## Pipelines",
+        "## Files",
         "## Every value, by file",
         "### a.json",
         "### b.json",
     ]
     assert text.index(REPORT.summary) < text.index("## What to do next")
-    assert "[a.json](#file-1)" in text
+    assert "| [a.json](#file-1) | 0 | 0 | 1 |" in text
+    assert text.count("no &lt;b>") == 1, "each line is there once"
     assert '<a id="file-1"></a>' in text
     assert "```yaml\ntraining:\n  kind: azureml\n```" in text
     assert "| 2026-01-05 00:00 | 2026-01-12 00:00 | 2026-01-12 00:00 | no run: paused |" in text
@@ -151,5 +152,7 @@ def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
     assert len(counts) == 7
     assert all(len(found) == 1 for found in counts)
     assert plain("a|b <i> *c*\n[d](e)") == "a\\|b &lt;i> \\*c\\* \\[d\\](e)"
+    assert prose("`a|*` and *b*") == "`a\\|*` and \\*b\\*"
+    assert prose("a ` b") == "a \\` b"
     assert code("a|b") == "`a\\|b`"
     assert code("a`b") == "a\\`b"
