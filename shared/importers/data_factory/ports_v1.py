@@ -28,6 +28,10 @@ TO_FILL_IN: Final = "fill-in"
 _PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "compression")
 _FILE: Final = re.compile(r"[\w .-]+\.\w+")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
+_NO_BLOB: Final = (
+    "nothing, if the job reads or writes it by itself, as training.parameters say; else have the "
+    "data written to a blob"
+)
 _NO_PORT: Final = "an input or output of the service has a name"
 
 
@@ -78,7 +82,11 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
     said = dataset.properties.get("availability")
     if said is not None and not _reported(said):
         availability.report_other(said, cadence, "it has no effect in Relearn")
-    dataset.body.mapped(DATASET, dataset.name, f"{dataset.type}: {text}", whole=False)
+    text = f"{dataset.type}: {text}"
+    if datasets.is_blob(dataset):
+        dataset.body.mapped(DATASET, dataset.name, text, whole=False)
+    else:
+        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB, whole=False)
 
 
 def leave_datasets(factory: Factory, activity: Activity) -> None:

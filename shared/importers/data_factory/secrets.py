@@ -99,8 +99,9 @@ def in_clear_text(element: Element) -> Iterator[str]:
     """Yield the paths of the secrets below an element that stand there in clear text."""
     for path, value in leaves(element.value, element.path):
         named = [str(part) for part in path if isinstance(part, str)]
-        name = named[-2] if len(named) > 1 and named[-1].casefold() == "value" else named[-1:]
-        spoken = name if isinstance(name, str) else "".join(name)
+        if len(named) > 1 and named[-1].casefold() in ("value", "defaultvalue"):
+            named.pop()
+        spoken = named[-1] if named else ""
         if not is_secret(spoken, value) or form_of(value) is not Form.CLEAR:
             continue
         if "connection" in spoken.lower() and not _SECRET_PART.search(str(value)):

@@ -152,7 +152,9 @@ def test_a_dataset_that_only_decides_when_a_job_runs() -> None:
         "dataset", "table", type="AzureSqlTable", typeProperties=typed, linkedServiceName="sql"
     )
     factory.only()
-    assert "only waits for it" in factory.line("dataset/table", "").text
+    said = factory.line("dataset/table", "")
+    assert (said.outcome, "only waits for it" in said.text) == (ABOUT, True)
+    assert "training.parameters" in said.to_do
     line = factory.line("pipeline/walk", "activities[0].inputs[1]")
     assert (line.outcome, "schedule.delay" in line.to_do) == (ABOUT, True)
     assert factory.unknown() == []
