@@ -1,6 +1,6 @@
 """Expressions of version 2: `@…`, `@{…}` within a text, `{"type": "Expression", "value": "@…"}`.
 
-They become templates of Relearn, or constants (data-factory §3.6). A run of a factory begins a
+They become texts with window times, or constants (data-factory §3.6). A run of a factory begins a
 moment after it is due; Relearn knows the due time, which is the end of the window.
 """
 
@@ -21,8 +21,7 @@ from shared.importers.data_factory.expression_syntax import (
     whole,
 )
 from shared.importers.data_factory.moments import Moment
-from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.templates import (
+from shared.importers.data_factory.resolved import (
     EVENT_FILE,
     EVENT_FOLDER,
     EventFolders,
@@ -35,6 +34,7 @@ from shared.importers.data_factory.templates import (
     parts_of,
     resolved_by,
 )
+from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.time_functions import computed
 
 __all__ = ["Resolved", "Scope", "resolved"]

@@ -19,7 +19,7 @@ from shared.importers.data_factory.moments import (
     replaced_form,
     split_form,
 )
-from shared.importers.data_factory.templates import (
+from shared.importers.data_factory.resolved import (
     EVENT_FOLDER,
     EventFolders,
     Field,
@@ -30,8 +30,8 @@ from shared.importers.data_factory.templates import (
 )
 
 _UTC: Final = frozenset({"utc", "etc/utc", "coordinated universal time", "gmt"})
-_ZONE: Final = "it converts a time to another time zone; a template is in UTC"
-_COMPUTES: Final = "it computes with a time of the window in a way that no template can say"
+_ZONE: Final = "it converts a time to another time zone; a window time is in UTC"
+_COMPUTES: Final = "it computes with a time of the window in a way that no window time can say"
 _SHIFTS: Final = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=1),
@@ -52,7 +52,7 @@ def written(moment: Moment, form: str | None = None) -> Value:
     field = Field(moment, ROUND_TRIP) if form is None else Field(moment, *custom_form(form))
     if isinstance(moment.base, str) or field.guess:
         return Text((field,))
-    return joined((moment.template(field.form),))
+    return joined((moment.written(field.form),))
 
 
 def moment_of(value: Value) -> Moment:
@@ -170,7 +170,7 @@ def _of_text_with_time(name: str, given: list[Value]) -> Value:
         given: what it is given; the first is the text, or the list of folders.
 
     Raises:
-        UnresolvedError: no template can say that.
+        UnresolvedError: no window time can say that.
     """
     text, *more = given
     if name in _OF_FOLDERS and isinstance(text, EventFolders):

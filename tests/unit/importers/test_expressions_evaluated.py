@@ -1,7 +1,7 @@
-"""Filling a template gives what evaluating the expression gives, for any window.
+"""Filling window times in gives what evaluating the expression gives, for any window.
 
 The expressions are made together with their meaning: each is a text, and a function that computes
-with the times of a window, without templates and formats of the product.
+with the times of a window, without window times and formats of the product.
 """
 
 from calendar import monthrange
@@ -147,7 +147,7 @@ def check(found: expressions_v1.Resolved, expected: str, window: Window) -> None
 
 @given(PIECES, WINDOWS)
 @settings(max_examples=60)
-def test_a_template_of_version_1_says_what_the_expression_says(
+def test_the_text_of_version_1_says_what_the_expression_says(
     pieces: list[tuple[str, Expression, str]], window: Window
 ) -> None:
     check(expressions_v1.resolved(first_version(pieces), {}), said(pieces, window), window)
@@ -155,7 +155,7 @@ def test_a_template_of_version_1_says_what_the_expression_says(
 
 @given(PIECES, WINDOWS)
 @settings(max_examples=60)
-def test_a_template_of_version_2_says_what_the_expression_says(
+def test_the_text_of_version_2_says_what_the_expression_says(
     pieces: list[tuple[str, Expression, str]], window: Window
 ) -> None:
     scope = expressions_v2.Scope(trigger="window")

@@ -1,11 +1,11 @@
-"""Expressions of version 2 become templates and constants; the rest is left verbatim."""
+"""Expressions of version 2 become window times and constants; the rest is left verbatim."""
 
 from typing import Any
 
 import pytest
 
 from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
-from shared.importers.data_factory.templates import event_filled
+from shared.importers.data_factory.resolved import event_filled
 
 WINDOW = Scope(trigger="window", factory_parameters={"GP-Int": 3})
 SCHEDULE = Scope(trigger="schedule")
@@ -89,7 +89,7 @@ def test_a_constant_keeps_its_type(value: Any, result: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "template"),
+    ("value", "made"),
     [
         (
             "@concat('in/', formatDateTime(pipeline().parameters.from, 'yyyy/MM/dd'), '/x.csv')",
@@ -131,16 +131,16 @@ def test_a_constant_keeps_its_type(value: Any, result: Any) -> None:
         ("@formatDateTime(pipeline().parameters.to, 'R')", "{end:ddd, dd MMM yyyy HH:mm:ss 'GMT'}"),
     ],
 )
-def test_a_time_of_the_window_becomes_a_template(value: str, template: str) -> None:
+def test_a_time_of_the_window_becomes_a_window_time(value: str, made: str) -> None:
     found = given(value)
 
-    assert (found.text, found.exact) == (template, True), found.why
-    assert found.value == template
+    assert (found.text, found.exact) == (made, True), found.why
+    assert found.value == made
     assert found.uses_window
 
 
 @pytest.mark.parametrize(
-    ("value", "template", "why"),
+    ("value", "made", "why"),
     [
         ("@utcNow('yyyy')", "{end:yyyy}", "due"),
         ("@formatDateTime(pipeline().TriggerTime, 'yyyy')", "{end:yyyy}", "due"),
@@ -152,10 +152,10 @@ def test_a_time_of_the_window_becomes_a_template(value: str, template: str) -> N
         ("@variables('v')", "1", "default value"),
     ],
 )
-def test_a_guess_is_said(value: str, template: str, why: str) -> None:
+def test_a_guess_is_said(value: str, made: str, why: str) -> None:
     found = given(value, Scope(trigger="window", variables={"V": "1"}))
 
-    assert (found.text, found.exact) == (template, False)
+    assert (found.text, found.exact) == (made, False)
     assert why in found.why
 
 
