@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.setting_references import not_filled_in
+from shared.core.windows import checked_path
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.availability import means_days, timespan, written
 from shared.importers.data_factory.definitions import Definition, Definitions
@@ -30,7 +31,6 @@ OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn", "etag")
 _SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
-_TEMPLATE: Final = re.compile(r"\{(?:start|end)[^{}]*\}")
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _FILL_IN: Final = (
     "give its value: in the file, or with --parameters where it is that of a template; import again"
@@ -212,7 +212,7 @@ def _refused(container: str, name: str) -> str:
     if not name:
         return ""
     try:
-        checked_pattern(_TEMPLATE.sub("0", name))
+        checked_path(name, checked_pattern)
     except ValueError as exc:
         return str(exc)
     return ""

@@ -58,6 +58,7 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
         ("data", "{Unknown}.csv", "names no blob"),
         ("data", "$$Text.Format('{0', SliceStart)", "names no blob"),
         ("data/tables", "*000*.csv", "names no blob"),
+        ("data/{Odd}", "rows.csv", "names no blob"),
         ("{Year}", "rows.csv", "names no blob"),
         ("data", None, "names no blob"),
         ("[concat(parameters('container')[0], '/in')]", "rows.csv", "names no blob"),
@@ -67,7 +68,7 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
 def test_a_path_to_fill_in_stands_in_place_of_one_that_cannot_be_read(
     folder: str, file: str | None, text: str
 ) -> None:
-    parts = [variable("Year", "SliceStart", "yyyy")]
+    parts = [variable("Year", "SliceStart", "yyyy"), variable("Odd", "SliceStart", "'[a]*'yyyy")]
     factory = with_data(folder, file, typed={"partitionedBy": parts})
     draft = factory.only()
     assert draft.job.single_input is not None
