@@ -37,8 +37,8 @@ class RunBody(RequestModel):
     )
     due: Time | None = Field(
         default=None,
-        description="Of a pipeline with window times: the window that was due last at this time; "
-        "left out: the one that came last.",
+        description="Of a pipeline that holds times of windows: the window that was due last at "
+        "this time; left out: the one that came last.",
     )
     model: str | None = Field(
         default=None,
@@ -127,8 +127,8 @@ class PreviewQuery(QueryModel):
     data: str | None = Field(default=None, min_length=1, max_length=1024)
     due: Annotated[Time | None, BeforeValidator(_with_plus)] = Field(
         default=None,
-        description="Of a pipeline with window times: the window that is due at this time, or was "
-        "due last; left out: the one that came last.",
+        description="Of a pipeline that holds times of windows: the window that is due at this "
+        "time, or was due last; left out: the one that came last.",
     )
 
 

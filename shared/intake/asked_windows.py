@@ -15,7 +15,7 @@ def asked_window(pipeline: Pipeline, due: datetime | None, now: datetime) -> Win
     A schedule that is paused does not matter: an operator asks.
 
     Args:
-        pipeline: as it is configured now, with its window times unfilled.
+        pipeline: as it is configured now, with its times of windows unfilled.
         due: the newest due time at or before it is meant; None: the newest one that has come.
         now: the present moment.
 
@@ -37,7 +37,7 @@ def previewed_window(pipeline: Pipeline, due: datetime | None, now: datetime) ->
     """Return the window of a preview, which may be one that is still to come.
 
     Args:
-        pipeline: as it is configured now, with its window times unfilled.
+        pipeline: as it is configured now, with its times of windows unfilled.
         due: the newest due time at or before it is meant; None: the newest one that has come, or
             the first one where none has.
         now: the present moment.
@@ -119,8 +119,8 @@ def _why_none(pipeline: Pipeline) -> str:
     if pipeline.schedule is None:
         return f"pipeline {pipeline.name} has no schedule, and so no due times"
     return (
-        f"pipeline {pipeline.name} has no window time, as {{start:yyyy/MM/dd}}, so that its runs "
-        "are of no window"
+        f"pipeline {pipeline.name} holds no time of a window, as {{start:yyyy/MM/dd}}, so that its "
+        "runs are of no window"
     )
 
 

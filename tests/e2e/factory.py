@@ -76,7 +76,7 @@ class WatchedTrainer(LogisticTrainer):
         self, inputs: Mapping[str, bytes], parameters: Mapping[str, str], *, label: str | None
     ) -> Trained:
         (content,) = inputs.values()
-        if content.startswith(IN_PAIRS.encode()) and not self.most_open["days"]:
+        if content.startswith(IN_PAIRS.encode()) and self.most_open["days"] < 2:
             eventually(lambda: self._open()["days"] > 1, "a second job while one is open")
         self.most_open |= self._open()
         if content.startswith(FAILS_ONCE.encode()) and content not in self.failed:

@@ -228,7 +228,7 @@ def test_the_newest_window_is_first_where_the_policy_says_so(scene: Scene) -> No
     newest, failed_once, oldest = WEEKS[::-1]
     assert scene.jobs("weeks") == [newest, failed_once, failed_once, oldest]
     assert scene.trainer.most_open["weeks"] == 1
-    by_window = {run["tokens"]["window.start"][:10]: run for run in runs}
+    by_window = {run["window"]["start"][:10]: run for run in runs}
     assert by_window["2016-02-15"]["phase"] == "promoted"
     assert by_window["2016-02-01"]["phase"] == by_window["2016-02-08"]["phase"] == "superseded"
     assert "out of memory" in by_window["2016-02-08"]["ended_attempts"][0]["reason"]

@@ -241,7 +241,7 @@ def test_a_pipeline_without_windows_takes_no_due_time(serve: Serve, api: Api) ->
     )
     world = World(config={"pipeline": {"schedule": "0 0 3 * * *"}})
     serve(app_over(world))
-    unused = "due: pipeline sample has no window time, as {start:yyyy/MM/dd}"
+    unused = "due: pipeline sample holds no time of a window, as {start:yyyy/MM/dd}"
     assert refusal(api.start({"due": "2026-03-01"})).startswith(unused)
     assert refusal(preview(due="2026-03-01")).startswith(unused)
     world.upload("new.csv")

@@ -56,6 +56,10 @@ def _replace(text: Any, old: Any, new: Any) -> str:
     return whole.replace(what, by)
 
 
+def _equal(left: Any, right: Any) -> bool:
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
 def _divided(left: Any, right: Any) -> int | float:
     first, second = _number(left), _number(right)
     if isinstance(first, int) and isinstance(second, int):
@@ -132,7 +136,7 @@ CONSTANT_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "int": int,
     "float": float,
     "bool": _as_bool,
-    "equals": lambda left, right: left == right,
+    "equals": _equal,
     "not": lambda value: not _truth(value),
     "and": lambda left, right: _truth(left) and _truth(right),
     "or": lambda left, right: _truth(left) or _truth(right),

@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.setting_references import not_filled_in
+from shared.core.windows import checked_path
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.availability import means_days, timespan, written
 from shared.importers.data_factory.definitions import Definition, Definitions
@@ -26,8 +27,7 @@ _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 #: Keys that say nothing to a batch job.
 _SILENT: Final = ("name", "id", "$schema", "type")
 #: Keys of a definition in a template, or as the service returns it.
-OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn", "etag")
-_SILENT_BELOW: Final = ("type", "external", "published", "structure")
+OF_SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
 _TEMPLATE: Final = re.compile(r"\{(?:start|end)[^{}]*\}")
@@ -195,7 +195,7 @@ def _filled(element: Element | None, key: str, known: Mapping[str, Resolved]) ->
         return None
     found = resolved(said, known).as_path()
     if found.text is None:
-        shown = found.verbatim or str(element.value)
+        shown = "the value" if found.is_secret else found.verbatim or str(element.value)
         element.left("key", key, f"`{shown}`: {found.why}", _WRITE_PATH)
         return None
     if not found.exact:
@@ -212,7 +212,7 @@ def _refused(container: str, name: str) -> str:
     if not name:
         return ""
     try:
-        checked_pattern(_TEMPLATE.sub("0", name))
+        checked_path(name, checked_pattern)
     except ValueError as exc:
         return str(exc)
     return ""

@@ -186,7 +186,7 @@ class _Maker:
     def _given(self, path: BlobPath, data: BlobPath | None) -> str:
         """Return what an input is given, and report a path in another container."""
         account, container = self._place
-        if path.container and (path.account, path.container) != self._place:
+        if path.account and path.container and (path.account, path.container) != self._place:
             note(
                 path.source,
                 f"{self._name}: the path {path.name or '/'} is in container {path.container} of "

@@ -1,6 +1,6 @@
 """Expressions of version 1: `$$Text.Format('…{0:yyyyMMdd}…', SliceStart)`, and partitioned paths.
 
-They become templates of Relearn (data-factory §2.8). The two pairs of variables, WindowStart and
+They become texts with window times (data-factory §2.8). The two pairs of variables, WindowStart and
 WindowEnd, SliceStart and SliceEnd, are the same times.
 """
 
@@ -26,7 +26,7 @@ from shared.importers.data_factory.moments import (
     custom_form,
     has_zone,
 )
-from shared.importers.data_factory.templates import (
+from shared.importers.data_factory.resolved import (
     Field,
     Part,
     Resolved,
@@ -292,7 +292,7 @@ _DAY: Final = "%d"
 _DAYS: Final = {"0": _DAY, "00": "dd"}
 _DAY_NAME: Final = "it writes a day of the week; Relearn writes its English name"
 _NOT_HERE: Final = {
-    "date.dayofyear": "the day of the year has no form in a template",
-    "date.daysinmonth": "the number of days of a month has no form in a template",
-    "datetime.ticks": "ticks have no form in a template",
+    "date.dayofyear": "the day of the year has no form as a window time",
+    "date.daysinmonth": "the number of days of a month has no form as a window time",
+    "datetime.ticks": "ticks have no form as a window time",
 }

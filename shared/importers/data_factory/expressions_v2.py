@@ -1,6 +1,6 @@
 """Expressions of version 2: `@…`, `@{…}` within a text, `{"type": "Expression", "value": "@…"}`.
 
-They become templates of Relearn, or constants (data-factory §3.6). A run of a factory begins a
+They become texts with window times, or constants (data-factory §3.6). A run of a factory begins a
 moment after it is due; Relearn knows the due time, which is the end of the window.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from shared.importers.data_factory.account import leaves
-from shared.importers.data_factory.constant_functions import CONSTANT_FUNCTIONS, text_of
+from shared.importers.data_factory.constant_functions import text_of
 from shared.importers.data_factory.expression_syntax import (
     Call,
     Constant,
@@ -21,8 +21,7 @@ from shared.importers.data_factory.expression_syntax import (
     whole,
 )
 from shared.importers.data_factory.moments import Moment
-from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.templates import (
+from shared.importers.data_factory.resolved import (
     EVENT_FILE,
     EVENT_FOLDER,
     EventFolders,
@@ -35,7 +34,8 @@ from shared.importers.data_factory.templates import (
     parts_of,
     resolved_by,
 )
-from shared.importers.data_factory.time_functions import TIME_FUNCTIONS, of_text_with_time
+from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.time_functions import computed
 
 __all__ = ["Resolved", "Scope", "resolved"]
 
@@ -159,7 +159,9 @@ class _Evaluation:
             return self.given(_looked_up(self.scope.variables, text_of(values[0])))
         if name in _FROM_NOW:
             name, values = _FROM_NOW[name], [self._now(), *values]
-        return _computed(name, values)
+        if name in _AHEAD:
+            raise UnresolvedError(_AHEAD[name])
+        return computed(name, values)
 
     def _member(self, node: Member) -> Value:
         """Return what a call such as `pipeline()` has below keys, or what a constant has."""
@@ -282,37 +284,6 @@ def _looked_up(known: Mapping[str, Any], name: str) -> Any:
     if is_secret(name, value.value if isinstance(value, Resolved) else value):
         raise SecretError
     return value
-
-
-def _computed(name: str, given: list[Value]) -> Value:
-    """Return what a function makes of its values.
-
-    Args:
-        name: of the function, in lower case.
-        given: its values.
-    """
-    if name in TIME_FUNCTIONS:
-        return _applied(TIME_FUNCTIONS[name], given)
-    if name == "concat":
-        return joined(part for one in given for part in parts_of(one))
-    if name == "string" and len(given) == 1:
-        return joined(parts_of(given[0]))
-    if name not in CONSTANT_FUNCTIONS:
-        raise UnresolvedError(_AHEAD.get(name, "it calls a function that is not known here"))
-    if name == "join" and len(given) == 2 and isinstance(given[0], list):  # noqa: PLR2004
-        by = text_of(given[1])
-        return joined([part for one in given[0] for part in (by, *parts_of(one))][1:])
-    if any(isinstance(one, Text | EventFolders) for one in given):
-        return of_text_with_time(name, given)
-    return _applied(CONSTANT_FUNCTIONS[name], given)
-
-
-def _applied(function: Callable[..., Any], given: list[Value]) -> Value:
-    try:
-        found: Value = function(*given)
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
-        raise UnresolvedError("a function in it is given something that it does not take") from None
-    return found
 
 
 def _below(value: Value, taken: int, keys: list[Any]) -> Value:

@@ -121,6 +121,9 @@ class _Reader:
 
     def _parameters(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        typed = self._element.get("typeProperties")
+        if typed is not None and not typed.value:
+            typed.take()
         for key in ("globalParameters", "webServiceParameters"):
             said = self._element.get("typeProperties", key)
             if said is not None and not said.value:

@@ -12,8 +12,8 @@ from shared.importers.data_factory.expressions_v2 import Resolved
 from shared.importers.data_factory.factory_v2 import Activity, Factory, resolve
 from shared.importers.data_factory.linked_services import service, storage
 from shared.importers.data_factory.policies_v2 import Policy, policy, report_policy
+from shared.importers.data_factory.resolved import event_filled
 from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.templates import event_filled
 from shared.importers.data_factory.triggers import Start
 
 #: An input or output of a web service is no dataset in version 2: its file stands there.

@@ -1,8 +1,8 @@
 """Times of a window, as expressions compute them, and how Relearn writes them.
 
 A time is the start or the end of the window, or a date that is written out; then it is shifted,
-and then the parts below an hour, a day or a month may be dropped: `Date.StartOfDay`. A template of
-Relearn can shift by one unit. Dropped parts are constants, so they become literals of the format.
+and then the parts below an hour, a day or a month may be dropped: `Date.StartOfDay`. A window time
+can be shifted by one unit. Dropped parts are constants, so they become literals of the format.
 """
 
 import calendar
@@ -43,10 +43,10 @@ _FIXED: Final = frozenset(("yyyy", "MM", "dd", "HH", "hh", "mm", "ss", "tt", "K"
 #: The letters that those of them write which write no digits.
 _WRITTEN: Final = {"tt": "AMP", "K": "Z"}
 _NAMED_DAY: Final = 3
-#: The units that a template shifts by, in minutes, without months and years.
+#: The units that a window time is shifted by, in minutes, without months and years.
 _SHIFTS: Final = (("d", 24 * 60), ("h", 60), ("m", 1))
 _MOST_NUMBER: Final = 999_999
-_TWO_STEPS: Final = "it shifts a time by months and by shorter units, which no template can"
+_TWO_STEPS: Final = "it shifts a time by months and by shorter units, which no window time can"
 
 #: What the standard formats of .NET stand for: in every culture, and in the invariant one.
 _SAME_EVERYWHERE: Final = {
@@ -118,7 +118,7 @@ class Moment:
             by: any other time.
 
         Raises:
-            UnresolvedError: no template can say that.
+            UnresolvedError: no window time can say that.
         """
         if abs(months) > _MOST.days // 28 or abs(by) > _MOST:
             raise UnresolvedError("it shifts a time by more than 100 years")
@@ -148,14 +148,14 @@ class Moment:
             return replace(self, months=self.months - before, rest=_ZERO)
         return replace(self, rest=self.rest // _LENGTHS[unit] * _LENGTHS[unit])
 
-    def template(self, form: str) -> str:
+    def written(self, form: str) -> str:
         """Return the time as Relearn writes it: `{start-1d:yyyy/MM/dd}`, or a date.
 
         Args:
             form: a custom .NET date format.
 
         Raises:
-            UnresolvedError: no template can say that.
+            UnresolvedError: no window time can say that.
         """
         if not set(form).isdisjoint("{}"):
             raise UnresolvedError("a date format in it holds a brace")

@@ -26,7 +26,12 @@ from shared.importers.data_factory.factory_v1 import (
 TO_FILL_IN: Final = "fill-in"
 #: Where the data of a dataset is, for its types that occur beside jobs.
 _PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "compression")
+_FILE: Final = re.compile(r"[\w .-]+\.\w+")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
+_NO_BLOB: Final = (
+    "nothing, if the job reads or writes it by itself, as training.parameters say; else have the "
+    "data written to a blob"
+)
 _NO_PORT: Final = "an input or output of the service has a name"
 
 
@@ -77,7 +82,11 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
     said = dataset.properties.get("availability")
     if said is not None and not _reported(said):
         availability.report_other(said, cadence, "it has no effect in Relearn")
-    dataset.body.mapped(DATASET, dataset.name, f"{dataset.type}: {text}", whole=False)
+    text = f"{dataset.type}: {text}"
+    if datasets.is_blob(dataset):
+        dataset.body.mapped(DATASET, dataset.name, text, whole=False)
+    else:
+        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB, whole=False)
 
 
 def leave_datasets(factory: Factory, activity: Activity) -> None:
@@ -206,12 +215,12 @@ class Ports:
             if dataset is None:
                 continue
             path = datasets.blob_path(dataset, self._factory.definitions)
-            if path is None:
+            if path is None and not datasets.is_blob(dataset):
                 text = f"dataset `{dataset.name}` of type {dataset.type} names no blob"
                 cure = f"the output is in the service's own storage; name it in {self._place}"
                 element.left("key", port, text, f"{cure}: training.outputs")
-                report_unread(dataset, f"output `{port}` of activity `{self._activity.name}`")
                 continue
+            path = path or _as_written(dataset, port)
             self._read.add(folded(dataset.name))
             outputs[port] = path
             self.of_outputs[folded(dataset.name)] = port
@@ -246,6 +255,16 @@ class Ports:
                 continue
             if (dataset := self._factory.dataset(reference.named)) is not None:
                 report_unread(dataset, f"{self._place}: its availability is the schedule")
+
+
+def _as_written(dataset: Definition, port: str) -> BlobPath:
+    """Return the path of an output whose folder cannot be read: Relearn needs its file alone."""
+    folder = dataset.properties.get("typeProperties", "folderPath")
+    file = dataset.properties.get("typeProperties", "fileName")
+    name = "" if file is None or not isinstance(file.value, str) else file.value.strip()
+    where = "" if folder is None else str(folder.value).strip("/ ")
+    plain = _FILE.fullmatch(name) is not None
+    return BlobPath("", where, name if plain else f"{port}.csv", dataset.body)
 
 
 def _reported(said: Element) -> bool:

@@ -11,6 +11,8 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.availability import written
 
 WEEKDAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+#: The longest interval that a schedule of Relearn has.
+_LONGEST: Final = 100_000
 FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month", "Year")
 
 
@@ -92,7 +94,7 @@ def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recur
     interval = element.get("interval")
     return Recurrence(
         frequency,
-        max(1, _number(interval.value) or 1) if interval is not None else 1,
+        interval_of(interval),
         local,
         local.replace(tzinfo=zone.tz).astimezone(UTC),
         zone,
@@ -102,6 +104,12 @@ def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recur
         tuple(day for day in _numbers(element.get("schedule", "monthDays"), -31, 31) if day),
         _occurrences(element.get("schedule", "monthlyOccurrences")),
     )
+
+
+def interval_of(element: Element | None) -> int:
+    """Return how many units an interval has, as far as Relearn takes so many; 1 by default."""
+    number = None if element is None else _number(element.value)
+    return min(max(1, number or 1), _LONGEST)
 
 
 def _number(value: object) -> int | None:

@@ -23,7 +23,7 @@ from shared.importers.data_factory.factory_v2 import (
 )
 from shared.importers.data_factory.jobs_v2 import Made
 from shared.importers.data_factory.others import instead_of, set_aside
-from shared.importers.data_factory.secrets import Form, form_of, is_secret
+from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.triggers import PIPELINE
 
 _SILENT: Final = ("name", "type", "id", "$schema", "etag", "linkedServiceName")
@@ -146,6 +146,9 @@ def _set_aside_call(element: Element, name: str) -> None:
             said.take()
     set_aside(element, "description", "userProperties")
     for parameter, one in _below(element.get("typeProperties", "parameters")):
+        if is_secret(parameter, one.value):
+            report_passed(one, parameter, one.value)
+            continue
         one.mapped("key", parameter, f"its value stands in pipeline `{name}` wherever it is used")
 
 
@@ -220,10 +223,7 @@ def _is_secret(name: str, declared: Element) -> bool:
     default = declared.get("defaultValue")
     if not is_secure(declared) and (default is None or not is_secret(name, default.value)):
         return False
-    text = "a secret is not copied: a parameter that uses it has an app setting"
-    clear = default is not None and form_of(default.value) is Form.CLEAR
-    to_do = "rotate it: it stands here in clear text" if clear else ""
-    declared.approximated("key", name, text, to_do)
+    report_passed(declared, name, None if default is None else default.value)
     return True
 
 

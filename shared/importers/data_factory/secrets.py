@@ -99,8 +99,9 @@ def in_clear_text(element: Element) -> Iterator[str]:
     """Yield the paths of the secrets below an element that stand there in clear text."""
     for path, value in leaves(element.value, element.path):
         named = [str(part) for part in path if isinstance(part, str)]
-        name = named[-2] if len(named) > 1 and named[-1].casefold() == "value" else named[-1:]
-        spoken = name if isinstance(name, str) else "".join(name)
+        if len(named) > 1 and named[-1].casefold() in ("value", "defaultvalue"):
+            named.pop()
+        spoken = named[-1] if named else ""
         if not is_secret(spoken, value) or form_of(value) is not Form.CLEAR:
             continue
         if "connection" in spoken.lower() and not _SECRET_PART.search(str(value)):
@@ -204,6 +205,20 @@ def not_needed(element: Element, key: str, why: str) -> None:
     clear = form_of(element.value) is Form.CLEAR
     to_do = "rotate it: it stands here in clear text" if clear else ""
     element.approximated("key", key, f"not copied, and not needed: {why}", to_do)
+
+
+def report_passed(element: Element, key: str, value: Any) -> None:
+    """Report a secret that a trigger, a call or a default value passes on.
+
+    Args:
+        element: what passes it on.
+        key: what it is called.
+        value: of the secret.
+    """
+    clear = form_of(value) is Form.CLEAR
+    to_do = "rotate it: it stands here in clear text" if clear else ""
+    text = "a secret is not copied: a parameter of a job that uses it has an app setting"
+    element.approximated("key", key, text, to_do)
 
 
 def setting_name(owner: str, key: str) -> str:

@@ -1,13 +1,13 @@
-"""The functions of version 2 that compute with times, and with texts that hold a time.
+"""The functions of version 2: those that compute with times, and how any of them is called.
 
 There a time is a text. What is given to a function is read again as the time that was written.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from shared.importers.data_factory.constant_functions import text_of
+from shared.importers.data_factory.constant_functions import CONSTANT_FUNCTIONS, text_of
 from shared.importers.data_factory.expression_syntax import UnresolvedError
 from shared.importers.data_factory.moments import (
     ROUND_TRIP,
@@ -19,18 +19,19 @@ from shared.importers.data_factory.moments import (
     replaced_form,
     split_form,
 )
-from shared.importers.data_factory.templates import (
+from shared.importers.data_factory.resolved import (
     EVENT_FOLDER,
     EventFolders,
     Field,
     Text,
     Value,
     joined,
+    parts_of,
 )
 
 _UTC: Final = frozenset({"utc", "etc/utc", "coordinated universal time", "gmt"})
-_ZONE: Final = "it converts a time to another time zone; a template is in UTC"
-_COMPUTES: Final = "it computes with a time of the window in a way that no template can say"
+_ZONE: Final = "it converts a time to another time zone; a window time is in UTC"
+_COMPUTES: Final = "it computes with a time of the window in a way that no window time can say"
 _SHIFTS: Final = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=1),
@@ -51,7 +52,7 @@ def written(moment: Moment, form: str | None = None) -> Value:
     field = Field(moment, ROUND_TRIP) if form is None else Field(moment, *custom_form(form))
     if isinstance(moment.base, str) or field.guess:
         return Text((field,))
-    return joined((moment.template(field.form),))
+    return joined((moment.written(field.form),))
 
 
 def moment_of(value: Value) -> Moment:
@@ -78,8 +79,8 @@ def _number(value: Value) -> int:
 
 
 def _form(given: tuple[Value, ...]) -> str | None:
-    if len(given) > 1:
-        raise UnresolvedError("a function of time in it is given too much")
+    if len(given) > 1 and not (len(given) == 2 and text_of(given[1]).lower().startswith("en")):  # noqa: PLR2004
+        raise UnresolvedError("a function of time in it is given too much, or another language")
     return text_of(given[0]) if given and given[0] is not None else None
 
 
@@ -124,7 +125,7 @@ def _of_two_zones(time: Value, source: Value, *more: Value) -> Value:
 
 
 #: By their names in lower case.
-TIME_FUNCTIONS: Final[dict[str, Callable[..., Value]]] = {
+_TIME_FUNCTIONS: Final[dict[str, Callable[..., Value]]] = {
     "formatdatetime": lambda time, *form: written(moment_of(time), _form(form)),
     "adddays": _adding("day"),
     "addhours": _adding("hour"),
@@ -161,7 +162,7 @@ _OF_FOLDERS: Final[dict[str, Callable[..., Value]]] = {
 }
 
 
-def of_text_with_time(name: str, given: list[Value]) -> Value:
+def _of_text_with_time(name: str, given: list[Value]) -> Value:
     """Return what a function of constants makes of one time, or of the folder of a blob event.
 
     Args:
@@ -169,7 +170,7 @@ def of_text_with_time(name: str, given: list[Value]) -> Value:
         given: what it is given; the first is the text, or the list of folders.
 
     Raises:
-        UnresolvedError: no template can say that.
+        UnresolvedError: no window time can say that.
     """
     text, *more = given
     if name in _OF_FOLDERS and isinstance(text, EventFolders):
@@ -194,3 +195,37 @@ def of_text_with_time(name: str, given: list[Value]) -> Value:
     if name == "trim" and not more:
         return text
     raise UnresolvedError(_COMPUTES)
+
+
+def computed(name: str, given: list[Value]) -> Value:
+    """Return what a function makes of its values.
+
+    Args:
+        name: of the function, in lower case.
+        given: its values.
+
+    Raises:
+        UnresolvedError: it cannot be computed ahead of a run.
+    """
+    if name in _TIME_FUNCTIONS:
+        return _applied(_TIME_FUNCTIONS[name], given)
+    if name == "concat":
+        return joined(part for one in given for part in parts_of(one))
+    if name == "string" and len(given) == 1:
+        return joined(parts_of(given[0]))
+    if name not in CONSTANT_FUNCTIONS:
+        raise UnresolvedError("it calls a function that is not known here")
+    if name == "join" and len(given) == 2 and isinstance(given[0], list):  # noqa: PLR2004
+        by = text_of(given[1])
+        return joined([part for one in given[0] for part in (by, *parts_of(one))][1:])
+    if any(isinstance(one, Text | EventFolders) for one in given):
+        return _of_text_with_time(name, given)
+    return _applied(CONSTANT_FUNCTIONS[name], given)
+
+
+def _applied(function: Callable[..., Any], given: list[Value]) -> Value:
+    try:
+        found: Value = function(*given)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+        raise UnresolvedError("a function in it is given something that it does not take") from None
+    return found

@@ -13,7 +13,12 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.availability import iso, timespan, written
 from shared.importers.data_factory.drafts import ImportContext, Timing
 from shared.importers.data_factory.due_times import Spec, plain, specs
-from shared.importers.data_factory.recurrences import recurrence_of, time_of, zone_of
+from shared.importers.data_factory.recurrences import (
+    interval_of,
+    recurrence_of,
+    time_of,
+    zone_of,
+)
 
 #: All windows of a tumbling window trigger get their runs, however late.
 _MOST_CAUGHT_UP: Final = 1000
@@ -123,7 +128,7 @@ def windowed(typed: Element, context: ImportContext, *, started: bool) -> tuple[
         typed.approximated("key", "typeProperties", f"schedule.paused: true: {_NEVER}", whole=False)
         start, started = None, False
     begin = start or context.now.replace(minute=0, second=0, microsecond=0)
-    interval = max(1, _whole(_value(typed, "interval")) or 1)
+    interval = interval_of(typed.get("interval"))
     made = plain(frequency, interval, begin) | {"start": iso(begin)}
     if end is not None and end.year != _FOREVER and end > begin:
         made |= {"end": iso(end)}

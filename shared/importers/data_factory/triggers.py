@@ -14,6 +14,7 @@ from shared.importers.data_factory.definitions import Definition, Definitions, f
 from shared.importers.data_factory.drafts import ImportContext, Timing
 from shared.importers.data_factory.expressions_v2 import Scope, resolved
 from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.trigger_times import scheduled, windowed
 
 TRIGGER: Final = "trigger"
@@ -104,6 +105,9 @@ def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str,
             text = f"pipeline {name or 'without a name'} is not among the files"
             one.left("key", "pipelineReference", text, "import it together with its trigger")
             continue
+        for key, passed in parameters.items() if parameters is not None else ():
+            if is_secret(key, passed.value):
+                report_passed(passed, key, passed.value)
         given = parameters.value if parameters is not None else {}
         found.append((name, given if isinstance(given, dict) else {}))
     for empty in (several, single):

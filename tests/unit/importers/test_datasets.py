@@ -58,6 +58,7 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
         ("data", "{Unknown}.csv", "names no blob"),
         ("data", "$$Text.Format('{0', SliceStart)", "names no blob"),
         ("data/tables", "*000*.csv", "names no blob"),
+        ("data/{Odd}", "rows.csv", "names no blob"),
         ("{Year}", "rows.csv", "names no blob"),
         ("data", None, "names no blob"),
         ("[concat(parameters('container')[0], '/in')]", "rows.csv", "names no blob"),
@@ -67,7 +68,7 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
 def test_a_path_to_fill_in_stands_in_place_of_one_that_cannot_be_read(
     folder: str, file: str | None, text: str
 ) -> None:
-    parts = [variable("Year", "SliceStart", "yyyy")]
+    parts = [variable("Year", "SliceStart", "yyyy"), variable("Odd", "SliceStart", "'[a]*'yyyy")]
     factory = with_data(folder, file, typed={"partitionedBy": parts})
     draft = factory.only()
     assert draft.job.single_input is not None
@@ -152,7 +153,9 @@ def test_a_dataset_that_only_decides_when_a_job_runs() -> None:
         "dataset", "table", type="AzureSqlTable", typeProperties=typed, linkedServiceName="sql"
     )
     factory.only()
-    assert "only waits for it" in factory.line("dataset/table", "").text
+    said = factory.line("dataset/table", "")
+    assert (said.outcome, "only waits for it" in said.text) == (ABOUT, True)
+    assert "training.parameters" in said.to_do
     line = factory.line("pipeline/walk", "activities[0].inputs[1]")
     assert (line.outcome, "schedule.delay" in line.to_do) == (ABOUT, True)
     assert factory.unknown() == []
@@ -187,11 +190,25 @@ def test_named_inputs_and_outputs_keep_their_names() -> None:
     assert factory.line("pipeline/walk", "webServiceOutputs.lost").outcome is LEFT
 
 
+def test_an_output_whose_folder_cannot_be_read_keeps_its_file() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "trainedModelBlob"]
+    factory.blob("trainedModelBlob", "[parameters('folder')]", "new.ilearner")
+    draft = factory.only()
+    path = draft.job.outputs["output1"]
+    assert (path.container, path.name) == ("[parameters('folder')]", "new.ilearner")
+    assert [one.model for one in draft.updates] == [path]
+    assert factory.line("dataset/trainedModelBlob", "folderPath").outcome is LEFT
+    line = factory.line("dataset/trainedModelBlob", "availability.interval")
+    assert (line.outcome, line.text) == (MAPPED, "walk: schedule.interval: 1")
+
+
 def test_a_job_without_inputs_and_outputs() -> None:
     factory = walk_through(training(inputs=[], typeProperties={}), updating())
     draft = factory.only()
     assert (draft.job.inputs, draft.job.single_input, draft.job.outputs) == ({}, None, {})
     assert len(draft.updates) == 1
+    assert factory.unknown() == []
 
 
 def test_a_dataset_that_nothing_uses() -> None:

@@ -1,7 +1,7 @@
-"""Filling a template gives what evaluating the expression gives, for any window.
+"""Filling window times in gives what evaluating the expression gives, for any window.
 
 The expressions are made together with their meaning: each is a text, and a function that computes
-with the times of a window, without templates and formats of the product.
+with the times of a window, without window times and formats of the product.
 """
 
 from calendar import monthrange
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.config.setting_references import resolve
 from shared.core.windows import Window, filled, window_tokens
 from shared.importers.data_factory import expressions_v1, expressions_v2
 
@@ -105,7 +106,7 @@ WINDOWS = st.builds(
     st.integers(0, (LAST - FIRST) // MINUTE).map(lambda minutes: FIRST + minutes * MINUTE),
     st.integers(1, 800),
 )
-LITERALS = st.sampled_from(["", "/", "in-", ".csv", "a 'b' ", "100% ", "$5 ", "{1"])
+LITERALS = st.sampled_from(["", "/", "in-", ".csv", "a 'b' ", "100% ", "$5 ", "{1", "${A} "])
 PIECES = st.lists(st.tuples(LITERALS, TIMES, st.sampled_from(sorted(FORMS))), max_size=3)
 
 
@@ -115,7 +116,8 @@ def said(pieces: list[tuple[str, Expression, str]], window: Window) -> str:
 
 def first_version(pieces: list[tuple[str, Expression, str]]) -> str:
     body = "".join(
-        literal.replace("'", r"\'").replace("{", "{{") + f"{{{at}:{form}}}".replace("'", r"\'")
+        literal.replace("'", r"\'").replace("{", "{{").replace("}", "}}")
+        + f"{{{at}:{form}}}".replace("'", r"\'")
         for at, (literal, _, form) in enumerate(pieces)
     )
     times = "".join(f", {time.first}" for _, time, _ in pieces)
@@ -140,11 +142,12 @@ def check(found: expressions_v1.Resolved, expected: str, window: Window) -> None
     assert found.exact, found.why
     window_tokens(found.text)
     assert filled(found.text, window) == expected
+    assert resolve({}, filled(found.parameter, window)) == expected
 
 
 @given(PIECES, WINDOWS)
 @settings(max_examples=60)
-def test_a_template_of_version_1_says_what_the_expression_says(
+def test_the_text_of_version_1_says_what_the_expression_says(
     pieces: list[tuple[str, Expression, str]], window: Window
 ) -> None:
     check(expressions_v1.resolved(first_version(pieces), {}), said(pieces, window), window)
@@ -152,7 +155,7 @@ def test_a_template_of_version_1_says_what_the_expression_says(
 
 @given(PIECES, WINDOWS)
 @settings(max_examples=60)
-def test_a_template_of_version_2_says_what_the_expression_says(
+def test_the_text_of_version_2_says_what_the_expression_says(
     pieces: list[tuple[str, Expression, str]], window: Window
 ) -> None:
     scope = expressions_v2.Scope(trigger="window")

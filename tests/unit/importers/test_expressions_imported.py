@@ -109,7 +109,8 @@ def test_no_secret_comes_out_of_an_expression() -> None:
         "ScheduleTrigger",
         {"recurrence": {"frequency": "Day", "interval": 1}},
         passed={"type": "SecureString", "value": "hunter2"},
-        login="hunter2",
+        login="@pipeline().TriggerName",
+        dbPassword="hunter2",
     )
     found = imported(
         {
@@ -123,3 +124,6 @@ def test_no_secret_comes_out_of_an_expression() -> None:
     assert set(made) == {"declared", "named", "passed", "shaped", "variable"}
     assert "hunter2" not in found.pipelines_yaml + repr(found.report) + str(found.settings)
     assert "rotate" in line(found, "login", "key").to_do
+    passed = [one for one in found.report.lines if one.name == "dbPassword"]
+    assert len(passed) == 2
+    assert all("rotate" in one.to_do for one in passed)

@@ -1,4 +1,4 @@
-"""Expressions of version 1 become templates; what cannot is left verbatim, with the reason."""
+"""Expressions of version 1 become texts with window times; the rest is left verbatim."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ def given(text: str) -> Resolved:
 
 
 @pytest.mark.parametrize(
-    ("text", "template"),
+    ("text", "made"),
     [
         ("$$Text.Format('a/{0:yyyyMMdd}/x.csv', SliceStart)", "a/{start:yyyyMMdd}/x.csv"),
         (
@@ -53,16 +53,16 @@ def given(text: str) -> Resolved:
         ("plain/text.csv", "plain/text.csv"),
     ],
 )
-def test_a_template_says_the_same(text: str, template: str | None) -> None:
+def test_a_window_time_says_the_same(text: str, made: str | None) -> None:
     found = given(text)
 
-    assert found.text == template, found.why
-    assert found.exact is (template is not None)
+    assert found.text == made, found.why
+    assert found.exact is (made is not None)
     assert found.verbatim == text
 
 
 @pytest.mark.parametrize(
-    ("text", "template", "why"),
+    ("text", "made", "why"),
     [
         ("$$SliceStart", "{start:MM/dd/yyyy HH:mm:ss}", "without a format"),
         ("$$Text.Format('{0}', SliceEnd)", "{end:MM/dd/yyyy HH:mm:ss}", "without a format"),
@@ -72,10 +72,10 @@ def test_a_template_says_the_same(text: str, template: str | None) -> None:
         ("$$Text.Format('d = '{0:yy}'', SliceEnd)", "d = '{end:yy}'", "not escaped"),
     ],
 )
-def test_a_guess_is_said(text: str, template: str, why: str) -> None:
+def test_a_guess_is_said(text: str, made: str, why: str) -> None:
     found = given(text)
 
-    assert (found.text, found.exact) == (template, False)
+    assert (found.text, found.exact) == (made, False)
     assert why in found.why
 
 
@@ -111,7 +111,7 @@ def test_a_guess_is_said(text: str, template: str, why: str) -> None:
         ("$$" + "'" * 20_000, "longer than"),
     ],
 )
-def test_what_no_template_can_say_stays_verbatim_with_the_reason(text: str, why: str) -> None:
+def test_what_no_window_time_can_say_stays_verbatim_with_the_reason(text: str, why: str) -> None:
     found = given(text)
 
     assert (found.text, found.value, found.exact) == (None, None, False)

@@ -1,11 +1,11 @@
-"""Expressions of version 2 become templates and constants; the rest is left verbatim."""
+"""Expressions of version 2 become window times and constants; the rest is left verbatim."""
 
 from typing import Any
 
 import pytest
 
 from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
-from shared.importers.data_factory.templates import event_filled
+from shared.importers.data_factory.resolved import event_filled
 
 WINDOW = Scope(trigger="window", factory_parameters={"GP-Int": 3})
 SCHEDULE = Scope(trigger="schedule")
@@ -64,6 +64,9 @@ def given(value: Any, scope: Scope = WINDOW) -> Resolved:
         ("@if(and(greater(2, 1), not(empty('x'))), 1, 2)", 1),
         ("@add(mul(2, 3), sub(div(7, 2), mod(-7, 2)))", 10),
         ("@int('12')", 12),
+        ("@equals(true, 1)", False),
+        ("@{mul(1.5, 2)}", "3"),
+        ("@formatDateTime('2018-01-05', 'MMM', 'en-us')", "Jan"),
         ("@createArray('a', 1)", ["a", 1]),
         ("@join(skip(split('a/b/c', '/'), 1), '-')", "b-c"),
         ("@json('{\"a\": [1]}').a[0]", 1),
@@ -86,7 +89,7 @@ def test_a_constant_keeps_its_type(value: Any, result: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "template"),
+    ("value", "made"),
     [
         (
             "@concat('in/', formatDateTime(pipeline().parameters.from, 'yyyy/MM/dd'), '/x.csv')",
@@ -128,16 +131,16 @@ def test_a_constant_keeps_its_type(value: Any, result: Any) -> None:
         ("@formatDateTime(pipeline().parameters.to, 'R')", "{end:ddd, dd MMM yyyy HH:mm:ss 'GMT'}"),
     ],
 )
-def test_a_time_of_the_window_becomes_a_template(value: str, template: str) -> None:
+def test_a_time_of_the_window_becomes_a_window_time(value: str, made: str) -> None:
     found = given(value)
 
-    assert (found.text, found.exact) == (template, True), found.why
-    assert found.value == template
+    assert (found.text, found.exact) == (made, True), found.why
+    assert found.value == made
     assert found.uses_window
 
 
 @pytest.mark.parametrize(
-    ("value", "template", "why"),
+    ("value", "made", "why"),
     [
         ("@utcNow('yyyy')", "{end:yyyy}", "due"),
         ("@formatDateTime(pipeline().TriggerTime, 'yyyy')", "{end:yyyy}", "due"),
@@ -149,10 +152,10 @@ def test_a_time_of_the_window_becomes_a_template(value: str, template: str) -> N
         ("@variables('v')", "1", "default value"),
     ],
 )
-def test_a_guess_is_said(value: str, template: str, why: str) -> None:
+def test_a_guess_is_said(value: str, made: str, why: str) -> None:
     found = given(value, Scope(trigger="window", variables={"V": "1"}))
 
-    assert (found.text, found.exact) == (template, False)
+    assert (found.text, found.exact) == (made, False)
     assert why in found.why
 
 
@@ -176,6 +179,7 @@ def test_a_guess_is_said(value: str, template: str, why: str) -> None:
         ("@addDays(startOfMonth(utcnow()), -1)", "depends on the month"),
         ("@addSeconds(utcnow(), 5)", "less than a minute"),
         ("@addToTime(utcnow(), 1, 'Fortnight')", "unit"),
+        ("@formatDateTime(utcnow(), 'MMM', 'de-de')", "another language"),
         ("@formatDateTime(utcnow('HH:mm'), 'yyyy')", "not read as a time"),
         ("@formatDateTime(concat(utcnow(), 'x'), 'yyyy')", "used as a time"),
         ("@formatDateTime('hello', 'yyyy')", "used as a time"),

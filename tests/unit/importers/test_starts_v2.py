@@ -181,6 +181,37 @@ def test_parameters_of_the_factory_have_their_values() -> None:
     assert pipelines(found)["churn"]["data"]["blob"] == "north/a.csv"
 
 
+def test_secrets_among_parameters_are_not_copied() -> None:
+    typed = {
+        "globalParameters": {
+            "Server": "Password=@{pipeline().parameters.password}",
+            "User": "@pipeline().parameters.user",
+            "Other": "@pipeline().parameters.other",
+        }
+    }
+    parameters = {
+        "password": {"type": "String", "defaultValue": "hunter22"},
+        "other": {"type": "SecureString", "defaultValue": "hunter33"},
+        "user": {"type": "String", "defaultValue": "me"},
+    }
+    activity = training(typeProperties=typed)
+    daily = _schedule(_reference("churn", password="hunter44"))
+    found = imported(
+        {"pipeline/churn": pipeline(activity, parameters=parameters), "trigger/daily": daily}
+    )
+    assert pipelines(found)["churn"]["training"]["parameters"] == {
+        "Server": "${CHURN_TRAIN_SERVER}",
+        "User": "me",
+        "Other": "${CHURN_TRAIN_OTHER}",
+    }
+    assert "hunter" not in str(found)
+    places = [one for one in found.report.lines if one.name == "password"]
+    assert [one.file for one in places if "rotate" in one.to_do] == [
+        "pipeline/churn.json",
+        "trigger/daily.json",
+    ]
+
+
 def test_calls_that_lead_nowhere_are_reported() -> None:
     def call(name: str) -> dict[str, Any]:
         reference = {"referenceName": name, "type": "PipelineReference"}

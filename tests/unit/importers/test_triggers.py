@@ -107,6 +107,17 @@ def test_what_cannot_be_read_is_said() -> None:
     assert "startTime cannot be read" in factory.said()
 
 
+def test_odd_times_and_intervals_do_no_harm() -> None:
+    far = {**RECURRENCE, "startTime": "9999-12-31T00:00:00Z", "interval": 999_999_999}
+    (start,) = _starts(_factory("ScheduleTrigger", {"recurrence": far}))
+    assert isinstance(start.timing.schedule, dict)
+    assert (start.timing.schedule["paused"], start.timing.schedule["interval"]) == (True, 100_000)
+    never = {**WINDOW, "startTime": "9999-12-31T00:00:00Z", "interval": "x"}
+    (start,) = _starts(_factory("TumblingWindowTrigger", never))
+    assert isinstance(start.timing.schedule, dict)
+    assert (start.timing.schedule["paused"], start.timing.schedule["interval"]) == (True, 1)
+
+
 def test_a_tumbling_window_has_windows_concurrency_and_retries() -> None:
     factory = _factory("TumblingWindowTrigger", WINDOW)
     (start,) = _starts(factory)

@@ -1,4 +1,4 @@
-"""What becomes of an expression: a template of Relearn, a constant, or the reason why neither."""
+"""What becomes of an expression: a text with window times, a constant, or why it is neither."""
 
 import json
 import re
@@ -83,7 +83,7 @@ class Resolved:
     """What an expression stands for.
 
     `text` is None where it cannot be said; then `why` says the reason. Otherwise `text` is a
-    template of Relearn, and `value` is what to write: `text` itself, or the constant that the
+    text with window times, and `value` is what to write: `text` itself, or the constant that the
     expression is, where that is no text: a number, true, false, null, a list or an object. So the
     type of a parameter is kept. `why` never quotes the expression; `verbatim` is the expression.
     """
@@ -223,6 +223,8 @@ def parts_of(value: Value) -> tuple[Part, ...]:
         raise UnresolvedError(_NO_TEXT)
     if isinstance(value, list | dict):
         return (_json(value),)
+    if isinstance(value, float) and value.is_integer():
+        return (str(int(value)),)
     return (str(value),)
 
 
@@ -240,7 +242,7 @@ def _written(value: Value, notes: list[str]) -> str:
         if isinstance(part, Field):
             if part.guess:
                 notes.append(part.guess)
-            written.append(part.moment.template(part.form))
+            written.append(part.moment.written(part.form))
         else:
             written.append(part if isinstance(part, str) else part.marker)
     for time in _TIMES:
