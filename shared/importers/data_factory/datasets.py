@@ -30,7 +30,6 @@ _SILENT: Final = ("name", "id", "$schema", "type")
 OF_SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
-_TEMPLATE: Final = re.compile(r"\{(?:start|end)[^{}]*\}")
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _FILL_IN: Final = (
     "give its value: in the file, or with --parameters where it is that of a template; import again"
