@@ -15,7 +15,7 @@ from shared.core.config.schedule_words import what_it_waits_for, window_lines, w
 from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
 from shared.importers.data_factory import activities_v1, activities_v2, linked_services
-from shared.importers.data_factory.account import Account, Element, Line, Outcome, leaves
+from shared.importers.data_factory.account import Account, Element, Line, Outcome, Path, leaves
 from shared.importers.data_factory.definitions import found
 from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
@@ -36,6 +36,9 @@ from shared.importers.data_factory.yaml_text import yaml_text
 CONTAINER: Final = "TRAINING_DATA_CONTAINER"
 _WINDOWS: Final = 10
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
+
+#: Keys of the object that a secret may stand in.
+_INNER: Final = ("value", "Value", "defaultValue", "DefaultValue")
 
 #: Text of a pipelines file, its settings -> why the app refuses pipelines, by their names. An empty
 #: name stands for the whole file.
@@ -189,12 +192,20 @@ def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
     """Yield the secrets that stand in definitions in clear text."""
     for root in roots:
         for path, value in leaves(root):
-            names = [part for part in path if isinstance(part, str)]
-            if len(names) > 1 and names[-1].casefold() in ("value", "defaultvalue"):
-                names.pop()
-            name = names[-1] if names else ""
-            if isinstance(value, str) and is_secret(name, value) and form_of(value) is Form.CLEAR:
+            if not isinstance(value, str):
+                continue
+            names = [str(part) for part in path if isinstance(part, str)]
+            inner = names.pop().casefold() if len(names) > 1 and names[-1] in _INNER else ""
+            secure = bool(inner) and is_secret("", _at(root, path[:-1]))
+            named = bool(names) and is_secret(names[-1], value)
+            if (secure or named) and form_of(value) is Form.CLEAR:
                 yield value
+
+
+def _at(root: Any, path: Path) -> Any:
+    for part in path:
+        root = root[part]
+    return root
 
 
 def _without_secrets(line: Line, hidden: Redactor) -> Line:

@@ -4,11 +4,14 @@ import copy
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from shared.importers.data_factory.account import Line, Outcome
+from cli.import_adf import _refused
+from shared.importers.data_factory.account import Line, Outcome, leaves
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import CONTAINER, Imported, import_definitions
+from shared.importers.data_factory.report import as_json
+from shared.importers.data_factory.report_markdown import markdown
 from tests.cli.factories import FACTORY
 from tests.unit.importers.drafted import NOW
 
@@ -126,3 +129,25 @@ def test_a_container_that_is_no_name_is_asked_for() -> None:
 def test_nothing_in_gives_nothing_out() -> None:
     found = imported({})
     assert (found.pipelines_yaml, found.settings, found.report.lines) == ("", {}, ())
+
+
+ODD: Final[tuple[Any, ...]] = (
+    *(None, "", " ", True, 0, -1, 1.5, 10**30, [], {}, [[]], "${KEY}", "$${x}", "{token}"),
+    *("{start:}", "@{", "a\nb", "\x1b[2Jx", "|`*<b>", "x" * 12_000, "\ud800", "é/日本"),
+    *("9999-12-31T23:59:59Z", "0001-01-01", "1.00:00:00", "99999999999.00:00:00", "../.."),
+    *("$$Text.Format('{0:yyyy}', SliceStart)", "https://", {"type": "Expression", "value": "@x"}),
+)
+
+
+def test_no_odd_value_ends_an_import_and_the_app_takes_what_is_left() -> None:
+    places = [(file, path) for file, root in FACTORY.items() for path, _ in leaves(root)]
+    made = 0
+    for at, (file, path) in enumerate(places):
+        found = imported(changed(file, *path, value=ODD[at % len(ODD)]), check=_refused)
+        assert len({(one.file, one.path) for one in found.report.lines}) == len(found.report.lines)
+        texts = (found.pipelines_yaml, markdown(found.report), json.dumps(as_json(found.report)))
+        assert all(text.isascii() or text.encode() for text in texts)
+        if found.pipelines_yaml:
+            made += 1
+            assert _refused(found.pipelines_yaml, found.settings) == {}
+    assert made > len(places) // 3
