@@ -16,9 +16,9 @@ from shared.core.config.schedule_words import moment
 from shared.importers.data_factory.account import Line, Outcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import Imported, import_definitions
+from shared.importers.data_factory.reading.tolerant_json import BrokenDefinitionError, parsed
 from shared.importers.data_factory.report import Report, as_json, past_words, sorted_lines
 from shared.importers.data_factory.report_markdown import markdown
-from shared.importers.data_factory.tolerant_json import BrokenDefinitionError, parsed
 
 DEFAULT_FOLDER: Final = Path("imported")
 _PIPELINES: Final = "pipelines.yaml"

@@ -13,12 +13,17 @@ from shared.core.config.pattern import checked_pattern
 from shared.core.config.setting_references import not_filled_in
 from shared.core.windows import checked_path
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.availability import means_days, timespan, written
-from shared.importers.data_factory.definitions import Definition, Definitions
 from shared.importers.data_factory.drafts import BlobPath
-from shared.importers.data_factory.expressions_v1 import SLICE, Resolved, partitions, resolved
+from shared.importers.data_factory.expressions.version_1 import (
+    SLICE,
+    Resolved,
+    partitions,
+    resolved,
+)
 from shared.importers.data_factory.linked_services import LINKED_SERVICE, storage
 from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.version_1.availability import means_days, timespan, written
 
 DATASET: Final = "dataset"
 _BLOB: Final = "azureblob"

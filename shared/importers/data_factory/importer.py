@@ -14,12 +14,12 @@ from shared.core.config.schedule import Recurrence, Schedule, delay_of, dues_bet
 from shared.core.config.schedule_words import what_it_waits_for, window_lines, words_of
 from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
-from shared.importers.data_factory import activities_v1, activities_v2, linked_services
+from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Path, leaves
-from shared.importers.data_factory.definitions import found
 from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts
+from shared.importers.data_factory.reading.definitions import found
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,
@@ -30,6 +30,8 @@ from shared.importers.data_factory.report import (
     sorted_lines,
 )
 from shared.importers.data_factory.secrets import Form, Secrets, form_of, is_secret
+from shared.importers.data_factory.version_1.activities import drafts as drafts_of_1
+from shared.importers.data_factory.version_2.activities import drafts as drafts_of_2
 from shared.importers.data_factory.yaml_text import yaml_text
 
 #: The setting that names the container of the data.
@@ -84,8 +86,8 @@ def import_definitions(
     definitions = found(files, options.parameters, account)
     linked_services.report(definitions, secrets)
     drafts = [
-        *activities_v1.drafts(definitions, context),
-        *activities_v2.drafts(definitions, context),
+        *drafts_of_1(definitions, context),
+        *drafts_of_2(definitions, context),
     ]
     made = _accepted(entries(drafts, context), secrets, check)
     _withdraw(account, drafts, made)

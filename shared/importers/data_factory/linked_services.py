@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.definitions import Definition, Definitions
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.secrets import (
     Form,
     Secrets,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.importers.data_factory.account import Account, Element, Line
-from shared.importers.data_factory.definitions import Definition, Definitions
+from shared.importers.data_factory.reading.definitions import Definition, Definitions
 
 WORKSPACE = "a" * 32
 JOBS = (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.importers.data_factory.account import Outcome
-from shared.importers.data_factory.arm_expressions import UnresolvedError, evaluated
+from shared.importers.data_factory.reading.arm_expressions import UnresolvedError, evaluated
 from tests.unit.importers.templates import (
     V2,
     dataset,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.importers.data_factory.account import Account, Line, Outcome
-from shared.importers.data_factory.definitions import Definitions, found
+from shared.importers.data_factory.reading.definitions import Definitions, found
 
 AVAILABILITY = {"frequency": "Week", "interval": 1}
 DATASET_1 = {

@@ -7,8 +7,8 @@ import pytest
 
 from shared.core.config.schedule import Recurrence, checked_schedule, next_due_of
 from shared.importers.data_factory.account import Account, Element
-from shared.importers.data_factory.due_times import specs
-from shared.importers.data_factory.recurrences import recurrence_of, zone_of
+from shared.importers.data_factory.version_2.due_times import specs
+from shared.importers.data_factory.version_2.recurrences import recurrence_of, zone_of
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 #: A Monday.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.core.config.setting_references import resolve
 from shared.core.windows import Window, filled, window_tokens
-from shared.importers.data_factory import expressions_v1, expressions_v2
+from shared.importers.data_factory.expressions import version_1, version_2
 
 FIRST, LAST = datetime(1999, 1, 1, tzinfo=UTC), datetime(2031, 12, 31, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -135,7 +135,7 @@ def second_version(pieces: list[tuple[str, Expression, str]]) -> str:
     return f"@concat({', '.join(parts) or quoted('')})"
 
 
-def check(found: expressions_v1.Resolved, expected: str, window: Window) -> None:
+def check(found: version_1.Resolved, expected: str, window: Window) -> None:
     if found.text is None:  # these two alone may be refused
         assert "by months and by shorter units" in found.why or "depends on the month" in found.why
         return
@@ -150,7 +150,7 @@ def check(found: expressions_v1.Resolved, expected: str, window: Window) -> None
 def test_the_text_of_version_1_says_what_the_expression_says(
     pieces: list[tuple[str, Expression, str]], window: Window
 ) -> None:
-    check(expressions_v1.resolved(first_version(pieces), {}), said(pieces, window), window)
+    check(version_1.resolved(first_version(pieces), {}), said(pieces, window), window)
 
 
 @given(PIECES, WINDOWS)
@@ -158,15 +158,15 @@ def test_the_text_of_version_1_says_what_the_expression_says(
 def test_the_text_of_version_2_says_what_the_expression_says(
     pieces: list[tuple[str, Expression, str]], window: Window
 ) -> None:
-    scope = expressions_v2.Scope(trigger="window")
-    check(expressions_v2.resolved(second_version(pieces), {}, scope), said(pieces, window), window)
+    scope = version_2.Scope(trigger="window")
+    check(version_2.resolved(second_version(pieces), {}, scope), said(pieces, window), window)
 
 
 @given(TIMES, WINDOWS, st.sampled_from(["yyyyMM", "yyyy-MM-dd HH:mm"]))
 @settings(max_examples=40)
 def test_the_start_of_a_month_is_kept(time: Expression, window: Window, form: str) -> None:
     text = f"@startOfMonth({time.second}, '{form}')"
-    found = expressions_v2.resolved(text, {}, expressions_v2.Scope(trigger="window"))
+    found = version_2.resolved(text, {}, version_2.Scope(trigger="window"))
 
     start = start_of(time.meaning(window), "Month")
     python = {"yyyyMM": "%Y%m", "yyyy-MM-dd HH:mm": "%Y-%m-%d %H:%M"}[form]
@@ -184,8 +184,8 @@ SCRAPS = st.lists(st.sampled_from([*SIGNS, *WORDS, *CALLS]), max_size=14)
 def test_nothing_that_is_written_raises_an_exception(scraps: list[str]) -> None:
     text = "".join(scraps)
     for prefix in ("", "$$Text.Format(", "@concat("):
-        one = expressions_v1.resolved(prefix + text, {"p": "x"})
-        two = expressions_v2.resolved(prefix + text, {"p": "@concat(" + text, "n": 10**18})
+        one = version_1.resolved(prefix + text, {"p": "x"})
+        two = version_2.resolved(prefix + text, {"p": "@concat(" + text, "n": 10**18})
         for found in (one, two):
             assert found.verbatim == prefix + text
             assert (found.text is None) <= (found.why != "")

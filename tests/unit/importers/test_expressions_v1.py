@@ -4,8 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.importers.data_factory.expressions_v1 import Resolved, partitions, resolved, time_of
-from shared.importers.data_factory.moments import Moment
+from shared.importers.data_factory.expressions.moments import Moment
+from shared.importers.data_factory.expressions.version_1 import (
+    Resolved,
+    partitions,
+    resolved,
+    time_of,
+)
 
 
 def given(text: str) -> Resolved:

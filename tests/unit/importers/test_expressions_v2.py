@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
-from shared.importers.data_factory.resolved import event_filled
+from shared.importers.data_factory.expressions.resolved import event_filled
+from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
 
 WINDOW = Scope(trigger="window", factory_parameters={"GP-Int": 3})
 SCHEDULE = Scope(trigger="schedule")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.plain_json import DEEPEST
-from shared.importers.data_factory.tolerant_json import (
+from shared.importers.data_factory.reading.plain_json import DEEPEST
+from shared.importers.data_factory.reading.tolerant_json import (
     LARGEST,
     BrokenDefinitionError,
     document,

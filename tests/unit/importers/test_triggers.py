@@ -8,7 +8,7 @@ import pytest
 from shared.importers.data_factory.account import Outcome
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.secrets import Secrets
-from shared.importers.data_factory.triggers import Start, report_place, starts
+from shared.importers.data_factory.version_2.triggers import Start, report_place, starts
 from tests.unit.importers.factory import Factory
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.importers.data_factory.account import Line, leaves
-from shared.importers.data_factory.activities_v1 import drafts
-from shared.importers.data_factory.definitions import Definition
 from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
 from shared.importers.data_factory.linked_services import report
+from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.secrets import Secrets
+from shared.importers.data_factory.version_1.activities import drafts
 from tests.unit.importers.factory import JOBS, UPDATE, WEB_SERVICE, Factory
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)

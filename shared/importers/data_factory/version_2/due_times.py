@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from shared.importers.data_factory.availability import iso, written
-from shared.importers.data_factory.recurrences import WEEKDAYS, Recurrence
+from shared.importers.data_factory.version_1.availability import iso, written
+from shared.importers.data_factory.version_2.recurrences import WEEKDAYS, Recurrence
 
 Spec = dict[str, Any] | str
 Time = tuple[int, int]  #: hour and minute

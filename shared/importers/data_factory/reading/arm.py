@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element, Path
-from shared.importers.data_factory.arm_expressions import (
+from shared.importers.data_factory.reading.arm_expressions import (
     OpenText,
     UnresolvedError,
     evaluated,
     is_expression,
     literal,
 )
-from shared.importers.data_factory.plain_json import DEEPEST
-from shared.importers.data_factory.shapes import READ, kind_of_type
+from shared.importers.data_factory.reading.plain_json import DEEPEST
+from shared.importers.data_factory.reading.shapes import READ, kind_of_type
 
 _SECURE: Final = frozenset({"securestring", "secureobject"})
 _TYPED: Final = frozenset({"type", "apiversion"})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from shared.importers.data_factory.account import Path
-from shared.importers.data_factory.plain_json import DEEPEST, PlainJson, place
+from shared.importers.data_factory.reading.plain_json import DEEPEST, PlainJson, place
 
 #: A template that Azure takes has at most 4 MB.
 LARGEST: Final = 16 * 1024 * 1024

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.importers.data_factory.datasets import leave_policy
-from shared.importers.data_factory.factory_v2 import Activity, Factory
-from shared.importers.data_factory.jobs_v2 import Values
 from shared.importers.data_factory.linked_services import workspace
-from shared.importers.data_factory.policies_v2 import policy
 from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.triggers import Start
+from shared.importers.data_factory.version_2.factory import Activity, Factory
+from shared.importers.data_factory.version_2.jobs import Values
+from shared.importers.data_factory.version_2.policies import policy
+from shared.importers.data_factory.version_2.triggers import Start
 
 EXECUTE: Final = "azuremlexecutepipeline"
 _TO_DO: Final = (

@@ -7,15 +7,15 @@ model, in whichever pipelines they are (data-factory §2.4).
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from shared.importers.data_factory import datasets, factory_v1
+from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.datasets import DATASET
-from shared.importers.data_factory.definitions import Definition, Definitions
 from shared.importers.data_factory.drafts import Draft, ImportContext, Update
-from shared.importers.data_factory.factory_v1 import PIPELINE, Activity, Factory
-from shared.importers.data_factory.jobs_v1 import Made, job
 from shared.importers.data_factory.others import instead_of, set_aside
-from shared.importers.data_factory.updates_v1 import update
+from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.version_1.factory import PIPELINE, Activity, Factory, read
+from shared.importers.data_factory.version_1.jobs import Made, job
+from shared.importers.data_factory.version_1.updates import update
 
 _VERSION: Final = 1
 _MODEL: Final = ".ilearner"
@@ -31,7 +31,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
         definitions: all that was found.
         context: of the import.
     """
-    factory = factory_v1.read(definitions, context)
+    factory = read(definitions, context)
     jobs = [made for one in factory.activities if one.is_job and (made := job(factory, one))]
     updates: list[tuple[Made, Activity, Update]] = []
     for one in factory.activities:

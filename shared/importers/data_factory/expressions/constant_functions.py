@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from shared.importers.data_factory.expression_syntax import MOST_CHARACTERS, UnresolvedError
-from shared.importers.data_factory.moments import constant_date
+from shared.importers.data_factory.expressions.moments import constant_date
+from shared.importers.data_factory.expressions.syntax import MOST_CHARACTERS, UnresolvedError
 
 _FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
 _TICKS: Final = 10_000_000  #: of a second

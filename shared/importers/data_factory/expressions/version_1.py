@@ -10,15 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from shared.importers.data_factory.expression_syntax import (
-    Call,
-    Constant,
-    Member,
-    Node,
-    UnresolvedError,
-    whole,
-)
-from shared.importers.data_factory.moments import (
+from shared.importers.data_factory.expressions.moments import (
     DEFAULT,
     NO_FORMAT,
     Moment,
@@ -26,7 +18,7 @@ from shared.importers.data_factory.moments import (
     custom_form,
     has_zone,
 )
-from shared.importers.data_factory.resolved import (
+from shared.importers.data_factory.expressions.resolved import (
     Field,
     Part,
     Resolved,
@@ -35,6 +27,14 @@ from shared.importers.data_factory.resolved import (
     joined,
     parts_of,
     resolved_by,
+)
+from shared.importers.data_factory.expressions.syntax import (
+    Call,
+    Constant,
+    Member,
+    Node,
+    UnresolvedError,
+    whole,
 )
 
 __all__ = ["SLICE", "Resolved", "partitions", "resolved", "time_of"]

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.importers.data_factory import datasets
-from shared.importers.data_factory.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.drafts import Draft, ImportContext, Timing, Update
-from shared.importers.data_factory.factory_v2 import (
+from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
+from shared.importers.data_factory.version_2.factory import (
     TRAINING,
     UPDATE,
     VERSION,
@@ -19,8 +19,8 @@ from shared.importers.data_factory.factory_v2 import (
     Factory,
     read,
 )
-from shared.importers.data_factory.jobs_v2 import UNKNOWN, Made, job
-from shared.importers.data_factory.reports_v2 import (
+from shared.importers.data_factory.version_2.jobs import UNKNOWN, Made, job
+from shared.importers.data_factory.version_2.reports import (
     concurrency,
     report_idle,
     report_others,
@@ -28,8 +28,8 @@ from shared.importers.data_factory.reports_v2 import (
     report_waits,
     report_without_update,
 )
-from shared.importers.data_factory.triggers import PIPELINE, Start, report_place
-from shared.importers.data_factory.updates_v2 import update
+from shared.importers.data_factory.version_2.triggers import PIPELINE, Start, report_place
+from shared.importers.data_factory.version_2.updates import update
 
 
 def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:

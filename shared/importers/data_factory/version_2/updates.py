@@ -11,11 +11,11 @@ from typing import Final
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Update
-from shared.importers.data_factory.factory_v2 import Activity, Factory
-from shared.importers.data_factory.jobs_v2 import Made, Values
-from shared.importers.data_factory.policies_v2 import report_update_policy
-from shared.importers.data_factory.triggers import Start
-from shared.importers.data_factory.updates_v1 import no_target
+from shared.importers.data_factory.version_1.updates import no_target
+from shared.importers.data_factory.version_2.factory import Activity, Factory
+from shared.importers.data_factory.version_2.jobs import Made, Values
+from shared.importers.data_factory.version_2.policies import report_update_policy
+from shared.importers.data_factory.version_2.triggers import Start
 
 _CORRECT: Final = "correct the definition, and import again"
 _WAIT: Final = "let it depend on the success of that training, and import again"

@@ -8,10 +8,12 @@ from typing import Final
 
 from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.azureml_pipelines import EXECUTE, report_execution
-from shared.importers.data_factory.definitions import Definition, folded
 from shared.importers.data_factory.drafts import Draft, Update
-from shared.importers.data_factory.factory_v2 import (
+from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.reading.definitions import Definition, folded
+from shared.importers.data_factory.secrets import is_secret, report_passed
+from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
+from shared.importers.data_factory.version_2.factory import (
     CALL,
     TRAINING,
     UPDATE,
@@ -21,10 +23,8 @@ from shared.importers.data_factory.factory_v2 import (
     defaults,
     is_secure,
 )
-from shared.importers.data_factory.jobs_v2 import Made
-from shared.importers.data_factory.others import instead_of, set_aside
-from shared.importers.data_factory.secrets import is_secret, report_passed
-from shared.importers.data_factory.triggers import PIPELINE
+from shared.importers.data_factory.version_2.jobs import Made
+from shared.importers.data_factory.version_2.triggers import PIPELINE
 
 _SILENT: Final = ("name", "type", "id", "$schema", "etag", "linkedServiceName")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")

@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any, Final
 
 from shared.core.config.setting_references import escape
-from shared.importers.data_factory.expression_syntax import (
+from shared.importers.data_factory.expressions.moments import Moment
+from shared.importers.data_factory.expressions.syntax import (
     MOST_CHARACTERS,
     SecretError,
     UnresolvedError,
 )
-from shared.importers.data_factory.moments import Moment
 from shared.importers.data_factory.secrets import is_secret
 
 #: What Relearn replaces within a text, or refuses: `{name}`, `{data.manifest}`, `{start-1d:…}`.

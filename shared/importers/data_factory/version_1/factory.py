@@ -6,10 +6,10 @@ from typing import Final
 
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.datasets import DATASET
-from shared.importers.data_factory.definitions import Definition, Definitions
 from shared.importers.data_factory.drafts import ImportContext, Service
-from shared.importers.data_factory.expressions_v1 import SLICE, time_of
+from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
 from shared.importers.data_factory.linked_services import LINKED_SERVICE, service
+from shared.importers.data_factory.reading.definitions import Definition, Definitions
 
 PIPELINE: Final = "pipeline"
 UPDATE: Final = "azuremlupdateresource"

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from shared.importers.data_factory import availability, datasets
+from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.availability import Cadence
 from shared.importers.data_factory.datasets import DATASET, Waiting
-from shared.importers.data_factory.definitions import Definition
 from shared.importers.data_factory.drafts import BlobPath
-from shared.importers.data_factory.expressions_v1 import SLICE
-from shared.importers.data_factory.factory_v1 import (
+from shared.importers.data_factory.expressions.version_1 import SLICE
+from shared.importers.data_factory.reading.definitions import Definition
+from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.version_1.availability import Cadence
+from shared.importers.data_factory.version_1.factory import (
     SCORING,
     Activity,
     Factory,

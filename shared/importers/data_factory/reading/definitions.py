@@ -12,12 +12,11 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from shared.core.counting import counted
-from shared.importers.data_factory import arm
 from shared.importers.data_factory.account import Account, Element, Line, Outcome
-from shared.importers.data_factory.definition_files import Files, read_files
-from shared.importers.data_factory.file_lines import NOTHING_TO_DO, FileLines
-from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.shapes import (
+from shared.importers.data_factory.reading import arm
+from shared.importers.data_factory.reading.definition_files import Files, read_files
+from shared.importers.data_factory.reading.file_lines import NOTHING_TO_DO, FileLines
+from shared.importers.data_factory.reading.shapes import (
     ACTIVITY,
     FACTORY,
     PIPELINE,
@@ -27,6 +26,7 @@ from shared.importers.data_factory.shapes import (
     version_of,
     version_of_type,
 )
+from shared.importers.data_factory.secrets import is_secret
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 #: How deep definitions are looked for in files of another form, such as a list of them.

@@ -10,10 +10,10 @@ from typing import Any, Final
 from shared.core.config.schedule import Recurrence as Schedule
 from shared.core.config.schedule import due_after, due_at_or_before
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.availability import iso, timespan, written
 from shared.importers.data_factory.drafts import ImportContext, Timing
-from shared.importers.data_factory.due_times import Spec, plain, specs
-from shared.importers.data_factory.recurrences import (
+from shared.importers.data_factory.version_1.availability import iso, timespan, written
+from shared.importers.data_factory.version_2.due_times import Spec, plain, specs
+from shared.importers.data_factory.version_2.recurrences import (
     interval_of,
     recurrence_of,
     time_of,

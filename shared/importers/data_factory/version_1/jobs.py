@@ -4,16 +4,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shared.importers.data_factory import availability, datasets
+from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.availability import Cadence
 from shared.importers.data_factory.drafts import Job, Timing
-from shared.importers.data_factory.expressions_v1 import resolved
-from shared.importers.data_factory.factory_v1 import Activity, Factory
+from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import set_aside
-from shared.importers.data_factory.policies_v1 import Policy, policy, report_policy
-from shared.importers.data_factory.ports_v1 import Ports, leave_datasets
 from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.version_1.availability import Cadence
+from shared.importers.data_factory.version_1.factory import Activity, Factory
+from shared.importers.data_factory.version_1.policies import Policy, policy, report_policy
+from shared.importers.data_factory.version_1.ports import Ports, leave_datasets
 
 _WINDOW: Final = re.compile(r"\{(?:start|end)[^{}]*:")
 #: Version 1 trains on every window, however many were missed.

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.availability import means_days, timespan, written
+from shared.importers.data_factory.version_1.availability import means_days, timespan, written
 
 _KIND: Final = "policy"
 #: A signed URL lives seven days, so that no job can take longer.

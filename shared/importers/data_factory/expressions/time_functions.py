@@ -7,9 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from shared.importers.data_factory.constant_functions import CONSTANT_FUNCTIONS, text_of
-from shared.importers.data_factory.expression_syntax import UnresolvedError
-from shared.importers.data_factory.moments import (
+from shared.importers.data_factory.expressions.constant_functions import CONSTANT_FUNCTIONS, text_of
+from shared.importers.data_factory.expressions.moments import (
     ROUND_TRIP,
     Moment,
     constant_date,
@@ -19,7 +18,7 @@ from shared.importers.data_factory.moments import (
     replaced_form,
     split_form,
 )
-from shared.importers.data_factory.resolved import (
+from shared.importers.data_factory.expressions.resolved import (
     EVENT_FOLDER,
     EventFolders,
     Field,
@@ -28,6 +27,7 @@ from shared.importers.data_factory.resolved import (
     joined,
     parts_of,
 )
+from shared.importers.data_factory.expressions.syntax import UnresolvedError
 
 _UTC: Final = frozenset({"utc", "etc/utc", "coordinated universal time", "gmt"})
 _ZONE: Final = "it converts a time to another time zone; a window time is in UTC"

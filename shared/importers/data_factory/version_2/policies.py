@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.availability import timespan, written
-from shared.importers.data_factory.policies_v1 import LONGEST
-from shared.importers.data_factory.triggers import Start
+from shared.importers.data_factory.version_1.availability import timespan, written
+from shared.importers.data_factory.version_1.policies import LONGEST
+from shared.importers.data_factory.version_2.triggers import Start
 
 #: Returns what a value of a definition stands for; None where that is not known.
 Value = Callable[[Element | None], Any]

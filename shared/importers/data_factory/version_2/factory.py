@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.drafts import ImportContext
-from shared.importers.data_factory.expressions_v2 import Resolved, Scope, resolved
-from shared.importers.data_factory.triggers import PIPELINE, Start, starts
+from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
+from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
+from shared.importers.data_factory.version_2.triggers import PIPELINE, Start, starts
 
 VERSION: Final = 2
 TRAINING: Final = "azuremlbatchexecution"

@@ -9,19 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from shared.importers.data_factory.account import leaves
-from shared.importers.data_factory.constant_functions import text_of
-from shared.importers.data_factory.expression_syntax import (
-    Call,
-    Constant,
-    Member,
-    Node,
-    SecretError,
-    UnresolvedError,
-    interpolated,
-    whole,
-)
-from shared.importers.data_factory.moments import Moment
-from shared.importers.data_factory.resolved import (
+from shared.importers.data_factory.expressions.constant_functions import text_of
+from shared.importers.data_factory.expressions.moments import Moment
+from shared.importers.data_factory.expressions.resolved import (
     EVENT_FILE,
     EVENT_FOLDER,
     EventFolders,
@@ -34,8 +24,18 @@ from shared.importers.data_factory.resolved import (
     parts_of,
     resolved_by,
 )
+from shared.importers.data_factory.expressions.syntax import (
+    Call,
+    Constant,
+    Member,
+    Node,
+    SecretError,
+    UnresolvedError,
+    interpolated,
+    whole,
+)
+from shared.importers.data_factory.expressions.time_functions import computed
 from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.time_functions import computed
 
 __all__ = ["Resolved", "Scope", "resolved"]
 

@@ -8,13 +8,13 @@ from typing import Any, Final
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
-from shared.importers.data_factory.expressions_v2 import Resolved
-from shared.importers.data_factory.factory_v2 import Activity, Factory, resolve
+from shared.importers.data_factory.expressions.resolved import event_filled
+from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.linked_services import service, storage
-from shared.importers.data_factory.policies_v2 import Policy, policy, report_policy
-from shared.importers.data_factory.resolved import event_filled
 from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.triggers import Start
+from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
+from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
+from shared.importers.data_factory.version_2.triggers import Start
 
 #: An input or output of a web service is no dataset in version 2: its file stands there.
 _PORT: Final = "key"

@@ -4,15 +4,20 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from shared.importers.data_factory import availability, datasets
+from shared.importers.data_factory import datasets
 from shared.importers.data_factory.datasets import DATASET
-from shared.importers.data_factory.definitions import Definition
 from shared.importers.data_factory.drafts import BlobPath, Service, Update
-from shared.importers.data_factory.factory_v1 import Activity, Factory, folded
-from shared.importers.data_factory.jobs_v1 import Made
 from shared.importers.data_factory.others import set_aside
-from shared.importers.data_factory.policies_v1 import report_update_policy
-from shared.importers.data_factory.ports_v1 import leave_datasets, report_dependency, report_unread
+from shared.importers.data_factory.reading.definitions import Definition
+from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.version_1.factory import Activity, Factory, folded
+from shared.importers.data_factory.version_1.jobs import Made
+from shared.importers.data_factory.version_1.policies import report_update_policy
+from shared.importers.data_factory.version_1.ports import (
+    leave_datasets,
+    report_dependency,
+    report_unread,
+)
 
 _NO_TRAINING: Final = (
     "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from shared.core.dotnet_dates import checked_form, formatted
-from shared.importers.data_factory.expression_syntax import UnresolvedError
+from shared.importers.data_factory.expressions.syntax import UnresolvedError
 
 Unit = Literal["", "hour", "day", "month"]
 _LENGTHS: Final[dict[Unit, timedelta]] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}

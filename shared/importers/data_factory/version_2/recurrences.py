@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tzlocal.windows_tz import win_tz
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.availability import written
+from shared.importers.data_factory.version_1.availability import written
 
 WEEKDAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 #: The longest interval that a schedule of Relearn has.

@@ -7,16 +7,16 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from shared.core.counting import counted
-from shared.importers.data_factory import arm
 from shared.importers.data_factory.account import Element, Line, Outcome
-from shared.importers.data_factory.file_lines import FileLines
-from shared.importers.data_factory.secrets import Form, form_of, is_secret
-from shared.importers.data_factory.tolerant_json import (
+from shared.importers.data_factory.reading import arm
+from shared.importers.data_factory.reading.file_lines import FileLines
+from shared.importers.data_factory.reading.tolerant_json import (
     BrokenDefinitionError,
     Document,
     decoded,
     document,
 )
+from shared.importers.data_factory.secrets import Form, form_of, is_secret
 
 _READ: Final = frozenset({".json", ".jsonc", ".json5", ".txt", ""})
 _SURE: Final = frozenset({".json", ".jsonc", ".json5"})
