@@ -27,7 +27,8 @@ _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 #: Keys that say nothing to a batch job.
 _SILENT: Final = ("name", "id", "$schema", "type")
 #: Keys of a definition in a template, or as the service returns it.
-OF_SILENT_BELOW: Final = ("type", "external", "published", "structure")
+OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn", "etag")
+_SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
