@@ -257,7 +257,7 @@ def report_period(properties: Element, place: str, context: ImportContext) -> No
         else:
             mode.mapped("key", "pipelineMode", "each pipeline with a schedule is like this")
     if (expires := properties.get("expirationTime")) is not None:
-        text = "Relearn keeps what ran by RETENTION_DAYS, not by the pipeline"
+        text = "no pipeline expires: Relearn keeps the records of runs by its own retention"
         expires.approximated("key", "expirationTime", text)
     _report_start(properties, said, place, context)
     if (end := properties.get("end")) is not None:
