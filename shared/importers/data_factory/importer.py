@@ -93,7 +93,7 @@ def import_definitions(
     settings = _settings(text, made, secrets)
     _set_aside_unused(account, secrets, settings)
     for line in definitions.problems:
-        if line.kind == "pipeline":
+        if line.kind in ("pipeline", "dataset"):
             root = definitions.roots[line.file]
             report_parts(Element(root, line.file, (), account), line)
     definitions.close(account)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from shared.importers.data_factory.account import Element, Line
+from shared.importers.data_factory.account import Element, Line, leaves
 
 _COPY: Final = (
     "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
@@ -127,12 +127,19 @@ def report_parts(root: Element, line: Line) -> None:
     at: Element | None = root
     for key in line.path:
         at = at and (at.list()[key] if isinstance(key, int) else at.get(key))
-    for activity in _activities(at) if at is not None else ():
-        name = activity.get("name")
-        _also(line, activity, "activity", "" if name is None else str(name.value).strip())
+    if at is None:
+        return
+    for activity in _activities(at):
+        said = activity.get("name")
+        _also(line, activity, "activity", "" if said is None else str(said.value).strip())
         policy = activity.get("policy")
         for key, value in policy.items() if policy is not None else ():
             _also(line, value, "policy", key)
+    waits = at.get("properties", "policy") if line.kind == "dataset" else None
+    if waits is not None:
+        for path, _ in leaves(waits.value):
+            name = ".".join(map(str, path))
+            at.account.add(replace(line, path=(*waits.path, *path), kind="policy", name=name))
 
 
 def _also(line: Line, element: Element, kind: str, name: str) -> None:
