@@ -186,7 +186,7 @@ def upload(
 @app.command(name="import-adf", help=_IMPORT, short_help="Import from Azure Data Factory.")
 def import_adf(
     *,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
     folder: Annotated[
         Path, typer.Option("--output", help="The folder that the result is written to.")
     ] = import_command.DEFAULT_FOLDER,

@@ -18,7 +18,7 @@ from tests.cli.conftest import SECRET, Relearn
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("command", ["doctor", "validate", "upload"])
+@pytest.mark.parametrize("command", ["doctor", "validate", "upload", "import-adf"])
 def test_the_help_of_each_command_has_examples(relearn: Relearn, command: str) -> None:
     said = relearn(command, "--help")
     assert said.code == 0
@@ -33,7 +33,8 @@ def test_the_help_names_the_exit_codes_and_the_key(relearn: Relearn) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("nothing",), ("validate",), ("doctor", "--nothing"), ("upload",)]
+    "arguments",
+    [(), ("nothing",), ("validate",), ("doctor", "--nothing"), ("upload",), ("import-adf",)],
 )
 def test_what_is_not_used_correctly_ends_with_2(
     relearn: Relearn, arguments: tuple[str, ...]

@@ -4,6 +4,7 @@ Its JSON form has the number `form`; a form that is changed gets another number.
 report: lines are written without values of secrets, and say where those stood.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,10 @@ _NOTHING_READ: Final = "Nothing was imported: there was no file of JSON in what 
 _ALL_AT_ONCE: Final = (
     "Name the folder of the factory, or all its files at once: pipelines, datasets, services."
 )
+
+
+#: What a line says of a URL that the definitions do not have.
+_EXAMPLES: Final = re.compile(r"\bexample(?: ids)? stands? in (?:its|their) place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +216,10 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
     if differs := counts[Outcome.APPROXIMATED]:
         are = they(differs, "is", "are")
         yield f"Read {counted(differs, 'line')} that {are} approximated: each says what differs."
+    if any("fill-in/" in one.text for one in report.lines):
+        yield "Replace the paths in pipelines.yaml that begin with fill-in/: no definition says them."
+    if any(_EXAMPLES.search(one.text) for one in report.lines):
+        yield "Replace the example ids in URLs of pipelines.yaml: relearn validate names them."
     if report.settings:
         names = counted(len(report.settings), "setting")
         yield (

@@ -66,6 +66,14 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
     assert "Rotate the secrets that stand in clear text in 1 place: b.json: p[2]." in steps
     assert "Check the file: cd imported && relearn validate pipelines.yaml" in steps
     assert any("--backfill" in one for one in steps)
+    for text, step in (
+        ("churn: data.blob: fill-in/input1.csv stands in place of a path", "begin with fill-in/"),
+        ("it holds placeholders, and example ids stand in their place", "the example ids"),
+        ("mlEndpoint is empty, and an example stands in its place", "the example ids"),
+    ):
+        told = replace(REPORT, lines=(replace(ROUGH, text=text),)).steps()
+        assert any(step in one for one in told)
+        assert not any(step in one for one in steps)
     nothing = Report((LEFT,))
     assert nothing.steps()[0] == "Nothing was imported: each line of the report says why."
     assert "there was no file of JSON" in Report(()).steps()[0]
