@@ -167,7 +167,6 @@ def test_each_template_of_a_text_is_found_once() -> None:
     ("text", "message"),
     [
         ("{Start:yyyy}", "no time of a window"),
-        ("{SliceStart:yyyy}", "write it like {start:yyyy/MM/dd}"),
         ("{start-1s:yyyy}", "no time of a window"),
         ("{start 1d:yyyy}", "no time of a window"),
         ("{start:}", "empty"),
