@@ -11,6 +11,7 @@ from cli.remote import RemoteApp
 from cli.settings import folder_of, settings_in
 from shared.app import App, Unusable, of_settings
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule_words import what_it_waits_for
 from shared.core.counting import counted
 from shared.core.data_version import reads
 from shared.errors import RelearnError
@@ -50,7 +51,11 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
         cure = "start `make run` first, which serves the storage and makes the container"
         raise CommandError(f"it was not uploaded: {exc}. To do: {cure}") from None
     output.line(f"uploaded {counted(len(content), 'byte')} to {container}/{blob}")
-    runs = [] if known is None else _shown(output, url, f"{container}/{blob}", pipelines, known)
+    told = [_silent(app, one) for one in pipelines]
+    for line in filter(None, told):
+        output.line(line)
+    waits = known is not None and not (told and all(told))
+    runs = _shown(output, url, f"{container}/{blob}", pipelines, known or {}) if waits else []
     if known is None:
         output.line(f"no app answers at {url}: `make run` finds the data when it starts")
     if output.as_json:
@@ -59,6 +64,18 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
         more = {"pipelines": pipelines, "app": known is not None, "runs": ids}
         output.json({**what, "size": len(content), **more})
     return 0
+
+
+def _silent(app: App, name: str) -> str:
+    """Return what the data of a pipeline waits for whose new data opens no run; else nothing."""
+    pipeline = app.catalogue.pipelines[name]
+    if pipeline.data is None or pipeline.data.opens_runs:
+        return ""
+    said = f"it is data of {name}, of which new data opens no run (`opens_runs: false`)"
+    if pipeline.schedule is None:
+        return f"{said}: operators do"
+    waits = what_it_waits_for(pipeline.schedule, datetime.now(UTC))
+    return f"{said}; its schedule waits for {waits}"
 
 
 def _shown(

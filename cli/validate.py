@@ -1,6 +1,7 @@
 """`relearn validate`: checks a pipelines file, and the files that it names."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.output import CommandError, Output
@@ -26,6 +27,7 @@ def run(output: Output, file: Path, settings: Path) -> int:
     environment = settings_in(settings)
     development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
     found = load_pipelines(file, environment, development=development)
+    hints = found.hints_at(datetime.now(UTC))
     sound, broken = len(found.pipelines), len(found.broken)
     if output.as_json:
         output.json(
@@ -34,12 +36,12 @@ def run(output: Output, file: Path, settings: Path) -> int:
                 "sound": sound,
                 "broken": broken,
                 "problems": _shown(found.problems),
-                "hints": _shown(found.hints),
+                "hints": _shown(hints),
             }
         )
     for problem in found.problems:
         output.result("wrong", f"{problem.where}: {problem.what}", problem.cure)
-    for hint in found.hints:
+    for hint in hints:
         output.result("hint", str(hint))
     problems = counted(len(found.problems), "problem")
     output.line(f"{counted(sound, 'pipeline')} without an error, {broken} with one; {problems}")

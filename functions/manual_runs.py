@@ -33,5 +33,5 @@ def start_run(req: func.HttpRequest) -> func.HttpResponse:
     pipeline = built.catalogue.pipeline(name)
     if pipeline is None:
         raise NoSuchPipelineError(f"{name!r} is not in the pipelines file")
-    request = ManualRequest(asked.data, asked.parameters, asked.model)
+    request = ManualRequest(asked.data, asked.parameters, asked.model, asked.due)
     return accepted(built.requests.requested(pipeline, key or uuid.uuid4().hex, request))

@@ -70,8 +70,8 @@ def resume_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 @only("GET", PreviewQuery)
 def preview_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show which blobs match and which request would be sent; nothing is sent."""
-    asked = query_of(req, PreviewQuery)
-    return ok(PreviewShown.of(app().pipelines.preview(req.route_params["pipeline"], asked.data)))
+    asked, name = query_of(req, PreviewQuery), req.route_params["pipeline"]
+    return ok(PreviewShown.of(app().pipelines.preview(name, asked.data, asked.due)))
 
 
 def _shown(status: PipelineStatus) -> func.HttpResponse:

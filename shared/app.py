@@ -178,7 +178,7 @@ class App:
     @property
     def hints(self) -> tuple[Problem, ...]:
         """What an operator should know, though the app works with it."""
-        return (*self.settings.hints, *self.last_good.file.hints)
+        return (*self.settings.hints, *self.last_good.file.hints_at(self.context.clock.now()))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -266,7 +266,7 @@ def build(
         problems = problems or (Problem("storage connection", str(exc)),)
     if built is None or problems:
         wrong = configuration.problems if not settings.pipelines.container else ()
-        hints = (*settings.hints, *configuration.hints)
+        hints = (*settings.hints, *configuration.hints_at(clock.now()))
         return Unusable((*problems, *wrong), hints, storage, built)
     built.storage_checks = storage
     if settings.pipelines.problem is None:

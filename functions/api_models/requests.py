@@ -1,15 +1,22 @@
 """The bodies and queries that the HTTP API takes."""
 
+import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from shared.core.config.schedule import Time
 from shared.core.config.types import Scalar
 from shared.core.redaction import one_line
 from shared.core.run.record import Phase
 
 #: A text of an operator; it is stored in records and logged, and stays one line there.
 OneLineText = Annotated[str, AfterValidator(one_line)]
+
+
+def _with_plus(text: object) -> object:
+    """Return a time of a query, in which a plus was sent as it is and is read as a blank."""
+    return re.sub(r"(T.*) (?=\d\d:?\d\d$)", r"\1+", text) if isinstance(text, str) else text
 
 
 class RequestModel(BaseModel):
@@ -27,6 +34,11 @@ class RunBody(RequestModel):
     )
     parameters: dict[str, Scalar] = Field(
         default_factory=dict, max_length=100, description="These count over those of the pipeline."
+    )
+    due: Time | None = Field(
+        default=None,
+        description="Of a pipeline that holds times of windows: the window that was due last at "
+        "this time; left out: the one that came last.",
     )
     model: str | None = Field(
         default=None,
@@ -113,6 +125,11 @@ class PreviewQuery(QueryModel):
     """What to preview."""
 
     data: str | None = Field(default=None, min_length=1, max_length=1024)
+    due: Annotated[Time | None, BeforeValidator(_with_plus)] = Field(
+        default=None,
+        description="Of a pipeline that holds times of windows: the window that is due at this "
+        "time, or was due last; left out: the one that came last.",
+    )
 
 
 class HealthQuery(PageQuery):

@@ -10,6 +10,7 @@ from functions.api_models.shared import (
     ResponseModel,
     TrafficShown,
     WaitingShown,
+    WindowShown,
     config_shown,
 )
 from shared.core.config.types import Scalar
@@ -117,6 +118,16 @@ class RunHistoryShown(ResponseModel):
     note: str
 
 
+def _window_of(run: Run) -> WindowShown | None:
+    return WindowShown.model_validate(run.window) if run.window else None
+
+
+def _captured(run: Run) -> dict[str, str]:
+    """Return the tokens of a run without those that keep its window, which is shown by itself."""
+    window = run.window.tokens() if run.window else {}
+    return {name: value for name, value in run.tokens.items() if name not in window}
+
+
 class _Identity(ResponseModel):
     run_id: str
     pipeline: str
@@ -161,6 +172,7 @@ class RunShown(_FromRecord):
     """A run, and what it waits for while it is open."""
 
     reason: str | None
+    window: WindowShown | None = Field(description="Left out: the run is of no window.")
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
     waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
     notes: tuple[str, ...] = Field(description="What cannot be known of its data, such as ties.")
@@ -174,8 +186,9 @@ class RunShown(_FromRecord):
             waiting: what it waits for; its last error is the reason if the record has none.
         """
         return cls(
-            **dict(_FromRecord.model_validate(run)),
+            **dict(_FromRecord.model_validate(run)) | {"tokens": _captured(run)},
             reason=run.reason or (waiting.last_error if waiting else None),
+            window=_window_of(run),
             config=config_shown(run.config),
             waiting=WaitingShown.model_validate(waiting) if waiting else None,
             notes=tuple(notes_on_run(run)),
@@ -187,6 +200,7 @@ class RunSummary(_Identity):
 
     line: str = Field(description="What it was opened by, trained on, and came to.")
     reason: str | None
+    window: WindowShown | None = Field(description="Left out: the run is of no window.")
     waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
     data: str | None = Field(description="The newest blob it trained on.")
     blobs: int
@@ -206,6 +220,7 @@ class RunSummary(_Identity):
             **dict(_Identity.model_validate(run)),
             line=line_of(run, waiting),
             reason=run.reason or (waiting.last_error if waiting else None),
+            window=_window_of(run),
             waiting=WaitingShown.model_validate(waiting) if waiting else None,
             data=newest.path if newest else None,
             blobs=len(run.manifest),

@@ -49,6 +49,14 @@ class ModelShown(ResponseModel):
     digest: str = Field(description="Distinguishes one content from another.")
 
 
+class WindowShown(ResponseModel):
+    """The window of a run: the time that its data is of."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    due: AwareDatetime = Field(description="Its due time, without the delay of the schedule.")
+
+
 class OperatorChangeShown(ResponseModel):
     """Who changed something, when and why."""
 

@@ -121,6 +121,11 @@ class _Reader:
             tuple(sorted(problems, key=line_in)),
             in_order,
             tuple(hints),
+            schedules={
+                name: source.problem(("pipelines", name, "schedule"), "").where
+                for name, pipeline in pipelines.items()
+                if pipeline.schedule is not None
+            },
         )
 
     def _reader(self, source: ConfigSource, name: str, twice: yaml.Node | None) -> "PipelineReader":

@@ -11,13 +11,13 @@ from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.schedule import last_due_of
+from shared.core.config.schedule_words import window_words
 from shared.core.config.types import Scalar
 from shared.core.data_version import captured, key_of
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import Newest
-from shared.core.windows import Window, newest_window, window_of
+from shared.core.windows import Window
 from shared.errors import (
     ConflictError,
     CorruptRecordError,
@@ -33,6 +33,7 @@ from shared.execution.driver import Driver
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.run_factory import Opening, RunFactory
 from shared.execution.run_writer import RunWriter
+from shared.intake.asked_windows import asked_window, within
 from shared.telemetry import log
 
 #: After so many failed keys in a row the storage counts as failing, not one record.
@@ -215,7 +216,7 @@ class Requests:
         Raises:
             IdempotencyConflictError: the key stands for another request, or for a removed run.
             NoSuchDataError: the data is not there or does not match the pipeline.
-            InvalidRequestError: there is no such model, or no endpoint for it.
+            InvalidRequestError: there is no such model, no endpoint for it, or no such window.
         """
         run_id = names.run_id(pipeline.name, "manual", key)
         known = self.context.ledger.runs.read(run_id)
@@ -229,8 +230,8 @@ class Requests:
         if request.model is not None:
             run = self._of_model(pipeline, run_id, request, request.model)
             return _same_request(self.driver.begin(run), request)
-        window = self.window_for(pipeline, request.due)
-        newest = self._requested(pipeline.in_window(window) if window else pipeline, request)
+        window = asked_window(pipeline, request.due, self.context.clock.now())
+        newest = self._requested_in(window, pipeline, request)
         cause = f"requested over HTTP{_of(window)}"
         run = self._new(pipeline, newest, window, Opening(run_id, Origin.MANUAL, cause))
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
@@ -254,36 +255,6 @@ class Requests:
         opening = Opening(run_id, Origin.MODEL, f"{model.name} requested over HTTP", model=model)
         return self.factory.training(opening, pipeline).evolve(request=request.digest())
 
-    def window_for(self, pipeline: Pipeline, due: datetime | None) -> Window | None:
-        """Return the window of a manual run; None where the pipeline uses none.
-
-        Args:
-            pipeline: as it is configured now.
-            due: the newest due time at or before it is meant; None: the newest that has come.
-
-        Raises:
-            InvalidRequestError: there is no such window.
-        """
-        if pipeline.schedule is None or not pipeline.uses_windows:
-            if due is not None:
-                raise InvalidRequestError(
-                    f"due: no text of pipeline {pipeline.name} holds a time of a window: "
-                    "leave it out"
-                )
-            return None
-        if due is None:
-            window = newest_window(pipeline.schedule, self.context.clock.now())
-        else:
-            found = last_due_of(pipeline.schedule, due)
-            window = window_of(pipeline.schedule, found) if found else None
-        if window is None:
-            when = f"at or before {due.isoformat()}" if due else "before now"
-            raise InvalidRequestError(
-                f"due: no window of pipeline {pipeline.name} is due {when}: see its schedule, and "
-                "the start and end of its active period"
-            )
-        return window
-
     def _new(
         self, pipeline: Pipeline, newest: Newest | None, window: Window | None, opening: Opening
     ) -> Run:
@@ -296,6 +267,17 @@ class Requests:
         tokens = {**(captured(here, newest.blob.name) or {}), **tokens}
         opening = replace(opening, blobs=(newest.blob,), tokens=tokens, tied=newest.tied)
         return self.factory.training(opening, pipeline)
+
+    def _requested_in(
+        self, window: Window | None, pipeline: Pipeline, request: ManualRequest
+    ) -> Newest | None:
+        if window is None:
+            return self._requested(pipeline, request)
+        try:
+            return self._requested(within(pipeline, window), request)
+        except NoSuchDataError as exc:
+            of = f"the run would be of the window {window_words(window)}; `due` names another one"
+            raise NoSuchDataError(f"{exc}: {of}") from None
 
     def _requested(self, pipeline: Pipeline, request: ManualRequest) -> Newest | None:
         if pipeline.data is None:
@@ -329,9 +311,7 @@ class Requests:
 
 def _of(window: Window | None) -> str:
     """Return the window of a run in words, for its cause."""
-    if window is None:
-        return ""
-    return f", for the window from {window.start.isoformat()} to {window.end.isoformat()}"
+    return f", window {window_words(window)}" if window else ""
 
 
 def _same_request(run: Run, request: ManualRequest) -> Run:

@@ -368,7 +368,7 @@ class ChangedFile:
         )
         for problem in configuration.problems:
             log.error("wrong in the %s file: %s", what, problem)
-        for hint in configuration.hints:
+        for hint in configuration.hints_at(self._context.clock.now()):
             log.warning("in the %s file: %s", what, hint)
 
     def _want_search(self) -> None:

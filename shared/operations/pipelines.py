@@ -7,7 +7,13 @@ from typing import Final, TypeVar
 
 from shared.core import names
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.schedule import Schedule, last_due_of, next_due_of
+from shared.core.config.schedule import (
+    Schedule,
+    delay_of,
+    dues_between,
+    last_due_of,
+    next_due_of,
+)
 from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
 from shared.errors import (
     ConflictError,
@@ -16,7 +22,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
-from shared.ledger.schedules import ScheduleRecord
+from shared.ledger.schedules import PendingDueTime, ScheduleRecord
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.history import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preview import Preview, Previews
@@ -25,6 +31,8 @@ from shared.telemetry import log
 #: Keys of one page, each at a read; and waiting data versions that are counted.
 MOST_KEYS: Final = 50
 MOST_COUNTED: Final = 5000
+#: Windows that passed without a run, and are counted.
+MOST_PASSED: Final = 100
 
 R = TypeVar("R")
 
@@ -51,6 +59,8 @@ class PipelineStatus:
     waiting_data: int
     runs: Counts
     open_runs: tuple[OpenRun, ...]  #: some of them, where keys were asked for
+    pending: tuple[PendingDueTime, ...]  #: due times that came, and are not done yet
+    passed: int  #: due times that came and were not dealt with, as in a pause of the schedule
     at: datetime
     unreadable: tuple[str, ...] = ()  #: names of its records that are not understood
 
@@ -122,6 +132,8 @@ class Pipelines:
             waiting_data=ledger.inbox.size(name, MOST_COUNTED),
             runs=counts_of(markers),
             open_runs=open_runs.shown(markers) if keys and cursor is None else (),
+            pending=known.record.waiting if known else (),
+            passed=_passed(schedule, known.record, now) if schedule and known else 0,
             at=now,
             unreadable=(*unreadable, *shown.unreadable),
         )
@@ -191,20 +203,22 @@ class Pipelines:
         except ConflictError:
             raise command.too_late(_state_of(name, ledger.pauses.read(name).record)) from None
 
-    def preview(self, name: str, data: str | None = None) -> Preview:
+    def preview(self, name: str, data: str | None = None, due: datetime | None = None) -> Preview:
         """Return the data and request of the next run; nothing is sent and nothing is written.
 
         Args:
             name: the pipeline.
             data: the name of a blob; None for the newest that matches.
+            due: the window that is due at this time, or was due last; None for the last one.
 
         Returns:
             The preview; signatures in its request are marked.
 
         Raises:
             NoSuchPipelineError, NoSuchDataError: there is no such pipeline, or no such blob.
+            InvalidRequestError: there is no window at `due`.
         """
-        return self.previews.preview(self._find(name), data)
+        return self.previews.preview(self._find(name), data, due)
 
     def _find(self, name: str) -> Pipeline:
         pipeline = self.catalogue.pipeline(name)
@@ -227,6 +241,11 @@ def _readable(read: Callable[[], R], name: str, unreadable: list[str]) -> R | No
 def _last_due(schedule: Schedule, known: ScheduleRecord, since: datetime | None) -> datetime | None:
     due = last_due_of(schedule, known.last_due)
     return due if due is not None and since is not None and due > since else None
+
+
+def _passed(schedule: Schedule, known: ScheduleRecord, now: datetime) -> int:
+    """Return how many due times came since the newest one that was dealt with."""
+    return len(dues_between(schedule, known.last_due, now - delay_of(schedule), MOST_PASSED))
 
 
 def _version(pauses: Pauses) -> str:

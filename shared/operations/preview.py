@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from shared.core import names
@@ -12,6 +13,7 @@ from shared.core.data_version import captured, key_of
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import version_id
+from shared.core.windows import Window
 from shared.errors import (
     ConfigError,
     CorruptRecordError,
@@ -23,6 +25,7 @@ from shared.execution.context import Context
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory
+from shared.intake.asked_windows import notes_on, previewed_window, within
 from shared.telemetry import log
 
 #: Blobs that a preview shows.
@@ -46,6 +49,7 @@ class Preview:
     matching: int
     request: Mapping[str, Any] | None
     notes: tuple[str, ...]
+    window: Window | None = None  #: that the request is of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +59,31 @@ class Previews:
     context: Context
     run_factory: RunFactory
 
-    def preview(self, pipeline: Pipeline, data: str | None) -> Preview:
+    def preview(self, pipeline: Pipeline, data: str | None, due: datetime | None = None) -> Preview:
         """Return which blobs match, and what request the newest (or `data`) would make.
 
         Args:
             pipeline: as it is configured now.
             data: the name of a blob; None for the newest that matches.
+            due: the window that is due at this time, or was due last; None for the last one.
 
         Returns:
             The preview; signatures in its request are marked.
 
         Raises:
             NoSuchDataError: there is no such blob, or it does not match.
+            InvalidRequestError: there is no window at `due`.
         """
+        now = self.context.clock.now()
+        window = previewed_window(pipeline, due, now)
+        if window is None:
+            return self._preview(pipeline, data, None, [])
+        filled = within(pipeline, window)
+        return self._preview(filled, data, window, notes_on(window, pipeline, filled, now))
+
+    def _preview(
+        self, pipeline: Pipeline, data: str | None, window: Window | None, notes: list[str]
+    ) -> Preview:
         least = pipeline.data.least if pipeline.data else 0
         found = self._matching(pipeline)
         newest = FirstRecordedTimes(self.context, pipeline).newest_first(found, _SHOWN, least)
@@ -76,17 +92,18 @@ class Previews:
         if data is not None and chosen is None:
             where = pipeline.data.blob if pipeline.data else "nothing: the pipeline takes no data"
             raise NoSuchDataError(f"no blob {data!r} that matches {where}")
-        notes = [*notes_on_pipeline(pipeline), *notes_on_data(pipeline, chosen, usable)]
+        notes += [*notes_on_pipeline(pipeline), *notes_on_data(pipeline, chosen, usable)]
         request = None
         if pipeline.data is not None and chosen is None:
             notes.append(f"no blob matches {pipeline.data.blob} yet")
         else:
-            request = self._request(pipeline, chosen, notes)
+            request = self._request(pipeline, chosen, window, notes)
         return Preview(
             matches=tuple(self._match(pipeline, blob) for blob in newest[:_SHOWN]),
             matching=len(newest),
             request=request,
             notes=tuple(notes),
+            window=window,
         )
 
     def _matching(self, pipeline: Pipeline) -> list[BlobVersion]:
@@ -119,10 +136,15 @@ class Previews:
         return "new"
 
     def _request(
-        self, pipeline: Pipeline, blob: BlobVersion | None, notes: list[str]
+        self,
+        pipeline: Pipeline,
+        blob: BlobVersion | None,
+        window: Window | None,
+        notes: list[str],
     ) -> Mapping[str, Any] | None:
         run_id = names.run_id(pipeline.name, "preview")
         tokens = (captured(pipeline, blob.name) if blob else None) or {}
+        tokens |= window.tokens() if window else {}
         blobs = (blob,) if blob else ()
         opening = Opening(run_id, Origin.MANUAL, "preview", blobs, tokens)
         run = self.run_factory.training(opening, pipeline, Phase.RECEIVED)

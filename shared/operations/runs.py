@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.core.config.schedule_words import window_words
 from shared.core.counting import counted
 from shared.core.names import is_run_id
 from shared.core.run.commands import Command, Event
@@ -236,7 +237,9 @@ def line_of(run: Run, waiting: Waits | None) -> str:
     if answered and not end.startswith(answered):  # the reason of a rejection says it too
         end = f"{answered}; {end}" if end else answered
     state = end if end.startswith(run.phase) else f"{run.phase}: {end}" if end else run.phase
-    return f"{run.cause}; {_data_of(run)}; {state}"
+    words = f"window {window_words(run.window)}" if run.window else ""
+    of = f"; {words}" if words and words not in run.cause else ""
+    return f"{run.cause}{of}; {_data_of(run)}; {state}"
 
 
 def _data_of(run: Run) -> str:

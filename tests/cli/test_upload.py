@@ -76,6 +76,24 @@ def test_a_file_that_no_pipeline_takes_is_refused_with_the_patterns(
     assert not names(storage)
 
 
+def test_data_of_a_window_opens_no_run_and_says_what_the_schedule_waits_for(
+    folder: Path, storage: BlobServiceClient, relearn: Relearn
+) -> None:
+    period = "{frequency: Week, start: 2016-02-13, end: 2016-02-14}"
+    windowed = (
+        f"census/{{start:yyyy/MM}}/{{name}}.csv\n      opens_runs: false\n    schedule: {period}"
+    )
+    text = PIPELINES.replace("census/{name}.csv", windowed)
+    (folder / "pipelines.yaml").write_text(text)
+    said = relearn("upload", "new.csv", "--name", "census/2016/02/new.csv", "--url", NO_APP)
+    assert said.code == 0
+    assert names(storage) == ["census/2016/02/new.csv"]
+    assert (
+        "it is data of census, of which new data opens no run (`opens_runs: false`); its schedule "
+        "waits for nothing: its active period was over at 2016-02-14 00:00 UTC"
+    ) in said.out
+
+
 def test_several_names_that_fit_are_asked_for(
     folder: Path, storage: BlobServiceClient, relearn: Relearn
 ) -> None:

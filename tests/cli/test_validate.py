@@ -23,6 +23,27 @@ def test_a_sound_file_passes_and_its_hints_are_shown(folder: Path, relearn: Rele
     assert "1 pipeline without an error, 0 with one; 0 problems" in said.out
 
 
+def test_a_schedule_that_opens_no_run_has_a_hint_with_its_line(
+    folder: Path, relearn: Relearn
+) -> None:
+    weekly = "{frequency: Week, start: 2016-02-13, end: 2016-02-14}"
+    file = GOOD.replace('"0 */90 * * * *"', weekly)
+    (folder / "pipelines.yaml").write_text(file)
+    said = relearn("validate", "pipelines.yaml")
+    assert said.code == 0
+    assert (
+        "hint        pipelines.yaml:3: pipelines.census.schedule: its active period was over at "
+        "2016-02-14 00:00 UTC, so that no window follows: write a later `end`, or remove the"
+    ) in said.out
+    paused = GOOD.replace('"0 */90 * * * *"', "{frequency: Week, paused: true}")
+    (folder / "pipelines.yaml").write_text(paused)
+    said = relearn("validate", "pipelines.yaml", "--json")
+    assert said.code == 0
+    (hint,) = said.json["hints"]
+    assert hint["text"] == "it is paused, so that no due time opens a run"
+    assert hint["to_do"] == "remove `paused`, and catch_up decides what passed"
+
+
 def test_every_problem_is_printed_with_its_line_and_what_to_do(
     folder: Path, relearn: Relearn
 ) -> None:

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request, Response
 import function_app
 from functions.methods import OWN
 from local import api_description
+from shared.core.config.pipeline import Pipeline
 from shared.operations.commands import OperatorCommand
 from tests.fakes.documents import Row
 from tests.fakes.world import World, pipeline
@@ -115,10 +116,11 @@ class Setting:
         there = {
             "run_id": sorted(self.runs.values()),
             "parent": sorted(self.runs.values()),
-            "pipeline": ["sample", "customers"],
+            "pipeline": ["sample", "customers", "weekly"],
             "endpoint": ["production", "theirs"],
             "key": ["acme", "beta", "acme/beta", "", "/"],
             "cursor": [self.cursor],
+            "due": ["2026-03-01", "2026-02-20T10:00:00 01:00", "9999-12-31", "0001-01-01", "soon"],
             "data": ["new.csv", "acme/monday.csv", "missing.csv", "\x00.csv", "../new.csv"],
         }
         return st.sampled_from(there[where])
@@ -142,8 +144,19 @@ def two_pipelines() -> World:
         world.endpoint,
         {"pipeline": {**changes, "endpoints": [theirs], "schedule": "0 0 3 * * *"}},
     )
-    world.app = world.app_over(world.context, world.pipeline, second)
+    world.app = world.app_over(world.context, world.pipeline, second, windowed(world))
     return world
+
+
+def windowed(world: World) -> Pipeline:
+    """A pipeline whose runs are of windows."""
+    changes = {
+        "name": "weekly",
+        "data": {"blob": "{start:yyyy/MM}/{name}.csv", "opens_runs": False},
+        "schedule": {"frequency": "Week", "delay": "1h", "start": "2026-01-01T00:00:00Z"},
+        "endpoints": [],
+    }
+    return pipeline(world.training, world.endpoint, {"pipeline": changes})
 
 
 def filled(world: World) -> dict[str, str]:

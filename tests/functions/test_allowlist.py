@@ -42,6 +42,7 @@ from shared.core.serving.state import (
     ServingHistoryEntry,
 )
 from shared.ledger.progress import LastEvent, PoisonQueue, SearchState, Undelivered
+from shared.ledger.schedules import PendingDueTime
 from shared.operations.endpoints import EndpointLine, EndpointStatus
 from shared.operations.history import Counts, OpenRun
 from shared.operations.pipelines import Keys, PipelineStatus
@@ -126,7 +127,7 @@ def full_pipeline(run: Run, waits: Waits) -> PipelineStatus:
         pipeline="sample", key=("x",), waiting=(entry,), begun=(entry,), paused=pause
     )
     return PipelineStatus(
-        pipeline=pipeline(),
+        pipeline=pipeline(schedule={"frequency": "Week"}),
         active_since=NOW,
         pauses=Pauses(pause=pause, resumed=pause),
         keys=Keys((run_queue,)),
@@ -135,6 +136,8 @@ def full_pipeline(run: Run, waits: Waits) -> PipelineStatus:
         waiting_data=1,
         runs=Counts(),
         open_runs=(OpenRun("a", run.phase, waits),),
+        pending=(PendingDueTime(at=NOW, next_check=NOW, until=NOW),),
+        passed=1,
         at=NOW,
     )
 
@@ -174,7 +177,7 @@ def test_a_field_that_is_added_to_a_record_is_in_no_answer() -> None:
     runs = {Run, Step, Verdict, Result, Approval, Delivery, EndedAttempt, OperatorRequest, Waits}
     served = {EndpointState, Resource, ServedModel, ServingHistoryEntry, Hold, Resumed}
     shared = {ModelRef, ServingState, Candidate, EndpointLease, RunHistoryEntry}
-    others = {RunQueue, QueueEntry, Pause, Pauses, FullListing, SearchState}
+    others = {RunQueue, QueueEntry, Pause, Pauses, FullListing, SearchState, PendingDueTime}
     others |= {LastEvent, Undelivered, PoisonQueue}
     records = runs | served | shared | others
     assert {kind.__name__ for kind in records} <= seen

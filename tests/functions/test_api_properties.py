@@ -88,7 +88,8 @@ def requests(
     described = DOCUMENT["paths"][path][method.lower()]["parameters"]
     for one in described:
         name = one["name"]
-        if one["in"] == "query" and name in ("pipeline", "parent", "key", "cursor", "data"):
+        known = ("pipeline", "parent", "key", "cursor", "data", "due")
+        if one["in"] == "query" and name in known:
             if draw(st.booleans()):
                 case.query[name] = draw(setting.known(name))
         elif name == "If-Match" and draw(st.booleans()):

@@ -72,7 +72,7 @@ def test_a_query_that_is_not_understood_is_refused(
     ("handler", "method", "allowed"),
     [
         (runs.list_runs, "GET", "limit, cursor, pipeline, key, phase, open, parent"),
-        (pipelines.preview_pipeline, "GET", "data"),
+        (pipelines.preview_pipeline, "GET", "data, due"),
         (endpoints.get_endpoint, "GET", "key"),
         (endpoints.rollback_endpoint, "POST", "key"),
         (endpoints.resume_endpoint, "POST", "key"),

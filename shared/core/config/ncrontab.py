@@ -17,13 +17,11 @@ from shared.core.config.problems import WrongValueError
 
 _LONGEST: Final = 200
 _MOST_NUMBER: Final = 2**31 - 1
-_MONTHS: Final = (
+MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
     *("October", "November", "December"),
 )
-_WEEKDAYS: Final = (
-    *("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"),
-)
+WEEKDAYS: Final = (*("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"),)
 _LEAP_YEAR: Final = 2024
 _FORM: Final = (
     "write {second} {minute} {hour} {day} {month} {day of week}, "
@@ -56,8 +54,8 @@ _FIELDS: Final = (
     _Field("minute", 0, 59),
     _Field("hour", 0, 23),
     _Field("day", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of week", 0, 6, _WEEKDAYS),
+    _Field("month", 1, 12, MONTHS),
+    _Field("day of week", 0, 6, WEEKDAYS),
 )
 
 
@@ -238,7 +236,7 @@ def _step(step: str, text: str) -> int:
 
 
 def _outside(field: _Field, value: int) -> WrongValueError:
-    if value == len(_WEEKDAYS):  # every other field has it
+    if value == len(WEEKDAYS):  # every other field has it
         return WrongValueError("7 is not known", "write 0 for Sunday")
     what = f"{value} is not within {field.least} to {field.most}"
     return WrongValueError(what, "write one that is")

@@ -19,6 +19,7 @@ from shared.core.config.schedule import (
 )
 from shared.core.windows import (
     Window,
+    checked_path,
     filled,
     newest_window,
     upcoming,
@@ -177,6 +178,12 @@ def test_each_template_of_a_text_is_found_once() -> None:
 def test_what_is_no_template_is_refused_with_the_cure(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         window_tokens(text)
+
+
+def test_what_other_tools_write_for_a_template_is_refused_in_a_path() -> None:
+    with pytest.raises(ValueError, match=r"write it like \{start:yyyy/MM/dd}"):
+        checked_path("{SliceStart:yyyy}/a.csv", str)
+    assert checked_path("{start:yyyy}/a.csv", str) == "{start:yyyy}/a.csv"
 
 
 @pytest.mark.parametrize("moved", ["-9999y", "+999999mo", "+999999w", "-25000mo"])

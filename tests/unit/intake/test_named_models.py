@@ -60,13 +60,10 @@ def test_the_same_request_is_one_run_and_another_model_another_request() -> None
         (ManualRequest(model="azureml:census:7"), "no model"),
         (ManualRequest(model="azureml:census@latest"), "name the version"),
         (ManualRequest(model="a.pkl"), "azureml:"),
-        (
-            ManualRequest(model="azureml:census:2", data="a.csv"),
-            "leave data, parameters",
-        ),
+        (ManualRequest(model="azureml:census:2", data="a.csv"), "leave data, parameters and due"),
         (
             ManualRequest(model="azureml:census:2", parameters={"x": 1}),
-            "leave data, parameters",
+            "leave data, parameters and due",
         ),
     ],
 )

@@ -36,8 +36,7 @@ def test_each_window_trains_on_the_data_of_its_path() -> None:
     assert first.tokens["name"] == "a"
     assert first.window == window_of(Recurrence.model_validate(DAILY), at("2026-03-02"))
     assert first.cause == (
-        "due 2026-03-02T00:00:00+00:00, for the window from 2026-03-01T00:00:00+00:00 to "
-        "2026-03-02T00:00:00+00:00"
+        "due 2026-03-02T00:00:00+00:00, window 2026-03-01 00:00 to 2026-03-02 00:00 UTC"
     )
 
 
