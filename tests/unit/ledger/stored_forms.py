@@ -1,13 +1,12 @@
 """Fields that records leave out, and their meaning."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import CleaningRound
-from shared.core.config.schedule import Recurrence
 from shared.core.evaluation.gate import Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run import record
@@ -26,7 +25,6 @@ from shared.core.serving.state import (
 )
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import TrafficEvidence
-from shared.ledger.schedules import PendingDueTime, ScheduleRecord
 
 #: What a record means where it leaves a member out; members that are not here must be there.
 LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
@@ -217,33 +215,6 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "history": (),
     },
     QueueEntry: {"number": 0, "due": None},
-    PendingDueTime: {
-        "after": "",
-        "opened": 0,
-        "without": 0,
-        "failed": 0,
-        "failing_since": None,
-        "start": None,
-        "end": None,
-    },
-    ScheduleRecord: {
-        "schema_version": 1,
-        "waiting": (),
-        "trained": {},
-        "last_end": None,
-        "backfilled_from": None,
-    },
-    Recurrence: {
-        "interval": 1,
-        "anchor": datetime(1, 1, 1, tzinfo=UTC),
-        "offset": timedelta(),
-        "style": "EndOfInterval",
-        "delay": timedelta(),
-        "start": None,
-        "end": None,
-        "paused": False,
-        "backfill": False,
-    },
     Pause: {"reason": ""},
     Pauses: {
         "schema_version": 1,
