@@ -11,7 +11,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import Recurrence, Schedule, begins_windows, delay_of
 from shared.core.counting import counted
 from shared.core.data_version import key_of
-from shared.core.due_times import Done, done_up_to, to_backfill, to_start
+from shared.core.due_times import Done, as_due_now, done_up_to, to_backfill, to_start
 from shared.core.versions import Newest, version_id
 from shared.core.windows import Window, window_of
 from shared.errors import ConflictError
@@ -103,12 +103,19 @@ class DueTimes:
         done = done_up_to(schedule, record.done if record else None, scheduled_since, now)
         waiting = record.waiting if record else ()
         due_checks = [due for due in waiting if now >= due.next_check]
-        schedule_state = _ScheduleState(done, dict(record.trained) if record else {}, listed)
+        same = record is not None and done == as_due_now(schedule, record.done)
+        schedule_state = _ScheduleState(
+            done=record.done if record is not None and same else done,
+            trained=dict(record.trained) if record else {},
+            listed=listed,
+        )
         schedule_state.backfilled_from = record.backfilled_from if record else None
         # Begun due times come first, so that a slow one does not delay all later ones.
         begins = len(due_checks) < _MOST_BEGUN
-        dues = self._begun(pipeline, schedule_state, scheduled_since) if begins else []
-        moved = record is None or done != record.done
+        dues = self._begun(pipeline, schedule_state, done.due, scheduled_since) if begins else []
+        ends = {due.ends for due in waiting}  # the clock may have been set back
+        dues = [due for due in dues if due.ends not in ends]
+        moved = record is None or schedule_state.done != record.done
         if not dues and not due_checks and not moved:
             return DueTimesResult()
         schedule_state.waiting = [due for due in waiting if now < due.next_check]
@@ -128,20 +135,23 @@ class DueTimes:
         return DueTimesResult(tuple(schedule_state.opened), more)
 
     def _begun(
-        self, pipeline: Pipeline, schedule_state: _ScheduleState, scheduled_since: datetime | None
+        self,
+        pipeline: Pipeline,
+        schedule_state: _ScheduleState,
+        done: datetime,
+        scheduled_since: datetime | None,
     ) -> list[PendingDueTime]:
         """Return the due times that begin now, and note that they did."""
-        schedule, done = pipeline.schedule, schedule_state.done
+        schedule, until = pipeline.schedule, done
         if schedule is None:
             return []
-        until = done.due
         if scheduled_since is not None:
             until = min(until, scheduled_since - delay_of(schedule))
         before = to_backfill(pipeline, schedule_state.backfilled_from, until)
         if isinstance(schedule, Recurrence) and schedule.backfill and schedule.start is not None:
             since = schedule_state.backfilled_from or schedule.start
             schedule_state.backfilled_from = min(since, schedule.start)
-        new = to_start(pipeline, done.due, self.context.clock.now())
+        new = to_start(pipeline, done, self.context.clock.now())
         if new:
             end = window_of(schedule, new[-1]).end
             schedule_state.done = Done(new[-1], end if begins_windows(schedule) else None)

@@ -1,5 +1,6 @@
 """Due times with windows: each window one run for each key, on the data of its own path."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -301,6 +302,28 @@ def test_no_window_comes_twice_and_none_is_left_out_when_a_schedule_changes(
     assert first <= 2
     assert found == days[first : first + len(found)]
     assert len(found) >= 4
+
+
+def test_a_delay_that_comes_with_another_style_brings_no_older_window() -> None:
+    changes: dict[str, Any] = {"data": None, "training": training(day="{start:MM-dd}")}
+    world = Windowed(config=written({**DAILY, "start": "2026-02-20", **START}, **changes))
+    assert world.days(2) == ["03-02", "03-03"]
+    later = {**DAILY, "start": "2026-02-20", "delay": "3d"}
+    world.reconfigure(later, catch_up="all", **changes)
+    for hours in (0, 0, 12, 12, 12):
+        world.clock.move(hours * HOUR)
+        assert world.opened() == ["03-02", "03-03"]
+
+
+def test_a_clock_that_is_set_back_has_no_window_wait_twice() -> None:
+    world = Windowed.of(wait_for_data={"every": "10m", "at_most": "3d"}, catch_up="all")
+    world.clock.move(DAY)
+    for back in (DAY, -DAY, timedelta()):
+        world.opened()
+        world.clock.move(-back)
+    stored = world.context.ledger.schedules.read("sample")
+    assert stored is not None
+    assert [due.at for due in stored.record.waiting] == [at("2026-03-02")]
 
 
 def test_another_offset_moves_the_windows_from_then_on() -> None:
