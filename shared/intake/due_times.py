@@ -8,7 +8,14 @@ from typing import Final
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.schedule import Recurrence, Schedule, begins_windows, delay_of
+from shared.core.config.schedule import (
+    Recurrence,
+    Schedule,
+    begins_windows,
+    delay_of,
+    dues_between,
+    just_before,
+)
 from shared.core.counting import counted
 from shared.core.data_version import key_of
 from shared.core.due_times import Done, as_due_now, done_up_to, to_backfill, to_start
@@ -155,6 +162,7 @@ class DueTimes:
         if new:
             end = window_of(schedule, new[-1]).end
             schedule_state.done = Done(new[-1], end if begins_windows(schedule) else None)
+            _log_left_out(pipeline, schedule, done, new[0])
         return [self._first_check(pipeline, schedule, at) for at in (*before, *new)]
 
     def _first_check(self, pipeline: Pipeline, schedule: Schedule, at: datetime) -> PendingDueTime:
@@ -277,6 +285,18 @@ def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
         return version_id(pipeline.name, blob)
     created, size = blob.created.isoformat(), str(blob.size)
     return names.digest(blob.container, blob.name, created, size, blob.content_md5 or "")
+
+
+def _log_left_out(pipeline: Pipeline, schedule: Schedule, after: datetime, first: datetime) -> None:
+    left = dues_between(schedule, after, just_before(first), _MOST_BEGUN)
+    if left and pipeline.uses_windows:
+        log.warning(
+            "pipeline %s: %s before the one due at %s had no run and get none, as catch_up says; "
+            "a manual run with `due` trains one",
+            pipeline.name,
+            counted(len(left), "window"),
+            first.isoformat(),
+        )
 
 
 def _log_due(pipeline: Pipeline, due: PendingDueTime) -> None:
