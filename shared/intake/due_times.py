@@ -46,6 +46,7 @@ class _ScheduleState:
     done: Done
     trained: dict[str, TrainedData]
     listed: Listed
+    first_due: datetime | None = None  #: earlier ones are from before the schedule was seen
     backfilled_from: datetime | None = None
     waiting: list[PendingDueTime] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  #: runs, by this call
@@ -116,10 +117,12 @@ class DueTimes:
             trained=dict(record.trained) if record else {},
             listed=listed,
         )
+        if scheduled_since is not None:
+            schedule_state.first_due = scheduled_since - delay_of(schedule)
         schedule_state.backfilled_from = record.backfilled_from if record else None
         # Begun due times come first, so that a slow one does not delay all later ones.
         begins = len(due_checks) < _MOST_BEGUN
-        dues = self._begun(pipeline, schedule_state, done.due, scheduled_since) if begins else []
+        dues = self._begun(pipeline, schedule_state, done.due) if begins else []
         ends = {due.ends for due in waiting}  # the clock may have been set back
         dues = [due for due in dues if due.ends not in ends]
         moved = record is None or schedule_state.done != record.done
@@ -142,18 +145,12 @@ class DueTimes:
         return DueTimesResult(tuple(schedule_state.opened), more)
 
     def _begun(
-        self,
-        pipeline: Pipeline,
-        schedule_state: _ScheduleState,
-        done: datetime,
-        scheduled_since: datetime | None,
+        self, pipeline: Pipeline, schedule_state: _ScheduleState, done: datetime
     ) -> list[PendingDueTime]:
         """Return the due times that begin now, and note that they did."""
-        schedule, until = pipeline.schedule, done
+        schedule, until = pipeline.schedule, min(done, schedule_state.first_due or done)
         if schedule is None:
             return []
-        if scheduled_since is not None:
-            until = min(until, scheduled_since - delay_of(schedule))
         before = to_backfill(pipeline, schedule_state.backfilled_from, until)
         if isinstance(schedule, Recurrence) and schedule.backfill and schedule.start is not None:
             since = schedule_state.backfilled_from or schedule.start
@@ -219,7 +216,8 @@ class DueTimes:
         elif (again := self._again(pipeline, due, last_check=last_check)) is not None:
             schedule_state.waiting.append(again)
         elif due.without and not due.opened:
-            _log_due(here, due)
+            first = schedule_state.first_due
+            _log_due(here, due, of_before=first is not None and due.at < first)
 
     def _listed(self, here: Pipeline, state: _ScheduleState) -> Mapping[str, Newest | None]:
         """Return the newest data of each key, of a pipeline as it is in one window."""
@@ -299,14 +297,14 @@ def _log_left_out(pipeline: Pipeline, schedule: Schedule, after: datetime, first
         )
 
 
-def _log_due(pipeline: Pipeline, due: PendingDueTime) -> None:
+def _log_due(pipeline: Pipeline, due: PendingDueTime, *, of_before: bool) -> None:
     at = due.at.isoformat()
     if pipeline.skip_if_no_new_data:
         log.info("pipeline %s: due at %s, and there is no new data: skipped", pipeline.name, at)
         return
     where = pipeline.data.blob if pipeline.data else ""
-    report(
-        Alert.NO_DATA,
-        f"pipeline {pipeline.name}: due at {at}, and no blob matches {where}",
-        pipeline=pipeline.name,
-    )
+    what = f"pipeline {pipeline.name}: due at {at}, and no blob matches {where}"
+    if of_before:  # nobody waits for the data of up to a thousand windows at once
+        log.warning("%s: a window from before the schedule was seen, skipped", what)
+        return
+    report(Alert.NO_DATA, what, pipeline=pipeline.name)

@@ -227,6 +227,17 @@ def test_the_newest_windows_of_before_are_backfilled_once() -> None:
     assert world.days(2)[-2:] == ["03-01", "03-02"]
 
 
+def test_windows_of_before_without_data_alert_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    schedule = {**DAILY, "start": "2026-02-20", "backfill": True}
+    world = Windowed(config=written(schedule))
+    world.opened()
+    assert caplog.text.count("from before the schedule was seen, skipped") == 9
+    assert "RL1008" not in caplog.text
+    world.clock.move(DAY)
+    world.opened()
+    assert caplog.text.count("RL1008") == 1
+
+
 def test_an_earlier_start_backfills_the_windows_before() -> None:
     world = Windowed.of({**DAILY, "start": "2026-02-27", "backfill": True})
     for day in range(20, 29):
