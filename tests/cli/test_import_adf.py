@@ -93,7 +93,7 @@ def test_without_a_pipeline_the_report_is_shown_and_nothing_is_written(
     (folder / "empty").mkdir()
     said = relearn("import-adf", "empty")
     assert said.code == 1
-    assert "nothing was written" in said.out
+    assert "Nothing was written." in said.out
     assert "Nothing was imported" in said.out
     assert not (folder / "imported").exists()
     shown = relearn("import-adf", "empty", "--json")
@@ -134,14 +134,18 @@ def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) ->
         (factory / name).mkdir()
         (factory / name / "x.json").write_text("{}")
     (factory / "notes.txt").write_text("not a definition")
+    (factory / "factory.zip").write_bytes(b"PK\x03\x04")
     (factory / "real.txt").write_text("\ufeff {}", encoding="utf-8")
     (factory / "loop").symlink_to(factory)
     (factory / "nowhere.json").symlink_to(factory / "gone")
     found = read_definitions([factory], factory / "out")
     assert sorted(found.content) == sorted([*FACTORY, "real.txt"])
     assert list(found.unread) == ["nowhere.json"]
-    both = read_definitions([factory / "pipeline", factory / "notes.txt"], folder / "out")
-    assert sorted(both.content) == ["notes.txt", "pipeline/churn.json"]
+    named = [factory / name for name in ("pipeline", "notes.txt", "factory.zip")]
+    found = read_definitions(named, folder / "out")
+    assert list(found.content) == ["pipeline/churn.json"]
+    assert "does not begin like JSON" in found.unread["notes.txt"]
+    assert "unpacked" in found.unread["factory.zip"]
 
 
 def test_too_much_is_refused_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,9 @@ from typing import Any, Final
 #: The keys of a value from the root of its file.
 Path = tuple[str | int, ...]
 _UNKNOWN: Final = "Relearn has nothing for this key"
-_CHECK: Final = "see whether the job needs it; if not, there is nothing to do"
+_CHECK: Final = "see whether the job needs it"
+#: How a `to_do` begins that asks the reader for nothing.
+_NOTHING: Final = "nothing"
 
 
 class Outcome(StrEnum):
@@ -43,6 +45,11 @@ class Line:
     def at(self) -> str:
         """Return the path as people write it, such as `properties.activities[0].policy.retry`."""
         return shown(self.path)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the reader is asked to do something: not where `to_do` begins with `nothing`."""
+        return bool(self.to_do) and not self.to_do.startswith(_NOTHING)
 
 
 def shown(path: Path) -> str:
@@ -221,7 +228,8 @@ def _joined(known: Line, other: Line) -> Line:
     """Return two lines for one element as one."""
     outcome = max(known.outcome, other.outcome, key=_WORSE.index)
     texts = _together(known.text, other.text)
-    to_dos = _together(known.to_do, other.to_do)
+    asked = [one.to_do for one in (known, other) if one.asks]
+    to_dos = _together(asked[0], asked[-1]) if asked else known.to_do or other.to_do
     return Line(
         known.file,
         known.path,

@@ -75,7 +75,7 @@ _CLUSTERS: Final = ("hdinsight", "databricks", "synapse", "spark", "datalakeanal
 _NOTHING: Final = "Relearn has nothing of the kind: keep it where it runs"
 #: Keys that no run depends on: what becomes of each.
 _ASIDE: Final[dict[str, tuple[str, str]]] = {
-    "description": ("a description", "copy it as a comment, if it is needed"),
+    "description": ("a description", "nothing, or copy it as a comment"),
     "annotations": ("tags of the factory's pages", "nothing, or copy them as a comment"),
     "folder": ("a folder of the factory's pages", "nothing: the pipelines file has no folders"),
     "userProperties": ("shown on the factory's pages", "nothing, or copy them as a comment"),

@@ -170,7 +170,7 @@ class _Finder:
                 "file",
                 PurePosixPath(file).name,
                 "it has no definition of a data factory",
-                "there is nothing to do if it belongs to something else",
+                "nothing to do, if it belongs to something else",
             )
 
     def settle_versions(self) -> None:
@@ -286,7 +286,7 @@ _OUTER: Final = frozenset(
 _UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
 _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
-_SEE: Final = "see whether a pipeline needs what it does; if not, there is nothing to do"
+_SEE: Final = "see whether a pipeline needs what it does"
 _COPY: Final = "write each copy as a resource of its own"
 
 
