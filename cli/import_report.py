@@ -11,9 +11,9 @@ from shared.importers.data_factory.account import Line, Outcome
 from shared.importers.data_factory.report import Report, ScheduleOfReport, past_words
 
 #: Lines, schedules and settings that are printed where there is a file with all of them.
-_MOST_LINES: Final = 40
-_MOST_SCHEDULES: Final = 10
-_MOST_SETTINGS: Final = 20
+_MOST_LINES: Final = 20
+_MOST_SCHEDULES: Final = 5
+_MOST_SETTINGS: Final = 10
 _IN_FILE: Final = "in import-report.md"
 
 

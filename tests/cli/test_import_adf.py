@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli import definition_files, import_adf, whole_files
+from cli import definition_files, import_adf, import_report, whole_files
 from cli.definition_files import read_definitions
 from cli.output import CommandError
 from cli.whole_files import write_whole
@@ -49,6 +49,25 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert relearn("validate", "imported/pipelines.yaml").code == 0
     monkeypatch.chdir(folder / "imported")
     assert relearn("validate", "pipelines.yaml").code == 0
+
+
+def test_the_terminal_shows_what_asks_for_something_and_counts_the_rest(
+    factory: Path, relearn: Relearn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = relearn("import-adf", str(factory)).out
+    assert "  mapped  " not in said
+    assert "To do: set TRAININGENDPOINT_API_KEY" in said
+    assert "other lines ask for nothing: in import-report.md, and with --all." in said
+    assert "The next 10 runs (UTC): " in said
+    everything = relearn("import-adf", str(factory), "--force", "--all").out
+    assert "  mapped           policy retry (" in everything
+    assert "window from" in everything
+    assert "in import-report.md" not in everything.partition("What to do next")[0]
+    for name in ("_MOST_LINES", "_MOST_SCHEDULES", "_MOST_SETTINGS"):
+        monkeypatch.setattr(import_report, name, 0)
+    few = relearn("import-adf", str(factory), "--force").out
+    for what in ("more lines ask for something", "1 more schedule: ", "more settings: "):
+        assert what in few
 
 
 def test_nothing_is_written_over_without_force(
@@ -95,6 +114,8 @@ def test_without_a_pipeline_the_report_is_shown_and_nothing_is_written(
     assert said.code == 1
     assert "Nothing was written." in said.out
     assert "Nothing was imported" in said.out
+    (folder / "empty" / "package.json").write_text("{}")
+    assert "not carried over file package.json" in relearn("import-adf", "empty").out
     assert not (folder / "imported").exists()
     shown = relearn("import-adf", "empty", "--json")
     assert (shown.code, shown.json["result"]) == (1, "nothing imported")

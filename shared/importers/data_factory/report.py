@@ -156,8 +156,8 @@ def past_words(one: ScheduleOfReport) -> str:
     number = counted(one.past, "window") + (" or more" if one.past >= MOST_PAST else "")
     passed = f"{number} {they(one.past, 'has', 'have')} passed"
     if one.backfill:
-        return f"{passed}: trained, the newest ones as catch_up_most says (schedule.backfill)"
-    return f"{passed}: not trained again, since the factory has done so (--backfill trains them)"
+        return f"{passed}; the newest catch_up_most of them get runs (schedule.backfill)"
+    return f"{passed}; none gets a run, since the factory has trained them (--backfill changes it)"
 
 
 def sorted_lines(lines: Iterable[Line]) -> tuple[Line, ...]:
@@ -241,9 +241,12 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
         each = they(asking, "it says what", "each says what and where")
         yield f'Do what {counted(asking, "line")} under "To do" in import-report.md ask: {each}.'
     if any("fill-in/" in one.text for one in report.lines):
-        yield "Replace the paths in pipelines.yaml that begin with fill-in/: none was found."
+        yield (
+            "Write the paths that begin with fill-in/ in pipelines.yaml: the definitions do not "
+            "say them."
+        )
     if any(_EXAMPLES.search(one.text) for one in report.lines):
-        yield "Replace the example ids in URLs of pipelines.yaml: relearn validate names them."
+        yield "Replace the example ids in URLs of pipelines.yaml: relearn validate shows where."
     if report.settings:
         names = counted(len(report.settings), "setting")
         yield (
@@ -289,8 +292,8 @@ def _about_schedules(schedules: Sequence[ScheduleOfReport]) -> Iterable[str]:
         )
     if any(one.past and not one.backfill for one in schedules):
         yield (
-            "Import with --backfill if windows that have passed are to be trained again: without "
-            "it they get no run."
+            "Import again with --backfill --force, if windows that have passed are to be trained: "
+            "without that they get no run."
         )
 
 

@@ -203,7 +203,8 @@ class _Finder:
             self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
-            self.lines.left(body, word, name, f"Relearn has no {kind}", _SEE)
+            to_do = NOTHING_TO_DO if kind == FACTORY else _SEE
+            self.lines.left(body, word, name, f"Relearn has no {kind}", to_do)
             return
         for key, value in body.items():
             if key.casefold() in _OUTER:

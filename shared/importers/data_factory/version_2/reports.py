@@ -173,7 +173,7 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     names = ", ".join(dict.fromkeys(draft.name for draft in made))
     body.mapped(PIPELINE, pipeline.name, f"{names} in pipelines.yaml", whole=False)
     if all(start.source is None for start in factory.starts_of(pipeline)):
-        text = f"no trigger starts it; {names}: a run begins when it is asked for"
+        text = "no trigger starts it: a run begins when it is asked for"
         cure = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
         body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
     limit = concurrency(pipeline)
