@@ -39,7 +39,8 @@ _STOP: Final = (
     "same endpoints."
 )
 _START: Final = (
-    "Put pipelines.yaml and local.settings.json into the folder of the app, and start it. "
+    "Put pipelines.yaml and local.settings.json into the folder of the app, or add them to those "
+    "that are there, and start it. "
     "relearn doctor then tries each service and endpoint."
 )
 #: What a line says of a URL that the definitions do not have.
