@@ -158,7 +158,7 @@ def past_words(one: ScheduleOfReport) -> str:
     passed = f"{number} {they(one.past, 'has', 'have')} passed"
     if one.backfill:
         return f"{passed}; the newest catch_up_most of them get runs (schedule.backfill)"
-    return f"{passed}; none gets a run, since the factory has trained them (--backfill changes it)"
+    return f"{passed}; none of them gets a run (--backfill changes that)"
 
 
 def sorted_lines(lines: Iterable[Line]) -> tuple[Line, ...]:

@@ -97,12 +97,14 @@ def leave_datasets(factory: Factory, activity: Activity) -> None:
         factory: all activities.
         activity: it has its own line.
     """
+    factory.left.append(activity)
     for reference in (*activity.inputs, *activity.outputs):
         dataset = factory.definitions.named(DATASET, reference.name)
         if dataset is None or factory.others_use(dataset.name, activity):
             continue
         text = f"activity `{activity.name}` uses it, which is not carried over"
-        dataset.body.left(DATASET, dataset.name, text, "see the line of the activity")
+        dataset.body.left(DATASET, dataset.name, text, "nothing here: see the line of the activity")
+        dataset.body.take()
         datasets.leave_policy(dataset.properties, "its dataset is not carried over")
 
 
