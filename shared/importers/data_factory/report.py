@@ -119,8 +119,10 @@ class Report:
     @property
     def by_file(self) -> dict[str, tuple[Line, ...]]:
         """The lines of each file."""
-        files = dict.fromkeys(line.file for line in self.lines)
-        return {file: tuple(one for one in self.lines if one.file == file) for file in files}
+        files: dict[str, list[Line]] = {}
+        for line in self.lines:
+            files.setdefault(line.file, []).append(line)
+        return {file: tuple(lines) for file, lines in files.items()}
 
     @property
     def asking(self) -> tuple[Line, ...]:
