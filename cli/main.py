@@ -105,7 +105,7 @@ exist are written over with --force alone.
   relearn import-adf factory/
   relearn import-adf pipeline.json datasets/ linked-services/ --output imported
   relearn import-adf ARMTemplateForFactory.json --parameters ARMTemplateParametersForFactory.json
-  relearn import-adf factory/ --json | jq '.lines[] | select(.to_do)'
+  relearn import-adf factory/ --json | jq '.lines[] | select(.outcome == "not carried over")'
 Then:
   cd imported && relearn validate pipelines.yaml
 """

@@ -49,7 +49,7 @@ class Line:
     @property
     def asks(self) -> bool:
         """Whether the reader is asked to do something: not where `to_do` begins with `nothing`."""
-        return bool(self.to_do) and not self.to_do.startswith(_NOTHING)
+        return _asks(self.to_do)
 
 
 def shown(path: Path) -> str:
@@ -228,8 +228,7 @@ def _joined(known: Line, other: Line) -> Line:
     """Return two lines for one element as one."""
     outcome = max(known.outcome, other.outcome, key=_WORSE.index)
     texts = _together(known.text, other.text)
-    asked = [one.to_do for one in (known, other) if one.asks]
-    to_dos = _together(asked[0], asked[-1]) if asked else known.to_do or other.to_do
+    to_dos = both_to_do(known.to_do, other.to_do)
     return Line(
         known.file,
         known.path,
@@ -241,6 +240,21 @@ def _joined(known: Line, other: Line) -> Line:
         known.block or other.block,
         known.whole and other.whole,
     )
+
+
+def _asks(to_do: str) -> bool:
+    return bool(to_do) and not to_do.startswith(_NOTHING)
+
+
+def both_to_do(one: str, other: str) -> str:
+    """Return two texts of what to do as one; `nothing` is left out where the other one asks.
+
+    Args:
+        one: the first.
+        other: the second.
+    """
+    asked = [text for text in (one, other) if _asks(text)]
+    return _together(asked[0], asked[-1]) if asked else one or other
 
 
 def _together(known: str, other: str) -> str:

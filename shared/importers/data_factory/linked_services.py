@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, both_to_do
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
@@ -280,6 +280,4 @@ def _report_other(definition: Definition) -> None:
         text = f"{text}: an app setting refers to a secret of a vault"
         to_do = "give the app's identity Key Vault Secrets User on the vault"
     warning = warned_of(list(in_clear_text(definition.body)))
-    if warning:
-        to_do = warning if to_do.startswith("nothing") else f"{warning}; {to_do}"
-    definition.body.left(_KIND, definition.name, text, to_do)
+    definition.body.left(_KIND, definition.name, text, both_to_do(to_do, warning))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from shared.importers.data_factory.account import Element, Line, leaves
+from shared.importers.data_factory.account import Element, Line, both_to_do, leaves, shown
+from shared.importers.data_factory.secrets import in_clear_text, warned_of
 
 _COPY: Final = (
     "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
@@ -78,6 +79,8 @@ _INSTEAD: Final[dict[str, str]] = {
 #: Parts of activity types that run code of the user's own on a cluster.
 _CLUSTERS: Final = ("hdinsight", "databricks", "synapse", "spark", "datalakeanalytics", "dotnet")
 _NOTHING: Final = "Relearn has nothing of the kind: keep it where it runs"
+#: In a path, once it is within an activity inside of another one, which has its own line.
+_INSIDE: Final = "ctivities["
 #: Keys that no run depends on: what becomes of each.
 _ASIDE: Final[dict[str, tuple[str, str]]] = {
     "description": ("a description", "nothing, or copy it as a comment"),
@@ -102,6 +105,20 @@ def instead_of(activity: str) -> str:
     if folded in _INSTEAD:
         return _INSTEAD[folded]
     return _STEP if any(part in folded for part in _CLUSTERS) else _NOTHING
+
+
+def report_activity(element: Element, name: str, kind: str) -> None:
+    """Report an activity that Relearn does not have, with secrets that stand in it in clear text.
+
+    Args:
+        element: the activity.
+        name: what it is called.
+        kind: its type.
+    """
+    here = f"{shown(element.path)}."
+    clear = [one for one in in_clear_text(element) if _INSIDE not in one.removeprefix(here)]
+    text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
+    element.left("activity", name, text, both_to_do(instead_of(kind), warned_of(clear)))
 
 
 def set_aside(parent: Element, *names: str) -> None:
