@@ -7,6 +7,7 @@ report: lines are written without values of secrets, and say where those stood.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from shared.core.config.schedule_words import NextWindow
@@ -110,6 +111,7 @@ class Report:
     settings: tuple[Setting, ...] = ()
     container: str = ""
     account: str = ""
+    made: datetime | None = None  #: when; windows of the past are those that passed before
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -174,6 +176,7 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "form": FORM,
         "result": "imported" if report.pipelines else "nothing imported",
+        "made": report.made.isoformat(timespec="seconds") if report.made else None,
         "counts": {one.value.replace(" ", "_"): counts[one] for one in _OUTCOMES},
         "pipelines": [
             {

@@ -23,6 +23,7 @@ def markdown(report: Report) -> str:
     others = [one for one in report.lines if not (one.asks or _differs(one))]
     parts = [
         "# Import from Azure Data Factory",
+        f"Made {moment(report.made)} by `relearn import-adf`." if report.made else "",
         plain(report.summary),
         _counts(report),
         "## What to do next",

@@ -43,6 +43,7 @@ REPORT = Report(
     (Setting("KEY", "the key", (Place("b.json", ("k",)),), in_clear=True),),
     "training",
     "store",
+    AT,
 )
 
 
@@ -104,6 +105,7 @@ def test_json_has_a_form_that_stays_the_same() -> None:
     assert list(found) == [
         "form",
         "result",
+        "made",
         "counts",
         "pipelines",
         "lines",
@@ -112,6 +114,8 @@ def test_json_has_a_form_that_stays_the_same() -> None:
         "container",
         "steps",
     ]
+    assert found["made"] == "2026-01-05T00:00:00+00:00"
+    assert as_json(Report(()))["made"] is None
     assert found["counts"] == {"mapped": 1, "approximated": 1, "not_carried_over": 1}
     assert found["lines"][0] == {
         "file": "a.json",
@@ -153,6 +157,7 @@ def test_markdown_begins_with_the_summary_and_what_to_do() -> None:
         "### b.json",
         "## Files",
     ]
+    assert "Made 2026-01-05 00:00 UTC by `relearn import-adf`." in text
     assert text.index(REPORT.summary) < text.index("## What to do next")
     assert "| a.json | 0 | 0 | 1 | 1 |" in text
     assert text.count("no &lt;b>") == 1, "each line is there once"
