@@ -146,11 +146,11 @@ def test_markdown_begins_with_the_summary_and_what_to_do() -> None:
     assert headings == [
         "# Import from Azure Data Factory",
         "## What to do next",
+        "## Pipelines",
+        "## Settings to set",
         "## To do",
         "### a.json",
         "### b.json",
-        "## Settings to set",
-        "## Pipelines",
         "## Schedules",
         "### churn",
         "## All other values",
