@@ -1,5 +1,6 @@
 """Prints the report of an import: what needs attention, and counts of the rest."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,7 @@ def show(
     _settings(output, report, everything=everything)
     output.heading(report.summary)
     output.heading("What to do next")
-    for number, step in enumerate(report.steps(str(folder)), start=1):
+    for number, step in enumerate(report.steps(shlex.quote(str(folder))), start=1):
         output.line(f"  {number}. {step}")
     if written:
         output.line(f"Written: {', '.join(written)}")

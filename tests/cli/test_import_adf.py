@@ -73,6 +73,8 @@ def test_the_terminal_shows_what_asks_for_something_and_counts_the_rest(
 def test_nothing_is_written_over_without_force(
     factory: Path, folder: Path, relearn: Relearn
 ) -> None:
+    spaced = relearn("import-adf", str(factory), "--output", "my out")
+    assert "Check the file: cd 'my out' && relearn validate pipelines.yaml" in spaced.out
     there = folder / "out"
     there.mkdir()
     (there / "import-report.md").write_text("mine")

@@ -147,10 +147,11 @@ class Report:
         """Return what the reader does next, in order.
 
         Args:
-            folder: where the files are; empty: here.
+            folder: where the files are, as a shell takes it; empty: here.
         """
         if not self.pipelines:
-            return [_NOTHING if self.lines else _NOTHING_READ, _ALL_AT_ONCE]
+            why = _NOTHING if self.lines else _NOTHING_READ
+            return [why, _ALL_AT_ONCE, *_rotations(self)]
         return list(_steps(self, folder))
 
 

@@ -85,6 +85,7 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
     nothing = Report((LEFT,))
     assert nothing.steps()[0] == "Nothing was imported: each line of the report says why."
     assert "there was no file of JSON" in Report(()).steps()[0]
+    assert Report((ROUGH,)).steps()[-1].startswith("Rotate the secrets")
     assert not any("verify" in one for one in steps)
     served = replace(REPORT.pipelines[0], endpoints=("second",))
     assert any("verify" in one for one in replace(REPORT, pipelines=(served,)).steps())
