@@ -121,10 +121,7 @@ class Report:
     @property
     def by_file(self) -> dict[str, tuple[Line, ...]]:
         """The lines of each file."""
-        files: dict[str, list[Line]] = {}
-        for line in self.lines:
-            files.setdefault(line.file, []).append(line)
-        return {file: tuple(lines) for file, lines in files.items()}
+        return by_file(self.lines)
 
     @property
     def asking(self) -> tuple[Line, ...]:
@@ -153,6 +150,14 @@ class Report:
             why = _NOTHING if self.lines else _NOTHING_READ
             return [why, _ALL_AT_ONCE, *_rotations(self)]
         return list(_steps(self, folder))
+
+
+def by_file(lines: Iterable[Line]) -> dict[str, tuple[Line, ...]]:
+    """Return lines by their files, in the order in which those come."""
+    files: dict[str, list[Line]] = {}
+    for line in lines:
+        files.setdefault(line.file, []).append(line)
+    return {file: tuple(mine) for file, mine in files.items()}
 
 
 def past_words(one: ScheduleOfReport) -> str:

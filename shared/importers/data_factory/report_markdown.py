@@ -6,7 +6,7 @@ from typing import Final
 
 from shared.core.config.schedule_words import NextWindow, moment
 from shared.importers.data_factory.account import Line, Outcome
-from shared.importers.data_factory.report import Report, past_words
+from shared.importers.data_factory.report import Report, by_file, past_words
 
 _SPECIAL: Final = "\\`*[]|"
 _MEANING: Final = {
@@ -155,9 +155,8 @@ def _section(title: str, what: str, lines: Sequence[Line]) -> Iterator[str]:
         return
     yield f"## {title}"
     yield f"{what} *Place* is where in the file it stands."
-    for file in dict.fromkeys(one.file for one in lines):
+    for file, here in by_file(lines).items():
         yield f"### {plain(file)}"
-        here = [one for one in lines if one.file == file]
         to_do = any(one.to_do for one in here)
         rows = [_row(one) if to_do else _row(one)[:-1] for one in here]
         heads = ("place", "what", "outcome", "where it is now, or what differs", "to do")
