@@ -109,7 +109,7 @@ def _settings(report: Report) -> Iterator[str]:
             (
                 code(one.name),
                 plain(one.text),
-                "; ".join(f"{plain(place.file)} {code(place.at)}" for place in one.stood),
+                "; ".join(f"{plain(place.file)} {code(place.at)}".strip() for place in one.stood),
                 "yes, it stood there in clear text" if one.in_clear else "",
             )
             for one in report.settings
