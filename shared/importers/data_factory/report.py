@@ -29,7 +29,7 @@ _NOTHING_READ: Final = (
 _ALL_AT_ONCE: Final = (
     "Name the folder of the factory, or all its files at once: pipelines, datasets, services."
 )
-#: What is to be done after each import, at the end of the steps.
+#: What is to be done after each import.
 _REPLACE: Final = (
     "Replace `training` and `endpoints` by those of Azure Machine Learning (docs/azureml.md): "
     "Studio (classic) was retired on 31 August 2024, and its services do not answer. Data, "
@@ -249,6 +249,7 @@ def _in_order(path: Path) -> Sequence[tuple[bool, Any]]:
 
 def _steps(report: Report, folder: str) -> Iterable[str]:
     yield from _rotations(report)
+    yield _REPLACE
     if asking := len(report.asking):
         each = they(asking, "it says what", "each says what and where")
         yield f'Do what {counted(asking, "line")} under "To do" in import-report.md ask: {each}.'
@@ -262,8 +263,8 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
     if report.settings:
         names = counted(len(report.settings), "setting")
         yield (
-            f"Give {names} of local.settings.json a value: what stands there in <> says what "
-            "belongs there. No value was copied."
+            f"Give {names} of local.settings.json a value, where pipelines.yaml still names them: "
+            "what stands there in <> says what belongs there. No value was copied."
         )
     if report.container:
         yield (
@@ -278,7 +279,7 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
         )
     there = f"cd {folder} && " if folder else ""
     yield f"Check the file: {there}relearn validate pipelines.yaml"
-    yield from (_REPLACE, _STOP, _START)
+    yield from (_STOP, _START)
 
 
 def _rotations(report: Report) -> Iterable[str]:

@@ -65,7 +65,8 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
     )
     steps = REPORT.steps("imported")
     assert steps[0] == "Rotate the secrets that stand in clear text in 1 place: b.json: p[2]."
-    assert steps[1].startswith('Do what 2 lines under "To do" in import-report.md ask')
+    assert steps[1].startswith("Replace `training` and `endpoints`")
+    assert steps[2].startswith('Do what 2 lines under "To do" in import-report.md ask')
     assert "Check the file: cd imported && relearn validate pipelines.yaml" in steps
     assert any("--backfill" in one for one in steps)
     assert any("no run, being paused or over: churn" in one for one in steps)
