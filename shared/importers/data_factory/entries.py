@@ -334,8 +334,9 @@ def _chosen(job: Job) -> BlobPath | None:
 
 def _is_waited_for(path: BlobPath) -> bool:
     source = path.source
-    inner = ("policy", "externalData"), ("properties", "policy", "externalData")
-    return any(source.get(*names) is not None for names in inner)
+    inner = ("policy", "externalData"), ("availability", "waitOnExternal")
+    of = (source, source.get("properties"))
+    return any(one is not None and one.get(*names) is not None for one in of for names in inner)
 
 
 def _form_of(path: BlobPath) -> str:

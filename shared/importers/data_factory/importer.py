@@ -16,7 +16,7 @@ from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Path, leaves
-from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
+from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.definitions import found
@@ -89,8 +89,9 @@ def import_definitions(
         *drafts_of_1(definitions, context),
         *drafts_of_2(definitions, context),
     ]
+    linked_services.report(definitions, secrets)  # those that a file of their folder has named
     made = _accepted(entries(drafts, context), secrets, check)
-    _withdraw(account, drafts, made)
+    _withdraw(account, {*context.names, *(draft.name for draft in drafts)}, made)
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     _set_aside_unused(account, secrets, settings)
@@ -135,9 +136,9 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
     return made
 
 
-def _withdraw(account: Account, drafts: Iterable[Draft], made: Entries) -> None:
+def _withdraw(account: Account, names: set[str], made: Entries) -> None:
     """Correct the lines that name a place of a pipeline which is not in the file."""
-    missing = {draft.name for draft in drafts} - made.pipelines.keys()
+    missing = names - made.pipelines.keys()
     if not missing:
         return
     gone, there = (_places(names) for names in (missing, made.pipelines))

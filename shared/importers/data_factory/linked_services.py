@@ -88,7 +88,8 @@ def service(
     if definition.type.casefold() != "azureml":
         return None
     arguments = _arguments(definition, given or {})
-    owner = " ".join([definition.name, *map(str, (given or {}).values())])
+    names = filter(None, (definition.name, definition.apart.strip(".")))
+    owner = " ".join([*names, *map(str, (given or {}).values())])
     values = definition.properties
     principal = values.get("typeProperties", "servicePrincipalId") is not None
     jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)

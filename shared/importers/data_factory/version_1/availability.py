@@ -152,6 +152,8 @@ def report_driver(availability: Element, place: str) -> None:
     said = cadence(availability)
     for key, element in availability.items():
         target = _PLACES.get(key.casefold())
+        if _is_policy(key, element):
+            continue
         if target is None:
             element.left("availability", key, "Relearn has nothing for this key", _WRITE_IT)
         elif said is None or not _readable(key, element):
@@ -180,6 +182,8 @@ def report_other(availability: Element | None, driver: Cadence | None, what: str
     """
     said = cadence(availability)
     for key, element in () if availability is None else availability.items():
+        if _is_policy(key, element):
+            continue
         if key.casefold() not in _PLACES:
             element.left("availability", key, "Relearn has nothing for this key", _WRITE_IT)
         elif said is not None and driver is not None and said.value(key) == driver.value(key):
@@ -193,6 +197,11 @@ def report_other(availability: Element | None, driver: Cadence | None, what: str
                 f"{element.value}, where the schedule has {theirs or 'none'}: {what}",
                 "see whether the job needs this difference",
             )
+
+
+def _is_policy(key: str, element: Element) -> bool:
+    """Whether a key is a policy of the dataset, which stood here in 2014 and 2015."""
+    return key.casefold() == "waitonexternal" and isinstance(element.value, dict)
 
 
 @dataclass(frozen=True, slots=True)
