@@ -92,6 +92,7 @@ def import_definitions(
     linked_services.report(definitions, secrets)  # those that a file of their folder has named
     made = _accepted(entries(drafts, context), secrets, check)
     _withdraw(account, {*context.names, *(draft.name for draft in drafts)}, made)
+    linked_services.report_uses(definitions, _uses(made))
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     _set_aside_unused(account, secrets, settings)
@@ -149,6 +150,23 @@ def _withdraw(account: Account, names: set[str], made: Entries) -> None:
             account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
 
 
+def _uses(made: Entries) -> dict[tuple[str, Path], list[str]]:
+    """Return where in the file each linked service is, by its place in the definitions."""
+    found: dict[tuple[str, Path], list[str]] = {}
+    for entry in made.pipelines.values():
+        draft, targets = entry.draft, entry.tree.get("endpoints", ())
+        uses = [(draft.job.service, "training.service")]
+        for update in draft.updates:
+            url = update.service.update_url
+            names = (str(one["name"]) for one in targets if one["update"] == url)
+            uses += [(update.service, f"endpoints: {name}: update") for name in names]
+        for service, where in uses:
+            if service.source is not None:
+                place = service.source.file, service.source.path
+                found.setdefault(place, []).append(f"{entry.name}: {where}")
+    return found
+
+
 def _places(names: Iterable[str]) -> re.Pattern[str]:
     """Return what finds a place of one of these pipelines, such as `churn: training.attempts`."""
     any_name = "|".join(map(re.escape, names)) or "(?!)"
@@ -201,7 +219,8 @@ def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
             inner = names.pop().casefold() if len(names) > 1 and names[-1] in _INNER else ""
             secure = bool(inner) and is_secret("", _at(root, path[:-1]))
             named = bool(names) and is_secret(names[-1], value)
-            if (secure or named) and form_of(value) is Form.CLEAR:
+            says_its_name = value.strip().casefold() in {str(name).casefold() for name in path}
+            if (secure or named) and form_of(value) is Form.CLEAR and not says_its_name:
                 yield value
 
 

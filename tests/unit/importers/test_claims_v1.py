@@ -196,10 +196,45 @@ def test_checks_of_external_data_without_a_number_are_reported() -> None:
 
 def test_a_template_of_a_pipeline_alone_may_leave_out_the_service() -> None:
     activity = {"name": "copy", "type": "Copy", "policy": {"retry": 1}}
-    resource = {"type": "pipelines", "apiVersion": "2018-06-01", "name": "p"}
+    resource: dict[str, Any] = {"type": "pipelines", "apiVersion": "2018-06-01", "name": "p"}
     resource |= {"properties": {"activities": [activity]}}
     content = json.dumps({"resources": [resource]}).encode()
     result = import_definitions({"t.json": content}, ImportOptions(), NOW)
     kinds = {one.at: one.kind for one in result.report.lines}
     inner = "resources[0].properties.activities[0]"
     assert (kinds[inner], kinds[f"{inner}.policy.retry"]) == ("activity", "policy")
+
+
+def test_a_linked_service_is_mapped_to_where_it_is_used() -> None:
+    scoring = service(updateResourceEndpoint=UPDATE)
+    result = imported(
+        training=service(),
+        scoring=scoring,
+        nobody=service(),
+        model=blob("models/m.ilearner"),
+        p=pipeline(train(), update()),
+    )
+    said = {one.file: one for one in result.report.lines if one.kind == "linked service"}
+    assert said["training.json"].text == "p: training.service"
+    assert said["scoring.json"].text == (
+        "p: endpoints: scoring: update; an update needs no mlEndpoint"
+    )
+    assert line(result, "scoring.json", "mlEndpoint").outcome is LEFT
+    assert line(result, "training.json", "mlEndpoint").outcome is Outcome.APPROXIMATED
+    assert said["nobody.json"].text == "no pipeline of the file uses it"
+    of_nobody = [one.outcome for one in result.report.lines if one.file == "nobody.json"]
+    assert Outcome.MAPPED not in of_nobody
+
+
+def test_a_placeholder_that_is_the_name_of_its_key_hides_nothing() -> None:
+    scoring = service(updateResourceEndpoint=UPDATE, servicePrincipalKey="servicePrincipalKey")
+    said = line(imported(scoring=scoring), "scoring.json", "servicePrincipalKey")
+    assert said.name == "servicePrincipalKey"
+
+
+def test_a_pipeline_that_is_paused_until_its_start_is_written_says_so() -> None:
+    factory = walk_through(start="<when it begins>", isPaused=False)
+    factory.drafts()
+    said = factory.line("pipeline/walk", "isPaused")
+    assert said.outcome is Outcome.APPROXIMATED
+    assert "schedule.paused: true, until what is missing is written" in said.text

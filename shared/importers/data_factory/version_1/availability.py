@@ -243,18 +243,20 @@ def period(properties: Element) -> Period:
     return Period(begin, until, paused or unread or empty, one_time)
 
 
-def report_period(properties: Element, place: str, context: ImportContext) -> None:
+def report_period(
+    properties: Element, place: str, context: ImportContext, *, wanting: bool = False
+) -> None:
     """Report the keys of a pipeline that say when it is active.
 
     Args:
         properties: of the pipeline.
         place: the pipeline in the pipelines file.
         context: of the import.
+        wanting: whether something is to be filled in before its first run.
     """
     said = period(properties)
     if (paused := properties.get("isPaused")) is not None:
-        text = f"{place}: schedule.paused: {str(said.paused).lower()}"
-        paused.mapped("key", "isPaused", text)
+        _report_paused(paused, place, is_paused=said.paused or said.one_time or wanting)
     if (mode := properties.get("pipelineMode")) is not None:
         if said.one_time:
             mode.approximated(
@@ -276,6 +278,15 @@ def report_period(properties: Element, place: str, context: ImportContext) -> No
 def truth(element: Element | None) -> bool:
     """Whether a value is true, as a word too."""
     return element is not None and str(element.value).strip().casefold() == "true"
+
+
+def _report_paused(said: Element, place: str, *, is_paused: bool) -> None:
+    text = f"{place}: schedule.paused: {str(is_paused).lower()}"
+    if is_paused == truth(said):
+        said.mapped("key", "isPaused", text)
+    else:
+        why = "until what is missing is written: see the lines of the pipeline and its activity"
+        said.approximated("key", "isPaused", f"{text}, {why}", "then remove schedule.paused")
 
 
 def _report_start(properties: Element, said: Period, place: str, context: ImportContext) -> None:

@@ -137,7 +137,8 @@ class _Reader:
     def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
         properties = self._activity.pipeline.properties
         context = self._factory.context
-        availability.report_period(properties, self._place, context)
+        wanting = bool(ports.wanting)
+        availability.report_period(properties, self._place, context, wanting=wanting)
         shared = Timing(
             when_busy=self._policy.when_busy,
             order=self._policy.order,
