@@ -48,6 +48,8 @@ _DEFAULTS: Final = {
     "retrytimeout": timedelta(minutes=10),
 }
 _CHECKS: Final = 3
+#: The policies of datasets, which have keys of their own.
+_OF_DATASETS: Final = ("externaldata", "validation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def leave_policy(owner: Element, what: str) -> None:
         what: why it has none.
     """
     for key, element in _policies(owner):
-        below = list(element.items())
+        below = list(element.items()) if key.casefold() in _OF_DATASETS else []
         for name, one in below:
             one.left("policy", f"{key}.{name}", what, "nothing to do for this key alone")
         if not below:
