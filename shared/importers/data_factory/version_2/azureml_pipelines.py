@@ -21,6 +21,7 @@ _TO_DO: Final = (
     "register its steps as a component, fill in the block, and put it into a pipeline of the "
     "pipelines file"
 )
+_IN_BLOCK: Final = ("timeout", "retry")
 _SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRunId")
 
 
@@ -42,7 +43,10 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
     text = f"a published pipeline{named} is no component that Relearn could name"
     block = "\n".join(_lines(factory, activity, start)) + "\n"
     element.left("activity", activity.name, text, _TO_DO, block)
-    leave_policy(element, "it is in the block of its activity")
+    leave_policy(element, "its activity is not carried over")
+    for key in _IN_BLOCK:
+        if (said := element.get("policy", key)) is not None:
+            said.left("policy", key, "it is in the block of its activity", "")
 
 
 def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:
