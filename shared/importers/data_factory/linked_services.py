@@ -91,7 +91,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
     """
     for definition in definitions.of(LINKED_SERVICE):
         lines, place = definition.body.account.lines, definition.place
-        line = lines.get(place)
+        line, values = lines.get(place), dict(_typed(definition))
         if definition.type.casefold() != "azureml" or line is None:
             continue
         found = list(dict.fromkeys(uses.get(place, ())))
@@ -99,6 +99,9 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
         if found and not any(_TRAINS in one for one in found):
             found.append("an update needs no mlEndpoint")
             unused = ["mlEndpoint"]
+        url, updated = values.get("updateResourceEndpoint"), any(": update" in one for one in found)
+        if found and not updated and url is not None and url.value:
+            found.append("no pipeline of the file updates its endpoint")
         if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
             lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
@@ -106,7 +109,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
             outcome = Outcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
             lines[place] = replace(line, outcome=outcome, text=_UNUSED, to_do=to_do)
-        for key, element in _typed(definition):
+        for key, element in values.items():
             at = element.file, element.path
             if key in unused and at in lines and lines[at].outcome is Outcome.APPROXIMATED:
                 lines[at] = replace(

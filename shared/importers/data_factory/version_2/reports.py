@@ -241,7 +241,7 @@ def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
     mine = factory.of(pipeline)
     if not mine:
         return "it has no activities", "nothing to do"
-    if any(one.kind in (TRAINING, UPDATE) for one in mine):
+    if any(one.kind in (TRAINING, UPDATE, EXECUTE) for one in mine):
         return "none of its activities is carried over", "see the lines of its activities"
     if any(one.kind == CALL for one in mine):
         return "it calls other pipelines, and trains nothing itself", "see those pipelines"
