@@ -21,7 +21,7 @@ _OLDEST: Final = "oldestfirst"
 NEWEST_FIRST: Final = "newest_first"
 _ORDERS: Final = {_NEWEST: NEWEST_FIRST, _OLDEST: "oldest_first"}
 NEVER_REPLACES: Final = (
-    "the model of an older window never replaces that of a newer one, as it does in the factory"
+    "the model of an older window never replaces that of a newer one; in the factory it does"
 )
 _UNKNOWN: Final = "Relearn has nothing for this key, or cannot read its value"
 _CHECK: Final = "see whether the job needs it"
