@@ -13,8 +13,8 @@ from tests.unit.intake.windowed_worlds import (
     HOUR,
     MINUTE,
     Windowed,
-    training,
     at,
+    training,
     windows,
     written,
 )

@@ -1,6 +1,5 @@
 """Due times with windows: each window one run for each key, on the data of its own path."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
