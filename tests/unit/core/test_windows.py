@@ -30,7 +30,7 @@ from shared.core.windows import (
 )
 
 DAY = timedelta(days=1)
-FIRST = datetime.min.replace(tzinfo=UTC)
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
@@ -74,8 +74,7 @@ def test_at_the_ends_of_the_calendar_nothing_fails(
 ) -> None:
     assume(not ("start" in more and "end" in more and more["end"] <= more["start"]))
     schedule = every(frequency, interval, style=style, **more)
-    for now in (datetime.min, at("2026-03-01"), datetime.max):
-        moment = now.replace(tzinfo=UTC)
+    for moment in (FIRST, at("2026-03-01"), LAST):
         for due in dues_between(schedule, moment - min(DAY, moment - FIRST), moment, 3):
             assert due in (window_of(schedule, due).start, window_of(schedule, due).end)
         done_up_to(schedule, Done(moment, moment), None, at("2026-03-01"))
