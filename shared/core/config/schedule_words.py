@@ -119,7 +119,8 @@ def what_it_waits_for(schedule: Schedule, now: datetime) -> str:
         now: the present moment.
     """
     if isinstance(schedule, Recurrence) and schedule.end and is_over(schedule, now):
-        return f"nothing: its active period was over at {moment(schedule.end)}, no window follows"
+        over = f"its active period was over at {moment(schedule.end)}"
+        return f"nothing: {over}, no window follows{_past(schedule)}"
     if is_paused(schedule):
         return "an operator: the schedule is paused, no run begins before `paused` is removed"
     following = window_lines(schedule, now, 1)
@@ -151,12 +152,19 @@ def hint_of(schedule: Schedule | None, now: datetime) -> Mistake | None:
     if not isinstance(schedule, Recurrence):
         return None
     if schedule.end and is_over(schedule, now):
-        what = f"its active period was over at {moment(schedule.end)}, so that no window follows"
+        over = f"its active period was over at {moment(schedule.end)}"
+        what = f"{over}, so that no window follows{_past(schedule)}"
         return Mistake(what, "write a later `end`, or remove the schedule")
     if schedule.paused:
         what = "it is paused, so that no due time opens a run"
         return Mistake(what, "remove `paused`, and catch_up decides what passed")
     return None
+
+
+def _past(schedule: Recurrence) -> str:
+    """Return what becomes of the windows of an active period that is over; empty: nothing."""
+    runs = schedule.backfill and not schedule.paused
+    return "; windows of the past get runs (`backfill`)" if runs else ""
 
 
 def is_paused(schedule: Schedule) -> bool:

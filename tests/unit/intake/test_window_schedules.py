@@ -15,6 +15,7 @@ from tests.unit.intake.windowed_worlds import (
     Windowed,
     at,
     training,
+    at,
     windows,
     written,
 )

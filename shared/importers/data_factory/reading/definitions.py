@@ -170,7 +170,7 @@ class _Finder:
                 "file",
                 PurePosixPath(file).name,
                 "it has no definition of a data factory",
-                "there is nothing to do if it belongs to something else",
+                "nothing to do, if it belongs to something else",
             )
 
     def settle_versions(self) -> None:
@@ -203,7 +203,8 @@ class _Finder:
             self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
-            self.lines.left(body, word, name, f"Relearn has no {kind}", _SEE)
+            to_do = NOTHING_TO_DO if kind == FACTORY else _SEE
+            self.lines.left(body, word, name, f"Relearn has no {kind}", to_do)
             return
         for key, value in body.items():
             if key.casefold() in _OUTER:
@@ -286,7 +287,7 @@ _OUTER: Final = frozenset(
 _UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
 _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
-_SEE: Final = "see whether a pipeline needs what it does; if not, there is nothing to do"
+_SEE: Final = "see whether a pipeline needs what it does"
 _COPY: Final = "write each copy as a resource of its own"
 
 

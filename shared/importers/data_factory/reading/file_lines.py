@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from shared.importers.data_factory.account import Account, Element, Line, Outcome
 
-NOTHING_TO_DO: Final = "there is nothing to do"
+NOTHING_TO_DO: Final = "nothing to do"
 #: Keys of a template that its resources are read with, or that say nothing of what runs.
 _OF_TEMPLATE: Final = frozenset(
     {"$schema", "contentversion", "apiprofile", "languageversion", "metadata", "definitions"}

@@ -11,7 +11,7 @@ from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.datasets import DATASET
 from shared.importers.data_factory.drafts import Draft, ImportContext, Update
-from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.others import report_activity, set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.version_1.factory import PIPELINE, Activity, Factory, read
 from shared.importers.data_factory.version_1.jobs import Made, job
@@ -53,8 +53,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
 
 
 def _report_other(activity: Activity) -> None:
-    text = f"{activity.type or 'an activity without a type'}: Relearn has no such activity"
-    activity.element.left("activity", activity.name, text, instead_of(activity.type))
+    report_activity(activity.element, activity.name, activity.type)
     datasets.leave_policy(activity.element, "its activity is not carried over")
 
 
@@ -95,7 +94,9 @@ def _report_pipeline(
     set_aside(body, *datasets.OF_TEMPLATE)
     set_aside(properties, *_ASIDE)
     named = ", ".join(dict.fromkeys(places or joined))
-    text = named if places else f"its updates are endpoints of {named}"
+    text = f"{named} in pipelines.yaml"
+    if not places:
+        text = f"its updates are endpoints of {text}"
     body.mapped(PIPELINE, pipeline.name, text, whole=False)
     if places and properties.get("start") is None:
         text = f"no start, so that it is not active; {named}: schedule.paused: true"

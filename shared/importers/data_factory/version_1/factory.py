@@ -69,6 +69,8 @@ class Factory:
     definitions: Definitions
     context: ImportContext
     activities: list[Activity] = field(default_factory=list)
+    #: Those that are not carried over.
+    left: list[Activity] = field(default_factory=list)
 
     def place(self, activity: Activity) -> str:
         """Return the name in the pipelines file of the pipeline that a job becomes."""
@@ -87,7 +89,7 @@ class Factory:
         ]
 
     def others_use(self, dataset: str, activity: Activity) -> bool:
-        """Whether a job or an update uses a dataset, besides an activity.
+        """Whether a job or an update that is not left uses a dataset, besides an activity.
 
         Args:
             dataset: its name.
@@ -97,7 +99,9 @@ class Factory:
         return any(
             wanted in [folded(reference.name) for reference in (*one.inputs, *one.outputs)]
             for one in self.activities
-            if one is not activity and (one.is_job or one.is_update)
+            if one is not activity
+            and (one.is_job or one.is_update)
+            and all(one is not gone for gone in self.left)
         )
 
     def dataset(self, element: Element) -> Definition | None:

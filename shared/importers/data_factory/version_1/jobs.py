@@ -174,7 +174,7 @@ class _Reader:
             element.approximated("activity", name, text, cure, whole=False)
         if cadence is None:
             text = "no output dataset with an availability: there is no schedule"
-            cure = "write schedule in pipelines.yaml, or begin runs by hand"
+            cure = "write schedule in pipelines.yaml, or ask for manual runs"
             element.approximated("activity", name, text, cure, whole=False)
 
 

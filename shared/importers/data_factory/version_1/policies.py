@@ -130,9 +130,8 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         elif same[key.casefold()]:
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
-            cure = "see whether the endpoint needs this difference"
             text = f"{place}: {text}; the factory has {element.value}"
-            element.approximated(_KIND, key, text, cure)
+            element.approximated(_KIND, key, text)
 
 
 _OF_UPDATES: Final = {

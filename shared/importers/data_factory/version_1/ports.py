@@ -30,7 +30,7 @@ _PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "c
 _FILE: Final = re.compile(r"[\w .-]+\.\w+")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
 _NO_BLOB: Final = (
-    "nothing, if the job reads or writes it by itself, as training.parameters say; else have the "
+    "see that the job reads or writes it by itself, as training.parameters say; else have the "
     "data written to a blob"
 )
 _NO_PORT: Final = "an input or output of the service has a name"
@@ -97,12 +97,14 @@ def leave_datasets(factory: Factory, activity: Activity) -> None:
         factory: all activities.
         activity: it has its own line.
     """
+    factory.left.append(activity)
     for reference in (*activity.inputs, *activity.outputs):
         dataset = factory.definitions.named(DATASET, reference.name)
         if dataset is None or factory.others_use(dataset.name, activity):
             continue
         text = f"activity `{activity.name}` uses it, which is not carried over"
-        dataset.body.left(DATASET, dataset.name, text, "see the line of the activity")
+        dataset.body.left(DATASET, dataset.name, text, "nothing here: see the line of the activity")
+        dataset.body.take()
         datasets.leave_policy(dataset.properties, "its dataset is not carried over")
 
 
@@ -135,7 +137,7 @@ class Ports:
             single = self._input(one, "training.input")
         elif one is not None and inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
-            one.left("key", "webServiceInput", text, "nothing to do if the inputs are right")
+            one.left("key", "webServiceInput", text, "see that training.inputs is right")
         elif one is not None and not one.value:
             one.take()
         return inputs, single

@@ -21,7 +21,7 @@ _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _WRITE_VALUE: Final = "write it under training.parameters"
 _INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
-_CORRECT: Final = "correct the definition, and import again"
+_CORRECT: Final = "add or correct its definition, and import again"
 _MODEL: Final = ".ilearner"
 #: The container of a path that cannot be said.
 UNKNOWN: Final = "<unknown>"

@@ -9,7 +9,7 @@ from typing import Final
 from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import Draft, Update
-from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.others import instead_of, report_activity, set_aside
 from shared.importers.data_factory.reading.definitions import Definition, folded
 from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
@@ -114,8 +114,7 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
         if one.kind == CALL:
             _report_call(one, found)
             continue
-        text = f"{one.type or 'an activity without a type'}: Relearn has no such activity"
-        one.element.left("activity", one.name, text, instead_of(one.type))
+        report_activity(one.element, one.name, one.type)
 
 
 def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
@@ -171,9 +170,9 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
                 said.take()
     set_aside(properties, *_ASIDE)
     names = ", ".join(dict.fromkeys(draft.name for draft in made))
-    body.mapped(PIPELINE, pipeline.name, names, whole=False)
+    body.mapped(PIPELINE, pipeline.name, f"{names} in pipelines.yaml", whole=False)
     if all(start.source is None for start in factory.starts_of(pipeline)):
-        text = f"no trigger starts it; {names}: a run begins when it is asked for"
+        text = "no trigger starts it: a run begins when it is asked for"
         cure = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
         body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
     limit = concurrency(pipeline)
