@@ -30,12 +30,8 @@ from shared.core.windows import (
 )
 
 DAY = timedelta(days=1)
-<<<<<<< HEAD
-FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-=======
 FIRST = datetime.min.replace(tzinfo=UTC)
 LAST = datetime.max.replace(tzinfo=UTC)
->>>>>>> wire17
 
 
 def at(text: str) -> datetime:

@@ -15,7 +15,6 @@ from tests.unit.intake.windowed_worlds import (
     Windowed,
     at,
     training,
-    at,
     windows,
     written,
 )
