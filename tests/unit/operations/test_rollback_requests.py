@@ -20,6 +20,7 @@ from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.open_markers import OpenMarker, RollbackToOpen, decoded
 from shared.operations.commands import OperatorCommand
 from tests.fakes.world import RESOURCE
+from tests.unit.intake.windowed_worlds import Windowed
 from tests.unit.operations.endpoint_desk import (
     OLDER,
     THREE,
@@ -227,3 +228,15 @@ def test_the_marker_of_a_rollback_request_names_the_endpoint_and_its_key(
     desk.roll_back()
     assert marked[0] == RollbackToOpen(pipeline="sample", endpoint="production")
     assert marked.count(marked[0]) == 1  # it is written once
+
+
+def test_a_rollback_is_retried_by_the_present_configuration_though_it_has_no_window() -> None:
+    world = Windowed.of(catch_up="all")
+    world.days(1)
+    world.until_ended(60)
+    address = EndpointAddress("sample", "production")
+    run = world.app.endpoints.rollback(address, None, OperatorCommand(by="a", reason="b"))
+    assert run.window is None
+    now = world.app.catalogue.configured_for(run)  # also where its texts hold times of windows
+    assert now is not None
+    assert now.endpoints == world.pipeline.endpoints
