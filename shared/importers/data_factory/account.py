@@ -91,13 +91,16 @@ class Account:
     def close(self, file: str, root: Any) -> None:
         """Give a line of its own to each value that no line covers.
 
+        An empty value says nothing: it belongs to the line above it.
+
         Args:
             file: where the values are.
             root: the content of the file, as it was parsed.
         """
-        for path, _ in leaves(root):
+        for path, value in leaves(root):
             line = self.covered_by(file, path)
-            if line is None or not (line.whole or self._was_taken(file, path, line.path)):
+            covered = line is not None and (line.whole or is_empty(value))
+            if line is None or not (covered or self._was_taken(file, path, line.path)):
                 name = str(path[-1]) if path else ""
                 self.add(Line(file, path, "key", name, Outcome.NOT_CARRIED_OVER, _UNKNOWN, _CHECK))
 
@@ -108,24 +111,25 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A value of a definition, with its place. Names of keys match in any letter case."""
+    """A value of a definition, with its place. Names of keys match in any letter case.
+
+    What a definition does not have is an element too: it is false, has no value, and gets no line.
+    """
 
     value: Any
     file: str
     path: Path
     account: Account = field(repr=False, compare=False)
+    exists: bool = True
 
-    def get(self, *names: str) -> "Element | None":
-        """Return the value below keys of these names, or None; it is not taken by that."""
+    def __bool__(self) -> bool:
+        return self.exists
+
+    def get(self, *names: str) -> "Element":
+        """Return the value below keys of these names; it is not taken by that."""
         at = self
         for name in names:
-            if not isinstance(at.value, dict):
-                return None
-            folded = (key for key in at.value if key.casefold() == name.casefold())
-            key = name if name in at.value else next(folded, None)
-            if key is None:
-                return None
-            at = at._below(key)
+            at = at._named(name)
         return at
 
     def items(self) -> Iterator[tuple[str, "Element"]]:
@@ -134,23 +138,33 @@ class Element:
             yield from ((key, self._below(key)) for key in self.value)
 
     def list(self) -> list["Element"]:
-        """Return the members of a list; a single value as a list of one, None as none."""
-        if self.value is None:
+        """Return the members of a list; a single value as a list of one, an empty one as none."""
+        if is_empty(self.value):
             return []
         if not isinstance(self.value, list):
             return [self]
         return [self._below(at) for at in range(len(self.value))]
 
+    def peek(self) -> str:
+        """Return a scalar as text without blanks around it; else an empty text."""
+        scalar = self.value is not None and not isinstance(self.value, dict | list)
+        return str(self.value).strip() if scalar else ""
+
     def text(self) -> str:
-        """Return a scalar as text without blanks around it, and take it; else an empty text."""
-        if isinstance(self.value, dict | list) or self.value is None:
-            return ""
-        self.take()
-        return str(self.value).strip()
+        """Return what `peek` returns, and take a scalar."""
+        if not isinstance(self.value, dict | list) and self.value is not None:
+            self.take()
+        return self.peek()
+
+    def take_keys(self, *names: str) -> None:
+        """Take the values below these keys."""
+        for name in names:
+            self.get(name).take()
 
     def take(self) -> Any:
         """Take the value with all below it, and return it."""
-        self.account.take(self.file, self.path)
+        if self.exists:
+            self.account.take(self.file, self.path)
         return self.value
 
     def mapped(self, kind: str, name: str, text: str, *, whole: bool = True) -> None:
@@ -191,10 +205,24 @@ class Element:
         self._report(kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do, block=block)
 
     def _report(self, kind: str, name: str, outcome: Outcome, text: str, **more: Any) -> None:
-        self.account.add(Line(self.file, self.path, kind, name, outcome, text, **more))
+        if self.exists:
+            self.account.add(Line(self.file, self.path, kind, name, outcome, text, **more))
+
+    def _named(self, name: str) -> "Element":
+        if isinstance(self.value, dict):
+            if name in self.value:
+                return self._below(name)
+            for key in self.value:
+                if key.casefold() == name.casefold():
+                    return self._below(key)
+        return Element(None, self.file, (*self.path, name), self.account, exists=False)
 
     def _below(self, key: str | int) -> "Element":
         return Element(self.value[key], self.file, (*self.path, key), self.account)
+
+
+#: What an activity or a service has as its source where no file has it.
+NOWHERE: Final = Element(None, "", (), Account(), exists=False)
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -212,6 +240,11 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(below, (*path, at))
     else:
         yield path, value
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value is null, an empty text, an empty object or an empty list."""
+    return value in (None, "", [], {})
 
 
 _WORSE: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)

@@ -4,7 +4,7 @@ A dataset has one line of the report, whatever it is used for. The rules: data-f
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -23,7 +23,8 @@ from shared.importers.data_factory.expressions.version_1 import (
 from shared.importers.data_factory.linked_services import LINKED_SERVICE, storage
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
-from shared.importers.data_factory.version_1.availability import means_days, timespan, written
+from shared.importers.data_factory.values import number, timespan, written
+from shared.importers.data_factory.version_1.policies import mapped_span
 
 DATASET: Final = "dataset"
 _BLOB: Final = "azureblob"
@@ -88,10 +89,9 @@ def blob_path(
         slices: expressions for start and end of its slice, where an input names them.
     """
     typed = dataset.properties.get("typeProperties")
-    if not is_blob(dataset) or typed is None:
+    if not is_blob(dataset) or not typed:
         return None
-    variables = typed.get("partitionedBy")
-    known = {} if variables is None else partitions(variables.take(), slices)
+    known = partitions(typed.get("partitionedBy").take(), slices)
     parts = [_filled(typed.get(key), key, known) for key in ("folderPath", "fileName")]
     if None in parts:
         return None
@@ -111,18 +111,13 @@ def report_silent(dataset: Definition, place: str) -> None:
         dataset: any.
         place: the pipeline in the pipelines file.
     """
-    for parent, names in ((dataset.body, _SILENT), (dataset.properties, _SILENT_BELOW)):
-        for name in names:
-            if (element := parent.get(name)) is not None:
-                element.take()
+    dataset.body.take_keys(*_SILENT)
+    dataset.properties.take_keys(*_SILENT_BELOW)
     set_aside(dataset.body, *OF_TEMPLATE)
     set_aside(dataset.properties, "description", "provisioningState")
     typed = dataset.properties.get("typeProperties")
-    if typed is None:
-        return
-    if (form := typed.get("format")) is not None:
-        form.take()  # batch jobs do not use it (data-factory §2.2)
-    if (packed := typed.get("compression")) is not None and packed.value:
+    typed.get("format").take()  # batch jobs do not use it (data-factory §2.2)
+    if (packed := typed.get("compression")).value:
         text = f"{place}: the job is given the blob as it is"
         packed.approximated("key", "compression", text, "have it written without compression")
 
@@ -149,7 +144,7 @@ def report_waiting(dataset: Definition, place: str) -> Waiting:
         place: the pipeline in the pipelines file.
     """
     waits, least = Waiting(), ""
-    for key, element in _policies(dataset.properties):
+    for key, element in dataset.properties.get("policy").items():
         if key.casefold() == "externaldata" and isinstance(element.value, dict):
             waits = _report_external(element, place)
         elif key.casefold() == "validation" and isinstance(element.value, dict):
@@ -166,12 +161,10 @@ def leave_policy(owner: Element, what: str) -> None:
         owner: what has the policy: an activity, or the properties of a dataset.
         what: why it has none.
     """
-    for key, element in _policies(owner):
-        below = list(element.items())
-        for name, one in below:
-            one.left("policy", f"{key}.{name}", what, "nothing to do for this key alone")
-        if not below:
-            element.left("policy", key, what, "nothing to do for this key alone")
+    for key, element in owner.get("policy").items():
+        below = [(f"{key}.{name}", one) for name, one in element.items()]
+        for name, one in below or [(key, element)]:
+            one.left("policy", name, what, "nothing to do for this key alone")
 
 
 def report_unused(definitions: Definitions, version: int) -> None:
@@ -190,9 +183,9 @@ def report_unused(definitions: Definitions, version: int) -> None:
         leave_policy(dataset.properties, "its dataset is not carried over")
 
 
-def _filled(element: Element | None, key: str, known: Mapping[str, Resolved]) -> str | None:
+def _filled(element: Element, key: str, known: Mapping[str, Resolved]) -> str | None:
     """Return a part of a path with its variables replaced; None where one is unknown."""
-    if element is None or element.value is None:
+    if element.value is None:
         return ""
     said = element.text()
     if unfilled(said):
@@ -226,10 +219,7 @@ def _refused(container: str, name: str) -> str:
 def _account(dataset: Definition, definitions: Definitions) -> str:
     """Return the storage account of a dataset, or the name of its linked service."""
     reference = dataset.properties.get("linkedServiceName")
-    if reference is None:
-        return ""
-    inner = reference.get("referenceName") or reference
-    name = inner.text()
+    name = (reference.get("referenceName") or reference).peek()
     reference.take()
     service = definitions.named(LINKED_SERVICE, name)
     if service is None and name:
@@ -245,19 +235,20 @@ def _report_external(policy: Element, place: str) -> Waiting:
     for key, element in policy.items():
         if key.casefold() in _DEFAULTS and (span := timespan(element.value)) is not None:
             spans[key.casefold()] = max(span, timedelta())
-        elif key.casefold() == "maximumretry" and str(element.value).isdecimal():
-            checks = min(int(element.value), _MOST_CHECKS)
+        elif key.casefold() == "maximumretry" and number(element.value) is not None:
+            checks = min(number(element.value) or 0, _MOST_CHECKS)
     every = spans["retryinterval"]
     at_most = spans["datadelay"] + checks * (every + spans["retrytimeout"])
     waits = Waiting(every, at_most)
     for key, element in policy.items():
         name = f"externalData.{key}"
         known = key.casefold() in _DEFAULTS and timespan(element.value) is not None
-        if not known and not (key.casefold() == "maximumretry" and str(element.value).isdecimal()):
+        known |= key.casefold() == "maximumretry" and number(element.value) is not None
+        if not known:
             _unknown(element, name)
         elif key.casefold() == "retryinterval":
             text = f"{place}: wait_for_data.every: {written(every or timedelta(minutes=1))}"
-            _mapped_span(element, name, text)
+            mapped_span(element, name, text)
         else:
             text = (
                 f"{place}: wait_for_data.at_most: {written(at_most)}: the delay, and all checks "
@@ -265,14 +256,6 @@ def _report_external(policy: Element, place: str) -> Waiting:
             )
             element.approximated("policy", name, text)
     return waits
-
-
-def _mapped_span(element: Element, name: str, text: str) -> None:
-    if means_days(element.value):
-        text += f": Data Factory reads {element.value} as days"
-        element.approximated("policy", name, text, "correct it if hours are meant")
-    else:
-        element.mapped("policy", name, text)
 
 
 def _report_validation(policy: Element, place: str) -> str:
@@ -303,11 +286,3 @@ def _kilobytes(value: object) -> int | None:
 def _unknown(element: Element, name: str) -> None:
     text = "Relearn has nothing for this key, or cannot read its value"
     element.left("policy", name, text, "see whether the job needs it")
-
-
-def _policies(owner: Element) -> Iterator[tuple[str, Element]]:
-    policy = owner.get("policy")
-    if policy is not None:
-        if not policy.value:
-            policy.take()
-        yield from policy.items()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.core.config.pattern import tokens_of
-from shared.importers.data_factory.account import Account, Element
+from shared.importers.data_factory.account import NOWHERE, Account, Element
 from shared.importers.data_factory.secrets import Secrets
 
 _LONGEST_NAME: Final = 40
@@ -103,7 +103,7 @@ class Service:
     api_key: str  #: `${NAME}` of the app setting that holds it
     update_url: str = ""  #: `updateResourceEndpoint`; empty where nothing is updated
     endpoint_kind: str = ""  #: `classic` or `webservice`, where there is an update URL
-    source: Element | None = field(default=None, compare=False)
+    source: Element = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Job:
     attempts: int = 1
     pause: str = ""  #: between two attempts
     timeout: str = ""
-    source: Element | None = field(default=None, compare=False)
+    source: Element = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Update:
     service: Service
     resource: str  #: `trainedModelName`
     model: BlobPath
-    source: Element | None = field(default=None, compare=False)
+    source: Element = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

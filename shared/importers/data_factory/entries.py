@@ -37,7 +37,7 @@ class Entry:
         """The activities that it was made from, by their names."""
         made = [(self.draft.job.name, self.draft.job.source)]
         made += [(update.name, update.source) for update in self.draft.updates]
-        return tuple((name, source) for name, source in made if source is not None)
+        return tuple((name, source) for name, source in made if source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class _Maker:
             "order": timing.order,
             "max_parallel": timing.max_parallel,
         }
-        if timing.wait_for_data and not has_data and self._job.source is not None:
+        if timing.wait_for_data and not has_data:
             what = f"{self._name}: wait_for_data is left out, since the job has no input"
             note(self._job.source, what)
         return made | {key: value for key, value in written.items() if value}
@@ -244,8 +244,9 @@ class _Maker:
                 made.append(one)
                 what = f"{self._name}: endpoints: {one['name']}; gate.first_model: allow, since "
                 what += "the factory updates whatever serves"
-                _mapped(update.source, "activity", update.name, what)
-            elif update.source is not None:
+                source = update.source
+                source.mapped("activity", update.name, what, whole=_whole(source))
+            else:
                 update.source.left(
                     "activity",
                     update.name,
@@ -288,7 +289,7 @@ def note(element: Element, text: str, to_do: str = "") -> None:
     element.approximated("key", name, text, to_do, whole=_whole(element))
 
 
-def report_refused(source: Element | None, name: str, reason: str) -> None:
+def report_refused(source: Element, name: str, reason: str) -> None:
     """Report an activity whose pipeline is not in the file.
 
     Args:
@@ -296,14 +297,8 @@ def report_refused(source: Element | None, name: str, reason: str) -> None:
         name: of the pipeline in the factory.
         reason: why the app would refuse it.
     """
-    if source is not None:
-        text = f"not in the file, because the app would refuse it ({reason})"
-        source.left("activity", name, text, "correct the definition, and import it again")
-
-
-def _mapped(element: Element | None, kind: str, name: str, text: str) -> None:
-    if element is not None:
-        element.mapped(kind, name, text, whole=_whole(element))
+    text = f"not in the file, because the app would refuse it ({reason})"
+    source.left("activity", name, text, "correct the definition, and import it again")
 
 
 def _whole(element: Element) -> bool:
@@ -333,9 +328,8 @@ def _chosen(job: Job) -> BlobPath | None:
 
 
 def _is_waited_for(path: BlobPath) -> bool:
-    source = path.source
-    inner = ("policy", "externalData"), ("properties", "policy", "externalData")
-    return any(source.get(*names) is not None for names in inner)
+    inside = path.source.get("properties") or path.source
+    return inside.get("policy", "externalData").exists
 
 
 def _form_of(path: BlobPath) -> str:

@@ -10,14 +10,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, is_empty
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.secrets import (
-    Form,
     Secrets,
-    form_of,
     in_clear_text,
     not_needed,
     warned_of,
@@ -60,9 +58,9 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
     """
     services = definitions.of(LINKED_SERVICE)
     for definition in services:
-        address = definition.properties.get("typeProperties", "baseUrl")
-        if definition.type.casefold() == "azurekeyvault" and address is not None:
-            secrets.vaults[definition.name.strip().casefold()] = str(address.value).strip()
+        if definition.type.casefold() == "azurekeyvault":
+            address = definition.properties.get("typeProperties", "baseUrl")
+            secrets.vaults[definition.name.strip().casefold()] = address.peek()
     for definition in services:
         kind = definition.type.casefold()
         if kind == "azureml":
@@ -90,16 +88,15 @@ def service(
     arguments = _arguments(definition, given or {})
     owner = " ".join([definition.name, *map(str, (given or {}).values())])
     values = definition.properties
-    principal = values.get("typeProperties", "servicePrincipalId") is not None
+    principal = values.get("typeProperties", "servicePrincipalId").exists
     jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
     written = _written(definition, "updateResourceEndpoint", arguments)
     update = read_update_url(written, owner, principal=principal) if written else ServiceUrl("")
     key = values.get("typeProperties", "apiKey")
-    absent = key is None or form_of(key.value) is Form.ABSENT
     found = Service(
         definition.name,
         jobs.url,
-        secrets.setting(None if absent else key, owner, "apiKey"),
+        secrets.setting(key, owner, "apiKey"),
         update.url,
         update.kind,
         definition.body,
@@ -115,8 +112,7 @@ def storage(definition: Definition | None) -> str:
         return ""
     values = definition.properties.get("typeProperties")
     for name in ("connectionString", "serviceEndpoint", "sasUri", "containerUri", "url"):
-        element = values.get(name) if values is not None else None
-        text = _plain(element.value) if element is not None else ""
+        text = _plain(values.get(name).value)
         account = _ACCOUNT.search(text)
         if account and not re.search(r"[<{*\[',()]", account[1]):
             return account[1]
@@ -148,8 +144,7 @@ def _plain(value: Any) -> str:
 
 def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> str:
     """Return a text of a linked service, with the values of its parameters in it."""
-    element = definition.properties.get("typeProperties", key)
-    text = "" if element is None else _plain(element.value)
+    text = _plain(definition.properties.get("typeProperties", key).value)
     return _ARGUMENT.sub(
         lambda found: arguments.get((found[1] or found[2]).casefold(), found[0]), text
     )
@@ -157,40 +152,28 @@ def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> 
 
 def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, str]:
     parameters = definition.properties.get("parameters")
-    values = {}
-    for name, parameter in parameters.items() if parameters is not None else ():
-        default = parameter.get("defaultValue")
-        if default is not None:
-            values[name.casefold()] = _plain(default.value)
+    values = {
+        name.casefold(): _plain(default.value)
+        for name, parameter in parameters.items()
+        if (default := parameter.get("defaultValue"))
+    }
     return values | {name.casefold(): _plain(value) for name, value in given.items()}
-
-
-def _take(body: Element, *names: str) -> None:
-    for name in names:
-        if (element := body.get(name)) is not None:
-            element.take()
 
 
 def _report_service(
     definition: Definition, found: Service, jobs: ServiceUrl, update: ServiceUrl
 ) -> None:
-    body, values = definition.body, definition.properties
-    _take(body, "name", "type")
-    _take(values, "type", "parameters")
-    set_aside(values, *_ASIDE)
-    _report_runtime(values)
-    typed = values.get("typeProperties")
-    if typed is not None:
-        _report_url(typed, "mlEndpoint", jobs)
-        _report_url(typed, "updateResourceEndpoint", update)
-        _report_sign_in(typed, found)
+    body, typed = definition.body, _report_common(definition)
+    _report_url(typed, "mlEndpoint", jobs)
+    _report_url(typed, "updateResourceEndpoint", update)
+    _report_sign_in(typed, found)
     places = ["training.service"] if found.jobs_url else []
     if found.update_url:
         places.append(f"update of an endpoint of kind {found.endpoint_kind}")
     if not places:
         text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
         body.left(_KIND, found.name, text, to_do)
-    elif typed is not None and typed.get("apiKey") is None:
+    elif typed and not typed.get("apiKey"):
         text = f"{' and '.join(places)}; the file has no apiKey"
         to_do = f"set app setting {found.api_key[2:-1]}"
         body.approximated(_KIND, found.name, text, to_do, whole=False)
@@ -200,8 +183,6 @@ def _report_service(
 
 def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
     element = typed.get(key)
-    if element is None:
-        return
     element.take()
     text = without_bare(without_shapes(read.differs))
     if not read.url and element.value not in (None, ""):
@@ -218,54 +199,41 @@ def _report_sign_in(typed: Element, found: Service) -> None:
         why = _BY_KEY if found.update_url else _NO_UPDATE
     for key in ("servicePrincipalId", "tenant", "authentication"):
         element = typed.get(key)
-        if element is None:
+        if is_empty(element.value):
             continue
-        if element.value in (None, ""):
-            element.take()
-        elif new:
+        if new:
             element.approximated("key", key, why, _SIGNS_IN)
         else:
             element.mapped("key", key, f"not needed: {why}")
-    principal_key = typed.get("servicePrincipalKey")
-    if principal_key is not None:
-        not_needed(principal_key, "servicePrincipalKey", why)
-    _report_encrypted(typed, found)
-
-
-def _report_encrypted(typed: Element, found: Service) -> None:
+    not_needed(typed.get("servicePrincipalKey"), "servicePrincipalKey", why)
     encrypted = typed.get("encryptedCredential")
-    if encrypted is not None and encrypted.value:
+    if encrypted.value:
         text = "encrypted for the factory alone: nobody else can read it"
         encrypted.left("key", "encryptedCredential", text, f"set app setting {found.api_key[2:-1]}")
-    elif encrypted is not None:
-        encrypted.take()
 
 
-def _report_runtime(values: Element) -> None:
-    runtime = values.get("connectVia")
-    if runtime is not None:
-        text = "Relearn calls the service itself, and not by an integration runtime"
-        to_do = "if that runtime is in a closed network, see that the app reaches the service"
-        runtime.approximated("key", "connectVia", text, to_do)
+def _report_common(definition: Definition) -> Element:
+    """Report the keys that each type has, and return the others: `typeProperties`."""
+    values = definition.properties
+    definition.body.take_keys("name", "type")
+    values.take_keys("type", "parameters")
+    set_aside(values, *_ASIDE)
+    text = "Relearn calls the service itself, and not by an integration runtime"
+    to_do = "if that runtime is in a closed network, see that the app reaches the service"
+    values.get("connectVia").approximated("key", "connectVia", text, to_do)
+    return values.get("typeProperties")
 
 
 def _report_storage(definition: Definition) -> None:
-    body, values = definition.body, definition.properties
-    _take(body, "name", "type")
-    _take(values, "type", "parameters")
-    set_aside(values, *_ASIDE)
-    _report_runtime(values)
-    typed = values.get("typeProperties")
-    clear = []
-    if typed is not None:
-        clear = list(in_clear_text(typed))
-        _take(typed, *_OF_STORAGE)
+    typed = _report_common(definition)
+    clear = list(in_clear_text(typed))
+    typed.take_keys(*_OF_STORAGE)
     text = (
         f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
         "the app signs in there by its own connection"
     )
     to_do = warned_of(clear)
-    body.approximated(_KIND, definition.name, text, to_do, whole=False)
+    definition.body.approximated(_KIND, definition.name, text, to_do, whole=False)
 
 
 def _report_other(definition: Definition) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from shared.importers.data_factory.account import Element, Line, leaves
+from shared.importers.data_factory.account import Element, Line, is_empty, leaves
 
 _COPY: Final = (
     "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
@@ -107,14 +107,8 @@ def set_aside(parent: Element, *names: str) -> None:
         names: the keys that may be there.
     """
     for name in names:
-        element = parent.get(name)
-        if element is None:
-            continue
-        if element.value in (None, "", [], {}):
-            element.take()
-            continue
-        text, to_do = _ASIDE[name]
-        element.left("key", name, text, to_do)
+        if not is_empty((element := parent.get(name)).value):
+            element.left("key", name, *_ASIDE[name])
 
 
 def report_parts(root: Element, line: Line) -> None:
@@ -124,19 +118,15 @@ def report_parts(root: Element, line: Line) -> None:
         root: the content of the file.
         line: what was reported of the definition, such as the second one of a name.
     """
-    at: Element | None = root
+    at = root
     for key in line.path:
-        at = at and (at.list()[key] if isinstance(key, int) else at.get(key))
-    if at is None:
-        return
+        at = at.list()[key] if isinstance(key, int) else at.get(key)
     for activity in _activities(at):
-        said = activity.get("name")
-        _also(line, activity, "activity", "" if said is None else str(said.value).strip())
-        policy = activity.get("policy")
-        for key, value in policy.items() if policy is not None else ():
+        _also(line, activity, "activity", activity.get("name").peek())
+        for key, value in activity.get("policy").items():
             _also(line, value, "policy", key)
-    waits = at.get("properties", "policy") if line.kind == "dataset" else None
-    if waits is not None:
+    waits = at.get("properties", "policy")
+    if waits and line.kind == "dataset":
         for path, _ in leaves(waits.value):
             name = ".".join(map(str, path))
             at.account.add(replace(line, path=(*waits.path, *path), kind="policy", name=name))

@@ -133,16 +133,16 @@ class Secrets:
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _seen: set[tuple[str, tuple[str | int, ...]]] = field(default_factory=set)
 
-    def setting(self, element: Element | None, owner: str, key: str) -> str:
+    def setting(self, element: Element, owner: str, key: str) -> str:
         """Return `${NAME}` for a secret, and report where it stood; the same for the same key.
 
         Args:
-            element: the secret; None where the file does not have it, which the caller reports.
+            element: the secret; where the file does not have it, the caller reports that.
             owner: the linked service or activity that it belongs to.
             key: what it is called there, such as `apiKey`.
         """
         name = self._name(owner, key)
-        if element is None or not self.first_time(element):
+        if not self.first_time(element):
             return f"${{{name}}}"
         form = form_of(element.value)
         place = f"app setting {name}: the value {form.value}, and is not copied"
@@ -179,16 +179,12 @@ class Secrets:
     def _vault_reference(self, element: Element) -> str:
         """Return what the setting holds in Azure, for a secret of a vault."""
         store = element.get("store", "referenceName")
-        vault = "" if store is None else self.vaults.get(str(store.value).strip().casefold(), "")
-        secret = element.get("secretName")
-        version = element.get("secretVersion")
-        named = "" if secret is None else str(secret.value)
-        parts = [named or "<name of the secret>"]
-        if version is not None and isinstance(version.value, str) and version.value:
-            parts.append(version.value)
-        unknown = f"<address of {store.value}>" if store is not None else "<address of the vault>"
-        where = vault.rstrip("/") or unknown
-        return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{'/'.join(parts)})"
+        vault = self.vaults.get(store.peek().casefold(), "").rstrip("/")
+        where = vault or f"<address of {store.peek() or 'the vault'}>"
+        secret = element.get("secretName").peek() or "<name of the secret>"
+        version = element.get("secretVersion").peek()
+        name = f"{secret}/{version}" if version else secret
+        return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{name})"
 
 
 def not_needed(element: Element, key: str, why: str) -> None:
@@ -199,12 +195,10 @@ def not_needed(element: Element, key: str, why: str) -> None:
         key: what it is called.
         why: it is not needed.
     """
-    if form_of(element.value) is Form.ABSENT:
-        element.take()
-        return
-    clear = form_of(element.value) is Form.CLEAR
-    to_do = "rotate it: it stands here in clear text" if clear else ""
-    element.approximated("key", key, f"not copied, and not needed: {why}", to_do)
+    element.take()
+    if form_of(element.value) is not Form.ABSENT:
+        text = f"not copied, and not needed: {why}"
+        element.approximated("key", key, text, rotation(element.value))
 
 
 def report_passed(element: Element, key: str, value: Any) -> None:
@@ -215,10 +209,13 @@ def report_passed(element: Element, key: str, value: Any) -> None:
         key: what it is called.
         value: of the secret.
     """
-    clear = form_of(value) is Form.CLEAR
-    to_do = "rotate it: it stands here in clear text" if clear else ""
     text = "a secret is not copied: a parameter of a job that uses it has an app setting"
-    element.approximated("key", key, text, to_do)
+    element.approximated("key", key, text, rotation(value))
+
+
+def rotation(value: Any) -> str:
+    """Return what to do about a secret that is not copied; empty where it is not readable."""
+    return "rotate it: it stands here in clear text" if form_of(value) is Form.CLEAR else ""
 
 
 def setting_name(owner: str, key: str) -> str:

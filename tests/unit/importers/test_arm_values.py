@@ -163,7 +163,7 @@ def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
         "b": "[parameters('missing')]",
         "c": "[variables('one').open]",
     }
-    definitions.all[0].properties.get("typeProperties").mapped("key", "x", "read")  # type: ignore[union-attr]
+    definitions.all[0].properties.get("typeProperties").mapped("key", "x", "read")
     told = lines(definitions, account)
     place = ("resources", 0, "properties", "typeProperties")
     assert {told[*place, name].outcome for name in "abc"} == {Outcome.APPROXIMATED}

@@ -104,20 +104,15 @@ def is_parameters(value: Any) -> bool:
 
 def given_values(root: Element) -> dict[str, Any]:
     """Return the values of a file of parameters, by their folded names."""
-    found = root.get("parameters")
-    members = found.items() if found is not None else ()
-    values = ((name.casefold(), one.get("value")) for name, one in members)
-    return {name: value.value for name, value in values if value is not None}
+    values = ((name.casefold(), one.get("value")) for name, one in root.get("parameters").items())
+    return {name: value.value for name, value in values if value}
 
 
 def secret_parameters(root: Element) -> frozenset[str]:
     """Return the folded names of the parameters of a template whose values are secrets."""
-    found = root.get("parameters")
-    return frozenset(
-        name.casefold()
-        for name, one in (found.items() if found is not None else ())
-        if (kind := one.get("type")) is not None and str(kind.value).casefold() in _SECURE
-    )
+    parameters = root.get("parameters").items()
+    secure = (name for name, one in parameters if one.get("type").peek().casefold() in _SECURE)
+    return frozenset(map(str.casefold, secure))
 
 
 def read(root: Element, given: Mapping[str, Any]) -> Template:
@@ -147,40 +142,37 @@ def _read(holder: Element, scope: "_Scope", into: Template, above: str) -> None:
                 del into.unresolved[known:]
             _read(resource, scope, into, kind)
         name = resource.get("name")
-        shown = _last_name("" if name is None else str(name.value))
+        shown = _last_name(name.peek())
         into.resources.append(Resource(resource, kind, shown))
 
 
 def _read_deployment(resource: Element, scope: "_Scope", into: Template) -> None:
     inner = resource.get("properties", "template")
-    if inner is None or not isinstance(inner.value, dict):
+    if not isinstance(inner.value, dict):
         link = resource.get("properties", "templateLink")
-        uri = None if link is None else link.get("uri") or link.get("relativePath")
-        files = _FILE.findall("" if uri is None else str(uri.value))
+        files = _FILE.findall((link.get("uri") or link.get("relativePath")).peek())
         into.linked.append((resource, files[-1] if files else ""))
         return
     into.nested.append(resource)
     own = resource.get("properties", "expressionEvaluationOptions", "scope")
-    if own is not None and str(own.value).casefold() == "inner":
+    if own.peek().casefold() == "inner":
         given = resource.get("properties", "parameters")
-        values = {} if given is None else scope.put(given.value, given.path)
+        values = scope.put(given.value, given.path)
         handed = {"parameters": values if isinstance(values, dict) else {}}
         element = Element(handed, resource.file, resource.path, resource.account)
         scope = _Scope(inner, given_values(element), into.unresolved)
     _read(inner, scope, into, "")
 
 
-def members(holder: Element | None) -> Iterator[Element]:
+def members(holder: Element) -> Iterator[Element]:
     """Yield the objects of a list, or of an object with a name for each."""
-    if holder is None:
-        return
     found = [one for _, one in holder.items()] or holder.list()
     yield from (one for one in found if isinstance(one.value, dict))
 
 
 def _full_type(resource: Element, above: str) -> str:
     found = resource.get("type")
-    kind = "" if found is None else str(found.value).strip()
+    kind = found.peek()
     return kind if "/" in kind or not above else f"{above}/{kind}"
 
 
@@ -269,8 +261,8 @@ class _Scope:
         if folded in self._given:
             return self._once("parameter", name, self._given[folded], plain=True)
         declared = self._declared.get(folded)
-        default = declared.get("defaultValue") if declared is not None else None
-        if default is None:
+        default = declared and declared.get("defaultValue")
+        if not default:
             raise UnresolvedError(f"parameter `{name}` has no value: give it with --parameters")
         return self._once("parameter", name, default.value)
 
@@ -335,8 +327,8 @@ class _Scope:
             raise UnresolvedError("the values of this template are too large")
 
 
-def _folded(holder: Element | None) -> dict[str, Element]:
-    return {} if holder is None else {name.casefold(): one for name, one in holder.items()}
+def _folded(holder: Element) -> dict[str, Element]:
+    return {name.casefold(): one for name, one in holder.items()}
 
 
 def _size(value: Any) -> int:

@@ -144,10 +144,9 @@ def _warn(lines: FileLines, root: Element, key: str, secret: frozenset[str]) -> 
         key: where the value of a parameter is.
         secret: names of parameters that are secrets.
     """
-    parameters = root.get("parameters")
-    for name, one in parameters.items() if parameters is not None else ():
+    for name, one in root.get("parameters").items():
         value = one.get(key)
-        if value is None or form_of(value.value) is not Form.CLEAR:
+        if form_of(value.value) is not Form.CLEAR:
             continue
         if name.casefold() in secret or is_secret(name, value.value):
             text = "a secret in clear text; it is not copied"

@@ -49,8 +49,7 @@ class Definition:
     @property
     def properties(self) -> Element:
         """Return what is below `properties`; all of it where there is no such key."""
-        found = self.body.get("properties")
-        return self.body if found is None else found
+        return self.body.get("properties") or self.body
 
 
 @dataclass(slots=True)
@@ -223,10 +222,9 @@ class _Finder:
         if self.result.factory:
             return
         self.result.factory = name
-        values = body.get("properties", "globalParameters")
-        for key, one in values.items() if values is not None else ():
+        for key, one in body.get("properties", "globalParameters").items():
             value = one.get("value")
-            if value is not None and not is_secret(key, value.value):
+            if value and not is_secret(key, value.value):
                 self.result.factory_parameters[key] = value.value
 
     def _double(self, definition: Definition, first: Definition) -> None:
@@ -261,14 +259,14 @@ class _Finder:
     def _resource(self, resource: arm.Resource) -> None:
         element, kind = resource.element, kind_of_type(resource.type)
         condition = element.get("condition")
-        if condition is not None and condition.value is False:
+        if condition.value is False:
             self.lines.left(element, READ.get(kind, "key"), resource.name, _OFF, NOTHING_TO_DO)
         elif kind in READ:
             copies = element.get("copy")
-            if copies is not None:
+            if copies:
                 self.lines.left(copies, "key", "copy", "copies of a resource are not made", _COPY)
             self._definition(element, kind, resource.name, version_of_type(resource.type))
-        elif kind == FACTORY and element.get("resources") is not None:
+        elif kind == FACTORY and element.get("resources"):
             self._factory(element, resource.name)
             self.lines.resource(element, resource.name, "the factory itself")
         elif kind:
@@ -290,7 +288,7 @@ _SEE: Final = "see whether a pipeline needs what it does; if not, there is nothi
 _COPY: Final = "write each copy as a resource of its own"
 
 
-def _text(element: Element | None) -> str:
+def _text(element: Element) -> str:
     return element.value.strip() if element and isinstance(element.value, str) else ""
 
 

@@ -5,7 +5,7 @@ anywhere. The shapes: data-factory §2, §3.
 """
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from shared.importers.data_factory.account import Element
 
@@ -87,14 +87,14 @@ def kind_of(body: Element) -> str:
     if not isinstance(body.value, dict):
         return ""
     outer = body.get("type")
-    if outer is not None and isinstance(outer.value, str) and (kind := kind_of_type(outer.value)):
+    if isinstance(outer.value, str) and (kind := kind_of_type(outer.value)):
         return kind
     wrapped = body.get("properties")
-    inside = body if wrapped is None else wrapped
+    inside = wrapped or body
     if not isinstance(inside.value, dict):
         return ""
-    kind = _kind_of_shape(inside, is_wrapped=wrapped is not None)
-    return kind or (_folder(body.file) if _is_named(body) and wrapped is not None else "")
+    kind = _kind_of_shape(inside, is_wrapped=wrapped.exists)
+    return kind or (_folder(body.file) if _is_named(body) and wrapped else "")
 
 
 def version_of(kind: str, body: Element) -> int:
@@ -104,8 +104,7 @@ def version_of(kind: str, body: Element) -> int:
         kind: what it is, one of `READ`.
         body: the definition.
     """
-    outer = body.get("type")
-    if outer is not None and (version := version_of_type(str(outer.value))):
+    if version := version_of_type(body.get("type").peek()):
         return version
     inside = body.get("properties") or body
     keys = _keys(inside)
@@ -120,8 +119,8 @@ def version_of(kind: str, body: Element) -> int:
         by_reference = _mark_of_reference(inside.get("linkedServiceName"))
         return _decided(by_reference + _mark(keys, _V1_DATASET, _V2_DATASET))
     values = inside.get("typeProperties")
-    encrypted = values is not None and "encryptedcredential" in _keys(values)
-    objects = values is not None and any(isinstance(one.value, dict) for _, one in values.items())
+    encrypted = "encryptedcredential" in _keys(values)
+    objects = any(isinstance(one.value, dict) for _, one in values.items())
     if "hubname" in keys or _type(inside) == "azurestoragesas":
         return 1
     return 2 if encrypted or objects or keys & _V2_SERVICE else 0
@@ -141,7 +140,7 @@ def _kind_of_shape(inside: Element, *, is_wrapped: bool) -> str:
     keys = _keys(inside)
     kind = _type(inside)
     activities = inside.get("activities")
-    if activities is not None and isinstance(activities.value, list):
+    if isinstance(activities.value, list):
         return PIPELINE
     if not kind:
         return FACTORY if is_wrapped and keys & _OF_FACTORIES else ""
@@ -162,12 +161,11 @@ def _is_activity(kind: str, keys: set[str]) -> bool:
 
 
 def _is_named(body: Element) -> bool:
-    name = body.get("name")
-    return name is not None and isinstance(name.value, str)
+    return isinstance(body.get("name").value, str)
 
 
-def _keys(element: Element | None) -> set[str]:
-    return set() if element is None else {key.casefold() for key, _ in element.items()}
+def _keys(element: Element) -> set[str]:
+    return {key.casefold() for key, _ in element.items()}
 
 
 def _type(inside: Element) -> str:
@@ -184,8 +182,8 @@ def _decided(marks: int) -> int:
     return 0 if marks == 0 else 2 if marks > 0 else 1
 
 
-def _mark_of_reference(reference: Element | None) -> int:
-    found: Any = None if reference is None else reference.value
+def _mark_of_reference(reference: Element) -> int:
+    found = reference.value
     return 0 if found is None else 4 if isinstance(found, dict) else -4
 
 
@@ -195,6 +193,6 @@ def _mark_of_activity(activity: Element) -> int:
     marks += _mark(keys, frozenset({"scheduler"}), frozenset({"dependson", "userproperties"}))
     for name in ("inputs", "outputs"):
         ports = activity.get(name)
-        for one in ports.list() if ports is not None else []:
-            marks += 1 if one.get("referenceName") is not None else -1
+        for one in ports.list():
+            marks += 1 if one.get("referenceName") else -1
     return marks

@@ -60,7 +60,7 @@ def _report_other(activity: Activity) -> None:
 
 def _report_without_update(made: Made, updates: Sequence[Update]) -> None:
     """Report a job that no update belongs to."""
-    if updates or made.job.source is None:
+    if updates:
         return
     trains = any(path.name.casefold().endswith(_MODEL) for path in made.job.outputs.values())
     if trains:
@@ -83,21 +83,18 @@ def _report_pipeline(
     places = [made.place for made in jobs if made.activity.pipeline is pipeline]
     joined = [made.place for made, one, _ in updates if one.pipeline is pipeline]
     body, properties = pipeline.body, pipeline.properties
-    if (scoped := properties.get("datasets")) is not None:
-        _report_scoped(scoped)
+    _report_scoped(properties.get("datasets"))
     if not places and not joined:
         body.left(PIPELINE, pipeline.name, *_why(factory, pipeline))
         return
-    for parent in (body, properties):
-        for key in _SILENT:
-            if (said := parent.get(key)) is not None:
-                said.take()
+    body.take_keys(*_SILENT)
+    properties.take_keys(*_SILENT)
     set_aside(body, *datasets.OF_TEMPLATE)
     set_aside(properties, *_ASIDE)
     named = ", ".join(dict.fromkeys(places or joined))
     text = named if places else f"its updates are endpoints of {named}"
     body.mapped(PIPELINE, pipeline.name, text, whole=False)
-    if places and properties.get("start") is None:
+    if places and not properties.get("start"):
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
         body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
@@ -113,11 +110,8 @@ def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
 
 
 def _report_scoped(scoped: Element) -> None:
-    if not scoped.value:
-        scoped.take()
-        return
     text = "a dataset of the pipeline's own is not read"
     for dataset in scoped.list():
-        name = dataset.get("name")
-        shown = name.text() if name is not None else ""
-        dataset.left(DATASET, shown, text, "give it a file of its own, and import again")
+        dataset.left(
+            DATASET, dataset.get("name").text(), text, "give it a file of its own, and import again"
+        )

@@ -32,12 +32,8 @@ class Reference:
     @property
     def slices(self) -> tuple[str, str]:
         """The expressions for start and end of its slice; those of the window by default."""
-        found = []
-        for key, usual in zip(("startTime", "endTime"), SLICE, strict=True):
-            said = self.element.get(key)
-            readable = said is not None and time_of(str(said.value)) is not None
-            found.append(str(said.value) if said is not None and readable else usual)
-        return found[0], found[1]
+        start, end = (self.element.get(key).peek() for key in ("startTime", "endTime"))
+        return start if time_of(start) else SLICE[0], end if time_of(end) else SLICE[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +111,8 @@ class Factory:
     def service(self, activity: Activity) -> Service | None:
         """Return the batch service of an activity; None, after a report, where there is none."""
         said = activity.element.get("linkedServiceName")
-        name = "" if said is None else (said.get("referenceName") or said).text()
-        if said is not None:
-            said.take()
+        name = (said.get("referenceName") or said).peek()
+        said.take()
         found = self.definitions.named(LINKED_SERVICE, name) if name else None
         made = None if found is None else service(found, self.context.secrets)
         if made is None:
@@ -150,25 +145,21 @@ def folded(name: str) -> str:
 
 
 def _activities(pipeline: Definition) -> Iterator[Activity]:
-    listed = pipeline.properties.get("activities")
-    for number, element in enumerate([] if listed is None else listed.list(), start=1):
-        name, kind = element.get("name"), element.get("type")
+    activities = pipeline.properties.get("activities").list()
+    for number, element in enumerate(activities, start=1):
         yield Activity(
             pipeline,
             element,
-            (name.text() if name is not None else "") or f"activity {number}",
-            kind.text() if kind is not None else "",
+            element.get("name").text() or f"activity {number}",
+            element.get("type").text(),
             tuple(_references(element.get("inputs"))),
             tuple(_references(element.get("outputs"))),
         )
 
 
-def _references(listed: Element | None) -> Iterator[Reference]:
-    if listed is not None and not listed.value:
-        listed.take()
-    for element in [] if listed is None else listed.list():
-        name = element.get("name") or element
-        yield Reference(element, name.text())
+def _references(listed: Element) -> Iterator[Reference]:
+    for element in listed.list():
+        yield Reference(element, (element.get("name") or element).text())
 
 
 def _key(element: Element) -> str:

@@ -10,6 +10,7 @@ from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.secrets import is_secret
+from shared.importers.data_factory.values import written
 from shared.importers.data_factory.version_1 import availability
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.factory import Activity, Factory
@@ -97,39 +98,29 @@ class _Reader:
 
     def _cadence(self) -> Cadence | None:
         """Return the schedule: the first availability of an output, else `scheduler`."""
-        said = [*self._availabilities(), self._element.get("scheduler")]
-        return next(filter(None, map(availability.cadence, said)), None)
+        return next(filter(None, map(availability.cadence, self._availabilities())), None)
 
     def _availabilities(self) -> list[Element]:
+        """Return those of the output datasets, and the `scheduler` of the activity."""
         named = [self._factory.dataset(one.named) for one in self._activity.outputs]
         found = [one.properties.get("availability") for one in named if one is not None]
-        return [one for one in found if one is not None]
+        return [*found, self._element.get("scheduler")]
 
     def _report_cadence(self, driver: Cadence | None) -> None:
         """Report each availability of the outputs, and the scheduler."""
-        scheduler, drives = self._element.get("scheduler"), True
+        drives = True
         for said in self._availabilities():
             if drives:
                 availability.report_driver(said, self._place)
             else:
-                availability.report_other(said, driver, "all outputs are of one run")
+                what = "the availability of the first output dataset counts"
+                availability.report_other(said, driver, what)
             drives = drives and availability.cadence(said) is None
-        if scheduler is not None and drives:
-            availability.report_driver(scheduler, self._place)
-        elif scheduler is not None:
-            what = "the availability of the output dataset counts"
-            availability.report_other(scheduler, driver, what)
 
     def _parameters(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        typed = self._element.get("typeProperties")
-        if typed is not None and not typed.value:
-            typed.take()
         for key in ("globalParameters", "webServiceParameters"):
-            said = self._element.get("typeProperties", key)
-            if said is not None and not said.value:
-                said.take()
-            for name, element in () if said is None else said.items():
+            for name, element in self._element.get("typeProperties", key).items():
                 value = parameter(element, name, self._place, self._factory.context.secrets)
                 if value is not None:
                     found[name] = value
@@ -149,7 +140,7 @@ class _Reader:
             return shared
         schedule = cadence.schedule
         if self._policy.delay:
-            schedule["delay"] = availability.written(self._policy.delay)
+            schedule["delay"] = written(self._policy.delay)
         schedule |= availability.period(properties).schedule
         if ports.wanting:
             schedule["paused"] = True
@@ -165,7 +156,7 @@ class _Reader:
         element, name = self._element, self._activity.name
         text = f"{self._place}: training: the job of {self._activity.type}"
         element.mapped("activity", name, text, whole=False)
-        if element.get("policy", "timeout") is None:
+        if not element.get("policy", "timeout"):
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
             element.approximated("activity", name, text, whole=False)
         if wanting:

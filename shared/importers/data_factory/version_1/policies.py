@@ -9,16 +9,14 @@ from datetime import timedelta
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.version_1.availability import means_days, timespan, written
+from shared.importers.data_factory.values import means_days, number, span_of, timespan, written
 
 _KIND: Final = "policy"
 #: A signed URL lives seven days, so that no job can take longer.
 LONGEST: Final = timedelta(days=6, hours=22)
-_MOST_ATTEMPTS: Final = 11
+MOST_ATTEMPTS: Final = 11
 _MOST_AT_ONCE: Final = 10
-_NEWEST: Final = "newestfirst"
-_OLDEST: Final = "oldestfirst"
-_ORDERS: Final = {_NEWEST: "newest_first", _OLDEST: "oldest_first"}
+_ORDERS: Final = {"newestfirst": "newest_first", "oldestfirst": "oldest_first"}
 _UNKNOWN: Final = "Relearn has nothing for this key, or cannot read its value"
 _CHECK: Final = "see whether the job needs it"
 
@@ -38,7 +36,7 @@ class Policy:
     @property
     def attempts(self) -> int:
         """How many jobs a run may start."""
-        return min((self.retry + 1) * self.rounds, _MOST_ATTEMPTS)
+        return min((self.retry + 1) * self.rounds, MOST_ATTEMPTS)
 
     @property
     def pause(self) -> str:
@@ -51,8 +49,7 @@ class Policy:
     @property
     def longest(self) -> str:
         """How long one attempt may take."""
-        limit = self.timeout if timedelta() < self.timeout <= LONGEST else LONGEST
-        return written(limit)
+        return longest(self.timeout)
 
     @property
     def when_busy(self) -> str:
@@ -65,21 +62,22 @@ class Policy:
         return self.at_once if self.at_once > 1 else None
 
 
+def longest(timeout: timedelta) -> str:
+    """Return how long one attempt may take; 0 stands for no limit."""
+    return written(timeout if timedelta() < timeout <= LONGEST else LONGEST)
+
+
 def policy(activity: Element) -> Policy:
     """Return the policy of a job; nothing is taken or reported by that."""
-    said = activity.get("policy")
-    if said is None:
-        return Policy()
-    order = said.get("executionPriorityOrder")
-    folded = "" if order is None else str(order.value).strip().casefold()
+    keys = activity.get("policy")
     return Policy(
-        min(_number(said.get("retry")) or 0, _MOST_ATTEMPTS - 1),
-        min(max(_number(said.get("longRetry")) or 1, 1), _MOST_ATTEMPTS),
-        _span(said.get("longRetryInterval")),
-        _span(said.get("timeout")),
-        min(max(_number(said.get("concurrency")) or 1, 1), _MOST_AT_ONCE),
-        _ORDERS.get(folded, ""),
-        _span(said.get("delay")),
+        min(number(keys.get("retry").value) or 0, MOST_ATTEMPTS - 1),
+        min(number(keys.get("longRetry").value) or 1, MOST_ATTEMPTS),
+        span_of(keys.get("longRetryInterval").value),
+        span_of(keys.get("timeout").value),
+        min(number(keys.get("concurrency").value) or 1, _MOST_AT_ONCE),
+        _ORDERS.get(keys.get("executionPriorityOrder").peek().casefold(), ""),
+        span_of(keys.get("delay").value),
     )
 
 
@@ -91,8 +89,6 @@ def report_policy(activity: Element, place: str) -> None:
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
-    if said is None:
-        return
     if not said.value:
         said.take()
     for key, element in said.items():
@@ -110,8 +106,6 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
-    if said is None:
-        return
     if not said.value:
         said.take()
     same = {
@@ -149,13 +143,13 @@ _OF_UPDATES: Final = {
 
 
 def _concurrency(element: Element, key: str, found: Policy, place: str) -> bool:
-    number = _number(element)
-    if not number:
+    count = number(element.value)
+    if not count:
         return False
     text = f"{place}: when_busy: {found.when_busy}"
     if found.max_parallel:
         text += f", max_parallel: {found.max_parallel}"
-    if number > _MOST_AT_ONCE:
+    if count > _MOST_AT_ONCE:
         element.approximated(_KIND, key, f"{text}: the factory has no more at once, either")
     else:
         element.mapped(_KIND, key, text)
@@ -169,22 +163,21 @@ def _order(element: Element, key: str, found: Policy, place: str) -> bool:
 
 
 def _retry(element: Element, key: str, found: Policy, place: str) -> bool:
-    number = _number(element)
-    if number is None:
+    count = number(element.value)
+    if count is None:
         return False
     text = f"{place}: training.attempts: {found.attempts}: the first one, and {found.retry} more"
     if found.rounds > 1:
         text = f"{place}: training.attempts: {found.attempts}, with those of longRetry"
-    if number > found.retry or (found.retry + 1) * found.rounds > _MOST_ATTEMPTS:
-        element.approximated(_KIND, key, f"{text}; more than {_MOST_ATTEMPTS} are not possible")
+    if count > found.retry or (found.retry + 1) * found.rounds > MOST_ATTEMPTS:
+        element.approximated(_KIND, key, f"{text}; more than {MOST_ATTEMPTS} are not possible")
     else:
         element.mapped(_KIND, key, text)
     return True
 
 
 def _long_retry(element: Element, key: str, found: Policy, place: str) -> bool:
-    is_number = _number(element) is not None
-    if not is_number and timespan(element.value) is None:
+    if number(element.value) is None and timespan(element.value) is None:
         return False
     if found.rounds == 1:
         element.mapped(_KIND, key, "one round of attempts, so that it has no effect")
@@ -213,7 +206,7 @@ def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
         cure = "correct it if hours are meant" if means_days(element.value) else ""
         element.approximated(_KIND, key, text, cure)
     else:
-        _mapped_span(element, key, text)
+        mapped_span(element, key, text)
     return True
 
 
@@ -223,7 +216,7 @@ def _delay(element: Element, key: str, found: Policy, place: str) -> bool:
     if not found.delay:
         element.mapped(_KIND, key, f"{place}: a run begins at its due time")
     else:
-        _mapped_span(element, key, f"{place}: schedule.delay: {written(found.delay)}")
+        mapped_span(element, key, f"{place}: schedule.delay: {written(found.delay)}")
     return True
 
 
@@ -238,21 +231,16 @@ _REPORTS: Final[dict[str, Callable[[Element, str, Policy, str], bool]]] = {
 }
 
 
-def _mapped_span(element: Element, key: str, text: str) -> None:
+def mapped_span(element: Element, key: str, text: str) -> None:
+    """Report a span of a policy that is carried over as Data Factory reads it.
+
+    Args:
+        element: the span.
+        key: what it is called.
+        text: where it is now.
+    """
     if means_days(element.value):
         text += f": Data Factory reads {element.value} as days"
         element.approximated(_KIND, key, text, "correct it if hours are meant")
     else:
         element.mapped(_KIND, key, text)
-
-
-def _number(element: Element | None) -> int | None:
-    """Return a number that is not negative; None where it is none."""
-    said = "" if element is None else str(element.value).strip().removesuffix(".0")
-    return int(said[:9]) if said.isdecimal() else None
-
-
-def _span(element: Element | None) -> timedelta:
-    """Return a span that is not negative; 0 where it is none."""
-    span = None if element is None else timespan(element.value)
-    return max(span or timedelta(), timedelta())

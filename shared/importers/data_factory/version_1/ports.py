@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from shared.importers.data_factory import datasets
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import NOWHERE, Element
 from shared.importers.data_factory.datasets import DATASET, Waiting
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE
@@ -74,14 +74,12 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
         cadence: the schedule of the job that it belongs to.
     """
     for key in _PLACE_KEYS:
-        if (said := dataset.properties.get("typeProperties", key)) is not None:
-            said.take()
-    if (storage := dataset.properties.get("linkedServiceName")) is not None:
-        storage.take()
+        dataset.properties.get("typeProperties", key).take()
+    dataset.properties.get("linkedServiceName").take()
     datasets.report_silent(dataset, "")
     datasets.leave_policy(dataset.properties, "Relearn reads and writes nothing there")
     said = dataset.properties.get("availability")
-    if said is not None and not _reported(said):
+    if not _reported(said):
         availability.report_other(said, cadence, "it has no effect in Relearn")
     text = f"{dataset.type}: {text}"
     if datasets.is_blob(dataset):
@@ -130,14 +128,12 @@ class Ports:
             blobs = (
                 reference.named for reference in self._activity.inputs if self._is_blob(reference)
             )
-            one = next(blobs, None)
-        if one is not None and one.value and not inputs and isinstance(one.value, str):
+            one = next(blobs, NOWHERE)
+        if isinstance(one.value, str) and one.value and not inputs:
             single = self._input(one, "training.input")
-        elif one is not None and inputs:
+        elif inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
             one.left("key", "webServiceInput", text, "nothing to do if the inputs are right")
-        elif one is not None and not one.value:
-            one.take()
         return inputs, single
 
     def _is_blob(self, reference: Reference) -> bool:
@@ -169,7 +165,7 @@ class Ports:
         datasets.report_silent(dataset, self._place)
         datasets.report_input_form(path, dataset.name)
         said = dataset.properties.get("availability")
-        if said is not None and not _reported(said):
+        if not _reported(said):
             availability.report_other(said, self._cadence, _OWN_WINDOW)
         waits = datasets.report_waiting(dataset, self._place)
         self.waits = Waiting(
@@ -203,10 +199,10 @@ class Ports:
                 text += f", and is a {first.type}: Relearn does not run it"
                 cure = "keep that activity, or write the data to this path by other means"
             element.left("key", "inputs", text, cure)
-        for key in ("startTime", "endTime") if reference is not None else ():
-            if reference is not None and (said := reference.element.get(key)) is not None:
-                text = f"{said.value}: in the path of `{dataset.name}`; one blob is read, though"
-                said.approximated("key", key, text, "see whether the job needs several slices")
+        for key in ("startTime", "endTime"):
+            said = element.get(key)
+            text = f"{said.value}: in the path of `{dataset.name}`; one blob is read, though"
+            said.approximated("key", key, text, "see whether the job needs several slices")
 
     def outputs(self) -> dict[str, BlobPath]:
         """Return the outputs by name; each is reported."""
@@ -235,9 +231,7 @@ class Ports:
     def _named(self, key: str) -> Iterator[tuple[str, Element]]:
         """Yield the ports of the service with the texts that name their datasets."""
         ports = self._element.get("typeProperties", key)
-        if ports is not None and not ports.value:
-            ports.take()
-        for port, element in () if ports is None else ports.items():
+        for port, element in ports.items():
             if not port.strip() or not isinstance(element.value, str) or not element.value.strip():
                 element.left("key", key, _NO_PORT, "write it under training in pipelines.yaml")
             else:
@@ -262,8 +256,8 @@ def _as_written(dataset: Definition, port: str) -> BlobPath:
     """Return the path of an output whose folder cannot be read: Relearn needs its file alone."""
     folder = dataset.properties.get("typeProperties", "folderPath")
     file = dataset.properties.get("typeProperties", "fileName")
-    name = "" if file is None or not isinstance(file.value, str) else file.value.strip()
-    where = "" if folder is None else str(folder.value).strip("/ ")
+    name = file.peek()
+    where = folder.peek().strip("/ ")
     plain = _FILE.fullmatch(name) is not None
     return BlobPath("", where, name if plain else f"{port}.csv", dataset.body)
 

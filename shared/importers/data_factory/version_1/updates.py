@@ -78,29 +78,27 @@ def update(
         return None
     resource = element.get("typeProperties", "trainedModelName")
     _report(factory, activity, training, model)
-    name = "" if resource is None else resource.text()
+    name = resource.text()
     path = _path(factory, training, model)
     return training, Update(activity.name, service, name, path, element)
 
 
 def _written_url(service: Service) -> str:
     """Return the URL of the endpoint as the linked service says it."""
-    if service.update_url or service.source is None:
-        return service.update_url
-    said = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
-    return str(said.value).strip() if said is not None and said.value else ""
+    written = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
+    return service.update_url or written.peek()
 
 
 def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str, str]:
     """Return the dataset of the model, or what is wrong, and what to do."""
-    name = activity.element.get("typeProperties", "trainedModelName")
-    said = activity.element.get("typeProperties", "trainedModelDatasetName")
+    typed = activity.element.get("typeProperties")
     missing = [
         key
-        for key, one in (("trainedModelName", name), ("trainedModelDatasetName", said))
-        if one is None or not isinstance(one.value, str) or not one.value.strip()
+        for key in ("trainedModelName", "trainedModelDatasetName")
+        if not isinstance(typed.get(key).value, str) or not typed.get(key).peek()
     ]
-    if said is None or missing:
+    said = typed.get("trainedModelDatasetName")
+    if missing:
         return None, f"{' and '.join(missing)} missing", "complete the definition, import again"
     found = factory.dataset(said)
     text = f"dataset `{str(said.value).strip()}` of the model is missing"
@@ -148,14 +146,13 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
     """Report an update that is carried over, and all that belongs to it."""
     element, place = activity.element, training.place
     name = element.get("typeProperties", "trainedModelName")
-    resource = "" if name is None else name.text()
+    resource = name.text()
     text = f"{place}: endpoints.resource: {resource}"
     element.mapped("activity", activity.name, text, whole=False)
     set_aside(element, "description")
     report_update_policy(element, training.policy, place)
     what = "an update follows its training at once"
-    if (scheduler := element.get("scheduler")) is not None:
-        availability.report_other(scheduler, training.cadence, what)
+    availability.report_other(element.get("scheduler"), training.cadence, what)
     wanted = folded(model.name)
     if wanted in training.ports:
         text = f"the model of update `{activity.name}`"
@@ -180,11 +177,9 @@ def _report_period(activity: Activity, training: Made) -> None:
     theirs = training.activity.pipeline
     for key in _PERIOD:
         said, other = activity.pipeline.properties.get(key), theirs.properties.get(key)
-        if said is None:
-            continue
-        if other is not None and str(other.value) == str(said.value):
+        if other.peek() == said.peek():
             said.mapped("key", key, f"the same as that of pipeline `{theirs.name}`")
-        elif other is None and key in ("isPaused", "pipelineMode"):
+        elif not other and key in ("isPaused", "pipelineMode"):
             said.mapped("key", key, f"{training.place}: its updates follow the training")
         else:
             text = f"{said.value}, and in {training.place} an update follows each training"

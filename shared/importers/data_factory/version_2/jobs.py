@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
@@ -51,14 +51,14 @@ class Values:
     def __init__(self, factory: Factory, activity: Activity, start: Start) -> None:
         self._factory, self._activity, self._start = factory, activity, start
 
-    def of(self, element: Element | None) -> Resolved | None:
+    def of(self, element: Element) -> Resolved | None:
         """Return what a value stands for; None where there is no value."""
-        if element is None or element.value is None or element.value == "":
+        if element.value in (None, ""):
             return None
         definitions = self._factory.definitions
         return resolve(definitions, self._activity.pipeline, self._start, element.value)
 
-    def plain(self, element: Element | None) -> Any:
+    def plain(self, element: Element) -> Any:
         """Return the constant that a value stands for; None where it is not known."""
         found = self.of(element)
         return None if found is None or found.text is None else found.value
@@ -70,7 +70,7 @@ class Values:
             return text
         return event_filled(text, event.folder, event.file)
 
-    def path(self, given: Element, storage_of: Element | None) -> BlobPath | None:
+    def path(self, given: Element, storage_of: Element) -> BlobPath | None:
         """Return the blob that a path names; None, after a report, where that cannot be said.
 
         Args:
@@ -93,25 +93,21 @@ class Values:
         container, _, name = text.strip().strip("/").partition("/")
         return BlobPath(self._account(storage_of), container, name, given)
 
-    def _account(self, reference: Element | None) -> str:
+    def _account(self, reference: Element) -> str:
         definition = self._factory.service(reference)
-        if definition is not None:
-            return storage(definition)
-        said = None if reference is None else reference.get("referenceName")
-        return "" if said is None else str(said.value).strip()
+        return storage(definition) if definition else reference.get("referenceName").peek()
 
     def service(self) -> tuple[Service | None, str]:
         """Return the batch service of the activity, or why there is none."""
         reference = self._activity.element.get("linkedServiceName")
-        if reference is None or not reference.value:
+        if not reference.value:
             return None, "it names no linked service"
         said = reference.get("referenceName") or reference
         definition = self._factory.service(reference)
         if definition is None:
             return None, f"linked service `{said.value}` is not among the files"
-        given = reference.get("parameters")
         values: dict[str, Any] = {}
-        for name, one in given.items() if given is not None else ():
+        for name, one in reference.get("parameters").items():
             known = self.plain(one)
             values[name] = one.value if known is None else known
         made = service(definition, self._factory.context.secrets, values)
@@ -200,8 +196,7 @@ class _Reader:
     def _outputs(self) -> dict[str, BlobPath]:
         found: dict[str, BlobPath] = {}
         for port, element in self._ports("webServiceOutputs"):
-            written = element.get("filePath")
-            self._verbatim[port] = "" if written is None else str(written.value).strip()
+            self._verbatim[port] = element.get("filePath").peek()
             path = self._file(element)
             form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
             found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
@@ -211,11 +206,8 @@ class _Reader:
 
     def _ports(self, key: str) -> list[tuple[str, Element]]:
         """Return the inputs or outputs that have a name; the others are reported."""
-        ports = self._element.get("typeProperties", key)
-        if ports is not None and not ports.value:
-            ports.take()
         found = []
-        for port, element in ports.items() if ports is not None else ():
+        for port, element in self._element.get("typeProperties", key).items():
             if port.strip() and isinstance(element.value, dict):
                 found.append((port, element))
             elif isinstance(element.value, str) and port.strip():
@@ -228,27 +220,19 @@ class _Reader:
 
     def _file(self, element: Element) -> BlobPath | None:
         reference = element.get("linkedServiceName")
-        if reference is not None:
-            reference.take()
-            if self._factory.service(reference) is None:
-                said = reference.get("referenceName") or reference
-                text = f"linked service `{said.value}` is not among the files"
-                reference.left("key", "linkedServiceName", text, "add its file, and import again")
+        reference.take()
+        if self._factory.service(reference) is None:
+            said = reference.get("referenceName") or reference
+            text = f"linked service `{said.value}` is not among the files"
+            reference.left("key", "linkedServiceName", text, "add its file, and import again")
         path = element.get("filePath")
-        if path is None:
-            return None
         path.take()
         found = self._values.path(path, reference)
-        return (
-            None if found is None else BlobPath(found.account, found.container, found.name, element)
-        )
+        return found and replace(found, source=element)
 
     def _parameters(self) -> dict[str, Any]:
-        said = self._element.get("typeProperties", "globalParameters")
-        if said is not None and not said.value:
-            said.take()
         found: dict[str, Any] = {}
-        for name, element in said.items() if said is not None else ():
+        for name, element in self._element.get("typeProperties", "globalParameters").items():
             if not name.strip():
                 element.left("key", "globalParameters", "a parameter has a name", _WRITE_VALUE)
                 continue

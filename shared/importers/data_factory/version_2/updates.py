@@ -73,11 +73,11 @@ class _Reader:
         """
         typed = [self._element.get("typeProperties", key) for key in _KEYS]
         pairs = zip(_KEYS, typed, strict=True)
-        missing = [key for key, one in pairs if one is None or not one.value]
+        missing = [key for key, one in pairs if not one.value]
         name, storage, path = typed
         if self._activity.is_inactive:
             raise _RefusedError("Inactive: the factory skips it", "nothing to do")
-        if missing or name is None or path is None:
+        if missing:
             raise _RefusedError(f"{' and '.join(missing)} missing")
         resource = self._values.of(name)
         if resource is None or not resource.text:
@@ -100,7 +100,7 @@ class _Reader:
         outputs = {**training.job.outputs, port: model}
         return replace(training, job=replace(training.job, outputs=outputs)), made
 
-    def _training(self, path: Element, storage: Element | None) -> tuple[Made, str, BlobPath]:
+    def _training(self, path: Element, storage: Element) -> tuple[Made, str, BlobPath]:
         """Return the job that writes the model, its output, and the path of the model."""
         verbatim = str(path.value).strip()
         known = self._values.of(path)
@@ -127,10 +127,9 @@ class _Reader:
         shown = verbatim if model is None else f"{model.container}/{model.name}"
         raise _RefusedError(f"no training of its pipeline writes `{shown}`", _UPLOAD)
 
-    def _report(self, training: Made, resource: str, typed: Sequence[Element | None]) -> None:
+    def _report(self, training: Made, resource: str, typed: Sequence[Element]) -> None:
         for one in typed:
-            if one is not None:
-                one.take()
+            one.take()
         text = f"{training.place}: endpoints.resource: {resource}"
         self._element.mapped("activity", self._activity.name, text, whole=False)
         if self._activity.within:
