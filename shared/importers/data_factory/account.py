@@ -192,17 +192,17 @@ class Element:
         """
         self._report(kind, name, Outcome.APPROXIMATED, text, to_do=to_do, whole=whole)
 
-    def left(self, kind: str, name: str, text: str, to_do: str, block: str = "") -> None:
-        """Report that this is not carried over, nor what nobody took below it.
+    def left(self, kind: str, name: str, text: str, to_do: str, **more: Any) -> None:
+        """Report that this is not carried over, and nothing below it that was not taken.
 
         Args:
             kind: what it is.
             name: what it is called.
             text: why.
             to_do: what the reader can do.
-            block: YAML to fill in and copy.
+            more: `block`, YAML to fill in and copy; `whole`, as for `mapped`.
         """
-        self._report(kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do, block=block)
+        self._report(kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do, **more)
 
     def _report(self, kind: str, name: str, outcome: Outcome, text: str, **more: Any) -> None:
         if self.exists:

@@ -217,7 +217,7 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
         are = they(differs, "is", "are")
         yield f"Read {counted(differs, 'line')} that {are} approximated: each says what differs."
     if any("fill-in/" in one.text for one in report.lines):
-        yield "Replace the paths in pipelines.yaml that begin with fill-in/: no definition has them."
+        yield "Replace paths in pipelines.yaml that begin with fill-in/: no definition has them."
     if any(_EXAMPLES.search(one.text) for one in report.lines):
         yield "Replace the example ids in URLs of pipelines.yaml: relearn validate names them."
     if report.settings:

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element, Path
+from shared.importers.data_factory.expressions.syntax import SecretError, UnresolvedError
 from shared.importers.data_factory.reading.arm_expressions import (
     OpenText,
-    UnresolvedError,
     evaluated,
     is_expression,
     literal,
@@ -226,8 +226,8 @@ class _Scope:
         return self._noted(value, path) if isinstance(value, OpenText) else value
 
     def _noted(self, value: OpenText, path: Path) -> str:
-        if not value.error.is_secret:
-            self._unresolved.append(Unresolved(path, str(value), value.error.why))
+        if not isinstance(value.error, SecretError):
+            self._unresolved.append(Unresolved(path, str(value), str(value.error)))
         return str(value)
 
     def _connection_string(self, text: str) -> str:
@@ -257,7 +257,7 @@ class _Scope:
     def _parameter(self, name: str) -> Any:
         folded = name.casefold()
         if folded in self._secrets:
-            raise UnresolvedError(f"parameter `{name}` is a secret", is_secret=True)
+            raise SecretError
         if folded in self._given:
             return self._once("parameter", name, self._given[folded], plain=True)
         declared = self._declared.get(folded)

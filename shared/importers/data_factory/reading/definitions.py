@@ -15,7 +15,6 @@ from shared.core.counting import counted
 from shared.importers.data_factory.account import Account, Element, Line, Outcome
 from shared.importers.data_factory.reading import arm
 from shared.importers.data_factory.reading.definition_files import Files, read_files
-from shared.importers.data_factory.reading.file_lines import NOTHING_TO_DO, FileLines
 from shared.importers.data_factory.reading.shapes import (
     ACTIVITY,
     FACTORY,
@@ -25,6 +24,12 @@ from shared.importers.data_factory.reading.shapes import (
     kind_of_type,
     version_of,
     version_of_type,
+)
+from shared.importers.data_factory.reading.template_lines import (
+    NOTHING_TO_DO,
+    report_linked,
+    report_nested,
+    report_template,
 )
 from shared.importers.data_factory.secrets import is_secret
 
@@ -132,16 +137,15 @@ def found(
         parameters: values for the parameters of ARM templates, by their names.
         account: gets a line for each file that is no definition, and for what does not count.
     """
-    lines = FileLines(account)
-    read = read_files(files, parameters, lines)
-    finder = _Finder(read, lines)
+    read = read_files(files, parameters, account)
+    finder = _Finder(read, account)
     for file, document in read.documents.items():
         if file not in read.beside:
             finder.file(file, document.root)
     finder.settle_versions()
     result = finder.result
     result.roots = {file: document.root for file, document in read.documents.items()}
-    result.problems = lines.all
+    result.problems = list(account.lines.values())
     return result
 
 
@@ -150,22 +154,21 @@ class _Finder:
     """Collects definitions, file by file."""
 
     files: Files
-    lines: FileLines
+    account: Account
     result: Definitions = field(default_factory=Definitions)
     _first: dict[tuple[str, str], Definition] = field(default_factory=dict)
 
     def file(self, file: str, root: Any) -> None:
         """Collect the definitions of a file, or report that it has none."""
-        whole = Element(root, file, (), self.lines.account)
-        before = len(self.lines.account.lines), len(self._first)
+        whole = Element(root, file, (), self.account)
+        before = len(self.account.lines), len(self._first)
         for one in self._candidates(whole, _DEEPEST):
             if arm.is_template(one.value):
                 self._template(one)
             else:
                 self._definition(one, kind_of(one), _text(one.get("name")), 0)
-        if before == (len(self.lines.account.lines), len(self._first)):
-            self.lines.left(
-                whole,
+        if before == (len(self.account.lines), len(self._first)):
+            whole.left(
                 "file",
                 PurePosixPath(file).name,
                 "it has no definition of a data factory",
@@ -196,13 +199,13 @@ class _Finder:
         name = clean(name) or PurePosixPath(body.file).stem
         if kind == ACTIVITY:
             text = "an activity without its pipeline"
-            self.lines.left(body, ACTIVITY, name, text, "import the pipeline that it is in")
+            body.left(ACTIVITY, name, text, "import the pipeline that it is in")
             return
         if kind == FACTORY:
             self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
-            self.lines.left(body, word, name, f"Relearn has no {kind}", _SEE)
+            body.left(word, name, f"Relearn has no {kind}", _SEE)
             return
         for key, value in body.items():
             if key.casefold() in _OUTER:
@@ -232,27 +235,27 @@ class _Finder:
         word = READ[definition.kind]
         if definition.properties.value == first.properties.value:
             text = f"the same definition is in {where} already"
-            self.lines.add(definition.body, word, definition.name, Outcome.MAPPED, text)
+            definition.body.mapped(word, definition.name, text)
             return
         text = f"another {word} of this name is in {where}: that one counts"
         cure = "rename one of them; import each factory by itself"
-        self.lines.left(definition.body, word, definition.name, text, cure)
+        definition.body.left(word, definition.name, text, cure)
 
     def _template(self, root: Element) -> None:
         template = arm.read(root, self.files.values_for(root.file))
         name = PurePosixPath(root.file).name
         if not template.linked and not any(kind_of_type(one.type) for one in template.resources):
-            self.lines.left(root, "file", name, _NO_FACTORY, NOTHING_TO_DO)
+            root.left("file", name, _NO_FACTORY, NOTHING_TO_DO)
             return
         self.result.unresolved.setdefault(root.file, []).extend(template.unresolved)
         count = counted(len(template.resources), "resource")
         text = f"ARM template with {count}: each has its own line"
-        self.lines.template(root, "file", name, text)
+        report_template(root, "file", name, text)
         for deployment in template.nested:
-            self.lines.nested(deployment, clean(_text(deployment.get("name"))) or "deployment")
+            report_nested(deployment, clean(_text(deployment.get("name"))) or "deployment")
         for deployment, file in template.linked:
             name = clean(_text(deployment.get("name"))) or "deployment"
-            self.lines.linked(deployment, name, file, is_there=self.files.has(file))
+            report_linked(deployment, name, file, is_there=self.files.has(file))
         for resource in template.resources:
             self._resource(resource)
 
@@ -260,20 +263,22 @@ class _Finder:
         element, kind = resource.element, kind_of_type(resource.type)
         condition = element.get("condition")
         if condition.value is False:
-            self.lines.left(element, READ.get(kind, "key"), resource.name, _OFF, NOTHING_TO_DO)
+            element.left(READ.get(kind, "key"), resource.name, _OFF, NOTHING_TO_DO)
         elif kind in READ:
             copies = element.get("copy")
             if copies:
-                self.lines.left(copies, "key", "copy", "copies of a resource are not made", _COPY)
+                copies.left("key", "copy", "copies of a resource are not made", _COPY)
             self._definition(element, kind, resource.name, version_of_type(resource.type))
         elif kind == FACTORY and element.get("resources"):
             self._factory(element, resource.name)
-            self.lines.resource(element, resource.name, "the factory itself")
+            element.take_keys(*(key for key in element.value if key.casefold() != "resources"))
+            text = "the factory itself"
+            element.left("key", resource.name, text, NOTHING_TO_DO, whole=False)
         elif kind:
             self._definition(element, kind, resource.name, 0)
         else:
             text = f"{clean(resource.type)}: {_NO_PART}"
-            self.lines.left(element, "key", resource.name, text, NOTHING_TO_DO)
+            element.left("key", resource.name, text, NOTHING_TO_DO)
 
 
 #: Keys around the properties that say nothing of what runs.

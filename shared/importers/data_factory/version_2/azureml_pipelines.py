@@ -41,7 +41,7 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
     named = f" ({', '.join(known)})" if known else ""
     text = f"a published pipeline{named} is no component that Relearn could name"
     block = "\n".join(_lines(factory, activity, start)) + "\n"
-    element.left("activity", activity.name, text, _TO_DO, block)
+    element.left("activity", activity.name, text, _TO_DO, block=block)
     leave_policy(element, "it is in the block of its activity")
 
 

@@ -42,7 +42,7 @@ def update(
     try:
         return _Reader(factory, activity, start, jobs).found()
     except _RefusedError as exc:
-        activity.element.left("activity", activity.name, exc.why, exc.to_do, exc.block)
+        activity.element.left("activity", activity.name, exc.why, exc.to_do, block=exc.block)
         leave_policy(activity.element, "its activity is not carried over")
         return None
 
