@@ -20,20 +20,16 @@ from shared.importers.data_factory.expressions.version_1 import (
     partitions,
     resolved,
 )
-from shared.importers.data_factory.linked_services import LINKED_SERVICE, storage
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.linked_services import referenced, storage
+from shared.importers.data_factory.others import SILENT, leave_policy, report_unknown, set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.reading.shapes import DATASET, LINKED_SERVICE
 from shared.importers.data_factory.values import number, timespan, written
 from shared.importers.data_factory.version_1.policies import mapped_span
 
-DATASET: Final = "dataset"
 _BLOB: Final = "azureblob"
-#: What the service takes as an input (data-factory §6).
-_INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
-#: Keys that say nothing to a batch job.
-_SILENT: Final = ("name", "id", "$schema", "type")
-#: Keys of a definition in a template, or as the service returns it.
-OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn", "etag")
+#: Keys of a definition in a template.
+OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn")
 _SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
@@ -111,7 +107,7 @@ def report_silent(dataset: Definition, place: str) -> None:
         dataset: any.
         place: the pipeline in the pipelines file.
     """
-    dataset.body.take_keys(*_SILENT)
+    dataset.body.take_keys(*SILENT)
     dataset.properties.take_keys(*_SILENT_BELOW)
     set_aside(dataset.body, *OF_TEMPLATE)
     set_aside(dataset.properties, "description", "provisioningState")
@@ -120,20 +116,6 @@ def report_silent(dataset: Definition, place: str) -> None:
     if (packed := typed.get("compression")).value:
         text = f"{place}: the job is given the blob as it is"
         packed.approximated("key", "compression", text, "have it written without compression")
-
-
-def report_input_form(path: BlobPath, name: str) -> None:
-    """Report an input that the service refuses, because of the end of its name.
-
-    Args:
-        path: of the input.
-        name: of its dataset.
-    """
-    if path.name.casefold().endswith(_INPUT_FORMS):
-        return
-    text = "the service refuses inputs that do not end in .csv, .tsv or .arff"
-    cure = "write the name of the file, with its suffix, in pipelines.yaml"
-    path.source.approximated(DATASET, name, text, cure, whole=False)
 
 
 def report_waiting(dataset: Definition, place: str) -> Waiting:
@@ -150,21 +132,8 @@ def report_waiting(dataset: Definition, place: str) -> Waiting:
         elif key.casefold() == "validation" and isinstance(element.value, dict):
             least = _report_validation(element, place)
         else:
-            _unknown(element, key)
+            report_unknown(element, "policy", key)
     return Waiting(waits.every, waits.at_most, least)
-
-
-def leave_policy(owner: Element, what: str) -> None:
-    """Report each key of a policy that has no effect in Relearn.
-
-    Args:
-        owner: what has the policy: an activity, or the properties of a dataset.
-        what: why it has none.
-    """
-    for key, element in owner.get("policy").items():
-        below = [(f"{key}.{name}", one) for name, one in element.items()]
-        for name, one in below or [(key, element)]:
-            one.left("policy", name, what, "nothing to do for this key alone")
 
 
 def report_unused(definitions: Definitions, version: int) -> None:
@@ -176,11 +145,21 @@ def report_unused(definitions: Definitions, version: int) -> None:
     """
     for dataset in definitions.of(DATASET):
         body = dataset.body
-        if dataset.version != version or (body.file, body.path) in body.account.lines:
-            continue
-        text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
-        body.left(DATASET, dataset.name, text, "nothing to do for Relearn")
-        leave_policy(dataset.properties, "its dataset is not carried over")
+        if dataset.version == version and (body.file, body.path) not in body.account.lines:
+            text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
+            leave(dataset, text, "nothing to do for Relearn")
+
+
+def leave(dataset: Definition, why: str, to_do: str) -> None:
+    """Report a dataset that is not carried over, with its policy.
+
+    Args:
+        dataset: it.
+        why: it is not carried over.
+        to_do: what the reader can do.
+    """
+    dataset.body.left(DATASET, dataset.name, why, to_do)
+    leave_policy(dataset.properties, "its dataset is not carried over")
 
 
 def _filled(element: Element, key: str, known: Mapping[str, Resolved]) -> str | None:
@@ -219,7 +198,7 @@ def _refused(container: str, name: str) -> str:
 def _account(dataset: Definition, definitions: Definitions) -> str:
     """Return the storage account of a dataset, or the name of its linked service."""
     reference = dataset.properties.get("linkedServiceName")
-    name = (reference.get("referenceName") or reference).peek()
+    name = referenced(reference)
     reference.take()
     service = definitions.named(LINKED_SERVICE, name)
     if service is None and name:
@@ -245,7 +224,7 @@ def _report_external(policy: Element, place: str) -> Waiting:
         known = key.casefold() in _DEFAULTS and timespan(element.value) is not None
         known |= key.casefold() == "maximumretry" and number(element.value) is not None
         if not known:
-            _unknown(element, name)
+            report_unknown(element, "policy", name)
         elif key.casefold() == "retryinterval":
             text = f"{place}: wait_for_data.every: {written(every or timedelta(minutes=1))}"
             mapped_span(element, name, text)
@@ -271,7 +250,7 @@ def _report_validation(policy: Element, place: str) -> str:
             cure = "have an output of the training count them, and write a rule under gate.rules"
             element.left("policy", name, text, cure)
         else:
-            _unknown(element, name)
+            report_unknown(element, "policy", name)
     return least
 
 
@@ -281,8 +260,3 @@ def _kilobytes(value: object) -> int | None:
         return max(round(size * 1024), 0)
     except (ValueError, OverflowError):
         return None
-
-
-def _unknown(element: Element, name: str) -> None:
-    text = "Relearn has nothing for this key, or cannot read its value"
-    element.left("policy", name, text, "see whether the job needs it")

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.core.config.pattern import tokens_of
+from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import NOWHERE, Account, Element
 from shared.importers.data_factory.secrets import Secrets
 
@@ -88,6 +89,11 @@ class BlobPath:
         token = next(one for one in ("name", "file", "blob", "rest") if one not in taken)
         return f"{folder}/{{{token}}}" if folder else f"{{{token}}}"
 
+    @property
+    def is_model(self) -> bool:
+        """Whether its name is that of a model."""
+        return self.name.casefold().endswith(MODEL_SUFFIX)
+
     def is_same_blob(self, other: "BlobPath") -> bool:
         """Whether another path names the same blob."""
         mine, theirs = ((one.account, one.container, one.name) for one in (self, other))
@@ -120,6 +126,11 @@ class Job:
     pause: str = ""  #: between two attempts
     timeout: str = ""
     source: Element = field(default=NOWHERE, compare=False)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it writes a model."""
+        return any(path.is_model for path in self.outputs.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, Draft, ImportContext, Job, Update
+from shared.importers.data_factory.others import INPUT_FORMS
 
 _LONGEST_NAME: Final = 40
 _LONGEST_ENDPOINT: Final = 40
 _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
-_FORMS: Final = (".csv", ".tsv", ".arff")
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
 
 Tree = dict[str, Any]
@@ -226,9 +226,9 @@ class _Maker:
         return files
 
     def _is_model(self, path: BlobPath) -> bool:
-        if path.name.lower().endswith(MODEL_SUFFIX):
-            return True
-        return any(path.is_same_blob(update.model) for update in self._draft.updates)
+        return path.is_model or any(
+            path.is_same_blob(update.model) for update in self._draft.updates
+        )
 
     def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[Tree]:
         """Return the endpoints, and report each that the app would refuse."""
@@ -334,7 +334,7 @@ def _is_waited_for(path: BlobPath) -> bool:
 
 def _form_of(path: BlobPath) -> str:
     plain = _TEMPLATE.sub("", path.name).lower()
-    return next((form for form in _FORMS if plain.endswith(form)), _FORMS[0])
+    return next((form for form in INPUT_FORMS if plain.endswith(form)), INPUT_FORMS[0])
 
 
 def _file_name(port: str) -> str:

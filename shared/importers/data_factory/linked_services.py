@@ -14,6 +14,7 @@ from shared.importers.data_factory.account import Element, is_empty
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
 from shared.importers.data_factory.secrets import (
     Secrets,
     in_clear_text,
@@ -27,7 +28,6 @@ from shared.importers.data_factory.service_urls import (
     read_update_url,
 )
 
-LINKED_SERVICE: Final = "linkedService"
 _KIND: Final = "linked service"
 _STORAGE: Final = ("azurestorage", "azurestoragesas", "azureblobstorage", "azureblobfs")
 #: What signs in to a storage account; the app has a connection of its own.
@@ -104,6 +104,39 @@ def service(
     if secrets.first_time(definition.body):
         _report_service(definition, found, jobs, update)
     return found
+
+
+def named_service(
+    reference: Element,
+    definitions: Definitions,
+    secrets: Secrets,
+    given: Mapping[str, Any] | None = None,
+) -> tuple[Service | None, str]:
+    """Return the batch service that an activity names, or why there is none.
+
+    Args:
+        reference: to the linked service.
+        definitions: all that was found.
+        secrets: collects the names of app settings.
+        given: the values of its parameters.
+    """
+    reference.take()
+    name = referenced(reference)
+    if not name:
+        return None, "it names no linked service"
+    definition = definitions.named(LINKED_SERVICE, name)
+    if definition is None:
+        return None, f"linked service `{name}` is not among the files"
+    found = service(definition, secrets, given)
+    return (
+        found,
+        "" if found else f"linked service `{name}` is of type {definition.type or 'unknown'}",
+    )
+
+
+def referenced(reference: Element) -> str:
+    """Return the name in a reference, which version 1 writes alone."""
+    return (reference.get("referenceName") or reference).peek()
 
 
 def storage(definition: Definition | None) -> str:

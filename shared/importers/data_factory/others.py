@@ -8,7 +8,12 @@ from dataclasses import replace
 from typing import Final
 
 from shared.importers.data_factory.account import Element, Line, is_empty, leaves
+from shared.importers.data_factory.drafts import BlobPath, Job
 
+#: What the service takes as an input (data-factory §6).
+INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
+#: Keys that say what a definition is.
+SILENT: Final = ("name", "type", "id", "$schema", "etag")
 _COPY: Final = (
     "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
     "in the factory: a run opens when the blob arrives (data.blob)"
@@ -97,6 +102,85 @@ def instead_of(activity: str) -> str:
     if folded in _INSTEAD:
         return _INSTEAD[folded]
     return _STEP if any(part in folded for part in _CLUSTERS) else _NOTHING
+
+
+def report_unknown(element: Element, kind: str, key: str) -> None:
+    """Report a key that Relearn does not know, or whose value it cannot read.
+
+    Args:
+        element: its value.
+        kind: what it is a key of, such as `policy`.
+        key: what it is called.
+    """
+    text = "Relearn has nothing for this key, or cannot read its value"
+    element.left(kind, key, text, "see whether the job needs it")
+
+
+def leave_policy(owner: Element, why: str) -> None:
+    """Report each key of a policy that has no effect in Relearn.
+
+    Args:
+        owner: what has the policy: an activity, or the properties of a dataset.
+        why: it has none.
+    """
+    for key, element in owner.get("policy").items():
+        below = [(f"{key}.{name}", one) for name, one in element.items()]
+        for name, one in below or [(key, element)]:
+            one.left("policy", name, why, "nothing to do for this key alone")
+
+
+def leave_activity(activity: Element, name: str, why: str, to_do: str, block: str = "") -> None:
+    """Report an activity that is not carried over, with its policy.
+
+    Args:
+        activity: the element.
+        name: what it is called.
+        why: it is not carried over.
+        to_do: what the reader can do.
+        block: YAML to fill in and copy.
+    """
+    activity.left("activity", name, why, to_do, block=block)
+    leave_policy(activity, "its activity is not carried over")
+
+
+def leave_other(activity: Element, name: str, kind: str) -> None:
+    """Report an activity of a type that Relearn does not have.
+
+    Args:
+        activity: the element.
+        name: what it is called.
+        kind: its type.
+    """
+    text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
+    leave_activity(activity, name, text, instead_of(kind))
+
+
+def report_without_update(job: Job, place: str) -> None:
+    """Report a job that no update belongs to.
+
+    Args:
+        job: it.
+        place: the pipeline in the pipelines file.
+    """
+    text, cure = f"{place} has no endpoints: it writes no model, as a scoring does", ""
+    if job.trains:
+        text = f"{place} has no endpoints: no update takes the model"
+        cure = "name the endpoints that are to serve it under endpoints"
+    job.source.approximated("activity", job.name, text, cure, whole=False)
+
+
+def report_input_form(path: BlobPath, kind: str, name: str) -> None:
+    """Report an input that the service refuses, because of the end of its name.
+
+    Args:
+        path: of the input.
+        kind: of its line.
+        name: of its line.
+    """
+    if not path.name.casefold().endswith(INPUT_FORMS):
+        text = "the service refuses inputs that do not end in .csv, .tsv or .arff"
+        cure = "write the name of the file, with its suffix, in pipelines.yaml"
+        path.source.approximated(kind, name, text, cure, whole=False)
 
 
 def set_aside(parent: Element, *names: str) -> None:

@@ -4,22 +4,25 @@ Each job with its updates becomes one pipeline. Jobs and updates are joined by t
 model, in whichever pipelines they are (data-factory §2.4).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import DATASET
 from shared.importers.data_factory.drafts import Draft, ImportContext, Update
-from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.others import (
+    SILENT,
+    leave_other,
+    report_without_update,
+    set_aside,
+)
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
-from shared.importers.data_factory.version_1.factory import PIPELINE, Activity, Factory, read
+from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
+from shared.importers.data_factory.version_1.factory import Activity, Factory, read
 from shared.importers.data_factory.version_1.jobs import Made, job
 from shared.importers.data_factory.version_1.updates import update
 
 _VERSION: Final = 1
-_MODEL: Final = ".ilearner"
-_SILENT: Final = ("name", "id", "$schema", "type")
 _ASIDE: Final = ("description", "hubName", "provisioningState", "runtimeInfo")
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
 
@@ -39,9 +42,10 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             joined = update(factory, one, jobs)
             updates += [] if joined is None else [(joined[0], one, joined[1])]
         elif not one.is_job:
-            _report_other(one)
+            leave_other(one.element, one.name, one.type)
     for made in jobs:
-        _report_without_update(made, [one for of, _, one in updates if of is made])
+        if not any(of is made for of, _, _ in updates):
+            report_without_update(made.job, made.place)
     for pipeline in definitions.of(PIPELINE):
         if pipeline.version == _VERSION:
             _report_pipeline(factory, pipeline, jobs, updates)
@@ -50,27 +54,6 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
         Draft(made.place, made.job, tuple(one for of, _, one in updates if of is made), made.timing)
         for made in jobs
     ]
-
-
-def _report_other(activity: Activity) -> None:
-    text = f"{activity.type or 'an activity without a type'}: Relearn has no such activity"
-    activity.element.left("activity", activity.name, text, instead_of(activity.type))
-    datasets.leave_policy(activity.element, "its activity is not carried over")
-
-
-def _report_without_update(made: Made, updates: Sequence[Update]) -> None:
-    """Report a job that no update belongs to."""
-    if updates:
-        return
-    trains = any(path.name.casefold().endswith(_MODEL) for path in made.job.outputs.values())
-    if trains:
-        text = f"{made.place} has no endpoints: no update takes the model"
-        cure = "name the endpoints that are to serve it under endpoints"
-    else:
-        text = f"{made.place} has no endpoints: it writes no model, as a scoring does"
-        cure = ""
-    element, name = made.job.source, made.activity.name
-    element.approximated("activity", name, text, cure, whole=False)
 
 
 def _report_pipeline(
@@ -87,8 +70,8 @@ def _report_pipeline(
     if not places and not joined:
         body.left(PIPELINE, pipeline.name, *_why(factory, pipeline))
         return
-    body.take_keys(*_SILENT)
-    properties.take_keys(*_SILENT)
+    body.take_keys(*SILENT)
+    properties.take_keys(*SILENT)
     set_aside(body, *datasets.OF_TEMPLATE)
     set_aside(properties, *_ASIDE)
     named = ", ".join(dict.fromkeys(places or joined))

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import DATASET
 from shared.importers.data_factory.drafts import ImportContext, Service
 from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
-from shared.importers.data_factory.linked_services import LINKED_SERVICE, service
+from shared.importers.data_factory.linked_services import named_service
+from shared.importers.data_factory.others import leave_activity
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
 
-PIPELINE: Final = "pipeline"
 UPDATE: Final = "azuremlupdateresource"
 SCORING: Final = "azuremlbatchscoring"
 _JOBS: Final = ("azuremlbatchexecution", SCORING)
@@ -110,19 +110,12 @@ class Factory:
 
     def service(self, activity: Activity) -> Service | None:
         """Return the batch service of an activity; None, after a report, where there is none."""
-        said = activity.element.get("linkedServiceName")
-        name = (said.get("referenceName") or said).peek()
-        said.take()
-        found = self.definitions.named(LINKED_SERVICE, name) if name else None
-        made = None if found is None else service(found, self.context.secrets)
-        if made is None:
-            what = f"linked service `{name}` " + (
-                "is not of type AzureML" if found else "is not among the definitions"
-            )
-            text = what if name else "it names no linked service"
+        reference = activity.element.get("linkedServiceName")
+        found, why = named_service(reference, self.definitions, self.context.secrets)
+        if found is None:
             cure = "add or correct its definition, and import again"
-            activity.element.left("activity", activity.name, text, cure)
-        return made
+            leave_activity(activity.element, activity.name, why, cure)
+        return found
 
 
 def read(definitions: Definitions, context: ImportContext) -> Factory:

@@ -8,7 +8,7 @@ from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.others import leave_policy, set_aside
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.values import written
 from shared.importers.data_factory.version_1 import availability
@@ -93,7 +93,7 @@ class _Reader:
 
     def _leave_rest(self) -> None:
         """Report what belongs to the activity, where that is not carried over."""
-        datasets.leave_policy(self._element, "its activity is not carried over")
+        leave_policy(self._element, "its activity is not carried over")
         leave_datasets(self._factory, self._activity)
 
     def _cadence(self) -> Cadence | None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.others import report_unknown
 from shared.importers.data_factory.values import means_days, number, span_of, timespan, written
 
 _KIND: Final = "policy"
@@ -17,8 +18,6 @@ LONGEST: Final = timedelta(days=6, hours=22)
 MOST_ATTEMPTS: Final = 11
 _MOST_AT_ONCE: Final = 10
 _ORDERS: Final = {"newestfirst": "newest_first", "oldestfirst": "oldest_first"}
-_UNKNOWN: Final = "Relearn has nothing for this key, or cannot read its value"
-_CHECK: Final = "see whether the job needs it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def report_policy(activity: Element, place: str) -> None:
     for key, element in said.items():
         report = _REPORTS.get(key.casefold())
         if report is None or not report(element, key, found, place):
-            element.left(_KIND, key, _UNKNOWN, _CHECK)
+            report_unknown(element, _KIND, key)
 
 
 def report_update_policy(activity: Element, training: Policy, place: str) -> None:
@@ -120,7 +119,7 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
     for key, element in said.items():
         text = _OF_UPDATES.get(key.casefold())
         if text is None:
-            element.left(_KIND, key, _UNKNOWN, _CHECK)
+            report_unknown(element, _KIND, key)
         elif same[key.casefold()]:
             element.mapped(_KIND, key, f"{place}: {text}")
         else:

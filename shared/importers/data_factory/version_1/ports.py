@@ -9,10 +9,12 @@ from typing import Final
 
 from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import NOWHERE, Element
-from shared.importers.data_factory.datasets import DATASET, Waiting
+from shared.importers.data_factory.datasets import Waiting
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE
+from shared.importers.data_factory.others import leave_policy, report_input_form
 from shared.importers.data_factory.reading.definitions import Definition
+from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.version_1 import availability
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.factory import (
@@ -77,7 +79,7 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
         dataset.properties.get("typeProperties", key).take()
     dataset.properties.get("linkedServiceName").take()
     datasets.report_silent(dataset, "")
-    datasets.leave_policy(dataset.properties, "Relearn reads and writes nothing there")
+    leave_policy(dataset.properties, "Relearn reads and writes nothing there")
     said = dataset.properties.get("availability")
     if not _reported(said):
         availability.report_other(said, cadence, "it has no effect in Relearn")
@@ -100,8 +102,7 @@ def leave_datasets(factory: Factory, activity: Activity) -> None:
         if dataset is None or factory.others_use(dataset.name, activity):
             continue
         text = f"activity `{activity.name}` uses it, which is not carried over"
-        dataset.body.left(DATASET, dataset.name, text, "see the line of the activity")
-        datasets.leave_policy(dataset.properties, "its dataset is not carried over")
+        datasets.leave(dataset, text, "see the line of the activity")
 
 
 class Ports:
@@ -163,7 +164,7 @@ class Ports:
             shown += "; no activity writes it, so that it is external data"
         dataset.body.mapped(DATASET, dataset.name, shown, whole=False)
         datasets.report_silent(dataset, self._place)
-        datasets.report_input_form(path, dataset.name)
+        report_input_form(path, DATASET, dataset.name)
         said = dataset.properties.get("availability")
         if not _reported(said):
             availability.report_other(said, self._cadence, _OWN_WINDOW)
@@ -225,7 +226,7 @@ class Ports:
             dataset.body.mapped(DATASET, dataset.name, what, whole=False)
             datasets.report_silent(dataset, self._place)
             text = "an output is checked by gate.rules and endpoints.verify, not by its size"
-            datasets.leave_policy(dataset.properties, text)
+            leave_policy(dataset.properties, text)
         return outputs
 
     def _named(self, key: str) -> Iterator[tuple[str, Element]]:

@@ -5,10 +5,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from shared.importers.data_factory import datasets
-from shared.importers.data_factory.datasets import DATASET
 from shared.importers.data_factory.drafts import BlobPath, Service, Update
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.others import leave_activity, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
+from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.version_1 import availability
 from shared.importers.data_factory.version_1.factory import Activity, Factory, folded
 from shared.importers.data_factory.version_1.jobs import Made
@@ -72,8 +72,7 @@ def update(
             cure = "set isPaused to false and import again, if the endpoint is to be updated"
     if model is None or training is None or service is None or wrong:
         if wrong:
-            element.left("activity", activity.name, wrong, cure)
-        datasets.leave_policy(element, "its activity is not carried over")
+            leave_activity(element, activity.name, wrong, cure)
         leave_datasets(factory, activity)
         return None
     resource = element.get("typeProperties", "trainedModelName")

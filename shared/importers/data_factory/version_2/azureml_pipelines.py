@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.linked_services import workspace
+from shared.importers.data_factory.others import leave_policy
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory
 from shared.importers.data_factory.version_2.jobs import Values

@@ -10,8 +10,10 @@ from typing import Any, Final
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
+from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
-from shared.importers.data_factory.version_2.triggers import PIPELINE, Start, starts
+from shared.importers.data_factory.reading.shapes import PIPELINE
+from shared.importers.data_factory.version_2.triggers import Start, starts
 
 VERSION: Final = 2
 TRAINING: Final = "azuremlbatchexecution"
@@ -120,8 +122,7 @@ class Factory:
 
     def service(self, element: Element) -> Definition | None:
         """Return the linked service that a reference names."""
-        name = (element.get("referenceName") or element).peek()
-        return self.definitions.named("linkedService", name)
+        return self.definitions.named("linkedService", referenced(element))
 
 
 def read(definitions: Definitions, context: ImportContext) -> Factory:

@@ -5,12 +5,13 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
 from shared.importers.data_factory.expressions.resolved import event_filled
 from shared.importers.data_factory.expressions.version_2 import Resolved
-from shared.importers.data_factory.linked_services import service, storage
+from shared.importers.data_factory.linked_services import named_service, referenced, storage
+from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, report_input_form
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
 from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
@@ -20,11 +21,7 @@ from shared.importers.data_factory.version_2.triggers import Start
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _WRITE_VALUE: Final = "write it under training.parameters"
-_INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 _CORRECT: Final = "correct the definition, and import again"
-_MODEL: Final = ".ilearner"
-#: The container of a path that cannot be said.
-UNKNOWN: Final = "<unknown>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +35,6 @@ class Made:
     policy: Policy
     #: Output -> its path as the definition has it, for an expression that cannot be resolved.
     verbatim: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def trains(self) -> bool:
-        """Whether it writes a model."""
-        return any(path.name.casefold().endswith(_MODEL) for path in self.job.outputs.values())
 
 
 class Values:
@@ -95,25 +87,17 @@ class Values:
 
     def _account(self, reference: Element) -> str:
         definition = self._factory.service(reference)
-        return storage(definition) if definition else reference.get("referenceName").peek()
+        return storage(definition) if definition else referenced(reference)
 
     def service(self) -> tuple[Service | None, str]:
         """Return the batch service of the activity, or why there is none."""
         reference = self._activity.element.get("linkedServiceName")
-        if not reference.value:
-            return None, "it names no linked service"
-        said = reference.get("referenceName") or reference
-        definition = self._factory.service(reference)
-        if definition is None:
-            return None, f"linked service `{said.value}` is not among the files"
         values: dict[str, Any] = {}
         for name, one in reference.get("parameters").items():
             known = self.plain(one)
             values[name] = one.value if known is None else known
-        made = service(definition, self._factory.context.secrets, values)
-        if made is None:
-            return None, f"linked service `{said.value}` is of type {definition.type}"
-        return made, ""
+        secrets = self._factory.context.secrets
+        return named_service(reference, self._factory.definitions, secrets, values)
 
 
 def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made | None:
@@ -128,8 +112,7 @@ def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made 
     reader = _Reader(factory, activity, start, place)
     made = reader.made()
     if made is None:
-        activity.element.left("activity", activity.name, reader.why, reader.to_do)
-        leave_policy(activity.element, "its activity is not carried over")
+        leave_activity(activity.element, activity.name, reader.why, reader.to_do)
     return made
 
 
@@ -181,16 +164,14 @@ class _Reader:
         for port, (element, path) in read.items():
             if path is None:
                 stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
-                found[port] = BlobPath("", UNKNOWN, stands, element)
+                found[port] = BlobPath("", "", stands, element)
                 text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
                 element.left(_PORT, port, text, _WRITE_PATH)
                 continue
             found[port] = path
             text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
             element.mapped(_PORT, port, text, whole=False)
-            if not path.name.casefold().endswith(_INPUT_FORMS):
-                what = "the service refuses inputs that do not end in .csv, .tsv or .arff"
-                element.approximated(_PORT, port, what, "give the data such a name", whole=False)
+            report_input_form(path, _PORT, port)
         return found
 
     def _outputs(self) -> dict[str, BlobPath]:
@@ -198,8 +179,9 @@ class _Reader:
         for port, element in self._ports("webServiceOutputs"):
             self._verbatim[port] = element.get("filePath").peek()
             path = self._file(element)
-            form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
-            found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
+            trains = MODEL_SUFFIX in self._verbatim[port].casefold()
+            name = f"{port}{MODEL_SUFFIX if trains else INPUT_FORMS[0]}"
+            found[port] = path or BlobPath("", "", name, element)
             text = f"{self._place}: output of `{self._activity.name}`"
             element.mapped(_PORT, port, text, whole=False)
         return found
@@ -222,8 +204,7 @@ class _Reader:
         reference = element.get("linkedServiceName")
         reference.take()
         if self._factory.service(reference) is None:
-            said = reference.get("referenceName") or reference
-            text = f"linked service `{said.value}` is not among the files"
+            text = f"linked service `{referenced(reference)}` is not among the files"
             reference.left("key", "linkedServiceName", text, "add its file, and import again")
         path = element.get("filePath")
         path.take()

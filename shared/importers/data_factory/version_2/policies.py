@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.others import report_unknown
 from shared.importers.data_factory.values import number, timespan, written
 from shared.importers.data_factory.version_1.policies import LONGEST, MOST_ATTEMPTS, longest
 from shared.importers.data_factory.version_2.triggers import Start
@@ -88,7 +89,7 @@ def report_policy(activity: Element, name: str, found: Policy, place: str) -> No
     known = {key.casefold() for key in _KEYS}
     for key, element in said.items():
         if key.casefold() not in known:
-            element.left(_KIND, key, "Relearn has nothing for this key", "see if the job needs it")
+            report_unknown(element, _KIND, key)
 
 
 def report_update_policy(activity: Element, place: str) -> None:
@@ -111,7 +112,7 @@ def report_update_policy(activity: Element, place: str) -> None:
             text = _SECURE if folded.startswith("secure") else "the pause grows by itself"
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
-            element.left(_KIND, key, "Relearn has nothing for this key", "see if it is needed")
+            report_unknown(element, _KIND, key)
 
 
 def _report(element: Element, key: str, found: Policy, place: str) -> None:

@@ -6,11 +6,18 @@ What the keys mean: data-factory §3.4.
 from collections.abc import Sequence
 from typing import Final
 
-from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.drafts import Draft, Update
-from shared.importers.data_factory.others import instead_of, set_aside
+from shared.importers.data_factory.drafts import Draft
+from shared.importers.data_factory.others import (
+    SILENT,
+    instead_of,
+    leave_activity,
+    leave_other,
+    leave_policy,
+    set_aside,
+)
 from shared.importers.data_factory.reading.definitions import Definition, folded
+from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
@@ -25,9 +32,8 @@ from shared.importers.data_factory.version_2.factory import (
     is_secure,
 )
 from shared.importers.data_factory.version_2.jobs import Made
-from shared.importers.data_factory.version_2.triggers import PIPELINE
 
-_SILENT: Final = ("name", "type", "id", "$schema", "etag", "linkedServiceName")
+_OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
 
 
@@ -45,7 +51,7 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         activity: the job, or the update.
         made: the job, or that of the update.
     """
-    activity.element.take_keys(*_SILENT, "state", "onInactiveMarkAs")
+    activity.element.take_keys(*_OF_ACTIVITY)
     set_aside(activity.element, "description", "userProperties")
     for element, name, conditions in activity.waits():
         other = factory.named(activity.pipeline, name)
@@ -64,23 +70,6 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         element.left("key", "dependsOn", text, to_do)
 
 
-def report_without_update(made: Made, updates: Sequence[Update]) -> None:
-    """Report a job that no update belongs to.
-
-    Args:
-        made: the job.
-        updates: those that take its model.
-    """
-    if updates:
-        return
-    text = f"{made.place} has no endpoints: it writes no model, as a scoring does"
-    cure = ""
-    if made.trains:
-        text = f"{made.place} has no endpoints: no update takes the model"
-        cure = "name the endpoints that are to serve it under endpoints"
-    made.job.source.approximated("activity", made.activity.name, text, cure, whole=False)
-
-
 def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[Draft]]) -> None:
     """Report the activities of a pipeline that start no job and update nothing.
 
@@ -95,12 +84,10 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
         if one.kind == EXECUTE:
             report_execution(factory, one, factory.starts_of(pipeline)[0])
             continue
-        datasets.leave_policy(one.element, "its activity is not carried over")
         if one.kind == CALL:
             _report_call(one, found)
-            continue
-        text = f"{one.type or 'an activity without a type'}: Relearn has no such activity"
-        one.element.left("activity", one.name, text, instead_of(one.type))
+        else:
+            leave_other(one.element, one.name, one.type)
 
 
 def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
@@ -110,12 +97,13 @@ def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
         element, cure = activity.element, instead_of(activity.type)
         element.approximated("activity", activity.name, text, cure, whole=False)
+        leave_policy(element, "its activity is not carried over")
         _set_aside_call(element, name)
         return
     text = f"pipeline `{name}` has no activity that is carried over"
     if folded(name) not in found:
         text = f"pipeline `{name}` is not among the files"
-    activity.element.left("activity", activity.name, text, instead_of(activity.type))
+    leave_activity(activity.element, activity.name, text, instead_of(activity.type))
 
 
 def _set_aside_call(element: Element, name: str) -> None:
@@ -125,7 +113,7 @@ def _set_aside_call(element: Element, name: str) -> None:
         element: the activity.
         name: of the pipeline that it calls.
     """
-    element.take_keys(*_SILENT, "dependsOn", "state", "onInactiveMarkAs")
+    element.take_keys(*_OF_ACTIVITY, "dependsOn")
     element.get("typeProperties").take_keys("pipeline", "waitOnCompletion")
     set_aside(element, "description", "userProperties")
     for parameter, one in element.get("typeProperties", "parameters").items():
@@ -148,8 +136,8 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
         body.left(PIPELINE, pipeline.name, *_why(factory, pipeline))
         _report_concurrency(properties, "no activity of it is carried over")
         return
-    body.take_keys(*_SILENT)
-    properties.take_keys(*_SILENT)
+    body.take_keys(*SILENT)
+    properties.take_keys(*SILENT)
     set_aside(properties, *_ASIDE)
     names = ", ".join(dict.fromkeys(draft.name for draft in made))
     body.mapped(PIPELINE, pipeline.name, names, whole=False)

@@ -13,12 +13,11 @@ from shared.importers.data_factory.drafts import ImportContext, Timing
 from shared.importers.data_factory.expressions.version_2 import Scope, resolved
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
+from shared.importers.data_factory.reading.shapes import PIPELINE, TRIGGER
 from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.version_2.blob_events import BlobEvent, blob_event, polled_event
 from shared.importers.data_factory.version_2.trigger_times import scheduled, windowed
 
-TRIGGER: Final = "trigger"
-PIPELINE: Final = "pipeline"
 Kind = Literal["", "schedule", "window", "blob"]
 _ASIDE: Final = ("description", "annotations")
 _KINDS: Final[dict[str, Kind]] = {

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Update
+from shared.importers.data_factory.others import leave_activity
 from shared.importers.data_factory.version_1.updates import no_target
 from shared.importers.data_factory.version_2.factory import Activity, Factory
 from shared.importers.data_factory.version_2.jobs import Made, Values
@@ -42,8 +42,7 @@ def update(
     try:
         return _Reader(factory, activity, start, jobs).found()
     except _RefusedError as exc:
-        activity.element.left("activity", activity.name, exc.why, exc.to_do, block=exc.block)
-        leave_policy(activity.element, "its activity is not carried over")
+        leave_activity(activity.element, activity.name, exc.why, exc.to_do, exc.block)
         return None
 
 
