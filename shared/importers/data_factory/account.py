@@ -13,6 +13,8 @@ from typing import Any, Final
 
 #: The keys of a value from the root of its file.
 Path = tuple[str | int, ...]
+#: A file, and the path of a value in it.
+Place = tuple[str, Path]
 _UNKNOWN: Final = "Relearn has nothing for this key"
 _CHECK: Final = "see whether the job needs it; if not, there is nothing to do"
 
@@ -161,6 +163,11 @@ class Element:
         for name in names:
             self.get(name).take()
 
+    @property
+    def place(self) -> Place:
+        """The file that it is in, and its path there."""
+        return self.file, self.path
+
     def take(self) -> Any:
         """Take the value with all below it, and return it."""
         if self.exists:
@@ -215,6 +222,19 @@ class Element:
             for key in self.value:
                 if key.casefold() == name.casefold():
                     return self._below(key)
+            if name == "typeProperties":
+                return self._of_preview()
+        return self._absent(name)
+
+    def _of_preview(self) -> "Element":
+        """Return what stands for `typeProperties` in definitions of 2014 and 2015."""
+        for key in ("transformation", "location"):
+            if isinstance(self.value.get(key), dict):
+                return self._below(key)
+        is_service = str(self.value.get("type", "")).endswith("LinkedService")
+        return self if is_service else self._absent("typeProperties")
+
+    def _absent(self, name: str) -> "Element":
         return Element(None, self.file, (*self.path, name), self.account, exists=False)
 
     def _below(self, key: str | int) -> "Element":

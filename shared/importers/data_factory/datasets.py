@@ -21,7 +21,13 @@ from shared.importers.data_factory.expressions.version_1 import (
     resolved,
 )
 from shared.importers.data_factory.linked_services import referenced, storage
-from shared.importers.data_factory.others import SILENT, leave_policy, report_unknown, set_aside
+from shared.importers.data_factory.others import (
+    SILENT,
+    leave_policy,
+    policies,
+    report_unknown,
+    set_aside,
+)
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, LINKED_SERVICE
 from shared.importers.data_factory.values import number, timespan, written
@@ -112,7 +118,7 @@ def report_silent(dataset: Definition, place: str) -> None:
     set_aside(dataset.body, *OF_TEMPLATE)
     set_aside(dataset.properties, "description", "provisioningState")
     typed = dataset.properties.get("typeProperties")
-    typed.get("format").take()  # batch jobs do not use it (data-factory §2.2)
+    typed.take_keys("format", "type")  # batch jobs do not use them (data-factory §2.2)
     if (packed := typed.get("compression")).value:
         text = f"{place}: the job is given the blob as it is"
         packed.approximated("key", "compression", text, "have it written without compression")
@@ -126,7 +132,7 @@ def report_waiting(dataset: Definition, place: str) -> Waiting:
         place: the pipeline in the pipelines file.
     """
     waits, least = Waiting(), ""
-    for key, element in dataset.properties.get("policy").items():
+    for key, element in policies(dataset.properties):
         if key.casefold() == "externaldata" and isinstance(element.value, dict):
             waits = _report_external(element, place)
         elif key.casefold() == "validation" and isinstance(element.value, dict):
@@ -197,10 +203,11 @@ def _refused(container: str, name: str) -> str:
 
 def _account(dataset: Definition, definitions: Definitions) -> str:
     """Return the storage account of a dataset, or the name of its linked service."""
-    reference = dataset.properties.get("linkedServiceName")
+    inside = dataset.properties.get("typeProperties", "linkedServiceName")  # until 2015
+    reference = dataset.properties.get("linkedServiceName") or inside
     name = referenced(reference)
     reference.take()
-    service = definitions.named(LINKED_SERVICE, name)
+    service = definitions.named(LINKED_SERVICE, name, dataset.file)
     if service is None and name:
         text = f"linked service `{name}` is not among the definitions"
         cure = "see that TRAINING_DATA_CONTAINER is a container of its account"
@@ -219,6 +226,9 @@ def _report_external(policy: Element, place: str) -> Waiting:
     every = spans["retryinterval"]
     at_most = spans["datadelay"] + checks * (every + spans["retrytimeout"])
     waits = Waiting(every, at_most)
+    if not policy.value:
+        text = f"{place}: wait_for_data.at_most: {written(at_most)}: the checks of a factory, which"
+        policy.approximated("policy", "externalData", f"{text} has no others here")
     for key, element in policy.items():
         name = f"externalData.{key}"
         known = key.casefold() in _DEFAULTS and timespan(element.value) is not None

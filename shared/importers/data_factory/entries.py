@@ -329,7 +329,8 @@ def _chosen(job: Job) -> BlobPath | None:
 
 def _is_waited_for(path: BlobPath) -> bool:
     inside = path.source.get("properties") or path.source
-    return inside.get("policy", "externalData").exists
+    waits = inside.get("policy", "externalData"), inside.get("availability", "waitOnExternal")
+    return any(waits)
 
 
 def _form_of(path: BlobPath) -> str:

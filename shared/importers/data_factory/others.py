@@ -99,8 +99,9 @@ _ASIDE: Final[dict[str, tuple[str, str]]] = {
 def instead_of(activity: str) -> str:
     """Return what in Relearn does the same as a type of activity, or that there is nothing."""
     folded = activity.strip().casefold()
-    if folded in _INSTEAD:
-        return _INSTEAD[folded]
+    found = _INSTEAD.get(folded) or _INSTEAD.get(folded.removesuffix("activity"))
+    if found is not None:
+        return found
     return _STEP if any(part in folded for part in _CLUSTERS) else _NOTHING
 
 
@@ -123,10 +124,18 @@ def leave_policy(owner: Element, why: str) -> None:
         owner: what has the policy: an activity, or the properties of a dataset.
         why: it has none.
     """
-    for key, element in owner.get("policy").items():
+    for key, element in policies(owner):
         below = [(f"{key}.{name}", one) for name, one in element.items()]
         for name, one in below or [(key, element)]:
             one.left("policy", name, why, "nothing to do for this key alone")
+
+
+def policies(owner: Element) -> Iterator[tuple[str, Element]]:
+    """Yield the keys of a policy, with their values."""
+    yield from owner.get("policy").items()
+    waits = owner.get("availability", "waitOnExternal")  # its place in 2014 and 2015
+    if isinstance(waits.value, dict):
+        yield "externalData", waits
 
 
 def leave_activity(activity: Element, name: str, why: str, to_do: str, block: str = "") -> None:

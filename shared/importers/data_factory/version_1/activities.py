@@ -20,6 +20,8 @@ from shared.importers.data_factory.reading.definitions import Definition, Defini
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
 from shared.importers.data_factory.version_1.factory import Activity, Factory, read
 from shared.importers.data_factory.version_1.jobs import Made, job
+from shared.importers.data_factory.version_1.policies import NEVER_REPLACES, NEWEST_FIRST
+from shared.importers.data_factory.version_1.ports import leave_datasets
 from shared.importers.data_factory.version_1.updates import update
 
 _VERSION: Final = 1
@@ -44,8 +46,15 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
         elif not one.is_job:
             leave_other(one.element, one.name, one.type)
     for made in jobs:
-        if not any(of is made for of, _, _ in updates):
+        mine = [one for of, _, one in updates if of is made]
+        if mine:
+            _report_order(made)
+        else:
             report_without_update(made.job, made.place)
+    carried = [*(made.activity for made in jobs), *(one for _, one, _ in updates)]
+    for one in factory.activities:
+        if (one.is_job or one.is_update) and one not in carried:
+            leave_datasets(factory, one, carried)
     for pipeline in definitions.of(PIPELINE):
         if pipeline.version == _VERSION:
             _report_pipeline(factory, pipeline, jobs, updates)
@@ -54,6 +63,13 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
         Draft(made.place, made.job, tuple(one for of, _, one in updates if of is made), made.timing)
         for made in jobs
     ]
+
+
+def _report_order(made: Made) -> None:
+    """Report that a model of an older window does not replace that of a newer one."""
+    said = made.activity.element.get("policy", "executionPriorityOrder")
+    if made.policy.order == NEWEST_FIRST:
+        said.approximated("policy", str(said.path[-1]), f"{made.place}: {NEVER_REPLACES}")
 
 
 def _report_pipeline(

@@ -100,6 +100,8 @@ def report_driver(availability: Element, place: str) -> None:
     said = cadence(availability)
     for key, element in availability.items():
         target = _PLACES.get(key.casefold())
+        if _is_policy(key, element):
+            continue
         if target is None:
             element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
         elif said is None or not _readable(key, element):
@@ -127,6 +129,8 @@ def report_other(availability: Element, driver: Cadence | None, what: str) -> No
     """
     said = cadence(availability)
     for key, element in availability.items():
+        if _is_policy(key, element):
+            continue
         if key.casefold() not in _PLACES:
             element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
         elif said is not None and driver is not None and said.value(key) == driver.value(key):
@@ -140,6 +144,11 @@ def report_other(availability: Element, driver: Cadence | None, what: str) -> No
                 f"{element.value}, where the schedule has {theirs or 'none'}: {what}",
                 "see whether the job needs this difference",
             )
+
+
+def _is_policy(key: str, element: Element) -> bool:
+    """Whether a key is a policy of the dataset, which stood here in 2014 and 2015."""
+    return key.casefold() == "waitonexternal" and isinstance(element.value, dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +188,20 @@ def period(properties: Element) -> Period:
     return Period(begin, until, paused, one_time)
 
 
-def report_period(properties: Element, place: str, context: ImportContext) -> None:
+def report_period(
+    properties: Element, place: str, context: ImportContext, *, wanting: bool = False
+) -> None:
     """Report the keys of a pipeline that say when it is active.
 
     Args:
         properties: of the pipeline.
         place: the pipeline in the pipelines file.
         context: of the import.
+        wanting: whether something is to be filled in before its first run.
     """
     active = period(properties)
-    text = f"{place}: schedule.paused: {str(active.paused).lower()}"
-    properties.get("isPaused").mapped("key", "isPaused", text)
+    is_paused = active.paused or active.one_time or wanting
+    _report_paused(properties.get("isPaused"), place, is_paused=is_paused)
     mode = properties.get("pipelineMode")
     if active.one_time:
         text = f"{place}: schedule.paused: true: a pipeline that runs once has no schedule"
@@ -205,6 +217,15 @@ def report_period(properties: Element, place: str, context: ImportContext) -> No
 def truth(element: Element) -> bool:
     """Whether a value is true, as a word too."""
     return element.peek().casefold() == "true"
+
+
+def _report_paused(said: Element, place: str, *, is_paused: bool) -> None:
+    text = f"{place}: schedule.paused: {str(is_paused).lower()}"
+    if is_paused == truth(said):
+        said.mapped("key", "isPaused", text)
+    else:
+        why = "until what is missing is written: see the lines of the pipeline and its activity"
+        said.approximated("key", "isPaused", f"{text}, {why}", "then remove schedule.paused")
 
 
 def _report_start(properties: Element, said: Period, place: str, context: ImportContext) -> None:

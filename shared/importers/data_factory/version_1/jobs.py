@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.importers.data_factory import datasets
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, Place
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import leave_policy, set_aside
@@ -15,7 +15,7 @@ from shared.importers.data_factory.version_1 import availability
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.policies import Policy, policy, report_policy
-from shared.importers.data_factory.version_1.ports import Ports, leave_datasets
+from shared.importers.data_factory.version_1.ports import Ports
 
 _WINDOW: Final = re.compile(r"\{(?:start|end)[^{}]*:")
 #: Version 1 trains on every window, however many were missed.
@@ -32,8 +32,8 @@ class Made:
     timing: Timing
     cadence: Cadence | None
     policy: Policy
-    #: The output that a dataset is for, by the folded name of the dataset.
-    ports: dict[str, str]
+    #: The output that a dataset is for, by the place of the dataset.
+    ports: dict[Place, str]
 
 
 def job(factory: Factory, activity: Activity) -> Made | None:
@@ -94,7 +94,6 @@ class _Reader:
     def _leave_rest(self) -> None:
         """Report what belongs to the activity, where that is not carried over."""
         leave_policy(self._element, "its activity is not carried over")
-        leave_datasets(self._factory, self._activity)
 
     def _cadence(self) -> Cadence | None:
         """Return the schedule: the first availability of an output, else `scheduler`."""
@@ -129,7 +128,8 @@ class _Reader:
     def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
         properties = self._activity.pipeline.properties
         context = self._factory.context
-        availability.report_period(properties, self._place, context)
+        wanting = bool(ports.wanting)
+        availability.report_period(properties, self._place, context, wanting=wanting)
         shared = Timing(
             when_busy=self._policy.when_busy,
             order=self._policy.order,

@@ -17,7 +17,11 @@ _KIND: Final = "policy"
 LONGEST: Final = timedelta(days=6, hours=22)
 MOST_ATTEMPTS: Final = 11
 _MOST_AT_ONCE: Final = 10
-_ORDERS: Final = {"newestfirst": "newest_first", "oldestfirst": "oldest_first"}
+NEWEST_FIRST: Final = "newest_first"
+_ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": "oldest_first"}
+NEVER_REPLACES: Final = (
+    "the model of an older window never replaces that of a newer one, as it does in the factory"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         said.take()
     same = {
         "concurrency": found.at_once in (1, training.at_once),
-        "executionpriorityorder": found.order == training.order,
+        "executionpriorityorder": found.order == training.order != NEWEST_FIRST,
         "retry": not found.retry,
         "longretry": found.rounds == 1,
         "longretryinterval": found.rounds == 1,
@@ -124,14 +128,15 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
             cure = "see whether the endpoint needs this difference"
-            text = f"{place}: {text}; the factory has {element.value}"
+            newest = found.order == NEWEST_FIRST and key.casefold() == "executionpriorityorder"
+            differs = NEVER_REPLACES if newest else f"the factory has {element.value}"
+            text = f"{place}: {text}; {differs}"
             element.approximated(_KIND, key, text, cure)
 
 
 _OF_UPDATES: Final = {
     "concurrency": "one endpoint has one update at a time",
-    "executionpriorityorder": "updates follow their trainings; an older window never replaces "
-    "the model of a newer one",
+    "executionpriorityorder": "updates follow their trainings",
     "retry": "an update that fails is tried again until its time is over",
     "longretry": "an update that fails is tried again until its time is over",
     "longretryinterval": "the pause between two tries of an update grows by itself",

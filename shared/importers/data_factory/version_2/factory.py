@@ -122,7 +122,7 @@ class Factory:
 
     def service(self, element: Element) -> Definition | None:
         """Return the linked service that a reference names."""
-        return self.definitions.named("linkedService", referenced(element))
+        return self.definitions.named("linkedService", referenced(element), element.file)
 
 
 def read(definitions: Definitions, context: ImportContext) -> Factory:
