@@ -259,7 +259,7 @@ def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
     element.take()
     text = without_bare(without_shapes(read.differs))
     if not read.url and element.value not in (None, ""):
-        element.left("key", key, text, read.to_do)
+        element.left("key", key, text or "it is no text", read.to_do or "write the URL")
     elif text:
         element.approximated("key", key, text, read.to_do)
 

@@ -12,6 +12,8 @@ from shared.importers.data_factory.drafts import BlobPath, Job
 
 #: What the service takes as an input (data-factory §6).
 INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
+#: Keys of a dataset's policy that have keys of their own.
+_OF_DATASETS: Final = ("externaldata", "validation")
 #: Keys that say what a definition is.
 SILENT: Final = ("name", "type", "id", "$schema", "etag")
 _COPY: Final = (
@@ -125,7 +127,8 @@ def leave_policy(owner: Element, why: str) -> None:
         why: it has none.
     """
     for key, element in policies(owner):
-        below = [(f"{key}.{name}", one) for name, one in element.items()]
+        several = key.casefold() in _OF_DATASETS
+        below = [(f"{key}.{name}", one) for name, one in element.items() if several]
         for name, one in below or [(key, element)]:
             one.left("policy", name, why, "nothing to do for this key alone")
 

@@ -238,3 +238,18 @@ def test_a_pipeline_that_is_paused_until_its_start_is_written_says_so() -> None:
     said = factory.line("pipeline/walk", "isPaused")
     assert said.outcome is Outcome.APPROXIMATED
     assert "schedule.paused: true, until what is missing is written" in said.text
+
+
+def test_a_policy_that_is_an_expression_has_one_line_where_its_activity_is_left() -> None:
+    activity: dict[str, Any] = {"name": "copy", "type": "Copy"}
+    activity |= {"policy": {"retry": {"value": "@pipeline().parameters.r", "type": "Expression"}}}
+    result = imported(p={"activities": [activity], "annotations": []})
+    of_policy = [one.at for one in result.report.lines if one.kind == "policy"]
+    assert of_policy == ["properties.activities[0].policy.retry"]
+
+
+def test_a_url_that_is_no_text_is_told() -> None:
+    typed = {"mlEndpoint": MASKED, "apiKey": "*****", "updateResourceEndpoint": ["x"]}
+    result = imported(scoring={"type": "AzureML", "typeProperties": typed})
+    said = line(result, "scoring.json", "updateResourceEndpoint")
+    assert (said.outcome, said.text) == (LEFT, "it is no text")
