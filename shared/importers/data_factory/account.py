@@ -9,12 +9,14 @@ key that the importer does not know is reported too.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: The keys of a value from the root of its file.
 Path = tuple[str | int, ...]
-#: A file, and the path of a value in it.
-Place = tuple[str, Path]
+#: The kinds of lines below which each key has a line of its own, unless it was taken.
+_WITH_LINES_BELOW: Final = frozenset(
+    {"pipeline", "activity", "dataset", "linked service", "trigger"}
+)
 _UNKNOWN: Final = "Relearn has nothing for this key"
 _CHECK: Final = "see whether the job needs it; if not, there is nothing to do"
 
@@ -25,6 +27,22 @@ class Outcome(StrEnum):
     MAPPED = "mapped"
     APPROXIMATED = "approximated"
     NOT_CARRIED_OVER = "not carried over"
+
+
+class Place(NamedTuple):
+    """A value of a definition: its file, and its path there."""
+
+    file: str
+    path: Path
+
+    @property
+    def at(self) -> str:
+        """The path as people write it, such as `properties.activities[0].policy.retry`."""
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
+        return "".join(parts).removeprefix(".")
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.at}" if self.path else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +60,22 @@ class Line:
     whole: bool = True  #: whether it covers what nobody took below it
 
     @property
+    def place(self) -> Place:
+        """What it is about."""
+        return Place(self.file, self.path)
+
+    @property
     def at(self) -> str:
-        """Return the path as people write it, such as `properties.activities[0].policy.retry`."""
-        return shown(self.path)
-
-
-def shown(path: Path) -> str:
-    """Return a path as people write it, such as `properties.activities[0].policy.retry`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return "".join(parts).removeprefix(".")
+        """Its path as people write it."""
+        return self.place.at
 
 
 @dataclass(slots=True)
 class Account:
     """The lines of all files, and which values were taken."""
 
-    lines: dict[tuple[str, Path], Line] = field(default_factory=dict)
-    _taken: set[tuple[str, Path]] = field(default_factory=set)
+    lines: dict[Place, Line] = field(default_factory=dict)
+    _taken: set[Place] = field(default_factory=set)
 
     def add(self, line: Line) -> None:
         """Add a line; the first one for an element counts, and worse news is added to it.
@@ -66,8 +83,8 @@ class Account:
         A second line for the same element is joined to the first: its outcome is the worse of
         both, and both texts are kept. Safe to repeat.
         """
-        known = self.lines.get((line.file, line.path))
-        self.lines[line.file, line.path] = line if known is None else _joined(known, line)
+        known = self.lines.get(line.place)
+        self.lines[line.place] = line if known is None else _joined(known, line)
 
     def take(self, file: str, path: Path) -> None:
         """Note that a value, with all below it, is in the result or is known to mean nothing.
@@ -76,7 +93,7 @@ class Account:
             file: where it is.
             path: of the value.
         """
-        self._taken.add((file, path))
+        self._taken.add(Place(file, path))
 
     def covered_by(self, file: str, path: Path) -> Line | None:
         """Return the line that a value belongs to: that of the nearest element above it.
@@ -86,7 +103,7 @@ class Account:
             path: of the value.
         """
         for length in range(len(path), -1, -1):
-            if (line := self.lines.get((file, path[:length]))) is not None:
+            if (line := self.lines.get(Place(file, path[:length]))) is not None:
                 return line
         return None
 
@@ -108,7 +125,7 @@ class Account:
 
     def _was_taken(self, file: str, path: Path, above: Path) -> bool:
         lengths = range(len(path), len(above) - 1, -1)
-        return any((file, path[:length]) in self._taken for length in lengths)
+        return any(Place(file, path[:length]) in self._taken for length in lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +183,7 @@ class Element:
     @property
     def place(self) -> Place:
         """The file that it is in, and its path there."""
-        return self.file, self.path
+        return Place(self.file, self.path)
 
     def take(self) -> Any:
         """Take the value with all below it, and return it."""
@@ -174,19 +191,21 @@ class Element:
             self.account.take(self.file, self.path)
         return self.value
 
-    def mapped(self, kind: str, name: str, text: str, *, whole: bool = True) -> None:
+    def mapped(self, kind: str, name: str, text: str, *, whole: bool | None = None) -> None:
         """Report that this is carried over as it is.
 
         Args:
             kind: what it is.
             name: what it is called.
             text: where it is now, such as `training.attempts: 4`.
-            whole: whether that counts for what nobody took below it, too.
+            whole: whether that counts for what was not taken below it, too; by default it does
+                not for a definition or an activity.
         """
+        whole = kind not in _WITH_LINES_BELOW if whole is None else whole
         self._report(kind, name, Outcome.MAPPED, text, whole=whole)
 
     def approximated(
-        self, kind: str, name: str, text: str, to_do: str = "", *, whole: bool = True
+        self, kind: str, name: str, text: str, to_do: str = "", *, whole: bool | None = None
     ) -> None:
         """Report that this is carried over with a difference.
 
@@ -195,8 +214,9 @@ class Element:
             name: what it is called.
             text: what differs, and why.
             to_do: what the reader can do.
-            whole: whether that counts for what nobody took below it, too.
+            whole: as for `mapped`.
         """
+        whole = kind not in _WITH_LINES_BELOW if whole is None else whole
         self._report(kind, name, Outcome.APPROXIMATED, text, to_do=to_do, whole=whole)
 
     def left(self, kind: str, name: str, text: str, to_do: str, **more: Any) -> None:

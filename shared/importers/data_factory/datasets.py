@@ -151,7 +151,7 @@ def report_unused(definitions: Definitions, version: int) -> None:
     """
     for dataset in definitions.of(DATASET):
         body = dataset.body
-        if dataset.version == version and (body.file, body.path) not in body.account.lines:
+        if dataset.version == version and body.place not in body.account.lines:
             text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
             leave(dataset, text, "nothing to do for Relearn")
 

@@ -245,7 +245,7 @@ class _Maker:
                 what = f"{self._name}: endpoints: {one['name']}; gate.first_model: allow, since "
                 what += "the factory updates whatever serves"
                 source = update.source
-                source.mapped("activity", update.name, what, whole=_whole(source))
+                source.mapped("activity", update.name, what)
             else:
                 update.source.left(
                     "activity",
@@ -286,7 +286,7 @@ def note(element: Element, text: str, to_do: str = "") -> None:
         to_do: what the reader can do.
     """
     name = str(element.path[-1]) if element.path else element.file
-    element.approximated("key", name, text, to_do, whole=_whole(element))
+    element.approximated("key", name, text, to_do)
 
 
 def report_refused(source: Element, name: str, reason: str) -> None:
@@ -299,11 +299,6 @@ def report_refused(source: Element, name: str, reason: str) -> None:
     """
     text = f"not in the file, because the app would refuse it ({reason})"
     source.left("activity", name, text, "correct the definition, and import it again")
-
-
-def _whole(element: Element) -> bool:
-    known = element.account.lines.get((element.file, element.path))
-    return True if known is None else known.whole
 
 
 def _inputs(job: Job) -> Iterator[BlobPath]:

@@ -18,8 +18,8 @@ from shared.importers.data_factory.reading.definitions import Definition, Defini
 from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
 from shared.importers.data_factory.secrets import (
     Secrets,
-    in_clear_text,
     not_needed,
+    secret_places,
     warned_of,
 )
 from shared.importers.data_factory.service_urls import (
@@ -249,9 +249,9 @@ def _report_service(
     elif typed and not typed.get("apiKey"):
         text = f"{' and '.join(places)}; the file has no apiKey"
         to_do = f"set app setting {found.api_key[2:-1]}"
-        body.approximated(_KIND, found.name, text, to_do, whole=False)
+        body.approximated(_KIND, found.name, text, to_do)
     else:
-        body.mapped(_KIND, found.name, " and ".join(places), whole=False)
+        body.mapped(_KIND, found.name, " and ".join(places))
 
 
 def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
@@ -299,14 +299,14 @@ def _report_common(definition: Definition) -> Element:
 
 def _report_storage(definition: Definition) -> None:
     typed = _report_common(definition)
-    clear = list(in_clear_text(typed))
+    clear = secret_places(typed)
     typed.take_keys(*_OF_STORAGE)
     text = (
         f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
         "the app signs in there by its own connection"
     )
     to_do = warned_of(clear)
-    definition.body.approximated(_KIND, definition.name, text, to_do, whole=False)
+    definition.body.approximated(_KIND, definition.name, text, to_do)
 
 
 def _report_other(definition: Definition) -> None:
@@ -319,6 +319,6 @@ def _report_other(definition: Definition) -> None:
     elif kind.casefold() == "azurekeyvault":
         text = f"{text}: an app setting refers to a secret of a vault"
         to_do = "give the app's identity Key Vault Secrets User on the vault"
-    warning = warned_of(list(in_clear_text(definition.body)))
+    warning = warned_of(secret_places(definition.body))
     body_to_do = f"{to_do}; {warning}" if warning else to_do
     definition.body.left(_KIND, definition.name, text, body_to_do)

@@ -178,7 +178,7 @@ def report_without_update(job: Job, place: str) -> None:
     if job.trains:
         text = f"{place} has no endpoints: no update takes the model"
         cure = "name the endpoints that are to serve it under endpoints"
-    job.source.approximated("activity", job.name, text, cure, whole=False)
+    job.source.approximated("activity", job.name, text, cure)
 
 
 def report_input_form(path: BlobPath, kind: str, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from shared.core.config.schedule_words import NextWindow
 from shared.core.counting import counted, they
-from shared.importers.data_factory.account import Line, Outcome, Path, shown
+from shared.importers.data_factory.account import Line, Outcome, Path, Place
 
 #: Of the JSON form.
 FORM: Final = 1
@@ -29,22 +29,6 @@ _ALL_AT_ONCE: Final = (
 
 #: What a line says of a URL that the definitions do not have.
 _EXAMPLES: Final = re.compile(r"\bexample(?: ids)? stands? in (?:its|their) place")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A value of a definition."""
-
-    file: str
-    path: Path
-
-    @property
-    def at(self) -> str:
-        """The path as people write it."""
-        return shown(self.path)
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.at}" if self.path else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +210,7 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
             f"Give {names} of local.settings.json a value; the report says which secret each of "
             "them is. No value was copied."
         )
-    if clear := [str(Place(one.file, one.path)) for one in report.lines if "rotate" in one.to_do]:
+    if clear := [str(one.place) for one in report.lines if "rotate" in one.to_do]:
         places = counted(len(clear), "place")
         more = f", and {len(clear) - _MOST_NAMED} more" if len(clear) > _MOST_NAMED else ""
         yield (

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from shared.core.config.setting_references import not_filled_in
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, leaves, shown
+from shared.importers.data_factory.account import Element, Path, Place, leaves
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST: Final = 80
@@ -95,18 +95,39 @@ def is_secret(name: str, value: Any) -> bool:
     return bool(value) and _SECRET_NAME.search(spoken) is not None
 
 
-def in_clear_text(element: Element) -> Iterator[str]:
-    """Yield the paths of the secrets below an element that stand there in clear text."""
-    for path, value in leaves(element.value, element.path):
-        named = [str(part) for part in path if isinstance(part, str)]
-        if len(named) > 1 and named[-1].casefold() in ("value", "defaultvalue"):
-            named.pop()
-        spoken = named[-1] if named else ""
-        if not is_secret(spoken, value) or form_of(value) is not Form.CLEAR:
+def in_clear_text(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the secrets below a value that stand there in clear text, with their paths.
+
+    Args:
+        value: of a definition.
+        path: where it is.
+    """
+    for at, text in leaves(value, path):
+        if not isinstance(text, str) or form_of(text) is not Form.CLEAR:
             continue
-        if "connection" in spoken.lower() and not _SECRET_PART.search(str(value)):
-            continue
-        yield shown(path)
+        names = [str(part) for part in at if isinstance(part, str)]
+        secure = False
+        if len(names) > 1 and names[-1].casefold() in ("value", "defaultvalue"):
+            names.pop()
+            secure = is_secret("", _below(value, at[len(path) : -1]))
+        says_its_name = text.strip().casefold() in map(str.casefold, names)
+        if not says_its_name and (secure or (names and is_secret(names[-1], text))):
+            yield at, text
+
+
+def _below(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def secret_places(element: Element) -> list[str]:
+    """Return the paths of the secrets below an element that stand there in clear text."""
+    return [
+        Place("", path).at
+        for path, text in in_clear_text(element.value, element.path)
+        if "connection" not in str(path[-1]).lower() or _SECRET_PART.search(text)
+    ]
 
 
 def warned_of(paths: list[str]) -> str:
@@ -131,7 +152,7 @@ class Secrets:
     #: The linked service of a vault, folded -> the address of the vault.
     vaults: dict[str, str] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
-    _seen: set[tuple[str, tuple[str | int, ...]]] = field(default_factory=set)
+    _seen: set[Place] = field(default_factory=set)
 
     def setting(self, element: Element, owner: str, key: str) -> str:
         """Return `${NAME}` for a secret, and report where it stood; the same for the same key.
@@ -158,9 +179,8 @@ class Secrets:
 
     def first_time(self, element: Element) -> bool:
         """Whether an element is seen here for the first time."""
-        place = (element.file, element.path)
-        new = place not in self._seen
-        self._seen.add(place)
+        new = element.place not in self._seen
+        self._seen.add(element.place)
         return new
 
     def _name(self, owner: str, key: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import Outcome, Place
 from shared.importers.data_factory.expressions.syntax import UnresolvedError
 from shared.importers.data_factory.reading.arm_expressions import evaluated
 from tests.unit.importers.templates import (
@@ -117,7 +117,7 @@ def test_the_value_of_a_parameter_is_the_nearest_one(
     definitions, account = search({"arm/factory.json": root, **beside}, **given)
     assert values_of(definitions) == {"folderPath": value}
     for file in files:
-        assert account.lines[file, ()].text == "1 value for the parameters of templates"
+        assert account.lines[Place(file, ())].text == "1 value for the parameters of templates"
 
 
 def test_the_value_of_a_secret_parameter_is_never_in_a_definition() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Account, Line, Outcome
+from shared.importers.data_factory.account import Account, Line, Outcome, Place
 from shared.importers.data_factory.reading.definitions import Definitions, found
 
 AVAILABILITY = {"frequency": "Week", "interval": 1}
@@ -59,7 +59,7 @@ def shown(definitions: Definitions) -> list[tuple[str, str, int]]:
 
 
 def line(account: Account, file: str, *path: str | int) -> Line:
-    return account.lines[file, path]
+    return account.lines[Place(file, path)]
 
 
 def test_a_git_repository_of_a_factory_is_found_with_a_line_for_each_other_part() -> None:

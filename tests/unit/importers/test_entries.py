@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.config.pipeline import Pipeline
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import Outcome, Place
 from shared.importers.data_factory.drafts import Draft, ImportOptions, Timing
 from shared.importers.data_factory.entries import entries, unique
 from tests.unit.importers.drafted import FILE, JOBS, NEW, SCORING, UPDATE, WEEKLY, Drafted
@@ -164,7 +164,7 @@ def test_an_endpoint_that_the_app_refuses_is_left_out_alone(drafted: Drafted) ->
     updates = (drafted.update(service), drafted.update(name="other"))
     tree = tree_of(drafted, drafted.draft(updates=updates))
     assert [one["update"] for one in tree["endpoints"]] == [UPDATE]
-    line = drafted.account.lines[FILE, ("properties", "activities", 1)]
+    line = drafted.account.lines[Place(FILE, ("properties", "activities", 1))]
     assert line.outcome is Outcome.NOT_CARRIED_OVER
     assert "the default endpoint follows its experiment" in line.text
 
@@ -172,7 +172,7 @@ def test_an_endpoint_that_the_app_refuses_is_left_out_alone(drafted: Drafted) ->
 def test_a_pipeline_that_the_app_would_refuse_is_reported_with_the_reason(drafted: Drafted) -> None:
     job = drafted.job(parameters={"query": "{unknown}"})
     assert entries([drafted.draft(job=job)], drafted.context).trees() == {}
-    line = drafted.account.lines[FILE, ("properties", "activities", 0)]
+    line = drafted.account.lines[Place(FILE, ("properties", "activities", 0))]
     assert line.outcome is Outcome.NOT_CARRIED_OVER
     assert "unknown token {unknown}" in line.text
 

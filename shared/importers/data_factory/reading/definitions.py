@@ -118,7 +118,7 @@ class Definitions:
         self.doubles = [one for one in self.doubles if one is not double]
         self.all.append(double)
         account = double.body.account
-        of_it = [one for one in self.problems if (one.file, one.path) == double.place]
+        of_it = [one for one in self.problems if one.place == double.place]
         account.lines.pop(double.place, None)
         for line in of_it:
             if line.text.endswith(_NOT_COUNTED):
@@ -273,7 +273,7 @@ class _Finder:
         word = READ[definition.kind]
         if definition.properties.value == first.properties.value:
             text = f"the same definition is in {where} already"
-            definition.body.mapped(word, definition.name, text)
+            definition.body.mapped(word, definition.name, text, whole=True)
             return
         if definition.kind in _NEAR and (folder := _folder(definition.file)) != _folder(first.file):
             self.result.doubles.append(replace(definition, apart=folder or "."))

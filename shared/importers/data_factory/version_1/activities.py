@@ -92,11 +92,11 @@ def _report_pipeline(
     set_aside(properties, *_ASIDE)
     named = ", ".join(dict.fromkeys(places or joined))
     text = named if places else f"its updates are endpoints of {named}"
-    body.mapped(PIPELINE, pipeline.name, text, whole=False)
+    body.mapped(PIPELINE, pipeline.name, text)
     if places and not properties.get("start"):
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
-        body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
+        body.approximated(PIPELINE, pipeline.name, text, cure)
 
 
 def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:

@@ -155,18 +155,18 @@ class _Reader:
     def _report_activity(self, cadence: Cadence | None, wanting: list[str]) -> None:
         element, name = self._element, self._activity.name
         text = f"{self._place}: training: the job of {self._activity.type}"
-        element.mapped("activity", name, text, whole=False)
+        element.mapped("activity", name, text)
         if not element.get("policy", "timeout"):
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
-            element.approximated("activity", name, text, whole=False)
+            element.approximated("activity", name, text)
         if wanting:
             text = f"{'; '.join(wanting)}; schedule.paused: true"
             cure = "write the path in pipelines.yaml, and remove schedule.paused"
-            element.approximated("activity", name, text, cure, whole=False)
+            element.approximated("activity", name, text, cure)
         if cadence is None:
             text = "no output dataset with an availability: there is no schedule"
             cure = "write schedule in pipelines.yaml, or begin runs by hand"
-            element.approximated("activity", name, text, cure, whole=False)
+            element.approximated("activity", name, text, cure)
 
 
 def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:

@@ -65,7 +65,7 @@ def report_dependency(
         text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
         reference.element.approximated("key", "inputs", text, cure)
     report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
-    dataset.body.approximated(DATASET, dataset.name, "Relearn does not wait for it", whole=False)
+    dataset.body.approximated(DATASET, dataset.name, "Relearn does not wait for it")
 
 
 def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
@@ -86,9 +86,9 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
         availability.report_other(said, cadence, "it has no effect in Relearn")
     text = f"{dataset.type}: {text}"
     if datasets.is_blob(dataset):
-        dataset.body.mapped(DATASET, dataset.name, text, whole=False)
+        dataset.body.mapped(DATASET, dataset.name, text)
     else:
-        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB, whole=False)
+        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB)
 
 
 def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activity]) -> None:
@@ -159,7 +159,7 @@ class Ports:
         if path is None or not path.name:
             text = f"{self._place}: {target}, to be filled in"
             report_unread(dataset, text, self._cadence)
-            dataset.body.approximated(DATASET, dataset.name, text, whole=False)
+            dataset.body.approximated(DATASET, dataset.name, text)
             what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
         shown = f"{self._place}: {target}: {path.container}/{path.name}"
@@ -167,7 +167,7 @@ class Ports:
             dataset.properties.get("external")
         ):
             shown += "; no activity writes it, so that it is external data"
-        dataset.body.mapped(DATASET, dataset.name, shown, whole=False)
+        dataset.body.mapped(DATASET, dataset.name, shown)
         datasets.report_silent(dataset, self._place)
         report_input_form(path, DATASET, dataset.name)
         said = dataset.properties.get("availability")
@@ -228,7 +228,7 @@ class Ports:
             outputs[port] = path
             self.of_outputs[dataset.place] = port
             what = f"output `{port}` of activity `{self._activity.name}`"
-            dataset.body.mapped(DATASET, dataset.name, what, whole=False)
+            dataset.body.mapped(DATASET, dataset.name, what)
             datasets.report_silent(dataset, self._place)
             text = "an output is checked by gate.rules and endpoints.verify, not by its size"
             leave_policy(dataset.properties, text)
@@ -265,7 +265,7 @@ class Ports:
                     "has no name here, so that it stays in the service's own storage"
                 )
                 cure = "write its name, as the service has it, under training.outputs"
-                dataset.body.approximated(DATASET, dataset.name, text, cure, whole=False)
+                dataset.body.approximated(DATASET, dataset.name, text, cure)
 
     def _unnamed_output(self, dataset: Definition) -> BlobPath | None:
         """Return the blob that a job of the oldest form writes: its output has no name."""
@@ -286,4 +286,4 @@ def _as_written(dataset: Definition, port: str) -> BlobPath:
 def _reported(said: Element) -> bool:
     """Whether the keys of an availability have lines already."""
     lines = said.account.lines
-    return any((one.file, one.path) in lines for _, one in said.items())
+    return any(one.place in lines for _, one in said.items())

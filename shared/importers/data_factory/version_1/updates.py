@@ -50,8 +50,7 @@ def no_target(service: Service, training: Service) -> tuple[str, str]:
 
 def _is_same(service: Service, other: Service) -> bool:
     """Whether two are of one linked service: URLs with masked ids say nothing of that."""
-    places = [one.source and (one.source.file, one.source.path) for one in (service, other)]
-    return places[0] == places[1] and service.jobs_url == other.jobs_url
+    return service.source.place == other.source.place and service.jobs_url == other.jobs_url
 
 
 def update(
@@ -146,21 +145,21 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
     name = element.get("typeProperties", "trainedModelName")
     resource = name.text()
     text = f"{place}: endpoints.resource: {resource}"
-    element.mapped("activity", activity.name, text, whole=False)
+    element.mapped("activity", activity.name, text)
     set_aside(element, "description")
     report_update_policy(element, training.policy, place)
     what = "an update follows its training at once"
     availability.report_other(element.get("scheduler"), training.cadence, what)
     if model.place in training.ports:
         text = f"the model of update `{activity.name}`"
-        model.body.mapped(DATASET, model.name, text, whole=False)
+        model.body.mapped(DATASET, model.name, text)
     else:
         report_unread(model, f"the model of update `{activity.name}`", training.cadence)
     for reference in activity.inputs:
         if not factory.is_among(model, (reference,)):
             report_dependency(factory, activity, reference, training.cadence)
         elif (said := factory.dataset(reference.named)) is not None:
-            said.body.mapped(DATASET, said.name, "", whole=False)
+            said.body.mapped(DATASET, said.name, "")
     for reference in activity.outputs:
         dataset = factory.dataset(reference.named)
         if dataset is not None:

@@ -255,6 +255,6 @@ class _Reader:
         if self._activity.within:
             inside = " in ".join(one.shown for one in reversed(self._activity.within))
             text += f": it is in {inside}, which Relearn does not have: a run has one such job"
-            element.approximated("activity", name, text, whole=False)
+            element.approximated("activity", name, text)
         else:
-            element.mapped("activity", name, text, whole=False)
+            element.mapped("activity", name, text)

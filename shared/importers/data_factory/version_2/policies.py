@@ -83,7 +83,7 @@ def report_policy(activity: Element, name: str, found: Policy, place: str) -> No
     said = activity.get("policy")
     if not said.get("timeout"):
         text = f"no timeout in its policy, which means 12 h: {place}: training.timeout: 12h"
-        activity.approximated("activity", name, text, whole=False)
+        activity.approximated("activity", name, text)
     for key in _KEYS:
         _report(said.get(key), key, found, place)
     known = {key.casefold() for key in _KEYS}

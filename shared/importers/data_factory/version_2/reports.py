@@ -96,7 +96,7 @@ def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
     if places:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
         element, cure = activity.element, instead_of(activity.type)
-        element.approximated("activity", activity.name, text, cure, whole=False)
+        element.approximated("activity", activity.name, text, cure)
         leave_policy(element, "its activity is not carried over")
         _set_aside_call(element, name)
         return
@@ -140,17 +140,17 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     properties.take_keys(*SILENT)
     set_aside(properties, *_ASIDE)
     names = ", ".join(dict.fromkeys(draft.name for draft in made))
-    body.mapped(PIPELINE, pipeline.name, names, whole=False)
+    body.mapped(PIPELINE, pipeline.name, names)
     if not any(start.source for start in factory.starts_of(pipeline)):
         text = f"no trigger starts it; {names}: a run begins when it is asked for"
         cure = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
-        body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
+        body.approximated(PIPELINE, pipeline.name, text, cure)
     limit = concurrency(pipeline)
     busy = "when_busy: queue" if limit in (None, 1) else f"when_busy: parallel, max {limit}"
     _report_concurrency(properties, "", f"{names}: {busy}")
     if limit is None and all(draft.timing.when_busy == "queue" for draft in made):
         text = "without concurrency the factory starts runs at once: here they wait for each other"
-        body.approximated(PIPELINE, pipeline.name, text, whole=False)
+        body.approximated(PIPELINE, pipeline.name, text)
     _report_values(pipeline)
 
 
@@ -215,14 +215,14 @@ def report_idle(factory: Factory, found: dict[str, list[Draft]]) -> None:
         found: the pipelines to be, by the folded names of those of the factory.
     """
     busy = {
-        (start.source.file, start.source.path)
+        start.source.place
         for name, of in factory.starts.items()
         for start in of
         if start.source and found.get(name)
     }
     for of in factory.starts.values():
         for start in of:
-            if (start.source.file, start.source.path) not in busy:
+            if start.source.place not in busy:
                 text = "nothing of the pipelines that it starts is carried over"
                 start.source.left(
                     "trigger", start.trigger, text, "see the lines of those pipelines"

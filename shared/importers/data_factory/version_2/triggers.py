@@ -84,7 +84,7 @@ def report_place(start: Start, place: str) -> None:
     if start.event is not None:
         opens = str(start.timing.opens_runs).lower()
         parts.append(f"data.blob, data.opens_runs: {opens}")
-    start.source.mapped(TRIGGER, start.trigger, f"{place}: {', '.join(parts)}", whole=False)
+    start.source.mapped(TRIGGER, start.trigger, f"{place}: {', '.join(parts)}")
 
 
 def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str, dict[str, Any]]]:
@@ -146,7 +146,7 @@ def _report_common(trigger: Definition) -> None:
     state = properties.get("runtimeState")
     if not state:
         text = "the file does not say whether it is started, and it is taken as started"
-        trigger.body.approximated(TRIGGER, trigger.name, text, whole=False)
+        trigger.body.approximated(TRIGGER, trigger.name, text)
     elif _is_started(trigger):
         state.take()
     else:

@@ -130,11 +130,11 @@ class _Reader:
         for one in typed:
             one.take()
         text = f"{training.place}: endpoints.resource: {resource}"
-        self._element.mapped("activity", self._activity.name, text, whole=False)
+        self._element.mapped("activity", self._activity.name, text)
         if self._activity.within:
             inside = " in ".join(one.shown for one in reversed(self._activity.within))
             text = f"it is in {inside}, which Relearn does not have: a run has one such update"
-            self._element.approximated("activity", self._activity.name, text, whole=False)
+            self._element.approximated("activity", self._activity.name, text)
         report_update_policy(self._element, training.place)
 
 
