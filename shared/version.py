@@ -3,4 +3,4 @@
 from typing import Final
 
 #: A deployed app has no package metadata, so it is kept here; `pyproject.toml` repeats it.
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0.dev0"

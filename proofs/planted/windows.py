@@ -10,7 +10,7 @@ BUGS: Final = (
         "shared/intake/requests.py",
         '"schedule", *key, window.end.isoformat())\n',
         '"schedule", *key, window.due.isoformat())\n',
-        ("tests/unit/intake/test_windows.py",),
+        ("tests/unit/intake/test_windows.py", "tests/unit/intake/test_window_schedules.py"),
     ),
     Bug(
         "a schedule that is due at the other end of its windows does one of them twice",
@@ -52,7 +52,7 @@ BUGS: Final = (
         "shared/intake/due_times.py",
         "if schedule is None or (isinstance(schedule, Recurrence) and schedule.paused):\n",
         "if schedule is None:\n",
-        ("tests/unit/intake/test_windows.py",),
+        ("tests/unit/intake/test_windows.py", "tests/unit/intake/test_window_schedules.py"),
     ),
     Bug(
         "a short period has a run at each boundary that it crosses",

@@ -22,7 +22,7 @@ _MONTHS_OF: Final = {"mo": 1, "y": _MONTHS}
 #: What is meant as a template. A parameter may hold other braces with a colon, as in JSON.
 _TEMPLATE: Final = re.compile(r"(?<!\$)\{((?:start|end)[^{}:\"']*):([^{}]*)\}", re.IGNORECASE)
 #: What other tools write for it, where braces have no other meaning.
-_MEANT: Final = re.compile(r"(?<!\$)\{[^{}:]+:[yMdHhmsf/_:. -]+\}")
+_MEANT: Final = re.compile(r"(?<!\$)\{[^{}:]*:[^{}()*+\[\]\\]*\}")
 _MOMENT: Final = re.compile(r"(start|end)(?:([+-])([0-9]{1,6})(m|h|d|w|mo|y))?")
 _WRITE: Final = "write it like {start:yyyy/MM/dd}, {end:HHmm} or {start-1d:yyyyMMdd}"
 _NAMES: Final = ("window.start", "window.end", "window.due")

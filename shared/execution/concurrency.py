@@ -37,7 +37,6 @@ class _Level:
     newest_first: bool
     queue_name: str  #: the queue that is named in the run; empty: no run may begin before it
     releases_slot: Callable[[Run], bool] = core.releases_slot
-    by_window: bool = True  #: whether windows wait in their order: they are of one pipeline
     unread: timedelta = _UNREAD  #: how long a run whose record is unreadable keeps a slot
 
 
@@ -304,9 +303,10 @@ class ConcurrencyLimits:
 
 
 def _enqueued(run_queue: RunQueue, run: Run, level: _Level, now: datetime) -> RunQueue:
-    newest_first, window = level.newest_first, run.window if level.by_window else None
+    # The queue of a service has runs of several pipelines, whose windows have no common order.
+    window = run.window if level.releases_slot is core.releases_slot else None
     due = window.due if window else None
-    return run_queue.enqueue(run.run_id, now, newest_first=newest_first, due=due)
+    return run_queue.enqueue(run.run_id, now, newest_first=level.newest_first, due=due)
 
 
 def _behind(run_queue: RunQueue, run: Run) -> Sequence[str]:
@@ -342,11 +342,5 @@ def _levels(run: Run) -> Iterator[_Level]:
         # One queue for all pipelines, so that no two of them wait for each other.
         releases_slot = core.releases_service_slot
         yield _Level(
-            name,
-            jobs,
-            what,
-            newest_first=False,
-            queue_name=name,
-            releases_slot=releases_slot,
-            by_window=False,
+            name, jobs, what, newest_first=False, queue_name=name, releases_slot=releases_slot
         )

@@ -17,6 +17,11 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PRIVATE: Final = {
     "shared.core.config.cross_field.UnknownValueError",
     "shared.core.config.problems.WrongValueError",
+    "shared.importers.data_factory.expressions.syntax.SecretError",
+    "shared.importers.data_factory.expressions.syntax.UnresolvedError",
+    "shared.importers.data_factory.reading.arm_expressions.UnresolvedError",
+    "shared.importers.data_factory.reading.tolerant_json.BrokenDefinitionError",
+    "shared.importers.data_factory.version_2.updates._RefusedError",
     "shared.providers.azureml.errors.AzureMlRefusedError",
     "shared.providers.studio.errors.StudioRefusedError",
     "shared.telemetry.RedactedError",

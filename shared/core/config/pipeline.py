@@ -32,11 +32,9 @@ from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, checked_schedule
 from shared.core.config.training import DATA, MANIFEST
 from shared.core.config.types import Name, Span, Strict, parse_duration
-from shared.core.config.window_checks import mistakes_of_windows, uses_windows
+from shared.core.config.window_checks import mistakes_of_windows, needs_second_form, uses_windows
 from shared.core.windows import Window, filled
 
-#: The most attempts in the first form of records.
-_ATTEMPTS: Final = 10
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 
 
@@ -270,8 +268,7 @@ class Pipeline(Strict):
     @property
     def form(self) -> int:
         """The lowest schema version of a record that has this configuration."""
-        windows = isinstance(self.schedule, Recurrence) and self.schedule.uses_later_keys
-        return 2 if windows or self.training.attempts > _ATTEMPTS or self.uses_windows else 1
+        return 2 if needs_second_form(self.schedule, self.training) or self.uses_windows else 1
 
     @property
     def at_once(self) -> bool:

@@ -1,12 +1,16 @@
 """Checks where the texts of a pipeline hold times of windows, and whether it has windows."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from shared.core.config.data import Data
 from shared.core.config.problems import Mistake
-from shared.core.config.schedule import Schedule
+from shared.core.config.schedule import Recurrence, Schedule
 from shared.core.config.training import TrainingService
 from shared.core.windows import window_tokens
+
+#: The most attempts that version 0.1.0 reads.
+_ATTEMPTS: Final = 10
 
 
 def uses_windows(schedule: Schedule | None, data: Data | None, training: TrainingService) -> bool:
@@ -18,6 +22,17 @@ def uses_windows(schedule: Schedule | None, data: Data | None, training: Trainin
         training: of the pipeline.
     """
     return schedule is not None and next(_templates(data, training), None) is not None
+
+
+def needs_second_form(schedule: Schedule | None, training: TrainingService) -> bool:
+    """Whether version 0.1.0 does not know a key of these, or its value.
+
+    Args:
+        schedule: of the pipeline.
+        training: of the pipeline.
+    """
+    later = isinstance(schedule, Recurrence) and schedule.uses_later_keys
+    return later or training.attempts > _ATTEMPTS
 
 
 def mistakes_of_windows(

@@ -81,8 +81,10 @@ class Report:
     @property
     def by_file(self) -> dict[str, tuple[Line, ...]]:
         """The lines of each file."""
-        files = dict.fromkeys(line.file for line in self.lines)
-        return {file: tuple(one for one in self.lines if one.file == file) for file in files}
+        files: dict[str, list[Line]] = {}
+        for line in self.lines:
+            files.setdefault(line.file, []).append(line)
+        return {file: tuple(lines) for file, lines in files.items()}
 
     @property
     def summary(self) -> str:
@@ -201,7 +203,7 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
         are = they(differs, "is", "are")
         yield f"Read {counted(differs, 'line')} that {are} approximated: each says what differs."
     if any("fill-in/" in one.text for one in report.lines):
-        yield "Replace paths in pipelines.yaml that begin with fill-in/: no definition has them."
+        yield "Replace the paths of pipelines.yaml that begin with fill-in/: they are unknown."
     if any(_EXAMPLES.search(one.text) for one in report.lines):
         yield "Replace the example ids in URLs of pipelines.yaml: relearn validate names them."
     if report.settings:

@@ -1,46 +1,18 @@
 """What the report of version 1 says is true: claims that were wrong on public definitions."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import Outcome
 from shared.importers.data_factory.drafts import ImportOptions
-from shared.importers.data_factory.importer import Imported, import_definitions
+from shared.importers.data_factory.importer import import_definitions
+from tests.unit.importers.claims import LEFT, MASKED, NOW, imported, line, service
 from tests.unit.importers.factory import UPDATE
 from tests.unit.importers.version_1 import VersionOne, training, updating, walk_through
 
-NOW = datetime(2026, 11, 27, tzinfo=UTC)
-LEFT = Outcome.NOT_CARRIED_OVER
-MASKED = "https://ussouthcentral.services.azureml.net/workspaces/xxxx/services/xxxx/jobs"
 DAILY = {"frequency": "Day", "interval": 1}
-
-
-def imported(**files: dict[str, Any]) -> Imported:
-    """Import definitions; a `__` in the name of a file stands for the end of a folder's name."""
-    content = {
-        f"{name.replace('__', '/')}.json": json.dumps(
-            {"name": name.rpartition("__")[2], "properties": properties}
-        ).encode()
-        for name, properties in files.items()
-    }
-    return import_definitions(content, ImportOptions(), NOW)
-
-
-def line(result: Imported, file: str, ending: str = "") -> Line:
-    (found,) = [
-        one
-        for one in result.report.lines
-        if one.file == file and one.at.endswith(ending or one.at)
-        if ending or not one.path
-    ]
-    return found
-
-
-def service(url: str = MASKED, **more: str) -> dict[str, Any]:
-    return {"type": "AzureML", "typeProperties": {"mlEndpoint": url, "apiKey": "*****", **more}}
 
 
 def blob(path: str) -> dict[str, Any]:

@@ -60,3 +60,8 @@ def written(schedule: dict[str, Any] | str | None, **changes: Any) -> dict[str, 
 def windows(runs: list[Run]) -> list[str]:
     """Return the days on which the windows of runs start."""
     return [f"{run.window.start:%m-%d}" for run in runs if run.window is not None]
+
+
+def training(**parameters: str) -> dict[str, Any]:
+    """Return a training that finds its data itself, by these parameters."""
+    return {"inputs": {}, "parameters": parameters}

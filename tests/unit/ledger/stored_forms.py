@@ -214,7 +214,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "trace": None,
         "history": (),
     },
-    QueueEntry: {"number": 0},
+    QueueEntry: {"number": 0, "due": None},
     Pause: {"reason": ""},
     Pauses: {
         "schema_version": 1,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.importers.data_factory.linked_services import workspace
-from shared.importers.data_factory.others import leave_policy
+from shared.importers.data_factory.others import leave_activity
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory
 from shared.importers.data_factory.version_2.jobs import Values
@@ -21,6 +21,7 @@ _TO_DO: Final = (
     "register its steps as a component, fill in the block, and put it into a pipeline of the "
     "pipelines file"
 )
+_IN_BLOCK: Final = ("timeout", "retry")
 _SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRunId")
 
 
@@ -41,8 +42,9 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
     named = f" ({', '.join(known)})" if known else ""
     text = f"a published pipeline{named} is no component that Relearn could name"
     block = "\n".join(_lines(factory, activity, start)) + "\n"
-    element.left("activity", activity.name, text, _TO_DO, block=block)
-    leave_policy(element, "it is in the block of its activity")
+    leave_activity(element, activity.name, text, _TO_DO, block)
+    for key in _IN_BLOCK:
+        element.get("policy", key).left("policy", key, "it is in the block of its activity", "")
 
 
 def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:

@@ -148,8 +148,10 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     limit = concurrency(pipeline)
     busy = "when_busy: queue" if limit in (None, 1) else f"when_busy: parallel, max {limit}"
     _report_concurrency(properties, "", f"{names}: {busy}")
-    if limit is None and all(draft.timing.when_busy == "queue" for draft in made):
+    unlimited = [draft.name for draft in made if draft.timing.catch_up != "all"]
+    if limit is None and unlimited:
         text = "without concurrency the factory starts runs at once: here they wait for each other"
+        text = f"{', '.join(dict.fromkeys(unlimited))}: {text}"
         body.approximated(PIPELINE, pipeline.name, text)
     _report_values(pipeline)
 

@@ -171,14 +171,17 @@ def _retries(typed: Element) -> tuple[int, str]:
     count = number(policy.get("count").value) or 0
     seconds = number(policy.get("intervalInSeconds").value)
     pause = written(timedelta(seconds=30 if seconds is None else seconds))
+    several, interval = policy.get("count"), policy.get("intervalInSeconds")
+    keys = "retryPolicy.count", "retryPolicy.intervalInSeconds"
     if count:
-        text = f"training.attempts has {count} more: an attempt is one job, not all activities"
-        policy.get("count").approximated("policy", "retryPolicy.count", text)
+        text = f"training.attempts is {count + 1} times that of the activity: "
+        text += "an attempt is one job, not all activities"
+        several.approximated("policy", keys[0], text)
+        text = f"training.pause: {pause} of a job without a retry of its own; else its own counts"
+        interval.approximated("policy", keys[1], text)
     else:
-        text = "no more attempts than the activity has"
-        policy.get("count").mapped("policy", "retryPolicy.count", text)
-    text = f"training.pause: {pause}" if count else "no effect without more attempts"
-    policy.get("intervalInSeconds").mapped("policy", "retryPolicy.intervalInSeconds", text)
+        several.mapped("policy", keys[0], "no more attempts than the activity has")
+        interval.mapped("policy", keys[1], "no effect without more attempts")
     return count, pause if count else ""
 
 

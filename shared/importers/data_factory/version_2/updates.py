@@ -42,7 +42,9 @@ def update(
     try:
         return _Reader(factory, activity, start, jobs).found()
     except _RefusedError as exc:
-        leave_activity(activity.element, activity.name, exc.why, exc.to_do, exc.block)
+        several = jobs and len(factory.starts_of(activity.pipeline)) > 1
+        why = f"{jobs[0].place}: {exc.why}" if several else exc.why
+        leave_activity(activity.element, activity.name, why, exc.to_do, exc.block)
         return None
 
 
