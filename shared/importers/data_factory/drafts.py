@@ -14,8 +14,10 @@ from shared.core.config.pattern import tokens_of
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import NOWHERE, Account, Element
 from shared.importers.data_factory.secrets import Secrets
+from shared.importers.data_factory.values import unique
 
-_LONGEST_NAME: Final = 40
+#: Of a pipeline, and of an endpoint.
+LONGEST_NAME: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,15 @@ class ImportContext:
         """
         said = "\n".join(part.strip().casefold() for part in parts)
         if said not in self._names:
-            base = _as_name("-".join(parts))
-            name, number = base, 1
-            while name in self._names.values():
-                number += 1
-                name = f"{base[: _LONGEST_NAME - len(str(number)) - 1].rstrip('-')}-{number}"
-            self._names[said] = name
+            name = _as_name("-".join(parts))
+            self._names[said] = unique(name, self._names.values(), LONGEST_NAME)
         return self._names[said]
 
 
 def _as_name(text: str) -> str:
     """Return a text with the letters that a pipeline's name may have."""
     words = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
-    return words[:_LONGEST_NAME].strip("-") or "pipeline"
+    return words[:LONGEST_NAME].strip("-") or "pipeline"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,17 @@ from pydantic import ValidationError
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.drafts import BlobPath, Draft, ImportContext, Job, Update
+from shared.importers.data_factory.drafts import (
+    LONGEST_NAME,
+    BlobPath,
+    Draft,
+    ImportContext,
+    Job,
+    Update,
+)
 from shared.importers.data_factory.others import INPUT_FORMS
+from shared.importers.data_factory.values import unique
 
-_LONGEST_NAME: Final = 40
-_LONGEST_ENDPOINT: Final = 40
 _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
@@ -63,27 +69,11 @@ def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
     account, container = _most_used(drafts)
     found: dict[str, Entry] = {}
     for draft in drafts:
-        name = unique(draft.name, found, _LONGEST_NAME)
+        name = unique(draft.name, found, LONGEST_NAME)
         made = _Maker(name, draft, (account, container), context).entry()
         if made is not None:
             found[name] = made
     return Entries(found, container, account)
-
-
-def unique(name: str, taken: Mapping[str, object] | set[str], most: int) -> str:
-    """Return the name, with a number behind it where it is taken already.
-
-    Args:
-        name: the name.
-        taken: the names that there are.
-        most: how long it may be.
-    """
-    number, found = 1, name
-    while found in taken:
-        number += 1
-        behind = f"-{number}"
-        found = f"{name[: most - len(behind)].rstrip('-')}{behind}"
-    return found
 
 
 def refused(name: str, tree: Tree) -> str:
@@ -235,7 +225,7 @@ class _Maker:
         made: list[Tree] = []
         for update in self._draft.updates:
             taken = {str(one["name"]) for one in made}
-            one = self._endpoint(update, unique(endpoint_name(update), taken, _LONGEST_ENDPOINT))
+            one = self._endpoint(update, unique(endpoint_name(update), taken, LONGEST_NAME))
             models = [port for port, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
             if len(models) > 1:
                 one |= {"model": port} if (port := self._port_of(update, models)) else {}
@@ -274,7 +264,7 @@ class _Maker:
 def endpoint_name(update: Update) -> str:
     """Return the name of the endpoint that an update is for: that of its linked service."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", update.service.name or update.name).strip("-_")
-    return plain[:_LONGEST_ENDPOINT] or "endpoint"
+    return plain[:LONGEST_NAME] or "endpoint"
 
 
 def note(element: Element, text: str, to_do: str = "") -> None:

@@ -3,7 +3,7 @@
 Each is reported, with what in Relearn does the same where there is such a thing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -165,6 +165,20 @@ def leave_other(activity: Element, name: str, kind: str) -> None:
     """
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
     leave_activity(activity, name, text, instead_of(kind))
+
+
+def why_nothing(kinds: Collection[str], ours: Collection[str]) -> tuple[str, str]:
+    """Return why nothing of a pipeline is carried over, and what to do.
+
+    Args:
+        kinds: the types of its activities, folded.
+        ours: the types that are carried over.
+    """
+    if not kinds:
+        return "it has no activities", "nothing to do"
+    if set(kinds) & set(ours):
+        return "none of its activities is carried over", "see the lines of its activities"
+    return "it has no activity of Machine Learning", "see the lines of its activities"
 
 
 def report_without_update(job: Job, place: str) -> None:

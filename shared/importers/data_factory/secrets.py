@@ -13,6 +13,7 @@ from typing import Any, Final
 from shared.core.config.setting_references import not_filled_in
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element, Path, Place, leaves
+from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST: Final = 80
@@ -187,11 +188,7 @@ class Secrets:
         known = self._names.get((owner.strip().casefold(), key.casefold()))
         if known is not None:
             return known
-        name = base = setting_name(owner, key)
-        number = 1
-        while name in self.wanted:
-            number += 1
-            name = f"{base}_{number}"
+        name = unique(setting_name(owner, key), self.wanted, _LONGEST, "_")
         self._names[owner.strip().casefold(), key.casefold()] = name
         self.wanted[name] = _hint(f"{owner}: {key}")
         return name

@@ -1,9 +1,10 @@
-"""Reads times, spans and numbers of definitions, and writes them as the pipelines file has them.
+"""Times, spans, numbers and names of definitions, as the pipelines file has them.
 
 How Data Factory reads a TimeSpan: data-factory §2.2.
 """
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -77,3 +78,20 @@ def number(value: object) -> int | None:
     """Return a whole number that is not negative; None: it is none."""
     text = str(value).strip().removesuffix(".0")
     return int(text[:9]) if text.isdecimal() else None
+
+
+def unique(name: str, taken: Collection[str], most: int, sign: str = "-") -> str:
+    """Return the name, with a number behind it where it is taken already.
+
+    Args:
+        name: the name.
+        taken: the names that there are.
+        most: how long it may be.
+        sign: what stands before the number.
+    """
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        behind = f"{sign}{number}"
+        found = f"{name[: most - len(behind)].rstrip(sign)}{behind}"
+    return found

@@ -8,7 +8,8 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.importers.data_factory.account import Outcome, Place
 from shared.importers.data_factory.drafts import Draft, ImportOptions, Timing
-from shared.importers.data_factory.entries import entries, unique
+from shared.importers.data_factory.entries import entries
+from shared.importers.data_factory.values import unique
 from tests.unit.importers.drafted import FILE, JOBS, NEW, SCORING, UPDATE, WEEKLY, Drafted
 
 

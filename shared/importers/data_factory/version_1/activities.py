@@ -15,10 +15,11 @@ from shared.importers.data_factory.others import (
     leave_other,
     report_without_update,
     set_aside,
+    why_nothing,
 )
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
-from shared.importers.data_factory.version_1.factory import Activity, Factory, read
+from shared.importers.data_factory.version_1.factory import JOBS, UPDATE, Activity, Factory, read
 from shared.importers.data_factory.version_1.jobs import Made, job
 from shared.importers.data_factory.version_1.policies import NEVER_REPLACES, NEWEST_FIRST
 from shared.importers.data_factory.version_1.ports import leave_datasets
@@ -84,7 +85,8 @@ def _report_pipeline(
     body, properties = pipeline.body, pipeline.properties
     _report_scoped(properties.get("datasets"))
     if not places and not joined:
-        body.left(PIPELINE, pipeline.name, *_why(factory, pipeline))
+        kinds = {one.kind for one in factory.activities if one.pipeline is pipeline}
+        body.left(PIPELINE, pipeline.name, *why_nothing(kinds, (*JOBS, UPDATE)))
         return
     body.take_keys(*SILENT)
     properties.take_keys(*SILENT)
@@ -97,15 +99,6 @@ def _report_pipeline(
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
         body.approximated(PIPELINE, pipeline.name, text, cure)
-
-
-def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
-    mine = [one for one in factory.activities if one.pipeline is pipeline]
-    if not mine:
-        return "it has no activities", "nothing to do"
-    if any(one.is_job or one.is_update for one in mine):
-        return "none of its activities is carried over", "see the lines of its activities"
-    return "it has no activity of Machine Learning", "see the lines of its activities"
 
 
 def _report_scoped(scoped: Element) -> None:

@@ -21,7 +21,7 @@ _PORTS: Final = (
     "webServiceOutputs",
     "trainedModelDatasetName",
 )
-_JOBS: Final = ("azuremlbatchexecution", SCORING)
+JOBS: Final = ("azuremlbatchexecution", SCORING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Activity:
     @property
     def is_job(self) -> bool:
         """Whether it starts a batch job."""
-        return self.kind in _JOBS
+        return self.kind in JOBS
 
     @property
     def is_update(self) -> bool:

@@ -12,6 +12,7 @@ from shared.importers.data_factory.drafts import Draft, ImportContext, Timing, U
 from shared.importers.data_factory.others import report_without_update
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
+from shared.importers.data_factory.values import unique
 from shared.importers.data_factory.version_2.factory import (
     TRAINING,
     UPDATE,
@@ -135,10 +136,5 @@ def _labels(starts: Sequence[Start]) -> list[str]:
         return [""]
     found: list[str] = []
     for start in starts:
-        base = start.trigger or "request"
-        label, number = base, 1
-        while label in found:
-            number += 1
-            label = f"{base} {number}"
-        found.append(label)
+        found.append(unique(start.trigger or "request", found, 300, " "))
     return found

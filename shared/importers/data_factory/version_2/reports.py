@@ -15,6 +15,7 @@ from shared.importers.data_factory.others import (
     leave_other,
     leave_policy,
     set_aside,
+    why_nothing,
 )
 from shared.importers.data_factory.reading.definitions import Definition, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
@@ -199,14 +200,10 @@ def _is_secret(name: str, declared: Element) -> bool:
 
 
 def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
-    mine = factory.of(pipeline)
-    if not mine:
-        return "it has no activities", "nothing to do"
-    if any(one.kind in (TRAINING, UPDATE) for one in mine):
-        return "none of its activities is carried over", "see the lines of its activities"
-    if any(one.kind == CALL for one in mine):
+    kinds = {one.kind for one in factory.of(pipeline)}
+    if CALL in kinds and kinds.isdisjoint((TRAINING, UPDATE)):
         return "it calls other pipelines, and trains nothing itself", "see those pipelines"
-    return "it has no activity of Machine Learning", "see the lines of its activities"
+    return why_nothing(kinds, (TRAINING, UPDATE))
 
 
 def report_idle(factory: Factory, found: dict[str, list[Draft]]) -> None:
