@@ -156,6 +156,25 @@ def test_the_output_of_the_oldest_jobs_names_where_the_factory_wrote() -> None:
     assert "the factory wrote the output of the job to scored/rows.csv" in said.text
 
 
+def test_parameters_that_the_factory_fills_in_from_a_database_are_told() -> None:
+    table = {"type": "AzureSqlTable", "typeProperties": {"tableName": "t"}, "availability": DAILY}
+    score = train(type="AzureMLBatchScoring")
+    score |= {"typeProperties": {"webServiceParameters": {"Database name": "d"}}}
+    result = imported(
+        training=service(),
+        model=blob("scored/rows.csv"),
+        rows=table,
+        p=pipeline({**score, "inputs": [{"name": "rows"}]}),
+    )
+    said = line(result, "p.json", "activities[0]")
+    assert "fills in Database server name, Server user account name" in said.text
+    later = {**score, "type": "AzureMLBatchExecution", "inputs": [{"name": "rows"}]}
+    result = imported(
+        training=service(), model=blob("scored/rows.csv"), rows=table, p=pipeline(later)
+    )
+    assert "fills in" not in line(result, "p.json", "activities[0]").text
+
+
 def test_checks_of_external_data_without_a_number_are_reported() -> None:
     factory = walk_through()
     data = next(one for one in factory.all if one.name == "trainingData")
