@@ -15,13 +15,7 @@ from shared.core.config.schedule_words import what_it_waits_for, window_lines, w
 from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
-from shared.importers.data_factory.account import (
-    Account,
-    Element,
-    Line,
-    Outcome,
-    Place,
-)
+from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts

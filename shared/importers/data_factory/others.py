@@ -9,11 +9,12 @@ from typing import Final
 
 from shared.importers.data_factory.account import Element, Line, is_empty, leaves
 from shared.importers.data_factory.drafts import BlobPath, Job
+from shared.importers.data_factory.policies import leave_policy
+from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.reading.shapes import DATASET
 
 #: What the service takes as an input (data-factory §6).
 INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
-#: Keys of a dataset's policy that have keys of their own.
-_OF_DATASETS: Final = ("externaldata", "validation")
 #: Keys that say what a definition is.
 SILENT: Final = ("name", "type", "id", "$schema", "etag")
 _COPY: Final = (
@@ -107,40 +108,6 @@ def instead_of(activity: str) -> str:
     return _STEP if any(part in folded for part in _CLUSTERS) else _NOTHING
 
 
-def report_unknown(element: Element, kind: str, key: str) -> None:
-    """Report a key that Relearn does not know, or whose value it cannot read.
-
-    Args:
-        element: its value.
-        kind: what it is a key of, such as `policy`.
-        key: what it is called.
-    """
-    text = "Relearn has nothing for this key, or cannot read its value"
-    element.left(kind, key, text, "see whether the job needs it")
-
-
-def leave_policy(owner: Element, why: str) -> None:
-    """Report each key of a policy that has no effect in Relearn.
-
-    Args:
-        owner: what has the policy: an activity, or the properties of a dataset.
-        why: it has none.
-    """
-    for key, element in policies(owner):
-        several = key.casefold() in _OF_DATASETS
-        below = [(f"{key}.{name}", one) for name, one in element.items() if several]
-        for name, one in below or [(key, element)]:
-            one.left("policy", name, why, "nothing to do for this key alone")
-
-
-def policies(owner: Element) -> Iterator[tuple[str, Element]]:
-    """Yield the keys of a policy, with their values."""
-    yield from owner.get("policy").items()
-    waits = owner.get("availability", "waitOnExternal")  # its place in 2014 and 2015
-    if isinstance(waits.value, dict):
-        yield "externalData", waits
-
-
 def leave_activity(activity: Element, name: str, why: str, to_do: str, block: str = "") -> None:
     """Report an activity that is not carried over, with its policy.
 
@@ -165,6 +132,32 @@ def leave_other(activity: Element, name: str, kind: str) -> None:
     """
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
     leave_activity(activity, name, text, instead_of(kind))
+
+
+def report_unused(definitions: Definitions, version: int) -> None:
+    """Report the datasets that no activity uses which Relearn takes over.
+
+    Args:
+        definitions: all that was found.
+        version: of Data Factory: the datasets of one version are reported with its activities.
+    """
+    for dataset in definitions.of(DATASET):
+        body = dataset.body
+        if dataset.version == version and body.place not in body.account.lines:
+            text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
+            leave_dataset(dataset, text, "nothing to do for Relearn")
+
+
+def leave_dataset(dataset: Definition, why: str, to_do: str) -> None:
+    """Report a dataset that is not carried over, with its policy.
+
+    Args:
+        dataset: it.
+        why: it is not carried over.
+        to_do: what the reader can do.
+    """
+    dataset.body.left(DATASET, dataset.name, why, to_do)
+    leave_policy(dataset.properties, "its dataset is not carried over")
 
 
 def why_nothing(kinds: Collection[str], ours: Collection[str]) -> tuple[str, str]:

@@ -7,18 +7,19 @@ model, in whichever pipelines they are (data-factory §2.4).
 from collections.abc import Iterable
 from typing import Final
 
-from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import Draft, ImportContext, Update
 from shared.importers.data_factory.others import (
     SILENT,
     leave_other,
+    report_unused,
     report_without_update,
     set_aside,
     why_nothing,
 )
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
+from shared.importers.data_factory.version_1 import datasets
 from shared.importers.data_factory.version_1.factory import JOBS, UPDATE, Activity, Factory, read
 from shared.importers.data_factory.version_1.jobs import Made, job
 from shared.importers.data_factory.version_1.policies import NEVER_REPLACES, NEWEST_FIRST
@@ -59,7 +60,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
     for pipeline in definitions.of(PIPELINE):
         if pipeline.version == _VERSION:
             _report_pipeline(factory, pipeline, jobs, updates)
-    datasets.report_unused(definitions, _VERSION)
+    report_unused(definitions, _VERSION)
     return [
         Draft(made.place, made.job, tuple(one for of, _, one in updates if of is made), made.timing)
         for made in jobs

@@ -4,14 +4,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element, Place
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
-from shared.importers.data_factory.others import leave_policy, set_aside
+from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.policies import leave_policy
+from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.values import written
-from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.factory import SCORING, Activity, Factory
 from shared.importers.data_factory.version_1.policies import Policy, policy, report_policy
@@ -165,7 +166,7 @@ class _Reader:
             return
         named = self._factory.definitions.named
         references = (*self._activity.inputs, *self._activity.outputs)
-        found = (named(datasets.DATASET, one.name, one.element.file) for one in references)
+        found = (named(DATASET, one.name, one.element.file) for one in references)
         tables = [one for one in found if one is not None and one.type.casefold() == _DATABASE]
         given = {name.strip().casefold() for name in made.parameters}
         missing = [name for name in _OF_DATABASE if name.casefold() not in given]

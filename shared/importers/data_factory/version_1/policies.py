@@ -9,13 +9,16 @@ from datetime import timedelta
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.others import report_unknown
+from shared.importers.data_factory.policies import (
+    LONGEST,
+    MOST_ATTEMPTS,
+    longest,
+    mapped_span,
+    report_unknown,
+)
 from shared.importers.data_factory.values import means_days, number, span_of, timespan, written
 
 _KIND: Final = "policy"
-#: A signed URL lives seven days, so that no job can take longer.
-LONGEST: Final = timedelta(days=6, hours=22)
-MOST_ATTEMPTS: Final = 11
 _MOST_AT_ONCE: Final = 10
 NEWEST_FIRST: Final = "newest_first"
 _ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": "oldest_first"}
@@ -63,11 +66,6 @@ class Policy:
     def max_parallel(self) -> int | None:
         """How many runs may be open at the same time."""
         return self.at_once if self.at_once > 1 else None
-
-
-def longest(timeout: timedelta) -> str:
-    """Return how long one attempt may take; 0 stands for no limit."""
-    return written(timeout if timedelta() < timeout <= LONGEST else LONGEST)
 
 
 def policy(activity: Element) -> Policy:
@@ -233,18 +231,3 @@ _REPORTS: Final[dict[str, Callable[[Element, str, Policy, str], bool]]] = {
     "timeout": _timeout,
     "delay": _delay,
 }
-
-
-def mapped_span(element: Element, key: str, text: str) -> None:
-    """Report a span of a policy that is carried over as Data Factory reads it.
-
-    Args:
-        element: the span.
-        key: what it is called.
-        text: where it is now.
-    """
-    if means_days(element.value):
-        text += f": Data Factory reads {element.value} as days"
-        element.approximated(_KIND, key, text, "correct it if hours are meant")
-    else:
-        element.mapped(_KIND, key, text)

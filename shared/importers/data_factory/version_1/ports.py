@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import NOWHERE, Element, Place
-from shared.importers.data_factory.datasets import Waiting
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE
-from shared.importers.data_factory.others import leave_policy, report_input_form
+from shared.importers.data_factory.others import leave_dataset, report_input_form
+from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
-from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.availability import Cadence
+from shared.importers.data_factory.version_1.datasets import Waiting
 from shared.importers.data_factory.version_1.factory import (
     SCORING,
     Activity,
@@ -105,7 +105,7 @@ def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activ
         if dataset is None or any(factory.is_among(dataset, one.references) for one in carried):
             continue
         text = f"activity `{activity.name}` uses it, which is not carried over"
-        datasets.leave(dataset, text, "see the line of the activity")
+        leave_dataset(dataset, text, "see the line of the activity")
         for key, element in dataset.properties.get("availability").items():
             element.left("availability", key, what, "nothing to do for this key alone")
 

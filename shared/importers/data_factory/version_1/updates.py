@@ -2,55 +2,23 @@
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
-from shared.importers.data_factory import datasets
-from shared.importers.data_factory.drafts import BlobPath, Service, Update
+from shared.importers.data_factory.drafts import BlobPath, Update
+from shared.importers.data_factory.linked_services import no_target
 from shared.importers.data_factory.others import leave_activity, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
-from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.jobs import Made
 from shared.importers.data_factory.version_1.policies import report_update_policy
-from shared.importers.data_factory.version_1.ports import (
-    report_dependency,
-    report_unread,
-)
+from shared.importers.data_factory.version_1.ports import report_dependency, report_unread
 
 _NO_TRAINING: Final = (
     "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "
     "pipeline that it is uploaded for"
 )
-_DEFAULT: Final = "/endpoints/default"
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
-
-
-def no_target(service: Service, training: Service) -> tuple[str, str]:
-    """Return why an update has no endpoint, and what to do; two empty texts where it has one.
-
-    Args:
-        service: the linked service of the update.
-        training: that of the training whose model it takes.
-    """
-    add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
-    written = _written_url(service)
-    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
-        text = "points at the default endpoint, which cannot be updated"
-        return text, "create a second endpoint of the scoring service, and name its URL and key"
-    if service.update_url:
-        return "", ""
-    if written:
-        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
-        return text, "see the line of the linked service"
-    if _is_same(service, training):
-        return "points at the training service, which has no model to update", add
-    return f"linked service `{service.name}` has no updateResourceEndpoint", add
-
-
-def _is_same(service: Service, other: Service) -> bool:
-    """Whether two are of one linked service: URLs with masked ids say nothing of that."""
-    return service.source.place == other.source.place and service.jobs_url == other.jobs_url
 
 
 def update(
@@ -83,12 +51,6 @@ def update(
     name = resource.text()
     path = _path(factory, training, model)
     return training, Update(activity.name, service, name, path, element)
-
-
-def _written_url(service: Service) -> str:
-    """Return the URL of the endpoint as the linked service says it."""
-    written = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
-    return service.update_url or written.peek()
 
 
 def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str, str]:

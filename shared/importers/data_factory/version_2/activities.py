@@ -7,9 +7,8 @@ because parameters can be others each time (data-factory §3.4, §3.5).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.importers.data_factory import datasets
 from shared.importers.data_factory.drafts import Draft, ImportContext, Timing, Update
-from shared.importers.data_factory.others import report_without_update
+from shared.importers.data_factory.others import report_unused, report_without_update
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.values import unique
@@ -50,7 +49,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             report_others(factory, pipeline, found)
             report_pipeline(factory, pipeline, found[folded(pipeline.name)])
     report_idle(factory, found)
-    datasets.report_unused(definitions, VERSION)
+    report_unused(definitions, VERSION)
     return [draft for of in found.values() for draft in of]
 
 

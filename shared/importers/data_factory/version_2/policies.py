@@ -9,9 +9,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.others import report_unknown
+from shared.importers.data_factory.policies import LONGEST, MOST_ATTEMPTS, longest, report_unknown
 from shared.importers.data_factory.values import number, timespan, written
-from shared.importers.data_factory.version_1.policies import LONGEST, MOST_ATTEMPTS, longest
 from shared.importers.data_factory.version_2.triggers import Start
 
 #: Returns what a value of a definition stands for; None where that is not known.

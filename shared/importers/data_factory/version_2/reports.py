@@ -13,10 +13,10 @@ from shared.importers.data_factory.others import (
     instead_of,
     leave_activity,
     leave_other,
-    leave_policy,
     set_aside,
     why_nothing,
 )
+from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.secrets import is_secret, report_passed

@@ -21,17 +21,11 @@ from shared.importers.data_factory.expressions.version_1 import (
     resolved,
 )
 from shared.importers.data_factory.linked_services import referenced, storage
-from shared.importers.data_factory.others import (
-    SILENT,
-    leave_policy,
-    policies,
-    report_unknown,
-    set_aside,
-)
+from shared.importers.data_factory.others import SILENT, set_aside
+from shared.importers.data_factory.policies import mapped_span, policies, report_unknown
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
-from shared.importers.data_factory.reading.shapes import DATASET, LINKED_SERVICE
+from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
 from shared.importers.data_factory.values import number, timespan, written
-from shared.importers.data_factory.version_1.policies import mapped_span
 
 _BLOB: Final = "azureblob"
 #: Keys of a definition in a template.
@@ -140,32 +134,6 @@ def report_waiting(dataset: Definition, place: str) -> Waiting:
         else:
             report_unknown(element, "policy", key)
     return Waiting(waits.every, waits.at_most, least)
-
-
-def report_unused(definitions: Definitions, version: int) -> None:
-    """Report the datasets that no activity uses which Relearn takes over.
-
-    Args:
-        definitions: all that was found.
-        version: of Data Factory: the datasets of one version are reported with its activities.
-    """
-    for dataset in definitions.of(DATASET):
-        body = dataset.body
-        if dataset.version == version and body.place not in body.account.lines:
-            text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
-            leave(dataset, text, "nothing to do for Relearn")
-
-
-def leave(dataset: Definition, why: str, to_do: str) -> None:
-    """Report a dataset that is not carried over, with its policy.
-
-    Args:
-        dataset: it.
-        why: it is not carried over.
-        to_do: what the reader can do.
-    """
-    dataset.body.left(DATASET, dataset.name, why, to_do)
-    leave_policy(dataset.properties, "its dataset is not carried over")
 
 
 def _filled(element: Element, key: str, known: Mapping[str, Resolved]) -> str | None:
