@@ -2,8 +2,8 @@
 
 A line is opened for an element (an activity, a dataset, a key). It covers the values below that
 element, except those that have a line of their own. Below a definition or an activity a value is
-covered only once it was taken; what nobody took gets a line of its own, as not carried over. So a
-key that the importer does not know is reported too.
+covered only if it was taken; any other gets a line of its own, as not carried over. So a key that
+the importer does not know is reported too.
 """
 
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Line:
     text: str  #: where it is now, or what differs and why
     to_do: str = ""
     block: str = ""  #: YAML to fill in and copy, where there is such a thing
-    whole: bool = True  #: whether it covers what nobody took below it
+    whole: bool = True  #: whether it covers what was not taken below it
 
     @property
     def place(self) -> Place:
@@ -78,7 +78,7 @@ class Account:
     _taken: set[Place] = field(default_factory=set)
 
     def add(self, line: Line) -> None:
-        """Add a line; the first one for an element counts, and worse news is added to it.
+        """Add a line; the first one for an element counts, and others are added to it.
 
         A second line for the same element is joined to the first: its outcome is the worse of
         both, and both texts are kept. Safe to repeat.

@@ -310,7 +310,7 @@ def _report_sign_in(typed: Element, found: Service) -> None:
     not_needed(typed.get("servicePrincipalKey"), "servicePrincipalKey", why)
     encrypted = typed.get("encryptedCredential")
     if encrypted.value:
-        text = "encrypted for the factory alone: nobody else can read it"
+        text = "encrypted for the factory alone, so that it cannot be read here"
         encrypted.left("key", "encryptedCredential", text, f"set app setting {found.api_key[2:-1]}")
 
 

@@ -143,9 +143,7 @@ def warned_of(paths: list[str]) -> str:
     """
     if not paths:
         return ""
-    return (
-        f"rotate what stands in clear text at {', '.join(paths)}: whoever can read the file has it"
-    )
+    return f"rotate what stands in clear text at {', '.join(paths)}: each reader of the file has it"
 
 
 @dataclass(slots=True)
@@ -174,7 +172,7 @@ class Secrets:
         place = f"app setting {name}: the value {form.value}, and is not copied"
         to_do = f"set {name}"
         if form is Form.CLEAR:
-            to_do = f"{to_do}, and rotate the secret: whoever can read this file has it"
+            to_do = f"{to_do}, and rotate the secret: each reader of this file has it"
         elif form is Form.VAULT:
             reference = self._vault_reference(element)
             place, to_do = f"app setting {name}, from the vault", f"set {name} to {reference}"

@@ -1,6 +1,5 @@
 """Pipelines of version 2 become pipelines of Relearn, and all else is said."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,11 +7,8 @@ import yaml
 
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.importers.data_factory.account import Outcome
-from shared.importers.data_factory.drafts import ImportOptions
-from shared.importers.data_factory.importer import import_definitions
 from tests.unit.importers.factory import JOBS, UPDATE, storage_named
 from tests.unit.importers.repository import (
-    NOW,
     file_of,
     imported,
     line,
@@ -250,56 +246,3 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
     )
     assert made.parameters == {"epochs": 5, "text": "yes", "api key": "${FILL_IN}", "day": "monday"}
     assert (made.experiment, made.attempts) == ("churn", 2)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "outcome"),
-    [
-        ("timeout", "01:00:00", Outcome.APPROXIMATED),
-        ("retry", 0, Outcome.MAPPED),
-        ("retry", 2, Outcome.APPROXIMATED),
-        ("retryIntervalInSeconds", 30, Outcome.MAPPED),
-        ("secureInput", True, Outcome.MAPPED),
-        ("colour", "red", Outcome.NOT_CARRIED_OVER),
-    ],
-)
-def test_each_key_of_the_policy_of_an_update_has_a_line(
-    key: str, value: Any, outcome: Outcome
-) -> None:
-    found = _one(training(policy={}), update(policy={key: value}))
-    assert line(found, key, "policy").outcome is outcome
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"trainedModelName": None}, "trainedModelName missing"),
-        ({"trainedModelName": "@item()"}, "trainedModelName: `@item()`"),
-        ({"trainedModelFilePath": ""}, "trainedModelFilePath missing"),
-        ({"trainedModelFilePath": "other/x.ilearner"}, "writes `other/x.ilearner`"),
-    ],
-)
-def test_an_update_that_is_not_complete_is_not_carried_over(
-    changes: dict[str, Any], text: str
-) -> None:
-    typed = update()["typeProperties"] | changes
-    found = _one(training(), update(typeProperties=typed))
-    said = line(found, "update")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
-    assert text in said.text
-    assert "endpoints" not in pipelines(found)["churn"]
-
-
-def test_an_update_without_its_linked_service_is_not_carried_over() -> None:
-    found = _one(training(), update(linkedServiceName=storage_named("gone")))
-    assert "`gone` is not among the files" in line(found, "update").text
-
-
-def test_parts_of_a_second_definition_of_one_name_have_lines() -> None:
-    root = json.dumps({"name": "churn", "properties": pipeline(training(policy={"retry": 5}))})
-    files = {f"pipeline/{name}.json": root.encode() for name in ("churn", "churn2")}
-    files["pipeline/churn2.json"] = files["pipeline/churn2.json"].replace(b"5", b"6")
-    found = import_definitions(files, ImportOptions(), NOW)
-    lines = {(one.kind, one.name): one for one in found.report.lines if "churn2" in one.file}
-    assert {("pipeline", "churn"), ("activity", "train"), ("policy", "retry")} <= lines.keys()
-    assert {one.outcome for one in lines.values()} == {Outcome.NOT_CARRIED_OVER}

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from shared.core.counting import counted
+
 MOST_CHARACTERS: Final = 10_000  #: as the pipelines file allows for a text
 _MOST_DEPTH: Final = 40
 _BLANKS: Final = re.compile(r"\s*")
@@ -82,7 +84,7 @@ class Parser:
             UnresolvedError: the text is too long.
         """
         if len(text) > most:
-            raise UnresolvedError(f"it is longer than {most} characters")
+            raise UnresolvedError(f"it is longer than {counted(most, 'character')}")
         self.text, self.at = text, at
         self._first = version == 1
         self._name = _NAME[version]

@@ -23,7 +23,7 @@ _SKIPPED: Final = frozenset({".git", "node_modules"})
 _BEGINS: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/|\ufeff)*+[{\[]")
 #: Beside a template, as Data Factory calls them.
 _USUAL: Final = re.compile(r"parameters?(?:forfactory|_master)?\.json$", re.IGNORECASE)
-_ROTATE: Final = "rotate it: whoever can read this file has it"
+_ROTATE: Final = "rotate it: each reader of this file has it"
 
 
 @dataclass(slots=True)

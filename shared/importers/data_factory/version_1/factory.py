@@ -14,7 +14,7 @@ from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
 
 UPDATE: Final = "azuremlupdateresource"
 SCORING: Final = "azuremlbatchscoring"
-#: Where a service is told the names of datasets.
+#: Keys by which a service gets the names of datasets.
 _PORTS: Final = (
     "webServiceInput",
     "webServiceInputs",
