@@ -83,7 +83,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
     """
     for definition in definitions.of(LINKED_SERVICE):
         lines, place = definition.body.account.lines, definition.place
-        line = lines.get(place)
+        line, values = lines.get(place), definition.properties.get("typeProperties")
         if definition.type.casefold() != "azureml" or line is None:
             continue
         found = list(dict.fromkeys(uses.get(place, ())))
@@ -91,6 +91,9 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
         if found and not any(_TRAINS in one for one in found):
             found.append("an update needs no mlEndpoint")
             unused = ["mlEndpoint"]
+        updated = any(": update" in one for one in found)
+        if found and not updated and values.get("updateResourceEndpoint").value:
+            found.append("no pipeline of the file updates its endpoint")
         if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
             lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
@@ -99,7 +102,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
             to_do = "nothing to do for Relearn"
             lines[place] = replace(line, outcome=outcome, text=_UNUSED, to_do=to_do)
         for key in unused:
-            at = definition.properties.get("typeProperties", key).place
+            at = values.get(key).place
             if at in lines and lines[at].outcome is Outcome.APPROXIMATED:
                 lines[at] = replace(
                     lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do=""

@@ -128,3 +128,34 @@ def test_runs_of_a_schedule_wait_for_each_other_beside_a_window_trigger() -> Non
     said = line(result, "p.json")
     assert said.outcome is Outcome.APPROXIMATED
     assert "p-t2: without concurrency the factory starts runs at once" in said.text
+
+
+def arrival(container: str) -> dict[str, Any]:
+    begins = f"/{container}/blobs/in/"
+    found = trigger("BlobEventsTrigger", blobPathBeginsWith=begins, blobPathEndsWith=".csv")
+    found["typeProperties"]["events"] = ["Microsoft.Storage.BlobCreated"]
+    return found
+
+
+def test_the_container_of_a_blob_event_is_that_of_the_data() -> None:
+    pipeline = {"activities": [job()], "annotations": []}
+    result = imported(training=service(), store=STORE, p=pipeline, t=arrival("arrived"))
+    assert result.settings["TRAINING_DATA_CONTAINER"] == "arrived"
+    rows = {"filePath": "rows/a.csv", "linkedServiceName": reference("store")}
+    other = {"activities": [job(webServiceInputs={"input1": rows})], "annotations": []}
+    result = imported(
+        training=service(), store=STORE, p=pipeline, other=other, t=arrival("arrived")
+    )
+    assert result.settings["TRAINING_DATA_CONTAINER"] == "rows"
+    said = line(result, "t.json", "blobPathBeginsWith")
+    assert "is in container arrived" in said.text
+
+
+def test_an_endpoint_that_no_pipeline_updates_is_told() -> None:
+    result = imported(
+        training=service(updateResourceEndpoint=UPDATE),
+        store=STORE,
+        p={"activities": [job()], "annotations": []},
+    )
+    said = line(result, "training.json").text
+    assert said == "p: training.service; no pipeline of the file updates its endpoint"

@@ -1,7 +1,7 @@
 """Reads ARM templates: which resources they have, with the values of their parameters.
 
 Expressions are replaced by their values in place, so that every value keeps its path in the file.
-What has no value here stays as it is, and is reported. The value of a secret parameter is never read
+What has no value here stays, and is reported. The value of a secret parameter is never read
 into a resource.
 """
 

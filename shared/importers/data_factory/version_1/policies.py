@@ -23,7 +23,7 @@ _MOST_AT_ONCE: Final = 10
 NEWEST_FIRST: Final = "newest_first"
 _ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": "oldest_first"}
 NEVER_REPLACES: Final = (
-    "the model of an older window never replaces that of a newer one, as it does in the factory"
+    "the model of an older window never replaces that of a newer one; in the factory it does"
 )
 
 

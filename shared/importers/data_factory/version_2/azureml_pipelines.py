@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.importers.data_factory.linked_services import workspace
-from shared.importers.data_factory.others import leave_activity
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory
 from shared.importers.data_factory.version_2.jobs import Values
@@ -21,6 +20,7 @@ _TO_DO: Final = (
     "register its steps as a component, fill in the block, and put it into a pipeline of the "
     "pipelines file"
 )
+_LEFT: Final = "its activity is not carried over"
 _IN_BLOCK: Final = ("timeout", "retry")
 _SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRunId")
 
@@ -42,9 +42,10 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
     named = f" ({', '.join(known)})" if known else ""
     text = f"a published pipeline{named} is no component that Relearn could name"
     block = "\n".join(_lines(factory, activity, start)) + "\n"
-    leave_activity(element, activity.name, text, _TO_DO, block)
-    for key in _IN_BLOCK:
-        element.get("policy", key).left("policy", key, "it is in the block of its activity", "")
+    element.left("activity", activity.name, text, _TO_DO, block=block)
+    for key, one in element.get("policy").items():
+        where = "it is in the block of its activity" if key.casefold() in _IN_BLOCK else _LEFT
+        one.left("policy", key, where, "nothing to do for this key alone")
 
 
 def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:

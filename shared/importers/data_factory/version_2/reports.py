@@ -200,10 +200,10 @@ def _is_secret(name: str, declared: Element) -> bool:
 
 
 def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
-    kinds = {one.kind for one in factory.of(pipeline)}
-    if CALL in kinds and kinds.isdisjoint((TRAINING, UPDATE)):
+    kinds, ours = {one.kind for one in factory.of(pipeline)}, (TRAINING, UPDATE, EXECUTE)
+    if CALL in kinds and kinds.isdisjoint(ours):
         return "it calls other pipelines, and trains nothing itself", "see those pipelines"
-    return why_nothing(kinds, (TRAINING, UPDATE))
+    return why_nothing(kinds, ours)
 
 
 def report_idle(factory: Factory, found: dict[str, list[Draft]]) -> None:
