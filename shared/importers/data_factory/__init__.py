@@ -3,7 +3,7 @@
 The way of a definition, from its file to its lines:
 
 1. `reading` finds it: `tolerant_json` parses the file, `arm` puts values in place of expressions of
-   templates, `shapes` says what each object is, `definitions` keeps one of each name.
+   templates, `shapes` says what each object is, `finder` keeps one of each name in `definitions`.
 2. `linked_services` reads the services, `service_urls` their URLs; `secrets` names app settings.
 3. `version_1` and `version_2` read activities with what they refer to. Each has a `factory` (the
    activities), `jobs`, `updates`, `policies`, and what is due when: `availability` of datasets in

@@ -19,7 +19,7 @@ from shared.importers.data_factory.account import Account, Element, Line, Outcom
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts
-from shared.importers.data_factory.reading.definitions import found
+from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,

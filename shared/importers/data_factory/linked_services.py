@@ -47,7 +47,6 @@ _OF_SERVICE: Final = (
 )
 _TRAINS: Final = "training.service"
 _UNUSED: Final = "no pipeline of the file uses it"
-_DEFAULT: Final = "/endpoints/default"
 _BY_KEY: Final = "a Classic endpoint is updated with its own key"
 _NO_UPDATE: Final = "nothing is updated by this linked service"
 
@@ -171,39 +170,6 @@ def named_service(
         found,
         "" if found else f"linked service `{name}` is of type {definition.type or 'unknown'}",
     )
-
-
-def no_target(service: Service, training: Service) -> tuple[str, str]:
-    """Return why an update has no endpoint, and what to do; two empty texts where it has one.
-
-    Args:
-        service: the linked service of the update.
-        training: that of the training whose model it takes.
-    """
-    add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
-    written = _written_url(service)
-    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
-        text = "points at the default endpoint, which cannot be updated"
-        return text, "create a second endpoint of the scoring service, and name its URL and key"
-    if service.update_url:
-        return "", ""
-    if written:
-        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
-        return text, "see the line of the linked service"
-    if _is_same(service, training):
-        return "points at the training service, which has no model to update", add
-    return f"linked service `{service.name}` has no updateResourceEndpoint", add
-
-
-def _is_same(service: Service, other: Service) -> bool:
-    """Whether two are of one linked service: URLs with masked ids say nothing of that."""
-    return service.source.place == other.source.place and service.jobs_url == other.jobs_url
-
-
-def _written_url(service: Service) -> str:
-    """Return the URL of the endpoint as the linked service says it."""
-    written = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
-    return service.update_url or written.peek()
 
 
 def referenced(reference: Element) -> str:

@@ -6,9 +6,10 @@ Each is reported, with what in Relearn does the same where there is such a thing
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from shared.importers.data_factory.account import Element, Line, is_empty, leaves
-from shared.importers.data_factory.drafts import BlobPath, Job
+from shared.importers.data_factory.drafts import BlobPath, Job, Service
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET
@@ -17,6 +18,8 @@ from shared.importers.data_factory.reading.shapes import DATASET
 INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 #: Keys that say what a definition is.
 SILENT: Final = ("name", "type", "id", "$schema", "etag")
+#: The end of the URL of the endpoint that cannot be updated.
+_DEFAULT: Final = "/endpoints/default"
 _COPY: Final = (
     "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
     "in the factory: a run opens when the blob arrives (data.blob)"
@@ -158,6 +161,39 @@ def leave_dataset(dataset: Definition, why: str, to_do: str) -> None:
     """
     dataset.body.left(DATASET, dataset.name, why, to_do)
     leave_policy(dataset.properties, "its dataset is not carried over")
+
+
+def no_target(service: Service, training: Service) -> tuple[str, str]:
+    """Return why an update has no endpoint, and what to do; two empty texts where it has one.
+
+    Args:
+        service: the linked service of the update.
+        training: that of the training whose model it takes.
+    """
+    add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
+    written = _written_url(service)
+    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
+        text = "points at the default endpoint, which cannot be updated"
+        return text, "create a second endpoint of the scoring service, and name its URL and key"
+    if service.update_url:
+        return "", ""
+    if written:
+        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
+        return text, "see the line of the linked service"
+    if _is_same(service, training):
+        return "points at the training service, which has no model to update", add
+    return f"linked service `{service.name}` has no updateResourceEndpoint", add
+
+
+def _is_same(service: Service, other: Service) -> bool:
+    """Whether two are of one linked service: URLs with masked ids say nothing of that."""
+    return service.source.place == other.source.place and service.jobs_url == other.jobs_url
+
+
+def _written_url(service: Service) -> str:
+    """Return the URL of the endpoint as the linked service says it."""
+    written = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
+    return service.update_url or written.peek()
 
 
 def why_nothing(kinds: Collection[str], ours: Collection[str]) -> tuple[str, str]:

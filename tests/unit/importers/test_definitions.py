@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.importers.data_factory.account import Account, Line, Outcome, Place
-from shared.importers.data_factory.reading.definitions import Definitions, found
+from shared.importers.data_factory.reading.definitions import Definitions
+from shared.importers.data_factory.reading.finder import found
 
 AVAILABILITY = {"frequency": "Week", "interval": 1}
 DATASET_1 = {

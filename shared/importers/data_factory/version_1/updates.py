@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.importers.data_factory.drafts import BlobPath, Update
-from shared.importers.data_factory.linked_services import no_target
-from shared.importers.data_factory.others import leave_activity, set_aside
+from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.version_1 import availability, datasets

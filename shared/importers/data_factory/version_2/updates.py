@@ -10,8 +10,7 @@ from typing import Final
 
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, Update
-from shared.importers.data_factory.linked_services import no_target
-from shared.importers.data_factory.others import leave_activity
+from shared.importers.data_factory.others import leave_activity, no_target
 from shared.importers.data_factory.version_2.factory import Activity, Factory
 from shared.importers.data_factory.version_2.jobs import Made, Values
 from shared.importers.data_factory.version_2.policies import report_update_policy
