@@ -36,7 +36,6 @@ class Entry:
     name: str
     draft: Draft
     tree: Tree
-    container: str  #: of its data; empty where it has none
 
     @property
     def sources(self) -> tuple[tuple[str, Element], ...]:
@@ -53,10 +52,6 @@ class Entries:
     pipelines: dict[str, Entry]
     container: str  #: for TRAINING_DATA_CONTAINER; empty where no input names one
     account: str  #: the storage account or linked service of that container
-
-    def trees(self) -> dict[str, Tree]:
-        """Return the content of the file below `pipelines`."""
-        return {name: entry.tree for name, entry in self.pipelines.items()}
 
 
 def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
@@ -123,7 +118,7 @@ class _Maker:
             return None
         if endpoints := self._endpoints(tree, outputs):
             tree |= {"gate": {"first_model": "allow"}, "endpoints": endpoints}
-        return Entry(self._name, self._draft, tree, data.container if data else "")
+        return Entry(self._name, self._draft, tree)
 
     def _report_container(self, path: BlobPath) -> None:
         account, container = self._place

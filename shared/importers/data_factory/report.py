@@ -5,7 +5,7 @@ report: lines are written without values of secrets, and say where those stood.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -237,8 +237,3 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
             "Add `verify: {rows: probe.json}` to each endpoint, so that updates are verified: the "
             "factory had nothing like it."
         )
-
-
-def settings_file(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Return the content of a file like local.settings.json."""
-    return {"IsEncrypted": False, "Values": dict(settings)}

@@ -90,8 +90,6 @@ def report_policy(activity: Element, place: str) -> None:
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
-    if not said.value:
-        said.take()
     for key, element in said.items():
         report = _REPORTS.get(key.casefold())
         if report is None or not report(element, key, found, place):
@@ -107,8 +105,6 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
-    if not said.value:
-        said.take()
     same = {
         "concurrency": found.at_once in (1, training.at_once),
         "executionpriorityorder": found.order == training.order != NEWEST_FIRST,

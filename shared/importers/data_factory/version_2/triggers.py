@@ -44,7 +44,6 @@ class Start:
     event: BlobEvent | None = None
     retries: int = 0  #: of a run of the pipeline as a whole
     pause: str = ""
-    number: int = 0  #: where one trigger needs several schedules
     source: Element = field(default=NOWHERE, compare=False)
 
 
@@ -125,10 +124,7 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
         timing, retries, pause = windowed(typed, context, started=started)
         return [replace(base, timing=timing, retries=retries, pause=pause)]
     schedules = scheduled(typed, context, started=started)
-    return [
-        replace(base, timing=Timing(schedule=spec), number=at if len(schedules) > 1 else 0)
-        for at, spec in enumerate(schedules, start=1)
-    ]
+    return [replace(base, timing=Timing(schedule=spec)) for spec in schedules]
 
 
 def _is_started(trigger: Definition) -> bool:
