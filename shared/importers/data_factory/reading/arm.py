@@ -6,7 +6,7 @@ into a resource.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -208,26 +208,18 @@ class _Scope:
             value: as the template has it.
             path: where it is.
         """
-        if isinstance(value, dict):
-            return {key: self.put(one, (*path, key)) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self.put(one, (*path, at)) for at, one in enumerate(value)]
-        if not isinstance(value, str):
-            return value
-        found = self._value(value)
+        return _with_texts(value, self._put_text, path)
+
+    def _put_text(self, text: str, path: Path) -> Any:
+        found = self._value(text)
         if isinstance(found, OpenText):
-            return self._connection_string(value) or self._noted(found, path)
-        return self._closed(found, path) if isinstance(found, dict | list) else found
+            return self._connection_string(text) or self._noted(found, path)
+        return _with_texts(found, self._noted, path)
 
-    def _closed(self, value: Any, path: Path) -> Any:
-        """Return a copy of what a variable or parameter holds, with plain texts."""
-        if isinstance(value, dict):
-            return {key: self._closed(one, (*path, key)) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._closed(one, (*path, at)) for at, one in enumerate(value)]
-        return self._noted(value, path) if isinstance(value, OpenText) else value
-
-    def _noted(self, value: OpenText, path: Path) -> str:
+    def _noted(self, value: str, path: Path) -> str:
+        """Return a text as a plain one; note it where it has no value."""
+        if not isinstance(value, OpenText):
+            return value
         if not isinstance(value.error, SecretError):
             self._unresolved.append(Unresolved(path, str(value), str(value.error)))
         return str(value)
@@ -294,7 +286,9 @@ class _Scope:
             circle.error = UnresolvedError(f"{kind} `{name}` needs itself")
             self._known[key] = circle, 0
             self._depth += 1
-            self._known[key] = self._measured(value if plain else self._inner(value))
+            self._known[key] = self._measured(
+                value if plain else _with_texts(value, lambda text, _: self._value(text))
+            )
             self._depth -= 1
         found, size = self._known[key]
         if isinstance(found, OpenText):
@@ -311,13 +305,6 @@ class _Scope:
             refused.error = error
             return refused, 0
 
-    def _inner(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._inner(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._inner(one) for one in value]
-        return self._value(value) if isinstance(value, str) else value
-
     def _charge(self, size: int) -> None:
         """Count what is put in place of expressions.
 
@@ -327,6 +314,21 @@ class _Scope:
         self._left -= size
         if self._left < 0:
             raise UnresolvedError("the values of this template are too large")
+
+
+def _with_texts(value: Any, made: Callable[[str, Path], Any], path: Path = ()) -> Any:
+    """Return a copy of a value in which each text is replaced.
+
+    Args:
+        value: a text, or an object or a list that holds some.
+        made: returns what stands for a text, which has this path.
+        path: of the value.
+    """
+    if isinstance(value, dict):
+        return {key: _with_texts(one, made, (*path, key)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_texts(one, made, (*path, at)) for at, one in enumerate(value)]
+    return made(value, path) if isinstance(value, str) else value
 
 
 def _folded(holder: Element) -> dict[str, Element]:
