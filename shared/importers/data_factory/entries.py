@@ -132,6 +132,9 @@ class _Maker:
 
     def _data(self, data: BlobPath) -> Tree:
         made: Tree = {"blob": data.pattern}
+        if data.is_folder and not self._timing.opens_runs:
+            what = f"{self._name}: data.blob: {data.pattern}: a folder; a run reads its newest blob"
+            note(data.source, what, "see whether the job needs that blob")
         if not self._timing.opens_runs:
             made["opens_runs"] = False
         if self._timing.min_size:

@@ -159,3 +159,15 @@ def test_an_endpoint_that_no_pipeline_updates_is_told() -> None:
     )
     said = line(result, "training.json").text
     assert said == "p: training.service; no pipeline of the file updates its endpoint"
+
+
+def test_a_folder_as_the_data_is_told() -> None:
+    rows = {"filePath": "rows/new", "linkedServiceName": reference("store")}
+    result = imported(
+        training=service(),
+        store=STORE,
+        p={"activities": [job(webServiceInputs={"input1": rows})], "annotations": []},
+    )
+    said = line(result, "p.json", "webServiceInputs.input1")
+    assert said.outcome is Outcome.APPROXIMATED
+    assert "data.blob: new/{name}: a folder; a run reads its newest blob" in said.text
