@@ -21,6 +21,9 @@ _MOST_VISITED: Final = 200_000
 _LARGEST: Final = 16 * 1024 * 1024
 _LARGEST_TOGETHER: Final = 256 * 1024 * 1024
 _BEGINS: Final = (b"{", b"[", b"/*", b"//")
+_ZIPPED: Final = b"PK\x03\x04"
+_ZIP: Final = "it is a zip file, which has to be unpacked first"
+_NO_JSON: Final = "it does not begin like JSON"
 _USAGE: Final = 2
 
 
@@ -58,7 +61,9 @@ def read_definitions(paths: Sequence[Path], leave_out: Path) -> DefinitionFiles:
         except _UnreadError as exc:
             found.unread[name] = str(exc)
             continue
-        if file.suffix.lower() in _PERHAPS and file not in paths and not _is_json(content):
+        if file.suffix.lower() not in _ALWAYS and not _is_json(content):
+            if file in paths:
+                found.unread[name] = _ZIP if content.startswith(_ZIPPED) else _NO_JSON
             continue
         found.content[name] = content
         together += len(content)

@@ -2,22 +2,22 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from cli.definition_files import read_definitions
+from cli.import_report import show
 from cli.output import CommandError, Output
 from cli.whole_files import refuse_existing, write_whole
 from shared.config.loader import load_pipelines
-from shared.core.config.schedule_words import moment
 from shared.importers.data_factory.account import Line, Outcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import Imported, import_definitions
 from shared.importers.data_factory.reading.tolerant_json import BrokenDefinitionError, parsed
-from shared.importers.data_factory.report import Report, as_json, past_words, sorted_lines
+from shared.importers.data_factory.report import as_json, sorted_lines
 from shared.importers.data_factory.report_markdown import markdown
 
 DEFAULT_FOLDER: Final = Path("imported")
@@ -48,6 +48,7 @@ def run(
     *,
     backfill: bool,
     force: bool,
+    everything: bool,
 ) -> int:
     """Import definitions, and return 0 where there is a pipeline now.
 
@@ -58,6 +59,7 @@ def run(
         parameters: values for the parameters of a template.
         backfill: whether windows of the past are trained too.
         force: whether files are written over.
+        everything: whether all lines of the report are printed.
 
     Raises:
         CommandError: a path is wrong, or files would be written over.
@@ -74,7 +76,7 @@ def run(
     if output.as_json:
         output.json({**as_json(report), "written": written})
     else:
-        _show(output, report, folder, written)
+        show(output, report, folder, written, everything=everything)
     return 0 if report.pipelines else 1
 
 
@@ -118,7 +120,7 @@ def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unread(name: str, why: str) -> Line:
-    to_do = "see its rights and its path, and import again"
+    to_do = "correct this, and import again"
     return Line(name, (), "file", name, Outcome.NOT_CARRIED_OVER, why, to_do)
 
 
@@ -133,47 +135,3 @@ def _write(folder: Path, imported: Imported) -> list[str]:
     }
     write_whole(folder, texts)
     return [str(folder / name) for name in texts]
-
-
-def _show(output: Output, report: Report, folder: Path, written: Iterable[str]) -> None:
-    for file, lines in report.by_file.items():
-        output.heading(file)
-        for line in lines:
-            what = f"{line.kind} {line.name}".strip()
-            at = f" ({line.at})" if line.path else ""
-            output.result(line.outcome.value, f"{what}{at}: {line.text}", line.to_do)
-            for text in line.block.splitlines():
-                output.line(f"      {text}")
-    for one in report.schedules:
-        output.heading(f"schedule of {one.pipeline}")
-        output.line(f"  {one.words}. It waits for {one.waits_for}.")
-        if passed := past_words(one):
-            output.line(f"  {passed}.")
-        rows = [
-            (
-                moment(at.start, ""),
-                moment(at.end, ""),
-                moment(at.begins, "") if at.begins else "no run: paused",
-            )
-            for at in one.windows
-        ]
-        if rows:
-            output.table(("window from", "to (UTC)", "its run begins"), rows)
-    if report.settings:
-        output.heading("settings to set")
-        rows = [
-            (one.name, one.text, "; ".join(map(str, one.stood)) + _rotate(in_clear=one.in_clear))
-            for one in report.settings
-        ]
-        output.table(("setting", "what belongs there", "where it stood"), rows)
-    output.heading(report.summary)
-    for number, step in enumerate(report.steps(str(folder)), start=1):
-        output.line(f"  {number}. {step}")
-    if written:
-        output.line(f"written: {', '.join(written)}")
-    else:
-        output.line("nothing was written")
-
-
-def _rotate(*, in_clear: bool) -> str:
-    return " (in clear text: rotate it)" if in_clear else ""

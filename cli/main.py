@@ -88,13 +88,18 @@ The name of the blob is that of the file, below the folder that a pipeline's pat
 _IMPORT: Final = """\
 Make a pipelines file of the definitions of an Azure Data Factory, with a report.
 
-Takes what trains and updates web services of Studio (classic), in both versions of Data Factory:
-files, folders, a factory's git repository (pipeline/, dataset/, linkedService/, trigger/), an
-exported template of Resource Manager. Give all files at once: they name each other.
+It reads both versions of Data Factory, and takes what trains and updates web services of Studio
+(classic). PATH is the folder of a factory's git repository (pipeline/, dataset/, linkedService/,
+trigger/), another folder, a file, or an exported template of Resource Manager. Give all files
+at once: they name each other.
 
-The report has a line for each activity, dataset, policy and trigger: mapped, approximated (what
-differs, and why) or not carried over (what to do). No secret is copied: each becomes an app
-setting, and the report says where it stood. Nothing is written over without --force.
+It writes four files into a folder: pipelines.yaml, local.settings.json, import-report.md and
+import-report.json. The report has a line for each activity, dataset, policy and trigger: mapped,
+approximated (what differs, and why) or not carried over (why, and what to do). The terminal
+shows the lines that ask you to do something; --all shows all of them.
+
+No secret is copied: each becomes an app setting, and the report says where it stood. Files that
+exist are written over with --force alone.
 
 \b
   relearn import-adf factory/
@@ -198,11 +203,22 @@ def import_adf(
         bool, typer.Option("--backfill", help="Train the windows that have passed, too.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Print all lines, also those that ask for nothing."),
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Import from Azure Data Factory."""
-    output = Output(as_json=as_json)
-    code = import_command.run(output, paths, folder, parameters, backfill=backfill, force=force)
+    code = import_command.run(
+        Output(as_json=as_json),
+        paths,
+        folder,
+        parameters,
+        backfill=backfill,
+        force=force,
+        everything=everything,
+    )
     raise typer.Exit(code)
 
 

@@ -64,8 +64,8 @@ class Output:
             to_do: what to do about it.
         """
         width = _WIDE if result in _OUTCOMES else _WIDTH
-        line = Text(f"  {result:<{width}} ", style=_STYLES.get(result, ""))
-        line.append(printable(text), style="default")
+        line = Text(f"  {result:<{width}} ").append(printable(text))
+        line.stylize(_STYLES.get(result, ""), 2, 2 + len(result))
         self._print(line)
         if to_do:
             self._print(Text(f"  {'':<{width}} To do: {printable(to_do)}", style="default"))

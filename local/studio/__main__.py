@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from local.served import StopSignal, add_options, write_ready_file
 from local.studio.faults import FaultRule, FaultScript
-from local.studio.sample import publish_sample, sample_data
+from local.studio.sample import as_arff, publish_sample, sample_data
 from local.studio.server import StudioServer
 from local.studio.state import OWN_CONTAINER, Studio
 from local.studio.storage import BlobRefusedError, HttpBlobs
@@ -95,7 +95,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--faults", type=Path, metavar="FILE", help="faults to begin with: a JSON list of rules")
     add("--sample", action="store_true", help="publish a sample pair and print a pipelines.yaml")
-    add("--sample-data", type=Path, metavar="FILE", help="write the sample's training data here")
+    add(
+        "--sample-data",
+        type=Path,
+        metavar="FILE",
+        help="write the sample's training data here: a name that ends in .arff gets ARFF, else CSV",
+    )
     add("--show-keys", action="store_true", help="with --sample: also print its keys")
     return parser
 
@@ -154,7 +159,8 @@ def _fault_rules(file: Path | None) -> list[FaultRule]:
 def _introduce(options: argparse.Namespace, server: StudioServer, studio: Studio) -> None:
     print(f"Studio (classic) stand-in: {server.url}", flush=True)
     if options.sample_data is not None:
-        options.sample_data.write_bytes(sample_data())
+        arff = options.sample_data.suffix.lower() == ".arff"
+        options.sample_data.write_bytes(as_arff(sample_data()) if arff else sample_data())
         print(f"The sample's training data: {options.sample_data}")
     if options.sample:
         sample = publish_sample(studio, LogisticTrainer())

@@ -59,6 +59,15 @@ def sample_data() -> bytes:
     return text.getvalue().encode()
 
 
+def as_arff(data: bytes) -> bytes:
+    """Give a CSV of the sample as ARFF: its last column is the label, which is 0 or 1."""
+    header, *rows = csv.reader(io.StringIO(data.decode()))
+    *names, label = header
+    lines = ["@relation sample", *(f"@attribute '{name}' numeric" for name in names)]
+    lines += [f"@attribute {label} {{0,1}}", "@data", *map(",".join, rows), ""]
+    return "\n".join(lines).encode()
+
+
 def publish_sample(studio: Studio, trainer: Trainer) -> Sample:
     """Publish the pair; the scoring endpoint `production` starts with a weaker model."""
     training = studio.publish_training(

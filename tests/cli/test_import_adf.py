@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli import definition_files, import_adf, whole_files
+from cli import definition_files, import_adf, import_report, whole_files
 from cli.definition_files import read_definitions
 from cli.output import CommandError
 from cli.whole_files import write_whole
@@ -51,9 +51,30 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert relearn("validate", "pipelines.yaml").code == 0
 
 
+def test_the_terminal_shows_what_asks_for_something_and_counts_the_rest(
+    factory: Path, relearn: Relearn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = relearn("import-adf", str(factory)).out
+    assert "  mapped  " not in said
+    assert "To do: set TRAININGENDPOINT_API_KEY" in said
+    assert "other lines ask for nothing: in import-report.md, and with --all." in said
+    assert "The next 10 runs (UTC): " in said
+    everything = relearn("import-adf", str(factory), "--force", "--all").out
+    assert "  mapped           policy retry (" in everything
+    assert "window from" in everything
+    assert "in import-report.md" not in everything.partition("What to do next")[0]
+    for name in ("_MOST_LINES", "_MOST_SCHEDULES", "_MOST_SETTINGS"):
+        monkeypatch.setattr(import_report, name, 0)
+    few = relearn("import-adf", str(factory), "--force").out
+    for what in ("more lines ask for something", "1 more schedule: ", "more settings: "):
+        assert what in few
+
+
 def test_nothing_is_written_over_without_force(
     factory: Path, folder: Path, relearn: Relearn
 ) -> None:
+    spaced = relearn("import-adf", str(factory), "--output", "my out")
+    assert "Check the file: cd 'my out' && relearn validate pipelines.yaml" in spaced.out
     there = folder / "out"
     there.mkdir()
     (there / "import-report.md").write_text("mine")
@@ -93,8 +114,10 @@ def test_without_a_pipeline_the_report_is_shown_and_nothing_is_written(
     (folder / "empty").mkdir()
     said = relearn("import-adf", "empty")
     assert said.code == 1
-    assert "nothing was written" in said.out
+    assert "Nothing was written." in said.out
     assert "Nothing was imported" in said.out
+    (folder / "empty" / "package.json").write_text("{}")
+    assert "not carried over file package.json" in relearn("import-adf", "empty").out
     assert not (folder / "imported").exists()
     shown = relearn("import-adf", "empty", "--json")
     assert (shown.code, shown.json["result"]) == (1, "nothing imported")
@@ -134,14 +157,18 @@ def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) ->
         (factory / name).mkdir()
         (factory / name / "x.json").write_text("{}")
     (factory / "notes.txt").write_text("not a definition")
+    (factory / "factory.zip").write_bytes(b"PK\x03\x04")
     (factory / "real.txt").write_text("\ufeff {}", encoding="utf-8")
     (factory / "loop").symlink_to(factory)
     (factory / "nowhere.json").symlink_to(factory / "gone")
     found = read_definitions([factory], factory / "out")
     assert sorted(found.content) == sorted([*FACTORY, "real.txt"])
     assert list(found.unread) == ["nowhere.json"]
-    both = read_definitions([factory / "pipeline", factory / "notes.txt"], folder / "out")
-    assert sorted(both.content) == ["notes.txt", "pipeline/churn.json"]
+    named = [factory / name for name in ("pipeline", "notes.txt", "factory.zip")]
+    found = read_definitions(named, folder / "out")
+    assert list(found.content) == ["pipeline/churn.json"]
+    assert "does not begin like JSON" in found.unread["notes.txt"]
+    assert "unpacked" in found.unread["factory.zip"]
 
 
 def test_too_much_is_refused_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

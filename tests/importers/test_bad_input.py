@@ -22,6 +22,7 @@ CASES: Final = [
     ("broken_json", True, ("ends_early.json", "", LEFT, "line 4, column 34: the file ends too")),
     ("broken_json", True, ("empty.json", "", LEFT, "line 1, column 1: the file is empty")),
     ("missing_reference", False, ("pipeline.json", ACTIVITY, LEFT, "`rows` is missing")),
+    ("missing_reference", False, ("model.json", "", LEFT, "activity `Update` uses it, which is")),
     ("two_of_one_name", True, ("copy/model.json", "", LEFT, "is in model.json: that one counts")),
     ("two_of_one_name", True, ("copy/pipeline.json", "", LEFT, "is in pipeline.json: that one")),
     (

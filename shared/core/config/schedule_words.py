@@ -4,8 +4,9 @@ All times are in UTC. The HTTP API, `relearn validate` and the importer's report
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Final
 
@@ -26,6 +27,8 @@ _DAY: Final = timedelta(days=1)
 _EVERY_DAY: Final = tuple(range(1, 32))
 _EVERY_MONTH: Final = tuple(range(1, 13))
 _WEEK: Final = 7
+#: Far from both ends of the calendar.
+_ANY_TIME: Final = datetime(2001, 1, 1, tzinfo=UTC)
 #: The days that every month has.
 _LEAST_DAYS: Final = 28
 #: So many values in a row are named by the first and the last.
@@ -101,9 +104,9 @@ def window_lines(schedule: Schedule, now: datetime, most: int = 10) -> list[Next
         now: the present moment.
         most: how many windows to return.
     """
-    paused, delay = is_paused(schedule), delay_of(schedule)
+    paused = is_paused(schedule)
     return [
-        NextWindow(one.start, one.end, one.due, None if paused else one.due + delay)
+        NextWindow(one.start, one.end, one.due, None if paused else _begin_of(schedule, one.due))
         for one in upcoming(schedule, now, most)
     ]
 
@@ -116,7 +119,8 @@ def what_it_waits_for(schedule: Schedule, now: datetime) -> str:
         now: the present moment.
     """
     if isinstance(schedule, Recurrence) and schedule.end and is_over(schedule, now):
-        return f"nothing: its active period was over at {moment(schedule.end)}, no window follows"
+        over = f"its active period was over at {moment(schedule.end)}"
+        return f"nothing: {over}, no window follows{_past(schedule)}"
     if is_paused(schedule):
         return "an operator: the schedule is paused, no run begins before `paused` is removed"
     following = window_lines(schedule, now, 1)
@@ -148,12 +152,19 @@ def hint_of(schedule: Schedule | None, now: datetime) -> Mistake | None:
     if not isinstance(schedule, Recurrence):
         return None
     if schedule.end and is_over(schedule, now):
-        what = f"its active period was over at {moment(schedule.end)}, so that no window follows"
+        over = f"its active period was over at {moment(schedule.end)}"
+        what = f"{over}, so that no window follows{_past(schedule)}"
         return Mistake(what, "write a later `end`, or remove the schedule")
     if schedule.paused:
         what = "it is paused, so that no due time opens a run"
         return Mistake(what, "remove `paused`, and catch_up decides what passed")
     return None
+
+
+def _past(schedule: Recurrence) -> str:
+    """Return what becomes of the windows of an active period that is over; empty: nothing."""
+    runs = schedule.backfill and not schedule.paused
+    return "; windows of the past get runs (`backfill`)" if runs else ""
 
 
 def is_paused(schedule: Schedule) -> bool:
@@ -170,6 +181,11 @@ def is_over(schedule: Schedule, now: datetime) -> bool:
     """
     ends = isinstance(schedule, Recurrence) and schedule.end is not None
     return ends and not upcoming(schedule, now, 1)
+
+
+def _begin_of(schedule: Schedule, due: datetime) -> datetime:
+    last = datetime.max.replace(tzinfo=UTC)
+    return due + min(delay_of(schedule), last - due)
 
 
 def _period(schedule: Recurrence) -> str:
@@ -219,9 +235,12 @@ def _counted_from(schedule: Recurrence) -> str:
 
 
 def _boundary(schedule: Recurrence) -> datetime:
-    """Return a due time near the anchor; the first one in the calendar, where that is earlier."""
-    near = due_at_or_before(schedule, schedule.anchor + max(schedule.offset, timedelta()))
-    return near or due_after(schedule, schedule.anchor + abs(schedule.offset))
+    """Return a due time near the anchor, or another one where the calendar has none there."""
+    for moment in (schedule.anchor, _ANY_TIME):
+        with suppress(OverflowError):
+            near = due_at_or_before(schedule, moment + max(schedule.offset, timedelta()))
+            return near or due_after(schedule, moment + abs(schedule.offset))
+    return schedule.anchor
 
 
 def _often_of(found: Ncrontab) -> str:

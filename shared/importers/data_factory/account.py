@@ -18,7 +18,9 @@ _WITH_LINES_BELOW: Final = frozenset(
     {"pipeline", "activity", "dataset", "linked service", "trigger"}
 )
 _UNKNOWN: Final = "Relearn has nothing for this key"
-_CHECK: Final = "see whether the job needs it; if not, there is nothing to do"
+_CHECK: Final = "see whether the job needs it"
+#: How a `to_do` begins that asks the reader for nothing.
+_NOTHING: Final = "nothing"
 
 
 class Outcome(StrEnum):
@@ -68,6 +70,11 @@ class Line:
     def at(self) -> str:
         """Its path as people write it."""
         return self.place.at
+
+    @property
+    def asks(self) -> bool:
+        """Whether the reader is asked to do something: not where `to_do` begins with `nothing`."""
+        return _asks(self.to_do)
 
 
 @dataclass(slots=True)
@@ -294,7 +301,7 @@ def _joined(known: Line, other: Line) -> Line:
     """Return two lines for one element as one."""
     outcome = max(known.outcome, other.outcome, key=_WORSE.index)
     texts = _together(known.text, other.text)
-    to_dos = _together(known.to_do, other.to_do)
+    to_dos = both_to_do(known.to_do, other.to_do)
     return Line(
         known.file,
         known.path,
@@ -306,6 +313,21 @@ def _joined(known: Line, other: Line) -> Line:
         known.block or other.block,
         known.whole and other.whole,
     )
+
+
+def _asks(to_do: str) -> bool:
+    return bool(to_do) and not to_do.startswith(_NOTHING)
+
+
+def both_to_do(one: str, other: str) -> str:
+    """Return two texts of what to do as one; `nothing` is left out where the other one asks.
+
+    Args:
+        one: the first.
+        other: the second.
+    """
+    asked = [text for text in (one, other) if _asks(text)]
+    return _together(asked[0], asked[-1]) if asked else one or other
 
 
 def _together(known: str, other: str) -> str:

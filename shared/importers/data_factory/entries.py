@@ -214,7 +214,7 @@ class _Maker:
                 f"{self._name}: training.outputs: {port}: {files[port]}; Relearn writes it to "
                 f"runs/{self._name}/<run>/<attempt>/{files[port]} in MODELS_CONTAINER, the factory "
                 f"wrote {path.container}/{path.name}",
-                "let readers of the old path read the new one",
+                "let the programs that read the old path read the new one",
             )
         return files
 

@@ -107,6 +107,7 @@ def import_definitions(
         tuple(_setting(name, settings[name], lines) for name in settings if name != CONTAINER),
         made.container,
         made.account,
+        now,
     )
     return Imported(text, settings if made.pipelines else {}, report)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, Outcome, Place, is_empty
+from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do, is_empty
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
@@ -238,9 +238,10 @@ def _report_service(
     _report_url(typed, "mlEndpoint", jobs)
     _report_url(typed, "updateResourceEndpoint", update)
     _report_sign_in(typed, found)
-    places = ["training.service"] if found.jobs_url else []
+    places = ["training.service of each job that names it"] if found.jobs_url else []
     if found.update_url:
-        places.append(f"update of an endpoint of kind {found.endpoint_kind}")
+        kind = found.endpoint_kind
+        places.append(f"endpoints.update, with kind {kind}, of each update that names it")
     if not places:
         text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
         body.left(_KIND, found.name, text, to_do)
@@ -318,5 +319,4 @@ def _report_other(definition: Definition) -> None:
         text = f"{text}: an app setting refers to a secret of a vault"
         to_do = "give the app's identity Key Vault Secrets User on the vault"
     warning = warned_of(secret_places(definition.body))
-    body_to_do = f"{to_do}; {warning}" if warning else to_do
-    definition.body.left(_KIND, definition.name, text, body_to_do)
+    definition.body.left(_KIND, definition.name, text, both_to_do(to_do, warning))

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from shared.importers.data_factory.account import Element, Line, is_empty, leaves
+from shared.importers.data_factory.account import Element, Line, both_to_do, is_empty, leaves
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET
+from shared.importers.data_factory.secrets import secret_places, warned_of
 
 #: What the service takes as an input (data-factory §6).
 INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
@@ -34,15 +35,18 @@ _CALL: Final = (
     "/api/runs/{run}"
 )
 _ALONE: Final = (
-    "nothing to do for what is inside and is mapped: each pipeline of Relearn has its own runs"
+    "what is inside and is mapped needs nothing: each pipeline of Relearn has its own runs"
 )
 _CHECKED: Final = (
-    "data.min_size and wait_for_data check that the data is there; the preview of a pipeline "
-    "shows which blobs match"
+    "write data.min_size and wait_for_data, which check that the data is there; the preview of a "
+    "pipeline shows which blobs match"
 )
-_CHOSEN: Final = f"gate.rules decide whether a model is promoted; {_ALONE}"
+_CHOSEN: Final = (
+    f"write the condition under gate.rules, if it decides whether a model is promoted; {_ALONE}"
+)
 _EACH: Final = (
-    f"a token in data.blob, such as {{customer}}, gives each value runs of its own; {_ALONE}"
+    "write a token in data.blob, such as {customer}, so that each value has runs of its own; "
+    f"{_ALONE}"
 )
 _CALLED: Final = (
     "give the called pipeline its data or its schedule in the pipelines file: pipelines of "
@@ -50,31 +54,33 @@ _CALLED: Final = (
 )
 _DATABASE: Final = "call it where the data is made, or let the job call it"
 _VALUE: Final = "write the value under training.parameters"
-_AZUREML: Final = "training: {kind: azureml, component: …} runs a job of Azure Machine Learning"
+_AZUREML: Final = "write training: {kind: azureml, component: …}, which runs a job of Azure ML"
 #: Activity type, folded -> what does the same; the first name that fits counts.
 _INSTEAD: Final[dict[str, str]] = {
     "copy": _COPY,
     "lookup": "write the values under training.parameters, or let the job read them",
     "getmetadata": _CHECKED,
     "validation": _CHECKED,
-    "wait": "schedule.delay begins a run later; data.settle waits until no more data arrives",
-    "webhook": "approval: required, under gate, lets a run wait for a request over HTTP",
+    "wait": "write schedule.delay, which begins a run later, or data.settle, which waits until no "
+    "more data arrives",
+    "webhook": "write gate.approval: required, if the run is to wait for a request over HTTP",
     "webactivity": _CALL,
     "azurefunctionactivity": _CALL,
     "executepipeline": _CALLED,
     "foreach": _EACH,
     "ifcondition": _CHOSEN,
     "switch": _CHOSEN,
-    "until": f"the app polls each job until its end, and training.attempts repeats it; {_ALONE}",
-    "filter": "the pattern data.blob chooses blobs by their names",
-    "fail": "gate.rules reject a model, and the run says why",
+    "until": "nothing, if it waits for a job: the app polls each job until its end, and "
+    "training.attempts repeats it",
+    "filter": "write the pattern data.blob so that it chooses the blobs by their names",
+    "fail": "write gate.rules, if the model is to be rejected: the run then says why",
     "setvariable": _VALUE,
     "appendvariable": _VALUE,
-    "delete": "Relearn deletes no training data: set a lifecycle rule on the storage account",
+    "delete": "set a lifecycle rule on the storage account: Relearn deletes no training data",
     "sqlserverstoredprocedure": _DATABASE,
     "script": _DATABASE,
     "azuremlexecutepipeline": _AZUREML,
-    "azuremlbatchscoring": "a pipeline without endpoints runs a scoring service",
+    "azuremlbatchscoring": "write a pipeline without endpoints, which runs a scoring service",
     "custom": _STEP,
     "executedataflow": _STEP,
     "executewranglingdataflow": _STEP,
@@ -84,9 +90,11 @@ _INSTEAD: Final[dict[str, str]] = {
 #: Parts of activity types that run code of the user's own on a cluster.
 _CLUSTERS: Final = ("hdinsight", "databricks", "synapse", "spark", "datalakeanalytics", "dotnet")
 _NOTHING: Final = "Relearn has nothing of the kind: keep it where it runs"
+#: In a path, once it is within an activity inside of another one, which has its own line.
+_INSIDE: Final = "ctivities["
 #: Keys that no run depends on: what becomes of each.
 _ASIDE: Final[dict[str, tuple[str, str]]] = {
-    "description": ("a description", "copy it as a comment, if it is needed"),
+    "description": ("a description", "nothing, or copy it as a comment"),
     "annotations": ("tags of the factory's pages", "nothing, or copy them as a comment"),
     "folder": ("a folder of the factory's pages", "nothing: the pipelines file has no folders"),
     "userProperties": ("shown on the factory's pages", "nothing, or copy them as a comment"),
@@ -126,7 +134,7 @@ def leave_activity(activity: Element, name: str, why: str, to_do: str, block: st
 
 
 def leave_other(activity: Element, name: str, kind: str) -> None:
-    """Report an activity of a type that Relearn does not have.
+    """Report an activity of a type that Relearn does not have, and secrets in clear text in it.
 
     Args:
         activity: the element.
@@ -134,7 +142,9 @@ def leave_other(activity: Element, name: str, kind: str) -> None:
         kind: its type.
     """
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
-    leave_activity(activity, name, text, instead_of(kind))
+    here = f"{activity.place.at}."
+    clear = [one for one in secret_places(activity) if _INSIDE not in one.removeprefix(here)]
+    leave_activity(activity, name, text, both_to_do(instead_of(kind), warned_of(clear)))
 
 
 def report_unused(definitions: Definitions, version: int) -> None:

@@ -7,6 +7,7 @@ report: lines are written without values of secrets, and say where those stood.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from shared.core.config.schedule_words import NextWindow
@@ -21,12 +22,28 @@ MOST_PAST: Final = 1000
 _MOST_NAMED: Final = 5
 _OUTCOMES: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
 _NOTHING: Final = "Nothing was imported: each line of the report says why."
-_NOTHING_READ: Final = "Nothing was imported: there was no file of JSON in what was named."
+_NOTHING_READ: Final = (
+    "Nothing was imported: there was no file of JSON in what was named. Zip files are not read: "
+    "unpack them."
+)
 _ALL_AT_ONCE: Final = (
     "Name the folder of the factory, or all its files at once: pipelines, datasets, services."
 )
-
-
+#: What is to be done after each import.
+_REPLACE: Final = (
+    "Replace `training` and `endpoints` by those of Azure Machine Learning (docs/azureml.md): "
+    "Studio (classic) was retired on 31 August 2024, and its services do not answer. Data, "
+    "schedules and windows stay."
+)
+_STOP: Final = (
+    "Stop the triggers and pipelines of the factory before the app runs: else both update the "
+    "same endpoints."
+)
+_START: Final = (
+    "Put pipelines.yaml and local.settings.json into the folder of the app, or add them to those "
+    "that are there, and start it. "
+    "relearn doctor then tries each service and endpoint."
+)
 #: What a line says of a URL that the definitions do not have.
 _EXAMPLES: Final = re.compile(r"\bexample(?: ids)? stands? in (?:its|their) place")
 
@@ -52,6 +69,12 @@ class ScheduleOfReport:
     past: int = 0  #: windows of the past; `MOST_PAST` stands for so many and more
     backfill: bool = False  #: whether those are trained
 
+    @property
+    def opens_no_run(self) -> bool:
+        """Whether it is paused, or over without a window of the past that is to be trained."""
+        over = not self.windows and not (self.past and self.backfill)
+        return over or (bool(self.windows) and not any(at.begins for at in self.windows))
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineOfReport:
@@ -72,6 +95,7 @@ class Report:
     settings: tuple[Setting, ...] = ()
     container: str = ""
     account: str = ""
+    made: datetime | None = None  #: when; windows of the past are those that passed before
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -81,31 +105,43 @@ class Report:
     @property
     def by_file(self) -> dict[str, tuple[Line, ...]]:
         """The lines of each file."""
-        files: dict[str, list[Line]] = {}
-        for line in self.lines:
-            files.setdefault(line.file, []).append(line)
-        return {file: tuple(lines) for file, lines in files.items()}
+        return by_file(self.lines)
+
+    @property
+    def asking(self) -> tuple[Line, ...]:
+        """The lines that ask the reader to do something."""
+        return tuple(one for one in self.lines if one.asks)
 
     @property
     def summary(self) -> str:
-        """What was imported, in one sentence."""
-        counts = self.counts
+        """What was imported, in two sentences."""
+        counts, asking = self.counts, len(self.asking)
         numbers = ", ".join(f"{counts[one]} {one.value}" for one in _OUTCOMES)
         files = counted(len(self.by_file), "file")
         return (
-            f"{counted(len(self.pipelines), 'pipeline')} made from {files}; "
-            f"{counted(len(self.lines), 'line')}: {numbers}."
+            f"{counted(len(self.pipelines), 'pipeline')} made from {files}. "
+            f"{counted(len(self.lines), 'line')}: {numbers}; "
+            f"{asking} {they(asking, 'asks', 'ask')} you to do something."
         )
 
     def steps(self, folder: str = "") -> list[str]:
         """Return what the reader does next, in order.
 
         Args:
-            folder: where the files are; empty: here.
+            folder: where the files are, as a shell takes it; empty: here.
         """
         if not self.pipelines:
-            return [_NOTHING if self.lines else _NOTHING_READ, _ALL_AT_ONCE]
+            why = _NOTHING if self.lines else _NOTHING_READ
+            return [why, _ALL_AT_ONCE, *_rotations(self)]
         return list(_steps(self, folder))
+
+
+def by_file(lines: Iterable[Line]) -> dict[str, tuple[Line, ...]]:
+    """Return lines by their files, in the order in which those come."""
+    files: dict[str, list[Line]] = {}
+    for line in lines:
+        files.setdefault(line.file, []).append(line)
+    return {file: tuple(mine) for file, mine in files.items()}
 
 
 def past_words(one: ScheduleOfReport) -> str:
@@ -115,8 +151,8 @@ def past_words(one: ScheduleOfReport) -> str:
     number = counted(one.past, "window") + (" or more" if one.past >= MOST_PAST else "")
     passed = f"{number} {they(one.past, 'has', 'have')} passed"
     if one.backfill:
-        return f"{passed}: trained, the newest ones as catch_up_most says (schedule.backfill)"
-    return f"{passed}: not trained again, since the factory has done so (--backfill trains them)"
+        return f"{passed}; the newest catch_up_most of them get runs (schedule.backfill)"
+    return f"{passed}; none of them gets a run (--backfill changes that)"
 
 
 def sorted_lines(lines: Iterable[Line]) -> tuple[Line, ...]:
@@ -130,6 +166,7 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "form": FORM,
         "result": "imported" if report.pipelines else "nothing imported",
+        "made": report.made.isoformat(timespec="seconds") if report.made else None,
         "counts": {one.value.replace(" ", "_"): counts[one] for one in _OUTCOMES},
         "pipelines": [
             {
@@ -195,45 +232,64 @@ def _in_order(path: Path) -> Sequence[tuple[bool, Any]]:
 
 
 def _steps(report: Report, folder: str) -> Iterable[str]:
-    counts = report.counts
-    if left := counts[Outcome.NOT_CARRIED_OVER]:
-        are = they(left, "is", "are")
-        yield f"Read {counted(left, 'line')} that {are} not carried over: each says what to do."
-    if differs := counts[Outcome.APPROXIMATED]:
-        are = they(differs, "is", "are")
-        yield f"Read {counted(differs, 'line')} that {are} approximated: each says what differs."
+    yield from _rotations(report)
+    yield _REPLACE
+    if asking := len(report.asking):
+        each = they(asking, "it says what", "each says what and where")
+        yield f'Do what {counted(asking, "line")} under "To do" in import-report.md ask: {each}.'
     if any("fill-in/" in one.text for one in report.lines):
-        yield "Replace the paths of pipelines.yaml that begin with fill-in/: they are unknown."
+        yield (
+            "Write the paths that begin with fill-in/ in pipelines.yaml: the definitions do not "
+            "say them."
+        )
     if any(_EXAMPLES.search(one.text) for one in report.lines):
-        yield "Replace the example ids in URLs of pipelines.yaml: relearn validate names them."
+        yield "Replace the example ids in URLs of pipelines.yaml: relearn validate shows where."
     if report.settings:
         names = counted(len(report.settings), "setting")
         yield (
-            f"Give {names} of local.settings.json a value; the report says which secret each of "
-            "them is. No value was copied."
-        )
-    if clear := [str(one.place) for one in report.lines if "rotate" in one.to_do]:
-        places = counted(len(clear), "place")
-        more = f", and {len(clear) - _MOST_NAMED} more" if len(clear) > _MOST_NAMED else ""
-        yield (
-            f"Rotate the secrets that stand in clear text in {places}: "
-            f"{', '.join(clear[:_MOST_NAMED])}{more}."
+            f"Give {names} of local.settings.json a value, where pipelines.yaml still names them: "
+            "what stands there in <> says what belongs there. No value was copied."
         )
     if report.container:
         yield (
             f"Let the app use the storage account {report.account}: its container "
             f"{report.container} is TRAINING_DATA_CONTAINER."
         )
-    there = f"cd {folder} && " if folder else ""
-    yield f"Check the file: {there}relearn validate pipelines.yaml"
-    if any(one.past and not one.backfill for one in report.schedules):
-        yield "Import with --backfill if windows that have passed should be trained again."
-    yield (
-        "Stop the triggers and pipelines of the factory before the app runs: else both update the "
-        "same endpoints."
-    )
+    yield from _about_schedules(report.schedules)
     if any(one.endpoints for one in report.pipelines):
         yield (
             "Add `verify: {rows: probe.json}` to each endpoint, so that updates are verified: the "
             "factory had nothing like it."
+        )
+    there = f"cd {folder} && " if folder else ""
+    yield f"Check the file: {there}relearn validate pipelines.yaml"
+    yield from (_STOP, _START)
+
+
+def _rotations(report: Report) -> Iterable[str]:
+    clear = [str(one.place) for one in report.lines if "rotate" in one.to_do]
+    if clear:
+        places = counted(len(clear), "place")
+        yield f"Rotate the secrets that stand in clear text in {places}: {_some(clear)}."
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"
+
+
+def _about_schedules(schedules: Sequence[ScheduleOfReport]) -> Iterable[str]:
+    """Yield which schedules open no run, and what becomes of windows that have passed."""
+    idle = [one.pipeline for one in schedules if one.opens_no_run]
+    if idle:
+        they_are = they(len(idle), "This schedule opens", "These schedules open")
+        yield (
+            f"{they_are} no run, being paused or over: {_some(idle)}. "
+            "Remove schedule.paused, or write a later schedule.end, where runs are wanted."
+        )
+    if any(one.past and not one.backfill for one in schedules):
+        yield (
+            "Import again with --backfill --force, if windows that have passed are to be trained: "
+            "without that they get no run."
         )

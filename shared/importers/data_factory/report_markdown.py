@@ -1,4 +1,4 @@
-"""Writes the report of an import as Markdown: the summary, what to do, then every line."""
+"""Writes the report of an import as Markdown: the summary, what to do, then all other lines."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,34 +6,41 @@ from typing import Final
 
 from shared.core.config.schedule_words import NextWindow, moment
 from shared.importers.data_factory.account import Line, Outcome
-from shared.importers.data_factory.report import Report, past_words
+from shared.importers.data_factory.report import Report, by_file, past_words
 
 _SPECIAL: Final = "\\`*[]|"
 _MEANING: Final = {
     Outcome.MAPPED: "it is in `pipelines.yaml`, and means the same there",
     Outcome.APPROXIMATED: "it is in `pipelines.yaml`, with a difference that the line tells",
-    Outcome.NOT_CARRIED_OVER: "it is not there; the line says what to do",
+    Outcome.NOT_CARRIED_OVER: "it is not there; the line says why, and what to do",
 }
+_NO_LINES: Final = "There was no definition in what was read."
 
 
 def markdown(report: Report) -> str:
-    """Return the report as Markdown."""
+    """Return the report as Markdown; each line is in one section of it."""
+    differs = [one for one in report.lines if _differs(one)]
+    others = [one for one in report.lines if not (one.asks or _differs(one))]
     parts = [
         "# Import from Azure Data Factory",
+        f"Made {moment(report.made)} by `relearn import-adf`." if report.made else "",
         plain(report.summary),
-        _table(
-            ("outcome", "lines", "meaning"),
-            [(one.value, str(report.counts[one]), _MEANING[one]) for one in _MEANING],
-        ),
+        _counts(report),
         "## What to do next",
         "\n".join(f"{at}. {prose(step)}" for at, step in enumerate(report.steps(), start=1)),
-        *_settings(report),
         *_pipelines(report),
+        *_settings(report),
+        *_section("To do", "Each of these lines asks for something.", report.asking),
         *_schedules(report),
+        *_section("What differs", "These lines ask for nothing, but Relearn differs.", differs),
+        *_section("All other values", "There is nothing to do for these lines.", others),
         *_index(report),
-        *_files(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _differs(line: Line) -> bool:
+    return line.outcome is Outcome.APPROXIMATED and not line.asks
 
 
 def prose(text: str) -> str:
@@ -66,16 +73,26 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
+def _counts(report: Report) -> str:
+    asking = Counter(one.outcome for one in report.asking)
+    return _table(
+        ("outcome", "lines", "of these ask for something", "meaning"),
+        [(one.value, str(report.counts[one]), str(asking[one]), _MEANING[one]) for one in _MEANING],
+    )
+
+
 def _index(report: Report) -> Iterator[str]:
-    """Yield how many lines each file has of each outcome, with a link to them."""
+    """Yield how many lines each file has of each outcome."""
     if not report.lines:
+        yield _NO_LINES
         return
     yield "## Files"
     rows = []
-    for at, (file, lines) in enumerate(report.by_file.items(), start=1):
+    for file, lines in report.by_file.items():
         counts = Counter(line.outcome for line in lines)
-        rows.append((f"[{plain(file)}](#file-{at})", *(str(counts[one]) for one in _MEANING)))
-    yield _table(("file", *(one.value for one in _MEANING)), rows)
+        asking = sum(line.asks for line in lines)
+        rows.append((plain(file), *(str(counts[one]) for one in _MEANING), str(asking)))
+    yield _table(("file", *(one.value for one in _MEANING), "ask for something"), rows)
 
 
 def _settings(report: Report) -> Iterator[str]:
@@ -92,7 +109,7 @@ def _settings(report: Report) -> Iterator[str]:
             (
                 code(one.name),
                 plain(one.text),
-                "; ".join(f"{plain(place.file)} {code(place.at)}" for place in one.stood),
+                "; ".join(f"{plain(place.file)} {code(place.at)}".strip() for place in one.stood),
                 "yes, it stood there in clear text" if one.in_clear else "",
             )
             for one in report.settings
@@ -132,26 +149,25 @@ def _pipelines(report: Report) -> Iterator[str]:
     yield _table(("pipeline", "made from the activities", "endpoints"), rows)
 
 
-def _files(report: Report) -> Iterator[str]:
-    yield "## Every value, by file"
-    if not report.lines:
-        yield "There was no definition in what was read."
-    for at, (file, lines) in enumerate(report.by_file.items(), start=1):
-        yield f'<a id="file-{at}"></a>\n\n### {plain(file)}'
-        yield _table(
-            ("place", "what", "outcome", "where it is now, or what differs", "what to do"),
-            [
-                (
-                    code(one.at) or "the file",
-                    f"{one.kind} {code(one.name)}".strip(),
-                    _shown(one.outcome),
-                    prose(one.text),
-                    prose(one.to_do),
-                )
-                for one in lines
-            ],
-        )
-        yield from _blocks(lines)
+def _section(title: str, what: str, lines: Sequence[Line]) -> Iterator[str]:
+    """Yield lines in a table for each file, with the YAML to fill in; nothing without lines."""
+    if not lines:
+        return
+    yield f"## {title}"
+    yield f"{what} *Place* is where in the file it stands."
+    for file, here in by_file(lines).items():
+        yield f"### {plain(file)}"
+        to_do = any(one.to_do for one in here)
+        rows = [_row(one) if to_do else _row(one)[:-1] for one in here]
+        heads = ("place", "what", "outcome", "where it is now, or what differs", "to do")
+        yield _table(heads if to_do else heads[:-1], rows)
+        yield from _blocks(here)
+
+
+def _row(one: Line) -> tuple[str, ...]:
+    what = f"{one.kind} {code(one.name)}".strip()
+    place = code(one.at) or "the file"
+    return place, what, _shown(one.outcome), prose(one.text), prose(one.to_do)
 
 
 def _shown(outcome: Outcome) -> str:

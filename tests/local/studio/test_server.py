@@ -270,5 +270,9 @@ def test_the_sample_is_a_pair_that_retrains(
     assert pipeline["endpoints"][0]["update"].endswith("/endpoints/production")
     assert "==" not in shown
     assert data.read_bytes().count(b"\n") == 570
+    arff = tmp_path / "sample.arff"
+    main(["--sample-data", str(arff)])
+    capsys.readouterr()
+    assert arff.read_bytes().startswith(b"@relation")
     main(["--sample", "--show-keys"])
     assert capsys.readouterr().out.count("==\n") == 2

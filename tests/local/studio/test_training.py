@@ -10,7 +10,7 @@ import pytest
 
 from local.studio import InstantTrainer, LogisticTrainer, TrainingFailedError
 from local.studio.model import Model
-from local.studio.sample import sample_data
+from local.studio.sample import as_arff, sample_data
 from tests.local.studio.bench import Bench
 
 
@@ -73,6 +73,7 @@ def test_real_data_gives_a_good_model() -> None:
     model, metrics = _train(sample_data())
     assert len(model.features) == 30
     assert metrics["AUC"] > 0.97
+    assert _train(as_arff(sample_data())) == (model, metrics)
 
 
 def test_few_rows_are_evaluated_on_themselves() -> None:

@@ -42,6 +42,7 @@ REPORT = Report(
     (Setting("KEY", "the key", (Place("b.json", ("k",)),), in_clear=True),),
     "training",
     "store",
+    AT,
 )
 
 
@@ -58,13 +59,21 @@ def test_lines_are_in_the_order_of_file_and_place() -> None:
 
 def test_the_summary_and_the_steps_count_what_there_is() -> None:
     assert REPORT.summary == (
-        "1 pipeline made from 2 files; 3 lines: 1 mapped, 1 approximated, 1 not carried over."
+        "1 pipeline made from 2 files. 3 lines: 1 mapped, 1 approximated, 1 not carried over; "
+        "2 ask you to do something."
     )
     steps = REPORT.steps("imported")
-    assert steps[0] == "Read 1 line that is not carried over: each says what to do."
-    assert "Rotate the secrets that stand in clear text in 1 place: b.json: p[2]." in steps
+    assert steps[0] == "Rotate the secrets that stand in clear text in 1 place: b.json: p[2]."
+    assert steps[1].startswith("Replace `training` and `endpoints`")
+    assert steps[2].startswith('Do what 2 lines under "To do" in import-report.md ask')
     assert "Check the file: cd imported && relearn validate pipelines.yaml" in steps
     assert any("--backfill" in one for one in steps)
+    assert any("no run, being paused or over: churn" in one for one in steps)
+    (paused,) = REPORT.schedules
+    due = replace(paused, windows=(replace(paused.windows[0], begins=AT),))
+    for one in (due, replace(paused, windows=(), backfill=True)):
+        assert not one.opens_no_run
+    assert replace(paused, windows=()).opens_no_run
     for text, step in (
         ("churn: data.blob: fill-in/input1.csv stands in place of a path", "begin with fill-in/"),
         ("it holds placeholders, and example ids stand in their place", "the example ids"),
@@ -76,6 +85,7 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
     nothing = Report((LEFT,))
     assert nothing.steps()[0] == "Nothing was imported: each line of the report says why."
     assert "there was no file of JSON" in Report(()).steps()[0]
+    assert Report((ROUGH,)).steps()[-1].startswith("Rotate the secrets")
     assert not any("verify" in one for one in steps)
     served = replace(REPORT.pipelines[0], endpoints=("second",))
     assert any("verify" in one for one in replace(REPORT, pipelines=(served,)).steps())
@@ -83,9 +93,9 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
 
 def test_windows_that_have_passed_are_said() -> None:
     (one,) = REPORT.schedules
-    assert past_words(one).startswith("3 windows have passed: not trained again")
+    assert past_words(one).startswith("3 windows have passed; none of them gets a run")
     assert past_words(replace(one, past=1, backfill=True)).startswith(
-        "1 window has passed: trained"
+        "1 window has passed; the newest"
     )
     assert past_words(replace(one, past=1000)).startswith("1000 windows or more have passed")
     assert past_words(replace(one, past=0)) == ""
@@ -96,6 +106,7 @@ def test_json_has_a_form_that_stays_the_same() -> None:
     assert list(found) == [
         "form",
         "result",
+        "made",
         "counts",
         "pipelines",
         "lines",
@@ -104,6 +115,8 @@ def test_json_has_a_form_that_stays_the_same() -> None:
         "container",
         "steps",
     ]
+    assert found["made"] == "2026-01-05T00:00:00+00:00"
+    assert as_json(Report(()))["made"] is None
     assert found["counts"] == {"mapped": 1, "approximated": 1, "not_carried_over": 1}
     assert found["lines"][0] == {
         "file": "a.json",
@@ -134,19 +147,21 @@ def test_markdown_begins_with_the_summary_and_what_to_do() -> None:
     assert headings == [
         "# Import from Azure Data Factory",
         "## What to do next",
-        "## Settings to set",
         "## Pipelines",
-        "## Schedules",
-        "### churn",
-        "## Files",
-        "## Every value, by file",
+        "## Settings to set",
+        "## To do",
         "### a.json",
         "### b.json",
+        "## Schedules",
+        "### churn",
+        "## All other values",
+        "### b.json",
+        "## Files",
     ]
+    assert "Made 2026-01-05 00:00 UTC by `relearn import-adf`." in text
     assert text.index(REPORT.summary) < text.index("## What to do next")
-    assert "| [a.json](#file-1) | 0 | 0 | 1 |" in text
+    assert "| a.json | 0 | 0 | 1 | 1 |" in text
     assert text.count("no &lt;b>") == 1, "each line is there once"
-    assert '<a id="file-1"></a>' in text
     assert "```yaml\ntraining:\n  kind: azureml\n```" in text
     assert "| 2026-01-05 00:00 | 2026-01-12 00:00 | 2026-01-12 00:00 | no run: paused |" in text
 
@@ -163,3 +178,15 @@ def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
     assert prose("a ` b") == "a \\` b"
     assert code("a|b") == "`a\\|b`"
     assert code("a`b") == "a\\`b"
+
+
+def test_each_line_is_in_the_section_of_what_it_asks() -> None:
+    differs = replace(ROUGH, path=("d",), to_do="")
+    aside = replace(LEFT, path=("n",), to_do="nothing to do for this key alone", block="")
+    assert [one.asks for one in (ROUGH, LEFT, differs, aside, MAPPED)] == [True, True] + [False] * 3
+    text = markdown(Report(sorted_lines([ROUGH, differs, aside, MAPPED]), REPORT.pipelines))
+    begins = [text.index(f"## {one}") for one in ("To do", "What differs", "All other values")]
+    assert begins == sorted(begins)
+    places = [text.index(f"| `{one.at}` |") for one in (ROUGH, differs, aside, MAPPED)]
+    assert begins[0] < places[0] < begins[1] < places[1] < begins[2] < min(places[2:])
+    assert "There was no definition" in markdown(Report(()))

@@ -42,7 +42,7 @@ _NEWEST: Final = 2
 #: Of these, the one of the nearest folder counts.
 _NEAR: Final = (DATASET, LINKED_SERVICE)
 _NO_PART: Final = "it is no part of a data factory"
-NOTHING_TO_DO: Final = "there is nothing to do"
+NOTHING_TO_DO: Final = "nothing to do"
 #: Keys of a template that its resources are read with, or that say nothing of what runs.
 _OF_TEMPLATE: Final = frozenset(
     {"$schema", "contentversion", "apiprofile", "languageversion", "metadata", "definitions"}
@@ -94,7 +94,7 @@ class _Finder:
                 "file",
                 PurePosixPath(file).name,
                 "it has no definition of a data factory",
-                "there is nothing to do if it belongs to something else",
+                "nothing to do, if it belongs to something else",
             )
 
     def settle_versions(self) -> None:
@@ -129,7 +129,8 @@ class _Finder:
             self._factory(body, name)
         if kind not in READ:
             word = "key" if body.path else "file"
-            body.left(word, name, f"Relearn has no {kind}", _SEE)
+            to_do = NOTHING_TO_DO if kind == FACTORY else _SEE
+            body.left(word, name, f"Relearn has no {kind}", to_do)
             return
         for key, value in body.items():
             if key.casefold() in _OUTER:
@@ -213,7 +214,7 @@ _OUTER: Final = frozenset(
 ) | {"$schema", "contentversion"}
 _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
-_SEE: Final = "see whether a pipeline needs what it does; if not, there is nothing to do"
+_SEE: Final = "see whether a pipeline needs what it does"
 _COPY: Final = "write each copy as a resource of its own"
 
 

@@ -94,7 +94,9 @@ def _report_pipeline(
     set_aside(body, *datasets.OF_TEMPLATE)
     set_aside(properties, *_ASIDE)
     named = ", ".join(dict.fromkeys(places or joined))
-    text = named if places else f"its updates are endpoints of {named}"
+    text = f"{named} in pipelines.yaml"
+    if not places:
+        text = f"its updates are endpoints of {text}"
     body.mapped(PIPELINE, pipeline.name, text)
     if places and not properties.get("start"):
         text = f"no start, so that it is not active; {named}: schedule.paused: true"

@@ -205,7 +205,7 @@ def report_period(
     mode = properties.get("pipelineMode")
     if active.one_time:
         text = f"{place}: schedule.paused: true: a pipeline that runs once has no schedule"
-        mode.approximated("key", "pipelineMode", text, "begin a run by hand when it is needed")
+        mode.approximated("key", "pipelineMode", text, "ask for a manual run when it is needed")
     else:
         mode.mapped("key", "pipelineMode", "each pipeline with a schedule is like this")
     text = "no pipeline expires: Relearn keeps the records of runs by its own retention"
@@ -242,7 +242,8 @@ def _report_start(properties: Element, said: Period, place: str, context: Import
         start.approximated("key", "start", text, "remove schedule.end if it is to continue")
     elif said.start < context.now and not context.options.backfill:
         text += "; windows that passed before the import get no runs"
-        start.approximated("key", "start", text, "import with --backfill to train on them, too")
+        cure = "nothing, if the factory has trained on them; else import with --backfill"
+        start.approximated("key", "start", text, cure)
     else:
         start.mapped("key", "start", text)
 

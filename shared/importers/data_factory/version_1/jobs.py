@@ -192,7 +192,7 @@ class _Reader:
             element.approximated("activity", name, text, cure)
         if cadence is None:
             text = "no output dataset with an availability: there is no schedule"
-            cure = "write schedule in pipelines.yaml, or begin runs by hand"
+            cure = "write schedule in pipelines.yaml, or ask for manual runs"
             element.approximated("activity", name, text, cure)
 
 

@@ -121,11 +121,9 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         elif same[key.casefold()]:
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
-            cure = "see whether the endpoint needs this difference"
             newest = found.order == NEWEST_FIRST and key.casefold() == "executionpriorityorder"
             differs = NEVER_REPLACES if newest else f"the factory has {element.value}"
-            text = f"{place}: {text}; {differs}"
-            element.approximated(_KIND, key, text, cure)
+            element.approximated(_KIND, key, f"{place}: {text}; {differs}")
 
 
 _OF_UPDATES: Final = {

@@ -32,7 +32,7 @@ _PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "c
 _FILE: Final = re.compile(r"[\w .-]+\.\w+")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
 _NO_BLOB: Final = (
-    "nothing, if the job reads or writes it by itself, as training.parameters say; else have the "
+    "see that the job reads or writes it by itself, as training.parameters say; else have the "
     "data written to a blob"
 )
 _NO_PORT: Final = "an input or output of the service has a name"
@@ -139,7 +139,7 @@ class Ports:
             single = self._input(one, "training.input")
         elif inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
-            one.left("key", "webServiceInput", text, "nothing to do if the inputs are right")
+            one.left("key", "webServiceInput", text, "see that training.inputs is right")
         return inputs, single
 
     def _is_blob(self, reference: Reference) -> bool:

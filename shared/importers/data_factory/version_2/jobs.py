@@ -21,7 +21,7 @@ from shared.importers.data_factory.version_2.triggers import Start
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _WRITE_VALUE: Final = "write it under training.parameters"
-_CORRECT: Final = "correct the definition, and import again"
+_CORRECT: Final = "add or correct its definition, and import again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,9 +141,9 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     properties.take_keys(*SILENT)
     set_aside(properties, *_ASIDE)
     names = ", ".join(dict.fromkeys(draft.name for draft in made))
-    body.mapped(PIPELINE, pipeline.name, names)
+    body.mapped(PIPELINE, pipeline.name, f"{names} in pipelines.yaml")
     if not any(start.source for start in factory.starts_of(pipeline)):
-        text = f"no trigger starts it; {names}: a run begins when it is asked for"
+        text = "no trigger starts it: a run begins when it is asked for"
         cure = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
         body.approximated(PIPELINE, pipeline.name, text, cure)
     limit = concurrency(pipeline)

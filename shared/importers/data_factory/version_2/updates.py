@@ -16,7 +16,7 @@ from shared.importers.data_factory.version_2.jobs import Made, Values
 from shared.importers.data_factory.version_2.policies import report_update_policy
 from shared.importers.data_factory.version_2.triggers import Start
 
-_CORRECT: Final = "correct the definition, and import again"
+_CORRECT: Final = "add or correct its definition, and import again"
 _WAIT: Final = "let it depend on the success of that training, and import again"
 _UPLOAD: Final = (
     "let it read what a training of its pipeline writes, and import again; or upload the model "

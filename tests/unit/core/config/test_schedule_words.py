@@ -175,6 +175,9 @@ def test_a_period_that_is_over_has_no_windows_and_says_so() -> None:
     assert what_it_waits_for(every("Week", **short, paused=True), NOW) == (
         "nothing: its active period was over at 2016-02-14 00:00 UTC, no window follows"
     )
+    trained = every("Week", **short, backfill=True)
+    for said in (what_it_waits_for(trained, NOW), str(hint_of(trained, NOW))):
+        assert "no window follows; windows of the past get runs (`backfill`)" in said
 
 
 def test_the_windows_of_a_paused_schedule_begin_no_run() -> None:
