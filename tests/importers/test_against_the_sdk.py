@@ -11,7 +11,7 @@ from azure.mgmt.datafactory import models
 
 from shared.core.config.types import parse_duration
 from shared.importers.data_factory.account import Account
-from shared.importers.data_factory.reading.definitions import found
+from shared.importers.data_factory.reading.finder import found
 from tests.importers.imported import Imported, run_import
 from tests.importers.walked import SAMPLES, definitions, files_of, value_of
 

@@ -177,3 +177,28 @@ def test_technologies_stay_in_the_providers_and_the_app(folder: str) -> None:
             continue
         technologies = ("requests", "urllib3", "azure.storage", "azure.identity", "azure.core")
         assert not [name for name in imports(file) if within(name, *technologies)], file
+
+
+#: The parts of the importer of Data Factory, from the bottom: each imports those before it alone.
+IMPORTER: Final = (
+    *("account", "values", "secrets", "drafts", "policies", "expressions", "reading", "others"),
+    *("service_urls", "linked_services", "version_1", "version_2", "entries", "yaml_text"),
+    *("report", "report_markdown", "importer"),
+)
+
+
+def test_each_part_of_the_importer_imports_only_those_below_it() -> None:
+    package = "shared.importers.data_factory"
+    for file in modules("shared/importers/data_factory"):
+        part = file.relative_to(ROOT / "shared/importers/data_factory").parts[0].removesuffix(".py")
+        if part == "__init__":
+            continue
+        versions = {"version_1", "version_2"} - {part}
+        below = set(IMPORTER[: IMPORTER.index(part) + 1])
+        below -= versions if part in ("version_1", "version_2") else set()
+        used = {
+            name.removeprefix(f"{package}.").partition(".")[0]
+            for name in imports(file)
+            if within(name, package)
+        }
+        assert used <= below, f"{file.relative_to(ROOT)}: {used - below}"

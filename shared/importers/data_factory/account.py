@@ -2,17 +2,21 @@
 
 A line is opened for an element (an activity, a dataset, a key). It covers the values below that
 element, except those that have a line of their own. Below a definition or an activity a value is
-covered only once it was taken; what nobody took gets a line of its own, as not carried over. So a
-key that the importer does not know is reported too.
+covered only if it was taken; any other gets a line of its own, as not carried over. So a key that
+the importer does not know is reported too.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: The keys of a value from the root of its file.
 Path = tuple[str | int, ...]
+#: The kinds of lines below which each key has a line of its own, unless it was taken.
+_WITH_LINES_BELOW: Final = frozenset(
+    {"pipeline", "activity", "dataset", "linked service", "trigger"}
+)
 _UNKNOWN: Final = "Relearn has nothing for this key"
 _CHECK: Final = "see whether the job needs it"
 #: How a `to_do` begins that asks the reader for nothing.
@@ -27,6 +31,22 @@ class Outcome(StrEnum):
     NOT_CARRIED_OVER = "not carried over"
 
 
+class Place(NamedTuple):
+    """A value of a definition: its file, and its path there."""
+
+    file: str
+    path: Path
+
+    @property
+    def at(self) -> str:
+        """The path as people write it, such as `properties.activities[0].policy.retry`."""
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
+        return "".join(parts).removeprefix(".")
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.at}" if self.path else self.file
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the report."""
@@ -39,12 +59,17 @@ class Line:
     text: str  #: where it is now, or what differs and why
     to_do: str = ""
     block: str = ""  #: YAML to fill in and copy, where there is such a thing
-    whole: bool = True  #: whether it covers what nobody took below it
+    whole: bool = True  #: whether it covers what was not taken below it
+
+    @property
+    def place(self) -> Place:
+        """What it is about."""
+        return Place(self.file, self.path)
 
     @property
     def at(self) -> str:
-        """Return the path as people write it, such as `properties.activities[0].policy.retry`."""
-        return shown(self.path)
+        """Its path as people write it."""
+        return self.place.at
 
     @property
     def asks(self) -> bool:
@@ -52,27 +77,21 @@ class Line:
         return _asks(self.to_do)
 
 
-def shown(path: Path) -> str:
-    """Return a path as people write it, such as `properties.activities[0].policy.retry`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return "".join(parts).removeprefix(".")
-
-
 @dataclass(slots=True)
 class Account:
     """The lines of all files, and which values were taken."""
 
-    lines: dict[tuple[str, Path], Line] = field(default_factory=dict)
-    _taken: set[tuple[str, Path]] = field(default_factory=set)
+    lines: dict[Place, Line] = field(default_factory=dict)
+    _taken: set[Place] = field(default_factory=set)
 
     def add(self, line: Line) -> None:
-        """Add a line; the first one for an element counts, and worse news is added to it.
+        """Add a line; the first one for an element counts, and others are added to it.
 
         A second line for the same element is joined to the first: its outcome is the worse of
         both, and both texts are kept. Safe to repeat.
         """
-        known = self.lines.get((line.file, line.path))
-        self.lines[line.file, line.path] = line if known is None else _joined(known, line)
+        known = self.lines.get(line.place)
+        self.lines[line.place] = line if known is None else _joined(known, line)
 
     def take(self, file: str, path: Path) -> None:
         """Note that a value, with all below it, is in the result or is known to mean nothing.
@@ -81,7 +100,7 @@ class Account:
             file: where it is.
             path: of the value.
         """
-        self._taken.add((file, path))
+        self._taken.add(Place(file, path))
 
     def covered_by(self, file: str, path: Path) -> Line | None:
         """Return the line that a value belongs to: that of the nearest element above it.
@@ -91,60 +110,53 @@ class Account:
             path: of the value.
         """
         for length in range(len(path), -1, -1):
-            if (line := self.lines.get((file, path[:length]))) is not None:
+            if (line := self.lines.get(Place(file, path[:length]))) is not None:
                 return line
         return None
 
     def close(self, file: str, root: Any) -> None:
         """Give a line of its own to each value that no line covers.
 
+        An empty value says nothing: it belongs to the line above it.
+
         Args:
             file: where the values are.
             root: the content of the file, as it was parsed.
         """
-        for path, _ in leaves(root):
+        for path, value in leaves(root):
             line = self.covered_by(file, path)
-            if line is None or not (line.whole or self._was_taken(file, path, line.path)):
+            covered = line is not None and (line.whole or is_empty(value))
+            if line is None or not (covered or self._was_taken(file, path, line.path)):
                 name = str(path[-1]) if path else ""
                 self.add(Line(file, path, "key", name, Outcome.NOT_CARRIED_OVER, _UNKNOWN, _CHECK))
 
     def _was_taken(self, file: str, path: Path, above: Path) -> bool:
         lengths = range(len(path), len(above) - 1, -1)
-        return any((file, path[:length]) in self._taken for length in lengths)
+        return any(Place(file, path[:length]) in self._taken for length in lengths)
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A value of a definition, with its place. Names of keys match in any letter case."""
+    """A value of a definition, with its place. Names of keys match in any letter case.
+
+    What a definition does not have is an element too: it is false, has no value, and gets no line.
+    """
 
     value: Any
     file: str
     path: Path
     account: Account = field(repr=False, compare=False)
+    exists: bool = True
 
-    def get(self, *names: str) -> "Element | None":
-        """Return the value below keys of these names, or None; it is not taken by that."""
+    def __bool__(self) -> bool:
+        return self.exists
+
+    def get(self, *names: str) -> "Element":
+        """Return the value below keys of these names; it is not taken by that."""
         at = self
         for name in names:
-            if not isinstance(at.value, dict):
-                return None
-            folded = (key for key in at.value if key.casefold() == name.casefold())
-            key = name if name in at.value else next(folded, None)
-            below = at._of_preview(name) if key is None else at._below(key)
-            if below is None:
-                return None
-            at = below
+            at = at._named(name)
         return at
-
-    def _of_preview(self, name: str) -> "Element | None":
-        """Return what stands for `typeProperties` in definitions of 2014 and 2015."""
-        if name != "typeProperties":
-            return None
-        for key in ("transformation", "location"):
-            if isinstance(self.value.get(key), dict):
-                return self._below(key)
-        is_service = str(self.value.get("type", "")).endswith("LinkedService")
-        return self if is_service else None
 
     def items(self) -> Iterator[tuple[str, "Element"]]:
         """Yield key and value of an object, in order; nothing for other values."""
@@ -152,38 +164,55 @@ class Element:
             yield from ((key, self._below(key)) for key in self.value)
 
     def list(self) -> list["Element"]:
-        """Return the members of a list; a single value as a list of one, None as none."""
-        if self.value is None:
+        """Return the members of a list; a single value as a list of one, an empty one as none."""
+        if is_empty(self.value):
             return []
         if not isinstance(self.value, list):
             return [self]
         return [self._below(at) for at in range(len(self.value))]
 
+    def peek(self) -> str:
+        """Return a scalar as text without blanks around it; else an empty text."""
+        scalar = self.value is not None and not isinstance(self.value, dict | list)
+        return str(self.value).strip() if scalar else ""
+
     def text(self) -> str:
-        """Return a scalar as text without blanks around it, and take it; else an empty text."""
-        if isinstance(self.value, dict | list) or self.value is None:
-            return ""
-        self.take()
-        return str(self.value).strip()
+        """Return what `peek` returns, and take a scalar."""
+        if not isinstance(self.value, dict | list) and self.value is not None:
+            self.take()
+        return self.peek()
+
+    def take_keys(self, *names: str) -> None:
+        """Take the values below these keys."""
+        for name in names:
+            self.get(name).take()
+
+    @property
+    def place(self) -> Place:
+        """The file that it is in, and its path there."""
+        return Place(self.file, self.path)
 
     def take(self) -> Any:
         """Take the value with all below it, and return it."""
-        self.account.take(self.file, self.path)
+        if self.exists:
+            self.account.take(self.file, self.path)
         return self.value
 
-    def mapped(self, kind: str, name: str, text: str, *, whole: bool = True) -> None:
+    def mapped(self, kind: str, name: str, text: str, *, whole: bool | None = None) -> None:
         """Report that this is carried over as it is.
 
         Args:
             kind: what it is.
             name: what it is called.
             text: where it is now, such as `training.attempts: 4`.
-            whole: whether that counts for what nobody took below it, too.
+            whole: whether that counts for what was not taken below it, too; by default it does
+                not for a definition or an activity.
         """
+        whole = kind not in _WITH_LINES_BELOW if whole is None else whole
         self._report(kind, name, Outcome.MAPPED, text, whole=whole)
 
     def approximated(
-        self, kind: str, name: str, text: str, to_do: str = "", *, whole: bool = True
+        self, kind: str, name: str, text: str, to_do: str = "", *, whole: bool | None = None
     ) -> None:
         """Report that this is carried over with a difference.
 
@@ -192,27 +221,55 @@ class Element:
             name: what it is called.
             text: what differs, and why.
             to_do: what the reader can do.
-            whole: whether that counts for what nobody took below it, too.
+            whole: as for `mapped`.
         """
+        whole = kind not in _WITH_LINES_BELOW if whole is None else whole
         self._report(kind, name, Outcome.APPROXIMATED, text, to_do=to_do, whole=whole)
 
-    def left(self, kind: str, name: str, text: str, to_do: str, block: str = "") -> None:
-        """Report that this is not carried over, nor what nobody took below it.
+    def left(self, kind: str, name: str, text: str, to_do: str, **more: Any) -> None:
+        """Report that this is not carried over, and nothing below it that was not taken.
 
         Args:
             kind: what it is.
             name: what it is called.
             text: why.
             to_do: what the reader can do.
-            block: YAML to fill in and copy.
+            more: `block`, YAML to fill in and copy; `whole`, as for `mapped`.
         """
-        self._report(kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do, block=block)
+        self._report(kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do, **more)
 
     def _report(self, kind: str, name: str, outcome: Outcome, text: str, **more: Any) -> None:
-        self.account.add(Line(self.file, self.path, kind, name, outcome, text, **more))
+        if self.exists:
+            self.account.add(Line(self.file, self.path, kind, name, outcome, text, **more))
+
+    def _named(self, name: str) -> "Element":
+        if isinstance(self.value, dict):
+            if name in self.value:
+                return self._below(name)
+            for key in self.value:
+                if key.casefold() == name.casefold():
+                    return self._below(key)
+            if name == "typeProperties":
+                return self._of_preview()
+        return self._absent(name)
+
+    def _of_preview(self) -> "Element":
+        """Return what stands for `typeProperties` in definitions of 2014 and 2015."""
+        for key in ("transformation", "location"):
+            if isinstance(self.value.get(key), dict):
+                return self._below(key)
+        is_service = str(self.value.get("type", "")).endswith("LinkedService")
+        return self if is_service else self._absent("typeProperties")
+
+    def _absent(self, name: str) -> "Element":
+        return Element(None, self.file, (*self.path, name), self.account, exists=False)
 
     def _below(self, key: str | int) -> "Element":
         return Element(self.value[key], self.file, (*self.path, key), self.account)
+
+
+#: What an activity or a service has as its source where no file has it.
+NOWHERE: Final = Element(None, "", (), Account(), exists=False)
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -230,6 +287,11 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(below, (*path, at))
     else:
         yield path, value
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value is null, an empty text, an empty object or an empty list."""
+    return value in (None, "", [], {})
 
 
 _WORSE: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)

@@ -11,10 +11,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.core.config.pattern import tokens_of
-from shared.importers.data_factory.account import Account, Element
+from shared.core.config.studio_types import MODEL_SUFFIX
+from shared.importers.data_factory.account import NOWHERE, Account, Element
 from shared.importers.data_factory.secrets import Secrets
+from shared.importers.data_factory.values import unique
 
-_LONGEST_NAME: Final = 40
+#: Of a pipeline, and of an endpoint.
+LONGEST_NAME: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,15 @@ class ImportContext:
         """
         said = "\n".join(part.strip().casefold() for part in parts)
         if said not in self._names:
-            base = _as_name("-".join(parts))
-            name, number = base, 1
-            while name in self._names.values():
-                number += 1
-                name = f"{base[: _LONGEST_NAME - len(str(number)) - 1].rstrip('-')}-{number}"
-            self._names[said] = name
+            name = _as_name("-".join(parts))
+            self._names[said] = unique(name, self._names.values(), LONGEST_NAME)
         return self._names[said]
 
 
 def _as_name(text: str) -> str:
     """Return a text with the letters that a pipeline's name may have."""
     words = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
-    return words[:_LONGEST_NAME].strip("-") or "pipeline"
+    return words[:LONGEST_NAME].strip("-") or "pipeline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,11 @@ class BlobPath:
         token = next(one for one in ("name", "file", "blob", "rest") if one not in taken)
         return f"{folder}/{{{token}}}" if folder else f"{{{token}}}"
 
+    @property
+    def is_model(self) -> bool:
+        """Whether its name is that of a model."""
+        return self.name.casefold().endswith(MODEL_SUFFIX)
+
     def is_same_blob(self, other: "BlobPath") -> bool:
         """Whether another path names the same blob."""
         mine, theirs = ((one.account, one.container, one.name) for one in (self, other))
@@ -108,7 +112,7 @@ class Service:
     api_key: str  #: `${NAME}` of the app setting that holds it
     update_url: str = ""  #: `updateResourceEndpoint`; empty where nothing is updated
     endpoint_kind: str = ""  #: `classic` or `webservice`, where there is an update URL
-    source: Element | None = field(default=None, compare=False)
+    source: Element = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,12 @@ class Job:
     attempts: int = 1
     pause: str = ""  #: between two attempts
     timeout: str = ""
-    source: Element | None = field(default=None, compare=False)
+    source: Element = field(default=NOWHERE, compare=False)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it writes a model."""
+        return any(path.is_model for path in self.outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,7 @@ class Update:
     service: Service
     resource: str  #: `trainedModelName`
     model: BlobPath
-    source: Element | None = field(default=None, compare=False)
+    source: Element = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

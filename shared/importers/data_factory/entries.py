@@ -11,13 +11,19 @@ from pydantic import ValidationError
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.drafts import BlobPath, Draft, ImportContext, Job, Update
+from shared.importers.data_factory.drafts import (
+    LONGEST_NAME,
+    BlobPath,
+    Draft,
+    ImportContext,
+    Job,
+    Update,
+)
+from shared.importers.data_factory.others import INPUT_FORMS
+from shared.importers.data_factory.values import unique
 
-_LONGEST_NAME: Final = 40
-_LONGEST_ENDPOINT: Final = 40
 _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
-_FORMS: Final = (".csv", ".tsv", ".arff")
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
 
 Tree = dict[str, Any]
@@ -30,14 +36,13 @@ class Entry:
     name: str
     draft: Draft
     tree: Tree
-    container: str  #: of its data; empty where it has none
 
     @property
     def sources(self) -> tuple[tuple[str, Element], ...]:
         """The activities that it was made from, by their names."""
         made = [(self.draft.job.name, self.draft.job.source)]
         made += [(update.name, update.source) for update in self.draft.updates]
-        return tuple((name, source) for name, source in made if source is not None)
+        return tuple((name, source) for name, source in made if source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,6 @@ class Entries:
     pipelines: dict[str, Entry]
     container: str  #: for TRAINING_DATA_CONTAINER; empty where no input names one
     account: str  #: the storage account or linked service of that container
-
-    def trees(self) -> dict[str, Tree]:
-        """Return the content of the file below `pipelines`."""
-        return {name: entry.tree for name, entry in self.pipelines.items()}
 
 
 def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
@@ -63,27 +64,11 @@ def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
     account, container = _most_used(drafts)
     found: dict[str, Entry] = {}
     for draft in drafts:
-        name = unique(draft.name, found, _LONGEST_NAME)
+        name = unique(draft.name, found, LONGEST_NAME)
         made = _Maker(name, draft, (account, container), context).entry()
         if made is not None:
             found[name] = made
     return Entries(found, container, account)
-
-
-def unique(name: str, taken: Mapping[str, object] | set[str], most: int) -> str:
-    """Return the name, with a number behind it where it is taken already.
-
-    Args:
-        name: the name.
-        taken: the names that there are.
-        most: how long it may be.
-    """
-    number, found = 1, name
-    while found in taken:
-        number += 1
-        behind = f"-{number}"
-        found = f"{name[: most - len(behind)].rstrip('-')}{behind}"
-    return found
 
 
 def refused(name: str, tree: Tree) -> str:
@@ -133,7 +118,7 @@ class _Maker:
             return None
         if endpoints := self._endpoints(tree, outputs):
             tree |= {"gate": {"first_model": "allow"}, "endpoints": endpoints}
-        return Entry(self._name, self._draft, tree, data.container if data else "")
+        return Entry(self._name, self._draft, tree)
 
     def _report_container(self, path: BlobPath) -> None:
         account, container = self._place
@@ -168,7 +153,7 @@ class _Maker:
             "order": timing.order,
             "max_parallel": timing.max_parallel,
         }
-        if timing.wait_for_data and not has_data and self._job.source is not None:
+        if timing.wait_for_data and not has_data:
             what = f"{self._name}: wait_for_data is left out, since the job has no input"
             note(self._job.source, what)
         return made | {key: value for key, value in written.items() if value}
@@ -234,16 +219,16 @@ class _Maker:
         return files
 
     def _is_model(self, path: BlobPath) -> bool:
-        if path.name.lower().endswith(MODEL_SUFFIX):
-            return True
-        return any(path.is_same_blob(update.model) for update in self._draft.updates)
+        return path.is_model or any(
+            path.is_same_blob(update.model) for update in self._draft.updates
+        )
 
     def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[Tree]:
         """Return the endpoints, and report each that the app would refuse."""
         made: list[Tree] = []
         for update in self._draft.updates:
             taken = {str(one["name"]) for one in made}
-            one = self._endpoint(update, unique(endpoint_name(update), taken, _LONGEST_ENDPOINT))
+            one = self._endpoint(update, unique(endpoint_name(update), taken, LONGEST_NAME))
             models = [port for port, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
             if len(models) > 1:
                 one |= {"model": port} if (port := self._port_of(update, models)) else {}
@@ -252,8 +237,9 @@ class _Maker:
                 made.append(one)
                 what = f"{self._name}: endpoints: {one['name']}; gate.first_model: allow, since "
                 what += "the factory updates whatever serves"
-                _mapped(update.source, "activity", update.name, what)
-            elif update.source is not None:
+                source = update.source
+                source.mapped("activity", update.name, what)
+            else:
                 update.source.left(
                     "activity",
                     update.name,
@@ -281,7 +267,7 @@ class _Maker:
 def endpoint_name(update: Update) -> str:
     """Return the name of the endpoint that an update is for: that of its linked service."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", update.service.name or update.name).strip("-_")
-    return plain[:_LONGEST_ENDPOINT] or "endpoint"
+    return plain[:LONGEST_NAME] or "endpoint"
 
 
 def note(element: Element, text: str, to_do: str = "") -> None:
@@ -293,10 +279,10 @@ def note(element: Element, text: str, to_do: str = "") -> None:
         to_do: what the reader can do.
     """
     name = str(element.path[-1]) if element.path else element.file
-    element.approximated("key", name, text, to_do, whole=_whole(element))
+    element.approximated("key", name, text, to_do)
 
 
-def report_refused(source: Element | None, name: str, reason: str) -> None:
+def report_refused(source: Element, name: str, reason: str) -> None:
     """Report an activity whose pipeline is not in the file.
 
     Args:
@@ -304,19 +290,8 @@ def report_refused(source: Element | None, name: str, reason: str) -> None:
         name: of the pipeline in the factory.
         reason: why the app would refuse it.
     """
-    if source is not None:
-        text = f"not in the file, because the app would refuse it ({reason})"
-        source.left("activity", name, text, "correct the definition, and import it again")
-
-
-def _mapped(element: Element | None, kind: str, name: str, text: str) -> None:
-    if element is not None:
-        element.mapped(kind, name, text, whole=_whole(element))
-
-
-def _whole(element: Element) -> bool:
-    known = element.account.lines.get((element.file, element.path))
-    return True if known is None else known.whole
+    text = f"not in the file, because the app would refuse it ({reason})"
+    source.left("activity", name, text, "correct the definition, and import it again")
 
 
 def _inputs(job: Job) -> Iterator[BlobPath]:
@@ -342,15 +317,14 @@ def _chosen(job: Job) -> BlobPath | None:
 
 
 def _is_waited_for(path: BlobPath) -> bool:
-    source = path.source
-    inner = ("policy", "externalData"), ("availability", "waitOnExternal")
-    of = (source, source.get("properties"))
-    return any(one is not None and one.get(*names) is not None for one in of for names in inner)
+    inside = path.source.get("properties") or path.source
+    waits = inside.get("policy", "externalData"), inside.get("availability", "waitOnExternal")
+    return any(waits)
 
 
 def _form_of(path: BlobPath) -> str:
     plain = _TEMPLATE.sub("", path.name).lower()
-    return next((form for form in _FORMS if plain.endswith(form)), _FORMS[0])
+    return next((form for form in INPUT_FORMS if plain.endswith(form)), INPUT_FORMS[0])
 
 
 def _file_name(port: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import Recurrence, Schedule, delay_of, dues_between
@@ -15,21 +15,20 @@ from shared.core.config.schedule_words import what_it_waits_for, window_lines, w
 from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
-from shared.importers.data_factory.account import Account, Element, Line, Outcome, Path, leaves
+from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts
-from shared.importers.data_factory.reading.definitions import found
+from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,
-    Place,
     Report,
     ScheduleOfReport,
     Setting,
     sorted_lines,
 )
-from shared.importers.data_factory.secrets import Form, Secrets, form_of, is_secret
+from shared.importers.data_factory.secrets import Secrets, in_clear_text
 from shared.importers.data_factory.version_1.activities import drafts as drafts_of_1
 from shared.importers.data_factory.version_2.activities import drafts as drafts_of_2
 from shared.importers.data_factory.yaml_text import yaml_text
@@ -38,9 +37,6 @@ from shared.importers.data_factory.yaml_text import yaml_text
 CONTAINER: Final = "TRAINING_DATA_CONTAINER"
 _WINDOWS: Final = 10
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
-
-#: Keys of the object that a secret may stand in.
-_INNER: Final = ("value", "Value", "defaultValue", "DefaultValue")
 
 #: Text of a pipelines file, its settings -> why the app refuses pipelines, by their names. An empty
 #: name stands for the whole file.
@@ -101,7 +97,8 @@ def import_definitions(
             root = definitions.roots[line.file]
             report_parts(Element(root, line.file, (), account), line)
     definitions.close(account)
-    hidden = Redactor(*_in_clear(definitions.roots.values()))
+    clear = (text for root in definitions.roots.values() for _, text in in_clear_text(root))
+    hidden = Redactor(*clear)
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
     report = Report(
         lines,
@@ -151,9 +148,9 @@ def _withdraw(account: Account, names: set[str], made: Entries) -> None:
             account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
 
 
-def _uses(made: Entries) -> dict[tuple[str, Path], list[str]]:
+def _uses(made: Entries) -> dict[Place, list[str]]:
     """Return where in the file each linked service is, by its place in the definitions."""
-    found: dict[tuple[str, Path], list[str]] = {}
+    found: dict[Place, list[str]] = {}
     for entry in made.pipelines.values():
         draft, targets = entry.draft, entry.tree.get("endpoints", ())
         uses = [(draft.job.service, "training.service")]
@@ -162,9 +159,8 @@ def _uses(made: Entries) -> dict[tuple[str, Path], list[str]]:
             names = (str(one["name"]) for one in targets if one["update"] == url)
             uses += [(update.service, f"endpoints: {name}: update") for name in names]
         for service, where in uses:
-            if service.source is not None:
-                place = service.source.file, service.source.path
-                found.setdefault(place, []).append(f"{entry.name}: {where}")
+            if service.source:
+                found.setdefault(service.source.place, []).append(f"{entry.name}: {where}")
     return found
 
 
@@ -206,29 +202,8 @@ def _names(line: Line, setting: str) -> bool:
 
 def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
     named = [line for line in lines if _names(line, name)]
-    places = tuple(Place(line.file, line.path) for line in named)
+    places = tuple(line.place for line in named)
     return Setting(name, text.strip("<>"), places, any("clear text" in one.text for one in named))
-
-
-def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
-    """Yield the secrets that stand in definitions in clear text."""
-    for root in roots:
-        for path, value in leaves(root):
-            if not isinstance(value, str):
-                continue
-            names = [str(part) for part in path if isinstance(part, str)]
-            inner = names.pop().casefold() if len(names) > 1 and names[-1] in _INNER else ""
-            secure = bool(inner) and is_secret("", _at(root, path[:-1]))
-            named = bool(names) and is_secret(names[-1], value)
-            says_its_name = value.strip().casefold() in {str(name).casefold() for name in path}
-            if (secure or named) and form_of(value) is Form.CLEAR and not says_its_name:
-                yield value
-
-
-def _at(root: Any, path: Path) -> Any:
-    for part in path:
-        root = root[part]
-    return root
 
 
 def _without_secrets(line: Line, hidden: Redactor) -> Line:
@@ -242,13 +217,9 @@ def _without_secrets(line: Line, hidden: Redactor) -> Line:
 
 
 def _pipeline(entry: Entry) -> PipelineOfReport:
-    made_from = tuple((name, _place(source)) for name, source in entry.sources)
+    made_from = tuple((name, source.place) for name, source in entry.sources)
     endpoints = tuple(str(one["name"]) for one in entry.tree.get("endpoints", ()))
     return PipelineOfReport(entry.name, made_from, endpoints)
-
-
-def _place(source: Element) -> Place:
-    return Place(source.file, source.path)
 
 
 def _schedules(made: Entries, options: ImportOptions, now: datetime) -> Iterator[ScheduleOfReport]:

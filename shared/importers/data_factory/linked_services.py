@@ -5,24 +5,18 @@ report, and each of its keys that says something has one too.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, Outcome, Path, both_to_do
+from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do, is_empty
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
-from shared.importers.data_factory.secrets import (
-    Form,
-    Secrets,
-    form_of,
-    in_clear_text,
-    not_needed,
-    warned_of,
-)
+from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
+from shared.importers.data_factory.secrets import Secrets, not_needed, secret_places, warned_of
 from shared.importers.data_factory.service_urls import (
     WEB_SERVICE,
     ServiceUrl,
@@ -30,9 +24,6 @@ from shared.importers.data_factory.service_urls import (
     read_update_url,
 )
 
-Place = tuple[str, Path]
-
-LINKED_SERVICE: Final = "linkedService"
 _KIND: Final = "linked service"
 _STORAGE: Final = ("azurestorage", "azurestoragesas", "azureblobstorage", "azureblobfs")
 #: What signs in to a storage account; the app has a connection of its own.
@@ -69,9 +60,9 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
     """
     services = definitions.of(LINKED_SERVICE)
     for definition in services:
-        address = definition.properties.get("typeProperties", "baseUrl")
-        if definition.type.casefold() == "azurekeyvault" and address is not None:
-            secrets.vaults[definition.name.strip().casefold()] = str(address.value).strip()
+        if definition.type.casefold() == "azurekeyvault":
+            address = definition.properties.get("typeProperties", "baseUrl")
+            secrets.vaults[definition.name.strip().casefold()] = address.peek()
     for definition in services:
         kind = definition.type.casefold()
         if kind == "azureml":
@@ -91,7 +82,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
     """
     for definition in definitions.of(LINKED_SERVICE):
         lines, place = definition.body.account.lines, definition.place
-        line, values = lines.get(place), dict(_typed(definition))
+        line, values = lines.get(place), definition.properties.get("typeProperties")
         if definition.type.casefold() != "azureml" or line is None:
             continue
         found = list(dict.fromkeys(uses.get(place, ())))
@@ -99,8 +90,8 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
         if found and not any(_TRAINS in one for one in found):
             found.append("an update needs no mlEndpoint")
             unused = ["mlEndpoint"]
-        url, updated = values.get("updateResourceEndpoint"), any(": update" in one for one in found)
-        if found and not updated and url is not None and url.value:
+        updated = any(": update" in one for one in found)
+        if found and not updated and values.get("updateResourceEndpoint").value:
             found.append("no pipeline of the file updates its endpoint")
         if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
@@ -109,19 +100,12 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
             outcome = Outcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
             lines[place] = replace(line, outcome=outcome, text=_UNUSED, to_do=to_do)
-        for key, element in values.items():
-            at = element.file, element.path
-            if key in unused and at in lines and lines[at].outcome is Outcome.APPROXIMATED:
+        for key in unused:
+            at = values.get(key).place
+            if at in lines and lines[at].outcome is Outcome.APPROXIMATED:
                 lines[at] = replace(
                     lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do=""
                 )
-
-
-def _typed(definition: Definition) -> Iterator[tuple[str, Element]]:
-    typed = definition.properties.get("typeProperties")
-    for name in _OF_SERVICE if typed is not None else ():
-        if typed is not None and (element := typed.get(name)) is not None:
-            yield name, element
 
 
 def service(
@@ -142,16 +126,15 @@ def service(
     names = filter(None, (definition.name, definition.apart.strip(".")))
     owner = " ".join([*names, *map(str, (given or {}).values())])
     values = definition.properties
-    principal = values.get("typeProperties", "servicePrincipalId") is not None
+    principal = values.get("typeProperties", "servicePrincipalId").exists
     jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
     written = _written(definition, "updateResourceEndpoint", arguments)
     update = read_update_url(written, owner, principal=principal) if written else ServiceUrl("")
     key = values.get("typeProperties", "apiKey")
-    absent = key is None or form_of(key.value) is Form.ABSENT
     found = Service(
         definition.name,
         jobs.url,
-        secrets.setting(None if absent else key, owner, "apiKey"),
+        secrets.setting(key, owner, "apiKey"),
         update.url,
         update.kind,
         definition.body,
@@ -161,14 +144,46 @@ def service(
     return found
 
 
+def named_service(
+    reference: Element,
+    definitions: Definitions,
+    secrets: Secrets,
+    given: Mapping[str, Any] | None = None,
+) -> tuple[Service | None, str]:
+    """Return the batch service that an activity names, or why there is none.
+
+    Args:
+        reference: to the linked service.
+        definitions: all that was found.
+        secrets: collects the names of app settings.
+        given: the values of its parameters.
+    """
+    reference.take()
+    name = referenced(reference)
+    if not name:
+        return None, "it names no linked service"
+    definition = definitions.named(LINKED_SERVICE, name, reference.file)
+    if definition is None:
+        return None, f"linked service `{name}` is not among the files"
+    found = service(definition, secrets, given)
+    return (
+        found,
+        "" if found else f"linked service `{name}` is of type {definition.type or 'unknown'}",
+    )
+
+
+def referenced(reference: Element) -> str:
+    """Return the name in a reference, which version 1 writes alone."""
+    return (reference.get("referenceName") or reference).peek()
+
+
 def storage(definition: Definition | None) -> str:
     """Return the storage account of a linked service, or its name where the account is not said."""
     if definition is None:
         return ""
     values = definition.properties.get("typeProperties")
     for name in ("connectionString", "serviceEndpoint", "sasUri", "containerUri", "url"):
-        element = values.get(name) if values is not None else None
-        text = _plain(element.value) if element is not None else ""
+        text = _plain(values.get(name).value)
         account = _ACCOUNT.search(text)
         if account and not re.search(r"[<{*\[',()]", account[1]):
             return account[1]
@@ -200,8 +215,7 @@ def _plain(value: Any) -> str:
 
 def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> str:
     """Return a text of a linked service, with the values of its parameters in it."""
-    element = definition.properties.get("typeProperties", key)
-    text = "" if element is None else _plain(element.value)
+    text = _plain(definition.properties.get("typeProperties", key).value)
     return _ARGUMENT.sub(
         lambda found: arguments.get((found[1] or found[2]).casefold(), found[0]), text
     )
@@ -209,33 +223,21 @@ def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> 
 
 def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, str]:
     parameters = definition.properties.get("parameters")
-    values = {}
-    for name, parameter in parameters.items() if parameters is not None else ():
-        default = parameter.get("defaultValue")
-        if default is not None:
-            values[name.casefold()] = _plain(default.value)
+    values = {
+        name.casefold(): _plain(default.value)
+        for name, parameter in parameters.items()
+        if (default := parameter.get("defaultValue"))
+    }
     return values | {name.casefold(): _plain(value) for name, value in given.items()}
-
-
-def _take(body: Element, *names: str) -> None:
-    for name in names:
-        if (element := body.get(name)) is not None:
-            element.take()
 
 
 def _report_service(
     definition: Definition, found: Service, jobs: ServiceUrl, update: ServiceUrl
 ) -> None:
-    body, values = definition.body, definition.properties
-    _take(body, "name", "type")
-    _take(values, "type", "parameters")
-    set_aside(values, *_ASIDE)
-    _report_runtime(values)
-    typed = values.get("typeProperties")
-    if typed is not None:
-        _report_url(typed, "mlEndpoint", jobs)
-        _report_url(typed, "updateResourceEndpoint", update)
-        _report_sign_in(typed, found)
+    body, typed = definition.body, _report_common(definition)
+    _report_url(typed, "mlEndpoint", jobs)
+    _report_url(typed, "updateResourceEndpoint", update)
+    _report_sign_in(typed, found)
     places = ["training.service of each job that names it"] if found.jobs_url else []
     if found.update_url:
         kind = found.endpoint_kind
@@ -243,18 +245,16 @@ def _report_service(
     if not places:
         text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
         body.left(_KIND, found.name, text, to_do)
-    elif typed is not None and typed.get("apiKey") is None:
+    elif typed and not typed.get("apiKey"):
         text = f"{' and '.join(places)}; the file has no apiKey"
         to_do = f"set app setting {found.api_key[2:-1]}"
-        body.approximated(_KIND, found.name, text, to_do, whole=False)
+        body.approximated(_KIND, found.name, text, to_do)
     else:
-        body.mapped(_KIND, found.name, " and ".join(places), whole=False)
+        body.mapped(_KIND, found.name, " and ".join(places))
 
 
 def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
     element = typed.get(key)
-    if element is None:
-        return
     element.take()
     text = without_bare(without_shapes(read.differs))
     if not read.url and element.value not in (None, ""):
@@ -271,54 +271,41 @@ def _report_sign_in(typed: Element, found: Service) -> None:
         why = _BY_KEY if found.update_url else _NO_UPDATE
     for key in ("servicePrincipalId", "tenant", "authentication"):
         element = typed.get(key)
-        if element is None:
+        if is_empty(element.value):
             continue
-        if element.value in (None, ""):
-            element.take()
-        elif new:
+        if new:
             element.approximated("key", key, why, _SIGNS_IN)
         else:
             element.mapped("key", key, f"not needed: {why}")
-    principal_key = typed.get("servicePrincipalKey")
-    if principal_key is not None:
-        not_needed(principal_key, "servicePrincipalKey", why)
-    _report_encrypted(typed, found)
-
-
-def _report_encrypted(typed: Element, found: Service) -> None:
+    not_needed(typed.get("servicePrincipalKey"), "servicePrincipalKey", why)
     encrypted = typed.get("encryptedCredential")
-    if encrypted is not None and encrypted.value:
-        text = "encrypted for the factory alone: nobody else can read it"
+    if encrypted.value:
+        text = "encrypted for the factory alone, so that it cannot be read here"
         encrypted.left("key", "encryptedCredential", text, f"set app setting {found.api_key[2:-1]}")
-    elif encrypted is not None:
-        encrypted.take()
 
 
-def _report_runtime(values: Element) -> None:
-    runtime = values.get("connectVia")
-    if runtime is not None:
-        text = "Relearn calls the service itself, and not by an integration runtime"
-        to_do = "if that runtime is in a closed network, see that the app reaches the service"
-        runtime.approximated("key", "connectVia", text, to_do)
+def _report_common(definition: Definition) -> Element:
+    """Report the keys that each type has, and return the others: `typeProperties`."""
+    values = definition.properties
+    definition.body.take_keys("name", "type")
+    values.take_keys("type", "parameters")
+    set_aside(values, *_ASIDE)
+    text = "Relearn calls the service itself, and not by an integration runtime"
+    to_do = "if that runtime is in a closed network, see that the app reaches the service"
+    values.get("connectVia").approximated("key", "connectVia", text, to_do)
+    return values.get("typeProperties")
 
 
 def _report_storage(definition: Definition) -> None:
-    body, values = definition.body, definition.properties
-    _take(body, "name", "type")
-    _take(values, "type", "parameters")
-    set_aside(values, *_ASIDE)
-    _report_runtime(values)
-    typed = values.get("typeProperties")
-    clear = []
-    if typed is not None:
-        clear = list(in_clear_text(typed))
-        _take(typed, *_OF_STORAGE)
+    typed = _report_common(definition)
+    clear = secret_places(typed)
+    typed.take_keys(*_OF_STORAGE)
     text = (
         f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
         "the app signs in there by its own connection"
     )
     to_do = warned_of(clear)
-    body.approximated(_KIND, definition.name, text, to_do, whole=False)
+    definition.body.approximated(_KIND, definition.name, text, to_do)
 
 
 def _report_other(definition: Definition) -> None:
@@ -331,5 +318,5 @@ def _report_other(definition: Definition) -> None:
     elif kind.casefold() == "azurekeyvault":
         text = f"{text}: an app setting refers to a secret of a vault"
         to_do = "give the app's identity Key Vault Secrets User on the vault"
-    warning = warned_of(list(in_clear_text(definition.body)))
+    warning = warned_of(secret_places(definition.body))
     definition.body.left(_KIND, definition.name, text, both_to_do(to_do, warning))

@@ -3,13 +3,24 @@
 Each is reported, with what in Relearn does the same where there is such a thing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
-from shared.importers.data_factory.account import Element, Line, both_to_do, leaves, shown
-from shared.importers.data_factory.secrets import in_clear_text, warned_of
+from shared.importers.data_factory.account import Element, Line, both_to_do, is_empty, leaves
+from shared.importers.data_factory.drafts import BlobPath, Job, Service
+from shared.importers.data_factory.policies import leave_policy
+from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.reading.shapes import DATASET
+from shared.importers.data_factory.secrets import secret_places, warned_of
 
+#: What the service takes as an input (data-factory §6).
+INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
+#: Keys that say what a definition is.
+SILENT: Final = ("name", "type", "id", "$schema", "etag")
+#: The end of the URL of the endpoint that cannot be updated.
+_DEFAULT: Final = "/endpoints/default"
 _COPY: Final = (
     "upload the data to TRAINING_DATA_CONTAINER with the program that makes it, or keep the copy "
     "in the factory: a run opens when the blob arrives (data.blob)"
@@ -108,18 +119,133 @@ def instead_of(activity: str) -> str:
     return _STEP if any(part in folded for part in _CLUSTERS) else _NOTHING
 
 
-def report_activity(element: Element, name: str, kind: str) -> None:
-    """Report an activity that Relearn does not have, with secrets that stand in it in clear text.
+def leave_activity(activity: Element, name: str, why: str, to_do: str, block: str = "") -> None:
+    """Report an activity that is not carried over, with its policy.
 
     Args:
-        element: the activity.
+        activity: the element.
+        name: what it is called.
+        why: it is not carried over.
+        to_do: what the reader can do.
+        block: YAML to fill in and copy.
+    """
+    activity.left("activity", name, why, to_do, block=block)
+    leave_policy(activity, "its activity is not carried over")
+
+
+def leave_other(activity: Element, name: str, kind: str) -> None:
+    """Report an activity of a type that Relearn does not have, and secrets in clear text in it.
+
+    Args:
+        activity: the element.
         name: what it is called.
         kind: its type.
     """
-    here = f"{shown(element.path)}."
-    clear = [one for one in in_clear_text(element) if _INSIDE not in one.removeprefix(here)]
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
-    element.left("activity", name, text, both_to_do(instead_of(kind), warned_of(clear)))
+    here = f"{activity.place.at}."
+    clear = [one for one in secret_places(activity) if _INSIDE not in one.removeprefix(here)]
+    leave_activity(activity, name, text, both_to_do(instead_of(kind), warned_of(clear)))
+
+
+def report_unused(definitions: Definitions, version: int) -> None:
+    """Report the datasets that no activity uses which Relearn takes over.
+
+    Args:
+        definitions: all that was found.
+        version: of Data Factory: the datasets of one version are reported with its activities.
+    """
+    for dataset in definitions.of(DATASET):
+        body = dataset.body
+        if dataset.version == version and body.place not in body.account.lines:
+            text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
+            leave_dataset(dataset, text, "nothing to do for Relearn")
+
+
+def leave_dataset(dataset: Definition, why: str, to_do: str) -> None:
+    """Report a dataset that is not carried over, with its policy.
+
+    Args:
+        dataset: it.
+        why: it is not carried over.
+        to_do: what the reader can do.
+    """
+    dataset.body.left(DATASET, dataset.name, why, to_do)
+    leave_policy(dataset.properties, "its dataset is not carried over")
+
+
+def no_target(service: Service, training: Service) -> tuple[str, str]:
+    """Return why an update has no endpoint, and what to do; two empty texts where it has one.
+
+    Args:
+        service: the linked service of the update.
+        training: that of the training whose model it takes.
+    """
+    add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
+    written = _written_url(service)
+    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
+        text = "points at the default endpoint, which cannot be updated"
+        return text, "create a second endpoint of the scoring service, and name its URL and key"
+    if service.update_url:
+        return "", ""
+    if written:
+        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
+        return text, "see the line of the linked service"
+    if _is_same(service, training):
+        return "points at the training service, which has no model to update", add
+    return f"linked service `{service.name}` has no updateResourceEndpoint", add
+
+
+def _is_same(service: Service, other: Service) -> bool:
+    """Whether two are of one linked service: URLs with masked ids say nothing of that."""
+    return service.source.place == other.source.place and service.jobs_url == other.jobs_url
+
+
+def _written_url(service: Service) -> str:
+    """Return the URL of the endpoint as the linked service says it."""
+    written = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
+    return service.update_url or written.peek()
+
+
+def why_nothing(kinds: Collection[str], ours: Collection[str]) -> tuple[str, str]:
+    """Return why nothing of a pipeline is carried over, and what to do.
+
+    Args:
+        kinds: the types of its activities, folded.
+        ours: the types that are carried over.
+    """
+    if not kinds:
+        return "it has no activities", "nothing to do"
+    if set(kinds) & set(ours):
+        return "none of its activities is carried over", "see the lines of its activities"
+    return "it has no activity of Machine Learning", "see the lines of its activities"
+
+
+def report_without_update(job: Job, place: str) -> None:
+    """Report a job that no update belongs to.
+
+    Args:
+        job: it.
+        place: the pipeline in the pipelines file.
+    """
+    text, cure = f"{place} has no endpoints: it writes no model, as a scoring does", ""
+    if job.trains:
+        text = f"{place} has no endpoints: no update takes the model"
+        cure = "name the endpoints that are to serve it under endpoints"
+    job.source.approximated("activity", job.name, text, cure)
+
+
+def report_input_form(path: BlobPath, kind: str, name: str) -> None:
+    """Report an input that the service refuses, because of the end of its name.
+
+    Args:
+        path: of the input.
+        kind: of its line.
+        name: of its line.
+    """
+    if not path.name.casefold().endswith(INPUT_FORMS):
+        text = "the service refuses inputs that do not end in .csv, .tsv or .arff"
+        cure = "write the name of the file, with its suffix, in pipelines.yaml"
+        path.source.approximated(kind, name, text, cure, whole=False)
 
 
 def set_aside(parent: Element, *names: str) -> None:
@@ -130,14 +256,8 @@ def set_aside(parent: Element, *names: str) -> None:
         names: the keys that may be there.
     """
     for name in names:
-        element = parent.get(name)
-        if element is None:
-            continue
-        if element.value in (None, "", [], {}):
-            element.take()
-            continue
-        text, to_do = _ASIDE[name]
-        element.left("key", name, text, to_do)
+        if not is_empty((element := parent.get(name)).value):
+            element.left("key", name, *_ASIDE[name])
 
 
 def report_parts(root: Element, line: Line) -> None:
@@ -147,19 +267,15 @@ def report_parts(root: Element, line: Line) -> None:
         root: the content of the file.
         line: what was reported of the definition, such as the second one of a name.
     """
-    at: Element | None = root
+    at = root
     for key in line.path:
-        at = at and (at.list()[key] if isinstance(key, int) else at.get(key))
-    if at is None:
-        return
+        at = at.list()[key] if isinstance(key, int) else at.get(key)
     for activity in _activities(at):
-        said = activity.get("name")
-        _also(line, activity, "activity", "" if said is None else str(said.value).strip())
-        policy = activity.get("policy")
-        for key, value in policy.items() if policy is not None else ():
+        _also(line, activity, "activity", activity.get("name").peek())
+        for key, value in activity.get("policy").items():
             _also(line, value, "policy", key)
-    waits = at.get("properties", "policy") if line.kind == "dataset" else None
-    if waits is not None:
+    waits = at.get("properties", "policy")
+    if waits and line.kind == "dataset":
         for path, _ in leaves(waits.value):
             name = ".".join(map(str, path))
             at.account.add(replace(line, path=(*waits.path, *path), kind="policy", name=name))

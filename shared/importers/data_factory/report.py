@@ -5,14 +5,14 @@ report: lines are written without values of secrets, and say where those stood.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from shared.core.config.schedule_words import NextWindow
 from shared.core.counting import counted, they
-from shared.importers.data_factory.account import Line, Outcome, Path, shown
+from shared.importers.data_factory.account import Line, Outcome, Path, Place
 
 #: Of the JSON form.
 FORM: Final = 1
@@ -46,22 +46,6 @@ _START: Final = (
 )
 #: What a line says of a URL that the definitions do not have.
 _EXAMPLES: Final = re.compile(r"\bexample(?: ids)? stands? in (?:its|their) place")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A value of a definition."""
-
-    file: str
-    path: Path
-
-    @property
-    def at(self) -> str:
-        """The path as people write it."""
-        return shown(self.path)
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.at}" if self.path else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,24 +267,25 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
 
 
 def _rotations(report: Report) -> Iterable[str]:
-    clear = [str(Place(one.file, one.path)) for one in report.lines if "rotate" in one.to_do]
+    clear = [str(one.place) for one in report.lines if "rotate" in one.to_do]
     if clear:
         places = counted(len(clear), "place")
-        more = f", and {len(clear) - _MOST_NAMED} more" if len(clear) > _MOST_NAMED else ""
-        yield (
-            f"Rotate the secrets that stand in clear text in {places}: "
-            f"{', '.join(clear[:_MOST_NAMED])}{more}."
-        )
+        yield f"Rotate the secrets that stand in clear text in {places}: {_some(clear)}."
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _about_schedules(schedules: Sequence[ScheduleOfReport]) -> Iterable[str]:
     """Yield which schedules open no run, and what becomes of windows that have passed."""
     idle = [one.pipeline for one in schedules if one.opens_no_run]
     if idle:
-        more = f", and {len(idle) - _MOST_NAMED} more" if len(idle) > _MOST_NAMED else ""
         they_are = they(len(idle), "This schedule opens", "These schedules open")
         yield (
-            f"{they_are} no run, being paused or over: {', '.join(idle[:_MOST_NAMED])}{more}. "
+            f"{they_are} no run, being paused or over: {_some(idle)}. "
             "Remove schedule.paused, or write a later schedule.end, where runs are wanted."
         )
     if any(one.past and not one.backfill for one in schedules):
@@ -308,8 +293,3 @@ def _about_schedules(schedules: Sequence[ScheduleOfReport]) -> Iterable[str]:
             "Import again with --backfill --force, if windows that have passed are to be trained: "
             "without that they get no run."
         )
-
-
-def settings_file(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Return the content of a file like local.settings.json."""
-    return {"IsEncrypted": False, "Values": dict(settings)}

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from shared.core.config.setting_references import not_filled_in
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, leaves, shown
+from shared.importers.data_factory.account import Element, Path, Place, leaves
+from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST: Final = 80
@@ -99,18 +100,39 @@ def is_secret(name: str, value: Any) -> bool:
     return bool(value) and _SECRET_NAME.search(spoken) is not None
 
 
-def in_clear_text(element: Element) -> Iterator[str]:
-    """Yield the paths of the secrets below an element that stand there in clear text."""
-    for path, value in leaves(element.value, element.path):
-        named = [str(part) for part in path if isinstance(part, str)]
-        if len(named) > 1 and named[-1].casefold() in ("value", "defaultvalue"):
-            named.pop()
-        spoken = named[-1] if named else ""
-        if not is_secret(spoken, value) or form_of(value) is not Form.CLEAR:
+def in_clear_text(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the secrets below a value that stand there in clear text, with their paths.
+
+    Args:
+        value: of a definition.
+        path: where it is.
+    """
+    for at, text in leaves(value, path):
+        if not isinstance(text, str) or form_of(text) is not Form.CLEAR:
             continue
-        if "connection" in spoken.lower() and not _SECRET_PART.search(str(value)):
-            continue
-        yield shown(path)
+        names = [str(part) for part in at if isinstance(part, str)]
+        secure = False
+        if len(names) > 1 and names[-1].casefold() in ("value", "defaultvalue"):
+            names.pop()
+            secure = is_secret("", _below(value, at[len(path) : -1]))
+        says_its_name = text.strip().casefold() in map(str.casefold, names)
+        if not says_its_name and (secure or (names and is_secret(names[-1], text))):
+            yield at, text
+
+
+def _below(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def secret_places(element: Element) -> list[str]:
+    """Return the paths of the secrets below an element that stand there in clear text."""
+    return [
+        Place("", path).at
+        for path, text in in_clear_text(element.value, element.path)
+        if "connection" not in str(path[-1]).lower() or _SECRET_PART.search(text)
+    ]
 
 
 def warned_of(paths: list[str]) -> str:
@@ -121,9 +143,7 @@ def warned_of(paths: list[str]) -> str:
     """
     if not paths:
         return ""
-    return (
-        f"rotate what stands in clear text at {', '.join(paths)}: whoever can read the file has it"
-    )
+    return f"rotate what stands in clear text at {', '.join(paths)}: each reader of the file has it"
 
 
 @dataclass(slots=True)
@@ -135,24 +155,24 @@ class Secrets:
     #: The linked service of a vault, folded -> the address of the vault.
     vaults: dict[str, str] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
-    _seen: set[tuple[str, tuple[str | int, ...]]] = field(default_factory=set)
+    _seen: set[Place] = field(default_factory=set)
 
-    def setting(self, element: Element | None, owner: str, key: str) -> str:
+    def setting(self, element: Element, owner: str, key: str) -> str:
         """Return `${NAME}` for a secret, and report where it stood; the same for the same key.
 
         Args:
-            element: the secret; None where the file does not have it, which the caller reports.
+            element: the secret; where the file does not have it, the caller reports that.
             owner: the linked service or activity that it belongs to.
             key: what it is called there, such as `apiKey`.
         """
         name = self._name(owner, key)
-        if element is None or not self.first_time(element):
+        if not self.first_time(element):
             return f"${{{name}}}"
         form = form_of(element.value)
         place = f"app setting {name}: the value {form.value}, and is not copied"
         to_do = f"set {name}"
         if form is Form.CLEAR:
-            to_do = f"{to_do}, and rotate the secret: whoever can read this file has it"
+            to_do = f"{to_do}, and rotate the secret: each reader of this file has it"
         elif form is Form.VAULT:
             reference = self._vault_reference(element)
             place, to_do = f"app setting {name}, from the vault", f"set {name} to {reference}"
@@ -162,20 +182,15 @@ class Secrets:
 
     def first_time(self, element: Element) -> bool:
         """Whether an element is seen here for the first time."""
-        place = (element.file, element.path)
-        new = place not in self._seen
-        self._seen.add(place)
+        new = element.place not in self._seen
+        self._seen.add(element.place)
         return new
 
     def _name(self, owner: str, key: str) -> str:
         known = self._names.get((owner.strip().casefold(), key.casefold()))
         if known is not None:
             return known
-        name = base = setting_name(owner, key)
-        number = 1
-        while name in self.wanted:
-            number += 1
-            name = f"{base}_{number}"
+        name = unique(setting_name(owner, key), self.wanted, _LONGEST, "_")
         self._names[owner.strip().casefold(), key.casefold()] = name
         self.wanted[name] = _hint(f"{owner}: {key}")
         return name
@@ -183,16 +198,12 @@ class Secrets:
     def _vault_reference(self, element: Element) -> str:
         """Return what the setting holds in Azure, for a secret of a vault."""
         store = element.get("store", "referenceName")
-        vault = "" if store is None else self.vaults.get(str(store.value).strip().casefold(), "")
-        secret = element.get("secretName")
-        version = element.get("secretVersion")
-        named = "" if secret is None else str(secret.value)
-        parts = [named or "<name of the secret>"]
-        if version is not None and isinstance(version.value, str) and version.value:
-            parts.append(version.value)
-        unknown = f"<address of {store.value}>" if store is not None else "<address of the vault>"
-        where = vault.rstrip("/") or unknown
-        return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{'/'.join(parts)})"
+        vault = self.vaults.get(store.peek().casefold(), "").rstrip("/")
+        where = vault or f"<address of {store.peek() or 'the vault'}>"
+        secret = element.get("secretName").peek() or "<name of the secret>"
+        version = element.get("secretVersion").peek()
+        name = f"{secret}/{version}" if version else secret
+        return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{name})"
 
 
 def not_needed(element: Element, key: str, why: str) -> None:
@@ -203,12 +214,10 @@ def not_needed(element: Element, key: str, why: str) -> None:
         key: what it is called.
         why: it is not needed.
     """
-    if form_of(element.value) is Form.ABSENT:
-        element.take()
-        return
-    clear = form_of(element.value) is Form.CLEAR
-    to_do = "rotate it: it stands here in clear text" if clear else ""
-    element.approximated("key", key, f"not copied, and not needed: {why}", to_do)
+    element.take()
+    if form_of(element.value) is not Form.ABSENT:
+        text = f"not copied, and not needed: {why}"
+        element.approximated("key", key, text, rotation(element.value))
 
 
 def report_passed(element: Element, key: str, value: Any) -> None:
@@ -219,10 +228,13 @@ def report_passed(element: Element, key: str, value: Any) -> None:
         key: what it is called.
         value: of the secret.
     """
-    clear = form_of(value) is Form.CLEAR
-    to_do = "rotate it: it stands here in clear text" if clear else ""
     text = "a secret is not copied: a parameter of a job that uses it has an app setting"
-    element.approximated("key", key, text, to_do)
+    element.approximated("key", key, text, rotation(value))
+
+
+def rotation(value: Any) -> str:
+    """Return what to do about a secret that is not copied; empty where it is not readable."""
+    return "rotate it: it stands here in clear text" if form_of(value) is Form.CLEAR else ""
 
 
 def setting_name(owner: str, key: str) -> str:

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from shared.importers.data_factory.account import Account, Line
-from shared.importers.data_factory.reading.definitions import Definitions, found
+from shared.importers.data_factory.reading.definitions import Definitions
+from shared.importers.data_factory.reading.finder import found
 
 SCHEMA = "http://schema.management.azure.com/schemas/2015-01-01/deploymentTemplate.json#"
 OF_PARAMETERS = "https://schema.management.azure.com/schemas/2015-01-01/deploymentParameters.json#"

@@ -123,11 +123,11 @@ BAD_UPDATES: dict[str, tuple[Callable[[], VersionOne], str]] = {
     ),
     "no such linked service": (
         lambda: walk_through(training(), updating(linkedServiceName="gone")),
-        "linked service `gone` is not among the definitions",
+        "linked service `gone` is not among the files",
     ),
     "another type of linked service": (
         lambda: walk_through(training(), updating(linkedServiceName="storage")),
-        "is not of type AzureML",
+        "is of type AzureStorage",
     ),
     "no dataset of the model": (
         lambda: walk_through(

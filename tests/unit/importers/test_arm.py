@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import Outcome, Place
 from tests.unit.importers.templates import (
     dataset,
     lines,
@@ -134,7 +134,7 @@ def test_linked_templates_are_files_of_their_own() -> None:
     )
     assert [one.name for one in definitions.all] == ["In"]
     master = "linkedTemplates/ArmTemplate_master.json"
-    told = [account.lines[master, ("resources", at)] for at in (0, 1)]
+    told = [account.lines[Place(master, ("resources", at))] for at in (0, 1)]
     assert [one.outcome for one in told] == [Outcome.MAPPED, Outcome.NOT_CARRIED_OVER]
     assert told[1].text == "its template ArmTemplate_1.json is not among the files"
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.config.schedule import Recurrence
 from shared.importers.data_factory.account import Outcome
-from shared.importers.data_factory.version_1.availability import timespan, written
+from shared.importers.data_factory.values import timespan, written
 from tests.unit.importers.version_1 import VersionOne, training, updating, walk_through
 
 MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Account, Line, Outcome
-from shared.importers.data_factory.reading.definitions import Definitions, found
+from shared.importers.data_factory.account import Account, Line, Outcome, Place
+from shared.importers.data_factory.reading.definitions import Definitions
+from shared.importers.data_factory.reading.finder import found
 
 AVAILABILITY = {"frequency": "Week", "interval": 1}
 DATASET_1 = {
@@ -59,7 +60,7 @@ def shown(definitions: Definitions) -> list[tuple[str, str, int]]:
 
 
 def line(account: Account, file: str, *path: str | int) -> Line:
-    return account.lines[file, path]
+    return account.lines[Place(file, path)]
 
 
 def test_a_git_repository_of_a_factory_is_found_with_a_line_for_each_other_part() -> None:

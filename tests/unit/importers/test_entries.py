@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from shared.core.config.pipeline import Pipeline
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import Outcome, Place
 from shared.importers.data_factory.drafts import Draft, ImportOptions, Timing
-from shared.importers.data_factory.entries import entries, unique
+from shared.importers.data_factory.entries import Entries, entries
+from shared.importers.data_factory.values import unique
 from tests.unit.importers.drafted import FILE, JOBS, NEW, SCORING, UPDATE, WEEKLY, Drafted
 
 
@@ -17,8 +18,12 @@ def drafted() -> Drafted:
     return Drafted()
 
 
+def trees_of(made: Entries) -> dict[str, Any]:
+    return {name: entry.tree for name, entry in made.pipelines.items()}
+
+
 def tree_of(drafted: Drafted, *drafts: Draft) -> dict[str, Any]:
-    trees = entries(drafts, drafted.context).trees()
+    trees = trees_of(entries(drafts, drafted.context))
     for name, tree in trees.items():
         Pipeline.model_validate({**tree, "name": name}, context={})
     assert len(trees) == len(drafts)
@@ -120,7 +125,7 @@ def test_an_input_in_another_container_is_reported(drafted: Drafted) -> None:
     inputs = {"a": drafted.path("a.csv"), "b": drafted.path("b.csv", "other", "elsewhere")}
     made = entries([drafted.draft(job=drafted.job(inputs=inputs))], drafted.context)
     assert (made.container, made.account) == ("training", "store")
-    assert made.trees()["churn"]["training"]["inputs"] == {"a": "{data}", "b": "b.csv"}
+    assert trees_of(made)["churn"]["training"]["inputs"] == {"a": "{data}", "b": "b.csv"}
     (line,) = (one for one in drafted.account.lines.values() if "other" in one.text)
     assert line.outcome is Outcome.APPROXIMATED
     assert "write this data to training of store" in line.to_do
@@ -164,15 +169,15 @@ def test_an_endpoint_that_the_app_refuses_is_left_out_alone(drafted: Drafted) ->
     updates = (drafted.update(service), drafted.update(name="other"))
     tree = tree_of(drafted, drafted.draft(updates=updates))
     assert [one["update"] for one in tree["endpoints"]] == [UPDATE]
-    line = drafted.account.lines[FILE, ("properties", "activities", 1)]
+    line = drafted.account.lines[Place(FILE, ("properties", "activities", 1))]
     assert line.outcome is Outcome.NOT_CARRIED_OVER
     assert "the default endpoint follows its experiment" in line.text
 
 
 def test_a_pipeline_that_the_app_would_refuse_is_reported_with_the_reason(drafted: Drafted) -> None:
     job = drafted.job(parameters={"query": "{unknown}"})
-    assert entries([drafted.draft(job=job)], drafted.context).trees() == {}
-    line = drafted.account.lines[FILE, ("properties", "activities", 0)]
+    assert entries([drafted.draft(job=job)], drafted.context).pipelines == {}
+    line = drafted.account.lines[Place(FILE, ("properties", "activities", 0))]
     assert line.outcome is Outcome.NOT_CARRIED_OVER
     assert "unknown token {unknown}" in line.text
 
@@ -186,7 +191,7 @@ def test_data_opens_runs_where_the_factory_did_so(drafted: Drafted) -> None:
 
 def test_two_drafts_of_one_name_are_both_kept(drafted: Drafted) -> None:
     drafts = [drafted.draft(name) for name in ("churn", "churn", "a" * 40, "a" * 40)]
-    names = list(entries(drafts, drafted.context).trees())
+    names = list(entries(drafts, drafted.context).pipelines)
     assert names == ["churn", "churn-2", "a" * 40, f"{'a' * 38}-2"]
     assert unique("a", {"a", "a-2"}, 40) == "a-3"
 

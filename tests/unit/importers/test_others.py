@@ -3,7 +3,7 @@
 import pytest
 
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, both_to_do
-from shared.importers.data_factory.others import report_activity
+from shared.importers.data_factory.others import leave_other
 
 SIGNED = "https://example.test/manual?sv=1.0&sig=Xk3v9QhRz7Tn2LwPm5YbCd8eFgHi0jKlMnOpQrStUvW"
 
@@ -11,7 +11,7 @@ SIGNED = "https://example.test/manual?sv=1.0&sig=Xk3v9QhRz7Tn2LwPm5YbCd8eFgHi0jK
 def reported(kind: str, properties: dict[str, object]) -> Line:
     account = Account()
     path = ("properties", "activities", 2)
-    report_activity(Element({"typeProperties": properties}, "p.json", path, account), "Tell", kind)
+    leave_other(Element({"typeProperties": properties}, "p.json", path, account), "Tell", kind)
     (line,) = account.lines.values()
     return line
 

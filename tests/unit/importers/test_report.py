@@ -4,10 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.core.config.schedule_words import NextWindow
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import Line, Outcome, Place
 from shared.importers.data_factory.report import (
     PipelineOfReport,
-    Place,
     Report,
     ScheduleOfReport,
     Setting,

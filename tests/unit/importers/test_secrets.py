@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Account, Element
+from shared.importers.data_factory.account import NOWHERE, Account, Element
 from shared.importers.data_factory.secrets import Form, Secrets, form_of, is_secret, setting_name
 
 
@@ -62,9 +62,9 @@ def test_other_values_are_no_secrets(name: str, value: Any) -> None:
 
 def test_settings_are_named_once_each() -> None:
     secrets = Secrets()
-    first = secrets.setting(None, "my-service", "apiKey")
-    second = secrets.setting(None, "my service", "apiKey")
-    again = secrets.setting(None, "My-Service", "APIKEY")
+    first = secrets.setting(NOWHERE, "my-service", "apiKey")
+    second = secrets.setting(NOWHERE, "my service", "apiKey")
+    again = secrets.setting(NOWHERE, "My-Service", "APIKEY")
     assert (first, second, again) == (
         "${MY_SERVICE_API_KEY}",
         "${MY_SERVICE_API_KEY_2}",

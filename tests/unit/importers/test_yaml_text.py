@@ -114,6 +114,8 @@ def test_the_file_says_where_each_pipeline_came_from() -> None:
     drafted = Drafted()
     made = entries([drafted.draft(), drafted.draft("other")], drafted.context)
     text = yaml_text(made)
-    assert read_back(text) == {"pipelines": made.trees()}
+    assert read_back(text) == {
+        "pipelines": {name: entry.tree for name, entry in made.pipelines.items()}
+    }
     assert "  # From pipeline/churn.json: activities Retrain, UpdateModel\n  churn:\n" in text
     assert "# 2 pipelines.\n" in text

@@ -230,6 +230,17 @@ def constant_date(value: object) -> Moment:
     raise UnresolvedError("a text in it is used as a time, and is none")
 
 
+def whole_number(value: object) -> int:
+    """Return by how many units a time is shifted.
+
+    Raises:
+        UnresolvedError: it is no whole number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise UnresolvedError("a time in it is shifted by something that is no whole number")
+    return int(value)
+
+
 def moment_written(moment: Moment, form: str) -> Moment:
     """Return the time that is read from a time that was written in a format.
 

@@ -104,16 +104,6 @@ class Resolved:
         return any(isinstance(one.moment.base, str) for one in fields)
 
     @property
-    def uses_event(self) -> bool:
-        """Whether it holds `{event.folder}`, `{event.file}` or `{event.path}`.
-
-        They stand for the blob whose event started the pipeline; `{event.folder}` and
-        `{event.path}` begin with its container, and `{event.folder.0}` is that container. Relearn
-        does not know them: `event_filled` replaces them.
-        """
-        return any(isinstance(part, EventPart) for part in _parts_of(self.parts))
-
-    @property
     def parameter(self) -> Any:
         """The value as a parameter of a job: a dollar sign of its own is written `$$`."""
         return escape(self.value) if isinstance(self.value, str) else self.value

@@ -1,6 +1,6 @@
-"""Reads the expressions of Data Factory, version 1 (`$$…`) and version 2 (`@…`, `@{…}`).
+"""Reads the expressions of version 1 (`$$…`), of version 2 (`@…`, `@{…}`) and of templates (`[…]`).
 
-The grammar has six kinds of tokens, and both versions share it, so it is read by hand: a parser
+The grammar has six kinds of tokens, and all of them share it, so it is read by hand: a parser
 library would be one more dependency for what fits on a page, and its errors would have to be
 translated. An expression may come from anywhere: its length and depth are bounded.
 """
@@ -8,6 +8,8 @@ translated. An expression may come from anywhere: its length and depth are bound
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from shared.core.counting import counted
 
 MOST_CHARACTERS: Final = 10_000  #: as the pipelines file allows for a text
 _MOST_DEPTH: Final = 40
@@ -20,7 +22,7 @@ _INDEX: Final = re.compile(r"\s*\??\[")
 
 
 class UnresolvedError(Exception):
-    """An expression cannot be carried over; the message says why, and quotes nothing of it."""
+    """An expression has no value here; the message says why, and quotes none of its texts."""
 
 
 class SecretError(UnresolvedError):
@@ -67,19 +69,22 @@ Node = Constant | Name | Call | Member
 class Parser:
     """Reads one expression from a text, and remembers where it ended."""
 
-    def __init__(self, text: str, version: Literal[1, 2], at: int = 0) -> None:
+    def __init__(
+        self, text: str, version: Literal[1, 2], at: int = 0, most: int = MOST_CHARACTERS
+    ) -> None:
         """Begin to read.
 
         Args:
             text: that holds the expression.
-            version: of Data Factory, whose names and quotes differ.
+            version: of Data Factory, whose names and quotes differ; templates have those of 2.
             at: where the expression begins.
+            most: how many characters the text may have.
 
         Raises:
             UnresolvedError: the text is too long.
         """
-        if len(text) > MOST_CHARACTERS:
-            raise UnresolvedError(f"it is longer than {MOST_CHARACTERS} characters")
+        if len(text) > most:
+            raise UnresolvedError(f"it is longer than {counted(most, 'character')}")
         self.text, self.at = text, at
         self._first = version == 1
         self._name = _NAME[version]
@@ -188,18 +193,21 @@ class Parser:
         return at == len(self.text) or self.text[at] in ",)"
 
 
-def whole(text: str, version: Literal[1, 2], at: int = 0) -> tuple[Node, Parser]:
+def whole(
+    text: str, version: Literal[1, 2], at: int = 0, most: int = MOST_CHARACTERS
+) -> tuple[Node, Parser]:
     """Return the expression that a text is from `at` to its end, and its parser.
 
     Args:
         text: that holds it.
         version: of Data Factory.
         at: where it begins.
+        most: how many characters the text may have.
 
     Raises:
         UnresolvedError: the text is something else.
     """
-    parser = Parser(text, version, at)
+    parser = Parser(text, version, at, most)
     node = parser.expression()
     if not parser.at_end():
         raise UnresolvedError("something follows its end")

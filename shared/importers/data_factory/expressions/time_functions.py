@@ -17,6 +17,7 @@ from shared.importers.data_factory.expressions.moments import (
     moment_written,
     replaced_form,
     split_form,
+    whole_number,
 )
 from shared.importers.data_factory.expressions.resolved import (
     EVENT_FOLDER,
@@ -72,12 +73,6 @@ def moment_of(value: Value) -> Moment:
     return moment_written(only.moment, only.form)
 
 
-def _number(value: Value) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise UnresolvedError("a time in it is shifted by something that is no whole number")
-    return int(value)
-
-
 def _form(given: tuple[Value, ...]) -> str | None:
     if len(given) > 1 and not (len(given) == 2 and text_of(given[1]).lower().startswith("en")):  # noqa: PLR2004
         raise UnresolvedError("a function of time in it is given too much, or another language")
@@ -92,7 +87,7 @@ def _adding(unit: str) -> Callable[..., Value]:
 
 
 def _added(time: Value, number: Value, unit: Value, *form: Value) -> Value:
-    named, count = text_of(unit).strip().casefold(), _number(number)
+    named, count = text_of(unit).strip().casefold(), whole_number(number)
     moment = moment_of(time)
     if named in _MONTHS:
         return written(moment.moved(months=count * _MONTHS[named]), _form(form))
@@ -102,7 +97,7 @@ def _added(time: Value, number: Value, unit: Value, *form: Value) -> Value:
 
 
 def _subtracted(time: Value, number: Value, unit: Value, *form: Value) -> Value:
-    return _added(time, -_number(number), unit, *form)
+    return _added(time, -whole_number(number), unit, *form)
 
 
 def _start_of(unit: Literal["hour", "day", "month"]) -> Callable[..., Value]:
@@ -143,9 +138,9 @@ _TIME_FUNCTIONS: Final[dict[str, Callable[..., Value]]] = {
 
 
 def _folders_from(folders: EventFolders, count: Value) -> Value:
-    if _number(count) < 0:
+    if whole_number(count) < 0:
         raise UnresolvedError(_COMPUTES)
-    return EventFolders(folders.first + _number(count))
+    return EventFolders(folders.first + whole_number(count))
 
 
 def _folders_joined(folders: EventFolders, by: Value) -> Value:
@@ -183,9 +178,9 @@ def _of_text_with_time(name: str, given: list[Value]) -> Value:
     if name == "dayofmonth" and not more:
         return Text((Field(moment_of(text), "%d"),))
     if name == "substring" and more:
-        length = _number(more[1]) if len(more) > 1 else None
+        length = whole_number(more[1]) if len(more) > 1 else None
         form = ROUND_TRIP if only.guess else only.form
-        return Text((Field(only.moment, cut_form(form, _number(more[0]), length)),))
+        return Text((Field(only.moment, cut_form(form, whole_number(more[0]), length)),))
     if name == "replace" and len(more) == 2:  # noqa: PLR2004
         form = replaced_form(only.form, text_of(more[0]), text_of(more[1]))
         return Text((Field(only.moment, form, only.guess),))

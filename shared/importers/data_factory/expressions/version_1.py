@@ -17,6 +17,7 @@ from shared.importers.data_factory.expressions.moments import (
     constant_date,
     custom_form,
     has_zone,
+    whole_number,
 )
 from shared.importers.data_factory.expressions.resolved import (
     Field,
@@ -203,7 +204,7 @@ class _Scope:
         if name == "datetime.from" and len(given) == 1:
             return given[0] if isinstance(given[0], Moment) else constant_date(given[0])
         if name in _CHANGES and len(given) == 2:  # noqa: PLR2004
-            return _CHANGES[name](_moment(given[0]), _whole_number(given[1]))
+            return _CHANGES[name](_moment(given[0]), whole_number(given[1]))
         if name in _PARTS and len(given) == 1:
             return _PARTS[name](_moment(given[0]))
         raise UnresolvedError(_NOT_HERE.get(name, "it calls a function in a way not known here"))
@@ -262,12 +263,6 @@ def _moment(value: Value) -> Moment:
     if not isinstance(value, Moment):
         raise UnresolvedError("a function of time in it is given something else")
     return value
-
-
-def _whole_number(value: Value) -> int:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value != int(value):
-        raise UnresolvedError("a time in it is shifted by something that is no whole number")
-    return int(value)
 
 
 _TICK: Final = timedelta(microseconds=1)

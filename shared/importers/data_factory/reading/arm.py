@@ -1,20 +1,20 @@
 """Reads ARM templates: which resources they have, with the values of their parameters.
 
 Expressions are replaced by their values in place, so that every value keeps its path in the file.
-What has no value here stays as it is, and is told. The value of a secret parameter is never read
+What has no value here stays, and is reported. The value of a secret parameter is never read
 into a resource.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element, Path
+from shared.importers.data_factory.expressions.syntax import SecretError, UnresolvedError
 from shared.importers.data_factory.reading.arm_expressions import (
     OpenText,
-    UnresolvedError,
     evaluated,
     is_expression,
     literal,
@@ -105,20 +105,15 @@ def is_parameters(value: Any) -> bool:
 
 def given_values(root: Element) -> dict[str, Any]:
     """Return the values of a file of parameters, by their folded names."""
-    found = root.get("parameters")
-    members = found.items() if found is not None else ()
-    values = ((name.casefold(), one.get("value")) for name, one in members)
-    return {name: value.value for name, value in values if value is not None}
+    values = ((name.casefold(), one.get("value")) for name, one in root.get("parameters").items())
+    return {name: value.value for name, value in values if value}
 
 
 def secret_parameters(root: Element) -> frozenset[str]:
     """Return the folded names of the parameters of a template whose values are secrets."""
-    found = root.get("parameters")
-    return frozenset(
-        name.casefold()
-        for name, one in (found.items() if found is not None else ())
-        if (kind := one.get("type")) is not None and str(kind.value).casefold() in _SECURE
-    )
+    parameters = root.get("parameters").items()
+    secure = (name for name, one in parameters if one.get("type").peek().casefold() in _SECURE)
+    return frozenset(map(str.casefold, secure))
 
 
 def read(root: Element, given: Mapping[str, Any]) -> Template:
@@ -148,40 +143,36 @@ def _read(holder: Element, scope: "_Scope", into: Template, above: str) -> None:
                 del into.unresolved[known:]
             _read(resource, scope, into, kind)
         name = resource.get("name")
-        shown = _last_name("" if name is None else str(name.value))
+        shown = _last_name(name.peek())
         into.resources.append(Resource(resource, kind, shown))
 
 
 def _read_deployment(resource: Element, scope: "_Scope", into: Template) -> None:
     inner = resource.get("properties", "template")
-    if inner is None or not isinstance(inner.value, dict):
+    if not isinstance(inner.value, dict):
         link = resource.get("properties", "templateLink")
-        uri = None if link is None else link.get("uri") or link.get("relativePath")
-        files = _FILE.findall("" if uri is None else str(uri.value))
+        files = _FILE.findall((link.get("uri") or link.get("relativePath")).peek())
         into.linked.append((resource, files[-1] if files else ""))
         return
     into.nested.append(resource)
     own = resource.get("properties", "expressionEvaluationOptions", "scope")
-    if own is not None and str(own.value).casefold() == "inner":
+    if own.peek().casefold() == "inner":
         given = resource.get("properties", "parameters")
-        values = {} if given is None else scope.put(given.value, given.path)
+        values = scope.put(given.value, given.path)
         handed = {"parameters": values if isinstance(values, dict) else {}}
         element = Element(handed, resource.file, resource.path, resource.account)
         scope = _Scope(inner, given_values(element), into.unresolved)
     _read(inner, scope, into, "")
 
 
-def members(holder: Element | None) -> Iterator[Element]:
+def members(holder: Element) -> Iterator[Element]:
     """Yield the objects of a list, or of an object with a name for each."""
-    if holder is None:
-        return
     found = [one for _, one in holder.items()] or holder.list()
     yield from (one for one in found if isinstance(one.value, dict))
 
 
 def _full_type(resource: Element, above: str) -> str:
-    found = resource.get("type")
-    kind = "" if found is None else str(found.value).strip()
+    kind = resource.get("type").peek()
     if "/" not in kind and not above and kind_of_type(f"{_OF_FACTORIES}/{kind}") in READ:
         above = _OF_FACTORIES  # templates of pipelines alone leave it out
     return kind if "/" in kind or not above else f"{above}/{kind}"
@@ -217,28 +208,20 @@ class _Scope:
             value: as the template has it.
             path: where it is.
         """
-        if isinstance(value, dict):
-            return {key: self.put(one, (*path, key)) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self.put(one, (*path, at)) for at, one in enumerate(value)]
-        if not isinstance(value, str):
-            return value
-        found = self._value(value)
+        return _with_texts(value, self._put_text, path)
+
+    def _put_text(self, text: str, path: Path) -> Any:
+        found = self._value(text)
         if isinstance(found, OpenText):
-            return self._connection_string(value) or self._noted(found, path)
-        return self._closed(found, path) if isinstance(found, dict | list) else found
+            return self._connection_string(text) or self._noted(found, path)
+        return _with_texts(found, self._noted, path)
 
-    def _closed(self, value: Any, path: Path) -> Any:
-        """Return a copy of what a variable or parameter holds, with plain texts."""
-        if isinstance(value, dict):
-            return {key: self._closed(one, (*path, key)) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._closed(one, (*path, at)) for at, one in enumerate(value)]
-        return self._noted(value, path) if isinstance(value, OpenText) else value
-
-    def _noted(self, value: OpenText, path: Path) -> str:
-        if not value.error.is_secret:
-            self._unresolved.append(Unresolved(path, str(value), value.error.why))
+    def _noted(self, value: str, path: Path) -> str:
+        """Return a text as a plain one; note it where it has no value."""
+        if not isinstance(value, OpenText):
+            return value
+        if not isinstance(value.error, SecretError):
+            self._unresolved.append(Unresolved(path, str(value), str(value.error)))
         return str(value)
 
     def _connection_string(self, text: str) -> str:
@@ -268,12 +251,12 @@ class _Scope:
     def _parameter(self, name: str) -> Any:
         folded = name.casefold()
         if folded in self._secrets:
-            raise UnresolvedError(f"parameter `{name}` is a secret", is_secret=True)
+            raise SecretError
         if folded in self._given:
             return self._once("parameter", name, self._given[folded], plain=True)
         declared = self._declared.get(folded)
-        default = declared.get("defaultValue") if declared is not None else None
-        if default is None:
+        default = declared and declared.get("defaultValue")
+        if not default:
             raise UnresolvedError(f"parameter `{name}` has no value: give it with --parameters")
         return self._once("parameter", name, default.value)
 
@@ -303,7 +286,9 @@ class _Scope:
             circle.error = UnresolvedError(f"{kind} `{name}` needs itself")
             self._known[key] = circle, 0
             self._depth += 1
-            self._known[key] = self._measured(value if plain else self._inner(value))
+            self._known[key] = self._measured(
+                value if plain else _with_texts(value, lambda text, _: self._value(text))
+            )
             self._depth -= 1
         found, size = self._known[key]
         if isinstance(found, OpenText):
@@ -320,13 +305,6 @@ class _Scope:
             refused.error = error
             return refused, 0
 
-    def _inner(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._inner(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._inner(one) for one in value]
-        return self._value(value) if isinstance(value, str) else value
-
     def _charge(self, size: int) -> None:
         """Count what is put in place of expressions.
 
@@ -338,8 +316,23 @@ class _Scope:
             raise UnresolvedError("the values of this template are too large")
 
 
-def _folded(holder: Element | None) -> dict[str, Element]:
-    return {} if holder is None else {name.casefold(): one for name, one in holder.items()}
+def _with_texts(value: Any, made: Callable[[str, Path], Any], path: Path = ()) -> Any:
+    """Return a copy of a value in which each text is replaced.
+
+    Args:
+        value: a text, or an object or a list that holds some.
+        made: returns what stands for a text, which has this path.
+        path: of the value.
+    """
+    if isinstance(value, dict):
+        return {key: _with_texts(one, made, (*path, key)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_texts(one, made, (*path, at)) for at, one in enumerate(value)]
+    return made(value, path) if isinstance(value, str) else value
+
+
+def _folded(holder: Element) -> dict[str, Element]:
+    return {name.casefold(): one for name, one in holder.items()}
 
 
 def _size(value: Any) -> int:

@@ -5,33 +5,27 @@ names a secret parameter, has no value here: `UnresolvedError` says why.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+
+from shared.importers.data_factory.expressions.syntax import (
+    Call,
+    Constant,
+    Member,
+    Node,
+    UnresolvedError,
+    whole,
+)
 
 #: Azure takes expressions of at most this length.
 _LONGEST: Final = 24_576
-_DEEPEST: Final = 40
 #: No definition has a longer text; it bounds what a hostile template can make.
 _LONGEST_VALUE: Final = 32_768
-_TOKEN: Final = re.compile(r"\s*+(?:('(?:[^']|'')*+')|([A-Za-z_][\w.]*+)|(-?\d++)|([()\[\],.]))")
 _PLACE: Final = re.compile(r"\{(\d{1,3})\}")
 _BRACES: Final = re.compile(r"\{\{|\}\}|\{[^{}]*\}")
 
 #: Returns the value of a parameter or a variable.
 Lookup = Callable[[str], Any]
-
-
-class UnresolvedError(Exception):
-    """An expression has no value here.
-
-    Args:
-        why: what stands in the way, for people.
-        is_secret: whether that is a parameter whose value is a secret.
-    """
-
-    def __init__(self, why: str, *, is_secret: bool = False) -> None:
-        super().__init__(why)
-        self.why, self.is_secret = why, is_secret
 
 
 class OpenText(str):
@@ -64,88 +58,46 @@ def evaluated(text: str, parameter: Lookup, variable: Lookup, *, with_gaps: bool
     Raises:
         UnresolvedError: it has none here.
     """
-    if len(text) > _LONGEST:
-        raise UnresolvedError(f"the expression has more than {_LONGEST} characters")
-    return _Expression(text[1:-1], parameter, variable, with_gaps=with_gaps).value()
+    node, _ = whole(text[1:-1], 2, most=_LONGEST)
+    lookups = {"parameters": parameter, "variables": variable}
+    value = _Evaluation(lookups, with_gaps=with_gaps).value(node)
+    if isinstance(value, OpenText):
+        raise value.error
+    return value
 
 
-class _Expression:
-    """One expression, read from left to right."""
+class _Evaluation:
+    """One evaluation of an expression."""
 
-    def __init__(self, text: str, parameter: Lookup, variable: Lookup, *, with_gaps: bool) -> None:
-        self._with_gaps = with_gaps
-        self._lookups = {"parameters": parameter, "variables": variable}
-        self._tokens: list[str] = []
-        self._at = 0
-        done = 0
-        text = text.rstrip()
-        while done < len(text):
-            token = _TOKEN.match(text, done)
-            if token is None:
-                raise UnresolvedError("the expression is not complete")
-            self._tokens.append(token[0].strip())
-            done = token.end()
+    def __init__(self, lookups: Mapping[str, Lookup], *, with_gaps: bool) -> None:
+        self._lookups, self._with_gaps = lookups, with_gaps
 
-    def value(self) -> Any:
-        """Return the value.
+    def value(self, node: Node) -> Any:
+        """Return the value of an expression, or of a part of it.
 
         Raises:
-            UnresolvedError: it has none, or the text is no expression.
+            UnresolvedError: it has none here.
         """
-        value = self._operand(0)
-        if self._at != len(self._tokens):
-            raise UnresolvedError("the expression is not complete")
-        return value
+        if isinstance(node, Constant):
+            return node.value
+        if isinstance(node, Member):
+            return _member(self._part(node.of), self._part(node.key))
+        if isinstance(node, Call):
+            return self._called(node.name, [self._part(one) for one in node.arguments])
+        raise UnresolvedError("a name in it is neither a function nor a constant")
 
-    def _next(self) -> str:
-        if self._at == len(self._tokens):
-            raise UnresolvedError("the expression is not complete")
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _is_next(self, token: str) -> bool:
-        found = self._at < len(self._tokens) and self._tokens[self._at] == token
-        self._at += found
-        return found
-
-    def _operand(self, depth: int) -> Any:
-        if depth > _DEEPEST:
-            raise UnresolvedError(f"the expression is nested more than {_DEEPEST} deep")
-        token = self._next()
-        if token[0] == "'":
-            return token[1:-1].replace("''", "'")
-        if token.lstrip("-").isdigit():
-            return _whole(token)
-        if not self._is_next("("):
-            raise UnresolvedError("the expression is not complete")
-        given = self._arguments(depth)
+    def _part(self, node: Node) -> Any:
+        """Return the value of a part; with gaps, what stands in place of one without a value."""
         try:
-            value = self._called(token, given)
+            value = self.value(node)
+            if isinstance(value, OpenText) and not self._with_gaps:
+                raise value.error
         except UnresolvedError as error:
-            if not self._with_gaps or not depth:
+            if not self._with_gaps or not isinstance(node, Call):
                 raise
-            value = _gap(token, error)
-        while self._at < len(self._tokens) and self._tokens[self._at][0] in ".[":
-            value = _member(value, self._key(depth))
-        if isinstance(value, OpenText) and not (self._with_gaps and depth):
-            raise value.error
+            value = OpenText(f"<{node.name}>")
+            value.error = error
         return value
-
-    def _key(self, depth: int) -> Any:
-        if self._next() == ".":
-            return self._next()
-        key = self._operand(depth + 1)
-        if not self._is_next("]"):
-            raise UnresolvedError("the expression is not complete")
-        return key
-
-    def _arguments(self, depth: int) -> list[Any]:
-        found: list[Any] = []
-        while not self._is_next(")"):
-            if found and not self._is_next(","):
-                raise UnresolvedError("the expression is not complete")
-            found.append(self._operand(depth + 1))
-        return found
 
     def _called(self, name: str, given: Sequence[Any]) -> Any:
         folded = name.casefold()
@@ -165,20 +117,6 @@ class _Expression:
         if isinstance(value, str) and len(value) > _LONGEST_VALUE:
             raise UnresolvedError(f"its value has more than {_LONGEST_VALUE} characters")
         return value
-
-
-def _gap(name: str, error: UnresolvedError) -> OpenText:
-    """Return what stands in a text for a part without a value."""
-    made = OpenText(f"<{name}>")
-    made.error = error
-    return made
-
-
-def _whole(token: str) -> int:
-    try:
-        return int(token)
-    except ValueError:
-        raise UnresolvedError("the expression has a number that is too long") from None
 
 
 def _member(value: Any, key: Any) -> Any:

@@ -7,9 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from shared.core.counting import counted
-from shared.importers.data_factory.account import Element, Line, Outcome
+from shared.importers.data_factory.account import Account, Element, Line, Outcome
 from shared.importers.data_factory.reading import arm
-from shared.importers.data_factory.reading.file_lines import FileLines
 from shared.importers.data_factory.reading.tolerant_json import (
     BrokenDefinitionError,
     Document,
@@ -24,7 +23,7 @@ _SKIPPED: Final = frozenset({".git", "node_modules"})
 _BEGINS: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/|\ufeff)*+[{\[]")
 #: Beside a template, as Data Factory calls them.
 _USUAL: Final = re.compile(r"parameters?(?:forfactory|_master)?\.json$", re.IGNORECASE)
-_ROTATE: Final = "rotate it: whoever can read this file has it"
+_ROTATE: Final = "rotate it: each reader of this file has it"
 
 
 @dataclass(slots=True)
@@ -63,27 +62,26 @@ class Files:
         return values | self.given
 
 
-def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], lines: FileLines) -> Files:
+def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> Files:
     """Return the contents of all files that can be definitions.
 
     Args:
         files: their contents, by their names.
         given: values for the parameters of ARM templates, by their names.
-        lines: gets one for each file that is broken, or has parameters.
+        account: gets a line for each file that is broken, or has parameters.
     """
     read = Files(given={name.casefold(): value for name, value in given.items()})
     for file, content in files.items():
         if _is_read(file, content):
-            _read(read, file, content, lines)
-    secret = _secret_parameters(read, lines)
+            _read(read, file, content, account)
+    secret = _secret_parameters(read, account)
     for file, one in read.documents.items():
         if arm.is_parameters(one.root):
-            root = Element(one.root, file, (), lines.account)
+            root = Element(one.root, file, (), account)
             values = read.beside[file] = arm.given_values(root)
-            name = PurePosixPath(file).name
             text = f"{counted(len(values), 'value')} for the parameters of templates"
-            lines.line(Line(file, (), "file", name, Outcome.MAPPED, text))
-            _warn(lines, root, "value", secret)
+            root.mapped("file", PurePosixPath(file).name, text)
+            _warn(root, "value", secret)
     return read
 
 
@@ -100,7 +98,7 @@ def _is_read(file: str, content: bytes) -> bool:
         return False
 
 
-def _read(read: Files, file: str, content: bytes, lines: FileLines) -> None:
+def _read(read: Files, file: str, content: bytes, account: Account) -> None:
     name = PurePosixPath(file).name
     try:
         found = document(content, file)
@@ -108,50 +106,44 @@ def _read(read: Files, file: str, content: bytes, lines: FileLines) -> None:
         place = f"line {error.line}, column {error.column}: " if error.line else ""
         text = f"it can't be read: {place}{error.what}"
         cure = "correct it, and import again: the other files were read"
-        lines.line(Line(file, (), "file", name, Outcome.NOT_CARRIED_OVER, text, cure))
+        account.add(Line(file, (), "file", name, Outcome.NOT_CARRIED_OVER, text, cure))
         return
     read.documents[file] = found
     for line, column in found.mended:
         at = (place := f"line {line}, column {column}",)
         text = f"{place}: a comma is missing before this; it was read as if it were there"
-        lines.line(Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
+        account.add(Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
     for path in found.doubled:
         key = str(path[-1])
         at_first = (*path[:-1], f"{key} (the first one)")
         text = f"`{key}` occurs twice in its object, with different values: the last one counts"
         cure = "remove one of them"
-        lines.line(Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
+        account.add(Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
 
 
-def _secret_parameters(read: Files, lines: FileLines) -> frozenset[str]:
+def _secret_parameters(read: Files, account: Account) -> frozenset[str]:
     """Return the names of all secret parameters; warn of those with a value in clear text."""
     found: set[str] = set()
     for file, one in read.documents.items():
         if arm.is_template(one.root):
-            root = Element(one.root, file, (), lines.account)
+            root = Element(one.root, file, (), account)
             secret = arm.secret_parameters(root)
-            _warn(lines, root, "defaultValue", secret)
+            _warn(root, "defaultValue", secret)
             found |= secret
     return frozenset(found)
 
 
-def _warn(lines: FileLines, root: Element, key: str, secret: frozenset[str]) -> None:
+def _warn(root: Element, key: str, secret: frozenset[str]) -> None:
     """Report each secret in clear text among parameters, and never its value.
 
     Args:
-        lines: gets them.
         root: a template, or a file of parameters.
         key: where the value of a parameter is.
         secret: names of parameters that are secrets.
     """
-    parameters = root.get("parameters")
-    for name, one in parameters.items() if parameters is not None else ():
+    for name, one in root.get("parameters").items():
         value = one.get(key)
-        if value is None or form_of(value.value) is not Form.CLEAR:
+        if form_of(value.value) is not Form.CLEAR:
             continue
         if name.casefold() in secret or is_secret(name, value.value):
-            text = "a secret in clear text; it is not copied"
-            line = Line(
-                value.file, value.path, "key", name, Outcome.NOT_CARRIED_OVER, text, _ROTATE
-            )
-            lines.line(line)
+            value.left("key", name, "a secret in clear text; it is not copied", _ROTATE)

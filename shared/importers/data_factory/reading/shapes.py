@@ -5,7 +5,7 @@ anywhere. The shapes: data-factory §2, §3.
 """
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from shared.importers.data_factory.account import Element
 
@@ -87,14 +87,14 @@ def kind_of(body: Element) -> str:
     if not isinstance(body.value, dict):
         return ""
     outer = body.get("type")
-    if outer is not None and isinstance(outer.value, str) and (kind := kind_of_type(outer.value)):
+    if isinstance(outer.value, str) and (kind := kind_of_type(outer.value)):
         return kind
     wrapped = body.get("properties")
-    inside = body if wrapped is None else wrapped
+    inside = wrapped or body
     if not isinstance(inside.value, dict):
         return ""
-    kind = _kind_of_shape(inside, is_wrapped=wrapped is not None)
-    return kind or (_folder(body.file) if _is_named(body) and wrapped is not None else "")
+    kind = _kind_of_shape(inside, is_wrapped=wrapped.exists)
+    return kind or (_folder(body.file) if _is_named(body) and wrapped else "")
 
 
 def type_of(kind: str, inside: Element) -> str:
@@ -104,12 +104,12 @@ def type_of(kind: str, inside: Element) -> str:
         kind: what it is, one of `READ`.
         inside: its properties.
     """
-    found = inside.get("type")
-    if kind == DATASET and found is None:
-        found = inside.get("location", "type")  # until 2015, as in `AzureBlobLocation`
-    said = "" if found is None or not isinstance(found.value, str) else found.value.strip()
-    suffix = {DATASET: "Location", LINKED_SERVICE: "LinkedService"}.get(kind)
-    return "" if kind == PIPELINE else said.removesuffix(suffix or "")
+    said = inside.get("type").peek()
+    if kind == DATASET:  # until 2015 it was below, as in `AzureBlobLocation`
+        return (said or inside.get("location", "type").peek()).removesuffix("Location")
+    if kind == LINKED_SERVICE:
+        return said.removesuffix("LinkedService")
+    return "" if kind == PIPELINE else said
 
 
 def version_of(kind: str, body: Element) -> int:
@@ -119,8 +119,7 @@ def version_of(kind: str, body: Element) -> int:
         kind: what it is, one of `READ`.
         body: the definition.
     """
-    outer = body.get("type")
-    if outer is not None and (version := version_of_type(str(outer.value))):
+    if version := version_of_type(body.get("type").peek()):
         return version
     inside = body.get("properties") or body
     keys = _keys(inside)
@@ -135,8 +134,8 @@ def version_of(kind: str, body: Element) -> int:
         by_reference = _mark_of_reference(inside.get("linkedServiceName"))
         return _decided(by_reference + _mark(keys, _V1_DATASET, _V2_DATASET))
     values = inside.get("typeProperties")
-    encrypted = values is not None and "encryptedcredential" in _keys(values)
-    objects = values is not None and any(isinstance(one.value, dict) for _, one in values.items())
+    encrypted = "encryptedcredential" in _keys(values)
+    objects = any(isinstance(one.value, dict) for _, one in values.items())
     if "hubname" in keys or _type(inside) == "azurestoragesas":
         return 1
     return 2 if encrypted or objects or keys & _V2_SERVICE else 0
@@ -156,7 +155,7 @@ def _kind_of_shape(inside: Element, *, is_wrapped: bool) -> str:
     keys = _keys(inside)
     kind = _type(inside)
     activities = inside.get("activities")
-    if activities is not None and isinstance(activities.value, list):
+    if isinstance(activities.value, list):
         return PIPELINE
     if not kind and keys >= {"availability", "location"}:
         return DATASET
@@ -185,12 +184,11 @@ def _is_old_service(kind: str) -> bool:
 
 
 def _is_named(body: Element) -> bool:
-    name = body.get("name")
-    return name is not None and isinstance(name.value, str)
+    return isinstance(body.get("name").value, str)
 
 
-def _keys(element: Element | None) -> set[str]:
-    return set() if element is None else {key.casefold() for key, _ in element.items()}
+def _keys(element: Element) -> set[str]:
+    return {key.casefold() for key, _ in element.items()}
 
 
 def _type(inside: Element) -> str:
@@ -207,8 +205,8 @@ def _decided(marks: int) -> int:
     return 0 if marks == 0 else 2 if marks > 0 else 1
 
 
-def _mark_of_reference(reference: Element | None) -> int:
-    found: Any = None if reference is None else reference.value
+def _mark_of_reference(reference: Element) -> int:
+    found = reference.value
     return 0 if found is None else 4 if isinstance(found, dict) else -4
 
 
@@ -218,6 +216,6 @@ def _mark_of_activity(activity: Element) -> int:
     marks += _mark(keys, frozenset({"scheduler"}), frozenset({"dependson", "userproperties"}))
     for name in ("inputs", "outputs"):
         ports = activity.get(name)
-        for one in ports.list() if ports is not None else []:
-            marks += 1 if one.get("referenceName") is not None else -1
+        for one in ports.list():
+            marks += 1 if one.get("referenceName") else -1
     return marks

@@ -3,26 +3,28 @@
 Every function that reads a key reports it. The rules: data-factory §2.2, §2.3, §2.4.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared.core.config.types import show_duration
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext
-
-_TIMESPAN: Final = re.compile(
-    r"(-?)(?:(\d{1,8})(?:\.|:(?=\d+:\d+:)))?(\d{1,8}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?"
+from shared.importers.data_factory.values import (
+    FOREVER,
+    iso,
+    means_days,
+    moment,
+    number,
+    timespan,
+    written,
 )
-_HOURS: Final = 24
+
+_KIND: Final = "availability"
 _FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month")
 _STYLES: Final = ("EndOfInterval", "StartOfInterval")
-_FOREVER: Final = 9999
 _LONGEST_INTERVAL: Final = 100_000
 #: The end of a period where none is given (data-factory §2.3).
 _DEFAULT_PERIOD: Final = timedelta(hours=48)
-_UNREADABLE: Final = "cannot be read"
 #: The places in the pipelines file, by the folded names of the keys.
 _PLACES: Final = {
     "frequency": "frequency",
@@ -31,57 +33,8 @@ _PLACES: Final = {
     "anchordatetime": "anchor",
     "style": "style",
 }
+_UNKNOWN: Final = "Relearn has nothing for this key"
 _WRITE_IT: Final = "write the value under `schedule` in pipelines.yaml"
-
-
-def timespan(text: object) -> timedelta | None:
-    """Return a TimeSpan such as `1.02:30:00`, as .NET reads it; None: it is none.
-
-    Without a day, hours of 24 and more are days: `24:00:00` is 24 days (data-factory §2.2).
-    """
-    said = str(text).strip()
-    if said.removeprefix("-").isdecimal() and len(said) < _HOURS // 3:
-        return timedelta(days=int(said))
-    found = _TIMESPAN.fullmatch(said)
-    if found is None:
-        return None
-    sign, *parts = found.groups()
-    days, hours, minutes, seconds = (int(part or 0) for part in parts)
-    if found[2] is None and hours >= _HOURS:
-        days, hours, minutes, seconds = hours, minutes, seconds, 0
-    try:
-        span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    except OverflowError:
-        return None
-    return -span if sign else span
-
-
-def means_days(text: object) -> bool:
-    """Whether a TimeSpan looks like hours, and is read as days."""
-    found = _TIMESPAN.fullmatch(str(text).strip())
-    return found is not None and found[2] is None and int(found[3]) >= _HOURS
-
-
-def written(span: timedelta) -> str:
-    """Return a span as the pipelines file has it, such as `1d2h`."""
-    sign, span = ("-", -span) if span < timedelta() else ("", span)
-    days = f"{span.days}d" if span.days else ""
-    rest = timedelta(seconds=span.seconds)
-    return f"{sign}{days}{show_duration(rest) if rest or not days else ''}"
-
-
-def moment(value: object) -> datetime | None:
-    """Return a time of a definition, in UTC; None: it is none, such as a placeholder."""
-    try:
-        at = datetime.fromisoformat(str(value).strip())
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def iso(at: datetime) -> str:
-    """Return a time as the pipelines file has it, such as `2016-02-13T00:00:00Z`."""
-    return f"{at.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +72,20 @@ class Cadence:
         )
 
 
-def cadence(availability: Element | None) -> Cadence | None:
+def cadence(availability: Element) -> Cadence | None:
     """Return what `availability` or `scheduler` says; None where its frequency is unknown.
 
     Nothing is taken or reported by that; a value that cannot be read counts as its default.
     """
-    if availability is None:
-        return None
     frequency = _one_of(_FREQUENCIES, availability.get("frequency"))
     if frequency is None:
         return None
-    anchor = availability.get("anchorDateTime")
-    at = None if anchor is None else moment(anchor.value)
-    offset = availability.get("offset")
-    span = None if offset is None else timespan(offset.value)
+    anchor = moment(availability.get("anchorDateTime").value)
     return Cadence(
         frequency,
         _interval(availability.get("interval")) or 1,
-        span or timedelta(),
-        "" if at is None else iso(at),
+        timespan(availability.get("offset").value) or timedelta(),
+        "" if anchor is None else iso(anchor),
         _one_of(_STYLES, availability.get("style")) or _STYLES[0],
     )
 
@@ -155,13 +103,12 @@ def report_driver(availability: Element, place: str) -> None:
         if _is_policy(key, element):
             continue
         if target is None:
-            element.left("availability", key, "Relearn has nothing for this key", _WRITE_IT)
+            element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
         elif said is None or not _readable(key, element):
-            shown = str(element.value)[:100]
-            element.left("availability", key, f"`{shown}` {_UNREADABLE}", _WRITE_IT)
+            element.left(_KIND, key, f"`{str(element.value)[:100]}` cannot be read", _WRITE_IT)
         elif key.casefold() == "offset" and means_days(element.value):
             element.approximated(
-                "availability",
+                _KIND,
                 key,
                 f"{place}: schedule.offset: {said.value(key)}: Data Factory reads "
                 f"{element.value} as days, as it has no day part",
@@ -169,10 +116,10 @@ def report_driver(availability: Element, place: str) -> None:
             )
         else:
             text = f"{place}: schedule.{target}: {said.value(key)}"
-            element.mapped("availability", key, text)
+            element.mapped(_KIND, key, text)
 
 
-def report_other(availability: Element | None, driver: Cadence | None, what: str) -> None:
+def report_other(availability: Element, driver: Cadence | None, what: str) -> None:
     """Report each key of an availability that is not the schedule of the pipeline.
 
     Args:
@@ -181,18 +128,18 @@ def report_other(availability: Element | None, driver: Cadence | None, what: str
         what: what these slices are of, for people: what follows from a difference.
     """
     said = cadence(availability)
-    for key, element in () if availability is None else availability.items():
+    for key, element in availability.items():
         if _is_policy(key, element):
             continue
         if key.casefold() not in _PLACES:
-            element.left("availability", key, "Relearn has nothing for this key", _WRITE_IT)
+            element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
         elif said is not None and driver is not None and said.value(key) == driver.value(key):
             text = "the same as that of the output dataset, which is the schedule"
-            element.mapped("availability", key, text)
+            element.mapped(_KIND, key, text)
         else:
             theirs = driver.value(key) if driver is not None else ""
             element.approximated(
-                "availability",
+                _KIND,
                 key,
                 f"{element.value}, where the schedule has {theirs or 'none'}: {what}",
                 "see whether the job needs this difference",
@@ -229,18 +176,16 @@ class Period:
 def period(properties: Element) -> Period:
     """Return the active period that a pipeline says; nothing is taken or reported by that."""
     start, end = properties.get("start"), properties.get("end")
-    begin = None if start is None else moment(start.value)
-    until = None if end is None else moment(end.value)
-    if begin is not None and end is None:
+    begin, until = moment(start.value), moment(end.value)
+    unread = bool(end) and until is None
+    empty = begin is not None and until is not None and until <= begin
+    if begin is not None and not end:
         until = begin + _DEFAULT_PERIOD
-    if until is not None and (until.year == _FOREVER or (begin is not None and until <= begin)):
+    if until is not None and (until.year == FOREVER or empty):
         until = None
-    mode = properties.get("pipelineMode")
-    one_time = mode is not None and str(mode.value).strip().casefold() == "onetime"
-    paused = begin is None or truth(properties.get("isPaused"))
-    unread = end is not None and moment(end.value) is None
-    empty = begin is not None and end is not None and _not_after(end, begin)
-    return Period(begin, until, paused or unread or empty, one_time)
+    paused = begin is None or truth(properties.get("isPaused")) or unread or empty
+    one_time = properties.get("pipelineMode").peek().casefold() == "onetime"
+    return Period(begin, until, paused, one_time)
 
 
 def report_period(
@@ -254,30 +199,24 @@ def report_period(
         context: of the import.
         wanting: whether something is to be filled in before its first run.
     """
-    said = period(properties)
-    if (paused := properties.get("isPaused")) is not None:
-        _report_paused(paused, place, is_paused=said.paused or said.one_time or wanting)
-    if (mode := properties.get("pipelineMode")) is not None:
-        if said.one_time:
-            mode.approximated(
-                "key",
-                "pipelineMode",
-                f"{place}: schedule.paused: true: a pipeline that runs once has no schedule",
-                "ask for a manual run when it is needed",
-            )
-        else:
-            mode.mapped("key", "pipelineMode", "each pipeline with a schedule is like this")
-    if (expires := properties.get("expirationTime")) is not None:
-        text = "no pipeline expires: Relearn keeps the records of runs by its own retention"
-        expires.approximated("key", "expirationTime", text)
-    _report_start(properties, said, place, context)
-    if (end := properties.get("end")) is not None:
-        _report_end(end, said, place)
+    active = period(properties)
+    is_paused = active.paused or active.one_time or wanting
+    _report_paused(properties.get("isPaused"), place, is_paused=is_paused)
+    mode = properties.get("pipelineMode")
+    if active.one_time:
+        text = f"{place}: schedule.paused: true: a pipeline that runs once has no schedule"
+        mode.approximated("key", "pipelineMode", text, "ask for a manual run when it is needed")
+    else:
+        mode.mapped("key", "pipelineMode", "each pipeline with a schedule is like this")
+    text = "no pipeline expires: Relearn keeps the records of runs by its own retention"
+    properties.get("expirationTime").approximated("key", "expirationTime", text)
+    _report_start(properties, active, place, context)
+    _report_end(properties.get("end"), active, place)
 
 
-def truth(element: Element | None) -> bool:
+def truth(element: Element) -> bool:
     """Whether a value is true, as a word too."""
-    return element is not None and str(element.value).strip().casefold() == "true"
+    return element.peek().casefold() == "true"
 
 
 def _report_paused(said: Element, place: str, *, is_paused: bool) -> None:
@@ -291,15 +230,13 @@ def _report_paused(said: Element, place: str, *, is_paused: bool) -> None:
 
 def _report_start(properties: Element, said: Period, place: str, context: ImportContext) -> None:
     start = properties.get("start")
-    if start is None:
-        return
     if said.start is None:
         text = f"`{str(start.value)[:100]}` is no time; {place}: schedule.paused: true"
         cure = "write schedule.start and schedule.end, and remove schedule.paused"
         start.left("key", "start", text, cure)
         return
     text = f"{place}: schedule.start: {iso(said.start)}"
-    if properties.get("end") is None and said.end is not None:
+    if said.end is not None and not properties.get("end"):
         text += f"; schedule.end: {iso(said.end)}, as Data Factory ends a period without end"
         text += " after 48 hours"
         start.approximated("key", "start", text, "remove schedule.end if it is to continue")
@@ -316,7 +253,7 @@ def _report_end(end: Element, said: Period, place: str) -> None:
     if at is None:
         text = f"`{str(end.value)[:100]}` is no time; {place}: schedule.paused: true"
         end.left("key", "end", text, "write schedule.end, and remove schedule.paused")
-    elif at.year == _FOREVER:
+    elif at.year == FOREVER:
         end.mapped("key", "end", f"{place}: no schedule.end: it goes on")
     elif said.end is None and said.start is not None:
         text = f"not after the start, so that there is no window; {place}: schedule.paused: true"
@@ -325,20 +262,14 @@ def _report_end(end: Element, said: Period, place: str) -> None:
         end.mapped("key", "end", f"{place}: schedule.end: {iso(at)}")
 
 
-def _not_after(end: Element, start: datetime) -> bool:
-    at = moment(end.value)
-    return at is not None and at <= start
+def _one_of(values: tuple[str, ...], element: Element) -> str | None:
+    folded = element.peek().casefold()
+    return next((value for value in values if value.casefold() == folded), None)
 
 
-def _one_of(values: tuple[str, ...], element: Element | None) -> str | None:
-    said = "" if element is None else str(element.value).strip().casefold()
-    return next((value for value in values if value.casefold() == said), None)
-
-
-def _interval(element: Element | None) -> int | None:
-    said = "" if element is None else str(element.value).strip()
-    number = int(said) if said.isdecimal() and len(said) < _HOURS // 3 else 0
-    return number if 1 <= number <= _LONGEST_INTERVAL else None
+def _interval(element: Element) -> int | None:
+    count = number(element.value)
+    return count if count and count <= _LONGEST_INTERVAL else None
 
 
 def _readable(key: str, element: Element) -> bool:

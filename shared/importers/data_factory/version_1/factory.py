@@ -5,23 +5,23 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import DATASET
 from shared.importers.data_factory.drafts import ImportContext, Service
 from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
-from shared.importers.data_factory.linked_services import LINKED_SERVICE, service
+from shared.importers.data_factory.linked_services import named_service
+from shared.importers.data_factory.others import leave_activity
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
+from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
 
-PIPELINE: Final = "pipeline"
 UPDATE: Final = "azuremlupdateresource"
 SCORING: Final = "azuremlbatchscoring"
-#: Where a service is told the names of datasets.
+#: Keys by which a service gets the names of datasets.
 _PORTS: Final = (
     "webServiceInput",
     "webServiceInputs",
     "webServiceOutputs",
     "trainedModelDatasetName",
 )
-_JOBS: Final = ("azuremlbatchexecution", SCORING)
+JOBS: Final = ("azuremlbatchexecution", SCORING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,8 @@ class Reference:
     @property
     def slices(self) -> tuple[str, str]:
         """The expressions for start and end of its slice; those of the window by default."""
-        found = []
-        for key, usual in zip(("startTime", "endTime"), SLICE, strict=True):
-            said = self.element.get(key)
-            readable = said is not None and time_of(str(said.value)) is not None
-            found.append(str(said.value) if said is not None and readable else usual)
-        return found[0], found[1]
+        start, end = (self.element.get(key).peek() for key in ("startTime", "endTime"))
+        return start if time_of(start) else SLICE[0], end if time_of(end) else SLICE[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +65,13 @@ class Activity:
         yield from (*self.inputs, *self.outputs)
         for key in _PORTS:
             said = self.element.get("typeProperties", key)
-            ports = [] if said is None else [one for _, one in said.items()] or [said]
+            ports = [one for _, one in said.items()] or [said]
             yield from (Reference(one, one.value) for one in ports if isinstance(one.value, str))
 
     @property
     def is_job(self) -> bool:
         """Whether it starts a batch job."""
-        return self.kind in _JOBS
+        return self.kind in JOBS
 
     @property
     def is_update(self) -> bool:
@@ -130,21 +126,12 @@ class Factory:
 
     def service(self, activity: Activity) -> Service | None:
         """Return the batch service of an activity; None, after a report, where there is none."""
-        said = activity.element.get("linkedServiceName")
-        name = "" if said is None else (said.get("referenceName") or said).text()
-        if said is not None:
-            said.take()
-        file = activity.element.file
-        found = self.definitions.named(LINKED_SERVICE, name, file) if name else None
-        made = None if found is None else service(found, self.context.secrets)
-        if made is None:
-            what = f"linked service `{name}` " + (
-                "is not of type AzureML" if found else "is not among the definitions"
-            )
-            text = what if name else "it names no linked service"
+        reference = activity.element.get("linkedServiceName")
+        found, why = named_service(reference, self.definitions, self.context.secrets)
+        if found is None:
             cure = "add or correct its definition, and import again"
-            activity.element.left("activity", activity.name, text, cure)
-        return made
+            leave_activity(activity.element, activity.name, why, cure)
+        return found
 
 
 def read(definitions: Definitions, context: ImportContext) -> Factory:
@@ -167,25 +154,21 @@ def folded(name: str) -> str:
 
 
 def _activities(pipeline: Definition) -> Iterator[Activity]:
-    listed = pipeline.properties.get("activities")
-    for number, element in enumerate([] if listed is None else listed.list(), start=1):
-        name, kind = element.get("name"), element.get("type")
+    activities = pipeline.properties.get("activities").list()
+    for number, element in enumerate(activities, start=1):
         yield Activity(
             pipeline,
             element,
-            (name.text() if name is not None else "") or f"activity {number}",
-            kind.text() if kind is not None else "",
+            element.get("name").text() or f"activity {number}",
+            element.get("type").text(),
             tuple(_references(element.get("inputs"))),
             tuple(_references(element.get("outputs"))),
         )
 
 
-def _references(listed: Element | None) -> Iterator[Reference]:
-    if listed is not None and not listed.value:
-        listed.take()
-    for element in [] if listed is None else listed.list():
-        name = element.get("name") or element
-        yield Reference(element, name.text())
+def _references(listed: Element) -> Iterator[Reference]:
+    for element in listed.list():
+        yield Reference(element, (element.get("name") or element).text())
 
 
 def _key(element: Element) -> str:

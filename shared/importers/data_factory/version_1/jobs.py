@@ -4,13 +4,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shared.importers.data_factory import datasets
-from shared.importers.data_factory.account import Element, Path
+from shared.importers.data_factory.account import Element, Place
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.policies import leave_policy
+from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.values import written
+from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.factory import SCORING, Activity, Factory
 from shared.importers.data_factory.version_1.policies import Policy, policy, report_policy
@@ -38,7 +40,7 @@ class Made:
     cadence: Cadence | None
     policy: Policy
     #: The output that a dataset is for, by the place of the dataset.
-    ports: dict[tuple[str, Path], str]
+    ports: dict[Place, str]
 
 
 def job(factory: Factory, activity: Activity) -> Made | None:
@@ -99,43 +101,33 @@ class _Reader:
 
     def _leave_rest(self) -> None:
         """Report what belongs to the activity, where that is not carried over."""
-        datasets.leave_policy(self._element, "its activity is not carried over")
+        leave_policy(self._element, "its activity is not carried over")
 
     def _cadence(self) -> Cadence | None:
         """Return the schedule: the first availability of an output, else `scheduler`."""
-        said = [*self._availabilities(), self._element.get("scheduler")]
-        return next(filter(None, map(availability.cadence, said)), None)
+        return next(filter(None, map(availability.cadence, self._availabilities())), None)
 
     def _availabilities(self) -> list[Element]:
+        """Return those of the output datasets, and the `scheduler` of the activity."""
         named = [self._factory.dataset(one.named) for one in self._activity.outputs]
         found = [one.properties.get("availability") for one in named if one is not None]
-        return [one for one in found if one is not None]
+        return [*found, self._element.get("scheduler")]
 
     def _report_cadence(self, driver: Cadence | None) -> None:
         """Report each availability of the outputs, and the scheduler."""
-        scheduler, drives = self._element.get("scheduler"), True
+        drives = True
         for said in self._availabilities():
             if drives:
                 availability.report_driver(said, self._place)
             else:
-                availability.report_other(said, driver, "all outputs are of one run")
+                what = "the availability of the first output dataset counts"
+                availability.report_other(said, driver, what)
             drives = drives and availability.cadence(said) is None
-        if scheduler is not None and drives:
-            availability.report_driver(scheduler, self._place)
-        elif scheduler is not None:
-            what = "the availability of the output dataset counts"
-            availability.report_other(scheduler, driver, what)
 
     def _parameters(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        typed = self._element.get("typeProperties")
-        if typed is not None and not typed.value:
-            typed.take()
         for key in ("globalParameters", "webServiceParameters"):
-            said = self._element.get("typeProperties", key)
-            if said is not None and not said.value:
-                said.take()
-            for name, element in () if said is None else said.items():
+            for name, element in self._element.get("typeProperties", key).items():
                 value = parameter(element, name, self._place, self._factory.context.secrets)
                 if value is not None:
                     found[name] = value
@@ -156,7 +148,7 @@ class _Reader:
             return shared
         schedule = cadence.schedule
         if self._policy.delay:
-            schedule["delay"] = availability.written(self._policy.delay)
+            schedule["delay"] = written(self._policy.delay)
         schedule |= availability.period(properties).schedule
         if ports.wanting:
             schedule["paused"] = True
@@ -174,7 +166,7 @@ class _Reader:
             return
         named = self._factory.definitions.named
         references = (*self._activity.inputs, *self._activity.outputs)
-        found = (named(datasets.DATASET, one.name, one.element.file) for one in references)
+        found = (named(DATASET, one.name, one.element.file) for one in references)
         tables = [one for one in found if one is not None and one.type.casefold() == _DATABASE]
         given = {name.strip().casefold() for name in made.parameters}
         missing = [name for name in _OF_DATABASE if name.casefold() not in given]
@@ -190,18 +182,18 @@ class _Reader:
     def _report_activity(self, cadence: Cadence | None, wanting: list[str]) -> None:
         element, name = self._element, self._activity.name
         text = f"{self._place}: training: the job of {self._activity.type}"
-        element.mapped("activity", name, text, whole=False)
-        if element.get("policy", "timeout") is None:
+        element.mapped("activity", name, text)
+        if not element.get("policy", "timeout"):
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
-            element.approximated("activity", name, text, whole=False)
+            element.approximated("activity", name, text)
         if wanting:
             text = f"{'; '.join(wanting)}; schedule.paused: true"
             cure = "write the path in pipelines.yaml, and remove schedule.paused"
-            element.approximated("activity", name, text, cure, whole=False)
+            element.approximated("activity", name, text, cure)
         if cadence is None:
             text = "no output dataset with an availability: there is no schedule"
             cure = "write schedule in pipelines.yaml, or ask for manual runs"
-            element.approximated("activity", name, text, cure, whole=False)
+            element.approximated("activity", name, text, cure)
 
 
 def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:

@@ -9,22 +9,22 @@ from datetime import timedelta
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.version_1.availability import means_days, timespan, written
+from shared.importers.data_factory.policies import (
+    LONGEST,
+    MOST_ATTEMPTS,
+    longest,
+    mapped_span,
+    report_unknown,
+)
+from shared.importers.data_factory.values import means_days, number, span_of, timespan, written
 
 _KIND: Final = "policy"
-#: A signed URL lives seven days, so that no job can take longer.
-LONGEST: Final = timedelta(days=6, hours=22)
-_MOST_ATTEMPTS: Final = 11
 _MOST_AT_ONCE: Final = 10
-_NEWEST: Final = "newestfirst"
-_OLDEST: Final = "oldestfirst"
 NEWEST_FIRST: Final = "newest_first"
-_ORDERS: Final = {_NEWEST: NEWEST_FIRST, _OLDEST: "oldest_first"}
+_ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": "oldest_first"}
 NEVER_REPLACES: Final = (
     "the model of an older window never replaces that of a newer one; in the factory it does"
 )
-_UNKNOWN: Final = "Relearn has nothing for this key, or cannot read its value"
-_CHECK: Final = "see whether the job needs it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Policy:
     @property
     def attempts(self) -> int:
         """How many jobs a run may start."""
-        return min((self.retry + 1) * self.rounds, _MOST_ATTEMPTS)
+        return min((self.retry + 1) * self.rounds, MOST_ATTEMPTS)
 
     @property
     def pause(self) -> str:
@@ -55,8 +55,7 @@ class Policy:
     @property
     def longest(self) -> str:
         """How long one attempt may take."""
-        limit = self.timeout if timedelta() < self.timeout <= LONGEST else LONGEST
-        return written(limit)
+        return longest(self.timeout)
 
     @property
     def when_busy(self) -> str:
@@ -71,19 +70,15 @@ class Policy:
 
 def policy(activity: Element) -> Policy:
     """Return the policy of a job; nothing is taken or reported by that."""
-    said = activity.get("policy")
-    if said is None:
-        return Policy()
-    order = said.get("executionPriorityOrder")
-    folded = "" if order is None else str(order.value).strip().casefold()
+    keys = activity.get("policy")
     return Policy(
-        min(_number(said.get("retry")) or 0, _MOST_ATTEMPTS - 1),
-        min(max(_number(said.get("longRetry")) or 1, 1), _MOST_ATTEMPTS),
-        _span(said.get("longRetryInterval")),
-        _span(said.get("timeout")),
-        min(max(_number(said.get("concurrency")) or 1, 1), _MOST_AT_ONCE),
-        _ORDERS.get(folded, ""),
-        _span(said.get("delay")),
+        min(number(keys.get("retry").value) or 0, MOST_ATTEMPTS - 1),
+        min(number(keys.get("longRetry").value) or 1, MOST_ATTEMPTS),
+        span_of(keys.get("longRetryInterval").value),
+        span_of(keys.get("timeout").value),
+        min(number(keys.get("concurrency").value) or 1, _MOST_AT_ONCE),
+        _ORDERS.get(keys.get("executionPriorityOrder").peek().casefold(), ""),
+        span_of(keys.get("delay").value),
     )
 
 
@@ -95,14 +90,10 @@ def report_policy(activity: Element, place: str) -> None:
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
-    if said is None:
-        return
-    if not said.value:
-        said.take()
     for key, element in said.items():
         report = _REPORTS.get(key.casefold())
         if report is None or not report(element, key, found, place):
-            element.left(_KIND, key, _UNKNOWN, _CHECK)
+            report_unknown(element, _KIND, key)
 
 
 def report_update_policy(activity: Element, training: Policy, place: str) -> None:
@@ -114,10 +105,6 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
-    if said is None:
-        return
-    if not said.value:
-        said.take()
     same = {
         "concurrency": found.at_once in (1, training.at_once),
         "executionpriorityorder": found.order == training.order != NEWEST_FIRST,
@@ -130,7 +117,7 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
     for key, element in said.items():
         text = _OF_UPDATES.get(key.casefold())
         if text is None:
-            element.left(_KIND, key, _UNKNOWN, _CHECK)
+            report_unknown(element, _KIND, key)
         elif same[key.casefold()]:
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
@@ -152,13 +139,13 @@ _OF_UPDATES: Final = {
 
 
 def _concurrency(element: Element, key: str, found: Policy, place: str) -> bool:
-    number = _number(element)
-    if not number:
+    count = number(element.value)
+    if not count:
         return False
     text = f"{place}: when_busy: {found.when_busy}"
     if found.max_parallel:
         text += f", max_parallel: {found.max_parallel}"
-    if number > _MOST_AT_ONCE:
+    if count > _MOST_AT_ONCE:
         element.approximated(_KIND, key, f"{text}: the factory has no more at once, either")
     else:
         element.mapped(_KIND, key, text)
@@ -172,22 +159,21 @@ def _order(element: Element, key: str, found: Policy, place: str) -> bool:
 
 
 def _retry(element: Element, key: str, found: Policy, place: str) -> bool:
-    number = _number(element)
-    if number is None:
+    count = number(element.value)
+    if count is None:
         return False
     text = f"{place}: training.attempts: {found.attempts}: the first one, and {found.retry} more"
     if found.rounds > 1:
         text = f"{place}: training.attempts: {found.attempts}, with those of longRetry"
-    if number > found.retry or (found.retry + 1) * found.rounds > _MOST_ATTEMPTS:
-        element.approximated(_KIND, key, f"{text}; more than {_MOST_ATTEMPTS} are not possible")
+    if count > found.retry or (found.retry + 1) * found.rounds > MOST_ATTEMPTS:
+        element.approximated(_KIND, key, f"{text}; more than {MOST_ATTEMPTS} are not possible")
     else:
         element.mapped(_KIND, key, text)
     return True
 
 
 def _long_retry(element: Element, key: str, found: Policy, place: str) -> bool:
-    is_number = _number(element) is not None
-    if not is_number and timespan(element.value) is None:
+    if number(element.value) is None and timespan(element.value) is None:
         return False
     if found.rounds == 1:
         element.mapped(_KIND, key, "one round of attempts, so that it has no effect")
@@ -216,7 +202,7 @@ def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
         cure = "correct it if hours are meant" if means_days(element.value) else ""
         element.approximated(_KIND, key, text, cure)
     else:
-        _mapped_span(element, key, text)
+        mapped_span(element, key, text)
     return True
 
 
@@ -226,7 +212,7 @@ def _delay(element: Element, key: str, found: Policy, place: str) -> bool:
     if not found.delay:
         element.mapped(_KIND, key, f"{place}: a run begins at its due time")
     else:
-        _mapped_span(element, key, f"{place}: schedule.delay: {written(found.delay)}")
+        mapped_span(element, key, f"{place}: schedule.delay: {written(found.delay)}")
     return True
 
 
@@ -239,23 +225,3 @@ _REPORTS: Final[dict[str, Callable[[Element, str, Policy, str], bool]]] = {
     "timeout": _timeout,
     "delay": _delay,
 }
-
-
-def _mapped_span(element: Element, key: str, text: str) -> None:
-    if means_days(element.value):
-        text += f": Data Factory reads {element.value} as days"
-        element.approximated(_KIND, key, text, "correct it if hours are meant")
-    else:
-        element.mapped(_KIND, key, text)
-
-
-def _number(element: Element | None) -> int | None:
-    """Return a number that is not negative; None where it is none."""
-    said = "" if element is None else str(element.value).strip().removesuffix(".0")
-    return int(said[:9]) if said.isdecimal() else None
-
-
-def _span(element: Element | None) -> timedelta:
-    """Return a span that is not negative; 0 where it is none."""
-    span = None if element is None else timespan(element.value)
-    return max(span or timedelta(), timedelta())

@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from shared.importers.data_factory import datasets
-from shared.importers.data_factory.account import Element, Path
-from shared.importers.data_factory.datasets import DATASET, Waiting
+from shared.importers.data_factory.account import NOWHERE, Element, Place
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE
+from shared.importers.data_factory.others import leave_dataset, report_input_form
+from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition
-from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.reading.shapes import DATASET
+from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.availability import Cadence
+from shared.importers.data_factory.version_1.datasets import Waiting
 from shared.importers.data_factory.version_1.factory import (
     SCORING,
     Activity,
@@ -63,7 +65,7 @@ def report_dependency(
         text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
         reference.element.approximated("key", "inputs", text, cure)
     report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
-    dataset.body.approximated(DATASET, dataset.name, "Relearn does not wait for it", whole=False)
+    dataset.body.approximated(DATASET, dataset.name, "Relearn does not wait for it")
 
 
 def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
@@ -75,20 +77,18 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
         cadence: the schedule of the job that it belongs to.
     """
     for key in _PLACE_KEYS:
-        if (said := dataset.properties.get("typeProperties", key)) is not None:
-            said.take()
-    if (storage := dataset.properties.get("linkedServiceName")) is not None:
-        storage.take()
+        dataset.properties.get("typeProperties", key).take()
+    dataset.properties.get("linkedServiceName").take()
     datasets.report_silent(dataset, "")
-    datasets.leave_policy(dataset.properties, "Relearn reads and writes nothing there")
+    leave_policy(dataset.properties, "Relearn reads and writes nothing there")
     said = dataset.properties.get("availability")
-    if said is not None and not _reported(said):
+    if not _reported(said):
         availability.report_other(said, cadence, "it has no effect in Relearn")
     text = f"{dataset.type}: {text}"
     if datasets.is_blob(dataset):
-        dataset.body.mapped(DATASET, dataset.name, text, whole=False)
+        dataset.body.mapped(DATASET, dataset.name, text)
     else:
-        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB, whole=False)
+        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB)
 
 
 def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activity]) -> None:
@@ -105,10 +105,8 @@ def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activ
         if dataset is None or any(factory.is_among(dataset, one.references) for one in carried):
             continue
         text = f"activity `{activity.name}` uses it, which is not carried over"
-        dataset.body.left(DATASET, dataset.name, text, "see the line of the activity")
-        datasets.leave_policy(dataset.properties, what)
-        said = dataset.properties.get("availability")
-        for key, element in said.items() if said is not None else ():
+        leave_dataset(dataset, text, "see the line of the activity")
+        for key, element in dataset.properties.get("availability").items():
             element.left("availability", key, what, "nothing to do for this key alone")
 
 
@@ -120,7 +118,7 @@ class Ports:
         self._element, self._place = activity.element, factory.place(activity)
         self._read: set[str] = set()  #: the datasets of ports, by their folded names
         #: The output that a dataset is for, by the place of the dataset.
-        self.of_outputs: dict[tuple[str, Path], str] = {}
+        self.of_outputs: dict[Place, str] = {}
         self.missing: list[str] = []  #: why the job cannot be run
         self.wanting: list[str] = []  #: the inputs in whose place stands a path to fill in
         self.waits = Waiting()
@@ -136,14 +134,12 @@ class Ports:
             blobs = (
                 reference.named for reference in self._activity.inputs if self._is_blob(reference)
             )
-            one = next(blobs, None)
-        if one is not None and one.value and not inputs and isinstance(one.value, str):
+            one = next(blobs, NOWHERE)
+        if isinstance(one.value, str) and one.value and not inputs:
             single = self._input(one, "training.input")
-        elif one is not None and inputs:
+        elif inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
             one.left("key", "webServiceInput", text, "see that training.inputs is right")
-        elif one is not None and not one.value:
-            one.take()
         return inputs, single
 
     def _is_blob(self, reference: Reference) -> bool:
@@ -163,7 +159,7 @@ class Ports:
         if path is None or not path.name:
             text = f"{self._place}: {target}, to be filled in"
             report_unread(dataset, text, self._cadence)
-            dataset.body.approximated(DATASET, dataset.name, text, whole=False)
+            dataset.body.approximated(DATASET, dataset.name, text)
             what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
         shown = f"{self._place}: {target}: {path.container}/{path.name}"
@@ -171,11 +167,11 @@ class Ports:
             dataset.properties.get("external")
         ):
             shown += "; no activity writes it, so that it is external data"
-        dataset.body.mapped(DATASET, dataset.name, shown, whole=False)
+        dataset.body.mapped(DATASET, dataset.name, shown)
         datasets.report_silent(dataset, self._place)
-        datasets.report_input_form(path, dataset.name)
+        report_input_form(path, DATASET, dataset.name)
         said = dataset.properties.get("availability")
-        if said is not None and not _reported(said):
+        if not _reported(said):
             availability.report_other(said, self._cadence, _OWN_WINDOW)
         waits = datasets.report_waiting(dataset, self._place)
         self.waits = Waiting(
@@ -209,10 +205,10 @@ class Ports:
                 text += f", and is a {first.type}: Relearn does not run it"
                 cure = "keep that activity, or write the data to this path by other means"
             element.left("key", "inputs", text, cure)
-        for key in ("startTime", "endTime") if reference is not None else ():
-            if reference is not None and (said := reference.element.get(key)) is not None:
-                text = f"{said.value}: in the path of `{dataset.name}`; one blob is read, though"
-                said.approximated("key", key, text, "see whether the job needs several slices")
+        for key in ("startTime", "endTime"):
+            said = element.get(key)
+            text = f"{said.value}: in the path of `{dataset.name}`; one blob is read, though"
+            said.approximated("key", key, text, "see whether the job needs several slices")
 
     def outputs(self) -> dict[str, BlobPath]:
         """Return the outputs by name; each is reported."""
@@ -232,18 +228,16 @@ class Ports:
             outputs[port] = path
             self.of_outputs[dataset.place] = port
             what = f"output `{port}` of activity `{self._activity.name}`"
-            dataset.body.mapped(DATASET, dataset.name, what, whole=False)
+            dataset.body.mapped(DATASET, dataset.name, what)
             datasets.report_silent(dataset, self._place)
             text = "an output is checked by gate.rules and endpoints.verify, not by its size"
-            datasets.leave_policy(dataset.properties, text)
+            leave_policy(dataset.properties, text)
         return outputs
 
     def _named(self, key: str) -> Iterator[tuple[str, Element]]:
         """Yield the ports of the service with the texts that name their datasets."""
         ports = self._element.get("typeProperties", key)
-        if ports is not None and not ports.value:
-            ports.take()
-        for port, element in () if ports is None else ports.items():
+        for port, element in ports.items():
             if not port.strip() or not isinstance(element.value, str) or not element.value.strip():
                 element.left("key", key, _NO_PORT, "write it under training in pipelines.yaml")
             else:
@@ -271,7 +265,7 @@ class Ports:
                     "has no name here, so that it stays in the service's own storage"
                 )
                 cure = "write its name, as the service has it, under training.outputs"
-                dataset.body.approximated(DATASET, dataset.name, text, cure, whole=False)
+                dataset.body.approximated(DATASET, dataset.name, text, cure)
 
     def _unnamed_output(self, dataset: Definition) -> BlobPath | None:
         """Return the blob that a job of the oldest form writes: its output has no name."""
@@ -283,8 +277,8 @@ def _as_written(dataset: Definition, port: str) -> BlobPath:
     """Return the path of an output whose folder cannot be read: Relearn needs its file alone."""
     folder = dataset.properties.get("typeProperties", "folderPath")
     file = dataset.properties.get("typeProperties", "fileName")
-    name = "" if file is None or not isinstance(file.value, str) else file.value.strip()
-    where = "" if folder is None else str(folder.value).strip("/ ")
+    name = file.peek()
+    where = folder.peek().strip("/ ")
     plain = _FILE.fullmatch(name) is not None
     return BlobPath("", where, name if plain else f"{port}.csv", dataset.body)
 
@@ -292,4 +286,4 @@ def _as_written(dataset: Definition, port: str) -> BlobPath:
 def _reported(said: Element) -> bool:
     """Whether the keys of an availability have lines already."""
     lines = said.account.lines
-    return any((one.file, one.path) in lines for _, one in said.items())
+    return any(one.place in lines for _, one in said.items())

@@ -2,56 +2,22 @@
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
-from shared.importers.data_factory import datasets
-from shared.importers.data_factory.datasets import DATASET
-from shared.importers.data_factory.drafts import BlobPath, Service, Update
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.drafts import BlobPath, Update
+from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
-from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.reading.shapes import DATASET
+from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.jobs import Made
 from shared.importers.data_factory.version_1.policies import report_update_policy
-from shared.importers.data_factory.version_1.ports import (
-    report_dependency,
-    report_unread,
-)
+from shared.importers.data_factory.version_1.ports import report_dependency, report_unread
 
 _NO_TRAINING: Final = (
     "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "
     "pipeline that it is uploaded for"
 )
-_DEFAULT: Final = "/endpoints/default"
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
-
-
-def no_target(service: Service, training: Service) -> tuple[str, str]:
-    """Return why an update has no endpoint, and what to do; two empty texts where it has one.
-
-    Args:
-        service: the linked service of the update.
-        training: that of the training whose model it takes.
-    """
-    add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
-    written = _written_url(service)
-    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
-        text = "points at the default endpoint, which cannot be updated"
-        return text, "create a second endpoint of the scoring service, and name its URL and key"
-    if service.update_url:
-        return "", ""
-    if written:
-        text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
-        return text, "see the line of the linked service"
-    if _is_same(service, training):
-        return "points at the training service, which has no model to update", add
-    return f"linked service `{service.name}` has no updateResourceEndpoint", add
-
-
-def _is_same(service: Service, other: Service) -> bool:
-    """Whether two are of one linked service: URLs with masked ids say nothing of that."""
-    places = [one.source and (one.source.file, one.source.path) for one in (service, other)]
-    return places[0] == places[1] and service.jobs_url == other.jobs_url
 
 
 def update(
@@ -77,34 +43,25 @@ def update(
             cure = "set isPaused to false and import again, if the endpoint is to be updated"
     if model is None or training is None or service is None or wrong:
         if wrong:
-            element.left("activity", activity.name, wrong, cure)
-        datasets.leave_policy(element, "its activity is not carried over")
+            leave_activity(element, activity.name, wrong, cure)
         return None
     resource = element.get("typeProperties", "trainedModelName")
     _report(factory, activity, training, model)
-    name = "" if resource is None else resource.text()
+    name = resource.text()
     path = _path(factory, training, model)
     return training, Update(activity.name, service, name, path, element)
 
 
-def _written_url(service: Service) -> str:
-    """Return the URL of the endpoint as the linked service says it."""
-    if service.update_url or service.source is None:
-        return service.update_url
-    said = service.source.get("properties", "typeProperties", "updateResourceEndpoint")
-    return str(said.value).strip() if said is not None and said.value else ""
-
-
 def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str, str]:
     """Return the dataset of the model, or what is wrong, and what to do."""
-    name = activity.element.get("typeProperties", "trainedModelName")
-    said = activity.element.get("typeProperties", "trainedModelDatasetName")
+    typed = activity.element.get("typeProperties")
     missing = [
         key
-        for key, one in (("trainedModelName", name), ("trainedModelDatasetName", said))
-        if one is None or not isinstance(one.value, str) or not one.value.strip()
+        for key in ("trainedModelName", "trainedModelDatasetName")
+        if not isinstance(typed.get(key).value, str) or not typed.get(key).peek()
     ]
-    if said is None or missing:
+    said = typed.get("trainedModelDatasetName")
+    if missing:
         return None, f"{' and '.join(missing)} missing", "complete the definition, import again"
     found = factory.dataset(said)
     text = f"dataset `{str(said.value).strip()}` of the model is missing"
@@ -147,24 +104,23 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
     """Report an update that is carried over, and all that belongs to it."""
     element, place = activity.element, training.place
     name = element.get("typeProperties", "trainedModelName")
-    resource = "" if name is None else name.text()
+    resource = name.text()
     text = f"{place}: endpoints.resource: {resource}"
-    element.mapped("activity", activity.name, text, whole=False)
+    element.mapped("activity", activity.name, text)
     set_aside(element, "description")
     report_update_policy(element, training.policy, place)
     what = "an update follows its training at once"
-    if (scheduler := element.get("scheduler")) is not None:
-        availability.report_other(scheduler, training.cadence, what)
+    availability.report_other(element.get("scheduler"), training.cadence, what)
     if model.place in training.ports:
         text = f"the model of update `{activity.name}`"
-        model.body.mapped(DATASET, model.name, text, whole=False)
+        model.body.mapped(DATASET, model.name, text)
     else:
         report_unread(model, f"the model of update `{activity.name}`", training.cadence)
     for reference in activity.inputs:
         if not factory.is_among(model, (reference,)):
             report_dependency(factory, activity, reference, training.cadence)
         elif (said := factory.dataset(reference.named)) is not None:
-            said.body.mapped(DATASET, said.name, "", whole=False)
+            said.body.mapped(DATASET, said.name, "")
     for reference in activity.outputs:
         dataset = factory.dataset(reference.named)
         if dataset is not None:
@@ -178,11 +134,9 @@ def _report_period(activity: Activity, training: Made) -> None:
     theirs = training.activity.pipeline
     for key in _PERIOD:
         said, other = activity.pipeline.properties.get(key), theirs.properties.get(key)
-        if said is None:
-            continue
-        if other is not None and str(other.value) == str(said.value):
+        if other.peek() == said.peek():
             said.mapped("key", key, f"the same as that of pipeline `{theirs.name}`")
-        elif other is None and key in ("isPaused", "pipelineMode"):
+        elif not other and key in ("isPaused", "pipelineMode"):
             said.mapped("key", key, f"{training.place}: its updates follow the training")
         else:
             text = f"{said.value}, and in {training.place} an update follows each training"

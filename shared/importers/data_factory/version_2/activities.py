@@ -4,13 +4,14 @@ Each job with its updates becomes one pipeline for each way in which its pipelin
 because parameters can be others each time (data-factory §3.4, §3.5).
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.importers.data_factory import datasets
 from shared.importers.data_factory.drafts import Draft, ImportContext, Timing, Update
+from shared.importers.data_factory.others import report_unused, report_without_update
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
+from shared.importers.data_factory.reading.shapes import PIPELINE
+from shared.importers.data_factory.values import unique
 from shared.importers.data_factory.version_2.factory import (
     TRAINING,
     UPDATE,
@@ -19,16 +20,15 @@ from shared.importers.data_factory.version_2.factory import (
     Factory,
     read,
 )
-from shared.importers.data_factory.version_2.jobs import UNKNOWN, Made, job
+from shared.importers.data_factory.version_2.jobs import Made, job
 from shared.importers.data_factory.version_2.reports import (
     concurrency,
     report_idle,
     report_others,
     report_pipeline,
     report_waits,
-    report_without_update,
 )
-from shared.importers.data_factory.version_2.triggers import PIPELINE, Start, report_place
+from shared.importers.data_factory.version_2.triggers import Start, report_place
 from shared.importers.data_factory.version_2.updates import update
 
 
@@ -49,25 +49,8 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             report_others(factory, pipeline, found)
             report_pipeline(factory, pipeline, found[folded(pipeline.name)])
     report_idle(factory, found)
-    datasets.report_unused(definitions, VERSION)
-    return _with_places([draft for of in found.values() for draft in of])
-
-
-def _with_places(made: list[Draft]) -> list[Draft]:
-    """Return drafts in which a path that stands in for another is where most inputs are."""
-    paths = [path for draft in made for path in draft.job.inputs.values()]
-    places = Counter((one.account, one.container) for one in paths if one.container != UNKNOWN)
-    account, container = places.most_common(1)[0][0] if places else ("", "training-data")
-    found = []
-    for draft in made:
-        inputs = {
-            port: replace(path, account=account, container=container)
-            if path.container == UNKNOWN
-            else path
-            for port, path in draft.job.inputs.items()
-        }
-        found.append(replace(draft, job=replace(draft.job, inputs=inputs)))
-    return found
+    report_unused(definitions, VERSION)
+    return [draft for of in found.values() for draft in of]
 
 
 class _Reader:
@@ -115,7 +98,8 @@ class _Reader:
         found = []
         for made in jobs:
             report_waits(self._factory, made.activity, made)
-            report_without_update(made, updates[made.place])
+            if not updates[made.place]:
+                report_without_update(made.job, made.place)
             report_place(start, made.place)
             timing = self._timing(made, start)
             found.append(Draft(made.place, made.job, tuple(updates[made.place]), timing))
@@ -151,10 +135,5 @@ def _labels(starts: Sequence[Start]) -> list[str]:
         return [""]
     found: list[str] = []
     for start in starts:
-        base = start.trigger or "request"
-        label, number = base, 1
-        while label in found:
-            number += 1
-            label = f"{base} {number}"
-        found.append(label)
+        found.append(unique(start.trigger or "request", found, 300, " "))
     return found

@@ -37,14 +37,13 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
     known = []
     for key in _SHOWN:
         said = element.get("typeProperties", key)
-        if said is not None and said.value:
+        if said.value:
             known.append(f"{key} {_plain(said.value)}")
     named = f" ({', '.join(known)})" if known else ""
     text = f"a published pipeline{named} is no component that Relearn could name"
     block = "\n".join(_lines(factory, activity, start)) + "\n"
-    element.left("activity", activity.name, text, _TO_DO, block)
-    said = element.get("policy")
-    for key, one in said.items() if said is not None else ():
+    element.left("activity", activity.name, text, _TO_DO, block=block)
+    for key, one in element.get("policy").items():
         where = "it is in the block of its activity" if key.casefold() in _IN_BLOCK else _LEFT
         one.left("policy", key, where, "nothing to do for this key alone")
 
@@ -70,7 +69,7 @@ def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:
         yield "  parameters:"
         yield from (f"    {_quoted(name)}: {_quoted(value)}" for name, value in given.items())
     paths = activity.element.get("typeProperties", "dataPathAssignments")
-    names = [name for name, _ in paths.items()] if paths is not None else []
+    names = [name for name, _ in paths.items()]
     yield '  inputs: { training_data: "{data}" }' if not names else "  inputs:"
     yield from (f'    {_quoted(name)}: "{{data}}"' for name in names)
     yield f"  timeout: {said.longest}"
@@ -81,7 +80,7 @@ def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:
 def _parameters(activity: Activity, values: Values) -> Iterator[tuple[str, Any]]:
     """Yield the parameters with their values; a secret is a setting to be named."""
     element = activity.element.get("typeProperties", "mlPipelineParameters")
-    for name, one in element.items() if element is not None else ():
+    for name, one in element.items():
         if is_secret(name, one.value):
             yield name, "${FILL_IN}"
             continue

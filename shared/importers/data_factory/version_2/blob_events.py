@@ -57,10 +57,10 @@ class BlobEvent:
 
 def blob_event(typed: Element) -> BlobEvent:
     """Return what a trigger of type BlobEventsTrigger waits for; its keys are reported."""
-    begins, ends = _text(typed, "blobPathBeginsWith"), _text(typed, "blobPathEndsWith")
+    begins, ends = typed.get("blobPathBeginsWith").peek(), typed.get("blobPathEndsWith").peek()
     container, _, rest = begins.lstrip("/").partition("/")
     rest = rest.removeprefix(f"{_BLOBS}/") if rest != _BLOBS else ""
-    scope = _text(typed, "scope")
+    scope = typed.get("scope").peek()
     account = scope.rstrip("/").rpartition("/")[2]
     pattern, differs = _pattern(rest, ends)
     source = typed.get("blobPathBeginsWith") or typed.get("blobPathEndsWith") or typed
@@ -68,34 +68,26 @@ def blob_event(typed: Element) -> BlobEvent:
     if not container:
         differs = f"it names no container: blobs of TRAINING_DATA_CONTAINER open runs; {differs}"
     for key in ("blobPathBeginsWith", "blobPathEndsWith"):
-        element = typed.get(key)
-        if element is not None and element.value:
+        if (element := typed.get(key)).value:
             element.approximated("key", key, f"data.blob: {pattern}; {differs}")
-        elif element is not None:
-            element.take()
     _report_events(typed)
     _report_empty(typed)
-    if (element := typed.get("scope")) is not None:
-        text = f"storage account {account}: events come from the account of TRAINING_DATA_CONTAINER"
-        element.approximated("key", "scope", text, "see that they are the same account")
+    text = f"storage account {account}: events come from the account of TRAINING_DATA_CONTAINER"
+    typed.get("scope").approximated("key", "scope", text, "see that they are the same account")
     return event
 
 
 def polled_event(typed: Element) -> BlobEvent:
     """Return what a trigger of type BlobTrigger waits for; its keys are reported."""
-    container, _, rest = _text(typed, "folderPath").strip("/").partition("/")
+    container, _, rest = typed.get("folderPath").peek().strip("/").partition("/")
     pattern, differs = _pattern(f"{rest}/" if rest and "." not in rest else rest, "")
-    account = typed.get("linkedService", "referenceName")
-    source = typed.get("folderPath") or typed
-    if source is not typed:
-        source.approximated("key", "folderPath", f"data.blob: {pattern}; {differs}")
-    if (element := typed.get("maxConcurrency")) is not None:
-        text = "runs of a pipeline wait for each other, unless when_busy is parallel"
-        element.approximated("policy", "maxConcurrency", text, "write max_parallel if it is needed")
-    if (element := typed.get("linkedService")) is not None:
-        element.take()
-    named = "" if account is None else str(account.value)
-    return BlobEvent(named, container, rest, "", pattern, source)
+    account = typed.get("linkedService", "referenceName").peek()
+    folder, limit = typed.get("folderPath"), typed.get("maxConcurrency")
+    folder.approximated("key", "folderPath", f"data.blob: {pattern}; {differs}")
+    text = "runs of a pipeline wait for each other, unless when_busy is parallel"
+    limit.approximated("policy", "maxConcurrency", text, "write max_parallel if it is needed")
+    typed.get("linkedService").take()
+    return BlobEvent(account, container, rest, "", pattern, folder or typed)
 
 
 def _pattern(prefix: str, suffix: str) -> tuple[str, str]:
@@ -123,30 +115,18 @@ def _pattern(prefix: str, suffix: str) -> tuple[str, str]:
 
 
 def _report_events(typed: Element) -> None:
-    element = typed.get("events")
-    if element is None:
-        return
-    for one in element.list():
+    for one in typed.get("events").list():
         if str(one.value).casefold().endswith(_CREATED):
             one.take()
         else:
             text = "a deleted blob opens no run"
             one.left("key", "events", f"{one.value}: {text}", "nothing, or ask for a manual run")
-    if not element.value:
-        element.take()
 
 
 def _report_empty(typed: Element) -> None:
     element = typed.get("ignoreEmptyBlobs")
-    if element is None:
-        return
-    if str(element.value).casefold() == "false":
+    if element.peek().casefold() == "false":
         text = "an empty blob opens no run, because there is nothing to train on"
         element.approximated("key", "ignoreEmptyBlobs", text, "data.marker: true takes them")
     else:
         element.mapped("key", "ignoreEmptyBlobs", "data.min_size: an empty blob opens no run")
-
-
-def _text(typed: Element, key: str) -> str:
-    element = typed.get(key)
-    return "" if element is None or element.value is None else str(element.value).strip()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from shared.importers.data_factory.version_1.availability import iso, written
+from shared.importers.data_factory.values import iso, written
 from shared.importers.data_factory.version_2.recurrences import WEEKDAYS, Recurrence
 
 Spec = dict[str, Any] | str

@@ -10,8 +10,10 @@ from typing import Any, Final
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
+from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
-from shared.importers.data_factory.version_2.triggers import PIPELINE, Start, starts
+from shared.importers.data_factory.reading.shapes import PIPELINE
+from shared.importers.data_factory.version_2.triggers import Start, starts
 
 VERSION: Final = 2
 TRAINING: Final = "azuremlbatchexecution"
@@ -42,8 +44,7 @@ class Activity:
     @property
     def is_inactive(self) -> bool:
         """Whether the factory skips it."""
-        state = self.element.get("state")
-        return state is not None and str(state.value).strip().casefold() == "inactive"
+        return self.element.get("state").peek().casefold() == "inactive"
 
     @property
     def shown(self) -> str:
@@ -57,12 +58,10 @@ class Activity:
 
     def waits(self) -> Iterator[tuple[Element, str, frozenset[str]]]:
         """Yield the activities that it waits for: the element, their names and the conditions."""
-        element = self.element.get("dependsOn")
-        for one in element.list() if element is not None else []:
-            name, conditions = one.get("activity"), one.get("dependencyConditions")
-            said = conditions.list() if conditions is not None else []
-            folds = frozenset(str(condition.value).strip().casefold() for condition in said)
-            yield one, "" if name is None else str(name.value), folds or frozenset(["succeeded"])
+        for one in self.element.get("dependsOn").list():
+            conditions = one.get("dependencyConditions").list()
+            folds = frozenset(condition.peek().casefold() for condition in conditions)
+            yield one, one.get("activity").peek(), folds or frozenset(["succeeded"])
 
 
 @dataclass(slots=True)
@@ -102,6 +101,15 @@ class Factory:
                 todo.append(other)
         return False
 
+    def leads_to(self, training: Activity, other: Activity) -> bool:
+        """Whether an activity is a training, or an update that follows it.
+
+        Args:
+            training: a training.
+            other: the activity.
+        """
+        return other is training or (other.kind == UPDATE and self.follows(other, training))
+
     def named(self, pipeline: Definition, name: str) -> Activity | None:
         """Return an activity of a pipeline; letter case does not count.
 
@@ -112,13 +120,9 @@ class Factory:
         mine = self.of(pipeline)
         return next((one for one in mine if folded(one.name) == folded(name)), None)
 
-    def service(self, element: Element | None) -> Definition | None:
+    def service(self, element: Element) -> Definition | None:
         """Return the linked service that a reference names."""
-        reference = None if element is None else element.get("referenceName")
-        name = reference or element
-        if name is None or not isinstance(name.value, str):
-            return None
-        return self.definitions.named("linkedService", name.value, name.file)
+        return self.definitions.named("linkedService", referenced(element), element.file)
 
 
 def read(definitions: Definitions, context: ImportContext) -> Factory:
@@ -139,22 +143,19 @@ def read(definitions: Definitions, context: ImportContext) -> Factory:
 
 
 def _activities(
-    below: Element | None, pipeline: Definition, within: tuple[Activity, ...]
+    below: Element, pipeline: Definition, within: tuple[Activity, ...]
 ) -> Iterator[Activity]:
     """Yield activities with those inside of them."""
-    for element in below.list() if below is not None else []:
+    for element in below.list():
         if not isinstance(element.value, dict):
             continue
-        name, kind = element.get("name"), element.get("type")
-        said = "" if name is None or name.value is None else str(name.value).strip()
-        typed = "" if kind is None or kind.value is None else str(kind.value).strip()
-        one = Activity(element, said or "(without a name)", typed, pipeline, within)
+        name = element.get("name").peek() or "(without a name)"
+        one = Activity(element, name, element.get("type").peek(), pipeline, within)
         yield one
         inside = (*within, one)
         for key in _LISTS:
             yield from _activities(element.get("typeProperties", key), pipeline, inside)
-        cases = element.get("typeProperties", "cases")
-        for case in cases.list() if cases is not None else []:
+        for case in element.get("typeProperties", "cases").list():
             yield from _activities(case.get("activities"), pipeline, inside)
 
 
@@ -162,8 +163,7 @@ def called(activity: Activity) -> str:
     """Return the name of the pipeline that an activity calls; empty where it calls none."""
     if activity.kind != CALL:
         return ""
-    reference = activity.element.get("typeProperties", "pipeline", "referenceName")
-    return "" if reference is None else str(reference.value).strip()
+    return activity.element.get("typeProperties", "pipeline", "referenceName").peek()
 
 
 def _pass_on(factory: Factory) -> None:
@@ -185,7 +185,7 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
         given = activity.element.get("typeProperties", "parameters")
         values = {
             key: resolve(factory.definitions, pipeline, start, value.value)
-            for key, value in (given.items() if given is not None else ())
+            for key, value in (given.items())
         }
         passed = replace(start, parameters=values)
         factory.starts.setdefault(target, []).append(passed)
@@ -221,8 +221,7 @@ def resolve(definitions: Definitions, pipeline: Definition, start: Start, value:
 
 def is_secure(parameter: Element) -> bool:
     """Whether a parameter is declared as a secret."""
-    kind = parameter.get("type")
-    return kind is not None and str(kind.value).strip().casefold() == "securestring"
+    return parameter.get("type").peek().casefold() == "securestring"
 
 
 def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
@@ -232,12 +231,11 @@ def defaults(pipeline: Definition, key: str) -> dict[str, Any]:
         pipeline: that has them.
         key: `parameters` or `variables`.
     """
-    element = pipeline.properties.get(key)
     found: dict[str, Any] = {}
-    for name, one in element.items() if element is not None else ():
+    for name, one in pipeline.properties.get(key).items():
         default = one.get("defaultValue")
         if is_secure(one):
             found[folded(name)] = _SECURE
-        elif default is not None:
+        elif default:
             found[folded(name)] = default.value
     return found

@@ -2,15 +2,16 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
 from shared.importers.data_factory.expressions.resolved import event_filled
 from shared.importers.data_factory.expressions.version_2 import Resolved
-from shared.importers.data_factory.linked_services import service, storage
+from shared.importers.data_factory.linked_services import named_service, referenced, storage
+from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, report_input_form
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
 from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
@@ -20,11 +21,7 @@ from shared.importers.data_factory.version_2.triggers import Start
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _WRITE_VALUE: Final = "write it under training.parameters"
-_INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
 _CORRECT: Final = "add or correct its definition, and import again"
-_MODEL: Final = ".ilearner"
-#: The container of a path that cannot be said.
-UNKNOWN: Final = "<unknown>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +36,6 @@ class Made:
     #: Output -> its path as the definition has it, for an expression that cannot be resolved.
     verbatim: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def trains(self) -> bool:
-        """Whether it writes a model."""
-        return any(path.name.casefold().endswith(_MODEL) for path in self.job.outputs.values())
-
 
 class Values:
     """The values of an activity, for one way in which its pipeline is started."""
@@ -51,14 +43,14 @@ class Values:
     def __init__(self, factory: Factory, activity: Activity, start: Start) -> None:
         self._factory, self._activity, self._start = factory, activity, start
 
-    def of(self, element: Element | None) -> Resolved | None:
+    def of(self, element: Element) -> Resolved | None:
         """Return what a value stands for; None where there is no value."""
-        if element is None or element.value is None or element.value == "":
+        if element.value in (None, ""):
             return None
         definitions = self._factory.definitions
         return resolve(definitions, self._activity.pipeline, self._start, element.value)
 
-    def plain(self, element: Element | None) -> Any:
+    def plain(self, element: Element) -> Any:
         """Return the constant that a value stands for; None where it is not known."""
         found = self.of(element)
         return None if found is None or found.text is None else found.value
@@ -70,7 +62,7 @@ class Values:
             return text
         return event_filled(text, event.folder, event.file)
 
-    def path(self, given: Element, storage_of: Element | None) -> BlobPath | None:
+    def path(self, given: Element, storage_of: Element) -> BlobPath | None:
         """Return the blob that a path names; None, after a report, where that cannot be said.
 
         Args:
@@ -93,31 +85,19 @@ class Values:
         container, _, name = text.strip().strip("/").partition("/")
         return BlobPath(self._account(storage_of), container, name, given)
 
-    def _account(self, reference: Element | None) -> str:
+    def _account(self, reference: Element) -> str:
         definition = self._factory.service(reference)
-        if definition is not None:
-            return storage(definition)
-        said = None if reference is None else reference.get("referenceName")
-        return "" if said is None else str(said.value).strip()
+        return storage(definition) if definition else referenced(reference)
 
     def service(self) -> tuple[Service | None, str]:
         """Return the batch service of the activity, or why there is none."""
         reference = self._activity.element.get("linkedServiceName")
-        if reference is None or not reference.value:
-            return None, "it names no linked service"
-        said = reference.get("referenceName") or reference
-        definition = self._factory.service(reference)
-        if definition is None:
-            return None, f"linked service `{said.value}` is not among the files"
-        given = reference.get("parameters")
         values: dict[str, Any] = {}
-        for name, one in given.items() if given is not None else ():
+        for name, one in reference.get("parameters").items():
             known = self.plain(one)
             values[name] = one.value if known is None else known
-        made = service(definition, self._factory.context.secrets, values)
-        if made is None:
-            return None, f"linked service `{said.value}` is of type {definition.type}"
-        return made, ""
+        secrets = self._factory.context.secrets
+        return named_service(reference, self._factory.definitions, secrets, values)
 
 
 def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made | None:
@@ -132,8 +112,7 @@ def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made 
     reader = _Reader(factory, activity, start, place)
     made = reader.made()
     if made is None:
-        activity.element.left("activity", activity.name, reader.why, reader.to_do)
-        leave_policy(activity.element, "its activity is not carried over")
+        leave_activity(activity.element, activity.name, reader.why, reader.to_do)
     return made
 
 
@@ -185,37 +164,32 @@ class _Reader:
         for port, (element, path) in read.items():
             if path is None:
                 stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
-                found[port] = BlobPath("", UNKNOWN, stands, element)
+                found[port] = BlobPath("", "", stands, element)
                 text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
                 element.left(_PORT, port, text, _WRITE_PATH)
                 continue
             found[port] = path
             text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
             element.mapped(_PORT, port, text, whole=False)
-            if not path.name.casefold().endswith(_INPUT_FORMS):
-                what = "the service refuses inputs that do not end in .csv, .tsv or .arff"
-                element.approximated(_PORT, port, what, "give the data such a name", whole=False)
+            report_input_form(path, _PORT, port)
         return found
 
     def _outputs(self) -> dict[str, BlobPath]:
         found: dict[str, BlobPath] = {}
         for port, element in self._ports("webServiceOutputs"):
-            written = element.get("filePath")
-            self._verbatim[port] = "" if written is None else str(written.value).strip()
+            self._verbatim[port] = element.get("filePath").peek()
             path = self._file(element)
-            form = _MODEL if _MODEL in self._verbatim[port].casefold() else _INPUT_FORMS[0]
-            found[port] = path or BlobPath("", UNKNOWN, f"{port}{form}", element)
+            trains = MODEL_SUFFIX in self._verbatim[port].casefold()
+            name = f"{port}{MODEL_SUFFIX if trains else INPUT_FORMS[0]}"
+            found[port] = path or BlobPath("", "", name, element)
             text = f"{self._place}: output of `{self._activity.name}`"
             element.mapped(_PORT, port, text, whole=False)
         return found
 
     def _ports(self, key: str) -> list[tuple[str, Element]]:
         """Return the inputs or outputs that have a name; the others are reported."""
-        ports = self._element.get("typeProperties", key)
-        if ports is not None and not ports.value:
-            ports.take()
         found = []
-        for port, element in ports.items() if ports is not None else ():
+        for port, element in self._element.get("typeProperties", key).items():
             if port.strip() and isinstance(element.value, dict):
                 found.append((port, element))
             elif isinstance(element.value, str) and port.strip():
@@ -228,27 +202,18 @@ class _Reader:
 
     def _file(self, element: Element) -> BlobPath | None:
         reference = element.get("linkedServiceName")
-        if reference is not None:
-            reference.take()
-            if self._factory.service(reference) is None:
-                said = reference.get("referenceName") or reference
-                text = f"linked service `{said.value}` is not among the files"
-                reference.left("key", "linkedServiceName", text, "add its file, and import again")
+        reference.take()
+        if self._factory.service(reference) is None:
+            text = f"linked service `{referenced(reference)}` is not among the files"
+            reference.left("key", "linkedServiceName", text, "add its file, and import again")
         path = element.get("filePath")
-        if path is None:
-            return None
         path.take()
         found = self._values.path(path, reference)
-        return (
-            None if found is None else BlobPath(found.account, found.container, found.name, element)
-        )
+        return found and replace(found, source=element)
 
     def _parameters(self) -> dict[str, Any]:
-        said = self._element.get("typeProperties", "globalParameters")
-        if said is not None and not said.value:
-            said.take()
         found: dict[str, Any] = {}
-        for name, element in said.items() if said is not None else ():
+        for name, element in self._element.get("typeProperties", "globalParameters").items():
             if not name.strip():
                 element.left("key", "globalParameters", "a parameter has a name", _WRITE_VALUE)
                 continue
@@ -293,6 +258,6 @@ class _Reader:
         if self._activity.within:
             inside = " in ".join(one.shown for one in reversed(self._activity.within))
             text += f": it is in {inside}, which Relearn does not have: a run has one such job"
-            element.approximated("activity", name, text, whole=False)
+            element.approximated("activity", name, text)
         else:
-            element.mapped("activity", name, text, whole=False)
+            element.mapped("activity", name, text)

@@ -9,14 +9,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.version_1.availability import timespan, written
-from shared.importers.data_factory.version_1.policies import LONGEST
+from shared.importers.data_factory.policies import LONGEST, MOST_ATTEMPTS, longest, report_unknown
+from shared.importers.data_factory.values import number, timespan, written
 from shared.importers.data_factory.version_2.triggers import Start
 
 #: Returns what a value of a definition stands for; None where that is not known.
-Value = Callable[[Element | None], Any]
+Value = Callable[[Element], Any]
 _KIND: Final = "policy"
-_MOST_ATTEMPTS: Final = 11
 #: What the service writes where a policy has no timeout.
 _DEFAULT_TIMEOUT: Final = timedelta(hours=12)
 _DEFAULT_PAUSE: Final = 30
@@ -43,12 +42,12 @@ class Policy:
     @property
     def attempts(self) -> int:
         """How many jobs a run may start."""
-        return min(self.wanted, _MOST_ATTEMPTS)
+        return min(self.wanted, MOST_ATTEMPTS)
 
     @property
     def longest(self) -> str:
         """How long one attempt may take."""
-        return written(self.timeout if timedelta() < self.timeout <= LONGEST else LONGEST)
+        return longest(self.timeout)
 
 
 def policy(activity: Element, start: Start, value: Value) -> Policy:
@@ -59,8 +58,8 @@ def policy(activity: Element, start: Start, value: Value) -> Policy:
         start: what starts its pipeline, which may repeat all of it.
         value: returns what a value stands for, which may be an expression.
     """
-    retry = _whole(value(activity.get("policy", "retry")))
-    seconds = _whole(value(activity.get("policy", "retryIntervalInSeconds")))
+    retry = number(value(activity.get("policy", "retry")))
+    seconds = number(value(activity.get("policy", "retryIntervalInSeconds")))
     span = timedelta(seconds=_DEFAULT_PAUSE if seconds is None else min(seconds, 86_400))
     pause = written(span) if retry else start.pause
     timeout = timespan(value(activity.get("policy", "timeout")) or "")
@@ -81,21 +80,15 @@ def report_policy(activity: Element, name: str, found: Policy, place: str) -> No
         place: the pipeline in the pipelines file.
     """
     said = activity.get("policy")
-    if said is None or said.get("timeout") is None:
+    if not said.get("timeout"):
         text = f"no timeout in its policy, which means 12 h: {place}: training.timeout: 12h"
-        activity.approximated("activity", name, text, whole=False)
-    if said is None:
-        return
-    if not said.value:
-        said.take()
+        activity.approximated("activity", name, text)
     for key in _KEYS:
-        element = said.get(key)
-        if element is not None:
-            _report(element, key, found, place)
+        _report(said.get(key), key, found, place)
     known = {key.casefold() for key in _KEYS}
     for key, element in said.items():
         if key.casefold() not in known:
-            element.left(_KIND, key, "Relearn has nothing for this key", "see if the job needs it")
+            report_unknown(element, _KIND, key)
 
 
 def report_update_policy(activity: Element, place: str) -> None:
@@ -105,25 +98,20 @@ def report_update_policy(activity: Element, place: str) -> None:
         activity: the update.
         place: the pipeline in the pipelines file.
     """
-    said = activity.get("policy")
-    if said is None:
-        return
-    if not said.value:
-        said.take()
-    for key, element in said.items():
+    for key, element in activity.get("policy").items():
         folded = key.casefold()
         if folded == "timeout":
             text = "an update may take endpoints.verify.within: by default 3m, and 15m for New"
             element.approximated(_KIND, key, f"{place}: {text}")
         elif folded == "retry":
             text = "an update that fails is tried again until its time is over"
-            report = element.mapped if _whole(element.value) == 0 else element.approximated
+            report = element.mapped if number(element.value) == 0 else element.approximated
             report(_KIND, key, f"{place}: {text}")
         elif folded in ("retryintervalinseconds", "secureinput", "secureoutput"):
             text = _SECURE if folded.startswith("secure") else "the pause grows by itself"
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
-            element.left(_KIND, key, "Relearn has nothing for this key", "see if it is needed")
+            report_unknown(element, _KIND, key)
 
 
 def _report(element: Element, key: str, found: Policy, place: str) -> None:
@@ -141,7 +129,7 @@ def _report(element: Element, key: str, found: Policy, place: str) -> None:
         text = f"{place}: training.attempts: {found.attempts}"
         if key in found.unread:
             element.approximated(_KIND, key, f"{text}: {_UNREAD}", "write the number of attempts")
-        elif found.wanted > _MOST_ATTEMPTS:
+        elif found.wanted > MOST_ATTEMPTS:
             text += f": the most, where the factory has {found.wanted}"
             element.approximated(_KIND, key, text)
         else:
@@ -166,8 +154,3 @@ def _report_timeout(element: Element, found: Policy, place: str) -> None:
         element.approximated(_KIND, "timeout", text)
     else:
         element.mapped(_KIND, "timeout", text)
-
-
-def _whole(value: object) -> int | None:
-    text = str(value).strip().removesuffix(".0")
-    return int(text[:6]) if text.isdecimal() else None

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tzlocal.windows_tz import win_tz
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.version_1.availability import written
+from shared.importers.data_factory.values import written
 
 WEEKDAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 #: The longest interval that a schedule of Relearn has.
@@ -86,7 +86,7 @@ def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recur
         zone: its time zone.
     """
     said = element.get("frequency")
-    frequency = "" if said is None else str(said.value).strip().capitalize()
+    frequency = said.peek().capitalize()
     if frequency not in FREQUENCIES:
         return None
     begin = start or datetime(2001, 1, 1, tzinfo=zone.tz)  # a Monday
@@ -106,10 +106,9 @@ def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recur
     )
 
 
-def interval_of(element: Element | None) -> int:
+def interval_of(element: Element) -> int:
     """Return how many units an interval has, as far as Relearn takes so many; 1 by default."""
-    number = None if element is None else _number(element.value)
-    return min(max(1, number or 1), _LONGEST)
+    return min(max(1, _number(element.value) or 1), _LONGEST)
 
 
 def _number(value: object) -> int | None:
@@ -119,8 +118,8 @@ def _number(value: object) -> int | None:
         return None
 
 
-def _numbers(element: Element | None, least: int, most: int) -> tuple[int, ...]:
-    found = [_number(one.value) for one in element.list()] if element is not None else []
+def _numbers(element: Element, least: int, most: int) -> tuple[int, ...]:
+    found = [_number(one.value) for one in element.list()]
     return tuple(sorted({one for one in found if one is not None and least <= one <= most}))
 
 
@@ -129,24 +128,23 @@ def _weekday(value: object) -> int | None:
     return WEEKDAYS.index(text) if text in WEEKDAYS else None
 
 
-def _days(element: Element | None) -> tuple[int, ...]:
-    found = [_weekday(one.value) for one in element.list()] if element is not None else []
+def _days(element: Element) -> tuple[int, ...]:
+    found = [_weekday(one.value) for one in element.list()]
     return tuple(sorted({one for one in found if one is not None}))
 
 
-def _occurrences(element: Element | None) -> tuple[tuple[int, int], ...]:
+def _occurrences(element: Element) -> tuple[tuple[int, int], ...]:
     found = []
-    for one in element.list() if element is not None else []:
-        day, number = one.get("day"), one.get("occurrence")
-        at = None if day is None else _weekday(day.value)
-        if at is not None:
-            found.append((at, (_number(number.value) or 0) if number is not None else 0))
+    for one in element.list():
+        day = _weekday(one.get("day").value)
+        if day is not None:
+            found.append((day, _number(one.get("occurrence").value) or 0))
     return tuple(found)
 
 
-def time_of(element: Element | None) -> datetime | None:
+def time_of(element: Element) -> datetime | None:
     """Return a time of a trigger, with a zone if it is written with one; None: it is none."""
     try:
-        return None if element is None else datetime.fromisoformat(str(element.value).strip())
+        return datetime.fromisoformat(element.peek())
     except ValueError:
         return None

@@ -6,12 +6,21 @@ What the keys mean: data-factory §3.4.
 from collections.abc import Sequence
 from typing import Final
 
-from shared.importers.data_factory import datasets
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.drafts import Draft, Update
-from shared.importers.data_factory.others import instead_of, report_activity, set_aside
+from shared.importers.data_factory.drafts import Draft
+from shared.importers.data_factory.others import (
+    SILENT,
+    instead_of,
+    leave_activity,
+    leave_other,
+    set_aside,
+    why_nothing,
+)
+from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, folded
+from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.secrets import is_secret, report_passed
+from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
 from shared.importers.data_factory.version_2.factory import (
     CALL,
@@ -24,17 +33,15 @@ from shared.importers.data_factory.version_2.factory import (
     is_secure,
 )
 from shared.importers.data_factory.version_2.jobs import Made
-from shared.importers.data_factory.version_2.triggers import PIPELINE
 
-_SILENT: Final = ("name", "type", "id", "$schema", "etag", "linkedServiceName")
+_OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
 
 
 def concurrency(pipeline: Definition) -> int | None:
     """Return how many runs of a pipeline there are at the same time; None: no limit."""
-    element = pipeline.properties.get("concurrency")
-    text = "" if element is None else str(element.value).strip()
-    return min(max(int(text[:6]), 1), 1000) if text.isdecimal() else None
+    count = number(pipeline.properties.get("concurrency").value)
+    return None if count is None else min(max(count, 1), 1000)
 
 
 def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
@@ -45,27 +52,12 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         activity: the job, or the update.
         made: the job, or that of the update.
     """
-    for key in _SILENT:
-        if (element := activity.element.get(key)) is not None:
-            element.take()
-    for key in ("state", "onInactiveMarkAs"):
-        if (element := activity.element.get(key)) is not None:
-            element.take()
+    activity.element.take_keys(*_OF_ACTIVITY)
     set_aside(activity.element, "description", "userProperties")
-    empty = activity.element.get("dependsOn")
-    if empty is not None and not empty.value:
-        empty.take()
     for element, name, conditions in activity.waits():
         other = factory.named(activity.pipeline, name)
-        chained = activity.kind == UPDATE and conditions == {"succeeded"} and other is not None
-        if (
-            chained
-            and other is not None
-            and (
-                other is made.activity
-                or (other.kind == UPDATE and factory.follows(other, made.activity))
-            )
-        ):
+        succeeded = activity.kind == UPDATE and conditions == {"succeeded"}
+        if other and succeeded and factory.leads_to(made.activity, other):
             text = f"{made.place}: an update follows its training"
             element.mapped("key", "dependsOn", text)
             continue
@@ -77,23 +69,6 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         elif other.kind == TRAINING:
             text = f"waits for `{name}` ({said}): pipelines of Relearn do not wait for each other"
         element.left("key", "dependsOn", text, to_do)
-
-
-def report_without_update(made: Made, updates: Sequence[Update]) -> None:
-    """Report a job that no update belongs to.
-
-    Args:
-        made: the job.
-        updates: those that take its model.
-    """
-    if updates or made.job.source is None:
-        return
-    text = f"{made.place} has no endpoints: it writes no model, as a scoring does"
-    cure = ""
-    if made.trains:
-        text = f"{made.place} has no endpoints: no update takes the model"
-        cure = "name the endpoints that are to serve it under endpoints"
-    made.job.source.approximated("activity", made.activity.name, text, cure, whole=False)
 
 
 def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[Draft]]) -> None:
@@ -110,11 +85,10 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
         if one.kind == EXECUTE:
             report_execution(factory, one, factory.starts_of(pipeline)[0])
             continue
-        datasets.leave_policy(one.element, "its activity is not carried over")
         if one.kind == CALL:
             _report_call(one, found)
-            continue
-        report_activity(one.element, one.name, one.type)
+        else:
+            leave_other(one.element, one.name, one.type)
 
 
 def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
@@ -123,13 +97,14 @@ def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
     if places:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
         element, cure = activity.element, instead_of(activity.type)
-        element.approximated("activity", activity.name, text, cure, whole=False)
+        element.approximated("activity", activity.name, text, cure)
+        leave_policy(element, "its activity is not carried over")
         _set_aside_call(element, name)
         return
     text = f"pipeline `{name}` has no activity that is carried over"
     if folded(name) not in found:
         text = f"pipeline `{name}` is not among the files"
-    activity.element.left("activity", activity.name, text, instead_of(activity.type))
+    leave_activity(activity.element, activity.name, text, instead_of(activity.type))
 
 
 def _set_aside_call(element: Element, name: str) -> None:
@@ -139,12 +114,10 @@ def _set_aside_call(element: Element, name: str) -> None:
         element: the activity.
         name: of the pipeline that it calls.
     """
-    ways = [(key,) for key in (*_SILENT, "dependsOn", "state", "onInactiveMarkAs")]
-    for way in (*ways, ("typeProperties", "pipeline"), ("typeProperties", "waitOnCompletion")):
-        if (said := element.get(*way)) is not None:
-            said.take()
+    element.take_keys(*_OF_ACTIVITY, "dependsOn")
+    element.get("typeProperties").take_keys("pipeline", "waitOnCompletion")
     set_aside(element, "description", "userProperties")
-    for parameter, one in _below(element.get("typeProperties", "parameters")):
+    for parameter, one in element.get("typeProperties", "parameters").items():
         if is_secret(parameter, one.value):
             report_passed(one, parameter, one.value)
             continue
@@ -164,17 +137,15 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
         body.left(PIPELINE, pipeline.name, *_why(factory, pipeline))
         _report_concurrency(properties, "no activity of it is carried over")
         return
-    for parent in (body, properties):
-        for key in _SILENT:
-            if (said := parent.get(key)) is not None:
-                said.take()
+    body.take_keys(*SILENT)
+    properties.take_keys(*SILENT)
     set_aside(properties, *_ASIDE)
     names = ", ".join(dict.fromkeys(draft.name for draft in made))
-    body.mapped(PIPELINE, pipeline.name, f"{names} in pipelines.yaml", whole=False)
-    if all(start.source is None for start in factory.starts_of(pipeline)):
+    body.mapped(PIPELINE, pipeline.name, f"{names} in pipelines.yaml")
+    if not any(start.source for start in factory.starts_of(pipeline)):
         text = "no trigger starts it: a run begins when it is asked for"
         cure = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
-        body.approximated(PIPELINE, pipeline.name, text, cure, whole=False)
+        body.approximated(PIPELINE, pipeline.name, text, cure)
     limit = concurrency(pipeline)
     busy = "when_busy: queue" if limit in (None, 1) else f"when_busy: parallel, max {limit}"
     _report_concurrency(properties, "", f"{names}: {busy}")
@@ -182,17 +153,17 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     if limit is None and unlimited:
         text = "without concurrency the factory starts runs at once: here they wait for each other"
         text = f"{', '.join(dict.fromkeys(unlimited))}: {text}"
-        body.approximated(PIPELINE, pipeline.name, text, whole=False)
+        body.approximated(PIPELINE, pipeline.name, text)
     _report_values(pipeline)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:
     element = properties.get("concurrency")
-    if element is not None and why:
+    if why:
         element.left("policy", "concurrency", why, "nothing to do for this key alone")
-    elif element is not None:
+    else:
         element.mapped("policy", "concurrency", text)
-    for key, one in _below(properties.get("policy")):
+    for key, one in properties.get("policy").items():
         to_do = "set an alert rule on Relearn's log for runs that stay open"
         one.left("policy", f"policy.{key}", "Relearn does not measure how long a run takes", to_do)
 
@@ -200,14 +171,14 @@ def _report_concurrency(properties: Element, why: str, text: str = "") -> None:
 def _report_values(pipeline: Definition) -> None:
     """Report the parameters and variables of a pipeline."""
     known = defaults(pipeline, "parameters")
-    for name, one in _below(pipeline.properties.get("parameters")):
+    for name, one in pipeline.properties.get("parameters").items():
         if _is_secret(name, one):
             continue
         text = "its value stands wherever it is used: the default, or what a trigger gives"
         if folded(name) not in known:
             text = "it has no default: what a trigger gives stands wherever it is used"
         one.mapped("key", name, text)
-    for name, one in _below(pipeline.properties.get("variables")):
+    for name, one in pipeline.properties.get("variables").items():
         if _is_secret(name, one):
             continue
         text = "Relearn has no variables: the default value stands wherever it is used"
@@ -221,30 +192,18 @@ def _is_secret(name: str, declared: Element) -> bool:
         name: of it.
         declared: with its type and its default value.
     """
-    default = declared.get("defaultValue")
-    if not is_secure(declared) and (default is None or not is_secret(name, default.value)):
+    default = declared.get("defaultValue").value
+    if not is_secure(declared) and not is_secret(name, default):
         return False
-    report_passed(declared, name, None if default is None else default.value)
+    report_passed(declared, name, default)
     return True
 
 
-def _below(element: Element | None) -> list[tuple[str, Element]]:
-    if element is None:
-        return []
-    if not element.value:
-        element.take()
-    return list(element.items())
-
-
 def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
-    mine = factory.of(pipeline)
-    if not mine:
-        return "it has no activities", "nothing to do"
-    if any(one.kind in (TRAINING, UPDATE, EXECUTE) for one in mine):
-        return "none of its activities is carried over", "see the lines of its activities"
-    if any(one.kind == CALL for one in mine):
+    kinds, ours = {one.kind for one in factory.of(pipeline)}, (TRAINING, UPDATE, EXECUTE)
+    if CALL in kinds and kinds.isdisjoint(ours):
         return "it calls other pipelines, and trains nothing itself", "see those pipelines"
-    return "it has no activity of Machine Learning", "see the lines of its activities"
+    return why_nothing(kinds, ours)
 
 
 def report_idle(factory: Factory, found: dict[str, list[Draft]]) -> None:
@@ -255,14 +214,15 @@ def report_idle(factory: Factory, found: dict[str, list[Draft]]) -> None:
         found: the pipelines to be, by the folded names of those of the factory.
     """
     busy = {
-        (start.source.file, start.source.path)
+        start.source.place
         for name, of in factory.starts.items()
         for start in of
-        if start.source is not None and found.get(name)
+        if start.source and found.get(name)
     }
     for of in factory.starts.values():
         for start in of:
-            source = start.source
-            if source is not None and (source.file, source.path) not in busy:
+            if start.source.place not in busy:
                 text = "nothing of the pipelines that it starts is carried over"
-                source.left("trigger", start.trigger, text, "see the lines of those pipelines")
+                start.source.left(
+                    "trigger", start.trigger, text, "see the lines of those pipelines"
+                )

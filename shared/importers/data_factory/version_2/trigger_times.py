@@ -5,13 +5,13 @@ What both mean: data-factory §3.5.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from shared.core.config.schedule import Recurrence as Schedule
 from shared.core.config.schedule import due_after, due_at_or_before
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext, Timing
-from shared.importers.data_factory.version_1.availability import iso, timespan, written
+from shared.importers.data_factory.values import FOREVER, iso, number, timespan, written
 from shared.importers.data_factory.version_2.due_times import Spec, plain, specs
 from shared.importers.data_factory.version_2.recurrences import (
     interval_of,
@@ -22,7 +22,6 @@ from shared.importers.data_factory.version_2.recurrences import (
 
 #: All windows of a tumbling window trigger get their runs, however late.
 _MOST_CAUGHT_UP: Final = 1000
-_FOREVER: Final = 9999
 _NEVER: Final = "its startTime is never"
 
 
@@ -34,11 +33,8 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
         context: of the import.
         started: whether it is started; else its schedules are paused.
     """
-    element = typed.get("recurrence")
-    if element is None:
-        element = typed
-    zone_key = element.get("timeZone")
-    zone = zone_of("" if zone_key is None else str(zone_key.value), context.now)
+    element = typed.get("recurrence") or typed
+    zone = zone_of(element.get("timeZone").peek(), context.now)
     start_key, end_key = element.get("startTime"), element.get("endTime")
     start, end = time_of(start_key), time_of(end_key)
     said = recurrence_of(element, start, zone)
@@ -46,10 +42,10 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
         text = "its frequency cannot be read"
         element.left("key", "recurrence", text, "write `schedule` in pipelines.yaml")
         return []
-    _take(element, "frequency", "interval", "schedule", "startTime", "endTime", "timeZone")
+    element.take_keys("frequency", "interval", "schedule", "startTime", "endTime", "timeZone")
     found, differs = specs(said)
     begin = said.instant if start is not None else None
-    if begin is not None and begin.year >= _FOREVER:
+    if begin is not None and begin.year >= FOREVER:
         begin, started = None, False
         differs.append(_NEVER)
     until = None if end is None else (end if end.tzinfo else zone.utc(end))
@@ -57,7 +53,7 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
         _limited(spec, _Limits(begin, until, not started, context.now), differs) for spec in found
     ]
     text = f"schedule: {' and '.join(map(_shown, made))}"
-    if start_key is not None and start is None:
+    if start_key and start is None:
         differs.append("its startTime cannot be read")
     if differs:
         what = "; ".join(dict.fromkeys([text, *differs]))
@@ -96,7 +92,7 @@ def _limited(spec: Spec, limits: _Limits, differs: list[str]) -> Spec:
             return {"frequency": "Day", "interval": 1, "paused": True}
         if limits.start is not None and limits.start > limits.now:
             differs.append(f"runs begin at once, and not at {_at(limits.start)}")
-        if limits.end is not None and limits.end.year != _FOREVER:
+        if limits.end is not None and limits.end.year != FOREVER:
             differs.append(f"remove it at {_at(limits.end)}, when it ends in the factory")
         return spec
     made = dict(spec)
@@ -105,7 +101,7 @@ def _limited(spec: Spec, limits: _Limits, differs: list[str]) -> Spec:
         first = due_after(schedule, limits.start - timedelta.resolution)
         before = due_at_or_before(schedule, first - timedelta.resolution)
         made |= {"start": iso(before or limits.start)}
-    if limits.end is not None and limits.end.year != _FOREVER:
+    if limits.end is not None and limits.end.year != FOREVER:
         made |= {"end": iso(due_at_or_before(schedule, limits.end) or limits.end)}
     return made | ({"paused": True} if limits.paused else {})
 
@@ -118,29 +114,28 @@ def windowed(typed: Element, context: ImportContext, *, started: bool) -> tuple[
         context: of the import.
         started: whether it is started; else its schedule is paused.
     """
-    frequency = str(_value(typed, "frequency")).strip().capitalize()
+    frequency = typed.get("frequency").peek().capitalize()
     start, end = time_of(typed.get("startTime")), time_of(typed.get("endTime"))
     if frequency not in ("Minute", "Hour", "Month") or start is None:
         text = "its frequency or its startTime cannot be read"
         typed.approximated("key", "typeProperties", text, "write schedule.start", whole=False)
         frequency = frequency if frequency in ("Minute", "Hour", "Month") else "Hour"
-    if start is not None and start.year >= _FOREVER:
+    if start is not None and start.year >= FOREVER:
         typed.approximated("key", "typeProperties", f"schedule.paused: true: {_NEVER}", whole=False)
         start, started = None, False
     begin = start or context.now.replace(minute=0, second=0, microsecond=0)
     interval = interval_of(typed.get("interval"))
     made = plain(frequency, interval, begin) | {"start": iso(begin)}
-    if end is not None and end.year != _FOREVER and end > begin:
+    if end is not None and end.year != FOREVER and end > begin:
         made |= {"end": iso(end)}
-    delay = timespan(_value(typed, "delay")) if typed.get("delay") is not None else None
+    delay = timespan(typed.get("delay").peek())
     if delay is not None and delay > timedelta():
         made |= {"delay": written(delay)}
     if not started:
         made |= {"paused": True}
     for key in ("frequency", "interval", "startTime", "endTime", "delay"):
-        if (element := typed.get(key)) is not None:
-            element.mapped("key", key, f"schedule: {_shown(made)}")
-    if delay is None and (said := typed.get("delay")) is not None and said.value:
+        typed.get(key).mapped("key", key, f"schedule: {_shown(made)}")
+    if delay is None and (said := typed.get("delay")).value:
         said.left("key", "delay", "it cannot be read", "write schedule.delay")
     at_once = 1 if _report_dependencies(typed) else _at_once(typed)
     _report_concurrency(typed, at_once)
@@ -156,13 +151,11 @@ def windowed(typed: Element, context: ImportContext, *, started: bool) -> tuple[
 
 
 def _at_once(typed: Element) -> int:
-    return min(max(1, _whole(_value(typed, "maxConcurrency")) or 1), 1000)
+    return min(number(typed.get("maxConcurrency").value) or 1, 1000)
 
 
 def _report_concurrency(typed: Element, at_once: int) -> None:
     element = typed.get("maxConcurrency")
-    if element is None:
-        return
     if at_once < _at_once(typed):
         text = "when_busy: queue, because each window waits for the one before"
         element.approximated("policy", "maxConcurrency", text)
@@ -175,68 +168,38 @@ def _report_concurrency(typed: Element, at_once: int) -> None:
 
 def _retries(typed: Element) -> tuple[int, str]:
     policy = typed.get("retryPolicy")
-    if policy is None:
-        return 0, ""
-    count = max(0, _whole(_value(policy, "count")) or 0)
-    seconds = _whole(_value(policy, "intervalInSeconds"))
+    count = number(policy.get("count").value) or 0
+    seconds = number(policy.get("intervalInSeconds").value)
     pause = written(timedelta(seconds=30 if seconds is None else seconds))
-    if not policy.value:
-        policy.take()
-    if (said := policy.get("count")) is not None:
-        if count:
-            text = f"training.attempts is {count + 1} times that of the activity: "
-            text += "an attempt is one job, not all activities"
-            said.approximated("policy", "retryPolicy.count", text)
-        else:
-            said.mapped("policy", "retryPolicy.count", "no more attempts than the activity has")
-    if (said := policy.get("intervalInSeconds")) is not None:
-        key = "retryPolicy.intervalInSeconds"
-        if count:
-            text = (
-                f"training.pause: {pause} of a job without a retry of its own; else its own counts"
-            )
-            said.approximated("policy", key, text)
-        else:
-            said.mapped("policy", key, "no effect without more attempts")
+    several, interval = policy.get("count"), policy.get("intervalInSeconds")
+    keys = "retryPolicy.count", "retryPolicy.intervalInSeconds"
+    if count:
+        text = f"training.attempts is {count + 1} times that of the activity: "
+        text += "an attempt is one job, not all activities"
+        several.approximated("policy", keys[0], text)
+        text = f"training.pause: {pause} of a job without a retry of its own; else its own counts"
+        interval.approximated("policy", keys[1], text)
+    else:
+        several.mapped("policy", keys[0], "no more attempts than the activity has")
+        interval.mapped("policy", keys[1], "no effect without more attempts")
     return count, pause if count else ""
 
 
 def _report_dependencies(typed: Element) -> bool:
     """Report the windows that a window waits for; return whether its own trigger is among them."""
-    element = typed.get("dependsOn")
-    if element is None:
-        return False
-    if not element.value:
-        element.take()
     itself = False
-    for one in element.list() if element.value else []:
-        if "self" in str(_value(one, "type")).casefold():
+    for one in typed.get("dependsOn").list():
+        if "self" in one.get("type").peek().casefold():
             itself = True
             one.mapped(
                 "key", "dependsOn", "when_busy: queue: runs are in the order of their windows"
             )
             continue
-        name = str(_value(one, "referenceTrigger", "referenceName")) or "another trigger"
+        name = one.get("referenceTrigger", "referenceName").peek() or "another trigger"
         text = f"it waits for windows of {name}: pipelines of Relearn do not wait for each other"
         to_do = "let schedule.delay be long enough, or wait_for_data wait for what that writes"
         one.left("key", "dependsOn", text, to_do)
     return itself
-
-
-def _take(element: Element, *names: str) -> None:
-    for name in names:
-        if (found := element.get(name)) is not None:
-            found.take()
-
-
-def _value(element: Element, *names: str) -> Any:
-    found = element.get(*names)
-    return "" if found is None or found.value is None else found.value
-
-
-def _whole(value: object) -> int | None:
-    text = str(value).strip().removesuffix(".0")
-    return int(text[:9]) if text.isdecimal() else None
 
 
 def _at(moment: datetime | None) -> str:

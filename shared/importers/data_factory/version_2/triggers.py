@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import NOWHERE, Element
 from shared.importers.data_factory.drafts import ImportContext, Timing
 from shared.importers.data_factory.expressions.version_2 import Scope, resolved
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
+from shared.importers.data_factory.reading.shapes import PIPELINE, TRIGGER
 from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.version_2.blob_events import BlobEvent, blob_event, polled_event
 from shared.importers.data_factory.version_2.trigger_times import scheduled, windowed
 
-TRIGGER: Final = "trigger"
-PIPELINE: Final = "pipeline"
 Kind = Literal["", "schedule", "window", "blob"]
 _ASIDE: Final = ("description", "annotations")
 _KINDS: Final[dict[str, Kind]] = {
@@ -45,8 +44,7 @@ class Start:
     event: BlobEvent | None = None
     retries: int = 0  #: of a run of the pipeline as a whole
     pause: str = ""
-    number: int = 0  #: where one trigger needs several schedules
-    source: Element | None = field(default=None, compare=False)
+    source: Element = field(default=NOWHERE, compare=False)
 
 
 def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[Start]]:
@@ -78,8 +76,6 @@ def report_place(start: Start, place: str) -> None:
         start: by the trigger.
         place: the pipeline in the pipelines file.
     """
-    if start.source is None:
-        return
     parts = []
     if start.timing.schedule is not None:
         paused = isinstance(start.timing.schedule, dict) and start.timing.schedule.get("paused")
@@ -87,32 +83,27 @@ def report_place(start: Start, place: str) -> None:
     if start.event is not None:
         opens = str(start.timing.opens_runs).lower()
         parts.append(f"data.blob, data.opens_runs: {opens}")
-    start.source.mapped(TRIGGER, start.trigger, f"{place}: {', '.join(parts)}", whole=False)
+    start.source.mapped(TRIGGER, start.trigger, f"{place}: {', '.join(parts)}")
 
 
 def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str, dict[str, Any]]]:
     """Return the pipelines that a trigger starts, with their parameters."""
-    several = trigger.properties.get("pipelines")
-    single = trigger.properties.get("pipeline")
+    several, single = (trigger.properties.get(key) for key in ("pipelines", "pipeline"))
     single = single or trigger.properties.get("typeProperties", "pipeline")
     found = []
-    for one in [*(several.list() if several else []), *(single.list() if single else [])]:
+    for one in [*several.list(), *single.list()]:
         reference = one.get("pipelineReference", "referenceName") or one.get("referenceName")
-        name = "" if reference is None else str(reference.value).strip()
+        name = reference.peek()
         parameters = one.get("parameters")
         one.take()
         if definitions.named(PIPELINE, name) is None:
             text = f"pipeline {name or 'without a name'} is not among the files"
             one.left("key", "pipelineReference", text, "import it together with its trigger")
             continue
-        for key, passed in parameters.items() if parameters is not None else ():
+        for key, passed in parameters.items():
             if is_secret(key, passed.value):
                 report_passed(passed, key, passed.value)
-        given = parameters.value if parameters is not None else {}
-        found.append((name, given if isinstance(given, dict) else {}))
-    for empty in (several, single):
-        if empty is not None and not empty.value:
-            empty.take()
+        found.append((name, {key: passed.value for key, passed in parameters.items()}))
     return found
 
 
@@ -133,28 +124,25 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
         timing, retries, pause = windowed(typed, context, started=started)
         return [replace(base, timing=timing, retries=retries, pause=pause)]
     schedules = scheduled(typed, context, started=started)
-    return [
-        replace(base, timing=Timing(schedule=spec), number=at if len(schedules) > 1 else 0)
-        for at, spec in enumerate(schedules, start=1)
-    ]
+    return [replace(base, timing=Timing(schedule=spec)) for spec in schedules]
 
 
 def _is_started(trigger: Definition) -> bool:
     state = trigger.properties.get("runtimeState")
-    return state is None or str(state.value).strip().casefold() == "started"
+    return not state or state.peek().casefold() == "started"
 
 
 def _report_common(trigger: Definition) -> None:
     properties = trigger.properties
     for key in ("type", "typeProperties"):
         element = properties.get(key)
-        if element is not None and not isinstance(element.value, dict):
+        if not isinstance(element.value, dict):
             element.take()
     set_aside(properties, *_ASIDE)
     state = properties.get("runtimeState")
-    if state is None:
+    if not state:
         text = "the file does not say whether it is started, and it is taken as started"
-        trigger.body.approximated(TRIGGER, trigger.name, text, whole=False)
+        trigger.body.approximated(TRIGGER, trigger.name, text)
     elif _is_started(trigger):
         state.take()
     else:

@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.drafts import BlobPath, Update
-from shared.importers.data_factory.version_1.updates import no_target
+from shared.importers.data_factory.others import leave_activity, no_target
 from shared.importers.data_factory.version_2.factory import Activity, Factory
 from shared.importers.data_factory.version_2.jobs import Made, Values
 from shared.importers.data_factory.version_2.policies import report_update_policy
@@ -44,8 +43,7 @@ def update(
     except _RefusedError as exc:
         several = jobs and len(factory.starts_of(activity.pipeline)) > 1
         why = f"{jobs[0].place}: {exc.why}" if several else exc.why
-        activity.element.left("activity", activity.name, why, exc.to_do, exc.block)
-        leave_policy(activity.element, "its activity is not carried over")
+        leave_activity(activity.element, activity.name, why, exc.to_do, exc.block)
         return None
 
 
@@ -75,11 +73,11 @@ class _Reader:
         """
         typed = [self._element.get("typeProperties", key) for key in _KEYS]
         pairs = zip(_KEYS, typed, strict=True)
-        missing = [key for key, one in pairs if one is None or not one.value]
+        missing = [key for key, one in pairs if not one.value]
         name, storage, path = typed
         if self._activity.is_inactive:
             raise _RefusedError("Inactive: the factory skips it", "nothing to do")
-        if missing or name is None or path is None:
+        if missing:
             raise _RefusedError(f"{' and '.join(missing)} missing")
         resource = self._values.of(name)
         if resource is None or not resource.text:
@@ -102,7 +100,7 @@ class _Reader:
         outputs = {**training.job.outputs, port: model}
         return replace(training, job=replace(training.job, outputs=outputs)), made
 
-    def _training(self, path: Element, storage: Element | None) -> tuple[Made, str, BlobPath]:
+    def _training(self, path: Element, storage: Element) -> tuple[Made, str, BlobPath]:
         """Return the job that writes the model, its output, and the path of the model."""
         verbatim = str(path.value).strip()
         known = self._values.of(path)
@@ -129,16 +127,15 @@ class _Reader:
         shown = verbatim if model is None else f"{model.container}/{model.name}"
         raise _RefusedError(f"no training of its pipeline writes `{shown}`", _UPLOAD)
 
-    def _report(self, training: Made, resource: str, typed: Sequence[Element | None]) -> None:
+    def _report(self, training: Made, resource: str, typed: Sequence[Element]) -> None:
         for one in typed:
-            if one is not None:
-                one.take()
+            one.take()
         text = f"{training.place}: endpoints.resource: {resource}"
-        self._element.mapped("activity", self._activity.name, text, whole=False)
+        self._element.mapped("activity", self._activity.name, text)
         if self._activity.within:
             inside = " in ".join(one.shown for one in reversed(self._activity.within))
             text = f"it is in {inside}, which Relearn does not have: a run has one such update"
-            self._element.approximated("activity", self._activity.name, text, whole=False)
+            self._element.approximated("activity", self._activity.name, text)
         report_update_policy(self._element, training.place)
 
 

@@ -4,7 +4,7 @@ A dataset has one line of the report, whatever it is used for. The rules: data-f
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -20,19 +20,16 @@ from shared.importers.data_factory.expressions.version_1 import (
     partitions,
     resolved,
 )
-from shared.importers.data_factory.linked_services import LINKED_SERVICE, storage
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.linked_services import referenced, storage
+from shared.importers.data_factory.others import SILENT, set_aside
+from shared.importers.data_factory.policies import mapped_span, policies, report_unknown
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
-from shared.importers.data_factory.version_1.availability import means_days, timespan, written
+from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
+from shared.importers.data_factory.values import number, timespan, written
 
-DATASET: Final = "dataset"
 _BLOB: Final = "azureblob"
-#: What the service takes as an input (data-factory §6).
-_INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
-#: Keys that say nothing to a batch job.
-_SILENT: Final = ("name", "id", "$schema", "type")
-#: Keys of a definition in a template, or as the service returns it.
-OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn", "etag")
+#: Keys of a definition in a template.
+OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn")
 _SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
@@ -48,8 +45,6 @@ _DEFAULTS: Final = {
     "retrytimeout": timedelta(minutes=10),
 }
 _CHECKS: Final = 3
-#: The policies of datasets, which have keys of their own.
-_OF_DATASETS: Final = ("externaldata", "validation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +85,9 @@ def blob_path(
         slices: expressions for start and end of its slice, where an input names them.
     """
     typed = dataset.properties.get("typeProperties")
-    if not is_blob(dataset) or typed is None:
+    if not is_blob(dataset) or not typed:
         return None
-    variables = typed.get("partitionedBy")
-    known = {} if variables is None else partitions(variables.take(), slices)
+    known = partitions(typed.get("partitionedBy").take(), slices)
     parts = [_filled(typed.get(key), key, known) for key in ("folderPath", "fileName")]
     if None in parts:
         return None
@@ -113,35 +107,15 @@ def report_silent(dataset: Definition, place: str) -> None:
         dataset: any.
         place: the pipeline in the pipelines file.
     """
-    for parent, names in ((dataset.body, _SILENT), (dataset.properties, _SILENT_BELOW)):
-        for name in names:
-            if (element := parent.get(name)) is not None:
-                element.take()
+    dataset.body.take_keys(*SILENT)
+    dataset.properties.take_keys(*_SILENT_BELOW)
     set_aside(dataset.body, *OF_TEMPLATE)
     set_aside(dataset.properties, "description", "provisioningState")
     typed = dataset.properties.get("typeProperties")
-    if typed is None:
-        return
-    for key in ("format", "type"):  # batch jobs do not use them (data-factory §2.2)
-        if (element := typed.get(key)) is not None:
-            element.take()
-    if (packed := typed.get("compression")) is not None and packed.value:
+    typed.take_keys("format", "type")  # batch jobs do not use them (data-factory §2.2)
+    if (packed := typed.get("compression")).value:
         text = f"{place}: the job is given the blob as it is"
         packed.approximated("key", "compression", text, "have it written without compression")
-
-
-def report_input_form(path: BlobPath, name: str) -> None:
-    """Report an input that the service refuses, because of the end of its name.
-
-    Args:
-        path: of the input.
-        name: of its dataset.
-    """
-    if path.name.casefold().endswith(_INPUT_FORMS):
-        return
-    text = "the service refuses inputs that do not end in .csv, .tsv or .arff"
-    cure = "write the name of the file, with its suffix, in pipelines.yaml"
-    path.source.approximated(DATASET, name, text, cure, whole=False)
 
 
 def report_waiting(dataset: Definition, place: str) -> Waiting:
@@ -152,50 +126,19 @@ def report_waiting(dataset: Definition, place: str) -> Waiting:
         place: the pipeline in the pipelines file.
     """
     waits, least = Waiting(), ""
-    for key, element in _policies(dataset.properties):
+    for key, element in policies(dataset.properties):
         if key.casefold() == "externaldata" and isinstance(element.value, dict):
             waits = _report_external(element, place)
         elif key.casefold() == "validation" and isinstance(element.value, dict):
             least = _report_validation(element, place)
         else:
-            _unknown(element, key)
+            report_unknown(element, "policy", key)
     return Waiting(waits.every, waits.at_most, least)
 
 
-def leave_policy(owner: Element, what: str) -> None:
-    """Report each key of a policy that has no effect in Relearn.
-
-    Args:
-        owner: what has the policy: an activity, or the properties of a dataset.
-        what: why it has none.
-    """
-    for key, element in _policies(owner):
-        below = list(element.items()) if key.casefold() in _OF_DATASETS else []
-        for name, one in below:
-            one.left("policy", f"{key}.{name}", what, "nothing to do for this key alone")
-        if not below:
-            element.left("policy", key, what, "nothing to do for this key alone")
-
-
-def report_unused(definitions: Definitions, version: int) -> None:
-    """Report the datasets that no activity uses which Relearn takes over.
-
-    Args:
-        definitions: all that was found.
-        version: of Data Factory: the datasets of one version are reported with its activities.
-    """
-    for dataset in definitions.of(DATASET):
-        body = dataset.body
-        if dataset.version != version or (body.file, body.path) in body.account.lines:
-            continue
-        text = f"{dataset.type or 'no type'}: no job or update that is carried over uses it"
-        body.left(DATASET, dataset.name, text, "nothing to do for Relearn")
-        leave_policy(dataset.properties, "its dataset is not carried over")
-
-
-def _filled(element: Element | None, key: str, known: Mapping[str, Resolved]) -> str | None:
+def _filled(element: Element, key: str, known: Mapping[str, Resolved]) -> str | None:
     """Return a part of a path with its variables replaced; None where one is unknown."""
-    if element is None or element.value is None:
+    if element.value is None:
         return ""
     said = element.text()
     if unfilled(said):
@@ -230,10 +173,7 @@ def _account(dataset: Definition, definitions: Definitions) -> str:
     """Return the storage account of a dataset, or the name of its linked service."""
     inside = dataset.properties.get("typeProperties", "linkedServiceName")  # until 2015
     reference = dataset.properties.get("linkedServiceName") or inside
-    if reference is None:
-        return ""
-    inner = reference.get("referenceName") or reference
-    name = inner.text()
+    name = referenced(reference)
     reference.take()
     service = definitions.named(LINKED_SERVICE, name, dataset.file)
     if service is None and name:
@@ -249,8 +189,8 @@ def _report_external(policy: Element, place: str) -> Waiting:
     for key, element in policy.items():
         if key.casefold() in _DEFAULTS and (span := timespan(element.value)) is not None:
             spans[key.casefold()] = max(span, timedelta())
-        elif key.casefold() == "maximumretry" and str(element.value).isdecimal():
-            checks = min(int(element.value), _MOST_CHECKS)
+        elif key.casefold() == "maximumretry" and number(element.value) is not None:
+            checks = min(number(element.value) or 0, _MOST_CHECKS)
     every = spans["retryinterval"]
     at_most = spans["datadelay"] + checks * (every + spans["retrytimeout"])
     waits = Waiting(every, at_most)
@@ -260,11 +200,12 @@ def _report_external(policy: Element, place: str) -> Waiting:
     for key, element in policy.items():
         name = f"externalData.{key}"
         known = key.casefold() in _DEFAULTS and timespan(element.value) is not None
-        if not known and not (key.casefold() == "maximumretry" and str(element.value).isdecimal()):
-            _unknown(element, name)
+        known |= key.casefold() == "maximumretry" and number(element.value) is not None
+        if not known:
+            report_unknown(element, "policy", name)
         elif key.casefold() == "retryinterval":
             text = f"{place}: wait_for_data.every: {written(every or timedelta(minutes=1))}"
-            _mapped_span(element, name, text)
+            mapped_span(element, name, text)
         else:
             text = (
                 f"{place}: wait_for_data.at_most: {written(at_most)}: the delay, and all checks "
@@ -272,14 +213,6 @@ def _report_external(policy: Element, place: str) -> Waiting:
             )
             element.approximated("policy", name, text)
     return waits
-
-
-def _mapped_span(element: Element, name: str, text: str) -> None:
-    if means_days(element.value):
-        text += f": Data Factory reads {element.value} as days"
-        element.approximated("policy", name, text, "correct it if hours are meant")
-    else:
-        element.mapped("policy", name, text)
 
 
 def _report_validation(policy: Element, place: str) -> str:
@@ -295,7 +228,7 @@ def _report_validation(policy: Element, place: str) -> str:
             cure = "have an output of the training count them, and write a rule under gate.rules"
             element.left("policy", name, text, cure)
         else:
-            _unknown(element, name)
+            report_unknown(element, "policy", name)
     return least
 
 
@@ -305,19 +238,3 @@ def _kilobytes(value: object) -> int | None:
         return max(round(size * 1024), 0)
     except (ValueError, OverflowError):
         return None
-
-
-def _unknown(element: Element, name: str) -> None:
-    text = "Relearn has nothing for this key, or cannot read its value"
-    element.left("policy", name, text, "see whether the job needs it")
-
-
-def _policies(owner: Element) -> Iterator[tuple[str, Element]]:
-    policy = owner.get("policy")
-    if policy is not None:
-        if not policy.value:
-            policy.take()
-        yield from policy.items()
-    waits = owner.get("availability", "waitOnExternal")  # its place in 2014 and 2015
-    if waits is not None and isinstance(waits.value, dict):
-        yield "externalData", waits
