@@ -11,6 +11,7 @@ COUNT ?= 300
 unexport PYTHONDONTWRITEBYTECODE
 # Node and npm come from a Python package, so nothing has to be installed on the machine.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALLED := .venv/.installed node_modules/.installed
 
 .PHONY: help
@@ -97,10 +98,11 @@ clean: ## remove everything that was installed or built here
 .venv/.installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 		echo "Python 3.11 to 3.13 is needed; '$(PYTHON)' is another. Try: make PYTHON=python3.12 …"; exit 1; }
-	@echo "installing Python packages into .venv (a minute, once) …"
+	@echo "installing Python packages into .venv (some seconds, once) …"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements-dev.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	@$(PIP) "$$(grep '^uv==' requirements-dev.txt)"
+	@for wanted in "--requirement requirements-dev.txt" "--no-deps --editable ."; do \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python $$wanted || $(PIP) $$wanted || exit 1; done
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed

@@ -2,6 +2,7 @@
 
 The tests wait for real hosts, and installing the other checks' packages waits for the network:
 so those run beside the tests, one after the other, and what they say is printed afterwards.
+One process imports every test first: the others then read what it has compiled.
 """
 
 import argparse
@@ -41,16 +42,22 @@ class Result:
     said: str = ""  #: nothing if it was printed at once
 
 
+_PYTEST: Final = ("pytest", "-q")
 # One more than cores: those with a real host wait most of the time.
-_PYTEST: Final = ("pytest", "-q", "--numprocesses=3", "--dist=worksteal")
+_PROCESSES: Final = ("--numprocesses=3", "--dist=worksteal")
 FIRST: Final = (
     Check(
         "format", "the code is laid out as agreed", ("ruff", "format", "--check", "--quiet", ".")
     ),
     Check("lint", "no known mistake in the code", ("ruff", "check", "--quiet", ".")),
 )
+IMPORTS: Final = Check(
+    "imports", "every test can be imported", (*_PYTEST, "-q", "--collect-only", "tests")
+)
 TESTS: Final = Check(
-    "tests", "unit, contract, fault sweep, functions, end to end", (*_PYTEST, "tests")
+    "tests",
+    "unit, contract, fault sweep, functions, end to end",
+    (*_PYTEST, *_PROCESSES, "tests"),
 )
 BESIDE: Final = (
     Check("types", "mypy strict, product and tests", ("mypy", "--no-error-summary")),
@@ -66,18 +73,16 @@ def main() -> int:
     argparse.ArgumentParser(prog="python -m local.checks", description=__doc__).parse_args()
     console = Console()
     results: list[Result] = []
-    for check in FIRST:
-        console.rule(check.name, align="left")
-        results.append(_made(check, printed=True))
     with ThreadPoolExecutor(1) as pool:
         beside = [pool.submit(_made, check, printed=False) for check in BESIDE]
+        for check in FIRST:
+            console.rule(check.name, align="left")
+            results.append(_made(check, printed=True))
+        imports = _made(IMPORTS, printed=False)
+        results.append(_shown(console, imports) if imports.code else imports)
         console.rule(TESTS.name, align="left")
         results.append(_made(TESTS, printed=True))
-        for waited in beside:
-            result = waited.result()
-            console.rule(result.check.name, align="left")
-            print(result.said, end="", flush=True)
-            results.append(result)
+        results += [_shown(console, waited.result()) for waited in beside]
     console.print(_table(results))
     codes = [result.code for result in results]
     passed, unmade = codes.count(0), codes.count(NOT_CHECKED)
@@ -103,6 +108,12 @@ def _made(check: Check, *, printed: bool) -> Result:
         stderr=None if printed else subprocess.STDOUT,
     )
     return Result(check, done.returncode, time.monotonic() - began, done.stdout or "")
+
+
+def _shown(console: Console, result: Result) -> Result:
+    console.rule(result.check.name, align="left")
+    print(result.said, end="", flush=True)
+    return result
 
 
 def _table(results: Sequence[Result]) -> Table:

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,8 +47,7 @@ def python_with(
     with _alone(folder):
         if inside.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
             return inside
-        _run([str(python), "-m", "venv", "--clear", str(folder)], progress)
-        _install(python, inside, ["--requirement", str(requirements), *more], progress)
+        _install(python, folder, ["--requirement", str(requirements), *more], progress)
         stamp.write_text(wanted, encoding="ascii")  # last: half an environment has no stamp
     return inside
 
@@ -65,17 +65,23 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _install(
-    python: Path, inside: Path, wanted: Sequence[str], progress: Callable[[str], None]
+    python: Path, folder: Path, wanted: Sequence[str], progress: Callable[[str], None]
 ) -> None:
-    """Install packages: by the uv beside the interpreter, which is quick, else by pip."""
-    uv = python.with_name("uv")
-    if uv.is_file():
-        quick = [str(uv), "pip", "install", "--compile-bytecode", "--python", str(inside)]
+    """Make the environment: by the uv beside an interpreter, which is quick, else with pip.
+
+    What is never imported is not compiled either: that would take most of the time.
+    """
+    inside = str(folder / "bin" / "python")
+    make = [str(python), "-m", "venv", "--clear"]
+    beside = [one.with_name("uv") for one in (python, Path(sys.executable))]
+    if uv := next(filter(Path.is_file, beside), None):
         try:
-            return _run([*quick, *wanted], progress)
+            _run([*make, "--without-pip", str(folder)], progress)
+            return _run([str(uv), "pip", "install", "--python", inside, *wanted], progress)
         except InstallError:
             progress("uv could not; pip is tried, which may be set up otherwise")
-    pip = [str(inside), "-m", "pip", "install", "--disable-pip-version-check"]
+    _run([*make, str(folder)], progress)
+    pip = [inside, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check"]
     return _run([*pip, *wanted], progress)
 
 

@@ -18,6 +18,16 @@ from local.azurite import Azurite
 _TESTS: Final = Path(__file__).parent
 #: Tests with real hosts wait most of the time.
 _WAITING: Final = _TESTS / "e2e"
+#: About how long the longest of them take.
+_LONG: Final = {
+    "test_demo": 140,
+    "test_proof_host_kills": 140,
+    "test_run": 130,
+    "test_proof_hosts": 110,
+    "test_many_endpoints": 100,
+    "test_main_job": 90,
+    "test_azureml_serving": 50,
+}
 _WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
@@ -61,24 +71,34 @@ def shuffle(items: list[pytest.Item], seed: int) -> None:
 
 
 def dealt(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Return the tests in an order in which each process begins with some of those that wait.
+    """Return the tests in an order in which each process but one begins with some that wait.
 
     pytest-xdist gives each process an equal part of the list, from the front, and moves tests
-    from the end of one part to another process only. One process would have all that wait.
+    from the end of one part to another process only. One process would have all that wait; and
+    if all began with those, the cores would have nothing to do.
     """
-    waiting: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
+    waiting: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    rest: list[pytest.Item] = []
     for item in items:
-        if item.path.is_relative_to(_WAITING):
-            waiting[item.path].append(item)
-    files = list(waiting.values())
-    rest = iter([item for item in items if item.path not in waiting])
+        waits = item.path.is_relative_to(_WAITING)
+        (waiting[item.path.stem] if waits else rest).append(item)
+    parts: list[list[pytest.Item]] = [[] for _ in range(max(1, workers - 1))]
+    seconds = [0] * len(parts)
+    for file in sorted(waiting, key=_seconds, reverse=True):
+        least = seconds.index(min(seconds))
+        parts[least] += waiting[file]
+        seconds[least] += _seconds(file)
     order: list[pytest.Item] = []
-    for worker in range(workers):
-        part = [item for file in files[worker::workers] for item in file]
+    others = iter(rest)
+    for worker, part in enumerate(parts):
         size = (len(items) - len(order)) // (workers - worker)
         order += part
-        order += islice(rest, max(0, size - len(part)))
-    return [*order, *rest]
+        order += islice(others, max(0, size - len(part)))
+    return [*order, *others]
+
+
+def _seconds(file: str) -> int:
+    return _LONG.get(file, 30)
 
 
 def pytest_collection_finish() -> None:

@@ -12,7 +12,9 @@ from shared.core.config.schedule import (
     delay_of,
     due_at_or_before,
     dues_between,
+    just_before,
 )
+from shared.core.windows import Window, window_of
 
 #: A due time that is noticed within this long was not missed.
 ON_TIME: Final = timedelta(minutes=10)
@@ -65,7 +67,7 @@ def done_up_to(
         return _of(schedule, first or now - delay - ON_TIME)
     if known.due > now + ON_TIME:
         return _of(schedule, now - delay)  # it was done by a host whose clock was ahead
-    done = _as_due_now(schedule, known)
+    done = as_due_now(schedule, known)
     return done if first is None or first <= done.due else _of(schedule, first)
 
 
@@ -75,7 +77,7 @@ def to_backfill(pipeline: Pipeline, since: datetime | None, until: datetime) -> 
     Args:
         pipeline: the pipeline, with its schedule.
         since: since when due times were backfilled before; None: none were.
-        until: the newest that counts, where none were backfilled before.
+        until: the newest that counts. An active period that begins later has none before it.
     """
     schedule = pipeline.schedule
     if not isinstance(schedule, Recurrence) or not schedule.backfill or schedule.start is None:
@@ -83,21 +85,35 @@ def to_backfill(pipeline: Pipeline, since: datetime | None, until: datetime) -> 
     if since is not None and since <= schedule.start:
         return []
     # The active period says where they begin.
-    return dues_between(schedule, _EARLIEST, since or until, pipeline.catch_up_most)
+    until = until if since is None else min(since, until)
+    return dues_between(schedule, _EARLIEST, until, pipeline.catch_up_most)
 
 
 def _of(schedule: Schedule, due: datetime) -> Done:
     return Done(due, due if begins_windows(schedule) else None)
 
 
-def _as_due_now(schedule: Schedule, known: Done) -> Done:
-    """Return what is known with a due time as the schedule has it now."""
+def as_due_now(schedule: Schedule, known: Done) -> Done:
+    """Return what is known with a due time as the schedule has it now.
+
+    The end of a window that began lately is still to come. So it is not stored as a due time:
+    it would look as if a host whose clock was ahead had done it.
+
+    Args:
+        schedule: as it is configured now.
+        known: what the ledger says.
+    """
     if begins_windows(schedule) == (known.end is not None):
         return known
     if known.end is not None:
-        return Done(known.end)
+        return Done(known.end if _is_window(schedule, known.due, known.end) else known.due)
     if not isinstance(schedule, Recurrence):
         return known
     end = due_at_or_before(schedule, known.due) or known.due
-    start = due_at_or_before(schedule, end - timedelta.resolution) or end
+    start = due_at_or_before(schedule, just_before(end)) or end
     return Done(start, known.due)
+
+
+def _is_window(schedule: Schedule, start: datetime, end: datetime) -> bool:
+    """Whether these times are still the start and the end of a window."""
+    return window_of(schedule, end) == Window(start, end, end)

@@ -161,6 +161,9 @@ def _templates(text: str) -> Iterator[tuple[str, re.Match[str], str]]:
         moment = _MOMENT.fullmatch(found[1])
         if moment is None:
             raise WrongValueError(f"{found[0]} is no time of a window", _WRITE)
+        if "$" in found[2]:
+            cure = "write the sign outside of the braces"
+            raise WrongValueError(f"{found[0]}: a date format has no dollar sign here", cure)
         try:
             yield found[0], moment, checked_form(found[2])
         except ValueError as exc:

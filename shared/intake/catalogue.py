@@ -96,7 +96,8 @@ class Catalogue:
         except ValueError as exc:
             log.warning("run %s: the present configuration does not fit it: %s", run.run_id, exc)
             return None
-        if chosen.uses_windows and run.origin is not Origin.MODEL:
+        trains = run.origin is not Origin.MODEL and not run.origin.repeats
+        if chosen.uses_windows and trains:
             why = "its texts hold times of windows, and the run has no window"
             log.warning("run %s: the present configuration does not fit it: %s", run.run_id, why)
             return None

@@ -8,10 +8,17 @@ from typing import Final
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.schedule import Recurrence, Schedule, begins_windows, delay_of
+from shared.core.config.schedule import (
+    Recurrence,
+    Schedule,
+    begins_windows,
+    delay_of,
+    dues_between,
+    just_before,
+)
 from shared.core.counting import counted
 from shared.core.data_version import key_of
-from shared.core.due_times import Done, done_up_to, to_backfill, to_start
+from shared.core.due_times import Done, as_due_now, done_up_to, to_backfill, to_start
 from shared.core.versions import Newest, version_id
 from shared.core.windows import Window, window_of
 from shared.errors import ConflictError
@@ -39,6 +46,7 @@ class _ScheduleState:
     done: Done
     trained: dict[str, TrainedData]
     listed: Listed
+    first_due: datetime | None = None  #: earlier ones are from before the schedule was seen
     backfilled_from: datetime | None = None
     waiting: list[PendingDueTime] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  #: runs, by this call
@@ -103,12 +111,21 @@ class DueTimes:
         done = done_up_to(schedule, record.done if record else None, scheduled_since, now)
         waiting = record.waiting if record else ()
         due_checks = [due for due in waiting if now >= due.next_check]
-        schedule_state = _ScheduleState(done, dict(record.trained) if record else {}, listed)
+        same = record is not None and done == as_due_now(schedule, record.done)
+        schedule_state = _ScheduleState(
+            done=record.done if record is not None and same else done,
+            trained=dict(record.trained) if record else {},
+            listed=listed,
+        )
+        if scheduled_since is not None:
+            schedule_state.first_due = scheduled_since - delay_of(schedule)
         schedule_state.backfilled_from = record.backfilled_from if record else None
         # Begun due times come first, so that a slow one does not delay all later ones.
         begins = len(due_checks) < _MOST_BEGUN
-        dues = self._begun(pipeline, schedule_state, scheduled_since) if begins else []
-        moved = record is None or done != record.done
+        dues = self._begun(pipeline, schedule_state, done.due) if begins else []
+        ends = {due.ends for due in waiting}  # the clock may have been set back
+        dues = [due for due in dues if due.ends not in ends]
+        moved = record is None or schedule_state.done != record.done
         if not dues and not due_checks and not moved:
             return DueTimesResult()
         schedule_state.waiting = [due for due in waiting if now < due.next_check]
@@ -128,23 +145,21 @@ class DueTimes:
         return DueTimesResult(tuple(schedule_state.opened), more)
 
     def _begun(
-        self, pipeline: Pipeline, schedule_state: _ScheduleState, scheduled_since: datetime | None
+        self, pipeline: Pipeline, schedule_state: _ScheduleState, done: datetime
     ) -> list[PendingDueTime]:
         """Return the due times that begin now, and note that they did."""
-        schedule, done = pipeline.schedule, schedule_state.done
+        schedule, until = pipeline.schedule, min(done, schedule_state.first_due or done)
         if schedule is None:
             return []
-        until = done.due
-        if scheduled_since is not None:
-            until = min(until, scheduled_since - delay_of(schedule))
         before = to_backfill(pipeline, schedule_state.backfilled_from, until)
         if isinstance(schedule, Recurrence) and schedule.backfill and schedule.start is not None:
             since = schedule_state.backfilled_from or schedule.start
             schedule_state.backfilled_from = min(since, schedule.start)
-        new = to_start(pipeline, done.due, self.context.clock.now())
+        new = to_start(pipeline, done, self.context.clock.now())
         if new:
             end = window_of(schedule, new[-1]).end
             schedule_state.done = Done(new[-1], end if begins_windows(schedule) else None)
+            _log_left_out(pipeline, schedule, done, new[0])
         return [self._first_check(pipeline, schedule, at) for at in (*before, *new)]
 
     def _first_check(self, pipeline: Pipeline, schedule: Schedule, at: datetime) -> PendingDueTime:
@@ -201,7 +216,8 @@ class DueTimes:
         elif (again := self._again(pipeline, due, last_check=last_check)) is not None:
             schedule_state.waiting.append(again)
         elif due.without and not due.opened:
-            _log_due(here, due)
+            first = schedule_state.first_due
+            _log_due(here, due, of_before=first is not None and due.at < first)
 
     def _listed(self, here: Pipeline, state: _ScheduleState) -> Mapping[str, Newest | None]:
         """Return the newest data of each key, of a pipeline as it is in one window."""
@@ -269,14 +285,26 @@ def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
     return names.digest(blob.container, blob.name, created, size, blob.content_md5 or "")
 
 
-def _log_due(pipeline: Pipeline, due: PendingDueTime) -> None:
+def _log_left_out(pipeline: Pipeline, schedule: Schedule, after: datetime, first: datetime) -> None:
+    left = dues_between(schedule, after, just_before(first), _MOST_BEGUN)
+    if left and pipeline.uses_windows:
+        log.warning(
+            "pipeline %s: %s before the one due at %s had no run and get none, as catch_up says; "
+            "a manual run with `due` trains one",
+            pipeline.name,
+            counted(len(left), "window"),
+            first.isoformat(),
+        )
+
+
+def _log_due(pipeline: Pipeline, due: PendingDueTime, *, of_before: bool) -> None:
     at = due.at.isoformat()
     if pipeline.skip_if_no_new_data:
         log.info("pipeline %s: due at %s, and there is no new data: skipped", pipeline.name, at)
         return
     where = pipeline.data.blob if pipeline.data else ""
-    report(
-        Alert.NO_DATA,
-        f"pipeline {pipeline.name}: due at {at}, and no blob matches {where}",
-        pipeline=pipeline.name,
-    )
+    what = f"pipeline {pipeline.name}: due at {at}, and no blob matches {where}"
+    if of_before:  # nobody waits for the data of up to a thousand windows at once
+        log.warning("%s: a window from before the schedule was seen, skipped", what)
+        return
+    report(Alert.NO_DATA, what, pipeline=pipeline.name)

@@ -38,6 +38,11 @@ class PendingDueTime(FrozenModel):
     end: AwareDatetime | None = left_out()
 
     @property
+    def ends(self) -> datetime:
+        """When its window ends, by which its runs are named."""
+        return self.end or self.at
+
+    @property
     def window(self) -> Window | None:
         """Its window, which stays the same when the schedule changes; None: it is not kept."""
         if self.start is None or self.end is None:

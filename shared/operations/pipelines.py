@@ -14,6 +14,7 @@ from shared.core.config.schedule import (
     last_due_of,
     next_due_of,
 )
+from shared.core.due_times import as_due_now
 from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
 from shared.errors import (
     ConflictError,
@@ -245,7 +246,8 @@ def _last_due(schedule: Schedule, known: ScheduleRecord, since: datetime | None)
 
 def _passed(schedule: Schedule, known: ScheduleRecord, now: datetime) -> int:
     """Return how many due times came since the newest one that was dealt with."""
-    return len(dues_between(schedule, known.last_due, now - delay_of(schedule), MOST_PASSED))
+    done = as_due_now(schedule, known.done).due
+    return len(dues_between(schedule, done, now - delay_of(schedule), MOST_PASSED))
 
 
 def _version(pauses: Pauses) -> str:

@@ -76,10 +76,12 @@ class Previews:
         """
         now = self.context.clock.now()
         window = previewed_window(pipeline, due, now)
+        notes = notes_on_pipeline(pipeline)
         if window is None:
-            return self._preview(pipeline, data, None, [])
+            return self._preview(pipeline, data, None, notes)
         filled = within(pipeline, window)
-        return self._preview(filled, data, window, notes_on(window, pipeline, filled, now))
+        notes = [*notes_on(window, pipeline, filled, now), *notes]
+        return self._preview(filled, data, window, notes)
 
     def _preview(
         self, pipeline: Pipeline, data: str | None, window: Window | None, notes: list[str]
@@ -92,7 +94,7 @@ class Previews:
         if data is not None and chosen is None:
             where = pipeline.data.blob if pipeline.data else "nothing: the pipeline takes no data"
             raise NoSuchDataError(f"no blob {data!r} that matches {where}")
-        notes += [*notes_on_pipeline(pipeline), *notes_on_data(pipeline, chosen, usable)]
+        notes += notes_on_data(pipeline, chosen, usable)
         request = None
         if pipeline.data is not None and chosen is None:
             notes.append(f"no blob matches {pipeline.data.blob} yet")

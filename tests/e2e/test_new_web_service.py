@@ -75,8 +75,11 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with (
+        Azurite() as azurite,  # its own: other tests have containers of the same names
+        BlobServiceClient.from_connection_string(azurite.connection_string) as storage,
+    ):
         for container in ("training-data", "models", OWN_CONTAINER):
             storage.create_container(container)
         studio = Studio(

@@ -136,7 +136,8 @@ def test_a_preview_shows_the_last_window_and_the_request_with_its_times(serve: S
     asked = json.dumps(body["request"])
     assert "2026/02/22/new.csv" in asked
     assert body["request"]["body"]["GlobalParameters"] == {"From": "2026-02-22", "To": "2026-03-01"}
-    which, filled, *_ = body["notes"]
+    which, filled, _, each = body["notes"]
+    assert each.startswith("each window has a run of its own")
     assert which == "the window 2026-02-22 00:00 to 2026-03-01 00:00 UTC, due 2026-03-01 00:00 UTC"
     assert filled == (
         "the times of the window give data.blob: 2026/02/22/{name}.csv; "

@@ -115,7 +115,7 @@ def test_half_an_environment_is_made_again_and_the_failure_is_shown(tmp_path: Pa
         lines: list[str] = []
         with pytest.raises(InstallError, match="no room left"):
             python_with(tmp_path / "venv", broken, wanted, lines.append)
-        assert lines == ["no room left"]
+        assert lines[-1] == "no room left"
 
 
 def test_only_what_is_deployed_is_given_to_the_worker(tmp_path: Path) -> None:

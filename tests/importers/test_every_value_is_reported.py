@@ -45,7 +45,9 @@ NEVER_READ: Final = frozenset(
     {"placeholderBlob", "salesPrepared", "salesDone", "done", "churnUpdated", "ticketScores"}
     | {"pricesUpdated", "missingComma"}
 )
-STORAGE: Final = frozenset({"AzureStorage", "AzureStorageSas", "AzureBlobStorage"})
+STORAGE: Final = frozenset(
+    {"AzureStorage", "AzureStorageSas", "AzureBlobStorage", "AzureStorageLinkedService"}
+)
 PLANTED: Final = "aKeyThatNobodyKnows"
 
 
@@ -152,7 +154,8 @@ def planted_in(raw: Any) -> Iterator[Keys]:
         for place, activity in list(activities(properties, (*keys, name))):
             places.append((place, activity))
         for place, holder in list(places):
-            for part in ("typeProperties", "policy", "availability", "scheduler"):
+            parts = "typeProperties", "transformation", "location"
+            for part in (*parts, "policy", "availability", "scheduler"):
                 if isinstance(value_of(holder, part), dict):
                     key = next(key for key in holder if key.lower() == part.lower())
                     places.append(((*place, key), holder[key]))

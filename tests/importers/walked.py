@@ -158,7 +158,8 @@ def _kind(raw: dict[str, Any]) -> str:
     if keys & {"availability", "schema"}:
         return "dataset"
     others = ("SelfHosted", "MappingDataFlow")
-    return "linked service" if "typeproperties" in keys and kind not in others else ""
+    before = kind.endswith("LinkedService")  # until 2015
+    return "linked service" if ("typeproperties" in keys or before) and kind not in others else ""
 
 
 def _members(value: Any) -> list[tuple[str | int, Any]]:

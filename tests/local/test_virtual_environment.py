@@ -1,5 +1,6 @@
 """How packages get into an environment: by uv where it is beside the interpreter, else by pip."""
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,26 +11,35 @@ from local import virtual_environment
 from local.virtual_environment import InstallError, python_with
 
 
+@pytest.mark.parametrize("beside", ["it", "the running one"])
 @pytest.mark.parametrize("tools", [["uv"], ["uv", "pip"]])
 def test_uv_is_tried_first_and_pip_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: list[str], beside: str
 ) -> None:
     ran: list[str] = []
+    has_pip = False
     works = "pip" not in tools
 
     def run(arguments: list[str], _: object) -> None:
+        nonlocal has_pip
         if "venv" in arguments:
+            has_pip = "--without-pip" not in arguments
             return
         ran.append("pip" if "-m" in arguments else Path(arguments[0]).name)
+        assert has_pip == (ran[-1] == "pip")
         if ran[-1] == "uv" and not works:
             raise InstallError("no such index")
 
     monkeypatch.setattr(virtual_environment, "_run", run)
-    for name in ("python", "uv", "requirements.txt"):
-        (tmp_path / name).write_text("", encoding="ascii")
-    said: list[str] = []
+    running, given = tmp_path / "running", tmp_path / "given"
+    monkeypatch.setattr(sys, "executable", str(running / "python"))
+    for folder in (running, given):
+        folder.mkdir()
+    ((given if beside == "it" else running) / "uv").touch()
     wanted = tmp_path / "requirements.txt"
-    python_with(tmp_path / "venv", tmp_path / "python", wanted, said.append)
+    wanted.touch()
+    said: list[str] = []
+    python_with(tmp_path / "venv", given / "python", wanted, said.append)
     assert (ran, bool(said)) == (tools, not works)
 
 

@@ -1,6 +1,5 @@
 """The rules of size, names and docstrings that every file keeps."""
 
-import ast
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,8 @@ def test_every_module_of_the_product_begins_with_a_short_sentence() -> None:
 
 
 def is_described(file: Path) -> bool:
-    text = file.read_text(encoding="utf-8")
-    first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
-    return not text or (0 < len(first) <= 100 and first[-1:] in ".`:")
+    first = house.measured(file).summary
+    return first is None or (0 < len(first) <= 100 and first[-1:] in ".`:")
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:

@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,13 @@ def modules(folder: str) -> list[Path]:
     return found
 
 
-def imports(file: Path) -> Iterator[str]:
-    """Yield every imported module, wherever in the file it is imported."""
+@cache
+def imports(file: Path) -> tuple[str, ...]:
+    """Return every imported module, wherever in the file it is imported."""
+    return tuple(_imports(file))
+
+
+def _imports(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

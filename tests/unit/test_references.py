@@ -135,6 +135,8 @@ def wrong_in(where: str, text: str, own: str | None = None) -> list[str]:
 
 
 def _sections(found: Found, line: str, own: str | None) -> None:
+    if "§" not in line:
+        return
     seen = [match.span() for match in _FOREIGN.finditer(line)]
     for match in _CITED.finditer(line):
         seen.append(match.span())

@@ -14,11 +14,15 @@ from shared.core.windows import checked_path
 
 
 def _checked_blob(pattern: str) -> str:
+    return checked_path(pattern, _checked_filled)
+
+
+def _checked_filled(pattern: str) -> str:
     if pattern.startswith("/"):
         raise WrongValueError(
             "starts with a slash", "start below the container, without a leading slash"
         )
-    return checked_path(pattern, checked_pattern)
+    return checked_pattern(pattern)
 
 
 class Data(Strict):

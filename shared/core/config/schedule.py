@@ -249,9 +249,9 @@ def bounds_of(schedule: Schedule, due: datetime) -> tuple[datetime, datetime]:
         except OverflowError:
             return due, due
     if isinstance(schedule, str):
-        before = parsed(schedule).at_or_before(due - timedelta.resolution)
+        before = parsed(schedule).at_or_before(just_before(due))
     else:
-        before = due_at_or_before(schedule, due - timedelta.resolution)
+        before = due_at_or_before(schedule, just_before(due))
     return before or due, due
 
 
@@ -275,6 +275,12 @@ def same_boundaries(one: Schedule | None, other: Schedule | None) -> bool:
 def delay_of(schedule: Schedule) -> timedelta:
     """Return how long after its due time a run begins."""
     return schedule.delay if isinstance(schedule, Recurrence) else timedelta()
+
+
+def just_before(moment: datetime) -> datetime:
+    """Return the last time before a moment; the first moment of the calendar has none."""
+    first = datetime.min.replace(tzinfo=UTC)
+    return moment - timedelta.resolution if moment > first else moment
 
 
 def last_due_of(schedule: Schedule, now: datetime) -> datetime | None:
@@ -319,7 +325,7 @@ def _active(schedule: Recurrence) -> tuple[datetime | None, datetime | None]:
     """
     start, end = schedule.start, schedule.end
     first = _due_holding(schedule, start) if start else None
-    last = _due_holding(schedule, end - timedelta.resolution) if end else None
+    last = _due_holding(schedule, just_before(end)) if end else None
     if first is not None and start and end:
         begun, ended = bounds_of(schedule, first)
         last = first if end - start < ended - begun else last
@@ -353,5 +359,5 @@ def dues_between(schedule: Schedule, after: datetime, until: datetime, most: int
         if due is None or due <= after:
             break
         found.append(due)
-        until = due - timedelta.resolution
+        until = just_before(due)
     return found[::-1]

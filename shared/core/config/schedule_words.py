@@ -4,8 +4,9 @@ All times are in UTC. The HTTP API, `relearn validate` and the importer's report
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Final
 
@@ -26,6 +27,8 @@ _DAY: Final = timedelta(days=1)
 _EVERY_DAY: Final = tuple(range(1, 32))
 _EVERY_MONTH: Final = tuple(range(1, 13))
 _WEEK: Final = 7
+#: Far from both ends of the calendar.
+_ANY_TIME: Final = datetime(2001, 1, 1, tzinfo=UTC)
 #: The days that every month has.
 _LEAST_DAYS: Final = 28
 #: So many values in a row are named by the first and the last.
@@ -101,9 +104,9 @@ def window_lines(schedule: Schedule, now: datetime, most: int = 10) -> list[Next
         now: the present moment.
         most: how many windows to return.
     """
-    paused, delay = is_paused(schedule), delay_of(schedule)
+    paused = is_paused(schedule)
     return [
-        NextWindow(one.start, one.end, one.due, None if paused else one.due + delay)
+        NextWindow(one.start, one.end, one.due, None if paused else _begin_of(schedule, one.due))
         for one in upcoming(schedule, now, most)
     ]
 
@@ -180,6 +183,11 @@ def is_over(schedule: Schedule, now: datetime) -> bool:
     return ends and not upcoming(schedule, now, 1)
 
 
+def _begin_of(schedule: Schedule, due: datetime) -> datetime:
+    last = datetime.max.replace(tzinfo=UTC)
+    return due + min(delay_of(schedule), last - due)
+
+
 def _period(schedule: Recurrence) -> str:
     if schedule.start and schedule.end:
         return f"from {span_words(schedule.start, schedule.end)}"
@@ -227,9 +235,12 @@ def _counted_from(schedule: Recurrence) -> str:
 
 
 def _boundary(schedule: Recurrence) -> datetime:
-    """Return a due time near the anchor; the first one in the calendar, where that is earlier."""
-    near = due_at_or_before(schedule, schedule.anchor + max(schedule.offset, timedelta()))
-    return near or due_after(schedule, schedule.anchor + abs(schedule.offset))
+    """Return a due time near the anchor, or another one where the calendar has none there."""
+    for moment in (schedule.anchor, _ANY_TIME):
+        with suppress(OverflowError):
+            near = due_at_or_before(schedule, moment + max(schedule.offset, timedelta()))
+            return near or due_after(schedule, moment + abs(schedule.offset))
+    return schedule.anchor
 
 
 def _often_of(found: Ncrontab) -> str:

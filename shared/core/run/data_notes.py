@@ -33,6 +33,11 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
         notes.append("opens_runs: false: an arrival alone starts nothing")
     if pipeline.uses_windows:
         notes.append("each window has a run of its own, when it is due, on the data of its path")
+    if pipeline.schedule is not None and pipeline.training.wants_manifest:
+        notes.append(
+            "schedule with {data.manifest}: a run by schedule is of the newest blob of its key, "
+            "and the list names that one alone"
+        )
     return notes
 
 

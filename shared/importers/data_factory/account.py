@@ -130,10 +130,21 @@ class Element:
                 return None
             folded = (key for key in at.value if key.casefold() == name.casefold())
             key = name if name in at.value else next(folded, None)
-            if key is None:
+            below = at._of_preview(name) if key is None else at._below(key)
+            if below is None:
                 return None
-            at = at._below(key)
+            at = below
         return at
+
+    def _of_preview(self, name: str) -> "Element | None":
+        """Return what stands for `typeProperties` in definitions of 2014 and 2015."""
+        if name != "typeProperties":
+            return None
+        for key in ("transformation", "location"):
+            if isinstance(self.value.get(key), dict):
+                return self._below(key)
+        is_service = str(self.value.get("type", "")).endswith("LinkedService")
+        return self if is_service else None
 
     def items(self) -> Iterator[tuple[str, "Element"]]:
         """Yield key and value of an object, in order; nothing for other values."""

@@ -48,6 +48,8 @@ _DEFAULTS: Final = {
     "retrytimeout": timedelta(minutes=10),
 }
 _CHECKS: Final = 3
+#: The policies of datasets, which have keys of their own.
+_OF_DATASETS: Final = ("externaldata", "validation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,9 @@ def report_silent(dataset: Definition, place: str) -> None:
     typed = dataset.properties.get("typeProperties")
     if typed is None:
         return
-    if (form := typed.get("format")) is not None:
-        form.take()  # batch jobs do not use it (data-factory §2.2)
+    for key in ("format", "type"):  # batch jobs do not use them (data-factory §2.2)
+        if (element := typed.get(key)) is not None:
+            element.take()
     if (packed := typed.get("compression")) is not None and packed.value:
         text = f"{place}: the job is given the blob as it is"
         packed.approximated("key", "compression", text, "have it written without compression")
@@ -167,7 +170,7 @@ def leave_policy(owner: Element, what: str) -> None:
         what: why it has none.
     """
     for key, element in _policies(owner):
-        below = list(element.items())
+        below = list(element.items()) if key.casefold() in _OF_DATASETS else []
         for name, one in below:
             one.left("policy", f"{key}.{name}", what, "nothing to do for this key alone")
         if not below:
@@ -225,13 +228,14 @@ def _refused(container: str, name: str) -> str:
 
 def _account(dataset: Definition, definitions: Definitions) -> str:
     """Return the storage account of a dataset, or the name of its linked service."""
-    reference = dataset.properties.get("linkedServiceName")
+    inside = dataset.properties.get("typeProperties", "linkedServiceName")  # until 2015
+    reference = dataset.properties.get("linkedServiceName") or inside
     if reference is None:
         return ""
     inner = reference.get("referenceName") or reference
     name = inner.text()
     reference.take()
-    service = definitions.named(LINKED_SERVICE, name)
+    service = definitions.named(LINKED_SERVICE, name, dataset.file)
     if service is None and name:
         text = f"linked service `{name}` is not among the definitions"
         cure = "see that TRAINING_DATA_CONTAINER is a container of its account"
@@ -250,6 +254,9 @@ def _report_external(policy: Element, place: str) -> Waiting:
     every = spans["retryinterval"]
     at_most = spans["datadelay"] + checks * (every + spans["retrytimeout"])
     waits = Waiting(every, at_most)
+    if not policy.value:
+        text = f"{place}: wait_for_data.at_most: {written(at_most)}: the checks of a factory, which"
+        policy.approximated("policy", "externalData", f"{text} has no others here")
     for key, element in policy.items():
         name = f"externalData.{key}"
         known = key.casefold() in _DEFAULTS and timespan(element.value) is not None
@@ -311,3 +318,6 @@ def _policies(owner: Element) -> Iterator[tuple[str, Element]]:
         if not policy.value:
             policy.take()
         yield from policy.items()
+    waits = owner.get("availability", "waitOnExternal")  # its place in 2014 and 2015
+    if waits is not None and isinstance(waits.value, dict):
+        yield "externalData", waits

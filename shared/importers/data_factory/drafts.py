@@ -36,6 +36,11 @@ class ImportContext:
     now: datetime
     _names: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def names(self) -> list[str]:
+        """The names that were given to pipelines, also to those that were not made."""
+        return list(self._names.values())
+
     def pipeline_name(self, *parts: str) -> str:
         """Return the name of a pipeline of the pipelines file: unique, and the same each time.
 

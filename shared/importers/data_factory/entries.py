@@ -120,6 +120,8 @@ class _Maker:
     def entry(self) -> Entry | None:
         """Return the entry; None, after a report, where the app would refuse it."""
         data = self._timing.data or _chosen(self._job)
+        if data is not None and data.container and data.container != self._place[1]:
+            self._report_container(data)
         tree: Tree = {}
         if data is not None:
             tree["data"] = self._data(data)
@@ -133,8 +135,21 @@ class _Maker:
             tree |= {"gate": {"first_model": "allow"}, "endpoints": endpoints}
         return Entry(self._name, self._draft, tree, data.container if data else "")
 
+    def _report_container(self, path: BlobPath) -> None:
+        account, container = self._place
+        note(
+            path.source,
+            f"{self._name}: the path {path.name or '/'} is in container {path.container} of "
+            f"{path.account or 'another account'}; Relearn has one container of training data, and "
+            f"most inputs are in {container} of {account}",
+            f"write this data to {container} of {account}, at the same path",
+        )
+
     def _data(self, data: BlobPath) -> Tree:
         made: Tree = {"blob": data.pattern}
+        if data.is_folder and not self._timing.opens_runs:
+            what = f"{self._name}: data.blob: {data.pattern}: a folder; a run reads its newest blob"
+            note(data.source, what, "see whether the job needs that blob")
         if not self._timing.opens_runs:
             made["opens_runs"] = False
         if self._timing.min_size:
@@ -185,15 +200,8 @@ class _Maker:
 
     def _given(self, path: BlobPath, data: BlobPath | None) -> str:
         """Return what an input is given, and report a path in another container."""
-        account, container = self._place
         if path.account and path.container and (path.account, path.container) != self._place:
-            note(
-                path.source,
-                f"{self._name}: the path {path.name or '/'} is in container {path.container} of "
-                f"{path.account}; Relearn has one container of training data, and most inputs are "
-                f"in {container} of {account}",
-                f"write this data to {container} of {account}, at the same path",
-            )
+            self._report_container(path)
         if data is not None and path.is_same_blob(data):
             return _DATA
         if not path.is_folder:
@@ -319,7 +327,8 @@ def _inputs(job: Job) -> Iterator[BlobPath]:
 
 def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
     """Return account and container that most inputs are in; the first of those alike."""
-    inputs = (one for draft in drafts for one in _inputs(draft.job) if one.container)
+    inputs = [one for draft in drafts for one in _inputs(draft.job) if one.container]
+    inputs = inputs or [one.timing.data for one in drafts if one.timing.data is not None]
     places = Counter((one.account, one.container) for one in inputs)
     return places.most_common(1)[0][0] if places else ("", "")
 
@@ -334,8 +343,9 @@ def _chosen(job: Job) -> BlobPath | None:
 
 def _is_waited_for(path: BlobPath) -> bool:
     source = path.source
-    inner = ("policy", "externalData"), ("properties", "policy", "externalData")
-    return any(source.get(*names) is not None for names in inner)
+    inner = ("policy", "externalData"), ("availability", "waitOnExternal")
+    of = (source, source.get("properties"))
+    return any(one is not None and one.get(*names) is not None for one in of for names in inner)
 
 
 def _form_of(path: BlobPath) -> str:

@@ -16,7 +16,7 @@ from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Path, leaves
-from shared.importers.data_factory.drafts import Draft, ImportContext, ImportOptions
+from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.definitions import found
@@ -89,8 +89,10 @@ def import_definitions(
         *drafts_of_1(definitions, context),
         *drafts_of_2(definitions, context),
     ]
+    linked_services.report(definitions, secrets)  # those that a file of their folder has named
     made = _accepted(entries(drafts, context), secrets, check)
-    _withdraw(account, drafts, made)
+    _withdraw(account, {*context.names, *(draft.name for draft in drafts)}, made)
+    linked_services.report_uses(definitions, _uses(made))
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     _set_aside_unused(account, secrets, settings)
@@ -136,9 +138,9 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
     return made
 
 
-def _withdraw(account: Account, drafts: Iterable[Draft], made: Entries) -> None:
+def _withdraw(account: Account, names: set[str], made: Entries) -> None:
     """Correct the lines that name a place of a pipeline which is not in the file."""
-    missing = {draft.name for draft in drafts} - made.pipelines.keys()
+    missing = names - made.pipelines.keys()
     if not missing:
         return
     gone, there = (_places(names) for names in (missing, made.pipelines))
@@ -147,6 +149,23 @@ def _withdraw(account: Account, drafts: Iterable[Draft], made: Entries) -> None:
         if carried and gone.search(line.text) and not there.search(line.text):
             text = f"not in the file, since its pipeline is not; it would be: {line.text}"
             account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
+
+
+def _uses(made: Entries) -> dict[tuple[str, Path], list[str]]:
+    """Return where in the file each linked service is, by its place in the definitions."""
+    found: dict[tuple[str, Path], list[str]] = {}
+    for entry in made.pipelines.values():
+        draft, targets = entry.draft, entry.tree.get("endpoints", ())
+        uses = [(draft.job.service, "training.service")]
+        for update in draft.updates:
+            url = update.service.update_url
+            names = (str(one["name"]) for one in targets if one["update"] == url)
+            uses += [(update.service, f"endpoints: {name}: update") for name in names]
+        for service, where in uses:
+            if service.source is not None:
+                place = service.source.file, service.source.path
+                found.setdefault(place, []).append(f"{entry.name}: {where}")
+    return found
 
 
 def _places(names: Iterable[str]) -> re.Pattern[str]:
@@ -201,7 +220,8 @@ def _in_clear(roots: Iterable[Any]) -> Iterator[str]:
             inner = names.pop().casefold() if len(names) > 1 and names[-1] in _INNER else ""
             secure = bool(inner) and is_secret("", _at(root, path[:-1]))
             named = bool(names) and is_secret(names[-1], value)
-            if (secure or named) and form_of(value) is Form.CLEAR:
+            says_its_name = value.strip().casefold() in {str(name).casefold() for name in path}
+            if (secure or named) and form_of(value) is Form.CLEAR and not says_its_name:
                 yield value
 
 

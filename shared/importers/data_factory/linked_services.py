@@ -5,12 +5,13 @@ report, and each of its keys that says something has one too.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, both_to_do
+from shared.importers.data_factory.account import Element, Outcome, Path, both_to_do
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
@@ -28,6 +29,8 @@ from shared.importers.data_factory.service_urls import (
     read_jobs_url,
     read_update_url,
 )
+
+Place = tuple[str, Path]
 
 LINKED_SERVICE: Final = "linkedService"
 _KIND: Final = "linked service"
@@ -47,6 +50,12 @@ _SIGNS_IN: Final = (
     "give the app's identity Contributor on the web service, or let the app sign in as this "
     "principal: AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
 )
+#: Keys of a linked service of type AzureML without a secret.
+_OF_SERVICE: Final = (
+    *("mlEndpoint", "updateResourceEndpoint", "servicePrincipalId", "tenant", "authentication"),
+)
+_TRAINS: Final = "training.service"
+_UNUSED: Final = "no pipeline of the file uses it"
 _BY_KEY: Final = "a Classic endpoint is updated with its own key"
 _NO_UPDATE: Final = "nothing is updated by this linked service"
 
@@ -73,6 +82,48 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
             _report_other(definition)
 
 
+def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -> None:
+    """Say of each linked service of type AzureML where in the file it is, or that it is not.
+
+    Args:
+        definitions: all that was found.
+        uses: the places in the pipelines file, by the place of the linked service.
+    """
+    for definition in definitions.of(LINKED_SERVICE):
+        lines, place = definition.body.account.lines, definition.place
+        line, values = lines.get(place), dict(_typed(definition))
+        if definition.type.casefold() != "azureml" or line is None:
+            continue
+        found = list(dict.fromkeys(uses.get(place, ())))
+        unused = [] if found else list(_OF_SERVICE)
+        if found and not any(_TRAINS in one for one in found):
+            found.append("an update needs no mlEndpoint")
+            unused = ["mlEndpoint"]
+        url, updated = values.get("updateResourceEndpoint"), any(": update" in one for one in found)
+        if found and not updated and url is not None and url.value:
+            found.append("no pipeline of the file updates its endpoint")
+        if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
+            said = line.text.partition("; ")
+            lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
+        elif line.outcome is not Outcome.NOT_CARRIED_OVER:
+            outcome = Outcome.NOT_CARRIED_OVER
+            to_do = "nothing to do for Relearn"
+            lines[place] = replace(line, outcome=outcome, text=_UNUSED, to_do=to_do)
+        for key, element in values.items():
+            at = element.file, element.path
+            if key in unused and at in lines and lines[at].outcome is Outcome.APPROXIMATED:
+                lines[at] = replace(
+                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do=""
+                )
+
+
+def _typed(definition: Definition) -> Iterator[tuple[str, Element]]:
+    typed = definition.properties.get("typeProperties")
+    for name in _OF_SERVICE if typed is not None else ():
+        if typed is not None and (element := typed.get(name)) is not None:
+            yield name, element
+
+
 def service(
     definition: Definition, secrets: Secrets, given: Mapping[str, Any] | None = None
 ) -> Service | None:
@@ -88,7 +139,8 @@ def service(
     if definition.type.casefold() != "azureml":
         return None
     arguments = _arguments(definition, given or {})
-    owner = " ".join([definition.name, *map(str, (given or {}).values())])
+    names = filter(None, (definition.name, definition.apart.strip(".")))
+    owner = " ".join([*names, *map(str, (given or {}).values())])
     values = definition.properties
     principal = values.get("typeProperties", "servicePrincipalId") is not None
     jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
@@ -206,7 +258,7 @@ def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
     element.take()
     text = without_bare(without_shapes(read.differs))
     if not read.url and element.value not in (None, ""):
-        element.left("key", key, text, read.to_do)
+        element.left("key", key, text or "it is no text", read.to_do or "write the URL")
     elif text:
         element.approximated("key", key, text, read.to_do)
 

@@ -102,8 +102,9 @@ _ASIDE: Final[dict[str, tuple[str, str]]] = {
 def instead_of(activity: str) -> str:
     """Return what in Relearn does the same as a type of activity, or that there is nothing."""
     folded = activity.strip().casefold()
-    if folded in _INSTEAD:
-        return _INSTEAD[folded]
+    found = _INSTEAD.get(folded) or _INSTEAD.get(folded.removesuffix("activity"))
+    if found is not None:
+        return found
     return _STEP if any(part in folded for part in _CLUSTERS) else _NOTHING
 
 

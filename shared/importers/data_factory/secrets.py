@@ -24,9 +24,11 @@ _SECRET_NAME: Final = re.compile(
     r"(?:access|bearer|auth|api|refresh|oauth) ?token",
     re.IGNORECASE,
 )
-#: A connection string without any of these holds no secret.
+#: A connection string without any of these holds no secret; the app takes no text with one.
 _SECRET_PART: Final = re.compile(
-    r"(?:AccountKey|SharedAccess\w*|Password|Pwd|sig)\s*=\s*[^;\s]", re.IGNORECASE
+    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|sig(?:nature)?)"
+    r"\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]",
+    re.IGNORECASE,
 )
 _VAULT: Final = "AzureKeyVaultSecret"
 
@@ -89,7 +91,9 @@ def is_secret(name: str, value: Any) -> bool:
         return False
     if isinstance(value, dict):
         return form_of(value) is Form.VAULT or "securestring" in str(value.get("type", "")).lower()
-    if isinstance(value, str) and without_bare(without_shapes(value)) != value:
+    if isinstance(value, str) and (
+        _SECRET_PART.search(value) or without_bare(without_shapes(value)) != value
+    ):
         return True
     spoken = " ".join(_WORDS.findall(name))
     return bool(value) and _SECRET_NAME.search(spoken) is not None

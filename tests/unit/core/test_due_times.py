@@ -43,6 +43,8 @@ def test_a_thousand_windows_of_before_are_the_newest_ones() -> None:
         (every(start="2026-02-26", backfill=True), "2026-02-28", [27, 28]),
         (every(start="2026-02-26", backfill=True, **START), None, [26, 27, 28, 1]),
         (every(start="2026-04-01", backfill=True), None, []),
+        # The start was corrected; what is still to come is nothing of before.
+        (every(start="2026-02-26", backfill=True), "2027-01-01", [27, 28, 1]),
         (every(start="2026-02-26"), None, []),
         (None, None, []),
     ],
@@ -74,6 +76,16 @@ def test_a_schedule_counts_from_its_first_day_or_from_what_is_done() -> None:
     # By a host whose clock was ahead.
     assert done_up_to(every(), Done(NOON + DAY), None, NOON) == Done(NOON)
     assert done_up_to(every(), Done(NOON + timedelta(minutes=10)), None, NOON).due > NOON
+
+
+def test_the_end_of_a_window_that_began_is_no_due_time_of_the_future() -> None:
+    hour = Done(NOON, NOON + HOUR)
+    later = every("Hour", delay="3d")
+    assert done_up_to(later, hour, NOON - DAY, NOON) == Done(NOON + HOUR)
+    # Of other windows, only what was due counts.
+    assert done_up_to(every("Day"), hour, None, NOON) == Done(NOON)
+    month = Done(NOON, NOON + 30 * DAY)
+    assert done_up_to("0 0 * * * *", month, None, NOON) == Done(NOON)
 
 
 frequencies = st.sampled_from(["Hour", "Day", "Week", "Month"])

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -17,6 +17,8 @@ from shared.core.config.schedule import (
     last_due_of,
     next_due_of,
 )
+from shared.core.config.schedule_words import what_it_waits_for, window_lines, words_of
+from shared.core.due_times import Done, done_up_to
 from shared.core.windows import (
     Window,
     checked_path,
@@ -28,6 +30,8 @@ from shared.core.windows import (
 )
 
 DAY = timedelta(days=1)
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
@@ -46,6 +50,38 @@ def dues(schedule: Schedule) -> list[str]:
 styles = st.sampled_from(["EndOfInterval", "StartOfInterval"])
 frequencies = st.sampled_from(["Minute", "Hour", "Day", "Week", "Month"])
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+ENDS = ("0001-01-01", "0001-01-01T00:00:01", "9999-12-01", "9999-12-31T23:59:59")
+
+
+@given(
+    frequencies,
+    st.sampled_from([1, 7, 100_000]),
+    styles,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "anchor": st.sampled_from(ENDS),
+            "offset": st.sampled_from(["-366d", "366d"]),
+            "delay": st.just("366d"),
+            "start": st.sampled_from(ENDS),
+            "end": st.sampled_from(ENDS),
+        },
+    ),
+)
+def test_at_the_ends_of_the_calendar_nothing_fails(
+    frequency: str, interval: int, style: str, more: dict[str, Any]
+) -> None:
+    assume(not ("start" in more and "end" in more and more["end"] <= more["start"]))
+    schedule = every(frequency, interval, style=style, **more)
+    for moment in (FIRST, at("2026-03-01"), LAST):
+        for due in dues_between(schedule, moment - min(DAY, moment - FIRST), moment, 3):
+            assert due in (window_of(schedule, due).start, window_of(schedule, due).end)
+        done_up_to(schedule, Done(moment, moment), None, at("2026-03-01"))
+    assert words_of(schedule)
+    assert what_it_waits_for(schedule, at("2026-03-01"))
+    assert len(window_lines(schedule, at("2026-03-01"), 2)) <= 2
 
 
 @given(frequencies, st.integers(1, 40), styles, moments)
@@ -173,6 +209,7 @@ def test_each_template_of_a_text_is_found_once() -> None:
         ("{start:}", "empty"),
         ("{start:d}", "write %d"),
         ("{end:yyyy'}", "not closed"),
+        ("{end:yyyy'$'}{name}", "no dollar sign"),  # else it names a setting
     ],
 )
 def test_what_is_no_template_is_refused_with_the_cure(text: str, message: str) -> None:

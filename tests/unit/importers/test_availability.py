@@ -100,7 +100,7 @@ def test_each_key_of_the_availability_is_a_key_of_the_schedule() -> None:
         ("offset", "one hour", "cannot be read"),
         ("anchorDateTime", "<date>", "cannot be read"),
         ("style", "MiddleOfInterval", "cannot be read"),
-        ("waitOnExternal", {}, "nothing for this key"),
+        ("externalData", {}, "nothing for this key"),
     ],
 )
 def test_what_cannot_be_read_is_said_and_left_out(key: str, value: Any, text: str) -> None:

@@ -94,3 +94,10 @@ def test_where_a_secret_stood_is_said_and_its_value_is_not() -> None:
     assert (line.file, line.at) == ("a.json", "properties.apiKey")
     assert "rotate" in line.to_do
     assert "abcdefgh" not in str(line) + str(secrets)
+
+
+def test_a_connection_string_in_a_parameter_of_any_name_is_a_secret() -> None:
+    for value in ("Server=tcp:x;User ID=u;Password=planted1", "Data Source=x;Pwd=planted2;"):
+        assert is_secret("Table source", value)
+    assert not is_secret("Table source", "Server=tcp:x;Database=d")
+    assert not is_secret("Query", "select design from t where design = 1")

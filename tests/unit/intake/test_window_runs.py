@@ -15,6 +15,8 @@ from shared.errors import (
 )
 from shared.execution.run_factory import Opening
 from shared.intake.requests import ManualRequest
+from shared.intake.rollbacks import EndpointAddress
+from shared.operations.commands import OperatorCommand
 from tests.fakes.world import CSV
 from tests.unit.intake.windowed_worlds import (
     DAILY,
@@ -296,3 +298,15 @@ def test_a_run_with_a_window_is_of_the_second_form_and_others_are_as_before() ->
 
 def _bodies(world: Windowed) -> Sequence[Any]:
     return [row for row in world.documents.rows.values() if row.body]
+
+
+def test_a_rollback_is_retried_by_the_present_configuration() -> None:
+    world = Windowed.of(catch_up="all")
+    world.days(1)
+    world.until_ended(60)
+    address = EndpointAddress("sample", "production")
+    run = world.app.endpoints.rollback(address, None, OperatorCommand(by="a", reason="b"))
+    assert run.window is None
+    now = world.app.catalogue.configured_for(run)  # also where its texts hold times of windows
+    assert now is not None
+    assert now.endpoints == world.pipeline.endpoints

@@ -1,5 +1,6 @@
 """Schedules with windows: those of before, schedules that change, clocks, and what it costs."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.intake.windowed_worlds import (
     HOUR,
     MINUTE,
     Windowed,
+    at,
     training,
     windows,
     written,
@@ -38,6 +40,17 @@ def test_the_newest_windows_of_before_are_backfilled_once() -> None:
     world.reconfigure(schedule, catch_up_most=9)
     assert world.opened() == ["02-26", "02-27", "02-28"]
     assert world.days(2)[-2:] == ["03-01", "03-02"]
+
+
+def test_windows_of_before_without_data_alert_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    schedule = {**DAILY, "start": "2026-02-20", "backfill": True}
+    world = Windowed(config=written(schedule))
+    world.opened()
+    assert caplog.text.count("from before the schedule was seen, skipped") == 9
+    assert "RL1008" not in caplog.text
+    world.clock.move(DAY)
+    world.opened()
+    assert caplog.text.count("RL1008") == 1
 
 
 def test_an_earlier_start_backfills_the_windows_before() -> None:
@@ -112,6 +125,28 @@ def test_no_window_comes_twice_and_none_is_left_out_when_a_schedule_changes(
     assert first <= 2
     assert found == days[first : first + len(found)]
     assert len(found) >= 4
+
+
+def test_a_delay_that_comes_with_another_style_brings_no_older_window() -> None:
+    changes: dict[str, Any] = {"data": None, "training": training(day="{start:MM-dd}")}
+    world = Windowed(config=written({**DAILY, "start": "2026-02-20", **START}, **changes))
+    assert world.days(2) == ["03-02", "03-03"]
+    later = {**DAILY, "start": "2026-02-20", "delay": "3d"}
+    world.reconfigure(later, catch_up="all", **changes)
+    for hours in (0, 0, 12, 12, 12):
+        world.clock.move(hours * HOUR)
+        assert world.opened() == ["03-02", "03-03"]
+
+
+def test_a_clock_that_is_set_back_has_no_window_wait_twice() -> None:
+    world = Windowed.of(wait_for_data={"every": "10m", "at_most": "3d"}, catch_up="all")
+    world.clock.move(DAY)
+    for back in (DAY, -DAY, timedelta()):
+        world.opened()
+        world.clock.move(-back)
+    stored = world.context.ledger.schedules.read("sample")
+    assert stored is not None
+    assert [due.at for due in stored.record.waiting] == [at("2026-03-02")]
 
 
 def test_another_offset_moves_the_windows_from_then_on() -> None:

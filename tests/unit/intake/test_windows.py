@@ -118,16 +118,16 @@ def test_a_window_without_data_is_reported_once_with_its_path(
 
 
 @pytest.mark.parametrize(
-    ("catch_up", "expected"),
+    ("catch_up", "expected", "left"),
     [
-        ({}, ["03-05"]),
-        ({"catch_up": "all"}, ["03-01", "03-02", "03-03", "03-04", "03-05"]),
-        ({"catch_up": "all", "catch_up_most": 2}, ["03-04", "03-05"]),
-        ({"catch_up": "none"}, []),
+        ({}, ["03-05"], "4 windows before"),
+        ({"catch_up": "all"}, ["03-01", "03-02", "03-03", "03-04", "03-05"], ""),
+        ({"catch_up": "all", "catch_up_most": 2}, ["03-04", "03-05"], "3 windows before"),
+        ({"catch_up": "none"}, [], ""),
     ],
 )
-def test_missed_windows_get_runs_as_catch_up_says(
-    catch_up: dict[str, Any], expected: list[str]
+def test_missed_windows_get_runs_as_catch_up_says_and_the_log_counts_the_others(
+    catch_up: dict[str, Any], expected: list[str], left: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = Windowed.of(**catch_up)
     for day in range(1, 6):
@@ -135,6 +135,8 @@ def test_missed_windows_get_runs_as_catch_up_says(
     world.clock.move(5 * DAY - 6 * HOUR)
     assert world.opened() == expected
     assert world.opened() == expected
+    assert caplog.text.count("as catch_up says") == bool(left)
+    assert left in caplog.text
 
 
 @pytest.mark.parametrize("catch_up", ["latest", "all"])

@@ -173,6 +173,7 @@ BATCHED = {"blob": "{name}.csv", "settle": "2m"}
         ({"when_busy": "newest", "data": BATCHED}, LISTED, []),
         ({"when_busy": "newest"}, {}, ["when_busy: newest"]),
         ({"data": {"blob": "{name}.csv", "opens_runs": False}}, {}, ["opens_runs: false"]),
+        ({"schedule": "0 0 3 * * *"}, LISTED, ["schedule with {data.manifest}"]),
     ],
 )
 def test_what_a_configuration_means_for_data_is_noted(

@@ -32,6 +32,7 @@ _CONNECTION: Final = re.compile(
     r"(?:DefaultEndpointsProtocol=https?;)?AccountName=[\w.-]+;AccountKey=<\w+>[\w;=.:/-]*",
     re.IGNORECASE,
 )
+_OF_FACTORIES: Final = "Microsoft.DataFactory/factories"
 _FILE: Final = re.compile(r"([\w.-]+\.json)\b")
 _LONGEST_SHOWN: Final = 300
 _DEEPEST: Final = 30
@@ -181,6 +182,8 @@ def members(holder: Element | None) -> Iterator[Element]:
 def _full_type(resource: Element, above: str) -> str:
     found = resource.get("type")
     kind = "" if found is None else str(found.value).strip()
+    if "/" not in kind and not above and kind_of_type(f"{_OF_FACTORIES}/{kind}") in READ:
+        above = _OF_FACTORIES  # templates of pipelines alone leave it out
     return kind if "/" in kind or not above else f"{above}/{kind}"
 
 

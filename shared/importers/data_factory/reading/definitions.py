@@ -8,21 +8,25 @@ report.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from shared.core.counting import counted
-from shared.importers.data_factory.account import Account, Element, Line, Outcome
+from shared.importers.data_factory.account import Account, Element, Line, Outcome, Path
 from shared.importers.data_factory.reading import arm
 from shared.importers.data_factory.reading.definition_files import Files, read_files
 from shared.importers.data_factory.reading.file_lines import NOTHING_TO_DO, FileLines
 from shared.importers.data_factory.reading.shapes import (
     ACTIVITY,
+    DATASET,
     FACTORY,
+    LINKED_SERVICE,
     PIPELINE,
     READ,
     kind_of,
     kind_of_type,
+    type_of,
     version_of,
     version_of_type,
 )
@@ -32,6 +36,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 #: How deep definitions are looked for in files of another form, such as a list of them.
 _DEEPEST: Final = 4
 _NEWEST: Final = 2
+#: Of these, the one of the nearest folder counts.
+_NEAR: Final = (DATASET, LINKED_SERVICE)
+_NOT_COUNTED: Final = ": that one counts"
 _NO_PART: Final = "it is no part of a data factory"
 
 
@@ -45,6 +52,12 @@ class Definition:
     body: Element  #: its `{name, properties}`
     type: str  #: of the properties, such as `AzureBlob`; empty for a pipeline
     file: str
+    apart: str = ""  #: its folder, where a definition of another folder has the same name
+
+    @property
+    def place(self) -> tuple[str, Path]:
+        """Return the file that it is in, and its path there: no other definition has both."""
+        return self.file, self.body.path
 
     @property
     def properties(self) -> Element:
@@ -67,24 +80,47 @@ class Definitions:
     factory: str = ""  #: its name, where the files say it
     #: Global parameters of the factory, by their names.
     factory_parameters: dict[str, Any] = field(default_factory=dict)
-    _named: dict[tuple[str, str], Definition] = field(default_factory=dict)
+    #: Those that have the name of another one, in another folder.
+    doubles: list[Definition] = field(default_factory=list)
+    _named: dict[tuple[str, str], list[Definition]] = field(default_factory=dict)
+    _count: int = -1
 
     def of(self, kind: str) -> list[Definition]:
         """Return the definitions of a kind, in the order in which they were found."""
         return [one for one in self.all if one.kind == kind]
 
-    def named(self, kind: str, name: str) -> Definition | None:
+    def named(self, kind: str, name: str, near: str = "") -> Definition | None:
         """Return a definition; letter case and blanks at the ends do not count.
+
+        Of several ones, that of the nearest folder counts, else the first.
 
         Args:
             kind: what it is.
             name: what it is called.
+            near: the file that names it.
         """
-        if len(self._named) != len(self.all):
-            self._named = {}
-            for one in self.all:
-                self._named.setdefault((one.kind, folded(one.name)), one)
-        return self._named.get((kind, folded(name)))
+        if self._count != len(self.all):
+            self._count, self._named = len(self.all), {}
+            for one in [*self.all, *self.doubles]:
+                self._named.setdefault((one.kind, folded(one.name)), []).append(one)
+        found = self._named.get((kind, folded(name)), [])
+        chosen = max(found, key=lambda one: _in_common(one.file, near), default=None)
+        if chosen is not None and any(one is chosen for one in self.doubles):
+            self._use(chosen)
+        return chosen
+
+    def _use(self, double: Definition) -> None:
+        """Let a double count, since a file of its own folder names it."""
+        self.doubles = [one for one in self.doubles if one is not double]
+        self.all.append(double)
+        account = double.body.account
+        of_it = [one for one in self.problems if (one.file, one.path) == double.place]
+        account.lines.pop(double.place, None)
+        for line in of_it:
+            if line.text.endswith(_NOT_COUNTED):
+                self.problems.remove(line)
+            else:
+                account.add(line)
 
     def close(self, account: Account) -> None:
         """Report each expression without a value, and each value that no line covers.
@@ -178,7 +214,9 @@ class _Finder:
         known = [one.version for one in self.result.all if one.version]
         pipelines = [one.version for one in self.result.of(PIPELINE) if one.version] or known
         usual = max(pipelines, default=_NEWEST)
-        self.result.all = [one if one.version else _of(one, usual) for one in self.result.all]
+        found = self.result
+        found.all = [one if one.version else _of(one, usual) for one in found.all]
+        found.doubles = [one if one.version else _of(one, usual) for one in found.doubles]
 
     def _candidates(self, element: Element, deepest: int) -> Iterator[Element]:
         value = element.value
@@ -211,7 +249,7 @@ class _Finder:
                 value.take()
         version = version or version_of(kind, body)
         inside = body.get("properties") or body
-        type_ = "" if kind == PIPELINE else _text(inside.get("type"))
+        type_ = type_of(kind, inside)
         definition = Definition(kind, name, version, body, type_, body.file)
         first = self._first.setdefault((kind, folded(name)), definition)
         if first is definition:
@@ -237,7 +275,9 @@ class _Finder:
             text = f"the same definition is in {where} already"
             self.lines.add(definition.body, word, definition.name, Outcome.MAPPED, text)
             return
-        text = f"another {word} of this name is in {where}: that one counts"
+        if definition.kind in _NEAR and (folder := _folder(definition.file)) != _folder(first.file):
+            self.result.doubles.append(replace(definition, apart=folder or "."))
+        text = f"another {word} of this name is in {where}{_NOT_COUNTED}"
         cure = "rename one of them; import each factory by itself"
         self.lines.left(definition.body, word, definition.name, text, cure)
 
@@ -289,6 +329,16 @@ _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
 _SEE: Final = "see whether a pipeline needs what it does"
 _COPY: Final = "write each copy as a resource of its own"
+
+
+def _folder(file: str) -> str:
+    return PurePosixPath(file).parent.as_posix()
+
+
+def _in_common(file: str, other: str) -> int:
+    """Return how many folders two files have in common, from the top."""
+    pairs = zip(PurePosixPath(file).parts[:-1], PurePosixPath(other).parts[:-1], strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def _text(element: Element | None) -> str:

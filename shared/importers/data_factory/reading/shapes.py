@@ -97,6 +97,21 @@ def kind_of(body: Element) -> str:
     return kind or (_folder(body.file) if _is_named(body) and wrapped is not None else "")
 
 
+def type_of(kind: str, inside: Element) -> str:
+    """Return the type of a definition; empty for a pipeline.
+
+    Args:
+        kind: what it is, one of `READ`.
+        inside: its properties.
+    """
+    found = inside.get("type")
+    if kind == DATASET and found is None:
+        found = inside.get("location", "type")  # until 2015, as in `AzureBlobLocation`
+    said = "" if found is None or not isinstance(found.value, str) else found.value.strip()
+    suffix = {DATASET: "Location", LINKED_SERVICE: "LinkedService"}.get(kind)
+    return "" if kind == PIPELINE else said.removesuffix(suffix or "")
+
+
 def version_of(kind: str, body: Element) -> int:
     """Return the version of Data Factory that a definition is of; 0: it could be both.
 
@@ -143,6 +158,8 @@ def _kind_of_shape(inside: Element, *, is_wrapped: bool) -> str:
     activities = inside.get("activities")
     if activities is not None and isinstance(activities.value, list):
         return PIPELINE
+    if not kind and keys >= {"availability", "location"}:
+        return DATASET
     if not kind:
         return FACTORY if is_wrapped and keys & _OF_FACTORIES else ""
     if kind.endswith("trigger") and (keys & {"typeproperties", "pipelines", "pipeline"}):
@@ -153,12 +170,18 @@ def _kind_of_shape(inside: Element, *, is_wrapped: bool) -> str:
         return ACTIVITY
     if keys & {"linkedservicename", "availability"}:
         return DATASET
-    return LINKED_SERVICE if "typeproperties" in keys else ""
+    return LINKED_SERVICE if "typeproperties" in keys or _is_old_service(kind) else ""
 
 
 def _is_activity(kind: str, keys: set[str]) -> bool:
     """Whether what stands alone is an activity: such a file is often a part of documentation."""
-    return bool(keys & _OF_ACTIVITIES) or (kind.startswith("azureml") and kind != "azureml")
+    is_job = kind.startswith("azureml") and kind != "azureml" and not _is_old_service(kind)
+    return bool(keys & _OF_ACTIVITIES) or is_job
+
+
+def _is_old_service(kind: str) -> bool:
+    """Whether a type is that of a linked service of 2014 and 2015: it had no typeProperties."""
+    return kind.endswith("linkedservice")
 
 
 def _is_named(body: Element) -> bool:

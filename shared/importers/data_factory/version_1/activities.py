@@ -15,6 +15,8 @@ from shared.importers.data_factory.others import report_activity, set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.version_1.factory import PIPELINE, Activity, Factory, read
 from shared.importers.data_factory.version_1.jobs import Made, job
+from shared.importers.data_factory.version_1.policies import NEVER_REPLACES, NEWEST_FIRST
+from shared.importers.data_factory.version_1.ports import leave_datasets
 from shared.importers.data_factory.version_1.updates import update
 
 _VERSION: Final = 1
@@ -41,7 +43,13 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
         elif not one.is_job:
             _report_other(one)
     for made in jobs:
-        _report_without_update(made, [one for of, _, one in updates if of is made])
+        mine = [one for of, _, one in updates if of is made]
+        _report_without_update(made, mine)
+        _report_order(made, mine)
+    carried = [*(made.activity for made in jobs), *(one for _, one, _ in updates)]
+    for one in factory.activities:
+        if (one.is_job or one.is_update) and one not in carried:
+            leave_datasets(factory, one, carried)
     for pipeline in definitions.of(PIPELINE):
         if pipeline.version == _VERSION:
             _report_pipeline(factory, pipeline, jobs, updates)
@@ -70,6 +78,13 @@ def _report_without_update(made: Made, updates: Sequence[Update]) -> None:
         cure = ""
     element, name = made.job.source, made.activity.name
     element.approximated("activity", name, text, cure, whole=False)
+
+
+def _report_order(made: Made, updates: Sequence[Update]) -> None:
+    """Report that a model of an older window does not replace that of a newer one."""
+    said = made.activity.element.get("policy", "executionPriorityOrder")
+    if said is not None and updates and made.policy.order == NEWEST_FIRST:
+        said.approximated("policy", str(said.path[-1]), f"{made.place}: {NEVER_REPLACES}")
 
 
 def _report_pipeline(

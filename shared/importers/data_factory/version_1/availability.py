@@ -152,6 +152,8 @@ def report_driver(availability: Element, place: str) -> None:
     said = cadence(availability)
     for key, element in availability.items():
         target = _PLACES.get(key.casefold())
+        if _is_policy(key, element):
+            continue
         if target is None:
             element.left("availability", key, "Relearn has nothing for this key", _WRITE_IT)
         elif said is None or not _readable(key, element):
@@ -180,6 +182,8 @@ def report_other(availability: Element | None, driver: Cadence | None, what: str
     """
     said = cadence(availability)
     for key, element in () if availability is None else availability.items():
+        if _is_policy(key, element):
+            continue
         if key.casefold() not in _PLACES:
             element.left("availability", key, "Relearn has nothing for this key", _WRITE_IT)
         elif said is not None and driver is not None and said.value(key) == driver.value(key):
@@ -193,6 +197,11 @@ def report_other(availability: Element | None, driver: Cadence | None, what: str
                 f"{element.value}, where the schedule has {theirs or 'none'}: {what}",
                 "see whether the job needs this difference",
             )
+
+
+def _is_policy(key: str, element: Element) -> bool:
+    """Whether a key is a policy of the dataset, which stood here in 2014 and 2015."""
+    return key.casefold() == "waitonexternal" and isinstance(element.value, dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,18 +243,20 @@ def period(properties: Element) -> Period:
     return Period(begin, until, paused or unread or empty, one_time)
 
 
-def report_period(properties: Element, place: str, context: ImportContext) -> None:
+def report_period(
+    properties: Element, place: str, context: ImportContext, *, wanting: bool = False
+) -> None:
     """Report the keys of a pipeline that say when it is active.
 
     Args:
         properties: of the pipeline.
         place: the pipeline in the pipelines file.
         context: of the import.
+        wanting: whether something is to be filled in before its first run.
     """
     said = period(properties)
     if (paused := properties.get("isPaused")) is not None:
-        text = f"{place}: schedule.paused: {str(said.paused).lower()}"
-        paused.mapped("key", "isPaused", text)
+        _report_paused(paused, place, is_paused=said.paused or said.one_time or wanting)
     if (mode := properties.get("pipelineMode")) is not None:
         if said.one_time:
             mode.approximated(
@@ -267,6 +278,15 @@ def report_period(properties: Element, place: str, context: ImportContext) -> No
 def truth(element: Element | None) -> bool:
     """Whether a value is true, as a word too."""
     return element is not None and str(element.value).strip().casefold() == "true"
+
+
+def _report_paused(said: Element, place: str, *, is_paused: bool) -> None:
+    text = f"{place}: schedule.paused: {str(is_paused).lower()}"
+    if is_paused == truth(said):
+        said.mapped("key", "isPaused", text)
+    else:
+        why = "until what is missing is written: see the lines of the pipeline and its activity"
+        said.approximated("key", "isPaused", f"{text}, {why}", "then remove schedule.paused")
 
 
 def _report_start(properties: Element, said: Period, place: str, context: ImportContext) -> None:

@@ -1,6 +1,6 @@
 """The activities of version 1, and the datasets that join them (data-factory §2.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,13 @@ from shared.importers.data_factory.reading.definitions import Definition, Defini
 PIPELINE: Final = "pipeline"
 UPDATE: Final = "azuremlupdateresource"
 SCORING: Final = "azuremlbatchscoring"
+#: Where a service is told the names of datasets.
+_PORTS: Final = (
+    "webServiceInput",
+    "webServiceInputs",
+    "webServiceOutputs",
+    "trainedModelDatasetName",
+)
 _JOBS: Final = ("azuremlbatchexecution", SCORING)
 
 
@@ -52,14 +59,28 @@ class Activity:
     outputs: tuple[Reference, ...]
 
     @property
+    def kind(self) -> str:
+        """Its type as it is compared; in 2014 and 2015 it had a word behind it."""
+        return self.type.casefold().removesuffix("activity")
+
+    @property
+    def references(self) -> Iterator[Reference]:
+        """The datasets that it names: among its inputs and outputs, and for its service."""
+        yield from (*self.inputs, *self.outputs)
+        for key in _PORTS:
+            said = self.element.get("typeProperties", key)
+            ports = [] if said is None else [one for _, one in said.items()] or [said]
+            yield from (Reference(one, one.value) for one in ports if isinstance(one.value, str))
+
+    @property
     def is_job(self) -> bool:
         """Whether it starts a batch job."""
-        return self.type.casefold() in _JOBS
+        return self.kind in _JOBS
 
     @property
     def is_update(self) -> bool:
         """Whether it updates an endpoint with a model."""
-        return self.type.casefold() == UPDATE
+        return self.kind == UPDATE
 
 
 @dataclass(slots=True)
@@ -69,8 +90,6 @@ class Factory:
     definitions: Definitions
     context: ImportContext
     activities: list[Activity] = field(default_factory=list)
-    #: Those that are not carried over.
-    left: list[Activity] = field(default_factory=list)
 
     def place(self, activity: Activity) -> str:
         """Return the name in the pipelines file of the pipeline that a job becomes."""
@@ -79,35 +98,28 @@ class Factory:
         names = (activity.pipeline.name, activity.name)
         return self.context.pipeline_name(*names[: 1 + several])
 
-    def writers(self, dataset: str) -> list[Activity]:
+    def writers(self, dataset: Definition) -> list[Activity]:
         """Return the activities that have a dataset among their outputs."""
-        wanted = folded(dataset)
-        return [
-            one
-            for one in self.activities
-            if wanted in [folded(reference.name) for reference in one.outputs]
-        ]
+        return [one for one in self.activities if self.is_among(dataset, one.outputs)]
 
-    def others_use(self, dataset: str, activity: Activity) -> bool:
-        """Whether a job or an update that is not left uses a dataset, besides an activity.
+    def is_among(self, dataset: Definition, references: Iterable[Reference]) -> bool:
+        """Whether one of some references means a dataset.
 
         Args:
-            dataset: its name.
-            activity: the one that does not count.
+            dataset: the definition.
+            references: of activities, which can be in other folders.
         """
-        wanted = folded(dataset)
+        wanted = folded(dataset.name)
         return any(
-            wanted in [folded(reference.name) for reference in (*one.inputs, *one.outputs)]
-            for one in self.activities
-            if one is not activity
-            and (one.is_job or one.is_update)
-            and all(one is not gone for gone in self.left)
+            folded(one.name) == wanted
+            and self.definitions.named(DATASET, one.name, one.element.file) is dataset
+            for one in references
         )
 
     def dataset(self, element: Element) -> Definition | None:
         """Return the dataset that a text names; None, after a report, where there is none."""
         name = element.text()
-        found = self.definitions.named(DATASET, name)
+        found = self.definitions.named(DATASET, name, element.file)
         if found is None:
             text = f"dataset `{name}` is not among the definitions"
             element.left("key", _key(element), text, "add its file, and import again")
@@ -122,7 +134,8 @@ class Factory:
         name = "" if said is None else (said.get("referenceName") or said).text()
         if said is not None:
             said.take()
-        found = self.definitions.named(LINKED_SERVICE, name) if name else None
+        file = activity.element.file
+        found = self.definitions.named(LINKED_SERVICE, name, file) if name else None
         made = None if found is None else service(found, self.context.secrets)
         if made is None:
             what = f"linked service `{name}` " + (

@@ -5,17 +5,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.importers.data_factory import datasets
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, Path
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_1 import availability
 from shared.importers.data_factory.version_1.availability import Cadence
-from shared.importers.data_factory.version_1.factory import Activity, Factory
+from shared.importers.data_factory.version_1.factory import SCORING, Activity, Factory
 from shared.importers.data_factory.version_1.policies import Policy, policy, report_policy
-from shared.importers.data_factory.version_1.ports import Ports, leave_datasets
+from shared.importers.data_factory.version_1.ports import Ports
 
+_DATABASE: Final = "azuresqltable"
+#: The parameters that version 1 fills in for a job of the oldest form.
+_OF_DATABASE: Final = (
+    *("Database server name", "Database name"),
+    *("Server user account name", "Server user account password"),
+)
 _WINDOW: Final = re.compile(r"\{(?:start|end)[^{}]*:")
 #: Version 1 trains on every window, however many were missed.
 _MOST_CAUGHT_UP: Final = 1000
@@ -31,8 +37,8 @@ class Made:
     timing: Timing
     cadence: Cadence | None
     policy: Policy
-    #: The output that a dataset is for, by the folded name of the dataset.
-    ports: dict[str, str]
+    #: The output that a dataset is for, by the place of the dataset.
+    ports: dict[tuple[str, Path], str]
 
 
 def job(factory: Factory, activity: Activity) -> Made | None:
@@ -87,13 +93,13 @@ class _Reader:
         report_policy(self._element, self._place)
         timing = self._timing(cadence, ports)
         self._report_activity(cadence, ports.wanting)
+        self._report_database(made)
         used = ports.of_outputs
         return Made(self._activity, self._place, made, timing, cadence, self._policy, used)
 
     def _leave_rest(self) -> None:
         """Report what belongs to the activity, where that is not carried over."""
         datasets.leave_policy(self._element, "its activity is not carried over")
-        leave_datasets(self._factory, self._activity)
 
     def _cadence(self) -> Cadence | None:
         """Return the schedule: the first availability of an output, else `scheduler`."""
@@ -138,7 +144,8 @@ class _Reader:
     def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
         properties = self._activity.pipeline.properties
         context = self._factory.context
-        availability.report_period(properties, self._place, context)
+        wanting = bool(ports.wanting)
+        availability.report_period(properties, self._place, context, wanting=wanting)
         shared = Timing(
             when_busy=self._policy.when_busy,
             order=self._policy.order,
@@ -160,6 +167,25 @@ class _Reader:
             catch_up="all",
             catch_up_most=_MOST_CAUGHT_UP,
         )
+
+    def _report_database(self, made: Job) -> None:
+        """Report the parameters that the factory fills in from a database (data-factory §2.9)."""
+        if self._activity.kind != SCORING:
+            return
+        named = self._factory.definitions.named
+        references = (*self._activity.inputs, *self._activity.outputs)
+        found = (named(datasets.DATASET, one.name, one.element.file) for one in references)
+        tables = [one for one in found if one is not None and one.type.casefold() == _DATABASE]
+        given = {name.strip().casefold() for name in made.parameters}
+        missing = [name for name in _OF_DATABASE if name.casefold() not in given]
+        if tables and missing:
+            text = f"the factory fills in {', '.join(missing)} from the linked service of dataset "
+            text += f"`{tables[0].name}`, where the service has such parameters"
+            cure = (
+                f"write them under training.parameters of {self._place}, the password as ${{NAME}}"
+            )
+            name = self._activity.name
+            self._element.approximated("activity", name, text, cure, whole=False)
 
     def _report_activity(self, cadence: Cadence | None, wanting: list[str]) -> None:
         element, name = self._element, self._activity.name

@@ -18,7 +18,11 @@ _MOST_ATTEMPTS: Final = 11
 _MOST_AT_ONCE: Final = 10
 _NEWEST: Final = "newestfirst"
 _OLDEST: Final = "oldestfirst"
-_ORDERS: Final = {_NEWEST: "newest_first", _OLDEST: "oldest_first"}
+NEWEST_FIRST: Final = "newest_first"
+_ORDERS: Final = {_NEWEST: NEWEST_FIRST, _OLDEST: "oldest_first"}
+NEVER_REPLACES: Final = (
+    "the model of an older window never replaces that of a newer one; in the factory it does"
+)
 _UNKNOWN: Final = "Relearn has nothing for this key, or cannot read its value"
 _CHECK: Final = "see whether the job needs it"
 
@@ -116,7 +120,7 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         said.take()
     same = {
         "concurrency": found.at_once in (1, training.at_once),
-        "executionpriorityorder": found.order == training.order,
+        "executionpriorityorder": found.order == training.order != NEWEST_FIRST,
         "retry": not found.retry,
         "longretry": found.rounds == 1,
         "longretryinterval": found.rounds == 1,
@@ -130,14 +134,14 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         elif same[key.casefold()]:
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
-            text = f"{place}: {text}; the factory has {element.value}"
-            element.approximated(_KIND, key, text)
+            newest = found.order == NEWEST_FIRST and key.casefold() == "executionpriorityorder"
+            differs = NEVER_REPLACES if newest else f"the factory has {element.value}"
+            element.approximated(_KIND, key, f"{place}: {text}; {differs}")
 
 
 _OF_UPDATES: Final = {
     "concurrency": "one endpoint has one update at a time",
-    "executionpriorityorder": "updates follow their trainings; an older window never replaces "
-    "the model of a newer one",
+    "executionpriorityorder": "updates follow their trainings",
     "retry": "an update that fails is tried again until its time is over",
     "longretry": "an update that fails is tried again until its time is over",
     "longretryinterval": "the pause between two tries of an update grows by itself",

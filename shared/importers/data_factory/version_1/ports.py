@@ -4,11 +4,11 @@ Each reference that means something of its own has a line of the report (data-fa
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.importers.data_factory import datasets
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, Path
 from shared.importers.data_factory.datasets import DATASET, Waiting
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE
@@ -50,7 +50,7 @@ def report_dependency(
     dataset = factory.dataset(reference.named)
     if dataset is None:
         return
-    writers = [one for one in factory.writers(dataset.name) if one is not activity]
+    writers = [one for one in factory.writers(dataset) if one is not activity]
     cure = "let the schedule begin when it is there: schedule.delay"
     if writers:
         first = writers[0]
@@ -63,6 +63,7 @@ def report_dependency(
         text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
         reference.element.approximated("key", "inputs", text, cure)
     report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
+    dataset.body.approximated(DATASET, dataset.name, "Relearn does not wait for it", whole=False)
 
 
 def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
@@ -90,22 +91,25 @@ def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None
         dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB, whole=False)
 
 
-def leave_datasets(factory: Factory, activity: Activity) -> None:
+def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activity]) -> None:
     """Report the datasets of an activity that is not carried over, where nothing else uses them.
 
     Args:
         factory: all activities.
         activity: it has its own line.
+        carried: the activities that are carried over.
     """
-    factory.left.append(activity)
-    for reference in (*activity.inputs, *activity.outputs):
-        dataset = factory.definitions.named(DATASET, reference.name)
-        if dataset is None or factory.others_use(dataset.name, activity):
+    what = "its dataset is not carried over"
+    for reference in activity.references:
+        dataset = factory.definitions.named(DATASET, reference.name, reference.element.file)
+        if dataset is None or any(factory.is_among(dataset, one.references) for one in carried):
             continue
         text = f"activity `{activity.name}` uses it, which is not carried over"
-        dataset.body.left(DATASET, dataset.name, text, "nothing here: see the line of the activity")
-        dataset.body.take()
-        datasets.leave_policy(dataset.properties, "its dataset is not carried over")
+        dataset.body.left(DATASET, dataset.name, text, "see the line of the activity")
+        datasets.leave_policy(dataset.properties, what)
+        said = dataset.properties.get("availability")
+        for key, element in said.items() if said is not None else ():
+            element.left("availability", key, what, "nothing to do for this key alone")
 
 
 class Ports:
@@ -115,8 +119,8 @@ class Ports:
         self._factory, self._activity, self._cadence = factory, activity, cadence
         self._element, self._place = activity.element, factory.place(activity)
         self._read: set[str] = set()  #: the datasets of ports, by their folded names
-        #: The output that a dataset is for, by the folded name of the dataset.
-        self.of_outputs: dict[str, str] = {}
+        #: The output that a dataset is for, by the place of the dataset.
+        self.of_outputs: dict[tuple[str, Path], str] = {}
         self.missing: list[str] = []  #: why the job cannot be run
         self.wanting: list[str] = []  #: the inputs in whose place stands a path to fill in
         self.waits = Waiting()
@@ -128,7 +132,7 @@ class Ports:
         for port, element in self._named("webServiceInputs"):
             inputs[port] = self._input(element, f"training.inputs: {port}")
         one = self._element.get("typeProperties", "webServiceInput")
-        if self._activity.type.casefold() == SCORING:
+        if self._activity.kind == SCORING:
             blobs = (
                 reference.named for reference in self._activity.inputs if self._is_blob(reference)
             )
@@ -144,7 +148,7 @@ class Ports:
 
     def _is_blob(self, reference: Reference) -> bool:
         """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
-        dataset = self._factory.definitions.named(DATASET, reference.name)
+        dataset = self._factory.definitions.named(DATASET, reference.name, reference.element.file)
         return dataset is not None and datasets.is_blob(dataset)
 
     def _input(self, element: Element, target: str) -> BlobPath:
@@ -163,7 +167,7 @@ class Ports:
             what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
         shown = f"{self._place}: {target}: {path.container}/{path.name}"
-        if not self._factory.writers(dataset.name) and not availability.truth(
+        if not self._factory.writers(dataset) and not availability.truth(
             dataset.properties.get("external")
         ):
             shown += "; no activity writes it, so that it is external data"
@@ -194,7 +198,7 @@ class Ports:
     ) -> None:
         """Report an input that another activity writes, and times of its own."""
         element = named if reference is None else reference.element
-        writers = [one for one in self._factory.writers(dataset.name) if one.name]
+        writers = [one for one in self._factory.writers(dataset) if one.name]
         if writers:
             first = writers[0]
             text = f"activity `{first.name}` of pipeline `{first.pipeline.name}` writes it"
@@ -226,7 +230,7 @@ class Ports:
             path = path or _as_written(dataset, port)
             self._read.add(folded(dataset.name))
             outputs[port] = path
-            self.of_outputs[folded(dataset.name)] = port
+            self.of_outputs[dataset.place] = port
             what = f"output `{port}` of activity `{self._activity.name}`"
             dataset.body.mapped(DATASET, dataset.name, what, whole=False)
             datasets.report_silent(dataset, self._place)
@@ -256,8 +260,23 @@ class Ports:
         for reference in self._activity.outputs:
             if folded(reference.name) in self._read:
                 continue
-            if (dataset := self._factory.dataset(reference.named)) is not None:
-                report_unread(dataset, f"{self._place}: its availability is the schedule")
+            dataset = self._factory.dataset(reference.named)
+            if dataset is None:
+                continue
+            path = self._unnamed_output(dataset)
+            report_unread(dataset, f"{self._place}: its availability is the schedule")
+            if path is not None:
+                text = (
+                    f"the factory wrote the output of the job to {path.container}/{path.name}; it "
+                    "has no name here, so that it stays in the service's own storage"
+                )
+                cure = "write its name, as the service has it, under training.outputs"
+                dataset.body.approximated(DATASET, dataset.name, text, cure, whole=False)
+
+    def _unnamed_output(self, dataset: Definition) -> BlobPath | None:
+        """Return the blob that a job of the oldest form writes: its output has no name."""
+        is_old = self._activity.kind == SCORING
+        return datasets.blob_path(dataset, self._factory.definitions) if is_old else None
 
 
 def _as_written(dataset: Definition, port: str) -> BlobPath:

@@ -10,11 +10,10 @@ from shared.importers.data_factory.drafts import BlobPath, Service, Update
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.version_1 import availability
-from shared.importers.data_factory.version_1.factory import Activity, Factory, folded
+from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.jobs import Made
 from shared.importers.data_factory.version_1.policies import report_update_policy
 from shared.importers.data_factory.version_1.ports import (
-    leave_datasets,
     report_dependency,
     report_unread,
 )
@@ -44,9 +43,15 @@ def no_target(service: Service, training: Service) -> tuple[str, str]:
     if written:
         text = f"the updateResourceEndpoint of linked service `{service.name}` cannot be used"
         return text, "see the line of the linked service"
-    if service.jobs_url == training.jobs_url:
+    if _is_same(service, training):
         return "points at the training service, which has no model to update", add
     return f"linked service `{service.name}` has no updateResourceEndpoint", add
+
+
+def _is_same(service: Service, other: Service) -> bool:
+    """Whether two are of one linked service: URLs with masked ids say nothing of that."""
+    places = [one.source and (one.source.file, one.source.path) for one in (service, other)]
+    return places[0] == places[1] and service.jobs_url == other.jobs_url
 
 
 def update(
@@ -74,7 +79,6 @@ def update(
         if wrong:
             element.left("activity", activity.name, wrong, cure)
         datasets.leave_policy(element, "its activity is not carried over")
-        leave_datasets(factory, activity)
         return None
     resource = element.get("typeProperties", "trainedModelName")
     _report(factory, activity, training, model)
@@ -109,7 +113,7 @@ def _model(factory: Factory, activity: Activity) -> tuple[Definition | None, str
 
 def _without_training(factory: Factory, model: Definition) -> tuple[str, str]:
     """Return why a model has no training, and what to do."""
-    lost = next((one for one in factory.writers(model.name) if one.is_job), None)
+    lost = next((one for one in factory.writers(model) if one.is_job), None)
     if lost is None:
         return f"no training writes dataset `{model.name}`", _NO_TRAINING
     text = f"activity `{lost.name}` of pipeline `{lost.pipeline.name}`, which makes its model, is"
@@ -118,20 +122,15 @@ def _without_training(factory: Factory, model: Definition) -> tuple[str, str]:
 
 def _training(factory: Factory, model: Definition, jobs: Sequence[Made]) -> Made | None:
     """Return the job that writes a model: by its output, its dataset, or the same blob."""
-    wanted = folded(model.name)
-    by_port = (made for made in jobs if wanted in made.ports)
-    by_dataset = (
-        made
-        for made in jobs
-        if wanted in [folded(reference.name) for reference in made.activity.outputs]
-    )
+    by_port = (made for made in jobs if model.place in made.ports)
+    by_dataset = (made for made in jobs if factory.is_among(model, made.activity.outputs))
     path = datasets.blob_path(model, factory.definitions)
     by_blob = (made for made in jobs if path is not None and path in made.job.outputs.values())
     return next((made for found in (by_port, by_dataset, by_blob) for made in found), None)
 
 
 def _path(factory: Factory, training: Made, model: Definition) -> BlobPath:
-    port = training.ports.get(folded(model.name))
+    port = training.ports.get(model.place)
     if port is not None:
         return training.job.outputs[port]
     found = datasets.blob_path(model, factory.definitions)
@@ -156,14 +155,13 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
     what = "an update follows its training at once"
     if (scheduler := element.get("scheduler")) is not None:
         availability.report_other(scheduler, training.cadence, what)
-    wanted = folded(model.name)
-    if wanted in training.ports:
+    if model.place in training.ports:
         text = f"the model of update `{activity.name}`"
         model.body.mapped(DATASET, model.name, text, whole=False)
     else:
         report_unread(model, f"the model of update `{activity.name}`", training.cadence)
     for reference in activity.inputs:
-        if folded(reference.name) != wanted:
+        if not factory.is_among(model, (reference,)):
             report_dependency(factory, activity, reference, training.cadence)
         elif (said := factory.dataset(reference.named)) is not None:
             said.body.mapped(DATASET, said.name, "", whole=False)

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from shared.importers.data_factory.datasets import leave_policy
 from shared.importers.data_factory.linked_services import workspace
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory
@@ -21,6 +20,8 @@ _TO_DO: Final = (
     "register its steps as a component, fill in the block, and put it into a pipeline of the "
     "pipelines file"
 )
+_LEFT: Final = "its activity is not carried over"
+_IN_BLOCK: Final = ("timeout", "retry")
 _SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRunId")
 
 
@@ -42,7 +43,10 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
     text = f"a published pipeline{named} is no component that Relearn could name"
     block = "\n".join(_lines(factory, activity, start)) + "\n"
     element.left("activity", activity.name, text, _TO_DO, block)
-    leave_policy(element, "it is in the block of its activity")
+    said = element.get("policy")
+    for key, one in said.items() if said is not None else ():
+        where = "it is in the block of its activity" if key.casefold() in _IN_BLOCK else _LEFT
+        one.left("policy", key, where, "nothing to do for this key alone")
 
 
 def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:

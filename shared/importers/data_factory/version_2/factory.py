@@ -118,7 +118,7 @@ class Factory:
         name = reference or element
         if name is None or not isinstance(name.value, str):
             return None
-        return self.definitions.named("linkedService", name.value)
+        return self.definitions.named("linkedService", name.value, name.file)
 
 
 def read(definitions: Definitions, context: ImportContext) -> Factory:

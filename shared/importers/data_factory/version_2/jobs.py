@@ -266,8 +266,11 @@ class _Reader:
             return self._secret(name, element)
         element.take()
         found = self._values.of(element)
+        if found is None and element.value == "":
+            return ""
         if found is None:
-            return "" if element.value == "" else None
+            element.left("key", name, "it has no value, so that it is not passed", _WRITE_VALUE)
+            return None
         if found.is_secret:
             return self._secret(name, element)
         value = found.parameter

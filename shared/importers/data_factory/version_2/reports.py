@@ -178,8 +178,10 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     limit = concurrency(pipeline)
     busy = "when_busy: queue" if limit in (None, 1) else f"when_busy: parallel, max {limit}"
     _report_concurrency(properties, "", f"{names}: {busy}")
-    if limit is None and all(draft.timing.when_busy == "queue" for draft in made):
+    unlimited = [draft.name for draft in made if draft.timing.catch_up != "all"]
+    if limit is None and unlimited:
         text = "without concurrency the factory starts runs at once: here they wait for each other"
+        text = f"{', '.join(dict.fromkeys(unlimited))}: {text}"
         body.approximated(PIPELINE, pipeline.name, text, whole=False)
     _report_values(pipeline)
 
@@ -238,7 +240,7 @@ def _why(factory: Factory, pipeline: Definition) -> tuple[str, str]:
     mine = factory.of(pipeline)
     if not mine:
         return "it has no activities", "nothing to do"
-    if any(one.kind in (TRAINING, UPDATE) for one in mine):
+    if any(one.kind in (TRAINING, UPDATE, EXECUTE) for one in mine):
         return "none of its activities is carried over", "see the lines of its activities"
     if any(one.kind == CALL for one in mine):
         return "it calls other pipelines, and trains nothing itself", "see those pipelines"

@@ -184,13 +184,20 @@ def _retries(typed: Element) -> tuple[int, str]:
         policy.take()
     if (said := policy.get("count")) is not None:
         if count:
-            text = f"training.attempts has {count} more: an attempt is one job, not all activities"
+            text = f"training.attempts is {count + 1} times that of the activity: "
+            text += "an attempt is one job, not all activities"
             said.approximated("policy", "retryPolicy.count", text)
         else:
             said.mapped("policy", "retryPolicy.count", "no more attempts than the activity has")
     if (said := policy.get("intervalInSeconds")) is not None:
-        text = f"training.pause: {pause}" if count else "no effect without more attempts"
-        said.mapped("policy", "retryPolicy.intervalInSeconds", text)
+        key = "retryPolicy.intervalInSeconds"
+        if count:
+            text = (
+                f"training.pause: {pause} of a job without a retry of its own; else its own counts"
+            )
+            said.approximated("policy", key, text)
+        else:
+            said.mapped("policy", key, "no effect without more attempts")
     return count, pause if count else ""
 
 

@@ -42,7 +42,9 @@ def update(
     try:
         return _Reader(factory, activity, start, jobs).found()
     except _RefusedError as exc:
-        activity.element.left("activity", activity.name, exc.why, exc.to_do, exc.block)
+        several = jobs and len(factory.starts_of(activity.pipeline)) > 1
+        why = f"{jobs[0].place}: {exc.why}" if several else exc.why
+        activity.element.left("activity", activity.name, why, exc.to_do, exc.block)
         leave_policy(activity.element, "its activity is not carried over")
         return None
 

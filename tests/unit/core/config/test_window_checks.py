@@ -117,6 +117,7 @@ def test_inputs_of_azure_machine_learning_are_filled_in() -> None:
         ({"data": {"blob": "{SliceStart:yyyy}/a.csv"}}, "no time of a window"),
         ({"data": {"blob": "{start:'a*'yyyy}.csv", "opens_runs": False}}, "not known here"),
         ({"data": {"blob": "/{start:yyyy}.csv", "opens_runs": False}}, "without a leading slash"),
+        ({"data": {"blob": "{start:FFF}/a.csv", "opens_runs": False}}, "without a leading slash"),
         ({"training": {"inputs": {"a": "{start:yyyy"}}}, "token"),
         ({"training": {"inputs": {"a": "{start+x:yyyy}.csv"}}}, "no time of a window"),
     ],
