@@ -195,7 +195,7 @@ def report_other(availability: Element | None, driver: Cadence | None, what: str
                 "availability",
                 key,
                 f"{element.value}, where the schedule has {theirs or 'none'}: {what}",
-                "see whether the job needs this difference",
+                "nothing, unless that difference matters",
             )
 
 
