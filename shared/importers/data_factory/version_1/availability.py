@@ -142,7 +142,7 @@ def report_other(availability: Element, driver: Cadence | None, what: str) -> No
                 _KIND,
                 key,
                 f"{element.value}, where the schedule has {theirs or 'none'}: {what}",
-                "see whether the job needs this difference",
+                "nothing, unless that difference matters",
             )
 
 
