@@ -18,7 +18,6 @@ PRIVATE: Final = {
     "shared.core.config.problems.WrongValueError",
     "shared.importers.data_factory.expressions.syntax.SecretError",
     "shared.importers.data_factory.expressions.syntax.UnresolvedError",
-    "shared.importers.data_factory.reading.arm_expressions.UnresolvedError",
     "shared.importers.data_factory.reading.tolerant_json.BrokenDefinitionError",
     "shared.importers.data_factory.version_2.updates._RefusedError",
     "shared.providers.azureml.errors.AzureMlRefusedError",
