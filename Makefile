@@ -50,7 +50,7 @@ mutants: $(INSTALLED) ## change the code in small places, and check that its tes
 .PHONY: coverage
 coverage: $(INSTALLED) ## measure which branches of shared/ the tests run, against a floor
 	@rm -rf .local/coverage && mkdir -p .local/coverage
-	@$(BIN)/coverage run -m pytest -q --numprocesses=3 --dist=worksteal tests/unit tests/contract tests/sweep
+	@$(BIN)/coverage run -m pytest -q --numprocesses=3 --dist=worksteal tests/unit tests/importers tests/contract tests/sweep
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
