@@ -15,8 +15,8 @@ BUGS: Final = (
     Bug(
         "a schedule that is due at the other end of its windows does one of them twice",
         "shared/core/due_times.py",
-        "        return Done(known.end if _is_window(schedule, known.due, known.end) else known.due)\n",
-        "        return Done(known.due)\n",
+        "return Done(known.end if _is_window(schedule, known.due, known.end) else known.due)\n",
+        "return Done(known.due)\n",
         ("tests/unit/core/test_due_times.py",),
     ),
     Bug(
