@@ -151,7 +151,8 @@ def past_words(one: ScheduleOfReport) -> str:
     number = counted(one.past, "window") + (" or more" if one.past >= MOST_PAST else "")
     passed = f"{number} {they(one.past, 'has', 'have')} passed"
     if one.backfill:
-        return f"{passed}; the newest catch_up_most of them get runs (schedule.backfill)"
+        get = they(one.past, "it gets a run", "they get runs, the newest catch_up_most of them")
+        return f"{passed}: {get} (schedule.backfill)"
     return f"{passed}; none of them gets a run (--backfill changes that)"
 
 

@@ -94,9 +94,8 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
 def test_windows_that_have_passed_are_said() -> None:
     (one,) = REPORT.schedules
     assert past_words(one).startswith("3 windows have passed; none of them gets a run")
-    assert past_words(replace(one, past=1, backfill=True)).startswith(
-        "1 window has passed; the newest"
-    )
+    assert "1 window has passed: it gets a run" in past_words(replace(one, past=1, backfill=True))
+    assert "they get runs, the newest" in past_words(replace(one, past=3, backfill=True))
     assert past_words(replace(one, past=1000)).startswith("1000 windows or more have passed")
     assert past_words(replace(one, past=0)) == ""
 
