@@ -52,12 +52,20 @@ class _ScheduleState:
     opened: list[str] = field(default_factory=list)  #: runs, by this call
     keys: set[str] = field(default_factory=set)  #: that have data
 
+    @classmethod
+    def of(cls, record: ScheduleRecord | None, done: Done, listed: Listed) -> "_ScheduleState":
+        if record is None:
+            return cls(done, {}, listed)
+        return cls(done, dict(record.trained), listed, backfilled_from=record.backfilled_from)
+
     def kept(self) -> ScheduleRecord:
+        past = self.keys and not self.waiting  # past keys are needed no more
+        trained = {k: one for k, one in self.trained.items() if not past or k in self.keys}
         return ScheduleRecord(
             last_due=self.done.due,
             last_end=self.done.end,
             backfilled_from=self.backfilled_from,
-            trained=self.trained,
+            trained=trained,
             waiting=tuple(sorted(self.waiting, key=lambda due: due.at)),
         )
 
@@ -112,14 +120,10 @@ class DueTimes:
         waiting = record.waiting if record else ()
         due_checks = [due for due in waiting if now >= due.next_check]
         same = record is not None and done == as_due_now(schedule, record.done)
-        schedule_state = _ScheduleState(
-            done=record.done if record is not None and same else done,
-            trained=dict(record.trained) if record else {},
-            listed=listed,
-        )
+        stored = record.done if record is not None and same else done
+        schedule_state = _ScheduleState.of(record, stored, listed)
         if scheduled_since is not None:
             schedule_state.first_due = scheduled_since - delay_of(schedule)
-        schedule_state.backfilled_from = record.backfilled_from if record else None
         # Begun due times come first, so that a slow one does not delay all later ones.
         begins = len(due_checks) < _MOST_BEGUN
         dues = self._begun(pipeline, schedule_state, done.due) if begins else []
@@ -132,9 +136,6 @@ class DueTimes:
         # The runs first: their ids are derived from the window, so a repetition finds them.
         for due in [*due_checks, *dues]:
             self._deal(pipeline, due, schedule_state, until)
-        if schedule_state.keys and not schedule_state.waiting:  # past keys are needed no more
-            trained = schedule_state.trained.items()
-            schedule_state.trained = {k: one for k, one in trained if k in schedule_state.keys}
         try:
             self.context.ledger.schedules.put(
                 pipeline.name, schedule_state.kept(), known.etag if known else None
