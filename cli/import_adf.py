@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cli.definition_files import read_definitions
 from cli.import_report import show
 from cli.output import CommandError, Output
 from cli.whole_files import refuse_existing, write_whole
 from shared.config.loader import load_pipelines
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import Account, Element, Line, Outcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import Imported, import_definitions
+from shared.importers.data_factory.reading.arm import given_values
 from shared.importers.data_factory.reading.tolerant_json import BrokenDefinitionError, parsed
 from shared.importers.data_factory.report import as_json, sorted_lines
 from shared.importers.data_factory.report_markdown import markdown
@@ -64,11 +65,14 @@ def run(
     Raises:
         CommandError: a path is wrong, or files would be written over.
     """
-    options = ImportOptions(backfill=backfill, parameters=_parameters(parameters))
+    values, file_of_values = _parameters(parameters) if parameters else ({}, {})
+    options = ImportOptions(backfill=backfill, parameters=values)
     if not force:
         refuse_existing(folder, _FILES)
     with output.working("reading the definitions"):
         read = read_definitions(paths, folder)
+        if file_of_values.keys().isdisjoint(read.content):
+            read.content.update(file_of_values)  # so that the report has its lines too
         imported = import_definitions(read.content, options, datetime.now(UTC), _refused)
     unread = (_unread(name, why) for name, why in read.unread.items())
     report = replace(imported.report, lines=sorted_lines([*imported.report.lines, *unread]))
@@ -80,24 +84,23 @@ def run(
     return 0 if report.pipelines else 1
 
 
-def _parameters(file: Path | None) -> dict[str, bytes]:
-    """Return the content of a file of parameters, by its name.
+def _parameters(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the values of a file of parameters, by their names, and its content by its name.
 
     Raises:
         CommandError: it cannot be used.
     """
-    if file is None:
-        return {}
     try:
         content = file.read_bytes()
         found = parsed(content, str(file))
     except (OSError, BrokenDefinitionError) as exc:
         why = str(exc) if isinstance(exc, BrokenDefinitionError) else type(exc).__name__
         raise CommandError(f"{file} cannot be read ({why}): correct --parameters", _USAGE) from None
-    if not isinstance(found, dict):
+    values = given_values(Element(found, file.name, (), Account()))
+    if not values:
         form = 'it must be JSON like {"parameters": {"name": {"value": "…"}}}'
         raise CommandError(f"{file} holds no parameters: {form}", _USAGE)
-    return {file.name: content}
+    return values, {file.name: content}
 
 
 def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:

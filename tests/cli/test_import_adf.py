@@ -1,6 +1,7 @@
 """`relearn import-adf`: what is read, what is written, and what is said."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,32 @@ def test_json_is_the_report_and_says_what_was_written(
     stored = json.loads((folder / "imported" / "import-report.json").read_text())
     assert {**stored, "written": said.json["written"]} == said.json
     assert sorted(Path(one).name for one in said.json["written"]) == FILES
+
+
+def test_values_for_the_parameters_of_a_template_come_from_a_file_elsewhere(
+    factory: Path, folder: Path, relearn: Relearn
+) -> None:
+    vector = Path(__file__).parents[1] / "vectors" / "data_factory" / "v2_arm_template"
+    values = folder / "elsewhere" / "values.json"
+    values.parent.mkdir()
+    shutil.copy(vector / "ARMTemplateForFactory.json", factory.parent)
+    shutil.copy(vector / "ARMTemplateParametersForFactory.json", values)
+    without = relearn("import-adf", "ARMTemplateForFactory.json", "--output", "without")
+    assert "has no value: give it with --parameters" in without.out
+    given = ("ARMTemplateForFactory.json", "--parameters", str(values))
+    said = relearn("import-adf", *given, "--output", "with")
+    assert said.code == 0, said.out
+    assert "has no value" not in said.out
+    assert "/services/34343434343434343434343434343434/jobs" in (
+        (folder / "with" / "pipelines.yaml").read_text()
+    )
+    told = json.loads((folder / "with" / "import-report.json").read_text())["lines"]
+    secrets = [one for one in told if one["file"] == "values.json" and "secret" in one["text"]]
+    assert {one["name"] for one in secrets} == {
+        "fleetScoring_apiKey",
+        "fleetStorage_connectionString",
+    }
+    assert "planted" not in said.out + json.dumps(told)
 
 
 @pytest.mark.parametrize(
