@@ -92,11 +92,8 @@ def _schedules(output: Output, schedules: Sequence[ScheduleOfReport], *, everyth
         output.line(f"  It waits for {one.waits_for}.")
         if passed := past_words(one):
             output.line(f"  {passed}.")
-        begin = [moment(at.begins, "") for at in one.windows if at.begins]
-        if everything and one.windows:
+        if one.windows:
             output.table(("window from", "to (UTC)", "its run begins"), _windows(one))
-        elif begin:
-            output.line(f"  The next {counted(len(begin), 'run')} (UTC): {', '.join(begin)}")
     if more := len(schedules) - len(shown):
         output.line(f"{counted(more, 'more schedule')}: {_IN_FILE}, and with --all.")
 
