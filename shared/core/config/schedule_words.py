@@ -137,8 +137,11 @@ def what_it_waits_for(schedule: Schedule, now: datetime) -> str:
         )
     later = f", a run begins {show_duration(delay)} later" if delay else ""
     due = f"its due time {moment(window.due)}{later}, {of}"
-    if isinstance(schedule, Recurrence) and schedule.start and now < schedule.start:
-        return f"its active period, from {moment(schedule.start)} on, and {due}"
+    first = schedule.start if isinstance(schedule, Recurrence) else None
+    if first and window.due < first:  # its run does not wait for the start of the period
+        return f"{due}, in which its active period begins, {moment(first)}"
+    if first and now < first:
+        return f"its active period, from {moment(first)} on, and {due}"
     return due
 
 

@@ -17,6 +17,8 @@ from shared.core.config.schedule_words import (
     window_lines,
     words_of,
 )
+from shared.core.due_times import to_start
+from tests.unit.samples import pipeline
 
 #: A Friday.
 NOW = datetime(2026, 11, 27, 15, 44, tzinfo=UTC)
@@ -159,6 +161,19 @@ def test_what_a_schedule_waits_for() -> None:
     )
     assert "its due time 2026-11-28 03:00 UTC" in what_it_waits_for("0 0 3 * * *", NOW)
     assert "the schedule is paused" in what_it_waits_for(every("Week", paused=True), NOW)
+
+
+def test_a_window_that_begins_before_its_period_has_its_run_then() -> None:
+    monthly = every("Month", style="StartOfInterval", offset="2d6h", start="2027-01-01T05:00Z")
+    due = datetime(2026, 12, 3, 6, tzinfo=UTC)
+    assert what_it_waits_for(monthly, NOW) == (
+        "its due time 2026-12-03 06:00 UTC, for the window 2026-12-03 06:00 to "
+        "2027-01-03 06:00 UTC, in which its active period begins, 2027-01-01 05:00 UTC"
+    )
+    assert window_lines(monthly, NOW, 1)[0].begins == due
+    scheduled = pipeline().evolve(schedule=monthly)
+    assert to_start(scheduled, NOW, due - timedelta(seconds=1)) == []
+    assert to_start(scheduled, NOW, due) == [due]
 
 
 def test_a_period_that_is_over_has_no_windows_and_says_so() -> None:
