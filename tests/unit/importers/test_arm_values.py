@@ -176,6 +176,15 @@ def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
     assert "Zm9v" not in told[*place, "a"].text
 
 
+def test_a_long_expression_without_a_value_is_told_whole() -> None:
+    names = "', '".join(f"part {at} of the path" for at in range(400))
+    verbatim = f"[concat('{names}', parameters('missing'))]"
+    definitions, account = search({"a.json": template(dataset(a=verbatim))})
+    definitions.all[0].properties.get("typeProperties").mapped("key", "x", "read")
+    told = lines(definitions, account)["resources", 0, "properties", "typeProperties", "a"]
+    assert told.text.startswith(f"the expression `{verbatim}` stands as it is: ")
+
+
 def test_expressions_of_a_dataset_that_is_not_carried_over_are_not_told() -> None:
     definitions, account = search({"a.json": template(dataset(a="[parameters('missing')]"))})
     definitions.all[0].body.left("dataset", "In", "nothing uses it", "there is nothing to do")

@@ -34,7 +34,6 @@ _CONNECTION: Final = re.compile(
 )
 _OF_FACTORIES: Final = "Microsoft.DataFactory/factories"
 _FILE: Final = re.compile(r"([\w.-]+\.json)\b")
-_LONGEST_SHOWN: Final = 300
 _DEEPEST: Final = 30
 _MOST_NODES: Final = 20_000
 _OF_MEMBER: Final = 32
@@ -61,9 +60,8 @@ class Unresolved:
 
     @property
     def shown(self) -> str:
-        """Return the expression for people: without secrets, and not too long."""
-        text = without_bare(without_shapes(self.text))
-        return f"`{text}`" if len(text) <= _LONGEST_SHOWN else f"`{text[:_LONGEST_SHOWN]}…`"
+        """Return the expression for people: all of it, without secrets."""
+        return f"`{without_bare(without_shapes(self.text))}`"
 
 
 @dataclass(slots=True)
