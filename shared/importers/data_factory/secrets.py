@@ -17,12 +17,14 @@ from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST: Final = 80
-#: Names of keys and parameters whose values are secrets.
+#: Names of keys and parameters whose values are secrets. A short word counts only as a whole one:
+#: `user_pass` and `Token`, and not `passenger` and `Tokenizer`.
 _SECRET_NAME: Final = re.compile(
-    r"passw(?:or)?d|\bpwd\b|pass ?phrase|secret(?! ?name)|(?<!encrypted )credential|"
+    r"passw(?:or)?d|\b(?:pwd?|pass)\b|pass ?phrase|secret(?!ar| ?name)|"
+    r"\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|(?<!encrypted )credential|"
     r"(?:account|api|access|shared|storage|principal|auth\w*|function|primary|admin) ?key|"
-    r"connection ?string|\bsas\b|\bsas ?(?:token|uri|url|key)|"
-    r"(?:access|bearer|auth|api|refresh|oauth) ?token",
+    r"connection ?string|\bsas\b|\bsas(?:token|uri|url|key)|"
+    r"(?:access|bearer|auth|api|refresh|oauth)token",
     re.IGNORECASE,
 )
 #: A connection string without any of these holds no secret; the app takes no text with one.
