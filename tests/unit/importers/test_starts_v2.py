@@ -212,6 +212,35 @@ def test_secrets_among_parameters_are_not_copied() -> None:
     ]
 
 
+def test_each_secret_that_is_readable_is_to_be_rotated() -> None:
+    call = {
+        "name": "call",
+        "type": "ExecutePipeline",
+        "typeProperties": {
+            "pipeline": {"referenceName": "churn", "type": "PipelineReference"},
+            "parameters": {"thing": "hunter55"},
+        },
+    }
+    declared = {"thing": {"type": "SecureString"}}
+    daily = _schedule(_reference("churn", thing="hunter66"))
+    daily["description"] = "sign in by Password=hunter77;"
+    found = imported(
+        {
+            "pipeline/churn": pipeline(training(), parameters=declared),
+            "pipeline/all": pipeline(call, description="Pwd=hunter88"),
+            "trigger/daily": daily,
+        }
+    )
+    assert "hunter" not in str(found)
+    lines = [one for one in found.report.lines if "rotate" in one.to_do]
+    assert sorted((one.file, one.name) for one in lines) == [
+        ("pipeline/all.json", "all"),  # no part of it is carried over
+        ("pipeline/all.json", "thing"),
+        ("trigger/daily.json", "description"),
+        ("trigger/daily.json", "thing"),
+    ]
+
+
 def test_calls_that_lead_nowhere_are_reported() -> None:
     def call(name: str) -> dict[str, Any]:
         reference = {"referenceName": name, "type": "PipelineReference"}
