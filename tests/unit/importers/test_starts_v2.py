@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.repository import (
     file_of,
@@ -264,6 +266,20 @@ def test_times_without_a_schedule_cannot_be_said() -> None:
     found = imported({"pipeline/churn": pipeline(_with_input(day))})
     assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
     assert "no schedule starts its pipeline" in line(found, "filePath", "key").text
+
+
+@pytest.mark.parametrize("path", ["[variables('p')]", "[concat('data/', parameters('p'))]/a.csv"])
+def test_a_path_without_a_value_in_its_template_is_to_be_written(path: str) -> None:
+    found = imported(
+        {
+            "pipeline/churn": pipeline(_with_input(path)),
+            "trigger/daily": _schedule(_reference("churn")),
+        }
+    )
+    assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
+    left = line(found, "filePath", "key")
+    assert left.outcome == "not carried over"
+    assert path in left.text
 
 
 def test_concurrency_is_that_of_the_pipeline() -> None:
