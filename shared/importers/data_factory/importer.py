@@ -28,7 +28,7 @@ from shared.importers.data_factory.report import (
     Setting,
     sorted_lines,
 )
-from shared.importers.data_factory.secrets import Secrets, in_clear_text
+from shared.importers.data_factory.secrets import Secrets, in_clear_text, warn_of_the_rest
 from shared.importers.data_factory.version_1.activities import drafts as drafts_of_1
 from shared.importers.data_factory.version_2.activities import drafts as drafts_of_2
 from shared.importers.data_factory.yaml_text import yaml_text
@@ -97,6 +97,8 @@ def import_definitions(
             root = definitions.roots[line.file]
             report_parts(Element(root, line.file, (), account), line)
     definitions.close(account)
+    for file, content in definitions.roots.items():
+        warn_of_the_rest(account, file, content)
     clear = (text for root in definitions.roots.values() for _, text in in_clear_text(root))
     hidden = Redactor(*clear)
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())

@@ -178,7 +178,7 @@ def referenced(reference: Element) -> str:
 
 
 def storage(definition: Definition | None) -> str:
-    """Return the storage account of a linked service, or its name where the account is not said."""
+    """Return the storage account of a linked service, or what stands for it in <>."""
     if definition is None:
         return ""
     values = definition.properties.get("typeProperties")
@@ -191,7 +191,16 @@ def storage(definition: Definition | None) -> str:
         host = (urlsplit(endpoint[1] if endpoint else text).hostname or "") if "//" in text else ""
         if "." in host:
             return host.partition(".")[0]
-    return definition.name
+    return account_of(definition.name)
+
+
+def account_of(service: str) -> str:
+    """Return what stands for a storage account that is not known.
+
+    Args:
+        service: the name of the linked service.
+    """
+    return f"<account of {service}>" if service else ""
 
 
 def workspace(definition: Definition) -> str:

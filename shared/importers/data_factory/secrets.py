@@ -6,23 +6,35 @@ data-factory §2.1, §3.1.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
 from shared.core.config.setting_references import not_filled_in
 from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, Path, Place, leaves
+from shared.importers.data_factory.account import (
+    Account,
+    Element,
+    Line,
+    Outcome,
+    Path,
+    Place,
+    both_to_do,
+    leaves,
+)
 from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST: Final = 80
-#: Names of keys and parameters whose values are secrets.
+#: Names of keys and parameters whose values are secrets. A short word counts only as a whole one:
+#: `user_pass` and `Token`, and not `passenger` and `Tokenizer`.
 _SECRET_NAME: Final = re.compile(
-    r"passw(?:or)?d|\bpwd\b|pass ?phrase|secret(?! ?name)|(?<!encrypted )credential|"
+    r"passw(?:or)?d|\b(?:pwd?|pass)\b|pass ?phrase|secret(?!ar| ?name)|"
+    r"\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|"
+    r"(?<!encrypted )credential(?!s? type)|"
     r"(?:account|api|access|shared|storage|principal|auth\w*|function|primary|admin) ?key|"
-    r"connection ?string|\bsas\b|\bsas ?(?:token|uri|url|key)|"
-    r"(?:access|bearer|auth|api|refresh|oauth) ?token",
+    r"connection ?string|\bsas\b|\bsas(?:token|uri|url|key)|"
+    r"(?:access|bearer|auth|api|refresh|oauth)token",
     re.IGNORECASE,
 )
 #: A connection string without any of these holds no secret; the app takes no text with one.
@@ -32,6 +44,7 @@ _SECRET_PART: Final = re.compile(
     re.IGNORECASE,
 )
 _VAULT: Final = "AzureKeyVaultSecret"
+_ROTATE_AT: Final = "rotate what stands in clear text at"
 
 
 class Form(Enum):
@@ -128,8 +141,12 @@ def _below(value: Any, path: Path) -> Any:
 
 def secret_places(element: Element) -> list[str]:
     """Return the paths of the secrets below an element that stand there in clear text."""
+    return [Place("", path).at for path in _paths_in_clear_text(element)]
+
+
+def _paths_in_clear_text(element: Element) -> list[Path]:
     return [
-        Place("", path).at
+        path
         for path, text in in_clear_text(element.value, element.path)
         if "connection" not in str(path[-1]).lower() or _SECRET_PART.search(text)
     ]
@@ -143,7 +160,40 @@ def warned_of(paths: list[str]) -> str:
     """
     if not paths:
         return ""
-    return f"rotate what stands in clear text at {', '.join(paths)}: each reader of the file has it"
+    return f"{_ROTATE_AT} {', '.join(paths)}: each reader of the file has it"
+
+
+def warn_of_the_rest(account: Account, file: str, root: Any) -> None:
+    """Add what to do about each secret in clear text of which no line above it warns.
+
+    Args:
+        account: with the lines of the file.
+        file: its name.
+        root: its content.
+    """
+    body = Element(root, file, (), account)
+    for path in _paths_in_clear_text(body):
+        place = Place(file, path)
+        above = [Place(file, path[:length]) for length in range(len(path), -1, -1)]
+        lines = [account.lines[one] for one in above if one in account.lines]
+        if any(_warns_of(line, place.at) for line in lines):
+            continue
+        to_do = warned_of([place.at])
+        if lines:
+            account.lines[lines[0].place] = replace(
+                lines[0], to_do=both_to_do(lines[0].to_do, to_do)
+            )
+        else:
+            name, text = str(path[-1]), "a secret is not copied"
+            account.add(Line(file, path, "key", name, Outcome.NOT_CARRIED_OVER, text, to_do))
+
+
+def _warns_of(line: Line, at: str) -> bool:
+    """Whether a line says to rotate a secret: the one at this path, or the only one below it."""
+    _, several, paths = line.to_do.partition(_ROTATE_AT)
+    if not several:
+        return "rotate" in line.to_do
+    return f" {at}," in paths or f" {at}:" in paths
 
 
 @dataclass(slots=True)

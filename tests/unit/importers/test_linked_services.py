@@ -153,10 +153,10 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
     [
         ({"connectionString": "AccountName=churn;AccountKey=abc"}, "churn"),
         ({"connectionString": {"type": "SecureString", "value": "AccountName=churn"}}, "churn"),
-        ({"connectionString": "**********"}, "data"),
+        ({"connectionString": "**********"}, "<account of data>"),
         ({"serviceEndpoint": "https://churn.blob.core.windows.net/"}, "churn"),
         ({"sasUri": {"type": "SecureString", "value": "https://churn.blob.x.net/?sig=a"}}, "churn"),
-        ({"connectionString": "AccountName=<accountname>;AccountKey=<key>"}, "data"),
+        ({"connectionString": "AccountName=<accountname>;AccountKey=<key>"}, "<account of data>"),
     ],
 )
 def test_the_account_of_a_storage_is_named(values: dict[str, object], account: str) -> None:

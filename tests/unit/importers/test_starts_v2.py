@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.repository import (
     file_of,
@@ -212,6 +214,35 @@ def test_secrets_among_parameters_are_not_copied() -> None:
     ]
 
 
+def test_each_secret_that_is_readable_is_to_be_rotated() -> None:
+    call = {
+        "name": "call",
+        "type": "ExecutePipeline",
+        "typeProperties": {
+            "pipeline": {"referenceName": "churn", "type": "PipelineReference"},
+            "parameters": {"thing": "hunter55"},
+        },
+    }
+    declared = {"thing": {"type": "SecureString"}}
+    daily = _schedule(_reference("churn", thing="hunter66"))
+    daily["description"] = "sign in by Password=hunter77;"
+    found = imported(
+        {
+            "pipeline/churn": pipeline(training(), parameters=declared),
+            "pipeline/all": pipeline(call, description="Pwd=hunter88"),
+            "trigger/daily": daily,
+        }
+    )
+    assert "hunter" not in str(found)
+    lines = [one for one in found.report.lines if "rotate" in one.to_do]
+    assert sorted((one.file, one.name) for one in lines) == [
+        ("pipeline/all.json", "all"),  # no part of it is carried over
+        ("pipeline/all.json", "thing"),
+        ("trigger/daily.json", "description"),
+        ("trigger/daily.json", "thing"),
+    ]
+
+
 def test_calls_that_lead_nowhere_are_reported() -> None:
     def call(name: str) -> dict[str, Any]:
         reference = {"referenceName": name, "type": "PipelineReference"}
@@ -235,6 +266,20 @@ def test_times_without_a_schedule_cannot_be_said() -> None:
     found = imported({"pipeline/churn": pipeline(_with_input(day))})
     assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
     assert "no schedule starts its pipeline" in line(found, "filePath", "key").text
+
+
+@pytest.mark.parametrize("path", ["[variables('p')]", "[concat('data/', parameters('p'))]/a.csv"])
+def test_a_path_without_a_value_in_its_template_is_to_be_written(path: str) -> None:
+    found = imported(
+        {
+            "pipeline/churn": pipeline(_with_input(path)),
+            "trigger/daily": _schedule(_reference("churn")),
+        }
+    )
+    assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
+    left = line(found, "filePath", "key")
+    assert left.outcome == "not carried over"
+    assert path in left.text
 
 
 def test_concurrency_is_that_of_the_pipeline() -> None:

@@ -20,7 +20,7 @@ from shared.importers.data_factory.expressions.version_1 import (
     partitions,
     resolved,
 )
-from shared.importers.data_factory.linked_services import referenced, storage
+from shared.importers.data_factory.linked_services import account_of, referenced, storage
 from shared.importers.data_factory.others import SILENT, set_aside
 from shared.importers.data_factory.policies import mapped_span, policies, report_unknown
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
@@ -181,7 +181,7 @@ def _account(dataset: Definition, definitions: Definitions) -> str:
         cure = "see that TRAINING_DATA_CONTAINER is a container of its account"
         reference.approximated("key", "linkedServiceName", text, cure)
     account = storage(service)
-    return account if _ACCOUNT_NAME.fullmatch(account) else name
+    return account if _ACCOUNT_NAME.fullmatch(account) else account_of(name)
 
 
 def _report_external(policy: Element, place: str) -> Waiting:

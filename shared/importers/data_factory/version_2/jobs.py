@@ -10,7 +10,12 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
 from shared.importers.data_factory.expressions.resolved import event_filled
 from shared.importers.data_factory.expressions.version_2 import Resolved
-from shared.importers.data_factory.linked_services import named_service, referenced, storage
+from shared.importers.data_factory.linked_services import (
+    account_of,
+    named_service,
+    referenced,
+    storage,
+)
 from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, report_input_form
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
@@ -20,6 +25,7 @@ from shared.importers.data_factory.version_2.triggers import Start
 #: An input or output of a web service is no dataset in version 2: its file stands there.
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
+_OF_TEMPLATE: Final = "it is an expression of the template that has no value here"
 _WRITE_VALUE: Final = "write it under training.parameters"
 _CORRECT: Final = "add or correct its definition, and import again"
 
@@ -80,6 +86,9 @@ class Values:
             why = found.why or "it uses a blob event that does not start the pipeline"
             given.left("key", key, f"`{found.verbatim}`: {why}", _WRITE_PATH)
             return None
+        if text.strip().startswith("["):  # no container begins so: the template has no value here
+            given.left("key", key, f"`{text}`: {_OF_TEMPLATE}", _WRITE_PATH)
+            return None
         if not found.exact:
             given.approximated("key", key, f"`{text}`: {found.why}", "compare the paths")
         container, _, name = text.strip().strip("/").partition("/")
@@ -87,7 +96,7 @@ class Values:
 
     def _account(self, reference: Element) -> str:
         definition = self._factory.service(reference)
-        return storage(definition) if definition else referenced(reference)
+        return storage(definition) if definition else account_of(referenced(reference))
 
     def service(self) -> tuple[Service | None, str]:
         """Return the batch service of the activity, or why there is none."""

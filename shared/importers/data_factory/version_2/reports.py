@@ -33,6 +33,7 @@ from shared.importers.data_factory.version_2.factory import (
     is_secure,
 )
 from shared.importers.data_factory.version_2.jobs import Made
+from shared.importers.data_factory.version_2.triggers import passes_secret
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
@@ -86,12 +87,12 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
             report_execution(factory, one, factory.starts_of(pipeline)[0])
             continue
         if one.kind == CALL:
-            _report_call(one, found)
+            _report_call(factory, one, found)
         else:
             leave_other(one.element, one.name, one.type)
 
 
-def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
+def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Draft]]) -> None:
     name = called(activity)
     places = [draft.name for draft in found.get(folded(name), [])]
     if places:
@@ -99,7 +100,7 @@ def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
         element, cure = activity.element, instead_of(activity.type)
         element.approximated("activity", activity.name, text, cure)
         leave_policy(element, "its activity is not carried over")
-        _set_aside_call(element, name)
+        _set_aside_call(factory, element, name)
         return
     text = f"pipeline `{name}` has no activity that is carried over"
     if folded(name) not in found:
@@ -107,18 +108,20 @@ def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
     leave_activity(activity.element, activity.name, text, instead_of(activity.type))
 
 
-def _set_aside_call(element: Element, name: str) -> None:
+def _set_aside_call(factory: Factory, element: Element, name: str) -> None:
     """Take what a call of a pipeline says of itself, and report the parameters that it gives.
 
     Args:
+        factory: all pipelines.
         element: the activity.
         name: of the pipeline that it calls.
     """
     element.take_keys(*_OF_ACTIVITY, "dependsOn")
     element.get("typeProperties").take_keys("pipeline", "waitOnCompletion")
     set_aside(element, "description", "userProperties")
+    pipeline = factory.definitions.named(PIPELINE, name)
     for parameter, one in element.get("typeProperties", "parameters").items():
-        if is_secret(parameter, one.value):
+        if pipeline and passes_secret(pipeline, parameter, one.value):
             report_passed(one, parameter, one.value)
             continue
         one.mapped("key", parameter, f"its value stands in pipeline `{name}` wherever it is used")

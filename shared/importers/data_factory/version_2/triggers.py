@@ -96,15 +96,28 @@ def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str,
         name = reference.peek()
         parameters = one.get("parameters")
         one.take()
-        if definitions.named(PIPELINE, name) is None:
+        pipeline = definitions.named(PIPELINE, name)
+        if pipeline is None:
             text = f"pipeline {name or 'without a name'} is not among the files"
             one.left("key", "pipelineReference", text, "import it together with its trigger")
             continue
         for key, passed in parameters.items():
-            if is_secret(key, passed.value):
+            if passes_secret(pipeline, key, passed.value):
                 report_passed(passed, key, passed.value)
         found.append((name, {key: passed.value for key, passed in parameters.items()}))
     return found
+
+
+def passes_secret(pipeline: Definition, name: str, value: Any) -> bool:
+    """Whether a value for a parameter of a pipeline is a secret, or is declared as one there.
+
+    Args:
+        pipeline: that has the parameter.
+        name: of the parameter.
+        value: that a trigger or a call gives.
+    """
+    declared = pipeline.properties.get("parameters", name, "type").peek()
+    return declared.casefold() == "securestring" or is_secret(name, value)
 
 
 def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
