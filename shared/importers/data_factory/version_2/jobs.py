@@ -21,6 +21,10 @@ from shared.importers.data_factory.version_2.triggers import Start
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _WRITE_VALUE: Final = "write it under training.parameters"
+_AFTER: Final = (
+    "run it by hand, or let what sees the failure call POST /api/pipelines/{pipeline}/runs of a "
+    "pipeline that is written for it; or let it depend on success alone, and import again"
+)
 _CORRECT: Final = "add or correct its definition, and import again"
 
 
@@ -130,6 +134,9 @@ class _Reader:
         """Return the job; None where it cannot be run."""
         if self._activity.is_inactive:
             self.why, self.to_do = "Inactive: the factory skips it", "nothing to do"
+            return None
+        if branch := self._factory.branch(self._activity):
+            self.why, self.to_do = f"{branch}: Relearn has no such branch", _AFTER
             return None
         batch, self.why = self._values.service()
         if batch is None:

@@ -6,7 +6,7 @@ What the keys mean: data-factory §3.4.
 from collections.abc import Sequence
 from typing import Final
 
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, both_to_do
 from shared.importers.data_factory.drafts import Draft
 from shared.importers.data_factory.others import (
     SILENT,
@@ -19,7 +19,7 @@ from shared.importers.data_factory.others import (
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
-from shared.importers.data_factory.secrets import is_secret, report_passed
+from shared.importers.data_factory.secrets import is_secret, report_passed, secret_places, warned_of
 from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
 from shared.importers.data_factory.version_2.factory import (
@@ -35,6 +35,10 @@ from shared.importers.data_factory.version_2.factory import (
 from shared.importers.data_factory.version_2.jobs import Made
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
+_START: Final = (
+    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
+    "data.opens_runs: true, if it may run each time"
+)
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
 
 
@@ -86,14 +90,22 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
             report_execution(factory, one, factory.starts_of(pipeline)[0])
             continue
         if one.kind == CALL:
-            _report_call(one, found)
+            _report_call(factory, one, found)
         else:
             leave_other(one.element, one.name, one.type)
 
 
-def _report_call(activity: Activity, found: dict[str, list[Draft]]) -> None:
+def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Draft]]) -> None:
     name = called(activity)
     places = [draft.name for draft in found.get(folded(name), [])]
+    why = factory.branch(activity)
+    if activity.is_conditional:
+        why = f"it is in {activity.within[-1].shown}"
+    if places and why:
+        text = f"{why}: nothing starts {', '.join(places)} from here"
+        cure = both_to_do(_START, warned_of(secret_places(activity.element)))
+        leave_activity(activity.element, activity.name, text, cure)
+        return
     if places:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
         element, cure = activity.element, instead_of(activity.type)
