@@ -67,3 +67,34 @@ def test_a_call_after_a_failure_starts_nothing() -> None:
     assert ("schedule" in made, made["data"]["opens_runs"]) == (False, False)
     assert line(found, "call").outcome is LEFT
     assert "nothing starts churn from here" in line(found, "call").text
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed"),
+    [
+        ("IfCondition", {"ifFalseActivities": [training(), update()]}),
+        ("Switch", {"cases": [{"value": "a", "activities": [training(), update()]}]}),
+        ("Until", {"activities": [training(), update()]}),
+    ],
+)
+def test_nothing_starts_a_training_behind_a_condition(kind: str, typed: dict[str, Any]) -> None:
+    found = _one({"name": "when", "type": kind, "typeProperties": typed})
+    made = pipelines(found)["churn"]
+    assert ("schedule" in made, made["data"]["opens_runs"]) == (False, False)
+    assert "endpoints" not in made
+    for name, of in (("train", "activity"), ("daily", "trigger")):
+        said = line(found, name, of)
+        assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, True)
+        assert f"in {kind} `when`" in said.text
+        assert "POST /api/pipelines/{pipeline}/runs" in said.to_do
+    assert "nothing starts a pipeline whose training is inside" in line(found, "when").to_do
+
+
+def test_another_training_beside_the_condition_keeps_its_schedule() -> None:
+    typed = {"ifTrueActivities": [training("other")]}
+    found = _one(training(), {"name": "when", "type": "IfCondition", "typeProperties": typed})
+    made = pipelines(found)
+    assert {name: "schedule" in one for name, one in made.items()} == {
+        "churn-train": True,
+        "churn-other": False,
+    }

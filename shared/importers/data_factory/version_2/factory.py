@@ -19,6 +19,7 @@ VERSION: Final = 2
 TRAINING: Final = "azuremlbatchexecution"
 UPDATE: Final = "azuremlupdateresource"
 CALL: Final = "executepipeline"
+_CONDITIONS: Final = ("ifcondition", "switch", "until")
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
 _EACH_END: Final = ("succeeded", "completed")
 #: Stands for the value of a parameter that is declared as a secret.
@@ -55,7 +56,7 @@ class Activity:
     @property
     def is_conditional(self) -> bool:
         """Whether it runs only where a condition holds."""
-        return any(one.kind in ("ifcondition", "switch") for one in self.within)
+        return any(one.kind in _CONDITIONS for one in self.within)
 
     def waits(self) -> Iterator[tuple[Element, str, frozenset[str]]]:
         """Yield the activities that it waits for: the element, their names and the conditions."""

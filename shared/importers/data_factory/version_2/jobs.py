@@ -15,7 +15,7 @@ from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, re
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
 from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
-from shared.importers.data_factory.version_2.triggers import Start
+from shared.importers.data_factory.version_2.triggers import REQUEST, Start
 
 #: An input or output of a web service is no dataset in version 2: its file stands there.
 _PORT: Final = "key"
@@ -110,9 +110,10 @@ def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made 
     Args:
         factory: all pipelines.
         activity: one that starts a job.
-        start: what starts its pipeline.
+        start: what starts its pipeline; a job behind a condition begins by request alone.
         place: the pipeline in the pipelines file.
     """
+    start = start.by_request if activity.is_conditional else start
     reader = _Reader(factory, activity, start, place)
     made = reader.made()
     if made is None:
@@ -264,7 +265,11 @@ class _Reader:
         text = f"{self._place}: training"
         if self._activity.within:
             inside = " in ".join(one.shown for one in reversed(self._activity.within))
-            text += f": it is in {inside}, which Relearn does not have: a run has one such job"
-            element.approximated("activity", name, text)
+            text += f": it is in {inside}, which Relearn does not have: "
+            if self._activity.is_conditional:
+                text += "so that nothing starts this pipeline"
+                element.approximated("activity", name, text, REQUEST)
+                return
+            element.approximated("activity", name, f"{text}a run has one such job")
         else:
             element.mapped("activity", name, text)

@@ -33,12 +33,9 @@ from shared.importers.data_factory.version_2.factory import (
     is_secure,
 )
 from shared.importers.data_factory.version_2.jobs import Made
+from shared.importers.data_factory.version_2.triggers import REQUEST
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
-_START: Final = (
-    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
-    "data.opens_runs: true, if it may run each time"
-)
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
 
 
@@ -103,7 +100,7 @@ def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Dra
         why = f"it is in {activity.within[-1].shown}"
     if places and why:
         text = f"{why}: nothing starts {', '.join(places)} from here"
-        cure = both_to_do(_START, warned_of(secret_places(activity.element)))
+        cure = both_to_do(REQUEST, warned_of(secret_places(activity.element)))
         leave_activity(activity.element, activity.name, text, cure)
         return
     if places:

@@ -26,6 +26,11 @@ _KINDS: Final[dict[str, Kind]] = {
     "blobeventstrigger": "blob",
     "blobtrigger": "blob",
 }
+#: What to do with a pipeline that ran only where a condition held.
+REQUEST: Final = (
+    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
+    "data.opens_runs: true, if it may run each time"
+)
 _INSTEAD: Final = {
     "customeventstrigger": "let what sends the event call POST /api/pipelines/{pipeline}/runs",
     "chainingtrigger": "give the pipeline its data: a run opens when the blob arrives",
@@ -45,6 +50,11 @@ class Start:
     retries: int = 0  #: of a run of the pipeline as a whole
     pause: str = ""
     source: Element = field(default=NOWHERE, compare=False)
+
+    @property
+    def by_request(self) -> "Start":
+        """The same parameters, where nothing but a request starts the pipeline."""
+        return replace(self, kind="", timing=Timing(), event=None, source=NOWHERE)
 
 
 def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[Start]]:
@@ -69,13 +79,18 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
     return found
 
 
-def report_place(start: Start, place: str) -> None:
+def report_place(start: Start, place: str, condition: str = "") -> None:
     """Add to the line of a trigger which pipeline of Relearn it starts.
 
     Args:
         start: by the trigger.
         place: the pipeline in the pipelines file.
+        condition: that decides whether it starts that in the factory, which is not carried over.
     """
+    if condition:
+        text = f"{place}: nothing starts it here, because its training is in {condition}"
+        start.source.approximated(TRIGGER, start.trigger, text, REQUEST)
+        return
     parts = []
     if start.timing.schedule is not None:
         paused = isinstance(start.timing.schedule, dict) and start.timing.schedule.get("paused")
