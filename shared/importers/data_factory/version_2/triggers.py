@@ -15,15 +15,21 @@ from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE, TRIGGER
 from shared.importers.data_factory.secrets import is_secret, report_passed
-from shared.importers.data_factory.version_2.blob_events import BlobEvent, blob_event, polled_event
+from shared.importers.data_factory.version_2.blob_events import (
+    BlobEvent,
+    blob_event,
+    opens_no_run,
+    polled_event,
+)
 from shared.importers.data_factory.version_2.trigger_times import scheduled, windowed
 
 Kind = Literal["", "schedule", "window", "blob"]
 _ASIDE: Final = ("description", "annotations")
+_EVENTS: Final = "blobeventstrigger"
 _KINDS: Final[dict[str, Kind]] = {
     "scheduletrigger": "schedule",
     "tumblingwindowtrigger": "window",
-    "blobeventstrigger": "blob",
+    _EVENTS: "blob",
     "blobtrigger": "blob",
 }
 #: What to do with a pipeline that ran only where a condition held.
@@ -127,8 +133,10 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
     kind = _KINDS.get(trigger.type.strip().casefold(), "")
     if not kind:
         return []
+    typed = _typed(trigger)
+    if _only_other_events(trigger):
+        return []
     _report_common(trigger)
-    typed = trigger.properties.get("typeProperties") or trigger.properties
     started = _is_started(trigger)
     base = Start(trigger.name, kind, source=trigger.body)
     if kind == "blob":
@@ -140,6 +148,15 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
         return [replace(base, timing=timing, retries=retries, pause=pause)]
     schedules = scheduled(typed, context, started=started)
     return [replace(base, timing=Timing(schedule=spec)) for spec in schedules]
+
+
+def _typed(trigger: Definition) -> Element:
+    return trigger.properties.get("typeProperties") or trigger.properties
+
+
+def _only_other_events(trigger: Definition) -> bool:
+    """Whether it waits for blobs, but never for one that arrives."""
+    return trigger.type.strip().casefold() == _EVENTS and opens_no_run(_typed(trigger))
 
 
 def _is_started(trigger: Definition) -> bool:
@@ -169,7 +186,10 @@ def _report_common(trigger: Definition) -> None:
 
 def _report_unused(trigger: Definition) -> None:
     kind = trigger.type.strip()
-    if kind.casefold() in _KINDS:
+    if _only_other_events(trigger):
+        text = "it waits for the deletion of blobs, and a deleted blob opens no run"
+        to_do = "let what deletes the blob call POST /api/pipelines/{pipeline}/runs"
+    elif kind.casefold() in _KINDS:
         text, to_do = "it starts no pipeline of these files", "nothing to do"
     else:
         text = f"{kind or 'a trigger without a type'}: Relearn has no such trigger"
