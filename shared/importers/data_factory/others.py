@@ -41,8 +41,13 @@ _CHECKED: Final = (
     "write data.min_size and wait_for_data, which check that the data is there; the preview of a "
     "pipeline shows which blobs match"
 )
+_BY_REQUEST: Final = (
+    "nothing starts a pipeline whose training is inside: ask for its runs where the condition "
+    "holds, by POST /api/pipelines/{pipeline}/runs"
+)
 _CHOSEN: Final = (
-    f"write the condition under gate.rules, if it decides whether a model is promoted; {_ALONE}"
+    "write the condition under gate.rules, if it decides whether a model is promoted; "
+    f"{_BY_REQUEST}"
 )
 _EACH: Final = (
     "write a token in data.blob, such as {customer}, so that each value has runs of its own; "
@@ -71,7 +76,7 @@ _INSTEAD: Final[dict[str, str]] = {
     "ifcondition": _CHOSEN,
     "switch": _CHOSEN,
     "until": "nothing, if it waits for a job: the app polls each job until its end, and "
-    "training.attempts repeats it",
+    f"training.attempts repeats it; {_BY_REQUEST}",
     "filter": "write the pattern data.blob so that it chooses the blobs by their names",
     "fail": "write gate.rules, if the model is to be rejected: the run then says why",
     "setvariable": _VALUE,

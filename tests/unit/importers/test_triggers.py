@@ -181,6 +181,20 @@ def test_a_blob_event_is_a_pattern(begins: str, ends: str, container: str, patte
     assert _unread(factory) == []
 
 
+def test_a_trigger_of_deleted_blobs_alone_is_not_carried_over() -> None:
+    typed = {
+        "blobPathBeginsWith": "/data/blobs/in/",
+        "blobPathEndsWith": ".csv",
+        "events": ["Microsoft.Storage.BlobDeleted"],
+    }
+    factory = _factory("BlobEventsTrigger", typed)
+    assert _starts(factory) == []
+    (line,) = factory.lines("trigger")
+    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert "a deleted blob opens no run" in line.text
+    assert {one.outcome for one in factory.lines() if one.file == line.file} == {line.outcome}
+
+
 def test_a_stopped_blob_trigger_opens_no_runs() -> None:
     typed = {"folderPath": "data/in", "maxConcurrency": 4, "linkedService": {"referenceName": "st"}}
     factory = _factory("BlobTrigger", typed, runtimeState="Stopped")

@@ -100,8 +100,9 @@ class _Reader:
             report_waits(self._factory, made.activity, made)
             if not updates[made.place]:
                 report_without_update(made.job, made.place)
-            report_place(start, made.place)
-            timing = self._timing(made, start)
+            inside = made.activity.within if made.activity.is_conditional else ()
+            report_place(start, made.place, " in ".join(one.shown for one in reversed(inside)))
+            timing = self._timing(made, made.start)
             found.append(Draft(made.place, made.job, tuple(updates[made.place]), timing))
         return found
 

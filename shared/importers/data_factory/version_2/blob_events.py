@@ -77,6 +77,12 @@ def blob_event(typed: Element) -> BlobEvent:
     return event
 
 
+def opens_no_run(typed: Element) -> bool:
+    """Whether a trigger waits for other events than the arrival of a blob alone."""
+    events = [str(one.value).casefold() for one in typed.get("events").list()]
+    return bool(events) and not any(one.endswith(_CREATED) for one in events)
+
+
 def polled_event(typed: Element) -> BlobEvent:
     """Return what a trigger of type BlobTrigger waits for; its keys are reported."""
     container, _, rest = typed.get("folderPath").peek().strip("/").partition("/")

@@ -19,10 +19,12 @@ VERSION: Final = 2
 TRAINING: Final = "azuremlbatchexecution"
 UPDATE: Final = "azuremlupdateresource"
 CALL: Final = "executepipeline"
+_CONDITIONS: Final = ("ifcondition", "switch", "until")
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
-#: How deep pipelines call each other.
+_EACH_END: Final = ("succeeded", "completed")
 #: Stands for the value of a parameter that is declared as a secret.
 _SECURE: Final = {"type": "SecureString"}
+#: How deep pipelines call each other.
 _DEEPEST: Final = 8
 
 
@@ -54,7 +56,7 @@ class Activity:
     @property
     def is_conditional(self) -> bool:
         """Whether it runs only where a condition holds."""
-        return any(one.kind in ("ifcondition", "switch") for one in self.within)
+        return any(one.kind in _CONDITIONS for one in self.within)
 
     def waits(self) -> Iterator[tuple[Element, str, frozenset[str]]]:
         """Yield the activities that it waits for: the element, their names and the conditions."""
@@ -100,6 +102,29 @@ class Factory:
                 seen.add(id(other))
                 todo.append(other)
         return False
+
+    def branch(self, activity: Activity) -> str:
+        """Return after which end of another one alone an activity runs; empty: after success.
+
+        What another one waits for counts too, unless that runs after each end of it.
+
+        Args:
+            activity: that may wait, by itself or with what it is inside of.
+        """
+        own = [activity, *activity.within]
+        todo, seen = list(own), set[int]()
+        while todo:
+            one = todo.pop(0)
+            for _, name, conditions in one.waits():
+                each = one not in own and not conditions.isdisjoint(_EACH_END)
+                if conditions != {"succeeded"} and not each:
+                    who = "it" if one is activity else f"{one.shown}, which it belongs to,"
+                    return f"{who} runs only after `{name}` ({', '.join(sorted(conditions))})"
+                other = self.named(activity.pipeline, name)
+                if other is not None and id(other) not in seen:
+                    seen.add(id(other))
+                    todo.append(other)
+        return ""
 
     def leads_to(self, training: Activity, other: Activity) -> bool:
         """Whether an activity is a training, or an update that follows it.
@@ -181,6 +206,8 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
     for activity in factory.of(pipeline):
         target = folded(called(activity))
         if not target or target in seen or activity.is_inactive:
+            continue
+        if activity.is_conditional or factory.branch(activity):
             continue
         given = activity.element.get("typeProperties", "parameters")
         values = {

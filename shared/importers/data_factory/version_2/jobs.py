@@ -20,13 +20,17 @@ from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, re
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
 from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
-from shared.importers.data_factory.version_2.triggers import Start
+from shared.importers.data_factory.version_2.triggers import REQUEST, Start
 
 #: An input or output of a web service is no dataset in version 2: its file stands there.
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _OF_TEMPLATE: Final = "it is an expression of the template that has no value here"
 _WRITE_VALUE: Final = "write it under training.parameters"
+_AFTER: Final = (
+    "run it by hand, or let what sees the failure call POST /api/pipelines/{pipeline}/runs of a "
+    "pipeline that is written for it; or let it depend on success alone, and import again"
+)
 _CORRECT: Final = "add or correct its definition, and import again"
 
 
@@ -115,9 +119,10 @@ def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made 
     Args:
         factory: all pipelines.
         activity: one that starts a job.
-        start: what starts its pipeline.
+        start: what starts its pipeline; a job behind a condition begins by request alone.
         place: the pipeline in the pipelines file.
     """
+    start = start.by_request if activity.is_conditional else start
     reader = _Reader(factory, activity, start, place)
     made = reader.made()
     if made is None:
@@ -139,6 +144,9 @@ class _Reader:
         """Return the job; None where it cannot be run."""
         if self._activity.is_inactive:
             self.why, self.to_do = "Inactive: the factory skips it", "nothing to do"
+            return None
+        if branch := self._factory.branch(self._activity):
+            self.why, self.to_do = f"{branch}: Relearn has no such branch", _AFTER
             return None
         batch, self.why = self._values.service()
         if batch is None:
@@ -266,7 +274,11 @@ class _Reader:
         text = f"{self._place}: training"
         if self._activity.within:
             inside = " in ".join(one.shown for one in reversed(self._activity.within))
-            text += f": it is in {inside}, which Relearn does not have: a run has one such job"
-            element.approximated("activity", name, text)
+            text += f": it is in {inside}, which Relearn does not have: "
+            if self._activity.is_conditional:
+                text += "so that nothing starts this pipeline"
+                element.approximated("activity", name, text, REQUEST)
+                return
+            element.approximated("activity", name, f"{text}a run has one such job")
         else:
             element.mapped("activity", name, text)

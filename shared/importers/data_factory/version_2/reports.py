@@ -6,7 +6,7 @@ What the keys mean: data-factory §3.4.
 from collections.abc import Sequence
 from typing import Final
 
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, both_to_do
 from shared.importers.data_factory.drafts import Draft
 from shared.importers.data_factory.others import (
     SILENT,
@@ -19,7 +19,7 @@ from shared.importers.data_factory.others import (
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
-from shared.importers.data_factory.secrets import is_secret, report_passed
+from shared.importers.data_factory.secrets import is_secret, report_passed, secret_places, warned_of
 from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
 from shared.importers.data_factory.version_2.factory import (
@@ -33,7 +33,7 @@ from shared.importers.data_factory.version_2.factory import (
     is_secure,
 )
 from shared.importers.data_factory.version_2.jobs import Made
-from shared.importers.data_factory.version_2.triggers import passes_secret
+from shared.importers.data_factory.version_2.triggers import REQUEST, passes_secret
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
@@ -95,6 +95,14 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
 def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Draft]]) -> None:
     name = called(activity)
     places = [draft.name for draft in found.get(folded(name), [])]
+    why = factory.branch(activity)
+    if activity.is_conditional:
+        why = f"it is in {activity.within[-1].shown}"
+    if places and why:
+        text = f"{why}: nothing starts {', '.join(places)} from here"
+        cure = both_to_do(REQUEST, warned_of(secret_places(activity.element)))
+        leave_activity(activity.element, activity.name, text, cure)
+        return
     if places:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
         element, cure = activity.element, instead_of(activity.type)

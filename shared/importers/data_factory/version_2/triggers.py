@@ -15,17 +15,28 @@ from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE, TRIGGER
 from shared.importers.data_factory.secrets import is_secret, report_passed
-from shared.importers.data_factory.version_2.blob_events import BlobEvent, blob_event, polled_event
+from shared.importers.data_factory.version_2.blob_events import (
+    BlobEvent,
+    blob_event,
+    opens_no_run,
+    polled_event,
+)
 from shared.importers.data_factory.version_2.trigger_times import scheduled, windowed
 
 Kind = Literal["", "schedule", "window", "blob"]
 _ASIDE: Final = ("description", "annotations")
+_EVENTS: Final = "blobeventstrigger"
 _KINDS: Final[dict[str, Kind]] = {
     "scheduletrigger": "schedule",
     "tumblingwindowtrigger": "window",
-    "blobeventstrigger": "blob",
+    _EVENTS: "blob",
     "blobtrigger": "blob",
 }
+#: What to do with a pipeline that ran only where a condition held.
+REQUEST: Final = (
+    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
+    "data.opens_runs: true, if it may run each time"
+)
 _INSTEAD: Final = {
     "customeventstrigger": "let what sends the event call POST /api/pipelines/{pipeline}/runs",
     "chainingtrigger": "give the pipeline its data: a run opens when the blob arrives",
@@ -45,6 +56,11 @@ class Start:
     retries: int = 0  #: of a run of the pipeline as a whole
     pause: str = ""
     source: Element = field(default=NOWHERE, compare=False)
+
+    @property
+    def by_request(self) -> "Start":
+        """The same parameters, where nothing but a request starts the pipeline."""
+        return replace(self, kind="", timing=Timing(), event=None, source=NOWHERE)
 
 
 def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[Start]]:
@@ -69,13 +85,18 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
     return found
 
 
-def report_place(start: Start, place: str) -> None:
+def report_place(start: Start, place: str, condition: str = "") -> None:
     """Add to the line of a trigger which pipeline of Relearn it starts.
 
     Args:
         start: by the trigger.
         place: the pipeline in the pipelines file.
+        condition: that decides whether it starts that in the factory, which is not carried over.
     """
+    if condition:
+        text = f"{place}: nothing starts it here, because its training is in {condition}"
+        start.source.approximated(TRIGGER, start.trigger, text, REQUEST)
+        return
     parts = []
     if start.timing.schedule is not None:
         paused = isinstance(start.timing.schedule, dict) and start.timing.schedule.get("paused")
@@ -125,8 +146,10 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
     kind = _KINDS.get(trigger.type.strip().casefold(), "")
     if not kind:
         return []
+    typed = _typed(trigger)
+    if _only_other_events(trigger):
+        return []
     _report_common(trigger)
-    typed = trigger.properties.get("typeProperties") or trigger.properties
     started = _is_started(trigger)
     base = Start(trigger.name, kind, source=trigger.body)
     if kind == "blob":
@@ -138,6 +161,15 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
         return [replace(base, timing=timing, retries=retries, pause=pause)]
     schedules = scheduled(typed, context, started=started)
     return [replace(base, timing=Timing(schedule=spec)) for spec in schedules]
+
+
+def _typed(trigger: Definition) -> Element:
+    return trigger.properties.get("typeProperties") or trigger.properties
+
+
+def _only_other_events(trigger: Definition) -> bool:
+    """Whether it waits for blobs, but never for one that arrives."""
+    return trigger.type.strip().casefold() == _EVENTS and opens_no_run(_typed(trigger))
 
 
 def _is_started(trigger: Definition) -> bool:
@@ -167,7 +199,10 @@ def _report_common(trigger: Definition) -> None:
 
 def _report_unused(trigger: Definition) -> None:
     kind = trigger.type.strip()
-    if kind.casefold() in _KINDS:
+    if _only_other_events(trigger):
+        text = "it waits for the deletion of blobs, and a deleted blob opens no run"
+        to_do = "let what deletes the blob call POST /api/pipelines/{pipeline}/runs"
+    elif kind.casefold() in _KINDS:
         text, to_do = "it starts no pipeline of these files", "nothing to do"
     else:
         text = f"{kind or 'a trigger without a type'}: Relearn has no such trigger"

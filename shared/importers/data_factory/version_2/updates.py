@@ -18,6 +18,10 @@ from shared.importers.data_factory.version_2.triggers import Start
 
 _CORRECT: Final = "add or correct its definition, and import again"
 _WAIT: Final = "let it depend on the success of that training, and import again"
+_SUCCESS: Final = (
+    "let it depend on success alone, and import again; or upload the model below promote/ in "
+    "MODELS_CONTAINER where it is due"
+)
 _UPLOAD: Final = (
     "let it read what a training of its pipeline writes, and import again; or upload the model "
     "below promote/ in MODELS_CONTAINER"
@@ -84,6 +88,8 @@ class _Reader:
             shown = "" if resource is None else f"`{resource.verbatim}`: {resource.why}"
             raise _RefusedError(f"trainedModelName: {shown}")
         training, port, model = self._training(path, storage)
+        if branch := self._factory.branch(self._activity):
+            raise _RefusedError(f"{branch}: Relearn has no such branch", _SUCCESS)
         service, why = self._values.service()
         if service is None:
             raise _RefusedError(why)

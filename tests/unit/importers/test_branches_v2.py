@@ -1,0 +1,100 @@
+"""What a factory of version 2 runs only at times never runs each time in Relearn."""
+
+from typing import Any
+
+import pytest
+
+from shared.importers.data_factory.account import Outcome
+from tests.unit.importers.repository import imported, line, pipeline, pipelines, training, update
+
+COPY = {"name": "copy", "type": "Copy", "typeProperties": {}}
+LEFT = Outcome.NOT_CARRIED_OVER
+
+
+def _after(name: str, condition: str) -> list[dict[str, Any]]:
+    return [{"activity": name, "dependencyConditions": [condition]}]
+
+
+def _daily(name: str = "churn") -> dict[str, Any]:
+    times = {"frequency": "Day", "interval": 1, "startTime": "2026-01-01T03:00:00Z"}
+    return {
+        "type": "ScheduleTrigger",
+        "runtimeState": "Started",
+        "typeProperties": {"recurrence": times},
+        "pipelines": [{"pipelineReference": {"referenceName": name}}],
+    }
+
+
+def _one(*activities: dict[str, Any]) -> Any:
+    return imported({"pipeline/churn": pipeline(*activities), "trigger/daily": _daily()})
+
+
+@pytest.mark.parametrize("condition", ["Failed", "Skipped", "Completed"])
+def test_a_training_after_a_failure_is_not_carried_over(condition: str) -> None:
+    fallback = training("fallback", dependsOn=_after("train", condition))
+    found = _one(training(), fallback, update())
+    assert list(pipelines(found)) == ["churn-train"]
+    said = line(found, "fallback")
+    assert (said.outcome, said.asks) == (LEFT, True)
+    assert f"it runs only after `train` ({condition.casefold()})" in said.text
+
+
+def test_a_training_after_what_runs_after_a_failure_is_not_carried_over() -> None:
+    clean = {"name": "clean", "type": "Delete", "dependsOn": _after("copy", "Failed")}
+    found = _one(COPY, clean, training(dependsOn=_after("clean", "Succeeded")), update())
+    assert found.pipelines_yaml == ""
+    assert "runs only after `copy` (failed)" in line(found, "train").text
+    clean["dependsOn"] = _after("copy", "Completed")
+    found = _one(COPY, clean, training(dependsOn=_after("clean", "Succeeded")))
+    assert list(pipelines(found)) == ["churn"]
+
+
+def test_an_update_after_a_failure_too_is_not_carried_over() -> None:
+    waits = [*_after("train", "Succeeded"), *_after("copy", "Failed")]
+    found = _one(COPY, training(), update(dependsOn=waits))
+    assert "endpoints" not in pipelines(found)["churn"]
+    assert line(found, "update").outcome is LEFT
+    assert "it runs only after `copy` (failed)" in line(found, "update").text
+
+
+def test_a_call_after_a_failure_starts_nothing() -> None:
+    typed = {"pipeline": {"referenceName": "churn"}}
+    call = {"name": "call", "type": "ExecutePipeline", "typeProperties": typed}
+    outer = pipeline(COPY, {**call, "dependsOn": _after("copy", "Failed")})
+    started = {"pipeline/outer": outer, "trigger/daily": _daily("outer")}
+    found = imported({"pipeline/churn": pipeline(training()), **started})
+    made = pipelines(found)["churn"]
+    assert ("schedule" in made, made["data"]["opens_runs"]) == (False, False)
+    assert line(found, "call").outcome is LEFT
+    assert "nothing starts churn from here" in line(found, "call").text
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed"),
+    [
+        ("IfCondition", {"ifFalseActivities": [training(), update()]}),
+        ("Switch", {"cases": [{"value": "a", "activities": [training(), update()]}]}),
+        ("Until", {"activities": [training(), update()]}),
+    ],
+)
+def test_nothing_starts_a_training_behind_a_condition(kind: str, typed: dict[str, Any]) -> None:
+    found = _one({"name": "when", "type": kind, "typeProperties": typed})
+    made = pipelines(found)["churn"]
+    assert ("schedule" in made, made["data"]["opens_runs"]) == (False, False)
+    assert "endpoints" not in made
+    for name, of in (("train", "activity"), ("daily", "trigger")):
+        said = line(found, name, of)
+        assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, True)
+        assert f"in {kind} `when`" in said.text
+        assert "POST /api/pipelines/{pipeline}/runs" in said.to_do
+    assert "nothing starts a pipeline whose training is inside" in line(found, "when").to_do
+
+
+def test_another_training_beside_the_condition_keeps_its_schedule() -> None:
+    typed = {"ifTrueActivities": [training("other")]}
+    found = _one(training(), {"name": "when", "type": "IfCondition", "typeProperties": typed})
+    made = pipelines(found)
+    assert {name: "schedule" in one for name, one in made.items()} == {
+        "churn-train": True,
+        "churn-other": False,
+    }
