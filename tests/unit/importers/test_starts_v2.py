@@ -270,12 +270,8 @@ def test_times_without_a_schedule_cannot_be_said() -> None:
 
 @pytest.mark.parametrize("path", ["[variables('p')]", "[concat('data/', parameters('p'))]/a.csv"])
 def test_a_path_without_a_value_in_its_template_is_to_be_written(path: str) -> None:
-    found = imported(
-        {
-            "pipeline/churn": pipeline(_with_input(path)),
-            "trigger/daily": _schedule(_reference("churn")),
-        }
-    )
+    daily = _schedule(_reference("churn"))
+    found = imported({"pipeline/churn": pipeline(_with_input(path)), "trigger/daily": daily})
     assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
     left = line(found, "filePath", "key")
     assert left.outcome == "not carried over"
