@@ -230,6 +230,18 @@ def test_calls_that_lead_nowhere_are_reported() -> None:
     assert "nothing of the pipelines" in line(found, "daily", "trigger").text
 
 
+def test_keys_of_a_trigger_that_is_not_carried_over_are_not_either() -> None:
+    found = imported(
+        {"pipeline/idle": pipeline(), "trigger/daily": _schedule(_reference("idle"))},
+    )
+    assert pipelines(found) == {}
+    there = line(found, "recurrence", "key")
+    assert (there.outcome, there.text) == (
+        Outcome.NOT_CARRIED_OVER,
+        "its trigger is not carried over",
+    )
+
+
 def test_times_without_a_schedule_cannot_be_said() -> None:
     day = "data/@{formatDateTime(utcNow(), 'yyyyMMdd')}.csv"
     found = imported({"pipeline/churn": pipeline(_with_input(day))})
