@@ -139,6 +139,26 @@ def test_no_availability_at_all() -> None:
     assert (found.outcome, "there is no schedule" in found.text) == (ABOUT, True)
 
 
+def test_without_a_schedule_the_active_period_is_not_carried_over() -> None:
+    delayed = training(policy={"delay": "00:20:00", "timeout": "01:00:00"})
+    factory = walk_through(delayed, updating())
+    factory.all = [one for one in factory.all if one.name != "trainedModelBlob"]
+    factory.only()
+    for key in ("start", "end"):
+        found = factory.line("pipeline/walk", f"properties.{key}")
+        assert (found.outcome, "walk has no schedule" in found.text) == (LEFT, True)
+    assert factory.line("pipeline/walk", "policy.delay").outcome is LEFT
+
+
+def test_a_job_whose_update_waits_for_it_is_no_scoring() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "trainedModelBlob"]
+    factory.only()
+    found = factory.line("pipeline/walk", "activities[0]")
+    assert "update `update`, which waits for its model" in found.text
+    assert "as a scoring does" not in found.text
+
+
 def test_paths_with_times_need_a_schedule() -> None:
     factory = with_availability(frequency="<frequency>", interval=1)
     factory.all = [one for one in factory.all if one.name != "trainingData"]

@@ -188,6 +188,18 @@ def period(properties: Element) -> Period:
     return Period(begin, until, paused, one_time)
 
 
+def leave_period(properties: Element, place: str) -> None:
+    """Report the keys that say when a pipeline is active, where it gets no schedule.
+
+    Args:
+        properties: of the pipeline.
+        place: the pipeline in the pipelines file.
+    """
+    text = f"{place} has no schedule, so that this is nowhere in the file"
+    for key in ("start", "end", "isPaused", "pipelineMode", "expirationTime"):
+        properties.get(key).left("key", key, text, "write it under schedule, if it gets one")
+
+
 def report_period(
     properties: Element, place: str, context: ImportContext, *, wanting: bool = False
 ) -> None:

@@ -135,9 +135,6 @@ class _Reader:
 
     def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
         properties = self._activity.pipeline.properties
-        context = self._factory.context
-        wanting = bool(ports.wanting)
-        availability.report_period(properties, self._place, context, wanting=wanting)
         shared = Timing(
             when_busy=self._policy.when_busy,
             order=self._policy.order,
@@ -145,7 +142,13 @@ class _Reader:
             min_size=ports.waits.min_size,
         )
         if cadence is None:
+            availability.leave_period(properties, self._place)
+            if self._policy.delay:
+                delay, text = self._element.get("policy", "delay"), f"{self._place} has no schedule"
+                delay.left("policy", "delay", text, "write schedule.delay, if it gets one")
             return shared
+        context, wanting = self._factory.context, bool(ports.wanting)
+        availability.report_period(properties, self._place, context, wanting=wanting)
         schedule = cadence.schedule
         if self._policy.delay:
             schedule["delay"] = written(self._policy.delay)
