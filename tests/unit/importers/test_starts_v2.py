@@ -257,3 +257,28 @@ def test_concurrency_is_that_of_the_pipeline() -> None:
         found = imported({"pipeline/churn": pipeline(training(), **said), "trigger/daily": daily})
         made = pipelines(found)["churn"]
         assert (made["when_busy"], made.get("max_parallel")) == expected
+
+
+def test_windows_at_once_are_as_many_as_trigger_and_pipeline_allow() -> None:
+    for trigger, limit, most in ((10, 2, 2), (3, 5, 3), (4, None, 4)):
+        window = {
+            "type": "TumblingWindowTrigger",
+            "runtimeState": "Started",
+            "typeProperties": {
+                "frequency": "Hour",
+                "interval": 1,
+                "startTime": "2026-01-01T00:00:00Z",
+                "maxConcurrency": trigger,
+            },
+            "pipeline": _reference("churn"),
+        }
+        said = {} if limit is None else {"concurrency": limit}
+        found = imported(
+            {"pipeline/churn": pipeline(training(), **said), "trigger/hourly": window},
+        )
+        assert pipelines(found)["churn"]["max_parallel"] == most
+        keys = ["maxConcurrency"] + (["concurrency"] if limit else [])
+        for key in keys:
+            assert f"churn: when_busy: parallel, max_parallel: {most}" in (
+                line(found, key, "policy").text
+            )
