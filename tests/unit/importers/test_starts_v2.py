@@ -107,6 +107,11 @@ def test_an_arrival_of_an_input_that_is_named_opens_runs_on_that() -> None:
         }
     )
     assert pipelines(found)["churn"]["data"] == {"blob": "in/train.csv"}
+    for key in ("blobPathBeginsWith", "blobPathEndsWith"):
+        said = line(found, key, "key")
+        assert "churn: data.blob: in/train.csv, its input" in said.text
+        assert "other blobs like in/tr{name}.csv open no run" in said.text
+        assert said.to_do
 
 
 def test_an_arrival_of_other_blobs_opens_runs_on_the_inputs() -> None:
@@ -118,6 +123,7 @@ def test_an_arrival_of_other_blobs_opens_runs_on_the_inputs() -> None:
     )
     made = pipelines(found)["churn"]
     assert made["data"] == {"blob": "done/{name}.csv"}
+    assert "churn: data.blob: done/{name}.csv;" in line(found, "blobPathEndsWith", "key").text
     assert made["training"]["inputs"] == {"input1": "in/train.csv"}
 
 

@@ -149,6 +149,7 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     limit = concurrency(pipeline)
     _report_concurrency(properties, "", "; ".join(dict.fromkeys(map(_busy, made))))
     _report_windows(factory, pipeline, made)
+    _report_arrivals(factory, pipeline, made)
     unlimited = [draft.name for draft in made if draft.timing.catch_up != "all"]
     if limit is None and unlimited:
         text = "without concurrency the factory starts runs at once: here they wait for each other"
@@ -176,6 +177,17 @@ def _report_windows(factory: Factory, pipeline: Definition, made: Sequence[Draft
                 text += f": concurrency of pipeline `{pipeline.name}` allows no more"
             element = start.source.get("properties", "typeProperties", "maxConcurrency")
             element.mapped("policy", "maxConcurrency", text)
+
+
+def _report_arrivals(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
+    """Report which blobs of a trigger open runs."""
+    for start in factory.starts_of(pipeline):
+        for draft in made:
+            data = draft.timing.data
+            if start.event is None or data is None:
+                continue
+            if data.name == start.event.chosen(draft.job.inputs.values()):
+                start.event.report(draft.name, data.name)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:
