@@ -162,6 +162,8 @@ def test_a_window_that_waits_for_the_one_before_is_in_a_queue() -> None:
         ("/data/blobs/", ".csv", "data", "{name}.csv"),
         ("", ".csv", "", "{name}.csv"),
         ("", "in/r.csv", "", "in/r.csv"),
+        ("", "/c/blobs/r.csv", "c", "r.csv"),
+        ("/data/", "/data/blobs/in/r.csv", "data", "in/r.csv"),
     ],
 )
 def test_a_blob_event_is_a_pattern(begins: str, ends: str, container: str, pattern: str) -> None:

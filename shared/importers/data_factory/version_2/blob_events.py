@@ -4,6 +4,7 @@ A trigger compares the beginning and the end of a path, at any depth; a token of
 of one folder's name (data-factory §3.5).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +14,8 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath
 
 _BLOBS: Final = "blobs"
+#: An end that begins with the container: it is a blob's whole name.
+_WITH_CONTAINER: Final = re.compile(rf"/(?P<container>[^/]+)/{_BLOBS}/(?P<name>.+)")
 _CREATED: Final = "blobcreated"
 _EXACTLY: Final = "only the blob of exactly this name opens a run"
 _DEPTH: Final = "blobs in deeper folders open no run"
@@ -92,7 +95,12 @@ def blob_event(typed: Element) -> BlobEvent:
     rest = rest.removeprefix(f"{_BLOBS}/") if rest != _BLOBS else ""
     scope = typed.get("scope").peek()
     account = scope.rstrip("/").rpartition("/")[2]
-    pattern, differs = _pattern(rest, ends)
+    whole = _WITH_CONTAINER.fullmatch(ends)
+    if whole and container in ("", whole["container"]):
+        container, rest, ends = whole["container"], whole["name"], whole["name"]
+        pattern, differs = ends, f"its end names container {container}: {_EXACTLY}"
+    else:
+        pattern, differs = _pattern(rest, ends)
     source = typed.get("blobPathBeginsWith") or typed.get("blobPathEndsWith") or typed
     if not container:
         differs = f"it names no container: blobs of TRAINING_DATA_CONTAINER open runs; {differs}"
