@@ -88,6 +88,7 @@ def import_definitions(
     linked_services.report(definitions, secrets)  # those that a file of their folder has named
     made = _accepted(entries(drafts, context), secrets, check)
     _withdraw(account, {*context.names, *(draft.name for draft in drafts)}, made)
+    _leave_keys_of_triggers(account)
     linked_services.report_uses(definitions, _uses(made))
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
@@ -148,6 +149,26 @@ def _withdraw(account: Account, names: set[str], made: Entries) -> None:
         if carried and gone.search(line.text) and not there.search(line.text):
             text = f"not in the file, since its pipeline is not; it would be: {line.text}"
             account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
+
+
+def _leave_keys_of_triggers(account: Account) -> None:
+    """Correct the lines of keys whose trigger is not carried over: their values are nowhere."""
+    gone = {
+        place
+        for place, line in account.lines.items()
+        if line.kind == "trigger" and line.outcome is Outcome.NOT_CARRIED_OVER
+    }
+    for place, line in list(account.lines.items()):
+        above = (Place(place.file, place.path[:length]) for length in range(len(place.path)))
+        carried = line.outcome is not Outcome.NOT_CARRIED_OVER
+        secret = "clear text" in line.to_do
+        if carried and not secret and not gone.isdisjoint(above):
+            account.lines[place] = replace(
+                line,
+                outcome=Outcome.NOT_CARRIED_OVER,
+                text="its trigger is not carried over",
+                to_do="nothing to do for this key alone",
+            )
 
 
 def _uses(made: Entries) -> dict[Place, list[str]]:

@@ -139,6 +139,26 @@ def test_no_availability_at_all() -> None:
     assert (found.outcome, "there is no schedule" in found.text) == (ABOUT, True)
 
 
+def test_without_a_schedule_the_active_period_is_not_carried_over() -> None:
+    delayed = training(policy={"delay": "00:20:00", "timeout": "01:00:00"})
+    factory = walk_through(delayed, updating())
+    factory.all = [one for one in factory.all if one.name != "trainedModelBlob"]
+    factory.only()
+    for key in ("start", "end"):
+        found = factory.line("pipeline/walk", f"properties.{key}")
+        assert (found.outcome, "walk has no schedule" in found.text) == (LEFT, True)
+    assert factory.line("pipeline/walk", "policy.delay").outcome is LEFT
+
+
+def test_a_job_whose_update_waits_for_it_is_no_scoring() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "trainedModelBlob"]
+    factory.only()
+    found = factory.line("pipeline/walk", "activities[0]")
+    assert "update `update`, which waits for its model" in found.text
+    assert "as a scoring does" not in found.text
+
+
 def test_paths_with_times_need_a_schedule() -> None:
     factory = with_availability(frequency="<frequency>", interval=1)
     factory.all = [one for one in factory.all if one.name != "trainingData"]
@@ -226,3 +246,32 @@ def test_windows_of_the_past_are_said_unless_they_are_asked_for() -> None:
         factory.only()
     assert "--backfill" in plain.line("pipeline/walk", "start").to_do
     assert asked.line("pipeline/walk", "start").outcome is MAPPED
+
+
+@pytest.mark.parametrize(
+    ("frequency", "interval", "text"),
+    [("Hour", 1, "one of these blobs"), ("Month", 1, "the same blob"), ("Day", 7, "")],
+)
+def test_an_input_with_other_slices_than_the_runs_is_said(
+    frequency: str, interval: int, text: str
+) -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "trainingData"]
+    when = {"type": "DateTime", "date": "SliceStart", "format": "yyyyMMddHH"}
+    typed = {"partitionedBy": [{"name": "At", "value": when}]}
+    slices = {"frequency": frequency, "interval": interval}
+    factory.blob("trainingData", "in/{At}", "a.csv", typed=typed, availability=slices)
+    factory.only()
+    found = factory.line("dataset/trainingData", "")
+    assert (found.outcome, bool(found.to_do)) == ((ABOUT, True) if text else (MAPPED, False))
+    assert text in found.text
+
+
+def test_an_update_that_is_not_as_often_as_its_training_is_said() -> None:
+    factory = walk_through()
+    factory.all = [one for one in factory.all if one.name != "placeholderBlob"]
+    factory.blob("placeholderBlob", "any", availability={"frequency": "Month", "interval": 1})
+    factory.only()
+    found = factory.line("pipeline/walk", "activities[1]")
+    assert (found.outcome, bool(found.to_do)) == (ABOUT, True)
+    assert "for each Month in the factory" in found.text

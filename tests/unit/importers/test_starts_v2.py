@@ -109,6 +109,11 @@ def test_an_arrival_of_an_input_that_is_named_opens_runs_on_that() -> None:
         }
     )
     assert pipelines(found)["churn"]["data"] == {"blob": "in/train.csv"}
+    for key in ("blobPathBeginsWith", "blobPathEndsWith"):
+        said = line(found, key, "key")
+        assert "churn: data.blob: in/train.csv, its input" in said.text
+        assert "other blobs like in/tr{name}.csv open no run" in said.text
+        assert said.to_do
 
 
 def test_an_arrival_of_other_blobs_opens_runs_on_the_inputs() -> None:
@@ -120,6 +125,7 @@ def test_an_arrival_of_other_blobs_opens_runs_on_the_inputs() -> None:
     )
     made = pipelines(found)["churn"]
     assert made["data"] == {"blob": "done/{name}.csv"}
+    assert "churn: data.blob: done/{name}.csv;" in line(found, "blobPathEndsWith", "key").text
     assert made["training"]["inputs"] == {"input1": "in/train.csv"}
 
 
@@ -261,6 +267,18 @@ def test_calls_that_lead_nowhere_are_reported() -> None:
     assert "nothing of the pipelines" in line(found, "daily", "trigger").text
 
 
+def test_keys_of_a_trigger_that_is_not_carried_over_are_not_either() -> None:
+    found = imported(
+        {"pipeline/idle": pipeline(), "trigger/daily": _schedule(_reference("idle"))},
+    )
+    assert pipelines(found) == {}
+    there = line(found, "recurrence", "key")
+    assert (there.outcome, there.text) == (
+        Outcome.NOT_CARRIED_OVER,
+        "its trigger is not carried over",
+    )
+
+
 def test_times_without_a_schedule_cannot_be_said() -> None:
     day = "data/@{formatDateTime(utcNow(), 'yyyyMMdd')}.csv"
     found = imported({"pipeline/churn": pipeline(_with_input(day))})
@@ -286,3 +304,28 @@ def test_concurrency_is_that_of_the_pipeline() -> None:
         found = imported({"pipeline/churn": pipeline(training(), **said), "trigger/daily": daily})
         made = pipelines(found)["churn"]
         assert (made["when_busy"], made.get("max_parallel")) == expected
+
+
+def test_windows_at_once_are_as_many_as_trigger_and_pipeline_allow() -> None:
+    for trigger, limit, most in ((10, 2, 2), (3, 5, 3), (4, None, 4)):
+        window = {
+            "type": "TumblingWindowTrigger",
+            "runtimeState": "Started",
+            "typeProperties": {
+                "frequency": "Hour",
+                "interval": 1,
+                "startTime": "2026-01-01T00:00:00Z",
+                "maxConcurrency": trigger,
+            },
+            "pipeline": _reference("churn"),
+        }
+        said = {} if limit is None else {"concurrency": limit}
+        found = imported(
+            {"pipeline/churn": pipeline(training(), **said), "trigger/hourly": window},
+        )
+        assert pipelines(found)["churn"]["max_parallel"] == most
+        keys = ["maxConcurrency"] + (["concurrency"] if limit else [])
+        for key in keys:
+            assert f"churn: when_busy: parallel, max_parallel: {most}" in (
+                line(found, key, "policy").text
+            )

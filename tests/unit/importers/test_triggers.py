@@ -161,6 +161,9 @@ def test_a_window_that_waits_for_the_one_before_is_in_a_queue() -> None:
         ("/data/", "", "data", "{name}"),
         ("/data/blobs/", ".csv", "data", "{name}.csv"),
         ("", ".csv", "", "{name}.csv"),
+        ("", "in/r.csv", "", "in/r.csv"),
+        ("", "/c/blobs/r.csv", "c", "r.csv"),
+        ("/data/", "/data/blobs/in/r.csv", "data", "in/r.csv"),
     ],
 )
 def test_a_blob_event_is_a_pattern(begins: str, ends: str, container: str, pattern: str) -> None:
@@ -176,6 +179,7 @@ def test_a_blob_event_is_a_pattern(begins: str, ends: str, container: str, patte
     assert start.event is not None
     assert (start.event.account, start.event.container) == ("st", container)
     assert start.event.pattern == pattern
+    assert ("one folder stands between" in start.event.differs) == ("{folder}" in pattern)
     assert start.timing.opens_runs
     assert "a deleted blob opens no run" in factory.said()
     assert _unread(factory) == []

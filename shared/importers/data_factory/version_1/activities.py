@@ -20,7 +20,14 @@ from shared.importers.data_factory.others import (
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
 from shared.importers.data_factory.version_1 import datasets
-from shared.importers.data_factory.version_1.factory import JOBS, UPDATE, Activity, Factory, read
+from shared.importers.data_factory.version_1.factory import (
+    JOBS,
+    UPDATE,
+    Activity,
+    Factory,
+    folded,
+    read,
+)
 from shared.importers.data_factory.version_1.jobs import Made, job
 from shared.importers.data_factory.version_1.policies import NEVER_REPLACES, NEWEST_FIRST
 from shared.importers.data_factory.version_1.ports import leave_datasets
@@ -52,7 +59,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
         if mine:
             _report_order(made)
         else:
-            report_without_update(made.job, made.place)
+            _report_alone(factory, made)
     carried = [*(made.activity for made in jobs), *(one for _, one, _ in updates)]
     for one in factory.activities:
         if (one.is_job or one.is_update) and one not in carried:
@@ -65,6 +72,20 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
         Draft(made.place, made.job, tuple(one for of, _, one in updates if of is made), made.timing)
         for made in jobs
     ]
+
+
+def _report_alone(factory: Factory, made: Made) -> None:
+    """Report a job that no update belongs to; an update may wait for a dataset that is missing."""
+    written = {folded(one.name) for one in made.activity.references if not made.job.trains}
+    for one in factory.activities:
+        model = one.element.get("typeProperties", "trainedModelDatasetName").peek()
+        if one.is_update and folded(model) in written:
+            text = f"{made.place} has no endpoints: update `{one.name}`, which waits for its "
+            text += "model, is not carried over"
+            cure = "see the line of the update"
+            made.job.source.approximated("activity", made.job.name, text, cure)
+            return
+    report_without_update(made.job, made.place)
 
 
 def _report_order(made: Made) -> None:
@@ -81,7 +102,8 @@ def _report_pipeline(
     updates: Iterable[tuple[Made, Activity, Update]],
 ) -> None:
     """Report a pipeline of the factory, and its keys that no activity has used."""
-    places = [made.place for made in jobs if made.activity.pipeline is pipeline]
+    mine = [made for made in jobs if made.activity.pipeline is pipeline]
+    places = [made.place for made in mine]
     joined = [made.place for made, one, _ in updates if one.pipeline is pipeline]
     body, properties = pipeline.body, pipeline.properties
     _report_scoped(properties.get("datasets"))
@@ -98,7 +120,7 @@ def _report_pipeline(
     if not places:
         text = f"its updates are endpoints of {text}"
     body.mapped(PIPELINE, pipeline.name, text)
-    if places and not properties.get("start"):
+    if any(made.timing.schedule for made in mine) and not properties.get("start"):
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
         body.approximated(PIPELINE, pipeline.name, text, cure)

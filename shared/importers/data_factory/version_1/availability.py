@@ -21,6 +21,8 @@ from shared.importers.data_factory.values import (
 
 _KIND: Final = "availability"
 _FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month")
+#: Lengths that are compared, in minutes: a month counts as 30 days.
+_LENGTHS: Final = dict(zip(_FREQUENCIES, (1, 60, 1440, 10_080, 43_200), strict=True))
 _STYLES: Final = ("EndOfInterval", "StartOfInterval")
 _LONGEST_INTERVAL: Final = 100_000
 #: The end of a period where none is given (data-factory §2.3).
@@ -46,6 +48,16 @@ class Cadence:
     offset: timedelta = timedelta()
     anchor: str = ""
     style: str = _STYLES[0]
+
+    @property
+    def length(self) -> int:
+        """How long a slice is, in minutes."""
+        return _LENGTHS[self.frequency] * self.interval
+
+    @property
+    def shown(self) -> str:
+        """How often a slice begins, for people."""
+        return self.frequency if self.interval == 1 else f"{self.interval} times {self.frequency}"
 
     @property
     def schedule(self) -> dict[str, Any]:
@@ -186,6 +198,18 @@ def period(properties: Element) -> Period:
     paused = begin is None or truth(properties.get("isPaused")) or unread or empty
     one_time = properties.get("pipelineMode").peek().casefold() == "onetime"
     return Period(begin, until, paused, one_time)
+
+
+def leave_period(properties: Element, place: str) -> None:
+    """Report the keys that say when a pipeline is active, where it gets no schedule.
+
+    Args:
+        properties: of the pipeline.
+        place: the pipeline in the pipelines file.
+    """
+    text = f"{place} has no schedule, so that this is nowhere in the file"
+    for key in ("start", "end", "isPaused", "pipelineMode", "expirationTime"):
+        properties.get(key).left("key", key, text, "write it under schedule, if it gets one")
 
 
 def report_period(

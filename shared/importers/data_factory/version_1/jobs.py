@@ -1,6 +1,5 @@
 """Reads the activities of version 1 that start a batch job (data-factory §2.6)."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.factory import SCORING, Activity, Factory
 from shared.importers.data_factory.version_1.policies import Policy, policy, report_policy
-from shared.importers.data_factory.version_1.ports import Ports
+from shared.importers.data_factory.version_1.ports import TIMED, Ports
 
 _DATABASE: Final = "azuresqltable"
 #: The parameters that version 1 fills in for a job of the oldest form.
@@ -24,7 +23,6 @@ _OF_DATABASE: Final = (
     *("Database server name", "Database name"),
     *("Server user account name", "Server user account password"),
 )
-_WINDOW: Final = re.compile(r"\{(?:start|end)[^{}]*:")
 #: Version 1 trains on every window, however many were missed.
 _MOST_CAUGHT_UP: Final = 1000
 
@@ -135,9 +133,6 @@ class _Reader:
 
     def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
         properties = self._activity.pipeline.properties
-        context = self._factory.context
-        wanting = bool(ports.wanting)
-        availability.report_period(properties, self._place, context, wanting=wanting)
         shared = Timing(
             when_busy=self._policy.when_busy,
             order=self._policy.order,
@@ -145,7 +140,13 @@ class _Reader:
             min_size=ports.waits.min_size,
         )
         if cadence is None:
+            availability.leave_period(properties, self._place)
+            if self._policy.delay:
+                delay, text = self._element.get("policy", "delay"), f"{self._place} has no schedule"
+                delay.left("policy", "delay", text, "write schedule.delay, if it gets one")
             return shared
+        context, wanting = self._factory.context, bool(ports.wanting)
+        availability.report_period(properties, self._place, context, wanting=wanting)
         schedule = cadence.schedule
         if self._policy.delay:
             schedule["delay"] = written(self._policy.delay)
@@ -234,4 +235,4 @@ def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:
 def _uses_windows(made: Job) -> bool:
     paths = [*made.inputs.values(), *([made.single_input] if made.single_input else [])]
     texts = [path.name for path in paths] + [str(value) for value in made.parameters.values()]
-    return any(_WINDOW.search(text) for text in texts)
+    return any(TIMED.search(text) for text in texts)

@@ -30,6 +30,8 @@ TO_FILL_IN: Final = "fill-in"
 #: Where the data of a dataset is, for its types that occur beside jobs.
 _PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "compression")
 _FILE: Final = re.compile(r"[\w .-]+\.\w+")
+#: A time of the window, in a path or a parameter.
+TIMED: Final = re.compile(r"\{(?:start|end)[^{}]*:")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
 _NO_BLOB: Final = (
     "see that the job reads or writes it by itself, as training.parameters say; else have the "
@@ -173,6 +175,7 @@ class Ports:
         said = dataset.properties.get("availability")
         if not _reported(said):
             availability.report_other(said, self._cadence, _OWN_WINDOW)
+        self._report_cadence(dataset, path)
         waits = datasets.report_waiting(dataset, self._place)
         self.waits = Waiting(
             min(filter(None, (self.waits.every, waits.every)), default=waits.every),
@@ -181,6 +184,22 @@ class Ports:
         )
         self._report_chain(dataset, reference, element)
         return path
+
+    def _report_cadence(self, dataset: Definition, path: BlobPath) -> None:
+        """Report an input whose path has times, and whose slices are not as long as windows."""
+        own, driver = availability.cadence(dataset.properties.get("availability")), self._cadence
+        if own is None or driver is None or own.length == driver.length:
+            return
+        if not TIMED.search(path.name):
+            return
+        text = f"it has a blob for each {own.shown}, and a run is for each {driver.shown}: "
+        if own.length < driver.length:
+            text += "it reads one of these blobs, and not all"
+            cure = "let what writes them write one blob for each run, or change the schedule"
+        else:
+            text += "several runs read the same blob, which need not be complete"
+            cure = "see that the blob is there in time, or change the schedule"
+        dataset.body.approximated(DATASET, dataset.name, text, cure)
 
     def _to_fill_in(self, why: str, element: Element) -> BlobPath:
         """Return a path that no data has, in place of one that cannot be read."""

@@ -107,6 +107,7 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
     resource = name.text()
     text = f"{place}: endpoints.resource: {resource}"
     element.mapped("activity", activity.name, text)
+    _report_cadence(factory, activity, training)
     set_aside(element, "description")
     report_update_policy(element, training.policy, place)
     what = "an update follows its training at once"
@@ -127,6 +128,21 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
             report_unread(dataset, f"{place}: {what}", training.cadence)
     if activity.pipeline is not training.activity.pipeline:
         _report_period(activity, training)
+
+
+def _report_cadence(factory: Factory, activity: Activity, training: Made) -> None:
+    """Report an update that is not as often as its training."""
+    named = (factory.dataset(one.named) for one in activity.outputs)
+    said = [one.properties.get("availability") for one in named if one is not None]
+    said.append(activity.element.get("scheduler"))
+    own = next(filter(None, map(availability.cadence, said)), None)
+    driver = training.cadence
+    if own is None or driver is None or own.length == driver.length:
+        return
+    text = f"for each {own.shown} in the factory, and after each training here: for each "
+    text += driver.shown
+    cure = "see whether the endpoint may get so many models, or so few; else change the schedule"
+    activity.element.approximated("activity", activity.name, text, cure)
 
 
 def _report_period(activity: Activity, training: Made) -> None:

@@ -4,6 +4,8 @@ A trigger compares the beginning and the end of a path, at any depth; a token of
 of one folder's name (data-factory §3.5).
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +14,10 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath
 
 _BLOBS: Final = "blobs"
+#: An end that begins with the container: it is a blob's whole name.
+_WITH_CONTAINER: Final = re.compile(rf"/(?P<container>[^/]+)/{_BLOBS}/(?P<name>.+)")
 _CREATED: Final = "blobcreated"
+_EXACTLY: Final = "only the blob of exactly this name opens a run"
 _DEPTH: Final = "blobs in deeper folders open no run"
 
 
@@ -26,6 +31,8 @@ class BlobEvent:
     suffix: str
     pattern: str  #: the same as a pattern of Relearn
     source: Element = field(compare=False)
+    differs: str = ""  #: what differs where the pattern opens the runs
+    keys: tuple[Element, ...] = field(default=(), compare=False)  #: they say which blobs
 
     @property
     def path(self) -> BlobPath:
@@ -54,6 +61,32 @@ class BlobEvent:
         here = not self.container or self.container == path.container
         return here and (path.name == self.pattern or match(self.pattern, path.name) is not None)
 
+    def chosen(self, inputs: Iterable[BlobPath]) -> str:
+        """Return the name or pattern of the blobs that open runs of a job.
+
+        Args:
+            inputs: of the job.
+        """
+        named = [one.name for one in inputs if self.holds(one)]
+        named += [one.name for one in inputs if self.matches(one)]
+        return next(iter(named), self.pattern)
+
+    def report(self, place: str, blob: str) -> None:
+        """Report the keys that say which blobs start a pipeline.
+
+        Args:
+            place: the pipeline in the pipelines file.
+            blob: the name or pattern of the blobs that open its runs.
+        """
+        text, to_do = f"{place}: data.blob: {blob}", ""
+        if blob == self.pattern:
+            text += f"; {self.differs}"
+        else:
+            text += f", its input: other blobs like {self.pattern} open no run"
+            to_do = "see whether another blob is to open a run"
+        for element in self.keys:
+            element.approximated("key", str(element.path[-1]), text, to_do)
+
 
 def blob_event(typed: Element) -> BlobEvent:
     """Return what a trigger of type BlobEventsTrigger waits for; its keys are reported."""
@@ -62,14 +95,17 @@ def blob_event(typed: Element) -> BlobEvent:
     rest = rest.removeprefix(f"{_BLOBS}/") if rest != _BLOBS else ""
     scope = typed.get("scope").peek()
     account = scope.rstrip("/").rpartition("/")[2]
-    pattern, differs = _pattern(rest, ends)
+    whole = _WITH_CONTAINER.fullmatch(ends)
+    if whole and container in ("", whole["container"]):
+        container, rest, ends = whole["container"], whole["name"], whole["name"]
+        pattern, differs = ends, f"its end names container {container}: {_EXACTLY}"
+    else:
+        pattern, differs = _pattern(rest, ends)
     source = typed.get("blobPathBeginsWith") or typed.get("blobPathEndsWith") or typed
-    event = BlobEvent(account, container, rest, ends, pattern, source)
     if not container:
         differs = f"it names no container: blobs of TRAINING_DATA_CONTAINER open runs; {differs}"
-    for key in ("blobPathBeginsWith", "blobPathEndsWith"):
-        if (element := typed.get(key)).value:
-            element.approximated("key", key, f"data.blob: {pattern}; {differs}")
+    keys = _taken(typed, "blobPathBeginsWith", "blobPathEndsWith")
+    event = BlobEvent(account, container, rest, ends, pattern, source, differs, keys)
     _report_events(typed)
     _report_empty(typed)
     text = f"storage account {account}: events come from the account of TRAINING_DATA_CONTAINER"
@@ -89,11 +125,19 @@ def polled_event(typed: Element) -> BlobEvent:
     pattern, differs = _pattern(f"{rest}/" if rest and "." not in rest else rest, "")
     account = typed.get("linkedService", "referenceName").peek()
     folder, limit = typed.get("folderPath"), typed.get("maxConcurrency")
-    folder.approximated("key", "folderPath", f"data.blob: {pattern}; {differs}")
+    keys = _taken(typed, "folderPath")
     text = "runs of a pipeline wait for each other, unless when_busy is parallel"
     limit.approximated("policy", "maxConcurrency", text, "write max_parallel if it is needed")
     typed.get("linkedService").take()
-    return BlobEvent(account, container, rest, "", pattern, folder or typed)
+    return BlobEvent(account, container, rest, "", pattern, folder or typed, differs, keys)
+
+
+def _taken(typed: Element, *names: str) -> tuple[Element, ...]:
+    """Return the keys that say which blobs there are; each is reported once that is decided."""
+    found = tuple(element for name in names if (element := typed.get(name)).value)
+    for element in found:
+        element.take()
+    return found
 
 
 def _pattern(prefix: str, suffix: str) -> tuple[str, str]:
@@ -112,12 +156,13 @@ def _pattern(prefix: str, suffix: str) -> tuple[str, str]:
         folders = suffix.lstrip("/")
         above = "" if suffix.startswith("/") or prefix.endswith("/") or not prefix else "{folder}"
         between = "{folder}/" if not above and suffix.startswith("/") else above
-        return f"{prefix}{between}{folders}", "one folder stands between beginning and end"
+        differs = "one folder stands between beginning and end" if between else _EXACTLY
+        return f"{prefix}{between}{folders}", differs
     if suffix.startswith("."):
         return f"{prefix}{{name}}{suffix}", _DEPTH
     if prefix and not prefix.endswith("/"):
         return f"{prefix}{{name}}{suffix}", _DEPTH
-    return f"{prefix}{suffix}", "only the blob of exactly this name opens a run"
+    return f"{prefix}{suffix}", _EXACTLY
 
 
 def _report_events(typed: Element) -> None:

@@ -158,14 +158,47 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
         cure = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
         body.approximated(PIPELINE, pipeline.name, text, cure)
     limit = concurrency(pipeline)
-    busy = "when_busy: queue" if limit in (None, 1) else f"when_busy: parallel, max {limit}"
-    _report_concurrency(properties, "", f"{names}: {busy}")
+    _report_concurrency(properties, "", "; ".join(dict.fromkeys(map(_busy, made))))
+    _report_windows(factory, pipeline, made)
+    _report_arrivals(factory, pipeline, made)
     unlimited = [draft.name for draft in made if draft.timing.catch_up != "all"]
     if limit is None and unlimited:
         text = "without concurrency the factory starts runs at once: here they wait for each other"
         text = f"{', '.join(dict.fromkeys(unlimited))}: {text}"
         body.approximated(PIPELINE, pipeline.name, text)
     _report_values(pipeline)
+
+
+def _busy(draft: Draft) -> str:
+    """Return how many runs of a pipeline to be there are at the same time, as its file has it."""
+    most = draft.timing.max_parallel
+    said = "queue" if most is None else f"parallel, max_parallel: {most}"
+    return f"{draft.name}: when_busy: {said}"
+
+
+def _report_windows(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
+    """Report how many windows of a trigger there are at the same time."""
+    for start in factory.starts_of(pipeline):
+        most = start.timing.max_parallel
+        if start.kind != "window" or most is None:
+            continue
+        for draft in (one for one in made if one.timing.schedule == start.timing.schedule):
+            text = _busy(draft)
+            if draft.timing.max_parallel != most:
+                text += f": concurrency of pipeline `{pipeline.name}` allows no more"
+            element = start.source.get("properties", "typeProperties", "maxConcurrency")
+            element.mapped("policy", "maxConcurrency", text)
+
+
+def _report_arrivals(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
+    """Report which blobs of a trigger open runs."""
+    for start in factory.starts_of(pipeline):
+        for draft in made:
+            data = draft.timing.data
+            if start.event is None or data is None:
+                continue
+            if data.name == start.event.chosen(draft.job.inputs.values()):
+                start.event.report(draft.name, data.name)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:

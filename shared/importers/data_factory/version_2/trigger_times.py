@@ -160,8 +160,7 @@ def _report_concurrency(typed: Element, at_once: int) -> None:
         text = "when_busy: queue, because each window waits for the one before"
         element.approximated("policy", "maxConcurrency", text)
     elif at_once > 1:
-        text = f"when_busy: parallel, max_parallel: {at_once}"
-        element.mapped("policy", "maxConcurrency", text)
+        element.take()  # its pipeline may allow fewer, and says in the end how many there are
     else:
         element.mapped("policy", "maxConcurrency", "when_busy: queue")
 
