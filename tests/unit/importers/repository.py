@@ -102,3 +102,25 @@ def line(found: Imported, name: str, kind: str = "activity") -> Line:
     """Return the one line of the report for something."""
     (one,) = [one for one in found.report.lines if (one.kind, one.name) == (kind, name)]
     return one
+
+
+DAILY = {"frequency": "Day", "interval": 1, "startTime": "2026-01-01T03:00:00Z"}
+
+
+def reference(name: str, **parameters: Any) -> dict[str, Any]:
+    reference = {"referenceName": name, "type": "PipelineReference"}
+    return {"pipelineReference": reference, "parameters": parameters}
+
+
+def schedule_trigger(*started: dict[str, Any], **recurrence: Any) -> dict[str, Any]:
+    return {
+        "type": "ScheduleTrigger",
+        "runtimeState": "Started",
+        "typeProperties": {"recurrence": {**DAILY, **recurrence}},
+        "pipelines": list(started),
+    }
+
+
+def with_input(path: str) -> dict[str, Any]:
+    typed = {**training()["typeProperties"], "webServiceInputs": {"input1": file_of(path)}}
+    return training(typeProperties=typed)

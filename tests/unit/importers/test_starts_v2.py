@@ -11,25 +11,12 @@ from tests.unit.importers.repository import (
     line,
     pipeline,
     pipelines,
+    reference,
+    schedule_trigger,
     training,
     update,
+    with_input,
 )
-
-DAILY = {"frequency": "Day", "interval": 1, "startTime": "2026-01-01T03:00:00Z"}
-
-
-def _reference(name: str, **parameters: Any) -> dict[str, Any]:
-    reference = {"referenceName": name, "type": "PipelineReference"}
-    return {"pipelineReference": reference, "parameters": parameters}
-
-
-def _schedule(*started: dict[str, Any], **recurrence: Any) -> dict[str, Any]:
-    return {
-        "type": "ScheduleTrigger",
-        "runtimeState": "Started",
-        "typeProperties": {"recurrence": {**DAILY, **recurrence}},
-        "pipelines": list(started),
-    }
 
 
 def _arrival(*started: dict[str, Any], begins: str = "/data/blobs/in/") -> dict[str, Any]:
@@ -40,11 +27,6 @@ def _arrival(*started: dict[str, Any], begins: str = "/data/blobs/in/") -> dict[
         "typeProperties": typed,
         "pipelines": list(started),
     }
-
-
-def _with_input(path: str) -> dict[str, Any]:
-    typed = {**training()["typeProperties"], "webServiceInputs": {"input1": file_of(path)}}
-    return training(typeProperties=typed)
 
 
 def test_a_window_is_in_paths_and_parameters() -> None:
@@ -63,7 +45,7 @@ def test_a_window_is_in_paths_and_parameters() -> None:
             "maxConcurrency": 1,
             "retryPolicy": {"count": 1},
         },
-        "pipeline": _reference(
+        "pipeline": reference(
             "churn",
             **{
                 "from": "@trigger().outputs.windowStartTime",
@@ -91,8 +73,8 @@ def test_an_arrival_opens_runs_on_the_blob_that_arrived() -> None:
     given = {"folder": "@triggerBody().folderPath", "file": "@triggerBody().fileName"}
     found = imported(
         {
-            "pipeline/churn": pipeline(_with_input(path), update()),
-            "trigger/arrival": _arrival(_reference("churn", **given)),
+            "pipeline/churn": pipeline(with_input(path), update()),
+            "trigger/arrival": _arrival(reference("churn", **given)),
         }
     )
     made = pipelines(found)["churn"]
@@ -105,7 +87,7 @@ def test_an_arrival_of_an_input_that_is_named_opens_runs_on_that() -> None:
     found = imported(
         {
             "pipeline/churn": pipeline(training()),
-            "trigger/arrival": _arrival(_reference("churn"), begins="/data/blobs/in/tr"),
+            "trigger/arrival": _arrival(reference("churn"), begins="/data/blobs/in/tr"),
         }
     )
     assert pipelines(found)["churn"]["data"] == {"blob": "in/train.csv"}
@@ -120,7 +102,7 @@ def test_an_arrival_of_other_blobs_opens_runs_on_the_inputs() -> None:
     found = imported(
         {
             "pipeline/churn": pipeline(training()),
-            "trigger/arrival": _arrival(_reference("churn"), begins="/data/blobs/done/"),
+            "trigger/arrival": _arrival(reference("churn"), begins="/data/blobs/done/"),
         }
     )
     made = pipelines(found)["churn"]
@@ -131,12 +113,12 @@ def test_an_arrival_of_other_blobs_opens_runs_on_the_inputs() -> None:
 
 def test_parameters_of_each_trigger_make_a_pipeline_each() -> None:
     parameters = {"store": {"type": "String", "defaultValue": "none"}}
-    activity = _with_input("data/@{pipeline().parameters.store}/a.csv")
+    activity = with_input("data/@{pipeline().parameters.store}/a.csv")
     found = imported(
         {
             "pipeline/churn": pipeline(activity, parameters=parameters),
-            "trigger/north": _schedule(_reference("churn", store="north")),
-            "trigger/south": _schedule(_reference("churn", Store="south"), interval=2),
+            "trigger/north": schedule_trigger(reference("churn", store="north")),
+            "trigger/south": schedule_trigger(reference("churn", Store="south"), interval=2),
         }
     )
     made = pipelines(found)
@@ -160,13 +142,13 @@ def test_what_starts_a_pipeline_starts_those_that_it_calls() -> None:
             "waitOnCompletion": True,
         },
     }
-    activity = _with_input("data/@{pipeline().parameters.store}/@{pipeline().parameters.day}.csv")
+    activity = with_input("data/@{pipeline().parameters.store}/@{pipeline().parameters.day}.csv")
     day = "@formatDateTime(trigger().scheduledTime, 'yyyyMMdd')"
     found = imported(
         {
             "pipeline/outer": pipeline(call, parameters={"day": {"type": "String"}}),
             "pipeline/churn": pipeline(activity),
-            "trigger/daily": _schedule(_reference("outer", day=day)),
+            "trigger/daily": schedule_trigger(reference("outer", day=day)),
         }
     )
     made = pipelines(found)
@@ -176,77 +158,6 @@ def test_what_starts_a_pipeline_starts_those_that_it_calls() -> None:
     assert line(found, "daily", "trigger").text == "churn: schedule"
     assert "churn" in line(found, "call").text
     assert "calls other pipelines" in line(found, "outer", "pipeline").text
-
-
-def test_parameters_of_the_factory_have_their_values() -> None:
-    activity = _with_input("data/@{pipeline().globalParameters.store}/a.csv")
-    found = imported(
-        {
-            "factory/mine": {"globalParameters": {"Store": {"type": "string", "value": "north"}}},
-            "pipeline/churn": pipeline(activity),
-        }
-    )
-    assert pipelines(found)["churn"]["data"]["blob"] == "north/a.csv"
-
-
-def test_secrets_among_parameters_are_not_copied() -> None:
-    typed = {
-        "globalParameters": {
-            "Server": "Password=@{pipeline().parameters.password}",
-            "User": "@pipeline().parameters.user",
-            "Other": "@pipeline().parameters.other",
-        }
-    }
-    parameters = {
-        "password": {"type": "String", "defaultValue": "hunter22"},
-        "other": {"type": "SecureString", "defaultValue": "hunter33"},
-        "user": {"type": "String", "defaultValue": "me"},
-    }
-    activity = training(typeProperties=typed)
-    daily = _schedule(_reference("churn", password="hunter44"))
-    found = imported(
-        {"pipeline/churn": pipeline(activity, parameters=parameters), "trigger/daily": daily}
-    )
-    assert pipelines(found)["churn"]["training"]["parameters"] == {
-        "Server": "${CHURN_TRAIN_SERVER}",
-        "User": "me",
-        "Other": "${CHURN_TRAIN_OTHER}",
-    }
-    assert "hunter" not in str(found)
-    places = [one for one in found.report.lines if one.name == "password"]
-    assert [one.file for one in places if "rotate" in one.to_do] == [
-        "pipeline/churn.json",
-        "trigger/daily.json",
-    ]
-
-
-def test_each_secret_that_is_readable_is_to_be_rotated() -> None:
-    call = {
-        "name": "call",
-        "type": "ExecutePipeline",
-        "typeProperties": {
-            "pipeline": {"referenceName": "churn", "type": "PipelineReference"},
-            "parameters": {"thing": "hunter55"},
-        },
-    }
-    declared = {"thing": {"type": "SecureString"}}
-    daily = _schedule(_reference("churn", thing="hunter66"))
-    daily["description"] = "sign in by Password=hunter77;"
-    found = imported(
-        {
-            "pipeline/churn": pipeline(training(), parameters=declared),
-            "pipeline/all": pipeline(call, description="Pwd=hunter88"),
-            "trigger/daily": daily,
-        }
-    )
-    assert "hunter" not in str(found)
-    lines = [one for one in found.report.lines if "rotate" in one.to_do]
-    assert sorted((one.file, one.name) for one in lines) == [
-        ("pipeline/all.json", "all"),  # no part of it is carried over
-        ("pipeline/all.json", "thing"),
-        ("trigger/daily.json", "description"),
-        ("trigger/daily.json", "thing"),
-    ]
 
 
 def test_calls_that_lead_nowhere_are_reported() -> None:
@@ -259,7 +170,7 @@ def test_calls_that_lead_nowhere_are_reported() -> None:
         {
             "pipeline/round": pipeline(call("round"), call("west"), call("idle")),
             "pipeline/idle": pipeline(),
-            "trigger/daily": _schedule(_reference("round")),
+            "trigger/daily": schedule_trigger(reference("round")),
         }
     )
     assert "not among the files" in line(found, "call west").text
@@ -269,7 +180,7 @@ def test_calls_that_lead_nowhere_are_reported() -> None:
 
 def test_keys_of_a_trigger_that_is_not_carried_over_are_not_either() -> None:
     found = imported(
-        {"pipeline/idle": pipeline(), "trigger/daily": _schedule(_reference("idle"))},
+        {"pipeline/idle": pipeline(), "trigger/daily": schedule_trigger(reference("idle"))},
     )
     assert pipelines(found) == {}
     there = line(found, "recurrence", "key")
@@ -281,15 +192,15 @@ def test_keys_of_a_trigger_that_is_not_carried_over_are_not_either() -> None:
 
 def test_times_without_a_schedule_cannot_be_said() -> None:
     day = "data/@{formatDateTime(utcNow(), 'yyyyMMdd')}.csv"
-    found = imported({"pipeline/churn": pipeline(_with_input(day))})
+    found = imported({"pipeline/churn": pipeline(with_input(day))})
     assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
     assert "no schedule starts its pipeline" in line(found, "filePath", "key").text
 
 
 @pytest.mark.parametrize("path", ["[variables('p')]", "[concat('data/', parameters('p'))]/a.csv"])
 def test_a_path_without_a_value_in_its_template_is_to_be_written(path: str) -> None:
-    daily = _schedule(_reference("churn"))
-    found = imported({"pipeline/churn": pipeline(_with_input(path)), "trigger/daily": daily})
+    daily = schedule_trigger(reference("churn"))
+    found = imported({"pipeline/churn": pipeline(with_input(path)), "trigger/daily": daily})
     assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
     left = line(found, "filePath", "key")
     assert left.outcome == "not carried over"
@@ -297,7 +208,7 @@ def test_a_path_without_a_value_in_its_template_is_to_be_written(path: str) -> N
 
 
 def test_concurrency_is_that_of_the_pipeline() -> None:
-    daily = _schedule(_reference("churn"))
+    daily = schedule_trigger(reference("churn"))
     queue = ("queue", None)
     for concurrency, expected in ((1, queue), (4, ("parallel", 4)), (None, queue)):
         said = {} if concurrency is None else {"concurrency": concurrency}
@@ -317,7 +228,7 @@ def test_windows_at_once_are_as_many_as_trigger_and_pipeline_allow() -> None:
                 "startTime": "2026-01-01T00:00:00Z",
                 "maxConcurrency": trigger,
             },
-            "pipeline": _reference("churn"),
+            "pipeline": reference("churn"),
         }
         said = {} if limit is None else {"concurrency": limit}
         found = imported(

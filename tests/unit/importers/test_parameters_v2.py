@@ -1,0 +1,82 @@
+"""Parameters of a factory of version 2 have their values; secrets among them are not copied."""
+
+from tests.unit.importers.repository import (
+    imported,
+    pipeline,
+    pipelines,
+    reference,
+    schedule_trigger,
+    training,
+    with_input,
+)
+
+
+def test_parameters_of_the_factory_have_their_values() -> None:
+    activity = with_input("data/@{pipeline().globalParameters.store}/a.csv")
+    found = imported(
+        {
+            "factory/mine": {"globalParameters": {"Store": {"type": "string", "value": "north"}}},
+            "pipeline/churn": pipeline(activity),
+        }
+    )
+    assert pipelines(found)["churn"]["data"]["blob"] == "north/a.csv"
+
+
+def test_secrets_among_parameters_are_not_copied() -> None:
+    typed = {
+        "globalParameters": {
+            "Server": "Password=@{pipeline().parameters.password}",
+            "User": "@pipeline().parameters.user",
+            "Other": "@pipeline().parameters.other",
+        }
+    }
+    parameters = {
+        "password": {"type": "String", "defaultValue": "hunter22"},
+        "other": {"type": "SecureString", "defaultValue": "hunter33"},
+        "user": {"type": "String", "defaultValue": "me"},
+    }
+    activity = training(typeProperties=typed)
+    daily = schedule_trigger(reference("churn", password="hunter44"))
+    found = imported(
+        {"pipeline/churn": pipeline(activity, parameters=parameters), "trigger/daily": daily}
+    )
+    assert pipelines(found)["churn"]["training"]["parameters"] == {
+        "Server": "${CHURN_TRAIN_SERVER}",
+        "User": "me",
+        "Other": "${CHURN_TRAIN_OTHER}",
+    }
+    assert "hunter" not in str(found)
+    places = [one for one in found.report.lines if one.name == "password"]
+    assert [one.file for one in places if "rotate" in one.to_do] == [
+        "pipeline/churn.json",
+        "trigger/daily.json",
+    ]
+
+
+def test_each_secret_that_is_readable_is_to_be_rotated() -> None:
+    call = {
+        "name": "call",
+        "type": "ExecutePipeline",
+        "typeProperties": {
+            "pipeline": {"referenceName": "churn", "type": "PipelineReference"},
+            "parameters": {"thing": "hunter55"},
+        },
+    }
+    declared = {"thing": {"type": "SecureString"}}
+    daily = schedule_trigger(reference("churn", thing="hunter66"))
+    daily["description"] = "sign in by Password=hunter77;"
+    found = imported(
+        {
+            "pipeline/churn": pipeline(training(), parameters=declared),
+            "pipeline/all": pipeline(call, description="Pwd=hunter88"),
+            "trigger/daily": daily,
+        }
+    )
+    assert "hunter" not in str(found)
+    lines = [one for one in found.report.lines if "rotate" in one.to_do]
+    assert sorted((one.file, one.name) for one in lines) == [
+        ("pipeline/all.json", "all"),  # no part of it is carried over
+        ("pipeline/all.json", "thing"),
+        ("trigger/daily.json", "description"),
+        ("trigger/daily.json", "thing"),
+    ]
