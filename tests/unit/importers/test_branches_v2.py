@@ -36,14 +36,14 @@ def test_a_training_after_a_failure_is_not_carried_over(condition: str) -> None:
     assert list(pipelines(found)) == ["churn-train"]
     said = line(found, "fallback")
     assert (said.outcome, said.asks) == (LEFT, True)
-    assert f"it runs only after `train` ({condition.casefold()})" in said.text
+    assert f"it begins only after `train` ({condition.casefold()})" in said.text
 
 
 def test_a_training_after_what_runs_after_a_failure_is_not_carried_over() -> None:
     clean = {"name": "clean", "type": "Delete", "dependsOn": _after("copy", "Failed")}
     found = _one(COPY, clean, training(dependsOn=_after("clean", "Succeeded")), update())
     assert found.pipelines_yaml == ""
-    assert "runs only after `copy` (failed)" in line(found, "train").text
+    assert "begins only after `copy` (failed)" in line(found, "train").text
     clean["dependsOn"] = _after("copy", "Completed")
     found = _one(COPY, clean, training(dependsOn=_after("clean", "Succeeded")))
     assert list(pipelines(found)) == ["churn"]
@@ -54,7 +54,7 @@ def test_an_update_after_a_failure_too_is_not_carried_over() -> None:
     found = _one(COPY, training(), update(dependsOn=waits))
     assert "endpoints" not in pipelines(found)["churn"]
     assert line(found, "update").outcome is LEFT
-    assert "it runs only after `copy` (failed)" in line(found, "update").text
+    assert "it begins only after `copy` (failed)" in line(found, "update").text
 
 
 def test_a_call_after_a_failure_starts_nothing() -> None:

@@ -119,7 +119,7 @@ class Factory:
                 each = one not in own and not conditions.isdisjoint(_EACH_END)
                 if conditions != {"succeeded"} and not each:
                     who = "it" if one is activity else f"{one.shown}, which it belongs to,"
-                    return f"{who} runs only after `{name}` ({', '.join(sorted(conditions))})"
+                    return f"{who} begins only after `{name}` ({', '.join(sorted(conditions))})"
                 other = self.named(activity.pipeline, name)
                 if other is not None and id(other) not in seen:
                     seen.add(id(other))
