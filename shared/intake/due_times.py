@@ -134,7 +134,7 @@ class DueTimes:
             return DueTimesResult()
         schedule_state.waiting = [due for due in waiting if now < due.next_check]
         # The runs first: their ids are derived from the window, so a repetition finds them.
-        for due in [*due_checks, *dues]:
+        for due in _as_they_begin(pipeline, [*due_checks, *dues]):
             self._deal(pipeline, due, schedule_state, until)
         try:
             self.context.ledger.schedules.put(
@@ -269,6 +269,15 @@ class DueTimes:
         if entry is None:
             return self.context.ledger.inbox.has(key, pipeline.name, version)  # it will have one
         return not entry.is_old and entry.run_id != run_id
+
+
+def _as_they_begin(pipeline: Pipeline, dues: list[PendingDueTime]) -> list[PendingDueTime]:
+    """Return due times in the order in which their runs are to begin.
+
+    The poll may come between two of them, and begins the first run that is there.
+    """
+    newest_first = pipeline.uses_windows and pipeline.order == "newest_first"
+    return sorted(dues, key=lambda due: due.at, reverse=True) if newest_first else dues
 
 
 def _window_of(pipeline: Pipeline, due: datetime) -> Window:

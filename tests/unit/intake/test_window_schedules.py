@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.names import run_queue_id
 from shared.errors import TransientError
 from shared.intake.due_times import DueTimes
 from tests.unit.intake.windowed_worlds import (
@@ -51,6 +52,23 @@ def test_windows_of_before_without_data_alert_nobody(caplog: pytest.LogCaptureFi
     world.clock.move(DAY)
     world.opened()
     assert caplog.text.count("RL1008") == 1
+
+
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
+def test_windows_are_opened_in_the_order_in_which_they_are_to_begin(order: str) -> None:
+    schedule = {**DAILY, "start": "2026-02-20", "backfill": True}
+    world = Windowed(config=written(schedule, order=order, when_busy="queue"))
+    for day in range(20, 29):
+        world.upload(f"2026/02/{day}/a.csv")
+    world.opened()
+    stored = world.context.ledger.run_queues.read(run_queue_id("sample", ()))
+    assert stored is not None
+    entered = sorted((*stored.record.begun, *stored.record.waiting), key=lambda entry: entry.number)
+    (holder,) = stored.record.holders
+    began = {run.run_id: run.window.due for run in world.due_runs() if run.window}[holder]
+    days = [began, *(entry.due for entry in entered if entry.due)]
+    assert len(days) == 9
+    assert days == sorted(days, reverse=order == "newest_first")
 
 
 def test_an_earlier_start_backfills_the_windows_before() -> None:
