@@ -1,0 +1,62 @@
+"""A comparison of two models on the same labelled rows, as verdicts record it."""
+
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import FiniteFloat
+
+from shared.core.frozen import FrozenModel
+
+Method = Literal["delong", "paired_t", "paired_bootstrap"]
+Opponent = Literal["live", "anchor"]
+
+
+class Outcome(StrEnum):
+    """What the gate says of a model."""
+
+    FIT = "fit"  #: it holds every rule, as sure as `level` asks for
+    WORSE = "worse"  #: it breaks a rule, as sure as `level` asks for
+    UNSURE = "unsure"  #: the rows are too few to tell
+
+
+#: From the best to the worst: the outcome of several rules is the worst of theirs.
+OUTCOMES: Final = (Outcome.FIT, Outcome.UNSURE, Outcome.WORSE)
+
+
+class Interval(FrozenModel):
+    """How much better the candidate is, two-sided; positive is better, whatever the metric."""
+
+    difference: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    level: FiniteFloat  #: the share of such intervals that hold the true difference, such as 0.9
+    method: Method
+
+
+class SliceComparison(FrozenModel):
+    """The same metric on the rows of one slice."""
+
+    column: str
+    value: str
+    rows: int
+    interval: Interval | None  #: None: it cannot be compared, see `why`
+    p_worse: FiniteFloat | None  #: one-sided, before Holm: of a difference as bad as the margin
+    outcome: Outcome
+    why: str = ""
+
+
+class Comparison(FrozenModel):
+    """One metric of the candidate and of one other model, on the same rows."""
+
+    against: Opponent
+    run_id: str  #: the run whose model it was compared with
+    model: str  #: its name, for operators
+    rows: int
+    positives: int | None = None  #: with two classes: the rows of the positive one
+    candidate: FiniteFloat
+    other: FiniteFloat
+    interval: Interval | None  #: None: there is none, see `why`
+    outcome: Outcome
+    rows_needed: int | None = None  #: about how many rows would settle it; None: it is settled
+    slices: tuple[SliceComparison, ...] = ()
+    why: str = ""  #: why there is no interval, or what else an operator should know

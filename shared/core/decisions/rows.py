@@ -1,0 +1,21 @@
+"""Labelled rows that two models scored: the same position of each field is the same row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class PairedRows:
+    """Rows that were matched by their ids; every number is finite.
+
+    Labels that are classes are positions in `classes`, where the positive class of two is last.
+    """
+
+    ids: Sequence[str]
+    labels: Sequence[float]
+    candidate: Sequence[float]  #: scores or numbers, or positions in `classes`
+    other: Sequence[float]  #: the same of the live model, or of the anchor
+    classes: Sequence[str] = ()  #: empty: the labels are numbers
+    predicts_classes: bool = False  #: the models gave a class for each row, and no score
+    costs: Sequence[float] = ()  #: what a wrong answer costs for each row, where a column says it
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)  #: column -> its values
