@@ -85,6 +85,18 @@ class Gate(Strict):
             what = "slices are checked for rules with max_drop, and there is none"
             yield Mistake(what, "write one", ("compare", "slices"))
 
+    def models_among(self, models: tuple[str, ...]) -> Iterator[Mistake]:
+        """Yield each output that is to be read, and is a model."""
+        predictions = self.compare.predictions if self.compare else None
+        for output, at in ((self.metrics, ("metrics",)), (predictions, ("compare", "predictions"))):
+            if output in models:
+                yield Mistake(f"{output} is a model, name the output beside it", at=("gate", *at))
+
+    @property
+    def row_rules(self) -> tuple[int, ...]:
+        """The positions of the rules that compare two models on the same rows."""
+        return tuple(at for at, rule in enumerate(self.rules) if self.on_rows(rule))
+
     def on_rows(self, rule: Rule) -> bool:
         """Return whether a rule compares two models on the same rows."""
         return rule.compares and self.compare is not None and rule.against != "recorded"
