@@ -27,7 +27,7 @@ def on_rows_with(gate: Gate, served: Iterable[ServedModel]) -> OnRows:
 
 
 def repeated(run: Run, known: Resource) -> Event | None:
-    """Compare the model with the one that serves now; None where the verdict stands.
+    """Return what follows if the model is compared with the one that serves now; None: go on.
 
     Recorded numbers are compared again. On rows only the models are: where another one serves
     than the one that was compared, nothing is known of the difference.
