@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import CleaningRound
-from shared.core.evaluation.gate import Verdict
+from shared.core.decisions.comparison import Comparison, SliceComparison
+from shared.core.evaluation.gate import Result, Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run import record
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
@@ -59,7 +60,17 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "missing": {},
         "waiting": {},
     },
-    Verdict: {"metrics": {}, "row": {}, "results": ()},
+    Verdict: {
+        "metrics": {},
+        "row": {},
+        "results": (),
+        "unsure": False,
+        "needs_approval": False,
+        "uncompared": (),
+    },
+    Result: {"unsure": False, "observe": False, "comparisons": ()},
+    Comparison: {"positives": None, "rows_needed": None, "slices": (), "why": ""},
+    SliceComparison: {"why": ""},
     ServedModel: {
         "model": None,
         "state": None,
@@ -201,6 +212,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "deliveries": (),
         "verdict": None,
         "awaiting_since": None,
+        "asks_at": None,
         "approval": None,
         "promotion": None,
         "step_failure": None,
