@@ -27,6 +27,7 @@ from proofs.planted import (
     providers,
     traffic,
     traffic_evidence,
+    verdicts,
     windows,
 )
 from proofs.planted.bug import Bug
@@ -64,6 +65,7 @@ BUGS: Final = (
     *providers.BUGS,
     *traffic.BUGS,
     *traffic_evidence.BUGS,
+    *verdicts.BUGS,
     *windows.BUGS,
 )
 
