@@ -25,10 +25,8 @@ BUGS: Final = (
     Bug(
         "what was not measured is promoted where unsure models are",
         _JUDGING,
-        '    asks = on_rows.unsure in ("ask", "wait") or not all(\n'
-        "        is_measured(result.comparisons) for result in unsure\n"
-        "    )\n",
-        '    asks = on_rows.unsure in ("ask", "wait")\n',
+        '("ask", "wait") or not all(result.measured for result in unsure)\n',
+        '("ask", "wait")\n',
         _VERDICTS,
     ),
     Bug(

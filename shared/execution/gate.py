@@ -10,7 +10,14 @@ from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import choose_row, read_evaluation
 from shared.core.run.commands import Event
-from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered, Judged, Rejected
+from shared.core.run.gate_events import (
+    NO_OPERATOR,
+    Approved,
+    EvidenceGathered,
+    Judged,
+    Rejected,
+    approved_on_expiry,
+)
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
@@ -131,7 +138,7 @@ class GateSteps:
     def expire(self, run: Run) -> Event:
         """Return the default answer of the configuration, where no operator answered in time."""
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
-        if run.config.gate.on_expiry == "approve":
+        if approved_on_expiry(run):
             return Approved(NO_OPERATOR, why)
         return Rejected(NO_OPERATOR, why)
 

@@ -48,7 +48,7 @@ class UnsureSteps:
             return judged
         older = list(self._unsure_before(run))
         for stored in older:
-            self._ask(stored, f"run {run.run_id} had its verdict, {verdict.outcome}")
+            self._ask(stored, f"run {run.run_id} had its verdict: {verdict.outcome or 'none'}")
         return replace(judged, asks_now=bool(older))
 
     def _unsure_before(self, run: Run) -> Iterator[Stored[Run]]:

@@ -96,11 +96,6 @@ def counted_outcome(comparison: Comparison) -> Outcome:
     return worst([own, *(one for one in slices if one is Outcome.WORSE)])
 
 
-def is_measured(comparisons: Sequence[Comparison]) -> bool:
-    """Whether each of them has an interval, so that being unsure is only a matter of rows."""
-    return all(one.interval is not None for one in comparisons)
-
-
 def _other_model(rule: Rule, run_id: str) -> str:
     return f"{rule.metric}: the model of run {run_id} serves now, and this one was not compared"
 

@@ -136,7 +136,8 @@ class Regressed(Event):
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; keep the last comparison."""
-        why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
+        other = "another" if self.verdict.unsure else "a better"
+        why = f"not promoted, {other} model went live meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
 
@@ -209,7 +210,7 @@ def approval_advice(run: Run, expires: datetime) -> str:
         expires: when the wait is over.
     """
     unchecked = f"{run.unchecked}: judge the model yourself; " if run.unchecked else ""
-    answer = "approved" if run.config.gate.on_expiry == "approve" else "rejected"
+    answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
     return f"{unchecked}{_answers(run)}; without an answer until {when} it is {answer}"
 
@@ -220,6 +221,12 @@ def _answers(run: Run) -> str:
         f"/api/runs/{run.run_id}/reject, each with a body such as "
         f'{{"by": "who", "reason": "why"}}'
     )
+
+
+def approved_on_expiry(run: Run) -> bool:
+    """Whether the model is approved if nobody answers: never one of which nothing was measured."""
+    measured = run.verdict is None or run.verdict.measured
+    return measured and run.config.gate.on_expiry == "approve"
 
 
 def rejected_by_operator(run: Run) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.core.decisions.comparison import Comparison, Outcome
-from shared.core.evaluation.gate import Rule, Verdict
+from shared.core.evaluation.gate import Rule, Verdict, refused
 from shared.core.evaluation.judging import judge, judged_again
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row
@@ -55,6 +55,16 @@ def test_what_was_not_measured_never_passes_without_an_operator(policy: str) -> 
     assert not verdict.passed or verdict.needs_approval
     claimed = judged(not_measured().evolve(outcome=FIT), unsure=policy)
     assert claimed.outcome is UNSURE
+
+
+def test_a_live_model_that_nothing_was_compared_with_is_no_pass_either() -> None:
+    verdict = judged(unsure="promote")
+    assert (verdict.outcome, verdict.needs_approval) == (UNSURE, True)
+    assert not verdict.measured
+
+
+def test_what_could_not_be_judged_has_no_outcome() -> None:
+    assert refused("there are no predictions").outcome is None
 
 
 def test_a_rule_says_how_much_better_by_how_many_rows_and_than_which_model() -> None:
@@ -221,6 +231,8 @@ def test_a_first_model_has_nothing_to_be_compared_with_on_rows_either(
     assert verdict.passed is first
     assert verdict.outcome is (FIT if first else WORSE)
     assert "AUC: there is no live model to compare with" in verdict.results[0].why
+    row, known = Row({}, {"AUC": 0.9}), OnRows(found={0: ()})
+    assert judge([NO_DROP], row, [], first_allowed=first, on_rows=known).results[0].value == 0.9
 
 
 def test_the_numbers_that_were_computed_on_the_rows_are_kept_for_the_next_comparison() -> None:
