@@ -6,6 +6,7 @@ A field that is wrong has the value `UNKNOWN` here; what needs it is then not ch
 
 from collections.abc import Iterable, Iterator
 
+from shared.core.config.compare import Way
 from shared.core.config.cross_field import UnknownValueError, is_unknown, known_pairs
 from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
@@ -101,6 +102,28 @@ def compared_with_nothing(gate: Gate, endpoints: Endpoints) -> Iterator[Mistake]
             "name one under `endpoints`, or write at_least or at_most",
             ("gate", "rules"),
         )
+
+
+def compared_at_an_endpoint(gate: Gate, endpoints: Endpoints) -> Iterator[Mistake]:
+    """Yield a comparison on rows that these endpoints do not allow.
+
+    Args:
+        gate: of the pipeline.
+        endpoints: of the pipeline.
+    """
+    compare = gate.compare
+    if compare is None:
+        return
+    if compare.way is Way.SCORED:
+        for name, takes in known_pairs(endpoints, "name", "takes_candidates"):
+            if not takes:
+                what = f"{name} cannot hold a candidate beside what serves, to score a holdout with"
+                cure = "have the job score it: name its output as predictions"
+                yield Mistake(what, cure, ("gate", "compare"))
+    if compare.way is not Way.TWO_FILES and len(endpoints) > 1:
+        what = "the model is compared with one live model, and there are several endpoints"
+        cure = "have each job score a holdout: name predictions and holdout"
+        yield Mistake(what, cure, ("gate", "compare"))
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:

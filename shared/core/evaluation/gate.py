@@ -16,7 +16,7 @@ from shared.core.config.types import Name, Strict
 from shared.core.counting import counted
 from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
 from shared.core.evaluation.text import folded, named_like, short, shown
-from shared.core.frozen import FrozenModel
+from shared.core.frozen import FrozenModel, left_out
 
 Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
@@ -91,6 +91,20 @@ class Rule(Strict):
         description="Whether higher or lower is better, for max_drop and min_gain; only needed for "
         "unusual metrics.",
     )
+    against: Literal["rows", "recorded"] | None = left_out(
+        description="For max_drop and min_gain. rows: both models on the same rows, the default "
+        "with gate.compare; recorded: the number that was recorded for the live model, on other "
+        "rows, the default without it.",
+    )
+    observe: bool = left_out(
+        default=False, description="true: the rule is checked and recorded, and does not decide."
+    )
+
+    @together
+    def _against_where_it_is_used(self) -> Iterator[Mistake]:
+        if self.against is not None and not self.compares:
+            what = "only max_drop and min_gain compare with another model"
+            yield Mistake(what, "remove it", ("against",))
 
     @together
     def _one_bound(self) -> Iterator[Mistake]:
