@@ -115,6 +115,22 @@ OPERATIONS: Final = {
         headers=("If-Match",),
         answered=("ETag",),
     ),
+    "pin_model": OperationDescription(
+        endpoints.EndpointShown,
+        body=requests.PinBody,
+        query=requests.KeyQuery,
+        problems=_CHANGE,
+        headers=("If-Match",),
+        answered=("ETag",),
+    ),
+    "unpin_model": OperationDescription(
+        endpoints.EndpointShown,
+        body=requests.OperatorComment,
+        query=requests.KeyQuery,
+        problems=_CHANGE,
+        headers=("If-Match",),
+        answered=("ETag",),
+    ),
     "doctor": OperationDescription(
         doctor.DoctorReport, body=requests.DoctorBody, problems=(400, 413)
     ),

@@ -16,6 +16,7 @@ from shared.core.serving.drift import DriftCheck
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries, Streak
 from shared.core.serving.references import ServingState, Shift, StagedCandidate
 from shared.core.serving.state import (
+    Anchor,
     EndpointLease,
     EndpointState,
     Hold,
@@ -94,7 +95,9 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "held": None,
         "resumed": None,
         "history": (),
+        "anchor": None,
     },
+    Anchor: {"reason": ""},
     EndpointLease: {"in_flight": None},
     EndpointState: {
         "schema_version": 1,
