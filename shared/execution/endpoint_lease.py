@@ -6,7 +6,7 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
-from shared.core.evaluation.gate import judged_again
+from shared.core.evaluation.judging import judged_again
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed

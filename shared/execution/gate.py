@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from shared.core.evaluation.gate import judge, refused
+from shared.core.evaluation.gate import refused
+from shared.core.evaluation.judging import judge
 from shared.core.evaluation.report import choose_row, read_evaluation
 from shared.core.run.commands import Event
 from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered, Judged, Rejected
