@@ -104,13 +104,20 @@ def compared_with_nothing(gate: Gate, endpoints: Endpoints) -> Iterator[Mistake]
         )
 
 
-def compared_at_an_endpoint(gate: Gate, endpoints: Endpoints) -> Iterator[Mistake]:
+def compared_at_an_endpoint(
+    gate: Gate, training: Training, endpoints: Endpoints
+) -> Iterator[Mistake]:
     """Yield a comparison on rows that these endpoints do not allow.
 
     Args:
         gate: of the pipeline.
+        training: of the pipeline.
         endpoints: of the pipeline.
     """
+    if training.other_models and len(endpoints) != 1:
+        name = min(training.other_models)
+        what = f"{name} is given the model of an endpoint, and there is not exactly one endpoint"
+        yield Mistake(what, "remove it", ("training",))
     compare = gate.compare
     if compare is None:
         return

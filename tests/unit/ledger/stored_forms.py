@@ -192,6 +192,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "ended_attempts": (),
         "outputs_seen": (),
         "inputs": {},
+        "given_models": (),
         "model": None,
         "models": {},
         "candidate": None,
