@@ -1,22 +1,25 @@
 """Applies the gate's rules to the evaluation of a trained model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from shared.core.evaluation.gate import refused
 from shared.core.evaluation.judging import judge
+from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import choose_row, read_evaluation
 from shared.core.run.commands import Event
 from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered, Judged, Rejected
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.state import Resource
+from shared.core.serving.repeated_gate import on_rows_with
+from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.models import finished_job, log_lines_of
+from shared.execution.unsure import UnsureSteps
 from shared.ports.training import Evaluation
 
 #: Good probe answers that a staged candidate needs before the gate.
@@ -30,6 +33,7 @@ class GateSteps:
     """Finds the verdict on runs. Outside the ledger it writes a copy of the evaluation only."""
 
     context: Context
+    unsure: UnsureSteps
 
     def judge(self, run: Run) -> Event:
         """Return the verdict on the run's model, or the probes of its candidate so far.
@@ -78,8 +82,11 @@ class GateSteps:
         except ValueError as exc:
             return Judged(refused(f"the evaluation {path} cannot be judged: {exc}"))
         first = run.config.gate.first_model == "allow"
-        verdict = judge(rules, row, list(self._live(run)), first_allowed=first)
-        return Judged(verdict)
+        served = list(self._served(run))
+        live = [one.metrics for one in served]
+        on_rows = self._on_rows(run, served)
+        verdict = judge(rules, row, live, first_allowed=first, on_rows=on_rows)
+        return self.unsure.settle(run, Judged(verdict))
 
     def _of_candidate(self, run: Run) -> Event | None:
         """Probe a staged candidate once more; None after enough good answers, or without one.
@@ -128,13 +135,17 @@ class GateSteps:
             return Approved(NO_OPERATOR, why)
         return Rejected(NO_OPERATOR, why)
 
-    def _live(self, run: Run) -> Iterator[dict[str, float]]:
-        """Yield the metrics of the model that serves at each endpoint, if it is another one."""
+    def _on_rows(self, run: Run, served: Sequence[ServedModel]) -> OnRows:
+        """Return the comparisons on the same rows, and with which models they must be."""
+        return on_rows_with(run.config.gate, served)
+
+    def _served(self, run: Run) -> Iterator[ServedModel]:
+        """Yield the model that serves at each endpoint, if it is another one."""
         for endpoint in run.config.endpoints:
             stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
             known = stored.record.resource(endpoint.resource_name) if stored else Resource()
             if known.serving is not None and known.serving.model != run.model_for(endpoint):
-                yield known.serving.metrics
+                yield known.serving
 
     def _evaluation(self, run: Run) -> Evaluation:
         service = self.context.providers.training(run.config.training)

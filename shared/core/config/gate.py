@@ -10,7 +10,9 @@ from shared.core.config.compare import Compare
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
 from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
+from shared.core.decisions.metrics import Kind, metric_named
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.text import short
 from shared.core.frozen import left_out
 
 
@@ -84,6 +86,45 @@ class Gate(Strict):
         elif self.compare.slices and all(rule.kind != "max_drop" for rule in on_rows):
             what = "slices are checked for rules with max_drop, and there is none"
             yield Mistake(what, "write one", ("compare", "slices"))
+
+    @together
+    def _metrics_of_rows(self) -> Iterator[Mistake]:
+        compare = self.compare
+        if compare is None:
+            return
+        for at, rule in enumerate(self.rules):
+            metric = metric_named(rule.metric)
+            if not self.on_rows(rule) and self.metrics is not None:
+                continue  # its number is in the evaluation
+            if metric is None:
+                what = f"{short(rule.metric)} is not computed of rows"
+                cure = f"use one of {', '.join(Kind)}"
+                if not self.on_rows(rule):
+                    cure = f"{cure}, or name the output with an evaluation as `metrics`"
+                elif self.metrics is not None:
+                    cure = f"{cure}, or write against: recorded"
+                yield Mistake(what, cure, ("rules", at, "metric"))
+            elif rule.direction not in (None, "higher" if metric.higher_is_better else "lower"):
+                what = f"of {metric.kind}, {rule.direction} is not better"
+                yield Mistake(what, "remove it", ("rules", at, "direction"))
+            elif metric.kind is Kind.QUANTILE_LOSS and compare.quantile is None:
+                what = "it is not known which quantile is predicted"
+                yield Mistake(what, "write it, such as 0.9", ("compare", "quantile"))
+            elif metric.kind is Kind.COST and compare.cost is None:
+                what = "it is not known what a wrong answer costs"
+                yield Mistake(what, "name a column, or write a matrix", ("compare", "cost"))
+
+    def models_among(self, models: tuple[str, ...]) -> Iterator[Mistake]:
+        """Yield each output that is to be read, and is a model."""
+        predictions = self.compare.predictions if self.compare else None
+        for output, at in ((self.metrics, ("metrics",)), (predictions, ("compare", "predictions"))):
+            if output in models:
+                yield Mistake(f"{output} is a model, name the output beside it", at=("gate", *at))
+
+    @property
+    def row_rules(self) -> tuple[int, ...]:
+        """The positions of the rules that compare two models on the same rows."""
+        return tuple(at for at, rule in enumerate(self.rules) if self.on_rows(rule))
 
     def on_rows(self, rule: Rule) -> bool:
         """Return whether a rule compares two models on the same rows."""

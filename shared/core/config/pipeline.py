@@ -218,17 +218,7 @@ class Pipeline(Strict):
 
     @together
     def _metrics_of_an_output(self) -> Iterator[Mistake]:
-        metrics = self.gate.metrics
-        if metrics in self.training.models:
-            what = f"{metrics} is a model, name the output beside it"
-            yield Mistake(what, at=("gate", "metrics"))
-
-    @together
-    def _predictions_of_an_output(self) -> Iterator[Mistake]:
-        predictions = self.gate.compare.predictions if self.gate.compare else None
-        if predictions in self.training.models:
-            what = f"{predictions} is a model, name the output beside it"
-            yield Mistake(what, at=("gate", "compare", "predictions"))
+        yield from self.gate.models_among(self.training.models)
 
     @together
     def _only_what_the_service_can_do(self) -> Iterator[Mistake]:

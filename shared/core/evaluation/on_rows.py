@@ -7,6 +7,7 @@ from typing import Final
 
 from shared.core.config.compare import Unsure
 from shared.core.counting import counted, they
+from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
 from shared.core.evaluation.gate import Result, Rule, worst
 from shared.core.evaluation.text import plain
@@ -66,7 +67,7 @@ def result_on_rows(
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
     says = [_said(rule, one) for one in counting]
     says += [_other_model(rule, run_id) for run_id in left]
-    outcome = worst([outcome_of(one) for one in counting] + [Outcome.UNSURE for _ in left])
+    outcome = worst([counted_outcome(one) for one in counting] + [Outcome.UNSURE for _ in left])
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
     if not says:
         advice = "" if first_allowed else "; first_model: allow promotes nevertheless"
@@ -87,7 +88,7 @@ def result_on_rows(
     )
 
 
-def outcome_of(comparison: Comparison) -> Outcome:
+def counted_outcome(comparison: Comparison) -> Outcome:
     """Return what a comparison says: a slice can only turn it to worse."""
     without = comparison.interval is None and comparison.outcome is Outcome.FIT
     own = Outcome.UNSURE if without else comparison.outcome
@@ -109,7 +110,9 @@ def _said(rule: Rule, one: Comparison) -> str:
     if one.interval is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
-    parts = [f"{_difference(rule, one, one.interval, other)}: {_conclusion(rule, one)}"]
+    parts = [
+        f"{_difference(rule, one, one.interval, other)}: {_conclusion(rule, one, one.interval)}"
+    ]
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
@@ -125,10 +128,11 @@ def _difference(rule: Rule, one: Comparison, interval: Interval, other: str) -> 
     return f"{rule.metric} {values}, {rows}: {middle}, at {interval.level * 100:.3g} % {range_}"
 
 
-def _conclusion(rule: Rule, one: Comparison) -> str:
+def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
+    """Return on which side of its bound the interval of all rows is, whatever its slices say."""
     bound = f"{rule.kind} {plain(rule.bound)}"
     gain = rule.kind == "min_gain"
-    match one.outcome:
+    match outcome_of(interval, _signed(rule)):
         case Outcome.FIT:
             return f"{'more than' if gain else 'within'} {bound}"
         case Outcome.WORSE:
@@ -153,13 +157,18 @@ def _decimals(rule: Rule, interval: Interval) -> int:
     width = interval.high - interval.low
     digits = _WIDTH_DIGITS - 1 - math.floor(math.log10(width)) if width > 0 else _WIDTH_DIGITS
     digits = min(max(digits, 0), _MOST_DECIMALS)
-    bound = rule.bound if rule.kind == "min_gain" else -rule.bound
+    bound = _signed(rule)
     while digits < _MOST_DECIMALS and any(
         end != bound and f"{end:.{digits}f}" == f"{bound:.{digits}f}"
         for end in (interval.low, interval.high)
     ):
         digits += 1
     return digits
+
+
+def _signed(rule: Rule) -> float:
+    """Return the bound as a difference, where positive is better."""
+    return rule.bound if rule.kind == "min_gain" else -rule.bound
 
 
 def _value(number: float | None, digits: int) -> str:

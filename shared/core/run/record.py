@@ -33,7 +33,7 @@ class Phase(StrEnum):
     TRAINED = "trained"  #: the job is finished
     STAGING = "staging"  #: the candidate is being staged, without any request for it
     JUDGED = "judged"  #: the model is collected; the verdict is due
-    AWAITING_APPROVAL = "awaiting_approval"  #: the gate is passed; an operator decides
+    AWAITING_APPROVAL = "awaiting_approval"  #: the model is not refused; an operator decides
     ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
     PROMOTING = "promoting"  #: the endpoint is being updated
     VERIFYING = "verifying"  #: the update was sent; is it live?
@@ -205,6 +205,7 @@ class Run(RecordModel):
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
     awaiting_since: AwareDatetime | None = None  #: since when an approval is awaited
+    asks_at: AwareDatetime | None = left_out()  #: until then an unsure model waits for the next
     unchecked: str | None = None  #: why the gate's rules were not checked for this model
     approval: Approval | None = None
     promotion: Promotion | None = None
@@ -347,7 +348,8 @@ class Run(RecordModel):
         advice = None if phase in ENDS else self.advice
         if phase is not self.phase or note:
             history = (*history, RunHistoryEntry(at=at, phase=phase, note=note))[-_HISTORY:]
-        usual = {"step_failure": None, "history": history, "advice": advice}
+        asks_at = self.asks_at if phase in (Phase.AWAITING_APPROVAL, Phase.PARKED) else None
+        usual = {"step_failure": None, "history": history, "advice": advice, "asks_at": asks_at}
         return self.evolve(**(usual | {"phase": phase} | changes))
 
 

@@ -108,6 +108,31 @@ def test_a_comparison_that_cannot_be_made_is_refused(written: dict[str, Any], sa
             "compare.slices: slices are checked for rules with max_drop",
         ),
         (
+            [{"metric": "Precision", "max_drop": 0.1}],
+            ONE_FILE,
+            "rules.0.metric: Precision is not computed of rows: use one of AUC, accuracy, F1, ",
+        ),
+        (
+            [NO_DROP, {"metric": "Precision", "at_least": 0.1}],
+            ONE_FILE,
+            "rules.1.metric: .*, or name the output with an evaluation as `metrics`",
+        ),
+        (
+            [{**NO_DROP, "direction": "lower"}],
+            ONE_FILE,
+            "rules.0.direction: of AUC, lower is not better: remove it",
+        ),
+        (
+            [{"metric": "Quantile Loss", "max_drop": 0.1}],
+            ONE_FILE,
+            "compare.quantile: it is not known which quantile is predicted",
+        ),
+        (
+            [{"metric": "cost", "max_drop": 0.1}],
+            ONE_FILE,
+            "compare.cost: it is not known what a wrong answer costs",
+        ),
+        (
             [{"metric": "AUC", "at_least": 0.8, "against": "rows"}],
             ONE_FILE,
             "against: only max_drop and min_gain compare",
@@ -119,6 +144,12 @@ def test_a_comparison_without_its_rule_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=says):
         gate(*rules, **compared)
+
+
+def test_a_metric_that_is_recorded_need_not_be_computed_of_rows() -> None:
+    rules = [NO_DROP, {"metric": "Precision", "at_least": 0.5}]
+    written = {"metrics": "output2", "rules": rules, "compare": ONE_FILE}
+    assert Gate.model_validate(written, context={}).row_rules == (0,)
 
 
 def test_a_rule_on_rows_without_rows_is_refused() -> None:

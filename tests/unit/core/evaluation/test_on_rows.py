@@ -176,8 +176,8 @@ def test_a_slice_can_only_turn_the_verdict_to_worse() -> None:
 
 def test_a_worse_slice_is_counted_in_the_sentence_and_named_in_the_record_alone() -> None:
     found = (slice_of("south", WORSE), slice_of("north", FIT))
-    verdict = judged(comparison(slices=found))
-    assert verdict.reason.endswith("; 1 slice of 2 by region is beyond max_drop 0.01")
+    verdict = judged(comparison(outcome=WORSE, interval=interval(-0.004, 0.01), slices=found))
+    assert ": within max_drop 0.01; 1 slice of 2 by region is beyond max" in verdict.reason
     assert "south" not in verdict.reason
     assert verdict.results[0].comparisons[0].slices == found
 
