@@ -65,15 +65,23 @@ class Predictions:
 class _Reading:
     """Takes one row after the other."""
 
-    def __init__(self, key: str, columns: Sequence[str], texts: Sequence[str]) -> None:
+    def __init__(
+        self, key: str, columns: Sequence[str], texts: Sequence[str], optional: Sequence[str]
+    ) -> None:
         self.key = key
         self.wanted = tuple(dict.fromkeys((key, *columns, *texts)))
+        self.optional = frozenset(optional)
         self.ids: list[str] = []
         self._numbers = {name: array("d") for name in columns}
         self._texts: dict[str, dict[int, str]] = {name: {} for name in columns}
         self._empty: dict[str, set[int]] = {name: set() for name in columns}
         self._slices: dict[str, list[str]] = {name: [] for name in texts}
         self._known: dict[str, str] = {}  # one object for each text that comes again
+
+    def leave_out(self, name: str) -> None:
+        """Note that the file lacks a column that it need not have."""
+        for known in (self._numbers, self._texts, self._empty):
+            known.pop(name, None)
 
     def take(self, row: Mapping[str, object]) -> None:
         """Take the cells of one row; a column that it lacks is empty."""
@@ -104,7 +112,13 @@ class _Reading:
 
 
 def read_predictions(
-    content: bytes, name: str, key: str, columns: Sequence[str], texts: Sequence[str] = ()
+    content: bytes,
+    name: str,
+    key: str,
+    columns: Sequence[str],
+    *,
+    texts: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> Predictions:
     """Return the rows of a file; the suffix of its name says whether it is JSON lines or a table.
 
@@ -115,6 +129,7 @@ def read_predictions(
         key: the column with the ids of the rows.
         columns: labels, scores and costs; names are compared as those of metrics are.
         texts: columns of slices.
+        optional: those of `columns` that the file may lack.
 
     Raises:
         ValueError: it cannot be read; the message says where, and shows no cell of it.
@@ -125,7 +140,7 @@ def read_predictions(
     text = text_of(content).removeprefix("\ufeff")
     if not text.strip():
         raise ValueError("the file is empty")
-    reading = _Reading(key, columns, texts)
+    reading = _Reading(key, columns, texts, optional)
     small = name.casefold()
     if small.endswith(_JSON_LINES):
         _take_json(text, reading)
@@ -146,7 +161,7 @@ def _take_table(text: str, delimiter: str, reading: _Reading) -> None:
     reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         header = [cell.strip() for cell in next((line for line in reader if any(line)), ())]
-        places = _places(header, reading.wanted, delimiter)
+        places = _places(header, reading, delimiter)
         for cells in reader:
             if not any(cells):
                 continue
@@ -169,31 +184,33 @@ def _lines(text: str) -> Iterator[str]:
         start = end
 
 
-def _places(header: Sequence[str], wanted: Sequence[str], delimiter: str) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for name in wanted:
-        meant = _meant(header, name)
-        if meant is None and len(header) == 1:
-            for other, shown_other in _ELSEWHERE.items():
-                if other != delimiter and other in header[0]:
-                    raise ValueError(f"the columns seem to be separated by {shown_other}")
-        places[name] = header.index(_found(header, name, meant))
-        if header.count(header[places[name]]) > 1:
+def _places(header: Sequence[str], reading: _Reading, delimiter: str) -> dict[str, int]:
+    for other, shown_other in _ELSEWHERE.items():
+        if len(header) == 1 and other != delimiter and other in header[0]:
+            raise ValueError(f"the columns seem to be separated by {shown_other}")
+    meant = _meant(header, reading)
+    for name in meant.values():
+        if header.count(name) > 1:
             raise ValueError(f"two columns are named {short(name)}: rename one")
-    return places
+    return {name: header.index(there) for name, there in meant.items()}
 
 
-def _meant(names: Sequence[str], name: str) -> str | None:
-    meant = named_like(names, name)
-    if len(meant) > 1:
-        raise ValueError(f"{short(name)} could be any of {shown(meant)}: write one as it is there")
-    return meant[0] if meant else None
-
-
-def _found(names: Sequence[str], name: str, meant: str | None) -> str:
-    if meant is None:
-        raise ValueError(f"there is no column {short(name)}; there are {shown(names) or 'none'}")
-    return meant
+def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
+    """Return the column of the file for each that is wanted."""
+    found: dict[str, str] = {}
+    for name in reading.wanted:
+        meant = named_like(names, name)
+        if len(meant) > 1:
+            several = f"{short(name)} could be any of {shown(meant)}"
+            raise ValueError(f"{several}: write one as it is there")
+        if meant:
+            found[name] = meant[0]
+        elif name in reading.optional:
+            reading.leave_out(name)
+        else:
+            there = shown(names) or "none"
+            raise ValueError(f"there is no column {short(name)}; there are {there}")
+    return found
 
 
 def _take_json(text: str, reading: _Reading) -> None:
@@ -203,8 +220,7 @@ def _take_json(text: str, reading: _Reading) -> None:
             continue
         row = _object(line, number)
         if not meant:  # the names of the first object hold for all
-            names = tuple(row)
-            meant = {name: _found(names, name, _meant(names, name)) for name in reading.wanted}
+            meant = _meant(tuple(row), reading)
         cells = {name: row.get(there) for name, there in meant.items()}
         nested = next((name for name, one in cells.items() if isinstance(one, dict | list)), None)
         if nested is not None:

@@ -20,7 +20,8 @@ def table(header: str, rows: list[Row]) -> Predictions:
     lines = (",".join(map(str, row)) for row in rows)
     content = "\n".join((header, *lines)).encode()
     texts = tuple(name for name in names if name == "region")
-    return read_predictions(content, "p.csv", "id", tuple(set(names) - {"id", *texts}), texts)
+    columns = tuple(set(names) - {"id", *texts})
+    return read_predictions(content, "p.csv", "id", columns, texts=texts)
 
 
 def together(rows: list[Row], meaning: Meaning = TWO) -> PairedRows | NotPaired:

@@ -12,7 +12,7 @@ TABLE = b"id,label,score,other\na,1,0.75,x\nb,0,.25,y\n"
 
 
 def read(content: bytes, name: str = "predictions.csv", texts: tuple[str, ...] = ()) -> Predictions:
-    return read_predictions(content, name, "id", WANTED, texts)
+    return read_predictions(content, name, "id", WANTED, texts=texts)
 
 
 @pytest.mark.parametrize(
