@@ -17,17 +17,11 @@ from shared.core.run.planned_steps import (
 from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Run
+from shared.core.serving.leases import in_flight_lease, leased
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
 from shared.core.serving.repeated_gate import repeated
-from shared.core.serving.state import (
-    EndpointLease,
-    EndpointState,
-    Resource,
-    in_flight_lease,
-    is_superseded,
-    leased,
-)
+from shared.core.serving.state import EndpointLease, EndpointState, Resource, is_superseded
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError

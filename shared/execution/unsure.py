@@ -44,7 +44,9 @@ class UnsureSteps:
             judged: its verdict.
         """
         verdict = judged.verdict
-        if run.config.gate.compare is None or verdict is None or verdict.outcome is Outcome.FIT:
+        if verdict is None or run.parent is not None or verdict.outcome is Outcome.FIT:
+            return judged
+        if run.config.gate.compare is None:
             return judged
         older = list(self._unsure_before(run))
         for stored in older:

@@ -240,7 +240,7 @@ class Pipeline(Strict):
     @together
     def _comparison_where_it_is_used(self) -> Iterator[Mistake]:
         yield from compared_with_nothing(self.gate, self.endpoints)
-        yield from compared_at_an_endpoint(self.gate, self.endpoints)
+        yield from compared_at_an_endpoint(self.gate, self.training, self.endpoints)
 
     @together
     def _schedule_where_it_is_used(self) -> Iterator[Mistake]:

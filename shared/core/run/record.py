@@ -10,6 +10,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.config.stored_pipeline import StoredPipeline
 from shared.core.config.types import Scalar
+from shared.core.decisions.comparison import Opponent
 from shared.core.evaluation.gate import Verdict
 from shared.core.frozen import FrozenModel, RecordModel, left_out
 from shared.core.run.promotion import Promotion
@@ -113,6 +114,14 @@ class EndedAttempt(FrozenModel):
     reason: str
 
 
+class GivenModel(FrozenModel):
+    """A model that a job was given to score beside its own, or that served when it was made."""
+
+    against: Opponent
+    run_id: str  #: the run that the endpoint state names for it
+    model: ModelRef
+
+
 class GateEvidence(FrozenModel):
     """The evidence for the gate so far, one probe of the candidate at a time."""
 
@@ -183,6 +192,7 @@ class Run(RecordModel):
     outputs_seen: tuple[str, ...] = ()  #: digests of the files of this attempt that were seen
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
+    given_models: tuple[GivenModel, ...] = left_out(())  #: by the job of the present attempt
     model: ModelRef | None = None
     models: dict[str, ModelRef] = Field(default_factory=dict)  #: endpoint -> its model
     candidate: Candidate | None = None  #: the model at its endpoint, where it is staged there

@@ -14,16 +14,33 @@ from shared.core.run.record import Run
 from shared.core.serving.state import Resource, ServedModel
 
 
-def on_rows_with(gate: Gate, served: Iterable[ServedModel]) -> OnRows:
+def on_rows_with(
+    gate: Gate, served: Iterable[ServedModel], anchor: ServedModel | None = None
+) -> OnRows:
     """Return with which models a comparison on rows must be, without any comparison.
 
     Args:
         gate: of the run.
         served: what serves at each endpoint.
+        anchor: the model that is pinned there, where the gate compares with it.
     """
     found: dict[int, tuple[Comparison, ...]] = dict.fromkeys(gate.row_rules, ())
     unsure = gate.compare.unsure if gate.compare else "ask"
-    return OnRows(found, unsure, tuple(one.run_id for one in served))
+    return OnRows(
+        found, unsure, tuple(one.run_id for one in served), anchor.run_id if anchor else ""
+    )
+
+
+def anchor_for(gate: Gate, known: Iterable[Resource]) -> ServedModel | None:
+    """Return the model that is pinned, where the gate compares with it; None: there is none.
+
+    Args:
+        gate: of the run.
+        known: its endpoint; of several none has an anchor.
+    """
+    wanted = gate.compare is not None and gate.compare.anchor is not None
+    pinned = [one.anchor.served for one in known if one.anchor and wanted]
+    return pinned[0] if len(pinned) == 1 else None
 
 
 def repeated(run: Run, known: Resource) -> Event | None:
@@ -45,7 +62,7 @@ def repeated(run: Run, known: Resource) -> Event | None:
         gate.rules,
         [one.metrics for one in served],
         first_allowed=gate.first_model == "allow",
-        on_rows=on_rows_with(gate, served),
+        on_rows=on_rows_with(gate, served, anchor_for(gate, [known])),
     )
     if not again.passed:
         return Regressed(again)

@@ -13,6 +13,7 @@ from shared.core.run.promotion import Promotion, Step
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries, Streak
 from shared.core.serving.references import ServingState, Shift, StagedCandidate
 from shared.core.serving.state import (
+    Anchor,
     EndpointLease,
     EndpointState,
     Hold,
@@ -72,7 +73,9 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "held": None,
         "resumed": None,
         "history": (),
+        "anchor": None,
     },
+    Anchor: {"reason": ""},
     EndpointLease: {"in_flight": None},
     EndpointState: {
         "schema_version": 1,
@@ -167,6 +170,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "ended_attempts": (),
         "outputs_seen": (),
         "inputs": {},
+        "given_models": (),
         "model": None,
         "models": {},
         "candidate": None,
