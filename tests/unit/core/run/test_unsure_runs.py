@@ -55,7 +55,7 @@ def test_what_follows_an_unsure_verdict_is_configured(unsure: str, phase: Phase)
 
 def test_an_operator_is_asked_with_the_numbers() -> None:
     asked = after("ask")
-    assert str(asked.reason).startswith("unsure: AUC 0.9035, and 0.9100 of the live model of run")
+    assert str(asked.reason).startswith("unsure: AUC is 0.9035, and 0.9100 of the live model (run")
     assert "approve it by POST /api/runs/sample-1/approve" in str(asked.advice)
     waits = waits_of(asked)
     assert waits is not None
