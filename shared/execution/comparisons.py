@@ -9,12 +9,14 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.compare import Compare, Way
+from shared.core.decisions.compared import NotComparable, value_of
 from shared.core.decisions.compared_rules import Against, Terms, compared_rules, measured
 from shared.core.decisions.comparison import Comparison, Opponent
 from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import Meaning, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
 from shared.core.decisions.rows import PairedRows
+from shared.core.evaluation.gate import Rule
 from shared.core.evaluation.text import short
 from shared.core.run.record import Run
 from shared.core.serving.state import ServedModel
@@ -89,9 +91,9 @@ class Comparisons:
         mine = self._of_job(run, compare, meaning)
         others = list(_others(run, compare, served, anchor))
         own = paired(mine, None, replace(meaning, other=meaning.candidate))
-        if isinstance(own, NotPaired) and not others:
-            raise UnusablePredictionsError(f"the predictions cannot be used: {own.reason}")
         rules = {at: gate.rules[at] for at in gate.row_rules}
+        if not others:  # else the comparisons say so
+            _require_usable(own, terms, list(rules.values()))
         note = _note_of_holdout(run, compare)
         rows = [self._rows(mine, one, compare, meaning) for one in others]
         opponents = [
@@ -191,6 +193,18 @@ def compare_of(run: Run) -> Compare:
     if compare is None:
         raise PermanentError(f"run {run.run_id} compares no rows: write gate.compare")
     return compare
+
+
+def _require_usable(own: PairedRows | NotPaired, terms: Terms, rules: Sequence[Rule]) -> None:
+    """Refuse a first model whose rows no later model could be compared on."""
+    if isinstance(own, NotPaired):
+        raise UnusablePredictionsError(f"the predictions cannot be used: {own.reason}")
+    for rule in rules:
+        metric = terms.metric(rule.metric)
+        found = value_of(metric, own) if metric else NotComparable("it is not known of rows")
+        if isinstance(found, NotComparable) and not rule.observe:
+            what = f"{rule.metric} cannot be computed of the predictions"
+            raise UnusablePredictionsError(f"{what}: {found.reason}")
 
 
 def _others(
