@@ -55,7 +55,9 @@ def problems(world: FaultyWorld, *, rolled_back: bool) -> Iterator[str]:
         parked = run.phase is Phase.PARKED and run.reason and run.advice
         if not run.phase.ended and not parked:
             yield f"{PROMISES[2]}: {run.run_id}, {run.phase}: {run.reason or run.step_failure}"
-        asked = run.config.gate.approval == "required" and not run.origin.repeats
+        unsure = run.verdict is not None and run.verdict.needs_approval
+        asked = unsure or run.config.gate.approval == "required"
+        asked = asked and not run.origin.repeats
         approved = run.approval is not None and run.approval.answer == "approved"
         if run.phase is Phase.PROMOTED and asked and not approved:
             yield f"{PROMISES[6]}: {run.run_id} was not approved"
