@@ -95,8 +95,8 @@ BUGS: Final = (
     Bug(
         "an approval outlives the model that it was given against",
         _EVENTS,
-        "        return _asked(run.evolve(verdict=self.verdict, approval=None), why, at, why)\n",
-        "        return _asked(run.evolve(verdict=self.verdict), why, at, why)\n",
+        "        return _asked(known.evolve(approval=None), why, at, why)\n",
+        "        return _asked(known, why, at, why)\n",
         _RUNS,
     ),
     Bug(

@@ -119,13 +119,16 @@ class Unsettled(Event):
     verdict: Verdict
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Compare again where the app can score both, else ask an operator."""
+        """Compare again where the app can score both, else go on as for an unsure model."""
         compare = run.config.gate.compare
         why = f"another model went live since the verdict: {self.verdict.reason}"
         if compare is not None and compare.way is Way.SCORED:
             note = f"{why}: comparing again"
             return run.moved_to(Phase.JUDGED, at, note, verdict=None, approval=None)
-        return _asked(run.evolve(verdict=self.verdict, approval=None), why, at, why)
+        known = run.evolve(verdict=self.verdict)
+        if not self.verdict.needs_approval:
+            return known.moved_to(Phase.PROMOTING, at, why)
+        return _asked(known.evolve(approval=None), why, at, why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from shared.core.decisions.comparison import Outcome
 from shared.core.run.record import Phase, Run
-from tests.unit.execution.gated_worlds import NO_DROP, approve, opened, trains
+from tests.fakes.faults import Faults, Kind
+from tests.unit.execution.gated_worlds import NO_DROP, approve, data, evaluates, opened, trains
 from tests.unit.worlds import Observed
 
 MINUTE = timedelta(minutes=1)
@@ -29,10 +31,10 @@ UNSURE = predictions(0.5, seed=2)
 WORSE = predictions(9.0, seed=3)
 
 
-def world_with(unsure: str, **more: Any) -> Observed:
+def world_with(unsure: str, faults: Faults | None = None, **more: Any) -> Observed:
     compare = {"predictions": "output2", "holdout": "evaluation/holdout.csv", "unsure": unsure}
     written = {"rules": [NO_DROP], "first_model": "allow", "compare": {**compare, **more}}
-    world = Observed(config={"pipeline": {"gate": written}})
+    world = Observed(config={"pipeline": {"gate": written}}, faults=faults or Faults({}))
     trains(world)
     first = world.until_idle(opened(world, 1, LIVE))
     assert first.phase is Phase.PROMOTED
@@ -107,6 +109,32 @@ def test_an_operator_is_asked_when_no_other_run_comes() -> None:
     assert world.now_of(waits).asks_at is not None
     world.idle(2 * MINUTE, MINUTE)
     assert world.now_of(waits).asks_at is None
+
+
+def test_a_crash_while_an_older_model_is_settled_leaves_none_waiting() -> None:
+    def begun(faults: Faults) -> tuple[Observed, Run]:
+        world = world_with("wait", faults)
+        return world, settled(world, 2, UNSURE, Phase.AWAITING_APPROVAL)
+
+    calm, waits = begun(Faults({}))
+    before = len(calm.faults.sites)
+    settled(calm, 3, UNSURE, Phase.AWAITING_APPROVAL)
+    writes = [
+        at
+        for at, site in enumerate(calm.faults.sites)
+        if at >= before and site in ("replace runs", "replace open")
+    ]
+    assert writes
+    for call in writes:
+        world, waits = begun(Faults({call: Kind.CRASH_AFTER}))
+        evaluates(world, 3, UNSURE)
+        world.upload("3.csv", data(3))
+        world.survive(partial(world.deliver, "3.csv"))
+        for _ in range(40):
+            world.survive(world.tick)
+        newer = world.runs()[-1]
+        assert [run.phase for run in world.runs()[1:]] == [Phase.AWAITING_APPROVAL] * 2, call
+        assert (world.now_of(waits).asks_at, newer.asks_at) == (None, None), call
 
 
 def test_predictions_that_do_not_match_are_never_a_pass() -> None:

@@ -137,6 +137,14 @@ def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
     assert expires_at(asked) == NOW + HOUR + 3 * DAY
 
 
+def test_where_unsure_models_are_promoted_the_record_says_what_it_was_not_compared_with() -> None:
+    verdict = judged(comparison(), live=("sample-other",), unsure="promote")
+    promoting = run(Phase.PROMOTING, config=configured("promote"), verdict=judged(comparison()))
+    again = apply(promoting, Unsettled(verdict), NOW)
+    assert (again.phase, again.verdict) == (Phase.PROMOTING, verdict)
+    assert "another model went live since the verdict" in again.history[-1].note
+
+
 @pytest.mark.parametrize("compared", [comparison(Outcome.UNSURE), not_measured()])
 def test_silence_never_approves_what_was_not_measured(compared: Comparison) -> None:
     measured = compared.interval is not None
