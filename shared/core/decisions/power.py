@@ -57,9 +57,16 @@ def usual_deviation(
         metric: to be compared.
         value: about what it is for both models.
         positives: the share of positive rows.
-        correlation: how alike the models are.
+        correlation: of the scores, or the errors, of both models in each class.
     """
     many = 1_000_000
+    match metric.kind:
+        case Kind.ACCURACY | Kind.F1:  # answers are less alike than the scores behind them
+            correlation = 2 / math.pi * math.asin(correlation)
+        case Kind.MAE | Kind.RMSE | Kind.R2:
+            correlation **= 2
+        case _:
+            pass
     error = _error(metric, Evaluated(value, many, round(positives * many)))
     return None if error is None else error * math.sqrt(2 * (1 - correlation) * many)
 
