@@ -6,7 +6,7 @@ miss its bound by three standard errors.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,7 +38,7 @@ _USUAL: Final = {
     Kind.BRIER: 0.1,
     Kind.MAE: 0.3,
     Kind.QUANTILE_LOSS: 0.2,
-    Kind.COST: 0.2,
+    Kind.COST: 0.1,
     Kind.F1: 0.8,
     Kind.RMSE: 0.3,
     Kind.R2: 0.9,
@@ -200,10 +200,44 @@ def outcomes(found: Iterable[Shares], effort: Effort) -> list[Outcome]:
             promise,
             sum(shares.trials for shares, _ in those),
             tuple(Violation(plan, broken) for _, broken in those if broken),
-            "; ".join(str(shares) for shares, _ in those) if promise == COVERED else "",
+            _NOTES.get(promise, _no_notes)([shares for shares, _ in those]),
         )
         for promise, those in about.items()
     ]
+
+
+def _no_notes(found: Sequence[Shares]) -> str:
+    del found
+    return ""
+
+
+def _unsure(found: Sequence[Shares]) -> str:
+    """Return the shares that are unsure, for each metric and number of rows."""
+    lines: dict[str, list[str]] = {}
+    for shares in found:
+        setting = shares.setting
+        name = f"{setting.metric.kind} {setting.other:g}, {setting.rows} rows"
+        share = f"{shares.share(shares.unsure):.0%} ({setting.correlation:g})"
+        lines.setdefault(name, []).append(share)
+    each = "; ".join(f"{name}: {', '.join(those)}" for name, those in lines.items())
+    return f"unsure, and in brackets the correlation: {each}"
+
+
+def _covered(found: Sequence[Shares]) -> str:
+    """Return the least and the most of the shares that hold the difference, for each metric."""
+    lines: dict[str, list[float]] = {}
+    for shares in found:
+        share = shares.share(shares.covered)
+        lines.setdefault(str(shares.setting.metric.kind), []).append(share)
+    return "; ".join(
+        f"{name} {min(those):.1%} to {max(those):.1%}" for name, those in lines.items()
+    )
+
+
+_NOTES: Final[Mapping[str, Callable[[Sequence[Shares]], str]]] = {
+    NEVER_WORSE: _unsure,
+    COVERED: _covered,
+}
 
 
 def too_few() -> Iterator[Setting]:

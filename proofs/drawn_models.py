@@ -23,7 +23,7 @@ CLASSES: Final = ("no", "yes")
 #: Of the labels, where they are numbers.
 _SPREAD: Final = 2.0
 _QUANTILE: Final = 0.8
-_MISSED, _FALSE_ALARM = 2.0, 0.5
+_MISSED, _FALSE_ALARM = 1.0, 0.25
 _COST: Final = {"yes": {"no": _MISSED}, "no": {"yes": _FALSE_ALARM}}
 
 
