@@ -21,9 +21,11 @@ from rich.table import Table
 from rich.text import Text
 
 from proofs import (
+    anchor_falls,
     api_fuzz,
     azureml_hosts,
     azureml_kills,
+    decisions,
     duplicate_events,
     endpoint_faults,
     fault_sweep,
@@ -89,6 +91,11 @@ TASKS: Final = (
         Task("planted bugs", partial(planted.part, shard=number, shards=2), 0, scales=False)
         for number in range(2)
     ),
+    *(
+        Task(decisions.PART, partial(decisions.part, shard=number, shards=4), 2000)
+        for number in range(4)
+    ),
+    Task(anchor_falls.PART, anchor_falls.part, 200),
     Task("sequences", random_sequences.part, 300),
     Task("duplicates", duplicate_events.part, 300),
     Task("HTTP API", api_fuzz.part, 100),
