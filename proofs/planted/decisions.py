@@ -10,9 +10,8 @@ BUGS: Final = (
     Bug(
         "the rows of the other model are in another order",
         "shared/core/decisions/compared.py",
-        "        np.asarray(one, dtype=float) for one in (rows.labels, rows.candidate, rows.other)\n",
-        "        np.asarray(one, dtype=float)\n"
-        "        for one in (rows.labels, rows.candidate, rows.other[::-1])\n",
+        " for one in (rows.labels, rows.candidate, rows.other)\n",
+        " for one in (rows.labels, rows.candidate, rows.other[::-1])\n",
         (f"{_TESTS}/test_intervals.py",),
     ),
     Bug(
@@ -82,8 +81,8 @@ BUGS: Final = (
     Bug(
         "every run draws the same",
         "shared/core/decisions/bootstrap.py",
-        "    return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()))\n",
-        "    return np.random.default_rng(len(seed))\n",
+        "default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()))\n",
+        "default_rng(len(seed))\n",
         (f"{_TESTS}/test_bootstrap.py",),
     ),
 )
