@@ -21,7 +21,6 @@ from rich.table import Table
 from rich.text import Text
 
 from proofs import (
-    anchor_falls,
     api_fuzz,
     azureml_hosts,
     azureml_kills,
@@ -75,6 +74,7 @@ _FAULTS: Final = {
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
     Task("load", load_test.part, 2000),
+    Task(decisions.PART, decisions.part, 2000),
     *(
         Task(name, partial(part, shard=number, shards=2), 200)  # more than there are
         for name, part in _KILLS.items()
@@ -91,11 +91,6 @@ TASKS: Final = (
         Task("planted bugs", partial(planted.part, shard=number, shards=2), 0, scales=False)
         for number in range(2)
     ),
-    *(
-        Task(decisions.PART, partial(decisions.part, shard=number, shards=4), 2000)
-        for number in range(4)
-    ),
-    Task(anchor_falls.PART, anchor_falls.part, 200),
     Task("sequences", random_sequences.part, 300),
     Task("duplicates", duplicate_events.part, 300),
     Task("HTTP API", api_fuzz.part, 100),
