@@ -165,7 +165,7 @@ def wrong(shares: Shares) -> Iterator[tuple[str, str]]:
 
 
 def part(effort: Effort) -> list[Outcome]:
-    """Draw `effort.size` times for each setting; a bootstrap, and worlds with an anchor, less often.
+    """Draw `effort.size` times for each setting; a bootstrap and an anchor are tried less often.
 
     The settings with too few rows are drawn a few times: each draw has to be refused.
     """
