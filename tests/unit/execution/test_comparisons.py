@@ -219,6 +219,19 @@ def test_rows_of_another_holdout_are_not_compared() -> None:
     assert "ids of the other model without a match: 20 of 400 (5.0 %)" in only(run).why
 
 
+def test_predictions_on_another_holdout_are_not_compared() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    gate = world.pipeline.gate
+    assert gate.compare is not None
+    other = gate.compare.evolve(holdout="training-data/other.csv")
+    world.pipeline = world.pipeline.evolve(gate=gate.evolve(compare=other))
+    world.restart()
+    run = world.until(opened(world, 2, rows(candidate=good)), Phase.AWAITING_APPROVAL)
+
+    assert only(run).why == f"run {first.run_id} scored another holdout"
+
+
 def test_a_record_that_is_gone_leaves_nothing_to_compare_with() -> None:
     world = world_with(TWO_FILES)
     first = ended_run(world, 1, rows(candidate=good))
