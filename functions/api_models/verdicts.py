@@ -67,7 +67,10 @@ class VerdictShown(ResponseModel):
     """What the gate says of the model."""
 
     passed: bool = Field(description="Whether it may be promoted, as far as the gate goes.")
-    outcome: Outcome = Field(description="The worst outcome of the rules that decide.")
+    outcome: Outcome | None = Field(
+        description="The worst outcome of the rules that decide. Left out: there was nothing to "
+        "judge the model by."
+    )
     needs_approval: bool = Field(description="Whether an operator decides, because it is unsure.")
     reason: str
     metrics: dict[str, float]

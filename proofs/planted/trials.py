@@ -28,6 +28,7 @@ from proofs.planted import (
     providers,
     traffic,
     traffic_evidence,
+    verdicts,
     windows,
 )
 from proofs.planted.bug import Bug
@@ -66,6 +67,7 @@ BUGS: Final = (
     *providers.BUGS,
     *traffic.BUGS,
     *traffic_evidence.BUGS,
+    *verdicts.BUGS,
     *windows.BUGS,
 )
 

@@ -12,7 +12,14 @@ from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row, choose_row, read_evaluation
 from shared.core.run.commands import Event
-from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered, Judged, Rejected
+from shared.core.run.gate_events import (
+    NO_OPERATOR,
+    Approved,
+    EvidenceGathered,
+    Judged,
+    Rejected,
+    approved_on_expiry,
+)
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
@@ -49,6 +56,8 @@ class GateSteps:
             PermanentError: the candidate's scoring, or the model, is refused.
         """
         event = self._judged(run)
+        if isinstance(event, Judged):
+            event = self.unsure.settle(run, event)
         ours = run.model is not None and run.origin is not Origin.MODEL
         if not isinstance(event, Judged) or run.config.endpoints or not ours:
             return event
@@ -79,7 +88,7 @@ class GateSteps:
         first = run.config.gate.first_model == "allow"
         live = [one.metrics for one in served]
         verdict = judge(rules, row, live, first_allowed=first, on_rows=on_rows)
-        return self.unsure.settle(run, Judged(verdict))
+        return Judged(verdict)
 
     def _numbers(
         self, run: Run, served: Sequence[ServedModel], anchor: ServedModel | None
@@ -164,7 +173,7 @@ class GateSteps:
     def expire(self, run: Run) -> Event:
         """Return the default answer of the configuration, where no operator answered in time."""
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
-        if run.config.gate.on_expiry == "approve":
+        if approved_on_expiry(run):
             return Approved(NO_OPERATOR, why)
         return Rejected(NO_OPERATOR, why)
 

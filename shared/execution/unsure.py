@@ -44,11 +44,13 @@ class UnsureSteps:
             judged: its verdict.
         """
         verdict = judged.verdict
-        if run.config.gate.compare is None or verdict is None or verdict.outcome is Outcome.FIT:
+        if verdict is None or run.parent is not None or verdict.outcome is Outcome.FIT:
+            return judged
+        if run.config.gate.compare is None:
             return judged
         older = list(self._unsure_before(run))
         for stored in older:
-            self._ask(stored, f"run {run.run_id} had its verdict, {verdict.outcome}")
+            self._ask(stored, f"run {run.run_id} had its verdict: {verdict.outcome or 'none'}")
         return replace(judged, asks_now=bool(older))
 
     def _unsure_before(self, run: Run) -> Iterator[Stored[Run]]:

@@ -143,6 +143,11 @@ class Result(FrozenModel):
     comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
 
     @property
+    def measured(self) -> bool:
+        """Whether there are comparisons, each of them with an interval."""
+        return bool(self.comparisons) and all(one.interval for one in self.comparisons)
+
+    @property
     def outcome(self) -> Outcome:
         """What the rule says of the model."""
         if self.unsure:
@@ -164,11 +169,19 @@ class Verdict(FrozenModel):
     uncompared: tuple[str, ...] = left_out(())
 
     @property
-    def outcome(self) -> Outcome:
-        """What the gate says of the model: the worst of what its rules say."""
+    def outcome(self) -> Outcome | None:
+        """The worst of what its rules say; None: there was nothing to judge the model by."""
         if self.unsure:
             return Outcome.UNSURE
-        return Outcome.FIT if self.passed else Outcome.WORSE
+        if self.passed:
+            return Outcome.FIT
+        return Outcome.WORSE if self.results else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether being unsure is only a matter of rows, of every rule that decides."""
+        unsure = (one for one in self.results if one.unsure and not one.observe)
+        return all(one.measured for one in unsure)
 
 
 def refused(reason: str) -> Verdict:

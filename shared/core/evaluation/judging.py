@@ -12,7 +12,7 @@ from shared.core.counting import counted
 from shared.core.decisions.comparison import Outcome
 from shared.core.evaluation.gate import Result, Rule, Verdict, worst
 from shared.core.evaluation.noise import words_of_noise
-from shared.core.evaluation.on_rows import NO_ROWS, OnRows, is_measured, result_on_rows
+from shared.core.evaluation.on_rows import NO_ROWS, OnRows, result_on_rows
 from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
 from shared.core.evaluation.text import distinguished, folded, named_like, plain, short, shown
 
@@ -50,9 +50,7 @@ def judge(
     deciding = [result for result in results if not result.observe]
     unsure = [result for result in deciding if result.unsure]
     outcome = worst(result.outcome for result in deciding)
-    asks = on_rows.unsure in ("ask", "wait") or not all(
-        is_measured(result.comparisons) for result in unsure
-    )
+    asks = on_rows.unsure in ("ask", "wait") or not all(result.measured for result in unsure)
     passed = all(result.passed for result in deciding)
     return Verdict(
         passed=passed,
@@ -156,6 +154,10 @@ def _result(
         result = _on_numbers(rule, row, live, first_allowed=first_allowed)
     else:
         result = result_on_rows(rule, comparisons, on_rows, first_allowed=first_allowed)
+        if result.value is None:  # of a first model there is no comparison
+            value = metric_in(row, rule.metric)
+            known = value if value is not None and math.isfinite(value) else None
+            result = result.evolve(value=known)
     return result.evolve(observe=True) if rule.observe else result
 
 

@@ -96,23 +96,16 @@ def counted_outcome(comparison: Comparison) -> Outcome:
     return worst([own, *(one for one in slices if one is Outcome.WORSE)])
 
 
-def is_measured(comparisons: Sequence[Comparison]) -> bool:
-    """Whether each of them has an interval, so that being unsure is only a matter of rows."""
-    return all(one.interval is not None for one in comparisons)
-
-
 def _other_model(rule: Rule, run_id: str) -> str:
     return f"{rule.metric}: the model of run {run_id} serves now, and this one was not compared"
 
 
 def _said(rule: Rule, one: Comparison) -> str:
-    other = f"{_NAMES[one.against]} of run {one.run_id}"
+    other = f"{_NAMES[one.against]} (run {one.run_id})"
     if one.interval is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
-    parts = [
-        f"{_difference(rule, one, one.interval, other)}: {_conclusion(rule, one, one.interval)}"
-    ]
+    parts = [_difference(rule, one, one.interval, other), _conclusion(rule, one, one.interval)]
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
@@ -122,10 +115,13 @@ def _difference(rule: Rule, one: Comparison, interval: Interval, other: str) -> 
     digits = _decimals(rule, interval)
     positives = "" if one.positives is None else f" ({one.positives} positive)"
     values = f"{_value(one.candidate, digits)}, and {_value(one.other, digits)} of {other}"
+    rows = f"on the same {counted(one.rows, 'row')}{positives}"
+    found = f"{rule.metric} is {values}, {rows}"
+    if interval.low == interval.high == 0:
+        return f"{found}: no difference"
     middle = _better(interval.difference, digits)
     range_ = _range(interval.low, interval.high, digits)
-    rows = f"on the same {counted(one.rows, 'row')}{positives}"
-    return f"{rule.metric} {values}, {rows}: {middle}, at {interval.level * 100:.3g} % {range_}"
+    return f"{found}: {middle}, at {interval.level * 100:.3g} % {range_}"
 
 
 def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
@@ -134,12 +130,12 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
     gain = rule.kind == "min_gain"
     match outcome_of(interval, _signed(rule)):
         case Outcome.FIT:
-            return f"{'more than' if gain else 'within'} {bound}"
+            return f"{bound} {'is reached' if gain else 'holds'}"
         case Outcome.WORSE:
-            return f"{'less than' if gain else 'beyond'} {bound}"
+            return f"{bound} is {'not reached' if gain else 'exceeded'}"
         case Outcome.UNSURE:
             about = f"; about {one.rows_needed:,} rows would settle it" if one.rows_needed else ""
-            return f"on both sides of {bound}, so that these rows are too few to tell{about}"
+            return f"{bound} is in between, so that these rows are too few to tell{about}"
 
 
 def _of_slices(rule: Rule, slices: Sequence[SliceComparison]) -> Iterator[str]:
@@ -148,8 +144,8 @@ def _of_slices(rule: Rule, slices: Sequence[SliceComparison]) -> Iterator[str]:
     if worse:
         by = " and ".join(dict.fromkeys(one.column for one in worse))
         many = counted(len(worse), "slice")
-        verb = they(len(worse), "is", "are")
-        yield f"{many} of {len(slices)} by {by} {verb} beyond {rule.kind} {plain(rule.bound)}"
+        verb = they(len(worse), "exceeds", "exceed")
+        yield f"{many} of {len(slices)} by {by} {verb} {rule.kind} {plain(rule.bound)}"
 
 
 def _decimals(rule: Rule, interval: Interval) -> int:

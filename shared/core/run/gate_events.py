@@ -119,13 +119,16 @@ class Unsettled(Event):
     verdict: Verdict
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Compare again where the app can score both, else ask an operator."""
+        """Compare again where the app can score both, else go on as for an unsure model."""
         compare = run.config.gate.compare
         why = f"another model went live since the verdict: {self.verdict.reason}"
         if compare is not None and compare.way is Way.SCORED:
             note = f"{why}: comparing again"
             return run.moved_to(Phase.JUDGED, at, note, verdict=None, approval=None)
-        return _asked(run.evolve(verdict=self.verdict, approval=None), why, at, why)
+        known = run.evolve(verdict=self.verdict)
+        if not self.verdict.needs_approval:
+            return known.moved_to(Phase.PROMOTING, at, why)
+        return _asked(known.evolve(approval=None), why, at, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,8 @@ class Regressed(Event):
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; keep the last comparison."""
-        why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
+        other = "another" if self.verdict.unsure else "a better"
+        why = f"not promoted, {other} model went live meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
 
@@ -209,7 +213,7 @@ def approval_advice(run: Run, expires: datetime) -> str:
         expires: when the wait is over.
     """
     unchecked = f"{run.unchecked}: judge the model yourself; " if run.unchecked else ""
-    answer = "approved" if run.config.gate.on_expiry == "approve" else "rejected"
+    answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
     return f"{unchecked}{_answers(run)}; without an answer until {when} it is {answer}"
 
@@ -220,6 +224,12 @@ def _answers(run: Run) -> str:
         f"/api/runs/{run.run_id}/reject, each with a body such as "
         f'{{"by": "who", "reason": "why"}}'
     )
+
+
+def approved_on_expiry(run: Run) -> bool:
+    """Whether the model is approved if nobody answers: never one of which nothing was measured."""
+    measured = run.verdict is None or run.verdict.measured
+    return measured and run.config.gate.on_expiry == "approve"
 
 
 def rejected_by_operator(run: Run) -> bool:

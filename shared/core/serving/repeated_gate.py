@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
 from shared.core.decisions.comparison import Comparison
 from shared.core.evaluation.gate import Verdict
@@ -66,14 +65,9 @@ def repeated(run: Run, known: Resource) -> Event | None:
     )
     if not again.passed:
         return Regressed(again)
-    return Unsettled(again) if _is_new(verdict, again) and _must_ask(run, again) else None
+    return Unsettled(again) if _is_new(verdict, again) else None
 
 
 def _is_new(verdict: Verdict, again: Verdict) -> bool:
     """Whether a model serves that was neither compared nor accepted."""
     return not set(again.uncompared) <= set(verdict.uncompared)
-
-
-def _must_ask(run: Run, again: Verdict) -> bool:
-    compare = run.config.gate.compare
-    return again.needs_approval or (compare is not None and compare.way is Way.SCORED)

@@ -238,7 +238,7 @@ def test_a_model_is_held_against_the_one_that_went_live_meanwhile(
         ("ask", "sample-0", EndpointLeased),
         ("ask", "sample-other", Unsettled),
         ("wait", "sample-other", Unsettled),
-        ("promote", "sample-other", EndpointLeased),
+        ("promote", "sample-other", Unsettled),
         ("reject", "sample-other", Regressed),
     ],
 )

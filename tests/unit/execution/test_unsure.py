@@ -75,7 +75,7 @@ def test_a_newer_verdict_that_is_not_fit_has_an_operator_asked(
     asked = one.now()
     assert asked.asks_at is None
     assert asked.history[-1].note == (
-        f"an operator is asked: run sample-2 had its verdict, {outcome}"
+        f"an operator is asked: run sample-2 had its verdict: {outcome}"
     )
     assert [vars(line)["event_id"] for line in caplog.records] == ["RL1009"]
     assert one.steps.settle(one.newer, verdict_of(outcome)) == said  # a repetition asks nobody

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.core.decisions.comparison import Comparison, Outcome
-from shared.core.evaluation.gate import Rule, Verdict
+from shared.core.evaluation.gate import Rule, Verdict, refused
 from shared.core.evaluation.judging import judge, judged_again
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row
@@ -57,12 +57,22 @@ def test_what_was_not_measured_never_passes_without_an_operator(policy: str) -> 
     assert claimed.outcome is UNSURE
 
 
+def test_a_live_model_that_nothing_was_compared_with_is_no_pass_either() -> None:
+    verdict = judged(unsure="promote")
+    assert (verdict.outcome, verdict.needs_approval) == (UNSURE, True)
+    assert not verdict.measured
+
+
+def test_what_could_not_be_judged_has_no_outcome() -> None:
+    assert refused("there are no predictions").outcome is None
+
+
 def test_a_rule_says_how_much_better_by_how_many_rows_and_than_which_model() -> None:
     fit = judged(comparison()).results[0]
     assert fit.why == (
-        "AUC 0.9130, and 0.9100 of the live model of run sample-live, on the same 569 rows (228 "
-        "positive): 0.0030 better, at 90 % between 0.0040 worse and 0.0100 better: within "
-        "max_drop 0.01"
+        "AUC is 0.9130, and 0.9100 of the live model (run sample-live), on the same 569 rows (228 "
+        "positive): 0.0030 better, at 90 % between 0.0040 worse and 0.0100 better; "
+        "max_drop 0.01 holds"
     )
     assert fit.value == pytest.approx(0.913)
     assert fit.live == 0.91
@@ -76,30 +86,29 @@ def test_a_rule_says_how_much_better_by_how_many_rows_and_than_which_model() -> 
             UNSURE,
             (-0.015, 0.002),
             (
-                "0.0065 worse, at 90 % between 0.0150 worse and 0.0020 better: on both sides of "
-                "max_drop 0.01, so that these rows are too few to tell; about 2,300 rows would "
-                "settle it"
+                "0.0065 worse, at 90 % between 0.0150 worse and 0.0020 better; max_drop 0.01 is in "
+                "between, so that these rows are too few to tell; about 2,300 rows would settle it"
             ),
         ),
         (
             NO_DROP,
             WORSE,
             (-0.06, -0.03),
-            "0.0450 worse, at 90 % between 0.0300 and 0.0600 worse: beyond max_drop 0.01",
+            "0.0450 worse, at 90 % between 0.0300 and 0.0600 worse; max_drop 0.01 is exceeded",
         ),
         (
             Rule(metric="AUC", min_gain=0.005),
             FIT,
             (0.01, 0.03),
-            "0.0200 better, at 90 % between 0.0100 and 0.0300 better: more than min_gain 0.005",
+            "0.0200 better, at 90 % between 0.0100 and 0.0300 better; min_gain 0.005 is reached",
         ),
         (
             Rule(metric="AUC", min_gain=0.005),
             WORSE,
             (-0.01, 0.003),
             (
-                "0.0035 worse, at 90 % between 0.0100 worse and 0.0030 better: less than "
-                "min_gain 0.005"
+                "0.0035 worse, at 90 % between 0.0100 worse and 0.0030 better; min_gain 0.005 is "
+                "not reached"
             ),
         ),
         (
@@ -107,21 +116,21 @@ def test_a_rule_says_how_much_better_by_how_many_rows_and_than_which_model() -> 
             FIT,
             (-0.009999, 0.03),
             (
-                "0.010000 better, at 90 % between 0.009999 worse and 0.030000 better: within "
-                "max_drop 0.01"
+                "0.010000 better, at 90 % between 0.009999 worse and 0.030000 better; "
+                "max_drop 0.01 holds"
             ),
         ),
         (
             Rule(metric="RMSE", max_drop=10),
             FIT,
             (-5.0, 215.0),
-            "105 better, at 90 % between 5 worse and 215 better: within max_drop 10",
+            "105 better, at 90 % between 5 worse and 215 better; max_drop 10 holds",
         ),
         (
             NO_DROP,
             FIT,
             (0.0, 0.0),
-            "0.000 better, at 90 % between 0.000 and 0.000 better: within max_drop 0.01",
+            "no difference; max_drop 0.01 holds",
         ),
     ],
 )
@@ -135,7 +144,7 @@ def test_a_difference_is_read_without_knowing_which_sign_is_good(
 def test_a_comparison_without_an_interval_says_why() -> None:
     why = judged(not_measured(candidate=None, other=None)).results[0].why
     assert why == (
-        "AUC cannot be compared with the live model of run sample-live: the scores are constant"
+        "AUC cannot be compared with the live model (run sample-live): the scores are constant"
     )
 
 
@@ -152,7 +161,7 @@ def test_the_anchor_is_compared_as_strictly_as_the_live_model(
 ) -> None:
     verdict = judged(comparison(live), anchored(anchor), anchor=ANCHOR)
     assert verdict.outcome is outcome
-    assert "the anchor of run sample-anchor" in verdict.results[0].why
+    assert "the anchor (run sample-anchor)" in verdict.results[0].why
     assert verdict.results[0].live == 0.91
 
 
@@ -177,7 +186,7 @@ def test_a_slice_can_only_turn_the_verdict_to_worse() -> None:
 def test_a_worse_slice_is_counted_in_the_sentence_and_named_in_the_record_alone() -> None:
     found = (slice_of("south", WORSE), slice_of("north", FIT))
     verdict = judged(comparison(outcome=WORSE, interval=interval(-0.004, 0.01), slices=found))
-    assert ": within max_drop 0.01; 1 slice of 2 by region is beyond max" in verdict.reason
+    assert "; max_drop 0.01 holds; 1 slice of 2 by region exceeds max_drop" in verdict.reason
     assert "south" not in verdict.reason
     assert verdict.results[0].comparisons[0].slices == found
 
@@ -196,7 +205,7 @@ def test_a_rule_that_is_observed_is_recorded_and_does_not_decide() -> None:
     assert (verdict.outcome, verdict.passed) == (FIT, True)
     assert [one.observe for one in verdict.results] == [False, True]
     assert not verdict.results[1].passed
-    assert verdict.reason.startswith("the rule holds: AUC 0.9130, and 0.9100 of the live model")
+    assert verdict.reason.startswith("the rule holds: AUC is 0.9130, and 0.9100 of the live model")
     assert verdict.reason.endswith("; observed only: F1 0.8 is below at_least 0.9")
 
 
@@ -221,6 +230,8 @@ def test_a_first_model_has_nothing_to_be_compared_with_on_rows_either(
     assert verdict.passed is first
     assert verdict.outcome is (FIT if first else WORSE)
     assert "AUC: there is no live model to compare with" in verdict.results[0].why
+    row, known = Row({}, {"AUC": 0.9}), OnRows(found={0: ()})
+    assert judge([NO_DROP], row, [], first_allowed=first, on_rows=known).results[0].value == 0.9
 
 
 def test_the_numbers_that_were_computed_on_the_rows_are_kept_for_the_next_comparison() -> None:

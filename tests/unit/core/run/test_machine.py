@@ -9,7 +9,7 @@ import pytest
 
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
-from shared.core.evaluation.gate import refused
+from shared.core.evaluation.gate import Verdict, refused
 from shared.core.run import control_events, gate_events, retry
 from shared.core.run import gate_events as staging
 from shared.core.run import job_events as jobs
@@ -52,7 +52,7 @@ SAMPLES: dict[type[Event], Event] = {
         gate_events.Judged(None),
         gate_events.Regressed(refused("worse than what serves")),
         gate_events.Asked("the next run is unsure too"),
-        gate_events.Unsettled(refused("another model serves")),
+        gate_events.Unsettled(Verdict(passed=True, reason="", needs_approval=True)),
         gate_events.Approved("ada", "good"),
         gate_events.Rejected("ada", "bad"),
         control_events.Cancelled(),
@@ -173,6 +173,7 @@ def test_a_phase_accepts_these_events_and_no_others(phase: Phase) -> None:
 #: What leads elsewhere than the samples do.
 OTHERS: dict[type[Event], tuple[Event, ...]] = {
     gate_events.Judged: (gate_events.Judged(refused("not good enough")),),
+    gate_events.Unsettled: (gate_events.Unsettled(Verdict(passed=True, reason="")),),
     control_events.ModelCollected: (control_events.ModelCollected(MODEL, stages=True),),
     control_events.RolloutEnded: tuple(
         control_events.RolloutEnded(end, "over")

@@ -8,17 +8,17 @@ import pytest
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
 from shared.core.config.pipeline import Pipeline
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import Comparison, Outcome
 from shared.core.evaluation.gate import Rule
 from shared.core.run.commands import Command
 from shared.core.run.control_events import CancelRequested, StepBlocked, Superseded
-from shared.core.run.gate_events import Approved, Asked, Judged, Unsettled
+from shared.core.run.gate_events import Approved, Asked, Judged, Unsettled, approved_on_expiry
 from shared.core.run.machine import apply, expires_at, next_command
 from shared.core.run.record import Phase, Run
 from shared.core.run.retry import RetryRequested
 from shared.core.run.waiting import waits_of
 from shared.ledger.open_markers import hints_of
-from tests.unit.core.evaluation.compared import comparison, judged
+from tests.unit.core.evaluation.compared import comparison, judged, not_measured
 from tests.unit.samples import HOUR, NOW, pipeline, run
 
 DAY = timedelta(days=1)
@@ -55,7 +55,7 @@ def test_what_follows_an_unsure_verdict_is_configured(unsure: str, phase: Phase)
 
 def test_an_operator_is_asked_with_the_numbers() -> None:
     asked = after("ask")
-    assert str(asked.reason).startswith("unsure: AUC 0.9035, and 0.9100 of the live model of run")
+    assert str(asked.reason).startswith("unsure: AUC is 0.9035, and 0.9100 of the live model (run")
     assert "approve it by POST /api/runs/sample-1/approve" in str(asked.advice)
     waits = waits_of(asked)
     assert waits is not None
@@ -135,6 +135,23 @@ def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
     assert asked.verdict == verdict
     assert str(asked.reason).startswith("another model went live since the verdict: unsure: AUC")
     assert expires_at(asked) == NOW + HOUR + 3 * DAY
+
+
+def test_where_unsure_models_are_promoted_the_record_says_what_it_was_not_compared_with() -> None:
+    verdict = judged(comparison(), live=("sample-other",), unsure="promote")
+    promoting = run(Phase.PROMOTING, config=configured("promote"), verdict=judged(comparison()))
+    again = apply(promoting, Unsettled(verdict), NOW)
+    assert (again.phase, again.verdict) == (Phase.PROMOTING, verdict)
+    assert "another model went live since the verdict" in again.history[-1].note
+
+
+@pytest.mark.parametrize("compared", [comparison(Outcome.UNSURE), not_measured()])
+def test_silence_never_approves_what_was_not_measured(compared: Comparison) -> None:
+    measured = compared.interval is not None
+    config = configured("ask", on_expiry="approve")
+    asked = apply(run(Phase.JUDGED, config=config), Judged(judged(compared)), NOW)
+    assert approved_on_expiry(asked) is measured
+    assert str(asked.advice).endswith("it is approved" if measured else "it is rejected")
 
 
 def test_where_the_app_scores_both_models_it_compares_again() -> None:
