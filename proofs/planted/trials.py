@@ -14,6 +14,7 @@ from proofs.outcomes import Effort, Outcome, Violation, again
 from proofs.planted import (
     azureml,
     azureml_endpoints,
+    comparisons,
     config,
     core,
     core_run,
@@ -53,6 +54,7 @@ _NOT_COLLECTED: Final = 2
 BUGS: Final = (
     *azureml.BUGS,
     *azureml_endpoints.BUGS,
+    *comparisons.BUGS,
     *config.BUGS,
     *core.BUGS,
     *core_run.BUGS,
