@@ -31,7 +31,7 @@ class ParameterKind(StrEnum):
 
     TEXT = "text"
     NUMBER = "number"
-    MODEL = "model"  #: the URL of a model, for a module that loads it (studio-classic §7)
+    MODEL = "model"  #: the URL of a model, for a module Load Trained Model
 
 
 @dataclass(frozen=True, slots=True)

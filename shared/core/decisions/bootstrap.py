@@ -1,9 +1,10 @@
 """The paired bootstrap: intervals for F1, RMSE and R2, which are no means over rows.
 
-Rows are drawn with all that belongs to them, so that both models are judged on the same ones. The
-percentiles are those of T. C. Hesterberg (The American Statistician 69 (2015) 371): a little
-further out than the level says, as Student's t is, because percentiles alone are too narrow for
-few rows.
+Rows are drawn with all that belongs to them, so that both models are judged on the same ones.
+RMSE and R2: the percentiles of the draws, further out than the level says, as Student's t is
+(T. C. Hesterberg, The American Statistician 69 (2015) 371), the more so if few rows with large
+errors decide. F1: Student's t times the standard deviation of the draws; percentiles are too narrow
+where the models have few right answers.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shared.core.decisions.intervals import Numbers, Places
 
 DRAWS: Final = 2000
+_FEWEST_FREEDOM: Final = 6.0
 #: More rows are put into so many bundles at random, which are drawn as a whole.
 _MOST_UNITS: Final = 1000
 
@@ -54,7 +56,7 @@ def of_errors(
     """
     import numpy as np
 
-    # One cell a row; sums of these four say all.
+    # Sums over rows of these five say all.
     around = labels - labels.mean()
     cells = np.stack(
         ((candidate - labels) ** 2, (other - labels) ** 2, around, around**2, np.ones(len(labels)))
@@ -65,7 +67,20 @@ def of_errors(
     first, second = (float(one) for one in values(cells.sum(axis=1)))
     sign = 1.0 if kind is Kind.R2 else -1.0
     drawn = sign * _differences(values, _drawn_sums(units, chance))
-    return _estimate(sign * (first - second), drawn, len(labels), level), first, second
+    influence = _influence(kind, cells, first - second)
+    return _by_percentiles(sign * (first - second), drawn, influence, level), first, second
+
+
+def _influence(kind: Kind, cells: "Numbers", difference: float) -> "Numbers":
+    """Return how much each row moves the difference, but for a factor."""
+    import numpy as np
+
+    ours, theirs, _, around, _ = cells
+    if kind is Kind.R2:
+        return np.asarray(theirs - ours - difference * around)
+    first, second = (math.sqrt(float(one.mean())) or 1.0 for one in (ours, theirs))
+    moved = theirs / second - ours / first
+    return np.asarray(moved - moved.mean())
 
 
 def of_f1(
@@ -107,11 +122,18 @@ def of_f1(
     total = round(float(counts.sum()))
     draws = _generator(seed).multinomial(total, counts / counts.sum(), DRAWS)
     drawn = values(draws.T.astype(float))
-    return (
-        _estimate(first - second, drawn[0] - drawn[1], total, level, different if few else None),
-        first,
-        second,
+    error = float((drawn[0] - drawn[1]).std(ddof=1)) * math.sqrt(total / (total - 1))
+    half = student_quantile((1 + level) / 2, total - 1) * error
+    center, difference = float(np.subtract(*values(counts))), first - second
+    estimate = Estimate(
+        difference,
+        min(center - half, difference),
+        max(center + half, difference),
+        error,
+        total - 1,
+        different if few else None,
     )
+    return estimate, first, second
 
 
 def _triples(
@@ -232,14 +254,24 @@ def _drawn_sums(units: "Numbers", chance: "np.random.Generator") -> "Numbers":
     return np.asarray((times.astype(float) @ units.T).T)
 
 
-def _estimate(
-    difference: float, drawn: "Numbers", rows: int, level: float, different: int | None = None
+def _by_percentiles(
+    difference: float, drawn: "Numbers", influence: "Numbers", level: float
 ) -> Estimate:
     import numpy as np
 
-    tail = NORMAL.cdf(math.sqrt(rows / (rows - 1)) * student_quantile((1 - level) / 2, rows - 1))
+    rows = len(influence)
+    freedom, wider = _freedom(influence), math.sqrt(rows / (rows - 1))
+    tail = NORMAL.cdf(wider * student_quantile((1 - level) / 2, freedom))
     low, high = (float(one) for one in np.quantile(drawn, (tail, 1 - tail)))
-    error = float(drawn.std(ddof=1)) * math.sqrt(rows / (rows - 1))
-    return Estimate(
-        difference, min(low, difference), max(high, difference), error, rows - 1, different
-    )
+    error = float(drawn.std(ddof=1)) * wider
+    return Estimate(difference, min(low, difference), max(high, difference), error, freedom)
+
+
+def _freedom(influence: "Numbers") -> float:
+    """Return the degrees of freedom of a variance of such values: few, if some are far out."""
+    rows, square = len(influence), influence**2
+    mean = float(square.mean())
+    if mean == 0:
+        return rows - 1
+    beyond = float((square**2).mean()) / mean**2 - 1
+    return max(_FEWEST_FREEDOM, rows - 1 if beyond <= 0 else min(rows - 1, 2 * rows / beyond))

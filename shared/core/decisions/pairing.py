@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,25 +117,34 @@ class _Cells:
 
     def require_values(self, what: str) -> None:
         """Refuse rows where there is nothing, NaN or an infinite number."""
-        self.refuse(f"rows without {what}", lambda cell: cell is None)
-        self.refuse(
-            f"rows with {what} that is NaN or infinite",
-            lambda cell: isinstance(cell, float) and not math.isfinite(cell),
-        )
+        empty, numbers, texts = self.column.empty, self.column.numbers, self.column.texts
+        self.refuse(f"rows without {what}", [at for at in self.at if at in empty])
+        odd = [at for at in self.at if not math.isfinite(numbers[at]) and at not in texts]
+        self.refuse(f"rows with {what} that is NaN or infinite", odd)
 
     def as_numbers(self) -> list[float]:
         """Return numbers, and refuse texts."""
-        self.refuse("rows with a text in place of a number", lambda cell: isinstance(cell, str))
+        self.refuse("rows with a text in place of a number", self.texts)
         return [self.column.numbers[at] for at in self.at]
 
     def as_classes(self, classes: Sequence[str]) -> list[float]:
         """Return the positions of the classes."""
         places = {name: float(at) for at, name in enumerate(classes)}
-        return [places[class_name(cell)] for cell in self]
+        of_cell = {cell: places[class_name(cell)] for cell in set(self)}
+        return [of_cell[cell] for cell in self]
 
-    def refuse(self, what: str, lacks: Callable[[Cell], bool]) -> None:
-        """Refuse rows that lack something; the message says how many, and which is the first."""
-        faulty = [at for at, cell in zip(self.at, self, strict=True) if lacks(cell)]
+    @property
+    def classes(self) -> set[str]:
+        """The classes that the cells name."""
+        return {class_name(cell) for cell in set(self)}
+
+    @property
+    def texts(self) -> list[int]:
+        """The rows with a text."""
+        return [at for at in self.at if at in self.column.texts] if self.column.texts else []
+
+    def refuse(self, what: str, faulty: Sequence[int]) -> None:
+        """Refuse faulty rows; the message says how many there are, and which is the first."""
         if faulty:
             many = _share(len(faulty), len(self.at))
             where = f"column {short(self.name)}, row {faulty[0] + 1} first"
@@ -191,8 +200,8 @@ def _same(one: Cell, other: Cell) -> bool:
     if one is None or other is None:
         return one is other
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=_ROUNDING) or class_name(one) == class_name(other)
-    return class_name(one) == class_name(other)
+        return one == other or math.isclose(one, other, rel_tol=_ROUNDING)
+    return one == other or class_name(one) == class_name(other)
 
 
 def _require_most(whys: Sequence[str], kept: int, *files: Predictions) -> None:
@@ -218,7 +227,7 @@ def _classes(
     labels: _Cells, scores: Sequence[_Cells], positive: str
 ) -> tuple[tuple[str, ...], bool]:
     """Return the classes, and whether the models predict classes in place of scores."""
-    known = {class_name(cell) for cell in labels}
+    known = labels.classes
     if len(known) == 1:
         raise _CannotCompareError("all rows have the same label, so nothing can be compared")
     two = len(known) == 2  # noqa: PLR2004
@@ -226,19 +235,21 @@ def _classes(
         raise _CannotCompareError(
             "there are two classes, and none of them is `positive` of gate.compare"
         )
-    hard = not two or any(isinstance(cell, str) for cells in scores for cell in cells)
+    hard = not two or any(cells.texts for cells in scores)
     if not hard and _ordered(known, positive) != _SCORES:
         hard = all(class_name(cell) in known for cells in scores for cell in cells)
     if not hard:
         return _ordered(known, positive), False
     for cells in scores:
         of = f"the {counted(len(known), 'class', 'classes')}"
-        cells.refuse(
-            f"rows with a number that is none of {of}: write the predicted class",
-            lambda cell: isinstance(cell, float) and class_name(cell) not in known,
-        )
-    said = {class_name(cell) for cells in scores for cell in cells}
-    return _ordered(known | said, positive), True
+        odd = [
+            at
+            for at in cells.at
+            if at not in cells.column.texts and class_name(cells.column[at]) not in known
+        ]
+        cells.refuse(f"rows with a number that is none of {of}: write the predicted class", odd)
+    said = (cells.classes for cells in scores)
+    return _ordered(known.union(*said), positive), True
 
 
 def _ordered(classes: Iterable[str], positive: str) -> tuple[str, ...]:

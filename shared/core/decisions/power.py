@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from shared.core.decisions.comparison import Interval
@@ -12,6 +13,10 @@ from shared.core.decisions.metrics import Kind, Metric
 MOST_ROWS: Final = 1_000_000_000
 #: How alike two models of the same data usually are, where nothing is known of them.
 USUAL_CORRELATION: Final = 0.9
+#: AUCs are less alike than scores: this power of the correlation, as drawn scores show.
+_OF_RANKS: Final = 1.3
+#: For sums in place of an integral over the normal distribution.
+_STEP, _STEPS = 0.05, 160
 #: The standard deviation of an absolute error, as a part of its mean, if errors are normal.
 _OF_ABSOLUTE: Final = math.sqrt(math.pi / 2 - 1)
 
@@ -57,9 +62,16 @@ def usual_deviation(
         metric: to be compared.
         value: about what it is for both models.
         positives: the share of positive rows.
-        correlation: how alike the models are.
+        correlation: of the scores, or the errors, of both models in each class.
     """
     many = 1_000_000
+    match metric.kind:
+        case Kind.ACCURACY | Kind.F1:  # answers are less alike than the scores behind them
+            correlation = 2 / math.pi * math.asin(correlation)
+        case Kind.MAE | Kind.RMSE | Kind.R2:
+            correlation **= 2
+        case _:
+            correlation **= _OF_RANKS
     error = _error(metric, Evaluated(value, many, round(positives * many)))
     return None if error is None else error * math.sqrt(2 * (1 - correlation) * many)
 
@@ -92,8 +104,8 @@ class Evaluated:
 def noise(metric: Metric, one: Evaluated, other: Evaluated, level: float) -> float | None:
     """Return below which difference two models on different rows may be equal; None: not known.
 
-    AUC: J. A. Hanley, B. J. McNeil, Radiology 143 (1982) 29. The others: as if errors were normal,
-    and precision and recall equal.
+    It is as if scores and errors were normal, and precision and recall equal. AUC: the variance of
+    J. A. Hanley and B. J. McNeil, Radiology 143 (1982) 29, for normal scores.
 
     Args:
         metric: of both numbers.
@@ -136,7 +148,16 @@ def _error_of_auc(evaluated: Evaluated) -> float | None:
     negatives = evaluated.rows - positives
     if positives < 1 or negatives < 1:
         return None
-    square = value**2
-    above = (positives - 1) * (value / (2 - value) - square)
-    below = (negatives - 1) * (2 * square / (1 + value) - square)
-    return math.sqrt(max(0.0, value * (1 - value) + above + below) / (positives * negatives))
+    moved = max(0.0, _beats_two(value) - value**2)
+    variance = value * (1 - value) + (positives + negatives - 2) * moved
+    return math.sqrt(variance / (positives * negatives))
+
+
+@cache
+def _beats_two(value: float) -> float:
+    """Return the probability that a row is on the right side of two rows of the other class."""
+    if not 0 < value < 1:
+        return value
+    apart = math.sqrt(2) * NORMAL.inv_cdf(value)
+    points = [at * _STEP for at in range(-_STEPS, _STEPS + 1)]
+    return _STEP * sum(NORMAL.pdf(at) * NORMAL.cdf(at + apart) ** 2 for at in points)

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.core.blob_locations import escaped
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, model_of
+from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, is_model_path, model_of
 from shared.core.config.training import OTHER_MODELS
 from shared.core.config.types import Scalar
 from shared.core.names import output_path, pipeline_of
@@ -83,6 +83,8 @@ class StudioModels:
         return filled
 
     def _url(self, blob: BlobVersion, valid: timedelta | None) -> str:
+        if blob.container != self.container or not is_model_path(blob.name):
+            raise PermanentError(f"{blob.path} is no model of the app, and is not signed for a job")
         if valid is None:
             base = self.models.base_location.rstrip("/")
             return f"{base}/{escaped(blob.path)}?<signed to {Access.READ} when it is sent>"

@@ -1,16 +1,27 @@
 """A trained model is compared with others on the same rows, as jobs have scored them."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.evaluation.gate import refused
+from shared.core.run.gate_events import Judged
 from shared.core.run.record import Phase, Run
+from shared.errors import TransientError
+from shared.execution.gate import GateSteps
+from shared.execution.run_writer import RunWriter
+from shared.execution.unsure import UnsureSteps
 from shared.intake.rollbacks import EndpointAddress
 from tests.unit.execution.gated_worlds import BOSS, ended_run, opened, trains
+from tests.unit.samples import NOW, step_failure
+from tests.unit.samples import run as sample
+from tests.unit.scripted_steps import Scripted
 from tests.unit.worlds import RUNNING, Observed
 
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 HERE = EndpointAddress("sample", "production")
 NO_DROP = {"metric": "AUC", "max_drop": 0.01}
 ONE_FILE: dict[str, Any] = {"predictions": "output2"}
@@ -187,6 +198,25 @@ def test_another_model_that_serves_by_now_was_not_compared() -> None:
     assert only(run).run_id == first.run_id
 
 
+@pytest.mark.parametrize("waited", [None, 2 * MINUTE - SECOND, 2 * MINUTE])
+def test_predictions_that_are_not_there_are_waited_for_two_minutes(
+    waited: timedelta | None,
+) -> None:
+    failed = step_failure(since=NOW - waited) if waited else None
+    there = Scripted(pipeline={"gate": {"compare": ONE_FILE, "rules": [NO_DROP]}})
+    known = {"config": there.world.pipeline, "model": there.model(), "job_at": NOW}
+    run = sample(Phase.JUDGED, **known, step_failure=failed)
+    steps = GateSteps(there.context, UnsureSteps(there.context, RunWriter(there.context)))
+    where = "there are no predictions at runs/sample/sample-1/1/evaluation.csv"
+    if waited != 2 * MINUTE:
+        with pytest.raises(TransientError, match=f"{where} yet"):
+            steps.judge(run)
+        return
+    event = steps.judge(run)
+    assert isinstance(event, Judged)
+    assert event.verdict == refused(where)
+
+
 # Each job scored its own model on one holdout
 
 
@@ -217,6 +247,19 @@ def test_rows_of_another_holdout_are_not_compared() -> None:
 
     assert ended(run) == (Phase.REJECTED, Outcome.UNSURE)
     assert "ids of the other model without a match: 20 of 400 (5.0 %)" in only(run).why
+
+
+def test_predictions_on_another_holdout_are_not_compared() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    gate = world.pipeline.gate
+    assert gate.compare is not None
+    other = gate.compare.evolve(holdout="training-data/other.csv")
+    world.pipeline = world.pipeline.evolve(gate=gate.evolve(compare=other))
+    world.restart()
+    run = world.until(opened(world, 2, rows(candidate=good)), Phase.AWAITING_APPROVAL)
+
+    assert only(run).why == f"run {first.run_id} scored another holdout"
 
 
 def test_a_record_that_is_gone_leaves_nothing_to_compare_with() -> None:

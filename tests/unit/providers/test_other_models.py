@@ -4,6 +4,7 @@ import pytest
 
 from shared.core.config.azureml_models import registered_model
 from shared.core.config.azureml_names import Asset, workspace_of
+from shared.core.config.studio_types import model_of
 from shared.core.decisions.comparison import Opponent
 from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError
@@ -34,6 +35,15 @@ def test_at_studio_a_job_gets_the_signed_url_of_the_model() -> None:
     assert "sp=r&" in url
     assert "se=2026-03-01T15%3A00%3A00" in url  # the timeout, and an hour
     assert given == {"n": 3}  # there is no anchor: the experiment has a default
+
+
+@pytest.mark.parametrize(
+    "place", [{"container": "secrets"}, {"name": "keys/x.ilearner"}, {"name": "runs/../x.ilearner"}]
+)
+def test_at_studio_nothing_but_a_model_is_signed_for_a_job(place: dict[str, str]) -> None:
+    other = model_of(MODEL_BLOB.evolve(**place))
+    with pytest.raises(PermanentError, match="is no model of the app"):
+        sent({"live": other})
 
 
 def test_at_studio_a_value_of_the_request_is_sent_as_it_is() -> None:

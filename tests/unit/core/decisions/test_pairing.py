@@ -99,11 +99,13 @@ def test_files_of_other_rows_have_nothing_in_common() -> None:
 def test_ids_that_repeat_are_left_out_or_refused_by_their_share_of_rows(where: str) -> None:
     pair = {"mine": own(200, 0.1), "theirs": own(200, 0.5)}
     rows = pair[where]
-    rows[5] = (rows[4][0], *rows[5][1:])
+    rows[6] = (rows[4][0], *rows[6][1:])
 
-    # The one id is in two rows, and row 5 of the other file has lost its match.
-    assert "with an id that repeats: 2 of 200 (1.0 %)" in rows_of(files(**pair)).note
-    rows[7] = (rows[6][0], *rows[7][1:])
+    # The one id is in two rows with one label, and a row of the other file has lost its match.
+    found = rows_of(files(**pair))
+    assert "with an id that repeats: 2 of 200 (1.0 %)" in found.note
+    assert set(found.ids) == {f"row{at}" for at in range(200)} - {"row4", "row6"}
+    rows[10] = (rows[8][0], *rows[10][1:])
     assert "with an id that repeats: 4 of 200 (2.0 %)" in refusal(files(**pair))
 
 
