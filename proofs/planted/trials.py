@@ -14,6 +14,7 @@ from proofs.outcomes import Effort, Outcome, Violation, again
 from proofs.planted import (
     azureml,
     azureml_endpoints,
+    comparisons,
     config,
     core,
     core_run,
@@ -28,6 +29,7 @@ from proofs.planted import (
     providers,
     traffic,
     traffic_evidence,
+    verdicts,
     windows,
 )
 from proofs.planted.bug import Bug
@@ -52,6 +54,7 @@ _NOT_COLLECTED: Final = 2
 BUGS: Final = (
     *azureml.BUGS,
     *azureml_endpoints.BUGS,
+    *comparisons.BUGS,
     *config.BUGS,
     *core.BUGS,
     *core_run.BUGS,
@@ -66,6 +69,7 @@ BUGS: Final = (
     *providers.BUGS,
     *traffic.BUGS,
     *traffic_evidence.BUGS,
+    *verdicts.BUGS,
     *windows.BUGS,
 )
 

@@ -79,6 +79,11 @@ class Metric:
         """Whether a higher value is better."""
         return self.kind in HIGHER_IS_BETTER
 
+    @property
+    def of_numbers(self) -> bool:
+        """Whether its labels are numbers, and no classes."""
+        return self.kind in _OF_NUMBERS
+
 
 def metric_named(
     name: str,
