@@ -7,11 +7,12 @@ miss its bound by three standard errors.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
+from proofs import anchor_falls
 from proofs.drawn_models import Setting, drawn, metric_of
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.decisions.compared import Scored, compared, method_of
@@ -163,24 +164,19 @@ def wrong(shares: Shares) -> Iterator[tuple[str, str]]:
     yield COVERED, said if off else ""
 
 
-def part(effort: Effort, shard: int = 0, shards: int = 1) -> list[Outcome]:
-    """Draw `effort.size` times for each setting of this shard.
+def part(effort: Effort) -> list[Outcome]:
+    """Draw `effort.size` times for each setting; a bootstrap and an anchor are tried less often.
 
-    Args:
-        effort: how many trials; a bootstrap has fewer.
-        shard: which one of `shards`.
-        shards: into how many the settings are divided.
+    The settings with too few rows are drawn a few times: each draw has to be refused.
     """
     found = []
-    for setting in list(settings())[shard::shards]:
+    for setting in settings():
         found.append(measured(setting, _trials(setting, effort.size), effort.seed))
         effort.progress()
-    few = [measured(setting, max(1, effort.size // 10), effort.seed) for setting in too_few()]
-    return (
-        [*outcomes(found, effort), *_undecided(few, effort)]
-        if shard == 0
-        else outcomes(found, effort)
-    )
+    few = max(1, effort.size // 10)
+    refused = [measured(setting, few, effort.seed) for setting in too_few()]
+    anchored = anchor_falls.part(replace(effort, size=few))
+    return [*outcomes(found, effort), *_undecided(refused, effort), *anchored]
 
 
 def outcomes(found: Iterable[Shares], effort: Effort) -> list[Outcome]:

@@ -6,7 +6,7 @@ says which strength of a model gives which value of the metric.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
@@ -91,27 +91,6 @@ def drawn(setting: Setting, chance: np.random.Generator) -> PairedRows:
 def range_of_ids(rows: int) -> list[str]:
     """Return an id for each row."""
     return [str(number) for number in range(rows)]
-
-
-def with_worse_slice(setting: Setting, chance: np.random.Generator, slices: int) -> PairedRows:
-    """Return rows in several slices: in the first one the candidate is worse, in others equal.
-
-    Args:
-        setting: of the first slice; each has as many rows.
-        chance: of the draws.
-        slices: how many there are.
-    """
-    parts = [drawn(setting, chance)]
-    equal = replace(setting, worse_by=0.0)
-    parts += [drawn(equal, chance) for _ in range(slices - 1)]
-    return PairedRows(
-        ids=range_of_ids(setting.rows * slices),
-        labels=[one for part in parts for one in part.labels],
-        candidate=[one for part in parts for one in part.candidate],
-        other=[one for part in parts for one in part.other],
-        classes=parts[0].classes,
-        slices={"region": [str(at) for at, part in enumerate(parts) for _ in part.labels]},
-    )
 
 
 def _strength(setting: Setting, value: float) -> float:

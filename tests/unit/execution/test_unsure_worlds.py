@@ -72,6 +72,20 @@ def test_a_model_is_judged_by_the_rows_that_the_live_model_scored_too(
     assert (compared.run_id, compared.rows, compared.positives) == (live.run_id, ROWS, ROWS // 2)
 
 
+def test_many_unsure_models_cannot_leave_the_anchor_behind() -> None:
+    world = world_with("promote", anchor="pinned")
+    second = settled(world, 2, UNSURE, Phase.PROMOTED)
+    third = settled(world, 3, UNSURE, Phase.PROMOTED)  # the same as the live one
+    assert third.verdict is not None
+    by = {one.against: one for one in third.verdict.results[0].comparisons}
+    assert (by["live"].run_id, by["live"].outcome) == (second.run_id, Outcome.FIT)
+    assert (by["anchor"].run_id, by["anchor"].outcome) == (
+        world.runs()[0].run_id,
+        Outcome.UNSURE,
+    )
+    assert outcome(third) is Outcome.UNSURE
+
+
 def test_an_unsure_model_ends_with_the_promotion_of_the_next_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

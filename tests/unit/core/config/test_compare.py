@@ -152,6 +152,18 @@ def test_a_metric_that_is_recorded_need_not_be_computed_of_rows() -> None:
     assert Gate.model_validate(written, context={}).row_rules == (0,)
 
 
+@pytest.mark.parametrize(("metrics", "recorded"), [("output2", True), (None, False)])
+def test_a_metric_that_rows_do_not_say_may_be_recorded_where_there_is_an_evaluation(
+    metrics: str | None,
+    recorded: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    rules = [{"metric": "Precision", "max_drop": 0.1}]
+    written = {"metrics": metrics, "rules": rules, "compare": ONE_FILE}
+    with pytest.raises(ValidationError) as caught:
+        Gate.model_validate(written, context={})
+    assert ("or write against: recorded" in str(caught.value)) is recorded
+
+
 def test_a_rule_on_rows_without_rows_is_refused() -> None:
     written = {"rules": [{**NO_DROP, "against": "rows"}]}
     with pytest.raises(ValidationError, match="nothing says which: write gate"):

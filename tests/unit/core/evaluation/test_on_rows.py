@@ -220,6 +220,7 @@ def test_a_rule_that_compares_recorded_numbers_may_stand_beside_one_on_rows() ->
     verdict = judged(comparison(), rules=rules, first=True)
     assert [bool(one.comparisons) for one in verdict.results] == [True, False]
     assert verdict.passed
+    assert verdict.uncompared == ()
 
 
 @pytest.mark.parametrize("first", [True, False])
