@@ -29,7 +29,7 @@ from tests.unit.execution.compared_worlds import (
     table,
     world_with,
 )
-from tests.unit.execution.gated_worlds import BOSS, ended_run, opened
+from tests.unit.execution.gated_worlds import BOSS, approve, ended_run, opened
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
@@ -290,3 +290,25 @@ def test_an_anchor_that_was_pinned_since_was_not_compared() -> None:
 
     assert run.verdict is not None
     assert run.verdict.uncompared == (second.run_id,)
+
+
+def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again() -> None:
+    world = world_with({**ONE_FILE, "anchor": "pinned"}, approval="required")
+    content = rows(candidate=better, live=better, anchor=good)
+    promoted = []
+    for number, made in enumerate((rows(candidate=good), content, content), start=1):
+        run = world.until(opened(world, number, made), Phase.AWAITING_APPROVAL)
+        approve(world, run)
+        promoted.append(world.until(run, Phase.PROMOTED))
+    fourth = world.until(opened(world, 4, content), Phase.AWAITING_APPROVAL)
+    assert ended(fourth) == (Phase.AWAITING_APPROVAL, Outcome.FIT)
+    world.app.anchors.pin(HERE, promoted[1].run_id, BOSS)
+    approve(world, fourth)
+    world.tick()
+
+    asked = world.now_of(fourth)
+    assert ended(asked) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert asked.verdict is not None
+    assert asked.verdict.uncompared == (promoted[1].run_id,)
+    approve(world, asked)
+    assert world.until(fourth, Phase.PROMOTED).run_id == fourth.run_id
