@@ -1,9 +1,9 @@
-"""HTTP: lists, shows, rolls back and resumes endpoints."""
+"""HTTP: lists, shows, rolls back and resumes endpoints, and pins their anchors."""
 
 import azure.functions as func
 
 from functions.api_models.endpoints import EndpointList, EndpointShown, EndpointSummary
-from functions.api_models.requests import KeyQuery, OperatorComment, RollbackBody
+from functions.api_models.requests import KeyQuery, OperatorComment, PinBody, RollbackBody
 from functions.methods import EVERY, only
 from functions.process import app
 from functions.requests import body_of, command_of, key_parts, query_of
@@ -57,6 +57,27 @@ def resume_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Let new models be promoted again after a rollback."""
     command, address = command_of(req, body_of(req, OperatorComment)), _address_of(req)
     app().endpoints.resume(address, command)
+    return _shown(address)
+
+
+@bp.function_name("pin_model")
+@bp.route(route="endpoints/{pipeline}/{endpoint}/pin", methods=EVERY)
+@only("POST", KeyQuery)
+def pin_model(req: func.HttpRequest) -> func.HttpResponse:
+    """Make a model the anchor of the endpoint: candidates are compared with it too."""
+    asked = body_of(req, PinBody)
+    address = _address_of(req, asked.key)
+    app().anchors.pin(address, asked.run, command_of(req, asked))
+    return _shown(address)
+
+
+@bp.function_name("unpin_model")
+@bp.route(route="endpoints/{pipeline}/{endpoint}/unpin", methods=EVERY)
+@only("POST", KeyQuery)
+def unpin_model(req: func.HttpRequest) -> func.HttpResponse:
+    """Leave the endpoint without an anchor, until the next model is promoted."""
+    command, address = command_of(req, body_of(req, OperatorComment)), _address_of(req)
+    app().anchors.unpin(address, command)
     return _shown(address)
 
 

@@ -57,6 +57,19 @@ _RUN_CHANGE: Final = OperationDescription(
     headers=("If-Match",),
     answered=("Location",),
 )
+
+
+def _endpoint_change(body: type[BaseModel]) -> OperationDescription:
+    return OperationDescription(
+        endpoints.EndpointShown,
+        body=body,
+        query=requests.KeyQuery,
+        problems=_CHANGE,
+        headers=("If-Match",),
+        answered=("ETag",),
+    )
+
+
 #: By the name of the function.
 OPERATIONS: Final = {
     "list_pipelines": OperationDescription(pipelines.PipelineList),
@@ -107,14 +120,9 @@ OPERATIONS: Final = {
         headers=("If-Match",),
         answered=("Location",),
     ),
-    "resume_endpoint": OperationDescription(
-        endpoints.EndpointShown,
-        body=requests.OperatorComment,
-        query=requests.KeyQuery,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("ETag",),
-    ),
+    "resume_endpoint": _endpoint_change(requests.OperatorComment),
+    "pin_model": _endpoint_change(requests.PinBody),
+    "unpin_model": _endpoint_change(requests.OperatorComment),
     "doctor": OperationDescription(
         doctor.DoctorReport, body=requests.DoctorBody, problems=(400, 413)
     ),

@@ -33,6 +33,7 @@ from shared.core.config.azureml_parts import (
     Registration,
 )
 from shared.core.config.azureml_training import AzureMlTraining
+from shared.core.config.compare import Compare
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate, LoggedMetrics
 from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
@@ -59,6 +60,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("gate", Gate),
     ("gate.metrics", LoggedMetrics),
     ("gate.rules[]", Rule),
+    ("gate.compare", Compare),
     ("roll_out", RollOut),
     ("endpoints[] (azureml)", AzureMlEndpoint),
     ("endpoints[].create (azureml)", CreateEndpoint),

@@ -8,7 +8,7 @@ from proofs.faulty_world import FaultyWorld
 from proofs.newest_runs import newest_runs
 from shared.core.config.studio_types import blob_of
 from shared.core.run.concurrency import releases_slot
-from shared.core.run.record import Origin, Phase
+from shared.core.run.record import Origin, Phase, Run
 from tests.functions.echo_lives import read_all
 
 #: A blob that no event is ever delivered for.
@@ -55,9 +55,7 @@ def problems(world: FaultyWorld, *, rolled_back: bool) -> Iterator[str]:
         parked = run.phase is Phase.PARKED and run.reason and run.advice
         if not run.phase.ended and not parked:
             yield f"{PROMISES[2]}: {run.run_id}, {run.phase}: {run.reason or run.step_failure}"
-        asked = run.config.gate.approval == "required" and not run.origin.repeats
-        approved = run.approval is not None and run.approval.answer == "approved"
-        if run.phase is Phase.PROMOTED and asked and not approved:
+        if run.phase is Phase.PROMOTED and _lacks_approval(run):
             yield f"{PROMISES[6]}: {run.run_id} was not approved"
     yield from _about_serving(world, rolled_back=rolled_back)
     yield from _left_behind(world)
@@ -67,6 +65,14 @@ def problems(world: FaultyWorld, *, rolled_back: bool) -> Iterator[str]:
         yield PROMISES[5]
     if world.lost:
         yield f"{PROMISES[8]}: {world.lost}"
+
+
+def _lacks_approval(run: Run) -> bool:
+    """Whether nobody approved a model that needed it, as configured or because it is unsure."""
+    unsure = run.verdict is not None and run.verdict.needs_approval
+    asked = unsure or run.config.gate.approval == "required"
+    approved = run.approval is not None and run.approval.answer == "approved"
+    return asked and not approved and not run.origin.repeats
 
 
 def _about_serving(world: FaultyWorld, *, rolled_back: bool) -> Iterator[str]:

@@ -24,6 +24,7 @@ from proofs import (
     api_fuzz,
     azureml_hosts,
     azureml_kills,
+    decisions,
     duplicate_events,
     endpoint_faults,
     fault_sweep,
@@ -73,6 +74,7 @@ _FAULTS: Final = {
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
     Task("load", load_test.part, 2000),
+    Task(decisions.PART, decisions.part, 2000),
     *(
         Task(name, partial(part, shard=number, shards=2), 200)  # more than there are
         for name, part in _KILLS.items()

@@ -48,6 +48,7 @@ from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
+from shared.operations.anchors import Anchors
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
@@ -136,7 +137,10 @@ class App:
         )
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
-        self.endpoints = Endpoints(context, catalogue, rollbacks)
+        self.endpoints, self.anchors = (
+            Endpoints(context, catalogue, rollbacks),
+            Anchors(context, rollbacks),
+        )
         self.run_operations = RunOperations(context, catalogue, writer, driver)
         self.pipelines = Pipelines(context, catalogue, Previews(context, factory))
         self.history, self.open_runs, self.ticks = (

@@ -170,7 +170,8 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
         Whether the phase has an alert.
     """
     alert = _BY_PHASE.get(run.phase)
-    if alert is None:
+    waits = run.phase is Phase.AWAITING_APPROVAL and run.asks_at is not None
+    if alert is None or waits:  # nobody is asked before the next run
         return False
     if rejected_by_operator(run):  # the operator knows it
         log.info("run %s of pipeline %s was %s", run.run_id, run.pipeline, run.reason)

@@ -49,6 +49,12 @@ class HoldShown(OperatorChangeShown):
     state: ServingStateShown
 
 
+class AnchorShown(OperatorChangeShown):
+    """The model that candidates are compared with beside the one that serves."""
+
+    served: ServedModelShown
+
+
 class ServingHistoryShown(ResponseModel):
     """One line of an endpoint's history."""
 
@@ -76,6 +82,7 @@ class _FromRecord(ResponseModel):
     held: HoldShown | None
     resumed: OperatorChangeShown | None
     history: tuple[ServingHistoryShown, ...]
+    anchor: AnchorShown | None = Field(description="The pinned model; left out: none is.")
 
 
 class StagedShown(ResponseModel):

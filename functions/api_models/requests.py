@@ -82,6 +82,22 @@ class RollbackBody(OperatorComment):
     )
 
 
+class PinBody(OperatorComment):
+    """Which model is to be the anchor; empty for the one that serves."""
+
+    run: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="The run that trained it; any model that was promoted at the endpoint.",
+    )
+    key: str = Field(
+        default="",
+        max_length=1024,
+        description="The key, where tokens choose the endpoint; its values joined by slashes.",
+    )
+
+
 class QueryModel(BaseModel):
     """The query of a request; a parameter that it does not know is refused."""
 

@@ -13,6 +13,7 @@ from functions.api_models.shared import (
     WindowShown,
     config_shown,
 )
+from functions.api_models.verdicts import VerdictShown
 from shared.core.config.types import Scalar
 from shared.core.run.data_notes import notes_on_run
 from shared.core.run.record import Origin, Phase, Run
@@ -36,28 +37,6 @@ class DeliveryShown(ResponseModel):
     tries: int
     outcome: Phase | None = Field(description="Left out while the delivery is under way.")
     reason: str
-
-
-class RuleShown(ResponseModel):
-    """What one rule of the gate says of the model."""
-
-    metric: str
-    rule: str
-    bound: float
-    value: float | None
-    live: float | None = Field(description="The live model's value, if the rule compares with it.")
-    passed: bool
-    why: str
-
-
-class VerdictShown(ResponseModel):
-    """What the gate says of the model."""
-
-    passed: bool
-    reason: str
-    metrics: dict[str, float]
-    row: dict[str, str] = Field(description="The labels of the row of the evaluation.")
-    results: tuple[RuleShown, ...]
 
 
 class _OperatorAction(ResponseModel):
@@ -160,6 +139,9 @@ class _FromRecord(_Identity):
     deliveries: tuple[DeliveryShown, ...]
     verdict: VerdictShown | None
     awaiting_since: AwareDatetime | None
+    asks_at: AwareDatetime | None = Field(
+        description="Until then an unsure model waits for the next run; then an operator is asked."
+    )
     unchecked: str | None = Field(description="Why the rules of the gate were not checked.")
     approval: ApprovalShown | None
     promotion: PromotionShown | None

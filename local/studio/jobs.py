@@ -9,9 +9,10 @@ from email.utils import format_datetime
 from enum import StrEnum
 
 from local.studio.orders import Order
+from local.studio.predictions import HOLDOUT, predictions
 from local.studio.references import BlobReference
 from local.studio.refusals import refusal
-from local.studio.services import OutputKind, TrainingService
+from local.studio.services import OutputKind, ParameterKind, TrainingService
 from local.studio.storage import BlobAccess, BlobRefusedError
 from local.studio.training import Trained, Trainer, TrainingFailedError
 
@@ -192,6 +193,8 @@ class JobBoard:
     def _train(self, job: Job) -> Trained:
         inputs: dict[str, bytes] = {}
         for name, reference in job.order.inputs.items():
+            if name == HOLDOUT:
+                continue
             try:
                 inputs[name] = self._storage.read(reference.url("r", self._clock()))
             except BlobRefusedError as error:
@@ -199,13 +202,28 @@ class JobBoard:
         return self._trainer.train(inputs, job.order.parameters, label=job.service.label)
 
     def _write(self, job: Job, trained: Trained) -> None:
-        contents = {OutputKind.MODEL: trained.model, OutputKind.EVALUATION: trained.evaluation}
         for name, reference in job.order.outputs.items():
             url = reference.url("cw", self._clock())
+            content = self._content(job, job.service.outputs[name], trained)
             try:
-                self._storage.write(url, contents[job.service.outputs[name]])
+                self._storage.write(url, content)
             except BlobRefusedError as error:
                 raise _unreachable(reference, error) from error
+
+    def _content(self, job: Job, kind: OutputKind, trained: Trained) -> bytes:
+        if kind is not OutputKind.PREDICTIONS:
+            return trained.model if kind is OutputKind.MODEL else trained.evaluation
+        others: dict[str, bytes] = {}
+        for name, parameter in job.service.parameters.items():
+            url = job.order.parameters.get(name)
+            if parameter.kind is ParameterKind.MODEL and url:
+                try:
+                    others[name] = self._storage.read(url)
+                except BlobRefusedError as error:
+                    text = f"the model of parameter {name} cannot be loaded: {error.message}"
+                    raise TrainingFailedError(text) from error
+        rows = self._storage.read(_scored(job).url("r", self._clock()))
+        return predictions(trained.model, rows, others, job.service.label)
 
     def _end(self, job: Job, what: str = "", code: str = "", status: int = 0) -> None:
         with self._lock:
@@ -226,6 +244,11 @@ class JobBoard:
         if job is None or job.endpoint_id != endpoint_id:
             raise refusal("JobNotFound", job_id)
         return job
+
+
+def _scored(job: Job) -> BlobReference:
+    """Give the blob whose rows are scored: the input `holdout`, else the first one."""
+    return job.order.inputs.get(HOLDOUT) or next(iter(job.order.inputs.values()))
 
 
 def _unreachable(reference: BlobReference, error: BlobRefusedError) -> TrainingFailedError:

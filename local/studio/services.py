@@ -18,6 +18,7 @@ class OutputKind(StrEnum):
 
     MODEL = "model"
     EVALUATION = "evaluation"
+    PREDICTIONS = "predictions"
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -30,6 +31,7 @@ class ParameterKind(StrEnum):
 
     TEXT = "text"
     NUMBER = "number"
+    MODEL = "model"  #: the URL of a model, for a module Load Trained Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "get_endpoint": _http("endpoints/{pipeline}/{endpoint}"),
         "rollback_endpoint": _http("endpoints/{pipeline}/{endpoint}/rollback"),
         "resume_endpoint": _http("endpoints/{pipeline}/{endpoint}/resume"),
+        "pin_model": _http("endpoints/{pipeline}/{endpoint}/pin"),
+        "unpin_model": _http("endpoints/{pipeline}/{endpoint}/unpin"),
         "openapi": _http("openapi.json"),
         "health": _http("health", auth="ANONYMOUS"),
         "health_details": _http("health/details"),

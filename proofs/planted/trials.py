@@ -14,10 +14,12 @@ from proofs.outcomes import Effort, Outcome, Violation, again
 from proofs.planted import (
     azureml,
     azureml_endpoints,
+    comparisons,
     config,
     core,
     core_run,
     core_serving,
+    decisions,
     events,
     execution,
     intake,
@@ -27,6 +29,7 @@ from proofs.planted import (
     providers,
     traffic,
     traffic_evidence,
+    verdicts,
     windows,
 )
 from proofs.planted.bug import Bug
@@ -51,10 +54,12 @@ _NOT_COLLECTED: Final = 2
 BUGS: Final = (
     *azureml.BUGS,
     *azureml_endpoints.BUGS,
+    *comparisons.BUGS,
     *config.BUGS,
     *core.BUGS,
     *core_run.BUGS,
     *core_serving.BUGS,
+    *decisions.BUGS,
     *events.BUGS,
     *execution.BUGS,
     *intake.BUGS,
@@ -64,6 +69,7 @@ BUGS: Final = (
     *providers.BUGS,
     *traffic.BUGS,
     *traffic_evidence.BUGS,
+    *verdicts.BUGS,
     *windows.BUGS,
 )
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from shared.config.files import MOST_PROBES, NamedFiles
 from shared.config.source import find, secrets
 from shared.config.yaml_reader import KeyPath
+from shared.core.config.compare import MLFLOW_REQUEST
 from shared.core.config.cross_field import UNKNOWN
 from shared.core.config.kinds import AZUREML, endpoint_kind, training_kind
 from shared.core.redaction import Redactor
@@ -49,6 +50,9 @@ class PipelineFiles:
         """Replace the names of files by their content."""
         for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
             self._put_probe(path, holder)
+        for path, holder in list(find(tree, ("gate", "compare", "request"))):
+            if holder["request"] not in (MLFLOW_REQUEST, None):
+                self._put_template(path, holder)
         for path, holder in _named_in_yaml(tree):
             self._put_yaml(path, holder, _JOB if path[-1] == "job" else _DEPLOYMENT)
 
@@ -62,6 +66,21 @@ class PipelineFiles:
             self._left -= size
         except FileRefusedError as exc:
             self._note(path, exc.what, exc.cure)
+
+    def _put_template(self, path: KeyPath, holder: dict[Any, Any]) -> None:
+        """Put the body of a request in the place of its file's name; `UNKNOWN` without it."""
+        named, holder["request"] = holder["request"], UNKNOWN
+        self.unread, known = True, self.unread
+        if not isinstance(named, str):
+            self._note(path, "must be mlflow or name a file", "a JSON file with the request body")
+            return
+        try:
+            holder["request"], size = self._files.probe(named, self._left)
+        except FileRefusedError as exc:
+            self._note(path, exc.what, exc.cure)
+            return
+        self.unread = known
+        self._left -= size
 
     def _put_yaml(self, path: KeyPath, holder: dict[Any, Any], words: tuple[str, str]) -> None:
         """Put the content of a YAML file into its place; `UNKNOWN` where it cannot be read.

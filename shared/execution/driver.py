@@ -29,6 +29,7 @@ from shared.execution.rollout import RollOutSteps
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import FOR_OPERATORS, RunWriter, StepResult
 from shared.execution.step_failures import StepFailures
+from shared.execution.unsure import UnsureSteps
 from shared.execution.verification import VerificationSteps
 from shared.ledger.store import Stored
 from shared.telemetry import report_phase, report_run
@@ -89,7 +90,8 @@ class Driver:
         self._inbox = inbox
         self._failures = StepFailures(context)
         self._jobs = JobSteps(context)
-        promotion, gate = PromotionSteps(context), GateSteps(context)
+        unsure = UnsureSteps(context, writer)
+        promotion, gate = PromotionSteps(context), GateSteps(context, unsure)
         staging = StagingSteps(context)
         self._steps: Mapping[Command, Callable[[Run], Event | StepResult | None]] = {
             Command.ADMIT: concurrency.take,
@@ -99,6 +101,7 @@ class Driver:
             Command.CHECK_CANDIDATE: staging.check,
             Command.JUDGE: gate.judge,
             Command.EXPIRE: gate.expire,
+            Command.SEE_NEXT: unsure.see_next,
             Command.ROLL_OUT: RollOutSteps(context, factory, writer).roll_out,
             Command.LEASE_ENDPOINT: EndpointLeaseSteps(context).acquire_lease,
             Command.UPDATE_ENDPOINT: promotion.update,

@@ -6,10 +6,8 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
-from shared.core.evaluation.gate import judged_again
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
-from shared.core.run.gate_events import Regressed
 from shared.core.run.planned_steps import (
     ahead_of,
     changed_before,
@@ -19,16 +17,11 @@ from shared.core.run.planned_steps import (
 from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Run
+from shared.core.serving.leases import in_flight_lease, leased
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
-from shared.core.serving.state import (
-    EndpointLease,
-    EndpointState,
-    Resource,
-    in_flight_lease,
-    is_superseded,
-    leased,
-)
+from shared.core.serving.repeated_gate import repeated
+from shared.core.serving.state import EndpointLease, EndpointState, Resource, is_superseded
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
@@ -61,7 +54,7 @@ class EndpointLeaseSteps:
         endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)
         left = self._in_flight_lease(run, endpoint_state)
         known = endpoint_state.resource(endpoint.resource_name)
-        if (behind := _regressed(run, known)) is not None:
+        if (behind := repeated(run, known)) is not None:
             return behind
         serving.ensure()
         first = known.baseline is None and known.serving is None
@@ -251,17 +244,6 @@ def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
     if not run.origin.repeats:
         return None
     return next((served.answers for served in known.kept if served.model == run.model), None)
-
-
-def _regressed(run: Run, known: Resource) -> Event | None:
-    """Compare the model with the one that serves now: another may have gone live meanwhile."""
-    gate = run.config.gate
-    if run.verdict is None or run.origin.repeats or not gate.rules:
-        return None
-    live = [known.serving.metrics] if known.serving else []
-    first = gate.first_model == "allow"
-    verdict = judged_again(run.verdict, gate.rules, live, first_allowed=first)
-    return None if verdict.passed else Regressed(verdict)
 
 
 def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:

@@ -1,21 +1,35 @@
 """Applies the gate's rules to the evaluation of a trained model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from shared.core.evaluation.gate import judge, refused
-from shared.core.evaluation.report import choose_row, read_evaluation
+from shared.core.config.compare import Way
+from shared.core.config.kinds import Endpoint
+from shared.core.evaluation.gate import refused
+from shared.core.evaluation.judging import judge
+from shared.core.evaluation.on_rows import OnRows
+from shared.core.evaluation.report import Row, choose_row, read_evaluation
 from shared.core.run.commands import Event
-from shared.core.run.gate_events import NO_OPERATOR, Approved, EvidenceGathered, Judged, Rejected
+from shared.core.run.gate_events import (
+    NO_OPERATOR,
+    Approved,
+    EvidenceGathered,
+    Judged,
+    Rejected,
+    approved_on_expiry,
+)
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.state import Resource
+from shared.core.serving.repeated_gate import anchor_for, on_rows_with
+from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
+from shared.execution.comparisons import Comparisons, UnusablePredictionsError
 from shared.execution.context import Context
 from shared.execution.models import finished_job, log_lines_of
+from shared.execution.unsure import UnsureSteps
 from shared.ports.training import Evaluation
 
 #: Good probe answers that a staged candidate needs before the gate.
@@ -29,6 +43,7 @@ class GateSteps:
     """Finds the verdict on runs. Outside the ledger it writes a copy of the evaluation only."""
 
     context: Context
+    unsure: UnsureSteps
 
     def judge(self, run: Run) -> Event:
         """Return the verdict on the run's model, or the probes of its candidate so far.
@@ -41,6 +56,8 @@ class GateSteps:
             PermanentError: the candidate's scoring, or the model, is refused.
         """
         event = self._judged(run)
+        if isinstance(event, Judged):
+            event = self.unsure.settle(run, event)
         ours = run.model is not None and run.origin is not Origin.MODEL
         if not isinstance(event, Judged) or run.config.endpoints or not ours:
             return event
@@ -57,6 +74,42 @@ class GateSteps:
         rules = run.config.gate.rules
         if not rules:
             return Judged(None)
+        there = list(self._there(run))
+        served = [
+            known.serving
+            for endpoint, known in there
+            if known.serving and known.serving.model != run.model_for(endpoint)
+        ]
+        anchor = anchor_for(run.config.gate, [known for _, known in there])
+        found = self._numbers(run, served, anchor)
+        if isinstance(found, Event):
+            return found
+        row, on_rows = found
+        first = run.config.gate.first_model == "allow"
+        live = [one.metrics for one in served]
+        verdict = judge(rules, row, live, first_allowed=first, on_rows=on_rows)
+        return Judged(verdict)
+
+    def _numbers(
+        self, run: Run, served: Sequence[ServedModel], anchor: ServedModel | None
+    ) -> tuple[Row, OnRows] | Event:
+        """Return what is known of the model, and how it compares; or that it cannot be judged."""
+        gate = run.config.gate
+        on_rows = on_rows_with(gate, served, anchor)
+        scored = gate.compare is not None and gate.compare.way is not Way.SCORED
+        if scored and run.origin is not Origin.MODEL:  # an operator's model has no job
+            try:
+                compared = Comparisons(self.context).compare(run, served, anchor)
+            except UnusablePredictionsError as exc:
+                return Judged(refused(str(exc)))
+            on_rows = replace(on_rows, found=compared.found)
+            if gate.source is None:
+                return Row({}, compared.measured), on_rows
+        row = self._row(run)
+        return row if isinstance(row, Event) else (row, on_rows)
+
+    def _row(self, run: Run) -> Row | Event:
+        """Return the row of the evaluation that is of the model, or that there is none."""
         manual_model = run.origin is Origin.MODEL
         try:
             left = self._evaluation(run)
@@ -73,12 +126,9 @@ class GateSteps:
         try:
             # Messages contain columns and values, cut short: secrets are redacted before.
             rows = read_evaluation(left.content, path, self.context.redactor.known)
-            row = choose_row(rows, run.config.gate.row)
+            return choose_row(rows, run.config.gate.row)
         except ValueError as exc:
             return Judged(refused(f"the evaluation {path} cannot be judged: {exc}"))
-        first = run.config.gate.first_model == "allow"
-        verdict = judge(rules, row, list(self._live(run)), first_allowed=first)
-        return Judged(verdict)
 
     def _of_candidate(self, run: Run) -> Event | None:
         """Probe a staged candidate once more; None after enough good answers, or without one.
@@ -123,17 +173,15 @@ class GateSteps:
     def expire(self, run: Run) -> Event:
         """Return the default answer of the configuration, where no operator answered in time."""
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
-        if run.config.gate.on_expiry == "approve":
+        if approved_on_expiry(run):
             return Approved(NO_OPERATOR, why)
         return Rejected(NO_OPERATOR, why)
 
-    def _live(self, run: Run) -> Iterator[dict[str, float]]:
-        """Yield the metrics of the model that serves at each endpoint, if it is another one."""
+    def _there(self, run: Run) -> Iterator[tuple[Endpoint, Resource]]:
+        """Yield what is known of each endpoint."""
         for endpoint in run.config.endpoints:
             stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-            known = stored.record.resource(endpoint.resource_name) if stored else Resource()
-            if known.serving is not None and known.serving.model != run.model_for(endpoint):
-                yield known.serving.metrics
+            yield endpoint, stored.record.resource(endpoint.resource_name) if stored else Resource()
 
     def _evaluation(self, run: Run) -> Evaluation:
         service = self.context.providers.training(run.config.training)

@@ -16,12 +16,15 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion, is_folded
+from shared.core.config.compare import Way
 from shared.core.config.pattern import fill
 from shared.core.config.training import DATA, MANIFEST
+from shared.core.decisions.comparison import Opponent
 from shared.core.names import output_path
 from shared.core.run.commands import Event
 from shared.core.run.job_events import JobFailed
-from shared.core.run.record import Run
+from shared.core.run.record import GivenModel, Run
+from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.ports.training import JobRequest
@@ -120,6 +123,30 @@ class JobInputs:
                 found[name] = self._at(fill(source, run.tokens))
         return found
 
+    def other_models(self, run: Run) -> tuple[GivenModel, ...]:
+        """Return the live model and the anchor, where its job is to score them.
+
+        They are recorded with the job: another model may serve once its scores are compared.
+
+        Raises:
+            TransientError: the endpoint state cannot be read now.
+        """
+        endpoint, compare = run.config.endpoint, run.config.gate.compare
+        by_job = compare is not None and compare.way is Way.ONE_FILE
+        if endpoint is None or not (by_job or run.config.training.other_models):
+            return ()
+        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
+        known = stored.record.resource(endpoint.resource_name) if stored else Resource()
+        found: dict[Opponent, ServedModel | None] = {
+            "live": known.serving,
+            "anchor": known.anchor.served if known.anchor else None,
+        }
+        return tuple(
+            GivenModel(against=against, run_id=served.run_id, model=served.model)
+            for against, served in found.items()
+            if served is not None and served.model is not None
+        )
+
     def changed(self, run: Run) -> Event | None:
         """Return that an input was replaced during the job: there is no blob event for that."""
         for name, was in run.inputs.items():
@@ -192,6 +219,7 @@ def list_of(run: Run) -> bytes:
 def request_of(run: Run) -> JobRequest:
     """Return the request of a run's present attempt to the training service."""
     training = run.config.training
+    wanted = training.other_models.values()
     return JobRequest(
         run_id=run.run_id,
         attempt=run.attempt,
@@ -204,4 +232,5 @@ def request_of(run: Run) -> JobRequest:
         training=training,
         replaced=sum(over.attempt == run.attempt for over in run.ended_attempts),
         pin=run.config.data is not None and run.config.data.pin == "copy",
+        models={one.against: one.model for one in run.given_models if one.against in wanted},
     )

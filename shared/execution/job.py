@@ -66,15 +66,15 @@ class JobSteps:
         """
         if not fresh and (changed := self._changed(run)):
             return changed
-        inputs = self._inputs.found(run)
-        known = run.evolve(inputs=inputs)
+        inputs, models = self._inputs.found(run), self._inputs.other_models(run)
+        known = run.evolve(inputs=inputs, given_models=models)
         try:
             job = self._service(run).prepare(request_of(known))
         except PermanentError as exc:
             if (refused := _refused_request(run, exc)) is not None:
                 return StepResult(refused)
             raise
-        return StepResult(JobCreated(job, inputs))
+        return StepResult(JobCreated(job, inputs, models))
 
     def start(self, run: Run, *, fresh: bool) -> Event | StepResult | None:
         """Start the recorded job; None when it may have started and does not show it yet.

@@ -12,14 +12,9 @@ from shared.core.run.promotion_events import (
     RolledBack,
 )
 from shared.core.run.record import Phase, Run
+from shared.core.serving.leases import in_flight_resolved
 from shared.core.serving.references import Candidate, Shift
-from shared.core.serving.state import (
-    EndpointState,
-    Verified,
-    in_flight_resolved,
-    promoted,
-    released,
-)
+from shared.core.serving.state import EndpointState, Verified, promoted, released
 from shared.errors import PermanentError
 from shared.execution.context import Context
 from shared.ledger.store import Stored

@@ -134,8 +134,9 @@ def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
         tracing.measure_phase(after)
     if after.verdict is not None and before.verdict is None:
         said = "passed" if after.verdict.passed else "not passed"
+        said = "unsure" if after.verdict.unsure else said
         tracing.measure(tracing.VERDICTS, 1, verdict=said, pipeline=after.pipeline)
-    asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL
+    asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL and not before.asks_at
     if not asked_before and report_run(after, stored.etag):
         return
     if isinstance(learned, StepFailed):

@@ -13,13 +13,9 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.serving.operator_changes import with_hold
 from shared.core.serving.references import ServingState
-from shared.core.serving.state import (
-    EndpointState,
-    Hold,
-    Resource,
-    with_hold,
-)
+from shared.core.serving.state import EndpointState, Hold, Resource
 from shared.errors import NoSuchEndpointError, NoSuchModelError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
@@ -220,7 +216,7 @@ class Rollbacks:
         return hold
 
     def _opened(self, hold: Hold, known: KnownEndpoint) -> Run:
-        kept = known.resource.kept
+        kept = known.resource.pinnable
         served = next((one for one in kept if hold.to in (one.run_id, one.trained_by)), None)
         opening = Opening(
             run_id=hold.run_id,
@@ -248,9 +244,10 @@ def _target(known: KnownEndpoint, to: str | None) -> tuple[str, ServingState]:
         targets.append((BASELINE, resource.baseline))
     if to is None and targets:
         return targets[0]
-    everything = [(one.run_id, one.target_model) for one in resource.kept] + targets
+    known_models = resource.pinnable
+    everything = [(one.run_id, one.target_model) for one in known_models] + targets
     # The operator names the run that trained; the endpoint state names its delivery.
-    everything += [(one.trained_by, one.target_model) for one in resource.kept if one.trained_by]
+    everything += [(one.trained_by, one.target_model) for one in known_models if one.trained_by]
     for name, state in everything:
         if name == to:
             return name, state

@@ -256,6 +256,7 @@ def hints_of(run: Run) -> RunHints:
             endpoint_id=failure.waits_for, rollback=rollback, since=failure.since
         )
     waits = run.phase is Phase.WAITING and not run.cancelling
+    awaits = run.phase is Phase.AWAITING_APPROVAL
     return RunHints(
         phase=run.phase,
         pipeline=run.pipeline,
@@ -263,7 +264,7 @@ def hints_of(run: Run) -> RunHints:
         endpoint_id=endpoint.ref.id if endpoint and (at_endpoint or waits_there) else "",
         job=job,
         queue=run.queue_name if waits else "",
-        expires=expires_at(run) if run.phase is Phase.AWAITING_APPROVAL else None,
+        expires=run.asks_at or expires_at(run) if awaits else None,
         waits_for=waits_for,
         next_check=failure.next_check if failure else None,
     )

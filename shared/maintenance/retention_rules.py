@@ -344,5 +344,5 @@ def _runs_of(endpoint_state: EndpointState) -> Iterator[str]:
     for resource in endpoint_state.resources.values():
         if resource.held:
             yield resource.held.run_id
-        for served in resource.kept:
+        for served in resource.pinnable:
             yield from filter(None, (served.run_id, served.set_by, served.trained_by))

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from shared.core.config.kinds import Endpoint
 from shared.core.run.record import Run
+from shared.core.serving.operator_changes import resumed
 from shared.core.serving.references import StagedCandidate
-from shared.core.serving.state import EndpointState, Resource, Resumed, resumed
+from shared.core.serving.state import EndpointState, Resource, Resumed
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
@@ -150,7 +151,7 @@ class Endpoints:
         stored = self._context.ledger.endpoint_states.read(endpoint.ref.id)
         state = stored.record if stored else EndpointState(ref=endpoint.ref)
         there = self._open_runs.at_endpoint(endpoint.ref, markers, _holder(state))
-        return EndpointStatus(pipeline, key, endpoint, state, _version(stored), there, drift)
+        return EndpointStatus(pipeline, key, endpoint, state, version_of(stored), there, drift)
 
     def _drift(self, endpoint: Endpoint) -> str | None:
         """Return what the last drift check found wrong, if anything."""
@@ -188,7 +189,7 @@ class Endpoints:
             PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
         known = self._rollbacks.find(address)
-        command.require(_version(known.stored), _state_of(known))
+        command.require(version_of(known.stored), state_of(known))
         try:
             return self._rollbacks.request(known, RollbackRequest(to, command.by, command.reason))
         except ConflictError:
@@ -209,7 +210,7 @@ class Endpoints:
             PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
         known = self._rollbacks.find(address)
-        command.require(_version(known.stored), _state_of(known))
+        command.require(version_of(known.stored), state_of(known))
         if known.stored is None or known.resource.held is None:
             return False
         by = Resumed(by=command.by, at=self._context.clock.now(), reason=command.reason)
@@ -223,7 +224,7 @@ class Endpoints:
     def _too_late(self, known: KnownEndpoint, command: OperatorCommand) -> RelearnError:
         """Return the error of a command after another change."""
         stored = self._context.ledger.endpoint_states.read(known.state_id)
-        return command.too_late(_state_of(replace(known, stored=stored)))
+        return command.too_late(state_of(replace(known, stored=stored)))
 
 
 def _staged(item: StagedCandidate, serving: str, since: datetime | None) -> StagedStatus:
@@ -242,7 +243,8 @@ def _staged(item: StagedCandidate, serving: str, since: datetime | None) -> Stag
     )
 
 
-def _version(stored: Stored[EndpointState] | None) -> str:
+def version_of(stored: Stored[EndpointState] | None) -> str:
+    """Return the version of an endpoint that a change may name."""
     return str(stored.etag) if stored else "none"  # a change may name that nothing is stored
 
 
@@ -250,7 +252,7 @@ def _holder(state: EndpointState) -> str | None:
     return state.endpoint_lease.run_id if state.endpoint_lease else None
 
 
-def _state_of(known: KnownEndpoint) -> str:
+def state_of(known: KnownEndpoint) -> str:
     """Return the present state of an endpoint, for the operator who wanted to change it."""
     busy = _holder(known.state)
     updated = f"; run {busy} updates it" if busy else ""

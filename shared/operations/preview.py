@@ -23,7 +23,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.execution.inbox import FirstRecordedTimes
-from shared.execution.inputs import expected_inputs, request_of
+from shared.execution.inputs import JobInputs, expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory
 from shared.intake.asked_windows import notes_on, previewed_window, within
 from shared.telemetry import log
@@ -153,9 +153,10 @@ class Previews:
         if run.phase is Phase.REJECTED:
             notes.append(f"the run would be rejected: {run.reason}")
         inputs = expected_inputs(run, self.context.data_container)
+        models = JobInputs(self.context).other_models(run)
         service = self.context.providers.training(pipeline.training)
         try:
-            return service.preview(request_of(run.evolve(inputs=inputs)))
+            return service.preview(request_of(run.evolve(inputs=inputs, given_models=models)))
         except ConfigError:
             raise
         except PermanentError as exc:

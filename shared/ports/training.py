@@ -1,7 +1,7 @@
 """The port of services that train models in batch jobs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Training
 from shared.core.config.types import Scalar
+from shared.core.decisions.comparison import Opponent
 from shared.core.serving.references import ModelRef
 
 
@@ -24,6 +25,8 @@ class JobRequest:
     training: Training
     replaced: int = 0  #: jobs of this attempt that were given up before they began
     pin: bool = False  #: whether the job gets copies of its inputs
+    #: The live model and the anchor, where the job is given them and there are any.
+    models: Mapping[Opponent, ModelRef] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,17 @@ class TrainingService(Protocol):
         Args:
             job: the job.
             output: the output that holds it; None: the usual file beside the model.
+
+        Raises TransientError, PermanentError.
+        """
+        ...
+
+    def predictions(self, job: Job, output: str) -> Evaluation:
+        """Return the predictions that a finished job wrote, up to 64 MB.
+
+        Args:
+            job: the job.
+            output: the output that holds them, or `<output>/<file>`.
 
         Raises TransientError, PermanentError.
         """

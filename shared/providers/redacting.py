@@ -113,6 +113,16 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             return self.service.evaluation(job, output)
 
+    def predictions(self, job: Job, output: str) -> Evaluation:
+        """Return the predictions that a finished job wrote. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: the output that holds them.
+        """
+        with _clean_errors(self.redactor):
+            return self.service.predictions(job, output)
+
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
         """Return what an operator put beside a model. Raises as the port says."""
         with _clean_errors(self.redactor):

@@ -74,6 +74,23 @@ class Api:
         headers = {} if version is None else {"if-match": version}
         return _answer(endpoints.resume_endpoint(_request("POST", _route(name), headers)))
 
+    def pin(
+        self,
+        body: Any = None,
+        *,
+        name: str = "production",
+        who: str | None = None,
+        version: str | None = None,
+    ) -> OneLineText:
+        sent = b"" if body is None else json.dumps(body).encode()
+        headers = {} if who is None else {"x-ms-client-principal-name": who}
+        headers |= {} if version is None else {"if-match": version}
+        return _answer(endpoints.pin_model(_request("POST", _route(name), headers, sent)))
+
+    def unpin(self, *, version: str | None = None) -> OneLineText:
+        headers = {} if version is None else {"if-match": version}
+        return _answer(endpoints.unpin_model(_request("POST", _route("production"), headers)))
+
     def health(self) -> OneLineText:
         return _answer(health.health(_request("GET", {})))
 

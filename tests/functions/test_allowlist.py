@@ -17,6 +17,7 @@ from functions.api_models.pipelines import PipelineShown, PipelineSummary, Previ
 from functions.api_models.runs import RunShown, RunSummary
 from functions.api_models.shared import ResponseModel
 from shared.core.config.pipeline import Pipeline
+from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
@@ -47,6 +48,7 @@ from shared.operations.endpoints import EndpointLine, EndpointStatus
 from shared.operations.history import Counts, OpenRun
 from shared.operations.pipelines import Keys, PipelineStatus
 from shared.operations.preview import Match, Preview
+from tests.unit.core.evaluation.compared import comparison, slice_of
 from tests.unit.samples import MODEL, NOW, blob, pipeline, promotion, step_failure
 from tests.unit.samples import run as sample
 
@@ -86,7 +88,14 @@ def full_run() -> Run:
             reason="the rule holds",
             results=(
                 Result(
-                    metric="AUC", rule="at_least", bound=1, value=1, live=1, passed=True, why="1"
+                    metric="AUC",
+                    rule="max_drop",
+                    bound=1,
+                    value=1,
+                    live=1,
+                    passed=True,
+                    why="1",
+                    comparisons=(comparison(slices=(slice_of("south", Outcome.FIT),)),),
                 ),
             ),
         ),
@@ -174,7 +183,8 @@ def test_a_field_that_is_added_to_a_record_is_in_no_answer() -> None:
     seen: set[str] = set()
     for answer in answers(seen):
         assert ADDED not in json.dumps(answer.model_dump(mode="json")), type(answer)
-    runs = {Run, Step, Verdict, Result, Approval, Delivery, EndedAttempt, OperatorRequest, Waits}
+    verdicts = {Verdict, Result, Comparison, Interval, SliceComparison}
+    runs = verdicts | {Run, Step, Approval, Delivery, EndedAttempt, OperatorRequest, Waits}
     served = {EndpointState, Resource, ServedModel, ServingHistoryEntry, Hold, Resumed}
     shared = {ModelRef, ServingState, Candidate, EndpointLease, RunHistoryEntry}
     others = {RunQueue, QueueEntry, Pause, Pauses, FullListing, SearchState, PendingDueTime}

@@ -125,6 +125,9 @@ class ScriptedJob:
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
         return self._left.evaluation(job, output)
 
+    def predictions(self, job: Job, output: str) -> Evaluation:
+        return self._left.evaluation(job, output)
+
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
         return self._left.evaluation_beside(model)
 

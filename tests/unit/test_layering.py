@@ -26,7 +26,11 @@ def imports(file: Path) -> tuple[str, ...]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    yield from _imports_in(ast.parse(file.read_text(encoding="utf-8")), file)
+
+
+def _imports_in(tree: ast.Module, file: Path) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -60,7 +64,7 @@ def ours(folder: str, *allowed: str) -> list[str]:
 
 
 def test_the_core_knows_nothing_of_the_world() -> None:
-    assert outsiders("shared/core", "pydantic", "shared.core", "shared.errors") == []
+    assert outsiders("shared/core", "pydantic", "shared.core", "shared.errors", "numpy") == []
     doors = ("os", "socket", "time", "threading", "random", "uuid", "subprocess", "pathlib.Path")
     used = [name for file in modules("shared/core") for name in imports(file)]
     assert not [name for name in used if within(name, *doors, "urllib.request", "logging")]
@@ -70,6 +74,24 @@ def test_the_core_reads_no_clock() -> None:
     for file in modules("shared/core"):
         text = file.read_text(encoding="utf-8")
         assert not [call for call in ("now(", "utcnow(", "today(") if f"datetime.{call}" in text]
+
+
+def test_numpy_is_loaded_by_comparisons_alone_and_not_before_one_is_made() -> None:
+    files = [file for folder in ("shared", "functions", "cli") for file in modules(folder)]
+    users = [file for file in files if any(within(name, "numpy") for name in imports(file))]
+    assert {file.parent for file in users} == {ROOT / "shared/core/decisions"}
+    for file in users:
+        at_once = ast.parse(file.read_text(encoding="utf-8")).body
+        assert not [name for node in at_once for name in _imported_with(node)], file
+
+
+def _imported_with(node: ast.stmt) -> Iterator[str]:
+    """Yield what is imported of numpy when a module is; not what only a checker of types reads."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):  # of a class, its methods
+        return
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    yield from (name for name in _imports_in(ast.Module([node], []), ROOT) if within(name, "numpy"))
 
 
 #: Each folder of `shared/`, and the folders that it may import besides itself.

@@ -132,6 +132,11 @@ class AzureMlEndpoint(ScoringEndpoint):
         return given or parse_duration(_WITHIN)
 
     @property
+    def takes_candidates(self) -> bool:
+        """Whether a model can be scored there beside the one that serves."""
+        return True
+
+    @property
     def shows(self) -> bool:
         """Whether a check can recognise an update: its traffic does."""
         return True

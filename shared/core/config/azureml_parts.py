@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from shared.core.config.azureml_names import ApiVersion, PlainName
 from shared.core.config.pattern import checked_pattern, one_name
 from shared.core.config.problems import WrongValueError
-from shared.core.config.training import DATA, MANIFEST
+from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS, named_model
 from shared.core.config.types import Name, Scalar, Strict
 from shared.core.windows import checked_path
 
@@ -35,7 +35,7 @@ def is_path(value: object) -> bool:
     """
     if not isinstance(value, str):
         return False
-    alone = value in (DATA, *ALL_DATA) or "{data" in value
+    alone = value in (DATA, *ALL_DATA) or "{data" in value or value in OTHER_MODELS
     return alone or "/" in value or is_given(value) or _FILE.fullmatch(value) is not None
 
 
@@ -44,7 +44,7 @@ def _checked_source(text: str) -> str:
 
 
 def _checked_filled(text: str) -> str:
-    if text in (DATA, *ALL_DATA) or is_given(text):
+    if text in (DATA, *ALL_DATA) or named_model(text) or is_given(text):
         return text
     if "{data" in text:
         raise WrongValueError(
@@ -76,7 +76,10 @@ Folder = Annotated[str, AfterValidator(_checked_folder)]
 class AzureMlInput(Strict):
     """An input that is data, with its type and mode."""
 
-    path: InputSource = Field(description="{data}, {data.manifest}, {data.mltable}, a path, a URI.")
+    path: InputSource = Field(
+        description="{data}, {data.manifest}, {data.mltable}, {live.model}, {anchor.model}, a "
+        "path, a URI."
+    )
     type: (
         Literal["uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model"]
         | None

@@ -34,7 +34,7 @@ from shared.core.config.azureml_parts import (
 )
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
-from shared.core.config.training import DATA, MANIFEST, TrainingService
+from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS, TrainingService
 from shared.core.config.types import Name, OutputName, Span, parse_duration
 from shared.core.windows import Window, filled
 
@@ -76,7 +76,9 @@ class AzureMlTraining(TrainingService):
         default_factory=dict,
         description="What each input is given: {data}, the newest blob of the run; "
         "{data.manifest}, a CSV that lists all its blobs; {data.mltable}, a folder with an MLTable "
-        "file that lists them; a path in TRAINING_DATA_CONTAINER with {tokens} and times of the "
+        "file that lists them; {live.model} or {anchor.model}, the model that serves or is pinned "
+        "when the job is made, for an optional input, which is left out where there is none; a "
+        "path in TRAINING_DATA_CONTAINER with {tokens} and times of the "
         "window, as {start:yyyy/MM/dd}; a URI. Numbers, true, false and texts without a slash are "
         "literals, as under parameters.",
     )
@@ -188,6 +190,12 @@ class AzureMlTraining(TrainingService):
             yield Mistake(what, "leave one out", at=("parameters",))
 
     @together
+    def _models_as_inputs(self) -> Iterator[Mistake]:
+        for name in self.parameters.keys() & self.other_models.keys():
+            what = "a parameter is a literal, and a model is an input"
+            yield Mistake(what, "write it under inputs", ("parameters", name))
+
+    @together
     def _one_folder_each(self) -> Iterator[Mistake]:
         if len({folder.casefold() for folder in self.outputs.values()}) != len(self.outputs):
             yield Mistake("two outputs cannot be written to one folder", at=("outputs",))
@@ -205,8 +213,7 @@ class AzureMlTraining(TrainingService):
     @property
     def window_texts(self) -> dict[str, tuple[str, ...]]:
         """The texts that may hold times of a window, by the key that they are below."""
-        inputs = tuple(self.input(name).path for name in self.inputs)
-        return {"inputs": inputs, **super().window_texts}
+        return {"inputs": tuple(self.paths.values()), **super().window_texts}
 
     def in_window(self, window: Window) -> Self:
         """Return the training with the times of a window filled in. Raises ValueError."""
@@ -276,12 +283,16 @@ class AzureMlTraining(TrainingService):
     @property
     def sources(self) -> dict[str, str]:
         """Input name -> the data that it is given; URIs are passed on as they are."""
-        paths = {name: self.input(name).path for name in self.inputs}
         return {
             name: MANIFEST if path in ALL_DATA else path
-            for name, path in paths.items()
-            if not is_given(path)
+            for name, path in self.paths.items()
+            if not is_given(path) and path not in OTHER_MODELS
         }
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Input name -> its path, as it is written."""
+        return {name: self.input(name).path for name in self.inputs}
 
     def input(self, name: str) -> AzureMlInput:
         """Return an input with its type and mode."""

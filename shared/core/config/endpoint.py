@@ -51,6 +51,11 @@ class ScoringEndpoint(Strict):
         raise NotImplementedError
 
     @property
+    def takes_candidates(self) -> bool:
+        """Whether a model can be scored there beside the one that serves."""
+        return False
+
+    @property
     def resource_name(self) -> str:
         """The name of its resource in the endpoint state; empty for the only one."""
         return ""

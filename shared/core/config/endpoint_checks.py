@@ -6,6 +6,7 @@ A field that is wrong has the value `UNKNOWN` here; what needs it is then not ch
 
 from collections.abc import Iterable, Iterator
 
+from shared.core.config.compare import Way
 from shared.core.config.cross_field import UnknownValueError, is_unknown, known_pairs
 from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
@@ -101,6 +102,44 @@ def compared_with_nothing(gate: Gate, endpoints: Endpoints) -> Iterator[Mistake]
             "name one under `endpoints`, or write at_least or at_most",
             ("gate", "rules"),
         )
+
+
+def compared_at_an_endpoint(
+    gate: Gate, training: Training, endpoints: Endpoints
+) -> Iterator[Mistake]:
+    """Yield a comparison on rows that these endpoints do not allow.
+
+    Args:
+        gate: of the pipeline.
+        training: of the pipeline.
+        endpoints: of the pipeline.
+    """
+    if training.other_models and len(endpoints) != 1:
+        name = min(training.other_models)
+        what = f"{name} is given the model of an endpoint, and there is not exactly one endpoint"
+        yield Mistake(what, "remove it", ("training",))
+    compare = gate.compare
+    if compare is None:
+        return
+    if compare.way is Way.SCORED:
+        for name, takes in known_pairs(endpoints, "name", "takes_candidates"):
+            if not takes:
+                what = f"{name} cannot hold a candidate beside what serves, to score a holdout with"
+                cure = "have the job score it: name its output as predictions"
+                yield Mistake(what, cure, ("gate", "compare"))
+    if compare.anchor is not None and len(endpoints) > 1:
+        what = "each of several endpoints has an anchor of its own"
+        yield Mistake(what, "remove it", ("gate", "compare", "anchor"))
+    if compare.way is Way.TWO_FILES and not training.takes_copies:
+        output = compare.predictions or ""
+        if output not in training.outputs:
+            what = f"the file of output {output} is read again for later runs"
+            cure = "name it under training.outputs"
+            yield Mistake(what, cure, ("gate", "compare", "predictions"))
+    if compare.way is not Way.TWO_FILES and len(endpoints) > 1:
+        what = "the model is compared with one live model, and there are several endpoints"
+        cure = "have each job score a holdout: name predictions and holdout"
+        yield Mistake(what, cure, ("gate", "compare"))
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:

@@ -6,10 +6,14 @@ from typing import Literal
 from pydantic import Field
 
 from shared.core.config.azureml_models import MLFLOW
+from shared.core.config.compare import Compare
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
 from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
+from shared.core.decisions.metrics import Kind, metric_named
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.text import short
+from shared.core.frozen import left_out
 
 
 class LoggedMetrics(Strict):
@@ -36,6 +40,10 @@ class Gate(Strict):
         "{number: 1}. A text is compared as it is written, a number as a number.",
     )
     rules: tuple[Rule, ...] = Field(default=(), description="Every rule must hold.")
+    compare: Compare | None = left_out(
+        description="Compare with the live model on the same labelled rows, with an interval; left "
+        "out: max_drop and min_gain compare recorded numbers, which are of different rows.",
+    )
     first_model: Literal["allow"] | None = Field(
         default=None,
         description="allow: promote also if there is no model to roll back to, or no live model to "
@@ -62,6 +70,71 @@ class Gate(Strict):
     def _rules_for_the_row(self) -> Iterator[Mistake]:
         if self.row and not self.rules:
             yield Mistake("a row is only chosen for rules, write `rules` for it", at=("row",))
+
+    @together
+    def _comparison_for_rules(self) -> Iterator[Mistake]:
+        on_rows = [rule for rule in self.rules if self.on_rows(rule)]
+        if self.compare is None:
+            for at, rule in enumerate(self.rules):
+                if rule.against == "rows":
+                    what = "compares on the same rows, and nothing says which"
+                    yield Mistake(what, "write gate.compare", ("rules", at, "against"))
+            return
+        if not on_rows:
+            what = "no rule compares on rows"
+            yield Mistake(what, "write one with max_drop or min_gain", ("rules",))
+        elif self.compare.slices and all(rule.kind != "max_drop" for rule in on_rows):
+            what = "slices are checked for rules with max_drop, and there is none"
+            yield Mistake(what, "write one", ("compare", "slices"))
+
+    @together
+    def _metrics_of_rows(self) -> Iterator[Mistake]:
+        compare = self.compare
+        if compare is None:
+            return
+        for at, rule in enumerate(self.rules):
+            metric = metric_named(rule.metric)
+            if not self.on_rows(rule) and self.metrics is not None:
+                continue  # its number is in the evaluation
+            if metric is None:
+                what = f"{short(rule.metric)} is not computed of rows"
+                cure = f"use one of {', '.join(Kind)}"
+                if not self.on_rows(rule):
+                    cure = f"{cure}, or name the output with an evaluation as `metrics`"
+                elif self.metrics is not None:
+                    cure = f"{cure}, or write against: recorded"
+                yield Mistake(what, cure, ("rules", at, "metric"))
+            elif rule.direction not in (None, "higher" if metric.higher_is_better else "lower"):
+                what = f"of {metric.kind}, {rule.direction} is not better"
+                yield Mistake(what, "remove it", ("rules", at, "direction"))
+            elif metric.kind is Kind.QUANTILE_LOSS and compare.quantile is None:
+                what = "it is not known which quantile is predicted"
+                yield Mistake(what, "write it, such as 0.9", ("compare", "quantile"))
+            elif metric.kind is Kind.COST and compare.cost is None:
+                what = "it is not known what a wrong answer costs"
+                yield Mistake(what, "name a column, or write a matrix", ("compare", "cost"))
+
+    def models_among(self, models: tuple[str, ...]) -> Iterator[Mistake]:
+        """Yield each output that is to be read, and is a model."""
+        predictions = self.compare.predictions if self.compare else None
+        for output, at in ((self.metrics, ("metrics",)), (predictions, ("compare", "predictions"))):
+            if output in models:
+                yield Mistake(f"{output} is a model, name the output beside it", at=("gate", *at))
+
+    @property
+    def row_rules(self) -> tuple[int, ...]:
+        """The positions of the rules that compare two models on the same rows."""
+        return tuple(at for at, rule in enumerate(self.rules) if self.on_rows(rule))
+
+    def on_rows(self, rule: Rule) -> bool:
+        """Return whether a rule compares two models on the same rows."""
+        return rule.compares and self.compare is not None and rule.against != "recorded"
+
+    @property
+    def needs_second_form(self) -> bool:
+        """Whether version 0.1.0 does not know a key of it."""
+        later = any(rule.observe or rule.against is not None for rule in self.rules)
+        return self.compare is not None or later
 
     @property
     def source(self) -> str | None:

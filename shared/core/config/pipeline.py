@@ -20,6 +20,7 @@ from shared.core.config.data import Data
 from shared.core.config.endpoint_checks import (
     approval_of_nothing,
     clear_models,
+    compared_at_an_endpoint,
     compared_with_nothing,
     not_apart,
     not_fitting,
@@ -217,10 +218,7 @@ class Pipeline(Strict):
 
     @together
     def _metrics_of_an_output(self) -> Iterator[Mistake]:
-        metrics = self.gate.metrics
-        if metrics in self.training.models:
-            what = f"{metrics} is a model, name the output beside it"
-            yield Mistake(what, at=("gate", "metrics"))
+        yield from self.gate.models_among(self.training.models)
 
     @together
     def _only_what_the_service_can_do(self) -> Iterator[Mistake]:
@@ -242,6 +240,7 @@ class Pipeline(Strict):
     @together
     def _comparison_where_it_is_used(self) -> Iterator[Mistake]:
         yield from compared_with_nothing(self.gate, self.endpoints)
+        yield from compared_at_an_endpoint(self.gate, self.training, self.endpoints)
 
     @together
     def _schedule_where_it_is_used(self) -> Iterator[Mistake]:
@@ -268,7 +267,8 @@ class Pipeline(Strict):
     @property
     def form(self) -> int:
         """The lowest schema version of a record that has this configuration."""
-        return 2 if needs_second_form(self.schedule, self.training) or self.uses_windows else 1
+        later = needs_second_form(self.schedule, self.training) or self.gate.needs_second_form
+        return 2 if later or self.uses_windows else 1
 
     @property
     def at_once(self) -> bool:

@@ -9,7 +9,7 @@ from shared.core.config.cross_field import together
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.studio_types import MODEL_SUFFIX, JobsUrl, OutputFile, service_identity
-from shared.core.config.training import DATA, MANIFEST, TrainingService
+from shared.core.config.training import DATA, MANIFEST, TrainingService, named_model
 from shared.core.config.types import (
     Name,
     SecretReference,
@@ -30,6 +30,11 @@ def _checked_input(text: str) -> str:
 def _checked_filled(text: str) -> str:
     if text in (DATA, MANIFEST):
         return text
+    if named_model(text):
+        raise WrongValueError(
+            "a model is no input of a batch job",
+            f"write {text} under parameters, as the URL of a module Load Trained Model",
+        )
     if DATA in text or MANIFEST in text:
         raise WrongValueError(
             "{data} and {data.manifest} must be the whole value", "a path is written with {tokens}"

@@ -1,19 +1,42 @@
 """What the configuration of every training service has: its limits, and which data its jobs get."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field
 
+from shared.core.config.problems import WrongValueError
 from shared.core.config.types import Duration, Name, Scalar, Span, Strict, parse_duration
+from shared.core.decisions.comparison import Opponent
 from shared.core.windows import Window, filled, window_tokens
 
 #: The newest blob of a run, and the list of all its blobs, as an input or a parameter names them.
 DATA: Final = "{data}"
 MANIFEST: Final = "{data.manifest}"
+#: What a job is given to score another model with, and which model that is.
+OTHER_MODELS: Final[Mapping[str, Opponent]] = MappingProxyType(
+    {"{live.model}": "live", "{anchor.model}": "anchor"}
+)
+
+
+def named_model(text: object) -> str | None:
+    """Return the live model or the anchor, as a whole value names it; None: it names neither.
+
+    Raises:
+        ValueError: a text holds such a name among others.
+    """
+    if not isinstance(text, str):
+        return None
+    for name in OTHER_MODELS:
+        if name in text and text != name:
+            raise WrongValueError(f"{name} must be the whole value", "give it a name of its own")
+    return text if text in OTHER_MODELS else None
 
 
 def _with_right_templates(value: Scalar) -> Scalar:
     if isinstance(value, str):
+        named_model(value)
         window_tokens(value)
     return value
 
@@ -25,7 +48,9 @@ class TrainingService(Strict):
         default_factory=dict,
         description="Literals for the job: GlobalParameters at Studio, inputs that are no data at "
         "Azure Machine Learning. A value may hold {tokens}, times of the window, as "
-        "{start:yyyy-MM-dd}, and ${NAME}; a dollar sign is written $$.",
+        "{start:yyyy-MM-dd}, and ${NAME}; a dollar sign is written $$. At Studio {live.model} and "
+        "{anchor.model} stand for the signed URL of the model that serves, or is pinned, when the "
+        "job is made; without such a model the parameter is left out.",
     )
     timeout: Span = Field(
         default_factory=lambda: parse_duration("2h"),
@@ -47,6 +72,18 @@ class TrainingService(Strict):
     def sources(self) -> dict[str, str]:
         """Input name -> the data that it is given; each kind has its own inputs."""
         raise NotImplementedError
+
+    @property
+    def other_models(self) -> dict[str, Opponent]:
+        """Input or parameter name -> the other model that a job is given by it."""
+        given = {**self.parameters, **self.paths}
+        named = {name: named_model(value) for name, value in given.items()}
+        return {name: OTHER_MODELS[text] for name, text in named.items() if text}
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Input name -> its path, as it is written, where an input may be a model."""
+        return {}
 
     @property
     def window_texts(self) -> dict[str, tuple[str, ...]]:

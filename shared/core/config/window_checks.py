@@ -32,7 +32,7 @@ def needs_second_form(schedule: Schedule | None, training: TrainingService) -> b
         training: of the pipeline.
     """
     later = isinstance(schedule, Recurrence) and schedule.uses_later_keys
-    return later or training.attempts > _ATTEMPTS
+    return later or training.attempts > _ATTEMPTS or bool(training.other_models)
 
 
 def mistakes_of_windows(

@@ -53,8 +53,8 @@ class Comparison(FrozenModel):
     model: str  #: its name, for operators
     rows: int
     positives: int | None = None  #: with two classes: the rows of the positive one
-    candidate: FiniteFloat
-    other: FiniteFloat
+    candidate: FiniteFloat | None  #: None: it could not be computed, see `why`
+    other: FiniteFloat | None
     interval: Interval | None  #: None: there is none, see `why`
     outcome: Outcome
     rows_needed: int | None = None  #: about how many rows would settle it; None: it is settled

@@ -19,3 +19,4 @@ class PairedRows:
     predicts_classes: bool = False  #: the models gave a class for each row, and no score
     costs: Sequence[float] = ()  #: what a wrong answer costs for each row, where a column says it
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)  #: column -> its values
+    note: str = ""  #: which rows were left out, and why; empty: none were

@@ -1,11 +1,7 @@
-"""The gate: checks an evaluation against fixed bounds and against the live model.
+"""The rules of a gate, and the verdict that records keep of them."""
 
-A number that is not finite never passes a rule and never reaches a record, which is JSON.
-"""
-
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, FiniteFloat
@@ -13,21 +9,15 @@ from pydantic import Field, FiniteFloat
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
 from shared.core.config.types import Name, Strict
-from shared.core.counting import counted
-from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
-from shared.core.evaluation.text import folded, named_like, short, shown
-from shared.core.frozen import FrozenModel
+from shared.core.decisions.comparison import OUTCOMES, Comparison, Outcome
+from shared.core.evaluation.text import folded, short
+from shared.core.frozen import FrozenModel, left_out
 
 Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("at_least", "at_most", "max_drop", "min_gain")
 _COMPARING: Final = frozenset({"max_drop", "min_gain"})
-#: By how much a difference may miss its bound, relative to the numbers: floats are not exact.
-_ROUNDING: Final = 1e-12
-#: How many numbers a record keeps, those with a rule first: evaluations may have thousands.
-_MOST_METRICS: Final = 200
-_DIGITS: Final = (6, 9, 12, 15)
 
 _AVERAGED: Final = (
     r"(?:overall|average|mean|balanced|weighted|normalized|normmacro|(?:macro|micro)(?:averaged)?)?"
@@ -44,7 +34,8 @@ _LOWER: Final = re.compile(
     rf"{_AVERAGED}(?:mae|mse|rmse|rmsle|mape|rae|rse|absoluteerror|squarederror|rootmeansquarederror"
     r"|rootmeansquaredlogerror|relativeabsoluteerror|relativesquarederror|medianabsoluteerror"
     r"|meanabsoluteerror|meansquarederror|squaredlogerror|absolutepercentageerror"
-    rf"|zerooneerror|logloss|negativeloglikelihood|errorrate){_OVER_CLASSES}"
+    r"|zerooneerror|logloss|negativeloglikelihood|errorrate|brier(?:score)?(?:loss)?|cost"
+    rf"|(?:quantile|pinball)loss){_OVER_CLASSES}"
 )
 
 Bound = Annotated[FiniteFloat, Field(strict=True)]
@@ -91,6 +82,20 @@ class Rule(Strict):
         description="Whether higher or lower is better, for max_drop and min_gain; only needed for "
         "unusual metrics.",
     )
+    against: Literal["rows", "recorded"] | None = left_out(
+        description="For max_drop and min_gain. rows: both models on the same rows, the default "
+        "with gate.compare; recorded: the number that was recorded for the live model, on other "
+        "rows, the default without it.",
+    )
+    observe: bool = left_out(
+        default=False, description="true: the rule is checked and recorded, and does not decide."
+    )
+
+    @together
+    def _against_where_it_is_used(self) -> Iterator[Mistake]:
+        if self.against is not None and not self.compares:
+            what = "only max_drop and min_gain compare with another model"
+            yield Mistake(what, "remove it", ("against",))
 
     @together
     def _one_bound(self) -> Iterator[Mistake]:
@@ -131,68 +136,52 @@ class Result(FrozenModel):
     bound: FiniteFloat
     value: FiniteFloat | None  #: None: missing or not finite, see `why`
     live: FiniteFloat | None  #: of the best live model, if the rule compares with it
-    passed: bool
+    passed: bool  #: whether the rule lets the model on; an unsure one may
     why: str  #: one sentence with the numbers
+    unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
+    observe: bool = left_out(default=False)  #: whether it is recorded alone, and does not decide
+    comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are comparisons, each of them with an interval."""
+        return bool(self.comparisons) and all(one.interval for one in self.comparisons)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the rule says of the model."""
+        if self.unsure:
+            return Outcome.UNSURE
+        return Outcome.FIT if self.passed else Outcome.WORSE
 
 
 class Verdict(FrozenModel):
     """The result of the gate: of all rules together."""
 
-    passed: bool
+    passed: bool  #: whether the model may be promoted, as far as the gate goes
     reason: str
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict)  #: the finite ones
     row: dict[str, str] = Field(default_factory=dict)  #: the labels of the row of the model
     results: tuple[Result, ...] = ()
+    unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
+    needs_approval: bool = left_out(default=False)  #: whether an operator decides, being unsure
+    #: Runs whose models serve, or are pinned, now: the model was not compared with these.
+    uncompared: tuple[str, ...] = left_out(())
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """The worst of what its rules say; None: there was nothing to judge the model by."""
+        if self.unsure:
+            return Outcome.UNSURE
+        if self.passed:
+            return Outcome.FIT
+        return Outcome.WORSE if self.results else None
 
-def judge(
-    rules: Sequence[Rule],
-    row: Row,
-    live: Sequence[Mapping[str, float]],
-    *,
-    first_allowed: bool,
-) -> Verdict:
-    """Return whether the model of `row` passes every rule, and why.
-
-    Args:
-        rules: all of them must pass.
-        row: the model's evaluation.
-        live: the metrics of each model that would be replaced; each one is compared.
-        first_allowed: whether a rule that compares passes if there is nothing to compare with.
-    """
-    results = tuple(_result(rule, row, live, first_allowed=first_allowed) for rule in rules)
-    failed = [result.why for result in results if not result.passed]
-    ruled = {folded(rule.metric) for rule in rules}
-    finite = sorted(
-        ((name, value) for name, value in row.metrics.items() if math.isfinite(value)),
-        key=lambda one: folded(one[0]) not in ruled,
-    )
-    return Verdict(
-        passed=not failed,
-        reason="; ".join(failed) or _passed_text(len(results)),
-        metrics=dict(finite[:_MOST_METRICS]),
-        row=dict(row.labels),
-        results=results,
-    )
-
-
-def judged_again(
-    verdict: Verdict,
-    rules: Sequence[Rule],
-    live: Sequence[Mapping[str, float]],
-    *,
-    first_allowed: bool,
-) -> Verdict:
-    """Return the verdict on the same model, compared with the models that are live now.
-
-    Args:
-        verdict: the earlier one.
-        rules: all of them must pass.
-        live: the metrics of each model that would be replaced.
-        first_allowed: as for `judge`.
-    """
-    row = Row(labels=verdict.row, metrics=verdict.metrics)
-    return judge(rules, row, live, first_allowed=first_allowed)
+    @property
+    def measured(self) -> bool:
+        """Whether being unsure is only a matter of rows, of every rule that decides."""
+        unsure = (one for one in self.results if one.unsure and not one.observe)
+        return all(one.measured for one in unsure)
 
 
 def refused(reason: str) -> Verdict:
@@ -200,125 +189,6 @@ def refused(reason: str) -> Verdict:
     return Verdict(passed=False, reason=reason)
 
 
-def _passed_text(count: int) -> str:
-    match count:
-        case 0:
-            return "there are no rules"
-        case 1:
-            return "the rule holds"
-        case _:
-            return f"all {counted(count, 'rule')} hold"
-
-
-def _result(
-    rule: Rule, row: Row, live: Sequence[Mapping[str, float]], *, first_allowed: bool
-) -> Result:
-    value = metric_in(row, rule.metric)
-    if value is None:
-        return _result_of(rule, passed=False, why=_missing(rule, row))
-    if not math.isfinite(value):
-        why = f"{rule.metric} is {_word(value)}, which passes no rule"
-        return _result_of(rule, passed=False, why=why)
-    if rule.compares:
-        return _compare(rule, value, live, first_allowed=first_allowed)
-    return _check_bound(rule, value)
-
-
-def _result_of(
-    rule: Rule, *, passed: bool, why: str, value: float | None = None, live: float | None = None
-) -> Result:
-    return Result(
-        metric=rule.metric,
-        rule=rule.kind,
-        bound=rule.bound,
-        value=value,
-        live=live,
-        passed=passed,
-        why=why,
-    )
-
-
-def _missing(rule: Rule, row: Row) -> str:
-    several = numbers_like(row, rule.metric)
-    if several and not set(several) & set(row.metrics):
-        return f"{rule.metric} {row.unusable[several[0]]}"
-    if several:
-        return f"{rule.metric} could be any of {shown(several)}: write one as it is there"
-    texts = named_like(row.labels, rule.metric)
-    if texts:
-        text = row.labels[texts[0]]
-        return f"{rule.metric} is not a number: {short(text)}{oddity(text)}"
-    known = shown(tuple(row.metrics)) or "no numbers"
-    others = shown((*row.labels, *row.unusable))
-    also = f", and not as numbers {others}" if others else ""
-    return f"the evaluation has no metric {rule.metric}; it has {known}{also}"
-
-
-def _check_bound(rule: Rule, value: float) -> Result:
-    passed = value >= rule.bound if rule.kind == "at_least" else value <= rule.bound
-    shown_value, shown_bound = _distinguished(value, rule.bound)
-    relation = "holds" if passed else "is below" if rule.kind == "at_least" else "is above"
-    why = f"{rule.metric} {shown_value} {relation} {rule.kind} {shown_bound}"
-    return _result_of(rule, passed=passed, why=why, value=value)
-
-
-def _compare(
-    rule: Rule, value: float, live: Sequence[Mapping[str, float]], *, first_allowed: bool
-) -> Result:
-    found = [metric_in(Row({}, metrics), rule.metric) for metrics in live]
-    known = [number for number in found if number is not None and math.isfinite(number)]
-    complete = bool(known) and len(known) == len(found)
-    best = (max if rule.better == "higher" else min)(known) if known else None
-    holds = best is None or _holds(rule, value, best)
-    whys = [] if best is None else [_difference(rule, value, best, rounded=holds)]
-    if not complete:
-        advice = "" if first_allowed else "; first_model: allow promotes nevertheless"
-        whys.append(_nothing_to_compare(rule, len(found) - len(known), len(found)) + advice)
-    passed = holds and (complete or first_allowed)
-    return _result_of(rule, passed=passed, why="; ".join(whys), value=value, live=best)
-
-
-def _holds(rule: Rule, value: float, live: float) -> bool:
-    gain = value - live if rule.better == "higher" else live - value
-    needed = rule.bound if rule.kind == "min_gain" else -rule.bound
-    if needed > 0 >= gain:
-        return False  # rounding never makes a gain of none
-    return gain >= needed - _ROUNDING * max(abs(value), abs(live), rule.bound)
-
-
-def _difference(rule: Rule, value: float, live: float, *, rounded: bool) -> str:
-    shown_value, shown_live = _distinguished(value, live)
-    distance = abs(value - live)
-    shown_distance, shown_bound = _distinguished(distance, rule.bound)
-    if rounded:  # equal to the bound but for the last digits
-        shown_distance, shown_bound = _plain(distance), _plain(rule.bound)
-    where = f"{shown_distance} {'over' if value > live else 'under'}" if distance else "equal to"
-    return (
-        f"{rule.metric} {shown_value} is {where} the live model's {shown_live}; "
-        f"{rule.kind} is {shown_bound}"
-    )
-
-
-def _nothing_to_compare(rule: Rule, lacking: int, live: int) -> str:
-    if not live:
-        return f"{rule.metric}: there is no live model to compare with"
-    return f"{rule.metric} is not known of {lacking} of {live} live models to compare with"
-
-
-def _distinguished(one: float, other: float) -> tuple[str, str]:
-    """Return both as texts, with as many digits as it takes to see that they differ."""
-    for digits in _DIGITS:
-        rounded = f"{one:.{digits}g}", f"{other:.{digits}g}"
-        if rounded[0] != rounded[1]:
-            return rounded
-    return (repr(one), repr(other)) if one != other else (_plain(one), _plain(other))
-
-
-def _plain(number: float) -> str:
-    return f"{number:.{_DIGITS[0]}g}"
-
-
-def _word(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the worst of several outcomes; without any, fit."""
+    return max(outcomes, key=OUTCOMES.index, default=Outcome.FIT)

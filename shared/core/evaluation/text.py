@@ -1,4 +1,4 @@
-"""Turns the bytes of an evaluation into text, and compares and shows the names in it."""
+"""Turns the bytes of an evaluation into text, and compares and shows what is in it."""
 
 import re
 import unicodedata
@@ -36,6 +36,8 @@ _JOINTS: Final = re.compile(rf"(?:[\s_-]|{INVISIBLE.pattern})+")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _LONGEST: Final = 60
 _MOST: Final = 20
+#: Significant digits of a number in a sentence; more where two would look the same.
+_DIGITS: Final = (6, 9, 12, 15)
 
 
 def text_of(content: bytes) -> str:
@@ -188,3 +190,22 @@ def short(text: str) -> str:
     """
     text = without_bare(without_shapes(text))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def distinguished(one: float, other: float) -> tuple[str, str]:
+    """Return two numbers as texts, with as many digits as it takes to see that they differ.
+
+    Args:
+        one: a number.
+        other: another one, or the same.
+    """
+    for digits in _DIGITS:
+        rounded = f"{one:.{digits}g}", f"{other:.{digits}g}"
+        if rounded[0] != rounded[1]:
+            return rounded
+    return (repr(one), repr(other)) if one != other else (plain(one), plain(other))
+
+
+def plain(number: float) -> str:
+    """Return a number in a few digits."""
+    return f"{number:.{_DIGITS[0]}g}"

@@ -1,9 +1,10 @@
 """Events of a run before its job and its promotion: slot, candidate, verdict, approval."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from shared.core.config.compare import Way
 from shared.core.counting import counted, they
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.commands import Event
@@ -45,6 +46,7 @@ class Judged(Event):
     verdict: Verdict | None  #: None: there are no rules, or they were not checked
     unchecked: str | None = None  #: why there was nothing to check the rules with
     registered: ModelRef | None = None  #: the model, if it passed and was registered since
+    asks_now: bool = False  #: whether an unsure model waits for no other run
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep every number; promote, ask for an approval, or end the run."""
@@ -63,11 +65,70 @@ class Judged(Event):
         if not run.config.endpoints:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
             return known.moved_to(Phase.FINISHED, at, why, reason=why)
-        if needs_approval(run) and run.approval is None:
-            asked = known.moved_to(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
-            advice = approval_advice(asked, at + run.config.gate.expires)
-            return asked.evolve(reason=unchecked, advice=advice)
+        unsure = self.verdict is not None and self.verdict.needs_approval
+        if (unsure or needs_approval(run)) and run.approval is None:
+            said = reason if unsure else unchecked
+            if self._waits(run):
+                return _waiting_for_the_next(known, said, at)
+            return _asked(known, said, at, reason)
         return known.moved_to(onward(run), at, reason)
+
+    def _waits(self, run: Run) -> bool:
+        """Whether the next run may settle it, so that no operator is asked yet."""
+        compare = run.config.gate.compare
+        waits = compare is not None and compare.unsure == "wait" and not self.asks_now
+        return waits and not needs_approval(run)
+
+
+def _waiting_for_the_next(run: Run, reason: str | None, at: datetime) -> Run:
+    """Return a run whose unsure model waits for the next run, before an operator is asked."""
+    compare = run.config.gate.compare
+    until = at + (compare.waits_at_most if compare else timedelta())
+    note = f"{reason}; it waits for the next run"
+    moved = run.moved_to(Phase.AWAITING_APPROVAL, at, note, awaiting_since=at, asks_at=until)
+    advice = (
+        f"nothing yet: an operator is asked once the next run has its verdict, at the latest "
+        f"{until.isoformat(timespec='seconds')}; {_answers(run)}"
+    )
+    return moved.evolve(reason=reason, advice=advice)
+
+
+def _asked(run: Run, reason: str | None, at: datetime, note: str) -> Run:
+    """Return a run that waits for the answer of an operator from now on."""
+    changes = {"awaiting_since": at, "asks_at": None}
+    asked = run.moved_to(Phase.AWAITING_APPROVAL, at, note, **changes)
+    advice = approval_advice(asked, at + run.config.gate.expires)
+    return asked.evolve(reason=reason, advice=advice)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Event):
+    """An unsure model has waited for the next run; now an operator is asked."""
+
+    why: str  #: why the wait is over
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Ask, from now on for as long as every approval is waited for."""
+        return _asked(run, run.reason, at, f"an operator is asked: {self.why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled(Event):
+    """Since the verdict another model went live, with which this one was not compared."""
+
+    verdict: Verdict
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Compare again where the app can score both, else go on as for an unsure model."""
+        compare = run.config.gate.compare
+        why = f"another model went live since the verdict: {self.verdict.reason}"
+        if compare is not None and compare.way is Way.SCORED:
+            note = f"{why}: comparing again"
+            return run.moved_to(Phase.JUDGED, at, note, verdict=None, approval=None)
+        known = run.evolve(verdict=self.verdict)
+        if not self.verdict.needs_approval:
+            return known.moved_to(Phase.PROMOTING, at, why)
+        return _asked(known.evolve(approval=None), why, at, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +139,8 @@ class Regressed(Event):
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; keep the last comparison."""
-        why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
+        other = "another" if self.verdict.unsure else "a better"
+        why = f"not promoted, {other} model went live meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
 
@@ -151,13 +213,23 @@ def approval_advice(run: Run, expires: datetime) -> str:
         expires: when the wait is over.
     """
     unchecked = f"{run.unchecked}: judge the model yourself; " if run.unchecked else ""
-    answer = "approved" if run.config.gate.on_expiry == "approve" else "rejected"
+    answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
+    return f"{unchecked}{_answers(run)}; without an answer until {when} it is {answer}"
+
+
+def _answers(run: Run) -> str:
     return (
-        f"{unchecked}approve it by POST /api/runs/{run.run_id}/approve, or reject it by POST "
+        f"approve it by POST /api/runs/{run.run_id}/approve, or reject it by POST "
         f"/api/runs/{run.run_id}/reject, each with a body such as "
-        f'{{"by": "who", "reason": "why"}}; without an answer until {when} it is {answer}'
+        f'{{"by": "who", "reason": "why"}}'
     )
+
+
+def approved_on_expiry(run: Run) -> bool:
+    """Whether the model is approved if nobody answers: never one of which nothing was measured."""
+    measured = run.verdict is None or run.verdict.measured
+    return measured and run.config.gate.on_expiry == "approve"
 
 
 def rejected_by_operator(run: Run) -> bool:

@@ -9,7 +9,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.types import show_duration
 from shared.core.names import digest
 from shared.core.run.commands import Event
-from shared.core.run.record import EndedAttempt, Phase, Run, StepFailure
+from shared.core.run.record import EndedAttempt, GivenModel, Phase, Run, StepFailure
 
 #: Files of one attempt that cause a status check; later files wait for the poll.
 _MOST_OUTPUTS_SEEN: Final = 20
@@ -21,12 +21,13 @@ class JobCreated(Event):
 
     job: str
     inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
+    given_models: tuple[GivenModel, ...] = ()  #: what it scores beside its own model
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the handle, and the inputs of the job, before the job is started (design rule 3)."""
         note = f"attempt {run.attempt}: job {self.job}"
         known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
-        return run.moved_to(Phase.CREATED, at, note, **known)
+        return run.moved_to(Phase.CREATED, at, note, given_models=self.given_models, **known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.config.stored_pipeline import StoredPipeline
 from shared.core.config.types import Scalar
+from shared.core.decisions.comparison import Opponent
 from shared.core.evaluation.gate import Verdict
-from shared.core.frozen import FrozenModel, RecordModel
+from shared.core.frozen import FrozenModel, RecordModel, left_out
 from shared.core.run.promotion import Promotion
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState
@@ -32,7 +33,7 @@ class Phase(StrEnum):
     TRAINED = "trained"  #: the job is finished
     STAGING = "staging"  #: the candidate is being staged, without any request for it
     JUDGED = "judged"  #: the model is collected; the verdict is due
-    AWAITING_APPROVAL = "awaiting_approval"  #: the gate is passed; an operator decides
+    AWAITING_APPROVAL = "awaiting_approval"  #: the model is not refused; an operator decides
     ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
     PROMOTING = "promoting"  #: the endpoint is being updated
     VERIFYING = "verifying"  #: the update was sent; is it live?
@@ -113,6 +114,14 @@ class EndedAttempt(FrozenModel):
     reason: str
 
 
+class GivenModel(FrozenModel):
+    """A model that a job was given to score beside its own, or that served when it was made."""
+
+    against: Opponent
+    run_id: str  #: the run that the endpoint state names for it
+    model: ModelRef
+
+
 class GateEvidence(FrozenModel):
     """The evidence for the gate so far, one probe of the candidate at a time."""
 
@@ -183,6 +192,7 @@ class Run(RecordModel):
     outputs_seen: tuple[str, ...] = ()  #: digests of the files of this attempt that were seen
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
+    given_models: tuple[GivenModel, ...] = left_out(())  #: by the job of the present attempt
     model: ModelRef | None = None
     models: dict[str, ModelRef] = Field(default_factory=dict)  #: endpoint -> its model
     candidate: Candidate | None = None  #: the model at its endpoint, where it is staged there
@@ -195,6 +205,7 @@ class Run(RecordModel):
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
     awaiting_since: AwareDatetime | None = None  #: since when an approval is awaited
+    asks_at: AwareDatetime | None = left_out()  #: until then an unsure model waits for the next
     unchecked: str | None = None  #: why the gate's rules were not checked for this model
     approval: Approval | None = None
     promotion: Promotion | None = None
@@ -337,7 +348,8 @@ class Run(RecordModel):
         advice = None if phase in ENDS else self.advice
         if phase is not self.phase or note:
             history = (*history, RunHistoryEntry(at=at, phase=phase, note=note))[-_HISTORY:]
-        usual = {"step_failure": None, "history": history, "advice": advice}
+        asks_at = self.asks_at if phase in (Phase.AWAITING_APPROVAL, Phase.PARKED) else None
+        usual = {"step_failure": None, "history": history, "advice": advice, "asks_at": asks_at}
         return self.evolve(**(usual | {"phase": phase} | changes))
 
 

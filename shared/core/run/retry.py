@@ -26,6 +26,7 @@ _NOT_JUDGED: Final[dict[str, object]] = {
     "unchecked": None,
     "approval": None,
     "awaiting_since": None,
+    "asks_at": None,
 }
 #: Phases that need a slot.
 _BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)

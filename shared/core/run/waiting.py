@@ -173,8 +173,10 @@ def _endpoint(run: Run) -> str:
 
 
 def _approval(run: Run) -> str:
-    unchecked = f"; {run.unchecked}" if run.unchecked else ""
-    return f"an operator's approval{unchecked}"
+    if run.asks_at is not None:
+        return f"the next run, since this model is unsure; then for an operator: {run.reason}"
+    said = run.unchecked or (run.reason if run.verdict and run.verdict.unsure else None)
+    return f"an operator's approval; {said}" if said else "an operator's approval"
 
 
 def _parked(run: Run) -> str:
@@ -212,7 +214,7 @@ def _last_error(run: Run) -> str | None:
 
 def _until(run: Run) -> datetime | None:
     if run.phase is Phase.AWAITING_APPROVAL:
-        return expires_at(run)
+        return run.asks_at or expires_at(run)
     if run.phase is Phase.VERIFYING and run.step_bakes and run.promotion is not None:
         step = run.promotion.step
         # Where rules are about requests, these end the step, and no time does.

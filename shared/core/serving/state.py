@@ -7,12 +7,12 @@ over a lease first rolls back to a known model (design rule 8).
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
-from shared.core.frozen import FrozenModel, RecordModel
+from shared.core.frozen import FrozenModel, RecordModel, left_out
 from shared.core.run.record import Origin, Run
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import (
@@ -31,6 +31,8 @@ _KEPT: Final = 5
 #: every probe of the endpoint, and a batch may have ten thousand blobs.
 _LINES: Final = 200
 _SHOWN: Final = 5
+#: Who pinned the anchor, where no operator did.
+_FIRST: Final = "the first promotion"
 
 
 class ServedModel(FrozenModel):
@@ -101,6 +103,15 @@ class Resumed(FrozenModel):
     reason: str = ""
 
 
+class Anchor(FrozenModel):
+    """A pinned model: candidates are compared with it too, so that quality cannot fall slowly."""
+
+    served: ServedModel
+    by: str  #: who pinned it; says so where the first promotion did
+    at: AwareDatetime
+    reason: str = ""
+
+
 class Resource(FrozenModel):
     """What serves for one resource of the endpoint."""
 
@@ -112,6 +123,12 @@ class Resource(FrozenModel):
     held: Hold | None = None
     resumed: Resumed | None = None  #: the last time that a hold was ended
     history: tuple[ServingHistoryEntry, ...] = ()  #: the newest last
+    anchor: Anchor | None = left_out()
+
+    @property
+    def pinnable(self) -> tuple[ServedModel, ...]:
+        """Every model that is known in full, the anchor last."""
+        return self.kept + ((self.anchor.served,) if self.anchor else ())
 
     @property
     def kept(self) -> tuple[ServedModel, ...]:
@@ -146,6 +163,12 @@ class EndpointState(RecordModel):
     endpoint_lease: EndpointLease | None = None
     released: ReleasedLease | None = None
     staged: tuple[StagedCandidate, ...] = ()
+    newest_form: ClassVar[int] = 2
+
+    @property
+    def form(self) -> int:
+        """The second form has anchors: an earlier release would promote without comparing."""
+        return 2 if any(known.anchor for known in self.resources.values()) else 1
 
     def holds(self, run_id: str, generation: int) -> bool:
         """Whether this very endpoint lease is in force.
@@ -179,77 +202,6 @@ class EndpointState(RecordModel):
         return [*ways, known.baseline] if known.baseline else ways
 
 
-def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease | None:
-    """Return the lease whose update may still arrive, for a run that takes the lease.
-
-    A run that took a lease over and did not roll its update back never sent an update of its own.
-    So the earlier lease counts, also for that run itself.
-
-    Args:
-        endpoint_state: the endpoint.
-        run_id: the run that takes the lease.
-    """
-    last = endpoint_state.endpoint_lease
-    if last is None or last.in_flight is not None:
-        return last.in_flight if last else None
-    return last if last.run_id != run_id else None
-
-
-def in_flight_resolved(endpoint_state: EndpointState, run_id: str) -> EndpointState:
-    """Return the endpoint state without the update in flight that `run_id` rolled back.
-
-    Args:
-        endpoint_state: the endpoint.
-        run_id: the run.
-    """
-    mine = endpoint_state.endpoint_lease
-    if mine is None or mine.run_id != run_id or mine.in_flight is None:
-        return endpoint_state
-    done = mine.evolve(in_flight=None)
-    return endpoint_state.evolve(endpoint_lease=done)
-
-
-def leased(
-    endpoint_state: EndpointState,
-    run: Run,
-    resource: str,
-    baseline: ServingState | None,
-    at: datetime,
-) -> EndpointState:
-    """Return the endpoint state leased to `run`; the baseline is kept where none is known yet.
-
-    A lease that the run holds already stays as it is: two workers of one run share it. An
-    update that was left in flight stays noted.
-
-    Args:
-        endpoint_state: the endpoint.
-        run: the run.
-        resource: the resource of the endpoint.
-        baseline: what serves now; None: it is not known.
-        at: the present moment.
-    """
-    _has_model(run)
-    mine = endpoint_state.endpoint_lease
-    if mine and (mine.run_id, mine.resource, mine.model) == (run.run_id, resource, run.model):
-        return endpoint_state
-    known = endpoint_state.resource(resource)
-    if known.baseline is None and known.serving is None:
-        known = known.evolve(baseline=baseline)
-    endpoint_lease = EndpointLease(
-        run_id=run.run_id,
-        resource=resource,
-        model=run.model,
-        generation=endpoint_state.generation + 1,
-        at=at,
-        in_flight=in_flight_lease(endpoint_state, run.run_id),
-    )
-    return endpoint_state.evolve(
-        generation=endpoint_state.generation + 1,
-        resources={**endpoint_state.resources, resource: known},
-        endpoint_lease=endpoint_lease,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Verified:
     """Why a model counts as live, since when, and by what it is recognised."""
@@ -275,11 +227,40 @@ def promoted(
         resource: the resource of the endpoint.
         verified: the result of the verification.
     """
-    _has_model(run)
+    require_model(run)
     known = endpoint_state.resource(resource)
-    same = (served for served in known.kept if served.target_model == run.target_model)
+    same = (served for served in known.pinnable if served.target_model == run.target_model)
     again = next(same, None) if run.origin.repeats else None
-    serving = ServedModel(
+    serving = served_by(run, verified, again)
+    previous = tuple(served for served in known.kept if served is not again)[:_KEPT]
+    history = (*known.history, _line(run, serving))[-_LINES:]
+    changes = {
+        "serving": serving,
+        "previous": previous,
+        **_newest_data(known, run),
+        "history": history,
+        "anchor": known.anchor or _first_anchor(run, serving),
+    }
+    resources = {**endpoint_state.resources, resource: known.evolve(**changes)}
+    was = known.serving.candidate if known.serving else ""
+    until = verified.at + verified.keeps
+    there = endpoint_state.staged
+    if again is not None and again.candidate:  # it may have been discarded, and made again
+        made = Candidate(name=again.candidate, state=again.target_model)
+        there = announced(there, made, again.run_id, resource)
+    staged = kept_for(there, resource, serving.candidate, was, until)
+    return released(endpoint_state.evolve(resources=resources, staged=staged), run.run_id)
+
+
+def served_by(run: Run, verified: Verified, again: ServedModel | None = None) -> ServedModel:
+    """Return the model of a run as the endpoint state keeps it.
+
+    Args:
+        run: the run that sets it.
+        verified: the result of the verification.
+        again: what is known of it, where it served before.
+    """
+    return ServedModel(
         model=run.target_model.model,
         state=run.served,
         candidate=again.candidate if again else run.candidate.name if run.candidate else "",
@@ -296,23 +277,15 @@ def promoted(
         approved_by=again.approved_by if again else _approved_by(run),
         trained_by=again.trained_by if again else (run.parent or ""),
     )
-    previous = tuple(served for served in known.kept if served is not again)[:_KEPT]
-    history = (*known.history, _line(run, serving))[-_LINES:]
-    changes = {
-        "serving": serving,
-        "previous": previous,
-        **_newest_data(known, run),
-        "history": history,
-    }
-    resources = {**endpoint_state.resources, resource: known.evolve(**changes)}
-    was = known.serving.candidate if known.serving else ""
-    until = verified.at + verified.keeps
-    there = endpoint_state.staged
-    if again is not None and again.candidate:  # it may have been discarded, and made again
-        made = Candidate(name=again.candidate, state=again.target_model)
-        there = announced(there, made, again.run_id, resource)
-    staged = kept_for(there, resource, serving.candidate, was, until)
-    return released(endpoint_state.evolve(resources=resources, staged=staged), run.run_id)
+
+
+def _first_anchor(run: Run, serving: ServedModel) -> Anchor | None:
+    """Return the anchor where the gate asks for one and none is pinned: what was promoted first."""
+    compare = run.config.gate.compare
+    if run.origin.repeats or compare is None or compare.anchor is None:
+        return None
+    served = serving.evolve(answers=None)
+    return Anchor(served=served, by=_FIRST, at=serving.since)
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:
@@ -369,30 +342,6 @@ def _line(run: Run, serving: ServedModel) -> ServingHistoryEntry:
     )
 
 
-def with_hold(endpoint_state: EndpointState, resource: str, hold: Hold) -> EndpointState:
-    """Return the endpoint state with `resource` held.
-
-    Args:
-        endpoint_state: the endpoint.
-        resource: the resource of the endpoint.
-        hold: who holds it, when and why.
-    """
-    known = endpoint_state.resource(resource).evolve(held=hold)
-    return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
-
-
-def resumed(endpoint_state: EndpointState, resource: str, by: Resumed) -> EndpointState:
-    """Return the endpoint state with `resource` no longer held, and who resumed it.
-
-    Args:
-        endpoint_state: the endpoint.
-        resource: the resource of the endpoint.
-        by: who resumed it, when and why.
-    """
-    known = endpoint_state.resource(resource).evolve(held=None, resumed=by)
-    return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
-
-
 def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
     """Return the endpoint state without the endpoint lease of `run_id`.
 
@@ -407,7 +356,13 @@ def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
     return endpoint_state.evolve(endpoint_lease=None, released=last)
 
 
-def _has_model(run: Run) -> None:
-    # A run without a model of its own can only roll back to the model of the endpoint's service.
+def require_model(run: Run) -> None:
+    """Refuse a run without a model, unless it sets an earlier one again.
+
+    Such a run can only roll back to the model of the endpoint's service.
+
+    Raises:
+        ValueError: it has none.
+    """
     if run.model is None and not run.origin.repeats:
         raise ValueError(f"run {run.run_id} has no model that an endpoint could be given")

@@ -73,6 +73,7 @@ class PlacedInput:
     mode: str | None = None  #: in the words of YAML
     blob: bool = False  #: whether it is one blob among others
     folder: str | None = None  #: the folder that holds this blob alone, where there is one
+    usual: str = "uri_file"  #: its type where nothing says one
 
     def shown(self, name: str, known: str | None = None) -> Body:
         """Return it as a request has it.
@@ -84,7 +85,7 @@ class PlacedInput:
         Raises:
             PermanentError: a folder is wanted, and it is one blob among others.
         """
-        kind = self.type or (known if known not in (None, "", *_LITERAL) else None) or "uri_file"
+        kind = self.type or (known if known not in (None, "", *_LITERAL) else None) or self.usual
         uri = self.uri
         if kind == _FOLDER and self.blob:
             if self.folder is None:

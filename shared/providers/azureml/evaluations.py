@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.core.config.azureml_models import MLFLOW
+from shared.core.decisions.predictions import MOST_BYTES
 from shared.errors import PermanentError
 from shared.ports.training import Evaluation, Job
 from shared.providers.azureml.history import RunHistory
 from shared.providers.azureml.outputs import FoundOutput, JobOutputs
 
 USUAL: Final = "evaluation.json"
-_READABLE: Final = (".json", ".csv")
 _LONGEST: Final = 1024 * 1024
 _OBJECTS: Final = (b"{", b"[")
 
@@ -46,16 +46,28 @@ class Evaluations:
             return self._beside(job, models)
         if wanted.startswith(MLFLOW):
             return self._logged(job, wanted.removeprefix(MLFLOW) or None)
+        return self._of_output(job, wanted, _METRICS)
+
+    def predictions(self, job: Job, wanted: str) -> Evaluation:
+        """Return the rows that a finished job scored. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            wanted: `<output>` or `<output>/<file>`.
+        """
+        return self._of_output(job, wanted, _ROWS)
+
+    def _of_output(self, job: Job, wanted: str, kind: "_Kind") -> Evaluation:
         output, _, file = wanted.partition("/")
         found = self.outputs.found(job, output)
         if found is None:
             path = self.outputs.placing.output_place(job.request, output)
-            return Evaluation(f"{path}/{file or USUAL}", None, f"output {output} has no file")
-        return self._read(found, file)
+            return Evaluation(f"{path}/{file or kind.usual}", None, f"output {output} has no file")
+        return self._read(found, file, kind)
 
-    def _read(self, found: FoundOutput, file: str) -> Evaluation:
-        chosen = f"{found.path}/{file}" if file else _only(found)
-        content = self.outputs.read(chosen, _LONGEST)
+    def _read(self, found: FoundOutput, file: str, kind: "_Kind") -> Evaluation:
+        chosen = f"{found.path}/{file}" if file else _only(found, kind)
+        content = self.outputs.read(chosen, kind.most)
         if content is None:
             return Evaluation(chosen, None, f"output {found.name} has {found.listed}")
         bare = "." not in chosen.rpartition("/")[2]
@@ -83,8 +95,31 @@ class Evaluations:
         return Evaluation(f"{where}.json", _as_json(metrics))
 
 
-def _only(found: FoundOutput) -> str:
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What an output is read for: which file of it is meant, and how large it may be."""
+
+    key: str  #: of the pipelines file, which names the file where several could be meant
+    usual: str
+    readable: tuple[str, ...]
+    most: int
+
+
+_METRICS: Final = _Kind("gate.metrics", USUAL, (".json", ".csv"), _LONGEST)
+_ROWS: Final = _Kind(
+    "gate.compare.predictions",
+    "predictions.csv",
+    (".csv", ".tsv", ".jsonl", ".ndjson", ".json"),
+    MOST_BYTES,
+)
+
+
+def _only(found: FoundOutput, kind: _Kind) -> str:
     """Return the path of the one file that can be meant.
+
+    Args:
+        found: the output.
+        kind: what it is read for.
 
     Raises:
         PermanentError: it is not clear which one is; the message lists them.
@@ -92,13 +127,14 @@ def _only(found: FoundOutput) -> str:
     if found.is_file:
         return found.path
     by_name = {found.inside(blob): blob.name for blob in found.files}
-    if USUAL in by_name:
-        return by_name[USUAL]
-    readable = [name for name in by_name if name.casefold().endswith(_READABLE)]
+    if kind.usual in by_name:
+        return by_name[kind.usual]
+    readable = [name for name in by_name if name.casefold().endswith(kind.readable)]
     if len(readable) == 1:
         return by_name[readable[0]]
-    cure = f"write gate.metrics: {found.name}/<file>"
-    what = f"output {found.name} has no {USUAL}, and not one .json or .csv alone"
+    cure = f"write {kind.key}: {found.name}/<file>"
+    forms = " or ".join(filter(None, (", ".join(kind.readable[:-1]), kind.readable[-1])))
+    what = f"output {found.name} has no {kind.usual}, and not one {forms} alone"
     raise PermanentError(f"{what}; it has {found.listed}: {cure}", cure=cure)
 
 

@@ -224,6 +224,15 @@ class AzureMlJobs:
         """
         return Evaluations(self._outputs, self._history).of(job, output, self.training.models)
 
+    def predictions(self, job: Job, output: str) -> Evaluation:
+        """Return the rows that a finished job scored. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: as `gate.compare.predictions` names it.
+        """
+        return Evaluations(self._outputs, self._history).predictions(job, output)
+
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
         """Return that a model which an operator names has no evaluation here."""
         return Evaluation(model.name, None)

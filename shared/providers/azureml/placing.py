@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.azureml_models import ATTEMPT_TAG, PIPELINE_TAG, RUN_TAG
-from shared.core.config.azureml_parts import MLTABLE, is_given
+from shared.core.config.azureml_parts import MLTABLE, AzureMlInput, is_given
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.setting_references import references_in
 from shared.core.names import digest, output_path, pipeline_of
+from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import JobRequest
@@ -91,7 +92,11 @@ class Placing:
             title=f"{request.run_id} ({request.attempt})",
             experiment=training.experiment or f"relearn-{pipeline}",
             tags={**training.tags, **ours},
-            data={name: self._input(request, name, store) for name in training.inputs},
+            data={
+                name: self._input(request, name, store)
+                for name in training.inputs
+                if not _is_left_out(request, name)
+            },
             literals=dict(self._literals(request, shown=shown)),
             output_uri=output_uri,
         )
@@ -132,6 +137,8 @@ class Placing:
         given = self.training.input(name)
         if is_given(given.path):
             return PlacedInput(self.assets.fixed_uri(given.path), given.type, given.mode)
+        if (model := _model_for(request, name)) is not None:
+            return _placed_model(given, model)
         blob = request.inputs.get(name)
         if blob is None:
             raise PermanentError(f"run {request.run_id} has no data for the input {name!r}")
@@ -198,6 +205,25 @@ class Placing:
         if store is None:
             return https_url(self.storage.data, blob)
         return self.training.workspace_parts.datastore_uri(store.name, blob.name)
+
+
+def _model_for(request: JobRequest, name: str) -> ModelRef | None:
+    against = request.training.other_models.get(name)
+    return request.models.get(against) if against else None
+
+
+def _is_left_out(request: JobRequest, name: str) -> bool:
+    """Whether an input is for a model that does not exist: such as the live one of a first run."""
+    return name in request.training.other_models and _model_for(request, name) is None
+
+
+def _placed_model(given: AzureMlInput, model: ModelRef) -> PlacedInput:
+    """Return a model as an input: the place of its files, which fits every type of input."""
+    uri, kind = model.reference.get("uri"), model.reference.get("type")
+    if not uri:
+        cure = "name a registered model of Azure Machine Learning"
+        raise PermanentError(f"where the files of {model.name} are is not known: {cure}", cure=cure)
+    return PlacedInput(str(uri), given.type, given.mode, usual=str(kind or "custom_model"))
 
 
 def _table_folder(request: JobRequest) -> str:

@@ -16,6 +16,7 @@ from shared.core.config.studio_training import SINGLE_INPUT, StudioTraining
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.core.config.types import Scalar
+from shared.core.decisions.predictions import MOST_BYTES
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.references import ModelRef
 from shared.errors import (
@@ -183,7 +184,8 @@ class StudioBatch:
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
         """Return the request that `prepare` would make, with names instead of secrets."""
-        body = self._assembled(request, self._unsigned, dict(request.parameters))
+        parameters = self._left.with_models(request, request.parameters, None)
+        body = self._assembled(request, self._unsigned, parameters)
         return {"method": "POST", "url": self.service, "body": body}
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:
@@ -254,6 +256,15 @@ class StudioBatch:
             output: the output that is the evaluation; None: there is none.
         """
         return self._left.evaluation(job, output)
+
+    def predictions(self, job: Job, output: str) -> Evaluation:
+        """Return the rows that a finished job scored. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: the output that holds them.
+        """
+        return self._left.evaluation(job, output, MOST_BYTES)
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
         """Return the evaluation beside an uploaded model. Raises as the port says."""
@@ -338,10 +349,11 @@ class StudioBatch:
         return keyed_reference(connection, path)
 
     def _parameters(self, request: JobRequest) -> dict[str, Scalar]:
-        return {
+        filled = {
             name: self.call.secrets(value) if isinstance(value, str) else value
             for name, value in request.parameters.items()
         }
+        return self._left.with_models(request, filled, request.training.timeout + _MARGIN)
 
     def _learn(self, request: JobRequest) -> None:
         """Redact every secret of a request for this job."""

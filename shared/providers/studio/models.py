@@ -10,12 +10,14 @@ from typing import Final
 
 from shared.core.blob_locations import escaped
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, model_of
+from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, is_model_path, model_of
+from shared.core.config.training import OTHER_MODELS
+from shared.core.config.types import Scalar
 from shared.core.names import output_path, pipeline_of
 from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, TransientError
-from shared.ports.storage import Blobs, SignedBlob
-from shared.ports.training import Evaluation, Job, JobState, JobStatus
+from shared.ports.storage import Access, Blobs, SignedBlob
+from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 
 #: A record that a service no longer shows, or a blob it says it wrote, may be late.
 LATE: Final = timedelta(minutes=10)
@@ -57,23 +59,57 @@ class StudioModels:
         }
         return {name: model_of(found[output]) for name, output in outputs.items() if output}
 
+    def with_models(
+        self, request: JobRequest, parameters: Mapping[str, Scalar], valid: timedelta | None
+    ) -> dict[str, Scalar]:
+        """Return the parameters with the signed URL of each other model that the job scores.
+
+        A parameter whose model does not exist is left out: the experiment has a default.
+
+        Args:
+            request: the attempt; a parameter that its run was given counts as it is.
+            parameters: of the request, with the values of app settings.
+            valid: for how long a URL is signed; None: it is for people, and not signed.
+        """
+        filled = dict(parameters)
+        for name, against in request.training.other_models.items():
+            if request.parameters.get(name) not in OTHER_MODELS:
+                continue
+            model = request.models.get(against)
+            if model is None:
+                filled.pop(name)
+            else:
+                filled[name] = self._url(blob_of(model), valid)
+        return filled
+
+    def _url(self, blob: BlobVersion, valid: timedelta | None) -> str:
+        if blob.container != self.container or not is_model_path(blob.name):
+            raise PermanentError(f"{blob.path} is no model of the app, and is not signed for a job")
+        if valid is None:
+            base = self.models.base_location.rstrip("/")
+            return f"{base}/{escaped(blob.path)}?<signed to {Access.READ} when it is sent>"
+        signed = self.models.sign(blob.container, blob.name, Access.READ, valid)
+        at = f"{signed.base_location.rstrip('/')}/{escaped(signed.relative_location)}"
+        return f"{at}{signed.signature}"
+
     def again(self, model: ModelRef) -> ModelRef:
         """Return a model that an operator uploaded, as it is now. Raises as the port says."""
         was = blob_of(model)
         return model_of(_usable(self.models.head(was.container, was.name), was.path))
 
-    def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        """Return what the job says of its model. Raises as the port says.
+    def evaluation(self, job: Job, output: str | None, most: int = _LONGEST) -> Evaluation:
+        """Return what the job says of its model, or the rows that it scored. Raises as the port.
 
         Args:
             job: a finished job.
             output: the output that is the evaluation; None: there is none.
+            most: how many bytes are read at most.
         """
         file = BESIDE if output is None else job.request.training.outputs.get(output)
         path = _path(job, file) if file is not None else self._fetched(job, str(output))
         if why := left_before(self.models.head(self.container, path), job):
             return Evaluation(path, None, why)
-        return Evaluation(path, self.models.read(self.container, path, _LONGEST))
+        return Evaluation(path, self.models.read(self.container, path, most))
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
         """Return the evaluation beside an uploaded model. Raises as the port says."""

@@ -95,6 +95,9 @@ class Job:
     def evaluation(self, job: Finished, output: str | None) -> Evaluation:
         return self._left.evaluation(job, output)
 
+    def predictions(self, job: Finished, output: str) -> Evaluation:
+        return self._left.evaluation(job, output)
+
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
         return self._left.evaluation_beside(model)
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from shared.core.evaluation.gate import Verdict
+from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
-from shared.core.run.gate_events import Regressed
+from shared.core.run.gate_events import Regressed, Unsettled
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Phase
 from shared.core.serving.references import ServingState
@@ -15,6 +16,7 @@ from shared.core.serving.state import EndpointLease, Hold, Resource
 from shared.errors import PermanentError, TransientError
 from shared.providers.studio.scoring import Current
 from tests.fakes.world import RESOURCE
+from tests.unit.core.evaluation.compared import comparison, judged
 from tests.unit.execution.lease_steps import DAY, OLD, Asking
 from tests.unit.samples import NOW, good, promotion
 from tests.unit.samples import run as sample
@@ -228,3 +230,29 @@ def test_a_model_is_held_against_the_one_that_went_live_meanwhile(
     event = asking.acquire_lease_()
     assert isinstance(event, Regressed) is behind
     assert asking.endpoint.ensured == (0 if behind or changes else 1)
+
+
+@pytest.mark.parametrize(
+    ("unsure", "compared_with", "event"),
+    [
+        ("ask", "sample-0", EndpointLeased),
+        ("ask", "sample-other", Unsettled),
+        ("wait", "sample-other", Unsettled),
+        ("promote", "sample-other", Unsettled),
+        ("reject", "sample-other", Regressed),
+    ],
+)
+def test_a_model_is_promoted_over_the_model_that_it_was_compared_with(
+    unsure: str, compared_with: str, event: type[Event]
+) -> None:
+    rules = [{"metric": "AUC", "max_drop": 0.01}]
+    gate = {"rules": rules, "compare": {"predictions": "output2", "unsure": unsure}}
+    known = judged(comparison(run_id=compared_with), live=(compared_with,))
+    asking = Asking({"gate": gate}, verdict=known)
+    asking.serves(asking.served(run_id="sample-0"))
+    found = asking.acquire_lease_()
+    assert type(found) is event
+    if isinstance(found, Unsettled):
+        assert found.verdict.uncompared == ("sample-0",)
+        asking.run = asking.run.evolve(verdict=found.verdict)  # an operator has accepted it
+        assert isinstance(asking.acquire_lease_(), EndpointLeased)

@@ -10,6 +10,8 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.gate import GateSteps
+from shared.execution.run_writer import RunWriter
+from shared.execution.unsure import UnsureSteps
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
@@ -25,7 +27,8 @@ class Judging(Scripted):
 
     def __init__(self, gate: dict[str, Any] | None = None, **changes: Any) -> None:
         super().__init__(pipeline={"gate": {**RULES, **(gate or {})}})
-        self.steps = GateSteps(self.context)
+        unsure = UnsureSteps(self.context, RunWriter(self.context))
+        self.steps = GateSteps(self.context, unsure)
         known = {"config": self.world.pipeline, "model": self.model(), "job_at": NOW}
         self.run: Run = sample(Phase.JUDGED, **{**known, **changes})
 

@@ -22,6 +22,8 @@ from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
 from shared.errors import PermanentError, TransientError
 from shared.execution.gate import GateSteps
 from shared.execution.models import READY_WITHIN, StagingSteps
+from shared.execution.run_writer import RunWriter
+from shared.execution.unsure import UnsureSteps
 from tests.unit.execution.mapped_worlds import HOUR, MINUTE, Mapped
 from tests.unit.samples import BROKEN, MODEL
 
@@ -154,7 +156,8 @@ def test_what_a_run_waits_for_while_its_candidate_is_made_is_said() -> None:
 
 
 def judged(one: Mapped) -> Event:
-    event = GateSteps(one.context).judge(one.run)
+    unsure = UnsureSteps(one.context, RunWriter(one.context))
+    event = GateSteps(one.context, unsure).judge(one.run)
     one.run = apply(one.run, event, one.now)
     one.world.clock.move(MINUTE)
     return event

@@ -6,16 +6,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
-from shared.core.cleaning_round import CleaningRound
-from shared.core.evaluation.gate import Verdict
-from shared.core.full_listing import FullListing
+from shared.core.decisions.comparison import Comparison, SliceComparison
+from shared.core.evaluation.gate import Result, Verdict
 from shared.core.run import record
-from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.core.run.promotion import Promotion, Step
-from shared.core.serving.drift import DriftCheck
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries, Streak
 from shared.core.serving.references import ServingState, Shift, StagedCandidate
 from shared.core.serving.state import (
+    Anchor,
     EndpointLease,
     EndpointState,
     Hold,
@@ -25,41 +23,22 @@ from shared.core.serving.state import (
 )
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import TrafficEvidence
+from tests.unit.ledger.stored_rounds import OF_ROUNDS_AND_QUEUES
 
 #: What a record means where it leaves a member out; members that are not here must be there.
 LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
     BlobVersion: {"content_md5": None, "recorded_at": None},
-    FullListing: {
-        "schema_version": 1,
-        "covered": {},
-        "missing": {},
-        "generations": {},
-        "generation": None,
-        "joining": {},
-        "pages": 0,
-        "cursor": None,
-        "checked_to": "",
-        "complete": False,
-        "completed_at": None,
-        "listed": 0,
-        "found": 0,
-        "failed": 0,
-        "damaged": (),
+    Verdict: {
+        "metrics": {},
+        "row": {},
+        "results": (),
+        "unsure": False,
+        "needs_approval": False,
+        "uncompared": (),
     },
-    CleaningRound: {
-        "schema_version": 1,
-        "since": None,
-        "kind": "pipelines",
-        "cursor": None,
-        "checked_to": "",
-        "completed_at": None,
-        "deleted": 0,
-        "unclear": 0,
-        "shown": (),
-        "missing": {},
-        "waiting": {},
-    },
-    Verdict: {"metrics": {}, "row": {}, "results": ()},
+    Result: {"unsure": False, "observe": False, "comparisons": ()},
+    Comparison: {"positives": None, "rows_needed": None, "slices": (), "why": ""},
+    SliceComparison: {"why": ""},
     ServedModel: {
         "model": None,
         "state": None,
@@ -94,7 +73,9 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "held": None,
         "resumed": None,
         "history": (),
+        "anchor": None,
     },
+    Anchor: {"reason": ""},
     EndpointLease: {"in_flight": None},
     EndpointState: {
         "schema_version": 1,
@@ -189,6 +170,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "ended_attempts": (),
         "outputs_seen": (),
         "inputs": {},
+        "given_models": (),
         "model": None,
         "models": {},
         "candidate": None,
@@ -201,6 +183,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "deliveries": (),
         "verdict": None,
         "awaiting_since": None,
+        "asks_at": None,
         "approval": None,
         "promotion": None,
         "step_failure": None,
@@ -214,37 +197,5 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "trace": None,
         "history": (),
     },
-    QueueEntry: {"number": 0, "due": None},
-    Pause: {"reason": ""},
-    Pauses: {
-        "schema_version": 1,
-        "pause": None,
-        "resumed_at": None,
-        "by_failures": None,
-        "resumed": None,
-    },
-    RunQueue: {
-        "schema_version": 1,
-        "pipeline": "",
-        "key": (),
-        "batch_run": None,
-        "batch_since": None,
-        "claimed_to": "",
-        "holders": (),
-        "waiting": (),
-        "newest_first": False,
-        "numbers": 0,
-        "begun": (),
-        "paused": None,
-    },
-    DriftCheck: {
-        "schema_version": 1,
-        "suspicion": "",
-        "drift_kind": None,
-        "suspect": None,
-        "reported": "",
-        "repair": None,
-        "host": "",
-        "silent": False,
-    },
+    **OF_ROUNDS_AND_QUEUES,
 }

@@ -8,7 +8,8 @@ import pytest
 from shared.core.names import run_queue_id, shared_queue_id
 from shared.core.run.concurrency import Pause, QueueEntry, RunQueue
 from shared.core.run.record import Delivery, Phase
-from shared.core.serving.state import EndpointLease, Hold, with_hold
+from shared.core.serving.operator_changes import with_hold
+from shared.core.serving.state import EndpointLease, Hold
 from shared.ledger.open_markers import VersionToOpen
 from tests.fakes.world import World
 from tests.unit.fleet import Fleet

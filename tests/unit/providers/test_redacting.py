@@ -83,6 +83,10 @@ class Answering:
         reported: Evaluation = self._answered(job, output)
         return reported
 
+    def predictions(self, job: Job, output: str) -> Evaluation:
+        reported: Evaluation = self._answered(job, output)
+        return reported
+
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
         reported: Evaluation = self._answered(model)
         return reported

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from shared.core.evaluation.gate import Rule, judge
+from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.judging import judge
 from shared.core.evaluation.report import Row, choose_row, metric_in, read_evaluation
 
 FOLDER: Final = Path(__file__).parents[3] / "evaluations"

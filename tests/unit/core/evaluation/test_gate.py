@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from shared.core.evaluation.gate import (
-    Result,
-    Rule,
-    Verdict,
-    judge,
-    judged_again,
-    refused,
-)
+from shared.core.evaluation.gate import Result, Rule, Verdict, refused
+from shared.core.evaluation.judging import judge, judged_again
 from shared.core.evaluation.report import Row, read_evaluation
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -159,7 +153,10 @@ def test_what_a_rule_said_is_kept_with_all_its_numbers() -> None:
     )
     compared = result(rule(max_drop=0.1), 0.8, {"AUC": 0.9})
     assert (compared.bound, compared.value, compared.live) == (0.1, 0.8, 0.9)
-    assert compared.why == "AUC 0.8 is 0.1 under the live model's 0.9; max_drop is 0.1"
+    assert compared.why == (
+        "AUC 0.8 is 0.1 under the live model's 0.9; max_drop is 0.1; different rows: a small "
+        "difference is noise"
+    )
 
 
 def test_two_hundred_numbers_are_kept_in_their_order_those_with_a_rule_first() -> None:

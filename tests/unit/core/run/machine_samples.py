@@ -49,5 +49,8 @@ def _variants(phase: Phase) -> Iterator[Run]:
         if (where or phase) is Phase.VERIFYING:
             lasts = promotion(steps=(LASTING, Step(share=100)))
             yield shape.model_copy(update={"phase": phase, "parked_in": where, "promotion": lasts})
+        if (where or phase) is Phase.AWAITING_APPROVAL:
+            waits = {"phase": phase, "parked_in": where, "asks_at": NOW}
+            yield shape.model_copy(update=waits)
         if (where or phase) is Phase.PROMOTING:
             yield shape.model_copy(update={"phase": phase, "parked_in": where, "promotion": None})

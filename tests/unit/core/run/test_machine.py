@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from shared.core.evaluation.gate import refused
+from shared.core.config.compare import Compare
+from shared.core.config.gate import Gate
+from shared.core.evaluation.gate import Verdict, refused
 from shared.core.run import control_events, gate_events, retry
 from shared.core.run import gate_events as staging
 from shared.core.run import job_events as jobs
 from shared.core.run import promotion_events as updates
 from shared.core.run.commands import Command, Event
-from shared.core.run.machine import MOVES, apply, next_command
+from shared.core.run.machine import apply, next_command
+from shared.core.run.moves import MOVES
 from shared.core.run.record import ENDS, GateEvidence, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
 from shared.core.serving.probes import NO_PROBES
@@ -48,6 +51,8 @@ SAMPLES: dict[type[Event], Event] = {
         gate_events.StillWaiting("another run is open"),
         gate_events.Judged(None),
         gate_events.Regressed(refused("worse than what serves")),
+        gate_events.Asked("the next run is unsure too"),
+        gate_events.Unsettled(Verdict(passed=True, reason="", needs_approval=True)),
         gate_events.Approved("ada", "good"),
         gate_events.Rejected("ada", "bad"),
         control_events.Cancelled(),
@@ -140,11 +145,13 @@ FITS = {
         "StepBlocked CancelRequested"
     ),
     Phase.JUDGED: "EvidenceGathered Judged Cancelled StepFailed StepBlocked CancelRequested",
-    Phase.AWAITING_APPROVAL: "Approved Rejected Cancelled StepFailed StepBlocked CancelRequested",
+    Phase.AWAITING_APPROVAL: (
+        "Asked Approved Rejected Superseded Cancelled StepFailed StepBlocked CancelRequested"
+    ),
     Phase.ROLLING_OUT: "DeliveriesChanged RolloutEnded StepFailed StepBlocked CancelRequested",
     Phase.PROMOTING: (
-        "Superseded Cancelled Regressed EndpointLeased InFlightUpdateFound EndpointLeaseLost "
-        "UpdateSent StepFailed StepBlocked CancelRequested"
+        "Superseded Cancelled Regressed Unsettled EndpointLeased InFlightUpdateFound "
+        "EndpointLeaseLost UpdateSent StepFailed StepBlocked CancelRequested"
     ),
     Phase.VERIFYING: (
         "EndpointLeaseLost NotYetLive ShareReached VerifiedLive FoundUnchanged UpdateLost "
@@ -166,6 +173,7 @@ def test_a_phase_accepts_these_events_and_no_others(phase: Phase) -> None:
 #: What leads elsewhere than the samples do.
 OTHERS: dict[type[Event], tuple[Event, ...]] = {
     gate_events.Judged: (gate_events.Judged(refused("not good enough")),),
+    gate_events.Unsettled: (gate_events.Unsettled(Verdict(passed=True, reason="")),),
     control_events.ModelCollected: (control_events.ModelCollected(MODEL, stages=True),),
     control_events.RolloutEnded: tuple(
         control_events.RolloutEnded(end, "over")
@@ -184,6 +192,7 @@ HOLDS: tuple[dict[str, Any], ...] = (
     {"config": pipeline(endpoints=[])},
     {"config": pipeline(training__attempts=2, when_busy="newest")},
     {"config": pipeline(gate={"approval": "required"})},
+    {"config": pipeline().evolve(gate=Gate(compare=Compare(holdout="evaluation/holdout.csv")))},
     {"step_failure": step_failure(NOW - HOUR, count=3)},
     {"promotion": promotion(after_rollback="judged")},
     {"promotion": promotion(after_rollback="trained", ever_sent=True)},

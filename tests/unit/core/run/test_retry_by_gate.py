@@ -6,7 +6,8 @@ import pytest
 
 from shared.core.run import promotion_events as updates
 from shared.core.run.commands import Command
-from shared.core.run.machine import MOVES, apply, next_command
+from shared.core.run.machine import apply, next_command
+from shared.core.run.moves import MOVES
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
 from shared.errors import InvalidTransitionError

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from shared.core.run.record import Phase
+from shared.core.serving.leases import in_flight_lease, in_flight_resolved, leased
+from shared.core.serving.operator_changes import resumed, with_hold
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
     EndpointLease,
@@ -14,13 +16,8 @@ from shared.core.serving.state import (
     Resource,
     Resumed,
     Verified,
-    in_flight_lease,
-    in_flight_resolved,
-    leased,
     promoted,
     released,
-    resumed,
-    with_hold,
 )
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, model_ref, ref, run
 

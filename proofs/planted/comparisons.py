@@ -1,0 +1,84 @@
+"""Bugs planted where models are compared on the same rows: matching, other models, the anchor."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+_PAIRING: Final = ("tests/unit/core/decisions/test_pairing.py",)
+_EXECUTION: Final = ("tests/unit/execution/test_comparisons.py",)
+
+BUGS: Final = (
+    Bug(
+        "rows of two files are matched by their position",
+        "shared/core/decisions/pairing.py",
+        "    return [mine[name] for name in same], [theirs[name] for name in same], _note(whys)\n",
+        "    return [mine[name] for name in same], list(range(len(same))), _note(whys)\n",
+        _PAIRING,
+    ),
+    Bug(
+        "the rows of the other model are in another order",
+        "shared/core/decisions/pairing.py",
+        "    return [mine[name] for name in same], [theirs[name] for name in same], _note(whys)\n",
+        "    return [mine[name] for name in same], [theirs[name] for name in sorted(same)], ''\n",
+        _PAIRING,
+    ),
+    Bug(
+        "rows without a match are left out, however many",
+        "shared/core/decisions/pairing.py",
+        "    if any((len(one.ids) - kept) * _ONE_IN > len(one.ids) for one in files):\n",
+        "    if not kept:\n",
+        _PAIRING,
+    ),
+    Bug(
+        "an id that repeats stands for its last row",
+        "shared/core/decisions/pairing.py",
+        "for at, name in enumerate(ids) if name and times[name] == 1}\n",
+        "for at, name in enumerate(ids) if name}\n",
+        _PAIRING,
+    ),
+    Bug(
+        "rows without a score are read as NaN",
+        "shared/core/decisions/pairing.py",
+        "        if faulty:\n            many = ",
+        "        if len(faulty) > 1:\n            many = ",
+        _PAIRING,
+    ),
+    Bug(
+        "the anchor is one of the kept models",
+        "shared/core/serving/state.py",
+        '        "anchor": known.anchor or _first_anchor(run, serving),\n',
+        '        "anchor": known.anchor\n'
+        "        if known.anchor and known.anchor.served.run_id in {x.run_id for x in previous}\n"
+        "        else _first_anchor(run, serving),\n",
+        ("tests/unit/core/serving/test_anchor.py", *_EXECUTION),
+    ),
+    Bug(
+        "the run of the anchor is deleted",
+        "shared/maintenance/retention_rules.py",
+        "        for served in resource.pinnable:\n",
+        "        for served in resource.kept:\n",
+        ("tests/unit/operations/test_anchors.py",),
+    ),
+    Bug(
+        "the model that serves now counts as the one that the job scored",
+        "shared/execution/comparisons.py",
+        "        found = [_Other(one.against, one.run_id, one.model.name, one.run_id) "
+        "for one in wanted]\n",
+        "        found = [_other_of('live', one) for one in served if wanted]\n",
+        _EXECUTION,
+    ),
+    Bug(
+        "a model is not compared with the anchor",
+        "shared/core/serving/repeated_gate.py",
+        "    return pinned[0] if len(pinned) == 1 else None\n",
+        "    return None if pinned else None\n",
+        _EXECUTION,
+    ),
+    Bug(
+        "predictions on another holdout are compared",
+        "shared/execution/comparisons.py",
+        "        if theirs.holdout != compare.holdout:\n",
+        "        if theirs.holdout == '':\n",
+        _EXECUTION,
+    ),
+)

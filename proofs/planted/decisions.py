@@ -1,0 +1,88 @@
+"""Bugs planted in shared/core/decisions: the statistics of comparisons on the same rows."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+_TESTS: Final = "tests/unit/core/decisions"
+
+BUGS: Final = (
+    Bug(
+        "the rows of the other model are in another order",
+        "shared/core/decisions/compared.py",
+        " for one in (rows.labels, rows.candidate, rows.other)\n",
+        " for one in (rows.labels, rows.candidate, rows.other[::-1])\n",
+        (f"{_TESTS}/test_intervals.py",),
+    ),
+    Bug(
+        "a difference of AUC is as unsure as on different rows",
+        "shared/core/decisions/intervals.py",
+        "    variance = sum(float(one.var(ddof=1)) / len(one) for one in moved)\n",
+        "    apart = (above, below, above_too, below_too)\n"
+        "    variance = sum(float(one.var(ddof=1)) / len(one) for one in apart)\n",
+        (f"{_TESTS}/test_intervals.py",),
+    ),
+    Bug(
+        "unsure counts as fit",
+        "shared/core/decisions/compared_rules.py",
+        "    return Outcome.WORSE if interval.high < bound else Outcome.UNSURE\n",
+        "    return Outcome.WORSE if interval.high < bound else Outcome.FIT\n",
+        (f"{_TESTS}/test_compared_rules.py",),
+    ),
+    Bug(
+        "min_gain is held against the bound of max_drop",
+        "shared/core/decisions/compared_rules.py",
+        '    bound = rule.bound if rule.kind == "min_gain" else -rule.bound\n',
+        "    bound = -rule.bound\n",
+        (f"{_TESTS}/test_compared_rules.py",),
+    ),
+    Bug(
+        "a worse slice decides nothing",
+        "shared/core/decisions/compared_rules.py",
+        "        outcome=Outcome.WORSE if sliced.worse else outcome,\n",
+        "        outcome=outcome,\n",
+        (f"{_TESTS}/test_compared_rules.py",),
+    ),
+    Bug(
+        "of many slices one is worse by chance",
+        "shared/core/decisions/slices.py",
+        "        if p_values[place] > error / left:\n",
+        "        if p_values[place] > error:\n",
+        (f"{_TESTS}/test_slices.py",),
+    ),
+    Bug(
+        "many rows decide with few of one class",
+        "shared/core/decisions/metrics.py",
+        "    if smallest >= FEWEST_ROWS:\n",
+        "    if number >= FEWEST_ROWS:\n",
+        (f"{_TESTS}/test_metrics.py",),
+    ),
+    Bug(
+        "a model that gives one answer for every row is compared",
+        "shared/core/decisions/metrics.py",
+        "        if numbers.max() == numbers.min():\n",
+        "        if numbers.max() < numbers.min():\n",
+        (f"{_TESTS}/test_metrics.py",),
+    ),
+    Bug(
+        "a model with higher losses is better",
+        "shared/core/decisions/compared.py",
+        "    estimate = intervals.of_mean(loss_too - loss, stakes, level)\n",
+        "    estimate = intervals.of_mean(loss - loss_too, stakes, level)\n",
+        (f"{_TESTS}/test_intervals.py",),
+    ),
+    Bug(
+        "models that differ in no row are surely equal",
+        "shared/core/decisions/intervals.py",
+        "    few = different < FEWEST_DIFFERENT\n",
+        "    few = False\n",
+        (f"{_TESTS}/test_intervals.py",),
+    ),
+    Bug(
+        "every run draws the same",
+        "shared/core/decisions/bootstrap.py",
+        "default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()))\n",
+        "default_rng(len(seed))\n",
+        (f"{_TESTS}/test_bootstrap.py",),
+    ),
+)

@@ -1,0 +1,144 @@
+"""Bugs planted in verdicts by comparisons on the same rows, and in what follows from them."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+_ON_ROWS: Final = "shared/core/evaluation/on_rows.py"
+_JUDGING: Final = "shared/core/evaluation/judging.py"
+_EVENTS: Final = "shared/core/run/gate_events.py"
+_REPEATED: Final = "shared/core/serving/repeated_gate.py"
+_UNSURE: Final = "shared/execution/unsure.py"
+_VERDICTS: Final = ("tests/unit/core/evaluation/test_on_rows.py",)
+_RUNS: Final = ("tests/unit/core/run/test_unsure_runs.py",)
+_STEPS: Final = ("tests/unit/execution/test_unsure.py",)
+_LEASE: Final = ("tests/unit/execution/test_endpoint_lease.py",)
+
+BUGS: Final = (
+    Bug(
+        "unsure is counted as fit",
+        _ON_ROWS,
+        "    passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE\n",
+        "    passed, unsure = outcome is not Outcome.WORSE, False\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "what was not measured is promoted where unsure models are",
+        _JUDGING,
+        '("ask", "wait") or not all(result.measured for result in unsure)\n',
+        '("ask", "wait")\n',
+        _VERDICTS,
+    ),
+    Bug(
+        "a comparison without an interval may be fit",
+        _ON_ROWS,
+        "    own = Outcome.UNSURE if without else comparison.outcome\n",
+        "    own = comparison.outcome\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "the anchor is not compared",
+        _ON_ROWS,
+        '            if one.run_id in (self.live if one.against == "live" else (self.anchor,))\n',
+        '            if one.against == "live" and one.run_id in self.live\n',
+        _VERDICTS,
+    ),
+    Bug(
+        "a comparison with a model that serves no more counts",
+        _ON_ROWS,
+        '            if one.run_id in (self.live if one.against == "live" else (self.anchor,))\n',
+        '            if one.against == "live" or one.run_id == self.anchor\n',
+        _VERDICTS,
+    ),
+    Bug(
+        "a slice that is worse does not count",
+        _ON_ROWS,
+        "    return worst([own, *(one for one in slices if one is Outcome.WORSE)])\n",
+        "    return worst([own, *(one for one in slices if one is own)])\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "a slice that is unsure makes the verdict unsure",
+        _ON_ROWS,
+        "    return worst([own, *(one for one in slices if one is Outcome.WORSE)])\n",
+        "    return worst([own, *slices])\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "a rule that is observed decides",
+        _JUDGING,
+        "    deciding = [result for result in results if not result.observe]\n    unsure = ",
+        "    deciding = list(results)\n    unsure = ",
+        _VERDICTS,
+    ),
+    Bug(
+        "the best rule decides where one is unsure",
+        "shared/core/evaluation/gate.py",
+        "    return max(outcomes, key=OUTCOMES.index, default=Outcome.FIT)\n",
+        "    return min(outcomes, key=OUTCOMES.index, default=Outcome.FIT)\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "an unsure model is promoted, and no operator asked",
+        _EVENTS,
+        "        if (unsure or needs_approval(run)) and run.approval is None:\n",
+        "        if needs_approval(run) and run.approval is None:\n",
+        _RUNS,
+    ),
+    Bug(
+        "an operator has no time left after the wait for the next run",
+        _EVENTS,
+        '    changes = {"awaiting_since": at, "asks_at": None}\n',
+        '    changes = {"awaiting_since": run.awaiting_since or at, "asks_at": None}\n',
+        _RUNS,
+    ),
+    Bug(
+        "an approval outlives the model that it was given against",
+        _EVENTS,
+        "        return _asked(known.evolve(approval=None), why, at, why)\n",
+        "        return _asked(known, why, at, why)\n",
+        _RUNS,
+    ),
+    Bug(
+        "whichever model serves, the comparison stands",
+        _REPEATED,
+        "    return not set(again.uncompared) <= set(verdict.uncompared)\n",
+        "    return False\n",
+        _LEASE,
+    ),
+    Bug(
+        "an operator is asked about the same live model for ever",
+        _REPEATED,
+        "    return not set(again.uncompared) <= set(verdict.uncompared)\n",
+        "    return bool(again.uncompared)\n",
+        _LEASE,
+    ),
+    Bug(
+        "an unsure model waits for ever",
+        _UNSURE,
+        "        if run.asks_at is None or self.context.clock.now() < run.asks_at:\n",
+        "        if run.asks_at is not None:\n",
+        _STEPS,
+    ),
+    Bug(
+        "a newer model that is unsure waits beside an older one",
+        _UNSURE,
+        "        return replace(judged, asks_now=bool(older))\n",
+        "        return judged\n",
+        _STEPS,
+    ),
+    Bug(
+        "runs of other keys end the wait",
+        _UNSURE,
+        "    alike = other.pipeline == run.pipeline and other.key == run.key\n",
+        "    alike = other.pipeline == run.pipeline\n",
+        _STEPS,
+    ),
+    Bug(
+        "an older run ends the wait of a newer one",
+        _UNSURE,
+        "    older = (other.data_time, other.opened_at) < (run.data_time, run.opened_at)\n",
+        "    older = True\n",
+        _STEPS,
+    ),
+)

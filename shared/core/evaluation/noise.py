@@ -1,0 +1,92 @@
+"""How much two numbers of equally good models differ, where they are of different rows.
+
+A recorded number of the live model is of other rows than the candidate's. The size of that noise
+follows from the number of rows, and of positive ones, where the evaluation has them.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from shared.core.evaluation.text import folded
+
+#: The quantile of the normal distribution for a two-sided interval of 90 %.
+_NINETY: Final = 1.6449
+_AUC: Final = re.compile(r"(?:roc)?auc(?:roc)?|auroc")
+_ACCURACY: Final = re.compile(r"(?:overall)?accuracy(?:score)?")
+_RECALL: Final = re.compile(r"recall(?:score)?|sensitivity|truepositiverate")
+_ROWS: Final = re.compile(r"n|(?:n|numberof|num|test|evaluation)?(?:rows|samples|examples)|support")
+_POSITIVES: Final = re.compile(r"(?:n|numberof|num)?positives?(?:rows|labels)?")
+_TRUE_POSITIVES: Final = re.compile(r"(?:true(?:positives?)|tp)")
+_FALSE_NEGATIVES: Final = re.compile(r"(?:false(?:negatives?)|fn)")
+_FALSE_POSITIVES: Final = re.compile(r"(?:false(?:positives?)|fp)")
+_TRUE_NEGATIVES: Final = re.compile(r"(?:true(?:negatives?)|tn)")
+
+
+def words_of_noise(metric: str, value: float, metrics: Mapping[str, float]) -> str:
+    """Return which difference from a number of other rows says nothing.
+
+    Args:
+        metric: as the rule names it.
+        value: of the candidate.
+        metrics: all numbers of its evaluation.
+    """
+    noise = noise_of(metric, value, metrics)
+    if noise is None:
+        return "different rows: a small difference is noise"
+    return f"different rows: a difference below {noise:.2g} is noise"
+
+
+def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float | None:
+    """Return how far numbers of two equal models on as many other rows are apart, in 9 of 10 cases.
+
+    For AUC by the formula of Hanley and McNeil (1982), for shares of rows by the binomial
+    variance.
+
+    Args:
+        metric: as the rule names it.
+        value: of the candidate.
+        metrics: all numbers of its evaluation.
+
+    Returns:
+        The distance; None where it cannot be known for this metric, or by these numbers.
+    """
+    rows, positives = _counts(metrics)
+    name = folded(metric)
+    if not 0 <= value <= 1:
+        return None
+    variance: float | None = None
+    if _AUC.fullmatch(name) and rows and positives and 0 < positives < rows:
+        variance = _variance_of_auc(value, positives, rows - positives)
+    elif _ACCURACY.fullmatch(name) and rows:
+        variance = value * (1 - value) / rows
+    elif _RECALL.fullmatch(name) and positives:
+        variance = value * (1 - value) / positives
+    # Both numbers vary, each by rows of its own.
+    return _NINETY * math.sqrt(2 * variance) if variance is not None and variance > 0 else None
+
+
+def _variance_of_auc(auc: float, positives: float, negatives: float) -> float:
+    above, twice = auc / (2 - auc), 2 * auc * auc / (1 + auc)
+    spread = (positives - 1) * (above - auc * auc) + (negatives - 1) * (twice - auc * auc)
+    return (auc * (1 - auc) + spread) / (positives * negatives)
+
+
+def _counts(metrics: Mapping[str, float]) -> tuple[float | None, float | None]:
+    """Return how many rows, and positive ones, the evaluation says that it has."""
+    right, missed = _number(metrics, _TRUE_POSITIVES), _number(metrics, _FALSE_NEGATIVES)
+    alarms, quiet = _number(metrics, _FALSE_POSITIVES), _number(metrics, _TRUE_NEGATIVES)
+    positives, rows = _number(metrics, _POSITIVES), _number(metrics, _ROWS)
+    if right is not None and missed is not None:
+        positives = right + missed
+        if alarms is not None and quiet is not None:
+            rows = positives + alarms + quiet
+    return rows, positives
+
+
+def _number(metrics: Mapping[str, float], names: re.Pattern[str]) -> float | None:
+    """Return the only count with such a name; several could be of other rows."""
+    found = [value for name, value in metrics.items() if names.fullmatch(folded(name))]
+    fits = len(found) == 1 and math.isfinite(found[0]) and found[0] >= 0
+    return found[0] if fits else None

@@ -1,0 +1,73 @@
+"""Repeats the gate as a promotion begins: another model may have gone live since the verdict."""
+
+from collections.abc import Iterable
+
+from shared.core.config.gate import Gate
+from shared.core.decisions.comparison import Comparison
+from shared.core.evaluation.gate import Verdict
+from shared.core.evaluation.judging import judged_again
+from shared.core.evaluation.on_rows import OnRows
+from shared.core.run.commands import Event
+from shared.core.run.gate_events import Regressed, Unsettled
+from shared.core.run.record import Run
+from shared.core.serving.state import Resource, ServedModel
+
+
+def on_rows_with(
+    gate: Gate, served: Iterable[ServedModel], anchor: ServedModel | None = None
+) -> OnRows:
+    """Return with which models a comparison on rows must be, without any comparison.
+
+    Args:
+        gate: of the run.
+        served: what serves at each endpoint.
+        anchor: the model that is pinned there, where the gate compares with it.
+    """
+    found: dict[int, tuple[Comparison, ...]] = dict.fromkeys(gate.row_rules, ())
+    unsure = gate.compare.unsure if gate.compare else "ask"
+    return OnRows(
+        found, unsure, tuple(one.run_id for one in served), anchor.run_id if anchor else ""
+    )
+
+
+def anchor_for(gate: Gate, known: Iterable[Resource]) -> ServedModel | None:
+    """Return the model that is pinned, where the gate compares with it; None: there is none.
+
+    Args:
+        gate: of the run.
+        known: its endpoint; of several none has an anchor.
+    """
+    wanted = gate.compare is not None and gate.compare.anchor is not None
+    pinned = [one.anchor.served for one in known if one.anchor and wanted]
+    return pinned[0] if len(pinned) == 1 else None
+
+
+def repeated(run: Run, known: Resource) -> Event | None:
+    """Return what follows if the model is compared with the one that serves now; None: go on.
+
+    Recorded numbers are compared again. On rows only the models are: where another one serves
+    than the one that was compared, nothing is known of the difference.
+
+    Args:
+        run: the run, whose model is to be promoted.
+        known: the endpoint.
+    """
+    gate, verdict = run.config.gate, run.verdict
+    if verdict is None or run.origin.repeats or not gate.rules:
+        return None
+    served = [known.serving] if known.serving else []
+    again = judged_again(
+        verdict,
+        gate.rules,
+        [one.metrics for one in served],
+        first_allowed=gate.first_model == "allow",
+        on_rows=on_rows_with(gate, served, anchor_for(gate, [known])),
+    )
+    if not again.passed:
+        return Regressed(again)
+    return Unsettled(again) if _is_new(verdict, again) else None
+
+
+def _is_new(verdict: Verdict, again: Verdict) -> bool:
+    """Whether a model serves that was neither compared nor accepted."""
+    return not set(again.uncompared) <= set(verdict.uncompared)

@@ -1,0 +1,257 @@
+"""Compares a trained model with others on the same rows, which jobs have scored.
+
+Either one file of the job holds all scores, or each job scored its own model on one holdout.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from shared.core.config.compare import Compare, Way
+from shared.core.decisions.compared import NotComparable, value_of
+from shared.core.decisions.compared_rules import Against, Terms, compared_rules, measured
+from shared.core.decisions.comparison import Comparison, Opponent
+from shared.core.decisions.metrics import Metric
+from shared.core.decisions.pairing import Meaning, NotPaired, paired
+from shared.core.decisions.predictions import Predictions, read_predictions
+from shared.core.decisions.rows import PairedRows
+from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.text import short
+from shared.core.run.record import Run
+from shared.core.serving.state import ServedModel
+from shared.errors import CorruptRecordError, PermanentError, TransientError
+from shared.execution.context import Context
+from shared.execution.models import finished_job
+
+#: How long an output may become visible later than its model.
+_LATE: Final = timedelta(minutes=2)
+#: The column with the scores of a model whose predictions are a file of their own.
+_OTHER: Final = "other model"
+
+
+class UnusablePredictionsError(ValueError):
+    """The predictions of a job are missing, or cannot be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the rows say of a model."""
+
+    #: Position of a rule -> its comparisons, one for each other model.
+    found: Mapping[int, tuple[Comparison, ...]]
+    measured: Mapping[str, float]  #: metric -> its value, of the candidate's rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A model that the candidate is compared with."""
+
+    against: Opponent
+    run_id: str  #: as the endpoint state names it
+    model: str  #: its name, for operators
+    trained_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """Reads the predictions of jobs, and compares the models that they are of.
+
+    Args:
+        context: the ledger and the services.
+        known: run -> its predictions, or why there are none: one model may serve at many endpoints.
+    """
+
+    context: Context
+    known: dict[str, Predictions | str] = field(default_factory=dict)
+
+    def compare(
+        self, run: Run, served: Sequence[ServedModel], anchor: ServedModel | None
+    ) -> Compared:
+        """Return the comparisons of each rule that compares on rows. Nothing is written.
+
+        Args:
+            run: the run, its job finished.
+            served: what serves at each of its endpoints, where that is another model.
+            anchor: the model that is pinned there, where the gate compares with it.
+
+        Raises:
+            UnusablePredictionsError: the predictions of the job cannot be used at all.
+            TransientError: they are not there yet, or cannot be read now.
+        """
+        gate, compare = run.config.gate, compare_of(run)
+        terms = Terms(
+            compare.level,
+            compare.threshold,
+            compare.quantile,
+            None if isinstance(compare.cost, str) else compare.cost,
+            compare.min_rows,
+        )
+        meaning = _meaning(compare, [terms.metric(rule.metric) for rule in gate.rules])
+        mine = self._of_job(run, compare, meaning)
+        others = list(_others(run, compare, served, anchor))
+        own = paired(mine, None, replace(meaning, other=meaning.candidate))
+        rules = {at: gate.rules[at] for at in gate.row_rules}
+        if not others:  # else the comparisons say so
+            _require_usable(own, terms, list(rules.values()))
+        note = _note_of_holdout(run, compare)
+        rows = [self._rows(mine, one, compare, meaning) for one in others]
+        opponents = [
+            Against(one.against, one.run_id, one.model, _noted(found, note))
+            for one, found in zip(others, rows, strict=True)
+        ]
+        found = compared_rules(rules, terms, opponents, seed=run.run_id)
+        values = {} if isinstance(own, NotPaired) else measured(gate.rules, terms, own)
+        return Compared(found, values)
+
+    def _rows(
+        self, mine: Predictions, one: _Other, compare: Compare, meaning: Meaning
+    ) -> PairedRows | str:
+        """Return the rows that the candidate and another model scored, or why there are none."""
+        if compare.way is Way.ONE_FILE:
+            column = compare.live_column if one.against == "live" else compare.column_of_anchor
+            if column not in mine.columns:
+                return f"the predictions have no column {short(column)}"
+            found = paired(mine, None, replace(meaning, other=column))
+        else:
+            theirs = self._of_other(one.trained_by, compare)
+            if isinstance(theirs, str):
+                return theirs
+            found = paired(mine, theirs, replace(meaning, other=_OTHER))
+        return found.reason if isinstance(found, NotPaired) else found
+
+    def _of_job(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
+        """Return the predictions of the run's own job."""
+        service = self.context.providers.training(run.config.training)
+        try:
+            left = service.predictions(finished_job(run), compare.predictions or "")
+        except PermanentError as exc:
+            raise UnusablePredictionsError(f"the predictions cannot be read: {exc}") from exc
+        if left.content is None:
+            text = f"there are no predictions at {left.path}"
+            now = self.context.clock.now()
+            if now - (run.step_failure.since if run.step_failure else now) < _LATE:
+                raise TransientError(f"{text} yet", patience=2 * _LATE)
+            raise UnusablePredictionsError(f"{text}{f'; {left.why}' if left.why else ''}")
+        together = compare.way is Way.ONE_FILE
+        others = (compare.live_column, compare.column_of_anchor) if together else ()
+        try:
+            return read_predictions(
+                left.content,
+                left.path,
+                compare.id,
+                (*meaning.own, *others),
+                texts=compare.slices,
+                optional=others,
+            )
+        except ValueError as exc:
+            said = self.context.redactor.known(str(exc))
+            raise UnusablePredictionsError(
+                f"the predictions {left.path} cannot be read: {said}"
+            ) from exc
+
+    def _of_other(self, run_id: str, compare: Compare) -> Predictions | str:
+        """Return the predictions of the run that trained another model, or why there are none."""
+        if run_id not in self.known:
+            self.known[run_id] = self._read_other(run_id, compare)
+        return self.known[run_id]
+
+    def _read_other(self, run_id: str, compare: Compare) -> Predictions | str:
+        try:
+            stored = self.context.ledger.runs.read(run_id)
+        except CorruptRecordError as exc:
+            return str(exc)
+        if stored is None:
+            return f"run {run_id} has no record any more, so that its predictions are not known"
+        theirs = stored.record.config.gate.compare or compare
+        if stored.record.job is None:
+            return f"run {run_id} had no job, so that its model has no predictions"
+        if theirs.holdout != compare.holdout:
+            return f"run {run_id} scored another holdout"
+        service = self.context.providers.training(stored.record.config.training)
+        try:
+            left = service.predictions(finished_job(stored.record), theirs.predictions or "")
+            if left.content is None:
+                more = f"; {left.why}" if left.why else ""
+                return f"run {run_id} has no predictions at {left.path}{more}"
+            columns = (theirs.label, theirs.candidate)
+            read = read_predictions(left.content, left.path, theirs.id, columns)
+        except (PermanentError, ValueError) as exc:
+            said = self.context.redactor.known(str(exc))
+            return f"the predictions of run {run_id} cannot be read: {said}"
+        label, scores = (read.columns[name] for name in columns)
+        return Predictions(read.ids, {compare.label: label, _OTHER: scores}, {})
+
+
+def compare_of(run: Run) -> Compare:
+    """Return how the model of a run is compared.
+
+    Raises:
+        PermanentError: its gate does not say.
+    """
+    compare = run.config.gate.compare
+    if compare is None:
+        raise PermanentError(f"run {run.run_id} compares no rows: write gate.compare")
+    return compare
+
+
+def _require_usable(own: PairedRows | NotPaired, terms: Terms, rules: Sequence[Rule]) -> None:
+    """Refuse a first model whose rows no later model could be compared on."""
+    if isinstance(own, NotPaired):
+        raise UnusablePredictionsError(f"the predictions cannot be used: {own.reason}")
+    for rule in rules:
+        metric = terms.metric(rule.metric)
+        found = value_of(metric, own) if metric else NotComparable("it is not known of rows")
+        if isinstance(found, NotComparable) and not rule.observe:
+            what = f"{rule.metric} cannot be computed of the predictions"
+            raise UnusablePredictionsError(f"{what}: {found.reason}")
+
+
+def _others(
+    run: Run, compare: Compare, served: Sequence[ServedModel], anchor: ServedModel | None
+) -> Iterator[_Other]:
+    """Yield the models that the candidate is compared with; one that is both comes once.
+
+    Where the job scored them, they are those that it was given, whatever serves now.
+    """
+    if compare.way is Way.ONE_FILE:
+        wanted = [one for one in run.given_models if one.against == "live" or compare.anchor]
+        found = [_Other(one.against, one.run_id, one.model.name, one.run_id) for one in wanted]
+    else:
+        found = [_other_of("live", one) for one in served]
+        found += [_other_of("anchor", anchor)] if anchor else []
+    live = {one.run_id for one in found if one.against == "live"}
+    yield from (one for one in found if one.against == "live" or one.run_id not in live)
+
+
+def _other_of(against: Opponent, served: ServedModel) -> _Other:
+    trained_by = served.trained_by or served.run_id
+    return _Other(against, served.run_id, served.target_model.name, trained_by)
+
+
+def _meaning(compare: Compare, metrics: Sequence[Metric | None]) -> Meaning:
+    """Return what the columns mean: labels are classes unless every metric is of numbers."""
+    known = [metric for metric in metrics if metric is not None]
+    numbers = bool(known) and all(metric.of_numbers for metric in known)
+    return Meaning(
+        label=compare.label,
+        candidate=compare.candidate,
+        other=_OTHER,
+        positive=None if numbers else compare.positive,
+        cost=compare.cost if isinstance(compare.cost, str) else None,
+        slices=compare.slices,
+    )
+
+
+def _noted(found: PairedRows | str, note: str) -> PairedRows | str:
+    if isinstance(found, str) or not note:
+        return found
+    return replace(found, note=f"{found.note}; {note}" if found.note else note)
+
+
+def _note_of_holdout(run: Run, compare: Compare) -> str:
+    """Return a warning where the holdout is among the data that was trained on."""
+    given = {blob.path for blob in (*run.manifest, *run.trained_on)}
+    if compare.holdout is None or compare.holdout not in given:
+        return ""
+    return f"the holdout {compare.holdout} is in the run's manifest: a model knows its rows"

@@ -1,0 +1,210 @@
+"""Rules over rows that both models scored: the three outcomes, the anchor, and rows without one."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.core.decisions.compared_rules import (
+    Against,
+    Terms,
+    compared_rules,
+    measured,
+    outcome_of,
+)
+from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
+from shared.core.decisions.rows import PairedRows
+from shared.core.evaluation.gate import Rule
+from tests.unit.core.decisions.drawn_rows import of_classes, of_numbers
+
+TERMS = Terms()
+
+
+def against(rows: PairedRows | str, which: Opponent = "live", run_id: str = "r1") -> Against:
+    return Against(which, run_id, "model of May", rows)
+
+
+def comparison(rule: Rule, rows: PairedRows | str, terms: Terms = TERMS) -> Comparison:
+    (one,) = compared_rules({3: rule}, terms, [against(rows)], seed="run-1")[3]
+    return one
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bound", "outcome"),
+    [
+        (-0.009, 0.5, -0.01, Outcome.FIT),
+        (-0.01, 0.5, -0.01, Outcome.UNSURE),
+        (-0.5, -0.01, -0.01, Outcome.UNSURE),
+        (-0.5, -0.011, -0.01, Outcome.WORSE),
+        (0.006, 0.1, 0.005, Outcome.FIT),
+        (0.005, 0.1, 0.005, Outcome.UNSURE),
+        (-0.1, 0.004, 0.005, Outcome.WORSE),
+        (0.0, 0.0, 0.0, Outcome.UNSURE),
+    ],
+)
+def test_the_whole_interval_is_on_one_side_of_the_bound_or_it_is_unsure(
+    low: float, high: float, bound: float, outcome: Outcome
+) -> None:
+    middle = (low + high) / 2
+    interval = Interval(difference=middle, low=low, high=high, level=0.9, method="delong")
+    assert outcome_of(interval, bound) is outcome
+
+
+def test_max_drop_and_min_gain_have_their_bounds_on_either_side_of_zero() -> None:
+    better = of_classes(2000, worse=-0.5)
+    assert comparison(Rule(metric="AUC", max_drop=0.01), better).outcome is Outcome.FIT
+    assert comparison(Rule(metric="AUC", min_gain=0.01), better).outcome is Outcome.FIT
+    alike = of_classes(2000)
+    assert comparison(Rule(metric="AUC", max_drop=0.02), alike).outcome is Outcome.FIT
+    assert comparison(Rule(metric="AUC", min_gain=0.02), alike).outcome is Outcome.WORSE
+
+
+def test_a_comparison_says_all_that_decided() -> None:
+    rows = replace(of_classes(150), note="2 rows were left out")
+    one = comparison(Rule(metric="AUC", max_drop=0.001), rows)
+    assert (one.against, one.run_id, one.model) == ("live", "r1", "model of May")
+    assert (one.rows, one.positives) == (150, sum(rows.labels))
+    assert one.candidate is not None
+    assert one.other is not None
+    assert one.interval is not None
+    assert one.interval.difference == pytest.approx(one.candidate - one.other)
+    assert (one.interval.level, one.interval.method) == (0.9, "delong")
+    assert one.outcome is Outcome.UNSURE
+    assert one.rows_needed is not None
+    assert one.rows_needed > 150
+    assert one.why == "2 rows were left out"
+    sure = comparison(Rule(metric="AUC", max_drop=0.2), rows)
+    assert (sure.outcome, sure.rows_needed) == (Outcome.FIT, None)
+
+
+def test_the_terms_of_the_comparison_are_used() -> None:
+    rule, rows = Rule(metric="accuracy", max_drop=0.01), of_classes(300, worse=0.5)
+    wide, narrow = (comparison(rule, rows, Terms(level=level)).interval for level in (0.99, 0.8))
+    assert wide is not None
+    assert narrow is not None
+    assert wide.low < narrow.low < narrow.high < wide.high
+    high = comparison(rule, rows, Terms(threshold=0.9))
+    assert high.candidate != comparison(rule, rows).candidate
+    cost = Rule(metric="cost", max_drop=0.01, direction="lower")
+    dear = Terms(cost={"no": {"yes": 2.0}, "yes": {"no": 20.0}})
+    assert comparison(cost, rows, dear).interval is not None
+    loss = Rule(metric="quantile loss", max_drop=0.01, direction="lower")
+    assert comparison(loss, of_numbers(60), Terms(quantile=0.9)).interval is not None
+    assert comparison(loss, of_numbers(60)).interval is None
+
+
+def test_the_anchor_is_compared_like_the_live_model() -> None:
+    better, worse = of_classes(600, worse=-1.0), of_classes(600, worse=1.5)
+    opponents = [against(better), against(worse, "anchor", "r0")]
+    rules = {0: Rule(metric="AUC", max_drop=0.01), 2: Rule(metric="F1", max_drop=0.01)}
+    found = compared_rules(rules, TERMS, opponents, seed="run-1")
+    assert list(found) == [0, 2]
+    for comparisons in found.values():
+        assert [(one.against, one.run_id) for one in comparisons] == [
+            ("live", "r1"),
+            ("anchor", "r0"),
+        ]
+        assert [one.outcome for one in comparisons] == [Outcome.FIT, Outcome.WORSE]
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows", "why"),
+    [
+        (Rule(metric="AUC", max_drop=0.9), "r1 wrote no predictions", "r1 wrote no predictions"),
+        (Rule(metric="AUC", max_drop=0.9), of_classes(12), "rows of the smaller class, of 12"),
+        (
+            Rule(metric="AUC", max_drop=0.9),
+            replace(of_classes(90), candidate=[0.5] * 90),
+            "the candidate gives the same answer for every row",
+        ),
+        (
+            Rule(metric="precision", max_drop=0.9),
+            of_classes(90),
+            "precision cannot be computed of rows",
+        ),
+        (
+            Rule(metric="log loss", max_drop=0.9, direction="higher"),
+            of_classes(90),
+            "the rule says that higher is better, which log loss is not",
+        ),
+    ],
+)
+def test_without_an_interval_the_rule_is_unsure_and_says_why(
+    rule: Rule, rows: PairedRows | str, why: str
+) -> None:
+    one = comparison(rule, rows)
+    assert (one.outcome, one.interval, one.slices) == (Outcome.UNSURE, None, ())
+    assert why in one.why
+
+
+def test_too_few_rows_say_both_values_and_how_many_are_needed() -> None:
+    one = comparison(Rule(metric="AUC", max_drop=0.01), of_classes(12))
+    assert one.candidate is not None
+    assert one.other is not None
+    assert one.rows_needed is not None
+    assert one.rows_needed >= 60
+
+
+def in_regions(rows: PairedRows, worse: PairedRows) -> PairedRows:
+    """Return both in one, the second in the region south."""
+    both: dict[str, Any] = {
+        name: [*getattr(rows, name), *getattr(worse, name)]
+        for name in ("ids", "labels", "candidate", "other")
+    }
+    regions = ["north"] * len(rows.labels) + ["south"] * len(worse.labels)
+    return PairedRows(**both, classes=rows.classes, slices={"region": regions})
+
+
+def test_a_slice_can_only_turn_the_outcome_to_worse() -> None:
+    rule = Rule(metric="AUC", max_drop=0.02)
+    large, small = of_classes(6000, worse=-0.2), of_classes(300, 5, worse=1.5)
+    rows = in_regions(large, small)
+    assert comparison(rule, replace(rows, slices={})).outcome is Outcome.FIT
+    one = comparison(rule, rows)
+    assert (one.outcome, one.rows_needed) == (Outcome.WORSE, None)
+    assert [slice_.value for slice_ in one.slices] == ["south", "north"]
+    bad = in_regions(of_classes(3000, worse=1.0), of_classes(300, 5, worse=-1.0))
+    assert comparison(rule, bad).outcome is Outcome.WORSE
+
+
+def test_an_unsure_slice_is_listed_and_changes_nothing() -> None:
+    rule = Rule(metric="AUC", max_drop=0.02)
+    rows = in_regions(of_classes(6000, worse=-0.2), of_classes(40, 5, worse=1.5))
+    one = comparison(rule, rows)
+    assert one.outcome is Outcome.FIT
+    assert [slice_.value for slice_ in one.slices] == ["north", "south"]
+    assert one.slices[1].outcome is Outcome.UNSURE
+    strict = comparison(rule, rows, Terms(min_rows=10**6))
+    assert all("are not checked" in slice_.why for slice_ in strict.slices)
+
+
+def test_slices_are_for_max_drop_alone() -> None:
+    rows = in_regions(of_classes(300), of_classes(300, 5, worse=1.5))
+    assert comparison(Rule(metric="AUC", min_gain=0.01), rows).slices == ()
+
+
+def test_very_many_slices_are_said_to_be_more_than_are_listed() -> None:
+    rows = replace(of_classes(120), slices={"customer": [str(at) for at in range(120)]})
+    one = comparison(Rule(metric="AUC", max_drop=0.01), rows)
+    assert one.why == "70 slices more than are listed"
+
+
+def test_the_seed_is_that_of_the_run_and_of_the_other_model() -> None:
+    rule, rows = Rule(metric="F1", max_drop=0.01), of_classes(200, worse=0.3)
+
+    def interval(seed: str, run_id: str) -> Interval | None:
+        opponent = against(rows, run_id=run_id)
+        (one,) = compared_rules({0: rule}, TERMS, [opponent], seed=seed)[0]
+        return one.interval
+
+    assert interval("run-1", "r1") == interval("run-1", "r1")
+    assert interval("run-1", "r1") != interval("run-2", "r1")
+    assert interval("run-1", "r1") != interval("run-1", "r2")
+
+
+def test_fixed_bounds_are_held_against_the_metrics_of_the_candidate() -> None:
+    rows = of_classes(100)
+    rules = [Rule(metric="AUC", at_least=0.8), Rule(metric="precision", at_least=0.5)]
+    found = measured([*rules, Rule(metric="RMSE", at_most=1.0)], TERMS, rows)
+    assert list(found) == ["AUC"]
+    assert 0.5 < found["AUC"] < 1

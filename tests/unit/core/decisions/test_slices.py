@@ -1,0 +1,130 @@
+"""Slices: Holm's procedure against its definition, and what a worse slice does."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.metrics import Metric, metric_named
+from shared.core.decisions.rows import PairedRows
+from shared.core.decisions.slices import MOST_LISTED, Sliced, compared_slices, holm
+from tests.unit.core.decisions.drawn_rows import of_classes, rows_of
+
+MARGIN = 0.01
+
+
+def by_definition(p_values: list[float], error: float) -> list[bool]:
+    """Reject what is rejected by Bonferroni in every set of hypotheses that it is in."""
+    places = range(len(p_values))
+    sets = [some for size in places for some in combinations(places, size + 1)]
+    return [
+        all(min(p_values[one] for one in some) <= error / len(some) for some in sets if at in some)
+        for at in places
+    ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_holm_rejects_what_its_definition_rejects(seed: int) -> None:
+    p_values = (np.random.default_rng(seed).random(6) ** 4).tolist()
+    assert holm(p_values, 0.05) == by_definition(p_values, 0.05)
+
+
+def test_holm_of_none_rejects_none() -> None:
+    assert holm([], 0.05) == []
+    assert holm([0.05], 0.05) == [True]
+    assert holm([0.04, 0.03], 0.05) == [False, False]
+
+
+def metric(name: str) -> Metric:
+    found = metric_named(name)
+    assert found is not None
+    return found
+
+
+def sliced(rows: PairedRows, name: str = "AUC", min_rows: int = 50) -> Sliced:
+    return compared_slices(
+        metric(name), rows, margin=MARGIN, level=0.9, min_rows=min_rows, seed="a"
+    )
+
+
+def joined(*parts: tuple[str, PairedRows]) -> PairedRows:
+    """Return rows of several regions."""
+    labels, candidate, other = (
+        [one for _, rows in parts for one in getattr(rows, name)]
+        for name in ("labels", "candidate", "other")
+    )
+    regions = [name for name, rows in parts for _ in rows.labels]
+    classes = parts[0][1].classes
+    return rows_of(labels, candidate, other, classes=classes, slices={"region": regions})
+
+
+def test_the_slice_in_which_the_candidate_is_worse_is_found_and_is_first() -> None:
+    others = [(f"r{at}", of_classes(400, at)) for at in range(4)]
+    found = sliced(joined(*others, ("south", of_classes(400, 9, worse=1.0))))
+    assert found.worse == 1
+    assert [one.outcome is Outcome.WORSE for one in found.listed] == [True, *[False] * 4]
+    worst = found.listed[0]
+    assert (worst.column, worst.value, worst.rows) == ("region", "south", 400)
+    assert worst.interval is not None
+    assert worst.p_worse is not None
+    assert worst.interval.high < -MARGIN
+    assert worst.p_worse < 0.01
+
+
+def test_a_slice_that_one_of_many_looks_worse_by_chance_is_unsure() -> None:
+    """One of twenty p-values is below 0.05, and none below a twentieth of it."""
+    rows = joined(*((f"r{at:02}", of_classes(120, at + 60)) for at in range(20)))
+    found = sliced(rows)
+    low = [one for one in found.listed if one.p_worse is not None and one.p_worse < 0.05]
+    assert low
+    assert found.worse == 0
+    assert {one.outcome for one in low} == {Outcome.UNSURE}
+
+
+def test_a_slice_that_is_surely_not_worse_is_fit() -> None:
+    rows = of_classes(400)
+    nearly = replace(rows, candidate=[one + 1e-9 for one in rows.other])
+    (one,) = sliced(joined(("north", nearly))).listed
+    assert one.outcome is Outcome.FIT
+
+
+def test_small_slices_are_listed_last_and_not_checked() -> None:
+    rows = joined(("small", of_classes(49, 2, worse=3.0)), ("large", of_classes(300)))
+    found = sliced(rows)
+    assert [one.value for one in found.listed] == ["large", "small"]
+    small = found.listed[1]
+    assert (small.outcome, small.interval, small.p_worse) == (Outcome.UNSURE, None, None)
+    assert small.why == "49 rows; slices below 50 are not checked"
+    assert found.worse == 0
+
+
+def test_a_slice_with_one_class_says_why_it_is_not_checked() -> None:
+    one_class = replace(of_classes(80), labels=[1.0] * 80)
+    (found,) = sliced(joined(("north", one_class))).listed
+    assert (found.outcome, found.p_worse) == (Outcome.UNSURE, None)
+    assert found.why == "all rows are of one class"
+
+
+def test_every_column_of_slices_and_the_costs_go_with_their_rows() -> None:
+    rows = of_classes(200)
+    regions = ["north" if label else "south" for label in rows.labels]
+    ages = ["old"] * 200
+    costs = [7.0 if label else 1.0 for label in rows.labels]
+    both = replace(rows, slices={"region": regions, "age": ages}, costs=costs)
+    found = sliced(both, "cost")
+    assert {(one.column, one.rows) for one in found.listed} >= {("age", 200)}
+    assert len(found.listed) == 3
+
+
+def test_a_column_with_very_many_values_does_not_fill_the_record() -> None:
+    rows = replace(of_classes(400), slices={"customer": [str(at) for at in range(400)]})
+    found = sliced(rows)
+    assert (len(found.listed), found.left_out) == (MOST_LISTED, 400 - MOST_LISTED)
+
+
+def test_a_long_value_is_shortened() -> None:
+    rows = replace(of_classes(60), slices={"note": ["x" * 500] * 60})
+    (found,) = sliced(rows).listed
+    assert len(found.value) <= 60

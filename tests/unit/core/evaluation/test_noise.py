@@ -1,0 +1,78 @@
+"""Numbers of different rows: how far those of two equal models are apart."""
+
+import numpy as np
+import pytest
+
+from shared.core.evaluation.judging import judge
+from shared.core.evaluation.noise import noise_of
+from shared.core.evaluation.report import Row
+from tests.unit.core.evaluation.test_gate import rule
+
+COUNTS = {"rows": 569.0, "positives": 228.0}
+
+
+@pytest.mark.parametrize("apart", [1.0, 1.8])
+def test_the_noise_of_an_auc_is_that_of_drawn_scores_or_a_little_more(apart: float) -> None:
+    drawn = np.random.default_rng(18)
+    scores = drawn.normal(size=(800, 569))
+    scores[:, :228] += apart
+    ranks = scores.argsort(axis=1).argsort(axis=1) + 1
+    areas = (ranks[:, :228].sum(axis=1) - 228 * 229 / 2) / (228 * 341)
+    seen = float(np.quantile(np.abs(areas[:400] - areas[400:]), 0.9))
+    noise = noise_of("AUC", float(areas.mean()), COUNTS)
+    assert noise is not None
+    assert 0.9 < noise / seen < 1.3
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "counts", "noise"),
+    [
+        ("Accuracy", 0.9, {"n_rows": 400}, 0.0349),
+        ("Accuracy", 0.9, {"TP": 100, "FN": 60, "FP": 40, "TN": 200}, 0.0349),
+        ("Recall", 0.9, {"True Positive": 100, "False Negative": 300}, 0.0349),
+        ("recall_score", 0.9, {"Positives": 400}, 0.0349),
+    ],
+)
+def test_the_noise_of_a_share_is_binomial(
+    metric: str, value: float, counts: dict[str, float], noise: float
+) -> None:
+    assert noise_of(metric, value, counts) == pytest.approx(noise, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "counts"),
+    [
+        ("AUC", 0.9, {}),
+        ("AUC", 0.9, {"rows": 569}),
+        ("AUC", 0.9, {"rows": 569, "positives": 569}),
+        ("AUC", 0.9, {"rows": 569, "n": 500, "positives": 228}),
+        ("AUC", 0.9, {"rows": float("nan"), "positives": 228}),
+        ("AUC", 1.0, COUNTS),
+        ("AUC", 90, COUNTS),
+        ("RMSE", 0.3, COUNTS),
+        ("F1", 0.3, COUNTS),
+        ("Accuracy", 0.9, {"positives": 228}),
+    ],
+)
+def test_noise_that_cannot_be_known_is_not_guessed(
+    metric: str, value: float, counts: dict[str, float]
+) -> None:
+    assert noise_of(metric, value, counts) is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (COUNTS, "different rows: a difference below 0.034 is noise"),
+        ({}, "different rows: a small difference is noise"),
+    ],
+)
+def test_a_verdict_by_recorded_numbers_says_what_is_noise(
+    counts: dict[str, float], words: str
+) -> None:
+    row = Row({}, {"AUC": 0.9, **counts})
+    for one in (rule(max_drop=0.01), rule(min_gain=0.01)):
+        verdict = judge([one], row, [{"AUC": 0.9}], first_allowed=False)
+        assert verdict.results[0].why.endswith(f"; {words}")
+    first = judge([rule(max_drop=0.01)], row, [], first_allowed=True)
+    assert "noise" not in first.results[0].why

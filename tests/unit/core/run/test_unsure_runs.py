@@ -1,0 +1,171 @@
+"""Runs whose models are unsure: asked about, promoted, rejected, or waiting for the next run."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.config.compare import Compare
+from shared.core.config.gate import Gate
+from shared.core.config.pipeline import Pipeline
+from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.evaluation.gate import Rule
+from shared.core.run.commands import Command
+from shared.core.run.control_events import CancelRequested, StepBlocked, Superseded
+from shared.core.run.gate_events import Approved, Asked, Judged, Unsettled, approved_on_expiry
+from shared.core.run.machine import apply, expires_at, next_command
+from shared.core.run.record import Phase, Run
+from shared.core.run.retry import RetryRequested
+from shared.core.run.waiting import waits_of
+from shared.ledger.open_markers import hints_of
+from tests.unit.core.evaluation.compared import comparison, judged, not_measured
+from tests.unit.samples import HOUR, NOW, pipeline, run
+
+DAY = timedelta(days=1)
+RULES = (Rule(metric="AUC", max_drop=0.01),)
+
+
+def configured(unsure: str, **more: Any) -> Pipeline:
+    written = {"predictions": "scores", "unsure": unsure, **more.pop("compare", {})}
+    compare = Compare.model_validate(written, context={})
+    return pipeline().evolve(gate=Gate(rules=RULES, compare=compare, **more))
+
+
+def after(unsure: str, outcome: Outcome = Outcome.UNSURE, **more: Any) -> Run:
+    """Return a run with a verdict on a model of which the rows say this."""
+    verdict = judged(comparison(outcome), unsure=unsure)
+    one = run(Phase.JUDGED, config=configured(unsure, **more))
+    return apply(one, Judged(verdict), NOW)
+
+
+@pytest.mark.parametrize(
+    ("unsure", "phase"),
+    [
+        ("ask", Phase.AWAITING_APPROVAL),
+        ("wait", Phase.AWAITING_APPROVAL),
+        ("promote", Phase.PROMOTING),
+        ("reject", Phase.REJECTED),
+    ],
+)
+def test_what_follows_an_unsure_verdict_is_configured(unsure: str, phase: Phase) -> None:
+    assert after(unsure).phase is phase
+    assert after(unsure, Outcome.FIT).phase is Phase.PROMOTING
+    assert after(unsure, Outcome.WORSE).phase is Phase.REJECTED
+
+
+def test_an_operator_is_asked_with_the_numbers() -> None:
+    asked = after("ask")
+    assert str(asked.reason).startswith("unsure: AUC is 0.9035, and 0.9100 of the live model (run")
+    assert "approve it by POST /api/runs/sample-1/approve" in str(asked.advice)
+    waits = waits_of(asked)
+    assert waits is not None
+    assert waits.waits_for.startswith("an operator's approval; unsure: AUC")
+    assert waits.until == NOW + timedelta(days=3)
+    assert next_command(asked, NOW) is Command.NOTHING
+    assert next_command(asked, NOW + timedelta(days=3)) is Command.EXPIRE
+    assert apply(asked, Approved("ada"), NOW).phase is Phase.PROMOTING
+
+
+def test_an_unsure_model_that_was_approved_is_not_asked_about_twice() -> None:
+    approved = apply(after("ask"), Approved("ada"), NOW)
+    verdict = judged(comparison(Outcome.UNSURE))
+    again = apply(approved.evolve(phase=Phase.JUDGED), Judged(verdict), NOW)
+    assert again.phase is Phase.PROMOTING
+
+
+def test_a_model_that_waits_for_the_next_run_asks_nobody_and_says_so() -> None:
+    waits = after("wait", compare={"wait": "2d"})
+    assert waits.asks_at == NOW + 2 * DAY
+    assert str(waits.advice).startswith("nothing yet: an operator is asked once the next run has")
+    shown = waits_of(waits)
+    assert shown is not None
+    assert shown.waits_for.startswith("the next run, since this model is unsure; then for an op")
+    assert shown.until == waits.asks_at
+    assert hints_of(waits).expires == waits.asks_at
+    for at in (NOW, NOW + 30 * DAY):
+        assert next_command(waits, at) is Command.SEE_NEXT
+    assert not Command.SEE_NEXT.acts
+
+
+def test_once_asked_an_operator_has_as_long_as_for_every_approval() -> None:
+    asked = apply(after("wait"), Asked("run sample-2 had its verdict, worse"), NOW + 5 * DAY)
+    assert asked.asks_at is None
+    assert expires_at(asked) == NOW + 8 * DAY
+    assert str(asked.reason).startswith("unsure: AUC")
+    assert asked.history[-1].note == "an operator is asked: run sample-2 had its verdict, worse"
+    assert "without an answer until 2026-03-09T12:00:00+00:00 it is rejected" in str(asked.advice)
+    assert next_command(asked, NOW + 5 * DAY) is Command.NOTHING
+
+
+def test_where_an_operator_is_asked_in_any_case_nothing_waits_for_the_next_run() -> None:
+    assert after("wait", approval="required").asks_at is None
+    verdict = judged(comparison(Outcome.UNSURE), unsure="wait")
+    one = run(Phase.JUDGED, config=configured("wait"))
+    assert apply(one, Judged(verdict, asks_now=True), NOW).asks_at is None
+
+
+@pytest.mark.parametrize(
+    ("event", "phase"),
+    [
+        (Approved("ada"), Phase.PROMOTING),
+        (Superseded("newer"), Phase.SUPERSEDED),
+        (CancelRequested(), Phase.AWAITING_APPROVAL),
+    ],
+)
+def test_whatever_ends_the_wait_ends_it_for_good(event: Any, phase: Phase) -> None:
+    ended = apply(after("wait"), event, NOW)
+    assert ended.phase is phase
+    assert next_command(ended, NOW + 30 * DAY) is not Command.SEE_NEXT
+
+
+def test_a_run_that_is_parked_while_it_waits_goes_on_waiting() -> None:
+    parked = apply(after("wait"), StepBlocked("no", "correct it"), NOW)
+    again = apply(parked, RetryRequested(None), NOW + HOUR)
+    assert again.asks_at == NOW + 7 * DAY
+    gate = configured("ask")
+    other = apply(parked, RetryRequested(gate), NOW + HOUR)
+    assert (other.phase, other.asks_at, other.verdict) == (Phase.JUDGED, None, None)
+
+
+def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
+    approved = apply(after("ask"), Approved("ada"), NOW)
+    verdict = judged(comparison(), live=("sample-other",))
+    asked = apply(approved, Unsettled(verdict), NOW + HOUR)
+    assert (asked.phase, asked.approval) == (Phase.AWAITING_APPROVAL, None)
+    assert asked.verdict == verdict
+    assert str(asked.reason).startswith("another model went live since the verdict: unsure: AUC")
+    assert expires_at(asked) == NOW + HOUR + 3 * DAY
+
+
+def test_where_unsure_models_are_promoted_the_record_says_what_it_was_not_compared_with() -> None:
+    verdict = judged(comparison(), live=("sample-other",), unsure="promote")
+    promoting = run(Phase.PROMOTING, config=configured("promote"), verdict=judged(comparison()))
+    again = apply(promoting, Unsettled(verdict), NOW)
+    assert (again.phase, again.verdict) == (Phase.PROMOTING, verdict)
+    assert "another model went live since the verdict" in again.history[-1].note
+
+
+@pytest.mark.parametrize("compared", [comparison(Outcome.UNSURE), not_measured()])
+def test_silence_never_approves_what_was_not_measured(compared: Comparison) -> None:
+    measured = compared.interval is not None
+    config = configured("ask", on_expiry="approve")
+    asked = apply(run(Phase.JUDGED, config=config), Judged(judged(compared)), NOW)
+    assert approved_on_expiry(asked) is measured
+    assert str(asked.advice).endswith("it is approved" if measured else "it is rejected")
+
+
+def test_where_the_app_scores_both_models_it_compares_again() -> None:
+    config = pipeline().evolve(
+        gate=Gate(rules=RULES, compare=Compare(holdout="evaluation/holdout.csv"))
+    )
+    verdict = judged(comparison(), live=("sample-other",))
+    again = apply(run(Phase.PROMOTING, config=config), Unsettled(verdict), NOW)
+    assert (again.phase, again.verdict) == (Phase.JUDGED, None)
+    assert "comparing again" in again.history[-1].note
+
+
+def test_a_record_without_such_a_wait_is_stored_as_before() -> None:
+    assert "asks_at" not in run(Phase.AWAITING_APPROVAL).model_dump()
+    waits = after("wait")
+    assert Run.model_validate_json(waits.model_dump_json()) == waits
+    assert waits.form == 2

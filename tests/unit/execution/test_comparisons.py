@@ -1,0 +1,334 @@
+"""A trained model is compared with others on the same rows, as jobs have scored them."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.evaluation.gate import refused
+from shared.core.run.gate_events import Judged
+from shared.core.run.record import Phase, Run
+from shared.errors import TransientError
+from shared.execution.gate import GateSteps
+from shared.execution.run_writer import RunWriter
+from shared.execution.unsure import UnsureSteps
+from shared.intake.rollbacks import EndpointAddress
+from tests.unit.execution.gated_worlds import BOSS, ended_run, opened, trains
+from tests.unit.samples import NOW, step_failure
+from tests.unit.samples import run as sample
+from tests.unit.scripted_steps import Scripted
+from tests.unit.worlds import RUNNING, Observed
+
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+HERE = EndpointAddress("sample", "production")
+NO_DROP = {"metric": "AUC", "max_drop": 0.01}
+ONE_FILE: dict[str, Any] = {"predictions": "output2"}
+TWO_FILES: dict[str, Any] = {**ONE_FILE, "holdout": "training-data/holdout.csv"}
+Scores = Callable[[int], object]
+
+
+def world_with(
+    compare: dict[str, Any], *rules: dict[str, Any], first_model: str | None = "allow", **gate: Any
+) -> Observed:
+    known = {"compare": compare, "rules": list(rules or (NO_DROP,)), "first_model": first_model}
+    outputs = {"output1": "model.ilearner", "output2": "predictions.csv"}
+    world = Observed(
+        config={"pipeline": {"gate": {**known, **gate}}, "training": {"outputs": outputs}}
+    )
+    trains(world)
+    return world
+
+
+def good(at: int) -> float:
+    """Scores by which most positive rows are above most others."""
+    return 0.4 * (at % 2) + 0.6 * (at * 37 % 101) / 101
+
+
+def better(at: int) -> float:
+    return 0.5 * (at % 2) + 0.5 * (at * 37 % 101) / 101
+
+
+def bad(at: int) -> float:
+    return 0.1 * (at % 2) + 0.9 * (at * 53 % 101) / 101
+
+
+def rows(count: int = 400, **scores: Scores) -> bytes:
+    """Return predictions: `candidate=good` gives the column candidate."""
+    return table(range(count), **scores)
+
+
+def table(ids: Iterator[int] | range, **scores: Scores) -> bytes:
+    lines = [",".join(("id", "label", *scores))]
+    lines += [
+        ",".join((f"r{at}", str(at % 2), *(str(one(at)) for one in scores.values()))) for at in ids
+    ]
+    return "\n".join(lines).encode()
+
+
+def comparisons(run: Run) -> tuple[Comparison, ...]:
+    assert run.verdict is not None
+    return run.verdict.results[0].comparisons
+
+
+def only(run: Run) -> Comparison:
+    (one,) = comparisons(run)
+    return one
+
+
+def ended(run: Run) -> tuple[Phase, Outcome | None]:
+    return run.phase, run.verdict.outcome if run.verdict else None
+
+
+# The job scores both models
+
+
+def test_a_first_model_has_numbers_of_its_own_rows() -> None:
+    world = world_with(ONE_FILE, {"metric": "AUC", "at_least": 0.7}, NO_DROP)
+    run = ended_run(world, 1, rows(candidate=good))
+
+    assert ended(run) == (Phase.PROMOTED, Outcome.FIT)
+    assert run.measured["AUC"] == pytest.approx(0.944, abs=0.001)
+    assert comparisons(run) == ()
+    serving = world.endpoint_state().resource("Sample [trained model]").serving
+    assert serving is not None
+    assert serving.metrics == run.measured
+
+
+def test_a_first_model_below_a_fixed_bound_is_refused_by_its_rows() -> None:
+    world = world_with(ONE_FILE, {"metric": "AUC", "at_least": 0.7}, NO_DROP)
+    assert ended(ended_run(world, 1, rows(candidate=bad))) == (Phase.REJECTED, Outcome.WORSE)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "outcome", "phase"),
+    [
+        (good, Outcome.FIT, Phase.PROMOTED),
+        (better, Outcome.FIT, Phase.PROMOTED),
+        (bad, Outcome.WORSE, Phase.REJECTED),
+    ],
+)
+def test_both_columns_of_one_file_are_compared(
+    candidate: Scores, outcome: Outcome, phase: Phase
+) -> None:
+    world = world_with(ONE_FILE)
+    first = ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(candidate=candidate, live=good))
+
+    assert ended(run) == (phase, outcome)
+    found = only(run)
+    assert (found.against, found.run_id, found.rows) == ("live", first.run_id, 400)
+    assert found.interval is not None
+    assert found.interval.difference == pytest.approx((found.candidate or 0) - (found.other or 0))
+    assert [(one.against, one.run_id) for one in run.given_models] == [("live", first.run_id)]
+
+
+def test_few_rows_are_unsure_and_an_operator_is_asked() -> None:
+    world = world_with(ONE_FILE)
+    ended_run(world, 1, rows(candidate=good))
+    second = opened(world, 2, rows(12, candidate=good, live=better))
+    run = world.until(second, Phase.AWAITING_APPROVAL)
+
+    assert ended(run) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (rows(candidate=good), "the predictions have no column live"),
+        (
+            rows(candidate=good, live=lambda at: "nan" if at == 7 else good(at)),
+            "rows with a score of the other model that is NaN or infinite: 1 of 400",
+        ),
+        (rows(candidate=good, live=lambda _: ""), "rows without a score of the other model: 400"),
+        (
+            table(iter([*range(390), *range(10)]), candidate=good, live=good),
+            "rows with an id that repeats: 20 of 400 (5.0 %)",
+        ),
+        (rows(candidate=lambda _: "", live=good), "rows without a score of the candidate"),
+    ],
+)
+@pytest.mark.parametrize("unsure", ["ask", "promote"])
+def test_rows_that_cannot_be_compared_are_never_a_pass(
+    content: bytes, said: str, unsure: str
+) -> None:
+    world = world_with({**ONE_FILE, "unsure": unsure})
+    ended_run(world, 1, rows(candidate=good))
+    run = world.until(opened(world, 2, content), Phase.AWAITING_APPROVAL)
+
+    assert ended(run) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert said in only(run).why
+    assert only(run).interval is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"id,label\na,1\n", "there is no column candidate"),
+        (b"PK\x03\x04", "a ZIP archive or a workbook"),
+        (b"id,label,candidate\n", "there are no rows"),
+        (rows(candidate=lambda _: "x"), "AUC cannot be computed of the predictions: there are 3"),
+        (rows(candidate=lambda _: 0.5), "the candidate gives the same answer for every row"),
+        (rows(2, candidate=good).replace(b",1,", b",0,"), "all rows have the same label"),
+    ],
+)
+def test_a_first_model_whose_predictions_are_of_no_use_is_refused(
+    content: bytes, said: str
+) -> None:
+    run = ended_run(world_with(ONE_FILE), 1, content)
+
+    assert run.phase is Phase.REJECTED
+    assert said in (run.reason or "")
+
+
+def test_another_model_that_serves_by_now_was_not_compared() -> None:
+    world = world_with(ONE_FILE)
+    first = ended_run(world, 1, rows(candidate=good))
+    second = opened(world, 2, rows(candidate=better, live=good))
+    goes_on = world.script("GET", f"/{world.now_of(second).job}", RUNNING, times=None)
+    third = ended_run(world, 3, rows(candidate=better, live=good))
+    assert third.phase is Phase.PROMOTED
+    goes_on()
+    run = world.until(second, Phase.AWAITING_APPROVAL)
+
+    assert run.verdict is not None
+    assert run.verdict.outcome is Outcome.UNSURE
+    assert run.verdict.uncompared == (third.run_id,)
+    assert only(run).run_id == first.run_id
+
+
+@pytest.mark.parametrize("waited", [None, 2 * MINUTE - SECOND, 2 * MINUTE])
+def test_predictions_that_are_not_there_are_waited_for_two_minutes(
+    waited: timedelta | None,
+) -> None:
+    failed = step_failure(since=NOW - waited) if waited else None
+    there = Scripted(pipeline={"gate": {"compare": ONE_FILE, "rules": [NO_DROP]}})
+    known = {"config": there.world.pipeline, "model": there.model(), "job_at": NOW}
+    run = sample(Phase.JUDGED, **known, step_failure=failed)
+    steps = GateSteps(there.context, UnsureSteps(there.context, RunWriter(there.context)))
+    where = "there are no predictions at runs/sample/sample-1/1/evaluation.csv"
+    if waited != 2 * MINUTE:
+        with pytest.raises(TransientError, match=f"{where} yet"):
+            steps.judge(run)
+        return
+    event = steps.judge(run)
+    assert isinstance(event, Judged)
+    assert event.verdict == refused(where)
+
+
+# Each job scored its own model on one holdout
+
+
+def backwards(count: int, **scores: Scores) -> bytes:
+    return table(iter(range(count - 1, -1, -1)), **scores)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "outcome", "phase"),
+    [(better, Outcome.FIT, Phase.PROMOTED), (bad, Outcome.WORSE, Phase.REJECTED)],
+)
+def test_two_files_are_matched_by_the_ids_of_their_rows(
+    candidate: Scores, outcome: Outcome, phase: Phase
+) -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, backwards(400, candidate=candidate))
+
+    assert ended(run) == (phase, outcome)
+    assert (only(run).run_id, only(run).rows, only(run).why) == (first.run_id, 400, "")
+    assert run.given_models == ()
+
+
+def test_rows_of_another_holdout_are_not_compared() -> None:
+    world = world_with({**TWO_FILES, "unsure": "reject"})
+    ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(380, candidate=good))
+
+    assert ended(run) == (Phase.REJECTED, Outcome.UNSURE)
+    assert "ids of the other model without a match: 20 of 400 (5.0 %)" in only(run).why
+
+
+def test_predictions_on_another_holdout_are_not_compared() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    gate = world.pipeline.gate
+    assert gate.compare is not None
+    other = gate.compare.evolve(holdout="training-data/other.csv")
+    world.pipeline = world.pipeline.evolve(gate=gate.evolve(compare=other))
+    world.restart()
+    run = world.until(opened(world, 2, rows(candidate=good)), Phase.AWAITING_APPROVAL)
+
+    assert only(run).why == f"run {first.run_id} scored another holdout"
+
+
+def test_a_record_that_is_gone_leaves_nothing_to_compare_with() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    second = opened(world, 2, rows(candidate=good))
+    del world.documents.rows[f"runs/{first.run_id}"]
+    run = world.until(second, Phase.AWAITING_APPROVAL)
+
+    assert "has no record any more" in only(run).why
+
+
+def test_predictions_that_are_gone_are_named() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    second = opened(world, 2, rows(candidate=good))
+    world.blobs.remove("models", f"runs/sample/{first.run_id}/1/predictions.csv")
+    run = world.until(second, Phase.AWAITING_APPROVAL)
+
+    assert f"run {first.run_id} has no predictions at" in only(run).why
+
+
+def test_a_holdout_that_was_trained_on_is_a_warning() -> None:
+    world = world_with({**TWO_FILES, "holdout": "training-data/2.csv"})
+    ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(candidate=better))
+
+    assert only(run).why == (
+        "the holdout training-data/2.csv is in the run's manifest: a model knows its rows"
+    )
+
+
+# The anchor
+
+
+@pytest.mark.parametrize("way", [ONE_FILE, TWO_FILES], ids=["one file", "two files"])
+def test_small_drops_cannot_add_up_where_the_anchor_is_compared_too(way: dict[str, Any]) -> None:
+    def weaker(by: float) -> Scores:
+        return lambda at: (0.4 - by) * (at % 2) + 0.6 * (at * 37 % 101) / 101
+
+    compare = {**way, "anchor": "pinned", "unsure": "promote"}
+    world = world_with(compare, {"metric": "AUC", "max_drop": 0.03})
+    models, runs = [weaker(0.025 * step) for step in range(6)], list[Run]()
+    for step, model in enumerate(models):
+        scores = {"candidate": model}
+        if way is ONE_FILE and step:
+            scores |= {"live": models[step - 1], "anchor": models[0]}
+        runs.append(ended_run(world, step, table(range(400), **scores)))
+        if runs[-1].phase is not Phase.PROMOTED:
+            break
+
+    assert len(runs) > 2
+    assert runs[-1].phase is Phase.REJECTED
+    live, anchor = comparisons(runs[-1])
+    assert (live.against, anchor.against) == ("live", "anchor")
+    assert (live.run_id, anchor.run_id) == (runs[-2].run_id, runs[0].run_id)
+    assert (live.outcome, anchor.outcome) == (Outcome.FIT, Outcome.WORSE)
+    assert len(comparisons(runs[1])) == 1  # the live model was the anchor itself
+
+
+def test_an_anchor_that_was_pinned_since_was_not_compared() -> None:
+    world = world_with({**ONE_FILE, "anchor": "pinned"})
+    content = rows(candidate=better, live=better, anchor=good)
+    ended_run(world, 1, rows(candidate=good))
+    second = ended_run(world, 2, content)
+    assert ended_run(world, 3, content).phase is Phase.PROMOTED
+    fourth = opened(world, 4, content)
+    world.app.anchors.pin(HERE, second.run_id, BOSS)
+    run = world.until(fourth, Phase.AWAITING_APPROVAL)
+
+    assert run.verdict is not None
+    assert run.verdict.uncompared == (second.run_id,)

@@ -1,0 +1,72 @@
+"""Which live model and anchor a job is given is recorded with the job."""
+
+from typing import Any
+
+import pytest
+
+from shared.core.run.job_events import JobCreated
+from shared.core.run.record import GivenModel, Phase, Run
+from shared.core.serving.state import Anchor, EndpointState, Resource, ServedModel
+from shared.execution.inputs import JobInputs, request_of
+from tests.fakes.world import RESOURCE
+from tests.unit.operations.endpoint_desk import THREE, served
+from tests.unit.samples import NOW, UPDATE, model_ref, pipeline, ref
+from tests.unit.samples import run as sample
+from tests.unit.worlds import Observed
+
+ANCHOR = Anchor(served=served("sample-0"), by="ada", at=NOW)
+ONE_FILE = {
+    "compare": {"predictions": "output2", "anchor": "pinned"},
+    "rules": [{"metric": "AUC", "max_drop": 0.01}],
+}
+GIVEN = (
+    GivenModel(
+        against="live", run_id="sample-3", model=model_ref("runs/sample/sample-3/1/m.ilearner")
+    ),
+    GivenModel(
+        against="anchor", run_id="sample-0", model=model_ref("runs/sample/sample-0/1/m.ilearner")
+    ),
+)
+LIVE = {"training__parameters": {"Live model": "{live.model}"}}
+
+
+def found(resource: Resource | None, **config: Any) -> tuple[GivenModel, ...]:
+    world, run = Observed(), sample(Phase.RECEIVED, config=pipeline(**config))
+    if resource is not None:
+        state = EndpointState(ref=ref(UPDATE), resources={RESOURCE: resource})
+        world.context.ledger.endpoint_states.put(ref(UPDATE).id, state, None)
+    return JobInputs(world.context).other_models(run)
+
+
+@pytest.mark.parametrize("config", [LIVE, {"gate": ONE_FILE}])
+def test_the_models_of_the_endpoint_are_found(config: dict[str, Any]) -> None:
+    assert found(THREE.evolve(anchor=ANCHOR), **config) == GIVEN
+    assert found(THREE, **config) == GIVEN[:1]
+    assert found(Resource(), **config) == found(None, **config) == ()
+
+
+def test_a_model_of_the_endpoints_own_service_cannot_be_given() -> None:
+    serving: ServedModel = served("sample-3", model=None)
+    assert found(Resource(serving=serving), **LIVE) == ()
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {},
+        {**ONE_FILE, "compare": {"predictions": "output2", "holdout": "training-data/h.csv"}},
+    ],
+)
+def test_nothing_is_looked_up_where_no_job_scores_other_models(gate: dict[str, Any]) -> None:
+    assert found(THREE.evolve(anchor=ANCHOR), gate=gate) == ()
+
+
+def test_the_record_of_the_job_has_them_and_the_request_those_that_are_wanted() -> None:
+    run: Run = sample(Phase.RECEIVED, config=pipeline(**LIVE))
+    made = JobCreated("j1", given_models=GIVEN).fold(run, NOW)
+
+    assert made.given_models == GIVEN
+    assert request_of(made).models == {"live": GIVEN[0].model}
+    assert Run.model_validate_json(made.model_dump_json()) == made
+    assert JobCreated("j2").fold(made, NOW).given_models == ()
+    assert "given_models" not in run.model_dump_json()

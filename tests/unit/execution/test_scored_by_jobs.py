@@ -1,0 +1,128 @@
+"""Jobs of both services score the live model and the anchor that they are given."""
+
+from typing import Any
+
+import pytest
+
+from local.studio import OutputKind, Parameter, ParameterKind
+from shared.core.config.pipeline import Pipeline
+from shared.core.decisions.comparison import Outcome
+from shared.core.run.record import Phase, Run
+from shared.intake.rollbacks import EndpointAddress
+from tests.fakes.azureml_world import AzureMlWorld
+from tests.fakes.world import pipeline
+from tests.unit.execution.gated_worlds import BOSS
+from tests.unit.worlds import Observed
+
+HERE = EndpointAddress("sample", "production")
+GATE: dict[str, Any] = {
+    "compare": {"predictions": "predictions", "anchor": "pinned"},
+    "rules": [{"metric": "AUC", "max_drop": 1.0}],
+    "first_model": "allow",
+}
+STUDIO: dict[str, Any] = {
+    "training": {
+        "outputs": {"model": "model.ilearner", "predictions": "predictions.csv"},
+        "parameters": {"live": "{live.model}", "anchor": "{anchor.model}"},
+    },
+    "pipeline": {"gate": GATE},
+}
+MODEL_INPUT = {"type": "mlflow_model", "optional": "True"}
+COMPONENT: dict[str, Any] = {
+    "type": "command",
+    "inputs": {
+        "training_data": {"type": "uri_file"},
+        "live": MODEL_INPUT,
+        "anchor": MODEL_INPUT,
+    },
+    "outputs": {"model": {"type": "mlflow_model"}, "predictions": {"type": "uri_folder"}},
+    "command": "train",
+    "environment": "azureml:train_census:1",
+}
+
+
+def data(number: int) -> bytes:
+    rows = (f"{at * 7 % 13},{at * number % 11},{at % 2}" for at in range(120))
+    return "\n".join(("a,b,label", *rows)).encode()
+
+
+def studio() -> Observed:
+    world = Observed()
+    model = Parameter(ParameterKind.MODEL)
+    training = world.studio.publish_training(
+        "compares",
+        outputs={"model": OutputKind.MODEL, "predictions": OutputKind.PREDICTIONS},
+        parameters={"live": model, "anchor": model},
+    )
+    world.environment["TRAINING_KEY"] = training.api_key
+    world.pipeline = pipeline(training, world.endpoint, STUDIO)
+    world.restart()
+    return world
+
+
+def azureml() -> Observed:
+    inputs = {"training_data": "{data}", "live": "{live.model}", "anchor": "{anchor.model}"}
+    training = {
+        "component": "azureml:compares:1",
+        "inputs": inputs,
+        "outputs": {"model": "model", "predictions": "predictions"},
+    }
+    world = AzureMlWorld()
+    tree = world.pipeline.model_dump(mode="json")
+    tree |= {"training": {**tree["training"], **training}, "gate": GATE}
+    world.pipeline = Pipeline.model_validate(tree, context={"development": False})
+    world.restart()
+    world.azureml.hooks.add_asset("components", "compares", "1", {"componentSpec": COMPONENT})
+    return world
+
+
+def given(world: Observed, run: Run) -> dict[str, str]:
+    """Return the models that the service was told to load, by input or parameter."""
+    if isinstance(world, AzureMlWorld):
+        job = world.azureml.jobs.all[run.job or ""]
+        inputs = job.properties["inputs"].items()
+        return {name: one["uri"] for name, one in inputs if name != "training_data"}
+    (found,) = [job for job in world.studio.jobs if job.id == run.job]
+    return found.parameters
+
+
+def promoted(world: Observed, number: int) -> Run:
+    run = world.next_run(f"{number}.csv", data(number))
+    return world.until(run, Phase.PROMOTED, ticks=80)
+
+
+@pytest.mark.parametrize("service", [studio, azureml])
+def test_a_job_gets_the_models_that_serve_and_are_pinned(service: Any) -> None:
+    world: Observed = service()
+    first = promoted(world, 2)
+    assert (given(world, first), first.given_models) == ({}, ())
+    second = promoted(world, 3)
+    third = promoted(world, 5)
+
+    for run, live in ((second, first), (third, second)):
+        models = given(world, run)
+        assert f"/{live.run_id}/1/model" in models["live"]
+        assert f"/{first.run_id}/1/model" in models["anchor"]
+        assert run.verdict is not None
+        assert run.verdict.outcome is Outcome.FIT
+        found = run.verdict.results[0].comparisons
+        assert found[0].rows > 100
+        assert (found[0].against, found[0].run_id) == ("live", live.run_id)
+    assert third.verdict is not None
+    assert [one.run_id for one in third.verdict.results[0].comparisons] == [
+        second.run_id,
+        first.run_id,
+    ]
+    assert "sig=" not in world.everything_stored()
+
+
+def test_a_pinned_model_is_given_from_the_next_job_on() -> None:
+    world = studio()
+    promoted(world, 2)
+    second = promoted(world, 3)
+    third = promoted(world, 5)
+    world.app.anchors.pin(HERE, second.run_id, BOSS)
+    fourth = promoted(world, 7)
+
+    assert f"/{third.run_id}/1/model" in given(world, fourth)["live"]
+    assert f"/{second.run_id}/1/model" in given(world, fourth)["anchor"]
