@@ -6,8 +6,8 @@ So the share says nothing of errors that hit both alike, however many they are.
 
 For each block of minutes a factor is made of the difference between the two shares. Its mean is
 at most 1 while the candidate is as good as it may be, so the product of all factors reaches x with
-a chance of 1/x at most, whenever and however often one looks (Ville's inequality). The products
-for several weights are averaged. Sources, and what was simulated: decision 22.
+a chance of 1/x at most, whenever and however often one looks (Ville's inequality). So does an
+average of products, for several weights and several first blocks. Sources: decision 22.
 """
 
 import math
@@ -15,20 +15,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import FiniteFloat
+
 from shared.core.frozen import FrozenModel
 
 #: The chance that a promotion of an equally good model is rolled back by this test, at most.
 MOST_FALSE: Final = 0.05
 #: A block has so many requests of each side at least, so that a run of errors is in one of them.
-LEAST: Final = 20
+LEAST: Final = 30
 #: Weights, as parts of the largest one: small ones find small differences over many blocks.
 _PARTS: Final = (0.25, 0.5, 1.0)
-#: The largest weight; no block counts for more than four times as much evidence as before.
-_LARGEST: Final = 3.0
+#: The largest weight: no block makes the evidence more than five times as strong.
+_LARGEST: Final = 4.0
 #: A weight that would make a factor of a block 0 is reduced to leave this part of it.
 _USED: Final = 0.95
-#: A product of 1 for each weight: nothing is known.
-START: Final = (1.0,) * len(_PARTS)
+#: So much is tested from the first block on. The rest begins bit by bit with each later block, so
+#: that a candidate that becomes worse is found, however many good blocks there were before.
+_AT_ONCE: Final = 0.8
 #: No product grows beyond this: it has decided long before.
 _ENOUGH: Final = 1e12
 #: The quantile of the normal distribution for 90 %.
@@ -96,26 +99,36 @@ def allowed_share(requests: float, other_requests: float, ratio: float) -> float
     return ratio * requests / (ratio * requests + other_requests)
 
 
-def after_block(products: tuple[float, ...], block: Counts, ratio: float) -> tuple[float, ...]:
-    """Return the products with the factors of one more block.
+class ErrorTest(FrozenModel):
+    """What the blocks so far say: a product for each weight, and how many blocks there were."""
 
-    Args:
-        products: one for each weight.
-        block: the counts of the block; both sides have requests.
-        ratio: how many times as often as the others' the candidate's requests may fail.
-    """
-    if not block.all_errors:
-        return products
-    allowed = allowed_share(block.requests, block.other_requests, ratio)
-    more = block.errors / block.all_errors - allowed
-    factors = (1 + weight * more for weight in _weights(allowed))
-    made = (product * factor for product, factor in zip(products, factors, strict=True))
-    return tuple(min(product, _ENOUGH) for product in made)
+    products: tuple[FiniteFloat, ...] = (_AT_ONCE / len(_PARTS),) * len(_PARTS)
+    blocks: int = 0
 
+    @property
+    def evidence(self) -> float:
+        """How strong the evidence against the candidate is: 20 is one chance in 20."""
+        return sum(self.products) + (1 - _AT_ONCE) / (self.blocks + 1)
 
-def evidence_of(products: tuple[float, ...]) -> float:
-    """Return how strong the evidence against the candidate is: 20 is one chance in 20."""
-    return sum(products) / len(products)
+    def after(self, block: Counts, ratio: float) -> "ErrorTest":
+        """Return the test with one more block.
+
+        Args:
+            block: its counts; both sides have requests.
+            ratio: how many times as often as the others' the candidate's requests may fail.
+        """
+        if not block.all_errors:
+            return self
+        allowed = allowed_share(block.requests, block.other_requests, ratio)
+        more = block.errors / block.all_errors - allowed
+        factors = [1 + weight * more for weight in _weights(allowed)]
+        blocks = self.blocks + 1
+        begun = (1 - _AT_ONCE) / (blocks * (blocks + 1)) / len(_PARTS)
+        made = [
+            (product + begun) * factor
+            for product, factor in zip(self.products, factors, strict=True)
+        ]
+        return ErrorTest(products=tuple(min(one, _ENOUGH) for one in made), blocks=blocks)
 
 
 def minutes_needed(assumed: Assumed, ratio: float, evidence: float) -> int | None:
@@ -133,7 +146,7 @@ def minutes_needed(assumed: Assumed, ratio: float, evidence: float) -> int | Non
     if fewest <= 0:
         return None
     length = max(1.0, LEAST / fewest + 0.5)  # a block ends with a whole minute
-    wanted = math.log(evidence * len(_PARTS))
+    wanted = math.log(evidence * len(_PARTS) / _AT_ONCE)
     allowed = allowed_share(assumed.requests, assumed.other_requests, ratio)
     blocks = [
         _blocks(wanted, *_growth(assumed, length, allowed, weight)) for weight in _weights(allowed)

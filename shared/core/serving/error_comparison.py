@@ -14,11 +14,9 @@ from shared.core.counting import counted
 from shared.core.decisions.sequential import (
     LEAST,
     MOST_FALSE,
-    START,
     Assumed,
     Counts,
-    after_block,
-    evidence_of,
+    ErrorTest,
     minutes_needed,
 )
 from shared.core.frozen import FrozenModel
@@ -50,18 +48,18 @@ class ErrorComparison(FrozenModel):
     minutes: int = 0  #: minutes in which both sides had requests
     total: Counts = Counts()  #: the requests of these minutes
     block: Counts = Counts()  #: those of the last ones, which are too few to count yet
-    products: tuple[FiniteFloat, ...] = START
+    test: ErrorTest = ErrorTest()
     own: tuple[OwnRequests, ...] = ()
 
     @property
     def is_worse(self) -> bool:
         """Whether the candidate fails more often than it may, as sure as the test asks for."""
-        return evidence_of(self.products) >= _wanted(self.steps)
+        return self.test.evidence >= _wanted(self.steps)
 
     @property
     def leans(self) -> bool:
         """Whether the candidate looks worse, and it is not sure yet."""
-        return evidence_of(self.products) >= _LEANS
+        return self.test.evidence >= _LEANS
 
     @property
     def said(self) -> str:
@@ -119,7 +117,7 @@ class ErrorComparison(FrozenModel):
             until: up to when everything is measured.
         """
         own = {one.at: one for one in self.own}
-        products, total, block, count = self.products, self.total, self.block, self.minutes
+        test, total, block, count = self.test, self.total, self.block, self.minutes
         for at in sorted(minutes):
             if at >= until or (self.until is not None and at < self.until):
                 continue
@@ -129,14 +127,14 @@ class ErrorComparison(FrozenModel):
                 continue
             total, block, count = total.plus(minute), block.plus(minute), count + 1
             if block.fewest >= LEAST:
-                products = after_block(products, block, _ratio(self.increase))
+                test = test.after(block, _ratio(self.increase))
                 block = Counts()
         return self.evolve(
             until=max(until, self.until or until),
             minutes=count,
             total=total,
             block=block,
-            products=products,
+            test=test,
             own=tuple(one for one in self.own if one.at >= until),
         )
 
