@@ -361,9 +361,10 @@ def _by_minute(
 def _sums(points: Iterable[TrafficPoint]) -> dict[datetime, tuple[float, float]]:
     sums: dict[datetime, tuple[float, float]] = {}
     for one in points:
-        requests, errors = sums.get(one.at, (0.0, 0.0))
+        minute = one.at.replace(second=0, microsecond=0)
+        requests, errors = sums.get(minute, (0.0, 0.0))
         number = one.requests or 0.0
-        sums[one.at] = (requests + number, errors + (number if _is_error(one) else 0.0))
+        sums[minute] = (requests + number, errors + (number if _is_error(one) else 0.0))
     return sums
 
 
