@@ -62,6 +62,36 @@ class ErrorComparison(FrozenModel):
         return self.test.evidence >= _LEANS
 
     @property
+    def worse(self) -> str:
+        """That the candidate is worse, for operators; empty where that is not sure."""
+        if not self.is_worse:
+            return ""
+        limit = f"more than {self.increase:g} % more often" if self.increase else "more often"
+        return f"{self.said}: it fails {limit}"
+
+    @property
+    def passed(self) -> str:
+        """That nothing shows that the candidate is worse, for operators."""
+        return self._with_time(f"{self.said}: not shown to be worse")
+
+    def open_yet(self, least: int) -> str:
+        """Return why the step has to wait for more requests; empty where it has not.
+
+        Args:
+            least: so many requests each side needs in the same minutes.
+        """
+        fewest = self.total.fewest
+        if fewest < least:
+            same = f"{counted(fewest, 'request')} in the same minutes as those beside it"
+            return self._with_time(f"{same}, of the {least} to compare errors with")
+        if not self.leans:
+            return ""
+        return self._with_time(f"{self.said}: it looks worse, which is not sure yet")
+
+    def _with_time(self, said: str) -> str:
+        return f"{said}; {self.time_needed}" if self.time_needed else said
+
+    @property
     def said(self) -> str:
         """What was compared, for operators."""
         known = self.total

@@ -271,9 +271,9 @@ def judged_step(rules: TrafficRules, known: TrafficEvidence, *, alone: bool) -> 
         return JudgedStep(StepVerdict.HOLD, known.problem)
     why, comparison = _failed(known), known.error_comparison
     if comparison is not None and not alone:
-        if open_yet := _not_compared(comparison, least):
-            return JudgedStep(StepVerdict.HOLD, _and(open_yet, comparison.time_needed))
-        why = _and(f"{comparison.said}: not shown to be worse", comparison.time_needed)
+        if open_yet := comparison.open_yet(least):
+            return JudgedStep(StepVerdict.HOLD, open_yet)
+        why = comparison.passed
     if rules.max_latency_increase is None or alone:
         return JudgedStep(StepVerdict.PASS, why)
     return _judged_latency(rules.max_latency_increase, known, least, why)
@@ -286,25 +286,7 @@ def _worse(rules: TrafficRules, known: TrafficEvidence, least: int) -> str:
     rate = 100 * known.errors / max(known.requests, known.errors, least)
     if limit is not None and rate > limit:
         return f"{_failed(known)}, more than {limit:g} %"
-    if comparison is None or not comparison.is_worse:
-        return ""
-    more = (
-        f"more than {comparison.increase:g} % more often" if comparison.increase else "more often"
-    )
-    return f"{comparison.said}: it fails {more}"
-
-
-def _not_compared(comparison: ErrorComparison, least: int) -> str:
-    """Return why the errors say too little so far; empty: nothing shows that it is worse."""
-    fewest = comparison.total.fewest
-    if fewest < least:
-        same = f"{counted(fewest, 'request')} in the same minutes as those beside it"
-        return f"{same}, of the {least} to compare errors with"
-    return f"{comparison.said}: it looks worse, which is not sure yet" if comparison.leans else ""
-
-
-def _and(why: str, more: str) -> str:
-    return f"{why}; {more}" if more else why
+    return comparison.worse if comparison is not None else ""
 
 
 def _judged_latency(limit: float, known: TrafficEvidence, least: int, well: str) -> JudgedStep:
