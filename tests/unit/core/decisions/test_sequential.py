@@ -192,14 +192,14 @@ def test_about_nine_of_ten_are_found_in_the_time_that_is_said(
     needed = minutes_needed(assumed, ratio, evidence=40)
     assert needed is not None
     rng, found = np.random.default_rng(3), 0
-    for _ in range(100):
+    for _ in range(60):
         test = ErrorTest()
         for one in blocks_until(assumed, needed, rng):
             test = test.after(one, ratio)
             if test.evidence >= 40:
                 found += 1
                 break
-    assert found >= 85
+    assert found >= 50
 
 
 @pytest.mark.parametrize("errors", [2.0, 12.0, 29.0, 31.0])
