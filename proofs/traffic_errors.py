@@ -187,10 +187,10 @@ def _rule(rules: TrafficRules) -> str:
 
 
 def _slack(bound: float, trials: int) -> float:
-    """Return by how much a share may miss its bound: with few trials by three standard errors."""
+    """Return by how much a share may miss its bound: three standard errors, and one trial."""
     if trials >= _EXACT_FROM:
         return 0.0
-    return _STANDARD_ERRORS * math.sqrt(bound * (1 - bound) / trials)
+    return _STANDARD_ERRORS * math.sqrt(bound * (1 - bound) / trials) + 1 / trials
 
 
 def _plan(effort: Effort) -> str:

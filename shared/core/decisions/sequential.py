@@ -7,7 +7,7 @@ So the share says nothing of errors that hit both alike, however many they are.
 For each block of minutes a factor is made of the difference between the two shares. Its mean is
 at most 1 while the candidate is as good as it may be, so the product of all factors reaches x with
 a chance of 1/x at most, whenever and however often one looks (Ville's inequality). So does an
-average of products, for several weights and several first blocks. Sources: decision 22.
+average of products, for several weights and several first blocks. Sources: decision 23.
 """
 
 import math
