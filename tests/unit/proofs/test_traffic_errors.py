@@ -37,7 +37,7 @@ def test_a_rule_that_never_decides_breaks_the_second_promise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ErrorComparison, "is_worse", False)
-    assert len(outcomes(replace(FEW, size=2))[FOUND].violations) == 2
+    assert len(outcomes(replace(FEW, size=5))[FOUND].violations) == 2
 
 
 def test_a_step_that_passes_without_requests_breaks_the_third_promise(
