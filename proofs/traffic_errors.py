@@ -124,8 +124,8 @@ def judged(rules: TrafficRules, comparison: ErrorComparison) -> StepVerdict:
     known = comparison.total
     evidence = TrafficEvidence(
         until=comparison.until,
-        requests=known.requests,
-        errors=known.errors,
+        requests=round(known.requests),
+        errors=round(known.errors),
         error_comparison=comparison,
     )
     return judged_step(rules, evidence, alone=False).verdict

@@ -332,10 +332,7 @@ def _by_minute(
     for at in sides[0].keys() & sides[1].keys():  # a minute of one side alone says nothing
         (requests, errors), (beside, failed) = (side[at] for side in sides)
         found[at] = Counts(
-            requests=round(requests),
-            errors=round(errors),
-            other_requests=round(beside),
-            other_errors=round(failed),
+            requests=requests, errors=errors, other_requests=beside, other_errors=failed
         )
     return found
 
