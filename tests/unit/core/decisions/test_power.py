@@ -57,6 +57,10 @@ def test_widths_shrink_with_the_root_of_the_rows(
     assert rows_needed(interval(difference, half), 500, bound) == needed
 
 
+def test_more_rows_than_there_are_are_needed_in_any_case() -> None:
+    assert rows_needed(interval(0.0, 0.01), 3, -0.01) == 4
+
+
 def test_the_wider_side_does_not_count_if_the_bound_is_on_the_other() -> None:
     lopsided = Interval(difference=0.0, low=-0.02, high=0.5, level=LEVEL, method="delong")
     assert rows_needed(lopsided, 500, -0.01) == 2000
