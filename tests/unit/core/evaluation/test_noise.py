@@ -21,7 +21,7 @@ def test_the_noise_of_an_auc_is_that_of_drawn_scores_or_a_little_more(apart: flo
     seen = float(np.quantile(np.abs(areas[:400] - areas[400:]), 0.9))
     noise = noise_of("AUC", float(areas.mean()), COUNTS)
     assert noise is not None
-    assert 0.9 < noise / seen < 1.3
+    assert 0.9 < noise / seen < 1.1
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,11 @@ def test_the_noise_of_a_share_is_binomial(
         ("AUC", 0.9, {"rows": float("nan"), "positives": 228}),
         ("AUC", 1.0, COUNTS),
         ("AUC", 90, COUNTS),
-        ("RMSE", 0.3, COUNTS),
-        ("F1", 0.3, COUNTS),
+        ("RMSE", 0.3, {"positives": 228}),
+        ("RMSE", -0.3, COUNTS),
+        ("F1", 0.3, {"rows": 569}),
+        ("log loss", 0.3, COUNTS),
+        ("precision", 0.3, COUNTS),
         ("Accuracy", 0.9, {"positives": 228}),
     ],
 )
@@ -61,9 +64,21 @@ def test_noise_that_cannot_be_known_is_not_guessed(
 
 
 @pytest.mark.parametrize(
+    ("metric", "value"), [("RMSE", 0.3), ("MAE", 0.3), ("R2", 0.8), ("F1", 0.8)]
+)
+def test_noise_of_other_metrics_shrinks_with_the_root_of_the_rows(
+    metric: str, value: float
+) -> None:
+    few = noise_of(metric, value, {"rows": 500, "positives": 200})
+    many = noise_of(metric, value, {"rows": 2000, "positives": 800})
+    assert few is not None
+    assert many == pytest.approx(few / 2)
+
+
+@pytest.mark.parametrize(
     ("counts", "words"),
     [
-        (COUNTS, "different rows: a difference below 0.034 is noise"),
+        (COUNTS, "different rows: a difference below 0.03 is noise"),
         ({}, "different rows: a small difference is noise"),
     ],
 )
