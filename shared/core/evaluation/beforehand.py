@@ -76,7 +76,7 @@ def _said(rule: Rule, gate: Gate, known: Experience) -> Iterator[str]:
         said = f": with {found.rows:,} rows {_of_ten(share)} equal models will be unsure"
         if share > _FEW:
             needed = rows_for(_FEW, margin=rule.bound, deviation=one_row, level=compare.level)
-            said += f", with about {needed:,} rows 1 of 10"
+            said += f", with about {needed:,} rows 1 of 10" if needed else ""
         yield f"{said}; so wide was the interval of run {known.run_id}"
     elif metric is not None:
         yield _by_usual(rule, compare, metric, known.metrics)

@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from shared.core.decisions.metrics import Kind as MetricKind
-from shared.core.decisions.metrics import Metric, metric_named
+from shared.core.decisions.metrics import Kind, Metric, metric_named
 from shared.core.decisions.power import Evaluated, noise
 from shared.core.evaluation.text import folded
 
+#: Of equal models so many differ by less than the noise.
 _LEVEL: Final = 0.9
 _RECALL: Final = re.compile(r"recall(?:score)?|sensitivity|truepositiverate")
 _ROWS: Final = re.compile(r"n|(?:n|numberof|num|test|evaluation)?(?:rows|samples|examples)|support")
@@ -32,16 +32,14 @@ def words_of_noise(metric: str, value: float, metrics: Mapping[str, float]) -> s
         value: of the candidate.
         metrics: all numbers of its evaluation.
     """
-    noise = noise_of(metric, value, metrics)
-    if noise is None:
+    found = noise_of(metric, value, metrics)
+    if found is None:
         return "different rows: a small difference is noise"
-    return f"different rows: a difference below {noise:.2g} is noise"
+    return f"different rows: a difference below {found:.2g} is noise"
 
 
 def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float | None:
     """Return how far numbers of two equal models on as many other rows are apart, in 9 of 10 cases.
-
-    Recall is as the accuracy of the positive rows.
 
     Args:
         metric: as the rule names it.
@@ -51,14 +49,15 @@ def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float |
     Returns:
         The distance; None where it cannot be known for this metric, or by these numbers.
     """
-    known, (rows, positives) = metric_named(metric), counts_in(metrics)
-    if _RECALL.fullmatch(folded(metric)):
-        known, rows = Metric(MetricKind.ACCURACY), positives
-    if known is None or not rows:
+    rows, positives = counts_in(metrics)
+    known = metric_named(metric)
+    if _RECALL.fullmatch(folded(metric)):  # of the positive rows it is what accuracy is of all
+        known, rows = Metric(Kind.ACCURACY), positives
+    if known is None or rows is None or not math.isfinite(value):
         return None
-    one = Evaluated(value, round(rows), round(positives) if positives else None)
-    # Both numbers vary, each by rows of its own.
-    return noise(known, one, one, _LEVEL) or None
+    of_positives = None if positives is None else round(positives)
+    evaluated = Evaluated(value, round(rows), of_positives)
+    return noise(known, evaluated, evaluated, _LEVEL) or None
 
 
 def counts_in(metrics: Mapping[str, float]) -> tuple[float | None, float | None]:

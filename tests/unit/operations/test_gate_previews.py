@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase
+from tests.unit.execution.compared_worlds import ONE_FILE, bad, good, rows, world_with
 from tests.unit.execution.gated_worlds import ABOVE, NO_DROP, ended_run, gated
-from tests.unit.execution.test_comparisons import ONE_FILE, bad, good, rows, world_with
 from tests.unit.worlds import Observed
 
 

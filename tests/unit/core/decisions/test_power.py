@@ -10,10 +10,10 @@ import pytest
 from shared.core.decisions.comparison import Interval
 from shared.core.decisions.metrics import Metric, metric_named
 from shared.core.decisions.power import (
-    MOST_ROWS,
     Evaluated,
     deviation,
     noise,
+    rows_for,
     rows_needed,
     unsure_share,
     usual_deviation,
@@ -47,12 +47,13 @@ def metric(name: str) -> Metric:
         (0.01, 0.02, 0.005, 8000),
         (-0.001, 0.02, -0.01, 2500),  # 2469.1, rounded up to two digits
         (0.0, 0.0100001, -0.01, 510),
-        (-0.01, 0.02, -0.01, MOST_ROWS),
-        (-0.01, 0.02, -0.01 - 1e-12, MOST_ROWS),
+        (-0.01, 0.02, -0.01, None),  # nothing shows on which side of the bound it is
+        (-0.01, 0.02, -0.01 - 1e-12, None),
+        (0.0, 0.0, 0.0, None),
     ],
 )
 def test_widths_shrink_with_the_root_of_the_rows(
-    difference: float, half: float, bound: float, needed: int
+    difference: float, half: float, bound: float, needed: int | None
 ) -> None:
     assert rows_needed(interval(difference, half), 500, bound) == needed
 
@@ -77,6 +78,18 @@ def test_the_unsure_share_is_that_of_drawn_differences() -> None:
     assert unsure_share(10**7, margin=margin, deviation=one_row, level=LEVEL) < 1e-6
     assert unsure_share(100, margin=margin, deviation=0.0, level=LEVEL) == 0
     assert unsure_share(100, margin=0.0, deviation=one_row, level=LEVEL) == pytest.approx(LEVEL)
+
+
+@pytest.mark.parametrize(("one_row", "margin"), [(0.35, 0.01), (2.0, 0.05), (0.35, 0.3)])
+def test_so_many_rows_leave_this_share_unsure(one_row: float, margin: float) -> None:
+    needed = rows_for(0.1, margin=margin, deviation=one_row, level=LEVEL)
+    assert needed is not None
+    shares = [
+        unsure_share(rows, margin=margin, deviation=one_row, level=LEVEL)
+        for rows in (round(needed * 0.9), needed)
+    ]
+    assert shares[1] <= 0.1 < shares[0]
+    assert rows_for(0.1, margin=1e-9, deviation=one_row, level=LEVEL) is None
 
 
 def two_aucs(rows: int, positives: int, value: float, correlation: float) -> Numbers:
