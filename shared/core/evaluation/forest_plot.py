@@ -25,7 +25,7 @@ _WIDTH, _EDGE, _LINE = 880, 16, 22
 _LEFT, _RIGHT, _NUMBERS = 230, 520, 534
 #: Characters of a label, of what stands in place of an interval, and of a whole line.
 _LABEL, _REASON, _WHOLE = 32, 85, 120
-_CELL: Final = 12  #: of the name of a slice
+_CELL: Final = 12  #: of the column of a slice
 _TICKS: Final = 5
 _COLORS: Final = {Outcome.FIT: "#1a7f37", Outcome.UNSURE: "#9a6700", Outcome.WORSE: "#b3261e"}
 _DARK, _GREY, _LIGHT = "#1f2328", "#59636e", "#d1d9e0"
@@ -147,8 +147,9 @@ def _lines(one: Comparison, bound: float) -> Iterator[_Line]:
     label = f"{NAMES[one.against]}, {counted(one.rows, 'row')}"
     yield _Line(label, one.interval, own, _cut(one.why, _REASON))
     for part in one.slices[:_MOST_SLICES]:
-        column, value = (_cut(short(text), _CELL) for text in (part.column, part.value))
-        name, why = f"{column} {value}, {part.rows}", _cut(part.why, _REASON)
+        rows, why = f", {counted(part.rows, 'row')}", _cut(part.why, _REASON)
+        cells = f"{_cut(short(part.column), _CELL)} {short(part.value)}"
+        name = f"{_cut(cells, _LABEL - len(rows))}{rows}"
         yield _Line(name, part.interval, part.outcome, why, is_slice=True)
     if (more := len(one.slices) - _MOST_SLICES) > 0:
         name = f"{counted(more, 'slice')} more"

@@ -92,8 +92,8 @@ def test_each_model_and_slice_has_a_line_and_a_slice_may_be_worse_alone() -> Non
     live = comparison(Outcome.WORSE, interval=interval(-0.004, 0.01), slices=slices)
     anchor = comparison(Outcome.UNSURE, against="anchor", run_id=ANCHOR)
     svg = drawn(judged(live, anchor, anchor=ANCHOR))
-    labels = ["the live model, 569 rows", "region south, 64", "region north, 64"]
-    labels += ["region east, 12", "the anchor, 569 rows"]
+    labels = ["the live model, 569 rows", "region south, 64 rows", "region north, 64 rows"]
+    labels += ["region east, 12 rows", "the anchor, 569 rows"]
     shown = texts(svg)
     assert [one for one in shown if one in labels] == labels
     assert "12 rows; too few" in shown
@@ -105,8 +105,8 @@ def test_each_model_and_slice_has_a_line_and_a_slice_may_be_worse_alone() -> Non
 def test_many_slices_are_counted() -> None:
     slices = tuple(slice_of(f"r{number}", Outcome.FIT) for number in range(50))
     svg = drawn(judged(comparison(slices=slices)))
-    assert "region r11, 64" in texts(svg)
-    assert "region r12, 64" not in texts(svg)
+    assert "region r11, 64 rows" in texts(svg)
+    assert "region r12, 64 rows" not in texts(svg)
     assert "38 slices more" in texts(svg)
 
 
