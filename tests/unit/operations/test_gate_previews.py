@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase
+from tests.unit.core.evaluation.compared import comparison, judged
 from tests.unit.execution.compared_worlds import ONE_FILE, bad, good, rows, world_with
 from tests.unit.execution.gated_worlds import ABOVE, NO_DROP, ended_run, gated
+from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
 
@@ -29,6 +31,16 @@ def test_the_last_comparison_of_the_pipeline_says_how_many_will_be_unsure() -> N
     assert third.startswith("AUC, max_drop 0.01: with 300 rows about 9 of 10 equal models")
     assert third.endswith(f"so wide was the interval of run {compared.run_id}")
     assert (len(world.documents.rows), len(world.faults.sites)) == (reads, writes)
+
+
+def test_the_comparison_of_another_pipeline_says_nothing() -> None:
+    world = world_with(ONE_FILE)
+    runs = world.context.ledger.runs
+    ended = sample(Phase.REJECTED, verdict=judged(comparison()))
+    runs.create(ended.evolve(run_id="other-1", pipeline="other"))
+    assert "with 500 rows" in notes(world)[0]
+    runs.create(ended.evolve(run_id="sample-2"))
+    assert "run sample-2" in notes(world)[0]
 
 
 @pytest.mark.parametrize(
