@@ -34,6 +34,8 @@ class Experience:
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
     run_id: str = ""  #: the run that was compared
     metrics: Mapping[str, float] = field(default_factory=dict)  #: of the model that serves
+    rows: int | None = None  #: of the holdout; None: not known
+    positives: int | None = None  #: those of its positive class; None: its labels are no classes
 
 
 def experience_of(verdict: Verdict) -> dict[str, Comparison]:
@@ -79,15 +81,15 @@ def _said(rule: Rule, gate: Gate, known: Experience) -> Iterator[str]:
             said += f", with about {needed:,} rows 1 of 10" if needed else ""
         yield f"{said}; so wide was the interval of run {known.run_id}"
     elif metric is not None:
-        yield _by_usual(rule, compare, metric, known.metrics)
+        yield _by_usual(rule, compare, metric, known)
 
 
-def _by_usual(rule: Rule, compare: Compare, metric: Metric, metrics: Mapping[str, float]) -> str:
+def _by_usual(rule: Rule, compare: Compare, metric: Metric, known: Experience) -> str:
     """Return the sentence where no model was compared yet."""
-    value = metric_in(Row({}, metrics), rule.metric)
+    value = metric_in(Row({}, known.metrics), rule.metric)
     if value is None:
         value = _USUAL.get(metric.kind)
-    rows, positives = counts_in(metrics)
+    rows, positives = (known.rows, known.positives) if known.rows else counts_in(known.metrics)
     share = positives / rows if rows and positives else _USUAL_POSITIVES
     one_row = None if value is None else usual_deviation(metric, value, share)
     if value is None or one_row is None:

@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase
+from tests.fakes.world import DATA
 from tests.unit.core.evaluation.compared import comparison, judged
-from tests.unit.execution.compared_worlds import ONE_FILE, bad, good, rows, world_with
+from tests.unit.execution.compared_worlds import ONE_FILE, TWO_FILES, bad, good, rows, world_with
 from tests.unit.execution.gated_worlds import ABOVE, NO_DROP, ended_run, gated
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
 
-def notes(world: Observed) -> list[str]:
+def notes(world: Observed, beginning: str = "AUC") -> list[str]:
     found = world.app.pipelines.preview("sample", None).notes
-    return [note for note in found if note.startswith("AUC")]
+    return [note for note in found if note.startswith(beginning)]
 
 
 def test_the_last_comparison_of_the_pipeline_says_how_many_will_be_unsure() -> None:
@@ -41,6 +42,38 @@ def test_the_comparison_of_another_pipeline_says_nothing() -> None:
     assert "with 500 rows" in notes(world)[0]
     runs.create(ended.evolve(run_id="sample-2"))
     assert "run sample-2" in notes(world)[0]
+
+
+def holdout_of(rows: int) -> bytes:
+    lines = [f"r{at},{int(at % 10 == 0)}" for at in range(rows)]
+    return "\n".join(("id,label", *lines)).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (holdout_of(3000), "with 3,000 rows about 5 of 10 equal models"),
+        (holdout_of(3000), "if AUC is 0.85 and 10% of the rows are positive"),
+        (b"id,truth\n1,2\n", "the holdout training-data/holdout.csv cannot be read: there is no"),
+        (b"\n" * (8 * 1024 * 1024 + 1), "with 500 rows"),
+        (None, "there is no holdout training-data/holdout.csv yet"),
+    ],
+)
+def test_the_rows_of_a_holdout_are_counted_before_the_first_run(
+    content: bytes | None, words: str
+) -> None:
+    world = world_with(TWO_FILES)
+    if content is not None:
+        world.blobs.put(DATA, "holdout.csv", content)
+    found = [note for note in notes(world, "") if words in note]
+    assert len(found) == 1
+
+
+def test_a_holdout_that_would_be_trained_on_is_noted() -> None:
+    world = world_with(TWO_FILES)
+    world.blobs.put(DATA, "holdout.csv", holdout_of(100))
+    world.upload("new.csv", holdout_of(100))
+    assert [note for note in notes(world, "the holdout") if "as training-data/new.csv" in note]
 
 
 @pytest.mark.parametrize(
