@@ -3,7 +3,7 @@
 import importlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -57,8 +57,6 @@ _RUN_CHANGE: Final = OperationDescription(
     headers=("If-Match",),
     answered=("Location",),
 )
-
-
 _PIPELINE_CHANGE: Final = OperationDescription(
     pipelines.PipelineShown,
     body=requests.OperatorComment,
@@ -109,15 +107,7 @@ OPERATIONS: Final = {
     "get_endpoint": OperationDescription(
         endpoints.EndpointShown, query=requests.KeyQuery, problems=(400, 404), answered=("ETag",)
     ),
-    "rollback_endpoint": OperationDescription(
-        runs.RunShown,
-        202,
-        body=requests.RollbackBody,
-        query=requests.KeyQuery,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("Location",),
-    ),
+    "rollback_endpoint": replace(_RUN_CHANGE, body=requests.RollbackBody, query=requests.KeyQuery),
     "resume_endpoint": _endpoint_change(requests.OperatorComment),
     "pin_model": _endpoint_change(requests.PinBody),
     "unpin_model": _endpoint_change(requests.OperatorComment),
