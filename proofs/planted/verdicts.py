@@ -25,9 +25,23 @@ BUGS: Final = (
     Bug(
         "what was not measured is promoted where unsure models are",
         _JUDGING,
-        '("ask", "wait") or not all(result.measured for result in unsure)\n',
+        '("ask", "wait") or not verdict.measured\n',
         '("ask", "wait")\n',
         _VERDICTS,
+    ),
+    Bug(
+        "an interval of the difference from a model that serves no more measures something",
+        "shared/core/evaluation/gate.py",
+        "        return not self.uncompared and all(one.measured for one in unsure)\n",
+        "        return all(one.measured for one in unsure)\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "an anchor that was pinned is said to serve",
+        _REPEATED,
+        "    live = any(one.run_id in new for one in served)\n",
+        "    live = bool(new)\n",
+        ("tests/unit/execution/test_comparisons.py",),
     ),
     Bug(
         "a comparison without an interval may be fit",
@@ -95,22 +109,22 @@ BUGS: Final = (
     Bug(
         "an approval outlives the model that it was given against",
         _EVENTS,
-        "        return _asked(known.evolve(approval=None), why, at, why)\n",
-        "        return _asked(known, why, at, why)\n",
+        "        return _asked(run.evolve(verdict=self.verdict, approval=None), why, at, why)\n",
+        "        return _asked(run.evolve(verdict=self.verdict), why, at, why)\n",
         _RUNS,
     ),
     Bug(
         "whichever model serves, the comparison stands",
         _REPEATED,
-        "    return not set(again.uncompared) <= set(verdict.uncompared)\n",
-        "    return False\n",
+        "    return set(again.uncompared) - set(verdict.uncompared)\n",
+        "    return set()\n",
         _LEASE,
     ),
     Bug(
         "an operator is asked about the same live model for ever",
         _REPEATED,
-        "    return not set(again.uncompared) <= set(verdict.uncompared)\n",
-        "    return bool(again.uncompared)\n",
+        "    return set(again.uncompared) - set(verdict.uncompared)\n",
+        "    return set(again.uncompared)\n",
         _LEASE,
     ),
     Bug(

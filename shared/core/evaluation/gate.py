@@ -179,9 +179,12 @@ class Verdict(FrozenModel):
 
     @property
     def measured(self) -> bool:
-        """Whether being unsure is only a matter of rows, of every rule that decides."""
+        """Whether being unsure is only a matter of rows, of every rule that decides.
+
+        An interval of the difference from a model that serves no more measures nothing.
+        """
         unsure = (one for one in self.results if one.unsure and not one.observe)
-        return all(one.measured for one in unsure)
+        return not self.uncompared and all(one.measured for one in unsure)
 
 
 def refused(reason: str) -> Verdict:

@@ -8,7 +8,13 @@ from typing import Final
 from shared.core.config.compare import Unsure
 from shared.core.counting import counted, they
 from shared.core.decisions.compared_rules import outcome_of
-from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
+from shared.core.decisions.comparison import (
+    Comparison,
+    Interval,
+    Opponent,
+    Outcome,
+    SliceComparison,
+)
 from shared.core.evaluation.gate import Kind, Result, Rule, worst
 from shared.core.evaluation.text import plain
 
@@ -29,14 +35,14 @@ class OnRows:
     live: tuple[str, ...] = ()  #: the runs whose models serve now
     anchor: str = ""  #: the run whose model is pinned now; empty: none is
 
-    def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-        """Return the runs with whose models these comparisons were not made."""
+    def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[tuple[Opponent, str], ...]:
+        """Return the runs with whose models these comparisons were not made, and what these are."""
         known = {(one.against, one.run_id) for one in comparisons}
-        wanted = [("live", run_id) for run_id in self.live]
+        wanted: list[tuple[Opponent, str]] = [("live", run_id) for run_id in self.live]
         # A model that is both is compared once.
         if self.anchor and self.anchor not in self.live:
             wanted.append(("anchor", self.anchor))
-        return tuple(run_id for against, run_id in wanted if (against, run_id) not in known)
+        return tuple(one for one in wanted if one not in known)
 
     def counting(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
         """Return the comparisons with models that serve, or are pinned, now."""
@@ -67,7 +73,7 @@ def result_on_rows(
     """
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
     says = [_said(rule, one) for one in counting]
-    says += [_other_model(rule, run_id) for run_id in left]
+    says += [_other_model(rule, *one) for one in left]
     outcome = worst([counted_outcome(one) for one in counting] + [Outcome.UNSURE for _ in left])
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
     if not says:
@@ -97,8 +103,9 @@ def counted_outcome(comparison: Comparison) -> Outcome:
     return worst([own, *(one for one in slices if one is Outcome.WORSE)])
 
 
-def _other_model(rule: Rule, run_id: str) -> str:
-    return f"{rule.metric}: the model of run {run_id} serves now, and this one was not compared"
+def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
+    what = "serves" if against == "live" else "is the anchor"
+    return f"{rule.metric}: the model of run {run_id} {what} now, and this one was not compared"
 
 
 def _said(rule: Rule, one: Comparison) -> str:

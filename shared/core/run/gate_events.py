@@ -114,33 +114,31 @@ class Asked(Event):
 
 @dataclass(frozen=True, slots=True)
 class Unsettled(Event):
-    """Since the verdict another model went live, with which this one was not compared."""
+    """Since the verdict there is another live model or anchor, which was not compared."""
 
     verdict: Verdict
+    change: str = "another model went live"
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Compare again where the app can score both, else go on as for an unsure model."""
+        """Compare again where the app can score both, else ask: nothing was measured."""
         compare = run.config.gate.compare
-        why = f"another model went live since the verdict: {self.verdict.reason}"
+        why = f"{self.change} since the verdict: {self.verdict.reason}"
         if compare is not None and compare.way is Way.SCORED:
             note = f"{why}: comparing again"
             return run.moved_to(Phase.JUDGED, at, note, verdict=None, approval=None)
-        known = run.evolve(verdict=self.verdict)
-        if not self.verdict.needs_approval:
-            return known.moved_to(Phase.PROMOTING, at, why)
-        return _asked(known.evolve(approval=None), why, at, why)
+        return _asked(run.evolve(verdict=self.verdict, approval=None), why, at, why)
 
 
 @dataclass(frozen=True, slots=True)
 class Regressed(Event):
-    """Since the verdict a better model went live at the endpoint."""
+    """Since the verdict a better model went live at the endpoint, or one that was not compared."""
 
     verdict: Verdict
+    change: str = "a better model went live"
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; keep the last comparison."""
-        other = "another" if self.verdict.unsure else "a better"
-        why = f"not promoted, {other} model went live meanwhile: {self.verdict.reason}"
+        why = f"not promoted, {self.change} meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
 

@@ -140,8 +140,9 @@ def test_a_first_model_whose_predictions_are_of_no_use_is_refused(
     assert said in (run.reason or "")
 
 
-def test_another_model_that_serves_by_now_was_not_compared() -> None:
-    world = world_with(ONE_FILE)
+@pytest.mark.parametrize("unsure", ["ask", "promote"])
+def test_another_model_that_serves_by_now_was_not_compared(unsure: str) -> None:
+    world = world_with({**ONE_FILE, "unsure": unsure})
     first = ended_run(world, 1, rows(candidate=good))
     second = opened(world, 2, rows(candidate=better, live=good))
     goes_on = world.script("GET", f"/{world.now_of(second).job}", RUNNING, times=None)
@@ -215,6 +216,7 @@ def test_an_anchor_that_was_pinned_since_was_not_compared() -> None:
 
     assert run.verdict is not None
     assert run.verdict.uncompared == (second.run_id,)
+    assert f"the model of run {second.run_id} is the anchor now" in run.verdict.reason
 
 
 def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again() -> None:
@@ -235,5 +237,6 @@ def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again(
     assert ended(asked) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
     assert asked.verdict is not None
     assert asked.verdict.uncompared == (promoted[1].run_id,)
+    assert str(asked.reason).startswith("another anchor was pinned since the verdict: unsure: AUC")
     approve(world, asked)
     assert world.until(fourth, Phase.PROMOTED).run_id == fourth.run_id

@@ -172,6 +172,9 @@ def test_an_anchor_that_is_pinned_no_more_does_not_count() -> None:
 def test_an_anchor_that_was_not_compared_leaves_the_verdict_unsure() -> None:
     verdict = judged(comparison(), anchor=ANCHOR)
     assert (verdict.outcome, verdict.uncompared) == (UNSURE, (ANCHOR,))
+    assert verdict.results[0].why.endswith(
+        "; AUC: the model of run sample-anchor is the anchor now, and this one was not compared"
+    )
     assert judged(comparison(), anchor=LIVE).outcome is FIT
 
 
@@ -265,7 +268,8 @@ def test_a_model_that_was_compared_with_another_live_one_is_unsure(policy: str) 
     later = again(first, live=("sample-other",), unsure=policy)
     assert (later.outcome, later.uncompared) == (UNSURE, ("sample-other",))
     assert later.passed is (policy != "reject")
-    assert later.needs_approval is (policy in ("ask", "wait"))
+    assert later.needs_approval is (policy != "reject")
+    assert not later.measured
     assert later.results[0].why == (
         "AUC: the model of run sample-other serves now, and this one was not compared"
     )

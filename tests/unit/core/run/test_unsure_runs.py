@@ -137,12 +137,14 @@ def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
     assert expires_at(asked) == NOW + HOUR + 3 * DAY
 
 
-def test_where_unsure_models_are_promoted_the_record_says_what_it_was_not_compared_with() -> None:
+def test_where_unsure_models_are_promoted_one_that_was_not_compared_is_asked_about() -> None:
     verdict = judged(comparison(), live=("sample-other",), unsure="promote")
-    promoting = run(Phase.PROMOTING, config=configured("promote"), verdict=judged(comparison()))
+    config = configured("promote", on_expiry="approve")
+    promoting = run(Phase.PROMOTING, config=config, verdict=judged(comparison()))
     again = apply(promoting, Unsettled(verdict), NOW)
-    assert (again.phase, again.verdict) == (Phase.PROMOTING, verdict)
+    assert (again.phase, again.verdict) == (Phase.AWAITING_APPROVAL, verdict)
     assert "another model went live since the verdict" in again.history[-1].note
+    assert str(again.advice).endswith("it is rejected")  # nor does silence approve it
 
 
 @pytest.mark.parametrize("compared", [comparison(Outcome.UNSURE), not_measured()])
