@@ -20,6 +20,7 @@ from pydantic import (
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
+from shared.core.evaluation.text import folded
 
 #: The request of an endpoint that serves a model of MLflow, without a file for it.
 MLFLOW_REQUEST: Final = "mlflow"
@@ -207,9 +208,10 @@ class Compare(Strict):
     def _a_column_each(self) -> Iterator[Mistake]:
         seen: dict[str, str] = {}
         for key, column in self._columns():
-            if column in seen:
-                yield Mistake(f"{column} is the column of {seen[column]} already", at=(key,))
-            seen[column] = key
+            name = folded(column)  # as the names in a file are compared
+            if name in seen:
+                yield Mistake(f"{column} is the column of {seen[name]} already", at=(key,))
+            seen[name] = key
 
     def _columns(self) -> Iterator[tuple[str, str]]:
         yield from (("id", self.id), ("label", self.label), ("candidate", self.candidate))

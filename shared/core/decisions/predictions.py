@@ -196,21 +196,32 @@ def _places(header: Sequence[str], reading: _Reading, delimiter: str) -> dict[st
 
 
 def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
-    """Return the column of the file for each that is wanted."""
+    """Return the column of the file for each that is wanted: no two are the same."""
     found: dict[str, str] = {}
-    for name in reading.wanted:
-        meant = named_like(names, name)
+    known = {name: named_like(names, name) for name in reading.wanted}
+    for name, meant in known.items():
         if len(meant) > 1:
             several = f"{short(name)} could be any of {shown(meant)}"
             raise ValueError(f"{several}: write one as it is there")
         if meant:
+            same = next((one for one, there in found.items() if there == meant[0]), None)
+            if same is not None:
+                both = f"{short(same)} and {short(name)}"
+                raise ValueError(f"the column {short(meant[0])} is {both}: one column is needed each")
             found[name] = meant[0]
         elif name in reading.optional:
             reading.leave_out(name)
         else:
-            there = shown(names) or "none"
-            raise ValueError(f"there is no column {short(name)}; there are {there}")
+            raise ValueError(_lacking(name, names, known))
     return found
+
+
+def _lacking(name: str, names: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
+    """Return that a column is missing; a first line without any name is data, and not shown."""
+    if not any(known.values()):
+        wanted = shown(tuple(known))
+        return f"the first line has none of the names {wanted}: are the names missing there?"
+    return f"there is no column {short(name)}; there are {shown(names)}"
 
 
 def _take_json(text: str, reading: _Reading) -> None:

@@ -81,6 +81,10 @@ def test_an_unsure_model_waits_for_a_week_at_most() -> None:
         ({**ONE_FILE, "unsure": "maybe"}, "unsure"),
         ({**ONE_FILE, "label": "id"}, "label: id is the column of id already"),
         ({**ONE_FILE, "candidate": "live"}, "live: live is the column of candidate already"),
+        (
+            {**ONE_FILE, "candidate": "scored probabilities", "live": "Scored_Probabilities"},
+            "live: Scored_Probabilities is the column of candidate already",
+        ),
         ({**ONE_FILE, "slices": ["a", "a"]}, "slices: a is the column of slices already"),
         ({**ONE_FILE, "cost": "label"}, "cost: label is the column of label already"),
         ({**ONE_FILE, "anchor": "pinned", "label": "anchor"}, "anchor_column: anchor is the"),
