@@ -206,8 +206,8 @@ def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
         if meant:
             same = next((one for one, there in found.items() if there == meant[0]), None)
             if same is not None:
-                both = f"{short(same)} and {short(name)}"
-                raise ValueError(f"the column {short(meant[0])} is {both}: one column is needed each")
+                both = f"{short(meant[0])} is {short(same)} and {short(name)}"
+                raise ValueError(f"the column {both}: one column is needed each")
             found[name] = meant[0]
         elif name in reading.optional:
             reading.leave_out(name)

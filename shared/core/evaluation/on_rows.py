@@ -34,6 +34,7 @@ class OnRows:
     unsure: Unsure = "ask"  #: what follows if the rows are too few to tell
     live: tuple[str, ...] = ()  #: the runs whose models serve now
     anchor: str = ""  #: the run whose model is pinned now; empty: none is
+    unusable: str = ""  #: why no row can be used, where rules on rows are only observed
 
     def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[tuple[Opponent, str], ...]:
         """Return the runs with whose models these comparisons were not made, and what these are."""
@@ -74,7 +75,10 @@ def result_on_rows(
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
     says = [_said(rule, one) for one in counting]
     says += [_other_model(rule, *one) for one in left]
-    outcome = worst([counted_outcome(one) for one in counting] + [Outcome.UNSURE for _ in left])
+    without = [Outcome.UNSURE for _ in left]
+    if known.unusable:
+        says, without = [f"{rule.metric} cannot be compared: {known.unusable}"], [Outcome.UNSURE]
+    outcome = worst([counted_outcome(one) for one in counting] + without)
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
     if not says:
         advice = "" if first_allowed else "; first_model: allow promotes nevertheless"
