@@ -12,6 +12,10 @@ from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, b
 from shared.core.serving.references import Candidate, ModelRef
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
+_PIN: Final = (
+    "once a model is promoted, pin it by POST /api/endpoints/{pipeline}/{endpoint}/pin: "
+    "the present anchor cannot be compared"
+)
 #: The name of the operator in an approval that expired.
 NO_OPERATOR: Final = "no operator in time"
 
@@ -61,7 +65,8 @@ class Judged(Event):
         known = run.evolve(verdict=self.verdict, unchecked=unchecked, model=model)
         if not passed:
             why = f"not promoted: {reason}"
-            return known.moved_to(Phase.REJECTED, at, why, reason=why, **_none_begun(run))
+            changes = {"reason": why, "advice": _way_out(self.verdict), **_none_begun(run)}
+            return known.moved_to(Phase.REJECTED, at, why, **changes)
         if not run.config.endpoints:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
             return known.moved_to(Phase.FINISHED, at, why, reason=why)
@@ -74,9 +79,13 @@ class Judged(Event):
         return known.moved_to(onward(run), at, reason)
 
     def _waits(self, run: Run) -> bool:
-        """Whether the next run may settle it, so that no operator is asked yet."""
+        """Whether the next run may settle it, so that no operator is asked yet.
+
+        Where nothing was measured, the next run has most likely nothing to measure either.
+        """
         compare = run.config.gate.compare
-        waits = compare is not None and compare.unsure == "wait" and not self.asks_now
+        measured = self.verdict is not None and self.verdict.measured
+        waits = measured and compare is not None and compare.unsure == "wait" and not self.asks_now
         return waits and not needs_approval(run)
 
 
@@ -213,7 +222,29 @@ def approval_advice(run: Run, expires: datetime) -> str:
     unchecked = f"{run.unchecked}: judge the model yourself; " if run.unchecked else ""
     answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
-    return f"{unchecked}{_answers(run)}; without an answer until {when} it is {answer}"
+    pin = f"; {_PIN}" if run.verdict and _lacks_anchor(run.verdict) else ""
+    return f"{unchecked}{_answers(run)}{pin}; without an answer until {when} it is {answer}"
+
+
+def _way_out(verdict: Verdict | None) -> str | None:
+    """Return how a model can be promoted where `unsure: reject` refuses what was not measured."""
+    if verdict is None or not verdict.unsure or verdict.measured:
+        return None
+    pin = f", and {_PIN}" if _lacks_anchor(verdict) else ""
+    return (
+        "nothing was measured, which is as good as certain for the next run too: correct what the "
+        f"reason says, or write unsure: ask in gate.compare until a model is promoted{pin}"
+    )
+
+
+def _lacks_anchor(verdict: Verdict) -> bool:
+    """Whether the anchor cannot be compared, which every later run would be asked about."""
+    deciding = (result for result in verdict.results if not result.observe)
+    return any(
+        one.against == "anchor" and one.interval is None
+        for result in deciding
+        for one in result.comparisons
+    )
 
 
 def _answers(run: Run) -> str:

@@ -147,6 +147,35 @@ def test_where_unsure_models_are_promoted_one_that_was_not_compared_is_asked_abo
     assert str(again.advice).endswith("it is rejected")  # nor does silence approve it
 
 
+def test_a_model_that_was_not_measured_does_not_wait_for_the_next_run() -> None:
+    for verdict in (
+        judged(not_measured(), unsure="wait"),
+        judged(comparison(), live=("sample-other",), unsure="wait"),
+    ):
+        asked = apply(run(Phase.JUDGED, config=configured("wait")), Judged(verdict), NOW)
+        assert (asked.phase, asked.asks_at) == (Phase.AWAITING_APPROVAL, None)
+        assert expires_at(asked) == NOW + timedelta(days=3)
+
+
+def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> None:
+    def rejected(*comparisons: Comparison, **known: Any) -> str | None:
+        verdict = judged(*comparisons, unsure="reject", **known)
+        ended = apply(run(Phase.JUDGED, config=configured("reject")), Judged(verdict), NOW)
+        assert ended.phase is Phase.REJECTED
+        return ended.advice
+
+    way_out, pin = "write unsure: ask in gate.compare until a model is promoted", "pin it by POST"
+    assert rejected(comparison(Outcome.WORSE)) is None
+    assert rejected(comparison(Outcome.UNSURE)) is None
+    assert way_out in str(rejected(not_measured()))
+    assert pin not in str(rejected(not_measured()))
+    other = not_measured(against="anchor", run_id="sample-anchor")
+    assert pin in str(rejected(comparison(), other, anchor="sample-anchor"))
+    verdict = judged(comparison(), other, anchor="sample-anchor", unsure="promote")
+    asked = apply(run(Phase.JUDGED, config=configured("promote")), Judged(verdict), NOW)
+    assert pin in str(asked.advice)
+
+
 @pytest.mark.parametrize("compared", [comparison(Outcome.UNSURE), not_measured()])
 def test_silence_never_approves_what_was_not_measured(compared: Comparison) -> None:
     measured = compared.interval is not None
