@@ -10,7 +10,7 @@ from shared.core.decisions.metrics import CostMatrix, Metric, metric_named
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
-from shared.core.decisions.slices import Sliced, compared_slices
+from shared.core.decisions.slices import MOST_CHECKED, Sliced, compared_slices
 from shared.core.evaluation.gate import Rule
 from shared.core.evaluation.report import Row
 
@@ -45,7 +45,8 @@ def compared_rules(
 ) -> dict[int, tuple[Comparison, ...]]:
     """Return the comparisons of each rule: one for each opponent.
 
-    A comparison without an interval is unsure, and no reason to promote.
+    A comparison without an interval is unsure, and no reason to promote. The rules share the
+    slices that are checked, so that many rules take no longer than one.
 
     Args:
         rules: those with max_drop or min_gain, by their place in the gate.
@@ -53,8 +54,10 @@ def compared_rules(
         opponents: the live models, and the anchor.
         seed: what the draws of a bootstrap are derived from: the id of the run.
     """
+    sliced = sum(rule.kind == "max_drop" for rule in rules.values()) * len(opponents)
+    most = max(1, MOST_CHECKED // max(1, sliced))
     return {
-        index: tuple(_comparison(rule, terms, one, seed) for one in opponents)
+        index: tuple(_comparison(rule, terms, one, seed, most) for one in opponents)
         for index, rule in rules.items()
     }
 
@@ -100,7 +103,7 @@ def outcome_of(interval: Interval, bound: float) -> Outcome:
     return Outcome.WORSE if interval.high < bound else Outcome.UNSURE
 
 
-def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison:
+def _comparison(rule: Rule, terms: Terms, one: Against, seed: str, most: int) -> Comparison:
     metric = terms.metric(rule.metric)
     if metric is None:
         return _not_compared(one, NotComparable(f"{rule.metric} cannot be computed of rows"))
@@ -126,6 +129,7 @@ def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison
             level=terms.level,
             min_rows=terms.min_rows,
             seed=f"{seed}/{one.run_id}",
+            most=most,
         )
     return _compared(one, found, outcome, needed, sliced)
 

@@ -145,6 +145,8 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
             return f"{bound} {'is reached' if gain else 'holds'}"
         case Outcome.WORSE:
             return f"{bound} is {'not reached' if gain else 'exceeded'}"
+        case Outcome.UNSURE if interval.low == interval.high:
+            return f"{bound} is just that difference, which more rows would not change"
         case Outcome.UNSURE:
             about = f"; about {one.rows_needed:,} rows would settle it" if one.rows_needed else ""
             return f"{bound} is in between, so that these rows are too few to tell{about}"

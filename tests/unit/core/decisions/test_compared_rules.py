@@ -61,6 +61,25 @@ def test_max_drop_and_min_gain_have_their_bounds_on_either_side_of_zero() -> Non
     assert comparison(Rule(metric="AUC", min_gain=0.02), alike).outcome is Outcome.WORSE
 
 
+def test_the_slices_that_are_checked_do_not_grow_with_the_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.core.decisions.compared_rules.MOST_CHECKED", 12)
+    rows = of_classes(1000)
+    slices = {name: [str(at % 10) for at in range(1000)] for name in ("region", "shop")}
+    sliced = replace(rows, slices=slices)
+    rules = {at: Rule(metric="AUC", max_drop=0.01 * at) for at in range(1, 4)}
+    gain = {9: Rule(metric="AUC", min_gain=0)}
+    opponents = [against(sliced), against(sliced, "anchor", "r0")]
+    found = compared_rules({**rules, **gain}, TERMS, opponents, seed="a")
+    for at in rules:
+        for one in found[at]:
+            assert sum(part.p_worse is not None for part in one.slices) == 2
+            assert len(one.slices) == 20
+    alone = comparison(rules[1], sliced)
+    assert sum(part.p_worse is not None for part in alone.slices) == 12
+
+
 def test_a_comparison_says_all_that_decided() -> None:
     rows = replace(of_classes(150), note="2 rows were left out")
     one = comparison(Rule(metric="AUC", max_drop=0.001), rows)

@@ -146,6 +146,12 @@ def test_a_rule_says_how_much_better_by_how_many_rows_and_than_which_model() -> 
             (0.0, 0.0),
             "no difference; max_drop 0.01 holds",
         ),
+        (
+            Rule(metric="AUC", min_gain=0),
+            UNSURE,
+            (0.0, 0.0),
+            "no difference; min_gain 0 is just that difference, which more rows would not change",
+        ),
     ],
 )
 def test_a_difference_is_read_without_knowing_which_sign_is_good(
