@@ -1,13 +1,14 @@
 """Reads HTTP requests: bodies, queries, the versions in If-Match, and the operator."""
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
 from functions.api_models.requests import OperatorComment
 from shared.config.messages import plain_errors
+from shared.core.config.gate import Gate
 from shared.core.redaction import one_line
 from shared.errors import InvalidRequestError, RequestTooLargeError, SecretInRequestError
 from shared.operations.commands import OperatorCommand
@@ -57,6 +58,23 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
     if clean.model_dump(exclude=comment) != sent.model_dump(exclude=comment):
         raise SecretInRequestError(_NAME_IT)
     return clean
+
+
+def gate_of(given: dict[str, Any]) -> Gate:
+    """Return a gate that a request holds, checked as one of the pipelines file is.
+
+    Raises:
+        InvalidRequestError: it is none; the message names each mistake.
+    """
+    try:
+        return Gate.model_validate(given, context={})
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False)
+        found = (
+            f"{'.'.join(map(str, ('gate', *one.path)))}: {one.text}"
+            for one in plain_errors(wrong[:20], given)
+        )
+        raise InvalidRequestError("; ".join(found)) from None
 
 
 def query_of(req: func.HttpRequest, model: type[M]) -> M:

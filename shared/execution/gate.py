@@ -81,7 +81,7 @@ class GateSteps:
             if known.serving and known.serving.model != run.model_for(endpoint)
         ]
         anchor = anchor_for(run.config.gate, [known for _, known in there])
-        found = self._numbers(run, served, anchor)
+        found = self.numbers(run, served, anchor)
         if isinstance(found, Event):
             return found
         row, on_rows = found
@@ -90,10 +90,19 @@ class GateSteps:
         verdict = judge(rules, row, live, first_allowed=first, on_rows=on_rows)
         return Judged(verdict)
 
-    def _numbers(
+    def numbers(
         self, run: Run, served: Sequence[ServedModel], anchor: ServedModel | None
     ) -> tuple[Row, OnRows] | Event:
-        """Return what is known of the model, and how it compares; or that it cannot be judged."""
+        """Return what is known of the model, and how it compares; or that it cannot be judged.
+
+        Args:
+            run: the run, its job finished.
+            served: what serves at each of its endpoints, where that is another model.
+            anchor: the model that is pinned there, where the gate compares with it.
+
+        Raises:
+            TransientError: the files are not there yet, or cannot be read now.
+        """
         gate = run.config.gate
         on_rows = on_rows_with(gate, served, anchor)
         scored = gate.compare is not None and gate.compare.way is not Way.SCORED

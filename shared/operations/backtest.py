@@ -1,0 +1,82 @@
+"""Replays a gate over the recorded runs of a pipeline: which would have ended otherwise.
+
+Nothing is sent to an endpoint, and nothing is recorded. Each run is compared with what served then.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.core.config.cross_field import mistakes
+from shared.core.config.gate import Gate
+from shared.core.config.pipeline import Pipeline
+from shared.errors import InvalidRequestError
+from shared.execution.context import Context
+from shared.execution.replays import Replay, Replays
+from shared.operations.history import History, RunFilter
+
+#: How long one page may take before it ends, and how many runs are read at once.
+_LONGEST: Final = timedelta(seconds=60)
+_AT_A_TIME: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestPage:
+    """Some runs by another gate, the newest first, and the cursor of the next page."""
+
+    replays: tuple[Replay, ...]
+    passed_over: int  #: runs that no rule judged
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backtests:
+    """Replays gates, a page of runs at a time."""
+
+    context: Context
+    history: History
+    replays: Replays
+
+    def page(
+        self, pipeline: Pipeline, gate: Gate, limit: int, cursor: str | None = None
+    ) -> BacktestPage:
+        """Return what a gate says of runs that were judged; those that have not ended too.
+
+        A page ends after a minute, or a little later: files may have to be read.
+
+        Args:
+            pipeline: as it is configured now.
+            gate: the gate to try.
+            limit: how many runs at most, 1 to 50.
+            cursor: where the page before ended; None for the first.
+
+        Raises:
+            InvalidRequestError: the gate fits this pipeline in no way, or has no rules.
+            InvalidCursorError: no page gave this cursor.
+            TransientError: the ledger does not work now.
+        """
+        _require_fit(pipeline, gate)
+        until = self.context.clock.now() + _LONGEST
+        wanted = RunFilter(pipeline.name)
+        found: list[Replay] = []
+        passed_over = 0
+        while True:
+            size = min(_AT_A_TIME, limit - len(found))
+            page = self.history.page(wanted, size, cursor)
+            for stored in page.stored:
+                run = stored.record
+                if run.verdict is None:
+                    passed_over += 1
+                else:
+                    found.append(self.replays.replay(run, run.verdict, gate))
+            cursor = page.cursor
+            if cursor is None or len(found) == limit or self.context.clock.now() >= until:
+                return BacktestPage(tuple(found), passed_over, cursor)
+
+
+def _require_fit(pipeline: Pipeline, gate: Gate) -> None:
+    if not gate.rules:
+        raise InvalidRequestError("gate.rules: there are none to replay: write at least one")
+    found = [str(one) for one in mistakes(pipeline.evolve(gate=gate))]
+    if found:
+        raise InvalidRequestError("; ".join(found))
