@@ -85,8 +85,10 @@ def backtest_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """
     asked, name = body_of(req, BacktestBody), req.route_params["pipeline"]
     built, gate = app(), gate_of(asked.gate)
-    pipeline = built.pipelines.find(name)
-    return ok(BacktestShown.of(built.backtests.page(pipeline, gate, asked.limit, asked.cursor)))
+    page = built.backtests.page(
+        built.pipelines.find(name), gate, asked.limit, asked.cursor, from_files=asked.from_files
+    )
+    return ok(BacktestShown.of(page))
 
 
 def _shown(status: PipelineStatus) -> func.HttpResponse:

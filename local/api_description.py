@@ -57,6 +57,13 @@ _RUN_CHANGE: Final = OperationDescription(
     headers=("If-Match",),
     answered=("Location",),
 )
+_PIPELINE_CHANGE: Final = OperationDescription(
+    pipelines.PipelineShown,
+    body=requests.OperatorComment,
+    problems=_CHANGE,
+    headers=("If-Match",),
+    answered=("ETag",),
+)
 
 
 def _endpoint_change(body: type[BaseModel]) -> OperationDescription:
@@ -76,20 +83,8 @@ OPERATIONS: Final = {
     "get_pipeline": OperationDescription(
         pipelines.PipelineShown, query=requests.PageQuery, problems=(400, 404), answered=("ETag",)
     ),
-    "pause_pipeline": OperationDescription(
-        pipelines.PipelineShown,
-        body=requests.OperatorComment,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("ETag",),
-    ),
-    "resume_pipeline": OperationDescription(
-        pipelines.PipelineShown,
-        body=requests.OperatorComment,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("ETag",),
-    ),
+    "pause_pipeline": _PIPELINE_CHANGE,
+    "resume_pipeline": _PIPELINE_CHANGE,
     "preview_pipeline": OperationDescription(
         pipelines.PreviewShown, query=requests.PreviewQuery, problems=(400, 404)
     ),

@@ -59,6 +59,11 @@ class BacktestBody(RequestModel):
     """A gate to replay over recorded runs."""
 
     gate: dict[str, Any] = Field(description="The section `gate`, as in the pipelines file.")
+    from_files: bool = Field(
+        default=False,
+        description="true: evaluations and predictions are read again also where the record of a "
+        "run says enough.",
+    )
     limit: int = Field(default=50, ge=1, le=50, description="How many runs at most.")
     cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
 

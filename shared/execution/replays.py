@@ -62,13 +62,16 @@ class Replays:
     context: Context
     gate: GateSteps
 
-    def replay(self, run: Run, verdict: Verdict, wanted: Gate) -> Replay:
+    def replay(
+        self, run: Run, verdict: Verdict, wanted: Gate, *, from_files: bool = False
+    ) -> Replay:
         """Return what another gate says of the model of a run. Nothing is recorded.
 
         Args:
             run: the run.
             verdict: its own.
             wanted: the other gate.
+            from_files: whether its files are read also where its record says enough.
         """
         own = run.config.gate
         recorded = Replay(run, verdict, follows(run, own, verdict))
@@ -77,7 +80,7 @@ class Replays:
             return _with(recorded, wanted, verdict, "record")
         kept = evidence_kept(own, verdict, len(run.config.endpoints))
         known = evidence_for(kept, own, wanted) if kept else None
-        if known is not None:
+        if known is not None and not from_files:
             return _with(recorded, wanted, known.verdict(wanted), "record")
         try:
             return self._by_files(recorded, wanted, kept)

@@ -38,7 +38,13 @@ class Backtests:
     replays: Replays
 
     def page(
-        self, pipeline: Pipeline, gate: Gate, limit: int, cursor: str | None = None
+        self,
+        pipeline: Pipeline,
+        gate: Gate,
+        limit: int,
+        cursor: str | None = None,
+        *,
+        from_files: bool = False,
     ) -> BacktestPage:
         """Return what a gate says of runs that were judged; those that have not ended too.
 
@@ -49,6 +55,7 @@ class Backtests:
             gate: the gate to try.
             limit: how many runs at most, 1 to 50.
             cursor: where the page before ended; None for the first.
+            from_files: whether the files of a run are read also where its record says enough.
 
         Raises:
             InvalidRequestError: the gate fits this pipeline in no way, or has no rules.
@@ -68,7 +75,8 @@ class Backtests:
                 if run.verdict is None:
                     passed_over += 1
                 else:
-                    found.append(self.replays.replay(run, run.verdict, gate))
+                    replay = self.replays.replay
+                    found.append(replay(run, run.verdict, gate, from_files=from_files))
             cursor = page.cursor
             if cursor is None or len(found) == limit or self.context.clock.now() >= until:
                 return BacktestPage(tuple(found), passed_over, cursor)
