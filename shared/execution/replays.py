@@ -127,10 +127,10 @@ class Replays:
         there = list(self._there(run))
         if kept is not None and run.config.gate.row_rules:
             live, pinned = kept.on_rows.live, kept.on_rows.anchor
-            models = {one: self._model(there, one) for one in (*live, pinned)}
-            known = [model for one in live if (model := models[one])]
-            if len(known) == len(live) and (not pinned or models[pinned]):
-                yield _Served(tuple(known), models[pinned])
+            models = {one: self._model(there, one) for one in (*live, pinned) if one}
+            if None not in models.values():
+                known = tuple(model for one in live if (model := models[one]))
+                yield _Served(known, models.get(pinned))
                 return
         for at in _moments(run):
             found = [self._at(there, one, at) for one in there]
