@@ -69,12 +69,7 @@ def gate_of(given: dict[str, Any]) -> Gate:
     try:
         return Gate.model_validate(given, context={})
     except ValidationError as exc:
-        wrong = exc.errors(include_url=False)
-        found = (
-            f"{'.'.join(map(str, ('gate', *one.path)))}: {one.text}"
-            for one in plain_errors(wrong[:20], given)
-        )
-        raise InvalidRequestError("; ".join(found)) from None
+        raise _invalid(exc, "gate", given) from None
 
 
 def query_of(req: func.HttpRequest, model: type[M]) -> M:
@@ -157,15 +152,18 @@ def _unmarked(body: bytes) -> bytes:
     return body
 
 
-def _invalid(exc: ValidationError) -> InvalidRequestError:
-    wrong = exc.errors(include_url=False, include_input=False, include_context=False)
-    listed = [
-        f"{'.'.join(map(str, found.path)) or 'body'}: "
-        + (
-            _NOT_READ
-            if found.kind == "extra_forbidden"
-            else found.text.replace("a mapping", "a JSON object")
-        )
-        for found in plain_errors(wrong[:20], {})
-    ]
+def _invalid(exc: ValidationError, at: str = "", tree: Any = None) -> InvalidRequestError:
+    """Return the mistakes of a request in plain words.
+
+    Args:
+        exc: as pydantic lists them.
+        at: the field that was read; empty for the body or the query.
+        tree: what was read, where it may have parts of several forms.
+    """
+    wrong = exc.errors(include_url=False, include_input=False, include_context=bool(at))
+    listed = []
+    for found in plain_errors(wrong[:20], {} if tree is None else tree):
+        path = ".".join(map(str, (at, *found.path) if at else found.path)) or "body"
+        text = found.text.replace("a mapping", "a JSON object")
+        listed.append(f"{path}: {_NOT_READ if found.kind == 'extra_forbidden' else text}")
     return InvalidRequestError("; ".join(listed))
