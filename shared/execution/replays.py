@@ -125,14 +125,16 @@ class Replays:
     def _ways(self, run: Run, kept: Evidence | None) -> Iterator[_Served]:
         """Yield what may have served as the verdict was made: by the record, else by the time."""
         there = list(self._there(run))
-        if kept is not None and run.config.gate.row_rules:
+        own, times = run.config.gate, list(_moments(run))
+        if kept is not None and own.row_rules:
             live, pinned = kept.on_rows.live, kept.on_rows.anchor
             models = {one: self._model(there, one) for one in (*live, pinned) if one}
             if None not in models.values():
                 known = tuple(model for one in live if (model := models[one]))
-                yield _Served(known, models.get(pinned))
+                asked = own.compare is not None and own.compare.anchor is not None
+                yield _Served(known, models.get(pinned) if asked else _anchor_at(there, times[0]))
                 return
-        for at in _moments(run):
+        for at in times:
             found = [self._at(there, one, at) for one in there]
             if all(one is not None for one in found):
                 served = tuple(model for some in found for model in some or ())

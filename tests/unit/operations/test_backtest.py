@@ -22,6 +22,7 @@ from tests.unit.execution.compared_worlds import (
 )
 from tests.unit.execution.gated_worlds import (
     BOSS,
+    approve,
     ended_run,
     endpoints_of,
     fleet,
@@ -128,9 +129,26 @@ def by_two_endpoints() -> Any:
     return world
 
 
+def by_a_late_approval() -> Observed:
+    """Before the third model is approved, the second goes live, which is better."""
+    world = gated(NO_DROP, first_model="allow", approval="required")
+    for number, auc in enumerate((0.9, 0.95, 0.9)):
+        world.until(opened(world, number, auc), Phase.AWAITING_APPROVAL)
+        if number == 0:
+            approve(world, in_order(world)[0])
+            world.until(in_order(world)[0], Phase.PROMOTED)
+    second, third = in_order(world)[1:]
+    approve(world, second)
+    world.until(second, Phase.PROMOTED)
+    approve(world, third)
+    assert world.until_idle(third).phase is Phase.REJECTED
+    return world
+
+
 @pytest.mark.parametrize(
     "made",
     [
+        by_a_late_approval,
         by_numbers,
         by_odd_numbers,
         by_no_evaluation,

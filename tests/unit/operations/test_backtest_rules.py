@@ -8,6 +8,12 @@ from shared.core.run.replays import Follows
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     ONE_FILE,
+    TWO_FILES,
+    bad,
+    better,
+    good,
+    rows,
+    world_with,
 )
 from tests.unit.execution.gated_worlds import (
     ended_run,
@@ -16,6 +22,7 @@ from tests.unit.execution.gated_worlds import (
 from tests.unit.operations.judged_worlds import (
     ASKED,
     AUC,
+    HERE,
     NO,
     ON,
     OTHER_ROWS,
@@ -83,3 +90,16 @@ def test_a_gate_that_is_tried_for_the_first_time_is_compared_with_what_served_th
     ]
     lives = [one.verdict.results[0].live for one in replays if one.verdict]
     assert lives == [None, 0.9, 0.8]
+
+
+def test_an_anchor_that_was_pinned_by_then_is_compared_where_the_other_gate_asks_for_it() -> None:
+    worlds = [world_with(how) for how in (TWO_FILES, {**TWO_FILES, "anchor": "pinned"})]
+    for world in worlds:
+        ended_run(world, 1, rows(candidate=good))
+        if world is worlds[0]:
+            world.app.anchors.pin(HERE)
+        ended_run(world, 2, rows(candidate=better))
+        ended_run(world, 3, rows(candidate=bad))
+    replays = backtest(worlds[0], worlds[1].pipeline.gate)
+    assert [one.verdict for one in replays] == [run.verdict for run in in_order(worlds[1])]
+    assert {one.by for one in replays} == {"files"}
