@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.gate_events import Judged
@@ -84,7 +85,7 @@ class Replays:
             return _with(recorded, wanted, known.verdict(wanted), "record")
         try:
             return self._by_files(recorded, wanted, kept)
-        except (TransientError, PermanentError) as exc:
+        except (TransientError, PermanentError, ValueError) as exc:
             return _without(recorded, self.context.redactor.known(str(exc)))
 
     def _by_files(self, recorded: Replay, wanted: Gate, kept: Evidence | None) -> Replay:
@@ -95,6 +96,8 @@ class Replays:
             if again != recorded.recorded:
                 said = again.reason if again else "there is no evaluation"
                 continue
+            if why := _not_scored(run, wanted, served):
+                return _without(recorded, why)
             verdict = self._verdict(run, wanted, served)
             if verdict is None:
                 return _without(recorded, "there is no evaluation")
@@ -167,6 +170,21 @@ class Replays:
                 if stored is not None and not stored.record.origin.repeats:
                     return served_once(stored.record, line)
         return None
+
+
+def _not_scored(run: Run, wanted: Gate, served: _Served) -> str:
+    """Return why there are no scores that another gate wants; empty: there may be some."""
+    own, compare = run.config.gate.compare, wanted.compare
+    if compare is None:
+        return ""
+    if own is not None and own.holdout != compare.holdout:
+        return "its model was scored on other rows"
+    by_app = own is not None and own.way is Way.SCORED
+    if compare.way is Way.SCORED and not by_app:
+        return "the app scored no rows for it"
+    if compare.way is Way.ONE_FILE and served.live and not run.given_models:
+        return "its job was given no live model to score"
+    return ""
 
 
 def _moments(run: Run) -> Iterator[datetime]:

@@ -199,11 +199,28 @@ def test_files_that_are_gone_are_named() -> None:
         assert "there are no predictions at runs/" in one.why
 
 
-def test_predictions_that_no_job_wrote_say_nothing_of_a_gate_that_wants_them() -> None:
-    world = second_of(RECORDED)
-    for one in backtest(world, gate_of(**ROWS)):
-        assert (one.verdict, one.otherwise) == (None, False)
-        assert "prediction" in one.why
+OUTPUT = {"predictions": "output2"}
+ON_HOLDOUT = {**OUTPUT, "holdout": "training-data/holdout.csv"}
+OTHER_HOLDOUT = {**OUTPUT, "holdout": "training-data/other.csv"}
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "said"),
+    [
+        (RECORDED, ON_HOLDOUT, "there is no column id"),
+        (RECORDED, OUTPUT, "its job was given no live model to score"),
+        (ROWS, ON_HOLDOUT, "its model was scored on other rows"),
+        ({**ROWS, "compare": ON_HOLDOUT}, OTHER_HOLDOUT, "on other rows"),
+        ({**ROWS, "compare": ON_HOLDOUT}, OUTPUT, "on other rows"),
+        (ROWS, {**OUTPUT, "slices": ["region"]}, "there is no column region"),
+    ],
+)
+def test_rows_that_nobody_scored_say_nothing_of_a_gate_that_wants_them(
+    own: dict[str, Any], wanted: dict[str, Any], said: str
+) -> None:
+    second = backtest(second_of(own), gate_of(**{**ROWS, "compare": wanted}))[-1]
+    assert (second.verdict, second.otherwise) == (None, False)
+    assert said in second.why
 
 
 # Bounds
