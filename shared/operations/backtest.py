@@ -5,19 +5,23 @@ Nothing is sent to an endpoint, and nothing is recorded. Each run is compared wi
 
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Lock
 from typing import Final
 
 from shared.core.config.cross_field import mistakes
 from shared.core.config.gate import Gate
 from shared.core.config.pipeline import Pipeline
-from shared.errors import InvalidRequestError
+from shared.errors import InvalidRequestError, TransientError
 from shared.execution.context import Context
 from shared.execution.replays import Replay, Replays
 from shared.operations.history import History, RunFilter
 
-#: How long one page may take before it ends, and how many runs are read at once.
+#: How long one page may take before it ends.
 _LONGEST: Final = timedelta(seconds=60)
-_AT_A_TIME: Final = 4
+#: How many runs are taken until the time is looked at again, where no files are read.
+_AT_A_TIME: Final = 8
+#: Held while files may be read: two backtests at once could fill the memory of a small app.
+_ONE: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +64,33 @@ class Backtests:
         Raises:
             InvalidRequestError: the gate fits this pipeline in no way, or has no rules.
             InvalidCursorError: no page gave this cursor.
-            TransientError: the ledger does not work now.
+            TransientError: the ledger does not work now, or this process is at work on another
+                backtest: files are large.
         """
         _require_fit(pipeline, gate)
+        if not _ONE.acquire(blocking=False):
+            raise TransientError("another backtest is under way here: try again in a minute")
+        try:
+            return self._page(pipeline.name, gate, limit, cursor, from_files=from_files)
+        finally:
+            _ONE.release()
+
+    def _page(
+        self, pipeline: str, gate: Gate, limit: int, cursor: str | None, *, from_files: bool
+    ) -> BacktestPage:
         until = self.context.clock.now() + _LONGEST
-        wanted = RunFilter(pipeline.name)
+        wanted, replay = RunFilter(pipeline), self.replays.replay
         found: list[Replay] = []
         passed_over = 0
         while True:
-            size = min(_AT_A_TIME, limit - len(found))
+            quick = bool(found) and found[-1].by == "record"
+            size = min(_AT_A_TIME if quick else 1, limit - len(found))
             page = self.history.page(wanted, size, cursor)
             for stored in page.stored:
                 run = stored.record
                 if run.verdict is None:
                     passed_over += 1
                 else:
-                    replay = self.replays.replay
                     found.append(replay(run, run.verdict, gate, from_files=from_files))
             cursor = page.cursor
             if cursor is None or len(found) == limit or self.context.clock.now() >= until:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase
-from shared.errors import InvalidRequestError
-from shared.execution.replays import Replay
+from shared.errors import InvalidRequestError, TransientError
+from shared.execution.replays import Replay, Replays
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     ONE_FILE,
@@ -236,28 +236,59 @@ def test_nothing_is_written_and_nothing_is_sent_to_an_endpoint() -> None:
     assert not [one for one in world.http.sent[len(sent) :] if not one.startswith("GET ")]
 
 
+def slowly(world: Observed, monkeypatch: pytest.MonkeyPatch, time: timedelta) -> None:
+    replay = Replays.replay
+
+    def slow(*arguments: Any, **how: Any) -> Replay:
+        world.clock.move(time)
+        return replay(*arguments, **how)
+
+    monkeypatch.setattr(Replays, "replay", slow)
+
+
 def test_a_page_ends_after_a_minute_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = gated(NO_DROP, first_model="allow")
-    for number in range(6):
+    for number in range(10):
         ended_run(world, number, 0.9)
     backtests = world.app.backtests
-    replay = type(backtests.replays).replay
-
-    def slow(*arguments: Any, **how: Any) -> Replay:
-        world.clock.move(timedelta(seconds=30))
-        return replay(*arguments, **how)
-
-    monkeypatch.setattr(type(backtests.replays), "replay", slow)
+    slowly(world, monkeypatch, timedelta(seconds=30))
     gate = world.pipeline.gate
     first = backtests.page(world.pipeline, gate, 50)
-    assert (len(first.replays), first.cursor is not None) == (4, True)
+    assert (len(first.replays), first.cursor is not None) == (9, True)
     second = backtests.page(world.pipeline, gate, 50, first.cursor)
-    assert (len(second.replays), second.cursor) == (2, None)
+    assert (len(second.replays), second.cursor) == (1, None)
     ids = [one.run.run_id for one in (*first.replays, *second.replays)]
     assert ids == [run.run_id for run in reversed(in_order(world))]
     assert len(backtests.page(world.pipeline, gate, 3).replays) == 3
+
+
+def test_where_files_are_read_the_time_is_looked_at_after_each_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = second_of(ROWS)
+    slowly(world, monkeypatch, timedelta(minutes=1))
+    page = world.app.backtests.page(world.pipeline, world.pipeline.gate, 50, from_files=True)
+    assert (len(page.replays), page.cursor is not None) == (1, True)
+
+
+def test_one_backtest_is_under_way_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = second_of(RECORDED)
+    refused: list[str] = []
+
+    def meanwhile(*_: Any, **__: Any) -> Replay:
+        with pytest.raises(TransientError) as said:
+            world.app.backtests.page(world.pipeline, world.pipeline.gate, 50)
+        refused.append(str(said.value))
+        raise TransientError("the ledger fails")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Replays, "replay", meanwhile)
+        with pytest.raises(TransientError, match="the ledger fails"):
+            backtest(world)
+    assert refused == ["another backtest is under way here: try again in a minute"]
+    assert len(backtest(world)) == 2
 
 
 def test_runs_that_no_rule_judged_are_counted_alone() -> None:
