@@ -163,6 +163,12 @@ class Timing:
     #: The blobs whose arrival opens a run, where a trigger names them.
     data: BlobPath | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether neither a due time nor an arrival opens a run yet."""
+        paused = isinstance(self.schedule, dict) and bool(self.schedule.get("paused"))
+        return paused or (self.schedule is None and not self.opens_runs)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:

@@ -144,6 +144,8 @@ def test_what_is_wrong_in_a_trigger_pauses_its_schedule(more: dict[str, Any], sa
     assert line.outcome is Outcome.APPROXIMATED
     assert said in line.text
     assert "remove `paused`" in line.to_do
+    (line,) = factory.lines("trigger")
+    assert line.outcome is Outcome.APPROXIMATED
 
 
 @pytest.mark.parametrize(

@@ -18,18 +18,17 @@ from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.version_2.blob_events import (
     BlobEvent,
     blob_event,
-    opens_no_run,
+    other_events,
     polled_event,
 )
 from shared.importers.data_factory.version_2.trigger_times import scheduled, windowed
 
 Kind = Literal["", "schedule", "window", "blob"]
 _ASIDE: Final = ("description", "annotations")
-_EVENTS: Final = "blobeventstrigger"
 _KINDS: Final[dict[str, Kind]] = {
     "scheduletrigger": "schedule",
     "tumblingwindowtrigger": "window",
-    _EVENTS: "blob",
+    "blobeventstrigger": "blob",
     "blobtrigger": "blob",
 }
 #: What to do with a pipeline that ran only where a condition held.
@@ -73,6 +72,9 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
     found: dict[str, list[Start]] = {}
     for trigger in definitions.of(TRIGGER):
         made = _starts(trigger, context)
+        if _is_started(trigger) and any(start.timing.is_held for start in made):
+            text = "what is wrong in it keeps it from opening runs: see its keys"
+            trigger.body.approximated(TRIGGER, trigger.name, text)
         for pipeline, parameters in _pipelines(trigger, definitions):
             for start in made:
                 values = {
@@ -99,8 +101,7 @@ def report_place(start: Start, place: str, condition: str = "") -> None:
         return
     parts = []
     if start.timing.schedule is not None:
-        paused = isinstance(start.timing.schedule, dict) and start.timing.schedule.get("paused")
-        parts.append("schedule, paused" if paused else "schedule")
+        parts.append("schedule, paused" if start.timing.is_held else "schedule")
     if start.event is not None:
         opens = str(start.timing.opens_runs).lower()
         parts.append(f"data.blob, data.opens_runs: {opens}")
@@ -147,7 +148,7 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
     if not kind:
         return []
     typed = _typed(trigger)
-    if _only_other_events(trigger):
+    if kind == "blob" and other_events(typed):
         return []
     _report_common(trigger)
     started = _is_started(trigger)
@@ -155,7 +156,8 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
     if kind == "blob":
         polled = trigger.type.strip().casefold() == "blobtrigger"
         event = polled_event(typed) if polled else blob_event(typed)
-        return [replace(base, event=event, timing=Timing(opens_runs=started))]
+        opens = started and not event.wrong
+        return [replace(base, event=event, timing=Timing(opens_runs=opens))]
     if kind == "window":
         timing, retries, pause = windowed(typed, context, started=started)
         return [replace(base, timing=timing, retries=retries, pause=pause)]
@@ -165,11 +167,6 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
 
 def _typed(trigger: Definition) -> Element:
     return trigger.properties.get("typeProperties") or trigger.properties
-
-
-def _only_other_events(trigger: Definition) -> bool:
-    """Whether it waits for blobs, but never for one that arrives."""
-    return trigger.type.strip().casefold() == _EVENTS and opens_no_run(_typed(trigger))
 
 
 def _is_started(trigger: Definition) -> bool:
@@ -187,7 +184,8 @@ def _report_common(trigger: Definition) -> None:
     state = properties.get("runtimeState")
     if not state:
         text = "the file does not say whether it is started, and it is taken as started"
-        trigger.body.approximated(TRIGGER, trigger.name, text)
+        to_do = "write schedule.paused: true, or data.opens_runs: false, if it is stopped"
+        trigger.body.approximated(TRIGGER, trigger.name, text, to_do)
     elif _is_started(trigger):
         state.take()
     else:
@@ -199,9 +197,9 @@ def _report_common(trigger: Definition) -> None:
 
 def _report_unused(trigger: Definition) -> None:
     kind = trigger.type.strip()
-    if _only_other_events(trigger):
-        text = "it waits for the deletion of blobs, and a deleted blob opens no run"
-        to_do = "let what deletes the blob call POST /api/pipelines/{pipeline}/runs"
+    if events := other_events(_typed(trigger)):
+        text = f"it waits for {events}: the arrival of a blob alone opens a run"
+        to_do = "let what causes that call POST /api/pipelines/{pipeline}/runs"
     elif kind.casefold() in _KINDS:
         text, to_do = "it starts no pipeline of these files", "nothing to do"
     else:
