@@ -80,6 +80,12 @@ def number(value: object) -> int | None:
     return int(text[:9]) if text.isdecimal() else None
 
 
+def verbatim(value: object) -> str:
+    """Return a value as its definition has it; of an expression, its text."""
+    known = value.get("value") if isinstance(value, dict) else None
+    return str(value if known is None else known)
+
+
 def unique(name: str, taken: Collection[str], most: int, sign: str = "-") -> str:
     """Return the name, with a number behind it where it is taken already.
 

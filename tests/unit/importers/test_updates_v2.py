@@ -28,10 +28,11 @@ def _one(*activities: dict[str, Any]) -> Any:
     ("key", "value", "outcome"),
     [
         ("timeout", "01:00:00", Outcome.APPROXIMATED),
-        ("retry", 0, Outcome.MAPPED),
+        ("retry", 0, Outcome.APPROXIMATED),  # Relearn tries it again all the same
         ("retry", 2, Outcome.APPROXIMATED),
-        ("retryIntervalInSeconds", 30, Outcome.MAPPED),
-        ("secureInput", True, Outcome.MAPPED),
+        ("retryIntervalInSeconds", 30, Outcome.APPROXIMATED),
+        ("secureInput", True, Outcome.APPROXIMATED),
+        ("secureOutput", False, Outcome.MAPPED),
         ("colour", "red", Outcome.NOT_CARRIED_OVER),
     ],
 )

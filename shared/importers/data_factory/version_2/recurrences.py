@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tzlocal.windows_tz import win_tz
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.values import FOREVER, written
+from shared.importers.data_factory.values import FOREVER, verbatim, written
 
 WEEKDAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 #: The longest interval that a trigger has.
@@ -194,7 +194,7 @@ def unread(element: Element, key: str) -> str:
         key: its name.
     """
     said = element.get(key)
-    return f"{key} `{said.value}` cannot be read" if said else f"there is no {key}"
+    return f"{key} `{verbatim(said.value)}` cannot be read" if said else f"there is no {key}"
 
 
 def interval_of(element: Element) -> int | None:

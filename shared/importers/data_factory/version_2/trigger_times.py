@@ -11,7 +11,8 @@ from shared.core.config.schedule import Recurrence as Schedule
 from shared.core.config.schedule import checked_schedule, due_after, due_at_or_before
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext, Timing
-from shared.importers.data_factory.values import FOREVER, iso, number, timespan, written
+from shared.importers.data_factory.policies import mapped_span
+from shared.importers.data_factory.values import FOREVER, iso, number, timespan, verbatim, written
 from shared.importers.data_factory.version_2.due_times import Spec, plain, specs
 from shared.importers.data_factory.version_2.recurrences import (
     FREQUENCIES,
@@ -31,7 +32,6 @@ _SHORTEST_MONTH: Final = 28
 _NEVER: Final = "its startTime is never"
 _PAUSED: Final = "the schedule is paused until that is corrected"
 _CORRECT: Final = "correct the schedule in pipelines.yaml, and remove `paused`"
-_UNREAD: Final = "its value cannot be read"
 _NUMBER: Final = "write the number"
 #: Stands for a schedule that is not written.
 _PLACEHOLDER: Final[Spec] = {"frequency": "Day", "interval": 1, "paused": True}
@@ -247,7 +247,9 @@ def _report_windows(typed: Element, made: Spec, wrong: dict[str, str]) -> None:
     for key in _KEYS:
         element = typed.get(key)
         said = f"{text}: {wrong.get(key)}, and {_PAUSED}"
-        if key not in wrong:
+        if key == "delay" and key not in wrong:
+            mapped_span(element, key, text)
+        elif key not in wrong:
             element.mapped("key", key, text)
         elif element:
             element.approximated("key", key, said, _CORRECT)
@@ -270,7 +272,9 @@ def _report_concurrency(typed: Element, at_once: int) -> None:
         text = "when_busy: queue, because each window waits for the one before"
         element.approximated("policy", "maxConcurrency", text)
     elif number(element.value) is None:
-        element.approximated("policy", "maxConcurrency", f"when_busy: queue: {_UNREAD}", _NUMBER)
+        element.approximated(
+            "policy", "maxConcurrency", f"when_busy: queue: {_unread(element)}", _NUMBER
+        )
     elif at_once > 1:
         element.take()  # its pipeline may allow fewer, and says in the end how many there are
     else:
@@ -284,7 +288,7 @@ def _retries(typed: Element) -> tuple[int, str]:
     pause = written(timedelta(seconds=30 if seconds is None else min(seconds, _LONGEST_PAUSE)))
     keys = "retryPolicy.count", "retryPolicy.intervalInSeconds"
     if several.value is not None and number(several.value) is None:
-        several.approximated("policy", keys[0], f"training.attempts: {_UNREAD}", _NUMBER)
+        several.approximated("policy", keys[0], f"training.attempts: {_unread(several)}", _NUMBER)
     elif count:
         text = f"training.attempts is {count + 1} times that of the activity, as far as Relearn "
         text += "has so many: an attempt is one job, not all activities"
@@ -297,6 +301,10 @@ def _retries(typed: Element) -> tuple[int, str]:
     else:
         interval.mapped("policy", keys[1], "no effect without more attempts")
     return count, pause if count else ""
+
+
+def _unread(element: Element) -> str:
+    return f"`{verbatim(element.value)}` cannot be read"
 
 
 def _report_dependencies(typed: Element) -> bool:
