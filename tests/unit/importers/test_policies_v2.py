@@ -13,11 +13,13 @@ from tests.unit.importers.factory import Factory
 EXPRESSION = {"type": "Expression", "value": "@activity('a').output.n"}
 
 
-def _read(said: dict[str, Any], start: Start = Start()) -> tuple[Any, dict[str, Any]]:  # noqa: B008
+def _read(said: dict[str, Any], start: Start | None = None) -> tuple[Any, dict[str, Any]]:
     factory = Factory()
     body = factory.add("pipeline", "p", activities=[{"name": "a", "policy": said}]).body
     activity = body.get("properties", "activities").list()[0]
-    found = policy(activity, start, lambda one: None if isinstance(one.value, dict) else one.value)
+    found = policy(
+        activity, start or Start(), lambda one: None if isinstance(one.value, dict) else one.value
+    )
     report_policy(activity, "a", found, "p")
     return found, {one.name: one for one in factory.lines("policy")}
 
