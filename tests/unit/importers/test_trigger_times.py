@@ -33,6 +33,13 @@ def test_a_stopped_trigger_is_a_paused_schedule() -> None:
     (start,) = starts_of(factory)
     assert isinstance(start.timing.schedule, dict)
     assert start.timing.schedule["paused"] is True
+    (line,) = (one for one in factory.lines("key") if one.name == "runtimeState")
+    assert line.outcome is Outcome.APPROXIMATED  # the factory drops what passed meanwhile
+    assert "catch_up: none" in line.to_do
+    factory = trigger_factory("TumblingWindowTrigger", WINDOW, runtimeState="Stopped")
+    starts_of(factory)
+    (line,) = (one for one in factory.lines("key") if one.name == "runtimeState")
+    assert line.outcome is Outcome.MAPPED
     several = {**RECURRENCE, "schedule": {"hours": [3, 9]}}
     factory = trigger_factory("ScheduleTrigger", {"recurrence": several}, runtimeState="Stopped")
     found = [start.timing.schedule for start in starts_of(factory)]

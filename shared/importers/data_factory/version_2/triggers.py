@@ -150,7 +150,7 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
     typed = _typed(trigger)
     if kind == "blob" and other_events(typed):
         return []
-    _report_common(trigger)
+    _report_common(trigger, kind)
     started = _is_started(trigger)
     base = Start(trigger.name, kind, source=trigger.body)
     if kind == "blob":
@@ -174,7 +174,7 @@ def _is_started(trigger: Definition) -> bool:
     return not state or state.peek().casefold() == "started"
 
 
-def _report_common(trigger: Definition) -> None:
+def _report_common(trigger: Definition, kind: Kind) -> None:
     properties = trigger.properties
     for key in ("type", "typeProperties"):
         element = properties.get(key)
@@ -188,11 +188,14 @@ def _report_common(trigger: Definition) -> None:
         trigger.body.approximated(TRIGGER, trigger.name, text, to_do)
     elif _is_started(trigger):
         state.take()
+    elif kind == "blob":
+        state.mapped("key", "runtimeState", f"{state.value}: data.opens_runs: false")
+    elif kind == "window":
+        state.mapped("key", "runtimeState", f"{state.value}: schedule.paused: true")
     else:
-        paused = "data.opens_runs: false"
-        if _KINDS[trigger.type.strip().casefold()] != "blob":
-            paused = "schedule.paused: true"
-        state.mapped("key", "runtimeState", f"{state.value}: {paused}")
+        text = f"{state.value}: schedule.paused: true; once that is removed, the newest due time "
+        text += "that passed meanwhile gets a run, and in the factory none does"
+        state.approximated("key", "runtimeState", text, "write catch_up: none if it is not to")
 
 
 def _report_unused(trigger: Definition) -> None:
