@@ -72,9 +72,6 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
     found: dict[str, list[Start]] = {}
     for trigger in definitions.of(TRIGGER):
         made = _starts(trigger, context)
-        if _is_started(trigger) and any(start.timing.is_held for start in made):
-            text = "what is wrong in it keeps it from opening runs: see its keys"
-            trigger.body.approximated(TRIGGER, trigger.name, text)
         for pipeline, parameters in _pipelines(trigger, definitions):
             for start in made:
                 values = {
@@ -84,6 +81,9 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
                 found.setdefault(folded(pipeline), []).append(replace(start, parameters=values))
         if not any(start.source is trigger.body for of in found.values() for start in of):
             _report_unused(trigger)
+        elif _is_started(trigger) and any(start.timing.is_held for start in made):
+            text = "what is wrong in it keeps it from opening runs: see its keys"
+            trigger.body.approximated(TRIGGER, trigger.name, text)
     return found
 
 
@@ -101,7 +101,8 @@ def report_place(start: Start, place: str, condition: str = "") -> None:
         return
     parts = []
     if start.timing.schedule is not None:
-        parts.append("schedule, paused" if start.timing.is_held else "schedule")
+        paused = isinstance(start.timing.schedule, dict) and start.timing.schedule.get("paused")
+        parts.append("schedule, paused" if paused else "schedule")
     if start.event is not None:
         opens = str(start.timing.opens_runs).lower()
         parts.append(f"data.blob, data.opens_runs: {opens}")
