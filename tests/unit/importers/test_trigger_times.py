@@ -13,6 +13,7 @@ from tests.unit.importers.triggers import (
     WINDOW,
     starts_of,
     trigger_factory,
+    unread_of,
 )
 
 
@@ -122,6 +123,7 @@ def test_a_due_time_outside_of_the_period_has_no_pipeline() -> None:
         ({"interval": "[parameters('i')]"}, "interval `[parameters('i')]` cannot be read"),
         ({"interval": 0}, "interval `0` cannot be read"),
         ({"interval": 99_999, "frequency": "Month"}, "interval `99999` cannot be read"),
+        ({"schedule": "[variables('s')]"}, "schedule `[variables('s')]` cannot be read"),
         ({"schedule": {"hours": [3, 24]}}, "schedule.hours `[3, 24]` cannot be read"),
         ({"schedule": {"minutes": ["x"]}}, "schedule.minutes `['x']` cannot be read"),
         ({"schedule": {"monthDays": [1]}}, "schedule.monthDays does not go with frequency Day"),
@@ -173,6 +175,14 @@ def test_what_is_wrong_in_a_window_pauses_its_schedule(more: dict[str, Any], key
     assert start.timing.schedule["paused"] is True
     differ = [one.name for one in factory.lines("key") if one.outcome is Outcome.APPROXIMATED]
     assert differ == [key]
+
+
+def test_a_recurrence_that_cannot_be_read_is_quoted() -> None:
+    factory = trigger_factory("ScheduleTrigger", {"recurrence": "[parameters('r')]"})
+    (start,) = starts_of(factory)
+    assert start.timing.is_held
+    assert "`[parameters('r')]` cannot be read" in factory.said()
+    assert unread_of(factory) == []
 
 
 def test_a_trigger_without_a_start_says_what_it_counts_from() -> None:

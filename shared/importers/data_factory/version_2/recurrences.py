@@ -121,6 +121,8 @@ class _Reader:
     def __init__(self, element: Element) -> None:
         self._element, self._schedule = element, element.get("schedule")
         self.wrong: list[str] = []
+        if not isinstance(self._schedule.value or {}, dict):
+            self.wrong.append(unread(element, "schedule"))
 
     def every(self) -> tuple[str, int]:
         """Return the frequency and the interval; years are months."""
@@ -194,6 +196,8 @@ def unread(element: Element, key: str) -> str:
         key: its name.
     """
     said = element.get(key)
+    if not isinstance(element.value, dict):
+        return f"{key}: `{element.value}` cannot be read"
     return f"{key} `{verbatim(said.value)}` cannot be read" if said else f"there is no {key}"
 
 

@@ -51,6 +51,9 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
     element = typed.get("recurrence") or typed
     element.take_keys("frequency", "interval", "startTime", "endTime", "timeZone")
     element.get("schedule").take_keys(*SCHEDULE)
+    for one in (element, element.get("schedule")):
+        if not isinstance(one.value, dict):  # an expression, which the line quotes
+            one.take()
     zone = zone_of(element.get("timeZone").peek(), context.now)
     start, end = time_of(element.get("startTime")), time_of(element.get("endTime"))
     said = recurrence_of(element, start, zone)
