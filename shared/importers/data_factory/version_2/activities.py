@@ -121,13 +121,7 @@ class _Reader:
         )
         if start.event is None:
             return timing
-        inputs = list(made.job.inputs.values())
-        exact = [one for one in inputs if start.event.holds(one)]
-        same = [one for one in inputs if start.event.matches(one)]
-        data = next(iter([*exact, *same]), start.event.path)
-        if not data.container and inputs:
-            data = replace(data, account=inputs[0].account, container=inputs[0].container)
-        return replace(timing, data=data)
+        return replace(timing, data=start.event.data(list(made.job.inputs.values())))
 
 
 def _labels(starts: Sequence[Start]) -> list[str]:

@@ -5,8 +5,8 @@ of one folder's name (data-factory §3.5).
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.core.config.pattern import match, tokens_of
@@ -70,14 +70,21 @@ class BlobEvent:
         return here and (path.name == self.pattern or match(self.pattern, path.name) is not None)
 
     def chosen(self, inputs: Iterable[BlobPath]) -> str:
-        """Return the name or pattern of the blobs that open runs of a job.
+        """Return the name or pattern of the blobs that open runs of a job with these inputs."""
+        return self.data(list(inputs)).name
+
+    def data(self, inputs: Sequence[BlobPath]) -> BlobPath:
+        """Return the blobs that open runs of a job: one of its inputs, else those of the trigger.
 
         Args:
             inputs: of the job.
         """
-        named = [one.name for one in inputs if self.holds(one)]
-        named += [one.name for one in inputs if self.matches(one)]
-        return next(iter(named), self.pattern)
+        exact = [one for one in inputs if self.holds(one)]
+        same = [one for one in inputs if self.matches(one)]
+        found = next(iter([*exact, *same]), self.path)
+        if found.container or not inputs:
+            return found
+        return replace(found, account=inputs[0].account, container=inputs[0].container)
 
     def report(self, place: str, blob: str) -> None:
         """Report the keys that say which blobs start a pipeline.
