@@ -130,5 +130,6 @@ def _labels(starts: Sequence[Start]) -> list[str]:
         return [""]
     found: list[str] = []
     for start in starts:
-        found.append(unique(start.trigger or "request", found, 300, " "))
+        name = start.trigger.strip().casefold() or "request"
+        found.append(unique(name, found, 300, " "))
     return found
