@@ -82,7 +82,7 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
         if not any(start.source is trigger.body for of in found.values() for start in of):
             _report_unused(trigger)
         elif _is_started(trigger) and any(start.timing.is_held for start in made):
-            text = "what is wrong in it keeps it from opening runs: see its keys"
+            text = "it opens no run yet: see the lines of its keys"
             trigger.body.approximated(TRIGGER, trigger.name, text)
     return found
 
