@@ -217,3 +217,17 @@ def test_odd_times_and_intervals_do_no_harm() -> None:
     (start,) = starts_of(trigger_factory("TumblingWindowTrigger", never))
     assert isinstance(start.timing.schedule, dict)
     assert (start.timing.schedule["paused"], start.timing.schedule["interval"]) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [
+        ("2026-02-01T02:00:00Z", Outcome.MAPPED),
+        ("2026-02-01T12:00:00Z", Outcome.APPROXIMATED),
+    ],
+)
+def test_an_end_within_a_window_is_said(end: str, outcome: Outcome) -> None:
+    factory = trigger_factory("TumblingWindowTrigger", {**WINDOW, "endTime": end})
+    starts_of(factory)
+    (line,) = (one for one in factory.lines("key") if one.name == "endTime")
+    assert line.outcome is outcome

@@ -32,6 +32,7 @@ _SHORTEST_MONTH: Final = 28
 _NEVER: Final = "its startTime is never"
 _PAUSED: Final = "the schedule is paused until that is corrected"
 _CORRECT: Final = "correct the schedule in pipelines.yaml, and remove `paused`"
+_SEE: Final = "see whether the times fit"
 _NUMBER: Final = "write the number"
 #: Stands for a schedule that is not written.
 _PLACEHOLDER: Final[Spec] = {"frequency": "Day", "interval": 1, "paused": True}
@@ -73,7 +74,7 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
         differs.append("it has no startTime: due times are counted from a Monday, 00:00")
     text = "; ".join(dict.fromkeys([f"schedule: {' and '.join(map(_shown, made))}", *differs]))
     if differs:
-        to_do = _CORRECT if wrong else "see whether the times fit"
+        to_do = _CORRECT if wrong else _SEE
         element.approximated("key", "recurrence", text, to_do, whole=False)
     else:
         element.mapped("key", "recurrence", text, whole=False)
@@ -154,7 +155,7 @@ def _limited(spec: Spec, limits: _Limits, differs: list[str]) -> Spec | None:
         differs += [ending] if ending else []
         return spec
     made = dict(spec)
-    schedule = Schedule.model_validate(spec)
+    schedule = _validated(spec)
     if limits.start is not None and limits.begins_later:
         first = due_after(schedule, limits.start - timedelta.resolution)
         before = due_at_or_before(schedule, first - timedelta.resolution)
@@ -164,6 +165,10 @@ def _limited(spec: Spec, limits: _Limits, differs: list[str]) -> Spec | None:
         if made["end"] <= made.get("start", ""):
             return None
     return made | ({"paused": True} if limits.paused else {})
+
+
+def _validated(spec: Spec) -> Schedule:
+    return Schedule.model_validate(spec)
 
 
 def _never_due(ncrontab: str) -> str:
@@ -262,7 +267,11 @@ def _report_windows(typed: Element, made: Spec, wrong: dict[str, str]) -> None:
     monthly = typed.get("frequency").peek().casefold() == "month"
     if monthly and start is not None and start.day > _SHORTEST_MONTH:
         said = f"after short months, a window begins later than on day {start.day}"
-        typed.get("startTime").approximated("key", "startTime", said, "see whether the times fit")
+        typed.get("startTime").approximated("key", "startTime", said, _SEE)
+    end = _utc(time_of(typed.get("endTime")))
+    if end is not None and "end" in made and due_at_or_before(_validated(made), end) != end:
+        said = "it is within a window, and that gets a run too: the factory may end before"
+        typed.get("endTime").approximated("key", "endTime", said, _SEE)
 
 
 def _at_once(typed: Element) -> int:
