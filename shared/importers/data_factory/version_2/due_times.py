@@ -198,8 +198,8 @@ class _Maker:
             first = following if day < 0 else month
             made["anchor"] = iso(datetime(first.year, first.month, 1, tzinfo=UTC))
         days = (day if day < 0 else day - 1) + shift
-        made["offset"] = written(timedelta(days=days, hours=at[0], minutes=at[1]))
-        return made
+        offset = timedelta(days=days, hours=at[0], minutes=at[1])
+        return made | ({"offset": written(offset)} if offset else {})
 
     def _occurring(self, times: Sequence[Time], shift: int, months: str) -> Iterator[Spec]:
         """Yield the schedules of days such as the second Monday of a month."""
