@@ -66,6 +66,7 @@ def test_ncrontab_that_must_not_run_now_is_not_written(more: dict[str, Any], why
     (start,) = starts_of(factory)
     assert start.timing.schedule == {"frequency": "Day", "interval": 1, "paused": True}
     assert f'{why}: write schedule: "0 0 3 1-7 * FRI"' in factory.said()
+    assert "write the NCRONTAB of this line" in factory.said()
 
 
 def test_ncrontab_that_ends_says_when() -> None:
@@ -75,6 +76,7 @@ def test_ncrontab_that_ends_says_when() -> None:
     (start,) = starts_of(factory)
     assert start.timing.schedule == "0 0 3 1-7 * FRI"
     assert "remove it at 2027-06-01T00:00:00Z" in factory.said()
+    assert "remove the schedule when it ends" in factory.said()
 
 
 def test_several_due_times_have_the_period_of_their_trigger() -> None:

@@ -74,7 +74,13 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
         differs.append("it has no startTime: due times are counted from a Monday, 00:00")
     text = "; ".join(dict.fromkeys([f"schedule: {' and '.join(map(_shown, made))}", *differs]))
     if differs:
-        to_do = _CORRECT if wrong else _SEE
+        to_do = _SEE
+        if wrong:
+            to_do = _CORRECT
+        elif _PLACEHOLDER in made:
+            to_do = "write the NCRONTAB of this line when it is to run"
+        elif limits.ends and any(isinstance(one, str) for one in made):
+            to_do = "remove the schedule when it ends in the factory"
         element.approximated("key", "recurrence", text, to_do, whole=False)
     else:
         element.mapped("key", "recurrence", text, whole=False)
