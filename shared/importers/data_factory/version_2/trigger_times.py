@@ -50,11 +50,7 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
         started: whether it is started; else its schedules are paused.
     """
     element = typed.get("recurrence") or typed
-    element.take_keys("frequency", "interval", "startTime", "endTime", "timeZone")
-    element.get("schedule").take_keys(*SCHEDULE)
-    for one in (element, element.get("schedule")):
-        if not isinstance(one.value, dict):  # an expression, which the line quotes
-            one.take()
+    _take(element)
     zone = zone_of(element.get("timeZone").peek(), context.now)
     start, end = time_of(element.get("startTime")), time_of(element.get("endTime"))
     said = recurrence_of(element, start, zone)
@@ -69,22 +65,32 @@ def scheduled(typed: Element, context: ImportContext, *, started: bool) -> list[
     if not made:
         wrong.append("no due time lies between its startTime and its endTime")
         made = [_PLACEHOLDER]
-    differs = [*wrong, *([_PAUSED] if wrong else []), *([_NEVER] if never else []), *differs]
     if not element.get("startTime"):
         differs.append("it has no startTime: due times are counted from a Monday, 00:00")
+    differs = [*wrong, *([_PAUSED] if wrong else []), *([_NEVER] if never else []), *differs]
+    to_do = _CORRECT if wrong else _to_do(made, ends=limits.ends)
     text = "; ".join(dict.fromkeys([f"schedule: {' and '.join(map(_shown, made))}", *differs]))
     if differs:
-        to_do = _SEE
-        if wrong:
-            to_do = _CORRECT
-        elif _PLACEHOLDER in made:
-            to_do = "write the NCRONTAB of this line when it is to run"
-        elif limits.ends and any(isinstance(one, str) for one in made):
-            to_do = "remove the schedule when it ends in the factory"
         element.approximated("key", "recurrence", text, to_do, whole=False)
     else:
         element.mapped("key", "recurrence", text, whole=False)
     return made
+
+
+def _take(element: Element) -> None:
+    element.take_keys("frequency", "interval", "startTime", "endTime", "timeZone")
+    element.get("schedule").take_keys(*SCHEDULE)
+    for one in (element, element.get("schedule")):
+        if not isinstance(one.value, dict):  # an expression, which the line quotes
+            one.take()
+
+
+def _to_do(made: list[Spec], *, ends: bool) -> str:
+    if _PLACEHOLDER in made:
+        return "write the NCRONTAB of this line when it is to run"
+    if ends and any(isinstance(one, str) for one in made):
+        return "remove the schedule when it ends in the factory"
+    return _SEE
 
 
 def _wrong_period(element: Element, start: datetime | None, end: datetime | None) -> list[str]:
