@@ -103,6 +103,10 @@ class _Maker:
         if said.minutes and not said.hours and said.frequency not in ("Minute", "Hour"):
             text = f"without schedule.hours it is due in hour {said.start.hour} of startTime alone"
             self.differs.append(f"{text}: Microsoft has examples that are due in each hour")
+        listed = said.hours if said.frequency == "Hour" else said.minutes
+        if listed and said.interval > 1 and said.frequency in ("Minute", "Hour"):
+            text = f"schedule says each {said.frequency.lower()} that it is due in"
+            self.differs.append(f"{text}: its interval of {said.interval} is left out")
         shift = round(said.zone.standard.total_seconds() / 60)
         found: dict[int, list[Time]] = defaultdict(list)
         for hour in said.hours or self._every("Hour", said.start.hour, 24):
