@@ -100,6 +100,11 @@ def blob_path(
     return BlobPath(_account(dataset, definitions), container, name, dataset.body)
 
 
+def is_waited_for(dataset: Definition) -> bool:
+    """Whether a dataset says how long its data is waited for."""
+    return any(key.casefold() == "externaldata" for key, _ in policies(dataset.properties))
+
+
 def report_silent(dataset: Definition, place: str) -> None:
     """Take the keys that say nothing to a batch job, and report those that could.
 

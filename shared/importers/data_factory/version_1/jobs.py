@@ -138,6 +138,7 @@ class _Reader:
             order=self._policy.order,
             max_parallel=self._policy.max_parallel,
             min_size=ports.waits.min_size,
+            data=ports.data,
         )
         if cadence is None:
             availability.leave_period(properties, self._place)

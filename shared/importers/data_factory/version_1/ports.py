@@ -11,7 +11,7 @@ from shared.importers.data_factory.account import NOWHERE, Element, Place
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE
 from shared.importers.data_factory.others import leave_dataset, report_input_form
-from shared.importers.data_factory.policies import leave_policy
+from shared.importers.data_factory.policies import leave_policy, policies
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.version_1 import availability, datasets
@@ -123,7 +123,10 @@ class Ports:
         self.of_outputs: dict[Place, str] = {}
         self.missing: list[str] = []  #: why the job cannot be run
         self.wanting: list[str] = []  #: the inputs in whose place stands a path to fill in
-        self.waits = Waiting()
+        self.data: BlobPath | None = None  #: the input whose blobs a run waits for
+        self.waits = Waiting()  #: how long a run waits for them
+        #: The inputs that could be read, by the places of their datasets.
+        self._inputs: dict[Place, tuple[Definition, BlobPath]] = {}
 
     def inputs(self) -> tuple[dict[str, BlobPath], BlobPath | None]:
         """Return the inputs by name, or the one without a name; each is reported."""
@@ -142,7 +145,24 @@ class Ports:
         elif inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
             one.left("key", "webServiceInput", text, "see that training.inputs is right")
+        self._choose([*inputs.values(), *([single] if single else [])])
         return inputs, single
+
+    def _choose(self, inputs: Sequence[BlobPath]) -> None:
+        """Choose the data: a folder, else an input with a policy, else the first; report waits."""
+        folder = next((one for one in inputs if one.is_folder), None)
+        read = list(self._inputs.values())
+        waited = next((one for of, one in read if datasets.is_waited_for(of)), None)
+        checked = next((one for of, one in read if any(policies(of.properties))), None)
+        self.data = folder or waited or checked or next(iter(inputs), None)
+        for dataset, path in read:
+            if self.data is not None and path.is_same_blob(self.data):
+                self.waits = datasets.report_waiting(dataset, self._place)
+            elif any(policies(dataset.properties)):
+                text = f"{self._place} waits for one input alone, which is another one"
+                leave_policy(dataset.properties, text)
+                cure = "let the schedule begin when it is there: schedule.delay"
+                dataset.body.approximated(DATASET, dataset.name, text, cure)
 
     def _is_blob(self, reference: Reference) -> bool:
         """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
@@ -176,24 +196,22 @@ class Ports:
         if not _reported(said):
             availability.report_other(said, self._cadence, _OWN_WINDOW)
         self._report_cadence(dataset, path)
-        waits = datasets.report_waiting(dataset, self._place)
-        self.waits = Waiting(
-            min(filter(None, (self.waits.every, waits.every)), default=waits.every),
-            max(self.waits.at_most, waits.at_most),
-            self.waits.min_size or waits.min_size,
-        )
+        self._inputs[dataset.place] = dataset, path
         self._report_chain(dataset, reference, element)
         return path
 
     def _report_cadence(self, dataset: Definition, path: BlobPath) -> None:
-        """Report an input whose path has times, and whose slices are not as long as windows."""
+        """Report an input whose path has times, and whose slices are not the windows."""
         own, driver = availability.cadence(dataset.properties.get("availability")), self._cadence
-        if own is None or driver is None or own.length == driver.length:
+        if own is None or driver is None or own.slices == driver.slices:
             return
         if not TIMED.search(path.name):
             return
         text = f"it has a blob for each {own.shown}, and a run is for each {driver.shown}: "
-        if own.length < driver.length:
+        if own.length == driver.length:
+            text = "its slices begin at other times than the windows, whose times are in its path"
+            cure = "compare the paths of the next windows, or change schedule.offset"
+        elif own.length < driver.length:
             text += "it reads one of these blobs, and not all"
             cure = "let what writes them write one blob for each run, or change the schedule"
         else:

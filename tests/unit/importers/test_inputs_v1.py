@@ -1,0 +1,70 @@
+"""Inputs of a job of version 1: which one is waited for, and whether its slices are the windows."""
+
+from typing import Any
+
+import pytest
+
+from shared.importers.data_factory.account import Outcome
+from tests.unit.importers.version_1 import WEEKLY, training, walk_through
+
+MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
+DATA = "dataset/trainingData"
+HOURLY, DAILY, MONTHLY = ({"frequency": unit, "interval": 1} for unit in ("Hour", "Day", "Month"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "chosen"),
+    [
+        ({}, {}, "labeledexamples.arff"),
+        ({"externalData": {"maximumRetry": 1}}, {"externalData": {}}, "labeledexamples.arff"),
+        ({"validation": {"minimumSizeMB": 5}}, {"externalData": {}}, "more.csv"),
+        ({}, {"validation": {"minimumSizeMB": 5}}, "more.csv"),
+    ],
+)
+def test_policies_of_an_input_that_is_not_the_data_are_not_written(
+    first: dict[str, Any], second: dict[str, Any], chosen: str
+) -> None:
+    inputs = [{"name": "trainingData"}, {"name": "more"}]
+    typed = {"webServiceInputs": {"a": "trainingData", "b": "more"}}
+    factory = walk_through(training(inputs=inputs, typeProperties=typed))
+    factory.blob("more", "labeledexamples", "more.csv", policy=second)
+    data = next(one for one in factory.all if one.name == "trainingData")
+    data.properties.value["policy"] = first
+    timing = factory.only().timing
+    assert timing.data is not None
+    assert timing.data.name == chosen
+    mine, others, other = (first, second, "dataset/more")
+    if chosen == "more.csv":
+        mine, others, other = (second, first, DATA)
+    assert bool(timing.wait_for_data) == ("externalData" in mine)
+    assert bool(timing.min_size) == ("validation" in mine)
+    of_others = [one for one in factory.lines("policy") if one.file == f"{other}.json"]
+    assert {one.outcome for one in of_others} <= {LEFT}
+    assert factory.line(other, "").asks == bool(others)
+
+
+@pytest.mark.parametrize(
+    ("own", "driver", "said"),
+    [
+        (HOURLY, DAILY, "and not all"),
+        (MONTHLY, WEEKLY, "need not be complete"),
+        (WEEKLY, {**WEEKLY, "offset": "06:00:00"}, "begin at other times"),
+        (WEEKLY, {**WEEKLY, "anchorDateTime": "2016-02-10"}, "begin at other times"),
+        ({**DAILY, "interval": 30}, MONTHLY, "begin at other times"),
+        (WEEKLY, {**DAILY, "interval": 7}, ""),
+        (WEEKLY, {**WEEKLY, "offset": "7.00:00:00", "style": "StartOfInterval"}, ""),
+    ],
+)
+def test_a_path_with_times_whose_slices_are_not_the_windows(
+    own: dict[str, Any], driver: dict[str, Any], said: str
+) -> None:
+    value = {"type": "DateTime", "date": "SliceStart", "format": "yyyyMMdd"}
+    typed = {"partitionedBy": [{"name": "Day", "value": value}]}
+    factory = walk_through()
+    of_model = next(one for one in factory.all if one.name == "trainedModelBlob")
+    of_model.properties.value["availability"] = driver
+    factory.all = [one for one in factory.all if one.name != "trainingData"]
+    factory.blob("trainingData", "data/{Day}", "rows.csv", typed=typed, availability=own)
+    factory.only()
+    line = factory.line(DATA, "")
+    assert (line.outcome, said in line.text) == (ABOUT if said else MAPPED, True)
