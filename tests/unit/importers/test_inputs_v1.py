@@ -68,3 +68,30 @@ def test_a_path_with_times_whose_slices_are_not_the_windows(
     factory.only()
     line = factory.line(DATA, "")
     assert (line.outcome, said in line.text) == (ABOUT if said else MAPPED, True)
+
+
+@pytest.mark.parametrize(
+    ("driver", "value", "said"),
+    [
+        ({**WEEKLY, "interval": "<n>"}, "1", "interval of the availability cannot be read"),
+        ({**WEEKLY, "anchorDateTime": "[variables('from')]"}, "1", "anchorDateTime of the"),
+        (WEEKLY, "$$Text.Format('{0:yyyy}', Date.Unknown(SliceStart))", "parameter `q` has no"),
+        (WEEKLY, "[parameters('query')]", "parameter `q` has no value"),
+        (WEEKLY, "<your query>", "parameter `q` has no value"),
+        (WEEKLY, None, "parameter `q` has no value"),
+        (WEEKLY, 1, ""),
+    ],
+)
+def test_nothing_runs_before_what_cannot_be_read_is_written(
+    driver: dict[str, Any], value: object, said: str
+) -> None:
+    typed = {"webServiceInput": "trainingData", "webServiceOutputs": {"o": "trainedModelBlob"}}
+    factory = walk_through(training(typeProperties={**typed, "globalParameters": {"q": value}}))
+    of_model = next(one for one in factory.all if one.name == "trainedModelBlob")
+    of_model.properties.value["availability"] = driver
+    schedule = factory.only().timing.schedule
+    assert isinstance(schedule, dict)
+    assert schedule.get("paused", False) is bool(said)
+    line = factory.line("pipeline/walk", "activities[0]")
+    assert said in line.text
+    assert ("remove schedule.paused" in line.to_do) is bool(said)

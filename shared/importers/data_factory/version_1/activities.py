@@ -76,7 +76,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
 
 def _report_alone(factory: Factory, made: Made) -> None:
     """Report a job that no update belongs to; an update may wait for a dataset that is missing."""
-    written = {folded(one.name) for one in made.activity.references if not made.job.trains}
+    written = {folded(one.name) for one in made.activity.references}
     for one in factory.activities:
         model = one.element.get("typeProperties", "trainedModelDatasetName").peek()
         if one.is_update and folded(model) in written:

@@ -114,6 +114,15 @@ def cadence(availability: Element) -> Cadence | None:
     )
 
 
+def unread(availability: Element) -> list[str]:
+    """Return the keys of an availability whose values cannot be read."""
+    return [
+        key
+        for key, element in availability.items()
+        if key.casefold() in _PLACES and not _readable(key, element)
+    ]
+
+
 def report_driver(availability: Element, place: str) -> None:
     """Report each key of the availability that is the schedule of a pipeline.
 
