@@ -95,3 +95,29 @@ def test_nothing_runs_before_what_cannot_be_read_is_written(
     line = factory.line("pipeline/walk", "activities[0]")
     assert said in line.text
     assert ("remove schedule.paused" in line.to_do) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("start", "file", "name", "said"),
+    [
+        ("Date.AddDays(SliceStart, -7)", "{Day}.csv", "{start-7d:dd}.csv", "in the path {start-7d"),
+        ("$$SliceStart", "{Day}.csv", "{start:dd}.csv", "in the path {start:dd}"),
+        ("Date.AddDays(SliceStart, -7)", "a.csv", "a.csv", "the path a.csv has no times"),
+        ("Date.Unknown(SliceStart)", "{Day}.csv", "{start:dd}.csv", "no time of a window"),
+    ],
+)
+def test_the_times_that_an_input_names(start: str, file: str, name: str, said: str) -> None:
+    factory = walk_through(training(inputs=[{"name": "trainingData", "startTime": start}]))
+    factory.all = [one for one in factory.all if one.name != "trainingData"]
+    value = {"type": "DateTime", "date": "SliceStart", "format": "dd"}
+    typed = {"partitionedBy": [{"name": "Day", "value": value}]}
+    factory.blob("trainingData", "data", file, typed=typed)
+    timing = factory.only().timing
+    assert timing.data is not None
+    assert timing.data.name == name
+    line = factory.line("pipeline/walk", "inputs[0].startTime")
+    assert said in line.text
+    is_lost = said == "no time of a window"
+    assert line.outcome is (LEFT if is_lost else ABOUT)
+    assert isinstance(timing.schedule, dict)
+    assert ("paused" in timing.schedule) is is_lost

@@ -89,10 +89,15 @@ class Factory:
 
     def place(self, activity: Activity) -> str:
         """Return the name in the pipelines file of the pipeline that a job becomes."""
-        beside = [one for one in self.activities if one.pipeline is activity.pipeline]
-        several = len([one for one in beside if one.is_job]) > 1
-        names = (activity.pipeline.name, activity.name)
-        return self.context.pipeline_name(*names[: 1 + several])
+        of_pipeline = (one for one in self.activities if one.pipeline is activity.pipeline)
+        beside = [one for one in of_pipeline if one.is_job]
+        alike = [one for one in beside if folded(one.name) == folded(activity.name)]
+        names = [activity.pipeline.name]
+        if len(beside) > 1:
+            names += [activity.name]
+        if activity in alike[1:]:
+            names += [str(alike.index(activity) + 1)]
+        return self.context.pipeline_name(*names)
 
     def writers(self, dataset: Definition) -> list[Activity]:
         """Return the activities that have a dataset among their outputs."""

@@ -92,7 +92,7 @@ class _Reader:
         self._report_cadence(cadence)
         ports.report_rest()
         set_aside(self._element, "description")
-        report_policy(self._element, self._place)
+        report_policy(self._element, self._place, scheduled=cadence is not None)
         self._wanting = [*ports.wanting, *self._wanting, *self._unread()]
         timing = self._timing(cadence, ports)
         self._report_activity(cadence)
@@ -146,7 +146,6 @@ class _Reader:
         ]
 
     def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
-        properties = self._activity.pipeline.properties
         shared = Timing(
             when_busy=self._policy.when_busy,
             order=self._policy.order,
@@ -155,11 +154,8 @@ class _Reader:
             data=ports.data,
         )
         if cadence is None:
-            availability.leave_period(properties, self._place)
-            if self._policy.delay:
-                delay, text = self._element.get("policy", "delay"), f"{self._place} has no schedule"
-                delay.left("policy", "delay", text, "write schedule.delay, if it gets one")
             return shared
+        properties = self._activity.pipeline.properties
         context, wanting = self._factory.context, bool(self._wanting)
         availability.report_period(properties, self._place, context, wanting=wanting)
         schedule = cadence.schedule
@@ -168,6 +164,7 @@ class _Reader:
         schedule |= availability.period(properties).schedule
         if wanting:
             schedule["paused"] = True
+        availability.report_early(properties.get("start"), schedule, self._place, context.now)
         return replace(
             shared,
             schedule=schedule,

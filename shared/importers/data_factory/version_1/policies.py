@@ -82,17 +82,21 @@ def policy(activity: Element) -> Policy:
     )
 
 
-def report_policy(activity: Element, place: str) -> None:
+def report_policy(activity: Element, place: str, *, scheduled: bool) -> None:
     """Report each key of the policy of a job.
 
     Args:
         activity: the job.
         place: the pipeline in the pipelines file.
+        scheduled: whether it has a schedule.
     """
     said, found = activity.get("policy"), policy(activity)
     for key, element in said.items():
         report = _REPORTS.get(key.casefold())
-        if report is None or not report(element, key, found, place):
+        if report is _delay and found.delay and not scheduled:
+            cure = "write schedule.delay, if it gets one"
+            element.left(_KIND, key, f"{place} has no schedule", cure)
+        elif report is None or not report(element, key, found, place):
             report_unknown(element, _KIND, key)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.importers.data_factory.account import NOWHERE, Element, Place
 from shared.importers.data_factory.drafts import BlobPath
-from shared.importers.data_factory.expressions.version_1 import SLICE
+from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
 from shared.importers.data_factory.others import leave_dataset, report_input_form
 from shared.importers.data_factory.policies import leave_policy, policies
 from shared.importers.data_factory.reading.definitions import Definition
@@ -197,7 +197,9 @@ class Ports:
             availability.report_other(said, self._cadence, _OWN_WINDOW)
         self._report_cadence(dataset, path)
         self._inputs[dataset.place] = dataset, path
-        self._report_chain(dataset, reference, element)
+        self._report_chain(dataset, element if reference is None else reference.element)
+        if reference is not None:
+            self._report_slices(reference.element, path)
         return path
 
     def _report_cadence(self, dataset: Definition, path: BlobPath) -> None:
@@ -226,11 +228,8 @@ class Ports:
         self.wanting.append(f"{why}: {path.name} stands in its place")
         return path
 
-    def _report_chain(
-        self, dataset: Definition, reference: Reference | None, named: Element
-    ) -> None:
-        """Report an input that another activity writes, and times of its own."""
-        element = named if reference is None else reference.element
+    def _report_chain(self, dataset: Definition, element: Element) -> None:
+        """Report an input that another activity writes."""
         writers = [one for one in self._factory.writers(dataset) if one.name]
         if writers:
             first = writers[0]
@@ -242,10 +241,21 @@ class Ports:
                 text += f", and is a {first.type}: Relearn does not run it"
                 cure = "keep that activity, or write the data to this path by other means"
             element.left("key", "inputs", text, cure)
+
+    def _report_slices(self, element: Element, path: BlobPath) -> None:
+        """Report the times of an input that are not those of the window."""
         for key in ("startTime", "endTime"):
             said = element.get(key)
-            text = f"{said.value}: in the path of `{dataset.name}`; one blob is read, though"
-            said.approximated("key", key, text, "see whether the job needs several slices")
+            if said and time_of(said.peek()) is None:
+                why = f"{key} of an input cannot be read"
+                cure = f"write the path of the input in {self._place}, with the times that it means"
+                said.left("key", key, f"`{said.value}`: no time of a window", cure)
+                self.wanting.append(f"{why}: its path has the times of the window")
+            else:
+                text = f"{said.value}: in the path {path.name}; one blob is read, though"
+                if not TIMED.search(path.name):
+                    text = f"{said.value}: the path {path.name} has no times, and one blob is read"
+                said.approximated("key", key, text, "see whether the job needs several slices")
 
     def outputs(self) -> dict[str, BlobPath]:
         """Return the outputs by name; each is reported."""
