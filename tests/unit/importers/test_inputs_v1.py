@@ -9,6 +9,7 @@ from tests.unit.importers.version_1 import WEEKLY, training, walk_through
 
 MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
 DATA = "dataset/trainingData"
+NO_OUTPUT = {"webServiceInput": "trainingData"}
 HOURLY, DAILY, MONTHLY = ({"frequency": unit, "interval": 1} for unit in ("Hour", "Day", "Month"))
 
 
@@ -41,6 +42,26 @@ def test_policies_of_an_input_that_is_not_the_data_are_not_written(
     of_others = [one for one in factory.lines("policy") if one.file == f"{other}.json"]
     assert {one.outcome for one in of_others} <= {LEFT}
     assert factory.line(other, "").asks == bool(others)
+
+
+@pytest.mark.parametrize(
+    ("checks", "job", "said"),
+    [
+        ({"maximumRetry": 0, "retryInterval": "01:00:00"}, {}, "no check but the first one"),
+        ({"maximumRetry": 1}, {"outputs": [], "typeProperties": NO_OUTPUT}, "walk has no schedule"),
+        ({}, {"outputs": [], "typeProperties": NO_OUTPUT}, "walk has no schedule"),
+    ],
+)
+def test_what_is_not_waited_for_is_not_said_to_be(
+    checks: dict[str, Any], job: dict[str, Any], said: str
+) -> None:
+    factory = walk_through(training(**job))
+    data = next(one for one in factory.all if one.name == "trainingData")
+    data.properties.value["policy"] = {"externalData": checks}
+    assert factory.only().timing.wait_for_data is None
+    lines = [one for one in factory.lines("policy") if one.file == f"{DATA}.json"]
+    assert len(lines) == max(len(checks), 1)
+    assert all(one.outcome is LEFT and said in one.text for one in lines)
 
 
 @pytest.mark.parametrize(

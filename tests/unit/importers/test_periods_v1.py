@@ -62,3 +62,11 @@ def test_a_first_run_that_is_due_before_the_period_is_said(
     assert (line.outcome, f"is due {first}" in line.text) == (
         (ABOUT, True) if first else (MAPPED, False)
     )
+
+
+@pytest.mark.parametrize(("start", "outcome"), [("2000-01-01", ABOUT), ("2016-01-01", MAPPED)])
+def test_windows_that_a_backfill_does_not_reach_are_said(start: str, outcome: Outcome) -> None:
+    factory = walk_through(start=start, end="9999-09-09", backfill=True)
+    factory.only()
+    line = factory.line("pipeline/walk", "start")
+    assert (line.outcome, "the newest 1000 get runs" in line.text) == (outcome, outcome is ABOUT)

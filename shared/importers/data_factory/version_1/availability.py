@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from shared.core.config.schedule import Recurrence, next_due_of
+from shared.core.config.schedule import Recurrence, dues_between, next_due_of
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.values import (
@@ -39,6 +39,9 @@ _PLACES: Final = {
     "anchordatetime": "anchor",
     "style": "style",
 }
+#: Version 1 trains on every window, however many were missed.
+MOST_CAUGHT_UP: Final = 1000
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN: Final = "Relearn has nothing for this key"
 _WRITE_IT: Final = "write the value under `schedule` in pipelines.yaml"
 
@@ -61,12 +64,12 @@ class Cadence:
     @property
     def slices(self) -> tuple[object, ...]:
         """Where slices begin: the same for two that have the same slices."""
-        anchor = moment(self.anchor) or datetime.min.replace(tzinfo=UTC)
+        anchor = moment(self.anchor) or _FIRST
         if self.frequency == "Month":
             months = anchor.year * 12 + anchor.month - 1
             return self.frequency, self.interval, months % self.interval, self.offset
         length = timedelta(minutes=self.length)
-        passed = anchor - datetime.min.replace(tzinfo=UTC)
+        passed = anchor - _FIRST
         finer = timedelta(minutes=min(_LENGTHS[self.frequency], _LENGTHS["Day"]))
         return length, (passed // finer * finer + self.offset) % length
 
@@ -271,22 +274,29 @@ def report_period(
     _report_end(properties.get("end"), active, place)
 
 
-def report_early(start: Element, schedule: dict[str, Any], place: str, now: datetime) -> None:
-    """Report a first run that is due before the active period begins, at the start of its window.
+def report_first(
+    start: Element, schedule: dict[str, Any], place: str, context: ImportContext
+) -> None:
+    """Report where the first run of a pipeline is not that of the factory.
 
     Args:
         start: of the pipeline.
         schedule: as the pipelines file has it.
         place: the pipeline in the pipelines file.
-        now: the present moment.
+        context: of the import.
     """
     with suppress(ValidationError):  # the whole pipeline is refused
         made = Recurrence.model_validate(schedule)
-        first = next_due_of(made, datetime.min.replace(tzinfo=UTC))
-        if first and made.start and first < made.start and made.start > now:
+        first = next_due_of(made, _FIRST)
+        if first and made.start and first < made.start and made.start > context.now:
             text = f"{place}: the run of the first window is due {iso(first)}, at the start of "
             text += "that window; nothing of a factory runs before `start`"
             cure = "write the begin of a later window as schedule.start, if that is too early"
+            start.approximated("key", "start", text, cure)
+        past = dues_between(made, _FIRST, context.now - made.delay, MOST_CAUGHT_UP + 1)
+        if made.start and context.options.backfill and len(past) > MOST_CAUGHT_UP:
+            text = f"{place}: of the windows of the past, the newest {MOST_CAUGHT_UP} get runs"
+            cure = "ask for manual runs of older windows, if they are needed"
             start.approximated("key", "start", text, cure)
 
 

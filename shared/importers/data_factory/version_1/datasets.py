@@ -37,6 +37,7 @@ _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} 
 _FILL_IN: Final = (
     "give its value: in the file, or with --parameters where it is that of a template; import again"
 )
+_WRITE_WAIT: Final = "write wait_for_data in pipelines.yaml, if its runs are to wait for data"
 _MOST_CHECKS: Final = 10
 #: externalData of a dataset, where a key is left out (data-factory §2.2).
 _DEFAULTS: Final = {
@@ -123,17 +124,18 @@ def report_silent(dataset: Definition, place: str) -> None:
         packed.approximated("key", "compression", text, "have it written without compression")
 
 
-def report_waiting(dataset: Definition, place: str) -> Waiting:
+def report_waiting(dataset: Definition, place: str, *, scheduled: bool) -> Waiting:
     """Report the policy of an input of a job, and return what of it Relearn does.
 
     Args:
         dataset: the input.
         place: the pipeline in the pipelines file.
+        scheduled: whether it has a schedule: no other runs wait for data.
     """
     waits, least = Waiting(), ""
     for key, element in policies(dataset.properties):
         if key.casefold() == "externaldata" and isinstance(element.value, dict):
-            waits = _report_external(element, place)
+            waits = _report_external(element, place, scheduled=scheduled)
         elif key.casefold() == "validation" and isinstance(element.value, dict):
             least = _report_validation(element, place)
         else:
@@ -189,7 +191,7 @@ def _account(dataset: Definition, definitions: Definitions) -> str:
     return account if _ACCOUNT_NAME.fullmatch(account) else account_of(name)
 
 
-def _report_external(policy: Element, place: str) -> Waiting:
+def _report_external(policy: Element, place: str, *, scheduled: bool) -> Waiting:
     spans, checks = dict(_DEFAULTS), _CHECKS
     for key, element in policy.items():
         if key.casefold() in _DEFAULTS and (span := timespan(element.value)) is not None:
@@ -199,6 +201,12 @@ def _report_external(policy: Element, place: str) -> Waiting:
     every = spans["retryinterval"]
     at_most = spans["datadelay"] + checks * (every + spans["retrytimeout"])
     waits = Waiting(every, at_most)
+    if not (scheduled and at_most):
+        why = "no schedule" if not scheduled else "no check but the first one to wait for"
+        text = f"{place} has {why}, so that wait_for_data is not in the file"
+        for name, element in [*policy.items()] or [("", policy)]:
+            element.left("policy", f"externalData.{name}".strip("."), text, _WRITE_WAIT)
+        return waits
     if not policy.value:
         text = f"{place}: wait_for_data.at_most: {written(at_most)}: the checks of a factory, which"
         policy.approximated("policy", "externalData", f"{text} has no others here")
@@ -214,7 +222,8 @@ def _report_external(policy: Element, place: str) -> Waiting:
         else:
             text = (
                 f"{place}: wait_for_data.at_most: {written(at_most)}: the delay, and all checks "
-                "with their pauses, at their longest; the run then trains on what is there"
+                "with their pauses, at their longest; the run then trains on what is there, and "
+                "without a blob there is no run"
             )
             element.approximated("policy", name, text)
     return waits

@@ -24,8 +24,6 @@ _OF_DATABASE: Final = (
     *("Database server name", "Database name"),
     *("Server user account name", "Server user account password"),
 )
-#: Version 1 trains on every window, however many were missed.
-_MOST_CAUGHT_UP: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +162,13 @@ class _Reader:
         schedule |= availability.period(properties).schedule
         if wanting:
             schedule["paused"] = True
-        availability.report_early(properties.get("start"), schedule, self._place, context.now)
+        availability.report_first(properties.get("start"), schedule, self._place, context)
         return replace(
             shared,
             schedule=schedule,
             wait_for_data=ports.waits.written,
             catch_up="all",
-            catch_up_most=_MOST_CAUGHT_UP,
+            catch_up_most=availability.MOST_CAUGHT_UP,
         )
 
     def _report_database(self, made: Job) -> None:

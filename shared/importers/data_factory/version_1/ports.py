@@ -157,7 +157,8 @@ class Ports:
         self.data = folder or waited or checked or next(iter(inputs), None)
         for dataset, path in read:
             if self.data is not None and path.is_same_blob(self.data):
-                self.waits = datasets.report_waiting(dataset, self._place)
+                scheduled = self._cadence is not None
+                self.waits = datasets.report_waiting(dataset, self._place, scheduled=scheduled)
             elif any(policies(dataset.properties)):
                 text = f"{self._place} waits for one input alone, which is another one"
                 leave_policy(dataset.properties, text)
