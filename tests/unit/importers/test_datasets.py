@@ -44,7 +44,8 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
         variable("Month", "SliceStart", "MM"),
         variable("Day", "SliceEnd", "dd"),
     ]
-    factory = with_data(folder, file, typed={"partitionedBy": parts})
+    policy = {"externalData": {"maximumRetry": 1}}
+    factory = with_data(folder, file, typed={"partitionedBy": parts}, policy=policy)
     path = read(factory)
     assert (path.account, path.container, path.name) == ("examplestore", container, name)
     line = factory.line(DATA, "")

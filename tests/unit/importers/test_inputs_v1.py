@@ -9,8 +9,9 @@ from tests.unit.importers.version_1 import WEEKLY, training, walk_through
 
 MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
 DATA = "dataset/trainingData"
+DAY = {"type": "DateTime", "date": "SliceStart", "format": "dd"}
 NO_OUTPUT = {"webServiceInput": "trainingData"}
-HOURLY, DAILY, MONTHLY = ({"frequency": unit, "interval": 1} for unit in ("Hour", "Day", "Month"))
+DAILY, MONTHLY = ({"frequency": unit, "interval": 1} for unit in ("Day", "Month"))
 
 
 @pytest.mark.parametrize(
@@ -34,14 +35,13 @@ def test_policies_of_an_input_that_is_not_the_data_are_not_written(
     timing = factory.only().timing
     assert timing.data is not None
     assert timing.data.name == chosen
-    mine, others, other = (first, second, "dataset/more")
-    if chosen == "more.csv":
-        mine, others, other = (second, first, DATA)
+    mine, other = (second, DATA) if chosen == "more.csv" else (first, "dataset/more")
     assert bool(timing.wait_for_data) == ("externalData" in mine)
     assert bool(timing.min_size) == ("validation" in mine)
     of_others = [one for one in factory.lines("policy") if one.file == f"{other}.json"]
     assert {one.outcome for one in of_others} <= {LEFT}
-    assert factory.line(other, "").asks == bool(others)
+    assert "waits for one input alone" in factory.line(other, "").text
+    assert "schedule.delay" in factory.line(other, "").to_do
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,31 @@ def test_what_is_not_waited_for_is_not_said_to_be(
 
 
 @pytest.mark.parametrize(
+    ("file", "writer", "at_most", "said"),
+    [
+        ("{Day}.csv", False, "33m", "as long as a factory checks for external data by default"),
+        ("{Day}.csv", True, "33m", "it waits until its activity has ended"),
+        ("rows.csv", False, None, ""),
+    ],
+)
+def test_data_of_a_window_is_waited_for_without_a_policy(
+    file: str, *, writer: bool, at_most: str | None, said: str
+) -> None:
+    copy = {"name": "copy", "type": "Copy", "outputs": [{"name": "trainingData"}]}
+    factory = walk_through(training(), *([copy] if writer else []))
+    factory.all = [one for one in factory.all if one.name != "trainingData"]
+    typed = {"partitionedBy": [{"name": "Day", "value": DAY}]}
+    factory.blob("trainingData", "data", file, typed=typed)
+    waits = factory.only().timing.wait_for_data
+    assert waits == ({"every": "1m", "at_most": at_most} if at_most else None)
+    line = factory.line(DATA, "")
+    assert (line.outcome, said in line.text) == (ABOUT if said else MAPPED, True)
+    assert ("a longer wait_for_data.at_most" in line.to_do) is writer
+
+
+@pytest.mark.parametrize(
     ("own", "driver", "said"),
     [
-        (HOURLY, DAILY, "and not all"),
-        (MONTHLY, WEEKLY, "need not be complete"),
         (WEEKLY, {**WEEKLY, "offset": "06:00:00"}, "begin at other times"),
         (WEEKLY, {**WEEKLY, "anchorDateTime": "2016-02-10"}, "begin at other times"),
         ({**DAILY, "interval": 30}, MONTHLY, "begin at other times"),
@@ -79,13 +100,13 @@ def test_what_is_not_waited_for_is_not_said_to_be(
 def test_a_path_with_times_whose_slices_are_not_the_windows(
     own: dict[str, Any], driver: dict[str, Any], said: str
 ) -> None:
-    value = {"type": "DateTime", "date": "SliceStart", "format": "yyyyMMdd"}
-    typed = {"partitionedBy": [{"name": "Day", "value": value}]}
+    typed = {"partitionedBy": [{"name": "Day", "value": DAY}]}
     factory = walk_through()
     of_model = next(one for one in factory.all if one.name == "trainedModelBlob")
     of_model.properties.value["availability"] = driver
     factory.all = [one for one in factory.all if one.name != "trainingData"]
-    factory.blob("trainingData", "data/{Day}", "rows.csv", typed=typed, availability=own)
+    more = {"availability": own, "policy": {"externalData": {"maximumRetry": 1}}}
+    factory.blob("trainingData", "data/{Day}", "rows.csv", typed=typed, **more)
     factory.only()
     line = factory.line(DATA, "")
     assert (line.outcome, said in line.text) == (ABOUT if said else MAPPED, True)
@@ -130,8 +151,7 @@ def test_nothing_runs_before_what_cannot_be_read_is_written(
 def test_the_times_that_an_input_names(start: str, file: str, name: str, said: str) -> None:
     factory = walk_through(training(inputs=[{"name": "trainingData", "startTime": start}]))
     factory.all = [one for one in factory.all if one.name != "trainingData"]
-    value = {"type": "DateTime", "date": "SliceStart", "format": "dd"}
-    typed = {"partitionedBy": [{"name": "Day", "value": value}]}
+    typed = {"partitionedBy": [{"name": "Day", "value": DAY}]}
     factory.blob("trainingData", "data", file, typed=typed)
     timing = factory.only().timing
     assert timing.data is not None

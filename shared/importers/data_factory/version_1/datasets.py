@@ -65,6 +65,13 @@ class Waiting:
         return {"every": written(every), "at_most": written(self.at_most)}
 
 
+#: As long as a factory checks for external data where nothing is said.
+BY_DEFAULT: Final = Waiting(
+    _DEFAULTS["retryinterval"],
+    _DEFAULTS["datadelay"] + _CHECKS * (_DEFAULTS["retryinterval"] + _DEFAULTS["retrytimeout"]),
+)
+
+
 def is_blob(dataset: Definition) -> bool:
     """Whether a dataset names blobs."""
     return dataset.type.strip().casefold() == _BLOB

@@ -5,6 +5,7 @@ Each reference that means something of its own has a line of the report (data-fa
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from shared.importers.data_factory.account import NOWHERE, Element, Place
@@ -14,6 +15,7 @@ from shared.importers.data_factory.others import leave_dataset, report_input_for
 from shared.importers.data_factory.policies import leave_policy, policies
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
+from shared.importers.data_factory.values import written
 from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.datasets import Waiting
@@ -157,13 +159,27 @@ class Ports:
         self.data = folder or waited or checked or next(iter(inputs), None)
         for dataset, path in read:
             if self.data is not None and path.is_same_blob(self.data):
-                scheduled = self._cadence is not None
-                self.waits = datasets.report_waiting(dataset, self._place, scheduled=scheduled)
-            elif any(policies(dataset.properties)):
+                self._wait(dataset, path)
+            else:
                 text = f"{self._place} waits for one input alone, which is another one"
                 leave_policy(dataset.properties, text)
                 cure = "let the schedule begin when it is there: schedule.delay"
                 dataset.body.approximated(DATASET, dataset.name, text, cure)
+
+    def _wait(self, dataset: Definition, path: BlobPath) -> None:
+        """Report how long a run waits for the data; without a policy, as the factory does."""
+        scheduled = self._cadence is not None
+        self.waits = datasets.report_waiting(dataset, self._place, scheduled=scheduled)
+        is_new = scheduled and TIMED.search(path.name) is not None
+        if not is_new or datasets.is_waited_for(dataset):
+            return
+        self.waits = replace(datasets.BY_DEFAULT, min_size=self.waits.min_size)
+        text = f"{self._place}: wait_for_data.at_most: {written(self.waits.at_most)}, as long as a "
+        text, cure = f"{text}factory checks for external data by default", ""
+        if self._factory.writers(dataset):
+            text += "; for this data it waits until its activity has ended"
+            cure = "write a longer wait_for_data.at_most, if the data comes later"
+        dataset.body.approximated(DATASET, dataset.name, text, cure)
 
     def _is_blob(self, reference: Reference) -> bool:
         """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
