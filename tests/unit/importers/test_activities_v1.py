@@ -194,7 +194,15 @@ def test_two_jobs_of_a_pipeline_become_two_pipelines_and_feed_each_other_no_more
     factory = with_scores(
         training(outputs=[{"name": "rows"}, {"name": "trainedModelBlob"}]), chained, updating()
     )
-    assert [one.name for one in factory.drafts()] == ["walk-retraining", "walk-score"]
+    first, second = factory.drafts()
+    assert (first.name, second.name) == ("walk-retraining", "walk-score")
+    paused = [
+        isinstance(one.timing.schedule, dict) and "paused" in one.timing.schedule
+        for one in (first, second)
+    ]
+    assert paused == [False, True]
+    made = factory.line("pipeline/walk", "activities[1]")
+    assert "walk-retraining makes input `rows`" in made.text
     fed = factory.line("pipeline/walk", "activities[1].inputs[0]")
     assert (fed.outcome, "walk-retraining" in fed.to_do) == (LEFT, True)
     waits = factory.line("pipeline/walk", "activities[1].inputs[1]")

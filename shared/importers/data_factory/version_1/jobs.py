@@ -198,7 +198,7 @@ class _Reader:
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
             element.approximated("activity", name, text)
         if self._wanting:
-            text, cure = "; ".join(self._wanting), "write what is missing in pipelines.yaml"
+            text, cure = "; ".join(self._wanting), "provide what is missing"
             if cadence is not None:
                 text += "; schedule.paused: true"
                 cure += ", and remove schedule.paused"

@@ -252,8 +252,10 @@ class Ports:
             first = writers[0]
             text = f"activity `{first.name}` of pipeline `{first.pipeline.name}` writes it"
             if first.is_job:
-                cure = f"copy the output of {self._factory.place(first)} to this path"
+                place = self._factory.place(first)
+                cure = f"copy the output of {place} to this path"
                 text += ", and in Relearn writes below runs/: jobs do not feed each other"
+                self.wanting.append(f"{place} makes input `{dataset.name}`, and writes below runs/")
             else:
                 text += f", and is a {first.type}: Relearn does not run it"
                 cure = "keep that activity, or write the data to this path by other means"
@@ -288,6 +290,7 @@ class Ports:
                 element.left("key", port, text, f"{cure}: training.outputs")
                 continue
             path = path or _as_written(dataset, port)
+            dataset.properties.get("linkedServiceName").take()
             self._read.add(folded(dataset.name))
             outputs[port] = path
             self.of_outputs[dataset.place] = port
