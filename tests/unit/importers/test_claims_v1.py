@@ -117,7 +117,7 @@ def test_a_dataset_that_is_only_waited_for_is_not_mapped() -> None:
     said = next(
         one for (file, path), one in factory.account.lines.items() if "ready" in file and not path
     )
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is LEFT
     assert "Relearn does not wait for it" in said.text
 
 

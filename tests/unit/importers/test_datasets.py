@@ -155,10 +155,10 @@ def test_a_dataset_that_only_decides_when_a_job_runs() -> None:
     )
     factory.only()
     said = factory.line("dataset/table", "")
-    assert (said.outcome, "only waits for it" in said.text) == (ABOUT, True)
+    assert (said.outcome, "only waits for it" in said.text) == (LEFT, True)
     assert "training.parameters" in said.to_do
     line = factory.line("pipeline/walk", "activities[0].inputs[1]")
-    assert (line.outcome, "schedule.delay" in line.to_do) == (ABOUT, True)
+    assert (line.outcome, "schedule.delay" in line.to_do) == (LEFT, True)
     assert factory.unknown() == []
 
 

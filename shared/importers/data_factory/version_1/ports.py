@@ -67,9 +67,9 @@ def report_dependency(
         reference.element.left("key", "inputs", text, cure)
     else:
         text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
-        reference.element.approximated("key", "inputs", text, cure)
+        reference.element.left("key", "inputs", text, cure)
     report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
-    dataset.body.approximated(DATASET, dataset.name, "Relearn does not wait for it")
+    dataset.body.left(DATASET, dataset.name, "Relearn does not wait for it", cure, whole=False)
 
 
 def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
