@@ -93,6 +93,8 @@ def test_an_update_is_joined_by_the_blob_where_two_datasets_name_it() -> None:
     factory = walk_through(training(), updating(typeProperties=typed, inputs=[{"name": "same"}]))
     factory.blob("same", "trainingoutput/", "model.ilearner")
     assert len(factory.only().updates) == 1
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert (line.outcome, "joined by the blob" in line.text) == (Outcome.APPROXIMATED, True)
 
 
 def no_endpoint(url: str | None) -> VersionOne:

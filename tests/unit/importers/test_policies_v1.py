@@ -42,6 +42,8 @@ def trained(**policy: Any) -> tuple[Draft, dict[str, Line]]:
         ("timeout", "24:00:00", ABOUT, "where the factory has 24d"),
         ("delay", "00:00:00", MAPPED, "begins at its due time"),
         ("delay", "01:30:00", MAPPED, "walk: schedule.delay: 1h30m"),
+        ("delay", "-01:30:00", LEFT, "cannot read"),
+        ("timeout", "-01:30:00", LEFT, "cannot read"),
         ("longRetry", 1, MAPPED, "no effect"),
         ("longRetry", 3, MAPPED, "training.attempts: 3, training.pause: 0s"),
         ("style", "StartOfInterval", LEFT, "nothing for this key"),

@@ -195,8 +195,14 @@ def _long_retry(element: Element, key: str, found: Policy, place: str) -> bool:
     return True
 
 
+def _is_span(element: Element) -> bool:
+    """Whether a value is a time that is not negative."""
+    span = timespan(element.value)
+    return span is not None and span >= timedelta()
+
+
 def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
-    if timespan(element.value) is None:
+    if not _is_span(element):
         return False
     text = f"{place}: training.timeout: {found.longest}"
     if not found.timeout:
@@ -211,7 +217,7 @@ def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
 
 
 def _delay(element: Element, key: str, found: Policy, place: str) -> bool:
-    if timespan(element.value) is None:
+    if not _is_span(element):
         return False
     if not found.delay:
         element.mapped(_KIND, key, f"{place}: a run begins at its due time")

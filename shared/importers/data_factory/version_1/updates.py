@@ -131,6 +131,10 @@ def _report(
     element, place = activity.element, training.place
     text = f"{place}: endpoints.resource: {resource}"
     element.mapped("activity", activity.name, text)
+    if not (model.place in training.ports or factory.is_among(model, training.activity.outputs)):
+        text = f"joined by the blob: the training does not write dataset `{model.name}`, so that "
+        text += "in the factory the update does not wait for it"
+        element.approximated("activity", activity.name, text)
     _report_cadence(factory, activity, training)
     set_aside(element, "description")
     report_update_policy(element, training.policy, place)
