@@ -162,3 +162,19 @@ def test_the_times_that_an_input_names(start: str, file: str, name: str, said: s
     assert line.outcome is (LEFT if is_lost else ABOUT)
     assert isinstance(timing.schedule, dict)
     assert ("paused" in timing.schedule) is is_lost
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"webServiceInputs": {" ": "trainingData"}}, "webServiceInputs has an entry without"),
+        ({"webServiceInputs": {"a": {"name": "trainingData"}}}, "webServiceInputs has an entry"),
+        ({"webServiceOutputs": {"second": "gone"}}, "output `second` names a dataset that is"),
+    ],
+)
+def test_nothing_runs_without_an_input_or_output(typed: dict[str, Any], said: str) -> None:
+    factory = walk_through(training(typeProperties={**NO_OUTPUT, **typed}))
+    schedule = factory.only().timing.schedule
+    assert isinstance(schedule, dict)
+    assert schedule["paused"] is True
+    assert said in factory.line("pipeline/walk", "activities[0]").text

@@ -282,6 +282,7 @@ class Ports:
         for port, element in self._named("webServiceOutputs"):
             dataset = self._factory.dataset(element)
             if dataset is None:
+                self.wanting.append(f"output `{port}` names a dataset that is missing")
                 continue
             path = datasets.blob_path(dataset, self._factory.definitions)
             if path is None and not datasets.is_blob(dataset):
@@ -307,6 +308,7 @@ class Ports:
         for port, element in ports.items():
             if not port.strip() or not isinstance(element.value, str) or not element.value.strip():
                 element.left("key", key, _NO_PORT, "write it under training in pipelines.yaml")
+                self.wanting.append(f"{key} has an entry without a name or a dataset")
             else:
                 yield port, element
 
