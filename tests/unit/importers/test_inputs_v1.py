@@ -120,8 +120,12 @@ def test_a_path_with_times_whose_slices_are_not_the_windows(
         (WEEKLY, "$$Text.Format('{0:yyyy}', Date.Unknown(SliceStart))", "parameter `q` has no"),
         (WEEKLY, "[parameters('query')]", "parameter `q` has no value"),
         (WEEKLY, "<your query>", "parameter `q` has no value"),
+        (WEEKLY, "<user>@server", "parameter `q` has no value"),
         (WEEKLY, None, "parameter `q` has no value"),
         (WEEKLY, 1, ""),
+        (WEEKLY, "<query>1</query>", ""),
+        (WEEKLY, "SELECT a WHERE b <c AND d> e", ""),
+        (WEEKLY, "Password=<your password>", ""),  # a setting has its value
     ],
 )
 def test_nothing_runs_before_what_cannot_be_read_is_written(

@@ -32,6 +32,8 @@ _BLOB: Final = "azureblob"
 OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn")
 _SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
+#: A placeholder within a text, which in XML would be the begin of an element.
+_WITHIN: Final = re.compile(r"<[A-Za-z][\w.-]*>")
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _FILL_IN: Final = (
@@ -79,7 +81,8 @@ def is_blob(dataset: Definition) -> bool:
 
 def unfilled(text: str) -> bool:
     """Whether a text is a placeholder, or an expression of a template that has no value here."""
-    return not_filled_in(text) is not None or _ARM.fullmatch(text.strip()) is not None
+    within = _WITHIN.search(text) is not None and "</" not in text
+    return within or not_filled_in(text) is not None or _ARM.fullmatch(text.strip()) is not None
 
 
 def blob_path(

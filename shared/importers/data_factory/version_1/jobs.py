@@ -130,7 +130,8 @@ class _Reader:
                 value = parameter(element, name, self._place, self._factory.context.secrets)
                 if value is not None:
                     found[name] = value
-                if value is None or (isinstance(element.value, str) and unfilled(element.value)):
+                text = "" if is_secret(name, element.value) else element.peek()
+                if value is None or unfilled(text):
                     self._wanting.append(f"parameter `{name}` has no value")
         return found
 
