@@ -64,6 +64,16 @@ def test_what_is_not_waited_for_is_not_said_to_be(
     assert all(one.outcome is LEFT and said in one.text for one in lines)
 
 
+@pytest.mark.parametrize("checks", [{"retryInterval": "00:02:00"}, {"maximumRetry": []}])
+def test_checks_that_are_left_out_are_said(checks: dict[str, Any]) -> None:
+    factory = walk_through()
+    data = next(one for one in factory.all if one.name == "trainingData")
+    data.properties.value["policy"] = {"externalData": checks}
+    waits = factory.only().timing.wait_for_data
+    assert waits is not None
+    assert f"wait_for_data.at_most: {waits['at_most']}" in factory.line(DATA, "").text
+
+
 @pytest.mark.parametrize(
     ("file", "writer", "at_most", "said"),
     [

@@ -170,6 +170,9 @@ class Ports:
         """Report how long a run waits for the data; without a policy, as the factory does."""
         scheduled = self._cadence is not None
         self.waits = datasets.report_waiting(dataset, self._place, scheduled=scheduled)
+        if scheduled and self.waits.at_most:  # a key that is left out has its default
+            text = f"{self._place}: wait_for_data.at_most: {written(self.waits.at_most)}"
+            dataset.body.mapped(DATASET, dataset.name, text)
         is_new = scheduled and TIMED.search(path.name) is not None
         if not is_new or datasets.is_waited_for(dataset):
             return
