@@ -21,7 +21,8 @@ from shared.importers.data_factory.values import means_days, number, span_of, ti
 _KIND: Final = "policy"
 _MOST_AT_ONCE: Final = 10
 NEWEST_FIRST: Final = "newest_first"
-_ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": "oldest_first"}
+OLDEST_FIRST: Final = "oldest_first"
+_ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": OLDEST_FIRST}
 NEVER_REPLACES: Final = (
     "the model of an older window never replaces that of a newer one; in the factory it does"
 )
@@ -109,20 +110,19 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
+    orders = [one.order or OLDEST_FIRST for one in (found, training)]
     same = {
-        "concurrency": found.at_once in (1, training.at_once),
-        "executionpriorityorder": found.order == training.order != NEWEST_FIRST,
-        "retry": not found.retry,
+        "concurrency": found.at_once == 1,
+        "executionpriorityorder": orders == [OLDEST_FIRST, OLDEST_FIRST],
         "longretry": found.rounds == 1,
         "longretryinterval": found.rounds == 1,
-        "timeout": not found.timeout,
-        "delay": found.delay == training.delay,
+        "delay": found.delay <= training.delay,
     }
     for key, element in said.items():
         text = _OF_UPDATES.get(key.casefold())
         if text is None:
             report_unknown(element, _KIND, key)
-        elif same[key.casefold()]:
+        elif same.get(key.casefold()):
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
             newest = found.order == NEWEST_FIRST and key.casefold() == "executionpriorityorder"
