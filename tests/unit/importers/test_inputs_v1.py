@@ -79,6 +79,7 @@ def test_checks_that_are_left_out_are_said(checks: dict[str, Any]) -> None:
     [
         ("{Day}.csv", False, "33m", "as long as a factory checks for external data by default"),
         ("{Day}.csv", True, "33m", "it waits until its activity has ended"),
+        ("rows.csv", True, "33m", "it waits until its activity has ended"),
         ("rows.csv", False, None, ""),
     ],
 )

@@ -173,13 +173,14 @@ class Ports:
         if scheduled and self.waits.at_most:  # a key that is left out has its default
             text = f"{self._place}: wait_for_data.at_most: {written(self.waits.at_most)}"
             dataset.body.mapped(DATASET, dataset.name, text)
-        is_new = scheduled and TIMED.search(path.name) is not None
+        written_here = self._factory.writers(dataset)
+        is_new = scheduled and (written_here or TIMED.search(path.name))
         if not is_new or datasets.is_waited_for(dataset):
             return
         self.waits = replace(datasets.BY_DEFAULT, min_size=self.waits.min_size)
         text = f"{self._place}: wait_for_data.at_most: {written(self.waits.at_most)}, as long as a "
         text, cure = f"{text}factory checks for external data by default", ""
-        if self._factory.writers(dataset):
+        if written_here:
             text += "; for this data it waits until its activity has ended"
             cure = "write a longer wait_for_data.at_most, if the data comes later"
         dataset.body.approximated(DATASET, dataset.name, text, cure)
