@@ -146,7 +146,7 @@ def test_an_update_without_an_endpoint_is_said(named: str) -> None:
     assert (line.outcome, bool(line.to_do)) == (LEFT, True)
     assert text in line.text
     is_named = named not in ("no dataset of the model", "nothing below typeProperties")
-    why = "update `update`, which waits for its model" if is_named else "no update takes the model"
+    why = "update `update`, which waits for its model" if is_named else "no endpoints: no update"
     assert why in factory.line("pipeline/walk", "activities[0]").text
 
 
