@@ -49,3 +49,25 @@ def test_the_name_of_a_model_that_is_an_expression(name: str, made: str | None, 
     assert [one.resource for one in factory.only().updates] == ([made] if made else [])
     line = factory.line("pipeline/walk", "activities[1]")
     assert (line.outcome is LEFT, said in line.text) == (bool(said), True)
+
+
+def test_an_update_that_waits_for_more_than_its_model_says_what_decides_here() -> None:
+    checks = {"name": "evaluate", "type": "Custom", "outputs": [{"name": "passed"}]}
+    inputs = [{"name": "trainedModelBlob"}, {"name": "passed"}]
+    factory = walk_through(training(), checks, updating(inputs=inputs))
+    factory.blob("passed", "any", "passed.txt")
+    assert len(factory.only().updates) == 1
+    waits = factory.line("pipeline/walk", "activities[2].inputs[1]")
+    assert (waits.outcome, "activity `evaluate`" in waits.text) == (LEFT, True)
+    assert "gate.approval: required" in waits.to_do
+    line = factory.line("pipeline/walk", "activities[2]")
+    assert line.outcome is Outcome.APPROXIMATED
+    assert "does not wait for dataset `passed`" in line.text
+
+
+def test_an_update_follows_all_outputs_of_its_training() -> None:
+    datasets = [{"name": "trainedModelBlob"}, {"name": "scores"}]
+    factory = walk_through(training(outputs=datasets), updating(inputs=datasets))
+    factory.blob("scores", "any", "scores.csv")
+    assert len(factory.only().updates) == 1
+    assert factory.line("pipeline/walk", "activities[1]").outcome is Outcome.MAPPED

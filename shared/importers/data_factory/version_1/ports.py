@@ -58,6 +58,8 @@ def report_dependency(
         return
     writers = [one for one in factory.writers(dataset) if one is not activity]
     cure = "let the schedule begin when it is there: schedule.delay"
+    if activity.is_update:
+        cure = "write gate.rules, or gate.approval: required, if it decides about the model"
     if writers:
         first = writers[0]
         text = (

@@ -146,10 +146,12 @@ def _report(
     else:
         report_unread(model, f"the model of update `{activity.name}`", training.cadence)
     for reference in activity.inputs:
-        if not factory.is_among(model, (reference,)):
+        dataset = factory.dataset(reference.named)
+        follows = dataset is not None and factory.is_among(dataset, training.activity.outputs)
+        if not follows and dataset is not model:
             report_dependency(factory, activity, reference, training.cadence)
-        elif (said := factory.dataset(reference.named)) is not None:
-            said.body.mapped(DATASET, said.name, "")
+            text = f"it does not wait for dataset `{reference.name}`: see the line of its inputs"
+            element.approximated("activity", activity.name, text)
     for reference in activity.outputs:
         dataset = factory.dataset(reference.named)
         if dataset is not None:
