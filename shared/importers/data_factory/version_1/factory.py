@@ -62,7 +62,12 @@ class Activity:
     @property
     def references(self) -> Iterator[Reference]:
         """The datasets that it names: among its inputs and outputs, and for its service."""
-        yield from (*self.inputs, *self.outputs)
+        yield from (*self.inputs, *self.used)
+
+    @property
+    def used(self) -> Iterator[Reference]:
+        """Those of them that it does not only wait for."""
+        yield from (*(self.inputs if self.kind == SCORING else ()), *self.outputs)
         for key in _PORTS:
             said = self.element.get("typeProperties", key)
             ports = [one for _, one in said.items()] or [said]
@@ -102,6 +107,11 @@ class Factory:
     def writers(self, dataset: Definition) -> list[Activity]:
         """Return the activities that have a dataset among their outputs."""
         return [one for one in self.activities if self.is_among(dataset, one.outputs)]
+
+    def is_used(self, dataset: Definition) -> bool:
+        """Whether a job or an update does more with a dataset than wait for it."""
+        ours = (one for one in self.activities if one.is_job or one.is_update)
+        return any(self.is_among(dataset, one.used) for one in ours)
 
     def is_among(self, dataset: Definition, references: Iterable[Reference]) -> bool:
         """Whether one of some references means a dataset.

@@ -71,7 +71,11 @@ def report_dependency(
         text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
         reference.element.left("key", "inputs", text, cure)
     report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
-    dataset.body.left(DATASET, dataset.name, "Relearn does not wait for it", cure, whole=False)
+    text = "Relearn does not wait for it"
+    if factory.is_used(dataset):
+        dataset.body.approximated(DATASET, dataset.name, text)
+    else:
+        dataset.body.left(DATASET, dataset.name, text, cure, whole=False)
 
 
 def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
