@@ -160,7 +160,7 @@ class Timing:
     max_parallel: int | None = None
     opens_runs: bool = False  #: whether an arrival of data opens a run
     min_size: str = ""
-    #: The blobs whose arrival opens a run, where a trigger names them.
+    #: The blobs that a run is for, where a trigger or a policy names them.
     data: BlobPath | None = None
 
     @property

@@ -309,17 +309,9 @@ def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
 
 
 def _chosen(job: Job) -> BlobPath | None:
-    """Return the input that is the data: a folder, else one that is waited for, else the first."""
+    """Return the input that is the data where nothing else says it: a folder, else the first."""
     inputs = list(_inputs(job))
-    folder = next((one for one in inputs if one.is_folder), None)
-    waited = next((one for one in inputs if _is_waited_for(one)), None)
-    return folder or waited or next(iter(inputs), None)
-
-
-def _is_waited_for(path: BlobPath) -> bool:
-    inside = path.source.get("properties") or path.source
-    waits = inside.get("policy", "externalData"), inside.get("availability", "waitOnExternal")
-    return any(waits)
+    return next((one for one in inputs if one.is_folder), next(iter(inputs), None))
 
 
 def _form_of(path: BlobPath) -> str:

@@ -75,7 +75,7 @@ def test_several_updates_after_one_training() -> None:
 def test_an_update_in_another_pipeline_is_joined_by_the_dataset() -> None:
     factory = walk_through(training())
     typed = {"trainedModelName": MODEL, "trainedModelDatasetName": "TRAINEDMODELBLOB "}
-    factory.pipeline("apart", updating(typeProperties=typed), start="2016-03-01T00:00:00Z")
+    factory.pipeline("apart", updating(typeProperties=typed), start="2016-02-01T00:00:00Z")
     assert [one.name for one in factory.only().updates] == ["update"]
     assert "endpoints of walk" in factory.line("pipeline/apart", "").text
     start = factory.line("pipeline/apart", "properties.start")
@@ -93,14 +93,8 @@ def test_an_update_is_joined_by_the_blob_where_two_datasets_name_it() -> None:
     factory = walk_through(training(), updating(typeProperties=typed, inputs=[{"name": "same"}]))
     factory.blob("same", "trainingoutput/", "model.ilearner")
     assert len(factory.only().updates) == 1
-
-
-def test_an_update_that_is_paused_alone_is_not_made() -> None:
-    factory = walk_through(training())
-    factory.pipeline("apart", updating(), isPaused=True)
-    assert factory.only().updates == ()
-    line = factory.line("pipeline/apart", "properties.activities[0]")
-    assert (line.outcome, "paused" in line.text) == (LEFT, True)
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert (line.outcome, "joined by the blob" in line.text) == (Outcome.APPROXIMATED, True)
 
 
 def no_endpoint(url: str | None) -> VersionOne:
@@ -151,7 +145,9 @@ def test_an_update_without_an_endpoint_is_said(named: str) -> None:
     line = factory.line("pipeline/walk", "properties.activities[1]")
     assert (line.outcome, bool(line.to_do)) == (LEFT, True)
     assert text in line.text
-    assert "no update takes the model" in factory.line("pipeline/walk", "activities[0]").text
+    is_named = named not in ("no dataset of the model", "nothing below typeProperties")
+    why = "update `update`, which waits for its model" if is_named else "no endpoints: no update"
+    assert why in factory.line("pipeline/walk", "activities[0]").text
 
 
 def test_an_update_without_a_training() -> None:
@@ -200,7 +196,15 @@ def test_two_jobs_of_a_pipeline_become_two_pipelines_and_feed_each_other_no_more
     factory = with_scores(
         training(outputs=[{"name": "rows"}, {"name": "trainedModelBlob"}]), chained, updating()
     )
-    assert [one.name for one in factory.drafts()] == ["walk-retraining", "walk-score"]
+    first, second = factory.drafts()
+    assert (first.name, second.name) == ("walk-retraining", "walk-score")
+    paused = [
+        isinstance(one.timing.schedule, dict) and "paused" in one.timing.schedule
+        for one in (first, second)
+    ]
+    assert paused == [False, True]
+    made = factory.line("pipeline/walk", "activities[1]")
+    assert "walk-retraining makes input `rows`" in made.text
     fed = factory.line("pipeline/walk", "activities[1].inputs[0]")
     assert (fed.outcome, "walk-retraining" in fed.to_do) == (LEFT, True)
     waits = factory.line("pipeline/walk", "activities[1].inputs[1]")

@@ -260,7 +260,8 @@ def test_an_input_with_other_slices_than_the_runs_is_said(
     when = {"type": "DateTime", "date": "SliceStart", "format": "yyyyMMddHH"}
     typed = {"partitionedBy": [{"name": "At", "value": when}]}
     slices = {"frequency": frequency, "interval": interval}
-    factory.blob("trainingData", "in/{At}", "a.csv", typed=typed, availability=slices)
+    more = {"availability": slices, "policy": {"externalData": {"maximumRetry": 1}}}
+    factory.blob("trainingData", "in/{At}", "a.csv", typed=typed, **more)
     factory.only()
     found = factory.line("dataset/trainingData", "")
     assert (found.outcome, bool(found.to_do)) == ((ABOUT, True) if text else (MAPPED, False))

@@ -117,6 +117,15 @@ def test_a_dataset_that_is_only_waited_for_is_not_mapped() -> None:
     said = next(
         one for (file, path), one in factory.account.lines.items() if "ready" in file and not path
     )
+    assert said.outcome is LEFT
+    assert "Relearn does not wait for it" in said.text
+
+
+def test_a_dataset_that_is_written_and_waited_for_is_not_left() -> None:
+    inputs = [{"name": "trainingData"}, {"name": "placeholderBlob"}]
+    factory = walk_through(training(), training("second", inputs=inputs), updating())
+    factory.drafts()
+    said = factory.line("dataset/placeholderBlob", "")
     assert said.outcome is Outcome.APPROXIMATED
     assert "Relearn does not wait for it" in said.text
 

@@ -98,17 +98,16 @@ def test_a_job_without_inputs_has_no_data(drafted: Drafted) -> None:
     assert any("wait_for_data is left out" in one for one in texts(drafted, Outcome.APPROXIMATED))
 
 
-def test_the_data_is_a_folder_or_waited_for_or_the_first(drafted: Drafted) -> None:
+def test_the_data_is_what_is_named_or_a_folder_or_the_first(drafted: Drafted) -> None:
     first, second, folder = (drafted.path(name) for name in ("a.csv", "b.csv", "more"))
-    policy = {"policy": {"externalData": {"retryInterval": "00:01:00"}}}
-    waited = replace(second, source=drafted.element("properties", "b", value=policy))
-    for inputs, blob in (
-        ((first, second), "a.csv"),
-        ((first, waited), "b.csv"),
-        ((first, waited, folder), "more/{name}"),
+    for inputs, named, blob in (
+        ((first, second), None, "a.csv"),
+        ((first, second), second, "b.csv"),
+        ((first, second, folder), None, "more/{name}"),
     ):
         job = drafted.job(inputs={f"input{at}": one for at, one in enumerate(inputs)})
-        tree = tree_of(drafted, drafted.draft(job=job))
+        draft = drafted.draft(job=job, timing=Timing(data=named))
+        tree = tree_of(drafted, draft)
         assert tree["data"]["blob"] == blob
         given = ["{data}" if one.name in blob else one.name for one in inputs]
         assert list(tree["training"]["inputs"].values()) == given

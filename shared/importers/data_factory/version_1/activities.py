@@ -19,7 +19,7 @@ from shared.importers.data_factory.others import (
 )
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
-from shared.importers.data_factory.version_1 import datasets
+from shared.importers.data_factory.version_1 import availability, datasets
 from shared.importers.data_factory.version_1.factory import (
     JOBS,
     UPDATE,
@@ -76,7 +76,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
 
 def _report_alone(factory: Factory, made: Made) -> None:
     """Report a job that no update belongs to; an update may wait for a dataset that is missing."""
-    written = {folded(one.name) for one in made.activity.references if not made.job.trains}
+    written = {folded(one.name) for one in made.activity.references}
     for one in factory.activities:
         model = one.element.get("typeProperties", "trainedModelDatasetName").peek()
         if one.is_update and folded(model) in written:
@@ -120,7 +120,11 @@ def _report_pipeline(
     if not places:
         text = f"its updates are endpoints of {text}"
     body.mapped(PIPELINE, pipeline.name, text)
-    if any(made.timing.schedule for made in mine) and not properties.get("start"):
+    scheduled = [made for made in mine if made.timing.schedule]
+    for made in mine:
+        if made not in scheduled:
+            availability.leave_period(properties, made.place, for_others=bool(scheduled))
+    if scheduled and not properties.get("start") and not availability.period(properties).one_time:
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
         body.approximated(PIPELINE, pipeline.name, text, cure)

@@ -3,10 +3,14 @@
 Every function that reads a key reports it. The rules: data-factory §2.2, §2.3, §2.4.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
+
+from shared.core.config.schedule import Recurrence, dues_between, next_due_of
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.values import (
@@ -35,6 +39,9 @@ _PLACES: Final = {
     "anchordatetime": "anchor",
     "style": "style",
 }
+#: Version 1 trains on every window, however many were missed.
+MOST_CAUGHT_UP: Final = 1000
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN: Final = "Relearn has nothing for this key"
 _WRITE_IT: Final = "write the value under `schedule` in pipelines.yaml"
 
@@ -53,6 +60,18 @@ class Cadence:
     def length(self) -> int:
         """How long a slice is, in minutes."""
         return _LENGTHS[self.frequency] * self.interval
+
+    @property
+    def slices(self) -> tuple[object, ...]:
+        """Where slices begin: the same for two that have the same slices."""
+        anchor = moment(self.anchor) or _FIRST
+        if self.frequency == "Month":
+            months = anchor.year * 12 + anchor.month - 1
+            return self.frequency, self.interval, months % self.interval, self.offset
+        length = timedelta(minutes=self.length)
+        passed = anchor - _FIRST
+        finer = timedelta(minutes=min(_LENGTHS[self.frequency], _LENGTHS["Day"]))
+        return length, (passed // finer * finer + self.offset) % length
 
     @property
     def shown(self) -> str:
@@ -100,6 +119,15 @@ def cadence(availability: Element) -> Cadence | None:
         "" if anchor is None else iso(anchor),
         _one_of(_STYLES, availability.get("style")) or _STYLES[0],
     )
+
+
+def unread(availability: Element) -> list[str]:
+    """Return the keys of an availability whose values cannot be read."""
+    return [
+        key
+        for key, element in availability.items()
+        if key.casefold() in _PLACES and not _readable(key, element)
+    ]
 
 
 def report_driver(availability: Element, place: str) -> None:
@@ -200,16 +228,22 @@ def period(properties: Element) -> Period:
     return Period(begin, until, paused, one_time)
 
 
-def leave_period(properties: Element, place: str) -> None:
-    """Report the keys that say when a pipeline is active, where it gets no schedule.
+def leave_period(properties: Element, place: str, *, for_others: bool) -> None:
+    """Report the keys that say when a pipeline is active, where a job gets no schedule.
 
     Args:
         properties: of the pipeline.
         place: the pipeline in the pipelines file.
+        for_others: whether they are written for other jobs of the pipeline.
     """
-    text = f"{place} has no schedule, so that this is nowhere in the file"
+    cure = "write it under schedule, if it gets one"
     for key in ("start", "end", "isPaused", "pipelineMode", "expirationTime"):
-        properties.get(key).left("key", key, text, "write it under schedule, if it gets one")
+        said = properties.get(key)
+        if for_others:
+            said.approximated("key", key, f"{place} has no schedule", cure)
+        else:
+            text = f"{place} has no schedule, so that this is nowhere in the file"
+            said.left("key", key, text, cure)
 
 
 def report_period(
@@ -225,11 +259,13 @@ def report_period(
     """
     active = period(properties)
     is_paused = active.paused or active.one_time or wanting
-    _report_paused(properties.get("isPaused"), place, is_paused=is_paused)
+    _report_paused(properties.get("isPaused"), place, is_paused=is_paused, once=active.one_time)
     mode = properties.get("pipelineMode")
     if active.one_time:
-        text = f"{place}: schedule.paused: true: a pipeline that runs once has no schedule"
-        mode.approximated("key", "pipelineMode", text, "ask for a manual run when it is needed")
+        text = f"{place}: schedule.paused: true: a pipeline that runs once has no due times, and "
+        text += "the availability of its output says which windows there are"
+        cure = "ask for a manual run when it is needed; leave schedule.paused as it is"
+        mode.approximated("key", "pipelineMode", text, cure)
     else:
         mode.mapped("key", "pipelineMode", "each pipeline with a schedule is like this")
     text = "no pipeline expires: Relearn keeps the records of runs by its own retention"
@@ -238,15 +274,43 @@ def report_period(
     _report_end(properties.get("end"), active, place)
 
 
+def report_first(
+    start: Element, schedule: dict[str, Any], place: str, context: ImportContext
+) -> None:
+    """Report where the first run of a pipeline is not that of the factory.
+
+    Args:
+        start: of the pipeline.
+        schedule: as the pipelines file has it.
+        place: the pipeline in the pipelines file.
+        context: of the import.
+    """
+    with suppress(ValidationError):  # the whole pipeline is refused
+        made = Recurrence.model_validate(schedule)
+        first = next_due_of(made, _FIRST)
+        if first and made.start and first < made.start and made.start > context.now:
+            text = f"{place}: the run of the first window is due {iso(first)}, at the start of "
+            text += "that window; nothing of a factory runs before `start`"
+            cure = "write the begin of a later window as schedule.start, if that is too early"
+            start.approximated("key", "start", text, cure)
+        past = dues_between(made, _FIRST, context.now - made.delay, MOST_CAUGHT_UP + 1)
+        if made.start and context.options.backfill and len(past) > MOST_CAUGHT_UP:
+            text = f"{place}: of the windows of the past, the newest {MOST_CAUGHT_UP} get runs"
+            cure = "ask for manual runs of older windows, if they are needed"
+            start.approximated("key", "start", text, cure)
+
+
 def truth(element: Element) -> bool:
     """Whether a value is true, as a word too."""
     return element.peek().casefold() == "true"
 
 
-def _report_paused(said: Element, place: str, *, is_paused: bool) -> None:
+def _report_paused(said: Element, place: str, *, is_paused: bool, once: bool) -> None:
     text = f"{place}: schedule.paused: {str(is_paused).lower()}"
     if is_paused == truth(said):
         said.mapped("key", "isPaused", text)
+    elif once:
+        said.approximated("key", "isPaused", f"{text}: see the line of pipelineMode")
     else:
         why = "until what is missing is written: see the lines of the pipeline and its activity"
         said.approximated("key", "isPaused", f"{text}, {why}", "then remove schedule.paused")

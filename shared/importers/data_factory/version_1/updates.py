@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.importers.data_factory.drafts import BlobPath, Update
+from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
@@ -38,16 +39,16 @@ def update(
         wrong, cure = _without_training(factory, model)
     elif training is not None and service is not None:
         wrong, cure = no_target(service, training.job.service)
-        if not wrong and _paused_alone(activity, training):
-            wrong = "its pipeline is paused, and that of the training is not"
-            cure = "set isPaused to false and import again, if the endpoint is to be updated"
+        if not wrong and (wrong := _never(activity, training) or _changing(activity)):
+            cure = "correct it, and import again, if the endpoint is to be updated"
     if model is None or training is None or service is None or wrong:
         if wrong:
             leave_activity(element, activity.name, wrong, cure)
         return None
     resource = element.get("typeProperties", "trainedModelName")
-    _report(factory, activity, training, model)
-    name = resource.text()
+    resource.take()
+    name = resolved(resource.peek(), {}).text or ""
+    _report(factory, activity, training, model, name)
     path = _path(factory, training, model)
     return training, Update(activity.name, service, name, path, element)
 
@@ -94,19 +95,46 @@ def _path(factory: Factory, training: Made, model: Definition) -> BlobPath:
     return found or BlobPath("", "", "", model.body)
 
 
-def _paused_alone(activity: Activity, training: Made) -> bool:
-    theirs = availability.period(training.activity.pipeline.properties)
-    mine = availability.truth(activity.pipeline.properties.get("isPaused"))
-    return mine and not theirs.paused
+def _never(activity: Activity, training: Made) -> str:
+    """Return why an update does not run with its training in the factory; empty: it does."""
+    mine, theirs = (
+        availability.period(one.pipeline.properties) for one in (activity, training.activity)
+    )
+    if theirs.paused:
+        return ""
+    if mine.paused:
+        return "its pipeline is paused or has no active period, unlike that of the training"
+    if theirs.end and mine.start and mine.start >= theirs.end:
+        return "its pipeline is only active after that of the training"
+    if mine.end and theirs.start and mine.end <= theirs.start:
+        return "its pipeline is only active before that of the training"
+    return ""
 
 
-def _report(factory: Factory, activity: Activity, training: Made, model: Definition) -> None:
+def _changing(activity: Activity) -> str:
+    """Return why the name of the model is not known ahead of a run; empty: it is known."""
+    said = activity.element.get("typeProperties", "trainedModelName").peek()
+    found = resolved(said, {})
+    if datasets.unfilled(said):
+        return f"trainedModelName `{said}` is not filled in"
+    if found.text is None:
+        return f"trainedModelName `{said}`: {found.why}"
+    if found.uses_window:
+        return f"trainedModelName `{said}` changes from window to window"
+    return ""
+
+
+def _report(
+    factory: Factory, activity: Activity, training: Made, model: Definition, resource: str
+) -> None:
     """Report an update that is carried over, and all that belongs to it."""
     element, place = activity.element, training.place
-    name = element.get("typeProperties", "trainedModelName")
-    resource = name.text()
     text = f"{place}: endpoints.resource: {resource}"
     element.mapped("activity", activity.name, text)
+    if not (model.place in training.ports or factory.is_among(model, training.activity.outputs)):
+        text = f"joined by the blob: the training does not write dataset `{model.name}`, so that "
+        text += "in the factory the update does not wait for it"
+        element.approximated("activity", activity.name, text)
     _report_cadence(factory, activity, training)
     set_aside(element, "description")
     report_update_policy(element, training.policy, place)
@@ -118,10 +146,12 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
     else:
         report_unread(model, f"the model of update `{activity.name}`", training.cadence)
     for reference in activity.inputs:
-        if not factory.is_among(model, (reference,)):
+        dataset = factory.dataset(reference.named)
+        follows = dataset is not None and factory.is_among(dataset, training.activity.outputs)
+        if not follows and dataset is not model:
             report_dependency(factory, activity, reference, training.cadence)
-        elif (said := factory.dataset(reference.named)) is not None:
-            said.body.mapped(DATASET, said.name, "")
+            text = f"it does not wait for dataset `{reference.name}`: see the line of its inputs"
+            element.approximated("activity", activity.name, text)
     for reference in activity.outputs:
         dataset = factory.dataset(reference.named)
         if dataset is not None:
