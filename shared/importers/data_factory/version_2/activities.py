@@ -26,6 +26,7 @@ from shared.importers.data_factory.version_2.reports import (
     report_idle,
     report_others,
     report_pipeline,
+    report_start,
     report_waits,
 )
 from shared.importers.data_factory.version_2.triggers import Start, report_place
@@ -100,15 +101,16 @@ class _Reader:
             report_waits(self._factory, made.activity, made)
             if not updates[made.place]:
                 report_without_update(made.job, made.place)
-            inside = made.activity.within if made.activity.is_conditional else ()
-            report_place(start, made.place, " in ".join(one.shown for one in reversed(inside)))
-            timing = self._timing(made, made.start)
-            found.append(Draft(made.place, made.job, tuple(updates[made.place]), timing))
+            report_place(start, made.place, made.paused)
+            timing = self._timing(made, start)
+            draft = Draft(made.place, made.job, tuple(updates[made.place]), timing)
+            report_start(self._pipeline, start, draft)
+            found.append(draft)
         return found
 
     def _timing(self, made: Made, start: Start) -> Timing:
         limit = concurrency(self._pipeline)
-        timing = start.timing
+        timing = start.timing if made.paused is None else start.paused
         if start.kind == "window" and timing.max_parallel is not None:
             limit = min(limit or timing.max_parallel, timing.max_parallel)
         elif start.kind == "window":

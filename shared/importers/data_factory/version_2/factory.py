@@ -54,6 +54,11 @@ class Activity:
         return f"{self.type or 'activity'} `{self.name}`"
 
     @property
+    def where(self) -> str:
+        """The loops and conditions that it is inside of, for people."""
+        return " in ".join(one.shown for one in reversed(self.within))
+
+    @property
     def is_conditional(self) -> bool:
         """Whether it runs only where a condition holds."""
         return any(one.kind in _CONDITIONS for one in self.within)

@@ -20,7 +20,7 @@ from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, re
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
 from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
-from shared.importers.data_factory.version_2.triggers import REQUEST, Start
+from shared.importers.data_factory.version_2.triggers import Paused, Start
 
 #: An input or output of a web service is no dataset in version 2: its file stands there.
 _PORT: Final = "key"
@@ -32,6 +32,9 @@ _AFTER: Final = (
     "pipeline that is written for it; or let it depend on success alone, and import again"
 )
 _CORRECT: Final = "add or correct its definition, and import again"
+_FILL_IN: Final = "write what is missing in pipelines.yaml"
+_REQUEST: Final = "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs"
+_WHOLE: Final = "one expression stands for all of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Made:
     policy: Policy
     #: Output -> its path as the definition has it, for an expression that cannot be resolved.
     verbatim: dict[str, str] = field(default_factory=dict)
+    paused: Paused | None = None  #: why nothing starts it yet
 
 
 class Values:
@@ -119,10 +123,9 @@ def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made 
     Args:
         factory: all pipelines.
         activity: one that starts a job.
-        start: what starts its pipeline; a job behind a condition begins by request alone.
+        start: what starts its pipeline.
         place: the pipeline in the pipelines file.
     """
-    start = start.by_request if activity.is_conditional else start
     reader = _Reader(factory, activity, start, place)
     made = reader.made()
     if made is None:
@@ -139,6 +142,7 @@ class _Reader:
         self._values = Values(factory, activity, start)
         self.why, self.to_do = "", _CORRECT
         self._verbatim: dict[str, str] = {}
+        self._wanting: list[str] = []  #: what is missing before it can run
 
     def made(self) -> Made | None:
         """Return the job; None where it cannot be run."""
@@ -168,9 +172,21 @@ class _Reader:
             found.longest,
             self._element,
         )
-        self._report()
+        paused = self._paused()
+        self._report(paused)
         report_policy(self._element, self._activity.name, found, self._place)
-        return Made(self._activity, self._start, self._place, made, found, self._verbatim)
+        return Made(self._activity, self._start, self._place, made, found, self._verbatim, paused)
+
+    def _paused(self) -> Paused | None:
+        """Return why nothing may start the job yet."""
+        has_schedule = self._start.timing.schedule is not None
+        remove = "remove schedule.paused" if has_schedule else "remove data.opens_runs: false"
+        remove = remove if self._start.trigger else ""
+        if self._activity.is_conditional:
+            to_do = f"{_REQUEST}; or {remove}, if it may run each time" if remove else _REQUEST
+            return Paused(f"its training is in {self._activity.where}", to_do)
+        to_do = f"{_FILL_IN}, and {remove}" if remove else _FILL_IN
+        return Paused("; ".join(self._wanting), to_do) if self._wanting else None
 
     def _inputs(self) -> dict[str, BlobPath]:
         read = {
@@ -182,8 +198,9 @@ class _Reader:
             if path is None:
                 stands = f"fill-in/{re.sub(r'[^A-Za-z0-9_-]+', '-', port)}.csv"
                 found[port] = BlobPath("", "", stands, element)
-                text = f"{self._place}: training.inputs: {port}: {stands} stands in place of a path"
-                element.left(_PORT, port, text, _WRITE_PATH)
+                text = f"training.inputs: {port}: {stands} stands in place of a path"
+                self._wanting.append(text)
+                element.left(_PORT, port, f"{self._place}: {text}", _WRITE_PATH)
                 continue
             found[port] = path
             text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
@@ -206,7 +223,7 @@ class _Reader:
     def _ports(self, key: str) -> list[tuple[str, Element]]:
         """Return the inputs or outputs that have a name; the others are reported."""
         found = []
-        for port, element in self._element.get("typeProperties", key).items():
+        for port, element in self._listed(key, "write them under training"):
             if port.strip() and isinstance(element.value, dict):
                 found.append((port, element))
             elif isinstance(element.value, str) and port.strip():
@@ -216,6 +233,16 @@ class _Reader:
                 text = "an input or output of the service has a name and a file"
                 element.left(_PORT, port or key, text, "write it under training")
         return found
+
+    def _listed(self, key: str, to_do: str) -> list[tuple[str, Element]]:
+        """Return what a key has by names; an expression that stands for all of it is reported."""
+        listed = self._element.get("typeProperties", key)
+        inner = listed.get("type").peek().casefold() == "expression" and listed.get("value").peek()
+        if not (verbatim := inner or listed.peek()):
+            return list(listed.items())
+        listed.left("key", key, f"`{verbatim}`: {_WHOLE}", to_do)
+        self._wanting.append(f"{key}: {_WHOLE}")
+        return []
 
     def _file(self, element: Element) -> BlobPath | None:
         reference = element.get("linkedServiceName")
@@ -230,7 +257,7 @@ class _Reader:
 
     def _parameters(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, element in self._element.get("typeProperties", "globalParameters").items():
+        for name, element in self._listed("globalParameters", _WRITE_VALUE):
             if not name.strip():
                 element.left("key", "globalParameters", "a parameter has a name", _WRITE_VALUE)
                 continue
@@ -269,16 +296,12 @@ class _Reader:
             element.approximated("key", name, text, "compare the value")
         return value
 
-    def _report(self) -> None:
+    def _report(self, paused: Paused | None) -> None:
         element, name = self._element, self._activity.name
-        text = f"{self._place}: training"
-        if self._activity.within:
-            inside = " in ".join(one.shown for one in reversed(self._activity.within))
-            text += f": it is in {inside}, which Relearn does not have: "
-            if self._activity.is_conditional:
-                text += "so that nothing starts this pipeline"
-                element.approximated("activity", name, text, REQUEST)
-                return
-            element.approximated("activity", name, f"{text}a run has one such job")
-        else:
-            element.mapped("activity", name, text)
+        element.mapped("activity", name, f"{self._place}: training")
+        if self._activity.within and not self._activity.is_conditional:
+            text = f"{self._place}: it is in {self._activity.where}, which Relearn does not have"
+            element.approximated("activity", name, f"{text}: a run has one such job")
+        if paused is not None:
+            text = f"{self._place}: nothing starts it yet: {paused.why}"
+            element.approximated("activity", name, text, paused.to_do)

@@ -33,10 +33,14 @@ from shared.importers.data_factory.version_2.factory import (
     is_secure,
 )
 from shared.importers.data_factory.version_2.jobs import Made
-from shared.importers.data_factory.version_2.triggers import REQUEST, passes_secret
+from shared.importers.data_factory.version_2.triggers import Start, passes_secret
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
+_BY_HAND: Final = (
+    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
+    "data.opens_runs: true, if it may run each time"
+)
 
 
 def concurrency(pipeline: Definition) -> int | None:
@@ -100,7 +104,7 @@ def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Dra
         why = f"it is in {activity.within[-1].shown}"
     if places and why:
         text = f"{why}: nothing starts {', '.join(places)} from here"
-        cure = both_to_do(REQUEST, warned_of(secret_places(activity.element)))
+        cure = both_to_do(_BY_HAND, warned_of(secret_places(activity.element)))
         leave_activity(activity.element, activity.name, text, cure)
         return
     if places:
@@ -159,8 +163,6 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
         body.approximated(PIPELINE, pipeline.name, text, cure)
     limit = concurrency(pipeline)
     _report_concurrency(properties, "", "; ".join(dict.fromkeys(map(_busy, made))))
-    _report_windows(factory, pipeline, made)
-    _report_arrivals(factory, pipeline, made)
     unlimited = [draft.name for draft in made if draft.timing.catch_up != "all"]
     if limit is None and unlimited:
         text = "without concurrency the factory starts runs at once: here they wait for each other"
@@ -176,29 +178,23 @@ def _busy(draft: Draft) -> str:
     return f"{draft.name}: when_busy: {said}"
 
 
-def _report_windows(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
-    """Report how many windows of a trigger there are at the same time."""
-    for start in factory.starts_of(pipeline):
-        most = start.timing.max_parallel
-        if start.kind != "window" or most is None:
-            continue
-        for draft in (one for one in made if one.timing.schedule == start.timing.schedule):
-            text = _busy(draft)
-            if draft.timing.max_parallel != most:
-                text += f": concurrency of pipeline `{pipeline.name}` allows no more"
-            element = start.source.get("properties", "typeProperties", "maxConcurrency")
-            element.mapped("policy", "maxConcurrency", text)
+def report_start(pipeline: Definition, start: Start, draft: Draft) -> None:
+    """Report the keys of a trigger that say how its runs begin, as they are in the file.
 
-
-def _report_arrivals(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
-    """Report which blobs of a trigger open runs."""
-    for start in factory.starts_of(pipeline):
-        for draft in made:
-            data = draft.timing.data
-            if start.event is None or data is None:
-                continue
-            if data.name == start.event.chosen(draft.job.inputs.values()):
-                start.event.report(draft.name, data.name)
+    Args:
+        pipeline: of the factory.
+        start: by the trigger.
+        draft: the pipeline to be that it starts.
+    """
+    most = start.timing.max_parallel
+    if start.kind == "window" and most is not None:
+        text = _busy(draft)
+        if draft.timing.max_parallel != most:
+            text += f": concurrency of pipeline `{pipeline.name}` allows no more"
+        element = start.source.get("properties", "typeProperties", "maxConcurrency")
+        element.mapped("policy", "maxConcurrency", text)
+    if start.event is not None and draft.timing.data is not None:
+        start.event.report(draft.name, draft.timing.data.name)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:

@@ -32,16 +32,19 @@ _KINDS: Final[dict[str, Kind]] = {
     _EVENTS: "blob",
     "blobtrigger": "blob",
 }
-#: What to do with a pipeline that ran only where a condition held.
-REQUEST: Final = (
-    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
-    "data.opens_runs: true, if it may run each time"
-)
 _INSTEAD: Final = {
     "customeventstrigger": "let what sends the event call POST /api/pipelines/{pipeline}/runs",
     "chainingtrigger": "give the pipeline its data: a run opens when the blob arrives",
     "reruntumblingwindowtrigger": "ask for a manual run with the due time of the window",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Why a pipeline of Relearn is paused, though a trigger starts that of the factory."""
+
+    why: str
+    to_do: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,13 @@ class Start:
     source: Element = field(default=NOWHERE, compare=False)
 
     @property
-    def by_request(self) -> "Start":
-        """The same parameters, where nothing but a request starts the pipeline."""
-        return replace(self, kind="", timing=Timing(), event=None, source=NOWHERE)
+    def paused(self) -> Timing:
+        """The same where nothing starts the pipeline yet. NCRONTAB cannot be paused."""
+        schedule = self.timing.schedule
+        if isinstance(schedule, str):
+            schedule = {"frequency": "Day", "interval": 1}
+        paused = None if schedule is None else {**schedule, "paused": True}
+        return replace(self.timing, schedule=paused, opens_runs=False)
 
 
 def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[Start]]:
@@ -85,26 +92,33 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
     return found
 
 
-def report_place(start: Start, place: str, condition: str = "") -> None:
+def report_place(start: Start, place: str, paused: Paused | None = None) -> None:
     """Add to the line of a trigger which pipeline of Relearn it starts.
 
     Args:
         start: by the trigger.
         place: the pipeline in the pipelines file.
-        condition: that decides whether it starts that in the factory, which is not carried over.
+        paused: why the trigger does not start that yet.
     """
-    if condition:
-        text = f"{place}: nothing starts it here, because its training is in {condition}"
-        start.source.approximated(TRIGGER, start.trigger, text, REQUEST)
-        return
+    schedule, timing = start.timing.schedule, start.timing if paused is None else start.paused
     parts = []
-    if start.timing.schedule is not None:
-        paused = isinstance(start.timing.schedule, dict) and start.timing.schedule.get("paused")
-        parts.append("schedule, paused" if paused else "schedule")
+    if timing.schedule is not None:
+        waits = isinstance(timing.schedule, dict) and timing.schedule.get("paused")
+        parts.append("schedule, paused" if waits else "schedule")
     if start.event is not None:
-        opens = str(start.timing.opens_runs).lower()
+        opens = str(timing.opens_runs).lower()
         parts.append(f"data.blob, data.opens_runs: {opens}")
-    start.source.mapped(TRIGGER, start.trigger, f"{place}: {', '.join(parts)}")
+    text = f"{place}: {', '.join(parts)}"
+    if paused is None:
+        start.source.mapped(TRIGGER, start.trigger, text)
+        return
+    to_do = paused.to_do
+    if isinstance(schedule, str):
+        differs = f"{place}: a daily schedule that is paused stands in place of NCRONTAB"
+        to_do += f'; it is due by schedule: "{schedule}"'
+        recurrence = start.source.get("properties", "typeProperties", "recurrence")
+        recurrence.approximated("key", "recurrence", differs, to_do, whole=False)
+    start.source.approximated(TRIGGER, start.trigger, f"{text}: {paused.why}", to_do)
 
 
 def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str, dict[str, Any]]]:
