@@ -225,17 +225,21 @@ def why_nothing(kinds: Collection[str], ours: Collection[str]) -> tuple[str, str
     return "it has no activity of Machine Learning", "see the lines of its activities"
 
 
-def report_without_update(job: Job, place: str) -> None:
+def report_without_update(job: Job, place: str, *refused: str) -> None:
     """Report a job that no update belongs to.
 
     Args:
         job: it.
         place: the pipeline in the pipelines file.
+        refused: the updates that wait for it, and are not carried over.
     """
     text, cure = f"{place} has no endpoints: it writes no model, as a scoring does", ""
     if job.trains:
         text = f"{place} has no endpoints: no update takes the model"
         cure = "name the endpoints that are to serve it under endpoints"
+    if refused:
+        text = f"{place} has no endpoints: update `{refused[0]}`, which waits for it, is not "
+        text, cure = f"{text}carried over", "see the line of the update"
     job.source.approximated("activity", job.name, text, cure)
 
 

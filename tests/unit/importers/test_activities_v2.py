@@ -98,7 +98,7 @@ def test_an_update_takes_what_a_training_writes() -> None:
     assert (
         "no training of its pipeline writes `models/other.ilearner`" in line(found, "update").text
     )
-    assert "no update takes the model" in line(found, "train").text
+    assert "update `update`, which waits for it, is not carried over" in line(found, "train").text
     found = _one(update())
     assert "no training of its pipeline is carried over" in line(found, "update").text
     assert found.pipelines_yaml == ""

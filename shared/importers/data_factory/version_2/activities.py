@@ -87,20 +87,24 @@ class _Reader:
 
     def _with_updates(self, jobs: list[Made], start: Start) -> list[Draft]:
         updates: dict[str, list[Update]] = {one.place: [] for one in jobs}
+        refused: list[Activity] = []
         for activity in self._activities:
             if activity.kind != UPDATE:
                 continue
             joined = update(self._factory, activity, start, jobs)
-            if joined is not None:
-                changed, one = joined
-                jobs = [changed if made.place == changed.place else made for made in jobs]
-                updates[changed.place].append(one)
-                report_waits(self._factory, activity, changed)
+            if joined is None:
+                refused.append(activity)
+                continue
+            changed, one = joined
+            jobs = [changed if made.place == changed.place else made for made in jobs]
+            updates[changed.place].append(one)
+            report_waits(self._factory, activity, changed)
         found = []
         for made in jobs:
             report_waits(self._factory, made.activity, made)
             if not updates[made.place]:
-                report_without_update(made.job, made.place)
+                after = [one for one in refused if self._factory.follows(one, made.activity)]
+                report_without_update(made.job, made.place, *(one.name for one in after))
             report_place(start, made.place, made.paused)
             timing = self._timing(made, start)
             draft = Draft(made.place, made.job, tuple(updates[made.place]), timing)

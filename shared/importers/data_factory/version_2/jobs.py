@@ -25,6 +25,7 @@ from shared.importers.data_factory.version_2.triggers import Paused, Start
 #: An input or output of a web service is no dataset in version 2: its file stands there.
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
+_OWN_PATH: Final = "nothing to do for Relearn, which writes below runs/"
 _OF_TEMPLATE: Final = "it is an expression of the template that has no value here"
 _WRITE_VALUE: Final = "write it under training.parameters"
 _AFTER: Final = (
@@ -76,31 +77,31 @@ class Values:
             return text
         return event_filled(text, event.folder, event.file)
 
-    def path(self, given: Element, storage_of: Element) -> BlobPath | None:
+    def path(self, given: Element, storage_of: Element, to_do: str) -> BlobPath | None:
         """Return the blob that a path names; None, after a report, where that cannot be said.
 
         Args:
             given: the path.
             storage_of: the reference to its storage.
+            to_do: what the reader can do where it cannot be said.
         """
         key = str(given.path[-1])
         found = self.of(given)
         if found is None:
-            given.left("key", key, "the path is empty", _WRITE_PATH)
+            given.left("key", key, "the path is empty", to_do)
             return None
         found = found.as_path()
         text = "" if found.text is None else self.with_event(found.text)
         if found.text is None or "{event." in text:
             why = found.why or "it uses a blob event that does not start the pipeline"
-            given.left("key", key, f"`{found.verbatim}`: {why}", _WRITE_PATH)
+            given.left("key", key, f"`{found.verbatim}`: {why}", to_do)
             return None
         if text.strip().startswith("["):  # no container begins so: the template has no value here
-            given.left("key", key, f"`{text}`: {_OF_TEMPLATE}", _WRITE_PATH)
+            given.left("key", key, f"`{text}`: {_OF_TEMPLATE}", to_do)
             return None
         if not found.exact:
             given.approximated("key", key, f"`{text}`: {found.why}", "compare the paths")
-        container, _, name = text.strip().strip("/").partition("/")
-        return BlobPath(self._account(storage_of), container, name, given)
+        return blob_of(self._account(storage_of), text, given)
 
     def _account(self, reference: Element) -> str:
         definition = self._factory.service(reference)
@@ -115,6 +116,18 @@ class Values:
             values[name] = one.value if known is None else known
         secrets = self._factory.context.secrets
         return named_service(reference, self._factory.definitions, secrets, values)
+
+
+def blob_of(account: str, path: str, source: Element) -> BlobPath:
+    """Return the blob that a path names: container, folders and blob.
+
+    Args:
+        account: it is in.
+        path: as the definition has it, without expressions.
+        source: what names it.
+    """
+    container, _, name = path.strip().strip("/").partition("/")
+    return BlobPath(account, container, name, source)
 
 
 def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made | None:
@@ -190,7 +203,7 @@ class _Reader:
 
     def _inputs(self) -> dict[str, BlobPath]:
         read = {
-            port: (element, self._file(element))
+            port: (element, self._file(element, _WRITE_PATH))
             for port, element in self._ports("webServiceInputs")
         }
         found: dict[str, BlobPath] = {}
@@ -212,7 +225,7 @@ class _Reader:
         found: dict[str, BlobPath] = {}
         for port, element in self._ports("webServiceOutputs"):
             self._verbatim[port] = element.get("filePath").peek()
-            path = self._file(element)
+            path = self._file(element, _OWN_PATH)
             trains = MODEL_SUFFIX in self._verbatim[port].casefold()
             name = f"{port}{MODEL_SUFFIX if trains else INPUT_FORMS[0]}"
             found[port] = path or BlobPath("", "", name, element)
@@ -244,7 +257,7 @@ class _Reader:
         self._wanting.append(f"{key}: {_WHOLE}")
         return []
 
-    def _file(self, element: Element) -> BlobPath | None:
+    def _file(self, element: Element, to_do: str) -> BlobPath | None:
         reference = element.get("linkedServiceName")
         reference.take()
         if self._factory.service(reference) is None:
@@ -252,7 +265,7 @@ class _Reader:
             reference.left("key", "linkedServiceName", text, "add its file, and import again")
         path = element.get("filePath")
         path.take()
-        found = self._values.path(path, reference)
+        found = self._values.path(path, reference, to_do)
         return found and replace(found, source=element)
 
     def _parameters(self) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         to_do = "let the data that it writes open the run, or let schedule.delay be long enough"
         if other is None:
             text, to_do = f"waits for `{name}`, which is not in its pipeline", "nothing to do"
-        elif other.kind == TRAINING:
+        elif other.kind in (TRAINING, UPDATE):
+            to_do = "let schedule.delay be long enough"
             text = f"waits for `{name}` ({said}): pipelines of Relearn do not wait for each other"
         element.left("key", "dependsOn", text, to_do)
 
