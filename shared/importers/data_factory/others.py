@@ -147,9 +147,25 @@ def leave_other(activity: Element, name: str, kind: str) -> None:
         kind: its type.
     """
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
+    leave_activity(activity, name, text, both_to_do(instead_of(kind), _rotate(activity)))
+
+
+def leave_inactive(activity: Element, name: str) -> None:
+    """Report an activity that the factory skips, and secrets in clear text in it.
+
+    Args:
+        activity: the element.
+        name: what it is called.
+    """
+    to_do = both_to_do("nothing to do", _rotate(activity))
+    leave_activity(activity, name, "Inactive: the factory skips it", to_do)
+
+
+def _rotate(activity: Element) -> str:
+    """Return what to do with the secrets of an activity, without those of others inside of it."""
     here = f"{activity.place.at}."
     clear = [one for one in secret_places(activity) if _INSIDE not in one.removeprefix(here)]
-    leave_activity(activity, name, text, both_to_do(instead_of(kind), warned_of(clear)))
+    return warned_of(clear)
 
 
 def report_unused(definitions: Definitions, version: int) -> None:

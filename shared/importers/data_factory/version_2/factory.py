@@ -45,8 +45,15 @@ class Activity:
 
     @property
     def is_inactive(self) -> bool:
-        """Whether the factory skips it."""
-        return self.element.get("state").peek().casefold() == "inactive"
+        """Whether the factory skips it, by itself or with what it is inside of."""
+        states = (one.element.get("state").peek() for one in (self, *self.within))
+        return any(state.casefold() == "inactive" for state in states)
+
+    @property
+    def fails(self) -> bool:
+        """Whether nothing that waits for its success runs, since it is skipped and so marked."""
+        marked = self.element.get("onInactiveMarkAs").peek().casefold()
+        return self.is_inactive and marked in ("failed", "skipped")
 
     @property
     def shown(self) -> str:
@@ -122,10 +129,12 @@ class Factory:
             one = todo.pop(0)
             for _, name, conditions in one.waits():
                 each = one not in own and not conditions.isdisjoint(_EACH_END)
+                who = "it" if one is activity else f"{one.shown}, which it belongs to,"
                 if conditions != {"succeeded"} and not each:
-                    who = "it" if one is activity else f"{one.shown}, which it belongs to,"
                     return f"{who} begins only after `{name}` ({', '.join(sorted(conditions))})"
                 other = self.named(activity.pipeline, name)
+                if other is not None and other.fails and "completed" not in conditions:
+                    return f"{who} never begins, because `{name}` is Inactive and marked so"
                 if other is not None and id(other) not in seen:
                     seen.add(id(other))
                     todo.append(other)

@@ -304,6 +304,8 @@ class _Reader:
             return None
         if isinstance(value, dict | list):
             value = json.dumps(value, ensure_ascii=False)
+            text = f"{self._place}: training.parameters: {name}: it is passed as a text of JSON"
+            element.approximated("key", name, text, "see whether the service reads it so")
         if not found.exact:
             text = f"{self._place}: training.parameters: {name}: {found.why}"
             element.approximated("key", name, text, "compare the value")

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from shared.importers.data_factory.account import NOWHERE, Element
 from shared.importers.data_factory.drafts import ImportContext, Timing
-from shared.importers.data_factory.expressions.version_2 import Scope, resolved
+from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE, TRIGGER
@@ -80,13 +80,9 @@ def starts(definitions: Definitions, context: ImportContext) -> dict[str, list[S
     found: dict[str, list[Start]] = {}
     for trigger in definitions.of(TRIGGER):
         made = _starts(trigger, context)
-        for pipeline, parameters in _pipelines(trigger, definitions):
-            for start in made:
-                values = {
-                    name: resolved(value, {}, Scope(trigger=start.kind))
-                    for name, value in parameters.items()
-                }
-                found.setdefault(folded(pipeline), []).append(replace(start, parameters=values))
+        for pipeline, values in _pipelines(trigger, definitions):
+            of = found.setdefault(folded(pipeline), [])
+            of += (replace(start, parameters=values) for start in made)
         if not any(start.source is trigger.body for of in found.values() for start in of):
             _report_unused(trigger)
     return found
@@ -121,7 +117,25 @@ def report_place(start: Start, place: str, paused: Paused | None = None) -> None
     start.source.approximated(TRIGGER, start.trigger, f"{text}: {paused.why}", to_do)
 
 
-def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str, dict[str, Any]]]:
+def report_unsaid(given: Element, name: str, value: Resolved, pipeline: str) -> bool:
+    """Report a parameter that is given to a pipeline, and return True, if its value is not known.
+
+    Args:
+        given: by a trigger or a call.
+        name: of the parameter.
+        value: what it stands for.
+        pipeline: that gets it.
+    """
+    if value.text is not None or value.is_secret:
+        return False
+    to_do = f"see the lines of pipeline `{pipeline}` that use it"
+    given.left("key", name, f"`{value.verbatim}`: {value.why}", to_do)
+    return True
+
+
+def _pipelines(
+    trigger: Definition, definitions: Definitions
+) -> list[tuple[str, dict[str, Resolved]]]:
     """Return the pipelines that a trigger starts, with their parameters."""
     several, single = (trigger.properties.get(key) for key in ("pipelines", "pipeline"))
     single = single or trigger.properties.get("typeProperties", "pipeline")
@@ -136,10 +150,14 @@ def _pipelines(trigger: Definition, definitions: Definitions) -> list[tuple[str,
             text = f"pipeline {name or 'without a name'} is not among the files"
             one.left("key", "pipelineReference", text, "import it together with its trigger")
             continue
+        values: dict[str, Resolved] = {}
         for key, passed in parameters.items():
+            values[key] = resolved(passed.value, {}, Scope(trigger=_kind(trigger)))
             if passes_secret(pipeline, key, passed.value):
                 report_passed(passed, key, passed.value)
-        found.append((name, {key: passed.value for key, passed in parameters.items()}))
+            else:
+                report_unsaid(passed, key, values[key], name)
+        found.append((name, values))
     return found
 
 
@@ -157,7 +175,7 @@ def passes_secret(pipeline: Definition, name: str, value: Any) -> bool:
 
 def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
     """Return the ways in which a trigger starts a pipeline: several, if it needs schedules."""
-    kind = _KINDS.get(trigger.type.strip().casefold(), "")
+    kind = _kind(trigger)
     if not kind:
         return []
     typed = _typed(trigger)
@@ -175,6 +193,10 @@ def _starts(trigger: Definition, context: ImportContext) -> list[Start]:
         return [replace(base, timing=timing, retries=retries, pause=pause)]
     schedules = scheduled(typed, context, started=started)
     return [replace(base, timing=Timing(schedule=spec)) for spec in schedules]
+
+
+def _kind(trigger: Definition) -> Kind:
+    return _KINDS.get(trigger.type.strip().casefold(), "")
 
 
 def _typed(trigger: Definition) -> Element:
