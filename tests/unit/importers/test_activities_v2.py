@@ -14,6 +14,8 @@ from tests.unit.importers.repository import (
     line,
     pipeline,
     pipelines,
+    reference,
+    schedule_trigger,
     training,
     update,
 )
@@ -224,6 +226,7 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
         "typeProperties": {
             "mlPipelineId": "11111111-2222-3333-4444-555555555555",
             "experimentName": "churn",
+            "dataPathAssignments": {"rows": {"DataStoreName": "lake", "RelativePath": "a/b"}},
             "mlPipelineParameters": {"epochs": 5, "text": "yes", "api key": "k", "day": "@item()"},
         },
     }
@@ -231,6 +234,7 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
     found = imported(
         {
             "pipeline/p": pipeline(activity),
+            "trigger/daily": schedule_trigger(reference("p")),
             "linkedService/workspace": {"type": "AzureMLService", "typeProperties": workspace},
         }
     )
@@ -246,3 +250,5 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
     )
     assert made.parameters == {"epochs": 5, "text": "yes", "api key": "${FILL_IN}", "day": "monday"}
     assert (made.experiment, made.attempts) == ("churn", 2)
+    assert '"rows": "{data}" # {"DataStoreName": "lake", "RelativePath": "a/b"}' in said.block
+    assert yaml.safe_load(filled)["schedule"] == {"frequency": "Day", "interval": 1, "offset": "3h"}

@@ -118,6 +118,13 @@ class Values:
         return named_service(reference, self._factory.definitions, secrets, values)
 
 
+def whole_expression(listed: Element) -> str:
+    """Return the expression that stands for all that a key has by names; else an empty text."""
+    if listed.get("type").peek().casefold() == "expression" and listed.get("value").peek():
+        return listed.get("value").peek()
+    return listed.peek()
+
+
 def blob_of(account: str, path: str, source: Element) -> BlobPath:
     """Return the blob that a path names: container, folders and blob.
 
@@ -250,8 +257,7 @@ class _Reader:
     def _listed(self, key: str, to_do: str) -> list[tuple[str, Element]]:
         """Return what a key has by names; an expression that stands for all of it is reported."""
         listed = self._element.get("typeProperties", key)
-        inner = listed.get("type").peek().casefold() == "expression" and listed.get("value").peek()
-        if not (verbatim := inner or listed.peek()):
+        if not (verbatim := whole_expression(listed)):
             return list(listed.items())
         listed.left("key", key, f"`{verbatim}`: {_WHOLE}", to_do)
         self._wanting.append(f"{key}: {_WHOLE}")
