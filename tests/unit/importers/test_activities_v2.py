@@ -252,3 +252,17 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
     assert (made.experiment, made.attempts) == ("churn", 2)
     assert '"rows": "{data}" # {"DataStoreName": "lake", "RelativePath": "a/b"}' in said.block
     assert yaml.safe_load(filled)["schedule"] == {"frequency": "Day", "interval": 1, "offset": "3h"}
+
+
+def test_an_input_that_another_job_writes_is_to_be_copied() -> None:
+    scored = {
+        "webServiceInputs": {"rows": file_of("models/out/rows.csv")},
+        "webServiceOutputs": {"scores": file_of("models/scores/all.csv")},
+    }
+    clean = {**scored, "webServiceInputs": {}, "webServiceOutputs": {"rows": file_of("models/out")}}
+    found = _one(training("clean", typeProperties=clean), training("score", typeProperties=scored))
+    (said,) = [
+        one for one in found.report.lines if one.name == "rows" and "webServiceInputs" in one.path
+    ]
+    assert said.outcome is Outcome.APPROXIMATED
+    assert said.to_do == "copy the output of churn-clean to this path"

@@ -23,6 +23,7 @@ from shared.importers.data_factory.version_2.factory import (
 from shared.importers.data_factory.version_2.jobs import Made, job
 from shared.importers.data_factory.version_2.reports import (
     concurrency,
+    report_chains,
     report_idle,
     report_others,
     report_pipeline,
@@ -51,7 +52,9 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             report_pipeline(factory, pipeline, found[folded(pipeline.name)])
     report_idle(factory, found)
     report_unused(definitions, VERSION)
-    return [draft for of in found.values() for draft in of]
+    made = [draft for of in found.values() for draft in of]
+    report_chains(made)
+    return made
 
 
 class _Reader:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.drafts import ImportContext
+from shared.importers.data_factory.drafts import BlobPath, ImportContext
 from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
 from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
@@ -86,6 +86,8 @@ class Factory:
     context: ImportContext
     activities: list[Activity] = field(default_factory=list)
     starts: dict[str, list[Start]] = field(default_factory=dict)
+    #: Outputs of trainings, once something asks for them.
+    outputs: list[tuple[Activity, BlobPath]] | None = None
 
     def of(self, pipeline: Definition) -> list[Activity]:
         """Return the activities of a pipeline, with those inside of others."""

@@ -137,6 +137,22 @@ def blob_of(account: str, path: str, source: Element) -> BlobPath:
     return BlobPath(account, container, name, source)
 
 
+def is_written(output: BlobPath, path: BlobPath | None) -> bool:
+    """Whether an output is a blob, or the folder that the blob is in.
+
+    Args:
+        output: of a job.
+        path: of the blob; None where it is not known.
+    """
+    if path is None or not path.name or output.container != path.container:
+        return False
+    if output.account and path.account and output.account != path.account:
+        return False
+    folder = "." not in output.name.rpartition("/")[2]
+    inside = not output.name or path.name.startswith(f"{output.name.rstrip('/')}/")
+    return output.name == path.name or (folder and inside)
+
+
 def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made | None:
     """Return the job that an activity starts; None, after a report, where it cannot be run.
 

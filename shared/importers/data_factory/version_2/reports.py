@@ -35,7 +35,7 @@ from shared.importers.data_factory.version_2.factory import (
     is_secure,
     resolve,
 )
-from shared.importers.data_factory.version_2.jobs import Made
+from shared.importers.data_factory.version_2.jobs import Made, is_written
 from shared.importers.data_factory.version_2.triggers import Start, passes_secret, report_unsaid
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
@@ -219,6 +219,18 @@ def report_start(pipeline: Definition, start: Start, draft: Draft) -> None:
         element.mapped("policy", "maxConcurrency", text)
     if start.event is not None and draft.timing.data is not None:
         start.event.report(draft.name, draft.timing.data.name)
+
+
+def report_chains(made: Sequence[Draft]) -> None:
+    """Report the inputs that a job of the factory writes: in Relearn it writes below runs/."""
+    for draft in made:
+        for port, path in draft.job.inputs.items():
+            for other in made:
+                if any(is_written(output, path) for output in other.job.outputs.values()):
+                    text = f"{draft.name}: activity `{other.job.name}` writes it, and in Relearn "
+                    text += f"{other.name} writes below runs/: jobs do not feed each other"
+                    cure = f"copy the output of {other.name} to this path"
+                    path.source.approximated("key", port, text, cure, whole=False)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:

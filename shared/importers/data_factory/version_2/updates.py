@@ -14,7 +14,7 @@ from shared.importers.data_factory.drafts import BlobPath, Service, Update
 from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.others import leave_activity, no_target
 from shared.importers.data_factory.version_2.factory import TRAINING, Activity, Factory
-from shared.importers.data_factory.version_2.jobs import Made, Values, blob_of
+from shared.importers.data_factory.version_2.jobs import Made, Values, blob_of, is_written
 from shared.importers.data_factory.version_2.policies import report_update_policy
 from shared.importers.data_factory.version_2.triggers import Start
 
@@ -128,7 +128,7 @@ class _Reader:
             (made, port)
             for made in self._jobs
             for port, output in made.job.outputs.items()
-            if _same(output, model) or (verbatim == made.verbatim.get(port) and verbatim)
+            if is_written(output, model) or (verbatim == made.verbatim.get(port) and verbatim)
         ]
         after = [one for one in found if self._factory.follows(self._activity, one[0].activity)]
         if after:
@@ -171,16 +171,15 @@ class _Reader:
         if known is None or known.text is None:
             return None
         model = blob_of("", known.text, self._element)
-        for other in self._factory.activities:
-            if other.kind != TRAINING or other.pipeline is self._activity.pipeline:
-                continue
-            values = Values(self._factory, other, self._factory.starts_of(other.pipeline)[0])
-            outputs = other.element.get("typeProperties", "webServiceOutputs")
-            for port in dict(outputs.items()).values():
-                path = values.of(port.get("filePath"))
-                if path and path.text and _same(blob_of("", path.text, port), model):
-                    return other
-        return None
+        mine, others = self._activity.pipeline, _outputs(self._factory)
+        return next(
+            (
+                one
+                for one, output in others
+                if one.pipeline is not mine and is_written(output, model)
+            ),
+            None,
+        )
 
     def _block(self) -> str:
         """Return the endpoint of the update, as YAML to copy; nothing where it has none."""
@@ -202,20 +201,18 @@ class _Reader:
         report_update_policy(self._element, training.place)
 
 
-def _same(output: BlobPath, model: BlobPath | None) -> bool:
-    """Whether an output is a model, or the folder that the model is in.
-
-    Args:
-        output: of a job.
-        model: of an update; None where its path is not known.
-    """
-    if model is None or not model.name or output.container != model.container:
-        return False
-    if output.account and model.account and output.account != model.account:
-        return False
-    folder = "." not in output.name.rpartition("/")[2]
-    inside = not output.name or model.name.startswith(f"{output.name.rstrip('/')}/")
-    return output.name == model.name or (folder and inside)
+def _outputs(factory: Factory) -> list[tuple[Activity, BlobPath]]:
+    """Return the outputs of all trainings whose path is known; the account is left open."""
+    if factory.outputs is None:
+        factory.outputs = []
+        for one in (one for one in factory.activities if one.kind == TRAINING):
+            values = Values(factory, one, factory.starts_of(one.pipeline)[0])
+            outputs = one.element.get("typeProperties", "webServiceOutputs")
+            for port in dict(outputs.items()).values():
+                path = values.of(port.get("filePath"))
+                if path is not None and path.text:
+                    factory.outputs.append((one, blob_of("", path.text, port)))
+    return factory.outputs
 
 
 def _endpoint(service: Service, resource: str) -> str:
