@@ -126,3 +126,25 @@ def test_a_path_of_an_output_that_cannot_be_said_asks_for_nothing() -> None:
     found = _one(training(typeProperties=typed))
     said = line(found, "filePath", "key")
     assert (said.outcome, said.asks) == (Outcome.NOT_CARRIED_OVER, False)
+
+
+def test_an_activity_that_has_the_name_of_another_one_is_not_carried_over() -> None:
+    found = _one(training(), training(), update(), update())
+    assert list(pipelines(found)) == ["churn-train"]
+    assert len(pipelines(found)["churn-train"]["endpoints"]) == 1
+    for name in ("train", "update"):
+        lines = [one for one in found.report.lines if (one.kind, one.name) == ("activity", name)]
+        assert lines[1].text == f"another activity of its pipeline is called `{name}` too"
+
+
+def test_activities_that_wait_for_themselves_are_read() -> None:
+    found = _one(training(dependsOn=_after("train")), update(dependsOn=_after("update", "train")))
+    assert len(pipelines(found)["churn"]["endpoints"]) == 1
+
+
+def test_a_storage_of_a_model_that_is_missing_has_a_line() -> None:
+    typed = update()["typeProperties"] | {"trainedModelLinkedServiceName": storage_named("gone")}
+    found = _one(training(), update(typeProperties=typed))
+    said = line(found, "trainedModelLinkedServiceName", "key")
+    assert said.text == "linked service `gone` is not among the files"
+    assert len(pipelines(found)["churn"]["endpoints"]) == 1

@@ -161,6 +161,15 @@ class Factory:
         mine = self.of(pipeline)
         return next((one for one in mine if folded(one.name) == folded(name)), None)
 
+    def refused(self, activity: Activity) -> tuple[str, str] | None:
+        """Return why the factory does not run an activity, and what to do; None: it does."""
+        if activity.is_inactive:
+            return "Inactive: the factory skips it", "nothing to do"
+        if self.named(activity.pipeline, activity.name) is not activity:
+            text = f"another activity of its pipeline is called `{activity.name}` too"
+            return text, "give it a name of its own, and import again"
+        return None
+
     def service(self, element: Element) -> Definition | None:
         """Return the linked service that a reference names."""
         return self.definitions.named("linkedService", referenced(element), element.file)

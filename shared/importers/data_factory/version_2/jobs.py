@@ -182,8 +182,8 @@ class _Reader:
 
     def made(self) -> Made | None:
         """Return the job; None where it cannot be run."""
-        if self._activity.is_inactive:
-            self.why, self.to_do = "Inactive: the factory skips it", "nothing to do"
+        if refused := self._factory.refused(self._activity):
+            self.why, self.to_do = refused
             return None
         if branch := self._factory.branch(self._activity):
             self.why, self.to_do = f"{branch}: Relearn has no such branch", _AFTER
@@ -338,7 +338,8 @@ class _Reader:
         element.mapped("activity", name, f"{self._place}: training")
         if self._activity.within and not self._activity.is_conditional:
             text = f"{self._place}: it is in {self._activity.where}, which Relearn does not have"
-            element.approximated("activity", name, f"{text}: a run has one such job")
+            text += ": a run has one such job"
+            element.approximated("activity", name, text, "write a pipeline for each member")
         if paused is not None:
             text = f"{self._place}: nothing starts it yet: {paused.why}"
             element.approximated("activity", name, text, paused.to_do)

@@ -81,7 +81,9 @@ def _report_waits(factory: Factory, activity: Activity) -> None:
         said = ", ".join(sorted(conditions))
         text = f"waits for `{name}` ({said}): Relearn does not run it before"
         to_do = "let the data that it writes open the run, or let schedule.delay be long enough"
-        if other is None:
+        if not name:
+            text, to_do = "it names no activity", "nothing to do"
+        elif other is None:
             text, to_do = f"waits for `{name}`, which is not in its pipeline", "nothing to do"
         elif other.kind in (TRAINING, UPDATE, CALL):
             to_do = "let schedule.delay be long enough"

@@ -12,6 +12,7 @@ from typing import Final
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, Service, Update
 from shared.importers.data_factory.expressions.version_2 import Resolved
+from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.others import leave_activity, no_target
 from shared.importers.data_factory.version_2.factory import TRAINING, Activity, Factory
 from shared.importers.data_factory.version_2.jobs import Made, Values, blob_of, is_written
@@ -91,8 +92,8 @@ class _Reader:
         pairs = zip(_KEYS, typed, strict=True)
         missing = [key for key, one in pairs if not one.value]
         name, storage, path = typed
-        if self._activity.is_inactive:
-            raise _RefusedError("Inactive: the factory skips it", "nothing to do")
+        if refused := self._factory.refused(self._activity):
+            raise _RefusedError(*refused)
         if missing:
             raise _RefusedError(f"{' and '.join(missing)} missing")
         resource = self._values.of(name)
@@ -160,7 +161,7 @@ class _Reader:
             for other in left
             if self._factory.follows(other[0].activity, one[0].activity)
         ]
-        last = [one for one in left if one not in earlier]
+        last = [one for one in left if one not in earlier] or left
         if len(last) == 1:
             return last[0]
         shown = " and ".join(f"output `{port}` of `{made.activity.name}`" for made, port in last)
@@ -192,6 +193,9 @@ class _Reader:
     def _report(self, training: Made, resource: str, typed: Sequence[Element]) -> None:
         for one in typed:
             one.take()
+        if self._factory.service(typed[1]) is None:
+            text = f"linked service `{referenced(typed[1])}` is not among the files"
+            typed[1].left("key", _KEYS[1], text, "nothing: the model is read from below runs/")
         text = f"{training.place}: endpoints.resource: {resource}"
         self._element.mapped("activity", self._activity.name, text)
         if self._activity.within:
