@@ -18,6 +18,7 @@ from tests.unit.importers.repository import (
     schedule_trigger,
     training,
     update,
+    with_input,
 )
 
 ENDPOINT = {
@@ -266,3 +267,30 @@ def test_an_input_that_another_job_writes_is_to_be_copied() -> None:
     ]
     assert said.outcome is Outcome.APPROXIMATED
     assert said.to_do == "copy the output of churn-clean to this path"
+
+
+def test_an_output_without_a_file_says_that_it_may_be_a_model() -> None:
+    typed = {"webServiceOutputs": {"model": file_of("models/out"), "rows": file_of("models/r.csv")}}
+    found = _one(training(typeProperties=typed))
+    assert pipelines(found)["churn"]["training"]["outputs"]["model"] == "model.csv"
+    assert "end in .ilearner, if it is a model" in line(found, "model", "key").to_do
+    assert ".ilearner" not in line(found, "rows", "key").to_do
+    assert (
+        ".ilearner"
+        not in line(_one(training(typeProperties=typed), update()), "model", "key").to_do
+    )
+
+
+def test_a_path_of_slashes_alone_is_empty() -> None:
+    found = _one(with_input(" / "))
+    assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
+    assert line(found, "filePath", "key").text == "the path is empty"
+
+
+def test_nobody_is_asked_to_compare_the_path_of_an_output() -> None:
+    typed = {
+        "webServiceOutputs": {"rows": file_of("models/@{formatDateTime(utcnow(), 'yyyy')}.csv")}
+    }
+    made = {"pipeline/churn": pipeline(training(typeProperties=typed))}
+    found = imported({**made, "trigger/daily": schedule_trigger(reference("churn"))})
+    assert not [one for one in found.report.lines if "compare the paths" in one.to_do]

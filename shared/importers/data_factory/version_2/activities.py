@@ -24,6 +24,7 @@ from shared.importers.data_factory.version_2.jobs import Made, job
 from shared.importers.data_factory.version_2.reports import (
     concurrency,
     report_chains,
+    report_forms,
     report_idle,
     report_others,
     report_pipeline,
@@ -105,6 +106,7 @@ class _Reader:
         found = []
         for made in jobs:
             report_waits(self._factory, made.activity, made)
+            report_forms(made)
             if not updates[made.place]:
                 after = [one for one in refused if self._factory.follows(one, made.activity)]
                 report_without_update(made.job, made.place, *(one.name for one in after))

@@ -87,10 +87,10 @@ class Values:
         """
         key = str(given.path[-1])
         found = self.of(given)
-        if found is None:
+        found = None if found is None else found.as_path()
+        if found is None or (found.text is not None and not found.text.strip(" /")):
             given.left("key", key, "the path is empty", to_do)
             return None
-        found = found.as_path()
         text = "" if found.text is None else self.with_event(found.text)
         if found.text is None or "{event." in text:
             why = found.why or "it uses a blob event that does not start the pipeline"
@@ -99,7 +99,7 @@ class Values:
         if text.strip().startswith("["):  # no container begins so: the template has no value here
             given.left("key", key, f"`{text}`: {_OF_TEMPLATE}", to_do)
             return None
-        if not found.exact:
+        if not found.exact and to_do == _WRITE_PATH:
             given.approximated("key", key, f"`{text}`: {found.why}", "compare the paths")
         return blob_of(self._account(storage_of), text, given)
 

@@ -223,6 +223,15 @@ def report_start(pipeline: Definition, start: Start, draft: Draft) -> None:
         start.event.report(draft.name, draft.timing.data.name)
 
 
+def report_forms(made: Made) -> None:
+    """Report the outputs whose path names no file, and so does not say what they hold."""
+    for port, path in made.job.outputs.items():
+        if path.is_folder:
+            text = f"{made.place}: its path names no file, and it is taken for a table"
+            cure = "let its name in training.outputs end in .ilearner, if it is a model"
+            path.source.approximated("key", port, text, cure, whole=False)
+
+
 def report_chains(made: Sequence[Draft]) -> None:
     """Report the inputs that a job of the factory writes: in Relearn it writes below runs/."""
     for draft in made:
