@@ -79,7 +79,7 @@ _INSTEAD: Final[dict[str, str]] = {
     f"training.attempts repeats it; {_BY_REQUEST}",
     "filter": "write the pattern data.blob so that it chooses the blobs by their names",
     "fail": "write gate.rules, if the model is to be rejected: the run then says why",
-    "setvariable": _VALUE,
+    "setvariable": "nothing, where the lines of paths and parameters have its value",
     "appendvariable": _VALUE,
     "delete": "set a lifecycle rule on the storage account: Relearn deletes no training data",
     "sqlserverstoredprocedure": _DATABASE,

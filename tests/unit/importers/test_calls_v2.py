@@ -109,3 +109,38 @@ def test_pipelines_that_share_a_limit_have_one_each() -> None:
     said = line(imported({"pipeline/churn": made}), "concurrency", "policy")
     assert said.outcome is Outcome.APPROXIMATED
     assert "in the factory they share it" in said.text
+
+
+FAILED = [{"activity": "copy", "dependencyConditions": ["Failed"]}]
+IF = {"name": "if", "type": "IfCondition"}
+
+
+def _set(value: Any, name: str = "set", **more: Any) -> dict[str, Any]:
+    typed = {"variableName": "Where", "value": value}
+    return {"name": name, "type": "SetVariable", "typeProperties": typed, **more}
+
+
+@pytest.mark.parametrize(
+    ("setters", "blob"),
+    [
+        ([], "usual/x.csv"),
+        ([_set("@formatDateTime(trigger().scheduledTime, 'yyyy')")], "{end:yyyy}/x.csv"),
+        ([_set("a"), _set("b", "again")], "fill-in/input1.csv"),
+        ([_set("@activity('look').output.x")], "fill-in/input1.csv"),
+        ([_set("a", dependsOn=FAILED)], "fill-in/input1.csv"),
+        ([_set("a", state="Inactive")], "usual/x.csv"),
+        ([{**IF, "typeProperties": {"ifTrueActivities": [_set("a")]}}], "fill-in/input1.csv"),
+    ],
+)
+def test_a_variable_has_the_value_that_is_always_set(setters: list[Any], blob: str) -> None:
+    made = with_input("data/@{variables('where')}/x.csv")
+    declared = {"where": {"type": "String", "defaultValue": "usual"}}
+    found = imported(
+        {
+            "pipeline/churn": pipeline(*setters, made, variables=declared),
+            "trigger/daily": schedule_trigger(reference("churn")),
+        }
+    )
+    assert pipelines(found)["churn"]["data"]["blob"] == blob
+    said = "activity" if any("Inactive" not in str(one) for one in setters) else "its default value"
+    assert said in line(found, "where", "key").text

@@ -46,6 +46,8 @@ _END: Final = Moment("end")
 _WHOLE_SECONDS: Final = "yyyy-MM-dd'T'HH:mm:ss'Z'"
 _NO_FORMAT: Final = "it writes a time without a format; Relearn writes it as 2018-01-31T00:00:00Z"
 _NOW: Final = "the time at which a run begins becomes the time at which it is due, the window's end"
+_DEFAULT: Final = "a variable has its default value"
+_SET: Final = "a variable has the value that an activity sets, also before that activity has run"
 _SECRETS: Final = ("securestring", "azurekeyvaultsecret")
 
 
@@ -59,7 +61,8 @@ class Scope:
 
     #: What starts the pipeline: empty where that is not known, so that all is taken as it comes.
     trigger: Literal["", "schedule", "window", "blob"] = ""
-    variables: Mapping[str, Any] = field(default_factory=dict)  #: with their default values
+    #: With their default values, or as `Resolved` what activities set.
+    variables: Mapping[str, Any] = field(default_factory=dict)
     dataset: Mapping[str, Any] = field(default_factory=dict)
     service: Mapping[str, Any] = field(default_factory=dict)
     factory_parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -155,8 +158,9 @@ class _Evaluation:
             return next((one for one in found if one is not None), None)
         values = [self.value(one) for one in call.arguments]
         if name == "variables" and count == 1:
-            self.notes.append("a variable has its default value; activities may set another")
-            return self.given(_looked_up(self.scope.variables, text_of(values[0])))
+            value = _looked_up(self.scope.variables, text_of(values[0]))
+            self.notes.append(_SET if isinstance(value, Resolved) else _DEFAULT)
+            return self.given(value)
         if name in _FROM_NOW:
             name, values = _FROM_NOW[name], [self._now(), *values]
         if name in _AHEAD:

@@ -3,12 +3,13 @@
 Activities may be inside others: loops and conditions. What depends on what: data-factory §3.4.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, ImportContext
+from shared.importers.data_factory.expressions.resolved import unresolved
 from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
 from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
@@ -21,6 +22,8 @@ UPDATE: Final = "azuremlupdateresource"
 CALL: Final = "executepipeline"
 _CONDITIONS: Final = ("ifcondition", "switch", "until")
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
+SETTERS: Final = ("setvariable", "appendvariable")
+_USES_VARIABLE: Final = "variables("
 _EACH_END: Final = ("succeeded", "completed")
 #: Stands for the value of a parameter that is declared as a secret.
 _SECURE: Final = {"type": "SecureString"}
@@ -256,18 +259,49 @@ def resolve(definitions: Definitions, pipeline: Definition, start: Start, value:
     usual = defaults(pipeline, "parameters")
     parameters = usual | {folded(name): one for name, one in start.parameters.items()}
     parameters |= {name: one for name, one in usual.items() if one is _SECURE}
-    variables = defaults(pipeline, "variables")
     scope = Scope(
         trigger=start.kind,
-        variables=variables,
+        variables=defaults(pipeline, "variables"),
         factory_parameters=definitions.factory_parameters,
         pipeline=pipeline.name,
         factory=definitions.factory,
     )
+    if _USES_VARIABLE in str(value).casefold():
+        scope = replace(scope, variables=_variables(pipeline, parameters, scope))
     found = resolved(value, parameters, scope)
     if found.uses_window and start.timing.schedule is None:
         why = "it uses a time of the schedule, and no schedule starts its pipeline"
         return replace(found, text=None, exact=False, why=why, value=None)
+    return found
+
+
+def _variables(pipeline: Definition, parameters: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Return the variables of a pipeline, by folded name, as its activities set them.
+
+    Args:
+        pipeline: that has them.
+        parameters: of the pipeline, with their values.
+        scope: with the default values.
+    """
+    found = dict(scope.variables)
+    for name, of in set_by(pipeline).items():
+        first, verbatim = of[0], str(of[0].element.get("typeProperties", "value").value)
+        each_time = all(conditions == {"succeeded"} for _, _, conditions in first.waits())
+        if len(of) == 1 and first.kind == SETTERS[0] and not first.within and each_time:
+            value = first.element.get("typeProperties", "value").value
+            found[name] = resolved(value, parameters, scope)
+        else:
+            found[name] = unresolved(f"activity `{first.name}` may set the variable", verbatim)
+    return found
+
+
+def set_by(pipeline: Definition) -> dict[str, list[Activity]]:
+    """Return the activities that set variables of a pipeline, by the folded name of those."""
+    found: dict[str, list[Activity]] = {}
+    for one in _activities(pipeline.properties.get("activities"), pipeline, ()):
+        if one.kind in SETTERS and not one.is_inactive:
+            name = one.element.get("typeProperties", "variableName").peek()
+            found.setdefault(folded(name), []).append(one)
     return found
 
 

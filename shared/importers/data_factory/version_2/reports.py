@@ -26,6 +26,7 @@ from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
 from shared.importers.data_factory.version_2.factory import (
     CALL,
+    SETTERS,
     TRAINING,
     UPDATE,
     Activity,
@@ -34,6 +35,7 @@ from shared.importers.data_factory.version_2.factory import (
     defaults,
     is_secure,
     resolve,
+    set_by,
 )
 from shared.importers.data_factory.version_2.jobs import Made, is_written
 from shared.importers.data_factory.version_2.triggers import Start, passes_secret, report_unsaid
@@ -85,6 +87,8 @@ def _report_waits(factory: Factory, activity: Activity) -> None:
             text, to_do = "it names no activity", "nothing to do"
         elif other is None:
             text, to_do = f"waits for `{name}`, which is not in its pipeline", "nothing to do"
+        elif other.kind in SETTERS:
+            to_do = "nothing: the value that it sets is known before"
         elif other.kind in (TRAINING, UPDATE, CALL):
             to_do = "let schedule.delay be long enough"
             text = f"waits for `{name}` ({said}): pipelines of Relearn do not wait for each other"
@@ -281,11 +285,15 @@ def _report_values(factory: Factory, pipeline: Definition) -> None:
         else:
             text = "its value stands wherever it is used: the default, or what starts it gives"
             one.mapped("key", name, text)
+    sets = set_by(pipeline)
     for name, one in pipeline.properties.get("variables").items():
         if _is_secret(name, one):
             continue
-        text = "Relearn has no variables: the default value stands wherever it is used"
-        one.approximated("key", name, text, "see whether another activity sets it")
+        text = "Relearn has no variables: its default value stands wherever it is used"
+        if of := sets.get(folded(name)):
+            text = f"Relearn has no variables: what activity `{of[0].name}` sets stands "
+            text += "wherever it is used, if that can be said"
+        one.approximated("key", name, text)
 
 
 def _is_secret(name: str, declared: Element) -> bool:

@@ -34,6 +34,7 @@ _ADD: Final = (
     "add the endpoint to the pipeline of that training, if each of its models is to be live; or "
     "upload the model below promote/ in MODELS_CONTAINER where it is due"
 )
+_NAMED: Final = "write the name as resource, and add the endpoint to the pipeline of its training"
 _NAME: Final = (
     "let one output alone have the path of the model, and import again; or add the endpoint, with "
     "`model` and the output that it takes, whose name in training.outputs is to end in .ilearner"
@@ -99,7 +100,7 @@ class _Reader:
         resource = self._values.of(name)
         if resource is None or not resource.text:
             shown = "" if resource is None else f"`{resource.verbatim}`: {resource.why}"
-            raise _RefusedError(f"trainedModelName: {shown}")
+            raise _RefusedError(f"trainedModelName: {shown}", _NAMED, self._block())
         training, port, model = self._training(path, storage)
         if branch := self._factory.branch(self._activity):
             raise _RefusedError(f"{branch}: Relearn has no such branch", _SUCCESS)
@@ -186,9 +187,9 @@ class _Reader:
         """Return the endpoint of the update, as YAML to copy; nothing where it has none."""
         service, _ = self._values.service()
         name = self._values.of(self._element.get("typeProperties", "trainedModelName"))
-        if service is None or not service.update_url or name is None or not name.text:
+        if service is None or not service.update_url:
             return ""
-        return _endpoint(service, name.text)
+        return _endpoint(service, (name and name.text) or "<name of the trained model>")
 
     def _report(self, training: Made, resource: str, typed: Sequence[Element]) -> None:
         for one in typed:
