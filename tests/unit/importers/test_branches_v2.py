@@ -182,3 +182,17 @@ def test_an_expression_for_all_inputs_or_parameters_is_not_read_as_names(
     )
     assert made["schedule"]["paused"] is True
     assert line(found, key, "key").outcome is LEFT
+
+
+@pytest.mark.parametrize(
+    ("typed", "missing"),
+    [
+        ({"webServiceInputs": {"": {"filePath": "data/x.csv"}}}, "inputs: one without a name"),
+        ({"webServiceInputs": {"rows": "data/x.csv"}}, "inputs: rows has no path"),
+        ({"globalParameters": {"day": "@item()", "": ""}}, "parameters: day has no value"),
+    ],
+)
+def test_nothing_starts_a_training_that_lacks_a_value(typed: dict[str, Any], missing: str) -> None:
+    found = _one(training(typeProperties=typed))
+    assert pipelines(found)["churn"]["schedule"]["paused"] is True
+    assert f"nothing starts it yet: training.{missing}" in line(found, "train").text

@@ -35,6 +35,7 @@ _AFTER: Final = (
 _CORRECT: Final = "add or correct its definition, and import again"
 _FILL_IN: Final = "write what is missing in pipelines.yaml"
 _REQUEST: Final = "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs"
+_INPUTS: Final = "webServiceInputs"
 _WHOLE: Final = "one expression stands for all of them"
 
 
@@ -227,7 +228,7 @@ class _Reader:
     def _inputs(self) -> dict[str, BlobPath]:
         read = {
             port: (element, self._file(element, _WRITE_PATH))
-            for port, element in self._ports("webServiceInputs")
+            for port, element in self._ports(_INPUTS)
         }
         found: dict[str, BlobPath] = {}
         for port, (element, path) in read.items():
@@ -262,7 +263,10 @@ class _Reader:
         for port, element in self._listed(key, "write them under training"):
             if port.strip() and isinstance(element.value, dict):
                 found.append((port, element))
-            elif isinstance(element.value, str) and port.strip():
+                continue
+            if key == _INPUTS:
+                self._wanting.append(f"training.inputs: {port or 'one without a name'} has no path")
+            if isinstance(element.value, str) and port.strip():
                 text = "it is a text, where version 2 has filePath and linkedServiceName"
                 element.left(_PORT, port, text, _WRITE_PATH)
             else:
@@ -297,7 +301,9 @@ class _Reader:
                 element.left("key", "globalParameters", "a parameter has a name", _WRITE_VALUE)
                 continue
             value = self._parameter(name, element)
-            if value is not None:
+            if value is None:
+                self._wanting.append(f"training.parameters: {name} has no value")
+            else:
                 found[name] = value
         return found
 
