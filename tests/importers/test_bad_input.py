@@ -39,7 +39,7 @@ CASES: Final = [
     (
         "training_without_update",
         True,
-        ("pipeline.json", ACTIVITY, "approximated", "no update takes the model"),
+        ("pipeline.json", ACTIVITY, "approximated", "no update that is carried over"),
     ),
     ("default_endpoint", True, ("pipeline.json", SECOND, LEFT, "default endpoint")),
     (

@@ -119,6 +119,7 @@ def test_an_update_after_a_training_of_another_pipeline_has_its_endpoint_to_copy
     assert said.outcome is Outcome.NOT_CARRIED_OVER
     assert said.text.startswith("training `train` of pipeline `churn` writes its model")
     assert f"update: {UPDATE}" in said.block
+    assert "update `update` of pipeline `later` takes its model" in line(found, "train").text
 
 
 def test_a_path_of_an_output_that_cannot_be_said_asks_for_nothing() -> None:

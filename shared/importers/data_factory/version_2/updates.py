@@ -142,6 +142,10 @@ class _Reader:
             text = f"it does not wait for the success of `{found[0][0].activity.name}`"
             raise _RefusedError(f"{text}, which writes its model", _WAIT)
         if other := self._elsewhere(known):
+            taken = f"update `{self._activity.name}` of pipeline `{self._activity.pipeline.name}` "
+            taken += "takes its model, and is not carried over"
+            to_do = "see the line of the update"
+            other.element.approximated("activity", other.name, taken, to_do)
             text = f"training `{other.name}` of pipeline `{other.pipeline.name}` writes its model"
             raise _RefusedError(f"{text}: {_NO_CHAINS}", _ADD, self._block())
         if not self._jobs:
