@@ -196,3 +196,11 @@ def test_nothing_starts_a_training_that_lacks_a_value(typed: dict[str, Any], mis
     found = _one(training(typeProperties=typed))
     assert pipelines(found)["churn"]["schedule"]["paused"] is True
     assert f"nothing starts it yet: training.{missing}" in line(found, "train").text
+
+
+def test_what_is_missing_behind_a_condition_is_said_with_the_condition() -> None:
+    typed = {"ifTrueActivities": [UNKNOWN]}
+    found = _one({"name": "when", "type": "IfCondition", "typeProperties": typed})
+    said = line(found, "train")
+    assert "its training is in IfCondition `when`; training.inputs: input1: fill-in/" in said.text
+    assert "write what is missing in pipelines.yaml before" in said.to_do

@@ -95,7 +95,8 @@ class Values:
         text = "" if found.text is None else self.with_event(found.text)
         if found.text is None or "{event." in text:
             why = found.why or "it uses a blob event that does not start the pipeline"
-            given.left("key", key, f"`{found.verbatim}`: {why}", to_do)
+            shown = f"`{found.verbatim}`: " if found.verbatim else ""
+            given.left("key", key, f"{shown}{why}", to_do)
             return None
         if text.strip().startswith("["):  # no container begins so: the template has no value here
             given.left("key", key, f"`{text}`: {_OF_TEMPLATE}", to_do)
@@ -216,13 +217,15 @@ class _Reader:
 
     def _paused(self) -> Paused | None:
         """Return why nothing may start the job yet."""
-        has_schedule = self._start.timing.schedule is not None
-        remove = "remove schedule.paused" if has_schedule else "remove data.opens_runs: false"
-        remove = remove if self._start.trigger else ""
+        remove = ""
+        if self._start.trigger:
+            paused = "schedule.paused" if self._start.timing.schedule else "data.opens_runs: false"
+            remove = f"remove {paused}"
+        to_do = f"{_FILL_IN}, and {remove}" if remove else _FILL_IN
         if self._activity.is_conditional:
             to_do = f"{_REQUEST}; or {remove}, if it may run each time" if remove else _REQUEST
-            return Paused(f"its training is in {self._activity.where}", to_do)
-        to_do = f"{_FILL_IN}, and {remove}" if remove else _FILL_IN
+            self._wanting.insert(0, f"its training is in {self._activity.where}")
+            to_do += f"; {_FILL_IN} before" if len(self._wanting) > 1 else ""
         return Paused("; ".join(self._wanting), to_do) if self._wanting else None
 
     def _inputs(self) -> dict[str, BlobPath]:
