@@ -111,6 +111,23 @@ def test_pipelines_that_share_a_limit_have_one_each() -> None:
     assert "in the factory they share it" in said.text
 
 
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ({"type": "Expression", "value": "@createArray('north', 2)"}, '`"north"`, `2`'),
+        ("@pipeline().parameters.stores", '`"south"`'),
+        ("@activity('look').output.value", ""),
+    ],
+)
+def test_the_members_of_a_loop_are_named(items: Any, said: str) -> None:
+    typed = {"items": items, "activities": [training()]}
+    loop = {"name": "each", "type": "ForEach", "typeProperties": typed}
+    stores = {"stores": {"type": "array", "defaultValue": ["south"]}}
+    found = imported({"pipeline/churn": pipeline(loop, parameters=stores)})
+    text = line(found, "train").text.partition("a run has one such job")[2].partition(";")[0]
+    assert text == (said and f", and not one for each of {said}")
+
+
 FAILED = [{"activity": "copy", "dependencyConditions": ["Failed"]}]
 IF = {"name": "if", "type": "IfCondition"}
 
