@@ -34,9 +34,6 @@ _CALL: Final = (
     "call it from a program that reads the run's end: an alert rule on Relearn's log, or GET "
     "/api/runs/{run}"
 )
-_ALONE: Final = (
-    "what is inside and is mapped needs nothing: each pipeline of Relearn has its own runs"
-)
 _CHECKED: Final = (
     "write data.min_size and wait_for_data, which check that the data is there; the preview of a "
     "pipeline shows which blobs match"
@@ -50,8 +47,8 @@ _CHOSEN: Final = (
     f"{_BY_REQUEST}"
 )
 _EACH: Final = (
-    "write a token in data.blob, such as {customer}, so that each value has runs of its own; "
-    f"{_ALONE}"
+    "nothing, where the lines of the activities inside name a pipeline for each member; else write "
+    "a token in data.blob, such as {customer}, so that each value has runs of its own"
 )
 _CALLED: Final = (
     "give the called pipeline its data or its schedule in the pipelines file: pipelines of "

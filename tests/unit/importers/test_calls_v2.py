@@ -6,6 +6,7 @@ import pytest
 
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.repository import (
+    file_of,
     imported,
     line,
     pipeline,
@@ -55,9 +56,8 @@ def test_what_a_call_waits_for_is_not_carried_over() -> None:
 
 
 def test_a_call_in_a_loop_starts_one_run() -> None:
-    inside = {"activities": [_call(parameters={"who": "@item()"})], "items": ["a", "b"]}
-    loop = {"name": "each", "type": "ForEach", "typeProperties": inside}
-    found = _called(loop, of=BY_NAME)
+    call = _call(parameters={"who": "@item()"})
+    found = _called(_each("@activity('look').output.value", call), of=BY_NAME)
     assert "but once alone: it is in ForEach `each`" in line(found, "call").text
     given = line(found, "who", "key")
     assert (given.outcome, "wherever it is used" in given.text) == (LEFT, False)
@@ -111,21 +111,79 @@ def test_pipelines_that_share_a_limit_have_one_each() -> None:
     assert "in the factory they share it" in said.text
 
 
+STORES = {"stores": {"type": "array", "defaultValue": ["north", {"name": "south"}]}}
+
+
+def _each(items: Any, *activities: dict[str, Any]) -> dict[str, Any]:
+    typed = {"items": items, "activities": list(activities)}
+    return {"name": "each", "type": "ForEach", "typeProperties": typed}
+
+
+def _of_member(item: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a training and its update whose paths hold an expression for a member."""
+    model = f"models/@{{{item}}}.ilearner"
+    typed = {
+        "webServiceInputs": {"rows": file_of(f"data/@{{{item}}}.csv")},
+        "webServiceOutputs": {"model": file_of(model)},
+    }
+    taken = {**update()["typeProperties"], "trainedModelFilePath": model}
+    return training(typeProperties=typed), update(typeProperties=taken)
+
+
 @pytest.mark.parametrize(
-    ("items", "said"),
+    ("items", "item", "blobs"),
     [
-        ({"type": "Expression", "value": "@createArray('north', 2)"}, '`"north"`, `2`'),
-        ("@pipeline().parameters.stores", '`"south"`'),
-        ("@activity('look').output.value", ""),
+        ({"type": "Expression", "value": "@createArray('a', 2)"}, "item()", ["a.csv", "2.csv"]),
+        ("@pipeline().parameters.stores", "item()?.name", ["fill-in/rows.csv", "south.csv"]),
+        (["a", "a"], "item()", ["a.csv"]),
+        ("@activity('look').output.value", "item()", ["fill-in/rows.csv"]),
+        ([], "item()", ["fill-in/rows.csv"]),
+        ([*range(21)], "item()", ["fill-in/rows.csv"]),
     ],
 )
-def test_the_members_of_a_loop_are_named(items: Any, said: str) -> None:
-    typed = {"items": items, "activities": [training()]}
-    loop = {"name": "each", "type": "ForEach", "typeProperties": typed}
-    stores = {"stores": {"type": "array", "defaultValue": ["south"]}}
-    found = imported({"pipeline/churn": pipeline(loop, parameters=stores)})
-    text = line(found, "train").text.partition("a run has one such job")[2].partition(";")[0]
-    assert text == (said and f", and not one for each of {said}")
+def test_each_member_of_a_known_list_has_a_pipeline(
+    items: Any, item: str, blobs: list[str]
+) -> None:
+    made = pipeline(_each(items, *_of_member(item)), parameters=STORES)
+    found = imported(
+        {"pipeline/churn": made, "trigger/daily": schedule_trigger(reference("churn"))}
+    )
+    of = list(pipelines(found).values())
+    assert [one["data"]["blob"] for one in of] == blobs
+    for one in of:
+        assert "paused" in one["schedule"] if "fill-in" in str(one) else len(one["endpoints"]) == 1
+    unknown = blobs == ["fill-in/rows.csv"]
+    assert line(found, "train").to_do.startswith("write a pipeline for each") is unknown
+
+
+def test_updates_of_a_loop_follow_the_one_training_before_it() -> None:
+    waits = [{"activity": "train", "dependencyConditions": ["Succeeded"]}]
+    alone = {key: value for key, value in update().items() if key != "dependsOn"}
+    typed = {**update()["typeProperties"], "trainedModelName": "@item()"}
+    loop = _each(["one", "two"], {**alone, "typeProperties": typed})
+    found = imported({"pipeline/churn": pipeline(training(), {**loop, "dependsOn": waits})})
+    (made,) = pipelines(found).values()
+    assert [one["resource"] for one in made["endpoints"]] == ["one", "two"]
+
+
+def test_a_call_for_each_member_starts_a_pipeline_for_each() -> None:
+    call = _call(parameters={"who": "@item()"})
+    found = _called(_each(["north", "south"], call), of=BY_NAME)
+    made = [one["data"]["blob"] for one in pipelines(found).values()]
+    assert made == ["north.csv", "south.csv"]
+    assert "once alone" not in line(found, "call").text
+    assert line(found, "who", "key").outcome is Outcome.MAPPED
+
+
+def test_a_pipeline_that_is_asked_for_gives_its_parameters() -> None:
+    files = {
+        "pipeline/outer": pipeline(_call(parameters={"who": "north"})),
+        "pipeline/churn": pipeline(BY_NAME, parameters={"who": {"type": "string"}}),
+    }
+    made = pipelines(imported(files))["churn"]
+    assert (made["data"]["blob"], "schedule" in made) == ("north.csv", False)
+    files["trigger/daily"] = schedule_trigger(reference("churn", who="south"))
+    assert [one["data"]["blob"] for one in pipelines(imported(files)).values()] == ["south.csv"]
 
 
 FAILED = [{"activity": "copy", "dependencyConditions": ["Failed"]}]

@@ -37,7 +37,7 @@ from shared.importers.data_factory.expressions.syntax import (
 from shared.importers.data_factory.expressions.time_functions import computed
 from shared.importers.data_factory.secrets import is_secret
 
-__all__ = ["Resolved", "Scope", "resolved"]
+__all__ = ["Resolved", "Scope", "constant", "resolved"]
 
 _MOST_STEPS: Final = 5_000
 _MOST_DEPTH: Final = 20  #: of values that are expressions in their turn
@@ -68,6 +68,12 @@ class Scope:
     factory_parameters: Mapping[str, Any] = field(default_factory=dict)
     pipeline: str = ""  #: its name
     factory: str = ""  #: its name
+    item: Resolved | None = None  #: the member of a ForEach, where that is known
+
+
+def constant(value: Any) -> Resolved:
+    """Return a value that is known, for the scopes that refer to it; it is no expression."""
+    return resolved_by(lambda _: value, value)
 
 
 def resolved(value: Any, parameters: Mapping[str, Any], scope: Scope | None = None) -> Resolved:
@@ -148,6 +154,8 @@ class _Evaluation:
 
     def _called(self, call: Call) -> Value:
         name, count = call.name.casefold(), len(call.arguments)
+        if name == _ITEM and self.scope.item is not None:
+            return self._known(self.scope.item)
         if name == "if" and count == 3:  # noqa: PLR2004
             condition = self.value(call.arguments[0])
             if not isinstance(condition, bool):
@@ -172,8 +180,9 @@ class _Evaluation:
         keys, root = self._keys(node)
         if isinstance(root, Call) and (found := _ROOTS.get(root.name.casefold())) is not None:
             return _below(*found(self, [str(key) for key in keys]), keys)
-        if isinstance(root, Call) and root.name.casefold() in _AHEAD:
-            raise UnresolvedError(_AHEAD[root.name.casefold()])
+        name = root.name.casefold() if isinstance(root, Call) else ""
+        if name in _AHEAD and not (name == _ITEM and self.scope.item):
+            raise UnresolvedError(_AHEAD[name])
         return _below(self.value(root), 0, keys)
 
     def _keys(self, node: Node) -> tuple[list[Any], Node]:
@@ -251,12 +260,13 @@ _FROM_NOW: Final = {
     "getpasttime": "subtractfromtime",
     "getfuturetime": "addtotime",
 }
+_ITEM: Final = "item"
 _ACTIVITY: Final = "it uses what another activity gives; Relearn does not run that activity"
 #: What is known at run time alone.
 _AHEAD: Final = {
     "activity": _ACTIVITY,
     "body": _ACTIVITY,
-    "item": "it uses the member of a ForEach; write a pipeline for each member",
+    _ITEM: "it uses the member of a ForEach; write a pipeline for each member",
     "guid": "it makes a new value for each run",
     "newguid": "it makes a new value for each run",
     "rand": "it makes a new value for each run",

@@ -74,19 +74,20 @@ class _Reader:
             starts += [] if start in starts else [start]
         labels = _labels(starts)
         for start, label in zip(starts, labels, strict=True):
-            made = [
-                one
-                for activity in self._jobs
-                if (one := job(self._factory, activity, start, self._place(activity, label)))
-            ]
+            made = []
+            for activity in self._jobs:
+                for each, member in self._factory.members(activity, start):
+                    place = self._place(activity, label, member)
+                    one = job(self._factory, activity, each, place)
+                    made += [] if one is None else [one]
             found += self._with_updates(made, start)
         return found
 
-    def _place(self, activity: Activity, label: str) -> str:
+    def _place(self, activity: Activity, *labels: str) -> str:
         """Return the name in the pipelines file of the pipeline that a job becomes."""
         names = [self._pipeline.name]
         names += [activity.name] if len(self._jobs) > 1 else []
-        names += [label] if label else []
+        names += [label for label in labels if label]
         return self._factory.context.pipeline_name(*names)
 
     def _with_updates(self, jobs: list[Made], start: Start) -> list[Draft]:
@@ -95,14 +96,17 @@ class _Reader:
         for activity in self._activities:
             if activity.kind != UPDATE:
                 continue
-            joined = update(self._factory, activity, start, jobs)
-            if joined is None:
-                refused.append(activity)
-                continue
-            changed, one = joined
-            jobs = [changed if made.place == changed.place else made for made in jobs]
-            updates[changed.place].append(one)
-            report_waits(self._factory, activity, changed)
+            for each, _ in self._factory.members(activity, start):
+                beside = [one for one in jobs if each.item in (None, one.start.item)]
+                beside = beside or [one for one in jobs if one.start.item is None]
+                joined = update(self._factory, activity, each, beside)
+                if joined is None:
+                    refused.append(activity)
+                    continue
+                changed, one = joined
+                jobs = [changed if made.place == changed.place else made for made in jobs]
+                updates[changed.place].append(one)
+                report_waits(self._factory, activity, changed)
         found = []
         for made in jobs:
             report_waits(self._factory, made.activity, made)

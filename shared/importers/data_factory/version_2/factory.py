@@ -10,10 +10,11 @@ from typing import Any, Final
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, ImportContext
 from shared.importers.data_factory.expressions.resolved import unresolved
-from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
+from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, constant, resolved
 from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
+from shared.importers.data_factory.values import unique
 from shared.importers.data_factory.version_2.triggers import Start, starts
 
 VERSION: Final = 2
@@ -24,6 +25,8 @@ _CONDITIONS: Final = ("ifcondition", "switch", "until")
 _LISTS: Final = ("activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities")
 SETTERS: Final = ("setvariable", "appendvariable")
 _USES_VARIABLE: Final = "variables("
+_LOOP: Final = "foreach"
+_MOST_MEMBERS: Final = 20
 _EACH_END: Final = ("succeeded", "completed")
 #: Stands for the value of a parameter that is declared as a secret.
 _SECURE: Final = {"type": "SecureString"}
@@ -145,6 +148,31 @@ class Factory:
                     todo.append(other)
         return ""
 
+    def members(self, activity: Activity, start: Start) -> list[tuple[Start, str]]:
+        """Return a start for each member of the loop that an activity is in, with its name.
+
+        Where there is no loop, or its list is not known, the start itself is the only one.
+
+        Args:
+            activity: that may be in a ForEach.
+            start: what starts its pipeline.
+        """
+        loops = [one for one in activity.within if one.kind == _LOOP]
+        if len(loops) != 1:
+            return [(start, "")]
+        items = loops[0].element.get("typeProperties", "items").value
+        known = resolve(self.definitions, activity.pipeline, start, items).value
+        if not isinstance(known, list) or not 0 < len(known) <= _MOST_MEMBERS:
+            return [(start, "")]
+        found: list[tuple[Start, str]] = []
+        for at, member in enumerate(known, 1):
+            item, taken = constant(member), {name for _, name in found}
+            plain = item.text is not None and not isinstance(member, dict | list)
+            name = unique(str(member) if plain else str(at), taken, 40)
+            if item not in [one.item for one, _ in found]:
+                found.append((replace(start, item=item), name))
+        return found
+
     def leads_to(self, training: Activity, other: Activity) -> bool:
         """Whether an activity is a training, or an update that follows it.
 
@@ -220,14 +248,25 @@ def called(activity: Activity) -> str:
 
 
 def _pass_on(factory: Factory) -> None:
-    """Let what starts a pipeline start the pipelines that it calls."""
+    """Let what starts a pipeline start the pipelines that it calls.
+
+    What nothing starts is asked for: then it gives its parameters to what nothing else starts.
+    """
     own = {name: list(of) for name, of in factory.starts.items()}
     for name, of in own.items():
         for start in of:
-            _pass_to_called(factory, name, start, {name})
+            _pass_to_called(factory, name, start, {name}, factory.starts)
+    asked: dict[str, list[Start]] = {}
+    targets = {folded(called(one)) for one in factory.activities}
+    for name in {folded(one.pipeline.name): None for one in factory.activities}:
+        if name not in targets and name not in factory.starts:
+            _pass_to_called(factory, name, Start(), {name}, asked)
+    factory.starts = asked | factory.starts
 
 
-def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -> None:
+def _pass_to_called(
+    factory: Factory, name: str, start: Start, seen: set[str], into: dict[str, list[Start]]
+) -> None:
     pipeline = factory.definitions.named(PIPELINE, name)
     if pipeline is None or len(seen) > _DEEPEST:
         return
@@ -238,13 +277,14 @@ def _pass_to_called(factory: Factory, name: str, start: Start, seen: set[str]) -
         if activity.is_conditional or factory.branch(activity):
             continue
         given = activity.element.get("typeProperties", "parameters")
-        values = {
-            key: resolve(factory.definitions, pipeline, start, value.value)
-            for key, value in (given.items())
-        }
-        passed = replace(start, parameters=values)
-        factory.starts.setdefault(target, []).append(passed)
-        _pass_to_called(factory, target, passed, seen | {target})
+        for each, _ in factory.members(activity, start):
+            values = {
+                key: resolve(factory.definitions, pipeline, each, value.value)
+                for key, value in given.items()
+            }
+            passed = replace(start, parameters=values)
+            into.setdefault(target, []).append(passed)
+            _pass_to_called(factory, target, passed, seen | {target}, into)
 
 
 def resolve(definitions: Definitions, pipeline: Definition, start: Start, value: Any) -> Resolved:
@@ -265,6 +305,7 @@ def resolve(definitions: Definitions, pipeline: Definition, start: Start, value:
         factory_parameters=definitions.factory_parameters,
         pipeline=pipeline.name,
         factory=definitions.factory,
+        item=start.item,
     )
     if _USES_VARIABLE in str(value).casefold():
         scope = replace(scope, variables=_variables(pipeline, parameters, scope))

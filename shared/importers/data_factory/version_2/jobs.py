@@ -35,7 +35,6 @@ _AFTER: Final = (
 _CORRECT: Final = "add or correct its definition, and import again"
 _FILL_IN: Final = "write what is missing in pipelines.yaml"
 _REQUEST: Final = "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs"
-_SHOWN: Final = 10
 _INPUTS: Final = "webServiceInputs"
 _WHOLE: Final = "one expression stands for all of them"
 
@@ -229,16 +228,6 @@ class _Reader:
             to_do += f"; {_FILL_IN} before" if len(self._wanting) > 1 else ""
         return Paused("; ".join(self._wanting), to_do) if self._wanting else None
 
-    def _members(self) -> str:
-        """Return the members of the list that the activity runs for, where they are known."""
-        items = self._activity.within[-1].element.get("typeProperties", "items")
-        known = self._values.plain(items)
-        if not isinstance(known, list):
-            return ""
-        shown = ", ".join(f"`{json.dumps(one, ensure_ascii=False)}`" for one in known[:_SHOWN])
-        more = ", …" if len(known) > _SHOWN else ""
-        return f", and not one for each of {shown}{more}" if known else ""
-
     def _inputs(self) -> dict[str, BlobPath]:
         read = {
             port: (element, self._file(element, _WRITE_PATH))
@@ -358,8 +347,12 @@ class _Reader:
         element.mapped("activity", name, f"{self._place}: training")
         if self._activity.within and not self._activity.is_conditional:
             text = f"{self._place}: it is in {self._activity.where}, which Relearn does not have"
-            text += f": a run has one such job{self._members()}"
-            element.approximated("activity", name, text, "write a pipeline for each member")
+            to_do = "write a pipeline for each member"
+            if self._start.item is not None:
+                text, to_do = f"{text}: each member of its list has a pipeline", ""
+            else:
+                text += ": a run has one such job"
+            element.approximated("activity", name, text, to_do)
         if paused is not None:
             text = f"{self._place}: nothing starts it yet: {paused.why}"
             element.approximated("activity", name, text, paused.to_do)

@@ -129,7 +129,9 @@ def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Dra
         return
     if places:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
-        if activity.within:
+        starts = factory.starts_of(activity.pipeline)
+        known = all(one.item for start in starts for one, _ in factory.members(activity, start))
+        if activity.within and not known:
             text += f", but once alone: it is in {activity.where}, which Relearn does not have"
         element, cure = activity.element, instead_of(activity.type)
         element.approximated("activity", activity.name, text, cure)
@@ -161,8 +163,9 @@ def _set_aside_call(factory: Factory, activity: Activity, name: str) -> None:
             report_passed(one, parameter, one.value)
             continue
         known = [
-            resolve(factory.definitions, activity.pipeline, start, one.value)
+            resolve(factory.definitions, activity.pipeline, each, one.value)
             for start in factory.starts_of(activity.pipeline)
+            for each, _ in factory.members(activity, start)
         ]
         if not any(report_unsaid(one, parameter, value, name) for value in known):
             text = f"its value stands in pipeline `{name}` wherever it is used"

@@ -56,6 +56,7 @@ class Start:
     timing: Timing = field(default_factory=Timing)
     parameters: Mapping[str, Any] = field(default_factory=dict)  #: of the pipeline
     event: BlobEvent | None = None
+    item: Resolved | None = None  #: the member of the ForEach that an activity is in
     retries: int = 0  #: of a run of the pipeline as a whole
     pause: str = ""
     source: Element = field(default=NOWHERE, compare=False)

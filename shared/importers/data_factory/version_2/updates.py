@@ -59,7 +59,7 @@ def update(
     try:
         return _Reader(factory, activity, start, jobs).found()
     except _RefusedError as exc:
-        several = jobs and len(factory.starts_of(activity.pipeline)) > 1
+        several = jobs and (len(factory.starts_of(activity.pipeline)) > 1 or start.item is not None)
         why = f"{jobs[0].place}: {exc.why}" if several else exc.why
         leave_activity(activity.element, activity.name, why, exc.to_do, exc.block)
         return None
@@ -205,7 +205,7 @@ class _Reader:
         self._element.mapped("activity", self._activity.name, text)
         if self._activity.within:
             text = f"it is in {self._activity.where}, which Relearn does not have: a run has one "
-            text += "such update"
+            text += "such update" if training.start.item is None else "for its member"
             self._element.approximated("activity", self._activity.name, text)
         report_update_policy(self._element, training.place)
 
