@@ -39,7 +39,7 @@ CASES: Final = [
     (
         "training_without_update",
         True,
-        ("pipeline.json", ACTIVITY, "approximated", "no update that is carried over"),
+        ("pipeline.json", ACTIVITY, "approximated", "no update takes the model"),
     ),
     ("default_endpoint", True, ("pipeline.json", SECOND, LEFT, "default endpoint")),
     (

@@ -248,7 +248,7 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
     """
     text, cure = f"{place} has no endpoints: it writes no model, as a scoring does", ""
     if job.trains:
-        text = f"{place} has no endpoints: no update that is carried over takes the model"
+        text = f"{place} has no endpoints: no update takes the model in this file"
         cure = "name the endpoints that are to serve it under endpoints"
     if refused:
         text = f"{place} has no endpoints: update `{refused[0]}`, which waits for it, is not "

@@ -151,7 +151,7 @@ def test_an_update_without_an_endpoint_is_said(named: str) -> None:
     line = factory.line("pipeline/walk", "properties.activities[1]")
     assert (line.outcome, bool(line.to_do)) == (LEFT, True)
     assert text in line.text
-    assert "no update that is carried over" in factory.line("pipeline/walk", "activities[0]").text
+    assert "no update takes the model" in factory.line("pipeline/walk", "activities[0]").text
 
 
 def test_an_update_without_a_training() -> None:

@@ -266,7 +266,8 @@ def test_an_input_that_another_job_writes_is_to_be_copied() -> None:
         one for one in found.report.lines if one.name == "rows" and "webServiceInputs" in one.path
     ]
     assert said.outcome is Outcome.APPROXIMATED
-    assert said.to_do == "copy the output of churn-clean to this path"
+    assert said.to_do == "copy the output of activity `clean` of pipeline `churn` to this path"
+    assert "activity `clean` of pipeline `churn` makes input `rows`" in line(found, "score").text
 
 
 def test_an_output_without_a_file_says_that_it_may_be_a_model() -> None:

@@ -23,7 +23,6 @@ from shared.importers.data_factory.version_2.factory import (
 from shared.importers.data_factory.version_2.jobs import Made, job
 from shared.importers.data_factory.version_2.reports import (
     concurrency,
-    report_chains,
     report_forms,
     report_idle,
     report_others,
@@ -53,9 +52,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             report_pipeline(factory, pipeline, found[folded(pipeline.name)])
     report_idle(factory, found)
     report_unused(definitions, VERSION)
-    made = [draft for of in found.values() for draft in of]
-    report_chains(made)
-    return made
+    return [draft for of in found.values() for draft in of]
 
 
 class _Reader:

@@ -18,7 +18,7 @@ from shared.importers.data_factory.linked_services import (
 )
 from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, report_input_form
 from shared.importers.data_factory.secrets import is_secret
-from shared.importers.data_factory.version_2.factory import Activity, Factory, resolve
+from shared.importers.data_factory.version_2.factory import TRAINING, Activity, Factory, resolve
 from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
 from shared.importers.data_factory.version_2.triggers import Paused, Start
 
@@ -155,6 +155,20 @@ def is_written(output: BlobPath, path: BlobPath | None) -> bool:
     return output.name == path.name or (folder and inside)
 
 
+def outputs_of(factory: Factory) -> list[tuple[Activity, BlobPath]]:
+    """Return the outputs of all trainings whose path is known; the account is left open."""
+    if factory.outputs is None:
+        factory.outputs = []
+        for one in (one for one in factory.activities if one.kind == TRAINING):
+            values = Values(factory, one, factory.starts_of(one.pipeline)[0])
+            outputs = one.element.get("typeProperties", "webServiceOutputs")
+            for port in dict(outputs.items()).values():
+                path = values.of(port.get("filePath"))
+                if path is not None and path.text:
+                    factory.outputs.append((one, blob_of("", path.text, port)))
+    return factory.outputs
+
+
 def job(factory: Factory, activity: Activity, start: Start, place: str) -> Made | None:
     """Return the job that an activity starts; None, after a report, where it cannot be run.
 
@@ -246,7 +260,21 @@ class _Reader:
             text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
             element.mapped(_PORT, port, text, whole=False)
             report_input_form(path, _PORT, port)
+            self._report_writer(port, path)
         return found
+
+    def _report_writer(self, port: str, path: BlobPath) -> None:
+        """Report an input that another job of the factory makes: in Relearn it writes elsewhere."""
+        for other, output in outputs_of(self._factory):
+            if not (path.name and output.name) or output.is_model:
+                continue
+            if is_written(output, path) or is_written(path, output):
+                who = f"activity `{other.name}` of pipeline `{other.pipeline.name}`"
+                self._wanting.append(f"{who} makes input `{port}`")
+                text = f"{self._place}: {who} writes it, and in Relearn writes below runs/: "
+                cure = f"copy the output of {who} to this path"
+                text += "jobs do not feed each other"
+                path.source.approximated(_PORT, port, text, cure, whole=False)
 
     def _outputs(self) -> dict[str, BlobPath]:
         found: dict[str, BlobPath] = {}

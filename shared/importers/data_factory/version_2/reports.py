@@ -37,7 +37,7 @@ from shared.importers.data_factory.version_2.factory import (
     resolve,
     set_by,
 )
-from shared.importers.data_factory.version_2.jobs import Made, is_written
+from shared.importers.data_factory.version_2.jobs import Made
 from shared.importers.data_factory.version_2.triggers import Start, passes_secret, report_unsaid
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
@@ -237,18 +237,6 @@ def report_forms(made: Made) -> None:
             text = f"{made.place}: its path names no file, and it is taken for a table"
             cure = "let its name in training.outputs end in .ilearner, if it is a model"
             path.source.approximated("key", port, text, cure, whole=False)
-
-
-def report_chains(made: Sequence[Draft]) -> None:
-    """Report the inputs that a job of the factory writes: in Relearn it writes below runs/."""
-    for draft in made:
-        for port, path in draft.job.inputs.items():
-            for other in made:
-                if any(is_written(output, path) for output in other.job.outputs.values()):
-                    text = f"{draft.name}: activity `{other.job.name}` writes it, and in Relearn "
-                    text += f"{other.name} writes below runs/: jobs do not feed each other"
-                    cure = f"copy the output of {other.name} to this path"
-                    path.source.approximated("key", port, text, cure, whole=False)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:

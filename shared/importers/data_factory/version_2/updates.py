@@ -14,8 +14,14 @@ from shared.importers.data_factory.drafts import BlobPath, Service, Update
 from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.others import leave_activity, no_target
-from shared.importers.data_factory.version_2.factory import TRAINING, Activity, Factory
-from shared.importers.data_factory.version_2.jobs import Made, Values, blob_of, is_written
+from shared.importers.data_factory.version_2.factory import Activity, Factory
+from shared.importers.data_factory.version_2.jobs import (
+    Made,
+    Values,
+    blob_of,
+    is_written,
+    outputs_of,
+)
 from shared.importers.data_factory.version_2.policies import report_update_policy
 from shared.importers.data_factory.version_2.triggers import Start
 
@@ -177,7 +183,7 @@ class _Reader:
         if known is None or known.text is None:
             return None
         model = blob_of("", known.text, self._element)
-        mine, others = self._activity.pipeline, _outputs(self._factory)
+        mine, others = self._activity.pipeline, outputs_of(self._factory)
         return next(
             (
                 one
@@ -208,20 +214,6 @@ class _Reader:
             text += "such update" if training.start.item is None else "for its member"
             self._element.approximated("activity", self._activity.name, text)
         report_update_policy(self._element, training.place)
-
-
-def _outputs(factory: Factory) -> list[tuple[Activity, BlobPath]]:
-    """Return the outputs of all trainings whose path is known; the account is left open."""
-    if factory.outputs is None:
-        factory.outputs = []
-        for one in (one for one in factory.activities if one.kind == TRAINING):
-            values = Values(factory, one, factory.starts_of(one.pipeline)[0])
-            outputs = one.element.get("typeProperties", "webServiceOutputs")
-            for port in dict(outputs.items()).values():
-                path = values.of(port.get("filePath"))
-                if path is not None and path.text:
-                    factory.outputs.append((one, blob_of("", path.text, port)))
-    return factory.outputs
 
 
 def _endpoint(service: Service, resource: str) -> str:
