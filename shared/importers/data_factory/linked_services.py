@@ -16,7 +16,13 @@ from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
-from shared.importers.data_factory.secrets import Secrets, not_needed, secret_places, warned_of
+from shared.importers.data_factory.secrets import (
+    Secrets,
+    not_needed,
+    report_passed,
+    secret_places,
+    warned_of,
+)
 from shared.importers.data_factory.service_urls import (
     WEB_SERVICE,
     ServiceUrl,
@@ -35,8 +41,12 @@ _OF_STORAGE: Final = (
 )
 _ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
-_ARGUMENT: Final = re.compile(r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$")
+_ARGUMENT: Final = re.compile(
+    r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$", re.MULTILINE
+)
 _ASIDE: Final = ("description", "annotations", "hubName", "version", "provisioningState")
+_URLS: Final = ("mlEndpoint", "updateResourceEndpoint")
+_KEYS: Final = ("apiKey", "servicePrincipalKey")
 _SIGNS_IN: Final = (
     "give the app's identity Contributor on the web service, or let the app sign in as this "
     "principal: AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
@@ -124,7 +134,9 @@ def service(
         return None
     arguments = _arguments(definition, given or {})
     names = filter(None, (definition.name, definition.apart.strip(".")))
-    owner = " ".join([*names, *map(str, (given or {}).values())])
+    said = [] if given is None else _arguments_of(definition, *_URLS)
+    known = (str(one) for name, one in (given or {}).items() if name.casefold() in said)
+    owner = " ".join([*names, *known])
     values = definition.properties
     principal = values.get("typeProperties", "servicePrincipalId").exists
     jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
@@ -166,6 +178,10 @@ def named_service(
     if definition is None:
         return None, f"linked service `{name}` is not among the files"
     found = service(definition, secrets, given)
+    of_keys = _arguments_of(definition, *_KEYS)
+    for key, one in reference.get("parameters").items():
+        if key.casefold() in of_keys:
+            report_passed(one, key, one.value)
     return (
         found,
         "" if found else f"linked service `{name}` is of type {definition.type or 'unknown'}",
@@ -228,6 +244,13 @@ def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> 
     return _ARGUMENT.sub(
         lambda found: arguments.get((found[1] or found[2]).casefold(), found[0]), text
     )
+
+
+def _arguments_of(definition: Definition, *keys: str) -> list[str]:
+    """Return the folded names of the parameters that some keys of a linked service refer to."""
+    texts = (_plain(definition.properties.get("typeProperties", key).value) for key in keys)
+    found = _ARGUMENT.findall("\n".join(texts))
+    return [(one or other).casefold() for one, other in found]
 
 
 def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, str]:

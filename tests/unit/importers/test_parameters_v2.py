@@ -1,7 +1,9 @@
 """Parameters of a factory of version 2 have their values; secrets among them are not copied."""
 
+from tests.unit.importers.factory import JOBS, storage_named
 from tests.unit.importers.repository import (
     imported,
+    line,
     pipeline,
     pipelines,
     reference,
@@ -80,3 +82,35 @@ def test_each_secret_that_is_readable_is_to_be_rotated() -> None:
         ("trigger/daily.json", "description"),
         ("trigger/daily.json", "thing"),
     ]
+
+
+def test_no_key_that_a_reference_gives_a_linked_service_is_copied() -> None:
+    shared = {
+        "type": "AzureML",
+        "parameters": {"url": {"type": "string"}, "k": {"type": "string"}},
+        "typeProperties": {
+            "mlEndpoint": "@{linkedService().url}",
+            "apiKey": {"type": "SecureString", "value": "@{linkedService().k}"},
+        },
+    }
+    given = {**storage_named("shared"), "parameters": {"url": JOBS, "k": "hunter2"}}
+    made = pipeline(training(linkedServiceName=given))
+    found = imported({"linkedService/shared": shared, "pipeline/churn": made})
+    assert pipelines(found)["churn"]["training"]["service"] == JOBS
+    assert "hunter2" not in found.pipelines_yaml + str(found.settings) + repr(found.report)
+    assert line(found, "k", "key").to_do.startswith("rotate it")
+
+
+def test_a_secret_among_the_parameters_of_a_factory_is_not_copied() -> None:
+    typed = {
+        **training()["typeProperties"],
+        "globalParameters": {"x": "@pipeline().globalParameters.open"},
+    }
+    declared = {"open": {"type": "SecureString", "value": "hunter2"}}
+    files = {
+        "pipeline/churn": pipeline(training(typeProperties=typed)),
+        "factory/stores": {"globalParameters": declared},
+    }
+    found = imported(files)
+    assert pipelines(found)["churn"]["training"]["parameters"] == {"x": "${CHURN_TRAIN_X}"}
+    assert "hunter2" not in found.pipelines_yaml + str(found.settings)

@@ -153,7 +153,8 @@ class _Finder:
         for key, one in body.get("properties", "globalParameters").items():
             value = one.get("value")
             if value and not is_secret(key, value.value):
-                self.result.factory_parameters[key] = value.value
+                is_secure = "secure" in one.get("type").peek().casefold()
+                self.result.factory_parameters[key] = one.value if is_secure else value.value
 
     def _double(self, definition: Definition, first: Definition) -> None:
         where = first.file if first.file != definition.file else "this file"
