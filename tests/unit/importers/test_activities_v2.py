@@ -295,3 +295,28 @@ def test_nobody_is_asked_to_compare_the_path_of_an_output() -> None:
     made = {"pipeline/churn": pipeline(training(typeProperties=typed))}
     found = imported({**made, "trigger/daily": schedule_trigger(reference("churn"))})
     assert not [one for one in found.report.lines if "compare the paths" in one.to_do]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["wasbs://data@a.blob.core/x.csv", "./data/x.csv", "data\\x.csv", "<c>/x.csv"],
+)
+def test_a_path_that_names_no_container_is_to_be_filled_in(path: str) -> None:
+    found = _one(with_input(path))
+    assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
+    assert path in line(found, "filePath", "key").text
+
+
+def test_a_blob_of_a_container_that_no_trigger_names_is_the_data() -> None:
+    path = "@concat(pipeline().parameters.folder, '/', pipeline().parameters.file)"
+    given = {"folder": "@triggerBody().folderPath", "file": "@triggerBody().fileName"}
+    blobs = {
+        "type": "BlobEventsTrigger",
+        "runtimeState": "Started",
+        "typeProperties": {"blobPathEndsWith": ".csv"},
+        "pipelines": [reference("churn", **given)],
+    }
+    made = pipeline(with_input(path), parameters={name: {"type": "string"} for name in given})
+    (churn,) = pipelines(imported({"pipeline/churn": made, "trigger/new": blobs})).values()
+    assert churn["data"] == {"blob": "{name}.csv"}
+    assert churn["training"]["inputs"] == {"input1": "{data}"}

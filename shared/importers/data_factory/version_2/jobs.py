@@ -25,6 +25,7 @@ from shared.importers.data_factory.version_2.triggers import Paused, Start
 #: An input or output of a web service is no dataset in version 2: its file stands there.
 _PORT: Final = "key"
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
+_CONTAINER: Final = re.compile(r"[a-z0-9$][a-z0-9$-]*", re.IGNORECASE)
 _OWN_PATH: Final = "nothing to do for Relearn, which writes below runs/"
 _OF_TEMPLATE: Final = "it is an expression of the template that has no value here"
 _WRITE_VALUE: Final = "write it under training.parameters"
@@ -103,7 +104,16 @@ class Values:
             return None
         if not found.exact and to_do == _WRITE_PATH:
             given.approximated("key", key, f"`{text}`: {found.why}", "compare the paths")
-        return blob_of(self._account(storage_of), text, given)
+        account = self._account(storage_of)
+        event = self._start.event
+        if event is not None and not event.container and text.startswith(f"/{event.path.name}"):
+            return BlobPath(account, "", text.strip(" /"), given)
+        found_at = blob_of(account, text, given)
+        if not _CONTAINER.fullmatch(found_at.container):
+            why = f"`{text}`: it does not begin with the name of a container"
+            given.left("key", key, why, to_do)
+            return None
+        return found_at
 
     def _account(self, reference: Element) -> str:
         definition = self._factory.service(reference)
