@@ -18,6 +18,7 @@ from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.kept_out import without_secrets
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.report import (
@@ -81,13 +82,13 @@ def import_definitions(
     context = ImportContext(account, secrets, options, now)
     definitions = found(files, options.parameters, account)
     linked_services.report(definitions, secrets)
-    drafts = [
-        *drafts_of_1(definitions, context),
-        *drafts_of_2(definitions, context),
-    ]
+    roots = definitions.roots.values()
+    in_clear = {text for root in roots for _, text in in_clear_text(root)}
+    read = [*drafts_of_1(definitions, context), *drafts_of_2(definitions, context)]
+    drafts = without_secrets(read, in_clear, secrets)
     linked_services.report(definitions, secrets)  # those that a file of their folder has named
     made = _accepted(entries(drafts, context), secrets, check)
-    _withdraw(account, {*context.names, *(draft.name for draft in drafts)}, made)
+    _withdraw(account, {*context.names, *(draft.name for draft in read)}, made)
     _leave_keys_of_triggers(account)
     linked_services.report_uses(definitions, _uses(made))
     text = yaml_text(made) if made.pipelines else ""
@@ -100,8 +101,7 @@ def import_definitions(
     definitions.close(account)
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
-    clear = (text for root in definitions.roots.values() for _, text in in_clear_text(root))
-    hidden = Redactor(*clear)
+    hidden = Redactor(*in_clear)
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
     report = Report(
         lines,

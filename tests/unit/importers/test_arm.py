@@ -177,10 +177,7 @@ def test_a_template_without_a_factory_is_told_as_one() -> None:
 @pytest.mark.parametrize("region", ["[eu]", "[[eu]"])
 def test_what_expressions_can_name_of_a_factory_is_kept(region: str) -> None:
     in_template = region.startswith("[[")
-    globals_ = {
-        "region": {"type": "string", "value": region},
-        "api_key": {"type": "string", "value": "s3cr3t"},
-    }
+    globals_ = {"region": {"type": "string", "value": region}}
     factory = {"name": "churn-adf", "properties": {"globalParameters": globals_}}
     typed = {**factory, "type": "Microsoft.DataFactory/factories", "apiVersion": "2018-06-01"}
     files = {"a.json": template(typed)} if in_template else {"factory/churn-adf.json": factory}

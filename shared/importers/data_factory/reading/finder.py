@@ -34,7 +34,6 @@ from shared.importers.data_factory.reading.shapes import (
     version_of,
     version_of_type,
 )
-from shared.importers.data_factory.secrets import is_secret
 
 #: How deep definitions are looked for in files of another form, such as a list of them.
 _DEEPEST: Final = 4
@@ -152,7 +151,7 @@ class _Finder:
         self.result.factory = name
         for key, one in body.get("properties", "globalParameters").items():
             value = one.get("value")
-            if value and not is_secret(key, value.value):
+            if value:
                 self.result.factory_parameters[key] = value.value
 
     def _double(self, definition: Definition, first: Definition) -> None:
