@@ -19,6 +19,7 @@ from shared.importers.data_factory.account import Account, Element, Line, Outcom
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.kept_out import without_secrets
+from shared.importers.data_factory.missing import report_missing
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.report import (
@@ -98,6 +99,7 @@ def import_definitions(
         if line.kind in ("pipeline", "dataset"):
             root = definitions.roots[line.file]
             report_parts(Element(root, line.file, (), account), line)
+    report_missing(definitions)
     definitions.close(account)
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)

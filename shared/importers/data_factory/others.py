@@ -275,7 +275,7 @@ def report_parts(root: Element, line: Line) -> None:
     at = root
     for key in line.path:
         at = at.list()[key] if isinstance(key, int) else at.get(key)
-    for activity in _activities(at):
+    for activity in activities_below(at):
         _also(line, activity, "activity", activity.get("name").peek())
         for key, value in activity.get("policy").items():
             _also(line, value, "policy", key)
@@ -290,12 +290,12 @@ def _also(line: Line, element: Element, kind: str, name: str) -> None:
     element.account.add(replace(line, path=element.path, kind=kind, name=name))
 
 
-def _activities(element: Element) -> Iterator[Element]:
+def activities_below(element: Element) -> Iterator[Element]:
     """Yield the activities below an element, those inside of others too."""
     for key, below in element.items():
         if key.casefold().endswith("activities"):
             yield from below.list()
-        yield from _activities(below)
+        yield from activities_below(below)
     if isinstance(element.value, list):
         for member in element.list():
-            yield from _activities(member)
+            yield from activities_below(member)
