@@ -66,7 +66,7 @@ class Form(Enum):
     VAULT = "is in a vault"
     ENCRYPTED = "is encrypted here for the factory alone"
     MASKED = "is masked here"
-    PARAMETER = "is a parameter of the template, without a value here"
+    PARAMETER = "is an expression of the template here"
     EXPRESSION = "is an expression that is known when a run begins"
     PLACEHOLDER = "is a placeholder here"
 

@@ -145,13 +145,15 @@ def test_a_definition_that_is_not_deployed_or_repeated_is_told() -> None:
             "a.json": template(
                 {**dataset("Off"), "condition": "[equals(parameters('factoryName'), 'x')]"},
                 {**dataset("Many"), "copy": {"name": "c", "count": 3}},
+                {**dataset("Perhaps"), "condition": "[parameters('deploy')]"},
             )
         }
     )
-    assert [one.name for one in definitions.all] == ["Many"]
+    assert [one.name for one in definitions.all] == ["Many", "Perhaps"]
     told = lines(definitions, account)
     assert told["resources", 0].text == "its condition is false, so it is not deployed"
     assert told["resources", 1, "copy"].outcome is Outcome.NOT_CARRIED_OVER
+    assert "`[parameters('deploy')]` counts as true" in told["resources", 2, "condition"].text
 
 
 def test_resources_with_names_of_their_own_are_read() -> None:

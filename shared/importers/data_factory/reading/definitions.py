@@ -138,12 +138,17 @@ class Definitions:
                         "key",
                         name,
                         Outcome.APPROXIMATED,
-                        f"the expression {one.shown} stands as it is: {one.why}",
+                        f"the expression {one.shown} {_stands(name)}: {one.why}",
                         "write the value in its place, or give it with --parameters",
                     )
                 )
         for file, root in self.roots.items():
             account.close(file, root)
+
+
+def _stands(key: str) -> str:
+    """Return what becomes of an expression without a value."""
+    return "counts as true" if key.casefold() == "condition" else "stands as it is"
 
 
 def clean(name: str) -> str:

@@ -64,6 +64,7 @@ def found(
         if file not in read.beside:
             finder.file(file, document.root)
     finder.settle_versions()
+    read.report_values(account)
     result = finder.result
     result.roots = {file: document.root for file, document in read.documents.items()}
     result.problems = list(account.lines.values())
