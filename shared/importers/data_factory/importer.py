@@ -4,7 +4,7 @@ It reads no file and writes none, and asks no service.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -91,10 +91,11 @@ def import_definitions(
     made = _accepted(entries(drafts, context), secrets, check)
     _withdraw(account, {*context.names, *(draft.name for draft in read)}, made)
     _leave_keys_of_triggers(account)
-    linked_services.report_uses(definitions, _uses(made))
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
-    _set_aside_unused(account, secrets, settings)
+    named = {place: name for name in settings for place in secrets.places.get(name, ())}
+    linked_services.report_uses(definitions, _uses(made), named)
+    _set_aside_unused(account, secrets, named)
     for line in definitions.problems:
         if line.kind in ("pipeline", "dataset"):
             root = definitions.roots[line.file]
@@ -207,17 +208,24 @@ def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:
     return {CONTAINER: container, **settings}
 
 
-def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str, str]) -> None:
-    """Correct the lines of secrets that no pipeline of the file uses."""
-    for name in secrets.wanted.keys() - settings.keys():
-        for place, line in list(account.lines.items()):
-            if line.text.startswith(f"app setting {name}") and _names(line, name):
-                clear = "clear text" in line.text
-                account.lines[place] = replace(
-                    line,
-                    text="not copied, and not needed: no pipeline of the file uses it",
-                    to_do="rotate it: it stands here in clear text" if clear else "",
-                )
+def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Place]) -> None:
+    """Correct the lines of secrets that no pipeline of the file uses.
+
+    Args:
+        account: with their lines.
+        secrets: their app settings.
+        named: the places of those that the file names.
+    """
+    for place in set().union(*secrets.places.values()).difference(named):
+        line = account.lines.get(place)
+        if line is not None:
+            clear = "clear text" in line.text
+            account.lines[place] = replace(
+                line,
+                outcome=Outcome.NOT_CARRIED_OVER,
+                text="not copied, and not needed: no pipeline of the file uses it",
+                to_do="rotate it: it stands here in clear text" if clear else "nothing to do",
+            )
 
 
 def _names(line: Line, setting: str) -> bool:

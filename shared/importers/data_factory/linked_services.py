@@ -73,12 +73,15 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
             _report_other(definition)
 
 
-def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -> None:
+def report_uses(
+    definitions: Definitions, uses: Mapping[Place, Sequence[str]], settings: Mapping[Place, str]
+) -> None:
     """Say of each linked service of type AzureML where in the file it is, or that it is not.
 
     Args:
         definitions: all that was found.
         uses: the places in the pipelines file, by the place of the linked service.
+        settings: the app settings that the file names, by the places of their values.
     """
     for definition in definitions.of(LINKED_SERVICE):
         lines, place = definition.body.account.lines, definition.place
@@ -96,6 +99,10 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
         if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
             lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
+            setting = settings.get(values.get("apiKey").place)
+            if setting and values and not values.get("apiKey"):
+                text, to_do = "the file has no apiKey", f"set app setting {setting}"
+                definition.body.approximated(_KIND, definition.name, text, to_do)
         elif line.outcome is not Outcome.NOT_CARRIED_OVER:
             outcome = Outcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
@@ -104,7 +111,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
             at = values.get(key).place
             if at in lines and lines[at].outcome is Outcome.APPROXIMATED:
                 lines[at] = replace(
-                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do=""
+                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do="nothing to do"
                 )
 
 
@@ -140,7 +147,7 @@ def service(
         definition.body,
     )
     if secrets.first_time(definition.body):
-        _report_service(definition, found, jobs, update)
+        _report_service(definition, found, (jobs, update), secrets)
     return found
 
 
@@ -241,12 +248,13 @@ def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, st
 
 
 def _report_service(
-    definition: Definition, found: Service, jobs: ServiceUrl, update: ServiceUrl
+    definition: Definition, found: Service, urls: tuple[ServiceUrl, ServiceUrl], secrets: Secrets
 ) -> None:
+    jobs, update = urls
     body, typed = definition.body, _report_common(definition)
     _report_url(typed, "mlEndpoint", jobs)
     _report_url(typed, "updateResourceEndpoint", update)
-    _report_sign_in(typed, found)
+    _report_sign_in(typed, found, secrets)
     places = ["training.service of each job that names it"] if found.jobs_url else []
     if found.update_url:
         kind = found.endpoint_kind
@@ -254,10 +262,6 @@ def _report_service(
     if not places:
         text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
         body.left(_KIND, found.name, text, to_do)
-    elif typed and not typed.get("apiKey"):
-        text = f"{' and '.join(places)}; the file has no apiKey"
-        to_do = f"set app setting {found.api_key[2:-1]}"
-        body.approximated(_KIND, found.name, text, to_do)
     else:
         body.mapped(_KIND, found.name, " and ".join(places))
 
@@ -272,7 +276,7 @@ def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
         element.approximated("key", key, text, read.to_do)
 
 
-def _report_sign_in(typed: Element, found: Service) -> None:
+def _report_sign_in(typed: Element, found: Service, secrets: Secrets) -> None:
     """Report how updates are authorised: by a key, a principal or an identity of the factory."""
     new = found.endpoint_kind == WEB_SERVICE
     why = "the app signs in by an identity of its own"
@@ -290,7 +294,9 @@ def _report_sign_in(typed: Element, found: Service) -> None:
     encrypted = typed.get("encryptedCredential")
     if encrypted.value:
         text = "encrypted for the factory alone, so that it cannot be read here"
-        encrypted.left("key", "encryptedCredential", text, f"set app setting {found.api_key[2:-1]}")
+        setting = found.api_key[2:-1]
+        encrypted.left("key", "encryptedCredential", text, f"set app setting {setting}")
+        secrets.note(setting, encrypted)
 
 
 def _report_common(definition: Definition) -> Element:

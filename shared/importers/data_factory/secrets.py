@@ -222,6 +222,8 @@ class Secrets:
     wanted: dict[str, str] = field(default_factory=dict)
     #: The linked service of a vault, folded -> the address of the vault.
     vaults: dict[str, str] = field(default_factory=dict)
+    #: Setting -> where its value stood, is missing, or is said to be.
+    places: dict[str, set[Place]] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _seen: set[Place] = field(default_factory=set)
 
@@ -234,6 +236,7 @@ class Secrets:
             key: what it is called there, such as `apiKey`.
         """
         name = self._name(owner, key)
+        self.note(name, element)
         if not self.first_time(element):
             return f"${{{name}}}"
         form = form_of(element.value)
@@ -247,6 +250,15 @@ class Secrets:
             self.wanted[name] = _hint(f"{owner}: {key}; in Azure {reference}")
         element.approximated("key", key, place, to_do)
         return f"${{{name}}}"
+
+    def note(self, setting: str, element: Element) -> None:
+        """Note where the value of a setting stood, is missing, or is said to be.
+
+        Args:
+            setting: its name.
+            element: what is there.
+        """
+        self.places.setdefault(setting, set()).add(element.place)
 
     def first_time(self, element: Element) -> bool:
         """Whether an element is seen here for the first time."""

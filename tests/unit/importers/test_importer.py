@@ -85,6 +85,20 @@ def test_no_secret_in_clear_text_is_anywhere() -> None:
         assert any(one.in_clear for one in found.report.settings)
 
 
+def test_a_secret_that_the_file_does_not_need_asks_for_nothing() -> None:
+    path = ("properties", "typeProperties", "encryptedCredential")
+    factory = changed("linkedService/scoring.json", *path, value="ew0KICAi")
+    factory["linkedService/scoring.json"]["properties"]["typeProperties"].pop("apiKey", None)
+    activity = factory["pipeline/churn.json"]["properties"]["activities"][1]
+    activity["typeProperties"].pop("trainedModelName")
+    found = imported(factory)
+    line = line_of(found, "linkedService/scoring.json", ".".join(path))
+    assert "no pipeline of the file uses it" in line.text
+    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert not line.asks
+    assert "SCORINGENDPOINT_API_KEY" not in found.settings
+
+
 def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     factory = changed(
         "linkedService/training.json", "properties", "typeProperties", "apiKey", value=PLANTED
