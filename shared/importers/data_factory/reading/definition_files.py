@@ -148,6 +148,8 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         at_first = (*path[:-1], f"{key} (the first one)")
         text = f"`{key}` occurs twice in its object, with different values: the last one counts"
         cure = "remove one of them"
+        if is_secret(key, key):
+            cure = f"{cure}, and rotate the secret: each reader of this file has both"
         account.add(Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
 
 
