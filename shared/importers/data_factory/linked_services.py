@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do, is_empty
@@ -35,6 +34,8 @@ _OF_STORAGE: Final = (
 )
 _ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
+#: The first part of a host is the name of the account.
+_HOST: Final = re.compile(r"//([A-Za-z0-9-]+)\.[\w.-]+")
 _ARGUMENT: Final = re.compile(r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$")
 _ASIDE: Final = ("description", "annotations", "hubName", "version", "provisioningState")
 _SIGNS_IN: Final = (
@@ -195,9 +196,9 @@ def storage(definition: Definition | None) -> str:
         if account and not re.search(r"[<{*\[',()]", account[1]):
             return account[1]
         endpoint = _ENDPOINT.search(text)
-        host = (urlsplit(endpoint[1] if endpoint else text).hostname or "") if "//" in text else ""
-        if "." in host:
-            return host.partition(".")[0]
+        host = _HOST.search(endpoint[1] if endpoint else text)
+        if host is not None:
+            return host[1].lower()
     return account_of(definition.name)
 
 

@@ -6,7 +6,6 @@ Each is reported, with what in Relearn does the same where there is such a thing
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from shared.importers.data_factory.account import Element, Line, both_to_do, is_empty, leaves
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
@@ -187,7 +186,7 @@ def no_target(service: Service, training: Service) -> tuple[str, str]:
     """
     add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
     written = _written_url(service)
-    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
+    if written.partition("?")[0].rstrip("/").casefold().endswith(_DEFAULT):
         text = "points at the default endpoint, which cannot be updated"
         return text, "create a second endpoint of the scoring service, and name its URL and key"
     if service.update_url:

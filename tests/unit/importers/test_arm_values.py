@@ -78,6 +78,7 @@ NO_VALUES = (
     "[int('x')]",
     "[resourceId('a/b/c', 'one')]",
     "[replace('" + "a" * 9_000 + "', 'a', '" + "b" * 9_000 + "')]",
+    "[replace('a', '', 'b')]",
     "[parameters()]",
 )
 

@@ -170,6 +170,7 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
         ({"connectionString": "**********"}, "<account of data>"),
         ({"serviceEndpoint": "https://churn.blob.core.windows.net/"}, "churn"),
         ({"sasUri": {"type": "SecureString", "value": "https://churn.blob.x.net/?sig=a"}}, "churn"),
+        ({"serviceEndpoint": "https://[broken/"}, "<account of data>"),
         ({"connectionString": "AccountName=<accountname>;AccountKey=<key>"}, "<account of data>"),
     ],
 )
