@@ -110,7 +110,11 @@ def import_definitions(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),
         tuple(_schedules(made, options, now)),
-        tuple(_setting(name, settings[name], lines) for name in settings if name != CONTAINER),
+        tuple(
+            _setting(name, settings[name], secrets, account)
+            for name in settings
+            if name != CONTAINER
+        ),
         made.container,
         made.account,
         now,
@@ -216,7 +220,7 @@ def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Plac
         secrets: their app settings.
         named: the places of those that the file names.
     """
-    for place in set().union(*secrets.places.values()).difference(named):
+    for place in {one for places in secrets.places.values() for one in places}.difference(named):
         line = account.lines.get(place)
         if line is not None:
             clear = "clear text" in line.text
@@ -228,15 +232,11 @@ def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Plac
             )
 
 
-def _names(line: Line, setting: str) -> bool:
-    said = f"{line.text} {line.to_do}"
-    return re.search(rf"\bapp setting {re.escape(setting)}\b", said) is not None
-
-
-def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
-    named = [line for line in lines if _names(line, name)]
-    places = tuple(line.place for line in named)
-    return Setting(name, text.strip("<>"), places, any("clear text" in one.text for one in named))
+def _setting(name: str, text: str, secrets: Secrets, account: Account) -> Setting:
+    found = (account.covered_by(*place) for place in secrets.places.get(name, ()))
+    lines = {one.place: one for one in found if one is not None}
+    clear = any("clear text" in one.text for one in lines.values())
+    return Setting(name, text.strip("<>"), tuple(lines), clear)
 
 
 def _without_secrets(line: Line, hidden: Redactor) -> Line:

@@ -223,7 +223,7 @@ class Secrets:
     #: The linked service of a vault, folded -> the address of the vault.
     vaults: dict[str, str] = field(default_factory=dict)
     #: Setting -> where its value stood, is missing, or is said to be.
-    places: dict[str, set[Place]] = field(default_factory=dict)
+    places: dict[str, dict[Place, None]] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _seen: set[Place] = field(default_factory=set)
 
@@ -258,7 +258,7 @@ class Secrets:
             setting: its name.
             element: what is there.
         """
-        self.places.setdefault(setting, set()).add(element.place)
+        self.places.setdefault(setting, {})[element.place] = None
 
     def first_time(self, element: Element) -> bool:
         """Whether an element is seen here for the first time."""
