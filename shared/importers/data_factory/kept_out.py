@@ -56,8 +56,9 @@ def _texts(draft: Draft) -> Iterator[str]:
     job = draft.job
     data = (job.single_input, draft.timing.data)
     yield from (path.name for path in (*job.inputs.values(), *data) if path is not None)
-    yield from (*job.inputs, *job.outputs, *job.parameters)
-    yield from (update.resource for update in draft.updates)
+    yield from (job.name, *job.inputs, *job.outputs, *job.parameters)
+    for update in draft.updates:
+        yield from (update.name, update.resource)
 
 
 def _source(draft: Draft, name: str) -> Element:

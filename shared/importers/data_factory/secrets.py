@@ -51,6 +51,12 @@ _SECRET_PART: Final = re.compile(
     r"://[^/@:\s\"'{}]*:[^/@:\s\"'{}]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----",
     re.IGNORECASE,
 )
+#: A secret within an expression, of which it is a constant.
+_WITHIN: Final = re.compile(
+    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)"
+    r"\s*=\s*[^;\s&'\"@{}\[\]<>*(),]{4,}",
+    re.IGNORECASE,
+)
 _VAULT: Final = "AzureKeyVaultSecret"
 #: Keys of a value, and of what is beside it and says its name.
 _VALUES: Final = ("value", "defaultvalue")
@@ -100,6 +106,8 @@ def form_of(value: Any) -> Form:
     if not text:
         return Form.ABSENT
     form = next((form for pattern, form in _FORMS if pattern.search(text)), None)
+    if form in (Form.PARAMETER, Form.EXPRESSION) and _WITHIN.search(text):
+        return Form.CLEAR
     if form is not None:
         return form
     return Form.PLACEHOLDER if not_filled_in(text) else Form.CLEAR
@@ -118,7 +126,11 @@ def is_secret(name: str, value: Any) -> bool:
     if isinstance(value, int | float):
         return _PASSWORD.search(spoken) is not None
     if isinstance(value, dict):
-        return form_of(value) is Form.VAULT or "securestring" in str(value.get("type", "")).lower()
+        typed = {str(key).casefold(): one for key, one in value.items()}
+        kind = str(typed.get("type", "")).casefold()
+        if kind == "expression":
+            return is_secret(name, str(typed.get("value", "")))
+        return form_of(value) is Form.VAULT or "securestring" in kind
     if isinstance(value, str) and (
         _SECRET_PART.search(value) or without_bare(without_shapes(value)) != value
     ):
