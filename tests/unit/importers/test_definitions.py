@@ -257,6 +257,13 @@ def test_the_settings_of_an_export_are_no_definitions() -> None:
     assert only.text == "it has no definition of a data factory"
 
 
+def test_a_configuration_of_visual_studio_is_told_as_one() -> None:
+    pair = {"name": "$.properties.typeProperties.apiKey", "value": "planted1"}
+    _, account = search(Dev_json={"$schema": "x", "training": [pair]}, other_json={"training": [1]})
+    assert line(account, "Dev.json").to_do == "write them into the definitions, and import again"
+    assert line(account, "other.json").text == "it has no definition of a data factory"
+
+
 OTHER_JSON = (
     b"[]",
     b"{}",

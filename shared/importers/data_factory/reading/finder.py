@@ -90,12 +90,10 @@ class _Finder:
             else:
                 self._definition(one, kind_of(one), _text(one.get("name")), 0)
         if before == (len(self.account.lines), len(self._first)):
-            whole.left(
-                "file",
-                PurePosixPath(file).name,
-                "it has no definition of a data factory",
-                "nothing to do, if it belongs to something else",
-            )
+            text, cure = _NO_DEFINITION
+            if _is_configuration(whole):
+                text, cure = _CONFIGURATION
+            whole.left("file", PurePosixPath(file).name, text, cure)
 
     def settle_versions(self) -> None:
         """Let what could be of both versions be of the version of the pipelines."""
@@ -212,6 +210,14 @@ class _Finder:
 _OUTER: Final = frozenset(
     {"name", "type", "apiversion", "dependson", "location", "id", "etag", "comments", "condition"}
 ) | {"$schema", "contentversion"}
+_NO_DEFINITION: Final = (
+    "it has no definition of a data factory",
+    "nothing to do, if it belongs to something else",
+)
+_CONFIGURATION: Final = (
+    "values that Visual Studio writes into definitions when it deploys them: they are not read",
+    "write them into the definitions, and import again",
+)
 _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
 _SEE: Final = "see whether a pipeline needs what it does"
@@ -231,6 +237,15 @@ def _is_export_setting(value: dict[str, Any] | list[Any]) -> bool:
     return isinstance(value, dict) and any(
         key.casefold().startswith("microsoft.datafactory/") for key in value
     )
+
+
+def _is_configuration(root: Element) -> bool:
+    """Whether a file has values for definitions, each with its path, as Visual Studio keeps them.
+
+    Its form: data-factory §2.1.
+    """
+    pairs = [pair for _, one in root.items() for pair in one.list() if isinstance(one.value, list)]
+    return bool(pairs) and all(pair.get("name").peek().startswith("$.") for pair in pairs)
 
 
 def _folder(file: str) -> str:
