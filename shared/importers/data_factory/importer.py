@@ -101,7 +101,7 @@ def import_definitions(
             root = definitions.roots[line.file]
             report_parts(Element(root, line.file, (), account), line)
     report_missing(definitions)
-    definitions.close(account)
+    definitions.close(account, secrets.all_places)
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
     hidden = Redactor(*in_clear)
@@ -220,7 +220,7 @@ def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Plac
         secrets: their app settings.
         named: the places of those that the file names.
     """
-    for place in {one for places in secrets.places.values() for one in places}.difference(named):
+    for place in secrets.all_places.difference(named):
         line = account.lines.get(place)
         if line is not None:
             clear = "clear text" in line.text

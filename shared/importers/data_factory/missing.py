@@ -18,6 +18,7 @@ _OURS: Final = "azureml"
 _PORTS: Final = ("webServiceInputs", "webServiceOutputs")
 _PORT: Final = ("webServiceInput", "trainedModelDatasetName")
 _KINDS: Final = {"linkedservicereference": LINKED_SERVICE, "datasetreference": DATASET}
+_BLOB: Final = "azureblob"
 _ADD: Final = "add its file, and import again"
 _SEE: Final = "see that TRAINING_DATA_CONTAINER is a container of its account"
 
@@ -39,7 +40,9 @@ def report_missing(definitions: Definitions) -> None:
             continue
         known = reference.place in reference.account.lines
         if not known and (text := _missing(definitions, LINKED_SERVICE, reference)):
-            reference.approximated("key", "linkedServiceName", text, _SEE)
+            blob = dataset.type.strip().casefold() == _BLOB
+            cure = _SEE if blob else "see that the job reaches its data by itself"
+            reference.approximated("key", "linkedServiceName", text, cure)
 
 
 def _references(activity: Element) -> Iterator[tuple[str, Element]]:

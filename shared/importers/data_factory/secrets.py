@@ -252,7 +252,8 @@ class Secrets:
         if not self.first_time(element):
             return f"${{{name}}}"
         form = form_of(element.value)
-        place = f"app setting {name}: the value {form.value}, and is not copied"
+        what = f"{form.value}{_expression(element, form)}"
+        place = f"app setting {name}: the value {what}, and is not copied"
         to_do = f"set {name}"
         if form is Form.CLEAR:
             to_do = f"{to_do}, and rotate the secret: each reader of this file has it"
@@ -262,6 +263,11 @@ class Secrets:
             self.wanted[name] = _hint(f"{owner}: {key}; in Azure {reference}")
         element.approximated("key", key, place, to_do)
         return f"${{{name}}}"
+
+    @property
+    def all_places(self) -> frozenset[Place]:
+        """The places of all secrets."""
+        return frozenset(one for places in self.places.values() for one in places)
 
     def note(self, setting: str, element: Element) -> None:
         """Note where the value of a setting stood, is missing, or is said to be.
@@ -296,6 +302,14 @@ class Secrets:
         version = element.get("secretVersion").peek()
         name = f"{secret}/{version}" if version else secret
         return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{name})"
+
+
+def _expression(element: Element, form: Form) -> str:
+    """Return the expression that a secret is, for people; empty where it is none."""
+    if form not in (Form.PARAMETER, Form.EXPRESSION):
+        return ""
+    text = (element.get("value") or element).peek()
+    return f" (`{without_bare(without_shapes(text))}`)" if text else ""
 
 
 def not_needed(element: Element, key: str, why: str) -> None:

@@ -196,7 +196,7 @@ def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
     place = ("resources", 0, "properties", "typeProperties")
     assert {told[*place, name].outcome for name in "abc"} == {Outcome.APPROXIMATED}
     assert told[*place, "b"].text == (
-        "the expression `[parameters('missing')]` stands as it is: "
+        "the expression `[parameters('missing')]` has no value here: "
         "parameter `missing` has no value: give it with --parameters"
     )
     assert "reference() has its value only when the template is deployed" in told[*place, "c"].text
@@ -209,7 +209,7 @@ def test_a_long_expression_without_a_value_is_told_whole() -> None:
     definitions, account = search({"a.json": template(dataset(a=verbatim))})
     definitions.all[0].properties.get("typeProperties").mapped("key", "x", "read")
     told = lines(definitions, account)["resources", 0, "properties", "typeProperties", "a"]
-    assert told.text.startswith(f"the expression `{verbatim}` stands as it is: ")
+    assert told.text.startswith(f"the expression `{verbatim}` has no value here: ")
 
 
 def test_expressions_of_a_dataset_that_is_not_carried_over_are_not_told() -> None:

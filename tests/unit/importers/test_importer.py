@@ -14,6 +14,8 @@ from shared.importers.data_factory.report import as_json
 from shared.importers.data_factory.report_markdown import markdown
 from tests.cli.factories import FACTORY
 from tests.unit.importers.drafted import NOW
+from tests.unit.importers.factory import JOBS
+from tests.unit.importers.templates import template
 
 PLANTED = "cGxhbnRlZC1zZWNyZXQtcGxhbnRlZC1zZWNyZXQ="
 
@@ -97,6 +99,21 @@ def test_a_secret_that_the_file_does_not_need_asks_for_nothing() -> None:
     assert line.outcome is Outcome.NOT_CARRIED_OVER
     assert not line.asks
     assert "SCORINGENDPOINT_API_KEY" not in found.settings
+
+
+def test_an_expression_of_a_template_in_place_of_a_key_asks_for_the_setting_alone() -> None:
+    typed = {"mlEndpoint": JOBS, "apiKey": {"type": "SecureString", "value": "[variables('k')]"}}
+    service = {
+        "type": "Microsoft.DataFactory/factories/linkedServices",
+        "apiVersion": "2018-06-01",
+        "name": "trainingEndpoint",
+        "properties": {"type": "AzureML", "typeProperties": typed},
+    }
+    factory = copy.deepcopy(FACTORY)
+    factory["linkedService/training.json"] = template(service)
+    (line,) = (one for one in imported(factory).report.lines if "[variables('k')]" in one.text)
+    assert line.at == "resources[0].properties.typeProperties.apiKey"
+    assert line.to_do == "set TRAININGENDPOINT_API_KEY"
 
 
 def test_a_secret_that_a_key_repeats_is_redacted() -> None:

@@ -140,6 +140,15 @@ def test_where_a_secret_stood_is_said_and_its_value_is_not() -> None:
     assert "abcdefgh" not in str(line) + str(secrets)
 
 
+@pytest.mark.parametrize("shown", ["[parameters('key')]", "@pipeline().parameters.key"])
+def test_an_expression_that_is_a_secret_is_said_as_it_is_written(shown: str) -> None:
+    for value in (shown, {"type": "SecureString", "value": shown}):
+        account = Account()
+        Secrets().setting(Element(value, "a.json", ("apiKey",), account), "training", "apiKey")
+        (line,) = account.lines.values()
+        assert f"(`{shown}`), and is not copied" in line.text
+
+
 def test_a_connection_string_in_a_parameter_of_any_name_is_a_secret() -> None:
     for value in ("Server=tcp:x;User ID=u;Password=planted1", "Data Source=x;Pwd=planted2;"):
         assert is_secret("Table source", value)

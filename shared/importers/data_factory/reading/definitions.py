@@ -4,6 +4,7 @@ Of several of one name, that of the nearest folder counts.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -119,16 +120,19 @@ class Definitions:
             else:
                 account.add(line)
 
-    def close(self, account: Account) -> None:
+    def close(self, account: Account, secret: Collection[Place] = ()) -> None:
         """Report each expression without a value, and each value that no line covers.
 
         Args:
             account: with the lines of all other parts.
+            secret: the places of secrets, which an app setting stands for.
         """
         for file, unresolved in self.unresolved.items():
             for one in unresolved:
                 above = account.covered_by(file, one.path)
                 if above is not None and (above.kind, above.outcome) == _UNUSED:
+                    continue
+                if above is not None and above.place in secret:
                     continue
                 name = str(one.path[-1]) if one.path else ""
                 account.add(
@@ -148,7 +152,7 @@ class Definitions:
 
 def _stands(key: str) -> str:
     """Return what becomes of an expression without a value."""
-    return "counts as true" if key.casefold() == "condition" else "stands as it is"
+    return "counts as true" if key.casefold() == "condition" else "has no value here"
 
 
 def clean(name: str) -> str:
