@@ -37,7 +37,7 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert said.code == 0, said.out
     assert written(folder / "imported") == FILES
     assert "1 pipeline made from" in said.out
-    assert "Check the file: cd imported && relearn validate pipelines.yaml" in said.out
+    assert "Check the file: relearn validate imported/pipelines.yaml" in said.out
     settings = json.loads((folder / "imported" / "local.settings.json").read_text())["Values"]
     assert settings["TRAINING_DATA_CONTAINER"] == "training"
     assert settings["TRAININGENDPOINT_API_KEY"].startswith("<trainingEndpoint: apiKey")
@@ -79,7 +79,7 @@ def test_nothing_is_written_over_without_force(
     factory: Path, folder: Path, relearn: Relearn
 ) -> None:
     spaced = relearn("import-adf", str(factory), "--output", "my out")
-    assert "Check the file: cd 'my out' && relearn validate pipelines.yaml" in spaced.out
+    assert "Check the file: relearn validate 'my out/pipelines.yaml'" in spaced.out
     there = folder / "out"
     there.mkdir()
     (there / "import-report.md").write_text("mine")

@@ -26,6 +26,8 @@ _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
 
+_NO_PATH: Final = "the path that the factory wrote is not known"
+
 Tree = dict[str, Any]
 
 
@@ -36,12 +38,13 @@ class Entry:
     name: str
     draft: Draft
     tree: Tree
+    updates: tuple[Update, ...] = ()  #: of its endpoints, in their order
 
     @property
     def sources(self) -> tuple[tuple[str, Element], ...]:
         """The activities that it was made from, by their names."""
         made = [(self.draft.job.name, self.draft.job.source)]
-        made += [(update.name, update.source) for update in self.draft.updates]
+        made += [(update.name, update.source) for update in self.updates]
         return tuple((name, source) for name, source in made if source)
 
 
@@ -117,8 +120,9 @@ class _Maker:
             report_refused(self._job.source, self._draft.name, wrong)
             return None
         if endpoints := self._endpoints(tree, outputs):
-            tree |= {"gate": {"first_model": "allow"}, "endpoints": endpoints}
-        return Entry(self._name, self._draft, tree)
+            targets = [one for _, one in endpoints]
+            tree |= {"gate": {"first_model": "allow"}, "endpoints": targets}
+        return Entry(self._name, self._draft, tree, tuple(update for update, _ in endpoints))
 
     def _report_container(self, path: BlobPath) -> None:
         account, container = self._place
@@ -209,11 +213,11 @@ class _Maker:
             stem, dot, suffix = file.rpartition(".")
             files[port] = unique(stem, {one.rpartition(".")[0] for one in files.values()}, 100)
             files[port] += dot + suffix
+            old = f"the factory wrote {path.container}/{path.name}" if path.container else _NO_PATH
             note(
                 path.source,
                 f"{self._name}: training.outputs: {port}: {files[port]}; Relearn writes it to "
-                f"runs/{self._name}/<run>/<attempt>/{files[port]} in MODELS_CONTAINER, the factory "
-                f"wrote {path.container}/{path.name}",
+                f"runs/{self._name}/<run>/<attempt>/{files[port]} in MODELS_CONTAINER, {old}",
                 "let the programs that read the old path read the new one",
             )
         return files
@@ -223,18 +227,19 @@ class _Maker:
             path.is_same_blob(update.model) for update in self._draft.updates
         )
 
-    def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[Tree]:
-        """Return the endpoints, and report each that the app would refuse."""
-        made: list[Tree] = []
+    def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[tuple[Update, Tree]]:
+        """Return the endpoints with their updates, and report each that the app would refuse."""
+        made: list[tuple[Update, Tree]] = []
         for update in self._draft.updates:
-            taken = {str(one["name"]) for one in made}
+            others = [other for _, other in made]
+            taken = {str(other["name"]) for other in others}
             one = self._endpoint(update, unique(endpoint_name(update), taken, LONGEST_NAME))
             models = [port for port, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
             if len(models) > 1:
                 one |= {"model": port} if (port := self._port_of(update, models)) else {}
-            wrong = refused(self._name, {**tree, "endpoints": [*made, one]})
+            wrong = refused(self._name, {**tree, "endpoints": [*others, one]})
             if not wrong:
-                made.append(one)
+                made.append((update, one))
                 what = f"{self._name}: endpoints: {one['name']}; gate.first_model: allow, since "
                 what += "the factory updates whatever serves"
                 source = update.source
@@ -244,8 +249,7 @@ class _Maker:
                     "activity",
                     update.name,
                     f"{self._name}: the app refuses this endpoint ({wrong})",
-                    "correct it, and add it under endpoints; until then runs end after the "
-                    "training",
+                    "correct it, and add it under endpoints: until then no run updates it",
                 )
         return made
 

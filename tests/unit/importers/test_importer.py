@@ -108,6 +108,8 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
     said = [one for one in found.report.lines if "churn: " in one.text]
     assert len(said) > 5
     assert {one.outcome for one in said} == {Outcome.NOT_CARRIED_OVER}
+    assert line_of(found, "pipeline/churn.json").outcome is Outcome.NOT_CARRIED_OVER
+    assert all(one.to_do for one in said if one.kind == "activity")
     key = line_of(found, "linkedService/training.json", "properties.typeProperties.apiKey")
     assert "no pipeline of the file uses it" in key.text
 
@@ -121,9 +123,10 @@ def test_a_file_that_the_app_refuses_as_a_whole_has_no_pipeline() -> None:
 def test_a_container_that_is_no_name_is_asked_for() -> None:
     path = ("dataset/examples.json", "properties", "typeProperties", "folderPath")
     found = imported(changed(*path, value="Training_Data/churn"))
-    assert found.settings[CONTAINER] == (
-        "<the container of the training data; the definitions say Training_Data>"
-    )
+    text = "the container of the training data; the definitions say Training_Data"
+    assert found.settings[CONTAINER] == f"<{text}>"
+    assert (found.report.settings[0].name, found.report.settings[0].text) == (CONTAINER, text)
+    assert not any("Training_Data is TRAINING" in one for one in found.report.steps())
 
 
 def test_nothing_in_gives_nothing_out() -> None:
