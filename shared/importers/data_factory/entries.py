@@ -3,14 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import MODEL_SUFFIX
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, Outcome
 from shared.importers.data_factory.drafts import (
     LONGEST_NAME,
     BlobPath,
@@ -26,6 +26,7 @@ _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
 
+CORRECT: Final = "correct the definition, and import it again"
 _NO_PATH: Final = "the path that the factory wrote is not known"
 
 Tree = dict[str, Any]
@@ -110,6 +111,7 @@ class _Maker:
         data = self._timing.data or _chosen(self._job)
         if data is not None and data.container and data.container != self._place[1]:
             self._report_container(data)
+            self._keep_from_opening(data)
         tree: Tree = {}
         if data is not None:
             tree["data"] = self._data(data)
@@ -117,7 +119,7 @@ class _Maker:
         outputs = self._outputs()
         tree["training"] = self._training(data, outputs)
         if wrong := refused(self._name, tree):
-            report_refused(self._job.source, self._draft.name, wrong)
+            report_refused(self._job.source, self._draft.name, wrong, CORRECT)
             return None
         if endpoints := self._endpoints(tree, outputs):
             targets = [one for _, one in endpoints]
@@ -133,6 +135,21 @@ class _Maker:
             f"most inputs are in {container} of {account}",
             f"write this data to {container} of {account}, at the same path",
         )
+
+    def _keep_from_opening(self, data: BlobPath) -> None:
+        """Let no data open runs: what lies at the path is not what the factory waited for."""
+        if not self._timing.opens_runs:
+            return
+        self._timing = replace(self._timing, opens_runs=False)
+        text = f"{self._name}: data.opens_runs: false all the same, until its data is in "
+        text += f"container {self._place[1]}"
+        to_do = f"remove opens_runs: false from {self._name} once it is"
+        note(data.source, text, to_do)
+        account = self._context.account
+        trigger = account.covered_by(data.source.file, data.source.path[:-1])
+        if trigger is not None and trigger.kind == "trigger":
+            line = replace(trigger, outcome=Outcome.APPROXIMATED, text=text, to_do=to_do)
+            account.add(line)
 
     def _data(self, data: BlobPath) -> Tree:
         made: Tree = {"blob": data.pattern}
@@ -286,16 +303,17 @@ def note(element: Element, text: str, to_do: str = "") -> None:
     element.approximated("key", name, text, to_do)
 
 
-def report_refused(source: Element, name: str, reason: str) -> None:
+def report_refused(source: Element, name: str, reason: str, to_do: str) -> None:
     """Report an activity whose pipeline is not in the file.
 
     Args:
         source: the activity.
         name: of the pipeline in the factory.
         reason: why the app would refuse it.
+        to_do: what the reader can do.
     """
     text = f"not in the file, because the app would refuse it ({reason})"
-    source.left("activity", name, text, "correct the definition, and import it again")
+    source.left("activity", name, text, to_do)
 
 
 def _inputs(job: Job) -> Iterator[BlobPath]:

@@ -17,7 +17,7 @@ from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
-from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.entries import CORRECT, Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.report import (
@@ -36,6 +36,9 @@ from shared.importers.data_factory.yaml_text import yaml_text
 #: The setting that names the container of the data.
 CONTAINER: Final = "TRAINING_DATA_CONTAINER"
 _WINDOWS: Final = 10
+_IN_PARTS: Final = (
+    "correct the definition, or import fewer pipelines at once: each app has its own file"
+)
 _SEE_WHY: Final = "nothing here: the line of its training says what to correct"
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 
@@ -126,8 +129,9 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
         whole = refused.get("")
         for name, entry in made.pipelines.items():
             if (reason := whole or refused.get(name)) is not None:
+                to_do = _IN_PARTS if whole else CORRECT
                 for activity, source in entry.sources:
-                    report_refused(source, activity, reason)
+                    report_refused(source, activity, reason, to_do)
         left = {
             name: entry
             for name, entry in made.pipelines.items()

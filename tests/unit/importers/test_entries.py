@@ -204,6 +204,19 @@ def test_data_opens_runs_where_the_factory_did_so(drafted: Drafted) -> None:
     assert tree["data"] == {"blob": "in/{name}", "min_size": "1MB"}
 
 
+def test_blobs_of_another_container_open_no_run(drafted: Drafted) -> None:
+    trigger = drafted.element(file="trigger/t.json")
+    trigger.mapped("trigger", "t", "churn: data.blob, data.opens_runs: true")
+    key = drafted.element("blobPathBeginsWith", file="trigger/t.json")
+    landing = replace(drafted.path("{name}", container="landing"), source=key)
+    tree = tree_of(drafted, drafted.draft(timing=Timing(opens_runs=True, data=landing)))
+    assert tree["data"] == {"blob": "{name}", "opens_runs": False}
+    line = drafted.account.lines[trigger.place]
+    assert line.outcome is Outcome.APPROXIMATED
+    assert "data.opens_runs: false all the same" in line.text
+    assert line.asks
+
+
 def test_two_drafts_of_one_name_are_both_kept(drafted: Drafted) -> None:
     drafts = [drafted.draft(name) for name in ("churn", "churn", "a" * 40, "a" * 40)]
     names = list(entries(drafts, drafted.context).pipelines)

@@ -117,7 +117,11 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
 def test_a_file_that_the_app_refuses_as_a_whole_has_no_pipeline() -> None:
     found = imported(check=lambda *_: {"": "it is too large"})
     assert found.pipelines_yaml == ""
-    assert any("it is too large" in one.text for one in found.report.lines)
+    (said, *_) = (one for one in found.report.lines if "it is too large" in one.text)
+    assert (
+        said.to_do
+        == "correct the definition, or import fewer pipelines at once: each app has its own file"
+    )
 
 
 def test_a_container_that_is_no_name_is_asked_for() -> None:
