@@ -187,6 +187,9 @@ def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) ->
     for name in (".git", "node_modules", "out"):
         (factory / name).mkdir()
         (factory / name / "x.json").write_text("{}")
+    (factory / "earlier").mkdir()
+    for name in ("import-report.json", "local.settings.json"):
+        (factory / "earlier" / name).write_text("{}")
     (factory / "notes.txt").write_text("not a definition")
     (factory / "factory.zip").write_bytes(b"PK\x03\x04")
     (factory / "real.txt").write_text("\ufeff {}", encoding="utf-8")

@@ -36,9 +36,7 @@ from shared.importers.data_factory.yaml_text import yaml_text
 #: The setting that names the container of the data.
 CONTAINER: Final = "TRAINING_DATA_CONTAINER"
 _WINDOWS: Final = 10
-_IN_PARTS: Final = (
-    "correct the definition, or import fewer pipelines at once: each app has its own file"
-)
+_IN_PARTS: Final = "import fewer pipelines at once, or correct the definition"
 _SEE_WHY: Final = "nothing here: the line of its training says what to correct"
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 

@@ -118,10 +118,7 @@ def test_a_file_that_the_app_refuses_as_a_whole_has_no_pipeline() -> None:
     found = imported(check=lambda *_: {"": "it is too large"})
     assert found.pipelines_yaml == ""
     (said, *_) = (one for one in found.report.lines if "it is too large" in one.text)
-    assert (
-        said.to_do
-        == "correct the definition, or import fewer pipelines at once: each app has its own file"
-    )
+    assert said.to_do == "import fewer pipelines at once, or correct the definition"
 
 
 def test_a_container_that_is_no_name_is_asked_for() -> None:
