@@ -27,8 +27,8 @@ class ImportOptions:
     """What was asked for on the command line."""
 
     backfill: bool = False  #: whether windows of the past get runs, too
-    #: Files with values for the parameters of ARM templates, by their names.
-    parameters: Mapping[str, bytes] = field(default_factory=dict)
+    #: Values for the parameters of ARM templates, by their names.
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
