@@ -119,7 +119,7 @@ class _Maker:
         outputs = self._outputs()
         tree["training"] = self._training(data, outputs)
         if wrong := refused(self._name, tree):
-            report_refused(self._job.source, self._draft.name, wrong, CORRECT)
+            report_refused(self._job.source, self._draft.name, wrong)
             return None
         if endpoints := self._endpoints(tree, outputs):
             targets = [one for _, one in endpoints]
@@ -303,7 +303,7 @@ def note(element: Element, text: str, to_do: str = "") -> None:
     element.approximated("key", name, text, to_do)
 
 
-def report_refused(source: Element, name: str, reason: str, to_do: str) -> None:
+def report_refused(source: Element, name: str, reason: str, to_do: str = CORRECT) -> None:
     """Report an activity whose pipeline is not in the file.
 
     Args:
