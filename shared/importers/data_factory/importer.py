@@ -17,7 +17,7 @@ from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
-from shared.importers.data_factory.entries import CORRECT, Entries, Entry, entries, report_refused
+from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.report import (
@@ -127,9 +127,9 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
         whole = refused.get("")
         for name, entry in made.pipelines.items():
             if (reason := whole or refused.get(name)) is not None:
-                to_do = _IN_PARTS if whole else CORRECT
+                asked = (_IN_PARTS,) if whole else ()
                 for activity, source in entry.sources:
-                    report_refused(source, activity, reason, to_do)
+                    report_refused(source, activity, reason, *asked)
         left = {
             name: entry
             for name, entry in made.pipelines.items()
