@@ -86,7 +86,7 @@ def _folder(path: Path) -> Path:
 def _known_as(file: Path, common: Path) -> str:
     """Return the name of a file below a folder, in characters that each report can hold."""
     name = Path(os.path.relpath(_folder(file).resolve(), common), file.name).as_posix()
-    return os.fsencode(name).decode("utf-8", "replace")
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _all_files(paths: Sequence[Path], leave_out: Path) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """`relearn import-adf`: what is read, what is written, and what is said."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -203,6 +204,17 @@ def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) ->
     assert list(found.content) == ["pipeline/churn.json"]
     assert "does not begin like JSON" in found.unread["notes.txt"]
     assert "unpacked" in found.unread["factory.zip"]
+
+
+def test_names_that_are_no_utf8_stay_apart(folder: Path) -> None:
+    names = [os.fsdecode(name) for name in (b"a\xfe.json", b"a\xff.json")]
+    try:
+        for name in names:
+            (folder / name).write_text("{}")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    found = read_definitions([folder / name for name in names], folder / "out")
+    assert list(found.content) == ["a\\xfe.json", "a\\xff.json"]
 
 
 def test_too_much_is_refused_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
