@@ -53,6 +53,18 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert relearn("validate", "pipelines.yaml").code == 0
 
 
+def test_the_guide_shows_what_the_walk_through_says(relearn: Relearn) -> None:
+    root = Path(__file__).resolve().parents[2]
+    guide = " ".join((root / "docs" / "data-factory.md").read_text(encoding="utf-8").split())
+    sample = str(root / "tests" / "vectors" / "data_factory" / "v1_walk_through_classic")
+    for output, *more in (["first"], ["second", "--backfill"]):
+        said = relearn("import-adf", sample, "--output", output, *more).out
+        (summary,) = (line for line in said.splitlines() if "made from" in line)
+        assert summary in guide
+        (rest,) = (line for line in said.splitlines() if "other lines ask" in line)
+        assert rest in guide
+
+
 def test_the_terminal_shows_what_asks_for_something_and_counts_the_rest(
     factory: Path, relearn: Relearn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
