@@ -65,6 +65,19 @@ def test_the_guide_shows_what_the_walk_through_says(relearn: Relearn) -> None:
         assert rest in guide
 
 
+def test_no_other_container_has_the_name_of_that_of_the_data(
+    factory: Path, folder: Path, relearn: Relearn
+) -> None:
+    for file in factory.rglob("*.json"):
+        text = file.read_text(encoding="utf-8").replace('"training/churn', '"models/churn')
+        file.write_text(text, encoding="utf-8")
+    assert relearn("import-adf", str(factory)).code == 0
+    settings = json.loads((folder / "imported" / "local.settings.json").read_text())["Values"]
+    assert settings["TRAINING_DATA_CONTAINER"] == "models"
+    assert settings["MODELS_CONTAINER"] == "relearn-models"
+    assert settings["LEDGER_CONTAINER"] == "ledger"
+
+
 def test_the_terminal_shows_what_asks_for_something_and_counts_the_rest(
     factory: Path, relearn: Relearn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
