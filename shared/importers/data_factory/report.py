@@ -290,6 +290,6 @@ def _about_schedules(schedules: Sequence[ScheduleOfReport]) -> Iterable[str]:
         )
     if any(one.past and not one.backfill for one in schedules):
         yield (
-            "Import again with --backfill --force, if windows that have passed are to be trained: "
-            "without that they get no run."
+            "Write schedule.backfill: true, or import again with --backfill --force, if windows "
+            "that have passed are to be trained: without that they get no run."
         )
