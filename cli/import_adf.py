@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,14 +64,14 @@ def run(
     Raises:
         CommandError: a path is wrong, or files would be written over.
     """
-    values, file_of_values = _parameters(parameters) if parameters else ({}, {})
+    values, content = _parameters(parameters) if parameters else ({}, b"")
     options = ImportOptions(backfill=backfill, parameters=values)
     if not force:
         refuse_existing(folder, _FILES)
     with output.working("reading the definitions"):
         read = read_definitions(paths, folder)
-        if file_of_values.keys().isdisjoint(read.content):
-            read.content.update(file_of_values)  # so that the report has its lines too
+        if parameters and content not in read.content.values():
+            read.content[_apart(parameters, read.content)] = content  # the report has its lines too
         imported = import_definitions(read.content, options, datetime.now(UTC), _refused)
     unread = (_unread(name, why) for name, why in read.unread.items())
     report = replace(imported.report, lines=sorted_lines([*imported.report.lines, *unread]))
@@ -83,8 +83,8 @@ def run(
     return 0 if report.pipelines else 1
 
 
-def _parameters(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the values of a file of parameters, by their names, and its content by its name.
+def _parameters(file: Path) -> tuple[dict[str, Any], bytes]:
+    """Return the values of a file of parameters, by their names, and its content.
 
     Raises:
         CommandError: it cannot be used.
@@ -99,7 +99,17 @@ def _parameters(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     if not values:
         form = 'it must be JSON like {"parameters": {"name": {"value": "…"}}}'
         raise CommandError(f"{file} holds no parameters: {form}", _USAGE)
-    return values, {file.name: content}
+    return values, content
+
+
+def _apart(file: Path, names: Collection[str]) -> str:
+    """Return what a file of parameters is called beside others.
+
+    Args:
+        file: it.
+        names: those of the others.
+    """
+    return file.name if file.name not in names else f"{file.resolve().parent.name}/{file.name}"
 
 
 def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:

@@ -189,6 +189,9 @@ def test_values_for_the_parameters_of_a_template_come_from_a_file_elsewhere(
         "fleetStorage_connectionString",
     }
     assert "planted" not in said.out + json.dumps(told)
+    (folder / "values.json").write_text('{"parameters": {"factoryName": {"value": "f"}}}')
+    again = relearn("import-adf", "values.json", *given, "--output", "again", "--json")
+    assert "elsewhere/values.json" in {one["file"] for one in again.json["lines"]}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ It reads no file and writes none, and asks no service.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -18,6 +18,8 @@ from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.kept_out import without_secrets
+from shared.importers.data_factory.missing import report_missing
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.report import (
@@ -36,6 +38,11 @@ from shared.importers.data_factory.yaml_text import yaml_text
 #: The setting that names the container of the data.
 CONTAINER: Final = "TRAINING_DATA_CONTAINER"
 _WINDOWS: Final = 10
+#: A secret that is no more than such a word stays in texts that have it anyway.
+_WORD: Final = re.compile(r"\b[A-Za-z]{4,12}\b")
+_OF_REPORTS: Final = frozenset(
+    {"activity", "dataset", "pipeline", "policy", "trigger", "parameter", "password", "secret"}
+)
 _IN_PARTS: Final = "import fewer pipelines at once, or correct the definition"
 _SEE_WHY: Final = "nothing here: the line of its training says what to correct"
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
@@ -83,33 +90,34 @@ def import_definitions(
     context = ImportContext(account, secrets, options, now)
     definitions = found(files, options.parameters, account)
     linked_services.report(definitions, secrets)
-    drafts = [
-        *drafts_of_1(definitions, context),
-        *drafts_of_2(definitions, context),
-    ]
+    roots = definitions.roots.values()
+    in_clear = {text for root in roots for _, text in in_clear_text(root)}
+    read = [*drafts_of_1(definitions, context), *drafts_of_2(definitions, context)]
+    drafts = without_secrets(read, in_clear, secrets)
     linked_services.report(definitions, secrets)  # those that a file of their folder has named
     made = _accepted(entries(drafts, context), secrets, check)
-    _withdraw(account, {*context.names, *(draft.name for draft in drafts)}, made)
+    _withdraw(account, {*context.names, *(draft.name for draft in read)}, made)
     _leave_keys_of_triggers(account)
-    linked_services.report_uses(definitions, _uses(made))
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
-    _set_aside_unused(account, secrets, settings)
+    named = {place: name for name in settings for place in secrets.places.get(name, ())}
+    linked_services.report_uses(definitions, _uses(made), named)
+    _set_aside_unused(account, secrets, named)
     for line in definitions.problems:
         if line.kind in ("pipeline", "dataset"):
             root = definitions.roots[line.file]
             report_parts(Element(root, line.file, (), account), line)
+    report_missing(definitions)
     definitions.close(account)
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
-    clear = (text for root in definitions.roots.values() for _, text in in_clear_text(root))
-    hidden = Redactor(*clear)
+    hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
     report = Report(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),
         tuple(_schedules(made, options, now)),
-        tuple(_setting(*one, lines) for one in settings.items() if _is_asked_for(*one)),
+        tuple(_setting(*one, secrets, account) for one in settings.items() if _is_asked_for(*one)),
         settings[CONTAINER] if not _is_asked_for(CONTAINER, settings[CONTAINER]) else "",
         made.account,
         now,
@@ -208,17 +216,24 @@ def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:
     return {CONTAINER: container, **settings}
 
 
-def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str, str]) -> None:
-    """Correct the lines of secrets that no pipeline of the file uses."""
-    for name in secrets.wanted.keys() - settings.keys():
-        for place, line in list(account.lines.items()):
-            if line.text.startswith(f"app setting {name}") and _names(line, name):
-                clear = "clear text" in line.text
-                account.lines[place] = replace(
-                    line,
-                    text="not copied, and not needed: no pipeline of the file uses it",
-                    to_do="rotate it: it stands here in clear text" if clear else "",
-                )
+def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Place]) -> None:
+    """Correct the lines of secrets that no pipeline of the file uses.
+
+    Args:
+        account: with their lines.
+        secrets: their app settings.
+        named: the places of those that the file names.
+    """
+    for place in {one for places in secrets.places.values() for one in places}.difference(named):
+        line = account.lines.get(place)
+        if line is not None:
+            clear = "clear text" in line.text
+            account.lines[place] = replace(
+                line,
+                outcome=Outcome.NOT_CARRIED_OVER,
+                text="not copied, and not needed: no pipeline of the file uses it",
+                to_do="rotate it: it stands here in clear text" if clear else "nothing to do",
+            )
 
 
 def _is_asked_for(setting: str, value: str) -> bool:
@@ -226,15 +241,11 @@ def _is_asked_for(setting: str, value: str) -> bool:
     return setting != CONTAINER or value.startswith("<")
 
 
-def _names(line: Line, setting: str) -> bool:
-    said = f"{line.text} {line.to_do}"
-    return re.search(rf"\bapp setting {re.escape(setting)}\b", said) is not None
-
-
-def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
-    named = [line for line in lines if _names(line, name)]
-    places = tuple(line.place for line in named)
-    return Setting(name, text.strip("<>"), places, any("clear text" in one.text for one in named))
+def _setting(name: str, text: str, secrets: Secrets, account: Account) -> Setting:
+    found = (account.covered_by(*place) for place in secrets.places.get(name, ()))
+    lines = {one.place: one for one in found if one is not None}
+    clear = any("clear text" in one.text for one in lines.values())
+    return Setting(name, text.strip("<>"), tuple(lines), clear)
 
 
 def _without_secrets(line: Line, hidden: Redactor) -> Line:

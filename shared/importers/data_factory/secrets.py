@@ -29,21 +29,38 @@ _LONGEST: Final = 80
 #: Names of keys and parameters whose values are secrets. A short word counts only as a whole one:
 #: `user_pass` and `Token`, and not `passenger` and `Tokenizer`.
 _SECRET_NAME: Final = re.compile(
-    r"passw(?:or)?d|\b(?:pwd?|pass)\b|pass ?phrase|secret(?!ar| ?name)|"
+    r"passw(?:or)?d|\b\w*pwd?\b|\b(?:admin|db|sql|user)?pass\b|pass ?phrase|secret(?!ar| ?name)|"
     r"\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|"
     r"(?<!encrypted )credential(?!s? type)|"
-    r"(?:account|api|access|shared|storage|principal|auth\w*|function|primary|admin) ?key|"
+    r"(?:account|api|access|shared|storage|principal|auth\w*|functions?|primary|admin|"
+    r"encryption|master|private|service|signing|subscription) ?key(?! ?(?:column|name|type|vault))|"
     r"connection ?string|\bsas\b|\bsas(?:token|uri|url|key)|"
     r"(?:access|bearer|auth|api|refresh|oauth)token",
     re.IGNORECASE,
 )
+#: A number is a secret only where it is called one.
+_PASSWORD: Final = re.compile(r"passw(?:or)?d|\bpwd\b|pass ?phrase|\bsecret$", re.IGNORECASE)
+#: A name that ends with `key` may be that of a column; a value with this shape is none.
+_KEY_NAME: Final = re.compile(r"\bkey$", re.IGNORECASE)
+_RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+/=-]{16,}", re.ASCII)
 #: A connection string without any of these holds no secret; the app takes no text with one.
 _SECRET_PART: Final = re.compile(
-    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|sig(?:nature)?)"
-    r"\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]",
+    r"(?:(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)|"
+    r"[?&]code)\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]|"
+    r"[\"'](?:\w*password|pwd|\w*secret|\w*token|api_?key)\\?[\"']\s*:\s*\\?[\"'](?!\$\{)[^\"'\\]|"
+    r"://[^/@:\s\"'{}]*:[^/@:\s\"'{}]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    re.IGNORECASE,
+)
+#: A secret within an expression, of which it is a constant.
+_WITHIN: Final = re.compile(
+    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)"
+    r"\s*=\s*[^;\s&'\"@{}\[\]<>*(),]{4,}",
     re.IGNORECASE,
 )
 _VAULT: Final = "AzureKeyVaultSecret"
+#: Keys of a value, and of what is beside it and says its name.
+_VALUES: Final = ("value", "defaultvalue")
+_NAMES: Final = ("name", "variablename")
 _ROTATE_AT: Final = "rotate what stands in clear text at"
 
 
@@ -55,7 +72,7 @@ class Form(Enum):
     VAULT = "is in a vault"
     ENCRYPTED = "is encrypted here for the factory alone"
     MASKED = "is masked here"
-    PARAMETER = "is a parameter of the template, without a value here"
+    PARAMETER = "is an expression of the template here"
     EXPRESSION = "is an expression that is known when a run begins"
     PLACEHOLDER = "is a placeholder here"
 
@@ -89,6 +106,8 @@ def form_of(value: Any) -> Form:
     if not text:
         return Form.ABSENT
     form = next((form for pattern, form in _FORMS if pattern.search(text)), None)
+    if form in (Form.PARAMETER, Form.EXPRESSION) and _WITHIN.search(text):
+        return Form.CLEAR
     if form is not None:
         return form
     return Form.PLACEHOLDER if not_filled_in(text) else Form.CLEAR
@@ -101,15 +120,23 @@ def is_secret(name: str, value: Any) -> bool:
         name: of the key or parameter, such as `Account key` or `servicePrincipalKey`.
         value: as it is written.
     """
-    if isinstance(value, bool | int | float) or value is None:
+    spoken = " ".join(_WORDS.findall(name))
+    if isinstance(value, bool) or value is None:
         return False
+    if isinstance(value, int | float):
+        return _PASSWORD.search(spoken) is not None
     if isinstance(value, dict):
-        return form_of(value) is Form.VAULT or "securestring" in str(value.get("type", "")).lower()
+        typed = {str(key).casefold(): one for key, one in value.items()}
+        kind = str(typed.get("type", "")).casefold()
+        if kind == "expression":
+            return is_secret(name, str(typed.get("value", "")))
+        return form_of(value) is Form.VAULT or "securestring" in kind
     if isinstance(value, str) and (
         _SECRET_PART.search(value) or without_bare(without_shapes(value)) != value
     ):
         return True
-    spoken = " ".join(_WORDS.findall(name))
+    if isinstance(value, str) and _KEY_NAME.search(spoken) and _RANDOM.fullmatch(value.strip()):
+        return True
     return bool(value) and _SECRET_NAME.search(spoken) is not None
 
 
@@ -120,16 +147,19 @@ def in_clear_text(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         value: of a definition.
         path: where it is.
     """
-    for at, text in leaves(value, path):
-        if not isinstance(text, str) or form_of(text) is not Form.CLEAR:
+    for at, one in leaves(value, path):
+        text = str(one)
+        if not isinstance(one, str | int | float) or form_of(one) is not Form.CLEAR:
             continue
         names = [str(part) for part in at if isinstance(part, str)]
         secure = False
-        if len(names) > 1 and names[-1].casefold() in ("value", "defaultvalue"):
+        if len(names) > 1 and names[-1].casefold() in _VALUES:
             names.pop()
-            secure = is_secret("", _below(value, at[len(path) : -1]))
+            holder = Element(_below(value, at[len(path) : -1]), "", (), Account())
+            names += [said for key in _NAMES if (said := holder.get(key).peek())]
+            secure = is_secret("", holder.value)
         says_its_name = text.strip().casefold() in map(str.casefold, names)
-        if not says_its_name and (secure or (names and is_secret(names[-1], text))):
+        if not says_its_name and (secure or (names and is_secret(names[-1], one))):
             yield at, text
 
 
@@ -204,6 +234,8 @@ class Secrets:
     wanted: dict[str, str] = field(default_factory=dict)
     #: The linked service of a vault, folded -> the address of the vault.
     vaults: dict[str, str] = field(default_factory=dict)
+    #: Setting -> where its value stood, is missing, or is said to be.
+    places: dict[str, dict[Place, None]] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _seen: set[Place] = field(default_factory=set)
 
@@ -216,6 +248,7 @@ class Secrets:
             key: what it is called there, such as `apiKey`.
         """
         name = self._name(owner, key)
+        self.note(name, element)
         if not self.first_time(element):
             return f"${{{name}}}"
         form = form_of(element.value)
@@ -229,6 +262,15 @@ class Secrets:
             self.wanted[name] = _hint(f"{owner}: {key}; in Azure {reference}")
         element.approximated("key", key, place, to_do)
         return f"${{{name}}}"
+
+    def note(self, setting: str, element: Element) -> None:
+        """Note where the value of a setting stood, is missing, or is said to be.
+
+        Args:
+            setting: its name.
+            element: what is there.
+        """
+        self.places.setdefault(setting, {})[element.place] = None
 
     def first_time(self, element: Element) -> bool:
         """Whether an element is seen here for the first time."""

@@ -176,7 +176,7 @@ def test_definitions_in_lists_and_wrappers_are_found_with_their_paths() -> None:
         {
             "all.json": [named("c", DATASET_1), {"value": [named("d", DATASET_1)]}],
             "two.txt": several,
-            "page.json": {"_note": "copied", "body": {"first": named("e", DATASET_2)}},
+            "page.json": {"_note": {"of": "x", "at": 1}, "body": {"first": named("e", DATASET_2)}},
         }
     )
     places = {one.name: (one.file, one.body.path) for one in definitions.all}
@@ -244,6 +244,8 @@ def test_what_the_reader_mends_is_told_beside_the_definition() -> None:
     assert (comma.outcome, comma.to_do) == (Outcome.APPROXIMATED, "add it")
     twice = line(account, "In.json", "properties", "x (the first one)")
     assert (twice.name, twice.outcome) == ("x", Outcome.NOT_CARRIED_OVER)
+    _, account = search_in({"In.json": b'{"apiKey": "planted1", "apiKey": "planted2"}'})
+    assert "rotate" in line(account, "In.json", "apiKey (the first one)").to_do
 
 
 def test_the_settings_of_an_export_are_no_definitions() -> None:

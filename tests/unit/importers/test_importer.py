@@ -85,6 +85,20 @@ def test_no_secret_in_clear_text_is_anywhere() -> None:
         assert any(one.in_clear for one in found.report.settings)
 
 
+def test_a_secret_that_the_file_does_not_need_asks_for_nothing() -> None:
+    path = ("properties", "typeProperties", "encryptedCredential")
+    factory = changed("linkedService/scoring.json", *path, value="ew0KICAi")
+    factory["linkedService/scoring.json"]["properties"]["typeProperties"].pop("apiKey", None)
+    activity = factory["pipeline/churn.json"]["properties"]["activities"][1]
+    activity["typeProperties"].pop("trainedModelName")
+    found = imported(factory)
+    line = line_of(found, "linkedService/scoring.json", ".".join(path))
+    assert "no pipeline of the file uses it" in line.text
+    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert not line.asks
+    assert "SCORINGENDPOINT_API_KEY" not in found.settings
+
+
 def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     factory = changed(
         "linkedService/training.json", "properties", "typeProperties", "apiKey", value=PLANTED
@@ -93,6 +107,14 @@ def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     retrain["inputs"].append({"name": PLANTED})
     found = imported(factory)
     assert PLANTED not in f"{found.pipelines_yaml}{found.report}"
+
+
+def test_a_weak_secret_does_not_tear_the_report() -> None:
+    key = ("linkedService/training.json", "properties", "typeProperties", "apiKey")
+    for weak in ("training", "activity", "Week"):
+        found = imported(changed(*key, value=weak))
+        assert "*" not in "".join(one.text + one.name for one in found.report.lines), weak
+        assert "api_key: ${TRAININGENDPOINT_API_KEY}" in found.pipelines_yaml
 
 
 def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:

@@ -34,7 +34,6 @@ from shared.importers.data_factory.reading.shapes import (
     version_of,
     version_of_type,
 )
-from shared.importers.data_factory.secrets import is_secret
 
 #: How deep definitions are looked for in files of another form, such as a list of them.
 _DEEPEST: Final = 4
@@ -65,6 +64,7 @@ def found(
         if file not in read.beside:
             finder.file(file, document.root)
     finder.settle_versions()
+    read.report_values(account)
     result = finder.result
     result.roots = {file: document.root for file, document in read.documents.items()}
     result.problems = list(account.lines.values())
@@ -152,7 +152,7 @@ class _Finder:
         self.result.factory = name
         for key, one in body.get("properties", "globalParameters").items():
             value = one.get("value")
-            if value and not is_secret(key, value.value):
+            if value:
                 self.result.factory_parameters[key] = value.value
 
     def _double(self, definition: Definition, first: Definition) -> None:
