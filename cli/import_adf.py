@@ -33,12 +33,11 @@ _LOCAL: Final = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "FUNCTIONS_WORKER_RUNTIME": "python",
     "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-    "MODELS_CONTAINER": "models",
-    "LEDGER_CONTAINER": "ledger",
     "BLOB_SOURCE": "LogsAndContainerScan",
     "POLL_SCHEDULE": "*/30 * * * * *",
     "SCHEDULE_TICK": "0 * * * * *",
 }
+_CONTAINERS: Final = {"MODELS_CONTAINER": "models", "LEDGER_CONTAINER": "ledger"}
 
 
 def run(
@@ -137,9 +136,18 @@ def _unread(name: str, why: str) -> Line:
     return Line(name, (), "file", name, Outcome.NOT_CARRIED_OVER, why, to_do)
 
 
+def _containers(taken: str) -> dict[str, str]:
+    """Return the other containers of the app: each needs a name of its own."""
+    return {
+        setting: f"relearn-{name}" if name == taken else name
+        for setting, name in _CONTAINERS.items()
+    }
+
+
 def _write(folder: Path, imported: Imported) -> list[str]:
     report = imported.report
-    settings = {"IsEncrypted": False, "Values": {**_LOCAL, **imported.settings}}
+    values = {**_LOCAL, **_containers(report.container), **imported.settings}
+    settings = {"IsEncrypted": False, "Values": values}
     texts = {
         _PIPELINES: imported.pipelines_yaml,
         _SETTINGS: json.dumps(settings, indent=2, ensure_ascii=False) + "\n",

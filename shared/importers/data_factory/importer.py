@@ -38,6 +38,13 @@ from shared.importers.data_factory.yaml_text import yaml_text
 #: The setting that names the container of the data.
 CONTAINER: Final = "TRAINING_DATA_CONTAINER"
 _WINDOWS: Final = 10
+#: A secret that is no more than such a word stays in texts that have it anyway.
+_WORD: Final = re.compile(r"\b[A-Za-z]{4,12}\b")
+_OF_REPORTS: Final = frozenset(
+    {"activity", "dataset", "pipeline", "policy", "trigger", "parameter", "password", "secret"}
+)
+_IN_PARTS: Final = "import fewer pipelines at once, or correct the definition"
+_SEE_WHY: Final = "nothing here: the line of its training says what to correct"
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 
 #: Text of a pipelines file, its settings -> why the app refuses pipelines, by their names. An empty
@@ -104,18 +111,14 @@ def import_definitions(
     definitions.close(account, secrets.all_places)
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
-    hidden = Redactor(*in_clear)
+    hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
     lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
     report = Report(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),
         tuple(_schedules(made, options, now)),
-        tuple(
-            _setting(name, settings[name], secrets, account)
-            for name in settings
-            if name != CONTAINER
-        ),
-        made.container,
+        tuple(_setting(*one, secrets, account) for one in settings.items() if _is_asked_for(*one)),
+        settings[CONTAINER] if not _is_asked_for(CONTAINER, settings[CONTAINER]) else "",
         made.account,
         now,
     )
@@ -132,8 +135,9 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
         whole = refused.get("")
         for name, entry in made.pipelines.items():
             if (reason := whole or refused.get(name)) is not None:
+                asked = (_IN_PARTS,) if whole else ()
                 for activity, source in entry.sources:
-                    report_refused(source, activity, reason)
+                    report_refused(source, activity, reason, *asked)
         left = {
             name: entry
             for name, entry in made.pipelines.items()
@@ -155,7 +159,10 @@ def _withdraw(account: Account, names: set[str], made: Entries) -> None:
         carried = line.outcome is not Outcome.NOT_CARRIED_OVER
         if carried and gone.search(line.text) and not there.search(line.text):
             text = f"not in the file, since its pipeline is not; it would be: {line.text}"
-            account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
+            to_do = line.to_do or _SEE_WHY
+            account.lines[place] = replace(
+                line, outcome=Outcome.NOT_CARRIED_OVER, text=text, to_do=to_do
+            )
 
 
 def _leave_keys_of_triggers(account: Account) -> None:
@@ -182,12 +189,9 @@ def _uses(made: Entries) -> dict[Place, list[str]]:
     """Return where in the file each linked service is, by its place in the definitions."""
     found: dict[Place, list[str]] = {}
     for entry in made.pipelines.values():
-        draft, targets = entry.draft, entry.tree.get("endpoints", ())
-        uses = [(draft.job.service, "training.service")]
-        for update in draft.updates:
-            url = update.service.update_url
-            names = (str(one["name"]) for one in targets if one["update"] == url)
-            uses += [(update.service, f"endpoints: {name}: update") for name in names]
+        uses = [(entry.draft.job.service, "training.service")]
+        for update, target in zip(entry.updates, entry.tree.get("endpoints", ()), strict=True):
+            uses.append((update.service, f"endpoints: {target['name']}: update"))
         for service, where in uses:
             if service.source:
                 found.setdefault(service.source.place, []).append(f"{entry.name}: {where}")
@@ -197,7 +201,7 @@ def _uses(made: Entries) -> dict[Place, list[str]]:
 def _places(names: Iterable[str]) -> re.Pattern[str]:
     """Return what finds a place of one of these pipelines, such as `churn: training.attempts`."""
     any_name = "|".join(map(re.escape, names)) or "(?!)"
-    return re.compile(rf"(?:^|[; ])(?:{any_name})(?::|$)")
+    return re.compile(rf"(?:^|[; ])(?:{any_name})(?::| in pipelines\.yaml| has no |$)")
 
 
 def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:
@@ -230,6 +234,11 @@ def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Plac
                 text="not copied, and not needed: no pipeline of the file uses it",
                 to_do="rotate it: it stands here in clear text" if clear else "nothing to do",
             )
+
+
+def _is_asked_for(setting: str, value: str) -> bool:
+    """Whether the reader has to give a setting its value: the container may be known."""
+    return setting != CONTAINER or value.startswith("<")
 
 
 def _setting(name: str, text: str, secrets: Secrets, account: Account) -> Setting:

@@ -126,6 +126,14 @@ def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     assert PLANTED not in f"{found.pipelines_yaml}{found.report}"
 
 
+def test_a_weak_secret_does_not_tear_the_report() -> None:
+    key = ("linkedService/training.json", "properties", "typeProperties", "apiKey")
+    for weak in ("training", "activity", "Week"):
+        found = imported(changed(*key, value=weak))
+        assert "*" not in "".join(one.text + one.name for one in found.report.lines), weak
+        assert "api_key: ${TRAININGENDPOINT_API_KEY}" in found.pipelines_yaml
+
+
 def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
     def refuses(text: str, settings: Mapping[str, str]) -> dict[str, str]:
         assert set(settings) >= {CONTAINER, "SCORINGENDPOINT_API_KEY"}
@@ -139,6 +147,8 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
     said = [one for one in found.report.lines if "churn: " in one.text]
     assert len(said) > 5
     assert {one.outcome for one in said} == {Outcome.NOT_CARRIED_OVER}
+    assert line_of(found, "pipeline/churn.json").outcome is Outcome.NOT_CARRIED_OVER
+    assert all(one.to_do for one in said if one.kind == "activity")
     key = line_of(found, "linkedService/training.json", "properties.typeProperties.apiKey")
     assert "no pipeline of the file uses it" in key.text
 
@@ -146,15 +156,17 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
 def test_a_file_that_the_app_refuses_as_a_whole_has_no_pipeline() -> None:
     found = imported(check=lambda *_: {"": "it is too large"})
     assert found.pipelines_yaml == ""
-    assert any("it is too large" in one.text for one in found.report.lines)
+    (said, *_) = (one for one in found.report.lines if "it is too large" in one.text)
+    assert said.to_do == "import fewer pipelines at once, or correct the definition"
 
 
 def test_a_container_that_is_no_name_is_asked_for() -> None:
     path = ("dataset/examples.json", "properties", "typeProperties", "folderPath")
     found = imported(changed(*path, value="Training_Data/churn"))
-    assert found.settings[CONTAINER] == (
-        "<the container of the training data; the definitions say Training_Data>"
-    )
+    text = "the container of the training data; the definitions say Training_Data"
+    assert found.settings[CONTAINER] == f"<{text}>"
+    assert (found.report.settings[0].name, found.report.settings[0].text) == (CONTAINER, text)
+    assert not any("Training_Data is TRAINING" in one for one in found.report.steps())
 
 
 def test_nothing_in_gives_nothing_out() -> None:
