@@ -34,6 +34,8 @@ _OF_STORAGE: Final = (
 )
 _ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
+#: An address of a vault that is no expression.
+_VAULT: Final = re.compile(r"https://[\w.:/-]+", re.IGNORECASE)
 #: The first part of a host is the name of the account.
 _HOST: Final = re.compile(r"//([A-Za-z0-9-]+)\.[\w.-]+")
 _ARGUMENT: Final = re.compile(r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$")
@@ -62,8 +64,9 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
     services = definitions.of(LINKED_SERVICE)
     for definition in services:
         if definition.type.casefold() == "azurekeyvault":
-            address = definition.properties.get("typeProperties", "baseUrl")
-            secrets.vaults[definition.name.strip().casefold()] = address.peek()
+            address = _plain(definition.properties.get("typeProperties", "baseUrl").value)
+            known = _VAULT.fullmatch(address) is not None
+            secrets.vaults[definition.name.strip().casefold()] = address if known else ""
     for definition in services:
         kind = definition.type.casefold()
         if kind == "azureml":

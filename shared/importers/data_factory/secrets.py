@@ -61,6 +61,8 @@ _VAULT: Final = "AzureKeyVaultSecret"
 #: Keys of a value, and of what is beside it and says its name.
 _VALUES: Final = ("value", "defaultvalue")
 _NAMES: Final = ("name", "variablename")
+#: What a secret of a vault, or a version of it, is called; an expression is not.
+_IN_A_VAULT: Final = re.compile(r"[A-Za-z0-9-]+")
 _ROTATE_AT: Final = "rotate what stands in clear text at"
 
 
@@ -298,9 +300,9 @@ class Secrets:
         store = element.get("store", "referenceName")
         vault = self.vaults.get(store.peek().casefold(), "").rstrip("/")
         where = vault or f"<address of {store.peek() or 'the vault'}>"
-        secret = element.get("secretName").peek() or "<name of the secret>"
-        version = element.get("secretVersion").peek()
-        name = f"{secret}/{version}" if version else secret
+        said = [element.get(key).peek() for key in ("secretName", "secretVersion")]
+        secret, version = (one if _IN_A_VAULT.fullmatch(one) else "" for one in said)
+        name = f"{secret or '<name of the secret>'}{f'/{version}' if version else ''}"
         return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{name})"
 
 

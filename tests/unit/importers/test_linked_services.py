@@ -163,6 +163,30 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "secret", "reference"),
+    [
+        ("https://mine.vault.azure.net/", "k", "https://mine.vault.azure.net/secrets/k"),
+        ("[parameters('vault')]", "k", "<address of vault>/secrets/k"),
+        (
+            "https://@{linkedService().x}.net/",
+            "@{a}",
+            "<address of vault>/secrets/<name of the secr",
+        ),
+    ],
+)
+def test_a_secret_of_a_vault_has_its_address_where_that_is_known(
+    address: str, secret: str, reference: str
+) -> None:
+    factory, store = Factory(), {"referenceName": "vault", "type": "LinkedServiceReference"}
+    factory.add("linkedService", "Vault", type="AzureKeyVault", typeProperties={"baseUrl": address})
+    key = {"type": "AzureKeyVaultSecret", "store": store, "secretName": secret}
+    factory.service("training", mlEndpoint=JOBS, apiKey=key)
+    report(factory.definitions, Secrets())
+    (line,) = (one for one in factory.lines("key") if one.name == "apiKey")
+    assert f"SecretUri={reference}" in line.to_do
+
+
+@pytest.mark.parametrize(
     ("values", "account"),
     [
         ({"connectionString": "AccountName=churn;AccountKey=abc"}, "churn"),
