@@ -57,6 +57,19 @@ class Entries:
     container: str  #: for TRAINING_DATA_CONTAINER; empty where no input names one
     account: str  #: the storage account or linked service of that container
 
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The storage accounts of all inputs, outputs and models."""
+        return frozenset(
+            path.account
+            for entry in self.pipelines.values()
+            for path in (
+                *_inputs(entry.draft.job),
+                *entry.draft.job.outputs.values(),
+                *(update.model for update in entry.updates),
+            )
+        )
+
 
 def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
     """Return the entries of drafts; what cannot be written is reported and left out.

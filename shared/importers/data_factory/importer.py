@@ -102,6 +102,7 @@ def import_definitions(
     settings = _settings(text, made, secrets)
     named = {place: name for name in settings for place in secrets.places.get(name, ())}
     linked_services.report_uses(definitions, _uses(made), named)
+    linked_services.report_storage_uses(definitions, made.accounts)
     _set_aside_unused(account, secrets, named)
     for line in definitions.problems:
         if line.kind in ("pipeline", "dataset"):

@@ -5,7 +5,7 @@ report, and each of its keys that says something has one too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -75,6 +75,23 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
             _report_storage(definition)
         else:
             _report_other(definition)
+
+
+def report_storage_uses(definitions: Definitions, accounts: Collection[str]) -> None:
+    """Say of each storage account that no pipeline of the file uses that it is not carried over.
+
+    Args:
+        definitions: all that was found.
+        accounts: those of the inputs and outputs of the file; an empty one is not known.
+    """
+    for definition in () if "" in accounts else definitions.of(LINKED_SERVICE):
+        lines, place = definition.body.account.lines, definition.place
+        unused = definition.type.casefold() in _STORAGE and storage(definition) not in accounts
+        if unused and place in lines and lines[place].outcome is Outcome.APPROXIMATED:
+            text = f"storage account {storage(definition)}: {_UNUSED}"
+            to_do = lines[place].to_do or "nothing to do for Relearn"
+            outcome = Outcome.NOT_CARRIED_OVER
+            lines[place] = replace(lines[place], outcome=outcome, text=text, to_do=to_do)
 
 
 def report_uses(
@@ -321,7 +338,7 @@ def _report_storage(definition: Definition) -> None:
     typed.take_keys(*_OF_STORAGE)
     text = (
         f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
-        "the app signs in there by its own connection"
+        "outputs are written to MODELS_CONTAINER; the app signs in there by its own connection"
     )
     to_do = warned_of(clear)
     definition.body.approximated(_KIND, definition.name, text, to_do)

@@ -215,7 +215,8 @@ def test_of_two_definitions_of_one_name_the_first_counts() -> None:
     )
     assert shown(definitions) == [("dataset", "In", 1), ("linkedService", "In", 1)]
     same, different = line(account, "two/In.json"), line(account, "three/In.json")
-    assert (same.kind, same.outcome) == ("dataset", Outcome.MAPPED)
+    assert (same.kind, same.outcome) == ("dataset", Outcome.NOT_CARRIED_OVER)
+    assert not same.asks
     assert same.text == "the same definition is in one/In.json already"
     assert different.outcome is Outcome.NOT_CARRIED_OVER
     assert different.text == "another dataset of this name is in one/In.json: that one counts"

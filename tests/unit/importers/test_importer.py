@@ -126,6 +126,20 @@ def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     assert PLANTED not in f"{found.pipelines_yaml}{found.report}"
 
 
+def test_a_storage_account_that_no_pipeline_uses_is_not_carried_over() -> None:
+    (file,) = (name for name, one in FACTORY.items() if "AzureStorage" in str(one))
+    used = line_of(imported(), file)
+    assert used.outcome is Outcome.APPROXIMATED
+    other = copy.deepcopy(FACTORY)
+    other["linkedService/other.json"] = json.loads(
+        json.dumps(FACTORY[file]).replace("AccountName=", "AccountName=un")
+    )
+    other["linkedService/other.json"]["name"] = "other"
+    unused = line_of(imported(other), "linkedService/other.json")
+    assert unused.outcome is Outcome.NOT_CARRIED_OVER
+    assert "no pipeline of the file uses it" in unused.text
+
+
 def test_a_weak_secret_does_not_tear_the_report() -> None:
     key = ("linkedService/training.json", "properties", "typeProperties", "apiKey")
     for weak in ("training", "activity", "Week"):

@@ -158,7 +158,7 @@ class _Finder:
         word = READ[definition.kind]
         if definition.properties.value == first.properties.value:
             text = f"the same definition is in {where} already"
-            definition.body.mapped(word, definition.name, text, whole=True)
+            definition.body.left(word, definition.name, text, NOTHING_TO_DO)
             return
         if definition.kind in _NEAR and (folder := _folder(definition.file)) != _folder(first.file):
             self.result.doubles.append(replace(definition, apart=folder or "."))
