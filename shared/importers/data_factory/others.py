@@ -6,7 +6,6 @@ Each is reported, with what in Relearn does the same where there is such a thing
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from shared.importers.data_factory.account import Element, Line, both_to_do, is_empty, leaves
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
@@ -200,7 +199,7 @@ def no_target(service: Service, training: Service) -> tuple[str, str]:
     """
     add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
     written = _written_url(service)
-    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
+    if written.partition("?")[0].rstrip("/").casefold().endswith(_DEFAULT):
         text = "points at the default endpoint, which cannot be updated"
         return text, "create a second endpoint of the scoring service, and name its URL and key"
     if service.update_url:
@@ -292,7 +291,7 @@ def report_parts(root: Element, line: Line) -> None:
     at = root
     for key in line.path:
         at = at.list()[key] if isinstance(key, int) else at.get(key)
-    for activity in _activities(at):
+    for activity in activities_below(at):
         _also(line, activity, "activity", activity.get("name").peek())
         for key, value in activity.get("policy").items():
             _also(line, value, "policy", key)
@@ -307,12 +306,12 @@ def _also(line: Line, element: Element, kind: str, name: str) -> None:
     element.account.add(replace(line, path=element.path, kind=kind, name=name))
 
 
-def _activities(element: Element) -> Iterator[Element]:
+def activities_below(element: Element) -> Iterator[Element]:
     """Yield the activities below an element, those inside of others too."""
     for key, below in element.items():
         if key.casefold().endswith("activities"):
             yield from below.list()
-        yield from _activities(below)
+        yield from activities_below(below)
     if isinstance(element.value, list):
         for member in element.list():
-            yield from _activities(member)
+            yield from activities_below(member)

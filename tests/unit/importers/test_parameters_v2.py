@@ -30,9 +30,13 @@ def test_secrets_among_parameters_are_not_copied() -> None:
             "Server": "Password=@{pipeline().parameters.password}",
             "User": "@pipeline().parameters.user",
             "Other": "@pipeline().parameters.other",
+            "Member": "@pipeline().parameters.sign_in.password",
+            "Whole": "@string(pipeline().parameters.sign_in)",
+            "Factory": "@pipeline().globalParameters.api_key",
         }
     }
     parameters = {
+        "sign_in": {"type": "Object", "defaultValue": {"user": "u", "password": "hunter11"}},
         "password": {"type": "String", "defaultValue": "hunter22"},
         "other": {"type": "SecureString", "defaultValue": "hunter33"},
         "user": {"type": "String", "defaultValue": "me"},
@@ -40,12 +44,19 @@ def test_secrets_among_parameters_are_not_copied() -> None:
     activity = training(typeProperties=typed)
     daily = schedule_trigger(reference("churn", password="hunter44"))
     found = imported(
-        {"pipeline/churn": pipeline(activity, parameters=parameters), "trigger/daily": daily}
+        {
+            "factory/mine": {"globalParameters": {"api_key": {"value": "hunter99"}}},
+            "pipeline/churn": pipeline(activity, parameters=parameters),
+            "trigger/daily": daily,
+        }
     )
     assert pipelines(found)["churn"]["training"]["parameters"] == {
         "Server": "${CHURN_TRAIN_SERVER}",
         "User": "me",
         "Other": "${CHURN_TRAIN_OTHER}",
+        "Member": "${CHURN_TRAIN_MEMBER}",
+        "Whole": "${CHURN_TRAIN_WHOLE}",
+        "Factory": "${CHURN_TRAIN_FACTORY}",
     }
     assert "hunter" not in str(found)
     places = [one for one in found.report.lines if one.name == "password"]
@@ -114,3 +125,16 @@ def test_a_secret_among_the_parameters_of_a_factory_is_not_copied() -> None:
     found = imported(files)
     assert pipelines(found)["churn"]["training"]["parameters"] == {"x": "${CHURN_TRAIN_X}"}
     assert "hunter2" not in found.pipelines_yaml + str(found.settings)
+
+
+def test_a_secret_is_not_copied_from_another_name_either() -> None:
+    typed = {"globalParameters": {"Source": "@concat('/', pipeline().parameters.folder)"}}
+    parameters = {"folder": {"type": "String", "defaultValue": "hunter22"}}
+    other = {"name": "w", "type": "WebActivity", "typeProperties": {"password": "hunter22"}}
+    activity = training(typeProperties=typed)
+    found = imported({"pipeline/churn": pipeline(activity, other, parameters=parameters)})
+    assert pipelines(found)["churn"]["training"]["parameters"] == {"Source": "${CHURN_SOURCE}"}
+    activity = with_input("data/@{pipeline().parameters.folder}/a.csv")
+    found = imported({"pipeline/churn": pipeline(activity, other, parameters=parameters)})
+    assert not found.report.pipelines
+    assert "hunter" not in str(found)

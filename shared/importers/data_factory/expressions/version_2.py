@@ -312,5 +312,7 @@ def _below(value: Value, taken: int, keys: list[Any]) -> Value:
             found = found.get(key)
         else:
             raise UnresolvedError("it asks a value for a part that it does not have")
+        if is_secret(str(key), found):
+            raise SecretError
     below: Value = found
     return below
