@@ -1,6 +1,7 @@
 """`relearn import-adf`: what is read, what is written, and what is said."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert said.code == 0, said.out
     assert written(folder / "imported") == FILES
     assert "1 pipeline made from" in said.out
-    assert "Check the file: cd imported && relearn validate pipelines.yaml" in said.out
+    assert "Check the file: relearn validate imported/pipelines.yaml" in said.out
     settings = json.loads((folder / "imported" / "local.settings.json").read_text())["Values"]
     assert settings["TRAINING_DATA_CONTAINER"] == "training"
     assert settings["TRAININGENDPOINT_API_KEY"].startswith("<trainingEndpoint: apiKey")
@@ -50,6 +51,31 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert relearn("validate", "imported/pipelines.yaml").code == 0
     monkeypatch.chdir(folder / "imported")
     assert relearn("validate", "pipelines.yaml").code == 0
+
+
+def test_the_guide_shows_what_the_walk_through_says(relearn: Relearn) -> None:
+    root = Path(__file__).resolve().parents[2]
+    guide = " ".join((root / "docs" / "data-factory.md").read_text(encoding="utf-8").split())
+    sample = str(root / "tests" / "vectors" / "data_factory" / "v1_walk_through_classic")
+    for output, *more in (["first"], ["second", "--backfill"]):
+        said = relearn("import-adf", sample, "--output", output, *more).out
+        (summary,) = (line for line in said.splitlines() if "made from" in line)
+        assert summary in guide
+        (rest,) = (line for line in said.splitlines() if "other lines ask" in line)
+        assert rest in guide
+
+
+def test_no_other_container_has_the_name_of_that_of_the_data(
+    factory: Path, folder: Path, relearn: Relearn
+) -> None:
+    for file in factory.rglob("*.json"):
+        text = file.read_text(encoding="utf-8").replace('"training/churn', '"models/churn')
+        file.write_text(text, encoding="utf-8")
+    assert relearn("import-adf", str(factory)).code == 0
+    settings = json.loads((folder / "imported" / "local.settings.json").read_text())["Values"]
+    assert settings["TRAINING_DATA_CONTAINER"] == "models"
+    assert settings["MODELS_CONTAINER"] == "relearn-models"
+    assert settings["LEDGER_CONTAINER"] == "ledger"
 
 
 def test_the_terminal_shows_what_asks_for_something_and_counts_the_rest(
@@ -79,7 +105,7 @@ def test_nothing_is_written_over_without_force(
     factory: Path, folder: Path, relearn: Relearn
 ) -> None:
     spaced = relearn("import-adf", str(factory), "--output", "my out")
-    assert "Check the file: cd 'my out' && relearn validate pipelines.yaml" in spaced.out
+    assert "Check the file: relearn validate 'my out/pipelines.yaml'" in spaced.out
     there = folder / "out"
     there.mkdir()
     (there / "import-report.md").write_text("mine")
@@ -163,6 +189,9 @@ def test_values_for_the_parameters_of_a_template_come_from_a_file_elsewhere(
         "fleetStorage_connectionString",
     }
     assert "planted" not in said.out + json.dumps(told)
+    (folder / "values.json").write_text('{"parameters": {"factoryName": {"value": "f"}}}')
+    again = relearn("import-adf", "values.json", *given, "--output", "again", "--json")
+    assert "elsewhere/values.json" in {one["file"] for one in again.json["lines"]}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +216,9 @@ def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) ->
     for name in (".git", "node_modules", "out"):
         (factory / name).mkdir()
         (factory / name / "x.json").write_text("{}")
+    (factory / "earlier").mkdir()
+    for name in ("import-report.json", "local.settings.json"):
+        (factory / "earlier" / name).write_text("{}")
     (factory / "notes.txt").write_text("not a definition")
     (factory / "factory.zip").write_bytes(b"PK\x03\x04")
     (factory / "real.txt").write_text("\ufeff {}", encoding="utf-8")
@@ -200,6 +232,17 @@ def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) ->
     assert list(found.content) == ["pipeline/churn.json"]
     assert "does not begin like JSON" in found.unread["notes.txt"]
     assert "unpacked" in found.unread["factory.zip"]
+
+
+def test_names_that_are_no_utf8_stay_apart(folder: Path) -> None:
+    names = [os.fsdecode(name) for name in (b"a\xfe.json", b"a\xff.json")]
+    try:
+        for name in names:
+            (folder / name).write_text("{}")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    found = read_definitions([folder / name for name in names], folder / "out")
+    assert list(found.content) == ["a\\xfe.json", "a\\xff.json"]
 
 
 def test_too_much_is_refused_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

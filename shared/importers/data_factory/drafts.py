@@ -18,6 +18,8 @@ from shared.importers.data_factory.values import unique
 
 #: Of a pipeline, and of an endpoint.
 LONGEST_NAME: Final = 40
+#: A suffix has a letter: `v1.0` is the name of a folder.
+_SUFFIX: Final = re.compile(r"\.[^.]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,8 @@ class ImportOptions:
     """What was asked for on the command line."""
 
     backfill: bool = False  #: whether windows of the past get runs, too
-    #: Files with values for the parameters of ARM templates, by their names.
-    parameters: Mapping[str, bytes] = field(default_factory=dict)
+    #: Values for the parameters of ARM templates, by their names.
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,12 +77,12 @@ class BlobPath:
 
     @property
     def is_folder(self) -> bool:
-        """Whether its last part has no suffix, so that it names no file.
+        """Whether its last part has no suffix, so that it names no file; `v1.0` has none.
 
         A `{token}` at its end stands for the name of a blob.
         """
         last = self.name.rpartition("/")[2]
-        return "." not in last.split("}")[-1] and not tokens_of(last)
+        return _SUFFIX.search(last.split("}")[-1]) is None and not tokens_of(last)
 
     @property
     def pattern(self) -> str:

@@ -5,10 +5,9 @@ report, and each of its keys that says something has one too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do, is_empty
@@ -16,7 +15,13 @@ from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.others import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
-from shared.importers.data_factory.secrets import Secrets, not_needed, secret_places, warned_of
+from shared.importers.data_factory.secrets import (
+    Secrets,
+    not_needed,
+    report_passed,
+    secret_places,
+    warned_of,
+)
 from shared.importers.data_factory.service_urls import (
     WEB_SERVICE,
     ServiceUrl,
@@ -35,8 +40,16 @@ _OF_STORAGE: Final = (
 )
 _ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
-_ARGUMENT: Final = re.compile(r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$")
+#: An address of a vault that is no expression.
+_VAULT: Final = re.compile(r"https://[\w.:/-]+", re.IGNORECASE)
+#: The first part of a host is the name of the account.
+_HOST: Final = re.compile(r"//([A-Za-z0-9-]+)\.[\w.-]+")
+_ARGUMENT: Final = re.compile(
+    r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$", re.MULTILINE
+)
 _ASIDE: Final = ("description", "annotations", "hubName", "version", "provisioningState")
+_URLS: Final = ("mlEndpoint", "updateResourceEndpoint")
+_KEYS: Final = ("apiKey", "servicePrincipalKey")
 _SIGNS_IN: Final = (
     "give the app's identity Contributor on the web service, or let the app sign in as this "
     "principal: AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
@@ -61,8 +74,9 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
     services = definitions.of(LINKED_SERVICE)
     for definition in services:
         if definition.type.casefold() == "azurekeyvault":
-            address = definition.properties.get("typeProperties", "baseUrl")
-            secrets.vaults[definition.name.strip().casefold()] = address.peek()
+            address = _plain(definition.properties.get("typeProperties", "baseUrl").value)
+            known = _VAULT.fullmatch(address) is not None
+            secrets.vaults[definition.name.strip().casefold()] = address if known else ""
     for definition in services:
         kind = definition.type.casefold()
         if kind == "azureml":
@@ -73,12 +87,32 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
             _report_other(definition)
 
 
-def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -> None:
+def report_storage_uses(definitions: Definitions, accounts: Collection[str]) -> None:
+    """Say of each storage account that no pipeline of the file uses that it is not carried over.
+
+    Args:
+        definitions: all that was found.
+        accounts: those of the inputs and outputs of the file; an empty one is not known.
+    """
+    for definition in () if "" in accounts else definitions.of(LINKED_SERVICE):
+        lines, place = definition.body.account.lines, definition.place
+        unused = definition.type.casefold() in _STORAGE and storage(definition) not in accounts
+        if unused and place in lines and lines[place].outcome is Outcome.APPROXIMATED:
+            text = f"storage account {storage(definition)}: {_UNUSED}"
+            to_do = lines[place].to_do or "nothing to do for Relearn"
+            outcome = Outcome.NOT_CARRIED_OVER
+            lines[place] = replace(lines[place], outcome=outcome, text=text, to_do=to_do)
+
+
+def report_uses(
+    definitions: Definitions, uses: Mapping[Place, Sequence[str]], settings: Mapping[Place, str]
+) -> None:
     """Say of each linked service of type AzureML where in the file it is, or that it is not.
 
     Args:
         definitions: all that was found.
         uses: the places in the pipelines file, by the place of the linked service.
+        settings: the app settings that the file names, by the places of their values.
     """
     for definition in definitions.of(LINKED_SERVICE):
         lines, place = definition.body.account.lines, definition.place
@@ -96,6 +130,10 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
         if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
             lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
+            setting = settings.get(values.get("apiKey").place)
+            if setting and values and not values.get("apiKey"):
+                text, to_do = "the file has no apiKey", f"set app setting {setting}"
+                definition.body.approximated(_KIND, definition.name, text, to_do)
         elif line.outcome is not Outcome.NOT_CARRIED_OVER:
             outcome = Outcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
@@ -104,7 +142,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
             at = values.get(key).place
             if at in lines and lines[at].outcome is Outcome.APPROXIMATED:
                 lines[at] = replace(
-                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do=""
+                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do="nothing to do"
                 )
 
 
@@ -124,7 +162,9 @@ def service(
         return None
     arguments = _arguments(definition, given or {})
     names = filter(None, (definition.name, definition.apart.strip(".")))
-    owner = " ".join([*names, *map(str, (given or {}).values())])
+    said = [] if given is None else _arguments_of(definition, *_URLS)
+    known = (str(one) for name, one in (given or {}).items() if name.casefold() in said)
+    owner = " ".join([*names, *known])
     values = definition.properties
     principal = values.get("typeProperties", "servicePrincipalId").exists
     jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
@@ -140,7 +180,7 @@ def service(
         definition.body,
     )
     if secrets.first_time(definition.body):
-        _report_service(definition, found, jobs, update)
+        _report_service(definition, found, (jobs, update), secrets)
     return found
 
 
@@ -166,6 +206,10 @@ def named_service(
     if definition is None:
         return None, f"linked service `{name}` is not among the files"
     found = service(definition, secrets, given)
+    of_keys = _arguments_of(definition, *_KEYS)
+    for key, one in reference.get("parameters").items():
+        if key.casefold() in of_keys:
+            report_passed(one, key, one.value)
     return (
         found,
         "" if found else f"linked service `{name}` is of type {definition.type or 'unknown'}",
@@ -188,9 +232,9 @@ def storage(definition: Definition | None) -> str:
         if account and not re.search(r"[<{*\[',()]", account[1]):
             return account[1]
         endpoint = _ENDPOINT.search(text)
-        host = (urlsplit(endpoint[1] if endpoint else text).hostname or "") if "//" in text else ""
-        if "." in host:
-            return host.partition(".")[0]
+        host = _HOST.search(endpoint[1] if endpoint else text)
+        if host is not None:
+            return host[1].lower()
     return account_of(definition.name)
 
 
@@ -230,6 +274,13 @@ def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> 
     )
 
 
+def _arguments_of(definition: Definition, *keys: str) -> list[str]:
+    """Return the folded names of the parameters that some keys of a linked service refer to."""
+    texts = (_plain(definition.properties.get("typeProperties", key).value) for key in keys)
+    found = _ARGUMENT.findall("\n".join(texts))
+    return [(one or other).casefold() for one, other in found]
+
+
 def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, str]:
     parameters = definition.properties.get("parameters")
     values = {
@@ -241,12 +292,13 @@ def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, st
 
 
 def _report_service(
-    definition: Definition, found: Service, jobs: ServiceUrl, update: ServiceUrl
+    definition: Definition, found: Service, urls: tuple[ServiceUrl, ServiceUrl], secrets: Secrets
 ) -> None:
+    jobs, update = urls
     body, typed = definition.body, _report_common(definition)
     _report_url(typed, "mlEndpoint", jobs)
     _report_url(typed, "updateResourceEndpoint", update)
-    _report_sign_in(typed, found)
+    _report_sign_in(typed, found, secrets)
     places = ["training.service of each job that names it"] if found.jobs_url else []
     if found.update_url:
         kind = found.endpoint_kind
@@ -254,10 +306,6 @@ def _report_service(
     if not places:
         text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
         body.left(_KIND, found.name, text, to_do)
-    elif typed and not typed.get("apiKey"):
-        text = f"{' and '.join(places)}; the file has no apiKey"
-        to_do = f"set app setting {found.api_key[2:-1]}"
-        body.approximated(_KIND, found.name, text, to_do)
     else:
         body.mapped(_KIND, found.name, " and ".join(places))
 
@@ -272,7 +320,7 @@ def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
         element.approximated("key", key, text, read.to_do)
 
 
-def _report_sign_in(typed: Element, found: Service) -> None:
+def _report_sign_in(typed: Element, found: Service, secrets: Secrets) -> None:
     """Report how updates are authorised: by a key, a principal or an identity of the factory."""
     new = found.endpoint_kind == WEB_SERVICE
     why = "the app signs in by an identity of its own"
@@ -290,7 +338,9 @@ def _report_sign_in(typed: Element, found: Service) -> None:
     encrypted = typed.get("encryptedCredential")
     if encrypted.value:
         text = "encrypted for the factory alone, so that it cannot be read here"
-        encrypted.left("key", "encryptedCredential", text, f"set app setting {found.api_key[2:-1]}")
+        setting = found.api_key[2:-1]
+        encrypted.left("key", "encryptedCredential", text, f"set app setting {setting}")
+        secrets.note(setting, encrypted)
 
 
 def _report_common(definition: Definition) -> Element:
@@ -311,7 +361,7 @@ def _report_storage(definition: Definition) -> None:
     typed.take_keys(*_OF_STORAGE)
     text = (
         f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
-        "the app signs in there by its own connection"
+        "outputs are written to MODELS_CONTAINER; the app signs in there by its own connection"
     )
     to_do = warned_of(clear)
     definition.body.approximated(_KIND, definition.name, text, to_do)

@@ -29,21 +29,40 @@ _LONGEST: Final = 80
 #: Names of keys and parameters whose values are secrets. A short word counts only as a whole one:
 #: `user_pass` and `Token`, and not `passenger` and `Tokenizer`.
 _SECRET_NAME: Final = re.compile(
-    r"passw(?:or)?d|\b(?:pwd?|pass)\b|pass ?phrase|secret(?!ar| ?name)|"
+    r"passw(?:or)?d|\b\w*pwd?\b|\b(?:admin|db|sql|user)?pass\b|pass ?phrase|secret(?!ar| ?name)|"
     r"\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|"
     r"(?<!encrypted )credential(?!s? type)|"
-    r"(?:account|api|access|shared|storage|principal|auth\w*|function|primary|admin) ?key|"
+    r"(?:account|api|access|shared|storage|principal|auth\w*|functions?|primary|admin|"
+    r"encryption|master|private|service|signing|subscription) ?key(?! ?(?:column|name|type|vault))|"
     r"connection ?string|\bsas\b|\bsas(?:token|uri|url|key)|"
     r"(?:access|bearer|auth|api|refresh|oauth)token",
     re.IGNORECASE,
 )
+#: A number is a secret only where it is called one.
+_PASSWORD: Final = re.compile(r"passw(?:or)?d|\bpwd\b|pass ?phrase|\bsecret$", re.IGNORECASE)
+#: A name that ends with `key` may be that of a column; a value with this shape is none.
+_KEY_NAME: Final = re.compile(r"\bkey$", re.IGNORECASE)
+_RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+/=-]{16,}", re.ASCII)
 #: A connection string without any of these holds no secret; the app takes no text with one.
 _SECRET_PART: Final = re.compile(
-    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|sig(?:nature)?)"
-    r"\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]",
+    r"(?:(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)|"
+    r"[?&]code)\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]|"
+    r"[\"'](?:\w*password|pwd|\w*secret|\w*token|api_?key)\\?[\"']\s*:\s*\\?[\"'](?!\$\{)[^\"'\\]|"
+    r"://[^/@:\s\"'{}]*:[^/@:\s\"'{}]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    re.IGNORECASE,
+)
+#: A secret within an expression, of which it is a constant.
+_WITHIN: Final = re.compile(
+    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)"
+    r"\s*=\s*[^;\s&'\"@{}\[\]<>*(),]{4,}",
     re.IGNORECASE,
 )
 _VAULT: Final = "AzureKeyVaultSecret"
+#: Keys of a value, and of what is beside it and says its name.
+_VALUES: Final = ("value", "defaultvalue")
+_NAMES: Final = ("name", "variablename")
+#: What a secret of a vault, or a version of it, is called; an expression is not.
+_IN_A_VAULT: Final = re.compile(r"[A-Za-z0-9-]+")
 _ROTATE_AT: Final = "rotate what stands in clear text at"
 
 
@@ -55,7 +74,7 @@ class Form(Enum):
     VAULT = "is in a vault"
     ENCRYPTED = "is encrypted here for the factory alone"
     MASKED = "is masked here"
-    PARAMETER = "is a parameter of the template, without a value here"
+    PARAMETER = "is an expression of the template here"
     EXPRESSION = "is an expression that is known when a run begins"
     PLACEHOLDER = "is a placeholder here"
 
@@ -89,6 +108,8 @@ def form_of(value: Any) -> Form:
     if not text:
         return Form.ABSENT
     form = next((form for pattern, form in _FORMS if pattern.search(text)), None)
+    if form in (Form.PARAMETER, Form.EXPRESSION) and _WITHIN.search(text):
+        return Form.CLEAR
     if form is not None:
         return form
     return Form.PLACEHOLDER if not_filled_in(text) else Form.CLEAR
@@ -101,15 +122,23 @@ def is_secret(name: str, value: Any) -> bool:
         name: of the key or parameter, such as `Account key` or `servicePrincipalKey`.
         value: as it is written.
     """
-    if isinstance(value, bool | int | float) or value is None:
+    spoken = " ".join(_WORDS.findall(name))
+    if isinstance(value, bool) or value is None:
         return False
+    if isinstance(value, int | float):
+        return _PASSWORD.search(spoken) is not None
     if isinstance(value, dict):
-        return form_of(value) is Form.VAULT or "securestring" in str(value.get("type", "")).lower()
+        typed = {str(key).casefold(): one for key, one in value.items()}
+        kind = str(typed.get("type", "")).casefold()
+        if kind == "expression":
+            return is_secret(name, str(typed.get("value", "")))
+        return form_of(value) is Form.VAULT or "securestring" in kind
     if isinstance(value, str) and (
         _SECRET_PART.search(value) or without_bare(without_shapes(value)) != value
     ):
         return True
-    spoken = " ".join(_WORDS.findall(name))
+    if isinstance(value, str) and _KEY_NAME.search(spoken) and _RANDOM.fullmatch(value.strip()):
+        return True
     return bool(value) and _SECRET_NAME.search(spoken) is not None
 
 
@@ -120,16 +149,19 @@ def in_clear_text(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         value: of a definition.
         path: where it is.
     """
-    for at, text in leaves(value, path):
-        if not isinstance(text, str) or form_of(text) is not Form.CLEAR:
+    for at, one in leaves(value, path):
+        text = str(one)
+        if not isinstance(one, str | int | float) or form_of(one) is not Form.CLEAR:
             continue
         names = [str(part) for part in at if isinstance(part, str)]
         secure = False
-        if len(names) > 1 and names[-1].casefold() in ("value", "defaultvalue"):
+        if len(names) > 1 and names[-1].casefold() in _VALUES:
             names.pop()
-            secure = is_secret("", _below(value, at[len(path) : -1]))
+            holder = Element(_below(value, at[len(path) : -1]), "", (), Account())
+            names += [said for key in _NAMES if (said := holder.get(key).peek())]
+            secure = is_secret("", holder.value)
         says_its_name = text.strip().casefold() in map(str.casefold, names)
-        if not says_its_name and (secure or (names and is_secret(names[-1], text))):
+        if not says_its_name and (secure or (names and is_secret(names[-1], one))):
             yield at, text
 
 
@@ -204,6 +236,8 @@ class Secrets:
     wanted: dict[str, str] = field(default_factory=dict)
     #: The linked service of a vault, folded -> the address of the vault.
     vaults: dict[str, str] = field(default_factory=dict)
+    #: Setting -> where its value stood, is missing, or is said to be.
+    places: dict[str, dict[Place, None]] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _seen: set[Place] = field(default_factory=set)
 
@@ -216,10 +250,12 @@ class Secrets:
             key: what it is called there, such as `apiKey`.
         """
         name = self._name(owner, key)
+        self.note(name, element)
         if not self.first_time(element):
             return f"${{{name}}}"
         form = form_of(element.value)
-        place = f"app setting {name}: the value {form.value}, and is not copied"
+        what = f"{form.value}{_expression(element, form)}"
+        place = f"app setting {name}: the value {what}, and is not copied"
         to_do = f"set {name}"
         if form is Form.CLEAR:
             to_do = f"{to_do}, and rotate the secret: each reader of this file has it"
@@ -229,6 +265,20 @@ class Secrets:
             self.wanted[name] = _hint(f"{owner}: {key}; in Azure {reference}")
         element.approximated("key", key, place, to_do)
         return f"${{{name}}}"
+
+    @property
+    def all_places(self) -> frozenset[Place]:
+        """The places of all secrets."""
+        return frozenset(one for places in self.places.values() for one in places)
+
+    def note(self, setting: str, element: Element) -> None:
+        """Note where the value of a setting stood, is missing, or is said to be.
+
+        Args:
+            setting: its name.
+            element: what is there.
+        """
+        self.places.setdefault(setting, {})[element.place] = None
 
     def first_time(self, element: Element) -> bool:
         """Whether an element is seen here for the first time."""
@@ -250,10 +300,18 @@ class Secrets:
         store = element.get("store", "referenceName")
         vault = self.vaults.get(store.peek().casefold(), "").rstrip("/")
         where = vault or f"<address of {store.peek() or 'the vault'}>"
-        secret = element.get("secretName").peek() or "<name of the secret>"
-        version = element.get("secretVersion").peek()
-        name = f"{secret}/{version}" if version else secret
+        said = [element.get(key).peek() for key in ("secretName", "secretVersion")]
+        secret, version = (one if _IN_A_VAULT.fullmatch(one) else "" for one in said)
+        name = f"{secret or '<name of the secret>'}{f'/{version}' if version else ''}"
         return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{name})"
+
+
+def _expression(element: Element, form: Form) -> str:
+    """Return the expression that a secret is, for people; empty where it is none."""
+    if form not in (Form.PARAMETER, Form.EXPRESSION):
+        return ""
+    text = (element.get("value") or element).peek()
+    return f" (`{without_bare(without_shapes(text))}`)" if text else ""
 
 
 def not_needed(element: Element, key: str, why: str) -> None:

@@ -106,6 +106,7 @@ def no_endpoint(url: str | None) -> VersionOne:
 
 
 BAD_UPDATES: dict[str, tuple[Callable[[], VersionOne], str]] = {
+    "a URL that is none": (lambda: no_endpoint("https://[broken/endpoints"), "cannot be used"),
     "the default endpoint": (
         lambda: no_endpoint(UPDATE.replace("endpoint2", "default")),
         "default endpoint",

@@ -85,7 +85,12 @@ def test_what_a_block_does_not_hold_is_not_said_to_be_in_it() -> None:
     }
     result = imported(p={"activities": [activity], "annotations": []})
     assert "in the block" in line(result, "p.json", "policy.timeout").text
+    assert "in the block" in line(result, "p.json", "policy.retry").text
     assert "in the block" not in line(result, "p.json", "policy.secureInput").text
+    activity["policy"] = {"retry": 0, "retryIntervalInSeconds": 30}
+    result = imported(p={"activities": [activity], "annotations": []})
+    for key in activity["policy"]:
+        assert "in the block" not in line(result, "p.json", f"policy.{key}").text
 
 
 def test_a_parameter_without_a_value_is_reported() -> None:

@@ -14,6 +14,8 @@ from shared.importers.data_factory.report import as_json
 from shared.importers.data_factory.report_markdown import markdown
 from tests.cli.factories import FACTORY
 from tests.unit.importers.drafted import NOW
+from tests.unit.importers.factory import JOBS
+from tests.unit.importers.templates import template
 
 PLANTED = "cGxhbnRlZC1zZWNyZXQtcGxhbnRlZC1zZWNyZXQ="
 
@@ -85,6 +87,35 @@ def test_no_secret_in_clear_text_is_anywhere() -> None:
         assert any(one.in_clear for one in found.report.settings)
 
 
+def test_a_secret_that_the_file_does_not_need_asks_for_nothing() -> None:
+    path = ("properties", "typeProperties", "encryptedCredential")
+    factory = changed("linkedService/scoring.json", *path, value="ew0KICAi")
+    factory["linkedService/scoring.json"]["properties"]["typeProperties"].pop("apiKey", None)
+    activity = factory["pipeline/churn.json"]["properties"]["activities"][1]
+    activity["typeProperties"].pop("trainedModelName")
+    found = imported(factory)
+    line = line_of(found, "linkedService/scoring.json", ".".join(path))
+    assert "no pipeline of the file uses it" in line.text
+    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert not line.asks
+    assert "SCORINGENDPOINT_API_KEY" not in found.settings
+
+
+def test_an_expression_of_a_template_in_place_of_a_key_asks_for_the_setting_alone() -> None:
+    typed = {"mlEndpoint": JOBS, "apiKey": {"type": "SecureString", "value": "[variables('k')]"}}
+    service = {
+        "type": "Microsoft.DataFactory/factories/linkedServices",
+        "apiVersion": "2018-06-01",
+        "name": "trainingEndpoint",
+        "properties": {"type": "AzureML", "typeProperties": typed},
+    }
+    factory = copy.deepcopy(FACTORY)
+    factory["linkedService/training.json"] = template(service)
+    (line,) = (one for one in imported(factory).report.lines if "[variables('k')]" in one.text)
+    assert line.at == "resources[0].properties.typeProperties.apiKey"
+    assert line.to_do == "set TRAININGENDPOINT_API_KEY"
+
+
 def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     factory = changed(
         "linkedService/training.json", "properties", "typeProperties", "apiKey", value=PLANTED
@@ -93,6 +124,28 @@ def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     retrain["inputs"].append({"name": PLANTED})
     found = imported(factory)
     assert PLANTED not in f"{found.pipelines_yaml}{found.report}"
+
+
+def test_a_storage_account_that_no_pipeline_uses_is_not_carried_over() -> None:
+    (file,) = (name for name, one in FACTORY.items() if "AzureStorage" in str(one))
+    used = line_of(imported(), file)
+    assert used.outcome is Outcome.APPROXIMATED
+    other = copy.deepcopy(FACTORY)
+    other["linkedService/other.json"] = json.loads(
+        json.dumps(FACTORY[file]).replace("AccountName=", "AccountName=un")
+    )
+    other["linkedService/other.json"]["name"] = "other"
+    unused = line_of(imported(other), "linkedService/other.json")
+    assert unused.outcome is Outcome.NOT_CARRIED_OVER
+    assert "no pipeline of the file uses it" in unused.text
+
+
+def test_a_weak_secret_does_not_tear_the_report() -> None:
+    key = ("linkedService/training.json", "properties", "typeProperties", "apiKey")
+    for weak in ("training", "activity", "Week"):
+        found = imported(changed(*key, value=weak))
+        assert "*" not in "".join(one.text + one.name for one in found.report.lines), weak
+        assert "api_key: ${TRAININGENDPOINT_API_KEY}" in found.pipelines_yaml
 
 
 def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
@@ -108,6 +161,8 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
     said = [one for one in found.report.lines if "churn: " in one.text]
     assert len(said) > 5
     assert {one.outcome for one in said} == {Outcome.NOT_CARRIED_OVER}
+    assert line_of(found, "pipeline/churn.json").outcome is Outcome.NOT_CARRIED_OVER
+    assert all(one.to_do for one in said if one.kind == "activity")
     key = line_of(found, "linkedService/training.json", "properties.typeProperties.apiKey")
     assert "no pipeline of the file uses it" in key.text
 
@@ -115,15 +170,17 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
 def test_a_file_that_the_app_refuses_as_a_whole_has_no_pipeline() -> None:
     found = imported(check=lambda *_: {"": "it is too large"})
     assert found.pipelines_yaml == ""
-    assert any("it is too large" in one.text for one in found.report.lines)
+    (said, *_) = (one for one in found.report.lines if "it is too large" in one.text)
+    assert said.to_do == "import fewer pipelines at once, or correct the definition"
 
 
 def test_a_container_that_is_no_name_is_asked_for() -> None:
     path = ("dataset/examples.json", "properties", "typeProperties", "folderPath")
     found = imported(changed(*path, value="Training_Data/churn"))
-    assert found.settings[CONTAINER] == (
-        "<the container of the training data; the definitions say Training_Data>"
-    )
+    text = "the container of the training data; the definitions say Training_Data"
+    assert found.settings[CONTAINER] == f"<{text}>"
+    assert (found.report.settings[0].name, found.report.settings[0].text) == (CONTAINER, text)
+    assert not any("Training_Data is TRAINING" in one for one in found.report.steps())
 
 
 def test_nothing_in_gives_nothing_out() -> None:

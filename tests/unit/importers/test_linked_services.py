@@ -3,9 +3,15 @@
 import pytest
 
 from shared.core.config.studio_urls import is_web_service, jobs_url, update_url, web_service_url
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import Line, Outcome
 from shared.importers.data_factory.drafts import Service
-from shared.importers.data_factory.linked_services import report, service, storage, workspace
+from shared.importers.data_factory.linked_services import (
+    report,
+    report_uses,
+    service,
+    storage,
+    workspace,
+)
 from shared.importers.data_factory.secrets import Secrets
 from shared.importers.data_factory.service_urls import read_jobs_url, read_update_url
 from tests.unit.importers.factory import JOBS, UPDATE, WEB_SERVICE, Factory
@@ -126,14 +132,22 @@ def test_a_service_is_read_and_every_key_is_accounted_for() -> None:
     assert not any("has nothing for this key" in one.text for one in factory.lines())
 
 
-def test_a_service_without_a_key_asks_for_it() -> None:
-    factory = Factory()
-    factory.service("training", mlEndpoint=JOBS, encryptedCredential="ew0KICAi")
-    report(factory.definitions, Secrets())
-    (line,) = factory.lines("linked service")
-    assert line.outcome is Outcome.APPROXIMATED
-    assert "TRAINING_API_KEY" in line.to_do
-    assert len(factory.lines()) == 2
+def test_a_service_without_a_key_asks_for_it_where_the_file_needs_it() -> None:
+    def said(*used: str) -> tuple[Line, Line]:
+        factory, secrets = Factory(), Secrets()
+        one = factory.service("training", mlEndpoint=JOBS, encryptedCredential="ew0KICAi")
+        report(factory.definitions, secrets)
+        named = {place: name for name in used for place in secrets.places[name]}
+        report_uses(factory.definitions, {one.place: ["churn: training.service"]}, named)
+        key, whole = factory.lines()
+        return whole, key
+
+    whole, key = said("TRAINING_API_KEY")
+    assert whole.outcome is Outcome.APPROXIMATED
+    assert "TRAINING_API_KEY" in whole.to_do
+    assert "TRAINING_API_KEY" in key.to_do
+    whole, _ = said()
+    assert (whole.outcome, whole.to_do) == (Outcome.MAPPED, "")
 
 
 def test_parameters_of_a_linked_service_are_put_in() -> None:
@@ -149,6 +163,30 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "secret", "reference"),
+    [
+        ("https://mine.vault.azure.net/", "k", "https://mine.vault.azure.net/secrets/k"),
+        ("[parameters('vault')]", "k", "<address of vault>/secrets/k"),
+        (
+            "https://@{linkedService().x}.net/",
+            "@{a}",
+            "<address of vault>/secrets/<name of the secr",
+        ),
+    ],
+)
+def test_a_secret_of_a_vault_has_its_address_where_that_is_known(
+    address: str, secret: str, reference: str
+) -> None:
+    factory, store = Factory(), {"referenceName": "vault", "type": "LinkedServiceReference"}
+    factory.add("linkedService", "Vault", type="AzureKeyVault", typeProperties={"baseUrl": address})
+    key = {"type": "AzureKeyVaultSecret", "store": store, "secretName": secret}
+    factory.service("training", mlEndpoint=JOBS, apiKey=key)
+    report(factory.definitions, Secrets())
+    (line,) = (one for one in factory.lines("key") if one.name == "apiKey")
+    assert f"SecretUri={reference}" in line.to_do
+
+
+@pytest.mark.parametrize(
     ("values", "account"),
     [
         ({"connectionString": "AccountName=churn;AccountKey=abc"}, "churn"),
@@ -156,6 +194,7 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
         ({"connectionString": "**********"}, "<account of data>"),
         ({"serviceEndpoint": "https://churn.blob.core.windows.net/"}, "churn"),
         ({"sasUri": {"type": "SecureString", "value": "https://churn.blob.x.net/?sig=a"}}, "churn"),
+        ({"serviceEndpoint": "https://[broken/"}, "<account of data>"),
         ({"connectionString": "AccountName=<accountname>;AccountKey=<key>"}, "<account of data>"),
     ],
 )

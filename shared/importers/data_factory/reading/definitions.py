@@ -4,6 +4,7 @@ Of several of one name, that of the nearest folder counts.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -74,15 +75,37 @@ class Definitions:
             name: what it is called.
             near: the file that names it.
         """
-        if self._count != len(self.all):
-            self._count, self._named = len(self.all), {}
-            for one in [*self.all, *self.doubles]:
-                self._named.setdefault((one.kind, folded(one.name)), []).append(one)
-        found = self._named.get((kind, folded(name)), [])
+        found = self._all_named(kind, name)
         chosen = max(found, key=lambda one: _in_common(one.file, near), default=None)
         if chosen is not None and any(one is chosen for one in self.doubles):
             self._use(chosen)
         return chosen
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there is a definition of a name; letter case and blanks do not count.
+
+        Args:
+            kind: what it is.
+            name: what it is called.
+        """
+        return bool(self._all_named(kind, name))
+
+    def other_name(self, kind: str, name: object) -> str:
+        """Return the name of a definition that is named in another way; empty where it is not.
+
+        Args:
+            kind: what it is.
+            name: as a reference has it.
+        """
+        found = self._all_named(kind, name) if isinstance(name, str) else []
+        return found[0].name if found and name not in [one.name for one in found] else ""
+
+    def _all_named(self, kind: str, name: str) -> list[Definition]:
+        if self._count != len(self.all):
+            self._count, self._named = len(self.all), {}
+            for one in [*self.all, *self.doubles]:
+                self._named.setdefault((one.kind, folded(one.name)), []).append(one)
+        return self._named.get((kind, folded(name)), [])
 
     def _use(self, double: Definition) -> None:
         """Let a double count, since a file of its own folder names it."""
@@ -97,16 +120,19 @@ class Definitions:
             else:
                 account.add(line)
 
-    def close(self, account: Account) -> None:
+    def close(self, account: Account, secret: Collection[Place] = ()) -> None:
         """Report each expression without a value, and each value that no line covers.
 
         Args:
             account: with the lines of all other parts.
+            secret: the places of secrets, which an app setting stands for.
         """
         for file, unresolved in self.unresolved.items():
             for one in unresolved:
                 above = account.covered_by(file, one.path)
                 if above is not None and (above.kind, above.outcome) == _UNUSED:
+                    continue
+                if above is not None and above.place in secret:
                     continue
                 name = str(one.path[-1]) if one.path else ""
                 account.add(
@@ -116,12 +142,17 @@ class Definitions:
                         "key",
                         name,
                         Outcome.APPROXIMATED,
-                        f"the expression {one.shown} stands as it is: {one.why}",
+                        f"the expression {one.shown} {_stands(name)}: {one.why}",
                         "write the value in its place, or give it with --parameters",
                     )
                 )
         for file, root in self.roots.items():
             account.close(file, root)
+
+
+def _stands(key: str) -> str:
+    """Return what becomes of an expression without a value."""
+    return "counts as true" if key.casefold() == "condition" else "has no value here"
 
 
 def clean(name: str) -> str:

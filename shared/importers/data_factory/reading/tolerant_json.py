@@ -21,6 +21,7 @@ from shared.importers.data_factory.reading.plain_json import DEEPEST, PlainJson,
 LARGEST: Final = 16 * 1024 * 1024
 _LONE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _HUGE: Final = re.compile(r"\d{4301,}")
+_CONFLICT: Final = re.compile(r"^(?:<{7}|={7}|>{7})(?:[ \r]|$)", re.MULTILINE)
 _CURLY: Final = frozenset("\u201c\u201d\u2018\u2019")
 _WORDS: Final = (
     ("Expecting property name", "a name in quotes, or the end of the object, is expected here"),
@@ -224,6 +225,9 @@ def _refuse(
         what = "a straight quote is expected here, not a curly one"
     elif is_behind:
         what = "the JSON is complete before this; nothing, or another document, may follow"
+    begin = source.rfind("\n", 0, at) + 1
+    if _CONFLICT.match(source, begin):
+        at, what = begin, "this is a mark of a merge conflict in git, which has to be resolved"
     crossing = [start for start in plain.crossing if start < at]
     if crossing:
         line, _ = place(source, crossing[-1])

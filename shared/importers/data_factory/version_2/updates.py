@@ -4,15 +4,24 @@ Nothing but its path ties a model to the training that writes it; and the update
 success of that training.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.drafts import BlobPath, Update
+from shared.importers.data_factory.drafts import BlobPath, Service, Update
+from shared.importers.data_factory.expressions.version_2 import Resolved
+from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.others import leave_activity, no_target
 from shared.importers.data_factory.version_2.factory import Activity, Factory
-from shared.importers.data_factory.version_2.jobs import Made, Values
+from shared.importers.data_factory.version_2.jobs import (
+    Made,
+    Values,
+    blob_of,
+    is_written,
+    outputs_of,
+)
 from shared.importers.data_factory.version_2.policies import report_update_policy
 from shared.importers.data_factory.version_2.triggers import Start
 
@@ -26,6 +35,17 @@ _UPLOAD: Final = (
     "let it read what a training of its pipeline writes, and import again; or upload the model "
     "below promote/ in MODELS_CONTAINER"
 )
+_NO_CHAINS: Final = "pipelines of Relearn do not wait for each other"
+_ADD: Final = (
+    "add the endpoint to the pipeline of that training, if each of its models is to be live; or "
+    "upload the model below promote/ in MODELS_CONTAINER where it is due"
+)
+_NAMED: Final = "write the name as resource, and add the endpoint to the pipeline of its training"
+_NAME: Final = (
+    "let one output alone have the path of the model, and import again; or add the endpoint, with "
+    "`model` and the output that it takes, whose name in training.outputs is to end in .ilearner"
+)
+_Output = tuple[Made, str]  #: a job, and the name of one of its outputs
 _KEYS: Final = ("trainedModelName", "trainedModelLinkedServiceName", "trainedModelFilePath")
 
 
@@ -45,7 +65,7 @@ def update(
     try:
         return _Reader(factory, activity, start, jobs).found()
     except _RefusedError as exc:
-        several = jobs and len(factory.starts_of(activity.pipeline)) > 1
+        several = jobs and (len(factory.starts_of(activity.pipeline)) > 1 or start.item is not None)
         why = f"{jobs[0].place}: {exc.why}" if several else exc.why
         leave_activity(activity.element, activity.name, why, exc.to_do, exc.block)
         return None
@@ -79,14 +99,14 @@ class _Reader:
         pairs = zip(_KEYS, typed, strict=True)
         missing = [key for key, one in pairs if not one.value]
         name, storage, path = typed
-        if self._activity.is_inactive:
-            raise _RefusedError("Inactive: the factory skips it", "nothing to do")
+        if refused := self._factory.refused(self._activity):
+            raise _RefusedError(*refused)
         if missing:
             raise _RefusedError(f"{' and '.join(missing)} missing")
         resource = self._values.of(name)
         if resource is None or not resource.text:
             shown = "" if resource is None else f"`{resource.verbatim}`: {resource.why}"
-            raise _RefusedError(f"trainedModelName: {shown}")
+            raise _RefusedError(f"trainedModelName: {shown}", _NAMED, self._block())
         training, port, model = self._training(path, storage)
         if branch := self._factory.branch(self._activity):
             raise _RefusedError(f"{branch}: Relearn has no such branch", _SUCCESS)
@@ -96,12 +116,11 @@ class _Reader:
         why, cure = no_target(service, training.job.service)
         if why:
             raise _RefusedError(why, cure)
-        made = Update(self._activity.name, service, resource.text, model, self._element)
         if self._activity.is_conditional:
-            inside = self._activity.within[-1].shown
-            text = f"it is in {inside}, and Relearn has no such condition"
+            text = f"it is in {self._activity.where}, and Relearn has no such condition"
             cure = "write the condition as gate.rules, and add the endpoint"
-            raise _RefusedError(text, cure, _endpoint(made))
+            raise _RefusedError(text, cure, _endpoint(service, resource.text))
+        made = Update(self._activity.name, service, resource.text, model, self._element)
         self._report(training, resource.text, typed)
         outputs = {**training.job.outputs, port: model}
         return replace(training, job=replace(training.job, outputs=outputs)), made
@@ -112,61 +131,102 @@ class _Reader:
         known = self._values.of(path)
         model = None
         if known is not None and known.text is not None:
-            model = self._values.path(path, storage)
+            model = self._values.path(path, storage, "see the line of its activity")
         found = [
             (made, port)
             for made in self._jobs
             for port, output in made.job.outputs.items()
-            if _same(output, model) or (verbatim == made.verbatim.get(port) and verbatim)
+            if is_written(output, model) or (verbatim == made.verbatim.get(port) and verbatim)
         ]
         after = [one for one in found if self._factory.follows(self._activity, one[0].activity)]
         if after:
-            made, port = after[0]
+            made, port = self._last(after, model)
             output = made.job.outputs[port]
             exact = model is not None and model.name and output.name != model.name
             return made, port, replace(output, name=model.name) if exact and model else output
         if found:
             text = f"it does not wait for the success of `{found[0][0].activity.name}`"
             raise _RefusedError(f"{text}, which writes its model", _WAIT)
+        if other := self._elsewhere(known):
+            taken = f"update `{self._activity.name}` of pipeline `{self._activity.pipeline.name}` "
+            taken += "takes its model, and is not carried over"
+            to_do = "see the line of the update"
+            other.element.approximated("activity", other.name, taken, to_do)
+            text = f"training `{other.name}` of pipeline `{other.pipeline.name}` writes its model"
+            raise _RefusedError(f"{text}: {_NO_CHAINS}", _ADD, self._block())
         if not self._jobs:
             raise _RefusedError("no training of its pipeline is carried over", _UPLOAD)
         shown = verbatim if model is None else f"{model.container}/{model.name}"
         raise _RefusedError(f"no training of its pipeline writes `{shown}`", _UPLOAD)
 
+    def _last(self, found: Sequence[_Output], model: BlobPath | None) -> _Output:
+        """Return the output that holds the model when the update begins.
+
+        One of exactly its path counts before a folder, and one that is written later before others.
+        """
+        named = [one for one in found if model and one[0].job.outputs[one[1]].name == model.name]
+        left = named or found
+        earlier = [
+            one
+            for one in left
+            for other in left
+            if self._factory.follows(other[0].activity, one[0].activity)
+        ]
+        last = [one for one in left if one not in earlier] or left
+        if len(last) == 1:
+            return last[0]
+        shown = " and ".join(f"output `{port}` of `{made.activity.name}`" for made, port in last)
+        raise _RefusedError(f"{shown} may each be its model", _NAME, self._block())
+
+    def _elsewhere(self, known: Resolved | None) -> Activity | None:
+        """Return the training of another pipeline that writes the model."""
+        if known is None or known.text is None:
+            return None
+        model = blob_of("", known.text, self._element)
+        mine, others = self._activity.pipeline, outputs_of(self._factory)
+        return next(
+            (
+                one
+                for one, output in others
+                if one.pipeline is not mine and is_written(output, model)
+            ),
+            None,
+        )
+
+    def _block(self) -> str:
+        """Return the endpoint of the update, as YAML to copy; nothing where it has none."""
+        service, _ = self._values.service()
+        name = self._values.of(self._element.get("typeProperties", "trainedModelName"))
+        if service is None or not service.update_url:
+            return ""
+        return _endpoint(service, (name and name.text) or "<name of the trained model>")
+
     def _report(self, training: Made, resource: str, typed: Sequence[Element]) -> None:
         for one in typed:
             one.take()
+        if self._factory.service(typed[1]) is None:
+            text = f"linked service `{referenced(typed[1])}` is not among the files"
+            typed[1].left("key", _KEYS[1], text, "nothing: the model is read from below runs/")
         text = f"{training.place}: endpoints.resource: {resource}"
         self._element.mapped("activity", self._activity.name, text)
         if self._activity.within:
-            inside = " in ".join(one.shown for one in reversed(self._activity.within))
-            text = f"it is in {inside}, which Relearn does not have: a run has one such update"
+            text = f"it is in {self._activity.where}, which Relearn does not have: a run has one "
+            text += "such update" if training.start.item is None else "for its member"
             self._element.approximated("activity", self._activity.name, text)
         report_update_policy(self._element, training.place)
 
 
-def _same(output: BlobPath, model: BlobPath | None) -> bool:
-    """Whether an output is a model, or the folder that the model is in.
+def _endpoint(service: Service, resource: str) -> str:
+    """Return an endpoint as YAML to copy.
 
     Args:
-        output: of a job.
-        model: of an update; None where its path is not known.
+        service: the linked service of an update.
+        resource: the name of the trained model.
     """
-    if model is None or not model.name or output.container != model.container:
-        return False
-    if output.account and model.account and output.account != model.account:
-        return False
-    folder = "." not in output.name.rpartition("/")[2]
-    inside = not output.name or model.name.startswith(f"{output.name.rstrip('/')}/")
-    return output.name == model.name or (folder and inside)
-
-
-def _endpoint(update: Update) -> str:
-    """Return the endpoint of an update, as YAML to copy."""
-    lines = ["endpoints:", f"  - name: {update.service.name}"]
-    if update.service.endpoint_kind == "webservice":
+    lines = ["endpoints:", f"  - name: {service.name}"]
+    if service.endpoint_kind == "webservice":
         lines.append("    kind: webservice")
-    lines.append(f"    update: {update.service.update_url}")
-    if update.service.endpoint_kind != "webservice":
-        lines.append(f"    api_key: {update.service.api_key}")
-    return "\n".join([*lines, f'    resource: "{update.resource}"', ""])
+    lines.append(f"    update: {service.update_url}")
+    if service.endpoint_kind != "webservice":
+        lines.append(f"    api_key: {service.api_key}")
+    return "\n".join([*lines, f"    resource: {json.dumps(resource, ensure_ascii=False)}", ""])
