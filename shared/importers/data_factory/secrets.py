@@ -26,6 +26,8 @@ from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST: Final = 80
+#: No more of a name is looked at: Data Factory takes 260 characters.
+_LONGEST_NAME: Final = 300
 #: Names of keys and parameters whose values are secrets. A short word counts only as a whole one:
 #: `user_pass` and `Token`, and not `passenger` and `Tokenizer`.
 _SECRET_NAME: Final = re.compile(
@@ -122,7 +124,7 @@ def is_secret(name: str, value: Any) -> bool:
         name: of the key or parameter, such as `Account key` or `servicePrincipalKey`.
         value: as it is written.
     """
-    spoken = " ".join(_WORDS.findall(name))
+    spoken = " ".join(_WORDS.findall(name[:_LONGEST_NAME]))
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, int | float):

@@ -93,9 +93,10 @@ def test_deployments_inside_a_template_are_read_in_their_scope() -> None:
         }
 
     own = template(dataset("One", folderPath="[variables('where')]"), variables={"where": "inner"})
-    handed = {"folder": {"value": "[concat(variables('where'), '/x')]"}}
+    handed = {"folder": {"value": "[concat(variables('where'), '/x')]"}, "k": {"value": "planted1"}}
     taken = template(dataset("Two", folderPath="[parameters('folder')]"))
     taken["parameters"] = {"folder": {"type": "string"}, "factoryName": {"defaultValue": "f"}}
+    taken["parameters"]["k"] = {"type": "securestring"}
     root = template(
         deployment("outer", own),
         deployment("inner", taken, parameters=handed),
@@ -109,6 +110,7 @@ def test_deployments_inside_a_template_are_read_in_their_scope() -> None:
     path = ("resources", 0, "properties", "template", "resources", 0)
     assert definitions.all[0].body.path == path
     told = lines(definitions, account)
+    assert "rotate" in told.pop(("resources", 1, "properties", "parameters", "k", "value")).to_do
     inner = ("properties", "template")
     below = ((), inner, (*inner, "resources", 0))
     assert set(told) == {(), *(("resources", at, *keys) for at in (0, 1) for keys in below)}

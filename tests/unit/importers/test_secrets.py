@@ -1,5 +1,6 @@
 """Secrets of definitions become names of app settings, and their values go nowhere."""
 
+import time
 from typing import Any
 
 import pytest
@@ -147,6 +148,12 @@ def test_an_expression_that_is_a_secret_is_said_as_it_is_written(shown: str) -> 
         Secrets().setting(Element(value, "a.json", ("apiKey",), account), "training", "apiKey")
         (line,) = account.lines.values()
         assert f"(`{shown}`), and is not copied" in line.text
+
+
+def test_a_long_name_takes_no_longer_than_a_short_one() -> None:
+    begun = time.process_time()
+    assert not is_secret("auth" * 50_000, "abc")
+    assert time.process_time() - begun < 1
 
 
 def test_a_connection_string_in_a_parameter_of_any_name_is_a_secret() -> None:

@@ -110,7 +110,7 @@ def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Ac
             values = read.beside[file] = arm.given_values(root)
             text = f"{counted(len(values), 'value')} for the parameters of templates"
             root.mapped("file", PurePosixPath(file).name, text)
-            _warn(root, "value", secret)
+            warn_of_secrets(root, "value", secret)
             _report_vaults(root)
     return read
 
@@ -160,16 +160,16 @@ def _secret_parameters(read: Files, account: Account) -> frozenset[str]:
         if arm.is_template(one.root):
             root = Element(one.root, file, (), account)
             secret = arm.secret_parameters(root)
-            _warn(root, "defaultValue", secret)
+            warn_of_secrets(root, "defaultValue", secret)
             found |= secret
     return frozenset(found)
 
 
-def _warn(root: Element, key: str, secret: frozenset[str]) -> None:
+def warn_of_secrets(root: Element, key: str, secret: frozenset[str]) -> None:
     """Report each secret in clear text among parameters, and never its value.
 
     Args:
-        root: a template, or a file of parameters.
+        root: what has the parameters: a template, a file of values, or a deployment.
         key: where the value of a parameter is.
         secret: names of parameters that are secrets.
     """

@@ -13,7 +13,11 @@ from typing import Any, Final
 from shared.core.counting import counted
 from shared.importers.data_factory.account import Account, Element
 from shared.importers.data_factory.reading import arm
-from shared.importers.data_factory.reading.definition_files import Files, read_files
+from shared.importers.data_factory.reading.definition_files import (
+    Files,
+    read_files,
+    warn_of_secrets,
+)
 from shared.importers.data_factory.reading.definitions import (
     NOT_COUNTED,
     Definition,
@@ -178,6 +182,8 @@ class _Finder:
         _report_template(root, "file", name, text)
         for deployment in template.nested:
             _report_nested(deployment, clean(_text(deployment.get("name"))) or "deployment")
+            given = deployment.get("properties")
+            warn_of_secrets(given, "value", arm.secret_parameters(given.get("template")))
         for deployment, file in template.linked:
             name = clean(_text(deployment.get("name"))) or "deployment"
             _report_linked(deployment, name, file, is_there=self.files.has(file))
