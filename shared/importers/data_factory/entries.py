@@ -321,11 +321,11 @@ def report_refused(source: Element, name: str, reason: str, to_do: str = CORRECT
 
     Args:
         source: the activity.
-        name: of the pipeline in the factory.
+        name: of the pipeline.
         reason: why the app would refuse it.
         to_do: what the reader can do.
     """
-    text = f"not in the file, because the app would refuse it ({reason})"
+    text = f"{name}: not in the file, because the app would refuse it ({reason})"
     source.left("activity", name, text, to_do)
 
 

@@ -137,8 +137,8 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
         for name, entry in made.pipelines.items():
             if (reason := whole or refused.get(name)) is not None:
                 asked = (_IN_PARTS,) if whole else ()
-                for activity, source in entry.sources:
-                    report_refused(source, activity, reason, *asked)
+                for _, source in entry.sources:
+                    report_refused(source, name, reason, *asked)
         left = {
             name: entry
             for name, entry in made.pipelines.items()
@@ -157,13 +157,15 @@ def _withdraw(account: Account, names: set[str], made: Entries) -> None:
         return
     gone, there = (_places(names) for names in (missing, made.pipelines))
     for place, line in list(account.lines.items()):
-        carried = line.outcome is not Outcome.NOT_CARRIED_OVER
-        if carried and gone.search(line.text) and not there.search(line.text):
-            text = f"not in the file, since its pipeline is not; it would be: {line.text}"
-            to_do = line.to_do or _SEE_WHY
-            account.lines[place] = replace(
-                line, outcome=Outcome.NOT_CARRIED_OVER, text=text, to_do=to_do
-            )
+        left = dict.fromkeys(gone.findall(line.text))
+        if line.outcome is Outcome.NOT_CARRIED_OVER or not left:
+            continue
+        outcome = Outcome.NOT_CARRIED_OVER
+        text = f"not in the file, since its pipeline is not; it would be: {line.text}"
+        if there.search(line.text):
+            outcome, text = Outcome.APPROXIMATED, f"{line.text}; {', '.join(left)}: not in the file"
+        to_do = line.to_do or _SEE_WHY
+        account.lines[place] = replace(line, outcome=outcome, text=text, to_do=to_do)
 
 
 def _leave_keys_of_triggers(account: Account) -> None:
@@ -202,7 +204,8 @@ def _uses(made: Entries) -> dict[Place, list[str]]:
 def _places(names: Iterable[str]) -> re.Pattern[str]:
     """Return what finds a place of one of these pipelines, such as `churn: training.attempts`."""
     any_name = "|".join(map(re.escape, names)) or "(?!)"
-    return re.compile(rf"(?:^|[; ])(?:{any_name})(?::| in pipelines\.yaml| has no |$)")
+    listed = r"(?:, [^;]*)? in pipelines\.yaml"
+    return re.compile(rf"(?:^|[; ])({any_name})(?::|{listed}| has no |$)")
 
 
 def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from cli.import_adf import _refused
@@ -165,6 +166,20 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
     assert all(one.to_do for one in said if one.kind == "activity")
     key = line_of(found, "linkedService/training.json", "properties.typeProperties.apiKey")
     assert "no pipeline of the file uses it" in key.text
+
+
+def test_a_line_of_several_pipelines_says_which_of_them_the_app_refuses() -> None:
+    sample = Path(__file__).resolve().parents[2] / "vectors" / "data_factory" / "v2_repository"
+    files = {one.relative_to(sample).as_posix(): one.read_bytes() for one in sample.rglob("*.json")}
+    gone = "on-arrival-old-polling"
+    refuses = lambda text, _: {gone: "it is too odd"} if f"{gone}:" in text else {}  # noqa: E731
+    found = import_definitions(files, ImportOptions(), NOW, refuses)
+    assert f"{gone}:" not in found.pipelines_yaml
+    for line in found.report.lines:
+        if gone in line.text and line.outcome is not Outcome.NOT_CARRIED_OVER:
+            assert line.text.endswith(f"; {gone}: not in the file"), line
+    root = line_of(found, "pipeline/on_arrival.json", "properties.activities[0]")
+    assert f"{gone}: not in the file, because the app would refuse it" in root.text
 
 
 def test_a_file_that_the_app_refuses_as_a_whole_has_no_pipeline() -> None:
