@@ -4,11 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from pydantic import ValidationError
-
-from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.importers.data_factory.account import Element, Outcome
 from shared.importers.data_factory.drafts import (
@@ -20,16 +17,14 @@ from shared.importers.data_factory.drafts import (
     Update,
 )
 from shared.importers.data_factory.others import INPUT_FORMS
+from shared.importers.data_factory.refusals import Tree, refused, report_refused
 from shared.importers.data_factory.values import unique
 
 _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
 
-CORRECT: Final = "correct the definition, and import it again"
 _NO_PATH: Final = "the path that the factory wrote is not known"
-
-Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +81,6 @@ def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
         if made is not None:
             found[name] = made
     return Entries(found, container, account)
-
-
-def refused(name: str, tree: Tree) -> str:
-    """Return why the app would refuse a pipeline; an empty text where it takes it.
-
-    Args:
-        name: of the pipeline.
-        tree: its entry.
-    """
-    try:
-        Pipeline.model_validate({**tree, "name": name}, context={"development": True})
-    except ValidationError as exc:
-        error = exc.errors(include_url=False, include_input=False)[0]
-        names = [str(part) for part in error["loc"] if part not in _TAGS]
-        text = error["msg"].removeprefix("Value error, ")
-        return f"{'.'.join(names)}: {text}" if names else text
-    return ""
-
-
-#: What pydantic puts between keys where a value may be of several kinds.
-_TAGS: Final = frozenset({"studio", "azureml", "StudioTraining", "StudioEndpoint"})
 
 
 class _Maker:
@@ -314,19 +288,6 @@ def note(element: Element, text: str, to_do: str = "") -> None:
     """
     name = str(element.path[-1]) if element.path else element.file
     element.approximated("key", name, text, to_do)
-
-
-def report_refused(source: Element, name: str, reason: str, to_do: str = CORRECT) -> None:
-    """Report an activity whose pipeline is not in the file.
-
-    Args:
-        source: the activity.
-        name: of the pipeline.
-        reason: why the app would refuse it.
-        to_do: what the reader can do.
-    """
-    text = f"{name}: not in the file, because the app would refuse it ({reason})"
-    source.left("activity", name, text, to_do)
 
 
 def _inputs(job: Job) -> Iterator[BlobPath]:

@@ -17,11 +17,12 @@ from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
-from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.entries import Entries, Entry, entries
 from shared.importers.data_factory.kept_out import without_secrets
 from shared.importers.data_factory.missing import report_missing
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.finder import found
+from shared.importers.data_factory.refusals import report_refused
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,

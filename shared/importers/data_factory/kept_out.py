@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from shared.importers.data_factory.account import NOWHERE, Element
 from shared.importers.data_factory.drafts import Draft
-from shared.importers.data_factory.entries import report_refused
+from shared.importers.data_factory.refusals import report_refused
 from shared.importers.data_factory.secrets import Secrets
 
 #: A shorter value, or one of letters alone, is a word that other texts hold by chance.

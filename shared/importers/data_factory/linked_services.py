@@ -9,27 +9,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do, is_empty
+from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do
 from shared.importers.data_factory.drafts import Service
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.linked_service_keys import KIND, report_common, report_service
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
 from shared.importers.data_factory.secrets import (
     Secrets,
-    not_needed,
     report_passed,
     secret_places,
     warned_of,
 )
 from shared.importers.data_factory.service_urls import (
-    WEB_SERVICE,
     ServiceUrl,
     read_jobs_url,
     read_update_url,
 )
 
-_KIND: Final = "linked service"
 _STORAGE: Final = ("azurestorage", "azurestoragesas", "azureblobstorage", "azureblobfs")
 #: What signs in to a storage account; the app has a connection of its own.
 _OF_STORAGE: Final = (
@@ -47,21 +43,14 @@ _HOST: Final = re.compile(r"//([A-Za-z0-9-]+)\.[\w.-]+")
 _ARGUMENT: Final = re.compile(
     r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$", re.MULTILINE
 )
-_ASIDE: Final = ("description", "annotations", "hubName", "version", "provisioningState")
 _URLS: Final = ("mlEndpoint", "updateResourceEndpoint")
 _KEYS: Final = ("apiKey", "servicePrincipalKey")
-_SIGNS_IN: Final = (
-    "give the app's identity Contributor on the web service, or let the app sign in as this "
-    "principal: AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
-)
 #: Keys of a linked service of type AzureML without a secret.
 _OF_SERVICE: Final = (
     *("mlEndpoint", "updateResourceEndpoint", "servicePrincipalId", "tenant", "authentication"),
 )
 _TRAINS: Final = "training.service"
 _UNUSED: Final = "no pipeline of the file uses it"
-_BY_KEY: Final = "a Classic endpoint is updated with its own key"
-_NO_UPDATE: Final = "nothing is updated by this linked service"
 
 
 def report(definitions: Definitions, secrets: Secrets) -> None:
@@ -133,7 +122,7 @@ def report_uses(
             setting = settings.get(values.get("apiKey").place)
             if setting and values and not values.get("apiKey"):
                 text, to_do = "the file has no apiKey", f"set app setting {setting}"
-                definition.body.approximated(_KIND, definition.name, text, to_do)
+                definition.body.approximated(KIND, definition.name, text, to_do)
         elif line.outcome is not Outcome.NOT_CARRIED_OVER:
             outcome = Outcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
@@ -180,7 +169,7 @@ def service(
         definition.body,
     )
     if secrets.first_time(definition.body):
-        _report_service(definition, found, (jobs, update), secrets)
+        report_service(definition, found, (jobs, update), secrets)
     return found
 
 
@@ -291,72 +280,8 @@ def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, st
     return values | {name.casefold(): _plain(value) for name, value in given.items()}
 
 
-def _report_service(
-    definition: Definition, found: Service, urls: tuple[ServiceUrl, ServiceUrl], secrets: Secrets
-) -> None:
-    jobs, update = urls
-    body, typed = definition.body, _report_common(definition)
-    _report_url(typed, "mlEndpoint", jobs)
-    _report_url(typed, "updateResourceEndpoint", update)
-    _report_sign_in(typed, found, secrets)
-    places = ["training.service of each job that names it"] if found.jobs_url else []
-    if found.update_url:
-        kind = found.endpoint_kind
-        places.append(f"endpoints.update, with kind {kind}, of each update that names it")
-    if not places:
-        text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
-        body.left(_KIND, found.name, text, to_do)
-    else:
-        body.mapped(_KIND, found.name, " and ".join(places))
-
-
-def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
-    element = typed.get(key)
-    element.take()
-    text = without_bare(without_shapes(read.differs))
-    if not read.url and element.value not in (None, ""):
-        element.left("key", key, text or "it is no text", read.to_do or "write the URL")
-    elif text:
-        element.approximated("key", key, text, read.to_do)
-
-
-def _report_sign_in(typed: Element, found: Service, secrets: Secrets) -> None:
-    """Report how updates are authorised: by a key, a principal or an identity of the factory."""
-    new = found.endpoint_kind == WEB_SERVICE
-    why = "the app signs in by an identity of its own"
-    if not new:
-        why = _BY_KEY if found.update_url else _NO_UPDATE
-    for key in ("servicePrincipalId", "tenant", "authentication"):
-        element = typed.get(key)
-        if is_empty(element.value):
-            continue
-        if new:
-            element.approximated("key", key, why, _SIGNS_IN)
-        else:
-            element.mapped("key", key, f"not needed: {why}")
-    not_needed(typed.get("servicePrincipalKey"), "servicePrincipalKey", why)
-    encrypted = typed.get("encryptedCredential")
-    if encrypted.value:
-        text = "encrypted for the factory alone, so that it cannot be read here"
-        setting = found.api_key[2:-1]
-        encrypted.left("key", "encryptedCredential", text, f"set app setting {setting}")
-        secrets.note(setting, encrypted)
-
-
-def _report_common(definition: Definition) -> Element:
-    """Report the keys that each type has, and return the others: `typeProperties`."""
-    values = definition.properties
-    definition.body.take_keys("name", "type")
-    values.take_keys("type", "parameters")
-    set_aside(values, *_ASIDE)
-    text = "Relearn calls the service itself, and not by an integration runtime"
-    to_do = "if that runtime is in a closed network, see that the app reaches the service"
-    values.get("connectVia").approximated("key", "connectVia", text, to_do)
-    return values.get("typeProperties")
-
-
 def _report_storage(definition: Definition) -> None:
-    typed = _report_common(definition)
+    typed = report_common(definition)
     clear = secret_places(typed)
     typed.take_keys(*_OF_STORAGE)
     text = (
@@ -364,7 +289,7 @@ def _report_storage(definition: Definition) -> None:
         "outputs are written to MODELS_CONTAINER; the app signs in there by its own connection"
     )
     to_do = warned_of(clear)
-    definition.body.approximated(_KIND, definition.name, text, to_do)
+    definition.body.approximated(KIND, definition.name, text, to_do)
 
 
 def _report_other(definition: Definition) -> None:
@@ -378,4 +303,4 @@ def _report_other(definition: Definition) -> None:
         text = f"{text}: an app setting refers to a secret of a vault"
         to_do = "give the app's identity Key Vault Secrets User on the vault"
     warning = warned_of(secret_places(definition.body))
-    definition.body.left(_KIND, definition.name, text, both_to_do(to_do, warning))
+    definition.body.left(KIND, definition.name, text, both_to_do(to_do, warning))

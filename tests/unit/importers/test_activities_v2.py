@@ -11,6 +11,7 @@ from tests.unit.importers.factory import JOBS, UPDATE, storage_named
 from tests.unit.importers.repository import (
     file_of,
     imported,
+    imported_alone,
     line,
     pipeline,
     pipelines,
@@ -18,7 +19,6 @@ from tests.unit.importers.repository import (
     schedule_trigger,
     training,
     update,
-    with_input,
 )
 
 ENDPOINT = {
@@ -29,12 +29,8 @@ ENDPOINT = {
 }
 
 
-def _one(*activities: dict[str, Any], **properties: Any) -> Any:
-    return imported({"pipeline/churn": pipeline(*activities, **properties)})
-
-
 def test_a_training_with_its_update_is_one_pipeline() -> None:
-    found = _one(training(), update(after="TRAIN"), concurrency=1)
+    found = imported_alone(training(), update(after="TRAIN"), concurrency=1)
     assert pipelines(found) == {
         "churn": {
             "data": {"blob": "in/train.csv", "opens_runs": False},
@@ -68,7 +64,7 @@ def test_keys_have_any_letter_case() -> None:
         },
         "GlobalParameters": {"Rows": 5, "Keep": True, "Rate": 0.5, "Text": "a $ b"},
     }
-    made = pipelines(_one(training(typeProperties=typed)))["churn"]
+    made = pipelines(imported_alone(training(typeProperties=typed)))["churn"]
     assert made["training"]["inputs"] == {"Input 1": "{data}"}
     assert made["data"]["blob"] == "in/train.csv"
     expected = {"Rows": 5, "Keep": True, "Rate": 0.5, "Text": "a $$ b"}
@@ -77,7 +73,9 @@ def test_keys_have_any_letter_case() -> None:
 
 def test_several_updates_follow_one_training() -> None:
     other = {**update()["typeProperties"], "trainedModelName": "Other [trained model]"}
-    found = _one(training(), update(), update("again", after="update", typeProperties=other))
+    found = imported_alone(
+        training(), update(), update("again", after="update", typeProperties=other)
+    )
     made = pipelines(found)["churn"]["endpoints"]
     assert [one["resource"] for one in made] == ["Churn [trained model]", "Other [trained model]"]
     assert {
@@ -88,7 +86,7 @@ def test_several_updates_follow_one_training() -> None:
 @pytest.mark.parametrize("condition", ["Failed", "Completed", "Skipped"])
 def test_an_update_waits_for_success_alone(condition: str) -> None:
     waits = [{"activity": "train", "dependencyConditions": [condition]}]
-    found = _one(training(), update(dependsOn=waits))
+    found = imported_alone(training(), update(dependsOn=waits))
     assert "endpoints" not in pipelines(found)["churn"]
     said = line(found, "update")
     assert said.outcome is Outcome.NOT_CARRIED_OVER
@@ -97,12 +95,12 @@ def test_an_update_waits_for_success_alone(condition: str) -> None:
 
 def test_an_update_takes_what_a_training_writes() -> None:
     typed = {**update()["typeProperties"], "trainedModelFilePath": "models/other.ilearner"}
-    found = _one(training(), update(typeProperties=typed))
+    found = imported_alone(training(), update(typeProperties=typed))
     assert (
         "no training of its pipeline writes `models/other.ilearner`" in line(found, "update").text
     )
     assert "update `update`, which waits for it, is not carried over" in line(found, "train").text
-    found = _one(update())
+    found = imported_alone(update())
     assert "no training of its pipeline is carried over" in line(found, "update").text
     assert found.pipelines_yaml == ""
 
@@ -112,7 +110,7 @@ def test_an_output_can_be_the_folder_of_the_model() -> None:
         **training()["typeProperties"],
         "webServiceOutputs": {"output1": file_of("models/out")},
     }
-    made = pipelines(_one(training(typeProperties=typed), update()))["churn"]
+    made = pipelines(imported_alone(training(typeProperties=typed), update()))["churn"]
     assert made["training"]["outputs"] == {"output1": "model.ilearner"}
     assert made["endpoints"] == [ENDPOINT]
 
@@ -121,14 +119,14 @@ def test_the_same_expression_is_the_same_path() -> None:
     path = "@concat('models/', pipeline().RunId, '.ilearner')"
     trains = {**training()["typeProperties"], "webServiceOutputs": {"output1": file_of(path)}}
     updates = {**update()["typeProperties"], "trainedModelFilePath": path}
-    found = _one(training(typeProperties=trains), update(typeProperties=updates))
+    found = imported_alone(training(typeProperties=trains), update(typeProperties=updates))
     assert pipelines(found)["churn"]["endpoints"] == [ENDPOINT]
 
 
 def test_other_chains_are_not_carried_over() -> None:
     waits = [{"activity": "copy", "dependencyConditions": ["Succeeded"]}]
     copy = {"name": "copy", "type": "Copy", "typeProperties": {}, "policy": {"retry": 3}}
-    found = _one(
+    found = imported_alone(
         copy, training(dependsOn=waits), training("score", dependsOn=[{"activity": "train"}])
     )
     assert list(pipelines(found)) == ["churn-train", "churn-score"]
@@ -145,7 +143,7 @@ def test_activities_inside_of_others_are_found() -> None:
         "type": "ForEach",
         "typeProperties": {"activities": [training(), update()]},
     }
-    found = _one(each)
+    found = imported_alone(each)
     assert pipelines(found)["churn"]["endpoints"] == [ENDPOINT]
     assert "it is in ForEach `each`" in line(found, "train").text
     assert line(found, "each").outcome is Outcome.NOT_CARRIED_OVER
@@ -158,7 +156,7 @@ def test_an_update_behind_a_condition_is_left_to_the_operator() -> None:
         "dependsOn": [{"activity": "train", "dependencyConditions": ["Succeeded"]}],
         "typeProperties": {"expression": "@true", "ifTrueActivities": [update(dependsOn=[])]},
     }
-    found = _one(training(), condition)
+    found = imported_alone(training(), condition)
     assert "endpoints" not in pipelines(found)["churn"]
     said = line(found, "update")
     assert "gate.rules" in said.to_do
@@ -166,7 +164,9 @@ def test_an_update_behind_a_condition_is_left_to_the_operator() -> None:
 
 
 def test_inactive_activities_are_skipped() -> None:
-    found = _one(training(state="Inactive", onInactiveMarkAs="Succeeded"), update(state="Active"))
+    found = imported_alone(
+        training(state="Inactive", onInactiveMarkAs="Succeeded"), update(state="Active")
+    )
     assert found.pipelines_yaml == ""
     assert "Inactive" in line(found, "train").text
 
@@ -182,7 +182,7 @@ def test_inactive_activities_are_skipped() -> None:
     ],
 )
 def test_a_timeout_is_always_written(policy: Any, expected: str, outcome: Any) -> None:
-    found = _one(training(policy=policy))
+    found = imported_alone(training(policy=policy))
     assert pipelines(found)["churn"]["training"]["timeout"] == expected
     if outcome is None:
         assert "no timeout in its policy" in line(found, "train").text
@@ -192,7 +192,7 @@ def test_a_timeout_is_always_written(policy: Any, expected: str, outcome: Any) -
 
 def test_secrets_among_parameters_become_settings() -> None:
     typed = {"globalParameters": {"Account key": "abcdefgh12345678", "": "", "Server": "@item()"}}
-    found = _one(training(typeProperties=typed))
+    found = imported_alone(training(typeProperties=typed))
     assert pipelines(found)["churn"]["training"]["parameters"] == {
         "Account key": "${CHURN_TRAIN_ACCOUNT_KEY}"
     }
@@ -253,70 +253,3 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
     assert (made.experiment, made.attempts) == ("churn", 2)
     assert '"rows": "{data}" # {"DataStoreName": "lake", "RelativePath": "a/b"}' in said.block
     assert yaml.safe_load(filled)["schedule"] == {"frequency": "Day", "interval": 1, "offset": "3h"}
-
-
-def test_an_input_that_another_job_writes_is_to_be_copied() -> None:
-    scored = {
-        "webServiceInputs": {"rows": file_of("models/out/rows.csv")},
-        "webServiceOutputs": {"scores": file_of("models/scores/all.csv")},
-    }
-    clean = {**scored, "webServiceInputs": {}, "webServiceOutputs": {"rows": file_of("models/out")}}
-    found = _one(training("clean", typeProperties=clean), training("score", typeProperties=scored))
-    (said,) = [
-        one for one in found.report.lines if one.name == "rows" and "webServiceInputs" in one.path
-    ]
-    assert said.outcome is Outcome.APPROXIMATED
-    assert said.to_do == "copy the output of activity `clean` of pipeline `churn` to this path"
-    assert "activity `clean` of pipeline `churn` makes input `rows`" in line(found, "score").text
-
-
-def test_an_output_without_a_file_says_that_it_may_be_a_model() -> None:
-    typed = {"webServiceOutputs": {"model": file_of("models/out"), "rows": file_of("models/r.csv")}}
-    found = _one(training(typeProperties=typed))
-    assert pipelines(found)["churn"]["training"]["outputs"]["model"] == "model.csv"
-    assert "end in .ilearner, if it is a model" in line(found, "model", "key").to_do
-    assert ".ilearner" not in line(found, "rows", "key").to_do
-    assert (
-        ".ilearner"
-        not in line(_one(training(typeProperties=typed), update()), "model", "key").to_do
-    )
-
-
-def test_a_path_of_slashes_alone_is_empty() -> None:
-    found = _one(with_input(" / "))
-    assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
-    assert line(found, "filePath", "key").text == "the path is empty"
-
-
-def test_nobody_is_asked_to_compare_the_path_of_an_output() -> None:
-    typed = {
-        "webServiceOutputs": {"rows": file_of("models/@{formatDateTime(utcnow(), 'yyyy')}.csv")}
-    }
-    made = {"pipeline/churn": pipeline(training(typeProperties=typed))}
-    found = imported({**made, "trigger/daily": schedule_trigger(reference("churn"))})
-    assert not [one for one in found.report.lines if "compare the paths" in one.to_do]
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["wasbs://data@a.blob.core/x.csv", "./data/x.csv", "data\\x.csv", "<c>/x.csv"],
-)
-def test_a_path_that_names_no_container_is_to_be_filled_in(path: str) -> None:
-    found = _one(with_input(path))
-    assert pipelines(found)["churn"]["data"]["blob"] == "fill-in/input1.csv"
-    assert path in line(found, "filePath", "key").text
-
-
-def test_a_blob_of_a_container_that_no_trigger_names_is_the_data() -> None:
-    path = "@concat(pipeline().parameters.folder, '/', pipeline().parameters.file)"
-    given = {"folder": "@triggerBody().folderPath", "file": "@triggerBody().fileName"}
-    blobs = {
-        "type": "BlobEventsTrigger",
-        "runtimeState": "Started",
-        "typeProperties": {"blobPathEndsWith": ".csv"},
-        "pipelines": [reference("churn", **given)],
-    }
-    made = pipeline(with_input(path), parameters={name: {"type": "string"} for name in given})
-    (churn,) = pipelines(imported({"pipeline/churn": made, "trigger/new": blobs})).values()
-    assert churn["data"] == {"blob": "{name}.csv"}
-    assert churn["training"]["inputs"] == {"input1": "{data}"}

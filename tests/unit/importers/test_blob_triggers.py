@@ -88,7 +88,7 @@ def test_blobs_that_are_not_known_open_no_runs(kind: str, typed: dict[str, Any],
     (line,) = factory.lines("trigger")
     assert line.outcome is Outcome.APPROXIMATED
     rows = BlobPath("st", "data", "in/rows.csv", NOWHERE)
-    assert start.event.chosen([rows]) == "in/rows.csv"
+    assert start.event.data([rows]).name == "in/rows.csv"
     start.event.report("churn", "in/rows.csv")
     assert "churn: data.blob: in/rows.csv, data.opens_runs: false: " in factory.said()
     assert why in factory.said()

@@ -266,12 +266,7 @@ def test_a_configuration_of_visual_studio_is_told_as_one() -> None:
 
 
 OTHER_JSON = (
-    b"[]",
-    b"{}",
-    b"null",
-    b'"x"',
-    b"1",
-    b"[[[[[[{}]]]]]]",
+    *b'[] {} null "x" 1 [[[[[[{}]]]]]]'.split(),
     b'{"properties": []}',
     b'{"resources": 1}',
     b'{"parameters": []}',
@@ -281,10 +276,7 @@ OTHER_JSON = (
 )
 
 
-@pytest.mark.parametrize(
-    "content",
-    OTHER_JSON,
-)
+@pytest.mark.parametrize("content", OTHER_JSON)
 def test_other_json_is_told_as_no_definition(content: bytes) -> None:
     definitions, account = search_in({"x.json": content})
     assert (definitions.all, len(account.lines)) == ([], 1)

@@ -19,7 +19,7 @@ from shared.importers.data_factory.others import (
 )
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
-from shared.importers.data_factory.version_1 import availability, datasets
+from shared.importers.data_factory.version_1 import datasets, periods
 from shared.importers.data_factory.version_1.factory import (
     JOBS,
     UPDATE,
@@ -29,8 +29,8 @@ from shared.importers.data_factory.version_1.factory import (
     read,
 )
 from shared.importers.data_factory.version_1.jobs import Made, job
+from shared.importers.data_factory.version_1.other_datasets import leave_datasets
 from shared.importers.data_factory.version_1.policies import NEVER_REPLACES, NEWEST_FIRST
-from shared.importers.data_factory.version_1.ports import leave_datasets
 from shared.importers.data_factory.version_1.updates import update
 
 _VERSION: Final = 1
@@ -123,8 +123,8 @@ def _report_pipeline(
     scheduled = [made for made in mine if made.timing.schedule]
     for made in mine:
         if made not in scheduled:
-            availability.leave_period(properties, made.place, for_others=bool(scheduled))
-    if scheduled and not properties.get("start") and not availability.period(properties).one_time:
+            periods.leave_period(properties, made.place, for_others=bool(scheduled))
+    if scheduled and not properties.get("start") and not periods.period(properties).one_time:
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
         body.approximated(PIPELINE, pipeline.name, text, cure)

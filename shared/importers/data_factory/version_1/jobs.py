@@ -11,7 +11,7 @@ from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.values import written
-from shared.importers.data_factory.version_1 import availability
+from shared.importers.data_factory.version_1 import availability, periods
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.datasets import unfilled
 from shared.importers.data_factory.version_1.factory import SCORING, Activity, Factory
@@ -156,20 +156,20 @@ class _Reader:
             return shared
         properties = self._activity.pipeline.properties
         context, wanting = self._factory.context, bool(self._wanting)
-        availability.report_period(properties, self._place, context, wanting=wanting)
+        periods.report_period(properties, self._place, context, wanting=wanting)
         schedule = cadence.schedule
         if self._policy.delay:
             schedule["delay"] = written(self._policy.delay)
-        schedule |= availability.period(properties).schedule
+        schedule |= periods.period(properties).schedule
         if wanting:
             schedule["paused"] = True
-        availability.report_first(properties.get("start"), schedule, self._place, context)
+        periods.report_first(properties.get("start"), schedule, self._place, context)
         return replace(
             shared,
             schedule=schedule,
             wait_for_data=ports.waits.written,
             catch_up="all",
-            catch_up_most=availability.MOST_CAUGHT_UP,
+            catch_up_most=periods.MOST_CAUGHT_UP,
         )
 
     def _report_database(self, made: Job) -> None:

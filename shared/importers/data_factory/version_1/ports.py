@@ -11,12 +11,12 @@ from typing import Final
 from shared.importers.data_factory.account import NOWHERE, Element, Place
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
-from shared.importers.data_factory.others import leave_dataset, report_input_form
+from shared.importers.data_factory.others import report_input_form
 from shared.importers.data_factory.policies import leave_policy, policies
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.values import written
-from shared.importers.data_factory.version_1 import availability, datasets
+from shared.importers.data_factory.version_1 import availability, datasets, periods
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.datasets import Waiting
 from shared.importers.data_factory.version_1.factory import (
@@ -26,98 +26,19 @@ from shared.importers.data_factory.version_1.factory import (
     Reference,
     folded,
 )
+from shared.importers.data_factory.version_1.other_datasets import (
+    is_reported,
+    report_dependency,
+    report_unread,
+)
 
 #: The folder of paths that stand in place of those that cannot be read.
 TO_FILL_IN: Final = "fill-in"
-#: Where the data of a dataset is, for its types that occur beside jobs.
-_PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "compression")
 _FILE: Final = re.compile(r"[\w .-]+\.\w+")
 #: A time of the window, in a path or a parameter.
 TIMED: Final = re.compile(r"\{(?:start|end)[^{}]*:")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
-_NO_BLOB: Final = (
-    "see that the job reads or writes it by itself, as training.parameters say; else have the "
-    "data written to a blob"
-)
 _NO_PORT: Final = "an input or output of the service has a name"
-
-
-def report_dependency(
-    factory: Factory, activity: Activity, reference: Reference, cadence: Cadence | None
-) -> None:
-    """Report an input that only decides when an activity runs.
-
-    Args:
-        factory: all activities.
-        activity: the activity.
-        reference: its input.
-        cadence: the schedule of the activity.
-    """
-    dataset = factory.dataset(reference.named)
-    if dataset is None:
-        return
-    writers = [one for one in factory.writers(dataset) if one is not activity]
-    cure = "let the schedule begin when it is there: schedule.delay"
-    if activity.is_update:
-        cure = "write gate.rules, or gate.approval: required, if it decides about the model"
-    if writers:
-        first = writers[0]
-        text = (
-            f"waits for activity `{first.name}` of pipeline `{first.pipeline.name}`, which "
-            f"writes dataset `{dataset.name}`: a pipeline of Relearn waits for data alone"
-        )
-        reference.element.left("key", "inputs", text, cure)
-    else:
-        text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
-        reference.element.left("key", "inputs", text, cure)
-    report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
-    text = "Relearn does not wait for it"
-    if factory.is_used(dataset):
-        dataset.body.approximated(DATASET, dataset.name, text)
-    else:
-        dataset.body.left(DATASET, dataset.name, text, cure, whole=False)
-
-
-def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
-    """Report a dataset of which only the times are needed.
-
-    Args:
-        dataset: one whose blobs no job of Relearn reads or writes.
-        text: what it is for.
-        cadence: the schedule of the job that it belongs to.
-    """
-    for key in _PLACE_KEYS:
-        dataset.properties.get("typeProperties", key).take()
-    dataset.properties.get("linkedServiceName").take()
-    datasets.report_silent(dataset, "")
-    leave_policy(dataset.properties, "Relearn reads and writes nothing there")
-    said = dataset.properties.get("availability")
-    if not _reported(said):
-        availability.report_other(said, cadence, "it has no effect in Relearn")
-    text = f"{dataset.type}: {text}"
-    if datasets.is_blob(dataset):
-        dataset.body.mapped(DATASET, dataset.name, text)
-    else:
-        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB)
-
-
-def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activity]) -> None:
-    """Report the datasets of an activity that is not carried over, where nothing else uses them.
-
-    Args:
-        factory: all activities.
-        activity: it has its own line.
-        carried: the activities that are carried over.
-    """
-    what = "its dataset is not carried over"
-    for reference in activity.references:
-        dataset = factory.definitions.named(DATASET, reference.name, reference.element.file)
-        if dataset is None or any(factory.is_among(dataset, one.references) for one in carried):
-            continue
-        text = f"activity `{activity.name}` uses it, which is not carried over"
-        leave_dataset(dataset, text, "see the line of the activity")
-        for key, element in dataset.properties.get("availability").items():
-            element.left("availability", key, what, "nothing to do for this key alone")
 
 
 class Ports:
@@ -212,7 +133,7 @@ class Ports:
             what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
         shown = f"{self._place}: {target}: {path.container}/{path.name}"
-        if not self._factory.writers(dataset) and not availability.truth(
+        if not self._factory.writers(dataset) and not periods.truth(
             dataset.properties.get("external")
         ):
             shown += "; no activity writes it, so that it is external data"
@@ -220,7 +141,7 @@ class Ports:
         datasets.report_silent(dataset, self._place)
         report_input_form(path, DATASET, dataset.name)
         said = dataset.properties.get("availability")
-        if not _reported(said):
+        if not is_reported(said):
             availability.report_other(said, self._cadence, _OWN_WINDOW)
         self._report_cadence(dataset, path)
         self._inputs[dataset.place] = dataset, path
@@ -360,9 +281,3 @@ def _as_written(dataset: Definition, port: str) -> BlobPath:
     where = folder.peek().strip("/ ")
     plain = _FILE.fullmatch(name) is not None
     return BlobPath("", where, name if plain else f"{port}.csv", dataset.body)
-
-
-def _reported(said: Element) -> bool:
-    """Whether the keys of an availability have lines already."""
-    lines = said.account.lines
-    return any(one.place in lines for _, one in said.items())

@@ -8,11 +8,11 @@ from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
-from shared.importers.data_factory.version_1 import availability, datasets
+from shared.importers.data_factory.version_1 import availability, datasets, periods
 from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.jobs import Made
+from shared.importers.data_factory.version_1.other_datasets import report_dependency, report_unread
 from shared.importers.data_factory.version_1.policies import report_update_policy
-from shared.importers.data_factory.version_1.ports import report_dependency, report_unread
 
 _NO_TRAINING: Final = (
     "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "
@@ -98,7 +98,7 @@ def _path(factory: Factory, training: Made, model: Definition) -> BlobPath:
 def _never(activity: Activity, training: Made) -> str:
     """Return why an update does not run with its training in the factory; empty: it does."""
     mine, theirs = (
-        availability.period(one.pipeline.properties) for one in (activity, training.activity)
+        periods.period(one.pipeline.properties) for one in (activity, training.activity)
     )
     if theirs.paused:
         return ""

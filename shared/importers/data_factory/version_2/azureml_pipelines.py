@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.importers.data_factory.linked_services import workspace
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory
-from shared.importers.data_factory.version_2.jobs import Values, whole_expression
+from shared.importers.data_factory.version_2.job_values import Values, whole_expression
 from shared.importers.data_factory.version_2.policies import policy
 from shared.importers.data_factory.version_2.triggers import Start
 

@@ -5,7 +5,7 @@ of one folder's name (data-factory §3.5).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -68,10 +68,6 @@ class BlobEvent:
             return True
         here = not self.container or self.container == path.container
         return here and (path.name == self.pattern or match(self.pattern, path.name) is not None)
-
-    def chosen(self, inputs: Iterable[BlobPath]) -> str:
-        """Return the name or pattern of the blobs that open runs of a job with these inputs."""
-        return self.data(list(inputs)).name
 
     def data(self, inputs: Sequence[BlobPath]) -> BlobPath:
         """Return the blobs that open runs of a job: one of its inputs, else those of the trigger.

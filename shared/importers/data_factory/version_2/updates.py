@@ -15,13 +15,13 @@ from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.others import leave_activity, no_target
 from shared.importers.data_factory.version_2.factory import Activity, Factory
-from shared.importers.data_factory.version_2.jobs import (
-    Made,
+from shared.importers.data_factory.version_2.job_values import (
     Values,
     blob_of,
     is_written,
     outputs_of,
 )
+from shared.importers.data_factory.version_2.jobs import Made
 from shared.importers.data_factory.version_2.policies import report_update_policy
 from shared.importers.data_factory.version_2.triggers import Start
 
