@@ -115,6 +115,8 @@ class Service:
     update_url: str = ""  #: `updateResourceEndpoint`; empty where nothing is updated
     endpoint_kind: str = ""  #: `classic` or `webservice`, where there is an update URL
     source: Element = field(default=NOWHERE, compare=False)
+    #: Whether ids of the examples stand in both URLs, for those that the file does not have.
+    has_examples: tuple[bool, bool] = (False, False)
 
 
 @dataclass(frozen=True, slots=True)

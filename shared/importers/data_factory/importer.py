@@ -95,14 +95,16 @@ def import_definitions(
     in_clear = {text for root in roots for _, text in in_clear_text(root)}
     read = [*drafts_of_1(definitions, context), *drafts_of_2(definitions, context)]
     drafts = without_secrets(read, in_clear, secrets)
-    linked_services.report(definitions, secrets)  # those that a file of their folder has named
+    linked_services.report(definitions, secrets, last=True)  # and those that are named meanwhile
     made = _accepted(entries(drafts, context), secrets, check)
     _withdraw(account, {*context.names, *(draft.name for draft in read)}, made)
     _leave_keys_of_triggers(account)
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     named = {place: name for name in settings for place in secrets.places.get(name, ())}
+    vaults = {secrets.from_vaults[one] for one in settings if one in secrets.from_vaults}
     linked_services.report_uses(definitions, _uses(made), named)
+    linked_services.report_vault_uses(definitions, vaults)
     linked_services.report_storage_uses(definitions, made.accounts)
     _set_aside_unused(account, secrets, named)
     for line in definitions.problems:
@@ -193,12 +195,15 @@ def _uses(made: Entries) -> dict[Place, list[str]]:
     """Return where in the file each linked service is, by its place in the definitions."""
     found: dict[Place, list[str]] = {}
     for entry in made.pipelines.values():
-        uses = [(entry.draft.job.service, "training.service")]
+        trains = entry.draft.job.service
+        uses = [(trains, "training.service", trains.has_examples[0])]
         for update, target in zip(entry.updates, entry.tree.get("endpoints", ()), strict=True):
-            uses.append((update.service, f"endpoints: {target['name']}: update"))
-        for service, where in uses:
+            where = f"endpoints: {target['name']}: update"
+            uses.append((update.service, where, update.service.has_examples[1]))
+        for service, where, is_example in uses:
             if service.source:
-                found.setdefault(service.source.place, []).append(f"{entry.name}: {where}")
+                said = f"{entry.name}: {where}{linked_services.EXAMPLE if is_example else ''}"
+                found.setdefault(service.source.place, []).append(said)
     return found
 
 

@@ -49,16 +49,23 @@ _KEYS: Final = ("apiKey", "servicePrincipalKey")
 _OF_SERVICE: Final = (
     *("mlEndpoint", "updateResourceEndpoint", "servicePrincipalId", "tenant", "authentication"),
 )
+#: A value of a parameter that can be a part of a name.
+_SHORT: Final = re.compile(r"[\w -]{1,20}")
 _TRAINS: Final = "training.service"
+#: Behind a place in the pipelines file where ids of the examples stand.
+EXAMPLE: Final = ": an example stands in its place"
 _UNUSED: Final = "no pipeline of the file uses it"
 
 
-def report(definitions: Definitions, secrets: Secrets) -> None:
+def report(definitions: Definitions, secrets: Secrets, *, last: bool = False) -> None:
     """Give each linked service its line of the report, and read those of type AzureML.
+
+    One whose values depend on its parameters is read where something gives those.
 
     Args:
         definitions: all that was found.
         secrets: collects the names of app settings.
+        last: whether nothing gives values to parameters after this.
     """
     services = definitions.of(LINKED_SERVICE)
     for definition in services:
@@ -69,7 +76,9 @@ def report(definitions: Definitions, secrets: Secrets) -> None:
     for definition in services:
         kind = definition.type.casefold()
         if kind == "azureml":
-            service(definition, secrets)
+            known = definition.place in definition.body.account.lines
+            if not known and (last or not _arguments_of(definition, *_URLS, *_KEYS)):
+                service(definition, secrets)
         elif kind in _STORAGE:
             _report_storage(definition)
         else:
@@ -91,6 +100,23 @@ def report_storage_uses(definitions: Definitions, accounts: Collection[str]) -> 
             to_do = lines[place].to_do or "nothing to do for Relearn"
             outcome = Outcome.NOT_CARRIED_OVER
             lines[place] = replace(lines[place], outcome=outcome, text=text, to_do=to_do)
+
+
+def report_vault_uses(definitions: Definitions, used: Collection[str]) -> None:
+    """Say of each vault whether an app setting of the file refers to it.
+
+    Args:
+        definitions: all that was found.
+        used: the linked services of the vaults that settings refer to, folded.
+    """
+    for definition in definitions.of(LINKED_SERVICE):
+        if definition.type.casefold() != "azurekeyvault":
+            continue
+        text, to_do = "no app setting of the file refers to it", ""
+        if definition.name.strip().casefold() in used:
+            text = "an app setting refers to a secret of it"
+            to_do = "give the app's identity Key Vault Secrets User on the vault"
+        definition.body.left(KIND, definition.name, text, to_do)
 
 
 def report_uses(
@@ -119,10 +145,7 @@ def report_uses(
         if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
             lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
-            setting = settings.get(values.get("apiKey").place)
-            if setting and values and not values.get("apiKey"):
-                text, to_do = "the file has no apiKey", f"set app setting {setting}"
-                definition.body.approximated(KIND, definition.name, text, to_do)
+            _report_what_lacks(definition, found, settings.get(values.get("apiKey").place, ""))
         elif line.outcome is not Outcome.NOT_CARRIED_OVER:
             outcome = Outcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
@@ -135,12 +158,29 @@ def report_uses(
                 )
 
 
+def _report_what_lacks(definition: Definition, found: Sequence[str], setting: str) -> None:
+    """Report what a linked service that the file uses does not say of itself.
+
+    Args:
+        definition: the linked service.
+        found: the places in the pipelines file.
+        setting: the app setting of its key; empty where the file names none.
+    """
+    values = definition.properties.get("typeProperties")
+    if any(one.endswith(EXAMPLE) for one in found):
+        cure = "write the URL of the service there"
+        definition.body.approximated(KIND, definition.name, found[0], cure)
+    if setting and values and not values.get("apiKey"):
+        text, to_do = "the file has no apiKey", f"set app setting {setting}"
+        definition.body.approximated(KIND, definition.name, text, to_do)
+
+
 def service(
     definition: Definition, secrets: Secrets, given: Mapping[str, Any] | None = None
 ) -> Service | None:
     """Return a batch service, and what it updates; None: the linked service is of another type.
 
-    It is reported the first time.
+    It is reported the first time that its parameters have these values.
 
     Args:
         definition: the linked service.
@@ -150,25 +190,28 @@ def service(
     if definition.type.casefold() != "azureml":
         return None
     arguments = _arguments(definition, given or {})
-    names = filter(None, (definition.name, definition.apart.strip(".")))
+    owner = " ".join(filter(None, (definition.name, definition.apart.strip("."))))
     said = [] if given is None else _arguments_of(definition, *_URLS)
-    known = (str(one) for name, one in (given or {}).items() if name.casefold() in said)
-    owner = " ".join([*names, *known])
+    known = [str(one) for name, one in (given or {}).items() if name.casefold() in said]
+    owner = " ".join([owner, *filter(_SHORT.fullmatch, known)])
+    apart = " ".join(one for one in known if not _SHORT.fullmatch(one))
     values = definition.properties
     principal = values.get("typeProperties", "servicePrincipalId").exists
-    jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
+    example = f"{owner} {apart}".strip()
+    jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), example)
     written = _written(definition, "updateResourceEndpoint", arguments)
-    update = read_update_url(written, owner, principal=principal) if written else ServiceUrl("")
+    update = read_update_url(written, example, principal=principal) if written else ServiceUrl("")
     key = values.get("typeProperties", "apiKey")
     found = Service(
         definition.name,
         jobs.url,
-        secrets.setting(key, owner, "apiKey"),
+        secrets.setting(key, owner, "apiKey", apart),
         update.url,
         update.kind,
         definition.body,
+        has_examples=(jobs.has_example, update.has_example),
     )
-    if secrets.first_time(definition.body):
+    if secrets.first_time(definition.body, example):
         report_service(definition, found, (jobs, update), secrets)
     return found
 
@@ -300,7 +343,6 @@ def _report_other(definition: Definition) -> None:
         text = f"{text}: a training names its workspace, {workspace(definition)}"
         to_do = "write it as training.workspace, with training.kind: azureml"
     elif kind.casefold() == "azurekeyvault":
-        text = f"{text}: an app setting refers to a secret of a vault"
-        to_do = "give the app's identity Key Vault Secrets User on the vault"
+        to_do = "nothing to do for Relearn"
     warning = warned_of(secret_places(definition.body))
     definition.body.left(KIND, definition.name, text, both_to_do(to_do, warning))

@@ -7,10 +7,8 @@ data-factory §2.1, §3.1.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import Any, Final
 
-from shared.core.config.setting_references import not_filled_in
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import (
     Account,
@@ -22,6 +20,7 @@ from shared.importers.data_factory.account import (
     both_to_do,
     leaves,
 )
+from shared.importers.data_factory.secret_forms import Form, form_of, has_shape
 from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -31,13 +30,13 @@ _LONGEST_NAME: Final = 300
 #: Names of keys and parameters whose values are secrets. A short word counts only as a whole one:
 #: `user_pass` and `Token`, and not `passenger` and `Tokenizer`.
 _SECRET_NAME: Final = re.compile(
-    r"passw(?:or)?d|\b\w*pwd?\b|\b(?:admin|db|sql|user)?pass\b|pass ?phrase|secret(?!ar| ?name)|"
-    r"\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|"
+    r"passw(?:or)?d|\b\w*pwd?\b|\b(?:admin|db|sql|user)?pass\b|pass ?phrase|"
+    r"secret(?!ar| ?(?:name|version))|\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|"
     r"(?<!encrypted )credential(?!s? type)|"
     r"(?:account|api|access|shared|storage|principal|auth\w*|functions?|primary|admin|"
     r"encryption|master|private|service|signing|subscription) ?key(?! ?(?:column|name|type|vault))|"
     r"connection ?string|\bsas\b|\bsas(?:token|uri|url|key)|"
-    r"(?:access|bearer|auth|api|refresh|oauth)token",
+    r"(?:access|bearer|auth|api|refresh|oauth)token|\bbearer\b",
     re.IGNORECASE,
 )
 #: A number is a secret only where it is called one.
@@ -53,68 +52,12 @@ _SECRET_PART: Final = re.compile(
     r"://[^/@:\s\"'{}]*:[^/@:\s\"'{}]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----",
     re.IGNORECASE,
 )
-#: A secret within an expression, of which it is a constant.
-_WITHIN: Final = re.compile(
-    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)"
-    r"\s*=\s*[^;\s&'\"@{}\[\]<>*(),]{4,}",
-    re.IGNORECASE,
-)
-_VAULT: Final = "AzureKeyVaultSecret"
 #: Keys of a value, and of what is beside it and says its name.
 _VALUES: Final = ("value", "defaultvalue")
 _NAMES: Final = ("name", "variablename")
 #: What a secret of a vault, or a version of it, is called; an expression is not.
 _IN_A_VAULT: Final = re.compile(r"[A-Za-z0-9-]+")
 _ROTATE_AT: Final = "rotate what stands in clear text at"
-
-
-class Form(Enum):
-    """In which form a secret stands in a definition."""
-
-    ABSENT = "is not in the file"
-    CLEAR = "stands here in clear text"
-    VAULT = "is in a vault"
-    ENCRYPTED = "is encrypted here for the factory alone"
-    MASKED = "is masked here"
-    PARAMETER = "is an expression of the template here"
-    EXPRESSION = "is an expression that is known when a run begins"
-    PLACEHOLDER = "is a placeholder here"
-
-
-#: A text, and the form that it shows; the first that fits counts.
-_FORMS: Final = (
-    (re.compile(r"^[*•]{3,}$"), Form.MASKED),
-    (re.compile(r"^\[(?!\[).*\]$", re.DOTALL), Form.PARAMETER),
-    (re.compile(r"^\$EncryptedString\$"), Form.ENCRYPTED),
-    (
-        re.compile(
-            r"(?:AccountKey|SharedAccessSignature|Password|Pwd)\s*=\s*(?:[*•]{3,}|<[^<>;]*>)",
-            re.IGNORECASE,
-        ),
-        Form.MASKED,
-    ),
-    (re.compile(r"^@(?!@|Microsoft)|@\{", re.DOTALL), Form.EXPRESSION),
-)
-
-
-def form_of(value: Any) -> Form:
-    """Return in which form a secret stands: a text, or an object that holds or names one."""
-    if isinstance(value, dict):
-        by_name = {str(key).casefold(): one for key, one in value.items()}
-        if str(by_name.get("type", "")).casefold() == _VAULT.casefold():
-            return Form.VAULT
-        if str(by_name.get("type", "")).casefold() == "expression":
-            return Form.EXPRESSION
-        return form_of(by_name.get("value"))
-    text = "" if value is None else str(value).strip()
-    if not text:
-        return Form.ABSENT
-    form = next((form for pattern, form in _FORMS if pattern.search(text)), None)
-    if form in (Form.PARAMETER, Form.EXPRESSION) and _WITHIN.search(text):
-        return Form.CLEAR
-    if form is not None:
-        return form
-    return Form.PLACEHOLDER if not_filled_in(text) else Form.CLEAR
 
 
 def is_secret(name: str, value: Any) -> bool:
@@ -135,9 +78,7 @@ def is_secret(name: str, value: Any) -> bool:
         if kind == "expression":
             return is_secret(name, str(typed.get("value", "")))
         return form_of(value) is Form.VAULT or "securestring" in kind
-    if isinstance(value, str) and (
-        _SECRET_PART.search(value) or without_bare(without_shapes(value)) != value
-    ):
+    if isinstance(value, str) and (_SECRET_PART.search(value) or has_shape(value)):
         return True
     if isinstance(value, str) and _KEY_NAME.search(spoken) and _RANDOM.fullmatch(value.strip()):
         return True
@@ -240,30 +181,36 @@ class Secrets:
     vaults: dict[str, str] = field(default_factory=dict)
     #: Setting -> where its value stood, is missing, or is said to be.
     places: dict[str, dict[Place, None]] = field(default_factory=dict)
+    #: Setting -> the vault that it is from, by its linked service, folded.
+    from_vaults: dict[str, str] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
-    _seen: set[Place] = field(default_factory=set)
+    _seen: set[tuple[Place, str]] = field(default_factory=set)
 
-    def setting(self, element: Element, owner: str, key: str) -> str:
+    def setting(self, element: Element, owner: str, key: str, apart: str = "") -> str:
         """Return `${NAME}` for a secret, and report where it stood; the same for the same key.
 
         Args:
             element: the secret; where the file does not have it, the caller reports that.
             owner: the linked service or activity that it belongs to.
             key: what it is called there, such as `apiKey`.
+            apart: what tells apart several ones of that owner; it is not in the name.
         """
-        name = self._name(owner, key)
+        name = self._name(owner, key, apart)
         self.note(name, element)
-        if not self.first_time(element):
-            return f"${{{name}}}"
         form = form_of(element.value)
+        if form is Form.VAULT:
+            self.from_vaults[name] = element.get("store", "referenceName").peek().casefold()
+        if not self.first_time(element, name):
+            return f"${{{name}}}"
         what = f"{form.value}{_expression(element, form)}"
-        place = f"app setting {name}: the value {what}, and is not copied"
+        # no colon behind the name: in `X_BEARER: the`, a word would be taken for a token
+        place = f"app setting {name}, since the value {what}, and is not copied"
         to_do = f"set {name}"
         if form is Form.CLEAR:
             to_do = f"{to_do}, and rotate the secret: each reader of this file has it"
         elif form is Form.VAULT:
             reference = self._vault_reference(element)
-            place, to_do = f"app setting {name}, from the vault", f"set {name} to {reference}"
+            place, to_do = f"app setting {name}, from the vault", f"set {name}, to {reference}"
             self.wanted[name] = _hint(f"{owner}: {key}; in Azure {reference}")
         element.approximated("key", key, place, to_do)
         return f"${{{name}}}"
@@ -282,19 +229,26 @@ class Secrets:
         """
         self.places.setdefault(setting, {})[element.place] = None
 
-    def first_time(self, element: Element) -> bool:
-        """Whether an element is seen here for the first time."""
-        new = element.place not in self._seen
-        self._seen.add(element.place)
+    def first_time(self, element: Element, of: str) -> bool:
+        """Whether an element is seen here for the first time.
+
+        Args:
+            element: the element.
+            of: what it is seen for.
+        """
+        seen = element.place, of
+        new = seen not in self._seen
+        self._seen.add(seen)
         return new
 
-    def _name(self, owner: str, key: str) -> str:
-        known = self._names.get((owner.strip().casefold(), key.casefold()))
+    def _name(self, owner: str, key: str, apart: str) -> str:
+        whole = f"{owner} {apart}".strip()
+        known = self._names.get((whole.casefold(), key.casefold()))
         if known is not None:
             return known
         name = unique(setting_name(owner, key), self.wanted, _LONGEST, "_")
-        self._names[owner.strip().casefold(), key.casefold()] = name
-        self.wanted[name] = _hint(f"{owner}: {key}")
+        self._names[whole.casefold(), key.casefold()] = name
+        self.wanted[name] = _hint(f"{whole}: {key}")
         return name
 
     def _vault_reference(self, element: Element) -> str:

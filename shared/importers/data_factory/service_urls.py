@@ -36,6 +36,7 @@ _WITH_AN_ID: Final = ("workspaces", "services", "webservices")
 _KNOWN_QUERY: Final = {"api-version": ("2.0",), "details": ("true", "false")}
 _PLACEHOLDERS: Final = "it holds placeholders, and example ids stand in their place"
 _FILL: Final = "write your own ids, or the whole URL"
+_STANDS_IN: Final = re.compile(r" stands? in (?:its place|their place|place of)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class ServiceUrl:
     kind: str = ""  #: of an update URL: `classic` or `webservice`
     differs: str = ""  #: what was changed, or why there is none; empty where it is as it was
     to_do: str = ""
+
+    @property
+    def has_example(self) -> bool:
+        """Whether something of it stands in place of what the file does not have."""
+        return _STANDS_IN.search(self.differs) is not None
 
 
 def read_jobs_url(text: str, owner: str) -> ServiceUrl:

@@ -6,7 +6,7 @@ import yaml
 
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.claims import LEFT, imported, line, service
-from tests.unit.importers.factory import UPDATE
+from tests.unit.importers.factory import JOBS, UPDATE
 
 STORE = {
     "type": "AzureBlobStorage",
@@ -158,7 +158,7 @@ def test_the_container_of_a_blob_event_is_that_of_the_data() -> None:
 
 def test_an_endpoint_that_no_pipeline_updates_is_told() -> None:
     result = imported(
-        training=service(updateResourceEndpoint=UPDATE),
+        training=service(JOBS, updateResourceEndpoint=UPDATE),
         store=STORE,
         p={"activities": [job()], "annotations": []},
     )

@@ -117,6 +117,18 @@ def test_an_expression_of_a_template_in_place_of_a_key_asks_for_the_setting_alon
     assert line.to_do == "set TRAININGENDPOINT_API_KEY"
 
 
+def test_the_name_of_a_setting_is_whole_in_the_report() -> None:
+    planted = "@concat('Bearer ', 'planted1-a-token')"
+    at = ("pipeline/churn.json", "properties", "activities", 0, "typeProperties")
+    for name in ("bearer", "sig"):
+        found = imported(changed(*at, "globalParameters", value={name: planted}))
+        assert "planted1" not in f"{found.pipelines_yaml}{found.settings}{found.report}"
+        (line,) = (one for one in found.report.lines if one.name == name)
+        assert line.text.partition(", ")[2].startswith("since the value stands here in clear text")
+        assert "rotate" in line.to_do
+        assert f"{name.upper()}, and" in line.to_do
+
+
 def test_a_secret_that_a_key_repeats_is_redacted() -> None:
     factory = changed(
         "linkedService/training.json", "properties", "typeProperties", "apiKey", value=PLANTED

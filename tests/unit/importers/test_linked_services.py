@@ -8,6 +8,7 @@ from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.linked_services import (
     report,
     report_uses,
+    report_vault_uses,
     service,
     storage,
     workspace,
@@ -160,6 +161,50 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
     assert first is not None
     assert second is not None
     assert (first.jobs_url, second.jobs_url) == (JOBS, other)
+
+
+def test_a_service_whose_parameters_its_references_give_is_said_as_they_give_them() -> None:
+    factory, secrets = Factory(), Secrets()
+    shared = factory.service(
+        "any", mlEndpoint="@{linkedService().endpoint}", apiKey="@{linkedService().key}"
+    )
+    report(factory.definitions, secrets)
+    assert (factory.account.lines, secrets.wanted) == ({}, {})
+    other = JOBS.replace("b" * 32, "d" * 32)
+    for url in (JOBS, other, JOBS):
+        service(shared, secrets, {"endpoint": url, "key": "planted1"})
+    report(factory.definitions, secrets, last=True)
+    assert list(secrets.wanted) == ["ANY_API_KEY", "ANY_API_KEY_2"]
+    assert other in secrets.wanted["ANY_API_KEY_2"]
+    said = {one.name: one for one in factory.lines()}
+    assert said["any"].outcome is Outcome.MAPPED
+    assert "app setting ANY_API_KEY, " in said["apiKey"].text
+    assert "app setting ANY_API_KEY_2, " in said["apiKey"].text
+    assert "mlEndpoint" not in said
+
+
+def test_a_service_that_nothing_refers_to_is_said_at_last() -> None:
+    factory, secrets = Factory(), Secrets()
+    factory.service("any", mlEndpoint="@{linkedService().endpoint}", apiKey="**********")
+    report(factory.definitions, secrets)
+    report(factory.definitions, secrets, last=True)
+    assert [one.name for one in factory.lines("linked service")] == ["any"]
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_rights_on_a_vault_are_asked_for_where_a_setting_refers_to_it(*, used: bool) -> None:
+    factory, secrets = Factory(), Secrets()
+    address = {"baseUrl": "https://mine.vault.azure.net/"}
+    factory.add("linkedService", "Vault", type="AzureKeyVault", typeProperties=address)
+    store = {"referenceName": "vault", "type": "LinkedServiceReference"}
+    key = {"type": "AzureKeyVaultSecret", "store": store, "secretName": "k"}
+    factory.service("training", mlEndpoint=JOBS, apiKey=key)
+    report(factory.definitions, secrets)
+    assert secrets.from_vaults == {"TRAINING_API_KEY": "vault"}
+    report_vault_uses(factory.definitions, ["vault"] if used else [])
+    (line,) = (one for one in factory.lines("linked service") if one.name == "Vault")
+    assert ("Key Vault Secrets User" in line.to_do) is used
+    assert line.asks is used
 
 
 @pytest.mark.parametrize(

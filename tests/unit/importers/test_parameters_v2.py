@@ -3,6 +3,7 @@
 from tests.unit.importers.factory import JOBS, storage_named
 from tests.unit.importers.repository import (
     imported,
+    imported_alone,
     line,
     pipeline,
     pipelines,
@@ -138,3 +139,14 @@ def test_a_secret_is_not_copied_from_another_name_either() -> None:
     found = imported({"pipeline/churn": pipeline(activity, other, parameters=parameters)})
     assert not found.report.pipelines
     assert "hunter" not in str(found)
+
+
+def test_a_value_that_has_the_shape_of_a_secret_where_it_is_known_is_not_copied() -> None:
+    given = {"Header": "@variables('v')"}
+    typed = {**training()["typeProperties"], "globalParameters": given}
+    secret = {"v": {"type": "String", "defaultValue": "Bearer planted7-a-token"}}
+    found = imported_alone(training(typeProperties=typed), variables=secret)
+    assert pipelines(found)["churn"]["training"]["parameters"] == {
+        "Header": "${CHURN_TRAIN_HEADER}"
+    }
+    assert "planted7" not in f"{found.pipelines_yaml}{found.settings}{found.report}"

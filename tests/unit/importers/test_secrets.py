@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from shared.importers.data_factory.account import NOWHERE, Account, Element
+from shared.importers.data_factory.secret_forms import Form, form_of
 from shared.importers.data_factory.secrets import (
-    Form,
     Secrets,
-    form_of,
     in_clear_text,
     is_secret,
     setting_name,
@@ -36,6 +35,14 @@ from shared.importers.data_factory.secrets import (
         ("@concat('Password=planted1;', pipeline().parameters.k)", Form.CLEAR),
         ("[concat('AccountName=a;AccountKey=', listKeys('x').key)]", Form.PARAMETER),
         ("[concat('AccountKey=planted2;', variables('a'))]", Form.CLEAR),
+        ("@concat('Bearer ', 'planted3-a-token')", Form.CLEAR),
+        ("@concat('Bearer ', 'planted3-a-token', pipeline().parameters.k)", Form.CLEAR),
+        ("Bearer planted3 @{utcnow()}", Form.CLEAR),
+        ({"type": "Expression", "value": "@concat('plant', 'ed4')"}, Form.CLEAR),
+        ("Bearer @{pipeline().parameters.token}", Form.EXPRESSION),
+        ("@concat('Bearer ', pipeline().parameters.token)", Form.EXPRESSION),
+        ("@{concat('AccountKey=', linkedService().key)};EndpointSuffix=x", Form.EXPRESSION),
+        ("[concat('key', parameters('apiKey'))]", Form.PARAMETER),
         ("<API key>", Form.PLACEHOLDER),
         ("AccountName=<accountname>;AccountKey=<accountkey>", Form.MASKED),
         ("your_api_key", Form.PLACEHOLDER),
@@ -72,6 +79,8 @@ def test_the_form_of_a_secret_is_told(value: Any, form: Form) -> None:
         ("Query", "create credential x with identity = 'i', secret = 'planted3'"),
         ("Body", '{"user": "u", "password": "planted4"}'),
         ("Certificate", "-----BEGIN RSA PRIVATE KEY-----\nplanted5"),
+        ("bearer", "abc"),
+        ("Header", "@concat('Bearer ', 'planted6-a-token')"),
         ("Path", "https://a.blob.core.windows.net/c/d?sv=1&sig=abcdefabcdef"),
     ],
 )
@@ -85,6 +94,7 @@ def test_secrets_are_known_by_name_or_shape(name: str, value: Any) -> None:
         ("Database query", "select 1"),
         ("Key column", "CustomerId"),
         ("secretName", "abc"),
+        ("secretVersion", "abc"),
         ("access token", 5),
         ("Key", "CustomerId"),
         ("Folder", {"type": "Expression", "value": "@pipeline().parameters.folder"}),

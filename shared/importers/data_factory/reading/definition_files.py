@@ -15,7 +15,8 @@ from shared.importers.data_factory.reading.tolerant_json import (
     decoded,
     document,
 )
-from shared.importers.data_factory.secrets import Form, form_of, is_secret
+from shared.importers.data_factory.secret_forms import Form, form_of
+from shared.importers.data_factory.secrets import is_secret
 
 _READ: Final = frozenset({".json", ".jsonc", ".json5", ".txt", ""})
 _SURE: Final = frozenset({".json", ".jsonc", ".json5"})

@@ -239,6 +239,8 @@ class _Reader:
         if found.is_secret:
             return self._secret(name, element)
         value = found.parameter
+        if found.text is not None and is_secret(name, value):
+            return self._secret(name, element)
         if isinstance(value, str):
             value = self._values.with_event(value)
         if found.text is None or (isinstance(value, str) and "{event." in value):
