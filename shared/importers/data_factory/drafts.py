@@ -135,6 +135,12 @@ class Job:
     source: Element = field(default=NOWHERE, compare=False)
 
     @property
+    def all_inputs(self) -> list[BlobPath]:
+        """The paths of all inputs, with a name or without one."""
+        single = [] if self.single_input is None else [self.single_input]
+        return [*single, *self.inputs.values()]
+
+    @property
     def trains(self) -> bool:
         """Whether it writes a model."""
         return any(path.is_model for path in self.outputs.values())

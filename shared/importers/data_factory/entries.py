@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -59,7 +59,7 @@ class Entries:
             path.account
             for entry in self.pipelines.values()
             for path in (
-                *_inputs(entry.draft.job),
+                *entry.draft.job.all_inputs,
                 *entry.draft.job.outputs.values(),
                 *(update.model for update in entry.updates),
             )
@@ -196,6 +196,9 @@ class _Maker:
         if path.account and path.container and (path.account, path.container) != self._place:
             self._report_container(path)
         if data is not None and path.is_same_blob(data):
+            text = f"{self._name}: data.blob: {data.pattern}, for which the input has {_DATA}"
+            if path.container:  # what is to be filled in has none
+                path.source.mapped("key", self._job.name, text)
             return _DATA
         if not path.is_folder:
             return path.name
@@ -290,15 +293,9 @@ def note(element: Element, text: str, to_do: str = "") -> None:
     element.approximated("key", name, text, to_do)
 
 
-def _inputs(job: Job) -> Iterator[BlobPath]:
-    if job.single_input is not None:
-        yield job.single_input
-    yield from job.inputs.values()
-
-
 def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
     """Return account and container that most inputs are in; the first of those alike."""
-    inputs = [one for draft in drafts for one in _inputs(draft.job) if one.container]
+    inputs = [one for draft in drafts for one in draft.job.all_inputs if one.container]
     inputs = inputs or [one.timing.data for one in drafts if one.timing.data is not None]
     places = Counter((one.account, one.container) for one in inputs)
     return places.most_common(1)[0][0] if places else ("", "")
@@ -306,7 +303,7 @@ def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
 
 def _chosen(job: Job) -> BlobPath | None:
     """Return the input that is the data where nothing else says it: a folder, else the first."""
-    inputs = list(_inputs(job))
+    inputs = job.all_inputs
     return next((one for one in inputs if one.is_folder), next(iter(inputs), None))
 
 

@@ -3,6 +3,7 @@
 How Data Factory reads a TimeSpan: data-factory §2.2.
 """
 
+import json
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -81,9 +82,10 @@ def number(value: object) -> int | None:
 
 
 def verbatim(value: object) -> str:
-    """Return a value as its definition has it; of an expression, its text."""
+    """Return a value as its definition has it, in JSON; of an expression, its text."""
     known = value.get("value") if isinstance(value, dict) else None
-    return str(value if known is None else known)
+    found = value if known is None else known
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str)
 
 
 def unique(name: str, taken: Collection[str], most: int, sign: str = "-") -> str:

@@ -49,7 +49,7 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
     path = read(factory)
     assert (path.account, path.container, path.name) == ("examplestore", container, name)
     line = factory.line(DATA, "")
-    assert (line.outcome, f"training.input: {container}/{name}" in line.text) == (MAPPED, True)
+    assert (line.outcome, f"training.input, from {container}/{name}" in line.text) == (MAPPED, True)
     assert factory.unknown() == []
 
 

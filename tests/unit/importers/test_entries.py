@@ -58,7 +58,8 @@ def test_a_training_with_its_update_becomes_one_pipeline(drafted: Drafted) -> No
     }
     (old,) = texts(drafted, Outcome.APPROXIMATED)
     assert "the factory wrote training/models/churn.ilearner" in old
-    (update,) = texts(drafted, Outcome.MAPPED)
+    data, update = texts(drafted, Outcome.MAPPED)
+    assert data == "churn: data.blob: churn/data.arff, for which the input has {data}"
     assert update.startswith("churn: endpoints: scoringEndpoint")
 
 

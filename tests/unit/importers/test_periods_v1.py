@@ -20,6 +20,20 @@ def test_a_pipeline_that_runs_once_stays_paused() -> None:
     assert "see the line of pipelineMode" in paused.text
 
 
+def test_a_start_that_is_null_is_said_as_the_file_has_it() -> None:
+    factory = walk_through(start=None)
+    factory.only()
+    assert factory.line("pipeline/walk", "start").text.startswith("`null` is no time")
+
+
+def test_a_pipeline_that_is_not_paused_has_no_key_for_it() -> None:
+    factory = walk_through(isPaused=False)
+    factory.only()
+    paused = factory.line("pipeline/walk", "isPaused")
+    assert paused.outcome is MAPPED
+    assert paused.text == "walk: no schedule.paused: its default is false"
+
+
 def test_a_period_that_counts_for_one_of_two_jobs() -> None:
     typed = {"webServiceInput": "trainingData"}
     policy = {"delay": "01:00:00"}

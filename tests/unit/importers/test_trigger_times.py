@@ -127,7 +127,7 @@ def test_a_due_time_outside_of_the_period_has_no_pipeline() -> None:
         ({"interval": 99_999, "frequency": "Month"}, "interval `99999` cannot be read"),
         ({"schedule": "[variables('s')]"}, "schedule `[variables('s')]` cannot be read"),
         ({"schedule": {"hours": [3, 24]}}, "schedule.hours `[3, 24]` cannot be read"),
-        ({"schedule": {"minutes": ["x"]}}, "schedule.minutes `['x']` cannot be read"),
+        ({"schedule": {"minutes": ["x"]}}, 'schedule.minutes `["x"]` cannot be read'),
         ({"schedule": {"monthDays": [1]}}, "schedule.monthDays does not go with frequency Day"),
         (
             {"frequency": "Month", "schedule": {"weekDays": ["Monday"]}},
@@ -135,7 +135,7 @@ def test_a_due_time_outside_of_the_period_has_no_pipeline() -> None:
         ),
         (
             {"frequency": "Month", "schedule": {"monthlyOccurrences": [{"day": "x"}]}},
-            "schedule.monthlyOccurrences `[{'day': 'x'}]` cannot be read",
+            'schedule.monthlyOccurrences `[{"day": "x"}]` cannot be read',
         ),
         (
             {

@@ -14,6 +14,7 @@ from shared.importers.data_factory.values import (
     moment,
     number,
     timespan,
+    verbatim,
     written,
 )
 
@@ -136,7 +137,7 @@ def report_driver(availability: Element, place: str) -> None:
         if target is None:
             element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
         elif said is None or not _readable(key, element):
-            element.left(_KIND, key, f"`{str(element.value)[:100]}` cannot be read", _WRITE_IT)
+            element.left(_KIND, key, f"`{verbatim(element.value)[:100]}` cannot be read", _WRITE_IT)
         elif key.casefold() == "offset" and means_days(element.value):
             element.approximated(
                 _KIND,

@@ -14,6 +14,7 @@ from shared.importers.data_factory.values import (
     FOREVER,
     iso,
     moment,
+    verbatim,
 )
 
 #: The end of a period where none is given (data-factory §2.3).
@@ -138,7 +139,9 @@ def truth(element: Element) -> bool:
 
 
 def _report_paused(said: Element, place: str, *, is_paused: bool, once: bool) -> None:
-    text = f"{place}: schedule.paused: {str(is_paused).lower()}"
+    text = f"{place}: schedule.paused: true"
+    if not is_paused:
+        text = f"{place}: no schedule.paused: its default is false"
     if is_paused == truth(said):
         said.mapped("key", "isPaused", text)
     elif once:
@@ -151,7 +154,7 @@ def _report_paused(said: Element, place: str, *, is_paused: bool, once: bool) ->
 def _report_start(properties: Element, said: Period, place: str, context: ImportContext) -> None:
     start = properties.get("start")
     if said.start is None:
-        text = f"`{str(start.value)[:100]}` is no time; {place}: schedule.paused: true"
+        text = f"`{verbatim(start.value)[:100]}` is no time; {place}: schedule.paused: true"
         cure = "write schedule.start and schedule.end, and remove schedule.paused"
         start.left("key", "start", text, cure)
         return
@@ -171,7 +174,7 @@ def _report_start(properties: Element, said: Period, place: str, context: Import
 def _report_end(end: Element, said: Period, place: str) -> None:
     at = moment(end.value)
     if at is None:
-        text = f"`{str(end.value)[:100]}` is no time; {place}: schedule.paused: true"
+        text = f"`{verbatim(end.value)[:100]}` is no time; {place}: schedule.paused: true"
         end.left("key", "end", text, "write schedule.end, and remove schedule.paused")
     elif at.year == FOREVER:
         end.mapped("key", "end", f"{place}: no schedule.end: it goes on")

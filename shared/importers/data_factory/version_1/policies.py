@@ -16,7 +16,14 @@ from shared.importers.data_factory.policies import (
     mapped_span,
     report_unknown,
 )
-from shared.importers.data_factory.values import means_days, number, span_of, timespan, written
+from shared.importers.data_factory.values import (
+    means_days,
+    number,
+    span_of,
+    timespan,
+    verbatim,
+    written,
+)
 
 _KIND: Final = "policy"
 _MOST_AT_ONCE: Final = 10
@@ -126,7 +133,7 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
             newest = found.order == NEWEST_FIRST and key.casefold() == "executionpriorityorder"
-            differs = NEVER_REPLACES if newest else f"the factory has {element.value}"
+            differs = NEVER_REPLACES if newest else f"the factory has {verbatim(element.value)}"
             element.approximated(_KIND, key, f"{place}: {text}; {differs}")
 
 

@@ -15,7 +15,7 @@ from shared.importers.data_factory.others import report_input_form
 from shared.importers.data_factory.policies import leave_policy, policies
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
-from shared.importers.data_factory.values import written
+from shared.importers.data_factory.values import verbatim, written
 from shared.importers.data_factory.version_1 import availability, datasets, periods
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.datasets import Waiting
@@ -132,12 +132,12 @@ class Ports:
             dataset.body.approximated(DATASET, dataset.name, text)
             what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
-        shown = f"{self._place}: {target}: {path.container}/{path.name}"
+        text = f"{self._place}: {target}, from {path.container}/{path.name}"
         if not self._factory.writers(dataset) and not periods.truth(
             dataset.properties.get("external")
         ):
-            shown += "; no activity writes it, so that it is external data"
-        dataset.body.mapped(DATASET, dataset.name, shown)
+            text += "; no activity writes it, so that it is external data"
+        dataset.body.mapped(DATASET, dataset.name, text)
         datasets.report_silent(dataset, self._place)
         report_input_form(path, DATASET, dataset.name)
         said = dataset.properties.get("availability")
@@ -199,7 +199,7 @@ class Ports:
             if said and time_of(said.peek()) is None:
                 why = f"{key} of an input cannot be read"
                 cure = f"write the path of the input in {self._place}, with the times that it means"
-                said.left("key", key, f"`{said.value}`: no time of a window", cure)
+                said.left("key", key, f"`{verbatim(said.value)}`: no time of a window", cure)
                 self.wanting.append(f"{why}: its path has the times of the window")
             else:
                 text = f"{said.value}: in the path {path.name}; one blob is read, though"

@@ -8,6 +8,7 @@ from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
+from shared.importers.data_factory.values import verbatim
 from shared.importers.data_factory.version_1 import availability, datasets, periods
 from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.jobs import Made
@@ -185,6 +186,8 @@ def _report_period(activity: Activity, training: Made) -> None:
         elif not other and key in ("isPaused", "pipelineMode"):
             said.mapped("key", key, f"{training.place}: its updates follow the training")
         else:
-            text = f"{said.value}, and in {training.place} an update follows each training"
+            text = (
+                f"{verbatim(said.value)}, and in {training.place} an update follows each training"
+            )
             cure = "see whether the endpoint needs this difference"
             said.approximated("key", key, text, cure)

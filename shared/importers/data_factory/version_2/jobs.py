@@ -141,7 +141,7 @@ class _Reader:
                 element.left(_PORT, port, f"{self._place}: {text}", WRITE_PATH)
                 continue
             found[port] = path
-            text = f"{self._place}: training.inputs: {port}: {path.container}/{path.name}"
+            text = f"{self._place}: training.inputs: {port}, from {path.container}/{path.name}"
             element.mapped(_PORT, port, text, whole=False)
             report_input_form(path, _PORT, port)
             self._report_writer(port, path)
@@ -239,8 +239,6 @@ class _Reader:
         if found.is_secret:
             return self._secret(name, element)
         value = found.parameter
-        if found.text is not None and is_secret(name, value):
-            return self._secret(name, element)
         if isinstance(value, str):
             value = self._values.with_event(value)
         if found.text is None or (isinstance(value, str) and "{event." in value):

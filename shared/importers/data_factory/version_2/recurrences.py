@@ -197,7 +197,7 @@ def unread(element: Element, key: str) -> str:
     """
     said = element.get(key)
     if not isinstance(element.value, dict):
-        return f"{key}: `{element.value}` cannot be read"
+        return f"{key}: `{verbatim(element.value)}` cannot be read"
     return f"{key} `{verbatim(said.value)}` cannot be read" if said else f"there is no {key}"
 
 
