@@ -117,6 +117,28 @@ def test_an_expression_of_a_template_in_place_of_a_key_asks_for_the_setting_alon
     assert line.to_do == "set TRAININGENDPOINT_API_KEY"
 
 
+def test_no_value_is_asked_for_that_nothing_needs_or_that_is_a_secret() -> None:
+    def service(name: str, kind: str) -> dict[str, Any]:
+        typed = {"connectionString": "[parameters('connection')]"}
+        properties = {"type": kind, "typeProperties": typed}
+        return {
+            "type": "Microsoft.DataFactory/factories/linkedServices",
+            "apiVersion": "2018-06-01",
+            "name": name,
+            "properties": properties,
+        }
+
+    factory = {k: v for k, v in FACTORY.items() if "storage" not in k}
+    factory["linkedService/more.json"] = template(
+        service("sql", "AzureSqlDatabase"), service("storage", "AzureStorage")
+    )
+    said = [one for one in imported(factory).report.lines if one.name == "connectionString"]
+    assert [one.outcome for one in said] == [Outcome.NOT_CARRIED_OVER, Outcome.APPROXIMATED]
+    assert [one.asks for one in said] == [False, True]
+    assert "--parameters" not in f"{said[0].text}{said[0].to_do}"
+    assert not any("write the value" in one.to_do for one in said)
+
+
 def test_the_name_of_a_setting_is_whole_in_the_report() -> None:
     planted = "@concat('Bearer ', 'planted1-a-token')"
     at = ("pipeline/churn.json", "properties", "activities", 0, "typeProperties")

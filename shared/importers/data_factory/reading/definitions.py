@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.reading import arm
+from shared.importers.data_factory.secrets import is_secret
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 #: Of a dataset that is not carried over, no value is used.
 _UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
+_GIVE: Final = "give it with --parameters"
 NOT_COUNTED: Final = ": that one counts"
 
 
@@ -135,19 +137,28 @@ class Definitions:
                 if above is not None and above.place in secret:
                     continue
                 name = str(one.path[-1]) if one.path else ""
-                account.add(
-                    Line(
-                        file,
-                        one.path,
-                        "key",
-                        name,
-                        Outcome.APPROXIMATED,
-                        f"the expression {one.shown} {_stands(name)}: {one.why}",
-                        "write the value in its place, or give it with --parameters",
-                    )
-                )
+                outcome, to_do = _told(one, name, above)
+                why = one.why if to_do.endswith(_GIVE) else one.why.removesuffix(f": {_GIVE}")
+                text = f"the expression {one.shown} {_stands(name)}: {why}"
+                account.add(Line(file, one.path, "key", name, outcome, text, to_do))
         for file, root in self.roots.items():
             account.close(file, root)
+
+
+def _told(one: arm.Unresolved, name: str, above: Line | None) -> tuple[Outcome, str]:
+    """Return what becomes of an expression without a value, and what to do about it.
+
+    Args:
+        one: the expression.
+        name: of its key.
+        above: the line of what it belongs to.
+    """
+    left = above is not None and above.outcome is Outcome.NOT_CARRIED_OVER
+    if above is not None and left and (above.kind == "linked service" or not above.asks):
+        return Outcome.NOT_CARRIED_OVER, "nothing to do: nothing of the file needs it"
+    if is_secret(name, one.text):
+        return Outcome.APPROXIMATED, f"{_GIVE}, but for secrets"
+    return Outcome.APPROXIMATED, f"write the value in its place, or {_GIVE}"
 
 
 def _stands(key: str) -> str:
