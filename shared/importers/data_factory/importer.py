@@ -116,10 +116,7 @@ def import_definitions(
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
     hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
-    lines = sorted_lines(
-        _without_secrets(_said_once(line, made.pipelines), hidden)
-        for line in account.lines.values()
-    )
+    lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
     report = Report(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),
@@ -215,19 +212,6 @@ def _places(names: Iterable[str]) -> re.Pattern[str]:
     any_name = "|".join(map(re.escape, names)) or "(?!)"
     listed = r"(?:, [^;]*)? in pipelines\.yaml"
     return re.compile(rf"(?:^|[; ])({any_name})(?::|{listed}| has no |$)")
-
-
-def _said_once(line: Line, names: Collection[str]) -> Line:
-    """Return a line in which what is said of several pipelines stands once, behind their names."""
-    any_name = "|".join(map(re.escape, names)) or "(?!)"
-    first, *parts = re.split(rf"(?:^|; )({any_name}): ", line.text)
-    found: dict[str, dict[str, str]] = {}
-    for name, text in zip(parts[::2], parts[1::2], strict=True):
-        found.setdefault(text.replace(f"/{name}/", "/<pipeline>/"), {})[name] = text
-    said = (
-        f"{', '.join(of)}: {text if len(of) > 1 else of.popitem()[1]}" for text, of in found.items()
-    )
-    return replace(line, text="; ".join(filter(None, [first, *said])))
 
 
 def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:

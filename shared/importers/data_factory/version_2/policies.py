@@ -90,7 +90,7 @@ def report_policy(activity: Element, name: str, found: Policy, place: str) -> No
     """
     said = activity.get("policy")
     if said.get("timeout").value in (None, ""):
-        text = f"{place}: training.timeout: 12h, which no timeout in its policy means"
+        text = f"no timeout in its policy, which means 12 h: {place}: training.timeout: 12h"
         activity.approximated("activity", name, text)
     for key in _KEYS:
         if said.get(key).value is not None:
