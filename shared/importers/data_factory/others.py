@@ -56,6 +56,11 @@ _CALLED: Final = (
 _DATABASE: Final = "call it where the data is made, or let the job call it"
 _VALUE: Final = "write the value under training.parameters"
 _AZUREML: Final = "write training: {kind: azureml, component: …}, which runs a job of Azure ML"
+#: What to do about what an update does not wait for.
+DECIDES: Final = "write gate.rules, or gate.approval: required, if it decides about the model"
+_AFTER_TRAINING: Final = f"{DECIDES}; else {_CALL}"
+#: Types that have the same meaning after a training as before one.
+_ALIKE: Final = ("ifcondition", "switch", "until", "foreach", "setvariable", "appendvariable")
 #: Activity type, folded -> what does the same; the first name that fits counts.
 _INSTEAD: Final[dict[str, str]] = {
     "copy": _COPY,
@@ -134,16 +139,20 @@ def leave_activity(activity: Element, name: str, why: str, to_do: str, block: st
     leave_policy(activity, "its activity is not carried over")
 
 
-def leave_other(activity: Element, name: str, kind: str) -> None:
+def leave_other(activity: Element, name: str, kind: str, *, after_training: bool = False) -> None:
     """Report an activity of a type that Relearn does not have, and secrets in clear text in it.
 
     Args:
         activity: the element.
         name: what it is called.
         kind: its type.
+        after_training: whether it waits for a training.
     """
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
-    leave_activity(activity, name, text, both_to_do(instead_of(kind), _rotate(activity)))
+    to_do = instead_of(kind)
+    if after_training and kind.strip().casefold() not in _ALIKE:
+        to_do = _AFTER_TRAINING
+    leave_activity(activity, name, text, both_to_do(to_do, _rotate(activity)))
 
 
 def leave_inactive(activity: Element, name: str) -> None:

@@ -65,6 +65,15 @@ def test_an_update_that_waits_for_more_than_its_model_says_what_decides_here() -
     assert "does not wait for dataset `passed`" in line.text
 
 
+def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
+    factory = walk_through(
+        training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}
+    )
+    assert len(factory.drafts()) == 1
+    said = factory.line("pipeline/walk", "activities[1]")
+    assert (said.outcome, "gate.rules" in said.to_do) == (LEFT, True)
+
+
 def test_an_update_follows_all_outputs_of_its_training() -> None:
     datasets = [{"name": "trainedModelBlob"}, {"name": "scores"}]
     factory = walk_through(training(outputs=datasets), updating(inputs=datasets))

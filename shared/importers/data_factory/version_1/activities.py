@@ -53,7 +53,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             joined = update(factory, one, jobs)
             updates += [] if joined is None else [(joined[0], one, joined[1])]
         elif not one.is_job:
-            leave_other(one.element, one.name, one.type)
+            leave_other(one.element, one.name, one.type, after_training=factory.is_after_job(one))
     for made in jobs:
         mine = [one for of, _, one in updates if of is made]
         if mine:
