@@ -253,3 +253,23 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
     assert (made.experiment, made.attempts) == ("churn", 2)
     assert '"rows": "{data}" # {"DataStoreName": "lake", "RelativePath": "a/b"}' in said.block
     assert yaml.safe_load(filled)["schedule"] == {"frequency": "Day", "interval": 1, "offset": "3h"}
+
+
+def test_a_block_has_a_part_for_each_trigger_that_starts_it_differently() -> None:
+    typed = {"mlPipelineParameters": {"day": "@pipeline().parameters.day"}}
+    run = {"name": "run it", "type": "AzureMLExecutePipeline", "typeProperties": typed}
+    stopped = {**schedule_trigger(reference("p", day=2), interval=3), "runtimeState": "Stopped"}
+    found = imported(
+        {
+            "pipeline/p": pipeline(run, parameters={"day": {"type": "int"}}),
+            "trigger/first": stopped,
+            "trigger/second": schedule_trigger(reference("p", day=1), reference("p", day=1)),
+        }
+    )
+    said = line(found, "run it")
+    first, second = yaml.safe_load_all(said.block)
+    assert (first["schedule"]["interval"], first["schedule"]["paused"]) == (3, True)
+    assert second["schedule"] == {"frequency": "Day", "interval": 1, "offset": "3h"}
+    assert [one["training"]["parameters"]["day"] for one in (first, second)] == [2, 1]
+    assert said.block.count("# trigger") == 2
+    assert "each trigger that starts it differently" in said.text

@@ -114,7 +114,7 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
         if one.is_inactive:
             leave_inactive(one.element, one.name)
         elif one.kind == EXECUTE:
-            report_execution(factory, one, factory.starts_of(pipeline)[0])
+            report_execution(factory, one)
         elif one.kind == CALL:
             _report_call(factory, one, found)
         else:
