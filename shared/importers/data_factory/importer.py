@@ -31,6 +31,7 @@ from shared.importers.data_factory.report import (
     Setting,
     sorted_lines,
 )
+from shared.importers.data_factory.said_once import said_once
 from shared.importers.data_factory.secrets import Secrets, in_clear_text, warn_of_the_rest
 from shared.importers.data_factory.version_1.activities import drafts as drafts_of_1
 from shared.importers.data_factory.version_2.activities import drafts as drafts_of_2
@@ -114,7 +115,10 @@ def import_definitions(
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
     hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
-    lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
+    told = (
+        replace(line, text=said_once(line.text, made.pipelines)) for line in account.lines.values()
+    )
+    lines = sorted_lines(_without_secrets(line, hidden) for line in told)
     report = Report(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),

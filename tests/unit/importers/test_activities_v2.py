@@ -185,7 +185,7 @@ def test_a_timeout_is_always_written(policy: Any, expected: str, outcome: Any) -
     found = imported_alone(training(policy=policy))
     assert pipelines(found)["churn"]["training"]["timeout"] == expected
     if outcome is None:
-        assert "no timeout in its policy" in line(found, "train").text
+        assert "since its policy has no timeout" in line(found, "train").text
     else:
         assert line(found, "timeout", "policy").outcome is outcome
 

@@ -287,7 +287,10 @@ class _Reader:
         text = f"{training.place}: endpoints.resource: {resource}"
         self._element.mapped("activity", self._activity.name, text)
         if self._activity.within:
-            text = f"it is in {self._activity.where}, which Relearn does not have: a run has one "
+            text = (
+                f"{training.place}: it is in {self._activity.where}, which Relearn does not have: "
+            )
+            text += "a run has one "
             text += "such update" if training.start.item is None else "for its member"
             self._element.approximated("activity", self._activity.name, text)
         report_update_policy(self._element, training.place)
