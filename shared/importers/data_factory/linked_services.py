@@ -168,6 +168,7 @@ def service(
         update.url,
         update.kind,
         definition.body,
+        lacks_url=jobs.is_example,
     )
     if secrets.first_time(definition.body):
         report_service(definition, found, (jobs, update), secrets)

@@ -13,6 +13,7 @@ from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import secret_places, warned_of
+from shared.importers.data_factory.values import NoNumber
 
 #: What the service takes as an input (data-factory §6).
 INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
@@ -254,14 +255,33 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
         place: the pipeline in the pipelines file.
         refused: the updates that wait for it, and are not carried over.
     """
-    text, cure = f"{place} has no endpoints: it writes no model, as a scoring does", ""
+    text, cure = f"{place}: it has no endpoints: it writes no model, as a scoring does", ""
+    said = job.source.get("typeProperties", "webServiceOutputs")
+    if not all(path.container and not path.is_folder for path in job.outputs.values()) or (
+        not job.outputs and not is_empty(said.value)
+    ):
+        text = f"{place}: it has no endpoints: whether it writes a model is not known"
+        cure = "name the endpoints that are to serve its model under endpoints, if it makes one"
     if job.trains:
-        text = f"{place} has no endpoints: no update takes the model in this file"
+        text = f"{place}: it has no endpoints: no update takes the model in this file"
         cure = "name the endpoints that are to serve it under endpoints"
     if refused:
-        text = f"{place} has no endpoints: update `{refused[0]}`, which waits for it, is not "
+        text = f"{place}: it has no endpoints: update `{refused[0]}`, which waits for it, is not "
         text, cure = f"{text}carried over", "see the line of the update"
     job.source.approximated("activity", job.name, text, cure)
+
+
+def report_no_number(element: Element, name: str, place: str) -> None:
+    """Report a parameter of a job that is a number which no JSON can be written with.
+
+    Args:
+        element: its value.
+        name: as the service knows it.
+        place: the pipeline in the pipelines file.
+    """
+    if isinstance(element.value, NoNumber):
+        text = f"{place}: training.parameters: {name}: `{element.value}` is no number that JSON has"
+        element.approximated("key", name, f"{text}: it is passed as a text", "correct the value")
 
 
 def report_input_form(path: BlobPath, kind: str, name: str) -> None:

@@ -84,19 +84,22 @@ def test_all_that_activities_of_version_2_lack_is_said() -> None:
 
 
 def test_what_an_activity_lacks_that_is_not_carried_over_is_said() -> None:
-    hive = {"name": "prepare", "type": "HDInsightHive", "linkedServiceName": "hd"}
-    hive["typeProperties"] = {"scriptLinkedService": "scripts", "scriptPath": "a/b.hql"}
-    hive["inputs"] = [{"name": "raw"}]
+    hive = {
+        "name": "prepare",
+        "type": "HDInsightHive",
+        "linkedServiceName": "hd",
+        "inputs": [{"name": "raw"}],
+        "typeProperties": {"scriptLinkedService": "scripts", "scriptPath": "a/b.hql"},
+    }
     found = of_version_1(other={"activities": [hive]})
     assert {
         (".linkedServiceName", "hd"),
         (".name", "raw"),
         (".typeProperties.scriptLinkedService", "scripts"),
     } <= set(said(found))
-    copy = {"name": "copy", "type": "Copy", "inputs": [{**storage_named("rows")}]}
-    copy["inputs"][0]["type"] = "DatasetReference"
-    look = {"name": "look", "type": "Lookup"}
-    look["typeProperties"] = {"dataset": {"referenceName": "list", "type": "DatasetReference"}}
+    rows, known = ({"referenceName": name, "type": "DatasetReference"} for name in ("rows", "list"))
+    copy = {"name": "copy", "type": "Copy", "inputs": [rows]}
+    look = {"name": "look", "type": "Lookup", "typeProperties": {"dataset": known}}
     loop = {"name": "loop", "type": "ForEach", "typeProperties": {"activities": [look]}}
     found = imported({"pipeline/p": pipeline(copy, loop)})
     assert sorted(one for _, one in said(found)) == ["list", "rows"]

@@ -151,9 +151,8 @@ def test_an_update_after_a_check_of_its_model_is_not_carried_over(
 
 
 def test_an_update_after_a_loop_with_a_check_in_it_is_not_carried_over() -> None:
-    inside = {"items": {"value": "@createArray(1)", "type": "Expression"}}
+    inside = {"items": "@createArray(1)", "activities": [training(), _check()]}
     loop = {"name": "loop", "type": "ForEach", "typeProperties": inside}
-    inside["activities"] = [training(), _check()]
     found = _one(loop, update(after="loop"))
     assert "only after the success of DatabricksNotebook" in line(found, "update").text
 

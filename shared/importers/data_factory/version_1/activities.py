@@ -80,7 +80,7 @@ def _report_alone(factory: Factory, made: Made) -> None:
     for one in factory.activities:
         model = one.element.get("typeProperties", "trainedModelDatasetName").peek()
         if one.is_update and folded(model) in written:
-            text = f"{made.place} has no endpoints: update `{one.name}`, which waits for its "
+            text = f"{made.place}: it has no endpoints: update `{one.name}`, which waits for its "
             text += "model, is not carried over"
             cure = "see the line of the update"
             made.job.source.approximated("activity", made.job.name, text, cure)

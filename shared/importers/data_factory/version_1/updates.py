@@ -184,7 +184,7 @@ def _report_cadence(factory: Factory, activity: Activity, training: Made) -> Non
     said.append(activity.element.get("scheduler"))
     own = next(filter(None, map(availability.cadence, said)), None)
     driver = training.cadence
-    if own is None or driver is None or own.length == driver.length:
+    if own is None or driver is None or own.often == driver.often:
         return
     text = f"for each {own.shown} in the factory, and after each training here: for each "
     text += driver.shown

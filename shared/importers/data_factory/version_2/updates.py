@@ -211,10 +211,10 @@ class _Reader:
             raise _RefusedError(f"{text}: {_NO_CHAINS}", _ADD, self._block())
         if not self._jobs:
             raise _RefusedError("no training of its pipeline is carried over", _UPLOAD)
-        path = verbatim if model is None else f"{model.container}/{model.name}"
+        named = verbatim if model is None else f"{model.container}/{model.name}"
         written = [one for made in self._jobs for one in made.job.outputs.values()]
-        shown = f"`{path}`"
-        if model and path in [f"{one.container}/{one.name}" for one in written]:
+        shown = f"`{named}`"
+        if model and named in [f"{one.container}/{one.name}" for one in written]:
             shown += f" of storage account {model.account}"
         raise _RefusedError(f"no training of its pipeline writes {shown}", _UPLOAD)
 
