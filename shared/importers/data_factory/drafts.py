@@ -115,8 +115,14 @@ class Service:
     update_url: str = ""  #: `updateResourceEndpoint`; empty where nothing is updated
     endpoint_kind: str = ""  #: `classic` or `webservice`, where there is an update URL
     source: Element = field(default=NOWHERE, compare=False)
-    #: Whether ids of the examples stand in both URLs, for those that the file does not have.
-    has_examples: tuple[bool, bool] = (False, False)
+    lacks_url: bool = False  #: whether `jobs_url` is an example in place of one
+    lacks_update: bool = False  #: whether `update_url` is one
+
+    @property
+    def wanting(self) -> list[str]:
+        """What is to be written before a job can run, for people."""
+        text = "training.service: an example stands in place of the URL of linked service "
+        return [f"{text}`{self.name}`"] if self.lacks_url else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from shared.importers.data_factory.report import (
     Setting,
     sorted_lines,
 )
+from shared.importers.data_factory.said_once import said_once
 from shared.importers.data_factory.secrets import Secrets, in_clear_text, warn_of_the_rest
 from shared.importers.data_factory.version_1.activities import drafts as drafts_of_1
 from shared.importers.data_factory.version_2.activities import drafts as drafts_of_2
@@ -102,9 +103,10 @@ def import_definitions(
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
     named = {place: name for name in settings for place in secrets.places.get(name, ())}
-    vaults = {secrets.from_vaults[one] for one in settings if one in secrets.from_vaults}
     linked_services.report_uses(definitions, _uses(made), named)
-    linked_services.report_vault_uses(definitions, vaults)
+    linked_services.report_vault_uses(
+        definitions, {vault for name, vault in secrets.from_vaults.items() if name in settings}
+    )
     linked_services.report_storage_uses(definitions, made.accounts)
     _set_aside_unused(account, secrets, named)
     for line in definitions.problems:
@@ -116,7 +118,10 @@ def import_definitions(
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
     hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
-    lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
+    told = (
+        replace(line, text=said_once(line.text, made.pipelines)) for line in account.lines.values()
+    )
+    lines = sorted_lines(_without_secrets(line, hidden) for line in told)
     report = Report(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),
@@ -196,10 +201,10 @@ def _uses(made: Entries) -> dict[Place, list[str]]:
     found: dict[Place, list[str]] = {}
     for entry in made.pipelines.values():
         trains = entry.draft.job.service
-        uses = [(trains, "training.service", trains.has_examples[0])]
+        uses = [(trains, "training.service", trains.lacks_url)]
         for update, target in zip(entry.updates, entry.tree.get("endpoints", ()), strict=True):
             where = f"endpoints: {target['name']}: update"
-            uses.append((update.service, where, update.service.has_examples[1]))
+            uses.append((update.service, where, update.service.lacks_update))
         for service, where, is_example in uses:
             if service.source:
                 said = f"{entry.name}: {where}{linked_services.EXAMPLE if is_example else ''}"

@@ -95,6 +95,7 @@ def report_storage_uses(definitions: Definitions, accounts: Collection[str]) -> 
     for definition in () if "" in accounts else definitions.of(LINKED_SERVICE):
         lines, place = definition.body.account.lines, definition.place
         unused = definition.type.casefold() in _STORAGE and storage(definition) not in accounts
+        unused = unused and not definition.properties.get("parameters").value  # several accounts
         if unused and place in lines and lines[place].outcome is Outcome.APPROXIMATED:
             text = f"storage account {storage(definition)}: {_UNUSED}"
             to_do = lines[place].to_do or "nothing to do for Relearn"
@@ -209,7 +210,8 @@ def service(
         update.url,
         update.kind,
         definition.body,
-        has_examples=(jobs.has_example, update.has_example),
+        lacks_url=jobs.is_example,
+        lacks_update=update.is_example,
     )
     if secrets.first_time(definition.body, example):
         report_service(definition, found, (jobs, update), secrets)
@@ -253,21 +255,26 @@ def referenced(reference: Element) -> str:
     return (reference.get("referenceName") or reference).peek()
 
 
-def storage(definition: Definition | None) -> str:
-    """Return the storage account of a linked service, or what stands for it in <>."""
+def storage(definition: Definition | None, given: Mapping[str, Any] | None = None) -> str:
+    """Return the storage account of a linked service, or what stands for it in <>.
+
+    Args:
+        definition: the linked service; None where it is not among the files.
+        given: the values of its parameters, where a reference to it has them.
+    """
     if definition is None:
         return ""
-    values = definition.properties.get("typeProperties")
+    arguments = _arguments(definition, given or {})
     for name in ("connectionString", "serviceEndpoint", "sasUri", "containerUri", "url"):
-        text = _plain(values.get(name).value)
+        text = _written(definition, name, arguments)
         account = _ACCOUNT.search(text)
         if account and not re.search(r"[<{*\[',()]", account[1]):
-            return account[1]
+            return account[1].lower()
         endpoint = _ENDPOINT.search(text)
         host = _HOST.search(endpoint[1] if endpoint else text)
         if host is not None:
             return host[1].lower()
-    return account_of(definition.name)
+    return account_of(definition.name) if not given else ""
 
 
 def account_of(service: str) -> str:

@@ -20,19 +20,23 @@ _PORT: Final = ("webServiceInput", "trainedModelDatasetName")
 _KINDS: Final = {"linkedservicereference": LINKED_SERVICE, "datasetreference": DATASET}
 _BLOB: Final = "azureblob"
 _ADD: Final = "add its file, and import again"
+_NOT_OURS: Final = "nothing to do for Relearn, which does not run its activity"
+#: How the keys end by which version 1 names a linked service, and those of activities inside.
+_SERVICE_KEYS: Final = ("linkedservice", "linkedservicename")
+_ACTIVITIES: Final = "activities"
 _SEE: Final = "see that TRAINING_DATA_CONTAINER is a container of its account"
 
 
 def report_missing(definitions: Definitions) -> None:
     """Give a line to each reference to a missing definition which has none.
 
-    That is said of the activities of Machine Learning, and of the datasets that are carried over.
+    That is said of all activities, and of the datasets that are carried over.
     """
     for pipeline in definitions.of(PIPELINE):
         for activity in activities_below(pipeline.properties):
-            if activity.get("type").peek().casefold().startswith(_OURS):
-                for kind, reference in _references(activity):
-                    _report(definitions, kind, reference)
+            ours = activity.get("type").peek().casefold().startswith(_OURS)
+            for kind, reference in _references(activity):
+                _report(definitions, kind, reference, ours=ours)
     for dataset in definitions.of(DATASET):
         line = dataset.body.account.lines.get(dataset.place)
         reference = dataset.properties.get("linkedServiceName")
@@ -56,12 +60,20 @@ def _references(activity: Element) -> Iterator[tuple[str, Element]]:
         yield DATASET, typed.get(key)
     for key in _PORTS:
         yield from ((DATASET, one) for _, one in typed.get(key).items())
+    for key, one in typed.items():
+        if isinstance(one.value, str) and key.casefold().endswith(_SERVICE_KEYS):
+            yield LINKED_SERVICE, one
     yield from _typed(typed)
 
 
 def _typed(element: Element) -> Iterator[tuple[str, Element]]:
-    """Yield the references of version 2 below an element, with their kinds."""
-    for one in [below for _, below in element.items()]:
+    """Yield the references of version 2 below an element, with their kinds.
+
+    Those of activities inside belong to these.
+    """
+    inside = [below for key, below in element.items() if not key.casefold().endswith(_ACTIVITIES)]
+    members = element.list() if isinstance(element.value, list) else []
+    for one in [*inside, *members]:
         kind = _KINDS.get(one.get("type").peek().casefold())
         if kind and one.get("referenceName"):
             yield kind, one
@@ -69,13 +81,13 @@ def _typed(element: Element) -> Iterator[tuple[str, Element]]:
             yield from _typed(one)
 
 
-def _report(definitions: Definitions, kind: str, reference: Element) -> None:
+def _report(definitions: Definitions, kind: str, reference: Element, *, ours: bool) -> None:
     key = next((part for part in reversed(reference.path) if isinstance(part, str)), "")
     if reference.place in reference.account.lines:
         return
     if text := _missing(definitions, kind, reference):
-        reference.left("key", key, text, _ADD)
-    elif kind == DATASET and (name := definitions.other_name(kind, reference.value)):
+        reference.left("key", key, text, _ADD if ours else _NOT_OURS)
+    elif ours and kind == DATASET and (name := definitions.other_name(kind, reference.value)):
         text = f"dataset `{name}`, which is written in another way here"
         reference.approximated("key", key, text)
 

@@ -13,6 +13,7 @@ from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import secret_places, warned_of
+from shared.importers.data_factory.values import NoNumber
 
 #: What the service takes as an input (data-factory §6).
 INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
@@ -56,6 +57,11 @@ _CALLED: Final = (
 _DATABASE: Final = "call it where the data is made, or let the job call it"
 _VALUE: Final = "write the value under training.parameters"
 _AZUREML: Final = "write training: {kind: azureml, component: …}, which runs a job of Azure ML"
+#: What to do about what an update does not wait for.
+DECIDES: Final = "write gate.rules, or gate.approval: required, if it decides about the model"
+_AFTER_TRAINING: Final = f"{DECIDES}; else {_CALL}"
+#: Types that have the same meaning after a training as before one.
+_ALIKE: Final = ("ifcondition", "switch", "until", "foreach", "setvariable", "appendvariable")
 #: Activity type, folded -> what does the same; the first name that fits counts.
 _INSTEAD: Final[dict[str, str]] = {
     "copy": _COPY,
@@ -134,16 +140,20 @@ def leave_activity(activity: Element, name: str, why: str, to_do: str, block: st
     leave_policy(activity, "its activity is not carried over")
 
 
-def leave_other(activity: Element, name: str, kind: str) -> None:
+def leave_other(activity: Element, name: str, kind: str, *, after_training: bool = False) -> None:
     """Report an activity of a type that Relearn does not have, and secrets in clear text in it.
 
     Args:
         activity: the element.
         name: what it is called.
         kind: its type.
+        after_training: whether it waits for a training.
     """
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
-    leave_activity(activity, name, text, both_to_do(instead_of(kind), _rotate(activity)))
+    to_do = instead_of(kind)
+    if after_training and kind.strip().casefold() not in _ALIKE:
+        to_do = _AFTER_TRAINING
+    leave_activity(activity, name, text, both_to_do(to_do, _rotate(activity)))
 
 
 def leave_inactive(activity: Element, name: str) -> None:
@@ -245,14 +255,33 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
         place: the pipeline in the pipelines file.
         refused: the updates that wait for it, and are not carried over.
     """
-    text, cure = f"{place} has no endpoints: it writes no model, as a scoring does", ""
+    text, cure = f"{place}: it has no endpoints: it writes no model, as a scoring does", ""
+    said = job.source.get("typeProperties", "webServiceOutputs")
+    if not all(path.container and not path.is_folder for path in job.outputs.values()) or (
+        not job.outputs and not is_empty(said.value)
+    ):
+        text = f"{place}: it has no endpoints: whether it writes a model is not known"
+        cure = "name the endpoints that are to serve its model under endpoints, if it makes one"
     if job.trains:
-        text = f"{place} has no endpoints: no update takes the model in this file"
+        text = f"{place}: it has no endpoints: no update takes the model in this file"
         cure = "name the endpoints that are to serve it under endpoints"
     if refused:
-        text = f"{place} has no endpoints: update `{refused[0]}`, which waits for it, is not "
+        text = f"{place}: it has no endpoints: update `{refused[0]}`, which waits for it, is not "
         text, cure = f"{text}carried over", "see the line of the update"
     job.source.approximated("activity", job.name, text, cure)
+
+
+def report_no_number(element: Element, name: str, place: str) -> None:
+    """Report a parameter of a job that is a number which no JSON can be written with.
+
+    Args:
+        element: its value.
+        name: as the service knows it.
+        place: the pipeline in the pipelines file.
+    """
+    if isinstance(element.value, NoNumber):
+        text = f"{place}: training.parameters: {name}: `{element.value}` is no number that JSON has"
+        element.approximated("key", name, f"{text}: it is passed as a text", "correct the value")
 
 
 def report_input_form(path: BlobPath, kind: str, name: str) -> None:

@@ -36,7 +36,6 @@ _WITH_AN_ID: Final = ("workspaces", "services", "webservices")
 _KNOWN_QUERY: Final = {"api-version": ("2.0",), "details": ("true", "false")}
 _PLACEHOLDERS: Final = "it holds placeholders, and example ids stand in their place"
 _FILL: Final = "write your own ids, or the whole URL"
-_STANDS_IN: Final = re.compile(r" stands? in (?:its place|their place|place of)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,9 @@ class ServiceUrl:
     to_do: str = ""
 
     @property
-    def has_example(self) -> bool:
-        """Whether something of it stands in place of what the file does not have."""
-        return _STANDS_IN.search(self.differs) is not None
+    def is_example(self) -> bool:
+        """Whether it stands in place of one that is to be written."""
+        return bool(self.url and self.to_do)
 
 
 def read_jobs_url(text: str, owner: str) -> ServiceUrl:

@@ -20,6 +20,12 @@ _DAYS: Final = re.compile(r"-?\d{1,7}")
 _HOURS: Final = 24
 
 
+class NoNumber(str):
+    """A number such as NaN that no JSON can be written with, as its text."""
+
+    __slots__ = ()
+
+
 def timespan(text: object) -> timedelta | None:
     """Return a TimeSpan such as `1.02:30:00`, as .NET reads it; None: it is none.
 

@@ -215,8 +215,13 @@ def test_two_jobs_of_a_pipeline_become_two_pipelines_and_feed_each_other_no_more
 def test_a_url_that_is_a_placeholder_keeps_its_pipeline() -> None:
     factory = walk_through(training(linkedServiceName="open"), updating())
     factory.service("open", mlEndpoint="<Specify the batch URL>", apiKey="<key>")
-    assert factory.only().job.service.jobs_url.endswith("/jobs?api-version=2.0")
+    draft = factory.only()
+    assert draft.job.service.jobs_url.endswith("/jobs?api-version=2.0")
+    assert draft.timing.is_held
     assert factory.line("linkedService/open", "mlEndpoint").outcome is Outcome.APPROXIMATED
+    said = factory.line("pipeline/walk", "activities[0]")
+    assert "an example stands in place of the URL" in said.text
+    assert "remove schedule.paused" in said.to_do
 
 
 def test_names_of_pipelines_are_unique_and_short() -> None:

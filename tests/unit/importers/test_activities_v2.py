@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.core.config.azureml_training import AzureMlTraining
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.factory import JOBS, UPDATE, storage_named
 from tests.unit.importers.repository import (
@@ -185,7 +184,7 @@ def test_a_timeout_is_always_written(policy: Any, expected: str, outcome: Any) -
     found = imported_alone(training(policy=policy))
     assert pipelines(found)["churn"]["training"]["timeout"] == expected
     if outcome is None:
-        assert "no timeout in its policy" in line(found, "train").text
+        assert "since its policy has no timeout" in line(found, "train").text
     else:
         assert line(found, "timeout", "policy").outcome is outcome
 
@@ -218,38 +217,34 @@ def test_odd_drafts_are_reported() -> None:
     assert line(found, "none", "pipeline").text == "it has no activities"
 
 
-def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
-    activity = {
-        "name": "run it",
-        "type": "AzureMLExecutePipeline",
-        "linkedServiceName": storage_named("workspace"),
-        "policy": {"timeout": "1.00:00:00", "retry": 1},
-        "typeProperties": {
-            "mlPipelineId": "11111111-2222-3333-4444-555555555555",
-            "experimentName": "churn",
-            "dataPathAssignments": {"rows": {"DataStoreName": "lake", "RelativePath": "a/b"}},
-            "mlPipelineParameters": {"epochs": 5, "text": "yes", "api key": "k", "day": "@item()"},
-        },
-    }
-    workspace = {"subscriptionId": "1", "resourceGroupName": "ml", "mlWorkspaceName": "churn"}
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({"o": file_of("models/out/a.csv")}, "it writes no model, as a scoring does"),
+        ({}, "it writes no model, as a scoring does"),
+        ("@json(1)", "whether it writes a model is not known"),
+        ({"o": file_of("models/out")}, "whether it writes a model is not known"),
+        ({"o": file_of("@{guid()}")}, "whether it writes a model is not known"),
+        ({"o": file_of("models/a.ilearner")}, "no update takes the model in this file"),
+    ],
+)
+def test_whether_a_job_writes_a_model_is_said_where_it_is_known(outputs: Any, said: str) -> None:
+    typed = {**training()["typeProperties"], "webServiceOutputs": outputs}
+    text = line(imported_alone(training(typeProperties=typed)), "train").text
+    assert f"it has no endpoints: {said}" in text
+
+
+@pytest.mark.parametrize("url", ["", "<the URL>", JOBS.replace("b" * 32, "<service>")])
+def test_nothing_starts_a_job_whose_service_has_no_url_yet(url: str) -> None:
+    service = {"type": "AzureML", "typeProperties": {"mlEndpoint": url, "apiKey": "*****"}}
     found = imported(
         {
-            "pipeline/p": pipeline(activity),
-            "trigger/daily": schedule_trigger(reference("p")),
-            "linkedService/workspace": {"type": "AzureMLService", "typeProperties": workspace},
+            "pipeline/churn": pipeline(training(), update()),
+            "trigger/daily": schedule_trigger(reference("churn")),
+            "linkedService/trainingService": service,
         }
     )
-    said = line(found, "run it")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
-    assert "11111111-2222-3333-4444-555555555555" in said.text
-    subscription = "11111111-2222-3333-4444-555555555555"
-    filled = said.block.replace("/subscriptions/1/", f"/subscriptions/{subscription}/")
-    filled = filled.replace("<name of the component>:<version>", "train:3")
-    filled = filled.replace("<fill in>", "monday")
-    made = AzureMlTraining.model_validate(
-        yaml.safe_load(filled)["training"], context={"development": False}
-    )
-    assert made.parameters == {"epochs": 5, "text": "yes", "api key": "${FILL_IN}", "day": "monday"}
-    assert (made.experiment, made.attempts) == ("churn", 2)
-    assert '"rows": "{data}" # {"DataStoreName": "lake", "RelativePath": "a/b"}' in said.block
-    assert yaml.safe_load(filled)["schedule"] == {"frequency": "Day", "interval": 1, "offset": "3h"}
+    assert pipelines(found)["churn"]["schedule"]["paused"] is True
+    said = line(found, "train")
+    assert "an example stands in place of the URL of linked service `trainingService`" in said.text
+    assert "remove schedule.paused" in said.to_do

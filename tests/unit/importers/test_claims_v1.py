@@ -207,6 +207,8 @@ def test_a_template_of_a_pipeline_alone_may_leave_out_the_service() -> None:
 
 def test_a_linked_service_is_mapped_to_where_it_is_used() -> None:
     scoring = service(updateResourceEndpoint=UPDATE)
+    writes = {"webServiceOutputs": {"output1": "other"}}
+    other: dict[str, Any] = {"typeProperties": writes, "inputs": [], "outputs": [{"name": "other"}]}
     result = imported(
         training=service(JOBS),
         unknown=service(),
@@ -214,7 +216,8 @@ def test_a_linked_service_is_mapped_to_where_it_is_used() -> None:
         nobody=service(),
         model=blob("models/m.ilearner"),
         p=pipeline(train(), update()),
-        q=pipeline(train(linkedServiceName="unknown")),
+        q=pipeline(training(linkedServiceName="unknown", **other)),
+        other=blob("models/other.ilearner"),
     )
     said = {one.file: one for one in result.report.lines if one.kind == "linked service"}
     assert said["training.json"].text == "p: training.service"

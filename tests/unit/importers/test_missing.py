@@ -81,3 +81,26 @@ def test_all_that_activities_of_version_2_lack_is_said() -> None:
         (".typeProperties.webServiceInputs.in.linkedServiceName", "gone"),
         (".typeProperties.trainedModelLinkedServiceName", "gone"),
     ]
+
+
+def test_what_an_activity_lacks_that_is_not_carried_over_is_said() -> None:
+    hive = {
+        "name": "prepare",
+        "type": "HDInsightHive",
+        "linkedServiceName": "hd",
+        "inputs": [{"name": "raw"}],
+        "typeProperties": {"scriptLinkedService": "scripts", "scriptPath": "a/b.hql"},
+    }
+    found = of_version_1(other={"activities": [hive]})
+    assert {
+        (".linkedServiceName", "hd"),
+        (".name", "raw"),
+        (".typeProperties.scriptLinkedService", "scripts"),
+    } <= set(said(found))
+    rows, known = ({"referenceName": name, "type": "DatasetReference"} for name in ("rows", "list"))
+    copy = {"name": "copy", "type": "Copy", "inputs": [rows]}
+    look = {"name": "look", "type": "Lookup", "typeProperties": {"dataset": known}}
+    loop = {"name": "loop", "type": "ForEach", "typeProperties": {"activities": [look]}}
+    found = imported({"pipeline/p": pipeline(copy, loop)})
+    assert sorted(one for _, one in said(found)) == ["list", "rows"]
+    assert not any(one.asks for one in found.report.lines if " is not among " in one.text)

@@ -1,7 +1,15 @@
 """Parameters of a factory of version 2 have their values; secrets among them are not copied."""
 
+import json
+
+import pytest
+
+from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.drafts import ImportOptions
+from shared.importers.data_factory.importer import import_definitions
 from tests.unit.importers.factory import JOBS, storage_named
 from tests.unit.importers.repository import (
+    NOW,
     imported,
     imported_alone,
     line,
@@ -9,6 +17,7 @@ from tests.unit.importers.repository import (
     pipelines,
     reference,
     schedule_trigger,
+    services,
     training,
     with_input,
 )
@@ -150,3 +159,20 @@ def test_a_value_that_has_the_shape_of_a_secret_where_it_is_known_is_not_copied(
         "Header": "${CHURN_TRAIN_HEADER}"
     }
     assert "planted7" not in f"{found.pipelines_yaml}{found.settings}{found.report}"
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_json_has_not_is_a_text_and_is_said(number: str) -> None:
+    properties = json.dumps(pipeline(training(typeProperties={"globalParameters": {"a": 98765}})))
+    content = f'{{"name": "churn", "properties": {properties.replace("98765", number)}}}'
+    of_service = json.dumps(services()["linkedService/trainingService"])
+    files = {
+        "pipeline/churn.json": content.encode(),
+        "linkedService/trainingService.json": (
+            f'{{"name": "trainingService", "properties": {of_service}}}'.encode()
+        ),
+    }
+    found = import_definitions(files, ImportOptions(), NOW)
+    assert pipelines(found)["churn"]["training"]["parameters"] == {"a": number}
+    said = line(found, "a", "key")
+    assert (said.outcome, f"`{number}` is no number" in said.text) == (Outcome.APPROXIMATED, True)

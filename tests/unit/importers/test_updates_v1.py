@@ -65,6 +65,44 @@ def test_an_update_that_waits_for_more_than_its_model_says_what_decides_here() -
     assert "does not wait for dataset `passed`" in line.text
 
 
+@pytest.mark.parametrize(
+    "other", [training(name="other"), training(name="other", type="Copy", typeProperties={})]
+)
+def test_an_update_whose_model_two_activities_write_is_not_made(other: dict[str, object]) -> None:
+    factory = walk_through(training(), other, updating())
+    assert not any(draft.updates for draft in factory.drafts())
+    said = factory.line("pipeline/walk", "activities[2]")
+    assert said.outcome is LEFT
+    assert "`retraining` and `other` write dataset" in said.text
+    assert "add the endpoint" in said.to_do
+    assert "update `update`" in factory.line("pipeline/walk", "activities[0]").text
+
+
+def test_an_update_whose_blob_two_trainings_write_is_not_made() -> None:
+    jobs = [
+        training(
+            name=name,
+            outputs=[{"name": name}],
+            typeProperties={"webServiceOutputs": {"output1": name}},
+        )
+        for name in ("one", "two")
+    ]
+    factory = walk_through(*jobs, updating())
+    for name in ("one", "two"):
+        factory.blob(name, "trainingoutput", "model.ilearner")
+    assert not any(draft.updates for draft in factory.drafts())
+    assert "`one` and `two` write" in factory.line("pipeline/walk", "activities[2]").text
+
+
+def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
+    factory = walk_through(
+        training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}
+    )
+    assert len(factory.drafts()) == 1
+    said = factory.line("pipeline/walk", "activities[1]")
+    assert (said.outcome, "gate.rules" in said.to_do) == (LEFT, True)
+
+
 def test_an_update_follows_all_outputs_of_its_training() -> None:
     datasets = [{"name": "trainedModelBlob"}, {"name": "scores"}]
     factory = walk_through(training(outputs=datasets), updating(inputs=datasets))

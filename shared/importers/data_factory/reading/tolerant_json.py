@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 
 from shared.importers.data_factory.account import Path
 from shared.importers.data_factory.reading.plain_json import DEEPEST, PlainJson, place
+from shared.importers.data_factory.values import NoNumber
 
 #: A template that Azure takes has at most 4 MB.
 LARGEST: Final = 16 * 1024 * 1024
@@ -147,7 +148,7 @@ class _Reader:
         self.decoder = json.JSONDecoder(
             strict=False,
             object_pairs_hook=self._object,
-            parse_constant=str,
+            parse_constant=NoNumber,
             parse_float=_number,
         )
 
@@ -164,7 +165,7 @@ class _Reader:
 def _number(text: str) -> float | str:
     """Return a number; as text where it is larger than any that JSON can be written with."""
     number = float(text)
-    return text if number in (float("inf"), float("-inf")) else number
+    return NoNumber(text) if number in (float("inf"), float("-inf")) else number
 
 
 def _documents(plain: PlainJson, reader: _Reader, file: str) -> Any:

@@ -53,7 +53,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             joined = update(factory, one, jobs)
             updates += [] if joined is None else [(joined[0], one, joined[1])]
         elif not one.is_job:
-            leave_other(one.element, one.name, one.type)
+            leave_other(one.element, one.name, one.type, after_training=factory.is_after_job(one))
     for made in jobs:
         mine = [one for of, _, one in updates if of is made]
         if mine:
@@ -80,7 +80,7 @@ def _report_alone(factory: Factory, made: Made) -> None:
     for one in factory.activities:
         model = one.element.get("typeProperties", "trainedModelDatasetName").peek()
         if one.is_update and folded(model) in written:
-            text = f"{made.place} has no endpoints: update `{one.name}`, which waits for its "
+            text = f"{made.place}: it has no endpoints: update `{one.name}`, which waits for its "
             text += "model, is not carried over"
             cure = "see the line of the update"
             made.job.source.approximated("activity", made.job.name, text, cure)

@@ -54,6 +54,11 @@ class Cadence:
         return _LENGTHS[self.frequency] * self.interval
 
     @property
+    def often(self) -> tuple[bool, int]:
+        """How often a slice begins: the same for an hour as for 60 minutes."""
+        return self.frequency == "Month", self.length
+
+    @property
     def slices(self) -> tuple[object, ...]:
         """Where slices begin: the same for two that have the same slices."""
         anchor = moment(self.anchor) or _FIRST
@@ -165,8 +170,10 @@ def report_other(availability: Element, driver: Cadence | None, what: str) -> No
             continue
         if key.casefold() not in _PLACES:
             element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
-        elif said is not None and driver is not None and said.value(key) == driver.value(key):
+        elif said is not None and driver is not None and _is_same(key, said, driver):
             text = "the same as that of the output dataset, which is the schedule"
+            if said.value(key) != driver.value(key):
+                text = f"{said.shown} is as often as {driver.shown}, which is the schedule"
             element.mapped(_KIND, key, text)
         else:
             theirs = driver.value(key) if driver is not None else ""
@@ -176,6 +183,18 @@ def report_other(availability: Element, driver: Cadence | None, what: str) -> No
                 f"{element.value}, where the schedule has {theirs or 'none'}: {what}",
                 "nothing, unless that difference matters",
             )
+
+
+def _is_same(key: str, one: Cadence, other: Cadence) -> bool:
+    """Whether a key of two availabilities says the same; 60 minutes are an hour.
+
+    Args:
+        key: such as `frequency`.
+        one: what the first one says.
+        other: what the second one says.
+    """
+    as_often = key.casefold() in ("frequency", "interval") and one.often == other.often
+    return as_often or one.value(key) == other.value(key)
 
 
 def _is_policy(key: str, element: Element) -> bool:

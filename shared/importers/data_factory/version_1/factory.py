@@ -113,6 +113,12 @@ class Factory:
         ours = (one for one in self.activities if one.is_job or one.is_update)
         return any(self.is_among(dataset, one.used) for one in ours)
 
+    def is_after_job(self, activity: Activity) -> bool:
+        """Whether an activity waits for what a batch job writes."""
+        jobs = [one for one in self.activities if one.is_job and one is not activity]
+        written = {folded(output.name) for one in jobs for output in one.outputs}
+        return any(folded(one.name) in written for one in activity.inputs)
+
     def is_among(self, dataset: Definition, references: Iterable[Reference]) -> bool:
         """Whether one of some references means a dataset.
 

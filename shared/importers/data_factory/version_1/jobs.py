@@ -6,7 +6,7 @@ from typing import Any, Final
 from shared.importers.data_factory.account import Element, Place
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.others import report_no_number, set_aside
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import is_secret
@@ -91,7 +91,7 @@ class _Reader:
         ports.report_rest()
         set_aside(self._element, "description")
         report_policy(self._element, self._place, scheduled=cadence is not None)
-        self._wanting = [*ports.wanting, *self._wanting, *self._unread()]
+        self._wanting = [*service.wanting, *ports.wanting, *self._wanting, *self._unread()]
         timing = self._timing(cadence, ports)
         self._report_activity(cadence)
         self._report_database(made)
@@ -229,6 +229,7 @@ def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:
         return secrets.setting(element, place, name)
     if not isinstance(value, str):
         return element.take()
+    report_no_number(element, name, place)
     found = resolved(value, {})
     if found.text is None:
         element.left("key", name, f"`{found.verbatim}`: {found.why}", f"write its value {where}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.others import leave_dataset
+from shared.importers.data_factory.others import DECIDES, leave_dataset
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
@@ -41,7 +41,7 @@ def report_dependency(
     writers = [one for one in factory.writers(dataset) if one is not activity]
     cure = "let the schedule begin when it is there: schedule.delay"
     if activity.is_update:
-        cure = "write gate.rules, or gate.approval: required, if it decides about the model"
+        cure = DECIDES
     if writers:
         first = writers[0]
         text = (

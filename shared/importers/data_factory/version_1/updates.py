@@ -19,6 +19,10 @@ _NO_TRAINING: Final = (
     "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "
     "pipeline that it is uploaded for"
 )
+_ONE: Final = (
+    "let one activity alone write that dataset, and import again; or add the endpoint to the "
+    "pipeline of the training whose model it is to take"
+)
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
 
 
@@ -38,6 +42,10 @@ def update(
     service = None if training is None else factory.service(activity)
     if model is not None and training is None:
         wrong, cure = _without_training(factory, model)
+    elif model is not None and (several := _writers(factory, model, jobs)):
+        names = " and ".join(f"`{one.name}`" for one in several)
+        wrong = f"{names} write dataset `{model.name}` or its blob, and each may write its model"
+        cure = _ONE
     elif training is not None and service is not None:
         wrong, cure = no_target(service, training.job.service)
         if not wrong and (wrong := _never(activity, training) or _changing(activity)):
@@ -86,6 +94,15 @@ def _training(factory: Factory, model: Definition, jobs: Sequence[Made]) -> Made
     path = datasets.blob_path(model, factory.definitions)
     by_blob = (made for made in jobs if path is not None and path in made.job.outputs.values())
     return next((made for found in (by_port, by_dataset, by_blob) for made in found), None)
+
+
+def _writers(factory: Factory, model: Definition, jobs: Sequence[Made]) -> list[Activity]:
+    """Return the activities that write a model, where they are several; none where it is one."""
+    found = [made.activity for made in jobs if model.place in made.ports]
+    found += [one for one in factory.writers(model) if one not in found]
+    if not found and (path := datasets.blob_path(model, factory.definitions)) is not None:
+        found = [made.activity for made in jobs if path in made.job.outputs.values()]
+    return found if len(found) > 1 else []
 
 
 def _path(factory: Factory, training: Made, model: Definition) -> BlobPath:
@@ -168,7 +185,7 @@ def _report_cadence(factory: Factory, activity: Activity, training: Made) -> Non
     said.append(activity.element.get("scheduler"))
     own = next(filter(None, map(availability.cadence, said)), None)
     driver = training.cadence
-    if own is None or driver is None or own.length == driver.length:
+    if own is None or driver is None or own.often == driver.often:
         return
     text = f"for each {own.shown} in the factory, and after each training here: for each "
     text += driver.shown

@@ -26,13 +26,12 @@ _OF_ATTEMPTS: Final = ("retry", "retryintervalinseconds")
 _SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRunId")
 
 
-def report_execution(factory: Factory, activity: Activity, start: Start) -> None:
+def report_execution(factory: Factory, activity: Activity) -> None:
     """Report an activity that runs a pipeline of Azure Machine Learning, with what to fill in.
 
     Args:
         factory: all pipelines.
         activity: it.
-        start: what starts its pipeline.
     """
     element = activity.element
     known = []
@@ -42,12 +41,31 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
             known.append(f"{key} {_plain(said.value)}")
     named = f" ({', '.join(known)})" if known else ""
     text = f"a published pipeline{named} is no component that Relearn could name"
-    block = "\n".join(_lines(factory, activity, start)) + "\n"
+    block, several = _block(factory, activity)
+    if several:
+        text += ": each trigger that starts it differently has a part of the block"
     element.left("activity", activity.name, text, _TO_DO, block=block)
     held = ("timeout", *(_OF_ATTEMPTS if "\n  attempts: " in block else ()))
     for key, one in element.get("policy").items():
         where = "it is in the block of its activity" if key.casefold() in held else _LEFT
         one.left("policy", key, where, "nothing to do for this key alone")
+
+
+def _block(factory: Factory, activity: Activity) -> tuple[str, bool]:
+    """Return the block to fill in, with a part for each way to start it; whether it has several.
+
+    Args:
+        factory: all pipelines.
+        activity: it.
+    """
+    parts: dict[str, list[str]] = {}
+    for start in factory.starts_of(activity.pipeline):
+        part = "\n".join(_lines(factory, activity, start)) + "\n"
+        parts.setdefault(part, []).append(f"trigger {_quoted(start.trigger.strip())}")
+    if len(parts) == 1:
+        return next(iter(parts)), False
+    named = (f"# {', '.join(dict.fromkeys(names))}\n{part}" for part, names in parts.items())
+    return "---\n".join(named), True
 
 
 def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:

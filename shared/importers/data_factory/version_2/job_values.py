@@ -71,7 +71,7 @@ class Values:
             return None
         if not found.exact and to_do == WRITE_PATH:
             given.approximated("key", key, f"`{text}`: {found.why}", "compare the paths")
-        account = self._account(storage_of)
+        account = self.account(storage_of)
         event = self._start.event
         if event is not None and not event.container and text.startswith(f"/{event.path.name}"):
             return BlobPath(account, "", text.strip(" /"), given)
@@ -82,19 +82,27 @@ class Values:
             return None
         return found_at
 
-    def _account(self, reference: Element) -> str:
+    def account(self, reference: Element) -> str:
+        """Return the storage account that a reference means, or what stands for it in <>."""
         definition = self._factory.service(reference)
-        return storage(definition) if definition else account_of(referenced(reference))
+        if definition is None:
+            return account_of(referenced(reference))
+        return storage(definition, self._given(reference))
+
+    def _given(self, reference: Element) -> dict[str, Any]:
+        """Return the values of the parameters that a reference gives its linked service."""
+        found: dict[str, Any] = {}
+        for name, one in reference.get("parameters").items():
+            known = self.plain(one)
+            found[name] = one.value if known is None else known
+        return found
 
     def service(self) -> tuple[Service | None, str]:
         """Return the batch service of the activity, or why there is none."""
         reference = self._activity.element.get("linkedServiceName")
-        values: dict[str, Any] = {}
-        for name, one in reference.get("parameters").items():
-            known = self.plain(one)
-            values[name] = one.value if known is None else known
         secrets = self._factory.context.secrets
-        return named_service(reference, self._factory.definitions, secrets, values)
+        given = self._given(reference)
+        return named_service(reference, self._factory.definitions, secrets, given)
 
 
 def whole_expression(listed: Element) -> str:
@@ -125,15 +133,27 @@ def is_written(output: BlobPath, path: BlobPath | None) -> bool:
     """
     if path is None or not path.name or output.container != path.container:
         return False
-    if output.account and path.account and output.account != path.account:
+    if is_same_account(output.account, path.account) is False:
         return False
     folder = "." not in output.name.rpartition("/")[2]
     inside = not output.name or path.name.startswith(f"{output.name.rstrip('/')}/")
     return output.name == path.name or (folder and inside)
 
 
+def is_same_account(one: str, other: str) -> bool | None:
+    """Whether two storage accounts are the same one; None: that is not known.
+
+    Args:
+        one: an account, or what stands for it in <>.
+        other: the account to compare.
+    """
+    if one and one == other:
+        return True
+    return None if not one or not other or "<" in one + other else False
+
+
 def outputs_of(factory: Factory) -> list[tuple[Activity, BlobPath]]:
-    """Return the outputs of all trainings whose path is known; the account is left open."""
+    """Return the outputs of all trainings whose path is known."""
     if factory.outputs is None:
         factory.outputs = []
         for one in (one for one in factory.activities if one.kind == TRAINING):
@@ -142,5 +162,6 @@ def outputs_of(factory: Factory) -> list[tuple[Activity, BlobPath]]:
             for port in dict(outputs.items()).values():
                 path = values.of(port.get("filePath"))
                 if path is not None and path.text:
-                    factory.outputs.append((one, blob_of("", path.text, port)))
+                    account = values.account(port.get("linkedServiceName"))
+                    factory.outputs.append((one, blob_of(account, path.text, port)))
     return factory.outputs

@@ -11,7 +11,12 @@ from shared.importers.data_factory.drafts import BlobPath, Job
 from shared.importers.data_factory.linked_services import (
     referenced,
 )
-from shared.importers.data_factory.others import INPUT_FORMS, leave_activity, report_input_form
+from shared.importers.data_factory.others import (
+    INPUT_FORMS,
+    leave_activity,
+    report_input_form,
+    report_no_number,
+)
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory
 from shared.importers.data_factory.version_2.job_values import (
@@ -94,6 +99,7 @@ class _Reader:
         if not batch.jobs_url:
             self.why = f"linked service `{batch.name}` has no batch execution URL"
             return None
+        self._wanting += batch.wanting
         inputs, outputs = self._inputs(), self._outputs()
         found = policy(self._element, self._start, self._values.plain)
         made = Job(
@@ -245,6 +251,7 @@ class _Reader:
             why = found.why or "it uses a blob event that does not start the pipeline"
             element.left("key", name, f"`{found.verbatim}`: {why}", _WRITE_VALUE)
             return None
+        report_no_number(element, name, self._place)
         if isinstance(value, dict | list):
             value = json.dumps(value, ensure_ascii=False)
             text = f"{self._place}: training.parameters: {name}: it is passed as a text of JSON"

@@ -90,7 +90,7 @@ def report_policy(activity: Element, name: str, found: Policy, place: str) -> No
     """
     said = activity.get("policy")
     if said.get("timeout").value in (None, ""):
-        text = f"no timeout in its policy, which means 12 h: {place}: training.timeout: 12h"
+        text = f"{place}: training.timeout: 12h, since its policy has no timeout"
         activity.approximated("activity", name, text)
     for key in _KEYS:
         if said.get(key).value is not None:

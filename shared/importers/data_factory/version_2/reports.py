@@ -10,6 +10,7 @@ from shared.importers.data_factory.account import Element, both_to_do
 from shared.importers.data_factory.drafts import Draft
 from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.others import (
+    DECIDES,
     SILENT,
     instead_of,
     leave_activity,
@@ -24,6 +25,7 @@ from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.secrets import is_secret, report_passed, secret_places, warned_of
 from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
+from shared.importers.data_factory.version_2.between import awaited
 from shared.importers.data_factory.version_2.factory import (
     CALL,
     SETTERS,
@@ -71,6 +73,9 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         if other and succeeded and factory.leads_to(made.activity, other):
             text = f"{made.place}: an update follows its training"
             element.mapped("key", "dependsOn", text)
+        elif other and activity.kind == UPDATE and other in awaited(factory, made.activity):
+            text = f"waits for `{name}`, as its training `{made.activity.name}` does"
+            element.left("key", "dependsOn", text, "see the line of that training's dependsOn")
     _report_waits(factory, activity)
 
 
@@ -90,7 +95,7 @@ def _report_waits(factory: Factory, activity: Activity) -> None:
         elif other.kind in SETTERS:
             to_do = "nothing: the value that it sets is known before"
         elif other.kind in (TRAINING, UPDATE, CALL):
-            to_do = "let schedule.delay be long enough"
+            to_do = "let schedule.delay be long enough" if activity.kind != UPDATE else DECIDES
             text = f"waits for `{name}` ({said}): pipelines of Relearn do not wait for each other"
         element.left("key", "dependsOn", text, to_do)
 
@@ -109,11 +114,12 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
         if one.is_inactive:
             leave_inactive(one.element, one.name)
         elif one.kind == EXECUTE:
-            report_execution(factory, one, factory.starts_of(pipeline)[0])
+            report_execution(factory, one)
         elif one.kind == CALL:
             _report_call(factory, one, found)
         else:
-            leave_other(one.element, one.name, one.type)
+            after = any(other.kind == TRAINING for other in awaited(factory, one))
+            leave_other(one.element, one.name, one.type, after_training=after)
 
 
 def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Draft]]) -> None:

@@ -13,11 +13,13 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, Service, Update
 from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.linked_services import referenced
-from shared.importers.data_factory.others import leave_activity, no_target
-from shared.importers.data_factory.version_2.factory import Activity, Factory
+from shared.importers.data_factory.others import DECIDES, leave_activity, no_target
+from shared.importers.data_factory.version_2.between import between
+from shared.importers.data_factory.version_2.factory import TRAINING, UPDATE, Activity, Factory
 from shared.importers.data_factory.version_2.job_values import (
     Values,
     blob_of,
+    is_same_account,
     is_written,
     outputs_of,
 )
@@ -35,6 +37,11 @@ _UPLOAD: Final = (
     "let it read what a training of its pipeline writes, and import again; or upload the model "
     "below promote/ in MODELS_CONTAINER"
 )
+_GATE: Final = (
+    "write what it checks as gate.rules, or gate.approval: required, and add the endpoint; or let "
+    "the update depend on the success of its training alone, and import again"
+)
+_COMPARE: Final = "see that both are the same storage account; if not, remove the endpoint"
 _NO_CHAINS: Final = "pipelines of Relearn do not wait for each other"
 _ADD: Final = (
     "add the endpoint to the pipeline of that training, if each of its models is to be live; or "
@@ -96,34 +103,81 @@ class _Reader:
             _RefusedError: it has none.
         """
         typed = [self._element.get("typeProperties", key) for key in _KEYS]
-        pairs = zip(_KEYS, typed, strict=True)
-        missing = [key for key, one in pairs if not one.value]
-        name, storage, path = typed
+        resource = self._resource(typed)
+        training, port, model = self._training(typed[2], typed[1])
+        if branch := self._factory.branch(self._activity):
+            raise _RefusedError(f"{branch}: Relearn has no such branch", _SUCCESS)
+        service = self._target(training)
+        waits = self._waits(training, _endpoint(service, resource))
+        made = Update(self._activity.name, service, resource, model, self._element)
+        self._report(training, resource, typed)
+        if waits:
+            text = f"{training.place}: it does not wait for `{waits[0].name}`: pipelines of "
+            text += "Relearn do not wait for each other"
+            self._element.approximated("activity", self._activity.name, text, DECIDES)
+        if self._same_account(training, port, typed[1]) is None:
+            text = f"{training.place}: it takes the model of `{training.activity.name}`, whose "
+            text += "path it names; whether both mean the same storage account is not known"
+            self._element.approximated("activity", self._activity.name, text, _COMPARE)
+        outputs = {**training.job.outputs, port: model}
+        return replace(training, job=replace(training.job, outputs=outputs)), made
+
+    def _resource(self, typed: Sequence[Element]) -> str:
+        """Return the name of the trained model.
+
+        Args:
+            typed: the values of all keys of the update.
+
+        Raises:
+            _RefusedError: the factory does not run the update, or a value is missing.
+        """
+        missing = [key for key, one in zip(_KEYS, typed, strict=True) if not one.value]
         if refused := self._factory.refused(self._activity):
             raise _RefusedError(*refused)
         if missing:
             raise _RefusedError(f"{' and '.join(missing)} missing")
-        resource = self._values.of(name)
+        resource = self._values.of(typed[0])
         if resource is None or not resource.text:
             shown = "" if resource is None else f"`{resource.verbatim}`: {resource.why}"
             raise _RefusedError(f"trainedModelName: {shown}", _NAMED, self._block())
-        training, port, model = self._training(path, storage)
-        if branch := self._factory.branch(self._activity):
-            raise _RefusedError(f"{branch}: Relearn has no such branch", _SUCCESS)
+        return resource.text
+
+    def _target(self, training: Made) -> Service:
+        """Return the service that is updated.
+
+        Args:
+            training: the job that writes the model.
+
+        Raises:
+            _RefusedError: it cannot be updated.
+        """
         service, why = self._values.service()
         if service is None:
             raise _RefusedError(why)
         why, cure = no_target(service, training.job.service)
         if why:
             raise _RefusedError(why, cure)
+        return service
+
+    def _waits(self, training: Made, endpoint: str) -> list[Activity]:
+        """Return the trainings and updates that it waits for, beside its training.
+
+        Args:
+            training: the job that writes the model.
+            endpoint: as YAML to copy.
+
+        Raises:
+            _RefusedError: something else decides whether it runs.
+        """
         if self._activity.is_conditional:
             text = f"it is in {self._activity.where}, and Relearn has no such condition"
             cure = "write the condition as gate.rules, and add the endpoint"
-            raise _RefusedError(text, cure, _endpoint(service, resource.text))
-        made = Update(self._activity.name, service, resource.text, model, self._element)
-        self._report(training, resource.text, typed)
-        outputs = {**training.job.outputs, port: model}
-        return replace(training, job=replace(training.job, outputs=outputs)), made
+            raise _RefusedError(text, cure, endpoint)
+        waits = between(self._factory, self._activity, training.activity)
+        if gates := [one for one in waits if one.kind not in (TRAINING, UPDATE)]:
+            text = f"it begins only after the success of {gates[0].shown}, and Relearn runs nothing"
+            raise _RefusedError(f"{text} between a training and its update", _GATE, endpoint)
+        return waits
 
     def _training(self, path: Element, storage: Element) -> tuple[Made, str, BlobPath]:
         """Return the job that writes the model, its output, and the path of the model."""
@@ -137,6 +191,7 @@ class _Reader:
             for made in self._jobs
             for port, output in made.job.outputs.items()
             if is_written(output, model) or (verbatim == made.verbatim.get(port) and verbatim)
+            if self._same_account(made, port, storage) is not False
         ]
         after = [one for one in found if self._factory.follows(self._activity, one[0].activity)]
         if after:
@@ -147,7 +202,7 @@ class _Reader:
         if found:
             text = f"it does not wait for the success of `{found[0][0].activity.name}`"
             raise _RefusedError(f"{text}, which writes its model", _WAIT)
-        if other := self._elsewhere(known):
+        if other := self._elsewhere(known, storage):
             taken = f"update `{self._activity.name}` of pipeline `{self._activity.pipeline.name}` "
             taken += "takes its model, and is not carried over"
             to_do = "see the line of the update"
@@ -156,8 +211,25 @@ class _Reader:
             raise _RefusedError(f"{text}: {_NO_CHAINS}", _ADD, self._block())
         if not self._jobs:
             raise _RefusedError("no training of its pipeline is carried over", _UPLOAD)
-        shown = verbatim if model is None else f"{model.container}/{model.name}"
-        raise _RefusedError(f"no training of its pipeline writes `{shown}`", _UPLOAD)
+        named = verbatim if model is None else f"{model.container}/{model.name}"
+        written = [one for made in self._jobs for one in made.job.outputs.values()]
+        shown = f"`{named}`"
+        if model and named in [f"{one.container}/{one.name}" for one in written]:
+            shown += f" of storage account {model.account}"
+        raise _RefusedError(f"no training of its pipeline writes {shown}", _UPLOAD)
+
+    def _same_account(self, made: Made, port: str, storage: Element) -> bool | None:
+        """Whether an output is in a storage account; None: that is not known.
+
+        Args:
+            made: the job.
+            port: the name of the output.
+            storage: what the update says of the account.
+        """
+        outputs = dict(made.activity.element.get("typeProperties", "webServiceOutputs").items())
+        theirs = Values(self._factory, made.activity, made.start)
+        account = theirs.account(outputs[port].get("linkedServiceName"))
+        return is_same_account(account, self._values.account(storage))
 
     def _last(self, found: Sequence[_Output], model: BlobPath | None) -> _Output:
         """Return the output that holds the model when the update begins.
@@ -178,11 +250,16 @@ class _Reader:
         shown = " and ".join(f"output `{port}` of `{made.activity.name}`" for made, port in last)
         raise _RefusedError(f"{shown} may each be its model", _NAME, self._block())
 
-    def _elsewhere(self, known: Resolved | None) -> Activity | None:
-        """Return the training of another pipeline that writes the model."""
+    def _elsewhere(self, known: Resolved | None, storage: Element) -> Activity | None:
+        """Return the training of another pipeline that writes the model.
+
+        Args:
+            known: the path of the model.
+            storage: what the update says of its account.
+        """
         if known is None or known.text is None:
             return None
-        model = blob_of("", known.text, self._element)
+        model = blob_of(self._values.account(storage), known.text, self._element)
         mine, others = self._activity.pipeline, outputs_of(self._factory)
         return next(
             (
@@ -210,7 +287,10 @@ class _Reader:
         text = f"{training.place}: endpoints.resource: {resource}"
         self._element.mapped("activity", self._activity.name, text)
         if self._activity.within:
-            text = f"it is in {self._activity.where}, which Relearn does not have: a run has one "
+            text = (
+                f"{training.place}: it is in {self._activity.where}, which Relearn does not have: "
+            )
+            text += "a run has one "
             text += "such update" if training.start.item is None else "for its member"
             self._element.approximated("activity", self._activity.name, text)
         report_update_policy(self._element, training.place)
