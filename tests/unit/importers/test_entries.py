@@ -63,6 +63,12 @@ def test_a_training_with_its_update_becomes_one_pipeline(drafted: Drafted) -> No
     assert update.startswith("churn: endpoints: scoringEndpoint")
 
 
+def test_a_path_to_fill_in_is_not_said_to_be_the_data(drafted: Drafted) -> None:
+    job = drafted.job(inputs={"a": drafted.path("fill-in/a.csv", container="")})
+    assert tree_of(drafted, drafted.draft(job=job))["data"]["blob"] == "fill-in/a.csv"
+    assert not any("data.blob" in one for one in texts(drafted, Outcome.MAPPED))
+
+
 def test_a_service_of_resource_manager_has_no_key(drafted: Drafted) -> None:
     service = replace(SCORING, update_url=NEW, endpoint_kind="webservice")
     tree = tree_of(drafted, drafted.draft(updates=(drafted.update(service),)))
