@@ -1,6 +1,6 @@
 """Answers about runs."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -107,6 +107,14 @@ def _captured(run: Run) -> dict[str, str]:
     return {name: value for name, value in run.tokens.items() if name not in window}
 
 
+class GivenModelShown(ResponseModel):
+    """Another model that served, or was pinned, when the job was made."""
+
+    against: Literal["live", "anchor"]
+    run_id: str = Field(description="The run that brought it to the endpoint.")
+    model: ModelShown
+
+
 class _Identity(ResponseModel):
     run_id: str
     pipeline: str
@@ -132,6 +140,9 @@ class _FromRecord(_Identity):
     started_at: AwareDatetime | None
     ended_attempts: tuple[EndedAttemptShown, ...]
     inputs: dict[str, BlobShown]
+    given_models: tuple[GivenModelShown, ...] = Field(
+        description="The models that the job scored beside its own, where it did."
+    )
     model: ModelShown | None
     models: dict[str, ModelShown] = Field(description="The model of each endpoint, if they differ.")
     candidate: CandidateShown | None

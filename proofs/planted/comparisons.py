@@ -79,6 +79,6 @@ BUGS: Final = (
         "shared/execution/comparisons.py",
         "        if theirs.holdout != compare.holdout:\n",
         "        if theirs.holdout == '':\n",
-        _EXECUTION,
+        ("tests/unit/execution/test_comparisons_by_holdout.py",),
     ),
 )

@@ -98,7 +98,7 @@ class Comparisons:
         rules = {at: gate.rules[at] for at in gate.row_rules}
         if not others:  # else the comparisons say so
             _require_usable(own, terms, list(rules.values()))
-        note = _note_of_holdout(run, compare)
+        note = note_of_holdout(self.context, run)
         rows = [self._rows(run, mine, one, meaning) for one in others]
         opponents = [
             Against(one.against, one.run_id, one.model, _noted(found, note))
@@ -297,9 +297,29 @@ def _noted(found: PairedRows | str, note: str) -> PairedRows | str:
     return replace(found, note=f"{found.note}; {note}" if found.note else note)
 
 
-def _note_of_holdout(run: Run, compare: Compare) -> str:
-    """Return a warning where the holdout is among the data that was trained on."""
-    given = {blob.path for blob in (*run.manifest, *run.trained_on)}
-    if compare.holdout is None or compare.holdout not in given:
+def note_of_holdout(context: Context, run: Run) -> str:
+    """Return a warning where the holdout is among the data of a run, also under another name.
+
+    Args:
+        context: the storage.
+        run: the run.
+    """
+    compare = run.config.gate.compare
+    if compare is None or compare.holdout is None:
         return ""
-    return f"the holdout {compare.holdout} is in the run's manifest: a model knows its rows"
+    given = {blob.path: blob for blob in (*run.manifest, *run.trained_on)}
+    there = given.get(compare.holdout)
+    if there is None:
+        try:
+            holdout = context.look_up_at(compare.holdout)
+        except (TransientError, PermanentError) as exc:
+            return f"whether the holdout {compare.holdout} was trained on is not known: {exc}"
+        if holdout is None or not holdout.content_md5:
+            return ""
+        same = (holdout.size, holdout.content_md5)
+        there = next((one for one in given.values() if (one.size, one.content_md5) == same), None)
+    if there is None:
+        return ""
+    known_as = "" if there.path == compare.holdout else f" as {there.path}"
+    where = f"the holdout {compare.holdout} is in the run's manifest{known_as}"
+    return f"{where}: its model knows the rows"

@@ -146,14 +146,26 @@ def _triples(
     """
     import numpy as np
 
-    rows = np.stack((labels, candidate, other)).astype(np.intp)
     each = np.arange(classes)
     wrong = (each + 1) % classes
-    added = np.concatenate((np.stack((each, each, wrong)), np.stack((each, wrong, each))), axis=1)
-    together = np.concatenate((rows, added), axis=1)
-    cells, places = np.unique(together, axis=1, return_inverse=True)
-    counts = np.bincount(places.ravel()[: rows.shape[1]], minlength=cells.shape[1])
-    return cells, places.ravel()[rows.shape[1] :], counts.astype(float)
+    added = np.concatenate((_coded(each, each, wrong, classes), _coded(each, wrong, each, classes)))
+    rows = _coded(labels, candidate, other, classes)
+    codes, places = np.unique(np.concatenate((rows, added)), return_inverse=True)
+    cells = np.stack((codes // classes**2, codes // classes % classes, codes % classes))
+    counts = np.bincount(places[: len(rows)], minlength=len(codes))
+    return cells, places[len(rows) :], counts.astype(float)
+
+
+def _coded(
+    labels: "Numbers | Places",
+    candidate: "Numbers | Places",
+    other: "Numbers | Places",
+    classes: int,
+) -> "Places":
+    """Return one number for each triple."""
+    import numpy as np
+
+    return np.asarray((labels * classes + candidate) * classes + other).astype(np.intp)
 
 
 def f1(labels: "Numbers", answers: "Numbers", classes: int, average: Average) -> float:

@@ -57,6 +57,6 @@ class Comparison(FrozenModel):
     other: FiniteFloat | None
     interval: Interval | None  #: None: there is none, see `why`
     outcome: Outcome
-    rows_needed: int | None = None  #: about how many rows would settle it; None: it is settled
+    rows_needed: int | None = None  #: about how many would settle it; None: no need, or too many
     slices: tuple[SliceComparison, ...] = ()
     why: str = ""  #: why there is no interval, or what else an operator should know

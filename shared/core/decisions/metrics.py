@@ -135,10 +135,9 @@ def too_few(metric: Metric, rows: PairedRows) -> tuple[str, int] | None:
         what = f"{counted(smallest, 'row')} of the smaller class, of {number}"
         if len(sizes) > _TWO:
             what = f"{counted(smallest, 'row')} of the smallest class, of {number}"
-    return (
-        f"{what}: below {FEWEST_ROWS} no interval can be relied on",
-        -(-number * FEWEST_ROWS // max(1, smallest)),
-    )
+    needed = -(-number * FEWEST_ROWS // max(1, smallest))
+    reason = f"{what}: below {FEWEST_ROWS} no interval can be relied on"
+    return f"{reason}; about {needed:,} rows would do", needed
 
 
 def class_sizes(rows: PairedRows) -> list[int]:

@@ -16,6 +16,7 @@ from shared.core.evaluation.text import short
 _ONE_IN: Final = 100
 #: Classes, the positive one last, whose names are also scores: 0 or 1 may be a probability.
 _SCORES: Final = ("0", "1")
+_TRUTH: Final = {"true", "false"}
 #: By how much two labels may differ, relative to them: one program may round, and another not.
 _ROUNDING: Final = 1e-9
 
@@ -231,6 +232,8 @@ def _classes(
     if len(known) == 1:
         raise _CannotCompareError("all rows have the same label, so nothing can be compared")
     two = len(known) == 2  # noqa: PLR2004
+    if known == _TRUTH and positive == _SCORES[1]:
+        positive = "true"  # the default, and labels that a program wrote as truth
     if two and positive not in known:
         raise _CannotCompareError(
             "there are two classes, and none of them is `positive` of gate.compare"

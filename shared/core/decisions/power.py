@@ -9,7 +9,7 @@ from shared.core.decisions.comparison import Interval
 from shared.core.decisions.intervals import NORMAL
 from shared.core.decisions.metrics import Kind, Metric
 
-#: More rows than these are given as these: the difference is nearly the bound.
+#: More rows than these are as good as none: the difference is nearly the bound.
 MOST_ROWS: Final = 1_000_000_000
 #: How alike two models of the same data usually are, where nothing is known of them.
 USUAL_CORRELATION: Final = 0.9
@@ -21,8 +21,8 @@ _STEP, _STEPS = 0.05, 160
 _OF_ABSOLUTE: Final = math.sqrt(math.pi / 2 - 1)
 
 
-def rows_needed(interval: Interval, rows: int, bound: float) -> int:
-    """Return about how many rows would settle on which side of a bound the difference is.
+def rows_needed(interval: Interval, rows: int, bound: float) -> int | None:
+    """Return about how many rows would show on which side of a bound it is; None: too many.
 
     Widths shrink with the root of the rows. The number is rounded up to two digits.
 
@@ -36,10 +36,10 @@ def rows_needed(interval: Interval, rows: int, bound: float) -> int:
         interval.difference - interval.low if distance > 0 else interval.high - interval.difference
     )
     if abs(distance) * math.sqrt(MOST_ROWS) <= half * math.sqrt(rows):
-        return MOST_ROWS
+        return None
     needed = max(rows + 1, math.ceil(rows * (half / distance) ** 2))
     unit = int(10 ** max(0, len(str(needed)) - 2))
-    return min(MOST_ROWS, -(-needed // unit) * unit)
+    return -(-needed // unit) * unit
 
 
 def deviation(interval: Interval, rows: int) -> float:

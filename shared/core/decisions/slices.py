@@ -16,6 +16,8 @@ from shared.core.decisions.metrics import Metric
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.text import short
 
+#: How many slices of a column are checked, the largest first: it may have a value for each row.
+MOST_CHECKED: Final = 200
 #: How many slices a record lists: a column may have a value for each row.
 MOST_LISTED: Final = 50
 
@@ -43,7 +45,7 @@ def compared_slices(
         seed: what the draws of a bootstrap are derived from.
     """
     found = [
-        _compared(metric, part, margin=margin, level=level, min_rows=min_rows, seed=seed)
+        _compared(metric, part, margin=margin, level=level, seed=seed)
         for part in _parts(rows, min_rows)
     ]
     checked = [one for one in found if one.p_worse is not None]
@@ -78,6 +80,7 @@ class _Part:
     value: str
     count: int
     rows: PairedRows | None
+    why: str = ""  #: why it is not checked
 
 
 def _parts(rows: PairedRows, min_rows: int) -> Iterator[_Part]:
@@ -85,10 +88,14 @@ def _parts(rows: PairedRows, min_rows: int) -> Iterator[_Part]:
         places: dict[str, list[int]] = {}
         for at, value in enumerate(values):
             places.setdefault(value, []).append(at)
-        for value in sorted(places):
-            those = places[value]
-            part = _taken(rows, those) if len(those) >= min_rows else None
-            yield _Part(column, value, len(those), part)
+        largest = sorted(places, key=lambda value: (-len(places[value]), value))
+        for number, value in enumerate(largest):
+            those, why = places[value], ""
+            if len(those) < min_rows:
+                why = f"{counted(len(those), 'row')}; slices below {min_rows} are not checked"
+            elif number >= MOST_CHECKED:
+                why = f"only the {MOST_CHECKED} largest slices of a column are checked"
+            yield _Part(column, value, len(those), None if why else _taken(rows, those), why)
 
 
 def _taken(rows: PairedRows, at: Sequence[int]) -> PairedRows:
@@ -107,12 +114,11 @@ def _taken(rows: PairedRows, at: Sequence[int]) -> PairedRows:
 
 
 def _compared(
-    metric: Metric, part: _Part, *, margin: float, level: float, min_rows: int, seed: str
+    metric: Metric, part: _Part, *, margin: float, level: float, seed: str
 ) -> SliceComparison:
     column, value = short(part.column), short(part.value)
     if part.rows is None:
-        why = f"{counted(part.count, 'row')}; slices below {min_rows} are not checked"
-        return _unknown(column, value, part.count, why)
+        return _unknown(column, value, part.count, part.why)
     found = compared(metric, part.rows, level=level, seed=f"{seed}/{part.column}/{part.value}")
     match found:
         case NotComparable(reason=reason):

@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from shared.core.decisions.metrics import Kind, Metric, metric_named
+from shared.core.decisions.power import Evaluated, noise
 from shared.core.evaluation.text import folded
 
-#: The quantile of the normal distribution for a two-sided interval of 90 %.
-_NINETY: Final = 1.6449
-_AUC: Final = re.compile(r"(?:roc)?auc(?:roc)?|auroc")
-_ACCURACY: Final = re.compile(r"(?:overall)?accuracy(?:score)?")
+#: Of equal models so many differ by less than the noise.
+_LEVEL: Final = 0.9
 _RECALL: Final = re.compile(r"recall(?:score)?|sensitivity|truepositiverate")
 _ROWS: Final = re.compile(r"n|(?:n|numberof|num|test|evaluation)?(?:rows|samples|examples)|support")
 _POSITIVES: Final = re.compile(r"(?:n|numberof|num)?positives?(?:rows|labels)?")
@@ -32,17 +32,14 @@ def words_of_noise(metric: str, value: float, metrics: Mapping[str, float]) -> s
         value: of the candidate.
         metrics: all numbers of its evaluation.
     """
-    noise = noise_of(metric, value, metrics)
-    if noise is None:
+    found = noise_of(metric, value, metrics)
+    if found is None:
         return "different rows: a small difference is noise"
-    return f"different rows: a difference below {noise:.2g} is noise"
+    return f"different rows: a difference below {found:.2g} is noise"
 
 
 def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float | None:
     """Return how far numbers of two equal models on as many other rows are apart, in 9 of 10 cases.
-
-    For AUC by the formula of Hanley and McNeil (1982), for shares of rows by the binomial
-    variance.
 
     Args:
         metric: as the rule names it.
@@ -53,24 +50,14 @@ def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float |
         The distance; None where it cannot be known for this metric, or by these numbers.
     """
     rows, positives = _counts(metrics)
-    name = folded(metric)
-    if not 0 <= value <= 1:
+    known = metric_named(metric)
+    if _RECALL.fullmatch(folded(metric)):  # of the positive rows it is what accuracy is of all
+        known, rows = Metric(Kind.ACCURACY), positives
+    if known is None or rows is None or not math.isfinite(value):
         return None
-    variance: float | None = None
-    if _AUC.fullmatch(name) and rows and positives and 0 < positives < rows:
-        variance = _variance_of_auc(value, positives, rows - positives)
-    elif _ACCURACY.fullmatch(name) and rows:
-        variance = value * (1 - value) / rows
-    elif _RECALL.fullmatch(name) and positives:
-        variance = value * (1 - value) / positives
-    # Both numbers vary, each by rows of its own.
-    return _NINETY * math.sqrt(2 * variance) if variance is not None and variance > 0 else None
-
-
-def _variance_of_auc(auc: float, positives: float, negatives: float) -> float:
-    above, twice = auc / (2 - auc), 2 * auc * auc / (1 + auc)
-    spread = (positives - 1) * (above - auc * auc) + (negatives - 1) * (twice - auc * auc)
-    return (auc * (1 - auc) + spread) / (positives * negatives)
+    of_positives = None if positives is None else round(positives)
+    evaluated = Evaluated(value, round(rows), of_positives)
+    return noise(known, evaluated, evaluated, _LEVEL) or None
 
 
 def _counts(metrics: Mapping[str, float]) -> tuple[float | None, float | None]:

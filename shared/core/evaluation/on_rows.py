@@ -102,26 +102,26 @@ def _other_model(rule: Rule, run_id: str) -> str:
 
 def _said(rule: Rule, one: Comparison) -> str:
     other = f"{_NAMES[one.against]} (run {one.run_id})"
-    if one.interval is None:
+    if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
-    parts = [_difference(rule, one, one.interval, other), _conclusion(rule, one, one.interval)]
+    digits = _decimals(rule, one.interval)
+    positives = "" if one.positives is None else f" ({one.positives} positive)"
+    values = f"{one.candidate:.{digits}f}, and {one.other:.{digits}f} of {other}"
+    rows = f"on the same {counted(one.rows, 'row')}{positives}"
+    found = f"{rule.metric} is {values}, {rows}: {_difference(one.interval, digits)}"
+    parts = [found, _conclusion(rule, one, one.interval)]
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
 
 
-def _difference(rule: Rule, one: Comparison, interval: Interval, other: str) -> str:
-    digits = _decimals(rule, interval)
-    positives = "" if one.positives is None else f" ({one.positives} positive)"
-    values = f"{_value(one.candidate, digits)}, and {_value(one.other, digits)} of {other}"
-    rows = f"on the same {counted(one.rows, 'row')}{positives}"
-    found = f"{rule.metric} is {values}, {rows}"
+def _difference(interval: Interval, digits: int) -> str:
     if interval.low == interval.high == 0:
-        return f"{found}: no difference"
+        return "no difference"
     middle = _better(interval.difference, digits)
     range_ = _range(interval.low, interval.high, digits)
-    return f"{found}: {middle}, at {interval.level * 100:.3g} % {range_}"
+    return f"{middle}, at {interval.level * 100:.3g} % {range_}"
 
 
 def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
@@ -165,10 +165,6 @@ def _decimals(rule: Rule, interval: Interval) -> int:
 def _signed(rule: Rule) -> float:
     """Return the bound as a difference, where positive is better."""
     return rule.bound if rule.kind == "min_gain" else -rule.bound
-
-
-def _value(number: float | None, digits: int) -> str:
-    return "unknown" if number is None else f"{number:.{digits}f}"
 
 
 def _better(difference: float, digits: int) -> str:

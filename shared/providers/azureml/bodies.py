@@ -110,6 +110,7 @@ class JobPlan:
     data: Mapping[str, PlacedInput]
     literals: Mapping[str, str]
     output_uri: Callable[[str, str], str]  #: of an output and its type
+    left_out: tuple[str, ...] = ()  #: inputs for a model that does not exist, as of a first run
 
     def inputs(self, types: Mapping[str, str | None]) -> Body:
         """Return the inputs as a request has them; `types` are those that the job says."""
@@ -245,6 +246,8 @@ def check_names(plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, n
     for one in spec.required:
         if one not in plan.names:
             cure = f"give it under training.inputs ({spec.inputs[one].get('type')})"
+            if one in plan.left_out:
+                cure = "make it optional in the component: no such model serves, or is pinned, yet"
             raise PermanentError(f"{name} needs the input {one!r}: {cure}", cure=cure)
 
 

@@ -99,6 +99,7 @@ class Placing:
             },
             literals=dict(self._literals(request, shown=shown)),
             output_uri=output_uri,
+            left_out=tuple(name for name in training.inputs if _is_left_out(request, name)),
         )
 
     def models_store(self) -> Datastore:

@@ -1,12 +1,11 @@
 """A trained model is compared with others on the same rows, as jobs have scored them."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Outcome
 from shared.core.evaluation.gate import refused
 from shared.core.run.gate_events import Judged
 from shared.core.run.record import Phase, Run
@@ -15,70 +14,29 @@ from shared.execution.gate import GateSteps
 from shared.execution.run_writer import RunWriter
 from shared.execution.unsure import UnsureSteps
 from shared.intake.rollbacks import EndpointAddress
-from tests.unit.execution.gated_worlds import BOSS, ended_run, opened, trains
+from tests.unit.execution.compared_worlds import (
+    NO_DROP,
+    ONE_FILE,
+    TWO_FILES,
+    Scores,
+    bad,
+    better,
+    comparisons,
+    ended,
+    good,
+    only,
+    rows,
+    table,
+    world_with,
+)
+from tests.unit.execution.gated_worlds import BOSS, approve, ended_run, opened
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
-from tests.unit.worlds import RUNNING, Observed
+from tests.unit.worlds import RUNNING
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 HERE = EndpointAddress("sample", "production")
-NO_DROP = {"metric": "AUC", "max_drop": 0.01}
-ONE_FILE: dict[str, Any] = {"predictions": "output2"}
-TWO_FILES: dict[str, Any] = {**ONE_FILE, "holdout": "training-data/holdout.csv"}
-Scores = Callable[[int], object]
-
-
-def world_with(
-    compare: dict[str, Any], *rules: dict[str, Any], first_model: str | None = "allow", **gate: Any
-) -> Observed:
-    known = {"compare": compare, "rules": list(rules or (NO_DROP,)), "first_model": first_model}
-    outputs = {"output1": "model.ilearner", "output2": "predictions.csv"}
-    world = Observed(
-        config={"pipeline": {"gate": {**known, **gate}}, "training": {"outputs": outputs}}
-    )
-    trains(world)
-    return world
-
-
-def good(at: int) -> float:
-    """Scores by which most positive rows are above most others."""
-    return 0.4 * (at % 2) + 0.6 * (at * 37 % 101) / 101
-
-
-def better(at: int) -> float:
-    return 0.5 * (at % 2) + 0.5 * (at * 37 % 101) / 101
-
-
-def bad(at: int) -> float:
-    return 0.1 * (at % 2) + 0.9 * (at * 53 % 101) / 101
-
-
-def rows(count: int = 400, **scores: Scores) -> bytes:
-    """Return predictions: `candidate=good` gives the column candidate."""
-    return table(range(count), **scores)
-
-
-def table(ids: Iterator[int] | range, **scores: Scores) -> bytes:
-    lines = [",".join(("id", "label", *scores))]
-    lines += [
-        ",".join((f"r{at}", str(at % 2), *(str(one(at)) for one in scores.values()))) for at in ids
-    ]
-    return "\n".join(lines).encode()
-
-
-def comparisons(run: Run) -> tuple[Comparison, ...]:
-    assert run.verdict is not None
-    return run.verdict.results[0].comparisons
-
-
-def only(run: Run) -> Comparison:
-    (one,) = comparisons(run)
-    return one
-
-
-def ended(run: Run) -> tuple[Phase, Outcome | None]:
-    return run.phase, run.verdict.outcome if run.verdict else None
 
 
 # The job scores both models
@@ -217,81 +175,6 @@ def test_predictions_that_are_not_there_are_waited_for_two_minutes(
     assert event.verdict == refused(where)
 
 
-# Each job scored its own model on one holdout
-
-
-def backwards(count: int, **scores: Scores) -> bytes:
-    return table(iter(range(count - 1, -1, -1)), **scores)
-
-
-@pytest.mark.parametrize(
-    ("candidate", "outcome", "phase"),
-    [(better, Outcome.FIT, Phase.PROMOTED), (bad, Outcome.WORSE, Phase.REJECTED)],
-)
-def test_two_files_are_matched_by_the_ids_of_their_rows(
-    candidate: Scores, outcome: Outcome, phase: Phase
-) -> None:
-    world = world_with(TWO_FILES)
-    first = ended_run(world, 1, rows(candidate=good))
-    run = ended_run(world, 2, backwards(400, candidate=candidate))
-
-    assert ended(run) == (phase, outcome)
-    assert (only(run).run_id, only(run).rows, only(run).why) == (first.run_id, 400, "")
-    assert run.given_models == ()
-
-
-def test_rows_of_another_holdout_are_not_compared() -> None:
-    world = world_with({**TWO_FILES, "unsure": "reject"})
-    ended_run(world, 1, rows(candidate=good))
-    run = ended_run(world, 2, rows(380, candidate=good))
-
-    assert ended(run) == (Phase.REJECTED, Outcome.UNSURE)
-    assert "ids of the other model without a match: 20 of 400 (5.0 %)" in only(run).why
-
-
-def test_predictions_on_another_holdout_are_not_compared() -> None:
-    world = world_with(TWO_FILES)
-    first = ended_run(world, 1, rows(candidate=good))
-    gate = world.pipeline.gate
-    assert gate.compare is not None
-    other = gate.compare.evolve(holdout="training-data/other.csv")
-    world.pipeline = world.pipeline.evolve(gate=gate.evolve(compare=other))
-    world.restart()
-    run = world.until(opened(world, 2, rows(candidate=good)), Phase.AWAITING_APPROVAL)
-
-    assert only(run).why == f"run {first.run_id} scored another holdout"
-
-
-def test_a_record_that_is_gone_leaves_nothing_to_compare_with() -> None:
-    world = world_with(TWO_FILES)
-    first = ended_run(world, 1, rows(candidate=good))
-    second = opened(world, 2, rows(candidate=good))
-    del world.documents.rows[f"runs/{first.run_id}"]
-    run = world.until(second, Phase.AWAITING_APPROVAL)
-
-    assert "has no record any more" in only(run).why
-
-
-def test_predictions_that_are_gone_are_named() -> None:
-    world = world_with(TWO_FILES)
-    first = ended_run(world, 1, rows(candidate=good))
-    second = opened(world, 2, rows(candidate=good))
-    world.blobs.remove("models", f"runs/sample/{first.run_id}/1/predictions.csv")
-    run = world.until(second, Phase.AWAITING_APPROVAL)
-
-    assert f"run {first.run_id} has no predictions at" in only(run).why
-
-
-def test_a_holdout_that_was_trained_on_is_a_warning() -> None:
-    world = world_with({**TWO_FILES, "holdout": "training-data/2.csv"})
-    ended_run(world, 1, rows(candidate=good))
-    run = ended_run(world, 2, rows(candidate=better))
-
-    assert only(run).why == (
-        "the holdout training-data/2.csv is in the run's manifest: a model knows its rows"
-    )
-
-
 # The anchor
 
 
@@ -332,3 +215,25 @@ def test_an_anchor_that_was_pinned_since_was_not_compared() -> None:
 
     assert run.verdict is not None
     assert run.verdict.uncompared == (second.run_id,)
+
+
+def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again() -> None:
+    world = world_with({**ONE_FILE, "anchor": "pinned"}, approval="required")
+    content = rows(candidate=better, live=better, anchor=good)
+    promoted = []
+    for number, made in enumerate((rows(candidate=good), content, content), start=1):
+        run = world.until(opened(world, number, made), Phase.AWAITING_APPROVAL)
+        approve(world, run)
+        promoted.append(world.until(run, Phase.PROMOTED))
+    fourth = world.until(opened(world, 4, content), Phase.AWAITING_APPROVAL)
+    assert ended(fourth) == (Phase.AWAITING_APPROVAL, Outcome.FIT)
+    world.app.anchors.pin(HERE, promoted[1].run_id, BOSS)
+    approve(world, fourth)
+    world.tick()
+
+    asked = world.now_of(fourth)
+    assert ended(asked) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert asked.verdict is not None
+    assert asked.verdict.uncompared == (promoted[1].run_id,)
+    approve(world, asked)
+    assert world.until(fourth, Phase.PROMOTED).run_id == fourth.run_id

@@ -90,7 +90,7 @@ def test_a_newer_model_that_is_fit_leaves_the_older_one_to_its_promotion() -> No
     one.serves_data_of(NOW + HOUR)
     event = one.steps.see_next(one.older)
     assert isinstance(event, Superseded)
-    assert "a model of newer data serves, while this one was unsure" in event.reason
+    assert event.reason == ("production: a model of newer data serves, while this one was unsure")
 
 
 @pytest.mark.parametrize(

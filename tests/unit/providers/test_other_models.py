@@ -114,7 +114,7 @@ def test_a_component_that_needs_the_model_says_so() -> None:
     made = bench("mlflow_model")
     spec = made.workspace.resources["components/train-census/versions/3"]["properties"]
     spec["componentSpec"]["inputs"]["live"]["optional"] = "False"
-    with pytest.raises(PermanentError, match="needs the input 'live'"):
+    with pytest.raises(PermanentError, match="needs the input 'live': make it optional"):
         made.service.prepare(made.request())
 
 

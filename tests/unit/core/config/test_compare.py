@@ -44,7 +44,9 @@ def test_what_is_left_out_has_its_usual_name() -> None:
     assert (known.level, known.unsure, known.min_rows, known.threshold) == (0.9, "ask", 50, 0.5)
 
 
-@pytest.mark.parametrize(("written", "share"), [("90%", 0.9), ("99.9%", 0.999), ("50 %", 0.5)])
+@pytest.mark.parametrize(
+    ("written", "share"), [("90%", 0.9), ("99.9%", 0.999), ("50 %", 0.5), ("99.125%", 0.99125)]
+)
 def test_a_level_is_a_percentage(written: str, share: float) -> None:
     known = compare(**ONE_FILE, level=written)
     assert known.level == share
@@ -144,6 +146,11 @@ def test_a_comparison_without_its_rule_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=says):
         gate(*rules, **compared)
+
+
+def test_slices_need_one_rule_with_max_drop_and_no_more() -> None:
+    known = gate(NO_DROP, {"metric": "F1", "min_gain": 0}, **ONE_FILE, slices=["region"])
+    assert known.row_rules == (0, 1)
 
 
 def test_a_metric_that_is_recorded_need_not_be_computed_of_rows() -> None:

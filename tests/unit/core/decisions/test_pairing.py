@@ -190,6 +190,14 @@ def test_the_positive_class_is_last(positive: str) -> None:
     assert (list(found.candidate), found.predicts_classes) == ([0.1, 0.3], False)
 
 
+@pytest.mark.parametrize("positive", [1, "true"])
+def test_truth_is_positive_where_nothing_else_is_said(positive: Any) -> None:
+    meaning = Meaning(label="y", candidate="mine", other="live", positive=positive)
+    found = rows_of(together([("a", "True", 0.1, 0.2), ("b", "FALSE", 0.3, 0.4)], meaning))
+
+    assert (found.classes, list(found.labels)) == (("false", "true"), [1.0, 0.0])
+
+
 CLASSES: list[tuple[str, list[Row], Any, list[str] | None]] = [
     ("texts", [("a", "cat", "cat", "dog"), ("b", "dog", "dog", "dog")], "cat", ["cat", "dog"]),
     ("numbers", [("a", 1, 1, 2), ("b", 2, 2, 2)], 2, ["1", "2"]),

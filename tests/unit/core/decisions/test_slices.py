@@ -124,6 +124,16 @@ def test_a_column_with_very_many_values_does_not_fill_the_record() -> None:
     assert (len(found.listed), found.left_out) == (MOST_LISTED, 400 - MOST_LISTED)
 
 
+def test_only_the_largest_slices_of_a_column_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.core.decisions.slices.MOST_CHECKED", 2)
+    sizes = (("a", 60), ("b", 80), ("c", 70), ("d", 20))
+    found = sliced(joined(*((name, of_classes(size, size)) for name, size in sizes)))
+    checked = {one.value for one in found.listed if "checked" not in one.why}
+    assert checked == {"b", "c"}
+    (left,) = [one for one in found.listed if one.value == "a"]
+    assert left.why == "only the 2 largest slices of a column are checked"
+
+
 def test_a_long_value_is_shortened() -> None:
     rows = replace(of_classes(60), slices={"note": ["x" * 500] * 60})
     (found,) = sliced(rows).listed

@@ -159,8 +159,9 @@ def test_where_the_app_scores_both_models_it_compares_again() -> None:
         gate=Gate(rules=RULES, compare=Compare(holdout="evaluation/holdout.csv"))
     )
     verdict = judged(comparison(), live=("sample-other",))
-    again = apply(run(Phase.PROMOTING, config=config), Unsettled(verdict), NOW)
-    assert (again.phase, again.verdict) == (Phase.JUDGED, None)
+    approved = apply(after("ask"), Approved("ada"), NOW).evolve(config=config)
+    again = apply(approved, Unsettled(verdict), NOW)
+    assert (again.phase, again.verdict, again.approval) == (Phase.JUDGED, None, None)
     assert "comparing again" in again.history[-1].note
 
 

@@ -1,0 +1,95 @@
+"""Each job scored its own model on one holdout: two files are compared by the ids of their rows."""
+
+import pytest
+
+from shared.core.decisions.comparison import Outcome
+from shared.core.run.record import Phase
+from tests.unit.execution.compared_worlds import (
+    TWO_FILES,
+    Scores,
+    bad,
+    better,
+    ended,
+    good,
+    only,
+    rows,
+    table,
+    world_with,
+)
+from tests.unit.execution.gated_worlds import data, ended_run, opened
+
+
+def backwards(count: int, **scores: Scores) -> bytes:
+    return table(iter(range(count - 1, -1, -1)), **scores)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "outcome", "phase"),
+    [(better, Outcome.FIT, Phase.PROMOTED), (bad, Outcome.WORSE, Phase.REJECTED)],
+)
+def test_two_files_are_matched_by_the_ids_of_their_rows(
+    candidate: Scores, outcome: Outcome, phase: Phase
+) -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, backwards(400, candidate=candidate))
+
+    assert ended(run) == (phase, outcome)
+    assert (only(run).run_id, only(run).rows, only(run).why) == (first.run_id, 400, "")
+    assert run.given_models == ()
+
+
+def test_rows_of_another_holdout_are_not_compared() -> None:
+    world = world_with({**TWO_FILES, "unsure": "reject"})
+    ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(380, candidate=good))
+
+    assert ended(run) == (Phase.REJECTED, Outcome.UNSURE)
+    assert "ids of the other model without a match: 20 of 400 (5.0 %)" in only(run).why
+
+
+def test_predictions_on_another_holdout_are_not_compared() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    gate = world.pipeline.gate
+    assert gate.compare is not None
+    other = gate.compare.evolve(holdout="training-data/other.csv")
+    world.pipeline = world.pipeline.evolve(gate=gate.evolve(compare=other))
+    world.restart()
+    run = world.until(opened(world, 2, rows(candidate=good)), Phase.AWAITING_APPROVAL)
+
+    assert only(run).why == f"run {first.run_id} scored another holdout"
+
+
+def test_a_record_that_is_gone_leaves_nothing_to_compare_with() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    second = opened(world, 2, rows(candidate=good))
+    del world.documents.rows[f"runs/{first.run_id}"]
+    run = world.until(second, Phase.AWAITING_APPROVAL)
+
+    assert "has no record any more" in only(run).why
+
+
+def test_predictions_that_are_gone_are_named() -> None:
+    world = world_with(TWO_FILES)
+    first = ended_run(world, 1, rows(candidate=good))
+    second = opened(world, 2, rows(candidate=good))
+    world.blobs.remove("models", f"runs/sample/{first.run_id}/1/predictions.csv")
+    run = world.until(second, Phase.AWAITING_APPROVAL)
+
+    assert f"run {first.run_id} has no predictions at" in only(run).why
+
+
+@pytest.mark.parametrize("name", ["2.csv", "holdout.csv"])
+def test_a_holdout_that_was_trained_on_is_a_warning(name: str) -> None:
+    world = world_with({**TWO_FILES, "holdout": f"training-data/{name}"})
+    world.blobs.put("training-data", "holdout.csv", data(2))
+    ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(candidate=better))
+
+    known_as = " as training-data/2.csv" if name == "holdout.csv" else ""
+    warning = f"the holdout training-data/{name} is in the run's manifest{known_as}"
+    assert only(run).why == f"{warning}: its model knows the rows"
+    assert run.verdict is not None
+    assert warning in run.verdict.reason
