@@ -4,19 +4,26 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from local.azureml.answers import Answer, RequestBody
-from local.azureml.containers import rows_of
+from local.azureml.containers import error_of_model, rows_of
 from local.azureml.switches import Switches
 from shared.core.config.azureml_models import model_version
 from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.holdout import HoldoutProgress
 from shared.core.run.record import Phase, Run
+from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import QUICK, AzureMlWorld
-from tests.fakes.world import DATA
+from tests.fakes.world import DATA, MODELS
+from tests.unit.execution.gated_worlds import why
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-HOLDOUT = f"{DATA}/holdouts/rows.csv"
+ROWS = "holdouts/rows.csv"
+HOLDOUT = f"{DATA}/{ROWS}"
 NO_DROP = {"metric": "AUC", "max_drop": 0.01}
 Scores = Callable[[int], object]
+Model = Callable[[RequestBody], Answer]
 
 
 def good(at: int) -> float:
@@ -37,27 +44,32 @@ def holdout(count: int = 450) -> bytes:
     return "\n".join(lines).encode()
 
 
-def world_with(*rules: dict[str, Any], **compare: Any) -> AzureMlWorld:
+def world_with(*rules: dict[str, Any], approval: str = "none", **compare: Any) -> AzureMlWorld:
     gate = {
+        "approval": approval,
         "compare": {"holdout": HOLDOUT, **compare},
         "rules": list(rules or (NO_DROP,)),
         "first_model": "allow",
     }
     world = AzureMlWorld(switches=Switches(**QUICK), config={"gate": gate})
-    world.blobs.put(DATA, HOLDOUT.partition("/")[2], holdout())
+    world.blobs.put(DATA, ROWS, holdout())
     return world
 
 
-def model_of(scores: Scores) -> Callable[[RequestBody], Answer]:
+def model_of(scores: Scores) -> Model:
     """Return a model that takes the first column of a row as the row's number."""
     return lambda body: Answer(200, [scores(int(row[0])) for row in rows_of(body)])
 
 
-def started(world: AzureMlWorld, scores: Scores) -> Run:
-    run = world.start()
-    name = f"sample/{model_version(run.run_id, 1)}"
-    world.azureml.hooks.set_model(name, model_of(scores))
+def started(world: AzureMlWorld, scores: Scores, name: str = "new.csv") -> Run:
+    run = world.start(name)
+    serves(world, run, model_of(scores))
     return run
+
+
+def serves(world: AzureMlWorld, run: Run, model: Model) -> None:
+    """Have the model of a run answer so."""
+    world.azureml.hooks.set_model(f"sample/{model_version(run.run_id, 1)}", model)
 
 
 def promoted(world: AzureMlWorld, scores: Scores = good) -> Run:
@@ -70,10 +82,270 @@ def only(run: Run) -> Comparison:
     return one
 
 
+def ended(run: Run) -> tuple[Phase, Outcome | None]:
+    return run.phase, run.verdict.outcome if run.verdict else None
+
+
+def made(world: AzureMlWorld, run: Run) -> list[str]:
+    """Return the lines of the predictions of a run."""
+    content = world.blobs.read(MODELS, f"runs/sample/{run.run_id}/predictions.csv", 10**6)
+    assert content is not None
+    return content.decode().splitlines()
+
+
+def asked(world: AzureMlWorld) -> list[str]:
+    """Return who answered, in order."""
+    return [who for _, who in world.azureml.scoring.answered]
+
+
+def name_of(world: AzureMlWorld, run: Run) -> str:
+    found = world.now_of(run).candidate
+    assert found is not None
+    return found.name
+
+
+def progress(world: AzureMlWorld, run: Run) -> HoldoutProgress:
+    evidence = world.now_of(run).evidence
+    assert evidence is not None
+    assert evidence.holdout is not None
+    return evidence.holdout
+
+
+class Failing:
+    """A model that answers by another one for so many requests, and then so often not at all."""
+
+    def __init__(self, model: Model, after: int, instead: Model, times: int = 10**6) -> None:
+        self.model, self.instead = model, instead
+        self.left, self.times = after, times
+        self.sizes: list[int] = []
+
+    def __call__(self, body: RequestBody) -> Answer:
+        if "index" not in body["input_data"]:  # the probe
+            return Answer(200, [0.5, 0.5])
+        self.sizes.append(len(rows_of(body)))
+        if self.left:
+            self.left -= 1
+            return self.model(body)
+        if not self.times:
+            return self.model(body)
+        self.times -= 1
+        return self.instead(body)
+
+
+BUSY = error_of_model(429, "busy")
+CRASHES = error_of_model(500, "KeyError: 'Jane Doe, r7'")
+
+
+def test_a_first_model_is_scored_alone_and_has_numbers_of_its_rows() -> None:
+    world = world_with({"metric": "AUC", "at_least": 0.7}, NO_DROP)
+    run = promoted(world)
+    assert run.measured["AUC"] == pytest.approx(0.944, abs=0.001)
+    assert made(world, run)[:2] == ["id,label,candidate", f"r0,0,{good(0)!r}"]
+
+
 def test_both_models_score_every_row_before_the_candidate_gets_a_request() -> None:
     world = world_with()
     first = promoted(world)
-    run = world.until(started(world, better), Phase.VERIFYING, ticks=60)
-    found = only(run)
+    before = len(asked(world))
+    second = world.until(started(world, better), Phase.VERIFYING, ticks=60)
+    found = only(second)
     assert (found.against, found.run_id, found.rows) == ("live", first.run_id, 450)
     assert found.outcome is Outcome.FIT
+    assert found.other == pytest.approx(first.measured["AUC"])
+    old, new = name_of(world, first), name_of(world, second)
+    # Two probes, then three requests for each; the probe ahead of the promotion is the last.
+    assert asked(world)[before : before + 8] == [new, new, *[new, old] * 3]
+    assert made(world, second)[1] == f"r0,0,{better(0)!r},{good(0)!r}"
+    assert len(made(world, second)) == 451
+
+
+def test_a_worse_model_is_rejected_and_discarded() -> None:
+    world = world_with()
+    first = promoted(world)
+    run = world.until_idle(started(world, bad), ticks=60)
+    assert ended(run) == (Phase.REJECTED, Outcome.WORSE)
+    assert world.endpoint_state().endpoint_lease is None
+    world.idle(2 * HOUR, 10 * MINUTE)
+    assert name_of(world, run) not in world.deployments()
+    assert name_of(world, first) in world.deployments()
+
+
+def test_a_busy_model_goes_on_where_it_was() -> None:
+    world = world_with()
+    promoted(world)
+    run = world.start()
+    model = Failing(model_of(better), 1, BUSY, times=2)
+    serves(world, run, model)
+    world.until(run, Phase.JUDGED, ticks=60)
+    assert progress(world, run).rows == 200
+    assert len(made(world, run)) == 201
+    assert world.now_of(run).step_failure is not None
+    world.until(run, Phase.VERIFYING, ticks=60)
+    assert model.sizes == [200, 200, 200, 200, 50]
+    assert [line.partition(",")[0] for line in made(world, run)[1:]] == [
+        f"r{at}" for at in range(450)
+    ]
+
+
+def test_a_model_gets_fewer_rows_where_it_cannot_take_so_many() -> None:
+    world = world_with()
+    run = world.start()
+
+    def small(body: RequestBody) -> Answer:
+        return model_of(good)(body) if len(rows_of(body)) < 50 else CRASHES(body)
+
+    serves(world, run, small)
+    done = world.until(run, Phase.PROMOTED, ticks=80)
+    assert progress(world, done).batch == 12
+    assert len(made(world, done)) == 451
+
+
+def test_a_candidate_that_cannot_score_the_rows_is_rejected_without_a_word_of_them() -> None:
+    world = world_with(unsure="promote")
+    run = world.start()
+    model = Failing(model_of(good), 1, CRASHES)
+    serves(world, run, model)
+    done = world.until_idle(run, ticks=60)
+    assert ended(done) == (Phase.REJECTED, None)
+    assert "the candidate cannot score the holdout, of which it was sent 2 columns" in why(done)
+    assert "the model answered 500" in why(done)
+    assert "Jane" not in done.model_dump_json()
+    assert model.sizes == [200, 200, 50, 12]
+
+
+def test_a_live_model_that_cannot_score_new_columns_is_said_and_never_a_pass() -> None:
+    world = world_with(unsure="promote")
+    first = promoted(world)
+    serves(world, first, Failing(model_of(good), 1, CRASHES))
+    run = world.until(started(world, better), Phase.AWAITING_APPROVAL, ticks=60)
+    assert ended(run) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert only(run).interval is None
+    assert "the live model cannot score the holdout: the model answered 500" in why(run)
+    assert "Jane" not in run.model_dump_json()
+
+
+def test_an_answer_without_scores_is_no_comparison() -> None:
+    world = world_with()
+    run = world.start()
+    serves(world, run, lambda body: Answer(200, [0.5] * (len(rows_of(body)) - 1)))
+    # The probe's rows are two: one answer is good there.
+    done = world.until_idle(run, ticks=60)
+    assert done.phase is Phase.REJECTED
+    assert "the answer has 11 rows for 12" in why(done)
+
+
+def test_a_holdout_that_is_not_there_parks_the_run_until_it_is() -> None:
+    world = world_with()
+    world.blobs.remove(DATA, ROWS)
+    run = started(world, good)
+    parked = world.until(run, Phase.PARKED, ticks=60)
+    assert f"the holdout {HOLDOUT}: it is not there" in why(parked)
+    assert parked.advice is not None
+    world.blobs.put(DATA, ROWS, b"id,label\n1,2,3\n")
+    world.run_operations.retry(run.run_id)
+    parked = world.until(run, Phase.PARKED, ticks=60)
+    assert "line 2 has 3 cells" in why(parked)
+    world.blobs.put(DATA, ROWS, holdout())
+    world.run_operations.retry(run.run_id)
+    world.until(run, Phase.PROMOTED, ticks=60)
+
+
+def test_a_holdout_that_is_replaced_meanwhile_is_scored_from_its_first_row() -> None:
+    world = world_with()
+    run = world.start()
+    serves(world, run, Failing(model_of(good), 1, BUSY, times=2))
+    world.until(run, Phase.JUDGED, ticks=60)
+    assert progress(world, run).rows == 200
+    world.blobs.put(DATA, ROWS, holdout(300))
+    world.until(run, Phase.PROMOTED, ticks=60)
+    assert len(made(world, run)) == 301
+
+
+def test_predictions_that_somebody_changed_are_made_again() -> None:
+    world = world_with()
+    run = world.start()
+    serves(world, run, Failing(model_of(bad), 1, BUSY, times=2))
+    world.until(run, Phase.JUDGED, ticks=60)
+    better_ones = [f"r{at},{at % 2},{at % 2}" for at in range(200)]
+    forged = "\n".join(["id,label,candidate", *better_ones, ""]).encode()
+    world.blobs.put(MODELS, f"runs/sample/{run.run_id}/predictions.csv", forged)
+    world.until(run, Phase.PROMOTED, ticks=60)
+    assert made(world, run)[2] == f"r1,1,{bad(1)!r}"
+    assert len(made(world, run)) == 451
+
+
+def approve(world: AzureMlWorld, run: Run) -> Run:
+    world.until(run, Phase.AWAITING_APPROVAL, ticks=60)
+    return world.run_operations.approve(run.run_id, OperatorCommand("ada", "good"))
+
+
+def test_another_live_model_at_the_promotion_is_scored_too() -> None:
+    world = world_with(approval="required")
+    first = started(world, good)
+    approve(world, first)
+    world.until(first, Phase.PROMOTED, ticks=80)
+    overtakes = started(world, good)
+    world.clock.move(MINUTE)
+    waits = started(world, better, "newer.csv")
+    approve(world, overtakes)
+    world.until(waits, Phase.AWAITING_APPROVAL, ticks=60)
+    assert only(world.now_of(waits)).run_id == first.run_id
+    world.until(overtakes, Phase.PROMOTED, ticks=80)
+    world.run_operations.approve(waits.run_id, OperatorCommand("ada", "good"))
+    world.tick()
+    again = approve(world, waits)
+    assert only(again).run_id == overtakes.run_id
+    assert made(world, again)[1] == f"r0,0,{better(0)!r},{good(0)!r}"
+    world.until(waits, Phase.PROMOTED, ticks=80)
+    assert "comparing again" in " ".join(line.note for line in world.now_of(waits).history)
+
+
+@pytest.mark.parametrize("end", ["rejected", "expired", "superseded", "cancelled"])
+def test_a_candidate_that_is_not_promoted_is_discarded(end: str) -> None:
+    world = world_with(approval="required")
+    first = started(world, good)
+    approve(world, first)
+    world.until(first, Phase.PROMOTED, ticks=80)
+    run = world.until(started(world, better), Phase.AWAITING_APPROVAL, ticks=60)
+    name = name_of(world, run)
+    assert name in world.deployments()
+    operator = OperatorCommand("ada", "no")
+    match end:
+        case "rejected":
+            world.run_operations.reject(run.run_id, operator)
+        case "expired":
+            world.idle(timedelta(days=4), HOUR)
+        case "superseded":
+            newer = started(world, good)
+            approve(world, newer)
+            world.until(newer, Phase.PROMOTED, ticks=80)
+            world.run_operations.approve(run.run_id, operator)
+            world.until_idle(run, ticks=60)
+        case _:
+            world.run_operations.cancel(run.run_id, operator)
+    world.idle(3 * HOUR, 10 * MINUTE)
+    phase = "rejected" if end == "expired" else end
+    assert world.now_of(run).phase.value == phase
+    assert name not in world.deployments()
+    assert name not in [one.candidate.name for one in world.endpoint_state().staged]
+
+
+def test_the_anchor_is_compared_by_what_it_scored_when_it_was_new() -> None:
+    world = world_with(anchor="pinned")
+    first = promoted(world, better)
+    second = promoted(world, lambda at: better(at) + 1e-9 * at)
+    run = world.until(started(world, better), Phase.VERIFYING, ticks=60)
+    assert run.verdict is not None
+    live, anchor = run.verdict.results[0].comparisons
+    assert (live.against, live.run_id) == ("live", second.run_id)
+    assert (anchor.against, anchor.run_id) == ("anchor", first.run_id)
+    assert (anchor.rows, anchor.outcome) == (450, Outcome.FIT)
+
+
+def test_an_anchor_that_scored_another_holdout_is_said() -> None:
+    world = world_with(anchor="pinned")
+    first = promoted(world, better)
+    promoted(world, better)
+    world.blobs.put(DATA, ROWS, holdout(449))
+    run = world.until(started(world, better), Phase.AWAITING_APPROVAL, ticks=60)
+    assert f"run {first.run_id} scored another version of the holdout" in why(run)
