@@ -28,7 +28,7 @@ from shared.execution.leased_endpoint import endpoint_of
 from shared.ports.serving import ServingEndpoint
 
 #: How long one step scores, and how many requests of each model it sends at most.
-_STEP: Final = timedelta(seconds=20)
+_STEP: Final = timedelta(seconds=15)
 _MOST_REQUESTS: Final = 200
 #: How often a request is tried again with fewer rows, where a model gave no scores.
 _AGAIN: Final = 2
@@ -68,7 +68,7 @@ class HoldoutSteps:
             if self._scored(run, known) is not None:
                 return None
             known = None
-        holdout, content = self._read(compare)
+        holdout, content = self._read(compare, known)
         before = self._scored(run, known) if known and known.content == content else None
         if known is None or before is None:
             known, before = _begun(there.etag, content, names, holdout), b""
@@ -90,13 +90,15 @@ class HoldoutSteps:
         known = run.evidence.holdout if run.evidence else None
         return self._scored(run, known) if known is not None and known.is_complete else None
 
-    def _read(self, compare: Compare) -> tuple[Holdout, str]:
+    def _read(self, compare: Compare, known: HoldoutProgress | None) -> tuple[Holdout, str]:
         """Return the rows of the holdout, and the digest of its content."""
         content = self.context.read_at(compare.holdout or "", MOST_BYTES)
         if content is None:
             raise _unusable(compare, "it is not there")
         try:
-            return read_holdout(content, compare), _digest(content)
+            digest = _digest(content)
+            facts = known.of if known is not None and known.content == digest else None
+            return read_holdout(content, compare, facts), digest
         except ValueError as exc:
             raise _unusable(compare, self._texts(str(exc))) from exc
 
@@ -219,8 +221,8 @@ class _Pass:
                 found.answer,
                 len(batch.kept),
                 self.compare.candidate,
-                self.holdout.classes,
                 self.compare.positive,
+                self.holdout.facts.position,
             )
         except ValueError as exc:
             raise _NoScoresError(ProbeOutcome.BROKEN, self.redacted(str(exc))) from exc
@@ -243,7 +245,7 @@ class _Pass:
 
 def _begun(etag: str, content: str, names: _Names, holdout: Holdout) -> HoldoutProgress:
     return HoldoutProgress(
-        etag=etag, content=content, candidate=names.candidate, live=names.run_id, of=holdout.rows
+        etag=etag, content=content, candidate=names.candidate, live=names.run_id, of=holdout.facts
     )
 
 

@@ -22,7 +22,7 @@ _WHERE: Final = "name the one that counts as gate.compare.candidate"
 
 
 def scores_in(
-    answer: object, rows: int, column: str, classes: Sequence[str] = (), positive: object = None
+    answer: object, rows: int, column: str, positive: object, position: int | None
 ) -> list[str]:
     """Return the score, or the class, that an answer has for each row, as predictions keep it.
 
@@ -30,15 +30,16 @@ def scores_in(
         answer: decoded JSON.
         rows: how many were sent.
         column: of the answer, where it has several for each row.
-        classes: the two of the labels, sorted; without a column of that name the probabilities
-            of two classes are known by this order.
-        positive: the class that scores are for.
+        positive: the class that scores are for. Without a column of the configured name its
+            probability counts, where there are those of two classes.
+        position: of the positive class among the two of the labels, sorted, as models list them;
+            None: there are not two.
 
     Raises:
         ValueError: it does not say a score for each row, or not which one counts.
     """
     found = _columns(_unwrapped(_decoded(answer), rows), rows)
-    name = _chosen(found, column, classes, positive)
+    name = _chosen(found, column, positive, position)
     return [_score(value) for value in found[name]]
 
 
@@ -104,7 +105,7 @@ def _leaves(row: object) -> dict[str, object]:
 
 
 def _chosen(
-    found: Mapping[str, Sequence[object]], column: str, classes: Sequence[str], positive: object
+    found: Mapping[str, Sequence[object]], column: str, positive: object, position: int | None
 ) -> str:
     names = list(found)
     if len(names) == 1:
@@ -112,12 +113,12 @@ def _chosen(
     meant = named_like(names, column)
     if len(meant) == 1:
         return meant[0]
-    if len(names) == len(classes) == _TWO and _are_probabilities(found):
+    if position is not None and len(names) == _TWO and _are_probabilities(found):
         ends = [class_name(name.rpartition(".")[2]) for name in names]
-        # Of a list, the probabilities are in the order of the classes.
-        order = ends if set(ends) == set(classes) else classes if ends == ["0", "1"] else ()
-        if class_name(positive) in order:
-            return names[order.index(class_name(positive))]
+        if ends == ["0", "1"]:  # positions in a list, or these classes
+            return names[position]
+        if class_name(positive) in ends:
+            return names[ends.index(class_name(positive))]
     raise ValueError(f"the answer has the columns {shown(names)}: {_WHERE}")
 
 

@@ -36,6 +36,15 @@ _TRUTH: Final = {"true": True, "false": False}
 _TWO: Final = 2
 
 
+class HoldoutFacts(FrozenModel):
+    """What one pass over a whole holdout finds, without anything of its content."""
+
+    rows: int
+    kinds: str  #: of the columns that a table sends: numbers (n), truths (t) or texts (x)
+    #: Where the positive class is among the two of the labels, sorted; None: there are not two.
+    position: int | None
+
+
 class HoldoutProgress(FrozenModel):
     """How far the rows of a holdout are scored, and by which models."""
 
@@ -43,7 +52,7 @@ class HoldoutProgress(FrozenModel):
     content: str  #: digest of its content: other content is scored anew
     candidate: str  #: its name at the endpoint
     live: str = ""  #: the run whose model scores the same rows; empty: there is none
-    of: int  #: the rows of the holdout
+    of: HoldoutFacts
     rows: int = 0  #: how many of them are scored
     size: int = 0  #: bytes of the predictions up to there
     predictions: str = ""  #: digest of these bytes
@@ -54,7 +63,7 @@ class HoldoutProgress(FrozenModel):
     @property
     def is_complete(self) -> bool:
         """Whether every row is scored."""
-        return self.rows == self.of
+        return self.rows == self.of.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +83,7 @@ class Holdout:
     columns: tuple[str, ...]
     kept: tuple[int, ...]  #: the places of the columns that predictions keep
     sent: tuple[int, ...]  #: the places of the columns that models are sent
-    kinds: Mapping[int, str]  #: of the columns of a table: numbers, truths or texts
-    rows: int
-    classes: tuple[str, ...]  #: of the labels, in the order of models; empty: there are not two
+    facts: HoldoutFacts
     template: Mapping[str, Any] | None  #: of requests; None: the one of MLflow
 
     def batches(self, start: int, most: int) -> Iterator[Batch]:
@@ -103,35 +110,38 @@ class Holdout:
 
     def _request(self, rows: Sequence[Sequence[object]]) -> dict[str, Any]:
         names = [self.columns[at] for at in self.sent]
-        values = [[self._value(at, row[at]) for at in self.sent] for row in rows]
+        sent = list(zip(self.sent, self.facts.kinds or "j" * len(names), strict=True))
+        values = [[_value(row[at], kind) for at, kind in sent] for row in rows]
         if self.template is None:
             index = list(range(len(rows)))
             return {"input_data": {"columns": names, "index": index, "data": values}}
         filled: dict[str, Any] = _filled(self.template, names, values)
         return filled
 
-    def _value(self, at: int, cell: object) -> object:
-        """Return a cell as it is sent: of a table as pandas reads it, nothing as null."""
-        if not isinstance(cell, str) or at not in self.kinds:
+
+def _value(cell: object, kind: str) -> object:
+    """Return a cell as it is sent: of a table as pandas reads it, nothing as null."""
+    if kind == "j":  # JSON has types of its own
+        return cell
+    text = str(cell).strip()
+    if _is_nothing(text):
+        return None
+    match kind:
+        case "n":
+            return int(text) if _WHOLE.fullmatch(text) else float(text)
+        case "t":
+            return _TRUTH[text.casefold()]
+        case _:
             return cell
-        text = cell.strip()
-        if text.casefold() in NOTHING or text.casefold() == "nan":
-            return None
-        match self.kinds[at]:
-            case "numbers":
-                return int(text) if _WHOLE.fullmatch(text) else float(text)
-            case "truths":
-                return _TRUTH[text.casefold()]
-            case _:
-                return cell
 
 
-def read_holdout(content: bytes, compare: Compare) -> Holdout:
+def read_holdout(content: bytes, compare: Compare, known: HoldoutFacts | None = None) -> Holdout:
     """Return the rows of a holdout: a table or JSON lines, with a label and features for each row.
 
     Args:
         content: of its file.
         compare: which columns it has, and how rows are sent.
+        known: what an earlier pass over the same content found; None: it is read as a whole.
 
     Raises:
         ValueError: it cannot be read; the message says where, and shows no cell of it.
@@ -147,12 +157,9 @@ def read_holdout(content: bytes, compare: Compare) -> Holdout:
     places = {name: _place(columns, name) for name in compare.kept_columns}
     unsent = {places[name] for name in compare.unsent_columns}
     features = tuple(at for at in range(len(columns)) if at not in unsent)
+    if not features:
+        raise ValueError("there is no column to send beside those of id and label")
     template = compare.request if isinstance(compare.request, dict) else None
-    found = _Counting(features, places[compare.label])
-    for row in _rows(text, form, columns):
-        found.take(row)
-    if not found.rows:
-        raise ValueError("there are no rows")
     _require_columns(template, columns, features)
     return Holdout(
         text=text,
@@ -160,10 +167,28 @@ def read_holdout(content: bytes, compare: Compare) -> Holdout:
         columns=columns,
         kept=tuple(places.values()),
         sent=features,
-        kinds={} if form.endswith(JSON_LINES) else found.kinds,
-        rows=found.rows,
-        classes=_in_order(found.classes),
+        facts=known or _facts(_rows(text, form, columns), features, compare, columns),
         template=template,
+    )
+
+
+def _facts(
+    rows: Iterator[Sequence[object]],
+    features: Sequence[int],
+    compare: Compare,
+    columns: Sequence[str],
+) -> HoldoutFacts:
+    is_json = (compare.holdout or "").casefold().endswith(JSON_LINES)
+    found = _Counting(() if is_json else features, _place(columns, compare.label))
+    for row in rows:
+        found.take(row)
+    if not found.rows:
+        raise ValueError("there are no rows")
+    order, positive = _in_order(found.classes), class_name(compare.positive)
+    return HoldoutFacts(
+        rows=found.rows,
+        kinds=found.kinds,
+        position=order.index(positive) if positive in order else None,
     )
 
 
@@ -175,13 +200,14 @@ def as_lines(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 class _Counting:
-    """Counts rows, and finds what each column holds."""
+    """Counts rows, and finds what each column holds: numbers, truths, or else texts."""
 
     def __init__(self, features: Sequence[int], label: int) -> None:
         self.rows = 0
         self.classes: set[str] = set()
         self._label = label
-        self._odd = dict.fromkeys(features, frozenset[str]())
+        self._features = features
+        self._numbers, self._truths = set(features), set(features)
 
     def take(self, row: Sequence[object]) -> None:
         """Take one row."""
@@ -190,27 +216,25 @@ class _Counting:
             raise ValueError(f"there are more than {MOST_ROWS:,} rows: use a sample of them")
         if len(self.classes) <= _TWO:
             self.classes.add(class_name(row[self._label]))
-        for at, odd in self._odd.items():
-            cell = row[at]
-            if len(odd) < _TWO and isinstance(cell, str) and cell:
-                self._odd[at] = odd | _not(cell.strip().casefold())
+        is_number = _NUMBER.fullmatch
+        odd = [at for at in self._numbers if not is_number(str(row[at]).strip())]
+        self._numbers.difference_update([at for at in odd if not _is_nothing(row[at])])
+        if self._truths:
+            odd = [at for at in self._truths if str(row[at]).strip().casefold() not in _TRUTH]
+            self._truths.difference_update([at for at in odd if not _is_nothing(row[at])])
 
     @property
-    def kinds(self) -> dict[int, str]:
-        """What each column holds: numbers or truths where all of its cells are such."""
-        return {
-            at: next((kind for kind in ("numbers", "truths") if kind not in odd), "texts")
-            for at, odd in self._odd.items()
-        }
+    def kinds(self) -> str:
+        """What each column holds, a letter for each."""
+        return "".join(
+            "n" if at in self._numbers else "t" if at in self._truths else "x"
+            for at in self._features
+        )
 
 
-def _not(cell: str) -> frozenset[str]:
-    """Return the kinds that a cell is not of."""
-    if _NUMBER.fullmatch(cell):
-        return frozenset({"truths"})
-    if cell in _TRUTH:
-        return frozenset({"numbers"})
-    return frozenset() if cell in NOTHING or cell == "nan" else frozenset({"numbers", "truths"})
+def _is_nothing(cell: object) -> bool:
+    small = str(cell).strip().casefold()
+    return small in NOTHING or small == "nan"
 
 
 def _rows(text: str, form: str, columns: Sequence[str]) -> Iterator[Sequence[object]]:

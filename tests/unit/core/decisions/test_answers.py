@@ -6,11 +6,9 @@ import pytest
 
 from shared.core.decisions.answers import scores_in
 
-BINARY = ("0", "1")
-
 
 def scores(answer: object, rows: int = 2, column: str = "candidate", **known: Any) -> list[str]:
-    return scores_in(answer, rows, column, **{"classes": BINARY, "positive": 1, **known})
+    return scores_in(answer, rows, column, **{"positive": 1, "position": 1, **known})
 
 
 @pytest.mark.parametrize(
@@ -45,9 +43,9 @@ def test_a_column_of_several_is_named() -> None:
 
 def test_probabilities_are_in_the_order_of_the_classes() -> None:
     answer = [[0.75, 0.25], [0, 1]]
-    assert scores(answer, classes=("no", "yes"), positive="yes") == ["0.25", "1"]
-    assert scores(answer, classes=("no", "yes"), positive="no") == ["0.75", "0"]
-    assert scores(answer, classes=BINARY, positive=0) == ["0.75", "0"]
+    assert scores(answer, positive="yes") == ["0.25", "1"]
+    assert scores(answer, positive="no", position=0) == ["0.75", "0"]
+    assert scores(answer, positive=1, position=0) == ["0.75", "0"]  # the classes are 1 and 2
 
 
 @pytest.mark.parametrize(
@@ -76,4 +74,4 @@ def test_an_answer_without_a_score_for_each_row_is_refused(answer: object, says:
 
 def test_without_two_classes_no_column_is_guessed() -> None:
     with pytest.raises(ValueError, match=r"gate\.compare\.candidate"):
-        scores([[0.75, 0.25]] * 2, classes=())
+        scores([[0.75, 0.25]] * 2, position=None)

@@ -46,7 +46,7 @@ def test_a_column_has_one_type_in_every_request() -> None:
 
 def test_lines_of_json_are_sent_as_they_are() -> None:
     found = read(LINES, "rows.jsonl")
-    assert found.rows == 2
+    assert found.facts.rows == 2
     assert only(found)["input_data"]["data"] == [[40, ["a"]], [None, None]]
     (batch,) = found.batches(0, 9)
     assert batch.kept == [("1", "true"), ("2", "false")]
@@ -94,16 +94,28 @@ def test_requests_begin_where_the_last_step_ended_and_stay_small() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "classes"),
+    ("labels", "positive", "position"),
     [
-        (b"id,label,a\n1,10,1\n2,9,1\n", ("9", "10")),
-        (b"id,label,a\n1,yes,1\n2,no,1\n", ("no", "yes")),
-        (b"id,label,a\n1,1,1\n2,2,1\n3,3,1\n", ()),
-        (b"id,label,a\n1,1,1\n", ()),
+        ("10 9", 10, 1),  # as numbers
+        ("10 9", 9, 0),
+        ("yes no", "yes", 1),
+        ("yes no", "no", 0),
+        ("yes no", 1, None),
+        ("1 2 3", 1, None),
+        ("1 1", 1, None),
     ],
 )
-def test_two_classes_are_in_the_order_of_models(content: bytes, classes: tuple[str, ...]) -> None:
-    assert read(content).classes == classes
+def test_two_classes_are_in_the_order_of_models(
+    labels: str, positive: str | int, position: int | None
+) -> None:
+    rows = "".join(f"{at},{label},1\n" for at, label in enumerate(labels.split()))
+    assert read(f"id,label,a\n{rows}".encode(), positive=positive).facts.position == position
+
+
+def test_what_is_known_of_a_holdout_is_not_looked_for_again() -> None:
+    known = read(TABLE).facts.evolve(kinds="xxx")
+    again = read_holdout(TABLE, Compare(holdout="evaluation/rows.csv"), known)
+    assert only(again)["input_data"]["data"][0] == ["40", "2026-01-01", "true"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +123,8 @@ def test_two_classes_are_in_the_order_of_models(content: bytes, classes: tuple[s
     [
         (b"", "rows.csv", "the file is empty"),
         (b"", "rows.jsonl", "the file is empty"),
-        (b"id,label\n", "rows.csv", "there are no rows"),
+        (b"id,label,a\n", "rows.csv", "there are no rows"),
+        (b"id,label\n1,1\n", "rows.csv", "there is no column to send beside"),
         (b"id,a\n1,2\n", "rows.csv", "there is no column label; there are id, a"),
         (b"id,label,Label\n1,2,3\n", "rows.csv", ""),
         (b"id;label;a\n1;2;3\n", "rows.csv", "the columns seem to be separated by ';'"),
@@ -142,6 +155,6 @@ def test_predictions_are_lines_of_a_table() -> None:
 
 
 def test_progress_says_whether_all_rows_are_scored() -> None:
-    begun = HoldoutProgress(etag="e", content="c", candidate="m-1", of=2)
+    begun = HoldoutProgress(etag="e", content="c", candidate="m-1", of=read(TABLE).facts)
     assert not begun.is_complete
     assert begun.evolve(rows=2).is_complete
