@@ -263,5 +263,5 @@ def _digest(content: bytes) -> str:
 
 
 def _unusable(compare: Compare, why: str) -> PermanentError:
-    cure = "correct the holdout, then retry the run"
+    cure = "correct the holdout"
     return PermanentError(f"the holdout {compare.holdout}: {why}: {cure}", cure=cure)

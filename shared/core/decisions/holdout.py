@@ -157,9 +157,8 @@ def read_holdout(content: bytes, compare: Compare, known: HoldoutFacts | None = 
     places = {name: _place(columns, name) for name in compare.kept_columns}
     unsent = {places[name] for name in compare.unsent_columns}
     features = tuple(at for at in range(len(columns)) if at not in unsent)
-    if not features:
-        raise ValueError("there is no column to send beside those of id and label")
     template = compare.request if isinstance(compare.request, dict) else None
+    facts = known or _facts(_rows(text, form, columns), features, compare, columns)
     _require_columns(template, columns, features)
     return Holdout(
         text=text,
@@ -167,7 +166,7 @@ def read_holdout(content: bytes, compare: Compare, known: HoldoutFacts | None = 
         columns=columns,
         kept=tuple(places.values()),
         sent=features,
-        facts=known or _facts(_rows(text, form, columns), features, compare, columns),
+        facts=facts,
         template=template,
     )
 
@@ -311,7 +310,9 @@ def _listed(node: Mapping[str, Any]) -> list[str] | None:
 
 
 def _require_columns(template: Any, columns: Sequence[str], features: Sequence[int]) -> None:
-    """Refuse a template that lists a column which is not there, or is never sent."""
+    """Refuse rows without a column to send, and a template that lists one which is not sent."""
+    if not features:
+        raise ValueError("there is no column to send beside those of id and label")
     left = [template]
     sent = [columns[at] for at in features]
     while left:
