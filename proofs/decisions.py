@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from proofs import anchor_falls
+from proofs import anchor_falls, traffic_errors
 from proofs.drawn_models import Setting, drawn, metric_of
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.decisions.compared import Scored, compared, method_of
@@ -176,7 +176,8 @@ def part(effort: Effort) -> list[Outcome]:
     few = max(1, effort.size // 10)
     refused = [measured(setting, few, effort.seed) for setting in too_few()]
     anchored = anchor_falls.part(replace(effort, size=few))
-    return [*outcomes(found, effort), *_undecided(refused, effort), *anchored]
+    steps = traffic_errors.part(replace(effort, size=max(1, effort.size // 2)))
+    return [*outcomes(found, effort), *_undecided(refused, effort), *anchored, *steps]
 
 
 def outcomes(found: Iterable[Shares], effort: Effort) -> list[Outcome]:

@@ -32,8 +32,8 @@ BUGS: Final = (
     Bug(
         "a step passes before anything was measured",
         f"{_CORE}/traffic_rules.py",
-        "        return JudgedStep(StepVerdict.HOLD, why)\n    least",
-        "        return JudgedStep(StepVerdict.PASS, why)\n    least",
+        "        return JudgedStep(StepVerdict.HOLD, why)\n    known",
+        "        return JudgedStep(StepVerdict.PASS, why)\n    known",
         _RULES,
     ),
     Bug(

@@ -140,6 +140,7 @@ class TrafficSteps:
         evidence, began = step.evidence, step.began_at or now
         if not rules.need_data:
             return evidence
+        evidence = evidence.ruled_by(rules)
         if check.probe is not None:
             failed = check.probe.seen in (ProbeOutcome.BROKEN, ProbeOutcome.NO_ANSWER)
             evidence = evidence.probed(began, now, failed=failed)

@@ -22,7 +22,7 @@ from shared.core.config.endpoint import ScoringEndpoint
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.training import TrainingService
-from shared.core.config.types import Duration, parse_duration
+from shared.core.config.types import Duration, parse_duration, show_duration
 from shared.core.counting import counted, they
 from shared.core.serving.references import EndpointRef
 from shared.core.serving.traffic_rules import LATE
@@ -71,6 +71,14 @@ def _too_short(traffic: Traffic) -> Iterator[Mistake]:
         what = "is over before anything is measured, so each step waits for an operator"
         cure = f"say more than {late}, by which measures are late"
         yield Mistake(what, cure, ("traffic", "give_up_after"))
+
+
+def _too_short_to_compare(traffic: Traffic) -> Iterator[Mistake]:
+    """Yield that a step may pass before more errors would show."""
+    needed = max(traffic.times_needed.values(), default=traffic.bake)
+    if LATE < traffic.bake < needed:
+        what = f"a step may pass before more errors show: {traffic.said_times}"
+        yield Mistake(what, f"a bake of {show_duration(needed)} is enough", ("traffic", "bake"))
 
 
 class AzureMlEndpoint(ScoringEndpoint):
@@ -162,6 +170,17 @@ class AzureMlEndpoint(ScoringEndpoint):
         """The `{tokens}` that this endpoint is chosen by."""
         return tokens_of(self.endpoint)
 
+    @property
+    def form(self) -> int:
+        """The lowest schema version of a record that has this endpoint."""
+        return self.traffic.form if self.traffic else 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How long its steps have to last to show what they are to show."""
+        said = self.traffic.said_times if self.traffic else ""
+        return (f"endpoint {self.name}: {said}",) if said else ()
+
     def beside(self, training: TrainingService) -> "AzureMlEndpoint":
         """Return the endpoint in the workspace of the training, unless it names one."""
         if is_unknown(self.workspace) or self.workspace is not None:
@@ -193,6 +212,7 @@ class AzureMlEndpoint(ScoringEndpoint):
             yield Mistake(what, "say `type: mlflow_model` under register_as", ("deployment",))
         if self.traffic and self.traffic.rules.need_data:
             yield from _too_short(self.traffic)
+            yield from _too_short_to_compare(self.traffic)
 
     def _type_of(self, training: TrainingService) -> str | None:
         """Return the type of its model; None where it is known only once there is one."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
@@ -11,12 +12,17 @@ from shared.core.config.azureml_parts import NEWEST_VERSION
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Duration, Span, Strict, parse_duration
+from shared.core.counting import counted
+from shared.core.frozen import left_out
+from shared.core.serving.error_comparison import time_needed
 from shared.core.serving.traffic import ALL
-from shared.core.serving.traffic_rules import TrafficRules
+from shared.core.serving.traffic_rules import LATE, TrafficRules
 
 _STEPS: Final = (10, 50, 100)
 #: So many requests a rule about requests needs, unless the file says otherwise.
 _REQUESTS: Final = 100
+#: So many requests in a minute the endpoint has, where a time is said before there are any.
+_ASSUMED: Final = 100
 
 
 def _percent(given: Any, info: ValidationInfo) -> Any:
@@ -87,6 +93,11 @@ class Traffic(Strict):
     max_error_rate: Annotated[Percent, Field(le=100)] | None = Field(
         default=None, description="More requests that fail, such as 1%, roll the endpoint back."
     )
+    max_error_increase: Percent | None = left_out(
+        description="Requests that fail more often than those beside it in the same minutes by "
+        "more than this, such as 20%, roll the endpoint back once that is sure: at most one "
+        "promotion of 20 is rolled back by chance.",
+    )
     max_latency_increase: Percent | None = Field(
         default=None,
         description="Requests that take longer than those beside it by more than this, such as "
@@ -108,20 +119,59 @@ class Traffic(Strict):
             yield Mistake("copies are sent for one bake, and bake is 0s", "10m", ("bake",))
 
     @together
-    def _latency_beside_another(self) -> Iterator[Mistake]:
-        if self.max_latency_increase is not None and self.steps == (ALL,):
-            what = "compares with the requests beside it, and a step of 100 has none"
-            yield Mistake(what, "add a step below 100", ("max_latency_increase",))
+    def _beside_another(self) -> Iterator[Mistake]:
+        what = "compares with the requests beside it, and a step of 100 has none"
+        for name in ("max_error_increase", "max_latency_increase"):
+            if getattr(self, name) is not None and self.steps == (ALL,):
+                yield Mistake(what, "add a step below 100", (name,))
+
+    @property
+    def form(self) -> int:
+        """The second form compares errors, which an earlier release would not."""
+        return 1 if self.max_error_increase is None else 2
+
+    @property
+    def times_needed(self) -> dict[int, timedelta]:
+        """How long each step has to last to find five times as many errors, by its share."""
+        increase, steps = self.max_error_increase, self.rules.compared_steps
+        if increase is None:
+            return {}
+        needed = {
+            share: time_needed(_ASSUMED, share, increase, steps)
+            for share in self.steps
+            if share < ALL
+        }
+        return {
+            share: timedelta(minutes=minutes) + LATE
+            for share, minutes in needed.items()
+            if minutes is not None
+        }
+
+    @property
+    def said_times(self) -> str:
+        """What `times_needed` says, for operators; empty where errors are not compared."""
+        times = [
+            f"{counted(round(time.total_seconds() / 60), 'minute')} at {share} %"
+            for share, time in self.times_needed.items()
+        ]
+        if not times:
+            return ""
+        return (
+            f"with {_ASSUMED} requests a minute in all, 5 % of errors instead of 1 % show after "
+            f"about {', '.join(times)}"
+        )
 
     @property
     def rules(self) -> TrafficRules:
         """What the requests of a step have to show."""
-        limits = (self.max_error_rate, self.max_latency_increase)
+        limits = (self.max_error_rate, self.max_error_increase, self.max_latency_increase)
         needed = _REQUESTS if any(limit is not None for limit in limits) else 0
         return TrafficRules(
             min_requests=self.min_requests or needed,
             max_error_rate=self.max_error_rate,
+            max_error_increase=self.max_error_increase,
             max_latency_increase=self.max_latency_increase,
+            compared_steps=sum(1 for share in self.steps if share < ALL) + bool(self.mirror),
         )
 
 

@@ -90,6 +90,16 @@ class ScoringEndpoint(Strict):
         """The `{tokens}` that this endpoint is chosen by."""
         raise NotImplementedError
 
+    @property
+    def form(self) -> int:
+        """The lowest schema version of a record that has this endpoint."""
+        return 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know before its next model."""
+        return ()
+
     def beside(self, training: TrainingService) -> Self:
         """Return the endpoint with what the training says and it leaves out."""
         del training

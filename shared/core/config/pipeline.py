@@ -268,7 +268,7 @@ class Pipeline(Strict):
     def form(self) -> int:
         """The lowest schema version of a record that has this configuration."""
         later = needs_second_form(self.schedule, self.training) or self.gate.needs_second_form
-        return 2 if later or self.uses_windows else 1
+        return max(2 if later or self.uses_windows else 1, 1, *(one.form for one in self.endpoints))
 
     @property
     def at_once(self) -> bool:

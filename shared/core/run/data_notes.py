@@ -38,6 +38,7 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
             "schedule with {data.manifest}: a run by schedule is of the newest blob of its key, "
             "and the list names that one alone"
         )
+    notes += [note for endpoint in pipeline.endpoints for note in endpoint.notes]
     return notes
 
 

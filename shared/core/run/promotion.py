@@ -65,6 +65,12 @@ class Promotion(FrozenModel):
     verification: str | None = None
 
     @property
+    def form(self) -> int:
+        """The second form compares errors, which an earlier release would not."""
+        compared = any(step.evidence.error_comparison is not None for step in self.steps)
+        return 2 if compared else 1
+
+    @property
     def step(self) -> Step:
         """The step that is due, or in flight."""
         return self.steps[min(self.position, len(self.steps) - 1)]

@@ -226,8 +226,10 @@ class Run(RecordModel):
 
     @property
     def form(self) -> int:
-        """The second form has windows: an earlier release would promote them in another order."""
-        return 2 if has_window(self.tokens) else self.config.form
+        """The second form has what an earlier release would decide without: windows, rules."""
+        if has_window(self.tokens):
+            return 2
+        return max(self.config.form, self.promotion.form if self.promotion else 1)
 
     @property
     def data_time(self) -> datetime:

@@ -13,7 +13,9 @@ from typing import Final
 from pydantic import AwareDatetime
 
 from shared.core.counting import counted
-from shared.core.frozen import FrozenModel
+from shared.core.decisions.sequential import Counts
+from shared.core.frozen import FrozenModel, left_out
+from shared.core.serving.error_comparison import ErrorComparison
 
 #: Measures of the last minutes are partial (azure-machine-learning-v2 §14.1).
 LATE: Final = timedelta(minutes=5)
@@ -31,12 +33,14 @@ class TrafficRules(FrozenModel):
 
     min_requests: int = 0  #: fewer hold the step; 0: requests are not counted
     max_error_rate: float | None = None  #: percent of the candidate's requests
+    max_error_increase: float | None = None  #: percent more often than the others' fail
     max_latency_increase: float | None = None  #: percent more than the others' in the same minutes
+    compared_steps: int = 1  #: how many steps have requests beside those of the candidate
 
     @property
     def need_data(self) -> bool:
         """Whether measures are needed at all."""
-        limits = (self.max_error_rate, self.max_latency_increase)
+        limits = (self.max_error_rate, self.max_error_increase, self.max_latency_increase)
         return self.min_requests > 0 or any(limit is not None for limit in limits)
 
 
@@ -92,6 +96,21 @@ class TrafficEvidence(FrozenModel):
     failed_probes: tuple[AwareDatetime, ...] = ()  #: those of them that were not answered well
     problem: str = ""  #: why the requests could not be read the last time
     latency_problem: str = ""  #: the same for the latencies
+    error_comparison: ErrorComparison | None = left_out()  #: where the rules compare errors
+
+    def ruled_by(self, rules: TrafficRules) -> "TrafficEvidence":
+        """Return the evidence with a comparison of errors, where the rules ask for one.
+
+        One that was made by another rule begins anew with the next minute.
+        """
+        increase, known = rules.max_error_increase, self.error_comparison
+        if increase is None:
+            return self.evolve(error_comparison=None) if known else self
+        steps = rules.compared_steps
+        if known is not None and (known.increase, known.steps) == (increase, steps):
+            return self
+        begun = ErrorComparison(increase=increase, steps=steps, until=self.until)
+        return self.evolve(error_comparison=begun)
 
     def probed(self, began: datetime, now: datetime, *, failed: bool = False) -> "TrafficEvidence":
         """Return the evidence with one more request of this app itself, sent now.
@@ -106,7 +125,12 @@ class TrafficEvidence(FrozenModel):
         if minutes is None:
             return self.evolve(probes=probes, failed_probes=errors)
         since, until = minutes
+        comparison = self.error_comparison
+        if comparison is not None:
+            over = ([at for at in times if since <= at < until] for times in (probes, errors))
+            comparison = comparison.with_own(*over)
         return self.evolve(
+            error_comparison=comparison,
             own=self.own + sum(1 for at in probes if since <= at < until),
             own_errors=self.own_errors + sum(1 for at in errors if since <= at < until),
             probes=tuple(at for at in probes if at >= until),
@@ -210,6 +234,9 @@ def measured(
         return known.evolve(**changes, compared=compared, latency_problem="")
     mine_of = [one for one in inside if one.deployment == candidate]
     others_of = [one for one in inside if one.deployment != candidate]
+    if known.error_comparison is not None:
+        by_minute = _by_minute(mine_of, others_of)
+        changes["error_comparison"] = known.error_comparison.after(by_minute, query.until)
     changes |= {
         "until": query.until,
         "problem": "",
@@ -227,31 +254,42 @@ def judged_step(rules: TrafficRules, known: TrafficEvidence, *, alone: bool) -> 
     Args:
         rules: the rules.
         known: what was measured.
-        alone: whether no other deployment gets requests, so that no latency can be compared.
+        alone: whether no other deployment gets requests, so that nothing can be compared.
     """
     if not rules.need_data:
         return JudgedStep(StepVerdict.PASS, "no rule asks for requests")
     if known.until is None:
         why = known.problem or "no complete minute was measured yet"
         return JudgedStep(StepVerdict.HOLD, why)
-    least = max(rules.min_requests, 1)
-    limit = rules.max_error_rate
-    # Errors that would be too many among `least` requests do not need the rest of them.
-    rate = 100 * known.errors / max(known.requests, known.errors, least)
-    if limit is not None and rate > limit:
-        why = f"{_failed(known)}, more than {limit:g} %"
-        return JudgedStep(StepVerdict.WORSE, why)
+    known, least = known.ruled_by(rules), max(rules.min_requests, 1)
+    if worse := _worse(rules, known, least):
+        return JudgedStep(StepVerdict.WORSE, worse)
     if known.requests < least:
         why = f"{counted(known.requests, 'request')} of the {least} that are needed"
         return JudgedStep(StepVerdict.HOLD, f"{why}; {known.problem}" if known.problem else why)
     if known.problem:  # what was measured before says nothing of the time since
         return JudgedStep(StepVerdict.HOLD, known.problem)
+    why, comparison = _failed(known), known.error_comparison
+    if comparison is not None and not alone:
+        if open_yet := comparison.open_yet(least):
+            return JudgedStep(StepVerdict.HOLD, open_yet)
+        why = comparison.passed
     if rules.max_latency_increase is None or alone:
-        return JudgedStep(StepVerdict.PASS, _failed(known))
-    return _judged_latency(rules.max_latency_increase, known, least)
+        return JudgedStep(StepVerdict.PASS, why)
+    return _judged_latency(rules.max_latency_increase, known, least, why)
 
 
-def _judged_latency(limit: float, known: TrafficEvidence, least: int) -> JudgedStep:
+def _worse(rules: TrafficRules, known: TrafficEvidence, least: int) -> str:
+    """Return why the candidate is worse; empty where its errors do not show that."""
+    limit, comparison = rules.max_error_rate, known.error_comparison
+    # Errors that would be too many among `least` requests do not need the rest of them.
+    rate = 100 * known.errors / max(known.requests, known.errors, least)
+    if limit is not None and rate > limit:
+        return f"{_failed(known)}, more than {limit:g} %"
+    return comparison.worse if comparison is not None else ""
+
+
+def _judged_latency(limit: float, known: TrafficEvidence, least: int, well: str) -> JudgedStep:
     if known.latency is None or known.other_latency is None:
         why = known.latency_problem or "no latency was measured for both in the same minutes"
         return JudgedStep(StepVerdict.HOLD, why)
@@ -266,7 +304,7 @@ def _judged_latency(limit: float, known: TrafficEvidence, least: int) -> JudgedS
     if known.latency_problem or not _is_level(known):
         why = known.latency_problem or "the latencies of the last minutes are measured next"
         return JudgedStep(StepVerdict.HOLD, why)
-    return JudgedStep(StepVerdict.PASS, f"{_failed(known)}; {both}")
+    return JudgedStep(StepVerdict.PASS, f"{well}; {both}")
 
 
 def _is_level(known: TrafficEvidence) -> bool:
@@ -284,6 +322,32 @@ def _failed(known: TrafficEvidence) -> str:
 
 def _is_error(point: TrafficPoint) -> bool:
     return point.status in _AT_FAULT or point.status.startswith(_SERVER)
+
+
+def _by_minute(
+    mine: Iterable[TrafficPoint], others: Iterable[TrafficPoint]
+) -> dict[datetime, Counts]:
+    """Return the requests and errors of each minute."""
+    sides, found = [_sums(mine), _sums(others)], {}
+    for at in sides[0].keys() & sides[1].keys():  # a minute of one side alone says nothing
+        (requests, errors), (beside, failed) = (side[at] for side in sides)
+        found[at] = Counts(
+            requests=round(requests),
+            errors=round(errors),
+            other_requests=round(beside),
+            other_errors=round(failed),
+        )
+    return found
+
+
+def _sums(points: Iterable[TrafficPoint]) -> dict[datetime, tuple[float, float]]:
+    sums: dict[datetime, tuple[float, float]] = {}
+    for one in points:
+        minute = one.at.replace(second=0, microsecond=0)
+        requests, errors = sums.get(minute, (0.0, 0.0))
+        number = one.requests or 0.0
+        sums[minute] = (requests + number, errors + (number if _is_error(one) else 0.0))
+    return sums
 
 
 def _total(points: Iterable[TrafficPoint]) -> int:

@@ -7,9 +7,11 @@ from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
 from shared.core.decisions.comparison import Comparison, SliceComparison
+from shared.core.decisions.sequential import Counts, ErrorTest
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.run import record
 from shared.core.run.promotion import Promotion, Step
+from shared.core.serving.error_comparison import ErrorComparison, OwnRequests
 from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries, Streak
 from shared.core.serving.references import ServingState, Shift, StagedCandidate
 from shared.core.serving.state import (
@@ -117,9 +119,22 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "own_errors": 0,
         "failed_probes": (),
         "latency_problem": "",
+        "error_comparison": None,
         "probes": (),
         "problem": "",
     },
+    ErrorComparison: {
+        "steps": 1,
+        "until": None,
+        "minutes": 0,
+        "total": Counts(),
+        "block": Counts(),
+        "test": ErrorTest(),
+        "own": (),
+    },
+    OwnRequests: {"sent": 0, "failed": 0},
+    ErrorTest: {"products": (0.8 / 3,) * 3, "blocks": 0},
+    Counts: {"requests": 0, "errors": 0, "other_requests": 0, "other_errors": 0},
     Step: {
         "mirror": 0,
         "before": None,

@@ -1,0 +1,199 @@
+"""A sequential test of errors: it may be looked at after each minute, and is valid each time.
+
+Two deployments get requests in the same minutes. While the candidate fails no more often than it
+may, a certain share of the errors of each minute is its own, on average: that of its requests.
+So the share says nothing of errors that hit both alike, however many they are.
+
+For each block of minutes a factor is made of the difference between the two shares. Its mean is
+at most 1 while the candidate is as good as it may be, so the product of all factors reaches x with
+a chance of 1/x at most, whenever and however often one looks (Ville's inequality). So does an
+average of products, for several weights and several first blocks. Sources: decision 22.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import FiniteFloat
+
+from shared.core.frozen import FrozenModel
+
+#: The chance that a promotion of an equally good model is rolled back by this test, at most.
+MOST_FALSE: Final = 0.05
+#: A block has so many requests of each side at least, so that a run of errors is in one of them.
+LEAST: Final = 30
+#: Weights, as parts of the largest one: small ones find small differences over many blocks.
+_PARTS: Final = (0.25, 0.5, 1.0)
+#: The largest weight: no block makes the evidence more than five times as strong.
+_LARGEST: Final = 4.0
+#: A weight that would make a factor of a block 0 is reduced to leave this part of it.
+_USED: Final = 0.95
+#: So much is tested from the first block on. The rest begins bit by bit with each later block, so
+#: that a candidate that becomes worse is found, however many good blocks there were before.
+_AT_ONCE: Final = 0.8
+#: No product grows beyond this: it has decided long before.
+_ENOUGH: Final = 1e12
+#: The quantile of the normal distribution for 90 %.
+_NINE_OF_TEN: Final = 1.2816
+#: With more errors in a block than this, their share is normally distributed.
+_MANY: Final = 30
+
+
+class Counts(FrozenModel):
+    """Requests of the candidate and of those beside it, in the same minutes."""
+
+    requests: int = 0
+    errors: int = 0
+    other_requests: int = 0
+    other_errors: int = 0
+
+    @property
+    def fewest(self) -> int:
+        """The requests of the side that had fewer."""
+        return min(self.requests, self.other_requests)
+
+    @property
+    def all_errors(self) -> int:
+        """The errors of both sides."""
+        return self.errors + self.other_errors
+
+    def plus(self, more: "Counts") -> "Counts":
+        """Return the sum with `more`."""
+        return Counts(
+            requests=self.requests + more.requests,
+            errors=self.errors + more.errors,
+            other_requests=self.other_requests + more.other_requests,
+            other_errors=self.other_errors + more.other_errors,
+        )
+
+    def without(self, sent: int, failed: int) -> "Counts":
+        """Return the counts without own requests to the candidate.
+
+        Args:
+            sent: how many were sent.
+            failed: how many of them failed.
+        """
+        errors = max(self.errors - failed, 0)
+        return self.evolve(requests=max(self.requests - sent, errors), errors=errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """Requests in a minute, and which part of them fails, of the candidate and of the others."""
+
+    requests: float
+    error_rate: float
+    other_requests: float
+    other_error_rate: float
+
+
+def allowed_share(requests: float, other_requests: float, ratio: float) -> float:
+    """Return the share of all errors that the candidate may have.
+
+    Args:
+        requests: of the candidate.
+        other_requests: of the others; one side has some.
+        ratio: how many times as often as theirs its requests may fail.
+    """
+    return ratio * requests / (ratio * requests + other_requests)
+
+
+class ErrorTest(FrozenModel):
+    """What the blocks so far say: a product for each weight, and how many blocks there were."""
+
+    products: tuple[FiniteFloat, ...] = (_AT_ONCE / len(_PARTS),) * len(_PARTS)
+    blocks: int = 0
+
+    @property
+    def evidence(self) -> float:
+        """How strong the evidence against the candidate is: 20 is one chance in 20."""
+        return sum(self.products) + (1 - _AT_ONCE) / (self.blocks + 1)
+
+    def after(self, block: Counts, ratio: float) -> "ErrorTest":
+        """Return the test with one more block.
+
+        Args:
+            block: its counts; both sides have requests.
+            ratio: how many times as often as the others' the candidate's requests may fail.
+        """
+        if not block.all_errors:
+            return self
+        allowed = allowed_share(block.requests, block.other_requests, ratio)
+        more = block.errors / block.all_errors - allowed
+        factors = [1 + weight * more for weight in _weights(allowed)]
+        blocks = self.blocks + 1
+        begun = (1 - _AT_ONCE) / (blocks * (blocks + 1)) / len(_PARTS)
+        made = [
+            (product + begun) * factor
+            for product, factor in zip(self.products, factors, strict=True)
+        ]
+        return ErrorTest(products=tuple(min(one, _ENOUGH) for one in made), blocks=blocks)
+
+
+def minutes_needed(assumed: Assumed, ratio: float, evidence: float) -> int | None:
+    """Return after how many minutes nine of ten such candidates are found to be worse.
+
+    Args:
+        assumed: the requests, and how many of them fail.
+        ratio: how many times as often as the others' the candidate's requests may fail.
+        evidence: how strong it has to be.
+
+    Returns:
+        The minutes, about; None: such a candidate is not worse than allowed, or has no requests.
+    """
+    fewest = min(assumed.requests, assumed.other_requests)
+    if fewest <= 0:
+        return None
+    length = max(1.0, LEAST / fewest + 0.5)  # a block ends with a whole minute
+    wanted = math.log(evidence * len(_PARTS) / _AT_ONCE)
+    allowed = allowed_share(assumed.requests, assumed.other_requests, ratio)
+    blocks = [
+        _blocks(wanted, *_growth(assumed, length, allowed, weight)) for weight in _weights(allowed)
+    ]
+    found = min(blocks)
+    return math.ceil(found * length) if math.isfinite(found) else None
+
+
+def _weights(allowed: float) -> Iterator[float]:
+    largest = min(_LARGEST, _USED / allowed)
+    return (part * largest for part in _PARTS)
+
+
+def _blocks(wanted: float, mean: float, variance: float) -> float:
+    """Return after how many blocks a sum of such logarithms is over `wanted` in nine of ten."""
+    if mean <= 0:
+        return math.inf
+    spread = _NINE_OF_TEN * math.sqrt(variance)
+    root = (spread + math.sqrt(spread * spread + 4 * mean * wanted)) / (2 * mean)
+    return max(root * root, 1.0)
+
+
+def _growth(assumed: Assumed, length: float, allowed: float, weight: float) -> tuple[float, float]:
+    """Return the mean and the variance of the logarithm of a block's factor."""
+    mine = assumed.requests * assumed.error_rate * length
+    others = assumed.other_requests * assumed.other_error_rate * length
+    errors = mine + others
+    if not errors:
+        return 0.0, 0.0
+    share = mine / errors
+    if errors > _MANY:
+        factor = 1 + weight * (share - allowed)
+        variance = share * (1 - share) / errors * (weight / factor) ** 2
+        return math.log(factor) - variance / 2, variance
+    mean = square = 0.0
+    for chance, found in _shares(errors, share):
+        log = math.log(1 + weight * (found - allowed))
+        mean += chance * log
+        square += chance * log * log
+    return mean, square - mean * mean
+
+
+def _shares(errors: float, share: float) -> Iterator[tuple[float, float]]:
+    """Yield the chance of each share of the errors that a block may have; none has no factor."""
+    most = math.ceil(errors + 6 * math.sqrt(errors) + 6)
+    for number in range(1, most + 1):
+        of_number = math.exp(number * math.log(errors) - errors - math.lgamma(number + 1))
+        for mine in range(number + 1):
+            of_mine = math.comb(number, mine) * share**mine * (1 - share) ** (number - mine)
+            yield of_number * of_mine, mine / number
