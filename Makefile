@@ -71,8 +71,9 @@ format: $(INSTALLED) ## format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 .PHONY: schema
-schema: $(INSTALLED) ## write the JSON Schema, the OpenAPI document and docs/configuration.md from the models
+schema: $(INSTALLED) ## write what is made from models: JSON Schema, OpenAPI, docs/configuration.md, examples of docs/deciding.md
 	@$(BIN)/python -m local.schema
+	@$(BIN)/python -m proofs.worked_examples
 
 .PHONY: lock
 lock: $(INSTALLED) ## pin every dependency of requirements*.in and package.json

@@ -1,4 +1,4 @@
-"""Makes JSON answers, and problems as RFC 9457 describes them."""
+"""Makes JSON answers, drawings, and problems as RFC 9457 describes them."""
 
 import json
 from typing import Any, Final
@@ -74,6 +74,15 @@ def ok(body: BaseModel, status: int = 200, **headers: str) -> func.HttpResponse:
         mimetype="application/json",
         headers=headers,
     )
+
+
+def svg(drawing: str) -> func.HttpResponse:
+    """Return a drawing; a browser runs and loads nothing that it names."""
+    headers = {
+        "Content-Security-Policy": "default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return func.HttpResponse(redacted(drawing), mimetype="image/svg+xml", headers=headers)
 
 
 def accepted(run: Run) -> func.HttpResponse:

@@ -1,4 +1,4 @@
-"""HTTP: lists, shows, retries, cancels, approves and rejects runs."""
+"""HTTP: lists, shows, draws, retries, cancels, approves and rejects runs."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,14 @@ from functions.api_models.runs import RunList, RunShown, RunSummary
 from functions.methods import EVERY, only
 from functions.process import app
 from functions.requests import body_of, command_of, key_parts, query_of
-from functions.responses import accepted, ok
+from functions.responses import accepted, ok, svg
+from shared.core.evaluation.forest_plot import forest_plot
 from shared.core.run.record import Run
+from shared.errors import NoVerdictError
 from shared.operations.commands import OperatorCommand
 from shared.operations.history import RunFilter
 from shared.operations.runs import RunOperations
+from shared.telemetry import redacted
 
 bp = func.Blueprint()
 
@@ -41,6 +44,18 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
     stored = built.run_operations.find(req.route_params["run_id"])
     shown = RunShown.of(stored.record, built.open_runs.waits(stored))
     return ok(shown, ETag=f'"{stored.etag}"')
+
+
+@bp.function_name("draw_verdict")
+@bp.route(route="runs/{run_id}/verdict.svg", methods=EVERY)
+@only("GET")
+def draw_verdict(req: func.HttpRequest) -> func.HttpResponse:
+    """Draw what the gate says of the run's model: each interval of a difference, and its bound."""
+    run = app().run_operations.find(req.route_params["run_id"]).record
+    if run.verdict is None:
+        raise NoVerdictError(f"run {run.run_id} has no verdict: its own page says why")
+    # Signs of a secret that XML escapes would not be recognised afterwards.
+    return svg(forest_plot(redacted(run.verdict), run.run_id))
 
 
 @bp.function_name("retry_run")

@@ -3,7 +3,7 @@
 import importlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -39,7 +39,7 @@ _SENTENCE_OF: Final = {
 class OperationDescription:
     """What the routes themselves do not say of an operation."""
 
-    answer: type[BaseModel]
+    answer: type[BaseModel] | str  #: its model; or its media type, where it is no JSON
     status: int = 200
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -56,6 +56,13 @@ _RUN_CHANGE: Final = OperationDescription(
     problems=_CHANGE,
     headers=("If-Match",),
     answered=("Location",),
+)
+_PIPELINE_CHANGE: Final = OperationDescription(
+    pipelines.PipelineShown,
+    body=requests.OperatorComment,
+    problems=_CHANGE,
+    headers=("If-Match",),
+    answered=("ETag",),
 )
 
 
@@ -76,20 +83,8 @@ OPERATIONS: Final = {
     "get_pipeline": OperationDescription(
         pipelines.PipelineShown, query=requests.PageQuery, problems=(400, 404), answered=("ETag",)
     ),
-    "pause_pipeline": OperationDescription(
-        pipelines.PipelineShown,
-        body=requests.OperatorComment,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("ETag",),
-    ),
-    "resume_pipeline": OperationDescription(
-        pipelines.PipelineShown,
-        body=requests.OperatorComment,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("ETag",),
-    ),
+    "pause_pipeline": _PIPELINE_CHANGE,
+    "resume_pipeline": _PIPELINE_CHANGE,
     "preview_pipeline": OperationDescription(
         pipelines.PreviewShown, query=requests.PreviewQuery, problems=(400, 404)
     ),
@@ -102,6 +97,7 @@ OPERATIONS: Final = {
         answered=("Location",),
     ),
     "list_runs": OperationDescription(runs.RunList, query=requests.RunsQuery, problems=(400,)),
+    "draw_verdict": OperationDescription("image/svg+xml", problems=(404,)),
     "get_run": OperationDescription(runs.RunShown, problems=(404,), answered=("ETag",)),
     "retry_run": _RUN_CHANGE,
     "cancel_run": _RUN_CHANGE,
@@ -111,15 +107,7 @@ OPERATIONS: Final = {
     "get_endpoint": OperationDescription(
         endpoints.EndpointShown, query=requests.KeyQuery, problems=(400, 404), answered=("ETag",)
     ),
-    "rollback_endpoint": OperationDescription(
-        runs.RunShown,
-        202,
-        body=requests.RollbackBody,
-        query=requests.KeyQuery,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("Location",),
-    ),
+    "rollback_endpoint": replace(_RUN_CHANGE, body=requests.RollbackBody, query=requests.KeyQuery),
     "resume_endpoint": _endpoint_change(requests.OperatorComment),
     "pin_model": _endpoint_change(requests.PinBody),
     "unpin_model": _endpoint_change(requests.OperatorComment),
@@ -212,7 +200,8 @@ def _may_be_null(schema: dict[str, Any]) -> bool:
 def _models() -> Iterator[type[BaseModel]]:
     yield ProblemDetails
     for described in OPERATIONS.values():
-        yield described.answer
+        if not isinstance(described.answer, str):
+            yield described.answer
         if described.body is not None:
             yield described.body
 
@@ -280,12 +269,16 @@ def _headers(described: OperationDescription) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "header", "required": False, "schema": schema}
 
 
+def _good(answer: type[BaseModel] | str) -> dict[str, Any]:
+    if isinstance(answer, str):
+        return {"description": "A drawing.", "content": {answer: {"schema": {"type": "string"}}}}
+    schema = {"$ref": _MODELS.format(model=answer.__name__)}
+    summary = (answer.__doc__ or "").strip().partition("\n")[0]
+    return {"description": summary, "content": {_JSON: {"schema": schema}}}
+
+
 def _responses(name: str, described: OperationDescription) -> dict[str, Any]:
-    schema = {"$ref": _MODELS.format(model=described.answer.__name__)}
-    good: dict[str, Any] = {
-        "description": (described.answer.__doc__ or "").strip().partition("\n")[0],
-        "content": {_JSON: {"schema": schema}},
-    }
+    good = _good(described.answer)
     if described.answered:
         good["headers"] = {header: {"schema": {"type": "string"}} for header in described.answered}
     answers = {str(described.status): good}

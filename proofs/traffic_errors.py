@@ -124,8 +124,8 @@ def judged(rules: TrafficRules, comparison: ErrorComparison) -> StepVerdict:
     known = comparison.total
     evidence = TrafficEvidence(
         until=comparison.until,
-        requests=known.requests,
-        errors=known.errors,
+        requests=round(known.requests),
+        errors=round(known.errors),
         error_comparison=comparison,
     )
     return judged_step(rules, evidence, alone=False).verdict
@@ -187,10 +187,10 @@ def _rule(rules: TrafficRules) -> str:
 
 
 def _slack(bound: float, trials: int) -> float:
-    """Return by how much a share may miss its bound: with few trials by three standard errors."""
+    """Return by how much a share may miss its bound: three standard errors, and one trial."""
     if trials >= _EXACT_FROM:
         return 0.0
-    return _STANDARD_ERRORS * math.sqrt(bound * (1 - bound) / trials)
+    return _STANDARD_ERRORS * math.sqrt(bound * (1 - bound) / trials) + 1 / trials
 
 
 def _plan(effort: Effort) -> str:

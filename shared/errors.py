@@ -240,6 +240,12 @@ class NoSuchRunError(NotFoundError):
     kind = "no_such_run"
 
 
+class NoVerdictError(NotFoundError):
+    """The gate has said nothing of the run's model."""
+
+    kind = "no_verdict"
+
+
 class NoSuchPipelineError(NotFoundError):
     """The pipelines file has no such pipeline."""
 

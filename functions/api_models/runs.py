@@ -168,6 +168,7 @@ class RunShown(_FromRecord):
     window: WindowShown | None = Field(description="Left out: the run is of no window.")
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
     waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
+    plot: str | None = Field(description="Where the verdict is drawn; left out: there is none.")
     notes: tuple[str, ...] = Field(description="What cannot be known of its data, such as ties.")
 
     @classmethod
@@ -184,6 +185,7 @@ class RunShown(_FromRecord):
             window=_window_of(run),
             config=config_shown(run.config),
             waiting=WaitingShown.model_validate(waiting) if waiting else None,
+            plot=f"/api/runs/{run.run_id}/verdict.svg" if run.verdict else None,
             notes=tuple(notes_on_run(run)),
         )
 

@@ -110,6 +110,7 @@ def _check_commands(worker: Worker, run_id: str, report: Report) -> None:
     report.equal("cancel_run: 409, it is over", (409, "invalid_transition"), _fields(again, "kind"))
     for function, method, end in (
         ("get_run", "GET", ""),
+        ("draw_verdict", "GET", "/verdict.svg"),
         ("retry_run", "POST", "/retry"),
         ("cancel_run", "POST", "/cancel"),
     ):

@@ -90,6 +90,7 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "start_run": _http("pipelines/{pipeline}/runs"),
         "list_runs": _http("runs"),
         "get_run": _http("runs/{run_id}"),
+        "draw_verdict": _http("runs/{run_id}/verdict.svg"),
         "retry_run": _http("runs/{run_id}/retry"),
         "cancel_run": _http("runs/{run_id}/cancel"),
         "approve_run": _http("runs/{run_id}/approve"),

@@ -1,10 +1,48 @@
-"""Bugs planted in shared/operations: what an operator asks for."""
+"""Bugs planted in what an operator asks for, and in how a verdict is told."""
 
 from typing import Final
 
 from proofs.planted.bug import Bug
 
+_DRAWING: Final = "shared/core/evaluation/forest_plot.py"
+_DRAWN: Final = ("tests/unit/core/evaluation/test_forest_plot.py",)
+
 BUGS: Final = (
+    Bug(
+        "a verdict is drawn with the secrets in it, which XML then hides from redaction",
+        "functions/runs.py",
+        "    return svg(forest_plot(redacted(run.verdict), run.run_id))\n",
+        "    return svg(forest_plot(run.verdict, run.run_id))\n",
+        ("tests/functions/test_verdict_drawing.py",),
+    ),
+    Bug(
+        "better is left in a drawing",
+        _DRAWING,
+        "        return _LEFT + (value - self.low) /",
+        "        return _LEFT + (self.high - value) /",
+        _DRAWN,
+    ),
+    Bug(
+        "an interval is drawn as its slices say",
+        _DRAWING,
+        "    own = outcome_of(one.interval, bound) if one.interval else Outcome.UNSURE\n",
+        "    own = one.outcome if one.interval else Outcome.UNSURE\n",
+        _DRAWN,
+    ),
+    Bug(
+        "a preview takes the comparisons of other pipelines",
+        "shared/operations/preview.py",
+        "        wanted = RunFilter(pipeline.name, key or None)\n",
+        "        wanted = RunFilter(None, key or None)\n",
+        ("tests/unit/operations/test_gate_previews.py",),
+    ),
+    Bug(
+        "beforehand all models are unsure, whatever the margin",
+        "shared/core/evaluation/beforehand.py",
+        "        share = unsure_share(found.rows, margin=rule.bound,",
+        "        share = unsure_share(found.rows, margin=0.0,",
+        ("tests/unit/core/evaluation/test_beforehand.py",),
+    ),
     Bug(
         "a resume ends a pause that nobody read",
         "shared/operations/pipelines.py",

@@ -1,15 +1,18 @@
 """Previews the data and request of a pipeline's next run; nothing is sent or written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.config.compare import Compare
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.data_version import captured, key_of
+from shared.core.decisions.predictions import class_name, read_predictions
+from shared.core.evaluation.beforehand import Experience, experience_of, said_beforehand
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import version_id
@@ -21,13 +24,17 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
+from shared.execution.comparisons import note_of_holdout
 from shared.execution.context import Context
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import JobInputs, expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory
 from shared.intake.asked_windows import notes_on, previewed_window, within
+from shared.operations.history import MOST_SHOWN, History, RunFilter
 from shared.telemetry import log
 
+#: A larger holdout is not counted for a preview.
+_LARGEST_HOLDOUT: Final = 8 * 1024 * 1024
 #: Blobs that a preview shows.
 _SHOWN: Final = 50
 
@@ -98,6 +105,7 @@ class Previews:
         request = None
         if pipeline.data is not None and chosen is None:
             notes.append(f"no blob matches {pipeline.data.blob} yet")
+            notes += self._on_gate(pipeline, ())
         else:
             request = self._request(pipeline, chosen, window, notes)
         return Preview(
@@ -152,6 +160,8 @@ class Previews:
         run = self.run_factory.training(opening, pipeline, Phase.RECEIVED)
         if run.phase is Phase.REJECTED:
             notes.append(f"the run would be rejected: {run.reason}")
+        notes += self._on_gate(run.config, run.key)
+        notes += filter(None, [note_of_holdout(self.context, run)])
         inputs = expected_inputs(run, self.context.data_container)
         models = JobInputs(self.context).other_models(run)
         service = self.context.providers.training(pipeline.training)
@@ -164,3 +174,56 @@ class Previews:
         except TransientError as exc:
             notes.append(f"the request cannot be shown now: {exc}")
         return None
+
+    def _on_gate(self, pipeline: Pipeline, key: tuple[str, ...]) -> list[str]:
+        """Return how often rules will be unsure, as far as earlier models of the key say it."""
+        gate = pipeline.gate
+        if not any(rule.compares for rule in gate.rules):
+            return []
+        known = Experience(metrics=self._live_metrics(pipeline))
+        notes: list[str] = []
+        wanted = RunFilter(pipeline.name, key or None)
+        for stored in History(self.context).page(wanted, MOST_SHOWN, None).stored:
+            verdict = stored.record.verdict
+            if verdict is not None and (found := experience_of(verdict)):
+                known = replace(known, comparisons=found, run_id=stored.record.run_id)
+                break
+        if not known.comparisons and gate.compare is not None and gate.compare.holdout is not None:
+            rows, positives = self._counted_holdout(gate.compare, gate.compare.holdout, notes)
+            known = replace(known, rows=rows, positives=positives)
+        return [*said_beforehand(gate, known), *notes]
+
+    def _counted_holdout(
+        self, compare: Compare, path: str, notes: list[str]
+    ) -> tuple[int | None, int | None]:
+        """Return how many rows a holdout has, and how many positive ones, as far as it is known."""
+        container, _, name = path.partition("/")
+        try:
+            content = self.context.data.read(container, name, _LARGEST_HOLDOUT)
+            if content is None:
+                notes.append(f"there is no holdout {path} yet")
+                return None, None
+            read = read_predictions(content, name, compare.id, (compare.label,))
+        except (TransientError, PermanentError) as exc:
+            log.info("the holdout %s is not counted: %s", path, exc)
+            return None, None
+        except ValueError as exc:
+            said = self.context.redactor.known(str(exc))
+            notes.append(f"the holdout {path} cannot be read: {said}")
+            return None, None
+        labels = [class_name(cell) for cell in read.columns[compare.label]]
+        positives = labels.count(class_name(compare.positive))
+        return len(labels), positives or None
+
+    def _live_metrics(self, pipeline: Pipeline) -> Mapping[str, float]:
+        """Return the recorded numbers of the model that serves, at the first endpoint with one."""
+        for endpoint in pipeline.endpoints:
+            try:
+                stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
+            except CorruptRecordError as exc:
+                log.error("%s", exc)  # the rest is shown
+                continue
+            known = stored.record.resource(endpoint.resource_name) if stored else None
+            if known is not None and known.serving is not None:
+                return known.serving.metrics
+        return {}

@@ -166,6 +166,7 @@ def _lived(world: World, blob: str, endpoint: str, key: str) -> list[str]:
 READS: Final = {
     "list_runs": runs.list_runs,
     "get_run": runs.get_run,
+    "draw_verdict": runs.draw_verdict,
     "list_pipelines": pipelines.list_pipelines,
     "get_pipeline": pipelines.get_pipeline,
     "preview_pipeline": pipelines.preview_pipeline,
@@ -190,7 +191,7 @@ def read_all(world: World, endpoint: str, key: str = "") -> list[str]:
     said = []
     with handed_in(built):
         for name, read in READS.items():
-            if name == "get_run":
+            if name in ("get_run", "draw_verdict"):
                 said += [_call(read, {"run_id": run.run_id}) for run in world.runs()]
             else:
                 said.append(_call(read, site, query=query if name == "get_endpoint" else None))

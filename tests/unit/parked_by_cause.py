@@ -176,6 +176,15 @@ def too_few_requests() -> tuple[Observed, Run]:
     return world, world.ended()
 
 
+def looks_worse() -> tuple[Observed, Run]:
+    world = baking(requests=100, max_error_rate=None, max_error_increase="20%")
+    world.fail_for_clients()
+    for _ in range(7):
+        world.tick()
+    world.requests = 0
+    return world, world.ended()
+
+
 def no_metrics() -> tuple[Observed, Run]:
     world = baking()
     world.azureml.switches.metrics_refused = "no_role_403"
@@ -238,6 +247,7 @@ PARKED: Final[dict[str, Provoke]] = {
     "of the request for this run cannot be used": wrong_request,
     "others changed": changed_by_others,
     "requests of the": too_few_requests,
+    "it looks worse, which is not sure yet": looks_worse,
     "no metrics": no_metrics,
     "has drifted": drifted,
     "no complete minute was measured yet": no_minute,

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +50,21 @@ def test_the_example_is_copied_with_its_files(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pipelines.azureml.yaml", tmp_path / "pipelines.yaml")
     found = load_pipelines(tmp_path / "pipelines.yaml", {}, development=False)
     assert set(found.pipelines) == {"breast-cancer", "nightly"}
+
+
+def test_the_comparison_in_its_comments_is_sound(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES, tmp_path / "examples" / "azureml")
+    text = (ROOT / "pipelines.azureml.yaml").read_text(encoding="utf-8")
+    inputs = 'inputs: { live: "{live.model}", anchor: "{anchor.model}", '
+    text = re.sub(r"^( {6})# (compare:|  \w+: )", r"\1\2", text, flags=re.MULTILINE)
+    text = text.replace("inputs: { ", inputs, 1)
+    text = text.replace("outputs: { ", "outputs: { predictions: predictions, ", 1)
+    (tmp_path / "pipelines.yaml").write_text(text, encoding="utf-8")
+    found = load_pipelines(tmp_path / "pipelines.yaml", {}, development=False)
+    assert found.problems == ()
+    compare = found.pipelines["breast-cancer"].gate.compare
+    assert compare is not None
+    assert (compare.predictions, compare.anchor, compare.unsure) == ("predictions", "pinned", "ask")
 
 
 @pytest.fixture

@@ -162,6 +162,13 @@ class Traffic(Strict):
         )
 
     @property
+    def _compared_steps(self) -> int:
+        """The number of steps whose errors are compared; the copies of a mirror are one."""
+        if self.max_error_increase is None:
+            return 0
+        return sum(share < ALL for share in self.steps) + bool(self.mirror)
+
+    @property
     def rules(self) -> TrafficRules:
         """What the requests of a step have to show."""
         limits = (self.max_error_rate, self.max_error_increase, self.max_latency_increase)
@@ -171,7 +178,7 @@ class Traffic(Strict):
             max_error_rate=self.max_error_rate,
             max_error_increase=self.max_error_increase,
             max_latency_increase=self.max_latency_increase,
-            compared_steps=sum(1 for share in self.steps if share < ALL) + bool(self.mirror),
+            compared_steps=self._compared_steps,
         )
 
 

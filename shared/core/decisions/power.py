@@ -37,9 +37,29 @@ def rows_needed(interval: Interval, rows: int, bound: float) -> int | None:
     )
     if abs(distance) * math.sqrt(MOST_ROWS) <= half * math.sqrt(rows):
         return None
-    needed = max(rows + 1, math.ceil(rows * (half / distance) ** 2))
-    unit = int(10 ** max(0, len(str(needed)) - 2))
-    return -(-needed // unit) * unit
+    return _rounded_up(max(rows + 1, math.ceil(rows * (half / distance) ** 2)))
+
+
+def rows_for(share: float, *, margin: float, deviation: float, level: float) -> int | None:
+    """Return with about how many rows this share of equally good models will be unsure.
+
+    The number is rounded up to two digits; None: these are more than anybody has.
+
+    Args:
+        share: below the level, such as 0.1.
+        margin: of max_drop or min_gain, above 0.
+        deviation: what one row adds to a difference.
+        level: of the intervals.
+    """
+    away = NORMAL.inv_cdf((1 + level) / 2) + NORMAL.inv_cdf(1 - share)
+    if margin * math.sqrt(MOST_ROWS) <= away * deviation:
+        return None
+    return _rounded_up(max(1, math.ceil((away * deviation / margin) ** 2)))
+
+
+def _rounded_up(rows: int) -> int:
+    unit = int(10 ** max(0, len(str(rows)) - 2))
+    return -(-rows // unit) * unit
 
 
 def deviation(interval: Interval, rows: int) -> float:

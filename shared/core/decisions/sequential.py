@@ -7,7 +7,7 @@ So the share says nothing of errors that hit both alike, however many they are.
 For each block of minutes a factor is made of the difference between the two shares. Its mean is
 at most 1 while the candidate is as good as it may be, so the product of all factors reaches x with
 a chance of 1/x at most, whenever and however often one looks (Ville's inequality). So does an
-average of products, for several weights and several first blocks. Sources: decision 22.
+average of products, for several weights and several first blocks. Sources: decision 23.
 """
 
 import math
@@ -41,20 +41,23 @@ _MANY: Final = 30
 
 
 class Counts(FrozenModel):
-    """Requests of the candidate and of those beside it, in the same minutes."""
+    """Requests of the candidate and of those beside it, in the same minutes.
 
-    requests: int = 0
-    errors: int = 0
-    other_requests: int = 0
-    other_errors: int = 0
+    A service that measures averages may count parts of requests.
+    """
+
+    requests: FiniteFloat = 0.0
+    errors: FiniteFloat = 0.0
+    other_requests: FiniteFloat = 0.0
+    other_errors: FiniteFloat = 0.0
 
     @property
-    def fewest(self) -> int:
+    def fewest(self) -> float:
         """The requests of the side that had fewer."""
         return min(self.requests, self.other_requests)
 
     @property
-    def all_errors(self) -> int:
+    def all_errors(self) -> float:
         """The errors of both sides."""
         return self.errors + self.other_errors
 
@@ -74,7 +77,7 @@ class Counts(FrozenModel):
             sent: how many were sent.
             failed: how many of them failed.
         """
-        errors = max(self.errors - failed, 0)
+        errors = max(self.errors - failed, 0.0)
         return self.evolve(requests=max(self.requests - sent, errors), errors=errors)
 
 

@@ -49,7 +49,7 @@ def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float |
     Returns:
         The distance; None where it cannot be known for this metric, or by these numbers.
     """
-    rows, positives = _counts(metrics)
+    rows, positives = counts_in(metrics)
     known = metric_named(metric)
     if _RECALL.fullmatch(folded(metric)):  # of the positive rows it is what accuracy is of all
         known, rows = Metric(Kind.ACCURACY), positives
@@ -60,7 +60,7 @@ def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float |
     return noise(known, evaluated, evaluated, _LEVEL) or None
 
 
-def _counts(metrics: Mapping[str, float]) -> tuple[float | None, float | None]:
+def counts_in(metrics: Mapping[str, float]) -> tuple[float | None, float | None]:
     """Return how many rows, and positive ones, the evaluation says that it has."""
     right, missed = _number(metrics, _TRUE_POSITIVES), _number(metrics, _FALSE_NEGATIVES)
     alarms, quiet = _number(metrics, _FALSE_POSITIVES), _number(metrics, _TRUE_NEGATIVES)

@@ -9,10 +9,11 @@ from shared.core.config.compare import Unsure
 from shared.core.counting import counted, they
 from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
-from shared.core.evaluation.gate import Result, Rule, worst
+from shared.core.evaluation.gate import Kind, Result, Rule, worst
 from shared.core.evaluation.text import plain
 
-_NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
+#: How sentences call the other model.
+NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
 _MOST_DECIMALS: Final = 9
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
@@ -101,11 +102,11 @@ def _other_model(rule: Rule, run_id: str) -> str:
 
 
 def _said(rule: Rule, one: Comparison) -> str:
-    other = f"{_NAMES[one.against]} (run {one.run_id})"
+    other = f"{NAMES[one.against]} (run {one.run_id})"
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
-    digits = _decimals(rule, one.interval)
+    digits = decimals(signed(rule.kind, rule.bound), one.interval)
     positives = "" if one.positives is None else f" ({one.positives} positive)"
     values = f"{one.candidate:.{digits}f}, and {one.other:.{digits}f} of {other}"
     rows = f"on the same {counted(one.rows, 'row')}{positives}"
@@ -128,7 +129,7 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
     """Return on which side of its bound the interval of all rows is, whatever its slices say."""
     bound = f"{rule.kind} {plain(rule.bound)}"
     gain = rule.kind == "min_gain"
-    match outcome_of(interval, _signed(rule)):
+    match outcome_of(interval, signed(rule.kind, rule.bound)):
         case Outcome.FIT:
             return f"{bound} {'is reached' if gain else 'holds'}"
         case Outcome.WORSE:
@@ -148,12 +149,16 @@ def _of_slices(rule: Rule, slices: Sequence[SliceComparison]) -> Iterator[str]:
         yield f"{many} of {len(slices)} by {by} {verb} {rule.kind} {plain(rule.bound)}"
 
 
-def _decimals(rule: Rule, interval: Interval) -> int:
-    """Return with how many decimals an interval is shown: enough to tell it from the bound."""
+def decimals(bound: float, interval: Interval) -> int:
+    """Return with how many decimals an interval is shown: enough to tell it from the bound.
+
+    Args:
+        bound: as a difference, where positive is better.
+        interval: of the difference.
+    """
     width = interval.high - interval.low
     digits = _WIDTH_DIGITS - 1 - math.floor(math.log10(width)) if width > 0 else _WIDTH_DIGITS
     digits = min(max(digits, 0), _MOST_DECIMALS)
-    bound = _signed(rule)
     while digits < _MOST_DECIMALS and any(
         end != bound and f"{end:.{digits}f}" == f"{bound:.{digits}f}"
         for end in (interval.low, interval.high)
@@ -162,9 +167,14 @@ def _decimals(rule: Rule, interval: Interval) -> int:
     return digits
 
 
-def _signed(rule: Rule) -> float:
-    """Return the bound as a difference, where positive is better."""
-    return rule.bound if rule.kind == "min_gain" else -rule.bound
+def signed(kind: Kind, bound: float) -> float:
+    """Return a bound as a difference, where positive is better.
+
+    Args:
+        kind: of the rule: max_drop or min_gain.
+        bound: its number.
+    """
+    return bound if kind == "min_gain" else -bound
 
 
 def _better(difference: float, digits: int) -> str:

@@ -82,7 +82,7 @@ class ErrorComparison(FrozenModel):
         """
         fewest = self.total.fewest
         if fewest < least:
-            same = f"{counted(fewest, 'request')} in the same minutes as those beside it"
+            same = f"{counted(int(fewest), 'request')} in the same minutes as those beside it"
             return self._with_time(f"{same}, of the {least} to compare errors with")
         if not self.leans:
             return ""
@@ -95,8 +95,8 @@ class ErrorComparison(FrozenModel):
     def said(self) -> str:
         """What was compared, for operators."""
         known = self.total
-        mine = f"{known.errors} of {counted(known.requests, 'request')}"
-        said = f"{mine} failed, beside it {known.other_errors} of {known.other_requests}"
+        mine = f"{known.errors:.0f} of {counted(round(known.requests), 'request')}"
+        said = f"{mine} failed, beside it {known.other_errors:.0f} of {known.other_requests:.0f}"
         return f"{said} in the same {counted(self.minutes, 'minute')}"
 
     @property

@@ -35,7 +35,7 @@ class TrafficRules(FrozenModel):
     max_error_rate: float | None = None  #: percent of the candidate's requests
     max_error_increase: float | None = None  #: percent more often than the others' fail
     max_latency_increase: float | None = None  #: percent more than the others' in the same minutes
-    compared_steps: int = 1  #: how many steps have requests beside those of the candidate
+    compared_steps: int = 0  #: how many steps of the promotion compare errors
 
     @property
     def need_data(self) -> bool:
@@ -332,10 +332,7 @@ def _by_minute(
     for at in sides[0].keys() & sides[1].keys():  # a minute of one side alone says nothing
         (requests, errors), (beside, failed) = (side[at] for side in sides)
         found[at] = Counts(
-            requests=round(requests),
-            errors=round(errors),
-            other_requests=round(beside),
-            other_errors=round(failed),
+            requests=requests, errors=errors, other_requests=beside, other_errors=failed
         )
     return found
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
 
+from local.azureml.containers import error_of_model, hashed_scores
 from shared.core.run.promotion import Step
 from shared.core.run.record import Phase, Run
 from tests.fakes.azureml_world import CENSUS, ROWS, AzureMlWorld, with_endpoint
-from tests.unit.execution.test_candidates import SECOND, candidate
+from tests.unit.execution.test_candidates import SECOND, candidate, version_of
 
 ALLOWED: dict[str, Any] = {"pipeline": {"gate": {"first_model": "allow"}}}
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -61,6 +62,14 @@ class Baking(AzureMlWorld):
                 return found
             self.tick()
         raise AssertionError(str(self.now_of(self.second).history[-5:]))
+
+    def fail_for_clients(self) -> None:
+        """Have the second model fail at the rows of clients from now on, and not at probes."""
+        good, bad = hashed_scores("another"), error_of_model(500, "KeyError")
+        self.azureml.hooks.set_model(
+            version_of(self.second), lambda body: good(body) if body == ROWS else bad(body)
+        )
+        self.body = {"input_data": {"columns": ["a", "b"], "data": [["5", None]]}}
 
     @property
     def new(self) -> str:

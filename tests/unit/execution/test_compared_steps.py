@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from local.azureml.containers import error_of_model, hashed_scores
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.decisions.sequential import Counts
 from shared.core.run.promotion_events import FoundBroken, ShareReached, StepMeasured
@@ -13,10 +12,8 @@ from shared.core.run.record import Phase, Run
 from shared.core.serving.error_comparison import ErrorComparison
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficRules
 from shared.ports.serving import Plan
-from tests.fakes.azureml_world import ROWS
-from tests.unit.execution.lasting_steps import Baking, baking
+from tests.unit.execution.lasting_steps import baking
 from tests.unit.execution.mapped_worlds import BLUE, HOUR, MINUTE, NEW, OLD, SECOND, TENTH, Mapped
-from tests.unit.execution.test_candidates import version_of
 
 RULES = TrafficRules(min_requests=100, max_error_increase=20.0, compared_steps=1)
 COMPARED: dict[str, Any] = {
@@ -137,18 +134,9 @@ def test_a_record_with_a_comparison_has_the_second_form(*, compares: bool) -> No
 # Over the stand-in of a workspace.
 
 
-def failing(world: Baking) -> None:
-    """Have the second model fail at the rows of clients, and not at those of probes."""
-    good, bad = hashed_scores("another"), error_of_model(500, "KeyError")
-    world.azureml.hooks.set_model(
-        version_of(world.second), lambda body: good(body) if body == ROWS else bad(body)
-    )
-    world.body = {"input_data": {"columns": ["a", "b"], "data": [["5", None]]}}
-
-
 def test_errors_that_those_beside_it_have_not_roll_back() -> None:
     world = baking(requests=100, **COMPARED)
-    failing(world)
+    world.fail_for_clients()
     ended = world.ended()
     assert ended.phase is Phase.ROLLED_BACK
     assert "it fails more than 20 % more often" in (ended.reason or "")

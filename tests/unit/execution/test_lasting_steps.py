@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from local.azureml.containers import error_of_model, hashed_scores
 from shared.core.run.record import Origin, Phase
 from shared.core.run.waiting import waits_of
 from shared.errors import InvalidTransitionError
-from tests.fakes.azureml_world import CENSUS, ROWS, AzureMlWorld
+from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.unit.execution.lasting_steps import RULES, baking
 from tests.unit.execution.test_candidates import ADA, SECOND, rolled_back, version_of
 
@@ -83,12 +82,7 @@ def test_a_cancel_gives_all_requests_back(parked: bool) -> None:  # noqa: FBT001
 
 def test_requests_that_fail_roll_back_though_every_probe_is_good() -> None:
     world = baking()
-    good = hashed_scores("another")
-    bad = error_of_model(500, "KeyError")
-    world.azureml.hooks.set_model(
-        version_of(world.second), lambda body: good(body) if body == ROWS else bad(body)
-    )
-    world.body = {"input_data": {"columns": ["a", "b"], "data": [["5", None]]}}
+    world.fail_for_clients()
     ended = world.ended()
     assert ended.phase is Phase.ROLLED_BACK
     assert "requests failed" in (ended.reason or ""), ended.reason

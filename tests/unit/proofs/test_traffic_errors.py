@@ -12,7 +12,7 @@ from proofs.traffic_errors import FALSE, FOUND, NO_DATA, RULES, USUAL, WORSE, ro
 from shared.core.serving.error_comparison import ErrorComparison
 from shared.core.serving.traffic_rules import StepVerdict
 
-FEW = Effort(seed=1, size=6)
+FEW = Effort(seed=1, size=12)
 
 
 def outcomes(effort: Effort = FEW) -> dict[str, Outcome]:
@@ -37,7 +37,7 @@ def test_a_rule_that_never_decides_breaks_the_second_promise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ErrorComparison, "is_worse", False)
-    assert len(outcomes(replace(FEW, size=2))[FOUND].violations) == 2
+    assert len(outcomes(replace(FEW, size=5))[FOUND].violations) == 2
 
 
 def test_a_step_that_passes_without_requests_breaks_the_third_promise(

@@ -1,11 +1,14 @@
 """`max_error_increase` in the pipelines file: what it needs, and which times are said ahead."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from shared.core.config.azureml_endpoint_parts import Traffic
+from shared.core.decisions.sequential import Assumed, minutes_needed
 from shared.core.run.data_notes import notes_on_pipeline
 from shared.core.serving.traffic_rules import TrafficRules
 from tests.unit.core.config.test_azureml_endpoint import ENDPOINT, endpoint, pipeline, traffic
@@ -67,3 +70,19 @@ def test_a_hint_says_that_a_step_may_pass_before_more_errors_would_show() -> Non
     assert list(endpoint(traffic={**rules, "bake": "61m"}).hints(training())) == []
     (late,) = endpoint(traffic={**rules, "bake": "5m"}).hints(training())
     assert "until 100 requests were measured" in str(late)
+
+
+#: Rates of errors beside the candidate and of it, in the order of the documented columns.
+RATES = ((0.01, 0.05), (0.01, 0.02), (0.001, 0.005))
+
+
+def test_the_documented_times_are_those_of_the_rule() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "azureml.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([\d |]+) \|$", page, re.MULTILINE)
+    assert [int(requests) for requests, _ in rows] == [20, 100, 1000, 10000]
+    for requests, written in rows:
+        for column, documented in enumerate(written.split(" | ")):
+            part, (usual, worse) = (0.1, 0.5)[column // 3], RATES[column % 3]
+            mine = int(requests) * part
+            assumed = Assumed(mine, worse, int(requests) - mine, usual)
+            assert minutes_needed(assumed, 1.2, 40) == int(documented), (requests, column)

@@ -13,6 +13,7 @@ from shared.core.decisions.power import (
     Evaluated,
     deviation,
     noise,
+    rows_for,
     rows_needed,
     unsure_share,
     usual_deviation,
@@ -57,6 +58,10 @@ def test_widths_shrink_with_the_root_of_the_rows(
     assert rows_needed(interval(difference, half), 500, bound) == needed
 
 
+def test_more_rows_than_there_are_are_needed_in_any_case() -> None:
+    assert rows_needed(interval(0.0, 0.01), 3, -0.01) == 4
+
+
 def test_the_wider_side_does_not_count_if_the_bound_is_on_the_other() -> None:
     lopsided = Interval(difference=0.0, low=-0.02, high=0.5, level=LEVEL, method="delong")
     assert rows_needed(lopsided, 500, -0.01) == 2000
@@ -77,6 +82,18 @@ def test_the_unsure_share_is_that_of_drawn_differences() -> None:
     assert unsure_share(10**7, margin=margin, deviation=one_row, level=LEVEL) < 1e-6
     assert unsure_share(100, margin=margin, deviation=0.0, level=LEVEL) == 0
     assert unsure_share(100, margin=0.0, deviation=one_row, level=LEVEL) == pytest.approx(LEVEL)
+
+
+@pytest.mark.parametrize(("one_row", "margin"), [(0.35, 0.01), (2.0, 0.05), (0.35, 0.3)])
+def test_so_many_rows_leave_this_share_unsure(one_row: float, margin: float) -> None:
+    needed = rows_for(0.1, margin=margin, deviation=one_row, level=LEVEL)
+    assert needed is not None
+    shares = [
+        unsure_share(rows, margin=margin, deviation=one_row, level=LEVEL)
+        for rows in (round(needed * 0.9), needed)
+    ]
+    assert shares[1] <= 0.1 < shares[0]
+    assert rows_for(0.1, margin=1e-9, deviation=one_row, level=LEVEL) is None
 
 
 def two_aucs(rows: int, positives: int, value: float, correlation: float) -> Numbers:

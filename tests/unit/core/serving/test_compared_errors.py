@@ -154,6 +154,14 @@ def test_requests_of_all_others_are_those_beside_it() -> None:
     assert compared(found).total == Counts(requests=10, other_requests=91, other_errors=1)
 
 
+def test_parts_of_requests_add_up_as_they_are_measured() -> None:
+    """A service that has several samples in a minute says their average."""
+    known = after(200, (0.3, 0.1), (2.4, 0.1))
+    assert compared(known).total.requests == pytest.approx(80)
+    assert compared(known).total.errors == pytest.approx(20)
+    assert "20 of 80 requests failed, beside it 20 of 500 in" in compared(known).said
+
+
 def test_own_probes_are_taken_out_of_their_minutes_though_they_fail() -> None:
     known, began = TrafficEvidence().ruled_by(RULES), FIRST
     sent = []
