@@ -1,6 +1,8 @@
 """The app scores a holdout by the staged candidate and by the live model, then compares them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,11 @@ from local.azureml.answers import Answer, RequestBody
 from local.azureml.containers import rows_of
 from shared.core.decisions.comparison import Outcome
 from shared.core.run.record import Phase
+from shared.core.serving.probes import ProbeOutcome
 from shared.operations.commands import OperatorCommand
+from shared.ports.serving import ModelAnswer
+from shared.providers.azureml.serving import AzureMlServing
+from tests.fakes.azureml_world import CENSUS
 from tests.fakes.world import DATA, MODELS
 from tests.unit.execution.gated_worlds import why
 from tests.unit.execution.scored_worlds import (
@@ -60,6 +66,34 @@ def test_both_models_score_every_row_before_the_candidate_gets_a_request() -> No
     assert asked(world)[before : before + 8] == [new, new, *[new, old] * 3]
     assert made(world, second)[1] == f"r0,0,{better(0)!r},{good(0)!r}"
     assert len(made(world, second)) == 451
+
+
+def test_the_live_model_is_asked_by_name_whoever_gets_requests_meanwhile() -> None:
+    world = world_with(approval="required")
+    first = started(world, good)
+    approve(world, first)
+    world.until(first, Phase.PROMOTED, ticks=80)
+    run = world.until(started(world, better), Phase.STAGING, ticks=60)
+    world.azureml.hooks.set_traffic(CENSUS, {name_of(world, first): 50, "blue": 50})
+    world.until(run, Phase.AWAITING_APPROVAL, ticks=60)
+    assert [line.split(",")[3] for line in made(world, run)[1:]] == [
+        repr(good(at)) for at in range(450)
+    ]
+
+
+def test_the_answer_of_another_deployment_is_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    def others(one: AzureMlServing, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        assert name != "blue"
+        count = len(rows["input_data"]["data"])
+        return ModelAnswer(ProbeOutcome.GOOD, [0.5] * count, answered_by="blue")
+
+    monkeypatch.setattr(AzureMlServing, "answer", others)
+    world = world_with()
+    run = world.until(started(world, good), Phase.JUDGED, ticks=60)
+    world.tick()
+    failure = world.now_of(run).step_failure
+    assert failure is not None
+    assert f"blue answered in place of {name_of(world, run)}" in failure.reason
 
 
 def test_a_worse_model_is_rejected_and_discarded() -> None:
@@ -177,12 +211,16 @@ def test_predictions_that_somebody_changed_are_made_again() -> None:
     assert len(made(world, run)) == 451
 
 
+def between(at: int) -> float:
+    return (good(at) + better(at)) / 2
+
+
 def test_another_live_model_at_the_promotion_is_scored_too() -> None:
     world = world_with(approval="required")
     first = started(world, good)
     approve(world, first)
     world.until(first, Phase.PROMOTED, ticks=80)
-    overtakes = started(world, good)
+    overtakes = started(world, between)
     world.clock.move(MINUTE)
     waits = started(world, better, "newer.csv")
     approve(world, overtakes)
@@ -193,7 +231,7 @@ def test_another_live_model_at_the_promotion_is_scored_too() -> None:
     world.tick()
     again = approve(world, waits)
     assert only(again).run_id == overtakes.run_id
-    assert made(world, again)[1] == f"r0,0,{better(0)!r},{good(0)!r}"
+    assert made(world, again)[2] == f"r1,1,{better(1)!r},{between(1)!r}"
     world.until(waits, Phase.PROMOTED, ticks=80)
     assert "comparing again" in " ".join(line.note for line in world.now_of(waits).history)
 
