@@ -6,6 +6,7 @@ from proofs.planted.bug import Bug
 
 _STEPS: Final = "shared/execution/holdout.py"
 _TESTS: Final = ("tests/unit/execution/test_scored_by_app.py",)
+_OPPONENTS: Final = ("tests/unit/execution/test_scored_opponents.py",)
 _READ: Final = ("tests/unit/core/decisions/test_holdout.py",)
 
 BUGS: Final = (
@@ -42,7 +43,7 @@ BUGS: Final = (
         _STEPS,
         "        return (known.candidate, known.live) == (self.candidate, self.run_id)\n",
         "        return known.candidate == self.candidate\n",
-        _TESTS,
+        _OPPONENTS,
     ),
     Bug(
         "the rows of a holdout that was replaced count",
@@ -64,7 +65,7 @@ BUGS: Final = (
         "shared/execution/comparisons.py",
         "        if scored.content != mine.content:\n",
         "        if scored.content == '':\n",
-        _TESTS,
+        _OPPONENTS,
     ),
     Bug(
         "the first of two probabilities counts",

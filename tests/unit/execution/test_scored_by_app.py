@@ -1,7 +1,6 @@
 """The app scores a holdout by the staged candidate and by the live model, then compares them."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from local.azureml.containers import rows_of
 from shared.core.decisions.comparison import Outcome
 from shared.core.run.record import Phase
 from shared.core.serving.probes import ProbeOutcome
-from shared.operations.commands import OperatorCommand
 from shared.ports.serving import ModelAnswer
 from shared.providers.azureml.serving import AzureMlServing
 from tests.fakes.azureml_world import CENSUS
@@ -209,79 +207,3 @@ def test_predictions_that_somebody_changed_are_made_again() -> None:
     world.until(run, Phase.PROMOTED, ticks=60)
     assert made(world, run)[2] == f"r1,1,{bad(1)!r}"
     assert len(made(world, run)) == 451
-
-
-def between(at: int) -> float:
-    return (good(at) + better(at)) / 2
-
-
-def test_another_live_model_at_the_promotion_is_scored_too() -> None:
-    world = world_with(approval="required")
-    first = started(world, good)
-    approve(world, first)
-    world.until(first, Phase.PROMOTED, ticks=80)
-    overtakes = started(world, between)
-    world.clock.move(MINUTE)
-    waits = started(world, better, "newer.csv")
-    approve(world, overtakes)
-    world.until(waits, Phase.AWAITING_APPROVAL, ticks=60)
-    assert only(world.now_of(waits)).run_id == first.run_id
-    world.until(overtakes, Phase.PROMOTED, ticks=80)
-    world.run_operations.approve(waits.run_id, OperatorCommand("ada", "good"))
-    world.tick()
-    again = approve(world, waits)
-    assert only(again).run_id == overtakes.run_id
-    assert made(world, again)[2] == f"r1,1,{better(1)!r},{between(1)!r}"
-    world.until(waits, Phase.PROMOTED, ticks=80)
-    assert "comparing again" in " ".join(line.note for line in world.now_of(waits).history)
-
-
-@pytest.mark.parametrize("end", ["rejected", "expired", "superseded", "cancelled"])
-def test_a_candidate_that_is_not_promoted_is_discarded(end: str) -> None:
-    world = world_with(approval="required")
-    first = started(world, good)
-    approve(world, first)
-    world.until(first, Phase.PROMOTED, ticks=80)
-    run = world.until(started(world, better), Phase.AWAITING_APPROVAL, ticks=60)
-    name = name_of(world, run)
-    assert name in world.deployments()
-    operator = OperatorCommand("ada", "no")
-    match end:
-        case "rejected":
-            world.run_operations.reject(run.run_id, operator)
-        case "expired":
-            world.idle(timedelta(days=4), HOUR)
-        case "superseded":
-            newer = started(world, good)
-            approve(world, newer)
-            world.until(newer, Phase.PROMOTED, ticks=80)
-            world.run_operations.approve(run.run_id, operator)
-            world.until_idle(run, ticks=60)
-        case _:
-            world.run_operations.cancel(run.run_id, operator)
-    world.idle(3 * HOUR, 10 * MINUTE)
-    phase = "rejected" if end == "expired" else end
-    assert world.now_of(run).phase.value == phase
-    assert name not in world.deployments()
-    assert name not in [one.candidate.name for one in world.endpoint_state().staged]
-
-
-def test_the_anchor_is_compared_by_what_it_scored_when_it_was_new() -> None:
-    world = world_with(anchor="pinned")
-    first = promoted(world, better)
-    second = promoted(world, lambda at: better(at) + 1e-9 * at)
-    run = world.until(started(world, better), Phase.VERIFYING, ticks=60)
-    assert run.verdict is not None
-    live, anchor = run.verdict.results[0].comparisons
-    assert (live.against, live.run_id) == ("live", second.run_id)
-    assert (anchor.against, anchor.run_id) == ("anchor", first.run_id)
-    assert (anchor.rows, anchor.outcome) == (450, Outcome.FIT)
-
-
-def test_an_anchor_that_scored_another_holdout_is_said() -> None:
-    world = world_with(anchor="pinned")
-    first = promoted(world, better)
-    promoted(world, better)
-    world.blobs.put(DATA, ROWS, holdout(449))
-    run = world.until(started(world, better), Phase.AWAITING_APPROVAL, ticks=60)
-    assert f"run {first.run_id} scored another version of the holdout" in why(run)
