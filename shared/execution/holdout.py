@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 from shared.core.config.compare import SCORES, Compare
+from shared.core.config.kinds import Endpoint
 from shared.core.counting import counted
 from shared.core.decisions.answers import scores_in
 from shared.core.decisions.holdout import Batch, Holdout, HoldoutProgress, as_lines, read_holdout
@@ -24,7 +25,7 @@ from shared.core.serving.probes import ProbeOutcome
 from shared.core.serving.state import ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.leased_endpoint import endpoint_of
+from shared.execution.leased_endpoint import endpoint_of, require_free
 from shared.ports.serving import ServingEndpoint
 
 #: How long one step scores, and how many requests of each model it sends at most.
@@ -52,7 +53,8 @@ class HoldoutSteps:
             live: the model that serves, where the candidate is compared with one.
 
         Raises:
-            TransientError: a model does not answer, or the storage does not work, now.
+            TransientError: a model does not answer, the storage does not work, or another run
+                updates the endpoint, now.
             PermanentError: the holdout cannot be used, or its requests are refused.
         """
         if run.candidate is None:
@@ -74,7 +76,10 @@ class HoldoutSteps:
             known, before = _begun(there.etag, content, names, holdout), b""
         if known.is_complete:
             return _gathered(run, known.evolve(etag=there.etag))
-        serving = self.context.providers.serving(endpoint_of(run))
+        endpoint = endpoint_of(run)
+        if live is not None:
+            self._wait_for_others(run, endpoint)
+        serving = self.context.providers.serving(endpoint)
         found = _Pass(serving, compare, holdout, names, known, self._texts)
         event = found.go_on(self.context.clock.now)
         if not found.lines:
@@ -89,6 +94,15 @@ class HoldoutSteps:
         """
         known = run.evidence.holdout if run.evidence else None
         return self._scored(run, known) if known is not None and known.is_complete else None
+
+    def _wait_for_others(self, run: Run, endpoint: Endpoint) -> None:
+        """Wait while another run updates the endpoint.
+
+        Another model may be live soon; and the requests of its steps are counted.
+        """
+        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
+        if stored is not None:
+            require_free(self.context, run, stored.record)
 
     def _read(self, compare: Compare, known: HoldoutProgress | None) -> tuple[Holdout, str]:
         """Return the rows of the holdout, and the digest of its content."""

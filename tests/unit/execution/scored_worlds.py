@@ -41,14 +41,18 @@ def holdout(count: int = 450) -> bytes:
     return "\n".join(lines).encode()
 
 
-def world_with(*rules: dict[str, Any], approval: str = "none", **compare: Any) -> AzureMlWorld:
+def world_with(
+    *rules: dict[str, Any], approval: str = "none", steps: Any = None, **compare: Any
+) -> AzureMlWorld:
     gate = {
         "approval": approval,
         "compare": {"holdout": HOLDOUT, **compare},
         "rules": list(rules or (NO_DROP,)),
         "first_model": "allow",
     }
-    world = AzureMlWorld(switches=Switches(**QUICK), config={"gate": gate})
+    world = AzureMlWorld(
+        switches=Switches(**QUICK), config={"gate": gate}, traffic_rules=steps or {}
+    )
     world.blobs.put(DATA, ROWS, holdout())
     return world
 

@@ -42,8 +42,8 @@ def test_another_live_model_at_the_promotion_is_scored_too() -> None:
     overtakes = started(world, between)
     world.clock.move(MINUTE)
     waits = started(world, better, "newer.csv")
-    approve(world, overtakes)
     world.until(waits, Phase.AWAITING_APPROVAL, ticks=60)
+    approve(world, overtakes)
     assert only(world.now_of(waits)).run_id == first.run_id
     world.until(overtakes, Phase.PROMOTED, ticks=80)
     world.run_operations.approve(waits.run_id, OperatorCommand("ada", "good"))
@@ -53,6 +53,26 @@ def test_another_live_model_at_the_promotion_is_scored_too() -> None:
     assert made(world, again)[2] == f"r1,1,{better(1)!r},{between(1)!r}"
     world.until(waits, Phase.PROMOTED, ticks=80)
     assert "comparing again" in " ".join(line.note for line in world.now_of(waits).history)
+
+
+def test_a_holdout_is_not_scored_while_another_run_updates_the_endpoint() -> None:
+    world = world_with(steps={"bake": "15m"})
+    started(world, good)
+    world.idle(HOUR, MINUTE)
+    second = world.until(started(world, between), Phase.VERIFYING, ticks=60)
+    third = world.until(started(world, better, "newer.csv"), Phase.JUDGED, ticks=60)
+    world.tick()
+    waits = world.now_of(third)
+    assert waits.evidence is not None
+    assert waits.evidence.holdout is None
+    assert waits.step_failure is not None
+    assert waits.step_failure.reason == f"run {second.run_id} is updating this endpoint"
+    world.idle(2 * HOUR, MINUTE)
+    assert world.now_of(second).phase is Phase.PROMOTED
+    done = world.now_of(third)
+    assert done.phase is Phase.PROMOTED
+    assert only(done).run_id == second.run_id
+    assert "comparing again" not in str([line.note for line in done.history])
 
 
 @pytest.mark.parametrize("end", ["rejected", "expired", "superseded", "cancelled"])
