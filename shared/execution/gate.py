@@ -88,7 +88,7 @@ class GateSteps:
         ]
         compare = run.config.gate.compare
         if compare is not None and compare.way is Way.SCORED:
-            live = served[0] if served and run.config.gate.row_rules else None
+            live = served[0] if served else None
             if (event := self.holdout.score(run, compare, live)) is not None:
                 return event
         anchor = anchor_for(run.config.gate, [known for _, known in there])

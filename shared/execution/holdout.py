@@ -34,6 +34,8 @@ _MOST_REQUESTS: Final = 200
 #: How often a request is tried again with fewer rows, where a model gave no scores.
 _AGAIN: Final = 2
 _FEWER: Final = 4
+#: An answer is not repeated: it may quote a row.
+_ITS_LOG: Final = "the log of its deployment may say why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,7 @@ class _Pass:
             except _NoScoresError as exc:
                 if self.progress.failures < _AGAIN:
                     raise
-                why = f"the live model cannot score the holdout: {exc}"
+                why = f"the live model cannot score the holdout: {exc}; {_ITS_LOG}"
                 self.progress = self.progress.evolve(cannot=why)
         return [""] * len(batch.kept)
 
@@ -254,6 +256,7 @@ class _Pass:
             text = f"the endpoint refuses {counted(known.batch, 'row')} of {sent}: {exc}"
             raise PermanentError(f"{text}: {cure}", cure=cure)
         why = f"the candidate cannot score the holdout, of which it was sent {sent}: {exc}"
+        why = f"{why}; {_ITS_LOG}"
         return Judged(refused(why))
 
 
