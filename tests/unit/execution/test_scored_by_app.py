@@ -1,6 +1,7 @@
 """The app scores a holdout by the staged candidate and by the live model, then compares them."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -94,6 +95,21 @@ def test_the_answer_of_another_deployment_is_no_score(monkeypatch: pytest.Monkey
     assert f"blue answered in place of {name_of(world, run)}" in failure.reason
 
 
+def test_a_step_ends_in_time_and_the_next_poll_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, answer = world_with(), AzureMlServing.answer
+
+    def slow(one: AzureMlServing, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        world.clock.move(timedelta(seconds=20))
+        return answer(one, rows, name)
+
+    monkeypatch.setattr(AzureMlServing, "answer", slow)
+    run = world.until(started(world, good), Phase.JUDGED, ticks=60)
+    for done in (200, 400):
+        assert (progress(world, run).rows, world.now_of(run).claim) == (done, None)
+        world.tick()
+    assert len(made(world, run)) == 451
+
+
 def test_a_worse_model_is_rejected_and_discarded() -> None:
     world = world_with()
     first = promoted(world)
@@ -114,6 +130,7 @@ def test_a_busy_model_goes_on_where_it_was() -> None:
     world.until(run, Phase.JUDGED, ticks=60)
     assert progress(world, run).rows == 200
     assert len(made(world, run)) == 201
+    world.tick()
     assert world.now_of(run).step_failure is not None
     world.until(run, Phase.VERIFYING, ticks=60)
     assert model.sizes == [200, 200, 200, 200, 50]
