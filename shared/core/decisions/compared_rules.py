@@ -1,6 +1,6 @@
 """Applies rules that compare to the rows that both models scored: the outcome of each rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.counting import counted
@@ -10,7 +10,7 @@ from shared.core.decisions.metrics import CostMatrix, Metric, metric_named
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
-from shared.core.decisions.slices import MOST_CHECKED, Sliced, compared_slices
+from shared.core.decisions.slices import Sliced, compared_slices
 from shared.core.evaluation.gate import Rule
 from shared.core.evaluation.report import Row
 
@@ -45,8 +45,8 @@ def compared_rules(
 ) -> dict[int, tuple[Comparison, ...]]:
     """Return the comparisons of each rule: one for each opponent.
 
-    A comparison without an interval is unsure, and no reason to promote. The rules share the
-    slices that are checked, so that many rules take no longer than one.
+    A comparison without an interval is unsure, and no reason to promote. Opponents that share one
+    object of rows are one model: it is compared once.
 
     Args:
         rules: those with max_drop or min_gain, by their place in the gate.
@@ -54,11 +54,8 @@ def compared_rules(
         opponents: the live models, and the anchor.
         seed: what the draws of a bootstrap are derived from: the id of the run.
     """
-    sliced = sum(rule.kind == "max_drop" for rule in rules.values()) * len(opponents)
-    most = max(1, MOST_CHECKED // max(1, sliced))
     return {
-        index: tuple(_comparison(rule, terms, one, seed, most) for one in opponents)
-        for index, rule in rules.items()
+        index: tuple(_comparisons(rule, terms, opponents, seed)) for index, rule in rules.items()
     }
 
 
@@ -103,7 +100,17 @@ def outcome_of(interval: Interval, bound: float) -> Outcome:
     return Outcome.WORSE if interval.high < bound else Outcome.UNSURE
 
 
-def _comparison(rule: Rule, terms: Terms, one: Against, seed: str, most: int) -> Comparison:
+def _comparisons(
+    rule: Rule, terms: Terms, opponents: Sequence[Against], seed: str
+) -> Iterator[Comparison]:
+    made: dict[int, Comparison] = {}
+    for one in opponents:
+        if id(one.rows) not in made:
+            made[id(one.rows)] = _comparison(rule, terms, one, seed)
+        yield made[id(one.rows)].evolve(against=one.against, run_id=one.run_id, model=one.model)
+
+
+def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison:
     metric = terms.metric(rule.metric)
     if metric is None:
         return _not_compared(one, NotComparable(f"{rule.metric} cannot be computed of rows"))
@@ -129,7 +136,6 @@ def _comparison(rule: Rule, terms: Terms, one: Against, seed: str, most: int) ->
             level=terms.level,
             min_rows=terms.min_rows,
             seed=f"{seed}/{one.run_id}",
-            most=most,
         )
     return _compared(one, found, outcome, needed, sliced)
 

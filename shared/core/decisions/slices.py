@@ -5,10 +5,8 @@ With many slices, one of them looks worse by chance. So the p-values go through 
 chance that any is called worse is at most one in twenty at a level of 90 %.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from heapq import nsmallest
 from typing import Final
 
 from shared.core.counting import counted
@@ -18,8 +16,7 @@ from shared.core.decisions.metrics import Metric
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.text import short
 
-#: How many slices are checked for one verdict, the largest first, over all columns, rules and
-#: models: a function has some minutes, and a column may have a value for each row.
+#: How many slices of a column are checked, the largest first: it may have a value for each row.
 MOST_CHECKED: Final = 200
 #: How many slices a record lists: a column may have a value for each row.
 MOST_LISTED: Final = 50
@@ -35,14 +32,7 @@ class Sliced:
 
 
 def compared_slices(
-    metric: Metric,
-    rows: PairedRows,
-    *,
-    margin: float,
-    level: float,
-    min_rows: int,
-    seed: str,
-    most: int = MOST_CHECKED,
+    metric: Metric, rows: PairedRows, *, margin: float, level: float, min_rows: int, seed: str
 ) -> Sliced:
     """Return the comparison in each slice of the rows.
 
@@ -53,19 +43,17 @@ def compared_slices(
         level: of the intervals; a slice is worse with half of the rest as its chance of error.
         min_rows: slices with fewer are listed, and not checked.
         seed: what the draws of a bootstrap are derived from.
-        most: how many slices are checked.
     """
-    largest, number = _largest(rows, most + MOST_LISTED)
     found = [
         _compared(metric, part, margin=margin, level=level, seed=seed)
-        for part in _parts(rows, largest, min_rows, most)
+        for part in _parts(rows, min_rows)
     ]
     checked = [one for one in found if one.p_worse is not None]
     worse = holm([one.p_worse or 0.0 for one in checked], (1 - level) / 2)
     called = {id(one) for one, is_worse in zip(checked, worse, strict=True) if is_worse}
     judged = [one.evolve(outcome=Outcome.WORSE) if id(one) in called else one for one in found]
     judged.sort(key=_order)
-    return Sliced(tuple(judged[:MOST_LISTED]), len(called), max(0, number - MOST_LISTED))
+    return Sliced(tuple(judged[:MOST_LISTED]), len(called), max(0, len(judged) - MOST_LISTED))
 
 
 def holm(p_values: Sequence[float], error: float) -> list[bool]:
@@ -95,40 +83,19 @@ class _Part:
     why: str = ""  #: why it is not checked
 
 
-#: A slice: how many rows it has, its column, and the value there.
-_Slice = tuple[int, str, str]
-
-
-def _largest(rows: PairedRows, most: int) -> tuple[list[_Slice], int]:
-    """Return the largest slices, at most so many, and how many slices there are."""
-    found: list[_Slice] = []
-    number = 0
+def _parts(rows: PairedRows, min_rows: int) -> Iterator[_Part]:
     for column, values in rows.slices.items():
-        sizes = Counter(values)
-        number += len(sizes)
-        slices = ((many, column, value) for value, many in sizes.items())
-        found = nsmallest(most, (*found, *slices), key=lambda one: (-one[0], *one[1:]))
-    return found, number
-
-
-def _parts(
-    rows: PairedRows, largest: Sequence[_Slice], min_rows: int, most: int
-) -> Iterator[_Part]:
-    places: dict[tuple[str, str], list[int]] = {
-        (column, value): [] for many, column, value in largest[:most] if many >= min_rows
-    }
-    for column in {column for column, _ in places}:
-        for at, value in enumerate(rows.slices[column]):
-            if (column, value) in places:
-                places[column, value].append(at)
-    for many, column, value in largest:
-        if (those := places.get((column, value))) is not None:
-            yield _Part(column, value, many, _taken(rows, those))
-            continue
-        why = f"{counted(many, 'row')}; slices below {min_rows} are not checked"
-        if many >= min_rows:
-            why = f"only the {most} largest slices are checked"
-        yield _Part(column, value, many, None, why)
+        places: dict[str, list[int]] = {}
+        for at, value in enumerate(values):
+            places.setdefault(value, []).append(at)
+        largest = sorted(places, key=lambda value: (-len(places[value]), value))
+        for number, value in enumerate(largest):
+            those, why = places[value], ""
+            if len(those) < min_rows:
+                why = f"{counted(len(those), 'row')}; slices below {min_rows} are not checked"
+            elif number >= MOST_CHECKED:
+                why = f"only the {MOST_CHECKED} largest slices of a column are checked"
+            yield _Part(column, value, len(those), None if why else _taken(rows, those), why)
 
 
 def _taken(rows: PairedRows, at: Sequence[int]) -> PairedRows:

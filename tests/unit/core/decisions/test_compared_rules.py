@@ -61,25 +61,6 @@ def test_max_drop_and_min_gain_have_their_bounds_on_either_side_of_zero() -> Non
     assert comparison(Rule(metric="AUC", min_gain=0.02), alike).outcome is Outcome.WORSE
 
 
-def test_the_slices_that_are_checked_do_not_grow_with_the_rules(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("shared.core.decisions.compared_rules.MOST_CHECKED", 12)
-    rows = of_classes(1000)
-    slices = {name: [str(at % 10) for at in range(1000)] for name in ("region", "shop")}
-    sliced = replace(rows, slices=slices)
-    rules = {at: Rule(metric="AUC", max_drop=0.01 * at) for at in range(1, 4)}
-    gain = {9: Rule(metric="AUC", min_gain=0)}
-    opponents = [against(sliced), against(sliced, "anchor", "r0")]
-    found = compared_rules({**rules, **gain}, TERMS, opponents, seed="a")
-    for at in rules:
-        for one in found[at]:
-            assert sum(part.p_worse is not None for part in one.slices) == 2
-            assert len(one.slices) == 20
-    alone = comparison(rules[1], sliced)
-    assert sum(part.p_worse is not None for part in alone.slices) == 12
-
-
 def test_a_comparison_says_all_that_decided() -> None:
     rows = replace(of_classes(150), note="2 rows were left out")
     one = comparison(Rule(metric="AUC", max_drop=0.001), rows)
@@ -234,6 +215,15 @@ def test_fixed_bounds_are_held_against_the_metrics_of_the_candidate() -> None:
         "RMSE": "cannot be computed of the predictions: the labels are classes, and RMSE needs "
         "numbers",
     }
+
+
+def test_one_model_at_two_endpoints_is_compared_once() -> None:
+    rows = of_numbers(40)
+    opponents = [against(rows, run_id="r1"), against(rows, run_id="r2")]
+    rule = Rule(metric="RMSE", max_drop=0.1)
+    first, second = compared_rules({0: rule}, TERMS, opponents, seed="run-1")[0]
+    assert (first.run_id, second.run_id) == ("r1", "r2")
+    assert first.interval is second.interval is not None
 
 
 def test_rows_of_no_use_say_why_there_are_no_metrics() -> None:
