@@ -211,6 +211,9 @@ class GateSteps:
 
     def expire(self, run: Run) -> Event:
         """Return the default answer of the configuration, where no operator answered in time."""
+        unsure = run.verdict is not None and run.verdict.unsure
+        if unsure and (newer := self.unsure.superseded(run)) is not None:
+            return newer
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
         if approved_on_expiry(run):
             return Approved(NO_OPERATOR, why)

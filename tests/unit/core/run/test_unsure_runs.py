@@ -61,7 +61,7 @@ def test_an_operator_is_asked_with_the_numbers() -> None:
     assert waits is not None
     assert waits.waits_for.startswith("an operator's approval; unsure: AUC")
     assert waits.until == NOW + timedelta(days=3)
-    assert next_command(asked, NOW) is Command.NOTHING
+    assert next_command(asked, NOW) is Command.SEE_NEXT  # a newer model may serve meanwhile
     assert next_command(asked, NOW + timedelta(days=3)) is Command.EXPIRE
     assert apply(asked, Approved("ada"), NOW).phase is Phase.PROMOTING
 
@@ -94,7 +94,9 @@ def test_once_asked_an_operator_has_as_long_as_for_every_approval() -> None:
     assert str(asked.reason).startswith("unsure: AUC")
     assert asked.history[-1].note == "an operator is asked: run sample-2 had its verdict, worse"
     assert "without an answer until 2026-03-09T12:00:00+00:00 it is rejected" in str(asked.advice)
-    assert next_command(asked, NOW + 5 * DAY) is Command.NOTHING
+    assert next_command(asked, NOW + 5 * DAY) is Command.SEE_NEXT
+    fit = after("ask", Outcome.FIT, approval="required")
+    assert next_command(fit, NOW) is Command.NOTHING
 
 
 def test_where_an_operator_is_asked_in_any_case_nothing_waits_for_the_next_run() -> None:
