@@ -7,14 +7,15 @@ from proofs.planted.bug import Bug
 _STEPS: Final = "shared/execution/holdout.py"
 _TESTS: Final = ("tests/unit/execution/test_scored_by_app.py",)
 _OPPONENTS: Final = ("tests/unit/execution/test_scored_opponents.py",)
+_ODD: Final = ("tests/unit/execution/test_scored_oddly.py",)
 _READ: Final = ("tests/unit/core/decisions/test_holdout.py",)
 
 BUGS: Final = (
     Bug(
         "each step scores a holdout from its first row",
         _STEPS,
-        "self.holdout.batches(self.progress.rows, self.progress.batch)",
-        "self.holdout.batches(0, self.progress.batch)",
+        "self.holdout.batches(self.progress.rows, most)",
+        "self.holdout.batches(0, most)",
         _TESTS,
     ),
     Bug(
@@ -73,6 +74,27 @@ BUGS: Final = (
         "            return names[position]\n",
         "            return names[0]\n",
         ("tests/unit/core/decisions/test_answers.py",),
+    ),
+    Bug(
+        "a model of which nothing is measured is refused before the app scores it again",
+        "shared/core/serving/repeated_gate.py",
+        "    if new and again.outcome is not Outcome.WORSE and _scores_again(gate):\n",
+        "    if new and again.passed and _scores_again(gate):\n",
+        _OPPONENTS,
+    ),
+    Bug(
+        "a slow worker writes over the predictions of another one",
+        _STEPS,
+        "        if stored is not None and _known(stored.record) != _known(run):\n",
+        "        if stored is None:\n",
+        _ODD,
+    ),
+    Bug(
+        "an operator's model is not compared where it has no evaluation",
+        "shared/execution/gate.py",
+        "        if by_app and isinstance(found, Judged):\n",
+        "        if not by_app and isinstance(found, Judged):\n",
+        _ODD,
     ),
     Bug(
         "labels of a holdout are sent to the models",

@@ -119,6 +119,8 @@ class Comparisons:
         elif scored and one.against == "live":
             if scored.cannot:
                 return scored.cannot
+            if scored.live != one.run_id:
+                return f"the model of run {one.run_id} did not score this holdout"
             found = paired(mine, None, replace(meaning, other=SCORES[1]))
         else:
             theirs = self._of_other(one.trained_by, run)

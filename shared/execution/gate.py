@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.compare import Way
+from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint
 from shared.core.evaluation.gate import Rule, refused
 from shared.core.evaluation.judging import judge
@@ -26,9 +27,9 @@ from shared.core.serving.probes import ProbeOutcome
 from shared.core.serving.repeated_gate import anchor_for, on_rows_with
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
-from shared.execution.comparisons import Comparisons, UnusablePredictionsError
+from shared.execution.comparisons import Compared, Comparisons, UnusablePredictionsError
 from shared.execution.context import Context
-from shared.execution.holdout import HoldoutSteps
+from shared.execution.holdout import CannotScoreError, HoldoutSteps
 from shared.execution.models import finished_job, log_lines_of
 from shared.execution.unsure import UnsureSteps
 from shared.ports.training import Evaluation
@@ -90,13 +91,11 @@ class GateSteps:
             for endpoint, known in there
             if known.serving and known.serving.model != run.model_for(endpoint)
         ]
-        compare = run.config.gate.compare
-        if compare is not None and compare.way is Way.SCORED:
-            live = served[0] if served else None
-            if (event := self.holdout.score(run, compare, live)) is not None:
-                return event
+        unscored = self._scored(run, served)
+        if isinstance(unscored, Event):
+            return unscored
         anchor = anchor_for(run.config.gate, [known for _, known in there])
-        found = self.numbers(run, served, anchor)
+        found = self.numbers(run, served, anchor, unscored)
         if isinstance(found, Event):
             return found
         row, on_rows = found
@@ -105,8 +104,32 @@ class GateSteps:
         verdict = judge(rules, row, metrics, first_allowed=first, on_rows=on_rows)
         return Judged(verdict)
 
+    def _scored(self, run: Run, served: Sequence[ServedModel]) -> Event | str:
+        """Have the app score some rows, where it does that; return why it cannot, or nothing.
+
+        Raises:
+            PermanentError: the holdout cannot be used, and rules that decide need it.
+        """
+        gate = run.config.gate
+        if gate.compare is None or gate.compare.way is not Way.SCORED:
+            return ""
+        try:
+            return self.holdout.score(run, gate.compare, served[0] if served else None) or ""
+        except CannotScoreError as exc:
+            return str(exc)
+        except TransientError:
+            raise
+        except PermanentError as exc:
+            if not _only_observed(_of_rows(gate)):
+                raise
+            return str(exc)
+
     def numbers(
-        self, run: Run, served: Sequence[ServedModel], anchor: ServedModel | None
+        self,
+        run: Run,
+        served: Sequence[ServedModel],
+        anchor: ServedModel | None,
+        unscored: str = "",
     ) -> tuple[Row, OnRows] | Event:
         """Return what is known of the model, and how it compares; or that it cannot be judged.
 
@@ -114,6 +137,7 @@ class GateSteps:
             run: the run, its job finished.
             served: what serves at each of its endpoints, where that is another model.
             anchor: the model that is pinned there, where the gate compares with it.
+            unscored: why the app could not have its holdout scored; empty where it could.
 
         Raises:
             TransientError: the files are not there yet, or cannot be read now.
@@ -123,9 +147,9 @@ class GateSteps:
         by_app = gate.compare is not None and gate.compare.way is Way.SCORED
         # An operator's model has no job that could have scored it.
         if by_app or (gate.compare is not None and run.origin is not Origin.MODEL):
-            readers = [one for one in gate.rules if gate.source is None or gate.on_rows(one)]
+            readers = _of_rows(gate)
             try:
-                compared = Comparisons(self.context).compare(run, served, anchor)
+                compared = self._compared(run, served, anchor, unscored)
                 row, on_rows = compared.measured, replace(on_rows, found=compared.found)
             except UnusablePredictionsError as exc:
                 if not _only_observed(readers):
@@ -140,7 +164,16 @@ class GateSteps:
             if not _only_observed(readers):
                 return Judged(refused(str(exc)))
             found = _unknown(readers, exc)
+        if by_app and isinstance(found, Judged):
+            return _by_rows_alone(gate, row, on_rows, found)
         return found if isinstance(found, Event) else (found, on_rows)
+
+    def _compared(
+        self, run: Run, served: Sequence[ServedModel], anchor: ServedModel | None, unscored: str
+    ) -> Compared:
+        if unscored:
+            raise UnusablePredictionsError(unscored)
+        return Comparisons(self.context).compare(run, served, anchor)
 
     def _row(self, run: Run) -> Row | Event:
         """Return the row of the evaluation that is of the model, or that there need be none.
@@ -230,6 +263,28 @@ class GateSteps:
         if run.origin is Origin.MODEL and run.model is not None:
             return service.evaluation_beside(run.model)
         return service.evaluation(finished_job(run), run.config.gate.source)
+
+
+def _of_rows(gate: Gate) -> list[Rule]:
+    """Return the rules whose metrics are computed on rows, with or without another model."""
+    return [one for one in gate.rules if gate.source is None or gate.on_rows(one)]
+
+
+def _by_rows_alone(
+    gate: Gate, row: Row, on_rows: OnRows, unchecked: Judged
+) -> tuple[Row, OnRows] | Event:
+    """Return what the rows say of an operator's model that has no evaluation for other rules."""
+    if len(gate.row_rules) == len(gate.rules):
+        return row, on_rows
+    found = {
+        at: on_rows.found[was] for at, was in enumerate(gate.row_rules) if was in on_rows.found
+    }
+    rules = [gate.rules[at] for at in gate.row_rules]
+    first = gate.first_model == "allow"
+    verdict = judge(rules, row, (), first_allowed=first, on_rows=replace(on_rows, found=found))
+    if not verdict.passed:
+        return Judged(refused(verdict.reason))
+    return replace(unchecked, unchecked=f"{unchecked.unchecked}; on rows: {verdict.reason}")
 
 
 def _only_observed(rules: Sequence[Rule]) -> bool:

@@ -16,14 +16,13 @@ from shared.core.counting import counted
 from shared.core.decisions.answers import scores_in
 from shared.core.decisions.holdout import Batch, Holdout, HoldoutProgress, as_lines, read_holdout
 from shared.core.decisions.predictions import MOST_BYTES
-from shared.core.evaluation.gate import refused
 from shared.core.names import pipeline_of
 from shared.core.run.commands import Event
-from shared.core.run.gate_events import EvidenceGathered, Judged
+from shared.core.run.gate_events import EvidenceGathered
 from shared.core.run.record import GateEvidence, Run
 from shared.core.serving.probes import ProbeOutcome
 from shared.core.serving.state import ServedModel
-from shared.errors import PermanentError, TransientError
+from shared.errors import ConflictError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.leased_endpoint import endpoint_of, require_free
 from shared.ports.serving import ServingEndpoint
@@ -31,7 +30,7 @@ from shared.ports.serving import ServingEndpoint
 #: How long one step scores, and how many requests of each model it sends at most.
 _STEP: Final = timedelta(seconds=15)
 _MOST_REQUESTS: Final = 200
-#: How often a request is tried again with fewer rows, where a model gave no scores.
+#: How often a request is tried again with fewer rows, where a model gave no scores or no answer.
 _AGAIN: Final = 2
 _FEWER: Final = 4
 #: An answer is not repeated: it may quote a row.
@@ -58,6 +57,8 @@ class HoldoutSteps:
             TransientError: a model does not answer, the storage does not work, or another run
                 updates the endpoint, now.
             PermanentError: the holdout cannot be used, or its requests are refused.
+            CannotScoreError: the candidate cannot score it.
+            ConflictError: another worker scores these rows.
         """
         if run.candidate is None:
             raise PermanentError(f"run {run.run_id} has no candidate to score a holdout with")
@@ -65,7 +66,7 @@ class HoldoutSteps:
         if there is None:
             raise _unusable(compare, "it is not there")
         names = _Names(run.candidate.name, live.run_id if live else "", _named(live))
-        known = run.evidence.holdout if run.evidence else None
+        known = _known(run)
         if known is not None and not names.are_in(known):
             known = None
         if known is not None and known.is_complete and known.etag == there.etag:
@@ -83,9 +84,9 @@ class HoldoutSteps:
             self._wait_for_others(run, endpoint)
         serving = self.context.providers.serving(endpoint)
         found = _Pass(serving, compare, holdout, names, known, self._texts)
-        event = found.go_on(self.context.clock.now)
+        found.go_on(self.context.clock.now, _smaller(run))
         if not found.lines:
-            return event or _gathered(run, found.progress)
+            return _gathered(run, found.progress)
         self._write(run, compare, before, found)
         return _gathered(run, found.progress)
 
@@ -94,7 +95,7 @@ class HoldoutSteps:
 
         None: they are not there, or another writer changed them. Raises TransientError.
         """
-        known = run.evidence.holdout if run.evidence else None
+        known = _known(run)
         return self._scored(run, known) if known is not None and known.is_complete else None
 
     def _wait_for_others(self, run: Run, endpoint: Endpoint) -> None:
@@ -133,9 +134,16 @@ class HoldoutSteps:
         if len(content) > MOST_BYTES:
             most = MOST_BYTES // 1024**2
             raise _unusable(compare, f"its predictions have more than {most} MB")
+        self._require_mine(run)
         self.context.models.write(self.context.models_container, path_of(run), content)
         changes = {"size": len(content), "predictions": _digest(content)}
         found.progress = found.progress.evolve(**changes)
+
+    def _require_mine(self, run: Run) -> None:
+        """Refuse to write over what another worker wrote since: its record says how much."""
+        stored = self.context.ledger.runs.read(run.run_id)
+        if stored is not None and _known(stored.record) != _known(run):
+            raise ConflictError(f"another worker scores the holdout of run {run.run_id}")
 
     def _texts(self, text: str) -> str:
         return self.context.redactor.known(text)
@@ -159,12 +167,17 @@ class _Names:
         return (known.candidate, known.live) == (self.candidate, self.run_id)
 
 
+class CannotScoreError(ValueError):
+    """A candidate cannot score a holdout; the message says why."""
+
+
 class _NoScoresError(Exception):
     """A model gave no scores for some rows."""
 
-    def __init__(self, seen: ProbeOutcome, detail: str) -> None:
+    def __init__(self, seen: ProbeOutcome, detail: str, rows: int) -> None:
         super().__init__(detail)
         self.seen = seen
+        self.rows = rows
 
 
 @dataclass
@@ -179,27 +192,33 @@ class _Pass:
     redacted: Callable[[str], str]
     lines: list[Sequence[str]] = field(default_factory=list)
 
-    def go_on(self, now: Callable[[], datetime]) -> Event | None:
-        """Score rows until the time of the step is over; return a verdict where there is one.
+    def go_on(self, now: Callable[[], datetime], smaller: int) -> None:
+        """Score rows until the time of the step is over.
+
+        Args:
+            now: the clock.
+            smaller: by how much requests are smaller than usual in this step.
 
         Raises:
             TransientError: the first request of the step was not answered.
             PermanentError: the requests are refused.
+            CannotScoreError: the candidate gives no scores.
         """
         until = now() + _STEP
-        batches = self.holdout.batches(self.progress.rows, self.progress.batch)
+        most = max(self.progress.batch // smaller, 1)
+        batches = self.holdout.batches(self.progress.rows, most)
         for number, batch in enumerate(batches):
             if number == _MOST_REQUESTS or (number and now() >= until):
                 break
             try:
                 self._take(batch)
             except _NoScoresError as exc:
-                return self._without_scores(exc)
+                self._without_scores(exc)
+                break
             except TransientError:
                 if not self.lines:
                     raise
                 break
-        return None
 
     def _take(self, batch: Batch) -> None:
         mine = self._scores(batch, self.names.candidate)
@@ -229,7 +248,7 @@ class _Pass:
         if found.seen is ProbeOutcome.NO_ANSWER:
             raise TransientError(f"{name or 'the endpoint'} does not answer: {found.detail}")
         if found.seen is not ProbeOutcome.GOOD:
-            raise _NoScoresError(found.seen, found.detail)
+            raise _NoScoresError(found.seen, found.detail, len(batch.kept))
         if name and found.answered_by not in ("", name):
             raise TransientError(f"{found.answered_by} answered in place of {name}")
         try:
@@ -241,29 +260,40 @@ class _Pass:
                 self.holdout.facts.position,
             )
         except ValueError as exc:
-            raise _NoScoresError(ProbeOutcome.BROKEN, self.redacted(str(exc))) from exc
+            said = self.redacted(str(exc))
+            raise _NoScoresError(ProbeOutcome.BROKEN, said, len(batch.kept)) from exc
 
-    def _without_scores(self, exc: _NoScoresError) -> Event | None:
+    def _without_scores(self, exc: _NoScoresError) -> None:
         """Try again with fewer rows; after that, the candidate cannot score them."""
         known = self.progress
         if known.failures < _AGAIN:
-            fewer = max(known.batch // _FEWER, 1)
+            fewer = max(exc.rows // _FEWER, 1)  # long rows: a request had fewer than the most
             self.progress = known.evolve(failures=known.failures + 1, batch=fewer)
-            return None
+            return
         sent = counted(len(self.holdout.sent), "column")
         if exc.seen is ProbeOutcome.REFUSED:
             cure = "correct gate.compare.request, or the columns of the holdout"
-            text = f"the endpoint refuses {counted(known.batch, 'row')} of {sent}: {exc}"
+            text = f"the endpoint refuses {counted(exc.rows, 'row')} of {sent}: {exc}"
             raise PermanentError(f"{text}: {cure}", cure=cure)
         why = f"the candidate cannot score the holdout, of which it was sent {sent}: {exc}"
-        why = f"{why}; {_ITS_LOG}"
-        return Judged(refused(why))
+        raise CannotScoreError(f"{why}; {_ITS_LOG}")
 
 
 def _begun(etag: str, content: str, names: _Names, holdout: Holdout) -> HoldoutProgress:
     return HoldoutProgress(
         etag=etag, content=content, candidate=names.candidate, live=names.run_id, of=holdout.facts
     )
+
+
+def _known(run: Run) -> HoldoutProgress | None:
+    return run.evidence.holdout if run.evidence else None
+
+
+def _smaller(run: Run) -> int:
+    """Return by how much requests are smaller: a model may not answer so many rows in time."""
+    again = run.step_failure.count - 1 if run.step_failure else 0
+    smaller: int = _FEWER ** min(max(again, 0), _AGAIN)
+    return smaller
 
 
 def _named(live: ServedModel | None) -> str:

@@ -15,6 +15,8 @@ from shared.core.evaluation.text import named_like, shown
 
 _WRAPPED: Final = 3
 _MOST_COLUMNS: Final = 1_000
+#: How many names of an answer that is no table are shown, such as `error`.
+_FEW: Final = 3
 #: What probabilities of two classes may miss 1 by: servers round.
 _ROUNDING: Final = 1e-3
 _TWO: Final = 2
@@ -69,11 +71,7 @@ def _unwrapped(value: object, rows: int) -> object:
 def _columns(value: object, rows: int) -> dict[str, list[object]]:
     """Return the values of each column, for each row one."""
     if isinstance(value, Mapping) and value:
-        parts = list(value.values())
-        if all(isinstance(one, list) and len(one) == rows for one in parts):
-            value = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
-        else:
-            raise ValueError(f"the answer is an object with {shown([str(name) for name in value])}")
+        value = _by_rows(value, rows)
     if not isinstance(value, list):
         raise ValueError("the answer is no list of rows")  # noqa: TRY004
     if len(value) != rows:
@@ -85,6 +83,31 @@ def _columns(value: object, rows: int) -> dict[str, list[object]]:
     if any(row.keys() != names for row in leaves):
         raise ValueError("the rows of the answer have different columns")
     return {name: [row[name] for row in leaves] for name in names}
+
+
+def _by_rows(value: Mapping[str, object], rows: int) -> list[object]:
+    """Return the rows of a table that is an object of columns, or of positions as pandas writes it.
+
+    Many names are in no message where it is no table: a model may answer by the ids of rows.
+    """
+    if (numbered := _in_order(value, rows)) is not None:
+        return numbered
+    columns = [_in_order(one, rows) if isinstance(one, Mapping) else one for one in value.values()]
+    known = [one for one in columns if isinstance(one, list) and len(one) == rows]
+    if len(known) != len(value):
+        few = len(value) <= _FEW and len(value) != rows
+        what = shown([str(name) for name in value]) if few else counted(len(value), "member")
+        raise ValueError(f"the answer is an object with {what}, and not each is a list of the rows")
+    return [dict(zip(value, row, strict=True)) for row in zip(*known, strict=True)]
+
+
+def _in_order(value: Mapping[str, object], rows: int) -> list[object] | None:
+    """Return the value of each position, from 0 on; None: the names are no positions.
+
+    Lists and objects are the columns of a table, which may be named by positions too.
+    """
+    found = [value.get(str(at), []) for at in range(rows)] if len(value) == rows else [[]]
+    return None if any(isinstance(one, Mapping | list) for one in found) else found
 
 
 def _leaves(row: object) -> dict[str, object]:

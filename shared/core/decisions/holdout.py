@@ -17,6 +17,7 @@ from shared.core.decisions.predictions import (
     MOST_ROWS,
     NOTHING,
     class_name,
+    lacking,
     lines_of,
     object_in,
     table_rows,
@@ -154,7 +155,7 @@ def read_holdout(content: bytes, compare: Compare, known: HoldoutFacts | None = 
     if not form.endswith(JSON_LINES):
         text = without_type_line(text)
     columns = _columns(text, form)
-    places = {name: _place(columns, name) for name in compare.kept_columns}
+    places = {name: _place(columns, name, compare) for name in compare.kept_columns}
     unsent = {places[name] for name in compare.unsent_columns}
     features = tuple(at for at in range(len(columns)) if at not in unsent)
     template = compare.request if isinstance(compare.request, dict) else None
@@ -178,7 +179,7 @@ def _facts(
     columns: Sequence[str],
 ) -> HoldoutFacts:
     is_json = (compare.holdout or "").casefold().endswith(JSON_LINES)
-    found = _Counting(() if is_json else features, _place(columns, compare.label))
+    found = _Counting(() if is_json else features, _place(columns, compare.label, compare))
     for row in rows:
         found.take(row)
     if not found.rows:
@@ -264,12 +265,13 @@ def _columns(text: str, form: str) -> tuple[str, ...]:
     return columns
 
 
-def _place(columns: Sequence[str], name: str) -> int:
+def _place(columns: Sequence[str], name: str, compare: Compare) -> int:
     meant = named_like(columns, name)
     if len(meant) > 1:
         raise ValueError(f"{short(name)} could be any of {shown(meant)}: write one as it is there")
     if not meant:
-        raise ValueError(f"there is no column {short(name)}; there are {shown(columns)}")
+        known = {one: named_like(columns, one) for one in compare.kept_columns}
+        raise ValueError(lacking(name, columns, known))
     return columns.index(meant[0])
 
 

@@ -234,12 +234,18 @@ def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
         elif name in reading.optional:
             reading.leave_out(name)
         else:
-            raise ValueError(_lacking(name, names, known))
+            raise ValueError(lacking(name, names, known))
     return found
 
 
-def _lacking(name: str, names: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
-    """Return that a column is missing; a first line without any name is data, and not shown."""
+def lacking(name: str, names: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
+    """Return that a column is missing; a first line without any name is data, and not shown.
+
+    Args:
+        name: of the column.
+        names: those of the first line.
+        known: for each name that is wanted, the columns that it can mean.
+    """
     if not any(known.values()):
         wanted = shown(tuple(known))
         return f"the first line has none of the names {wanted}: are the names missing there?"

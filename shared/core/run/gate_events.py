@@ -57,7 +57,9 @@ class Judged(Event):
         passed = self.verdict is None or self.verdict.passed
         unchecked = run.unchecked if run.parent is not None else None
         if self.unchecked is not None:
-            rules = len(run.config.gate.rules)
+            gate = run.config.gate
+            by_app = gate.compare is not None and gate.compare.way is Way.SCORED
+            rules = len(gate.rules) - (len(gate.row_rules) if by_app else 0)
             were = f"{counted(rules, 'rule')} of the gate {they(rules, 'was', 'were')} not checked"
             unchecked = f"the {were}: {self.unchecked}"
         reason = self.verdict.reason if self.verdict else unchecked or ""

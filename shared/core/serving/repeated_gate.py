@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
-from shared.core.decisions.comparison import Comparison
+from shared.core.decisions.comparison import Comparison, Outcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judged_again
 from shared.core.evaluation.on_rows import OnRows
@@ -46,7 +47,7 @@ def repeated(run: Run, known: Resource) -> Event | None:
     """Return what follows if the model is compared with the one that serves now; None: go on.
 
     Recorded numbers are compared again. On rows only the models are: where another one serves
-    than the one that was compared, nothing is known of the difference.
+    than the one that was compared, nothing is known of the difference; the app may find it out.
 
     Args:
         run: the run, whose model is to be promoted.
@@ -66,9 +67,16 @@ def repeated(run: Run, known: Resource) -> Event | None:
     new = _new(verdict, again)
     live = any(one.run_id in new for one in served)
     change = "another model went live" if live else "another anchor was pinned"
+    if new and again.outcome is not Outcome.WORSE and _scores_again(gate):
+        return Unsettled(again, change)
     if not again.passed:
         return Regressed(again, change) if new else Regressed(again)
     return Unsettled(again, change) if new else None
+
+
+def _scores_again(gate: Gate) -> bool:
+    """Whether the app can score both models, so that `unsure: reject` has nothing to refuse yet."""
+    return gate.compare is not None and gate.compare.way is Way.SCORED
 
 
 def _new(verdict: Verdict, again: Verdict) -> set[str]:

@@ -75,6 +75,22 @@ def test_a_holdout_is_not_scored_while_another_run_updates_the_endpoint() -> Non
     assert "comparing again" not in str([line.note for line in done.history])
 
 
+def test_a_model_is_scored_again_before_unsure_reject_refuses_it() -> None:
+    world = world_with(approval="required", unsure="reject")
+    first = started(world, good)
+    approve(world, first)
+    world.until(first, Phase.PROMOTED, ticks=80)
+    overtakes = started(world, between)
+    world.clock.move(MINUTE)
+    waits = world.until(started(world, better, "newer.csv"), Phase.AWAITING_APPROVAL, ticks=60)
+    approve(world, overtakes)
+    world.until(overtakes, Phase.PROMOTED, ticks=80)
+    world.run_operations.approve(waits.run_id, OperatorCommand("ada", "good"))
+    world.tick()
+    again = approve(world, waits)
+    assert (only(again).run_id, only(again).outcome) == (overtakes.run_id, Outcome.FIT)
+
+
 @pytest.mark.parametrize("end", ["rejected", "expired", "superseded", "cancelled"])
 def test_a_candidate_that_is_not_promoted_is_discarded(end: str) -> None:
     world = world_with(approval="required")

@@ -29,6 +29,10 @@ def scores(answer: object, rows: int = 2, column: str = "candidate", **known: An
         ([{"label": 0, "Candidate": 0.25}, {"label": 1, "Candidate": 1}], ["0.25", "1"]),
         ({"label": [0, 1], "candidate": [0.25, 1]}, ["0.25", "1"]),
         ([float("nan"), 1], ["nan", "1"]),
+        ({"1": 1, "0": 0.25}, ["0.25", "1"]),  # as pandas writes a series
+        ({"candidate": {"1": 1, "0": 0.25}}, ["0.25", "1"]),
+        ({"label": {"0": 0, "1": 1}, "candidate": {"1": 1, "0": 0.25}}, ["0.25", "1"]),
+        ({"0": [0.75, 0], "1": [0.25, 1]}, ["0.25", "1"]),  # columns, not rows
     ],
 )
 def test_each_row_has_its_score(answer: object, found: list[str]) -> None:
@@ -57,6 +61,9 @@ def test_probabilities_are_in_the_order_of_the_classes() -> None:
         ("busy", "the answer is no list of rows"),
         (None, "the answer is no list of rows"),
         ({"error": "KeyError: Jane Doe"}, "the answer is an object with error"),
+        ({"Jane": 0.1, "John": 0.2}, "the answer is an object with 2 members"),
+        ({"Jane": 0.1, "a": 1, "b": 2, "c": 3}, "the answer is an object with 4 members"),
+        ({"1": 0.1, "2": 0.2}, "the answer is an object with 2 members"),
         ([[0.5, 0.6], [0.5, 0.6]], "the answer has the columns 0, 1: name the one that counts"),
         ([[0.1, 0.2, 0.7]] * 2, "the answer has the columns 0, 1, 2"),
         ([{"pass": 0.4, "fail": 0.6}] * 2, "the answer has the columns pass, fail"),

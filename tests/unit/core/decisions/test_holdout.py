@@ -158,3 +158,10 @@ def test_progress_says_whether_all_rows_are_scored() -> None:
     begun = HoldoutProgress(etag="e", content="c", candidate="m-1", of=read(TABLE).facts)
     assert not begun.is_complete
     assert begun.evolve(rows=2).is_complete
+
+
+def test_a_first_line_that_is_a_row_is_not_shown() -> None:
+    said = refusal(b"r1,40,Ada Lovelace\nr2,41,Grace Hopper\n")
+    assert "the first line has none of the names id, label" in said
+    assert "Ada" not in said
+    assert "there are id, age" in refusal(b"id,age\n1,2\n")
