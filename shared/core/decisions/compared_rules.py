@@ -1,6 +1,6 @@
 """Applies rules that compare to the rows that both models scored: the outcome of each rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.counting import counted
@@ -45,7 +45,8 @@ def compared_rules(
 ) -> dict[int, tuple[Comparison, ...]]:
     """Return the comparisons of each rule: one for each opponent.
 
-    A comparison without an interval is unsure, and no reason to promote.
+    A comparison without an interval is unsure, and no reason to promote. Opponents that share one
+    object of rows are one model: it is compared once.
 
     Args:
         rules: those with max_drop or min_gain, by their place in the gate.
@@ -54,8 +55,7 @@ def compared_rules(
         seed: what the draws of a bootstrap are derived from: the id of the run.
     """
     return {
-        index: tuple(_comparison(rule, terms, one, seed) for one in opponents)
-        for index, rule in rules.items()
+        index: tuple(_comparisons(rule, terms, opponents, seed)) for index, rule in rules.items()
     }
 
 
@@ -98,6 +98,16 @@ def outcome_of(interval: Interval, bound: float) -> Outcome:
     if interval.low > bound:
         return Outcome.FIT
     return Outcome.WORSE if interval.high < bound else Outcome.UNSURE
+
+
+def _comparisons(
+    rule: Rule, terms: Terms, opponents: Sequence[Against], seed: str
+) -> Iterator[Comparison]:
+    made: dict[int, Comparison] = {}
+    for one in opponents:
+        if id(one.rows) not in made:
+            made[id(one.rows)] = _comparison(rule, terms, one, seed)
+        yield made[id(one.rows)].evolve(against=one.against, run_id=one.run_id, model=one.model)
 
 
 def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison:
