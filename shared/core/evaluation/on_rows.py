@@ -1,7 +1,7 @@
 """What a rule says of a model that was compared with others on the same rows."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,9 +20,13 @@ from shared.core.evaluation.text import plain
 
 #: How sentences call the other model.
 NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
+#: And one that it was compared with, and that serves, or is pinned, no more.
+NAMES_GONE: Final = {"live": "the former live model", "anchor": "the former anchor"}
 _MOST_DECIMALS: Final = 9
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
+#: How many runs are named that brought one model to many endpoints.
+_MOST_RUNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,19 @@ class OnRows:
 
     def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[tuple[Opponent, str], ...]:
         """Return the runs with whose models these comparisons were not made, and what these are."""
-        known = {(one.against, one.run_id) for one in comparisons}
+        known = {one.run_id for one in comparisons}
         wanted: list[tuple[Opponent, str]] = [("live", run_id) for run_id in self.live]
         # A model that is both is compared once.
         if self.anchor and self.anchor not in self.live:
             wanted.append(("anchor", self.anchor))
-        return tuple(one for one in wanted if one not in known)
+        return tuple(one for one in wanted if one[1] not in known)
+
+    def by_present(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+        """Return comparisons with what the other models are now: an anchor may serve again."""
+        present: dict[str, Opponent] = {self.anchor: "anchor", **dict.fromkeys(self.live, "live")}
+        return tuple(
+            one.evolve(against=present.get(one.run_id, one.against)) for one in comparisons
+        )
 
     def counting(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
         """Return the comparisons with models that serve, or are pinned, now."""
@@ -72,9 +83,12 @@ def result_on_rows(
         known: which models count, and what follows if the rule is unsure.
         first_allowed: whether the rule passes if there is nothing to compare with.
     """
+    comparisons = known.by_present(comparisons)
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
-    says = [_said(rule, one) for one in counting]
+    gone = [one for one in comparisons if one not in counting]
+    says = [_said(rule, alike) for alike in _alike(counting)]
     says += [_other_model(rule, *one) for one in left]
+    says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
     without = [Outcome.UNSURE for _ in left]
     if known.unusable:
         says, without = [f"{rule.metric} cannot be compared: {known.unusable}"], [Outcome.UNSURE]
@@ -96,6 +110,7 @@ def result_on_rows(
         why="; ".join(says),
         unsure=unsure,
         comparisons=comparisons,
+        gone=tuple(one.run_id for one in gone),
     )
 
 
@@ -112,8 +127,19 @@ def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
     return f"{rule.metric}: the model of run {run_id} {what} now, and this one was not compared"
 
 
-def _said(rule: Rule, one: Comparison) -> str:
-    other = f"{NAMES[one.against]} (run {one.run_id})"
+def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
+    """Return groups of comparisons that differ in their run alone: one model at many endpoints."""
+    groups: dict[Comparison, list[Comparison]] = {}
+    for one in comparisons:
+        groups.setdefault(one.evolve(run_id=""), []).append(one)
+    return groups.values()
+
+
+def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str:
+    one = alike[0]
+    other = (
+        f"{(NAMES_GONE if gone else NAMES)[one.against]} ({_runs([each.run_id for each in alike])})"
+    )
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
@@ -126,6 +152,14 @@ def _said(rule: Rule, one: Comparison) -> str:
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
+
+
+def _runs(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"run {names[0]}"
+    left = len(names) - _MOST_RUNS
+    shown = ", ".join(names[:_MOST_RUNS])
+    return f"runs {shown} and {left} more" if left > 0 else f"runs {shown}"
 
 
 def _difference(interval: Interval, digits: int) -> str:
