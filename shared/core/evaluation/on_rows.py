@@ -20,6 +20,8 @@ from shared.core.evaluation.text import plain
 
 #: How sentences call the other model.
 NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
+#: And one that it was compared with, and that serves, or is pinned, no more.
+NAMES_GONE: Final = {"live": "the former live model", "anchor": "the former anchor"}
 _MOST_DECIMALS: Final = 9
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
@@ -38,12 +40,19 @@ class OnRows:
 
     def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[tuple[Opponent, str], ...]:
         """Return the runs with whose models these comparisons were not made, and what these are."""
-        known = {(one.against, one.run_id) for one in comparisons}
+        known = {one.run_id for one in comparisons}
         wanted: list[tuple[Opponent, str]] = [("live", run_id) for run_id in self.live]
         # A model that is both is compared once.
         if self.anchor and self.anchor not in self.live:
             wanted.append(("anchor", self.anchor))
-        return tuple(one for one in wanted if one not in known)
+        return tuple(one for one in wanted if one[1] not in known)
+
+    def by_present(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+        """Return comparisons with what the other models are now: an anchor may serve again."""
+        present: dict[str, Opponent] = {self.anchor: "anchor", **dict.fromkeys(self.live, "live")}
+        return tuple(
+            one.evolve(against=present.get(one.run_id, one.against)) for one in comparisons
+        )
 
     def counting(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
         """Return the comparisons with models that serve, or are pinned, now."""
@@ -72,9 +81,12 @@ def result_on_rows(
         known: which models count, and what follows if the rule is unsure.
         first_allowed: whether the rule passes if there is nothing to compare with.
     """
+    comparisons = known.by_present(comparisons)
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
+    gone = [one for one in comparisons if one not in counting]
     says = [_said(rule, one) for one in counting]
     says += [_other_model(rule, *one) for one in left]
+    says += [_said(rule, one, gone=True) for one in gone if left]
     without = [Outcome.UNSURE for _ in left]
     if known.unusable:
         says, without = [f"{rule.metric} cannot be compared: {known.unusable}"], [Outcome.UNSURE]
@@ -96,6 +108,7 @@ def result_on_rows(
         why="; ".join(says),
         unsure=unsure,
         comparisons=comparisons,
+        gone=tuple(one.run_id for one in gone),
     )
 
 
@@ -112,8 +125,8 @@ def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
     return f"{rule.metric}: the model of run {run_id} {what} now, and this one was not compared"
 
 
-def _said(rule: Rule, one: Comparison) -> str:
-    other = f"{NAMES[one.against]} (run {one.run_id})"
+def _said(rule: Rule, one: Comparison, *, gone: bool = False) -> str:
+    other = f"{NAMES_GONE[one.against] if gone else NAMES[one.against]} (run {one.run_id})"
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
