@@ -81,8 +81,8 @@ BUGS: Final = (
     Bug(
         "a rule that is observed decides",
         _JUDGING,
-        "    deciding = [result for result in results if not result.observe]\n    unsure = ",
-        "    deciding = list(results)\n    unsure = ",
+        "    deciding = [result for result in results if not result.observe]\n    outcome = ",
+        "    deciding = list(results)\n    outcome = ",
         _VERDICTS,
     ),
     Bug(
