@@ -1,7 +1,7 @@
 """What a rule says of a model that was compared with others on the same rows."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,8 @@ NAMES_GONE: Final = {"live": "the former live model", "anchor": "the former anch
 _MOST_DECIMALS: Final = 9
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
+#: How many runs are named that brought one model to many endpoints.
+_MOST_RUNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,9 @@ def result_on_rows(
     comparisons = known.by_present(comparisons)
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
     gone = [one for one in comparisons if one not in counting]
-    says = [_said(rule, one) for one in counting]
+    says = [_said(rule, alike) for alike in _alike(counting)]
     says += [_other_model(rule, *one) for one in left]
-    says += [_said(rule, one, gone=True) for one in gone if left]
+    says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
     without = [Outcome.UNSURE for _ in left]
     if known.unusable:
         says, without = [f"{rule.metric} cannot be compared: {known.unusable}"], [Outcome.UNSURE]
@@ -125,8 +127,19 @@ def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
     return f"{rule.metric}: the model of run {run_id} {what} now, and this one was not compared"
 
 
-def _said(rule: Rule, one: Comparison, *, gone: bool = False) -> str:
-    other = f"{NAMES_GONE[one.against] if gone else NAMES[one.against]} (run {one.run_id})"
+def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
+    """Return groups of comparisons that differ in their run alone: one model at many endpoints."""
+    groups: dict[Comparison, list[Comparison]] = {}
+    for one in comparisons:
+        groups.setdefault(one.evolve(run_id=""), []).append(one)
+    return groups.values()
+
+
+def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str:
+    one = alike[0]
+    other = (
+        f"{(NAMES_GONE if gone else NAMES)[one.against]} ({_runs([each.run_id for each in alike])})"
+    )
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
@@ -139,6 +152,14 @@ def _said(rule: Rule, one: Comparison, *, gone: bool = False) -> str:
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
+
+
+def _runs(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"run {names[0]}"
+    left = len(names) - _MOST_RUNS
+    shown = ", ".join(names[:_MOST_RUNS])
+    return f"runs {shown} and {left} more" if left > 0 else f"runs {shown}"
 
 
 def _difference(interval: Interval, digits: int) -> str:

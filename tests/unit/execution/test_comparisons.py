@@ -126,7 +126,10 @@ def test_rows_that_cannot_be_compared_are_never_a_pass(
         (b"id,label\na,1\n", "there is no column candidate"),
         (b"PK\x03\x04", "a ZIP archive or a workbook"),
         (b"id,label,candidate\n", "there are no rows"),
-        (rows(candidate=lambda _: "x"), "AUC cannot be computed of the predictions: there are 3"),
+        (
+            rows(candidate=lambda _: "x"),
+            "rows with a text that is none of the 2 classes: write a score as",
+        ),
         (rows(candidate=lambda _: 0.5), "the candidate gives the same answer for every row"),
         (rows(2, candidate=good).replace(b",1,", b",0,"), "all rows have the same label"),
     ],
