@@ -141,6 +141,8 @@ class Result(FrozenModel):
     unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
     observe: bool = left_out(default=False)  #: whether it is recorded alone, and does not decide
     comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
+    #: Runs of these whose models serve, or are pinned, no more: such a comparison does not count.
+    gone: tuple[str, ...] = left_out(())
 
     @property
     def measured(self) -> bool:

@@ -12,6 +12,7 @@ from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, b
 from shared.core.serving.references import Candidate, ModelRef
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
+_LATER: Final = "a new run is compared with what serves and is pinned then"
 _PIN: Final = (
     "once a model is promoted, pin it by POST /api/endpoints/{pipeline}/{endpoint}/pin: "
     "the present anchor cannot be compared"
@@ -225,7 +226,8 @@ def approval_advice(run: Run, expires: datetime) -> str:
     answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
     pin = f"; {_PIN}" if run.verdict and _lacks_anchor(run.verdict) else ""
-    return f"{unchecked}{_answers(run)}{pin}; without an answer until {when} it is {answer}"
+    later = f"; {_LATER}" if run.verdict and run.verdict.uncompared else ""
+    return f"{unchecked}{_answers(run)}{later}{pin}; without an answer until {when} it is {answer}"
 
 
 def _way_out(verdict: Verdict | None) -> str | None:

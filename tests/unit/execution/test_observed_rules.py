@@ -35,8 +35,13 @@ def test_predictions_that_are_of_no_use_do_not_decide_where_rules_are_tried_out(
         assert all(result.outcome != "fit" for result in verdict_of(run).results)
 
 
-def test_one_rule_that_decides_by_such_predictions_refuses_the_model() -> None:
-    world = world_with(ONE_FILE, NO_DROP, {"metric": "AUC", "at_least": 0.1})
+@pytest.mark.parametrize(
+    "decides", [{"metric": "AUC", "at_least": 0.1}, {"metric": "AUC", "max_drop": 0.1}]
+)
+def test_one_rule_that_decides_by_such_predictions_refuses_the_model(
+    decides: dict[str, Any],
+) -> None:
+    world = world_with(ONE_FILE, NO_DROP, decides)
     run = ended_run(world, 1, UNREADABLE)
     assert run.phase is Phase.REJECTED
     assert "the predictions" in str(run.reason)

@@ -186,6 +186,17 @@ def test_an_anchor_that_is_pinned_no_more_does_not_count() -> None:
     assert judged(comparison(), anchored(WORSE)).outcome is FIT
 
 
+def test_a_model_that_was_compared_counts_whatever_it_is_by_now() -> None:
+    was_live = judged(comparison(), comparison(run_id="sample-two"), live=("sample-two",))
+    assert (was_live.outcome, was_live.results[0].gone) == (FIT, (LIVE,))
+    pinned = again(was_live, live=("sample-two",), anchor=LIVE)
+    assert (pinned.outcome, pinned.uncompared, pinned.results[0].gone) == (FIT, (), ())
+    assert [one.against for one in pinned.results[0].comparisons] == ["anchor", "live"]
+    rolled_back = again(judged(comparison(), anchored(WORSE), anchor=ANCHOR), live=(ANCHOR,))
+    assert (rolled_back.outcome, rolled_back.uncompared) == (WORSE, ())
+    assert "of the live model (run sample-anchor)" in rolled_back.reason
+
+
 def test_an_anchor_that_was_not_compared_leaves_the_verdict_unsure() -> None:
     verdict = judged(comparison(), anchor=ANCHOR)
     assert (verdict.outcome, verdict.uncompared) == (UNSURE, (ANCHOR,))
@@ -288,9 +299,14 @@ def test_a_model_that_was_compared_with_another_live_one_is_unsure(policy: str) 
     assert later.needs_approval is (policy != "reject")
     assert not later.measured
     assert later.results[0].why == (
-        "AUC: the model of run sample-other serves now, and this one was not compared"
+        "AUC: the model of run sample-other serves now, and this one was not compared; AUC is "
+        "0.9130, and 0.9100 of the former live model (run sample-live), on the same 569 rows (228 "
+        "positive): 0.0030 better, at 90 % between 0.0040 worse and 0.0100 better; "
+        "max_drop 0.01 holds"
     )
     assert later.results[0].comparisons == first.results[0].comparisons
+    assert later.results[0].gone == ("sample-live",)
+    assert later.results[0].live is None
 
 
 def test_of_several_live_models_each_one_counts() -> None:

@@ -137,6 +137,8 @@ def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
     assert asked.verdict == verdict
     assert str(asked.reason).startswith("another model went live since the verdict: unsure: AUC")
     assert expires_at(asked) == NOW + HOUR + 3 * DAY
+    assert "; a new run is compared with what serves and is pinned then; " in str(asked.advice)
+    assert "a new run" not in str(after("ask").advice)
 
 
 def test_where_unsure_models_are_promoted_one_that_was_not_compared_is_asked_about() -> None:
