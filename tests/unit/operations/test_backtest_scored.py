@@ -4,14 +4,19 @@ from typing import Any
 
 import pytest
 
+from shared.core.run.record import Phase
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.unit.execution.scored_worlds import (
+    CRASHES,
     HOLDOUT,
     NO_DROP,
+    Failing,
     asked,
     bad,
     better,
+    model_of,
     promoted,
+    serves,
     started,
     world_with,
 )
@@ -81,3 +86,19 @@ def test_predictions_that_were_changed_since_are_not_believed(world: AzureMlWorl
     store[key] = kept
     assert [one.verdict is None for one in replays] == [False, False, True]
     assert "are not as they were written" in replays[-1].why
+
+
+def test_rules_that_were_tried_out_without_scores_are_replayed_by_the_record() -> None:
+    observed = {**NO_DROP, "observe": True}
+    world = world_with(observed)
+    promoted(world)
+    run = world.start()
+    serves(world, run, Failing(model_of(better), 1, CRASHES))
+    world.until(run, Phase.PROMOTED, ticks=80)
+    own = {**GATE, "rules": [observed]}
+    first, second = backtest(world, gate_of(**own))
+    recorded = [one.verdict for one in in_order(world)]
+    assert ([first.verdict, second.verdict], second.by) == (recorded, "record")
+    decides = backtest(world, gate_of(**{**GATE, "rules": [NO_DROP]}))[1]
+    assert (decides.verdict, decides.otherwise) == (None, False)
+    assert "the app could not have its holdout scored" in decides.why
