@@ -141,14 +141,20 @@ class Comparisons:
         if content is None:
             raise TransientError(f"the predictions {path_of(run)} are not as they were written")
         columns, live = meaning.own, SCORES[1:]
-        return read_predictions(
-            content,
-            path_of(run),
-            compare.id,
-            (*columns, *live),
-            texts=compare.slices,
-            optional=live,
-        )
+        try:
+            return read_predictions(
+                content,
+                path_of(run),
+                compare.id,
+                (*columns, *live),
+                texts=compare.slices,
+                optional=live,
+            )
+        except ValueError as exc:
+            cure = f"correct the holdout {compare.holdout}"
+            said = self.context.redactor.known(str(exc))
+            text = f"the predictions {path_of(run)} cannot be read: {said}: {cure}"
+            raise PermanentError(text, cure=cure) from exc
 
     def _of_job(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
         """Return the predictions of the run's own job."""

@@ -195,7 +195,9 @@ def _facts(
 def as_lines(rows: Sequence[Sequence[str]]) -> bytes:
     """Return rows of predictions as lines of a table."""
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
+    # A carriage return alone is not quoted, and then ends a line for the reader.
+    clean = ([cell.replace("\r", "\n") for cell in row] for row in rows)
+    csv.writer(written, lineterminator="\n").writerows(clean)
     return written.getvalue().encode()
 
 

@@ -57,6 +57,8 @@ def repeated(run: Run, known: Resource) -> Event | None:
     if verdict is None or run.origin.repeats or not gate.rules:
         return None
     served = [known.serving] if known.serving else []
+    if gate.row_rules and any(one.model == run.model for one in served):
+        return None  # the model serves already: there is nothing to compare it with
     again = judged_again(
         verdict,
         gate.rules,

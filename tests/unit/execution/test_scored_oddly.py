@@ -1,5 +1,6 @@
 """Holdouts that the app scores, where something is unusual: operators' models, workers, sizes."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError
 from shared.execution import holdout as scoring
 from shared.intake.requests import ManualRequest
+from shared.operations.commands import OperatorCommand
 from shared.ports.serving import ModelAnswer
 from shared.providers.azureml.serving import AzureMlServing
 from tests.fakes.azureml_world import AzureMlWorld
@@ -41,6 +43,7 @@ from tests.unit.execution.scored_worlds import (
 )
 
 OBSERVED = {**NO_DROP, "observe": True}
+LINES = "holdouts/rows.jsonl"
 ABOVE = {"metric": "Precision", "at_least": 0.5}
 
 
@@ -61,7 +64,7 @@ def brought(world: AzureMlWorld, scores: Scores) -> Run:
     world.azureml.put_model("census", "2", {"properties": known})
     world.azureml.hooks.set_model("census/2", model_of(scores))
     request = ManualRequest(model="azureml:census:2")
-    return world.app.requests.requested(world.pipeline, "k", request)
+    return world.app.requests.requested(world.pipeline, f"k{len(world.runs())}", request)
 
 
 def test_a_worse_model_of_an_operator_is_refused_though_it_has_no_evaluation() -> None:
@@ -157,3 +160,30 @@ def test_a_model_that_does_not_answer_many_rows_in_time_gets_fewer() -> None:
     world.idle(HOUR, MINUTE)
     assert len(made(world, run)) == 451
     assert world.now_of(run).phase is Phase.PROMOTED
+
+
+def test_a_model_that_serves_already_is_promoted_by_one_approval() -> None:
+    world = world_with()
+    promoted(world)
+    for _ in range(2):
+        run = world.until(brought(world, better), Phase.AWAITING_APPROVAL, ticks=60)
+        world.run_operations.approve(run.run_id, OperatorCommand("ada", "good"))
+        world.until(run, Phase.PROMOTED, ticks=60)
+
+
+def test_cells_with_ends_of_lines_are_cells_of_the_predictions() -> None:
+    world = world_with(slices=["b"])
+    lines = (f'"r\r{at}",{at},"x\r\n{at % 2}",{at % 2}' for at in range(450))
+    world.blobs.put(DATA, ROWS, "\n".join(["id,a,b,label", *lines]).encode())
+    promoted(world)
+    assert only(world.until(started(world, better), Phase.VERIFYING, ticks=60)).rows == 450
+
+
+def test_predictions_that_cannot_be_read_again_park_the_run() -> None:
+    world = world_with(holdout=f"{DATA}/{LINES}")
+    long = "x" * 140_000
+    rows = ({"id": long if at == 3 else f"r{at}", "a": at, "label": at % 2} for at in range(60))
+    world.blobs.put(DATA, LINES, "\n".join(map(json.dumps, rows)).encode())
+    run = world.until(started(world, good), Phase.PARKED, ticks=60)
+    assert "predictions.csv cannot be read: line 5: not a table" in why(run)
+    assert "correct the holdout" in str(run.advice)
