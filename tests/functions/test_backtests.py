@@ -48,6 +48,15 @@ def test_a_backtest_says_which_runs_would_have_ended_otherwise(judged: World) ->
     assert rules == [("worse", False), ("fit", True)]
 
 
+def test_the_file_of_a_request_is_not_looked_for(judged: World) -> None:
+    compare = {"holdout": "training-data/rows.csv", "request": "request.json"}
+    answer = backtest({"gate": {"compare": compare, "rules": [{"metric": "AUC", "max_drop": 0.1}]}})
+    assert answer.status == 400
+    assert "production cannot hold a candidate" in answer.text
+    assert "compare.request" not in answer.text
+    assert "gate.compare.request" in backtest({"gate": {"compare": {**compare, "request": 1}}}).text
+
+
 def test_the_gate_of_the_pipeline_itself_changes_nothing(judged: World) -> None:
     records, blobs = dict(judged.documents.rows), dict(judged.blobs.store.contents)
     gate = call(pipelines.get_pipeline, pipeline="sample").body["config"]["gate"]
