@@ -234,16 +234,12 @@ def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
         elif name in reading.optional:
             reading.leave_out(name)
         else:
-            raise ValueError(_lacking(name, names, known))
+            if not any(known.values()):  # then it is data, and not shown
+                wanted = shown([one for one in known if one not in reading.optional])
+                says = f"the first line has none of the names {wanted}"
+                raise ValueError(f"{says}: are the names missing there?")
+            raise ValueError(f"there is no column {short(name)}; there are {shown(names)}")
     return found
-
-
-def _lacking(name: str, names: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
-    """Return that a column is missing; a first line without any name is data, and not shown."""
-    if not any(known.values()):
-        wanted = shown(tuple(known))
-        return f"the first line has none of the names {wanted}: are the names missing there?"
-    return f"there is no column {short(name)}; there are {shown(names)}"
 
 
 def _take_json(text: str, reading: _Reading) -> None:
