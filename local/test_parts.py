@@ -18,6 +18,12 @@ _PROGRESS: Final = re.compile(r"[.sxXFE]* *\[ *\d+%\]")
 _SUMMARY: Final = re.compile(r"\d+ \w+(?:, \d+ \w+)* in \d+\.\d+s.*")
 _NUMBER: Final = re.compile(r"(\d+) (\w+)")
 
+#: Several parts at once would write one cache, none shares its tests with other processes, and
+#: no test uses the rest as a plugin: to load them takes most of a second.
+_PLUGINS: Final = tuple(
+    f"-pno:{name}" for name in ("cacheprovider", "xdist", "schemathesis", "anyio")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -37,9 +43,8 @@ class Part:
 
     def command(self) -> tuple[str, ...]:
         """Return the command that runs it, without the interpreter."""
-        # Several at once would write one cache; and none of them shares its tests with others.
-        plugins = ("-p", "no:cacheprovider", "-p", "no:xdist")
-        return ("pytest", "-q", *plugins, *self.paths, *(f"--ignore={one}" for one in self.without))
+        without = (f"--ignore={one}" for one in self.without)
+        return ("pytest", "-q", *_PLUGINS, *self.paths, *without)
 
     def has(self, file: Path) -> bool:
         """Return whether a file of tests is in it.
