@@ -21,7 +21,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.served import StopSignal
 from local.storage_folder import (
@@ -247,14 +247,23 @@ def _node() -> str:
     return found
 
 
+def make_container(container: ContainerClient) -> ContainerClient:
+    """Make a container that is not there, and return it.
+
+    The SDK asks again where an answer is late, and is then told that the container exists.
+    """
+    with contextlib.suppress(ResourceExistsError):
+        container.create_container()
+    return container
+
+
 def _make(connection: str, containers: Sequence[str]) -> None:
     """Make containers that are not there yet."""
     if not containers:
         return
     with BlobServiceClient.from_connection_string(connection) as client:
         for name in containers:
-            with contextlib.suppress(ResourceExistsError):
-                client.create_container(name)
+            make_container(client.get_container_client(name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

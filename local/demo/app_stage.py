@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.host.process import HostProcess
 from local.studio.sample import sample_data
 from shared.config.settings import STORAGE_EVENTS_DEFAULT
@@ -53,7 +53,7 @@ class AppStage(ABC):
             account = BlobServiceClient.from_connection_string(self.azurite.connection_string)
             self.storage = stack.enter_context(account)
             for container in (DATA, MODELS):
-                self.storage.create_container(container)
+                make_container(self.storage.get_container_client(container))
             self._start_service(stack)
             # JSON is YAML; for a file as it is usually written see pipelines.example.yaml.
             text = json.dumps({"pipelines": self._pipelines_by_name()})

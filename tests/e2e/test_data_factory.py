@@ -11,7 +11,7 @@ import requests
 import yaml
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import ACCOUNT_KEY, Azurite
+from local.azurite import ACCOUNT_KEY, Azurite, make_container
 from local.demo.stage import ROOT
 from local.host.process import HostProcess
 from local.studio.server import StudioServer
@@ -98,7 +98,7 @@ class Scene:
 def scene(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
         for container in (CONTAINER, "models", OWN_CONTAINER):
-            storage.create_container(container)
+            make_container(storage.get_container_client(container))
         studio, trainer = studio_of(azurite)
         with StudioServer(studio, trainer=trainer):
             served = services(studio, azurite, storage, ("classic", "weeks", "days", "late"))
