@@ -133,13 +133,16 @@ class AppStage(ABC):
         """Return how many events the app's data trigger has dealt with."""
         return self.host.log.count("on_training_data succeeded")
 
-    def runs(self) -> list[dict[str, Any]]:
-        """Return every run, oldest first, as the app's HTTP API shows it."""
+    def run_ids(self) -> list[str]:
+        """Return the id of every run, in the order of the ids."""
         ledger = self.storage.get_container_client(LEDGER)
         if not ledger.exists():
             return []
-        names = [blob.name.removeprefix("runs/") for blob in ledger.list_blobs("runs/")]
-        runs = [self.run(name) for name in names]
+        return [blob.name.removeprefix("runs/") for blob in ledger.list_blobs("runs/")]
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return every run, oldest first, as the app's HTTP API shows it."""
+        runs = [self.run(run_id) for run_id in self.run_ids()]
         return sorted((run for run in runs if run), key=lambda run: str(run["opened_at"]))
 
     def run(self, run_id: str) -> dict[str, Any] | None:

@@ -62,10 +62,11 @@ class Scene:
     def runs(self, pipeline: str) -> list[dict[str, Any]]:
         """Return the runs of a pipeline, in the order in which they were opened."""
         ledger = self.storage.get_container_client("ledger")
-        names = [blob.name for blob in ledger.list_blobs("runs/")] if ledger.exists() else []
+        mine = f"runs/{pipeline}-"
+        names = ledger.list_blob_names(name_starts_with=mine) if ledger.exists() else ()
         runs = [requests.get(f"{self.host.url}/api/{name}", timeout=30).json() for name in names]
-        mine = (run for run in runs if run.get("pipeline") == pipeline)
-        return sorted(mine, key=lambda run: str(run["opened_at"]))
+        found = (run for run in runs if run.get("pipeline") == pipeline)
+        return sorted(found, key=lambda run: str(run["opened_at"]))
 
     def ended(self, pipeline: str, count: int) -> list[dict[str, Any]]:
         """Return the runs of a pipeline once so many of them are over."""
