@@ -13,6 +13,8 @@ from shared.core.counting import counted
 _SKIPPED: Final = frozenset(
     {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".local", ".azure"}
 )
+#: What an earlier import has written: where all of these are, they are no definitions.
+_WRITTEN: Final = frozenset({"import-report.json", "local.settings.json"})
 _ALWAYS: Final = (".json", ".jsonc")
 #: Read where their text begins like JSON: definitions are kept in such files too.
 _PERHAPS: Final = (".txt",)
@@ -84,7 +86,7 @@ def _folder(path: Path) -> Path:
 def _known_as(file: Path, common: Path) -> str:
     """Return the name of a file below a folder, in characters that each report can hold."""
     name = Path(os.path.relpath(_folder(file).resolve(), common), file.name).as_posix()
-    return os.fsencode(name).decode("utf-8", "replace")
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _all_files(paths: Sequence[Path], leave_out: Path) -> Iterator[Path]:
@@ -102,7 +104,8 @@ def _all_files(paths: Sequence[Path], leave_out: Path) -> Iterator[Path]:
             visited += len(folders) + len(files)
             if visited > _MOST_VISITED:
                 raise _too_much(f"{path} holds more than {_MOST_VISITED} files and folders")
-            for file in sorted(files):
+            written = _WRITTEN if set(files) >= _WRITTEN else frozenset()
+            for file in sorted(set(files) - written):
                 if file.lower().endswith((*_ALWAYS, *_PERHAPS)):
                     yield Path(folder, file)
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,12 +33,11 @@ _LOCAL: Final = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "FUNCTIONS_WORKER_RUNTIME": "python",
     "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-    "MODELS_CONTAINER": "models",
-    "LEDGER_CONTAINER": "ledger",
     "BLOB_SOURCE": "LogsAndContainerScan",
     "POLL_SCHEDULE": "*/30 * * * * *",
     "SCHEDULE_TICK": "0 * * * * *",
 }
+_CONTAINERS: Final = {"MODELS_CONTAINER": "models", "LEDGER_CONTAINER": "ledger"}
 
 
 def run(
@@ -65,14 +64,14 @@ def run(
     Raises:
         CommandError: a path is wrong, or files would be written over.
     """
-    values, file_of_values = _parameters(parameters) if parameters else ({}, {})
+    values, content = _parameters(parameters) if parameters else ({}, b"")
     options = ImportOptions(backfill=backfill, parameters=values)
     if not force:
         refuse_existing(folder, _FILES)
     with output.working("reading the definitions"):
         read = read_definitions(paths, folder)
-        if file_of_values.keys().isdisjoint(read.content):
-            read.content.update(file_of_values)  # so that the report has its lines too
+        if parameters and content not in read.content.values():
+            read.content[_apart(parameters, read.content)] = content  # the report has its lines too
         imported = import_definitions(read.content, options, datetime.now(UTC), _refused)
     unread = (_unread(name, why) for name, why in read.unread.items())
     report = replace(imported.report, lines=sorted_lines([*imported.report.lines, *unread]))
@@ -84,8 +83,8 @@ def run(
     return 0 if report.pipelines else 1
 
 
-def _parameters(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the values of a file of parameters, by their names, and its content by its name.
+def _parameters(file: Path) -> tuple[dict[str, Any], bytes]:
+    """Return the values of a file of parameters, by their names, and its content.
 
     Raises:
         CommandError: it cannot be used.
@@ -100,7 +99,17 @@ def _parameters(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     if not values:
         form = 'it must be JSON like {"parameters": {"name": {"value": "…"}}}'
         raise CommandError(f"{file} holds no parameters: {form}", _USAGE)
-    return values, {file.name: content}
+    return values, content
+
+
+def _apart(file: Path, names: Collection[str]) -> str:
+    """Return what a file of parameters is called beside others.
+
+    Args:
+        file: it.
+        names: those of the others.
+    """
+    return file.name if file.name not in names else f"{file.resolve().parent.name}/{file.name}"
 
 
 def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -127,9 +136,18 @@ def _unread(name: str, why: str) -> Line:
     return Line(name, (), "file", name, Outcome.NOT_CARRIED_OVER, why, to_do)
 
 
+def _containers(taken: str) -> dict[str, str]:
+    """Return the other containers of the app: each needs a name of its own."""
+    return {
+        setting: f"relearn-{name}" if name == taken else name
+        for setting, name in _CONTAINERS.items()
+    }
+
+
 def _write(folder: Path, imported: Imported) -> list[str]:
     report = imported.report
-    settings = {"IsEncrypted": False, "Values": {**_LOCAL, **imported.settings}}
+    values = {**_LOCAL, **_containers(report.container), **imported.settings}
+    settings = {"IsEncrypted": False, "Values": values}
     texts = {
         _PIPELINES: imported.pipelines_yaml,
         _SETTINGS: json.dumps(settings, indent=2, ensure_ascii=False) + "\n",

@@ -35,7 +35,9 @@ def show(
     _settings(output, report, everything=everything)
     output.heading(report.summary)
     output.heading("What to do next")
-    for number, step in enumerate(report.steps(shlex.quote(str(folder))), start=1):
+    for number, step in enumerate(
+        report.steps(shlex.quote(str(folder / "pipelines.yaml"))), start=1
+    ):
         output.line(f"  {number}. {step}")
     if written:
         output.line(f"Written: {', '.join(written)}")

@@ -107,7 +107,7 @@ exist are written over with --force alone.
   relearn import-adf ARMTemplateForFactory.json --parameters ARMTemplateParametersForFactory.json
   relearn import-adf factory/ --json | jq '.lines[] | select(.outcome == "not carried over")'
 Then:
-  cd imported && relearn validate pipelines.yaml
+  relearn validate imported/pipelines.yaml
 """
 
 app: Final = typer.Typer(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli.main import main
+from tests.cli.factories import write_factory
 
 SECRET = "c2VjcmV0c2VjcmV0"
 PIPELINES = """\
@@ -60,6 +61,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RELEARN_FUNCTION_KEY", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def factory(folder: Path) -> Path:
+    """A folder with the definitions of a factory; there is no app around it yet."""
+    (folder / "pipelines.yaml").unlink()
+    (folder / "local.settings.json").unlink()
+    return write_factory(folder / "factory")
 
 
 @pytest.fixture

@@ -8,26 +8,16 @@ from typing import Any
 
 import pytest
 
-from cli import definition_files, import_adf, import_report, whole_files
-from cli.definition_files import read_definitions
+from cli import import_adf, import_report, whole_files
 from cli.output import CommandError
 from cli.whole_files import write_whole
 from tests.cli.conftest import Relearn
-from tests.cli.factories import FACTORY, write_factory
 
 FILES = ["import-report.json", "import-report.md", "local.settings.json", "pipelines.yaml"]
 
 
 def written(folder: Path) -> list[str]:
     return sorted(one.name for one in folder.iterdir())
-
-
-@pytest.fixture
-def factory(folder: Path) -> Path:
-    """A folder with the definitions of a factory; there is no app around it yet."""
-    (folder / "pipelines.yaml").unlink()
-    (folder / "local.settings.json").unlink()
-    return write_factory(folder / "factory")
 
 
 def test_a_factory_becomes_a_file_that_validate_accepts(
@@ -37,7 +27,7 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert said.code == 0, said.out
     assert written(folder / "imported") == FILES
     assert "1 pipeline made from" in said.out
-    assert "Check the file: cd imported && relearn validate pipelines.yaml" in said.out
+    assert "Check the file: relearn validate imported/pipelines.yaml" in said.out
     settings = json.loads((folder / "imported" / "local.settings.json").read_text())["Values"]
     assert settings["TRAINING_DATA_CONTAINER"] == "training"
     assert settings["TRAININGENDPOINT_API_KEY"].startswith("<trainingEndpoint: apiKey")
@@ -50,6 +40,31 @@ def test_a_factory_becomes_a_file_that_validate_accepts(
     assert relearn("validate", "imported/pipelines.yaml").code == 0
     monkeypatch.chdir(folder / "imported")
     assert relearn("validate", "pipelines.yaml").code == 0
+
+
+def test_the_guide_shows_what_the_walk_through_says(relearn: Relearn) -> None:
+    root = Path(__file__).resolve().parents[2]
+    guide = " ".join((root / "docs" / "data-factory.md").read_text(encoding="utf-8").split())
+    sample = str(root / "tests" / "vectors" / "data_factory" / "v1_walk_through_classic")
+    for output, *more in (["first"], ["second", "--backfill"]):
+        said = relearn("import-adf", sample, "--output", output, *more).out
+        (summary,) = (line for line in said.splitlines() if "made from" in line)
+        assert summary in guide
+        (rest,) = (line for line in said.splitlines() if "other lines ask" in line)
+        assert rest in guide
+
+
+def test_no_other_container_has_the_name_of_that_of_the_data(
+    factory: Path, folder: Path, relearn: Relearn
+) -> None:
+    for file in factory.rglob("*.json"):
+        text = file.read_text(encoding="utf-8").replace('"training/churn', '"models/churn')
+        file.write_text(text, encoding="utf-8")
+    assert relearn("import-adf", str(factory)).code == 0
+    settings = json.loads((folder / "imported" / "local.settings.json").read_text())["Values"]
+    assert settings["TRAINING_DATA_CONTAINER"] == "models"
+    assert settings["MODELS_CONTAINER"] == "relearn-models"
+    assert settings["LEDGER_CONTAINER"] == "ledger"
 
 
 def test_the_terminal_shows_what_asks_for_something_and_counts_the_rest(
@@ -79,7 +94,7 @@ def test_nothing_is_written_over_without_force(
     factory: Path, folder: Path, relearn: Relearn
 ) -> None:
     spaced = relearn("import-adf", str(factory), "--output", "my out")
-    assert "Check the file: cd 'my out' && relearn validate pipelines.yaml" in spaced.out
+    assert "Check the file: relearn validate 'my out/pipelines.yaml'" in spaced.out
     there = folder / "out"
     there.mkdir()
     (there / "import-report.md").write_text("mine")
@@ -163,6 +178,9 @@ def test_values_for_the_parameters_of_a_template_come_from_a_file_elsewhere(
         "fleetStorage_connectionString",
     }
     assert "planted" not in said.out + json.dumps(told)
+    (folder / "values.json").write_text('{"parameters": {"factoryName": {"value": "f"}}}')
+    again = relearn("import-adf", "values.json", *given, "--output", "again", "--json")
+    assert "elsewhere/values.json" in {one["file"] for one in again.json["lines"]}
 
 
 @pytest.mark.parametrize(
@@ -180,56 +198,6 @@ def test_a_wrong_path_is_a_usage_error(
     said = relearn("import-adf", *arguments)
     assert said.code == 2
     assert message in said.err
-
-
-def test_folders_are_read_without_those_of_tools_and_the_result(folder: Path) -> None:
-    factory = write_factory(folder / "factory")
-    for name in (".git", "node_modules", "out"):
-        (factory / name).mkdir()
-        (factory / name / "x.json").write_text("{}")
-    (factory / "notes.txt").write_text("not a definition")
-    (factory / "factory.zip").write_bytes(b"PK\x03\x04")
-    (factory / "real.txt").write_text("\ufeff {}", encoding="utf-8")
-    (factory / "loop").symlink_to(factory)
-    (factory / "nowhere.json").symlink_to(factory / "gone")
-    found = read_definitions([factory], factory / "out")
-    assert sorted(found.content) == sorted([*FACTORY, "real.txt"])
-    assert list(found.unread) == ["nowhere.json"]
-    named = [factory / name for name in ("pipeline", "notes.txt", "factory.zip")]
-    found = read_definitions(named, folder / "out")
-    assert list(found.content) == ["pipeline/churn.json"]
-    assert "does not begin like JSON" in found.unread["notes.txt"]
-    assert "unpacked" in found.unread["factory.zip"]
-
-
-def test_too_much_is_refused_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    factory = write_factory(folder / "factory")
-    monkeypatch.setattr(definition_files, "_MOST_FILES", 1)
-    with pytest.raises(CommandError, match="name the folder of the factory alone"):
-        read_definitions([factory], folder / "out")
-    monkeypatch.setattr(definition_files, "_MOST_VISITED", 1)
-    with pytest.raises(CommandError, match="more than 1 files and folders"):
-        read_definitions([factory], folder / "out")
-    monkeypatch.setattr(definition_files, "_LARGEST", 10)
-    found = read_definitions([factory / "pipeline" / "churn.json"], folder / "out")
-    assert "at most 10 are read" in found.unread["churn.json"]
-
-
-def test_a_file_that_may_not_be_read_is_reported(
-    factory: Path, relearn: Relearn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (factory / "pipeline" / "closed.json").write_text("{}")
-    read = Path.read_bytes
-
-    def refused(file: Path) -> bytes:  # the permissions of a file do not bind root
-        if file.name == "closed.json":
-            raise PermissionError(13, "Permission denied", str(file))
-        return read(file)
-
-    monkeypatch.setattr(Path, "read_bytes", refused)
-    said = relearn("import-adf", str(factory))
-    assert "it cannot be read (PermissionError)" in said.out
-    assert "1 pipeline made" in said.out
 
 
 def test_what_the_app_would_refuse_is_found_by_its_own_reader() -> None:

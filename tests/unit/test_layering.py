@@ -181,9 +181,11 @@ def test_technologies_stay_in_the_providers_and_the_app(folder: str) -> None:
 
 #: The parts of the importer of Data Factory, from the bottom: each imports those before it alone.
 IMPORTER: Final = (
-    *("account", "values", "secrets", "drafts", "policies", "expressions", "reading", "others"),
-    *("service_urls", "linked_services", "version_1", "version_2", "entries", "yaml_text"),
-    *("report", "report_markdown", "importer"),
+    *("account", "said_once", "values", "secret_forms", "secrets", "drafts", "policies"),
+    *("expressions", "reading", "others", "service_urls", "linked_service_keys", "linked_services"),
+    *("missing", "version_1", "version_2"),
+    *("refusals", "entries", "kept_out", "yaml_text", "report", "report_markdown"),
+    "importer",
 )
 
 

@@ -117,18 +117,32 @@ class Account:
     def close(self, file: str, root: Any) -> None:
         """Give a line of its own to each value that no line covers.
 
-        An empty value says nothing: it belongs to the line above it.
+        An empty value says nothing: it belongs to the line above it. What is beside definitions
+        in their file has one line, whatever is below it.
 
         Args:
             file: where the values are.
             root: the content of the file, as it was parsed.
         """
+        known: frozenset[Path] | None = None
         for path, value in leaves(root):
             line = self.covered_by(file, path)
-            covered = line is not None and (line.whole or is_empty(value))
-            if line is None or not (covered or self._was_taken(file, path, line.path)):
-                name = str(path[-1]) if path else ""
-                self.add(Line(file, path, "key", name, Outcome.NOT_CARRIED_OVER, _UNKNOWN, _CHECK))
+            if line is None:
+                known = self._above_lines(file) if known is None else known
+                self._add_unknown(
+                    file, next((one for one in _above(path) if one not in known), path)
+                )
+            elif not (line.whole or is_empty(value) or self._was_taken(file, path, line.path)):
+                self._add_unknown(file, path)
+
+    def _add_unknown(self, file: str, path: Path) -> None:
+        name = str(path[-1]) if path else ""
+        self.add(Line(file, path, "key", name, Outcome.NOT_CARRIED_OVER, _UNKNOWN, _CHECK))
+
+    def _above_lines(self, file: str) -> frozenset[Path]:
+        """Return the paths of a file at which, or below which, there is a line."""
+        mine = (place.path for place in self.lines if place.file == file)
+        return frozenset(one for path in mine for one in _above(path))
 
     def _was_taken(self, file: str, path: Path, above: Path) -> bool:
         lengths = range(len(path), len(above) - 1, -1)
@@ -287,6 +301,11 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(below, (*path, at))
     else:
         yield path, value
+
+
+def _above(path: Path) -> Iterator[Path]:
+    """Yield the paths of what a value is in, from the whole file down to itself."""
+    yield from (path[:length] for length in range(len(path) + 1))
 
 
 def is_empty(value: Any) -> bool:

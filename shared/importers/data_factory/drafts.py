@@ -18,6 +18,8 @@ from shared.importers.data_factory.values import unique
 
 #: Of a pipeline, and of an endpoint.
 LONGEST_NAME: Final = 40
+#: A suffix has a letter: `v1.0` is the name of a folder.
+_SUFFIX: Final = re.compile(r"\.[^.]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,8 @@ class ImportOptions:
     """What was asked for on the command line."""
 
     backfill: bool = False  #: whether windows of the past get runs, too
-    #: Files with values for the parameters of ARM templates, by their names.
-    parameters: Mapping[str, bytes] = field(default_factory=dict)
+    #: Values for the parameters of ARM templates, by their names.
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,12 +77,12 @@ class BlobPath:
 
     @property
     def is_folder(self) -> bool:
-        """Whether its last part has no suffix, so that it names no file.
+        """Whether its last part has no suffix, so that it names no file; `v1.0` has none.
 
         A `{token}` at its end stands for the name of a blob.
         """
         last = self.name.rpartition("/")[2]
-        return "." not in last.split("}")[-1] and not tokens_of(last)
+        return _SUFFIX.search(last.split("}")[-1]) is None and not tokens_of(last)
 
     @property
     def pattern(self) -> str:
@@ -113,6 +115,14 @@ class Service:
     update_url: str = ""  #: `updateResourceEndpoint`; empty where nothing is updated
     endpoint_kind: str = ""  #: `classic` or `webservice`, where there is an update URL
     source: Element = field(default=NOWHERE, compare=False)
+    lacks_url: bool = False  #: whether `jobs_url` is an example in place of one
+    lacks_update: bool = False  #: whether `update_url` is one
+
+    @property
+    def wanting(self) -> list[str]:
+        """What is to be written before a job can run, for people."""
+        text = "training.service: an example stands in place of the URL of linked service "
+        return [f"{text}`{self.name}`"] if self.lacks_url else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,12 @@ class Job:
     pause: str = ""  #: between two attempts
     timeout: str = ""
     source: Element = field(default=NOWHERE, compare=False)
+
+    @property
+    def all_inputs(self) -> list[BlobPath]:
+        """The paths of all inputs, with a name or without one."""
+        single = [] if self.single_input is None else [self.single_input]
+        return [*single, *self.inputs.values()]
 
     @property
     def trains(self) -> bool:
@@ -160,8 +176,14 @@ class Timing:
     max_parallel: int | None = None
     opens_runs: bool = False  #: whether an arrival of data opens a run
     min_size: str = ""
-    #: The blobs whose arrival opens a run, where a trigger names them.
+    #: The blobs that a run is for, where a trigger or a policy names them.
     data: BlobPath | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether neither a due time nor an arrival opens a run yet."""
+        paused = isinstance(self.schedule, dict) and bool(self.schedule.get("paused"))
+        return paused or (self.schedule is None and not self.opens_runs)
 
 
 @dataclass(frozen=True, slots=True)

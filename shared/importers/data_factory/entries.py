@@ -2,15 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from pydantic import ValidationError
-
-from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import MODEL_SUFFIX
-from shared.importers.data_factory.account import Element
+from shared.importers.data_factory.account import Element, Outcome
 from shared.importers.data_factory.drafts import (
     LONGEST_NAME,
     BlobPath,
@@ -20,13 +17,14 @@ from shared.importers.data_factory.drafts import (
     Update,
 )
 from shared.importers.data_factory.others import INPUT_FORMS
+from shared.importers.data_factory.refusals import Tree, refused, report_refused
 from shared.importers.data_factory.values import unique
 
 _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
 
-Tree = dict[str, Any]
+_NO_PATH: Final = "the path that the factory wrote is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +34,13 @@ class Entry:
     name: str
     draft: Draft
     tree: Tree
+    updates: tuple[Update, ...] = ()  #: of its endpoints, in their order
 
     @property
     def sources(self) -> tuple[tuple[str, Element], ...]:
         """The activities that it was made from, by their names."""
         made = [(self.draft.job.name, self.draft.job.source)]
-        made += [(update.name, update.source) for update in self.draft.updates]
+        made += [(update.name, update.source) for update in self.updates]
         return tuple((name, source) for name, source in made if source)
 
 
@@ -52,6 +51,19 @@ class Entries:
     pipelines: dict[str, Entry]
     container: str  #: for TRAINING_DATA_CONTAINER; empty where no input names one
     account: str  #: the storage account or linked service of that container
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The storage accounts of all inputs, outputs and models."""
+        return frozenset(
+            path.account
+            for entry in self.pipelines.values()
+            for path in (
+                *entry.draft.job.all_inputs,
+                *entry.draft.job.outputs.values(),
+                *(update.model for update in entry.updates),
+            )
+        )
 
 
 def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
@@ -71,27 +83,6 @@ def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
     return Entries(found, container, account)
 
 
-def refused(name: str, tree: Tree) -> str:
-    """Return why the app would refuse a pipeline; an empty text where it takes it.
-
-    Args:
-        name: of the pipeline.
-        tree: its entry.
-    """
-    try:
-        Pipeline.model_validate({**tree, "name": name}, context={"development": True})
-    except ValidationError as exc:
-        error = exc.errors(include_url=False, include_input=False)[0]
-        names = [str(part) for part in error["loc"] if part not in _TAGS]
-        text = error["msg"].removeprefix("Value error, ")
-        return f"{'.'.join(names)}: {text}" if names else text
-    return ""
-
-
-#: What pydantic puts between keys where a value may be of several kinds.
-_TAGS: Final = frozenset({"studio", "azureml", "StudioTraining", "StudioEndpoint"})
-
-
 class _Maker:
     """Makes one entry."""
 
@@ -107,6 +98,7 @@ class _Maker:
         data = self._timing.data or _chosen(self._job)
         if data is not None and data.container and data.container != self._place[1]:
             self._report_container(data)
+            self._keep_from_opening(data)
         tree: Tree = {}
         if data is not None:
             tree["data"] = self._data(data)
@@ -117,8 +109,9 @@ class _Maker:
             report_refused(self._job.source, self._draft.name, wrong)
             return None
         if endpoints := self._endpoints(tree, outputs):
-            tree |= {"gate": {"first_model": "allow"}, "endpoints": endpoints}
-        return Entry(self._name, self._draft, tree)
+            targets = [one for _, one in endpoints]
+            tree |= {"gate": {"first_model": "allow"}, "endpoints": targets}
+        return Entry(self._name, self._draft, tree, tuple(update for update, _ in endpoints))
 
     def _report_container(self, path: BlobPath) -> None:
         account, container = self._place
@@ -129,6 +122,21 @@ class _Maker:
             f"most inputs are in {container} of {account}",
             f"write this data to {container} of {account}, at the same path",
         )
+
+    def _keep_from_opening(self, data: BlobPath) -> None:
+        """Let no data open runs: what lies at the path is not what the factory waited for."""
+        if not self._timing.opens_runs:
+            return
+        self._timing = replace(self._timing, opens_runs=False)
+        text = f"{self._name}: data.opens_runs: false all the same, until its data is in "
+        text += f"container {self._place[1]}"
+        to_do = f"remove opens_runs: false from {self._name} once it is"
+        note(data.source, text, to_do)
+        account = self._context.account
+        trigger = account.covered_by(data.source.file, data.source.path[:-1])
+        if trigger is not None and trigger.kind == "trigger":
+            line = replace(trigger, outcome=Outcome.APPROXIMATED, text=text, to_do=to_do)
+            account.add(line)
 
     def _data(self, data: BlobPath) -> Tree:
         made: Tree = {"blob": data.pattern}
@@ -188,6 +196,9 @@ class _Maker:
         if path.account and path.container and (path.account, path.container) != self._place:
             self._report_container(path)
         if data is not None and path.is_same_blob(data):
+            text = f"{self._name}: data.blob: {data.pattern}, for which the input has {_DATA}"
+            if path.container:  # what is to be filled in has none
+                path.source.mapped("key", self._job.name, text)
             return _DATA
         if not path.is_folder:
             return path.name
@@ -209,11 +220,11 @@ class _Maker:
             stem, dot, suffix = file.rpartition(".")
             files[port] = unique(stem, {one.rpartition(".")[0] for one in files.values()}, 100)
             files[port] += dot + suffix
+            old = f"the factory wrote {path.container}/{path.name}" if path.container else _NO_PATH
             note(
                 path.source,
                 f"{self._name}: training.outputs: {port}: {files[port]}; Relearn writes it to "
-                f"runs/{self._name}/<run>/<attempt>/{files[port]} in MODELS_CONTAINER, the factory "
-                f"wrote {path.container}/{path.name}",
+                f"runs/{self._name}/<run>/<attempt>/{files[port]} in MODELS_CONTAINER, {old}",
                 "let the programs that read the old path read the new one",
             )
         return files
@@ -223,18 +234,19 @@ class _Maker:
             path.is_same_blob(update.model) for update in self._draft.updates
         )
 
-    def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[Tree]:
-        """Return the endpoints, and report each that the app would refuse."""
-        made: list[Tree] = []
+    def _endpoints(self, tree: Tree, outputs: Mapping[str, str]) -> list[tuple[Update, Tree]]:
+        """Return the endpoints with their updates, and report each that the app would refuse."""
+        made: list[tuple[Update, Tree]] = []
         for update in self._draft.updates:
-            taken = {str(one["name"]) for one in made}
+            others = [other for _, other in made]
+            taken = {str(other["name"]) for other in others}
             one = self._endpoint(update, unique(endpoint_name(update), taken, LONGEST_NAME))
             models = [port for port, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
             if len(models) > 1:
                 one |= {"model": port} if (port := self._port_of(update, models)) else {}
-            wrong = refused(self._name, {**tree, "endpoints": [*made, one]})
+            wrong = refused(self._name, {**tree, "endpoints": [*others, one]})
             if not wrong:
-                made.append(one)
+                made.append((update, one))
                 what = f"{self._name}: endpoints: {one['name']}; gate.first_model: allow, since "
                 what += "the factory updates whatever serves"
                 source = update.source
@@ -244,8 +256,7 @@ class _Maker:
                     "activity",
                     update.name,
                     f"{self._name}: the app refuses this endpoint ({wrong})",
-                    "correct it, and add it under endpoints; until then runs end after the "
-                    "training",
+                    "correct it, and add it under endpoints: until then no run updates it",
                 )
         return made
 
@@ -282,44 +293,18 @@ def note(element: Element, text: str, to_do: str = "") -> None:
     element.approximated("key", name, text, to_do)
 
 
-def report_refused(source: Element, name: str, reason: str) -> None:
-    """Report an activity whose pipeline is not in the file.
-
-    Args:
-        source: the activity.
-        name: of the pipeline in the factory.
-        reason: why the app would refuse it.
-    """
-    text = f"not in the file, because the app would refuse it ({reason})"
-    source.left("activity", name, text, "correct the definition, and import it again")
-
-
-def _inputs(job: Job) -> Iterator[BlobPath]:
-    if job.single_input is not None:
-        yield job.single_input
-    yield from job.inputs.values()
-
-
 def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
     """Return account and container that most inputs are in; the first of those alike."""
-    inputs = [one for draft in drafts for one in _inputs(draft.job) if one.container]
+    inputs = [one for draft in drafts for one in draft.job.all_inputs if one.container]
     inputs = inputs or [one.timing.data for one in drafts if one.timing.data is not None]
     places = Counter((one.account, one.container) for one in inputs)
     return places.most_common(1)[0][0] if places else ("", "")
 
 
 def _chosen(job: Job) -> BlobPath | None:
-    """Return the input that is the data: a folder, else one that is waited for, else the first."""
-    inputs = list(_inputs(job))
-    folder = next((one for one in inputs if one.is_folder), None)
-    waited = next((one for one in inputs if _is_waited_for(one)), None)
-    return folder or waited or next(iter(inputs), None)
-
-
-def _is_waited_for(path: BlobPath) -> bool:
-    inside = path.source.get("properties") or path.source
-    waits = inside.get("policy", "externalData"), inside.get("availability", "waitOnExternal")
-    return any(waits)
+    """Return the input that is the data where nothing else says it: a folder, else the first."""
+    inputs = job.all_inputs
+    return next((one for one in inputs if one.is_folder), next(iter(inputs), None))
 
 
 def _form_of(path: BlobPath) -> str:

@@ -4,7 +4,7 @@ It reads no file and writes none, and asks no service.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -17,9 +17,12 @@ from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
-from shared.importers.data_factory.entries import Entries, Entry, entries, report_refused
+from shared.importers.data_factory.entries import Entries, Entry, entries
+from shared.importers.data_factory.kept_out import without_secrets
+from shared.importers.data_factory.missing import report_missing
 from shared.importers.data_factory.others import report_parts
 from shared.importers.data_factory.reading.finder import found
+from shared.importers.data_factory.refusals import report_refused
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,
@@ -28,6 +31,7 @@ from shared.importers.data_factory.report import (
     Setting,
     sorted_lines,
 )
+from shared.importers.data_factory.said_once import said_once
 from shared.importers.data_factory.secrets import Secrets, in_clear_text, warn_of_the_rest
 from shared.importers.data_factory.version_1.activities import drafts as drafts_of_1
 from shared.importers.data_factory.version_2.activities import drafts as drafts_of_2
@@ -36,6 +40,13 @@ from shared.importers.data_factory.yaml_text import yaml_text
 #: The setting that names the container of the data.
 CONTAINER: Final = "TRAINING_DATA_CONTAINER"
 _WINDOWS: Final = 10
+#: A secret that is no more than such a word stays in texts that have it anyway.
+_WORD: Final = re.compile(r"\b[A-Za-z]{4,12}\b")
+_OF_REPORTS: Final = frozenset(
+    {"activity", "dataset", "pipeline", "policy", "trigger", "parameter", "password", "secret"}
+)
+_IN_PARTS: Final = "import fewer pipelines at once, or correct the definition"
+_SEE_WHY: Final = "nothing here: the line of its training says what to correct"
 _CONTAINER_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 
 #: Text of a pipelines file, its settings -> why the app refuses pipelines, by their names. An empty
@@ -81,34 +92,42 @@ def import_definitions(
     context = ImportContext(account, secrets, options, now)
     definitions = found(files, options.parameters, account)
     linked_services.report(definitions, secrets)
-    drafts = [
-        *drafts_of_1(definitions, context),
-        *drafts_of_2(definitions, context),
-    ]
-    linked_services.report(definitions, secrets)  # those that a file of their folder has named
+    roots = definitions.roots.values()
+    in_clear = {text for root in roots for _, text in in_clear_text(root)}
+    read = [*drafts_of_1(definitions, context), *drafts_of_2(definitions, context)]
+    drafts = without_secrets(read, in_clear, secrets)
+    linked_services.report(definitions, secrets, last=True)  # and those that are named meanwhile
     made = _accepted(entries(drafts, context), secrets, check)
-    _withdraw(account, {*context.names, *(draft.name for draft in drafts)}, made)
+    _withdraw(account, {*context.names, *(draft.name for draft in read)}, made)
     _leave_keys_of_triggers(account)
-    linked_services.report_uses(definitions, _uses(made))
     text = yaml_text(made) if made.pipelines else ""
     settings = _settings(text, made, secrets)
-    _set_aside_unused(account, secrets, settings)
+    named = {place: name for name in settings for place in secrets.places.get(name, ())}
+    linked_services.report_uses(definitions, _uses(made), named)
+    linked_services.report_vault_uses(
+        definitions, {vault for name, vault in secrets.from_vaults.items() if name in settings}
+    )
+    linked_services.report_storage_uses(definitions, made.accounts)
+    _set_aside_unused(account, secrets, named)
     for line in definitions.problems:
         if line.kind in ("pipeline", "dataset"):
             root = definitions.roots[line.file]
             report_parts(Element(root, line.file, (), account), line)
-    definitions.close(account)
+    report_missing(definitions)
+    definitions.close(account, secrets.all_places)
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
-    clear = (text for root in definitions.roots.values() for _, text in in_clear_text(root))
-    hidden = Redactor(*clear)
-    lines = sorted_lines(_without_secrets(line, hidden) for line in account.lines.values())
+    hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
+    told = (
+        replace(line, text=said_once(line.text, made.pipelines)) for line in account.lines.values()
+    )
+    lines = sorted_lines(_without_secrets(line, hidden) for line in told)
     report = Report(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),
         tuple(_schedules(made, options, now)),
-        tuple(_setting(name, settings[name], lines) for name in settings if name != CONTAINER),
-        made.container,
+        tuple(_setting(*one, secrets, account) for one in settings.items() if _is_asked_for(*one)),
+        settings[CONTAINER] if not _is_asked_for(CONTAINER, settings[CONTAINER]) else "",
         made.account,
         now,
     )
@@ -125,8 +144,9 @@ def _accepted(made: Entries, secrets: Secrets, check: Check) -> Entries:
         whole = refused.get("")
         for name, entry in made.pipelines.items():
             if (reason := whole or refused.get(name)) is not None:
-                for activity, source in entry.sources:
-                    report_refused(source, activity, reason)
+                asked = (_IN_PARTS,) if whole else ()
+                for _, source in entry.sources:
+                    report_refused(source, name, reason, *asked)
         left = {
             name: entry
             for name, entry in made.pipelines.items()
@@ -145,10 +165,15 @@ def _withdraw(account: Account, names: set[str], made: Entries) -> None:
         return
     gone, there = (_places(names) for names in (missing, made.pipelines))
     for place, line in list(account.lines.items()):
-        carried = line.outcome is not Outcome.NOT_CARRIED_OVER
-        if carried and gone.search(line.text) and not there.search(line.text):
-            text = f"not in the file, since its pipeline is not; it would be: {line.text}"
-            account.lines[place] = replace(line, outcome=Outcome.NOT_CARRIED_OVER, text=text)
+        left = dict.fromkeys(gone.findall(line.text))
+        if line.outcome is Outcome.NOT_CARRIED_OVER or not left:
+            continue
+        outcome = Outcome.NOT_CARRIED_OVER
+        text = f"not in the file, since its pipeline is not; it would be: {line.text}"
+        if there.search(line.text):
+            outcome, text = Outcome.APPROXIMATED, f"{line.text}; {', '.join(left)}: not in the file"
+        to_do = line.to_do or _SEE_WHY
+        account.lines[place] = replace(line, outcome=outcome, text=text, to_do=to_do)
 
 
 def _leave_keys_of_triggers(account: Account) -> None:
@@ -175,22 +200,23 @@ def _uses(made: Entries) -> dict[Place, list[str]]:
     """Return where in the file each linked service is, by its place in the definitions."""
     found: dict[Place, list[str]] = {}
     for entry in made.pipelines.values():
-        draft, targets = entry.draft, entry.tree.get("endpoints", ())
-        uses = [(draft.job.service, "training.service")]
-        for update in draft.updates:
-            url = update.service.update_url
-            names = (str(one["name"]) for one in targets if one["update"] == url)
-            uses += [(update.service, f"endpoints: {name}: update") for name in names]
-        for service, where in uses:
+        trains = entry.draft.job.service
+        uses = [(trains, "training.service", trains.lacks_url)]
+        for update, target in zip(entry.updates, entry.tree.get("endpoints", ()), strict=True):
+            where = f"endpoints: {target['name']}: update"
+            uses.append((update.service, where, update.service.lacks_update))
+        for service, where, is_example in uses:
             if service.source:
-                found.setdefault(service.source.place, []).append(f"{entry.name}: {where}")
+                said = f"{entry.name}: {where}{linked_services.EXAMPLE if is_example else ''}"
+                found.setdefault(service.source.place, []).append(said)
     return found
 
 
 def _places(names: Iterable[str]) -> re.Pattern[str]:
     """Return what finds a place of one of these pipelines, such as `churn: training.attempts`."""
     any_name = "|".join(map(re.escape, names)) or "(?!)"
-    return re.compile(rf"(?:^|[; ])(?:{any_name})(?::|$)")
+    listed = r"(?:, [^;]*)? in pipelines\.yaml"
+    return re.compile(rf"(?:^|[; ])({any_name})(?::|{listed}| has no |$)")
 
 
 def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:
@@ -205,28 +231,36 @@ def _settings(text: str, made: Entries, secrets: Secrets) -> dict[str, str]:
     return {CONTAINER: container, **settings}
 
 
-def _set_aside_unused(account: Account, secrets: Secrets, settings: Mapping[str, str]) -> None:
-    """Correct the lines of secrets that no pipeline of the file uses."""
-    for name in secrets.wanted.keys() - settings.keys():
-        for place, line in list(account.lines.items()):
-            if line.text.startswith(f"app setting {name}") and _names(line, name):
-                clear = "clear text" in line.text
-                account.lines[place] = replace(
-                    line,
-                    text="not copied, and not needed: no pipeline of the file uses it",
-                    to_do="rotate it: it stands here in clear text" if clear else "",
-                )
+def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Place]) -> None:
+    """Correct the lines of secrets that no pipeline of the file uses.
+
+    Args:
+        account: with their lines.
+        secrets: their app settings.
+        named: the places of those that the file names.
+    """
+    for place in secrets.all_places.difference(named):
+        line = account.lines.get(place)
+        if line is not None:
+            clear = "clear text" in line.text
+            account.lines[place] = replace(
+                line,
+                outcome=Outcome.NOT_CARRIED_OVER,
+                text="not copied, and not needed: no pipeline of the file uses it",
+                to_do="rotate it: it stands here in clear text" if clear else "nothing to do",
+            )
 
 
-def _names(line: Line, setting: str) -> bool:
-    said = f"{line.text} {line.to_do}"
-    return re.search(rf"\bapp setting {re.escape(setting)}\b", said) is not None
+def _is_asked_for(setting: str, value: str) -> bool:
+    """Whether the reader has to give a setting its value: the container may be known."""
+    return setting != CONTAINER or value.startswith("<")
 
 
-def _setting(name: str, text: str, lines: Iterable[Line]) -> Setting:
-    named = [line for line in lines if _names(line, name)]
-    places = tuple(line.place for line in named)
-    return Setting(name, text.strip("<>"), places, any("clear text" in one.text for one in named))
+def _setting(name: str, text: str, secrets: Secrets, account: Account) -> Setting:
+    found = (account.covered_by(*place) for place in secrets.places.get(name, ()))
+    lines = {one.place: one for one in found if one is not None}
+    clear = any("clear text" in one.text for one in lines.values())
+    return Setting(name, text.strip("<>"), tuple(lines), clear)
 
 
 def _without_secrets(line: Line, hidden: Redactor) -> Line:

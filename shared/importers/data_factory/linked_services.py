@@ -5,26 +5,27 @@ report, and each of its keys that says something has one too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from shared.core.secret_shapes import without_bare, without_shapes
-from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do, is_empty
+from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do
 from shared.importers.data_factory.drafts import Service
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.linked_service_keys import KIND, report_common, report_service
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import LINKED_SERVICE
-from shared.importers.data_factory.secrets import Secrets, not_needed, secret_places, warned_of
+from shared.importers.data_factory.secrets import (
+    Secrets,
+    report_passed,
+    secret_places,
+    warned_of,
+)
 from shared.importers.data_factory.service_urls import (
-    WEB_SERVICE,
     ServiceUrl,
     read_jobs_url,
     read_update_url,
 )
 
-_KIND: Final = "linked service"
 _STORAGE: Final = ("azurestorage", "azurestoragesas", "azureblobstorage", "azureblobfs")
 #: What signs in to a storage account; the app has a connection of its own.
 _OF_STORAGE: Final = (
@@ -35,50 +36,99 @@ _OF_STORAGE: Final = (
 )
 _ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
-_ARGUMENT: Final = re.compile(r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$")
-_ASIDE: Final = ("description", "annotations", "hubName", "version", "provisioningState")
-_SIGNS_IN: Final = (
-    "give the app's identity Contributor on the web service, or let the app sign in as this "
-    "principal: AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+#: An address of a vault that is no expression.
+_VAULT: Final = re.compile(r"https://[\w.:/-]+", re.IGNORECASE)
+#: The first part of a host is the name of the account.
+_HOST: Final = re.compile(r"//([A-Za-z0-9-]+)\.[\w.-]+")
+_ARGUMENT: Final = re.compile(
+    r"@\{\s*linkedService\(\)\.(\w+)\s*\}|^@linkedService\(\)\.(\w+)$", re.MULTILINE
 )
+_URLS: Final = ("mlEndpoint", "updateResourceEndpoint")
+_KEYS: Final = ("apiKey", "servicePrincipalKey")
 #: Keys of a linked service of type AzureML without a secret.
 _OF_SERVICE: Final = (
     *("mlEndpoint", "updateResourceEndpoint", "servicePrincipalId", "tenant", "authentication"),
 )
+#: A value of a parameter that can be a part of a name.
+_SHORT: Final = re.compile(r"[\w -]{1,20}")
 _TRAINS: Final = "training.service"
+#: Behind a place in the pipelines file where ids of the examples stand.
+EXAMPLE: Final = ": an example stands in its place"
 _UNUSED: Final = "no pipeline of the file uses it"
-_BY_KEY: Final = "a Classic endpoint is updated with its own key"
-_NO_UPDATE: Final = "nothing is updated by this linked service"
 
 
-def report(definitions: Definitions, secrets: Secrets) -> None:
+def report(definitions: Definitions, secrets: Secrets, *, last: bool = False) -> None:
     """Give each linked service its line of the report, and read those of type AzureML.
+
+    One whose values depend on its parameters is read where something gives those.
 
     Args:
         definitions: all that was found.
         secrets: collects the names of app settings.
+        last: whether nothing gives values to parameters after this.
     """
     services = definitions.of(LINKED_SERVICE)
     for definition in services:
         if definition.type.casefold() == "azurekeyvault":
-            address = definition.properties.get("typeProperties", "baseUrl")
-            secrets.vaults[definition.name.strip().casefold()] = address.peek()
+            address = _plain(definition.properties.get("typeProperties", "baseUrl").value)
+            known = _VAULT.fullmatch(address) is not None
+            secrets.vaults[definition.name.strip().casefold()] = address if known else ""
     for definition in services:
         kind = definition.type.casefold()
         if kind == "azureml":
-            service(definition, secrets)
+            known = definition.place in definition.body.account.lines
+            if not known and (last or not _arguments_of(definition, *_URLS, *_KEYS)):
+                service(definition, secrets)
         elif kind in _STORAGE:
             _report_storage(definition)
         else:
             _report_other(definition)
 
 
-def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -> None:
+def report_storage_uses(definitions: Definitions, accounts: Collection[str]) -> None:
+    """Say of each storage account that no pipeline of the file uses that it is not carried over.
+
+    Args:
+        definitions: all that was found.
+        accounts: those of the inputs and outputs of the file; an empty one is not known.
+    """
+    for definition in () if "" in accounts else definitions.of(LINKED_SERVICE):
+        lines, place = definition.body.account.lines, definition.place
+        unused = definition.type.casefold() in _STORAGE and storage(definition) not in accounts
+        unused = unused and not definition.properties.get("parameters").value  # several accounts
+        if unused and place in lines and lines[place].outcome is Outcome.APPROXIMATED:
+            text = f"storage account {storage(definition)}: {_UNUSED}"
+            to_do = lines[place].to_do or "nothing to do for Relearn"
+            outcome = Outcome.NOT_CARRIED_OVER
+            lines[place] = replace(lines[place], outcome=outcome, text=text, to_do=to_do)
+
+
+def report_vault_uses(definitions: Definitions, used: Collection[str]) -> None:
+    """Say of each vault whether an app setting of the file refers to it.
+
+    Args:
+        definitions: all that was found.
+        used: the linked services of the vaults that settings refer to, folded.
+    """
+    for definition in definitions.of(LINKED_SERVICE):
+        if definition.type.casefold() != "azurekeyvault":
+            continue
+        text, to_do = "no app setting of the file refers to it", ""
+        if definition.name.strip().casefold() in used:
+            text = "an app setting refers to a secret of it"
+            to_do = "give the app's identity Key Vault Secrets User on the vault"
+        definition.body.left(KIND, definition.name, text, to_do)
+
+
+def report_uses(
+    definitions: Definitions, uses: Mapping[Place, Sequence[str]], settings: Mapping[Place, str]
+) -> None:
     """Say of each linked service of type AzureML where in the file it is, or that it is not.
 
     Args:
         definitions: all that was found.
         uses: the places in the pipelines file, by the place of the linked service.
+        settings: the app settings that the file names, by the places of their values.
     """
     for definition in definitions.of(LINKED_SERVICE):
         lines, place = definition.body.account.lines, definition.place
@@ -96,6 +146,7 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
         if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
             lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
+            _report_what_lacks(definition, found, settings.get(values.get("apiKey").place, ""))
         elif line.outcome is not Outcome.NOT_CARRIED_OVER:
             outcome = Outcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
@@ -104,8 +155,25 @@ def report_uses(definitions: Definitions, uses: Mapping[Place, Sequence[str]]) -
             at = values.get(key).place
             if at in lines and lines[at].outcome is Outcome.APPROXIMATED:
                 lines[at] = replace(
-                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do=""
+                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do="nothing to do"
                 )
+
+
+def _report_what_lacks(definition: Definition, found: Sequence[str], setting: str) -> None:
+    """Report what a linked service that the file uses does not say of itself.
+
+    Args:
+        definition: the linked service.
+        found: the places in the pipelines file.
+        setting: the app setting of its key; empty where the file names none.
+    """
+    values = definition.properties.get("typeProperties")
+    if any(one.endswith(EXAMPLE) for one in found):
+        cure = "write the URL of the service there"
+        definition.body.approximated(KIND, definition.name, found[0], cure)
+    if setting and values and not values.get("apiKey"):
+        text, to_do = "the file has no apiKey", f"set app setting {setting}"
+        definition.body.approximated(KIND, definition.name, text, to_do)
 
 
 def service(
@@ -113,7 +181,7 @@ def service(
 ) -> Service | None:
     """Return a batch service, and what it updates; None: the linked service is of another type.
 
-    It is reported the first time.
+    It is reported the first time that its parameters have these values.
 
     Args:
         definition: the linked service.
@@ -123,24 +191,30 @@ def service(
     if definition.type.casefold() != "azureml":
         return None
     arguments = _arguments(definition, given or {})
-    names = filter(None, (definition.name, definition.apart.strip(".")))
-    owner = " ".join([*names, *map(str, (given or {}).values())])
+    owner = " ".join(filter(None, (definition.name, definition.apart.strip("."))))
+    said = [] if given is None else _arguments_of(definition, *_URLS)
+    known = [str(one) for name, one in (given or {}).items() if name.casefold() in said]
+    owner = " ".join([owner, *filter(_SHORT.fullmatch, known)])
+    apart = " ".join(one for one in known if not _SHORT.fullmatch(one))
     values = definition.properties
     principal = values.get("typeProperties", "servicePrincipalId").exists
-    jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), owner)
+    example = f"{owner} {apart}".strip()
+    jobs = read_jobs_url(_written(definition, "mlEndpoint", arguments), example)
     written = _written(definition, "updateResourceEndpoint", arguments)
-    update = read_update_url(written, owner, principal=principal) if written else ServiceUrl("")
+    update = read_update_url(written, example, principal=principal) if written else ServiceUrl("")
     key = values.get("typeProperties", "apiKey")
     found = Service(
         definition.name,
         jobs.url,
-        secrets.setting(key, owner, "apiKey"),
+        secrets.setting(key, owner, "apiKey", apart),
         update.url,
         update.kind,
         definition.body,
+        lacks_url=jobs.is_example,
+        lacks_update=update.is_example,
     )
-    if secrets.first_time(definition.body):
-        _report_service(definition, found, jobs, update)
+    if secrets.first_time(definition.body, example):
+        report_service(definition, found, (jobs, update), secrets)
     return found
 
 
@@ -166,6 +240,10 @@ def named_service(
     if definition is None:
         return None, f"linked service `{name}` is not among the files"
     found = service(definition, secrets, given)
+    of_keys = _arguments_of(definition, *_KEYS)
+    for key, one in reference.get("parameters").items():
+        if key.casefold() in of_keys:
+            report_passed(one, key, one.value)
     return (
         found,
         "" if found else f"linked service `{name}` is of type {definition.type or 'unknown'}",
@@ -177,21 +255,26 @@ def referenced(reference: Element) -> str:
     return (reference.get("referenceName") or reference).peek()
 
 
-def storage(definition: Definition | None) -> str:
-    """Return the storage account of a linked service, or what stands for it in <>."""
+def storage(definition: Definition | None, given: Mapping[str, Any] | None = None) -> str:
+    """Return the storage account of a linked service, or what stands for it in <>.
+
+    Args:
+        definition: the linked service; None where it is not among the files.
+        given: the values of its parameters, where a reference to it has them.
+    """
     if definition is None:
         return ""
-    values = definition.properties.get("typeProperties")
+    arguments = _arguments(definition, given or {})
     for name in ("connectionString", "serviceEndpoint", "sasUri", "containerUri", "url"):
-        text = _plain(values.get(name).value)
+        text = _written(definition, name, arguments)
         account = _ACCOUNT.search(text)
         if account and not re.search(r"[<{*\[',()]", account[1]):
-            return account[1]
+            return account[1].lower()
         endpoint = _ENDPOINT.search(text)
-        host = (urlsplit(endpoint[1] if endpoint else text).hostname or "") if "//" in text else ""
-        if "." in host:
-            return host.partition(".")[0]
-    return account_of(definition.name)
+        host = _HOST.search(endpoint[1] if endpoint else text)
+        if host is not None:
+            return host[1].lower()
+    return account_of(definition.name) if not given else ""
 
 
 def account_of(service: str) -> str:
@@ -230,6 +313,13 @@ def _written(definition: Definition, key: str, arguments: Mapping[str, str]) -> 
     )
 
 
+def _arguments_of(definition: Definition, *keys: str) -> list[str]:
+    """Return the folded names of the parameters that some keys of a linked service refer to."""
+    texts = (_plain(definition.properties.get("typeProperties", key).value) for key in keys)
+    found = _ARGUMENT.findall("\n".join(texts))
+    return [(one or other).casefold() for one, other in found]
+
+
 def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, str]:
     parameters = definition.properties.get("parameters")
     values = {
@@ -240,81 +330,16 @@ def _arguments(definition: Definition, given: Mapping[str, Any]) -> dict[str, st
     return values | {name.casefold(): _plain(value) for name, value in given.items()}
 
 
-def _report_service(
-    definition: Definition, found: Service, jobs: ServiceUrl, update: ServiceUrl
-) -> None:
-    body, typed = definition.body, _report_common(definition)
-    _report_url(typed, "mlEndpoint", jobs)
-    _report_url(typed, "updateResourceEndpoint", update)
-    _report_sign_in(typed, found)
-    places = ["training.service of each job that names it"] if found.jobs_url else []
-    if found.update_url:
-        kind = found.endpoint_kind
-        places.append(f"endpoints.update, with kind {kind}, of each update that names it")
-    if not places:
-        text, to_do = "none of its URLs can be used", "see the lines of its keys, and import again"
-        body.left(_KIND, found.name, text, to_do)
-    elif typed and not typed.get("apiKey"):
-        text = f"{' and '.join(places)}; the file has no apiKey"
-        to_do = f"set app setting {found.api_key[2:-1]}"
-        body.approximated(_KIND, found.name, text, to_do)
-    else:
-        body.mapped(_KIND, found.name, " and ".join(places))
-
-
-def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
-    element = typed.get(key)
-    element.take()
-    text = without_bare(without_shapes(read.differs))
-    if not read.url and element.value not in (None, ""):
-        element.left("key", key, text or "it is no text", read.to_do or "write the URL")
-    elif text:
-        element.approximated("key", key, text, read.to_do)
-
-
-def _report_sign_in(typed: Element, found: Service) -> None:
-    """Report how updates are authorised: by a key, a principal or an identity of the factory."""
-    new = found.endpoint_kind == WEB_SERVICE
-    why = "the app signs in by an identity of its own"
-    if not new:
-        why = _BY_KEY if found.update_url else _NO_UPDATE
-    for key in ("servicePrincipalId", "tenant", "authentication"):
-        element = typed.get(key)
-        if is_empty(element.value):
-            continue
-        if new:
-            element.approximated("key", key, why, _SIGNS_IN)
-        else:
-            element.mapped("key", key, f"not needed: {why}")
-    not_needed(typed.get("servicePrincipalKey"), "servicePrincipalKey", why)
-    encrypted = typed.get("encryptedCredential")
-    if encrypted.value:
-        text = "encrypted for the factory alone, so that it cannot be read here"
-        encrypted.left("key", "encryptedCredential", text, f"set app setting {found.api_key[2:-1]}")
-
-
-def _report_common(definition: Definition) -> Element:
-    """Report the keys that each type has, and return the others: `typeProperties`."""
-    values = definition.properties
-    definition.body.take_keys("name", "type")
-    values.take_keys("type", "parameters")
-    set_aside(values, *_ASIDE)
-    text = "Relearn calls the service itself, and not by an integration runtime"
-    to_do = "if that runtime is in a closed network, see that the app reaches the service"
-    values.get("connectVia").approximated("key", "connectVia", text, to_do)
-    return values.get("typeProperties")
-
-
 def _report_storage(definition: Definition) -> None:
-    typed = _report_common(definition)
+    typed = report_common(definition)
     clear = secret_places(typed)
     typed.take_keys(*_OF_STORAGE)
     text = (
         f"storage account {storage(definition)}: data is read from TRAINING_DATA_CONTAINER, and "
-        "the app signs in there by its own connection"
+        "outputs are written to MODELS_CONTAINER; the app signs in there by its own connection"
     )
     to_do = warned_of(clear)
-    definition.body.approximated(_KIND, definition.name, text, to_do)
+    definition.body.approximated(KIND, definition.name, text, to_do)
 
 
 def _report_other(definition: Definition) -> None:
@@ -325,7 +350,6 @@ def _report_other(definition: Definition) -> None:
         text = f"{text}: a training names its workspace, {workspace(definition)}"
         to_do = "write it as training.workspace, with training.kind: azureml"
     elif kind.casefold() == "azurekeyvault":
-        text = f"{text}: an app setting refers to a secret of a vault"
-        to_do = "give the app's identity Key Vault Secrets User on the vault"
+        to_do = "nothing to do for Relearn"
     warning = warned_of(secret_places(definition.body))
-    definition.body.left(_KIND, definition.name, text, both_to_do(to_do, warning))
+    definition.body.left(KIND, definition.name, text, both_to_do(to_do, warning))

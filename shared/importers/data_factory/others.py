@@ -6,7 +6,6 @@ Each is reported, with what in Relearn does the same where there is such a thing
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from shared.importers.data_factory.account import Element, Line, both_to_do, is_empty, leaves
 from shared.importers.data_factory.drafts import BlobPath, Job, Service
@@ -14,6 +13,7 @@ from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import secret_places, warned_of
+from shared.importers.data_factory.values import NoNumber
 
 #: What the service takes as an input (data-factory §6).
 INPUT_FORMS: Final = (".csv", ".tsv", ".arff")
@@ -34,9 +34,6 @@ _CALL: Final = (
     "call it from a program that reads the run's end: an alert rule on Relearn's log, or GET "
     "/api/runs/{run}"
 )
-_ALONE: Final = (
-    "what is inside and is mapped needs nothing: each pipeline of Relearn has its own runs"
-)
 _CHECKED: Final = (
     "write data.min_size and wait_for_data, which check that the data is there; the preview of a "
     "pipeline shows which blobs match"
@@ -50,8 +47,8 @@ _CHOSEN: Final = (
     f"{_BY_REQUEST}"
 )
 _EACH: Final = (
-    "write a token in data.blob, such as {customer}, so that each value has runs of its own; "
-    f"{_ALONE}"
+    "nothing, where the lines of the activities inside name a pipeline for each member; else write "
+    "a token in data.blob, such as {customer}, so that each value has runs of its own"
 )
 _CALLED: Final = (
     "give the called pipeline its data or its schedule in the pipelines file: pipelines of "
@@ -60,6 +57,11 @@ _CALLED: Final = (
 _DATABASE: Final = "call it where the data is made, or let the job call it"
 _VALUE: Final = "write the value under training.parameters"
 _AZUREML: Final = "write training: {kind: azureml, component: …}, which runs a job of Azure ML"
+#: What to do about what an update does not wait for.
+DECIDES: Final = "write gate.rules, or gate.approval: required, if it decides about the model"
+_AFTER_TRAINING: Final = f"{DECIDES}; else {_CALL}"
+#: Types that have the same meaning after a training as before one.
+_ALIKE: Final = ("ifcondition", "switch", "until", "foreach", "setvariable", "appendvariable")
 #: Activity type, folded -> what does the same; the first name that fits counts.
 _INSTEAD: Final[dict[str, str]] = {
     "copy": _COPY,
@@ -79,7 +81,7 @@ _INSTEAD: Final[dict[str, str]] = {
     f"training.attempts repeats it; {_BY_REQUEST}",
     "filter": "write the pattern data.blob so that it chooses the blobs by their names",
     "fail": "write gate.rules, if the model is to be rejected: the run then says why",
-    "setvariable": _VALUE,
+    "setvariable": "nothing, where the lines of paths and parameters have its value",
     "appendvariable": _VALUE,
     "delete": "set a lifecycle rule on the storage account: Relearn deletes no training data",
     "sqlserverstoredprocedure": _DATABASE,
@@ -138,18 +140,38 @@ def leave_activity(activity: Element, name: str, why: str, to_do: str, block: st
     leave_policy(activity, "its activity is not carried over")
 
 
-def leave_other(activity: Element, name: str, kind: str) -> None:
+def leave_other(activity: Element, name: str, kind: str, *, after_training: bool = False) -> None:
     """Report an activity of a type that Relearn does not have, and secrets in clear text in it.
 
     Args:
         activity: the element.
         name: what it is called.
         kind: its type.
+        after_training: whether it waits for a training.
     """
     text = f"{kind or 'an activity without a type'}: Relearn has no such activity"
+    to_do = instead_of(kind)
+    if after_training and kind.strip().casefold() not in _ALIKE:
+        to_do = _AFTER_TRAINING
+    leave_activity(activity, name, text, both_to_do(to_do, _rotate(activity)))
+
+
+def leave_inactive(activity: Element, name: str) -> None:
+    """Report an activity that the factory skips, and secrets in clear text in it.
+
+    Args:
+        activity: the element.
+        name: what it is called.
+    """
+    to_do = both_to_do("nothing to do", _rotate(activity))
+    leave_activity(activity, name, "Inactive: the factory skips it", to_do)
+
+
+def _rotate(activity: Element) -> str:
+    """Return what to do with the secrets of an activity, without those of others inside of it."""
     here = f"{activity.place.at}."
     clear = [one for one in secret_places(activity) if _INSIDE not in one.removeprefix(here)]
-    leave_activity(activity, name, text, both_to_do(instead_of(kind), warned_of(clear)))
+    return warned_of(clear)
 
 
 def report_unused(definitions: Definitions, version: int) -> None:
@@ -187,7 +209,7 @@ def no_target(service: Service, training: Service) -> tuple[str, str]:
     """
     add = "name the linked service of the scoring endpoint, with its updateResourceEndpoint"
     written = _written_url(service)
-    if urlsplit(written).path.rstrip("/").casefold().endswith(_DEFAULT):
+    if written.partition("?")[0].rstrip("/").casefold().endswith(_DEFAULT):
         text = "points at the default endpoint, which cannot be updated"
         return text, "create a second endpoint of the scoring service, and name its URL and key"
     if service.update_url:
@@ -225,18 +247,41 @@ def why_nothing(kinds: Collection[str], ours: Collection[str]) -> tuple[str, str
     return "it has no activity of Machine Learning", "see the lines of its activities"
 
 
-def report_without_update(job: Job, place: str) -> None:
+def report_without_update(job: Job, place: str, *refused: str) -> None:
     """Report a job that no update belongs to.
 
     Args:
         job: it.
         place: the pipeline in the pipelines file.
+        refused: the updates that wait for it, and are not carried over.
     """
-    text, cure = f"{place} has no endpoints: it writes no model, as a scoring does", ""
+    text, cure = f"{place}: it has no endpoints: it writes no model, as a scoring does", ""
+    said = job.source.get("typeProperties", "webServiceOutputs")
+    if not all(path.container and not path.is_folder for path in job.outputs.values()) or (
+        not job.outputs and not is_empty(said.value)
+    ):
+        text = f"{place}: it has no endpoints: whether it writes a model is not known"
+        cure = "name the endpoints that are to serve its model under endpoints, if it makes one"
     if job.trains:
-        text = f"{place} has no endpoints: no update takes the model"
+        text = f"{place}: it has no endpoints: no update takes the model in this file"
         cure = "name the endpoints that are to serve it under endpoints"
+    if refused:
+        text = f"{place}: it has no endpoints: update `{refused[0]}`, which waits for it, is not "
+        text, cure = f"{text}carried over", "see the line of the update"
     job.source.approximated("activity", job.name, text, cure)
+
+
+def report_no_number(element: Element, name: str, place: str) -> None:
+    """Report a parameter of a job that is a number which no JSON can be written with.
+
+    Args:
+        element: its value.
+        name: as the service knows it.
+        place: the pipeline in the pipelines file.
+    """
+    if isinstance(element.value, NoNumber):
+        text = f"{place}: training.parameters: {name}: `{element.value}` is no number that JSON has"
+        element.approximated("key", name, f"{text}: it is passed as a text", "correct the value")
 
 
 def report_input_form(path: BlobPath, kind: str, name: str) -> None:
@@ -275,7 +320,7 @@ def report_parts(root: Element, line: Line) -> None:
     at = root
     for key in line.path:
         at = at.list()[key] if isinstance(key, int) else at.get(key)
-    for activity in _activities(at):
+    for activity in activities_below(at):
         _also(line, activity, "activity", activity.get("name").peek())
         for key, value in activity.get("policy").items():
             _also(line, value, "policy", key)
@@ -290,12 +335,12 @@ def _also(line: Line, element: Element, kind: str, name: str) -> None:
     element.account.add(replace(line, path=element.path, kind=kind, name=name))
 
 
-def _activities(element: Element) -> Iterator[Element]:
+def activities_below(element: Element) -> Iterator[Element]:
     """Yield the activities below an element, those inside of others too."""
     for key, below in element.items():
         if key.casefold().endswith("activities"):
             yield from below.list()
-        yield from _activities(below)
+        yield from activities_below(below)
     if isinstance(element.value, list):
         for member in element.list():
-            yield from _activities(member)
+            yield from activities_below(member)

@@ -124,16 +124,16 @@ class Report:
             f"{asking} {they(asking, 'asks', 'ask')} you to do something."
         )
 
-    def steps(self, folder: str = "") -> list[str]:
+    def steps(self, file: str = "pipelines.yaml") -> list[str]:
         """Return what the reader does next, in order.
 
         Args:
-            folder: where the files are, as a shell takes it; empty: here.
+            file: the pipelines file, as a shell takes it.
         """
         if not self.pipelines:
             why = _NOTHING if self.lines else _NOTHING_READ
             return [why, _ALL_AT_ONCE, *_rotations(self)]
-        return list(_steps(self, folder))
+        return list(_steps(self, file))
 
 
 def by_file(lines: Iterable[Line]) -> dict[str, tuple[Line, ...]]:
@@ -232,7 +232,7 @@ def _in_order(path: Path) -> Sequence[tuple[bool, Any]]:
     return tuple((isinstance(part, str), part) for part in path)
 
 
-def _steps(report: Report, folder: str) -> Iterable[str]:
+def _steps(report: Report, file: str) -> Iterable[str]:
     yield from _rotations(report)
     yield _REPLACE
     if asking := len(report.asking):
@@ -248,8 +248,8 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
     if report.settings:
         names = counted(len(report.settings), "setting")
         yield (
-            f"Give {names} of local.settings.json a value, where pipelines.yaml still names them: "
-            "what stands there in <> says what belongs there. No value was copied."
+            f"Give a value to {names} of local.settings.json, where pipelines.yaml still needs it: "
+            "what stands there in <> says what belongs there. No secret was copied."
         )
     if report.container:
         yield (
@@ -262,8 +262,7 @@ def _steps(report: Report, folder: str) -> Iterable[str]:
             "Add `verify: {rows: probe.json}` to each endpoint, so that updates are verified: the "
             "factory had nothing like it."
         )
-    there = f"cd {folder} && " if folder else ""
-    yield f"Check the file: {there}relearn validate pipelines.yaml"
+    yield f"Check the file: relearn validate {file}"
     yield from (_STOP, _START)
 
 
@@ -291,6 +290,6 @@ def _about_schedules(schedules: Sequence[ScheduleOfReport]) -> Iterable[str]:
         )
     if any(one.past and not one.backfill for one in schedules):
         yield (
-            "Import again with --backfill --force, if windows that have passed are to be trained: "
-            "without that they get no run."
+            "Write schedule.backfill: true, or import again with --backfill --force, if windows "
+            "that have passed are to be trained: without that they get no run."
         )

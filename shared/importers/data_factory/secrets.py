@@ -7,10 +7,8 @@ data-factory §2.1, §3.1.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import Any, Final
 
-from shared.core.config.setting_references import not_filled_in
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import (
     Account,
@@ -22,76 +20,44 @@ from shared.importers.data_factory.account import (
     both_to_do,
     leaves,
 )
+from shared.importers.data_factory.secret_forms import Form, form_of, has_shape
 from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST: Final = 80
+#: No more of a name is looked at: Data Factory takes 260 characters.
+_LONGEST_NAME: Final = 300
 #: Names of keys and parameters whose values are secrets. A short word counts only as a whole one:
 #: `user_pass` and `Token`, and not `passenger` and `Tokenizer`.
 _SECRET_NAME: Final = re.compile(
-    r"passw(?:or)?d|\b(?:pwd?|pass)\b|pass ?phrase|secret(?!ar| ?name)|"
-    r"\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|"
+    r"passw(?:or)?d|\b\w*pwd?\b|\b(?:admin|db|sql|user)?pass\b|pass ?phrase|"
+    r"secret(?!ar| ?(?:name|version))|\btoken\b(?! (?:column|count|kind|length|limit|size|type)\b)|"
     r"(?<!encrypted )credential(?!s? type)|"
-    r"(?:account|api|access|shared|storage|principal|auth\w*|function|primary|admin) ?key|"
+    r"(?:account|api|access|shared|storage|principal|auth\w*|functions?|primary|admin|"
+    r"encryption|master|private|service|signing|subscription) ?key(?! ?(?:column|name|type|vault))|"
     r"connection ?string|\bsas\b|\bsas(?:token|uri|url|key)|"
-    r"(?:access|bearer|auth|api|refresh|oauth)token",
+    r"(?:access|bearer|auth|api|refresh|oauth)token|\bbearer\b",
     re.IGNORECASE,
 )
+#: A number is a secret only where it is called one.
+_PASSWORD: Final = re.compile(r"passw(?:or)?d|\bpwd\b|pass ?phrase|\bsecret$", re.IGNORECASE)
+#: A name that ends with `key` may be that of a column; a value with this shape is none.
+_KEY_NAME: Final = re.compile(r"\bkey$", re.IGNORECASE)
+_RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+/=-]{16,}", re.ASCII)
 #: A connection string without any of these holds no secret; the app takes no text with one.
 _SECRET_PART: Final = re.compile(
-    r"(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|sig(?:nature)?)"
-    r"\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]",
+    r"(?:(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)|"
+    r"[?&]code)\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]|"
+    r"[\"'](?:\w*password|pwd|\w*secret|\w*token|api_?key)\\?[\"']\s*:\s*\\?[\"'](?!\$\{)[^\"'\\]|"
+    r"://[^/@:\s\"'{}]*:[^/@:\s\"'{}]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----",
     re.IGNORECASE,
 )
-_VAULT: Final = "AzureKeyVaultSecret"
+#: Keys of a value, and of what is beside it and says its name.
+_VALUES: Final = ("value", "defaultvalue")
+_NAMES: Final = ("name", "variablename")
+#: What a secret of a vault, or a version of it, is called; an expression is not.
+_IN_A_VAULT: Final = re.compile(r"[A-Za-z0-9-]+")
 _ROTATE_AT: Final = "rotate what stands in clear text at"
-
-
-class Form(Enum):
-    """In which form a secret stands in a definition."""
-
-    ABSENT = "is not in the file"
-    CLEAR = "stands here in clear text"
-    VAULT = "is in a vault"
-    ENCRYPTED = "is encrypted here for the factory alone"
-    MASKED = "is masked here"
-    PARAMETER = "is a parameter of the template, without a value here"
-    EXPRESSION = "is an expression that is known when a run begins"
-    PLACEHOLDER = "is a placeholder here"
-
-
-#: A text, and the form that it shows; the first that fits counts.
-_FORMS: Final = (
-    (re.compile(r"^[*•]{3,}$"), Form.MASKED),
-    (re.compile(r"^\[(?!\[).*\]$", re.DOTALL), Form.PARAMETER),
-    (re.compile(r"^\$EncryptedString\$"), Form.ENCRYPTED),
-    (
-        re.compile(
-            r"(?:AccountKey|SharedAccessSignature|Password|Pwd)\s*=\s*(?:[*•]{3,}|<[^<>;]*>)",
-            re.IGNORECASE,
-        ),
-        Form.MASKED,
-    ),
-    (re.compile(r"^@(?!@|Microsoft)|@\{", re.DOTALL), Form.EXPRESSION),
-)
-
-
-def form_of(value: Any) -> Form:
-    """Return in which form a secret stands: a text, or an object that holds or names one."""
-    if isinstance(value, dict):
-        by_name = {str(key).casefold(): one for key, one in value.items()}
-        if str(by_name.get("type", "")).casefold() == _VAULT.casefold():
-            return Form.VAULT
-        if str(by_name.get("type", "")).casefold() == "expression":
-            return Form.EXPRESSION
-        return form_of(by_name.get("value"))
-    text = "" if value is None else str(value).strip()
-    if not text:
-        return Form.ABSENT
-    form = next((form for pattern, form in _FORMS if pattern.search(text)), None)
-    if form is not None:
-        return form
-    return Form.PLACEHOLDER if not_filled_in(text) else Form.CLEAR
 
 
 def is_secret(name: str, value: Any) -> bool:
@@ -101,15 +67,21 @@ def is_secret(name: str, value: Any) -> bool:
         name: of the key or parameter, such as `Account key` or `servicePrincipalKey`.
         value: as it is written.
     """
-    if isinstance(value, bool | int | float) or value is None:
+    spoken = " ".join(_WORDS.findall(name[:_LONGEST_NAME]))
+    if isinstance(value, bool) or value is None:
         return False
+    if isinstance(value, int | float):
+        return _PASSWORD.search(spoken) is not None
     if isinstance(value, dict):
-        return form_of(value) is Form.VAULT or "securestring" in str(value.get("type", "")).lower()
-    if isinstance(value, str) and (
-        _SECRET_PART.search(value) or without_bare(without_shapes(value)) != value
-    ):
+        typed = {str(key).casefold(): one for key, one in value.items()}
+        kind = str(typed.get("type", "")).casefold()
+        if kind == "expression":
+            return is_secret(name, str(typed.get("value", "")))
+        return form_of(value) is Form.VAULT or "securestring" in kind
+    if isinstance(value, str) and (_SECRET_PART.search(value) or has_shape(value)):
         return True
-    spoken = " ".join(_WORDS.findall(name))
+    if isinstance(value, str) and _KEY_NAME.search(spoken) and _RANDOM.fullmatch(value.strip()):
+        return True
     return bool(value) and _SECRET_NAME.search(spoken) is not None
 
 
@@ -120,16 +92,19 @@ def in_clear_text(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         value: of a definition.
         path: where it is.
     """
-    for at, text in leaves(value, path):
-        if not isinstance(text, str) or form_of(text) is not Form.CLEAR:
+    for at, one in leaves(value, path):
+        text = str(one)
+        if not isinstance(one, str | int | float) or form_of(one) is not Form.CLEAR:
             continue
         names = [str(part) for part in at if isinstance(part, str)]
         secure = False
-        if len(names) > 1 and names[-1].casefold() in ("value", "defaultvalue"):
+        if len(names) > 1 and names[-1].casefold() in _VALUES:
             names.pop()
-            secure = is_secret("", _below(value, at[len(path) : -1]))
+            holder = Element(_below(value, at[len(path) : -1]), "", (), Account())
+            names += [said for key in _NAMES if (said := holder.get(key).peek())]
+            secure = is_secret("", holder.value)
         says_its_name = text.strip().casefold() in map(str.casefold, names)
-        if not says_its_name and (secure or (names and is_secret(names[-1], text))):
+        if not says_its_name and (secure or (names and is_secret(names[-1], one))):
             yield at, text
 
 
@@ -204,45 +179,76 @@ class Secrets:
     wanted: dict[str, str] = field(default_factory=dict)
     #: The linked service of a vault, folded -> the address of the vault.
     vaults: dict[str, str] = field(default_factory=dict)
+    #: Setting -> where its value stood, is missing, or is said to be.
+    places: dict[str, dict[Place, None]] = field(default_factory=dict)
+    #: Setting -> the vault that it is from, by its linked service, folded.
+    from_vaults: dict[str, str] = field(default_factory=dict)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
-    _seen: set[Place] = field(default_factory=set)
+    _seen: set[tuple[Place, str]] = field(default_factory=set)
 
-    def setting(self, element: Element, owner: str, key: str) -> str:
+    def setting(self, element: Element, owner: str, key: str, apart: str = "") -> str:
         """Return `${NAME}` for a secret, and report where it stood; the same for the same key.
 
         Args:
             element: the secret; where the file does not have it, the caller reports that.
             owner: the linked service or activity that it belongs to.
             key: what it is called there, such as `apiKey`.
+            apart: what tells apart several ones of that owner; it is not in the name.
         """
-        name = self._name(owner, key)
-        if not self.first_time(element):
-            return f"${{{name}}}"
+        name = self._name(owner, key, apart)
+        self.note(name, element)
         form = form_of(element.value)
-        place = f"app setting {name}: the value {form.value}, and is not copied"
+        if form is Form.VAULT:
+            self.from_vaults[name] = element.get("store", "referenceName").peek().casefold()
+        if not self.first_time(element, name):
+            return f"${{{name}}}"
+        what = f"{form.value}{_expression(element, form)}"
+        # no colon behind the name: in `X_BEARER: the`, a word would be taken for a token
+        place = f"app setting {name}, since the value {what}, and is not copied"
         to_do = f"set {name}"
         if form is Form.CLEAR:
             to_do = f"{to_do}, and rotate the secret: each reader of this file has it"
         elif form is Form.VAULT:
             reference = self._vault_reference(element)
-            place, to_do = f"app setting {name}, from the vault", f"set {name} to {reference}"
+            place, to_do = f"app setting {name}, from the vault", f"set {name}, to {reference}"
             self.wanted[name] = _hint(f"{owner}: {key}; in Azure {reference}")
         element.approximated("key", key, place, to_do)
         return f"${{{name}}}"
 
-    def first_time(self, element: Element) -> bool:
-        """Whether an element is seen here for the first time."""
-        new = element.place not in self._seen
-        self._seen.add(element.place)
+    @property
+    def all_places(self) -> frozenset[Place]:
+        """The places of all secrets."""
+        return frozenset(one for places in self.places.values() for one in places)
+
+    def note(self, setting: str, element: Element) -> None:
+        """Note where the value of a setting stood, is missing, or is said to be.
+
+        Args:
+            setting: its name.
+            element: what is there.
+        """
+        self.places.setdefault(setting, {})[element.place] = None
+
+    def first_time(self, element: Element, of: str) -> bool:
+        """Whether an element is seen here for the first time.
+
+        Args:
+            element: the element.
+            of: what it is seen for.
+        """
+        seen = element.place, of
+        new = seen not in self._seen
+        self._seen.add(seen)
         return new
 
-    def _name(self, owner: str, key: str) -> str:
-        known = self._names.get((owner.strip().casefold(), key.casefold()))
+    def _name(self, owner: str, key: str, apart: str) -> str:
+        whole = f"{owner} {apart}".strip()
+        known = self._names.get((whole.casefold(), key.casefold()))
         if known is not None:
             return known
         name = unique(setting_name(owner, key), self.wanted, _LONGEST, "_")
-        self._names[owner.strip().casefold(), key.casefold()] = name
-        self.wanted[name] = _hint(f"{owner}: {key}")
+        self._names[whole.casefold(), key.casefold()] = name
+        self.wanted[name] = _hint(f"{whole}: {key}")
         return name
 
     def _vault_reference(self, element: Element) -> str:
@@ -250,10 +256,18 @@ class Secrets:
         store = element.get("store", "referenceName")
         vault = self.vaults.get(store.peek().casefold(), "").rstrip("/")
         where = vault or f"<address of {store.peek() or 'the vault'}>"
-        secret = element.get("secretName").peek() or "<name of the secret>"
-        version = element.get("secretVersion").peek()
-        name = f"{secret}/{version}" if version else secret
+        said = [element.get(key).peek() for key in ("secretName", "secretVersion")]
+        secret, version = (one if _IN_A_VAULT.fullmatch(one) else "" for one in said)
+        name = f"{secret or '<name of the secret>'}{f'/{version}' if version else ''}"
         return f"@Microsoft.KeyVault(SecretUri={where}/secrets/{name})"
+
+
+def _expression(element: Element, form: Form) -> str:
+    """Return the expression that a secret is, for people; empty where it is none."""
+    if form not in (Form.PARAMETER, Form.EXPRESSION):
+        return ""
+    text = (element.get("value") or element).peek()
+    return f" (`{without_bare(without_shapes(text))}`)" if text else ""
 
 
 def not_needed(element: Element, key: str, why: str) -> None:

@@ -47,6 +47,11 @@ class ServiceUrl:
     differs: str = ""  #: what was changed, or why there is none; empty where it is as it was
     to_do: str = ""
 
+    @property
+    def is_example(self) -> bool:
+        """Whether it stands in place of one that is to be written."""
+        return bool(self.url and self.to_do)
+
 
 def read_jobs_url(text: str, owner: str) -> ServiceUrl:
     """Return the batch execution URL that `mlEndpoint` means.

@@ -3,6 +3,7 @@
 How Data Factory reads a TimeSpan: data-factory §2.2.
 """
 
+import json
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,12 @@ _TIMESPAN: Final = re.compile(
 )
 _DAYS: Final = re.compile(r"-?\d{1,7}")
 _HOURS: Final = 24
+
+
+class NoNumber(str):
+    """A number such as NaN that no JSON can be written with, as its text."""
+
+    __slots__ = ()
 
 
 def timespan(text: object) -> timedelta | None:
@@ -78,6 +85,13 @@ def number(value: object) -> int | None:
     """Return a whole number that is not negative; None: it is none."""
     text = str(value).strip().removesuffix(".0")
     return int(text[:9]) if text.isdecimal() else None
+
+
+def verbatim(value: object) -> str:
+    """Return a value as its definition has it, in JSON; of an expression, its text."""
+    known = value.get("value") if isinstance(value, dict) else None
+    found = value if known is None else known
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str)
 
 
 def unique(name: str, taken: Collection[str], most: int, sign: str = "-") -> str:

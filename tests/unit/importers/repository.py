@@ -124,3 +124,8 @@ def schedule_trigger(*started: dict[str, Any], **recurrence: Any) -> dict[str, A
 def with_input(path: str) -> dict[str, Any]:
     typed = {**training()["typeProperties"], "webServiceInputs": {"input1": file_of(path)}}
     return training(typeProperties=typed)
+
+
+def imported_alone(*activities: dict[str, Any], **properties: Any) -> Any:
+    """Return what becomes of pipeline `churn` with these activities, without a trigger."""
+    return imported({"pipeline/churn": pipeline(*activities, **properties)})

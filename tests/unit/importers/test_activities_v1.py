@@ -75,7 +75,7 @@ def test_several_updates_after_one_training() -> None:
 def test_an_update_in_another_pipeline_is_joined_by_the_dataset() -> None:
     factory = walk_through(training())
     typed = {"trainedModelName": MODEL, "trainedModelDatasetName": "TRAINEDMODELBLOB "}
-    factory.pipeline("apart", updating(typeProperties=typed), start="2016-03-01T00:00:00Z")
+    factory.pipeline("apart", updating(typeProperties=typed), start="2016-02-01T00:00:00Z")
     assert [one.name for one in factory.only().updates] == ["update"]
     assert "endpoints of walk" in factory.line("pipeline/apart", "").text
     start = factory.line("pipeline/apart", "properties.start")
@@ -93,14 +93,8 @@ def test_an_update_is_joined_by_the_blob_where_two_datasets_name_it() -> None:
     factory = walk_through(training(), updating(typeProperties=typed, inputs=[{"name": "same"}]))
     factory.blob("same", "trainingoutput/", "model.ilearner")
     assert len(factory.only().updates) == 1
-
-
-def test_an_update_that_is_paused_alone_is_not_made() -> None:
-    factory = walk_through(training())
-    factory.pipeline("apart", updating(), isPaused=True)
-    assert factory.only().updates == ()
-    line = factory.line("pipeline/apart", "properties.activities[0]")
-    assert (line.outcome, "paused" in line.text) == (LEFT, True)
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert (line.outcome, "joined by the blob" in line.text) == (Outcome.APPROXIMATED, True)
 
 
 def no_endpoint(url: str | None) -> VersionOne:
@@ -112,6 +106,7 @@ def no_endpoint(url: str | None) -> VersionOne:
 
 
 BAD_UPDATES: dict[str, tuple[Callable[[], VersionOne], str]] = {
+    "a URL that is none": (lambda: no_endpoint("https://[broken/endpoints"), "cannot be used"),
     "the default endpoint": (
         lambda: no_endpoint(UPDATE.replace("endpoint2", "default")),
         "default endpoint",
@@ -151,7 +146,9 @@ def test_an_update_without_an_endpoint_is_said(named: str) -> None:
     line = factory.line("pipeline/walk", "properties.activities[1]")
     assert (line.outcome, bool(line.to_do)) == (LEFT, True)
     assert text in line.text
-    assert "no update takes the model" in factory.line("pipeline/walk", "activities[0]").text
+    is_named = named not in ("no dataset of the model", "nothing below typeProperties")
+    why = "update `update`, which waits for its model" if is_named else "no endpoints: no update"
+    assert why in factory.line("pipeline/walk", "activities[0]").text
 
 
 def test_an_update_without_a_training() -> None:
@@ -200,7 +197,15 @@ def test_two_jobs_of_a_pipeline_become_two_pipelines_and_feed_each_other_no_more
     factory = with_scores(
         training(outputs=[{"name": "rows"}, {"name": "trainedModelBlob"}]), chained, updating()
     )
-    assert [one.name for one in factory.drafts()] == ["walk-retraining", "walk-score"]
+    first, second = factory.drafts()
+    assert (first.name, second.name) == ("walk-retraining", "walk-score")
+    paused = [
+        isinstance(one.timing.schedule, dict) and "paused" in one.timing.schedule
+        for one in (first, second)
+    ]
+    assert paused == [False, True]
+    made = factory.line("pipeline/walk", "activities[1]")
+    assert "walk-retraining makes input `rows`" in made.text
     fed = factory.line("pipeline/walk", "activities[1].inputs[0]")
     assert (fed.outcome, "walk-retraining" in fed.to_do) == (LEFT, True)
     waits = factory.line("pipeline/walk", "activities[1].inputs[1]")
@@ -210,8 +215,13 @@ def test_two_jobs_of_a_pipeline_become_two_pipelines_and_feed_each_other_no_more
 def test_a_url_that_is_a_placeholder_keeps_its_pipeline() -> None:
     factory = walk_through(training(linkedServiceName="open"), updating())
     factory.service("open", mlEndpoint="<Specify the batch URL>", apiKey="<key>")
-    assert factory.only().job.service.jobs_url.endswith("/jobs?api-version=2.0")
+    draft = factory.only()
+    assert draft.job.service.jobs_url.endswith("/jobs?api-version=2.0")
+    assert draft.timing.is_held
     assert factory.line("linkedService/open", "mlEndpoint").outcome is Outcome.APPROXIMATED
+    said = factory.line("pipeline/walk", "activities[0]")
+    assert "an example stands in place of the URL" in said.text
+    assert "remove schedule.paused" in said.to_do
 
 
 def test_names_of_pipelines_are_unique_and_short() -> None:

@@ -5,15 +5,17 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.core.config.azureml_training import AzureMlTraining
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.factory import JOBS, UPDATE, storage_named
 from tests.unit.importers.repository import (
     file_of,
     imported,
+    imported_alone,
     line,
     pipeline,
     pipelines,
+    reference,
+    schedule_trigger,
     training,
     update,
 )
@@ -26,12 +28,8 @@ ENDPOINT = {
 }
 
 
-def _one(*activities: dict[str, Any], **properties: Any) -> Any:
-    return imported({"pipeline/churn": pipeline(*activities, **properties)})
-
-
 def test_a_training_with_its_update_is_one_pipeline() -> None:
-    found = _one(training(), update(after="TRAIN"), concurrency=1)
+    found = imported_alone(training(), update(after="TRAIN"), concurrency=1)
     assert pipelines(found) == {
         "churn": {
             "data": {"blob": "in/train.csv", "opens_runs": False},
@@ -65,7 +63,7 @@ def test_keys_have_any_letter_case() -> None:
         },
         "GlobalParameters": {"Rows": 5, "Keep": True, "Rate": 0.5, "Text": "a $ b"},
     }
-    made = pipelines(_one(training(typeProperties=typed)))["churn"]
+    made = pipelines(imported_alone(training(typeProperties=typed)))["churn"]
     assert made["training"]["inputs"] == {"Input 1": "{data}"}
     assert made["data"]["blob"] == "in/train.csv"
     expected = {"Rows": 5, "Keep": True, "Rate": 0.5, "Text": "a $$ b"}
@@ -74,7 +72,9 @@ def test_keys_have_any_letter_case() -> None:
 
 def test_several_updates_follow_one_training() -> None:
     other = {**update()["typeProperties"], "trainedModelName": "Other [trained model]"}
-    found = _one(training(), update(), update("again", after="update", typeProperties=other))
+    found = imported_alone(
+        training(), update(), update("again", after="update", typeProperties=other)
+    )
     made = pipelines(found)["churn"]["endpoints"]
     assert [one["resource"] for one in made] == ["Churn [trained model]", "Other [trained model]"]
     assert {
@@ -85,7 +85,7 @@ def test_several_updates_follow_one_training() -> None:
 @pytest.mark.parametrize("condition", ["Failed", "Completed", "Skipped"])
 def test_an_update_waits_for_success_alone(condition: str) -> None:
     waits = [{"activity": "train", "dependencyConditions": [condition]}]
-    found = _one(training(), update(dependsOn=waits))
+    found = imported_alone(training(), update(dependsOn=waits))
     assert "endpoints" not in pipelines(found)["churn"]
     said = line(found, "update")
     assert said.outcome is Outcome.NOT_CARRIED_OVER
@@ -94,12 +94,12 @@ def test_an_update_waits_for_success_alone(condition: str) -> None:
 
 def test_an_update_takes_what_a_training_writes() -> None:
     typed = {**update()["typeProperties"], "trainedModelFilePath": "models/other.ilearner"}
-    found = _one(training(), update(typeProperties=typed))
+    found = imported_alone(training(), update(typeProperties=typed))
     assert (
         "no training of its pipeline writes `models/other.ilearner`" in line(found, "update").text
     )
-    assert "no update takes the model" in line(found, "train").text
-    found = _one(update())
+    assert "update `update`, which waits for it, is not carried over" in line(found, "train").text
+    found = imported_alone(update())
     assert "no training of its pipeline is carried over" in line(found, "update").text
     assert found.pipelines_yaml == ""
 
@@ -109,7 +109,7 @@ def test_an_output_can_be_the_folder_of_the_model() -> None:
         **training()["typeProperties"],
         "webServiceOutputs": {"output1": file_of("models/out")},
     }
-    made = pipelines(_one(training(typeProperties=typed), update()))["churn"]
+    made = pipelines(imported_alone(training(typeProperties=typed), update()))["churn"]
     assert made["training"]["outputs"] == {"output1": "model.ilearner"}
     assert made["endpoints"] == [ENDPOINT]
 
@@ -118,14 +118,14 @@ def test_the_same_expression_is_the_same_path() -> None:
     path = "@concat('models/', pipeline().RunId, '.ilearner')"
     trains = {**training()["typeProperties"], "webServiceOutputs": {"output1": file_of(path)}}
     updates = {**update()["typeProperties"], "trainedModelFilePath": path}
-    found = _one(training(typeProperties=trains), update(typeProperties=updates))
+    found = imported_alone(training(typeProperties=trains), update(typeProperties=updates))
     assert pipelines(found)["churn"]["endpoints"] == [ENDPOINT]
 
 
 def test_other_chains_are_not_carried_over() -> None:
     waits = [{"activity": "copy", "dependencyConditions": ["Succeeded"]}]
     copy = {"name": "copy", "type": "Copy", "typeProperties": {}, "policy": {"retry": 3}}
-    found = _one(
+    found = imported_alone(
         copy, training(dependsOn=waits), training("score", dependsOn=[{"activity": "train"}])
     )
     assert list(pipelines(found)) == ["churn-train", "churn-score"]
@@ -142,7 +142,7 @@ def test_activities_inside_of_others_are_found() -> None:
         "type": "ForEach",
         "typeProperties": {"activities": [training(), update()]},
     }
-    found = _one(each)
+    found = imported_alone(each)
     assert pipelines(found)["churn"]["endpoints"] == [ENDPOINT]
     assert "it is in ForEach `each`" in line(found, "train").text
     assert line(found, "each").outcome is Outcome.NOT_CARRIED_OVER
@@ -155,7 +155,7 @@ def test_an_update_behind_a_condition_is_left_to_the_operator() -> None:
         "dependsOn": [{"activity": "train", "dependencyConditions": ["Succeeded"]}],
         "typeProperties": {"expression": "@true", "ifTrueActivities": [update(dependsOn=[])]},
     }
-    found = _one(training(), condition)
+    found = imported_alone(training(), condition)
     assert "endpoints" not in pipelines(found)["churn"]
     said = line(found, "update")
     assert "gate.rules" in said.to_do
@@ -163,7 +163,9 @@ def test_an_update_behind_a_condition_is_left_to_the_operator() -> None:
 
 
 def test_inactive_activities_are_skipped() -> None:
-    found = _one(training(state="Inactive", onInactiveMarkAs="Succeeded"), update(state="Active"))
+    found = imported_alone(
+        training(state="Inactive", onInactiveMarkAs="Succeeded"), update(state="Active")
+    )
     assert found.pipelines_yaml == ""
     assert "Inactive" in line(found, "train").text
 
@@ -179,17 +181,17 @@ def test_inactive_activities_are_skipped() -> None:
     ],
 )
 def test_a_timeout_is_always_written(policy: Any, expected: str, outcome: Any) -> None:
-    found = _one(training(policy=policy))
+    found = imported_alone(training(policy=policy))
     assert pipelines(found)["churn"]["training"]["timeout"] == expected
     if outcome is None:
-        assert "no timeout in its policy" in line(found, "train").text
+        assert "since its policy has no timeout" in line(found, "train").text
     else:
         assert line(found, "timeout", "policy").outcome is outcome
 
 
 def test_secrets_among_parameters_become_settings() -> None:
     typed = {"globalParameters": {"Account key": "abcdefgh12345678", "": "", "Server": "@item()"}}
-    found = _one(training(typeProperties=typed))
+    found = imported_alone(training(typeProperties=typed))
     assert pipelines(found)["churn"]["training"]["parameters"] == {
         "Account key": "${CHURN_TRAIN_ACCOUNT_KEY}"
     }
@@ -215,34 +217,34 @@ def test_odd_drafts_are_reported() -> None:
     assert line(found, "none", "pipeline").text == "it has no activities"
 
 
-def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
-    activity = {
-        "name": "run it",
-        "type": "AzureMLExecutePipeline",
-        "linkedServiceName": storage_named("workspace"),
-        "policy": {"timeout": "1.00:00:00", "retry": 1},
-        "typeProperties": {
-            "mlPipelineId": "11111111-2222-3333-4444-555555555555",
-            "experimentName": "churn",
-            "mlPipelineParameters": {"epochs": 5, "text": "yes", "api key": "k", "day": "@item()"},
-        },
-    }
-    workspace = {"subscriptionId": "1", "resourceGroupName": "ml", "mlWorkspaceName": "churn"}
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({"o": file_of("models/out/a.csv")}, "it writes no model, as a scoring does"),
+        ({}, "it writes no model, as a scoring does"),
+        ("@json(1)", "whether it writes a model is not known"),
+        ({"o": file_of("models/out")}, "whether it writes a model is not known"),
+        ({"o": file_of("@{guid()}")}, "whether it writes a model is not known"),
+        ({"o": file_of("models/a.ilearner")}, "no update takes the model in this file"),
+    ],
+)
+def test_whether_a_job_writes_a_model_is_said_where_it_is_known(outputs: Any, said: str) -> None:
+    typed = {**training()["typeProperties"], "webServiceOutputs": outputs}
+    text = line(imported_alone(training(typeProperties=typed)), "train").text
+    assert f"it has no endpoints: {said}" in text
+
+
+@pytest.mark.parametrize("url", ["", "<the URL>", JOBS.replace("b" * 32, "<service>")])
+def test_nothing_starts_a_job_whose_service_has_no_url_yet(url: str) -> None:
+    service = {"type": "AzureML", "typeProperties": {"mlEndpoint": url, "apiKey": "*****"}}
     found = imported(
         {
-            "pipeline/p": pipeline(activity),
-            "linkedService/workspace": {"type": "AzureMLService", "typeProperties": workspace},
+            "pipeline/churn": pipeline(training(), update()),
+            "trigger/daily": schedule_trigger(reference("churn")),
+            "linkedService/trainingService": service,
         }
     )
-    said = line(found, "run it")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
-    assert "11111111-2222-3333-4444-555555555555" in said.text
-    subscription = "11111111-2222-3333-4444-555555555555"
-    filled = said.block.replace("/subscriptions/1/", f"/subscriptions/{subscription}/")
-    filled = filled.replace("<name of the component>:<version>", "train:3")
-    filled = filled.replace("<fill in>", "monday")
-    made = AzureMlTraining.model_validate(
-        yaml.safe_load(filled)["training"], context={"development": False}
-    )
-    assert made.parameters == {"epochs": 5, "text": "yes", "api key": "${FILL_IN}", "day": "monday"}
-    assert (made.experiment, made.attempts) == ("churn", 2)
+    assert pipelines(found)["churn"]["schedule"]["paused"] is True
+    said = line(found, "train")
+    assert "an example stands in place of the URL of linked service `trainingService`" in said.text
+    assert "remove schedule.paused" in said.to_do

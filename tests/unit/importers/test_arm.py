@@ -93,9 +93,10 @@ def test_deployments_inside_a_template_are_read_in_their_scope() -> None:
         }
 
     own = template(dataset("One", folderPath="[variables('where')]"), variables={"where": "inner"})
-    handed = {"folder": {"value": "[concat(variables('where'), '/x')]"}}
+    handed = {"folder": {"value": "[concat(variables('where'), '/x')]"}, "k": {"value": "planted1"}}
     taken = template(dataset("Two", folderPath="[parameters('folder')]"))
     taken["parameters"] = {"folder": {"type": "string"}, "factoryName": {"defaultValue": "f"}}
+    taken["parameters"]["k"] = {"type": "securestring"}
     root = template(
         deployment("outer", own),
         deployment("inner", taken, parameters=handed),
@@ -109,6 +110,7 @@ def test_deployments_inside_a_template_are_read_in_their_scope() -> None:
     path = ("resources", 0, "properties", "template", "resources", 0)
     assert definitions.all[0].body.path == path
     told = lines(definitions, account)
+    assert "rotate" in told.pop(("resources", 1, "properties", "parameters", "k", "value")).to_do
     inner = ("properties", "template")
     below = ((), inner, (*inner, "resources", 0))
     assert set(told) == {(), *(("resources", at, *keys) for at in (0, 1) for keys in below)}
@@ -145,13 +147,15 @@ def test_a_definition_that_is_not_deployed_or_repeated_is_told() -> None:
             "a.json": template(
                 {**dataset("Off"), "condition": "[equals(parameters('factoryName'), 'x')]"},
                 {**dataset("Many"), "copy": {"name": "c", "count": 3}},
+                {**dataset("Perhaps"), "condition": "[parameters('deploy')]"},
             )
         }
     )
-    assert [one.name for one in definitions.all] == ["Many"]
+    assert [one.name for one in definitions.all] == ["Many", "Perhaps"]
     told = lines(definitions, account)
     assert told["resources", 0].text == "its condition is false, so it is not deployed"
     assert told["resources", 1, "copy"].outcome is Outcome.NOT_CARRIED_OVER
+    assert "`[parameters('deploy')]` counts as true" in told["resources", 2, "condition"].text
 
 
 def test_resources_with_names_of_their_own_are_read() -> None:
@@ -177,10 +181,7 @@ def test_a_template_without_a_factory_is_told_as_one() -> None:
 @pytest.mark.parametrize("region", ["[eu]", "[[eu]"])
 def test_what_expressions_can_name_of_a_factory_is_kept(region: str) -> None:
     in_template = region.startswith("[[")
-    globals_ = {
-        "region": {"type": "string", "value": region},
-        "api_key": {"type": "string", "value": "s3cr3t"},
-    }
+    globals_ = {"region": {"type": "string", "value": region}}
     factory = {"name": "churn-adf", "properties": {"globalParameters": globals_}}
     typed = {**factory, "type": "Microsoft.DataFactory/factories", "apiVersion": "2018-06-01"}
     files = {"a.json": template(typed)} if in_template else {"factory/churn-adf.json": factory}

@@ -78,6 +78,7 @@ NO_VALUES = (
     "[int('x')]",
     "[resourceId('a/b/c', 'one')]",
     "[replace('" + "a" * 9_000 + "', 'a', '" + "b" * 9_000 + "')]",
+    "[replace('a', '', 'b')]",
     "[parameters()]",
 )
 
@@ -116,8 +117,34 @@ def test_the_value_of_a_parameter_is_the_nearest_one(
     beside = {name: parameters(FOLDER=one) for name, one in files.items()}
     definitions, account = search({"arm/factory.json": root, **beside}, **given)
     assert values_of(definitions) == {"folderPath": value}
-    for file in files:
-        assert account.lines[Place(file, ())].text == "1 value for the parameters of templates"
+    for file, its in files.items():
+        said = account.lines[Place(file, ())]
+        assert said.text.startswith("1 value for the parameters of templates")
+        assert bool(said.to_do) is file.startswith("other/")
+        other = account.lines.get(Place(file, ("parameters", "FOLDER", "value")))
+        assert (other is None) is (its == value or file.startswith("other/"))
+
+
+def test_of_two_values_of_a_parameter_the_one_that_does_not_count_has_a_line() -> None:
+    root = template(dataset(folderPath="[parameters('folder')]"))
+    root["parameters"]["folder"] = {"type": "string"}
+    files = {f"{name}.json": parameters(folder=name, same=1) for name in ("dev", "prod")}
+    definitions, account = search({"t.json": root, **files})
+    assert values_of(definitions) == {"folderPath": "dev"}
+    ours = [one for one in account.lines.values() if one.path and one.file in files]
+    assert [(one.file, one.at, one.text) for one in ours] == [
+        ("prod.json", "parameters.folder.value", "another value counts: that of dev.json")
+    ]
+    assert "--parameters" in ours[0].to_do
+
+
+def test_a_parameter_whose_value_is_in_a_vault_has_a_line() -> None:
+    vault = {"keyVault": {"id": "/subscriptions/s/providers/x/vaults/mine"}, "secretName": "k"}
+    values = parameters(factoryName="f")
+    values["parameters"]["api_key"] = {"reference": vault}
+    _, account = search({"t.json": template(dataset()), "p.json": values})
+    said = account.lines[Place("p.json", ("parameters", "api_key", "reference"))]
+    assert "https://mine.vault.azure.net/secrets/k" in said.to_do
 
 
 def test_the_value_of_a_secret_parameter_is_never_in_a_definition() -> None:
@@ -169,7 +196,7 @@ def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
     place = ("resources", 0, "properties", "typeProperties")
     assert {told[*place, name].outcome for name in "abc"} == {Outcome.APPROXIMATED}
     assert told[*place, "b"].text == (
-        "the expression `[parameters('missing')]` stands as it is: "
+        "the expression `[parameters('missing')]` has no value here: "
         "parameter `missing` has no value: give it with --parameters"
     )
     assert "reference() has its value only when the template is deployed" in told[*place, "c"].text
@@ -182,7 +209,7 @@ def test_a_long_expression_without_a_value_is_told_whole() -> None:
     definitions, account = search({"a.json": template(dataset(a=verbatim))})
     definitions.all[0].properties.get("typeProperties").mapped("key", "x", "read")
     told = lines(definitions, account)["resources", 0, "properties", "typeProperties", "a"]
-    assert told.text.startswith(f"the expression `{verbatim}` stands as it is: ")
+    assert told.text.startswith(f"the expression `{verbatim}` has no value here: ")
 
 
 def test_expressions_of_a_dataset_that_is_not_carried_over_are_not_told() -> None:
@@ -238,3 +265,13 @@ def test_a_connection_string_names_its_account_without_its_key(key: str) -> None
     kept = text if key.startswith("'") else f"AccountName=churn-adf;AccountKey={gap}"
     assert values_of(definitions) == {"connectionString": kept}
     assert definitions.unresolved["a.json"] == []
+
+
+def test_a_connection_string_that_is_a_secret_names_its_account_without_its_key() -> None:
+    root = template(dataset(connectionString="[parameters('connection')]"))
+    root["parameters"]["connection"] = {"type": "secureString"}
+    values = parameters(connection="AccountName=fleet;AccountKey=c2VjcmV0")
+    definitions, _ = search({"a.json": root, "p.json": values})
+    assert values_of(definitions) == {
+        "connectionString": "AccountName=fleet;AccountKey=<parameters>"
+    }

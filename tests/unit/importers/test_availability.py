@@ -132,6 +132,22 @@ def test_a_scheduler_that_differs_is_said() -> None:
     assert [one.outcome for one in lines] == [MAPPED, ABOUT]
 
 
+def test_a_scheduler_that_says_the_same_in_another_unit_is_no_difference() -> None:
+    factory = walk_through(training(scheduler={"frequency": "Day", "interval": 7}), updating())
+    assert len(factory.drafts()) == 1
+    lines = [factory.line("pipeline/walk", f"scheduler.{key}") for key in ("frequency", "interval")]
+    assert {one.outcome for one in lines} == {MAPPED}
+    assert lines[0].text == "7 times Day is as often as Week, which is the schedule"
+
+
+def test_a_month_is_no_30_days() -> None:
+    factory = walk_through(training(scheduler={"frequency": "Day", "interval": 30}), updating())
+    output = next(one for one in factory.all if one.name == "trainedModelBlob")
+    output.properties.value["availability"] = {"frequency": "Month", "interval": 1}
+    assert len(factory.drafts()) == 1
+    assert factory.line("pipeline/walk", "activities[0].scheduler.interval").outcome is ABOUT
+
+
 def test_no_availability_at_all() -> None:
     factory = with_availability()
     assert factory.only().timing.schedule is None
@@ -260,7 +276,8 @@ def test_an_input_with_other_slices_than_the_runs_is_said(
     when = {"type": "DateTime", "date": "SliceStart", "format": "yyyyMMddHH"}
     typed = {"partitionedBy": [{"name": "At", "value": when}]}
     slices = {"frequency": frequency, "interval": interval}
-    factory.blob("trainingData", "in/{At}", "a.csv", typed=typed, availability=slices)
+    more = {"availability": slices, "policy": {"externalData": {"maximumRetry": 1}}}
+    factory.blob("trainingData", "in/{At}", "a.csv", typed=typed, **more)
     factory.only()
     found = factory.line("dataset/trainingData", "")
     assert (found.outcome, bool(found.to_do)) == ((ABOUT, True) if text else (MAPPED, False))

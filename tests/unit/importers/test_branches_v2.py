@@ -5,9 +5,20 @@ from typing import Any
 import pytest
 
 from shared.importers.data_factory.account import Outcome
-from tests.unit.importers.repository import imported, line, pipeline, pipelines, training, update
+from tests.unit.importers.repository import (
+    imported,
+    line,
+    pipeline,
+    pipelines,
+    reference,
+    schedule_trigger,
+    training,
+    update,
+    with_input,
+)
 
 COPY = {"name": "copy", "type": "Copy", "typeProperties": {}}
+DUE = "{frequency: Day, interval: 1, offset: 3h}"
 LEFT = Outcome.NOT_CARRIED_OVER
 
 
@@ -80,13 +91,17 @@ def test_a_call_after_a_failure_starts_nothing() -> None:
 def test_nothing_starts_a_training_behind_a_condition(kind: str, typed: dict[str, Any]) -> None:
     found = _one({"name": "when", "type": kind, "typeProperties": typed})
     made = pipelines(found)["churn"]
-    assert ("schedule" in made, made["data"]["opens_runs"]) == (False, False)
+    assert (made["schedule"]["paused"], made["data"]["opens_runs"]) == (True, False)
     assert "endpoints" not in made
+    assert (
+        line(found, "recurrence", "key").text
+        == "schedule: {frequency: Day, interval: 1, offset: 3h}"
+    )
     for name, of in (("train", "activity"), ("daily", "trigger")):
         said = line(found, name, of)
         assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, True)
         assert f"in {kind} `when`" in said.text
-        assert "POST /api/pipelines/{pipeline}/runs" in said.to_do
+        assert "POST /api/pipelines/{pipeline}/runs; or remove schedule.paused" in said.to_do
     assert "nothing starts a pipeline whose training is inside" in line(found, "when").to_do
 
 
@@ -94,7 +109,98 @@ def test_another_training_beside_the_condition_keeps_its_schedule() -> None:
     typed = {"ifTrueActivities": [training("other")]}
     found = _one(training(), {"name": "when", "type": "IfCondition", "typeProperties": typed})
     made = pipelines(found)
-    assert {name: "schedule" in one for name, one in made.items()} == {
-        "churn-train": True,
-        "churn-other": False,
+    assert {name: "paused" in one["schedule"] for name, one in made.items()} == {
+        "churn-train": False,
+        "churn-other": True,
     }
+
+
+def test_times_of_the_schedule_stay_behind_a_condition() -> None:
+    timed = with_input("data/in/@{formatDateTime(trigger().scheduledTime, 'yyyy-MM-dd')}.csv")
+    typed = {"ifTrueActivities": [timed]}
+    found = _one({"name": "when", "type": "IfCondition", "typeProperties": typed})
+    assert pipelines(found)["churn"]["data"]["blob"] == "in/{end:yyyy-MM-dd}.csv"
+
+
+UNKNOWN = with_input("data/@{activity('look').output.firstRow.path}")
+BLOBS = {
+    "type": "BlobEventsTrigger",
+    "runtimeState": "Started",
+    "typeProperties": {
+        "blobPathBeginsWith": "/data/blobs/in/",
+        "blobPathEndsWith": ".csv",
+        "events": ["Microsoft.Storage.BlobCreated"],
+    },
+    "pipelines": [reference("churn")],
+}
+
+
+def test_nothing_starts_a_training_whose_path_is_to_be_filled_in() -> None:
+    found = _one(UNKNOWN, update())
+    assert pipelines(found)["churn"]["schedule"]["paused"] is True
+    for name, of in (("train", "activity"), ("daily", "trigger")):
+        said = line(found, name, of)
+        assert said.outcome is Outcome.APPROXIMATED
+        assert "fill-in/input1.csv stands in place of a path" in said.text
+        assert said.to_do == "write what is missing in pipelines.yaml, and remove schedule.paused"
+
+
+def test_no_blob_opens_a_run_whose_path_is_to_be_filled_in() -> None:
+    found = imported({"pipeline/churn": pipeline(UNKNOWN), "trigger/new": BLOBS})
+    made = pipelines(found)["churn"]["data"]
+    assert made == {"blob": "in/{name}.csv", "opens_runs": False}
+    said = line(found, "new", "trigger")
+    assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, True)
+    assert "remove data.opens_runs: false" in said.to_do
+
+
+def test_a_daily_schedule_stands_in_place_of_ncrontab_that_cannot_be_paused() -> None:
+    times = {"hours": [3], "minutes": [0, 30], "monthDays": [1, 2]}
+    often = schedule_trigger(reference("churn"), frequency="Month", schedule=times)
+    found = imported({"pipeline/churn": pipeline(UNKNOWN), "trigger/often": often})
+    made = pipelines(found)["churn"]["schedule"]
+    assert made == {"frequency": "Day", "interval": 1, "paused": True}
+    for said in (line(found, "often", "trigger"), line(found, "recurrence", "key")):
+        assert said.outcome is Outcome.APPROXIMATED
+        assert 'it is due by schedule: "0 0,30 3 1,2 * *"' in said.to_do
+
+
+@pytest.mark.parametrize("key", ["webServiceInputs", "globalParameters"])
+@pytest.mark.parametrize(
+    "value", ["@pipeline().parameters.x", {"type": "Expression", "value": "@x()"}]
+)
+def test_an_expression_for_all_inputs_or_parameters_is_not_read_as_names(
+    key: str, value: Any
+) -> None:
+    train = training()
+    train["typeProperties"][key] = value
+    found = _one(train)
+    made = pipelines(found)["churn"]
+    assert (made["training"].get("inputs"), made["training"].get("parameters")) in (
+        ({}, None),
+        ({"input1": "{data}"}, None),
+    )
+    assert made["schedule"]["paused"] is True
+    assert line(found, key, "key").outcome is LEFT
+
+
+@pytest.mark.parametrize(
+    ("typed", "missing"),
+    [
+        ({"webServiceInputs": {"": {"filePath": "data/x.csv"}}}, "inputs: one without a name"),
+        ({"webServiceInputs": {"rows": "data/x.csv"}}, "inputs: rows has no path"),
+        ({"globalParameters": {"day": "@item()", "": ""}}, "parameters: day has no value"),
+    ],
+)
+def test_nothing_starts_a_training_that_lacks_a_value(typed: dict[str, Any], missing: str) -> None:
+    found = _one(training(typeProperties=typed))
+    assert pipelines(found)["churn"]["schedule"]["paused"] is True
+    assert f"nothing starts it yet: training.{missing}" in line(found, "train").text
+
+
+def test_what_is_missing_behind_a_condition_is_said_with_the_condition() -> None:
+    typed = {"ifTrueActivities": [UNKNOWN]}
+    found = _one({"name": "when", "type": "IfCondition", "typeProperties": typed})
+    said = line(found, "train")
+    assert "its training is in IfCondition `when`; training.inputs: input1: fill-in/" in said.text
+    assert "write what is missing in pipelines.yaml before" in said.to_do

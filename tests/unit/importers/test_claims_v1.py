@@ -9,7 +9,7 @@ from shared.importers.data_factory.account import Outcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import import_definitions
 from tests.unit.importers.claims import LEFT, MASKED, NOW, imported, line, service
-from tests.unit.importers.factory import UPDATE
+from tests.unit.importers.factory import JOBS, UPDATE
 from tests.unit.importers.version_1 import VersionOne, training, updating, walk_through
 
 DAILY = {"frequency": "Day", "interval": 1}
@@ -117,6 +117,15 @@ def test_a_dataset_that_is_only_waited_for_is_not_mapped() -> None:
     said = next(
         one for (file, path), one in factory.account.lines.items() if "ready" in file and not path
     )
+    assert said.outcome is LEFT
+    assert "Relearn does not wait for it" in said.text
+
+
+def test_a_dataset_that_is_written_and_waited_for_is_not_left() -> None:
+    inputs = [{"name": "trainingData"}, {"name": "placeholderBlob"}]
+    factory = walk_through(training(), training("second", inputs=inputs), updating())
+    factory.drafts()
+    said = factory.line("dataset/placeholderBlob", "")
     assert said.outcome is Outcome.APPROXIMATED
     assert "Relearn does not wait for it" in said.text
 
@@ -198,12 +207,17 @@ def test_a_template_of_a_pipeline_alone_may_leave_out_the_service() -> None:
 
 def test_a_linked_service_is_mapped_to_where_it_is_used() -> None:
     scoring = service(updateResourceEndpoint=UPDATE)
+    writes = {"webServiceOutputs": {"output1": "other"}}
+    other: dict[str, Any] = {"typeProperties": writes, "inputs": [], "outputs": [{"name": "other"}]}
     result = imported(
-        training=service(),
+        training=service(JOBS),
+        unknown=service(),
         scoring=scoring,
         nobody=service(),
         model=blob("models/m.ilearner"),
         p=pipeline(train(), update()),
+        q=pipeline(training(linkedServiceName="unknown", **other)),
+        other=blob("models/other.ilearner"),
     )
     said = {one.file: one for one in result.report.lines if one.kind == "linked service"}
     assert said["training.json"].text == "p: training.service"
@@ -211,7 +225,9 @@ def test_a_linked_service_is_mapped_to_where_it_is_used() -> None:
         "p: endpoints: scoring: update; an update needs no mlEndpoint"
     )
     assert line(result, "scoring.json", "mlEndpoint").outcome is LEFT
-    assert line(result, "training.json", "mlEndpoint").outcome is Outcome.APPROXIMATED
+    assert line(result, "unknown.json", "mlEndpoint").outcome is Outcome.APPROXIMATED
+    assert said["unknown.json"].outcome is Outcome.APPROXIMATED
+    assert said["unknown.json"].text == "q: training.service: an example stands in its place"
     assert said["nobody.json"].text == "no pipeline of the file uses it"
     of_nobody = [one.outcome for one in result.report.lines if one.file == "nobody.json"]
     assert Outcome.MAPPED not in of_nobody

@@ -6,7 +6,7 @@ import yaml
 
 from shared.importers.data_factory.account import Outcome
 from tests.unit.importers.claims import LEFT, imported, line, service
-from tests.unit.importers.factory import UPDATE
+from tests.unit.importers.factory import JOBS, UPDATE
 
 STORE = {
     "type": "AzureBlobStorage",
@@ -85,7 +85,12 @@ def test_what_a_block_does_not_hold_is_not_said_to_be_in_it() -> None:
     }
     result = imported(p={"activities": [activity], "annotations": []})
     assert "in the block" in line(result, "p.json", "policy.timeout").text
+    assert "in the block" in line(result, "p.json", "policy.retry").text
     assert "in the block" not in line(result, "p.json", "policy.secureInput").text
+    activity["policy"] = {"retry": 0, "retryIntervalInSeconds": 30}
+    result = imported(p={"activities": [activity], "annotations": []})
+    for key in activity["policy"]:
+        assert "in the block" not in line(result, "p.json", f"policy.{key}").text
 
 
 def test_a_parameter_without_a_value_is_reported() -> None:
@@ -153,7 +158,7 @@ def test_the_container_of_a_blob_event_is_that_of_the_data() -> None:
 
 def test_an_endpoint_that_no_pipeline_updates_is_told() -> None:
     result = imported(
-        training=service(updateResourceEndpoint=UPDATE),
+        training=service(JOBS, updateResourceEndpoint=UPDATE),
         store=STORE,
         p={"activities": [job()], "annotations": []},
     )

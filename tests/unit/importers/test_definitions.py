@@ -176,7 +176,7 @@ def test_definitions_in_lists_and_wrappers_are_found_with_their_paths() -> None:
         {
             "all.json": [named("c", DATASET_1), {"value": [named("d", DATASET_1)]}],
             "two.txt": several,
-            "page.json": {"_note": "copied", "body": {"first": named("e", DATASET_2)}},
+            "page.json": {"_note": {"of": "x", "at": 1}, "body": {"first": named("e", DATASET_2)}},
         }
     )
     places = {one.name: (one.file, one.body.path) for one in definitions.all}
@@ -215,7 +215,8 @@ def test_of_two_definitions_of_one_name_the_first_counts() -> None:
     )
     assert shown(definitions) == [("dataset", "In", 1), ("linkedService", "In", 1)]
     same, different = line(account, "two/In.json"), line(account, "three/In.json")
-    assert (same.kind, same.outcome) == ("dataset", Outcome.MAPPED)
+    assert (same.kind, same.outcome) == ("dataset", Outcome.NOT_CARRIED_OVER)
+    assert not same.asks
     assert same.text == "the same definition is in one/In.json already"
     assert different.outcome is Outcome.NOT_CARRIED_OVER
     assert different.text == "another dataset of this name is in one/In.json: that one counts"
@@ -244,6 +245,8 @@ def test_what_the_reader_mends_is_told_beside_the_definition() -> None:
     assert (comma.outcome, comma.to_do) == (Outcome.APPROXIMATED, "add it")
     twice = line(account, "In.json", "properties", "x (the first one)")
     assert (twice.name, twice.outcome) == ("x", Outcome.NOT_CARRIED_OVER)
+    _, account = search_in({"In.json": b'{"apiKey": "planted1", "apiKey": "planted2"}'})
+    assert "rotate" in line(account, "In.json", "apiKey (the first one)").to_do
 
 
 def test_the_settings_of_an_export_are_no_definitions() -> None:
@@ -255,13 +258,15 @@ def test_the_settings_of_an_export_are_no_definitions() -> None:
     assert only.text == "it has no definition of a data factory"
 
 
+def test_a_configuration_of_visual_studio_is_told_as_one() -> None:
+    pair = {"name": "$.properties.typeProperties.apiKey", "value": "planted1"}
+    _, account = search(Dev_json={"$schema": "x", "training": [pair]}, other_json={"training": [1]})
+    assert line(account, "Dev.json").to_do == "write them into the definitions, and import again"
+    assert line(account, "other.json").text == "it has no definition of a data factory"
+
+
 OTHER_JSON = (
-    b"[]",
-    b"{}",
-    b"null",
-    b'"x"',
-    b"1",
-    b"[[[[[[{}]]]]]]",
+    *b'[] {} null "x" 1 [[[[[[{}]]]]]]'.split(),
     b'{"properties": []}',
     b'{"resources": 1}',
     b'{"parameters": []}',
@@ -271,10 +276,7 @@ OTHER_JSON = (
 )
 
 
-@pytest.mark.parametrize(
-    "content",
-    OTHER_JSON,
-)
+@pytest.mark.parametrize("content", OTHER_JSON)
 def test_other_json_is_told_as_no_definition(content: bytes) -> None:
     definitions, account = search_in({"x.json": content})
     assert (definitions.all, len(account.lines)) == ([], 1)

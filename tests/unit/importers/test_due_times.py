@@ -16,11 +16,13 @@ START = datetime(2026, 1, 5, 3, 30)  # noqa: DTZ001 -- by the clock of the trigg
 BERLIN = "W. Europe Standard Time"
 
 
-def _specs(zone: str = "UTC", start: datetime = START, **said: Any) -> tuple[list[Any], list[str]]:
+def _specs(
+    zone: str = "UTC", start: datetime = START, *, limited: bool = False, **said: Any
+) -> tuple[list[Any], list[str]]:
     element = Element(said, "a.json", (), Account())
     found = recurrence_of(element, start, zone_of(zone, NOW))
-    assert found is not None
-    schedules, differs = specs(found)
+    assert found.wrong == ()
+    schedules, differs = specs(found, limited=limited)
     for schedule in schedules:
         if isinstance(schedule, str):
             checked_schedule(schedule)
@@ -121,8 +123,9 @@ def test_a_zone_without_summer_time_differs_in_nothing() -> None:
 
 
 def test_a_day_of_the_zone_can_be_another_one_in_utc() -> None:
-    said = {"weekDays": ["Monday", "Sunday"], "hours": [0], "minutes": [30]}
-    schedules, _ = _specs(BERLIN, frequency="Week", schedule=said)
+    said = {"hours": [0], "minutes": [30]}
+    days = ["Monday", "Sunday"]
+    schedules, _ = _specs(BERLIN, frequency="Week", schedule={**said, "weekDays": days})
     assert schedules == ["0 30 23 * * SAT,SUN"]
     schedules, _ = _specs(BERLIN, frequency="Month", schedule={**said, "monthDays": [1]})
     assert _dues(schedules, START.replace(tzinfo=UTC), 2) == [
@@ -143,5 +146,78 @@ def test_what_no_schedule_says_is_named() -> None:
     schedules, differs = _specs(frequency="Month", schedule=last)
     assert schedules == ["0 30 3 22-28 * FRI"]
     assert "number 4" in differs[0]
-    element = Element({"frequency": "Second"}, "a.json", (), Account())
-    assert recurrence_of(element, START, zone_of("", NOW)) is None
+    _, differs = _specs(start=START.replace(day=31), frequency="Month")
+    assert "in months without day 31" in differs[0]
+    _, differs = _specs(frequency="Day", schedule={"minutes": [0, 30]})
+    assert "in hour 3 of startTime alone" in differs[0]
+    _, differs = _specs(frequency="Hour", interval=2, schedule={"hours": [5, 6]})
+    assert "its interval of 2 is left out" in differs[0]
+    _, differs = _specs("Mars Standard Time", frequency="Hour", interval=12)
+    assert "not known" in differs[0]
+    _, differs = _specs(
+        start=START.replace(day=7), frequency="Week", interval=2, schedule={"weekDays": ["Monday"]}
+    )
+    assert "counted from its first one" in differs[0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "occurrence", "days"),
+    [
+        ("India Standard Time", 1, "1-6"),
+        ("India Standard Time", 5, "28-30"),
+        ("SA Pacific Standard Time", 4, "23-29"),
+    ],
+)
+def test_a_weekday_of_a_month_that_is_in_another_month_in_utc_is_named(
+    zone: str, occurrence: int, days: str
+) -> None:
+    hour = 2 if zone.startswith("India") else 22
+    said = {"hours": [hour], "monthlyOccurrences": [{"day": "Friday", "occurrence": occurrence}]}
+    (schedule,), differs = _specs(zone, frequency="Month", schedule=said)
+    assert schedule.split()[3] == days
+    assert "wrong or left out" in differs[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"frequency": "Hour", "interval": 24, "schedule": {"minutes": [0]}}, ["06 Jan 03:00"]),
+        ({"frequency": "Month", "interval": 5}, ["05 Jun 03:30", "05 Nov 03:30", "05 Apr 03:30"]),
+        ({"frequency": "Year", "interval": 2}, ["05 Jan 03:30"]),
+    ],
+)
+def test_long_intervals_are_exact(said: dict[str, Any], expected: list[str]) -> None:
+    schedules, differs = _specs(**said)
+    dues = _dues(schedules, START.replace(tzinfo=UTC), len(expected))
+    assert [due[4:] for due in dues] == expected
+    assert differs == []
+
+
+@pytest.mark.parametrize(
+    ("said", "pipelines"),
+    [
+        ({"frequency": "Day", "schedule": {"hours": [3, 15], "minutes": [10]}}, 1),
+        ({"frequency": "Day", "schedule": {"hours": [3, 9], "minutes": [10]}}, 2),
+        ({"frequency": "Hour", "schedule": {"minutes": [10, 40]}}, 1),
+        ({"frequency": "Week", "schedule": {"weekDays": ["Monday", "Friday"], "hours": [6]}}, 2),
+        ({"frequency": "Month", "schedule": {"monthDays": [1, 14, -1]}}, 3),
+        ({"frequency": "Month", "interval": 3, "schedule": {"monthDays": [1, 14]}}, 2),
+    ],
+)
+def test_a_period_needs_recurrences_that_are_due_when_ncrontab_is(
+    said: dict[str, Any], pipelines: int
+) -> None:
+    after = START.replace(tzinfo=UTC)
+    several, differs = _specs(limited=True, **said)
+    usual, _ = _specs(**said)
+    assert any(isinstance(one, str) for one in usual)
+    assert [type(one) for one in several] == [dict] * pipelines
+    assert _dues(several, after, 20) == _dues(usual, after, 20)
+    assert differs == []
+
+
+def test_a_period_of_more_due_times_than_pipelines_is_ncrontab() -> None:
+    days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
+    said = {"weekDays": days, "hours": [9, 10, 11]}
+    schedules, _ = _specs(limited=True, frequency="Week", schedule=said)
+    assert schedules == ["0 30 9,10,11 * * MON,TUE,WED,THU,FRI"]

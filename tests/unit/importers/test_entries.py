@@ -58,8 +58,15 @@ def test_a_training_with_its_update_becomes_one_pipeline(drafted: Drafted) -> No
     }
     (old,) = texts(drafted, Outcome.APPROXIMATED)
     assert "the factory wrote training/models/churn.ilearner" in old
-    (update,) = texts(drafted, Outcome.MAPPED)
+    data, update = texts(drafted, Outcome.MAPPED)
+    assert data == "churn: data.blob: churn/data.arff, for which the input has {data}"
     assert update.startswith("churn: endpoints: scoringEndpoint")
+
+
+def test_a_path_to_fill_in_is_not_said_to_be_the_data(drafted: Drafted) -> None:
+    job = drafted.job(inputs={"a": drafted.path("fill-in/a.csv", container="")})
+    assert tree_of(drafted, drafted.draft(job=job))["data"]["blob"] == "fill-in/a.csv"
+    assert not any("data.blob" in one for one in texts(drafted, Outcome.MAPPED))
 
 
 def test_a_service_of_resource_manager_has_no_key(drafted: Drafted) -> None:
@@ -98,20 +105,33 @@ def test_a_job_without_inputs_has_no_data(drafted: Drafted) -> None:
     assert any("wait_for_data is left out" in one for one in texts(drafted, Outcome.APPROXIMATED))
 
 
-def test_the_data_is_a_folder_or_waited_for_or_the_first(drafted: Drafted) -> None:
+def test_the_data_is_what_is_named_or_a_folder_or_the_first(drafted: Drafted) -> None:
     first, second, folder = (drafted.path(name) for name in ("a.csv", "b.csv", "more"))
-    policy = {"policy": {"externalData": {"retryInterval": "00:01:00"}}}
-    waited = replace(second, source=drafted.element("properties", "b", value=policy))
-    for inputs, blob in (
-        ((first, second), "a.csv"),
-        ((first, waited), "b.csv"),
-        ((first, waited, folder), "more/{name}"),
+    for inputs, named, blob in (
+        ((first, second), None, "a.csv"),
+        ((first, second), second, "b.csv"),
+        ((first, second, folder), None, "more/{name}"),
     ):
         job = drafted.job(inputs={f"input{at}": one for at, one in enumerate(inputs)})
-        tree = tree_of(drafted, drafted.draft(job=job))
+        draft = drafted.draft(job=job, timing=Timing(data=named))
+        tree = tree_of(drafted, draft)
         assert tree["data"]["blob"] == blob
         given = ["{data}" if one.name in blob else one.name for one in inputs]
         assert list(tree["training"]["inputs"].values()) == given
+
+
+def test_a_name_whose_suffix_has_no_letter_is_a_folder(drafted: Drafted) -> None:
+    for name in ("v1.0", "in/2016.01", "{start:yyyy}", ""):
+        assert drafted.path(name).is_folder, name
+    for name in ("v1.csv", "{start:yyyy.MM}.arff", "in/{name}", "a.b/c.7z"):
+        assert not drafted.path(name).is_folder, name
+
+
+def test_a_path_that_is_not_known_is_not_made_up(drafted: Drafted) -> None:
+    job = drafted.job(outputs={"scores": drafted.path("scores.csv", container="")})
+    tree_of(drafted, drafted.draft(job=job, updates=()))
+    (text,) = texts(drafted, Outcome.APPROXIMATED)
+    assert text.endswith("the path that the factory wrote is not known")
 
 
 def test_a_second_folder_is_approximated(drafted: Drafted) -> None:
@@ -167,8 +187,9 @@ def test_a_model_that_an_update_names_needs_no_suffix(drafted: Drafted) -> None:
 def test_an_endpoint_that_the_app_refuses_is_left_out_alone(drafted: Drafted) -> None:
     service = replace(SCORING, update_url=UPDATE.replace("second", "default"))
     updates = (drafted.update(service), drafted.update(name="other"))
-    tree = tree_of(drafted, drafted.draft(updates=updates))
-    assert [one["update"] for one in tree["endpoints"]] == [UPDATE]
+    (entry,) = entries([drafted.draft(updates=updates)], drafted.context).pipelines.values()
+    assert [one["update"] for one in entry.tree["endpoints"]] == [UPDATE]
+    assert [name for name, _ in entry.sources] == ["Retrain", "other"]
     line = drafted.account.lines[Place(FILE, ("properties", "activities", 1))]
     assert line.outcome is Outcome.NOT_CARRIED_OVER
     assert "the default endpoint follows its experiment" in line.text
@@ -187,6 +208,19 @@ def test_data_opens_runs_where_the_factory_did_so(drafted: Drafted) -> None:
     job = drafted.job(inputs={"a": drafted.path("in/{name}")})
     tree = tree_of(drafted, drafted.draft(timing=timing, job=job))
     assert tree["data"] == {"blob": "in/{name}", "min_size": "1MB"}
+
+
+def test_blobs_of_another_container_open_no_run(drafted: Drafted) -> None:
+    trigger = drafted.element(file="trigger/t.json")
+    trigger.mapped("trigger", "t", "churn: data.blob, data.opens_runs: true")
+    key = drafted.element("blobPathBeginsWith", file="trigger/t.json")
+    landing = replace(drafted.path("{name}", container="landing"), source=key)
+    tree = tree_of(drafted, drafted.draft(timing=Timing(opens_runs=True, data=landing)))
+    assert tree["data"] == {"blob": "{name}", "opens_runs": False}
+    line = drafted.account.lines[trigger.place]
+    assert line.outcome is Outcome.APPROXIMATED
+    assert "data.opens_runs: false all the same" in line.text
+    assert line.asks
 
 
 def test_two_drafts_of_one_name_are_both_kept(drafted: Drafted) -> None:

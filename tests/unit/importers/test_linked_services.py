@@ -3,9 +3,16 @@
 import pytest
 
 from shared.core.config.studio_urls import is_web_service, jobs_url, update_url, web_service_url
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import Line, Outcome
 from shared.importers.data_factory.drafts import Service
-from shared.importers.data_factory.linked_services import report, service, storage, workspace
+from shared.importers.data_factory.linked_services import (
+    report,
+    report_uses,
+    report_vault_uses,
+    service,
+    storage,
+    workspace,
+)
 from shared.importers.data_factory.secrets import Secrets
 from shared.importers.data_factory.service_urls import read_jobs_url, read_update_url
 from tests.unit.importers.factory import JOBS, UPDATE, WEB_SERVICE, Factory
@@ -126,14 +133,22 @@ def test_a_service_is_read_and_every_key_is_accounted_for() -> None:
     assert not any("has nothing for this key" in one.text for one in factory.lines())
 
 
-def test_a_service_without_a_key_asks_for_it() -> None:
-    factory = Factory()
-    factory.service("training", mlEndpoint=JOBS, encryptedCredential="ew0KICAi")
-    report(factory.definitions, Secrets())
-    (line,) = factory.lines("linked service")
-    assert line.outcome is Outcome.APPROXIMATED
-    assert "TRAINING_API_KEY" in line.to_do
-    assert len(factory.lines()) == 2
+def test_a_service_without_a_key_asks_for_it_where_the_file_needs_it() -> None:
+    def said(*used: str) -> tuple[Line, Line]:
+        factory, secrets = Factory(), Secrets()
+        one = factory.service("training", mlEndpoint=JOBS, encryptedCredential="ew0KICAi")
+        report(factory.definitions, secrets)
+        named = {place: name for name in used for place in secrets.places[name]}
+        report_uses(factory.definitions, {one.place: ["churn: training.service"]}, named)
+        key, whole = factory.lines()
+        return whole, key
+
+    whole, key = said("TRAINING_API_KEY")
+    assert whole.outcome is Outcome.APPROXIMATED
+    assert "TRAINING_API_KEY" in whole.to_do
+    assert "TRAINING_API_KEY" in key.to_do
+    whole, _ = said()
+    assert (whole.outcome, whole.to_do) == (Outcome.MAPPED, "")
 
 
 def test_parameters_of_a_linked_service_are_put_in() -> None:
@@ -148,6 +163,74 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
     assert (first.jobs_url, second.jobs_url) == (JOBS, other)
 
 
+def test_a_service_whose_parameters_its_references_give_is_said_as_they_give_them() -> None:
+    factory, secrets = Factory(), Secrets()
+    shared = factory.service(
+        "any", mlEndpoint="@{linkedService().endpoint}", apiKey="@{linkedService().key}"
+    )
+    report(factory.definitions, secrets)
+    assert (factory.account.lines, secrets.wanted) == ({}, {})
+    other = JOBS.replace("b" * 32, "d" * 32)
+    for url in (JOBS, other, JOBS):
+        service(shared, secrets, {"endpoint": url, "key": "planted1"})
+    report(factory.definitions, secrets, last=True)
+    assert list(secrets.wanted) == ["ANY_API_KEY", "ANY_API_KEY_2"]
+    assert other in secrets.wanted["ANY_API_KEY_2"]
+    said = {one.name: one for one in factory.lines()}
+    assert said["any"].outcome is Outcome.MAPPED
+    assert "app setting ANY_API_KEY, " in said["apiKey"].text
+    assert "app setting ANY_API_KEY_2, " in said["apiKey"].text
+    assert "mlEndpoint" not in said
+
+
+def test_a_service_that_nothing_refers_to_is_said_at_last() -> None:
+    factory, secrets = Factory(), Secrets()
+    factory.service("any", mlEndpoint="@{linkedService().endpoint}", apiKey="**********")
+    report(factory.definitions, secrets)
+    report(factory.definitions, secrets, last=True)
+    assert [one.name for one in factory.lines("linked service")] == ["any"]
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_rights_on_a_vault_are_asked_for_where_a_setting_refers_to_it(*, used: bool) -> None:
+    factory, secrets = Factory(), Secrets()
+    address = {"baseUrl": "https://mine.vault.azure.net/"}
+    factory.add("linkedService", "Vault", type="AzureKeyVault", typeProperties=address)
+    store = {"referenceName": "vault", "type": "LinkedServiceReference"}
+    key = {"type": "AzureKeyVaultSecret", "store": store, "secretName": "k"}
+    factory.service("training", mlEndpoint=JOBS, apiKey=key)
+    report(factory.definitions, secrets)
+    assert secrets.from_vaults == {"TRAINING_API_KEY": "vault"}
+    report_vault_uses(factory.definitions, ["vault"] if used else [])
+    (line,) = (one for one in factory.lines("linked service") if one.name == "Vault")
+    assert ("Key Vault Secrets User" in line.to_do) is used
+    assert line.asks is used
+
+
+@pytest.mark.parametrize(
+    ("address", "secret", "reference"),
+    [
+        ("https://mine.vault.azure.net/", "k", "https://mine.vault.azure.net/secrets/k"),
+        ("[parameters('vault')]", "k", "<address of vault>/secrets/k"),
+        (
+            "https://@{linkedService().x}.net/",
+            "@{a}",
+            "<address of vault>/secrets/<name of the secr",
+        ),
+    ],
+)
+def test_a_secret_of_a_vault_has_its_address_where_that_is_known(
+    address: str, secret: str, reference: str
+) -> None:
+    factory, store = Factory(), {"referenceName": "vault", "type": "LinkedServiceReference"}
+    factory.add("linkedService", "Vault", type="AzureKeyVault", typeProperties={"baseUrl": address})
+    key = {"type": "AzureKeyVaultSecret", "store": store, "secretName": secret}
+    factory.service("training", mlEndpoint=JOBS, apiKey=key)
+    report(factory.definitions, Secrets())
+    (line,) = (one for one in factory.lines("key") if one.name == "apiKey")
+    assert f"SecretUri={reference}" in line.to_do
+
+
 @pytest.mark.parametrize(
     ("values", "account"),
     [
@@ -156,6 +239,7 @@ def test_parameters_of_a_linked_service_are_put_in() -> None:
         ({"connectionString": "**********"}, "<account of data>"),
         ({"serviceEndpoint": "https://churn.blob.core.windows.net/"}, "churn"),
         ({"sasUri": {"type": "SecureString", "value": "https://churn.blob.x.net/?sig=a"}}, "churn"),
+        ({"serviceEndpoint": "https://[broken/"}, "<account of data>"),
         ({"connectionString": "AccountName=<accountname>;AccountKey=<key>"}, "<account of data>"),
     ],
 )

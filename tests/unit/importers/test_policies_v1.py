@@ -42,6 +42,8 @@ def trained(**policy: Any) -> tuple[Draft, dict[str, Line]]:
         ("timeout", "24:00:00", ABOUT, "where the factory has 24d"),
         ("delay", "00:00:00", MAPPED, "begins at its due time"),
         ("delay", "01:30:00", MAPPED, "walk: schedule.delay: 1h30m"),
+        ("delay", "-01:30:00", LEFT, "cannot read"),
+        ("timeout", "-01:30:00", LEFT, "cannot read"),
         ("longRetry", 1, MAPPED, "no effect"),
         ("longRetry", 3, MAPPED, "training.attempts: 3, training.pause: 0s"),
         ("style", "StartOfInterval", LEFT, "nothing for this key"),
@@ -95,12 +97,30 @@ def test_the_policy_of_an_update_is_said_where_it_differs() -> None:
     assert {key: one.outcome for key, one in found.items()} == {
         "concurrency": MAPPED,
         "executionPriorityOrder": ABOUT,
-        "retry": MAPPED,
+        "retry": ABOUT,
         "timeout": ABOUT,
         "delay": ABOUT,
         "other": LEFT,
     }
     assert "endpoints.verify.within" in found["timeout"].text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "of_training", "outcome"),
+    [
+        ("concurrency", 3, {"concurrency": 3}, ABOUT),
+        ("timeout", "00:00:00", {}, ABOUT),  # no limit, where Relearn has one
+        ("delay", "00:00:00", {"delay": "01:00:00"}, MAPPED),
+        ("executionPriorityOrder", "OldestFirst", {}, MAPPED),
+        ("longRetry", 2, {}, ABOUT),
+    ],
+)
+def test_a_key_of_an_update_beside_that_of_its_training(
+    key: str, value: Any, of_training: dict[str, Any], outcome: Outcome
+) -> None:
+    factory = walk_through(training(policy=of_training), updating(policy={key: value}))
+    factory.only()
+    assert factory.line("pipeline/walk", f"activities[1].policy.{key}").outcome is outcome
 
 
 def test_the_schedule_of_an_update_is_said_where_it_differs() -> None:

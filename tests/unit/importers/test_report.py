@@ -62,11 +62,11 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
         "1 pipeline made from 2 files. 3 lines: 1 mapped, 1 approximated, 1 not carried over; "
         "2 ask you to do something."
     )
-    steps = REPORT.steps("imported")
+    steps = REPORT.steps("imported/pipelines.yaml")
     assert steps[0] == "Rotate the secrets that stand in clear text in 1 place: b.json: p[2]."
     assert steps[1].startswith("Replace `training` and `endpoints`")
     assert steps[2].startswith('Do what 2 lines under "To do" in import-report.md ask')
-    assert "Check the file: cd imported && relearn validate pipelines.yaml" in steps
+    assert "Check the file: relearn validate imported/pipelines.yaml" in steps
     assert any("--backfill" in one for one in steps)
     assert any("no run, being paused or over: churn" in one for one in steps)
     (paused,) = REPORT.schedules

@@ -1,11 +1,18 @@
 """Secrets of definitions become names of app settings, and their values go nowhere."""
 
+import time
 from typing import Any
 
 import pytest
 
 from shared.importers.data_factory.account import NOWHERE, Account, Element
-from shared.importers.data_factory.secrets import Form, Secrets, form_of, is_secret, setting_name
+from shared.importers.data_factory.secret_forms import Form, form_of
+from shared.importers.data_factory.secrets import (
+    Secrets,
+    in_clear_text,
+    is_secret,
+    setting_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,18 @@ from shared.importers.data_factory.secrets import Form, Secrets, form_of, is_sec
         ({"type": "SecureString", "value": "[parameters('apiKey')]"}, Form.PARAMETER),
         ("@{linkedService().key}", Form.EXPRESSION),
         ({"type": "Expression", "value": "@pipeline().parameters.k"}, Form.EXPRESSION),
+        ("@concat('Password=', pipeline().parameters.k)", Form.EXPRESSION),
+        ("@concat('Password=planted1;', pipeline().parameters.k)", Form.CLEAR),
+        ("[concat('AccountName=a;AccountKey=', listKeys('x').key)]", Form.PARAMETER),
+        ("[concat('AccountKey=planted2;', variables('a'))]", Form.CLEAR),
+        ("@concat('Bearer ', 'planted3-a-token')", Form.CLEAR),
+        ("@concat('Bearer ', 'planted3-a-token', pipeline().parameters.k)", Form.CLEAR),
+        ("Bearer planted3 @{utcnow()}", Form.CLEAR),
+        ({"type": "Expression", "value": "@concat('plant', 'ed4')"}, Form.CLEAR),
+        ("Bearer @{pipeline().parameters.token}", Form.EXPRESSION),
+        ("@concat('Bearer ', pipeline().parameters.token)", Form.EXPRESSION),
+        ("@{concat('AccountKey=', linkedService().key)};EndpointSuffix=x", Form.EXPRESSION),
+        ("[concat('key', parameters('apiKey'))]", Form.PARAMETER),
         ("<API key>", Form.PLACEHOLDER),
         ("AccountName=<accountname>;AccountKey=<accountkey>", Form.MASKED),
         ("your_api_key", Form.PLACEHOLDER),
@@ -48,6 +67,20 @@ def test_the_form_of_a_secret_is_told(value: Any, form: Form) -> None:
         ("user_pass", "abc"),
         ("dbPasswd", "abc"),
         ("clientSecret", "abc"),
+        ("dbpw", "abc"),
+        ("userpass", "abc"),
+        ("SQL password", 12345678),
+        ("password", {"Type": "Expression", "value": "@concat('a', 'b')"}),
+        ("encryptionKey", "abc"),
+        ("Ocp-Apim-Subscription-Key", "abc"),
+        ("key", "a1b2c3d4e5f6a7b8"),
+        ("Source", "ftp://user:planted1@host/x"),
+        ("Hook", "https://f.azurewebsites.net/api/x?code=planted2"),
+        ("Query", "create credential x with identity = 'i', secret = 'planted3'"),
+        ("Body", '{"user": "u", "password": "planted4"}'),
+        ("Certificate", "-----BEGIN RSA PRIVATE KEY-----\nplanted5"),
+        ("bearer", "abc"),
+        ("Header", "@concat('Bearer ', 'planted6-a-token')"),
         ("Path", "https://a.blob.core.windows.net/c/d?sv=1&sig=abcdefabcdef"),
     ],
 )
@@ -61,7 +94,13 @@ def test_secrets_are_known_by_name_or_shape(name: str, value: Any) -> None:
         ("Database query", "select 1"),
         ("Key column", "CustomerId"),
         ("secretName", "abc"),
+        ("secretVersion", "abc"),
         ("access token", 5),
+        ("Key", "CustomerId"),
+        ("Folder", {"type": "Expression", "value": "@pipeline().parameters.folder"}),
+        ("Storage account key name", "first"),
+        ("Address", "https://host:8080/a@b"),
+        ("Country", "https://host/x?country_code=de"),
         ("Tokenizer", "words"),
         ("tokenize_text", "yes"),
         ("Token type", "n-gram"),
@@ -112,8 +151,30 @@ def test_where_a_secret_stood_is_said_and_its_value_is_not() -> None:
     assert "abcdefgh" not in str(line) + str(secrets)
 
 
+@pytest.mark.parametrize("shown", ["[parameters('key')]", "@pipeline().parameters.key"])
+def test_an_expression_that_is_a_secret_is_said_as_it_is_written(shown: str) -> None:
+    for value in (shown, {"type": "SecureString", "value": shown}):
+        account = Account()
+        Secrets().setting(Element(value, "a.json", ("apiKey",), account), "training", "apiKey")
+        (line,) = account.lines.values()
+        assert f"(`{shown}`), and is not copied" in line.text
+
+
+def test_a_long_name_takes_no_longer_than_a_short_one() -> None:
+    begun = time.process_time()
+    assert not is_secret("auth" * 50_000, "abc")
+    assert time.process_time() - begun < 1
+
+
 def test_a_connection_string_in_a_parameter_of_any_name_is_a_secret() -> None:
     for value in ("Server=tcp:x;User ID=u;Password=planted1", "Data Source=x;Pwd=planted2;"):
         assert is_secret("Table source", value)
     assert not is_secret("Table source", "Server=tcp:x;Database=d")
     assert not is_secret("Query", "select design from t where design = 1")
+
+
+def test_a_value_beside_its_name_is_told_as_a_secret() -> None:
+    pairs = [{"name": "password", "value": "planted1"}, {"name": "n", "value": "plain"}]
+    variable = {"variableName": "apiToken", "value": "planted2"}
+    found = in_clear_text({"userProperties": pairs, "set": variable, "value": {"value": ["a"]}})
+    assert [text for _, text in found] == ["planted1", "planted2"]

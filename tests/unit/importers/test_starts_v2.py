@@ -132,6 +132,21 @@ def test_parameters_of_each_trigger_make_a_pipeline_each() -> None:
     ]
 
 
+def test_each_pipeline_of_the_report_is_that_of_the_file() -> None:
+    days = {"frequency": "Month", "schedule": {"monthDays": [1, -1]}}
+    found = imported(
+        {
+            "pipeline/churn": pipeline(training()),
+            "trigger/Ends": schedule_trigger(reference("churn"), **days),
+            "trigger/ends 2": schedule_trigger(reference("churn"), interval=2),
+        }
+    )
+    said = [one.text for one in found.report.lines if one.kind == "trigger"]
+    parts = [part.partition(":")[0] for text in said for part in text.split("; ")]
+    named = [name for part in parts for name in part.split(", ")]
+    assert sorted(named) == sorted(pipelines(found))
+
+
 def test_what_starts_a_pipeline_starts_those_that_it_calls() -> None:
     call = {
         "name": "call",

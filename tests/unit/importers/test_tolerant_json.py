@@ -88,6 +88,8 @@ def test_a_key_that_occurs_twice_is_told_where_its_values_differ() -> None:
         ("hello", 1, 1, "a value is expected"),
         ("[1,,2]", 1, 4, "a value is expected"),
         ("[" + "1" * 5000 + "]", 1, 2, "more than 4300 digits"),
+        ("{a: 1,\n<<<<<<< HEAD\nb: 2}", 2, 1, "a mark of a merge conflict in git"),
+        ("{a: 1,\r\n=======\r\nb: 2}", 2, 1, "a mark of a merge conflict in git"),
         ("{a: 1,\n/* never closed", 2, 16, "what is opened in line 1, column 1 is not closed"),
     ],
 )

@@ -1,126 +1,37 @@
-"""Triggers of version 2 become schedules and patterns; their keys are accounted for."""
-
-from datetime import UTC, datetime
-from typing import Any
+"""Triggers of version 2 become schedules; their keys are accounted for."""
 
 import pytest
 
 from shared.importers.data_factory.account import Outcome
-from shared.importers.data_factory.drafts import ImportContext, ImportOptions
-from shared.importers.data_factory.secrets import Secrets
-from shared.importers.data_factory.version_2.triggers import Start, report_place, starts
 from tests.unit.importers.factory import Factory
-
-NOW = datetime(2026, 11, 27, tzinfo=UTC)
-RECURRENCE = {
-    "frequency": "Day",
-    "interval": 1,
-    "startTime": "2026-01-01T03:00:00Z",
-    "timeZone": "UTC",
-}
-WINDOW = {
-    "frequency": "Hour",
-    "interval": 24,
-    "startTime": "2026-01-01T02:00:00Z",
-    "delay": "00:10:00",
-    "maxConcurrency": 3,
-    "retryPolicy": {"count": 2, "intervalInSeconds": 60},
-}
-
-
-def _reference(name: str, **parameters: Any) -> dict[str, Any]:
-    reference = {"referenceName": name, "type": "PipelineReference"}
-    return {"pipelineReference": reference, "parameters": parameters}
-
-
-def _factory(kind: str, typed: dict[str, Any], **more: Any) -> Factory:
-    factory = Factory()
-    factory.add("pipeline", "churn", activities=[])
-    pipelines: dict[str, Any] = {
-        "pipelines": [_reference("Churn")],
-        "runtimeState": "Started",
-    }
-    if kind == "TumblingWindowTrigger":
-        pipelines = {"pipeline": _reference("churn"), "runtimeState": "Started"}
-    factory.add("trigger", "nightly", type=kind, typeProperties=typed, **{**pipelines, **more})
-    return factory
-
-
-def _starts(factory: Factory, name: str = "churn") -> list[Start]:
-    context = ImportContext(factory.account, Secrets(), ImportOptions(), NOW)
-    found = starts(factory.definitions, context)
-    for start in found.get(name, []):
-        report_place(start, name)
-    return found.get(name, [])
-
-
-def _unread(factory: Factory) -> list[str]:
-    lines = (one for one in factory.lines() if one.file.startswith("trigger/"))
-    return [one.at for one in lines if "has nothing for this key" in one.text]
+from tests.unit.importers.triggers import (
+    RECURRENCE,
+    WINDOW,
+    reference,
+    starts_of,
+    trigger_factory,
+    unread_of,
+)
 
 
 def test_a_schedule_trigger_is_a_schedule() -> None:
-    factory = _factory("ScheduleTrigger", {"recurrence": RECURRENCE})
-    (start,) = _starts(factory)
+    factory = trigger_factory("ScheduleTrigger", {"recurrence": RECURRENCE})
+    (start,) = starts_of(factory)
     assert start.timing.schedule == {"frequency": "Day", "interval": 1, "offset": "3h"}
     (line,) = factory.lines("trigger")
     assert (line.outcome, line.text) == (Outcome.MAPPED, "churn: schedule")
-    assert _unread(factory) == []
-
-
-def test_the_period_of_a_schedule_has_the_due_times_of_the_factory() -> None:
-    said = {
-        **RECURRENCE,
-        "startTime": "2027-01-01T03:00:00Z",
-        "endTime": "2027-02-01T12:00:00Z",
-    }
-    (start,) = _starts(_factory("ScheduleTrigger", {"recurrence": said}))
-    assert isinstance(start.timing.schedule, dict)
-    assert start.timing.schedule["start"] == "2026-12-31T03:00:00Z"
-    assert start.timing.schedule["end"] == "2027-02-01T03:00:00Z"
-
-
-def test_a_stopped_trigger_is_a_paused_schedule() -> None:
-    factory = _factory("ScheduleTrigger", {"recurrence": RECURRENCE}, runtimeState="Stopped")
-    (start,) = _starts(factory)
-    assert isinstance(start.timing.schedule, dict)
-    assert start.timing.schedule["paused"] is True
-    several = {**RECURRENCE, "schedule": {"hours": [3, 15]}}
-    factory = _factory("ScheduleTrigger", {"recurrence": several}, runtimeState="Stopped")
-    (start,) = _starts(factory)
-    assert start.timing.schedule == {"frequency": "Day", "interval": 1, "paused": True}
-    assert '"0 0 3,15 * * *"' in factory.said()
+    assert unread_of(factory) == []
 
 
 def test_one_trigger_can_need_several_schedules() -> None:
     said = {**RECURRENCE, "frequency": "Month", "schedule": {"monthDays": [1, -1]}}
-    found = _starts(_factory("ScheduleTrigger", {"recurrence": said}))
+    found = starts_of(trigger_factory("ScheduleTrigger", {"recurrence": said}))
     assert len(found) == 2
 
 
-def test_what_cannot_be_read_is_said() -> None:
-    factory = _factory("ScheduleTrigger", {"recurrence": {"frequency": "<frequency>"}})
-    assert _starts(factory) == []
-    assert "its frequency cannot be read" in factory.said()
-    factory = _factory("ScheduleTrigger", {"recurrence": {**RECURRENCE, "startTime": "<start>"}})
-    assert len(_starts(factory)) == 1
-    assert "startTime cannot be read" in factory.said()
-
-
-def test_odd_times_and_intervals_do_no_harm() -> None:
-    far = {**RECURRENCE, "startTime": "9999-12-31T00:00:00Z", "interval": 999_999_999}
-    (start,) = _starts(_factory("ScheduleTrigger", {"recurrence": far}))
-    assert isinstance(start.timing.schedule, dict)
-    assert (start.timing.schedule["paused"], start.timing.schedule["interval"]) == (True, 100_000)
-    never = {**WINDOW, "startTime": "9999-12-31T00:00:00Z", "interval": "x"}
-    (start,) = _starts(_factory("TumblingWindowTrigger", never))
-    assert isinstance(start.timing.schedule, dict)
-    assert (start.timing.schedule["paused"], start.timing.schedule["interval"]) == (True, 1)
-
-
 def test_a_tumbling_window_has_windows_concurrency_and_retries() -> None:
-    factory = _factory("TumblingWindowTrigger", WINDOW)
-    (start,) = _starts(factory)
+    factory = trigger_factory("TumblingWindowTrigger", WINDOW)
+    (start,) = starts_of(factory)
     assert start.timing.schedule == {
         "frequency": "Hour",
         "interval": 24,
@@ -131,7 +42,7 @@ def test_a_tumbling_window_has_windows_concurrency_and_retries() -> None:
     timing = start.timing
     assert (timing.when_busy, timing.max_parallel, timing.catch_up) == ("parallel", 3, "all")
     assert (start.retries, start.pause) == (2, "1m")
-    assert _unread(factory) == []
+    assert unread_of(factory) == []
 
 
 def test_a_window_that_waits_for_the_one_before_is_in_a_queue() -> None:
@@ -142,71 +53,12 @@ def test_a_window_that_waits_for_the_one_before_is_in_a_queue() -> None:
             "referenceTrigger": {"referenceName": "other", "type": "TriggerReference"},
         },
     ]
-    factory = _factory("TumblingWindowTrigger", {**WINDOW, "dependsOn": others})
-    (start,) = _starts(factory)
+    factory = trigger_factory("TumblingWindowTrigger", {**WINDOW, "dependsOn": others})
+    (start,) = starts_of(factory)
     assert (start.timing.when_busy, start.timing.max_parallel) == ("queue", None)
     assert "waits for windows of other" in factory.said()
-    assert _unread(factory) == []
-
-
-@pytest.mark.parametrize(
-    ("begins", "ends", "container", "pattern"),
-    [
-        ("/data/blobs/in/", ".csv", "data", "in/{name}.csv"),
-        ("/data/blobs/in/", "", "data", "in/{name}"),
-        ("/data/blobs/in/train", ".csv", "data", "in/train{name}.csv"),
-        ("/data/blobs/in/train.csv", "", "data", "in/train.csv"),
-        ("/data/blobs/in/", "/train.csv", "data", "in/{folder}/train.csv"),
-        ("/data/blobs/in/", "train.csv", "data", "in/train.csv"),
-        ("/data/", "", "data", "{name}"),
-        ("/data/blobs/", ".csv", "data", "{name}.csv"),
-        ("", ".csv", "", "{name}.csv"),
-        ("", "in/r.csv", "", "in/r.csv"),
-        ("", "/c/blobs/r.csv", "c", "r.csv"),
-        ("/data/", "/data/blobs/in/r.csv", "data", "in/r.csv"),
-    ],
-)
-def test_a_blob_event_is_a_pattern(begins: str, ends: str, container: str, pattern: str) -> None:
-    typed = {
-        "blobPathBeginsWith": begins,
-        "blobPathEndsWith": ends,
-        "ignoreEmptyBlobs": True,
-        "scope": "/subscriptions/1/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/st",
-        "events": ["Microsoft.Storage.BlobCreated", "Microsoft.Storage.BlobDeleted"],
-    }
-    factory = _factory("BlobEventsTrigger", typed)
-    (start,) = _starts(factory)
-    assert start.event is not None
-    assert (start.event.account, start.event.container) == ("st", container)
-    assert start.event.pattern == pattern
-    assert ("one folder stands between" in start.event.differs) == ("{folder}" in pattern)
-    assert start.timing.opens_runs
-    assert "a deleted blob opens no run" in factory.said()
-    assert _unread(factory) == []
-
-
-def test_a_trigger_of_deleted_blobs_alone_is_not_carried_over() -> None:
-    typed = {
-        "blobPathBeginsWith": "/data/blobs/in/",
-        "blobPathEndsWith": ".csv",
-        "events": ["Microsoft.Storage.BlobDeleted"],
-    }
-    factory = _factory("BlobEventsTrigger", typed)
-    assert _starts(factory) == []
-    (line,) = factory.lines("trigger")
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
-    assert "a deleted blob opens no run" in line.text
-    assert {one.outcome for one in factory.lines() if one.file == line.file} == {line.outcome}
-
-
-def test_a_stopped_blob_trigger_opens_no_runs() -> None:
-    typed = {"folderPath": "data/in", "maxConcurrency": 4, "linkedService": {"referenceName": "st"}}
-    factory = _factory("BlobTrigger", typed, runtimeState="Stopped")
-    (start,) = _starts(factory)
-    assert start.event is not None
-    assert (start.event.container, start.event.pattern) == ("data", "in/{name}")
-    assert not start.timing.opens_runs
-    assert _unread(factory) == []
+    assert "one begins after a failed one too" in factory.said()
+    assert unread_of(factory) == []
 
 
 def test_each_pipeline_of_a_trigger_has_parameters_of_its_own() -> None:
@@ -219,13 +71,13 @@ def test_each_pipeline_of_a_trigger_has_parameters_of_its_own() -> None:
         type="ScheduleTrigger",
         typeProperties={"recurrence": RECURRENCE},
         pipelines=[
-            _reference("north", store="n", day="@trigger().scheduledTime"),
-            _reference("south", store="s"),
-            _reference("west"),
+            reference("north", store="n", day="@trigger().scheduledTime"),
+            reference("south", store="s"),
+            reference("west"),
         ],
         runtimeState="Started",
     )
-    north, south = _starts(factory, "north"), _starts(factory, "south")
+    north, south = starts_of(factory, "north"), starts_of(factory, "south")
     assert [start.parameters["store"].text for start in (*north, *south)] == ["n", "s"]
     assert north[0].parameters["day"].uses_window
     assert "pipeline west is not among the files" in factory.said()
@@ -242,8 +94,8 @@ def test_each_pipeline_of_a_trigger_has_parameters_of_its_own() -> None:
     ],
 )
 def test_other_triggers_are_reported(kind: str, to_do: str) -> None:
-    factory = _factory(kind, {"parameter": 1})
-    assert _starts(factory) == []
+    factory = trigger_factory(kind, {"parameter": 1})
+    assert starts_of(factory) == []
     (line,) = factory.lines("trigger")
     assert line.outcome is Outcome.NOT_CARRIED_OVER
     assert to_do in line.to_do

@@ -99,7 +99,7 @@ def time_of(text: str) -> Moment | None:
     """Return the time that an expression such as `Date.AddDays(SliceStart, -1)` stands for.
 
     Args:
-        text: `startTime` or `endTime` of an input, without `$$`; None where it is no such time.
+        text: `startTime` or `endTime` of an input; None where it is no such time.
     """
     found: list[Moment] = []
 
@@ -123,7 +123,7 @@ def _variable(value: Any, slices: tuple[str, str]) -> Callable[[list[str]], Valu
     def evaluate(notes: list[str]) -> Value:
         if str(given.get("type", "DateTime")).casefold() != "datetime":
             raise UnresolvedError("a variable of partitionedBy is no DateTime")
-        moment = _scope(slices, notes).time(str(given.get("date", "")).removeprefix(_PREFIX))
+        moment = _scope(slices, notes).time(str(given.get("date", "")))
         form = given.get("format")
         return Text((_field(moment, form if isinstance(form, str) else ""),))
 
@@ -180,8 +180,8 @@ class _Scope:
         return self.value(node)
 
     def time(self, text: str) -> Moment:
-        """Return the time that an expression without `$$` stands for."""
-        return _moment(self.parsed(text))
+        """Return the time that an expression stands for; it need not begin with `$$`."""
+        return _moment(self.parsed(text.strip().removeprefix(_PREFIX)))
 
     def text(self, value: Value) -> Value:
         """Return a value as a text where it is a time."""

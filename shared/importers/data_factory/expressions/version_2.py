@@ -37,7 +37,7 @@ from shared.importers.data_factory.expressions.syntax import (
 from shared.importers.data_factory.expressions.time_functions import computed
 from shared.importers.data_factory.secrets import is_secret
 
-__all__ = ["Resolved", "Scope", "resolved"]
+__all__ = ["Resolved", "Scope", "constant", "resolved"]
 
 _MOST_STEPS: Final = 5_000
 _MOST_DEPTH: Final = 20  #: of values that are expressions in their turn
@@ -46,6 +46,8 @@ _END: Final = Moment("end")
 _WHOLE_SECONDS: Final = "yyyy-MM-dd'T'HH:mm:ss'Z'"
 _NO_FORMAT: Final = "it writes a time without a format; Relearn writes it as 2018-01-31T00:00:00Z"
 _NOW: Final = "the time at which a run begins becomes the time at which it is due, the window's end"
+_DEFAULT: Final = "a variable has its default value"
+_SET: Final = "a variable has the value that an activity sets, also before that activity has run"
 _SECRETS: Final = ("securestring", "azurekeyvaultsecret")
 
 
@@ -59,12 +61,19 @@ class Scope:
 
     #: What starts the pipeline: empty where that is not known, so that all is taken as it comes.
     trigger: Literal["", "schedule", "window", "blob"] = ""
-    variables: Mapping[str, Any] = field(default_factory=dict)  #: with their default values
+    #: With their default values, or as `Resolved` what activities set.
+    variables: Mapping[str, Any] = field(default_factory=dict)
     dataset: Mapping[str, Any] = field(default_factory=dict)
     service: Mapping[str, Any] = field(default_factory=dict)
     factory_parameters: Mapping[str, Any] = field(default_factory=dict)
     pipeline: str = ""  #: its name
     factory: str = ""  #: its name
+    item: Resolved | None = None  #: the member of a ForEach, where that is known
+
+
+def constant(value: Any) -> Resolved:
+    """Return a value that is known, for the scopes that refer to it; it is no expression."""
+    return resolved_by(lambda _: value, value)
 
 
 def resolved(value: Any, parameters: Mapping[str, Any], scope: Scope | None = None) -> Resolved:
@@ -145,6 +154,8 @@ class _Evaluation:
 
     def _called(self, call: Call) -> Value:
         name, count = call.name.casefold(), len(call.arguments)
+        if name == _ITEM and self.scope.item is not None:
+            return self._known(self.scope.item)
         if name == "if" and count == 3:  # noqa: PLR2004
             condition = self.value(call.arguments[0])
             if not isinstance(condition, bool):
@@ -155,8 +166,9 @@ class _Evaluation:
             return next((one for one in found if one is not None), None)
         values = [self.value(one) for one in call.arguments]
         if name == "variables" and count == 1:
-            self.notes.append("a variable has its default value; activities may set another")
-            return self.given(_looked_up(self.scope.variables, text_of(values[0])))
+            value = _looked_up(self.scope.variables, text_of(values[0]))
+            self.notes.append(_SET if isinstance(value, Resolved) else _DEFAULT)
+            return self.given(value)
         if name in _FROM_NOW:
             name, values = _FROM_NOW[name], [self._now(), *values]
         if name in _AHEAD:
@@ -168,8 +180,9 @@ class _Evaluation:
         keys, root = self._keys(node)
         if isinstance(root, Call) and (found := _ROOTS.get(root.name.casefold())) is not None:
             return _below(*found(self, [str(key) for key in keys]), keys)
-        if isinstance(root, Call) and root.name.casefold() in _AHEAD:
-            raise UnresolvedError(_AHEAD[root.name.casefold()])
+        name = root.name.casefold() if isinstance(root, Call) else ""
+        if name in _AHEAD and not (name == _ITEM and self.scope.item):
+            raise UnresolvedError(_AHEAD[name])
         return _below(self.value(root), 0, keys)
 
     def _keys(self, node: Node) -> tuple[list[Any], Node]:
@@ -247,12 +260,13 @@ _FROM_NOW: Final = {
     "getpasttime": "subtractfromtime",
     "getfuturetime": "addtotime",
 }
+_ITEM: Final = "item"
 _ACTIVITY: Final = "it uses what another activity gives; Relearn does not run that activity"
 #: What is known at run time alone.
 _AHEAD: Final = {
     "activity": _ACTIVITY,
     "body": _ACTIVITY,
-    "item": "it uses the member of a ForEach; write a pipeline for each member",
+    _ITEM: "it uses the member of a ForEach; write a pipeline for each member",
     "guid": "it makes a new value for each run",
     "newguid": "it makes a new value for each run",
     "rand": "it makes a new value for each run",
@@ -298,5 +312,7 @@ def _below(value: Value, taken: int, keys: list[Any]) -> Value:
             found = found.get(key)
         else:
             raise UnresolvedError("it asks a value for a part that it does not have")
+        if is_secret(str(key), found):
+            raise SecretError
     below: Value = found
     return below

@@ -32,6 +32,7 @@ _CONNECTION: Final = re.compile(
     r"(?:DefaultEndpointsProtocol=https?;)?AccountName=[\w.-]+;AccountKey=<\w+>[\w;=.:/-]*",
     re.IGNORECASE,
 )
+_ACCOUNT: Final = re.compile(r"AccountName=([\w.-]+)", re.IGNORECASE)
 _OF_FACTORIES: Final = "Microsoft.DataFactory/factories"
 _FILE: Final = re.compile(r"([\w.-]+\.json)\b")
 _DEEPEST: Final = 30
@@ -211,7 +212,7 @@ class _Scope:
     def _put_text(self, text: str, path: Path) -> Any:
         found = self._value(text)
         if isinstance(found, OpenText):
-            return self._connection_string(text) or self._noted(found, path)
+            return self._connection_string(text, found.error) or self._noted(found, path)
         return _with_texts(found, self._noted, path)
 
     def _noted(self, value: str, path: Path) -> str:
@@ -222,18 +223,29 @@ class _Scope:
             self._unresolved.append(Unresolved(path, str(value), str(value.error)))
         return str(value)
 
-    def _connection_string(self, text: str) -> str:
+    def _connection_string(self, text: str, why: UnresolvedError) -> str:
         """Return a connection string with gaps, where it names the account all the same.
 
         Its key is a secret, or is known only when the template is deployed. Nothing needs it.
         """
-        if "accountname=" not in text.casefold():
+        if "accountname=" not in text.casefold() and not isinstance(why, SecretError):
             return ""
         try:
-            found = evaluated(text, self._parameter, self._variable, with_gaps=True)
+            found = evaluated(text, self._without_key, self._variable, with_gaps=True)
         except UnresolvedError:
             return ""
         return found if isinstance(found, str) and _CONNECTION.fullmatch(found) else ""
+
+    def _without_key(self, name: str) -> Any:
+        """Return the value of a parameter; of a connection string that is a secret, the account."""
+        folded = name.casefold()
+        if folded not in self._secrets:
+            return self._parameter(name)
+        declared = self._declared[folded].get("defaultValue").value
+        account = _ACCOUNT.search(str(self._given.get(folded, declared)))
+        if account is None:
+            raise SecretError
+        return f"AccountName={account[1]};AccountKey=<parameters>"
 
     def _value(self, text: str) -> Any:
         if not is_expression(text):

@@ -176,6 +176,13 @@ def _format(form: str, *given: Any) -> str:
 
 
 def _replace(text: str, old: str, new: str) -> str:
+    """Return a text with another part in place of one.
+
+    Raises:
+        ValueError: that part is empty, or the text would be too long.
+    """
+    if not old:
+        raise ValueError(old)
     _bound(text.count(old) * len(new))
     return text.replace(old, new)
 

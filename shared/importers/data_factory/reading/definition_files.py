@@ -15,7 +15,8 @@ from shared.importers.data_factory.reading.tolerant_json import (
     decoded,
     document,
 )
-from shared.importers.data_factory.secrets import Form, form_of, is_secret
+from shared.importers.data_factory.secret_forms import Form, form_of
+from shared.importers.data_factory.secrets import is_secret
 
 _READ: Final = frozenset({".json", ".jsonc", ".json5", ".txt", ""})
 _SURE: Final = frozenset({".json", ".jsonc", ".json5"})
@@ -23,6 +24,7 @@ _SKIPPED: Final = frozenset({".git", "node_modules"})
 _BEGINS: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/|\ufeff)*+[{\[]")
 #: Beside a template, as Data Factory calls them.
 _USUAL: Final = re.compile(r"parameters?(?:forfactory|_master)?\.json$", re.IGNORECASE)
+_NO_TEMPLATE: Final = "values for the parameters of a template, and there is none beside it"
 _ROTATE: Final = "rotate it: each reader of this file has it"
 
 
@@ -35,6 +37,10 @@ class Files:
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
     _names: frozenset[str] = frozenset()
+    _near: set[str] = field(default_factory=set)  #: the files beside a template
+    #: File and parameter -> the file whose value counts; and those whose own value does.
+    _counts: dict[tuple[str, str], str] = field(default_factory=dict)
+    _used: set[tuple[str, str]] = field(default_factory=set)
 
     def has(self, name: str) -> bool:
         """Whether a file of this name is there, in any folder."""
@@ -45,7 +51,7 @@ class Files:
     def values_for(self, template: str) -> dict[str, Any]:
         """Return the values of parameters for a template: those given, then those beside it.
 
-        Of the files beside it the nearest counts, then the one whose name fits best.
+        Of the files beside it that whose name fits best counts, then the nearest one.
         """
         stem = PurePosixPath(template).stem.casefold()
         folders = [str(folder) for folder in PurePosixPath(template).parents]
@@ -56,10 +62,34 @@ class Files:
             return (not fits, folders.index(str(path.parent)), not _USUAL.search(file), file)
 
         near = [one for one in self.beside if str(PurePosixPath(one).parent) in folders]
-        values: dict[str, Any] = {}
-        for file in sorted(near, key=order, reverse=True):
-            values.update(self.beside[file])
-        return values | self.given
+        self._near.update(near)
+        values, of = dict(self.given), dict.fromkeys(self.given, "--parameters")
+        for file in sorted(near, key=order):
+            for name, value in self.beside[file].items():
+                if values.setdefault(name, value) == value:
+                    self._used.add((file, name))
+                self._counts[file, name] = of.setdefault(name, file)
+        return values
+
+    def report_values(self, account: Account) -> None:
+        """Report the values of parameters that no template has taken.
+
+        Args:
+            account: of the import.
+        """
+        for file, values in self.beside.items():
+            root = Element(self.documents[file].root, file, (), account)
+            others = [name for name, one in values.items() if self.given.get(name) != one]
+            if file not in self._near and others:
+                name = PurePosixPath(file).name
+                root.left("file", name, _NO_TEMPLATE, "import the template too")
+                continue
+            for name in others:
+                one = root.get("parameters", name, "value")
+                if (file, name) not in self._used and one.place not in account.lines:
+                    text = f"another value counts: that of {self._counts[file, name]}"
+                    cure = "name the file that is meant: --parameters FILE"
+                    one.left("key", str(one.path[-2]), text, cure)
 
 
 def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> Files:
@@ -81,7 +111,8 @@ def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Ac
             values = read.beside[file] = arm.given_values(root)
             text = f"{counted(len(values), 'value')} for the parameters of templates"
             root.mapped("file", PurePosixPath(file).name, text)
-            _warn(root, "value", secret)
+            warn_of_secrets(root, "value", secret)
+            _report_vaults(root)
     return read
 
 
@@ -118,6 +149,8 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         at_first = (*path[:-1], f"{key} (the first one)")
         text = f"`{key}` occurs twice in its object, with different values: the last one counts"
         cure = "remove one of them"
+        if is_secret(key, key):
+            cure = f"{cure}, and rotate the secret: each reader of this file has both"
         account.add(Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
 
 
@@ -128,16 +161,16 @@ def _secret_parameters(read: Files, account: Account) -> frozenset[str]:
         if arm.is_template(one.root):
             root = Element(one.root, file, (), account)
             secret = arm.secret_parameters(root)
-            _warn(root, "defaultValue", secret)
+            warn_of_secrets(root, "defaultValue", secret)
             found |= secret
     return frozenset(found)
 
 
-def _warn(root: Element, key: str, secret: frozenset[str]) -> None:
+def warn_of_secrets(root: Element, key: str, secret: frozenset[str]) -> None:
     """Report each secret in clear text among parameters, and never its value.
 
     Args:
-        root: a template, or a file of parameters.
+        root: what has the parameters: a template, a file of values, or a deployment.
         key: where the value of a parameter is.
         secret: names of parameters that are secrets.
     """
@@ -147,3 +180,18 @@ def _warn(root: Element, key: str, secret: frozenset[str]) -> None:
             continue
         if name.casefold() in secret or is_secret(name, value.value):
             value.left("key", name, "a secret in clear text; it is not copied", _ROTATE)
+
+
+def _report_vaults(root: Element) -> None:
+    """Report the parameters whose values are in a vault."""
+    for name, one in root.get("parameters").items():
+        reference = one.get("reference")
+        vault = reference.get("keyVault", "id").peek().rpartition("/")[2] or "<vault>"
+        secret = reference.get("secretName").peek() or "<name of the secret>"
+        uri = f"https://{vault}.vault.azure.net/secrets/{secret}"
+        reference.left(
+            "key",
+            name,
+            "a secret of a vault, which is not read",
+            f"set the app setting of what uses it to @Microsoft.KeyVault(SecretUri={uri})",
+        )

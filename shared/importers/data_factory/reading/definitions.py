@@ -4,6 +4,7 @@ Of several of one name, that of the nearest folder counts.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -11,10 +12,12 @@ from typing import Any, Final
 
 from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
 from shared.importers.data_factory.reading import arm
+from shared.importers.data_factory.secrets import is_secret
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 #: Of a dataset that is not carried over, no value is used.
 _UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
+_GIVE: Final = "give it with --parameters"
 NOT_COUNTED: Final = ": that one counts"
 
 
@@ -74,15 +77,37 @@ class Definitions:
             name: what it is called.
             near: the file that names it.
         """
-        if self._count != len(self.all):
-            self._count, self._named = len(self.all), {}
-            for one in [*self.all, *self.doubles]:
-                self._named.setdefault((one.kind, folded(one.name)), []).append(one)
-        found = self._named.get((kind, folded(name)), [])
+        found = self._all_named(kind, name)
         chosen = max(found, key=lambda one: _in_common(one.file, near), default=None)
         if chosen is not None and any(one is chosen for one in self.doubles):
             self._use(chosen)
         return chosen
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there is a definition of a name; letter case and blanks do not count.
+
+        Args:
+            kind: what it is.
+            name: what it is called.
+        """
+        return bool(self._all_named(kind, name))
+
+    def other_name(self, kind: str, name: object) -> str:
+        """Return the name of a definition that is named in another way; empty where it is not.
+
+        Args:
+            kind: what it is.
+            name: as a reference has it.
+        """
+        found = self._all_named(kind, name) if isinstance(name, str) else []
+        return found[0].name if found and name not in [one.name for one in found] else ""
+
+    def _all_named(self, kind: str, name: str) -> list[Definition]:
+        if self._count != len(self.all):
+            self._count, self._named = len(self.all), {}
+            for one in [*self.all, *self.doubles]:
+                self._named.setdefault((one.kind, folded(one.name)), []).append(one)
+        return self._named.get((kind, folded(name)), [])
 
     def _use(self, double: Definition) -> None:
         """Let a double count, since a file of its own folder names it."""
@@ -97,31 +122,48 @@ class Definitions:
             else:
                 account.add(line)
 
-    def close(self, account: Account) -> None:
+    def close(self, account: Account, secret: Collection[Place] = ()) -> None:
         """Report each expression without a value, and each value that no line covers.
 
         Args:
             account: with the lines of all other parts.
+            secret: the places of secrets, which an app setting stands for.
         """
         for file, unresolved in self.unresolved.items():
             for one in unresolved:
                 above = account.covered_by(file, one.path)
                 if above is not None and (above.kind, above.outcome) == _UNUSED:
                     continue
+                if above is not None and above.place in secret:
+                    continue
                 name = str(one.path[-1]) if one.path else ""
-                account.add(
-                    Line(
-                        file,
-                        one.path,
-                        "key",
-                        name,
-                        Outcome.APPROXIMATED,
-                        f"the expression {one.shown} stands as it is: {one.why}",
-                        "write the value in its place, or give it with --parameters",
-                    )
-                )
+                outcome, to_do = _told(one, name, above)
+                why = one.why if to_do.endswith(_GIVE) else one.why.removesuffix(f": {_GIVE}")
+                text = f"the expression {one.shown} {_stands(name)}: {why}"
+                account.add(Line(file, one.path, "key", name, outcome, text, to_do))
         for file, root in self.roots.items():
             account.close(file, root)
+
+
+def _told(one: arm.Unresolved, name: str, above: Line | None) -> tuple[Outcome, str]:
+    """Return what becomes of an expression without a value, and what to do about it.
+
+    Args:
+        one: the expression.
+        name: of its key.
+        above: the line of what it belongs to.
+    """
+    left = above is not None and above.outcome is Outcome.NOT_CARRIED_OVER
+    if above is not None and left and (above.kind == "linked service" or not above.asks):
+        return Outcome.NOT_CARRIED_OVER, "nothing to do: nothing of the file needs it"
+    if is_secret(name, one.text):
+        return Outcome.APPROXIMATED, f"{_GIVE}, but for secrets"
+    return Outcome.APPROXIMATED, f"write the value in its place, or {_GIVE}"
+
+
+def _stands(key: str) -> str:
+    """Return what becomes of an expression without a value."""
+    return "counts as true" if key.casefold() == "condition" else "has no value here"
 
 
 def clean(name: str) -> str:

@@ -13,7 +13,11 @@ from typing import Any, Final
 from shared.core.counting import counted
 from shared.importers.data_factory.account import Account, Element
 from shared.importers.data_factory.reading import arm
-from shared.importers.data_factory.reading.definition_files import Files, read_files
+from shared.importers.data_factory.reading.definition_files import (
+    Files,
+    read_files,
+    warn_of_secrets,
+)
 from shared.importers.data_factory.reading.definitions import (
     NOT_COUNTED,
     Definition,
@@ -34,7 +38,6 @@ from shared.importers.data_factory.reading.shapes import (
     version_of,
     version_of_type,
 )
-from shared.importers.data_factory.secrets import is_secret
 
 #: How deep definitions are looked for in files of another form, such as a list of them.
 _DEEPEST: Final = 4
@@ -65,6 +68,7 @@ def found(
         if file not in read.beside:
             finder.file(file, document.root)
     finder.settle_versions()
+    read.report_values(account)
     result = finder.result
     result.roots = {file: document.root for file, document in read.documents.items()}
     result.problems = list(account.lines.values())
@@ -90,12 +94,10 @@ class _Finder:
             else:
                 self._definition(one, kind_of(one), _text(one.get("name")), 0)
         if before == (len(self.account.lines), len(self._first)):
-            whole.left(
-                "file",
-                PurePosixPath(file).name,
-                "it has no definition of a data factory",
-                "nothing to do, if it belongs to something else",
-            )
+            text, cure = _NO_DEFINITION
+            if _is_configuration(whole):
+                text, cure = _CONFIGURATION
+            whole.left("file", PurePosixPath(file).name, text, cure)
 
     def settle_versions(self) -> None:
         """Let what could be of both versions be of the version of the pipelines."""
@@ -152,15 +154,16 @@ class _Finder:
         self.result.factory = name
         for key, one in body.get("properties", "globalParameters").items():
             value = one.get("value")
-            if value and not is_secret(key, value.value):
-                self.result.factory_parameters[key] = value.value
+            if value:
+                is_secure = "secure" in one.get("type").peek().casefold()
+                self.result.factory_parameters[key] = one.value if is_secure else value.value
 
     def _double(self, definition: Definition, first: Definition) -> None:
         where = first.file if first.file != definition.file else "this file"
         word = READ[definition.kind]
         if definition.properties.value == first.properties.value:
             text = f"the same definition is in {where} already"
-            definition.body.mapped(word, definition.name, text, whole=True)
+            definition.body.left(word, definition.name, text, NOTHING_TO_DO)
             return
         if definition.kind in _NEAR and (folder := _folder(definition.file)) != _folder(first.file):
             self.result.doubles.append(replace(definition, apart=folder or "."))
@@ -180,6 +183,8 @@ class _Finder:
         _report_template(root, "file", name, text)
         for deployment in template.nested:
             _report_nested(deployment, clean(_text(deployment.get("name"))) or "deployment")
+            given = deployment.get("properties")
+            warn_of_secrets(given, "value", arm.secret_parameters(given.get("template")))
         for deployment, file in template.linked:
             name = clean(_text(deployment.get("name"))) or "deployment"
             _report_linked(deployment, name, file, is_there=self.files.has(file))
@@ -212,6 +217,14 @@ class _Finder:
 _OUTER: Final = frozenset(
     {"name", "type", "apiversion", "dependson", "location", "id", "etag", "comments", "condition"}
 ) | {"$schema", "contentversion"}
+_NO_DEFINITION: Final = (
+    "it has no definition of a data factory",
+    "nothing to do, if it belongs to something else",
+)
+_CONFIGURATION: Final = (
+    "values that Visual Studio writes into definitions when it deploys them: they are not read",
+    "write them into the definitions, and import again",
+)
 _NO_FACTORY: Final = "an ARM template without a part of a data factory"
 _OFF: Final = "its condition is false, so it is not deployed"
 _SEE: Final = "see whether a pipeline needs what it does"
@@ -231,6 +244,15 @@ def _is_export_setting(value: dict[str, Any] | list[Any]) -> bool:
     return isinstance(value, dict) and any(
         key.casefold().startswith("microsoft.datafactory/") for key in value
     )
+
+
+def _is_configuration(root: Element) -> bool:
+    """Whether a file has values for definitions, each with its path, as Visual Studio keeps them.
+
+    Its form: data-factory §2.1.
+    """
+    pairs = [pair for _, one in root.items() for pair in one.list() if isinstance(one.value, list)]
+    return bool(pairs) and all(pair.get("name").peek().startswith("$.") for pair in pairs)
 
 
 def _folder(file: str) -> str:

@@ -16,11 +16,13 @@ from typing import Any, Final, NoReturn
 
 from shared.importers.data_factory.account import Path
 from shared.importers.data_factory.reading.plain_json import DEEPEST, PlainJson, place
+from shared.importers.data_factory.values import NoNumber
 
 #: A template that Azure takes has at most 4 MB.
 LARGEST: Final = 16 * 1024 * 1024
 _LONE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _HUGE: Final = re.compile(r"\d{4301,}")
+_CONFLICT: Final = re.compile(r"^(?:<{7}|={7}|>{7})(?:[ \r]|$)", re.MULTILINE)
 _CURLY: Final = frozenset("\u201c\u201d\u2018\u2019")
 _WORDS: Final = (
     ("Expecting property name", "a name in quotes, or the end of the object, is expected here"),
@@ -146,7 +148,7 @@ class _Reader:
         self.decoder = json.JSONDecoder(
             strict=False,
             object_pairs_hook=self._object,
-            parse_constant=str,
+            parse_constant=NoNumber,
             parse_float=_number,
         )
 
@@ -163,7 +165,7 @@ class _Reader:
 def _number(text: str) -> float | str:
     """Return a number; as text where it is larger than any that JSON can be written with."""
     number = float(text)
-    return text if number in (float("inf"), float("-inf")) else number
+    return NoNumber(text) if number in (float("inf"), float("-inf")) else number
 
 
 def _documents(plain: PlainJson, reader: _Reader, file: str) -> Any:
@@ -224,6 +226,9 @@ def _refuse(
         what = "a straight quote is expected here, not a curly one"
     elif is_behind:
         what = "the JSON is complete before this; nothing, or another document, may follow"
+    begin = source.rfind("\n", 0, at) + 1
+    if _CONFLICT.match(source, begin):
+        at, what = begin, "this is a mark of a merge conflict in git, which has to be resolved"
     crossing = [start for start in plain.crossing if start < at]
     if crossing:
         line, _ = place(source, crossing[-1])

@@ -19,7 +19,7 @@ from shared.importers.data_factory.others import (
 )
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
-from shared.importers.data_factory.version_1 import datasets
+from shared.importers.data_factory.version_1 import datasets, periods
 from shared.importers.data_factory.version_1.factory import (
     JOBS,
     UPDATE,
@@ -29,8 +29,8 @@ from shared.importers.data_factory.version_1.factory import (
     read,
 )
 from shared.importers.data_factory.version_1.jobs import Made, job
+from shared.importers.data_factory.version_1.other_datasets import leave_datasets
 from shared.importers.data_factory.version_1.policies import NEVER_REPLACES, NEWEST_FIRST
-from shared.importers.data_factory.version_1.ports import leave_datasets
 from shared.importers.data_factory.version_1.updates import update
 
 _VERSION: Final = 1
@@ -53,7 +53,7 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
             joined = update(factory, one, jobs)
             updates += [] if joined is None else [(joined[0], one, joined[1])]
         elif not one.is_job:
-            leave_other(one.element, one.name, one.type)
+            leave_other(one.element, one.name, one.type, after_training=factory.is_after_job(one))
     for made in jobs:
         mine = [one for of, _, one in updates if of is made]
         if mine:
@@ -76,11 +76,11 @@ def drafts(definitions: Definitions, context: ImportContext) -> list[Draft]:
 
 def _report_alone(factory: Factory, made: Made) -> None:
     """Report a job that no update belongs to; an update may wait for a dataset that is missing."""
-    written = {folded(one.name) for one in made.activity.references if not made.job.trains}
+    written = {folded(one.name) for one in made.activity.references}
     for one in factory.activities:
         model = one.element.get("typeProperties", "trainedModelDatasetName").peek()
         if one.is_update and folded(model) in written:
-            text = f"{made.place} has no endpoints: update `{one.name}`, which waits for its "
+            text = f"{made.place}: it has no endpoints: update `{one.name}`, which waits for its "
             text += "model, is not carried over"
             cure = "see the line of the update"
             made.job.source.approximated("activity", made.job.name, text, cure)
@@ -120,7 +120,11 @@ def _report_pipeline(
     if not places:
         text = f"its updates are endpoints of {text}"
     body.mapped(PIPELINE, pipeline.name, text)
-    if any(made.timing.schedule for made in mine) and not properties.get("start"):
+    scheduled = [made for made in mine if made.timing.schedule]
+    for made in mine:
+        if made not in scheduled:
+            periods.leave_period(properties, made.place, for_others=bool(scheduled))
+    if scheduled and not properties.get("start") and not periods.period(properties).one_time:
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
         cure = "write schedule.start, and remove schedule.paused"
         body.approximated(PIPELINE, pipeline.name, text, cure)

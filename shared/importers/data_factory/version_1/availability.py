@@ -4,18 +4,17 @@ Every function that reads a key reports it. The rules: data-factory §2.2, §2.3
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.drafts import ImportContext
 from shared.importers.data_factory.values import (
-    FOREVER,
     iso,
     means_days,
     moment,
     number,
     timespan,
+    verbatim,
     written,
 )
 
@@ -25,8 +24,6 @@ _FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month")
 _LENGTHS: Final = dict(zip(_FREQUENCIES, (1, 60, 1440, 10_080, 43_200), strict=True))
 _STYLES: Final = ("EndOfInterval", "StartOfInterval")
 _LONGEST_INTERVAL: Final = 100_000
-#: The end of a period where none is given (data-factory §2.3).
-_DEFAULT_PERIOD: Final = timedelta(hours=48)
 #: The places in the pipelines file, by the folded names of the keys.
 _PLACES: Final = {
     "frequency": "frequency",
@@ -37,6 +34,8 @@ _PLACES: Final = {
 }
 _UNKNOWN: Final = "Relearn has nothing for this key"
 _WRITE_IT: Final = "write the value under `schedule` in pipelines.yaml"
+#: What slices are counted from.
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,23 @@ class Cadence:
     def length(self) -> int:
         """How long a slice is, in minutes."""
         return _LENGTHS[self.frequency] * self.interval
+
+    @property
+    def often(self) -> tuple[bool, int]:
+        """How often a slice begins: the same for an hour as for 60 minutes."""
+        return self.frequency == "Month", self.length
+
+    @property
+    def slices(self) -> tuple[object, ...]:
+        """Where slices begin: the same for two that have the same slices."""
+        anchor = moment(self.anchor) or _FIRST
+        if self.frequency == "Month":
+            months = anchor.year * 12 + anchor.month - 1
+            return self.frequency, self.interval, months % self.interval, self.offset
+        length = timedelta(minutes=self.length)
+        passed = anchor - _FIRST
+        finer = timedelta(minutes=min(_LENGTHS[self.frequency], _LENGTHS["Day"]))
+        return length, (passed // finer * finer + self.offset) % length
 
     @property
     def shown(self) -> str:
@@ -102,6 +118,15 @@ def cadence(availability: Element) -> Cadence | None:
     )
 
 
+def unread(availability: Element) -> list[str]:
+    """Return the keys of an availability whose values cannot be read."""
+    return [
+        key
+        for key, element in availability.items()
+        if key.casefold() in _PLACES and not _readable(key, element)
+    ]
+
+
 def report_driver(availability: Element, place: str) -> None:
     """Report each key of the availability that is the schedule of a pipeline.
 
@@ -117,7 +142,7 @@ def report_driver(availability: Element, place: str) -> None:
         if target is None:
             element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
         elif said is None or not _readable(key, element):
-            element.left(_KIND, key, f"`{str(element.value)[:100]}` cannot be read", _WRITE_IT)
+            element.left(_KIND, key, f"`{verbatim(element.value)[:100]}` cannot be read", _WRITE_IT)
         elif key.casefold() == "offset" and means_days(element.value):
             element.approximated(
                 _KIND,
@@ -145,8 +170,10 @@ def report_other(availability: Element, driver: Cadence | None, what: str) -> No
             continue
         if key.casefold() not in _PLACES:
             element.left(_KIND, key, _UNKNOWN, _WRITE_IT)
-        elif said is not None and driver is not None and said.value(key) == driver.value(key):
+        elif said is not None and driver is not None and _is_same(key, said, driver):
             text = "the same as that of the output dataset, which is the schedule"
+            if said.value(key) != driver.value(key):
+                text = f"{said.shown} is as often as {driver.shown}, which is the schedule"
             element.mapped(_KIND, key, text)
         else:
             theirs = driver.value(key) if driver is not None else ""
@@ -158,132 +185,21 @@ def report_other(availability: Element, driver: Cadence | None, what: str) -> No
             )
 
 
+def _is_same(key: str, one: Cadence, other: Cadence) -> bool:
+    """Whether a key of two availabilities says the same; 60 minutes are an hour.
+
+    Args:
+        key: such as `frequency`.
+        one: what the first one says.
+        other: what the second one says.
+    """
+    as_often = key.casefold() in ("frequency", "interval") and one.often == other.often
+    return as_often or one.value(key) == other.value(key)
+
+
 def _is_policy(key: str, element: Element) -> bool:
     """Whether a key is a policy of the dataset, which stood here in 2014 and 2015."""
     return key.casefold() == "waitonexternal" and isinstance(element.value, dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """The active period of a pipeline."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-    paused: bool = False
-    one_time: bool = False
-
-    @property
-    def schedule(self) -> dict[str, Any]:
-        """The keys of `schedule` in the pipelines file."""
-        keys: dict[str, Any] = {}
-        if self.start is not None:
-            keys["start"] = iso(self.start)
-        if self.end is not None:
-            keys["end"] = iso(self.end)
-        if self.paused or self.one_time:
-            keys["paused"] = True
-        return keys
-
-
-def period(properties: Element) -> Period:
-    """Return the active period that a pipeline says; nothing is taken or reported by that."""
-    start, end = properties.get("start"), properties.get("end")
-    begin, until = moment(start.value), moment(end.value)
-    unread = bool(end) and until is None
-    empty = begin is not None and until is not None and until <= begin
-    if begin is not None and not end:
-        until = begin + _DEFAULT_PERIOD
-    if until is not None and (until.year == FOREVER or empty):
-        until = None
-    paused = begin is None or truth(properties.get("isPaused")) or unread or empty
-    one_time = properties.get("pipelineMode").peek().casefold() == "onetime"
-    return Period(begin, until, paused, one_time)
-
-
-def leave_period(properties: Element, place: str) -> None:
-    """Report the keys that say when a pipeline is active, where it gets no schedule.
-
-    Args:
-        properties: of the pipeline.
-        place: the pipeline in the pipelines file.
-    """
-    text = f"{place} has no schedule, so that this is nowhere in the file"
-    for key in ("start", "end", "isPaused", "pipelineMode", "expirationTime"):
-        properties.get(key).left("key", key, text, "write it under schedule, if it gets one")
-
-
-def report_period(
-    properties: Element, place: str, context: ImportContext, *, wanting: bool = False
-) -> None:
-    """Report the keys of a pipeline that say when it is active.
-
-    Args:
-        properties: of the pipeline.
-        place: the pipeline in the pipelines file.
-        context: of the import.
-        wanting: whether something is to be filled in before its first run.
-    """
-    active = period(properties)
-    is_paused = active.paused or active.one_time or wanting
-    _report_paused(properties.get("isPaused"), place, is_paused=is_paused)
-    mode = properties.get("pipelineMode")
-    if active.one_time:
-        text = f"{place}: schedule.paused: true: a pipeline that runs once has no schedule"
-        mode.approximated("key", "pipelineMode", text, "ask for a manual run when it is needed")
-    else:
-        mode.mapped("key", "pipelineMode", "each pipeline with a schedule is like this")
-    text = "no pipeline expires: Relearn keeps the records of runs by its own retention"
-    properties.get("expirationTime").approximated("key", "expirationTime", text)
-    _report_start(properties, active, place, context)
-    _report_end(properties.get("end"), active, place)
-
-
-def truth(element: Element) -> bool:
-    """Whether a value is true, as a word too."""
-    return element.peek().casefold() == "true"
-
-
-def _report_paused(said: Element, place: str, *, is_paused: bool) -> None:
-    text = f"{place}: schedule.paused: {str(is_paused).lower()}"
-    if is_paused == truth(said):
-        said.mapped("key", "isPaused", text)
-    else:
-        why = "until what is missing is written: see the lines of the pipeline and its activity"
-        said.approximated("key", "isPaused", f"{text}, {why}", "then remove schedule.paused")
-
-
-def _report_start(properties: Element, said: Period, place: str, context: ImportContext) -> None:
-    start = properties.get("start")
-    if said.start is None:
-        text = f"`{str(start.value)[:100]}` is no time; {place}: schedule.paused: true"
-        cure = "write schedule.start and schedule.end, and remove schedule.paused"
-        start.left("key", "start", text, cure)
-        return
-    text = f"{place}: schedule.start: {iso(said.start)}"
-    if said.end is not None and not properties.get("end"):
-        text += f"; schedule.end: {iso(said.end)}, as Data Factory ends a period without end"
-        text += " after 48 hours"
-        start.approximated("key", "start", text, "remove schedule.end if it is to continue")
-    elif said.start < context.now and not context.options.backfill:
-        text += "; windows that passed before the import get no runs"
-        cure = "nothing, if the factory has trained on them; else import with --backfill"
-        start.approximated("key", "start", text, cure)
-    else:
-        start.mapped("key", "start", text)
-
-
-def _report_end(end: Element, said: Period, place: str) -> None:
-    at = moment(end.value)
-    if at is None:
-        text = f"`{str(end.value)[:100]}` is no time; {place}: schedule.paused: true"
-        end.left("key", "end", text, "write schedule.end, and remove schedule.paused")
-    elif at.year == FOREVER:
-        end.mapped("key", "end", f"{place}: no schedule.end: it goes on")
-    elif said.end is None and said.start is not None:
-        text = f"not after the start, so that there is no window; {place}: schedule.paused: true"
-        end.left("key", "end", text, "write schedule.end, and remove schedule.paused")
-    else:
-        end.mapped("key", "end", f"{place}: schedule.end: {iso(at)}")
 
 
 def _one_of(values: tuple[str, ...], element: Element) -> str | None:

@@ -32,11 +32,14 @@ _BLOB: Final = "azureblob"
 OF_TEMPLATE: Final = ("apiVersion", "location", "dependsOn")
 _SILENT_BELOW: Final = ("type", "external", "published", "structure")
 _ARM: Final = re.compile(r"\[\w+(?:\.\w+)*\(.*\)\]", re.DOTALL)
+#: A placeholder within a text, which in XML would be the begin of an element.
+_WITHIN: Final = re.compile(r"<[A-Za-z][\w.-]*>")
 _ACCOUNT_NAME: Final = re.compile(r"[\w.-]+")
 _WRITE_PATH: Final = "write the path in pipelines.yaml, with {start:yyyy/MM/dd} where time is in it"
 _FILL_IN: Final = (
     "give its value: in the file, or with --parameters where it is that of a template; import again"
 )
+_WRITE_WAIT: Final = "write wait_for_data in pipelines.yaml, if its runs are to wait for data"
 _MOST_CHECKS: Final = 10
 #: externalData of a dataset, where a key is left out (data-factory §2.2).
 _DEFAULTS: Final = {
@@ -64,6 +67,13 @@ class Waiting:
         return {"every": written(every), "at_most": written(self.at_most)}
 
 
+#: As long as a factory checks for external data where nothing is said.
+BY_DEFAULT: Final = Waiting(
+    _DEFAULTS["retryinterval"],
+    _DEFAULTS["datadelay"] + _CHECKS * (_DEFAULTS["retryinterval"] + _DEFAULTS["retrytimeout"]),
+)
+
+
 def is_blob(dataset: Definition) -> bool:
     """Whether a dataset names blobs."""
     return dataset.type.strip().casefold() == _BLOB
@@ -71,7 +81,8 @@ def is_blob(dataset: Definition) -> bool:
 
 def unfilled(text: str) -> bool:
     """Whether a text is a placeholder, or an expression of a template that has no value here."""
-    return not_filled_in(text) is not None or _ARM.fullmatch(text.strip()) is not None
+    within = _WITHIN.search(text) is not None and "</" not in text
+    return within or not_filled_in(text) is not None or _ARM.fullmatch(text.strip()) is not None
 
 
 def blob_path(
@@ -100,6 +111,11 @@ def blob_path(
     return BlobPath(_account(dataset, definitions), container, name, dataset.body)
 
 
+def is_waited_for(dataset: Definition) -> bool:
+    """Whether a dataset says how long its data is waited for."""
+    return any(key.casefold() == "externaldata" for key, _ in policies(dataset.properties))
+
+
 def report_silent(dataset: Definition, place: str) -> None:
     """Take the keys that say nothing to a batch job, and report those that could.
 
@@ -118,17 +134,18 @@ def report_silent(dataset: Definition, place: str) -> None:
         packed.approximated("key", "compression", text, "have it written without compression")
 
 
-def report_waiting(dataset: Definition, place: str) -> Waiting:
+def report_waiting(dataset: Definition, place: str, *, scheduled: bool) -> Waiting:
     """Report the policy of an input of a job, and return what of it Relearn does.
 
     Args:
         dataset: the input.
         place: the pipeline in the pipelines file.
+        scheduled: whether it has a schedule: no other runs wait for data.
     """
     waits, least = Waiting(), ""
     for key, element in policies(dataset.properties):
         if key.casefold() == "externaldata" and isinstance(element.value, dict):
-            waits = _report_external(element, place)
+            waits = _report_external(element, place, scheduled=scheduled)
         elif key.casefold() == "validation" and isinstance(element.value, dict):
             least = _report_validation(element, place)
         else:
@@ -184,7 +201,7 @@ def _account(dataset: Definition, definitions: Definitions) -> str:
     return account if _ACCOUNT_NAME.fullmatch(account) else account_of(name)
 
 
-def _report_external(policy: Element, place: str) -> Waiting:
+def _report_external(policy: Element, place: str, *, scheduled: bool) -> Waiting:
     spans, checks = dict(_DEFAULTS), _CHECKS
     for key, element in policy.items():
         if key.casefold() in _DEFAULTS and (span := timespan(element.value)) is not None:
@@ -194,6 +211,12 @@ def _report_external(policy: Element, place: str) -> Waiting:
     every = spans["retryinterval"]
     at_most = spans["datadelay"] + checks * (every + spans["retrytimeout"])
     waits = Waiting(every, at_most)
+    if not (scheduled and at_most):
+        why = "no schedule" if not scheduled else "no check but the first one to wait for"
+        text = f"{place} has {why}, so that wait_for_data is not in the file"
+        for name, element in [*policy.items()] or [("", policy)]:
+            element.left("policy", f"externalData.{name}".strip("."), text, _WRITE_WAIT)
+        return waits
     if not policy.value:
         text = f"{place}: wait_for_data.at_most: {written(at_most)}: the checks of a factory, which"
         policy.approximated("policy", "externalData", f"{text} has no others here")
@@ -209,7 +232,8 @@ def _report_external(policy: Element, place: str) -> Waiting:
         else:
             text = (
                 f"{place}: wait_for_data.at_most: {written(at_most)}: the delay, and all checks "
-                "with their pauses, at their longest; the run then trains on what is there"
+                "with their pauses, at their longest; the run then trains on what is there, and "
+                "without a blob there is no run"
             )
             element.approximated("policy", name, text)
     return waits

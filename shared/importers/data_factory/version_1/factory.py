@@ -62,7 +62,12 @@ class Activity:
     @property
     def references(self) -> Iterator[Reference]:
         """The datasets that it names: among its inputs and outputs, and for its service."""
-        yield from (*self.inputs, *self.outputs)
+        yield from (*self.inputs, *self.used)
+
+    @property
+    def used(self) -> Iterator[Reference]:
+        """Those of them that it does not only wait for."""
+        yield from (*(self.inputs if self.kind == SCORING else ()), *self.outputs)
         for key in _PORTS:
             said = self.element.get("typeProperties", key)
             ports = [one for _, one in said.items()] or [said]
@@ -89,14 +94,30 @@ class Factory:
 
     def place(self, activity: Activity) -> str:
         """Return the name in the pipelines file of the pipeline that a job becomes."""
-        beside = [one for one in self.activities if one.pipeline is activity.pipeline]
-        several = len([one for one in beside if one.is_job]) > 1
-        names = (activity.pipeline.name, activity.name)
-        return self.context.pipeline_name(*names[: 1 + several])
+        of_pipeline = (one for one in self.activities if one.pipeline is activity.pipeline)
+        beside = [one for one in of_pipeline if one.is_job]
+        alike = [one for one in beside if folded(one.name) == folded(activity.name)]
+        names = [activity.pipeline.name]
+        if len(beside) > 1:
+            names += [activity.name]
+        if activity in alike[1:]:
+            names += [str(alike.index(activity) + 1)]
+        return self.context.pipeline_name(*names)
 
     def writers(self, dataset: Definition) -> list[Activity]:
         """Return the activities that have a dataset among their outputs."""
         return [one for one in self.activities if self.is_among(dataset, one.outputs)]
+
+    def is_used(self, dataset: Definition) -> bool:
+        """Whether a job or an update does more with a dataset than wait for it."""
+        ours = (one for one in self.activities if one.is_job or one.is_update)
+        return any(self.is_among(dataset, one.used) for one in ours)
+
+    def is_after_job(self, activity: Activity) -> bool:
+        """Whether an activity waits for what a batch job writes."""
+        jobs = [one for one in self.activities if one.is_job and one is not activity]
+        written = {folded(output.name) for one in jobs for output in one.outputs}
+        return any(folded(one.name) in written for one in activity.inputs)
 
     def is_among(self, dataset: Definition, references: Iterable[Reference]) -> bool:
         """Whether one of some references means a dataset.

@@ -6,13 +6,14 @@ from typing import Any, Final
 from shared.importers.data_factory.account import Element, Place
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.others import report_no_number, set_aside
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.values import written
-from shared.importers.data_factory.version_1 import availability, datasets
+from shared.importers.data_factory.version_1 import availability, periods
 from shared.importers.data_factory.version_1.availability import Cadence
+from shared.importers.data_factory.version_1.datasets import unfilled
 from shared.importers.data_factory.version_1.factory import SCORING, Activity, Factory
 from shared.importers.data_factory.version_1.policies import Policy, policy, report_policy
 from shared.importers.data_factory.version_1.ports import TIMED, Ports
@@ -23,8 +24,6 @@ _OF_DATABASE: Final = (
     *("Database server name", "Database name"),
     *("Server user account name", "Server user account password"),
 )
-#: Version 1 trains on every window, however many were missed.
-_MOST_CAUGHT_UP: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class _Reader:
         self._element = activity.element
         self._place = factory.place(activity)
         self._policy = policy(self._element)
+        self._wanting: list[str] = []  #: what is to be filled in before the first run
 
     def made(self) -> Made | None:
         """Return the job; None, after a report, where it cannot be run."""
@@ -90,9 +90,10 @@ class _Reader:
         self._report_cadence(cadence)
         ports.report_rest()
         set_aside(self._element, "description")
-        report_policy(self._element, self._place)
+        report_policy(self._element, self._place, scheduled=cadence is not None)
+        self._wanting = [*service.wanting, *ports.wanting, *self._wanting, *self._unread()]
         timing = self._timing(cadence, ports)
-        self._report_activity(cadence, ports.wanting)
+        self._report_activity(cadence)
         self._report_database(made)
         used = ports.of_outputs
         return Made(self._activity, self._place, made, timing, cadence, self._policy, used)
@@ -129,36 +130,46 @@ class _Reader:
                 value = parameter(element, name, self._place, self._factory.context.secrets)
                 if value is not None:
                     found[name] = value
+                text = "" if is_secret(name, element.value) else element.peek()
+                if value is None or unfilled(text):
+                    self._wanting.append(f"parameter `{name}` has no value")
         return found
 
+    def _unread(self) -> list[str]:
+        """Return the keys of the schedule that cannot be read: another value stands in place."""
+        drivers = (one for one in self._availabilities() if availability.cadence(one) is not None)
+        return [
+            f"{key} of the availability cannot be read"
+            for driver in list(drivers)[:1]
+            for key in availability.unread(driver)
+        ]
+
     def _timing(self, cadence: Cadence | None, ports: Ports) -> Timing:
-        properties = self._activity.pipeline.properties
         shared = Timing(
             when_busy=self._policy.when_busy,
             order=self._policy.order,
             max_parallel=self._policy.max_parallel,
             min_size=ports.waits.min_size,
+            data=ports.data,
         )
         if cadence is None:
-            availability.leave_period(properties, self._place)
-            if self._policy.delay:
-                delay, text = self._element.get("policy", "delay"), f"{self._place} has no schedule"
-                delay.left("policy", "delay", text, "write schedule.delay, if it gets one")
             return shared
-        context, wanting = self._factory.context, bool(ports.wanting)
-        availability.report_period(properties, self._place, context, wanting=wanting)
+        properties = self._activity.pipeline.properties
+        context, wanting = self._factory.context, bool(self._wanting)
+        periods.report_period(properties, self._place, context, wanting=wanting)
         schedule = cadence.schedule
         if self._policy.delay:
             schedule["delay"] = written(self._policy.delay)
-        schedule |= availability.period(properties).schedule
-        if ports.wanting:
+        schedule |= periods.period(properties).schedule
+        if wanting:
             schedule["paused"] = True
+        periods.report_first(properties.get("start"), schedule, self._place, context)
         return replace(
             shared,
             schedule=schedule,
             wait_for_data=ports.waits.written,
             catch_up="all",
-            catch_up_most=_MOST_CAUGHT_UP,
+            catch_up_most=periods.MOST_CAUGHT_UP,
         )
 
     def _report_database(self, made: Job) -> None:
@@ -180,16 +191,18 @@ class _Reader:
             name = self._activity.name
             self._element.approximated("activity", name, text, cure, whole=False)
 
-    def _report_activity(self, cadence: Cadence | None, wanting: list[str]) -> None:
+    def _report_activity(self, cadence: Cadence | None) -> None:
         element, name = self._element, self._activity.name
         text = f"{self._place}: training: the job of {self._activity.type}"
         element.mapped("activity", name, text)
         if not element.get("policy", "timeout"):
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
             element.approximated("activity", name, text)
-        if wanting:
-            text = f"{'; '.join(wanting)}; schedule.paused: true"
-            cure = "write the path in pipelines.yaml, and remove schedule.paused"
+        if self._wanting:
+            text, cure = "; ".join(self._wanting), "provide what is missing"
+            if cadence is not None:
+                text += "; schedule.paused: true"
+                cure += ", and remove schedule.paused"
             element.approximated("activity", name, text, cure)
         if cadence is None:
             text = "no output dataset with an availability: there is no schedule"
@@ -216,11 +229,12 @@ def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:
         return secrets.setting(element, place, name)
     if not isinstance(value, str):
         return element.take()
+    report_no_number(element, name, place)
     found = resolved(value, {})
     if found.text is None:
         element.left("key", name, f"`{found.verbatim}`: {found.why}", f"write its value {where}")
         return None
-    if datasets.unfilled(value):
+    if unfilled(value):
         text = f"{place}: training.parameters: {name}: still holds `{value}`"
         element.approximated("key", name, text, f"write its value {where}")
     elif not found.exact:

@@ -16,12 +16,20 @@ from shared.importers.data_factory.policies import (
     mapped_span,
     report_unknown,
 )
-from shared.importers.data_factory.values import means_days, number, span_of, timespan, written
+from shared.importers.data_factory.values import (
+    means_days,
+    number,
+    span_of,
+    timespan,
+    verbatim,
+    written,
+)
 
 _KIND: Final = "policy"
 _MOST_AT_ONCE: Final = 10
 NEWEST_FIRST: Final = "newest_first"
-_ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": "oldest_first"}
+OLDEST_FIRST: Final = "oldest_first"
+_ORDERS: Final = {"newestfirst": NEWEST_FIRST, "oldestfirst": OLDEST_FIRST}
 NEVER_REPLACES: Final = (
     "the model of an older window never replaces that of a newer one; in the factory it does"
 )
@@ -82,17 +90,21 @@ def policy(activity: Element) -> Policy:
     )
 
 
-def report_policy(activity: Element, place: str) -> None:
+def report_policy(activity: Element, place: str, *, scheduled: bool) -> None:
     """Report each key of the policy of a job.
 
     Args:
         activity: the job.
         place: the pipeline in the pipelines file.
+        scheduled: whether it has a schedule.
     """
     said, found = activity.get("policy"), policy(activity)
     for key, element in said.items():
         report = _REPORTS.get(key.casefold())
-        if report is None or not report(element, key, found, place):
+        if report is _delay and found.delay and not scheduled:
+            cure = "write schedule.delay, if it gets one"
+            element.left(_KIND, key, f"{place} has no schedule", cure)
+        elif report is None or not report(element, key, found, place):
             report_unknown(element, _KIND, key)
 
 
@@ -105,24 +117,23 @@ def report_update_policy(activity: Element, training: Policy, place: str) -> Non
         place: the pipeline in the pipelines file.
     """
     said, found = activity.get("policy"), policy(activity)
+    orders = [one.order or OLDEST_FIRST for one in (found, training)]
     same = {
-        "concurrency": found.at_once in (1, training.at_once),
-        "executionpriorityorder": found.order == training.order != NEWEST_FIRST,
-        "retry": not found.retry,
+        "concurrency": found.at_once == 1,
+        "executionpriorityorder": orders == [OLDEST_FIRST, OLDEST_FIRST],
         "longretry": found.rounds == 1,
         "longretryinterval": found.rounds == 1,
-        "timeout": not found.timeout,
-        "delay": found.delay == training.delay,
+        "delay": found.delay <= training.delay,
     }
     for key, element in said.items():
         text = _OF_UPDATES.get(key.casefold())
         if text is None:
             report_unknown(element, _KIND, key)
-        elif same[key.casefold()]:
+        elif same.get(key.casefold()):
             element.mapped(_KIND, key, f"{place}: {text}")
         else:
             newest = found.order == NEWEST_FIRST and key.casefold() == "executionpriorityorder"
-            differs = NEVER_REPLACES if newest else f"the factory has {element.value}"
+            differs = NEVER_REPLACES if newest else f"the factory has {verbatim(element.value)}"
             element.approximated(_KIND, key, f"{place}: {text}; {differs}")
 
 
@@ -191,8 +202,14 @@ def _long_retry(element: Element, key: str, found: Policy, place: str) -> bool:
     return True
 
 
+def _is_span(element: Element) -> bool:
+    """Whether a value is a time that is not negative."""
+    span = timespan(element.value)
+    return span is not None and span >= timedelta()
+
+
 def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
-    if timespan(element.value) is None:
+    if not _is_span(element):
         return False
     text = f"{place}: training.timeout: {found.longest}"
     if not found.timeout:
@@ -207,7 +224,7 @@ def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
 
 
 def _delay(element: Element, key: str, found: Policy, place: str) -> bool:
-    if timespan(element.value) is None:
+    if not _is_span(element):
         return False
     if not found.delay:
         element.mapped(_KIND, key, f"{place}: a run begins at its due time")

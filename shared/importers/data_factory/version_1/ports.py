@@ -5,16 +5,18 @@ Each reference that means something of its own has a line of the report (data-fa
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from shared.importers.data_factory.account import NOWHERE, Element, Place
 from shared.importers.data_factory.drafts import BlobPath
-from shared.importers.data_factory.expressions.version_1 import SLICE
-from shared.importers.data_factory.others import leave_dataset, report_input_form
-from shared.importers.data_factory.policies import leave_policy
+from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
+from shared.importers.data_factory.others import report_input_form
+from shared.importers.data_factory.policies import leave_policy, policies
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
-from shared.importers.data_factory.version_1 import availability, datasets
+from shared.importers.data_factory.values import verbatim, written
+from shared.importers.data_factory.version_1 import availability, datasets, periods
 from shared.importers.data_factory.version_1.availability import Cadence
 from shared.importers.data_factory.version_1.datasets import Waiting
 from shared.importers.data_factory.version_1.factory import (
@@ -24,92 +26,19 @@ from shared.importers.data_factory.version_1.factory import (
     Reference,
     folded,
 )
+from shared.importers.data_factory.version_1.other_datasets import (
+    is_reported,
+    report_dependency,
+    report_unread,
+)
 
 #: The folder of paths that stand in place of those that cannot be read.
 TO_FILL_IN: Final = "fill-in"
-#: Where the data of a dataset is, for its types that occur beside jobs.
-_PLACE_KEYS: Final = ("folderPath", "fileName", "partitionedBy", "tableName", "compression")
 _FILE: Final = re.compile(r"[\w .-]+\.\w+")
 #: A time of the window, in a path or a parameter.
 TIMED: Final = re.compile(r"\{(?:start|end)[^{}]*:")
 _OWN_WINDOW: Final = "a run reads the blob of its own window"
-_NO_BLOB: Final = (
-    "see that the job reads or writes it by itself, as training.parameters say; else have the "
-    "data written to a blob"
-)
 _NO_PORT: Final = "an input or output of the service has a name"
-
-
-def report_dependency(
-    factory: Factory, activity: Activity, reference: Reference, cadence: Cadence | None
-) -> None:
-    """Report an input that only decides when an activity runs.
-
-    Args:
-        factory: all activities.
-        activity: the activity.
-        reference: its input.
-        cadence: the schedule of the activity.
-    """
-    dataset = factory.dataset(reference.named)
-    if dataset is None:
-        return
-    writers = [one for one in factory.writers(dataset) if one is not activity]
-    cure = "let the schedule begin when it is there: schedule.delay"
-    if writers:
-        first = writers[0]
-        text = (
-            f"waits for activity `{first.name}` of pipeline `{first.pipeline.name}`, which "
-            f"writes dataset `{dataset.name}`: a pipeline of Relearn waits for data alone"
-        )
-        reference.element.left("key", "inputs", text, cure)
-    else:
-        text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
-        reference.element.approximated("key", "inputs", text, cure)
-    report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
-    dataset.body.approximated(DATASET, dataset.name, "Relearn does not wait for it")
-
-
-def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:
-    """Report a dataset of which only the times are needed.
-
-    Args:
-        dataset: one whose blobs no job of Relearn reads or writes.
-        text: what it is for.
-        cadence: the schedule of the job that it belongs to.
-    """
-    for key in _PLACE_KEYS:
-        dataset.properties.get("typeProperties", key).take()
-    dataset.properties.get("linkedServiceName").take()
-    datasets.report_silent(dataset, "")
-    leave_policy(dataset.properties, "Relearn reads and writes nothing there")
-    said = dataset.properties.get("availability")
-    if not _reported(said):
-        availability.report_other(said, cadence, "it has no effect in Relearn")
-    text = f"{dataset.type}: {text}"
-    if datasets.is_blob(dataset):
-        dataset.body.mapped(DATASET, dataset.name, text)
-    else:
-        dataset.body.approximated(DATASET, dataset.name, text, _NO_BLOB)
-
-
-def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activity]) -> None:
-    """Report the datasets of an activity that is not carried over, where nothing else uses them.
-
-    Args:
-        factory: all activities.
-        activity: it has its own line.
-        carried: the activities that are carried over.
-    """
-    what = "its dataset is not carried over"
-    for reference in activity.references:
-        dataset = factory.definitions.named(DATASET, reference.name, reference.element.file)
-        if dataset is None or any(factory.is_among(dataset, one.references) for one in carried):
-            continue
-        text = f"activity `{activity.name}` uses it, which is not carried over"
-        leave_dataset(dataset, text, "see the line of the activity")
-        for key, element in dataset.properties.get("availability").items():
-            element.left("availability", key, what, "nothing to do for this key alone")
 
 
 class Ports:
@@ -123,7 +52,10 @@ class Ports:
         self.of_outputs: dict[Place, str] = {}
         self.missing: list[str] = []  #: why the job cannot be run
         self.wanting: list[str] = []  #: the inputs in whose place stands a path to fill in
-        self.waits = Waiting()
+        self.data: BlobPath | None = None  #: the input whose blobs a run waits for
+        self.waits = Waiting()  #: how long a run waits for them
+        #: The inputs that could be read, by the places of their datasets.
+        self._inputs: dict[Place, tuple[Definition, BlobPath]] = {}
 
     def inputs(self) -> tuple[dict[str, BlobPath], BlobPath | None]:
         """Return the inputs by name, or the one without a name; each is reported."""
@@ -142,7 +74,43 @@ class Ports:
         elif inputs:
             text = "webServiceInputs names the inputs; a job has one of the two forms"
             one.left("key", "webServiceInput", text, "see that training.inputs is right")
+        self._choose([*inputs.values(), *([single] if single else [])])
         return inputs, single
+
+    def _choose(self, inputs: Sequence[BlobPath]) -> None:
+        """Choose the data: a folder, else an input with a policy, else the first; report waits."""
+        folder = next((one for one in inputs if one.is_folder), None)
+        read = list(self._inputs.values())
+        waited = next((one for of, one in read if datasets.is_waited_for(of)), None)
+        checked = next((one for of, one in read if any(policies(of.properties))), None)
+        self.data = folder or waited or checked or next(iter(inputs), None)
+        for dataset, path in read:
+            if self.data is not None and path.is_same_blob(self.data):
+                self._wait(dataset, path)
+            else:
+                text = f"{self._place} waits for one input alone, which is another one"
+                leave_policy(dataset.properties, text)
+                cure = "let the schedule begin when it is there: schedule.delay"
+                dataset.body.approximated(DATASET, dataset.name, text, cure)
+
+    def _wait(self, dataset: Definition, path: BlobPath) -> None:
+        """Report how long a run waits for the data; without a policy, as the factory does."""
+        scheduled = self._cadence is not None
+        self.waits = datasets.report_waiting(dataset, self._place, scheduled=scheduled)
+        if scheduled and self.waits.at_most:  # a key that is left out has its default
+            text = f"{self._place}: wait_for_data.at_most: {written(self.waits.at_most)}"
+            dataset.body.mapped(DATASET, dataset.name, text)
+        written_here = self._factory.writers(dataset)
+        is_new = scheduled and (written_here or TIMED.search(path.name))
+        if not is_new or datasets.is_waited_for(dataset):
+            return
+        self.waits = replace(datasets.BY_DEFAULT, min_size=self.waits.min_size)
+        text = f"{self._place}: wait_for_data.at_most: {written(self.waits.at_most)}, as long as a "
+        text, cure = f"{text}factory checks for external data by default", ""
+        if written_here:
+            text += "; for this data it waits until its activity has ended"
+            cure = "write a longer wait_for_data.at_most, if the data comes later"
+        dataset.body.approximated(DATASET, dataset.name, text, cure)
 
     def _is_blob(self, reference: Reference) -> bool:
         """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
@@ -164,36 +132,36 @@ class Ports:
             dataset.body.approximated(DATASET, dataset.name, text)
             what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
-        shown = f"{self._place}: {target}: {path.container}/{path.name}"
-        if not self._factory.writers(dataset) and not availability.truth(
+        text = f"{self._place}: {target}, from {path.container}/{path.name}"
+        if not self._factory.writers(dataset) and not periods.truth(
             dataset.properties.get("external")
         ):
-            shown += "; no activity writes it, so that it is external data"
-        dataset.body.mapped(DATASET, dataset.name, shown)
+            text += "; no activity writes it, so that it is external data"
+        dataset.body.mapped(DATASET, dataset.name, text)
         datasets.report_silent(dataset, self._place)
         report_input_form(path, DATASET, dataset.name)
         said = dataset.properties.get("availability")
-        if not _reported(said):
+        if not is_reported(said):
             availability.report_other(said, self._cadence, _OWN_WINDOW)
         self._report_cadence(dataset, path)
-        waits = datasets.report_waiting(dataset, self._place)
-        self.waits = Waiting(
-            min(filter(None, (self.waits.every, waits.every)), default=waits.every),
-            max(self.waits.at_most, waits.at_most),
-            self.waits.min_size or waits.min_size,
-        )
-        self._report_chain(dataset, reference, element)
+        self._inputs[dataset.place] = dataset, path
+        self._report_chain(dataset, element if reference is None else reference.element)
+        if reference is not None:
+            self._report_slices(reference.element, path)
         return path
 
     def _report_cadence(self, dataset: Definition, path: BlobPath) -> None:
-        """Report an input whose path has times, and whose slices are not as long as windows."""
+        """Report an input whose path has times, and whose slices are not the windows."""
         own, driver = availability.cadence(dataset.properties.get("availability")), self._cadence
-        if own is None or driver is None or own.length == driver.length:
+        if own is None or driver is None or own.slices == driver.slices:
             return
         if not TIMED.search(path.name):
             return
         text = f"it has a blob for each {own.shown}, and a run is for each {driver.shown}: "
-        if own.length < driver.length:
+        if own.length == driver.length:
+            text = "its slices begin at other times than the windows, whose times are in its path"
+            cure = "compare the paths of the next windows, or change schedule.offset"
+        elif own.length < driver.length:
             text += "it reads one of these blobs, and not all"
             cure = "let what writes them write one blob for each run, or change the schedule"
         else:
@@ -208,26 +176,36 @@ class Ports:
         self.wanting.append(f"{why}: {path.name} stands in its place")
         return path
 
-    def _report_chain(
-        self, dataset: Definition, reference: Reference | None, named: Element
-    ) -> None:
-        """Report an input that another activity writes, and times of its own."""
-        element = named if reference is None else reference.element
+    def _report_chain(self, dataset: Definition, element: Element) -> None:
+        """Report an input that another activity writes."""
         writers = [one for one in self._factory.writers(dataset) if one.name]
         if writers:
             first = writers[0]
             text = f"activity `{first.name}` of pipeline `{first.pipeline.name}` writes it"
             if first.is_job:
-                cure = f"copy the output of {self._factory.place(first)} to this path"
+                place = self._factory.place(first)
+                cure = f"copy the output of {place} to this path"
                 text += ", and in Relearn writes below runs/: jobs do not feed each other"
+                self.wanting.append(f"{place} makes input `{dataset.name}`, and writes below runs/")
             else:
                 text += f", and is a {first.type}: Relearn does not run it"
                 cure = "keep that activity, or write the data to this path by other means"
             element.left("key", "inputs", text, cure)
+
+    def _report_slices(self, element: Element, path: BlobPath) -> None:
+        """Report the times of an input that are not those of the window."""
         for key in ("startTime", "endTime"):
             said = element.get(key)
-            text = f"{said.value}: in the path of `{dataset.name}`; one blob is read, though"
-            said.approximated("key", key, text, "see whether the job needs several slices")
+            if said and time_of(said.peek()) is None:
+                why = f"{key} of an input cannot be read"
+                cure = f"write the path of the input in {self._place}, with the times that it means"
+                said.left("key", key, f"`{verbatim(said.value)}`: no time of a window", cure)
+                self.wanting.append(f"{why}: its path has the times of the window")
+            else:
+                text = f"{said.value}: in the path {path.name}; one blob is read, though"
+                if not TIMED.search(path.name):
+                    text = f"{said.value}: the path {path.name} has no times, and one blob is read"
+                said.approximated("key", key, text, "see whether the job needs several slices")
 
     def outputs(self) -> dict[str, BlobPath]:
         """Return the outputs by name; each is reported."""
@@ -235,6 +213,7 @@ class Ports:
         for port, element in self._named("webServiceOutputs"):
             dataset = self._factory.dataset(element)
             if dataset is None:
+                self.wanting.append(f"output `{port}` names a dataset that is missing")
                 continue
             path = datasets.blob_path(dataset, self._factory.definitions)
             if path is None and not datasets.is_blob(dataset):
@@ -243,6 +222,7 @@ class Ports:
                 element.left("key", port, text, f"{cure}: training.outputs")
                 continue
             path = path or _as_written(dataset, port)
+            dataset.properties.get("linkedServiceName").take()
             self._read.add(folded(dataset.name))
             outputs[port] = path
             self.of_outputs[dataset.place] = port
@@ -259,6 +239,7 @@ class Ports:
         for port, element in ports.items():
             if not port.strip() or not isinstance(element.value, str) or not element.value.strip():
                 element.left("key", key, _NO_PORT, "write it under training in pipelines.yaml")
+                self.wanting.append(f"{key} has an entry without a name or a dataset")
             else:
                 yield port, element
 
@@ -300,9 +281,3 @@ def _as_written(dataset: Definition, port: str) -> BlobPath:
     where = folder.peek().strip("/ ")
     plain = _FILE.fullmatch(name) is not None
     return BlobPath("", where, name if plain else f"{port}.csv", dataset.body)
-
-
-def _reported(said: Element) -> bool:
-    """Whether the keys of an availability have lines already."""
-    lines = said.account.lines
-    return any(one.place in lines for _, one in said.items())

@@ -4,18 +4,24 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.importers.data_factory.drafts import BlobPath, Update
+from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
-from shared.importers.data_factory.version_1 import availability, datasets
+from shared.importers.data_factory.values import verbatim
+from shared.importers.data_factory.version_1 import availability, datasets, periods
 from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.jobs import Made
+from shared.importers.data_factory.version_1.other_datasets import report_dependency, report_unread
 from shared.importers.data_factory.version_1.policies import report_update_policy
-from shared.importers.data_factory.version_1.ports import report_dependency, report_unread
 
 _NO_TRAINING: Final = (
     "upload the model below promote/ in MODELS_CONTAINER: it is promoted to the endpoints of the "
     "pipeline that it is uploaded for"
+)
+_ONE: Final = (
+    "let one activity alone write that dataset, and import again; or add the endpoint to the "
+    "pipeline of the training whose model it is to take"
 )
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
 
@@ -36,18 +42,22 @@ def update(
     service = None if training is None else factory.service(activity)
     if model is not None and training is None:
         wrong, cure = _without_training(factory, model)
+    elif model is not None and (several := _writers(factory, model, jobs)):
+        names = " and ".join(f"`{one.name}`" for one in several)
+        wrong = f"{names} write dataset `{model.name}` or its blob, and each may write its model"
+        cure = _ONE
     elif training is not None and service is not None:
         wrong, cure = no_target(service, training.job.service)
-        if not wrong and _paused_alone(activity, training):
-            wrong = "its pipeline is paused, and that of the training is not"
-            cure = "set isPaused to false and import again, if the endpoint is to be updated"
+        if not wrong and (wrong := _never(activity, training) or _changing(activity)):
+            cure = "correct it, and import again, if the endpoint is to be updated"
     if model is None or training is None or service is None or wrong:
         if wrong:
             leave_activity(element, activity.name, wrong, cure)
         return None
     resource = element.get("typeProperties", "trainedModelName")
-    _report(factory, activity, training, model)
-    name = resource.text()
+    resource.take()
+    name = resolved(resource.peek(), {}).text or ""
+    _report(factory, activity, training, model, name)
     path = _path(factory, training, model)
     return training, Update(activity.name, service, name, path, element)
 
@@ -86,6 +96,15 @@ def _training(factory: Factory, model: Definition, jobs: Sequence[Made]) -> Made
     return next((made for found in (by_port, by_dataset, by_blob) for made in found), None)
 
 
+def _writers(factory: Factory, model: Definition, jobs: Sequence[Made]) -> list[Activity]:
+    """Return the activities that write a model, where they are several; none where it is one."""
+    found = [made.activity for made in jobs if model.place in made.ports]
+    found += [one for one in factory.writers(model) if one not in found]
+    if not found and (path := datasets.blob_path(model, factory.definitions)) is not None:
+        found = [made.activity for made in jobs if path in made.job.outputs.values()]
+    return found if len(found) > 1 else []
+
+
 def _path(factory: Factory, training: Made, model: Definition) -> BlobPath:
     port = training.ports.get(model.place)
     if port is not None:
@@ -94,19 +113,46 @@ def _path(factory: Factory, training: Made, model: Definition) -> BlobPath:
     return found or BlobPath("", "", "", model.body)
 
 
-def _paused_alone(activity: Activity, training: Made) -> bool:
-    theirs = availability.period(training.activity.pipeline.properties)
-    mine = availability.truth(activity.pipeline.properties.get("isPaused"))
-    return mine and not theirs.paused
+def _never(activity: Activity, training: Made) -> str:
+    """Return why an update does not run with its training in the factory; empty: it does."""
+    mine, theirs = (
+        periods.period(one.pipeline.properties) for one in (activity, training.activity)
+    )
+    if theirs.paused:
+        return ""
+    if mine.paused:
+        return "its pipeline is paused or has no active period, unlike that of the training"
+    if theirs.end and mine.start and mine.start >= theirs.end:
+        return "its pipeline is only active after that of the training"
+    if mine.end and theirs.start and mine.end <= theirs.start:
+        return "its pipeline is only active before that of the training"
+    return ""
 
 
-def _report(factory: Factory, activity: Activity, training: Made, model: Definition) -> None:
+def _changing(activity: Activity) -> str:
+    """Return why the name of the model is not known ahead of a run; empty: it is known."""
+    said = activity.element.get("typeProperties", "trainedModelName").peek()
+    found = resolved(said, {})
+    if datasets.unfilled(said):
+        return f"trainedModelName `{said}` is not filled in"
+    if found.text is None:
+        return f"trainedModelName `{said}`: {found.why}"
+    if found.uses_window:
+        return f"trainedModelName `{said}` changes from window to window"
+    return ""
+
+
+def _report(
+    factory: Factory, activity: Activity, training: Made, model: Definition, resource: str
+) -> None:
     """Report an update that is carried over, and all that belongs to it."""
     element, place = activity.element, training.place
-    name = element.get("typeProperties", "trainedModelName")
-    resource = name.text()
     text = f"{place}: endpoints.resource: {resource}"
     element.mapped("activity", activity.name, text)
+    if not (model.place in training.ports or factory.is_among(model, training.activity.outputs)):
+        text = f"joined by the blob: the training does not write dataset `{model.name}`, so that "
+        text += "in the factory the update does not wait for it"
+        element.approximated("activity", activity.name, text)
     _report_cadence(factory, activity, training)
     set_aside(element, "description")
     report_update_policy(element, training.policy, place)
@@ -118,10 +164,12 @@ def _report(factory: Factory, activity: Activity, training: Made, model: Definit
     else:
         report_unread(model, f"the model of update `{activity.name}`", training.cadence)
     for reference in activity.inputs:
-        if not factory.is_among(model, (reference,)):
+        dataset = factory.dataset(reference.named)
+        follows = dataset is not None and factory.is_among(dataset, training.activity.outputs)
+        if not follows and dataset is not model:
             report_dependency(factory, activity, reference, training.cadence)
-        elif (said := factory.dataset(reference.named)) is not None:
-            said.body.mapped(DATASET, said.name, "")
+            text = f"it does not wait for dataset `{reference.name}`: see the line of its inputs"
+            element.approximated("activity", activity.name, text)
     for reference in activity.outputs:
         dataset = factory.dataset(reference.named)
         if dataset is not None:
@@ -137,7 +185,7 @@ def _report_cadence(factory: Factory, activity: Activity, training: Made) -> Non
     said.append(activity.element.get("scheduler"))
     own = next(filter(None, map(availability.cadence, said)), None)
     driver = training.cadence
-    if own is None or driver is None or own.length == driver.length:
+    if own is None or driver is None or own.often == driver.often:
         return
     text = f"for each {own.shown} in the factory, and after each training here: for each "
     text += driver.shown
@@ -155,6 +203,8 @@ def _report_period(activity: Activity, training: Made) -> None:
         elif not other and key in ("isPaused", "pipelineMode"):
             said.mapped("key", key, f"{training.place}: its updates follow the training")
         else:
-            text = f"{said.value}, and in {training.place} an update follows each training"
+            text = (
+                f"{verbatim(said.value)}, and in {training.place} an update follows each training"
+            )
             cure = "see whether the endpoint needs this difference"
             said.approximated("key", key, text, cure)

@@ -23,9 +23,11 @@ from shared.importers.data_factory.version_2.factory import (
 from shared.importers.data_factory.version_2.jobs import Made, job
 from shared.importers.data_factory.version_2.reports import (
     concurrency,
+    report_forms,
     report_idle,
     report_others,
     report_pipeline,
+    report_start,
     report_waits,
 )
 from shared.importers.data_factory.version_2.triggers import Start, report_place
@@ -69,28 +71,35 @@ class _Reader:
             starts += [] if start in starts else [start]
         labels = _labels(starts)
         for start, label in zip(starts, labels, strict=True):
-            made = [
-                one
-                for activity in self._jobs
-                if (one := job(self._factory, activity, start, self._place(activity, label)))
-            ]
+            made = []
+            for activity in self._jobs:
+                for each, member in self._factory.members(activity, start):
+                    place = self._place(activity, label, member)
+                    one = job(self._factory, activity, each, place)
+                    made += [] if one is None else [one]
             found += self._with_updates(made, start)
         return found
 
-    def _place(self, activity: Activity, label: str) -> str:
+    def _place(self, activity: Activity, *labels: str) -> str:
         """Return the name in the pipelines file of the pipeline that a job becomes."""
         names = [self._pipeline.name]
         names += [activity.name] if len(self._jobs) > 1 else []
-        names += [label] if label else []
+        names += [label for label in labels if label]
         return self._factory.context.pipeline_name(*names)
 
     def _with_updates(self, jobs: list[Made], start: Start) -> list[Draft]:
         updates: dict[str, list[Update]] = {one.place: [] for one in jobs}
+        refused: list[Activity] = []
         for activity in self._activities:
             if activity.kind != UPDATE:
                 continue
-            joined = update(self._factory, activity, start, jobs)
-            if joined is not None:
+            for each, _ in self._factory.members(activity, start):
+                beside = [one for one in jobs if each.item in (None, one.start.item)]
+                beside = beside or [one for one in jobs if one.start.item is None]
+                joined = update(self._factory, activity, each, beside)
+                if joined is None:
+                    refused.append(activity)
+                    continue
                 changed, one = joined
                 jobs = [changed if made.place == changed.place else made for made in jobs]
                 updates[changed.place].append(one)
@@ -98,17 +107,20 @@ class _Reader:
         found = []
         for made in jobs:
             report_waits(self._factory, made.activity, made)
+            report_forms(made)
             if not updates[made.place]:
-                report_without_update(made.job, made.place)
-            inside = made.activity.within if made.activity.is_conditional else ()
-            report_place(start, made.place, " in ".join(one.shown for one in reversed(inside)))
-            timing = self._timing(made, made.start)
-            found.append(Draft(made.place, made.job, tuple(updates[made.place]), timing))
+                after = [one for one in refused if self._factory.follows(one, made.activity)]
+                report_without_update(made.job, made.place, *(one.name for one in after))
+            report_place(start, made.place, made.paused)
+            timing = self._timing(made, start)
+            draft = Draft(made.place, made.job, tuple(updates[made.place]), timing)
+            report_start(self._pipeline, start, draft)
+            found.append(draft)
         return found
 
     def _timing(self, made: Made, start: Start) -> Timing:
         limit = concurrency(self._pipeline)
-        timing = start.timing
+        timing = start.timing if made.paused is None else start.paused
         if start.kind == "window" and timing.max_parallel is not None:
             limit = min(limit or timing.max_parallel, timing.max_parallel)
         elif start.kind == "window":
@@ -121,13 +133,7 @@ class _Reader:
         )
         if start.event is None:
             return timing
-        inputs = list(made.job.inputs.values())
-        exact = [one for one in inputs if start.event.holds(one)]
-        same = [one for one in inputs if start.event.matches(one)]
-        data = next(iter([*exact, *same]), start.event.path)
-        if not data.container and inputs:
-            data = replace(data, account=inputs[0].account, container=inputs[0].container)
-        return replace(timing, data=data)
+        return replace(timing, data=start.event.data(list(made.job.inputs.values())))
 
 
 def _labels(starts: Sequence[Start]) -> list[str]:
@@ -136,5 +142,6 @@ def _labels(starts: Sequence[Start]) -> list[str]:
         return [""]
     found: list[str] = []
     for start in starts:
-        found.append(unique(start.trigger or "request", found, 300, " "))
+        name = start.trigger.strip().casefold() or "request"
+        found.append(unique(name, found, 300, " "))
     return found

@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.importers.data_factory.linked_services import workspace
 from shared.importers.data_factory.secrets import is_secret
 from shared.importers.data_factory.version_2.factory import Activity, Factory
-from shared.importers.data_factory.version_2.jobs import Values
+from shared.importers.data_factory.version_2.job_values import Values, whole_expression
 from shared.importers.data_factory.version_2.policies import policy
 from shared.importers.data_factory.version_2.triggers import Start
 
@@ -20,18 +20,18 @@ _TO_DO: Final = (
     "register its steps as a component, fill in the block, and put it into a pipeline of the "
     "pipelines file"
 )
+_PARAMETERS: Final = "mlPipelineParameters"
 _LEFT: Final = "its activity is not carried over"
-_IN_BLOCK: Final = ("timeout", "retry")
+_OF_ATTEMPTS: Final = ("retry", "retryintervalinseconds")
 _SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRunId")
 
 
-def report_execution(factory: Factory, activity: Activity, start: Start) -> None:
+def report_execution(factory: Factory, activity: Activity) -> None:
     """Report an activity that runs a pipeline of Azure Machine Learning, with what to fill in.
 
     Args:
         factory: all pipelines.
         activity: it.
-        start: what starts its pipeline.
     """
     element = activity.element
     known = []
@@ -41,15 +41,35 @@ def report_execution(factory: Factory, activity: Activity, start: Start) -> None
             known.append(f"{key} {_plain(said.value)}")
     named = f" ({', '.join(known)})" if known else ""
     text = f"a published pipeline{named} is no component that Relearn could name"
-    block = "\n".join(_lines(factory, activity, start)) + "\n"
+    block, several = _block(factory, activity)
+    if several:
+        text += ": each trigger that starts it differently has a part of the block"
     element.left("activity", activity.name, text, _TO_DO, block=block)
+    held = ("timeout", *(_OF_ATTEMPTS if "\n  attempts: " in block else ()))
     for key, one in element.get("policy").items():
-        where = "it is in the block of its activity" if key.casefold() in _IN_BLOCK else _LEFT
+        where = "it is in the block of its activity" if key.casefold() in held else _LEFT
         one.left("policy", key, where, "nothing to do for this key alone")
 
 
+def _block(factory: Factory, activity: Activity) -> tuple[str, bool]:
+    """Return the block to fill in, with a part for each way to start it; whether it has several.
+
+    Args:
+        factory: all pipelines.
+        activity: it.
+    """
+    parts: dict[str, list[str]] = {}
+    for start in factory.starts_of(activity.pipeline):
+        part = "\n".join(_lines(factory, activity, start)) + "\n"
+        parts.setdefault(part, []).append(f"trigger {_quoted(start.trigger.strip())}")
+    if len(parts) == 1:
+        return next(iter(parts)), False
+    named = (f"# {', '.join(dict.fromkeys(names))}\n{part}" for part, names in parts.items())
+    return "---\n".join(named), True
+
+
 def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:
-    """Yield the lines of the block."""
+    """Yield the lines of the block: the training, and when a trigger starts it."""
     values = Values(factory, activity, start)
     definition = factory.service(activity.element.get("linkedServiceName"))
     where = "/subscriptions/<id>/resourceGroups/<group>/providers"
@@ -68,19 +88,23 @@ def _lines(factory: Factory, activity: Activity, start: Start) -> Iterator[str]:
     if given:
         yield "  parameters:"
         yield from (f"    {_quoted(name)}: {_quoted(value)}" for name, value in given.items())
-    paths = activity.element.get("typeProperties", "dataPathAssignments")
-    names = [name for name, _ in paths.items()]
-    yield '  inputs: { training_data: "{data}" }' if not names else "  inputs:"
-    yield from (f'    {_quoted(name)}: "{{data}}"' for name in names)
+    if whole := whole_expression(activity.element.get("typeProperties", _PARAMETERS)):
+        yield f"  # parameters: {_quoted(whole)}"
+    paths = dict(activity.element.get("typeProperties", "dataPathAssignments").items())
+    yield "  inputs:" if paths else '  inputs: { training_data: "{data}" }'
+    for name, path in paths.items():
+        yield f'    {_quoted(name)}: "{{data}}" # {json.dumps(path.value, ensure_ascii=False)}'
     yield f"  timeout: {said.longest}"
     if said.attempts > 1:
         yield from (f"  attempts: {said.attempts}", f"  pause: {said.pause}")
+    if start.timing.schedule is not None:
+        yield f"schedule: {json.dumps(start.timing.schedule)}"
 
 
 def _parameters(activity: Activity, values: Values) -> Iterator[tuple[str, Any]]:
     """Yield the parameters with their values; a secret is a setting to be named."""
-    element = activity.element.get("typeProperties", "mlPipelineParameters")
-    for name, one in element.items():
+    element = activity.element.get("typeProperties", _PARAMETERS)
+    for name, one in () if whole_expression(element) else element.items():
         if is_secret(name, one.value):
             yield name, "${FILL_IN}"
             continue

@@ -5,8 +5,8 @@ of one folder's name (data-factory §3.5).
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.core.config.pattern import match, tokens_of
@@ -17,8 +17,13 @@ _BLOBS: Final = "blobs"
 #: An end that begins with the container: it is a blob's whole name.
 _WITH_CONTAINER: Final = re.compile(rf"/(?P<container>[^/]+)/{_BLOBS}/(?P<name>.+)")
 _CREATED: Final = "blobcreated"
+#: An expression, or signs that a pattern reads in another way than the factory.
+_UNREAD: Final = re.compile(r"\s*[\[@].*|.*[*?{}].*", re.DOTALL)
+_STANDS: Final = "fill-in/{name}"
 _EXACTLY: Final = "only the blob of exactly this name opens a run"
 _DEPTH: Final = "blobs in deeper folders open no run"
+_SEE: Final = "see whether other blobs are to open a run"
+_TYPED: Final = "typeProperties"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class BlobEvent:
     source: Element = field(compare=False)
     differs: str = ""  #: what differs where the pattern opens the runs
     keys: tuple[Element, ...] = field(default=(), compare=False)  #: they say which blobs
+    wrong: str = ""  #: why it is not known which blobs they are: then none opens a run
 
     @property
     def path(self) -> BlobPath:
@@ -54,22 +60,27 @@ class BlobEvent:
         """Whether an event of exactly this blob starts the pipeline."""
         here = not self.container or self.container == path.container
         named = path.name.startswith(self.prefix) and path.name.endswith(self.suffix)
-        return here and named and not tokens_of(path.name)
+        return here and named and not tokens_of(path.name) and not self.wrong
 
     def matches(self, path: BlobPath) -> bool:
-        """Whether the pattern is that of a path, or matches it."""
+        """Whether the pattern is that of a path, or matches it; any path if it is not known."""
+        if self.wrong:
+            return True
         here = not self.container or self.container == path.container
         return here and (path.name == self.pattern or match(self.pattern, path.name) is not None)
 
-    def chosen(self, inputs: Iterable[BlobPath]) -> str:
-        """Return the name or pattern of the blobs that open runs of a job.
+    def data(self, inputs: Sequence[BlobPath]) -> BlobPath:
+        """Return the blobs that open runs of a job: one of its inputs, else those of the trigger.
 
         Args:
             inputs: of the job.
         """
-        named = [one.name for one in inputs if self.holds(one)]
-        named += [one.name for one in inputs if self.matches(one)]
-        return next(iter(named), self.pattern)
+        exact = [one for one in inputs if self.holds(one)]
+        same = [one for one in inputs if self.matches(one)]
+        found = next(iter([*exact, *same]), self.path)
+        if found.container or not inputs:
+            return found
+        return replace(found, account=inputs[0].account, container=inputs[0].container)
 
     def report(self, place: str, blob: str) -> None:
         """Report the keys that say which blobs start a pipeline.
@@ -78,66 +89,100 @@ class BlobEvent:
             place: the pipeline in the pipelines file.
             blob: the name or pattern of the blobs that open its runs.
         """
-        text, to_do = f"{place}: data.blob: {blob}", ""
-        if blob == self.pattern:
+        text, to_do = f"{place}: data.blob: {blob}", _SEE
+        if self.wrong:
+            text += f", data.opens_runs: false: {self.wrong}"
+            to_do = "write data.blob, and data.opens_runs: true"
+        elif blob == self.pattern:
             text += f"; {self.differs}"
         else:
             text += f", its input: other blobs like {self.pattern} open no run"
-            to_do = "see whether another blob is to open a run"
         for element in self.keys:
-            element.approximated("key", str(element.path[-1]), text, to_do)
+            name = str(element.path[-1])
+            element.approximated("key", name, text, to_do, whole=name != _TYPED)
 
 
 def blob_event(typed: Element) -> BlobEvent:
     """Return what a trigger of type BlobEventsTrigger waits for; its keys are reported."""
     begins, ends = typed.get("blobPathBeginsWith").peek(), typed.get("blobPathEndsWith").peek()
-    container, _, rest = begins.lstrip("/").partition("/")
-    rest = rest.removeprefix(f"{_BLOBS}/") if rest != _BLOBS else ""
-    scope = typed.get("scope").peek()
-    account = scope.rstrip("/").rpartition("/")[2]
-    whole = _WITH_CONTAINER.fullmatch(ends)
-    if whole and container in ("", whole["container"]):
-        container, rest, ends = whole["container"], whole["name"], whole["name"]
-        pattern, differs = ends, f"its end names container {container}: {_EXACTLY}"
-    else:
-        pattern, differs = _pattern(rest, ends)
-    source = typed.get("blobPathBeginsWith") or typed.get("blobPathEndsWith") or typed
-    if not container:
-        differs = f"it names no container: blobs of TRAINING_DATA_CONTAINER open runs; {differs}"
+    account = _account(typed.get("scope"))
     keys = _taken(typed, "blobPathBeginsWith", "blobPathEndsWith")
-    event = BlobEvent(account, container, rest, ends, pattern, source, differs, keys)
     _report_events(typed)
     _report_empty(typed)
-    text = f"storage account {account}: events come from the account of TRAINING_DATA_CONTAINER"
-    typed.get("scope").approximated("key", "scope", text, "see that they are the same account")
-    return event
+    if wrong := _wrong(begins, ends):
+        return _unknown(account, keys, wrong)
+    container, slash, rest = begins.lstrip("/").partition("/")
+    below = rest.removeprefix(f"{_BLOBS}/") if rest != _BLOBS else ""
+    whole = _WITH_CONTAINER.fullmatch(ends)
+    if whole and container in ("", whole["container"]):
+        container, below, ends = whole["container"], whole["name"], whole["name"]
+        pattern, differs = ends, f"its end names container {container}: {_EXACTLY}"
+    else:
+        pattern, differs = _pattern(below, ends)
+        if rest and below == rest != _BLOBS:
+            differs = f"the factory wants /{_BLOBS}/ after the container; {differs}"
+    if not container:
+        differs = f"it names no container: blobs of TRAINING_DATA_CONTAINER open runs; {differs}"
+    elif not slash and begins:
+        differs = f"containers whose names only begin with {container} open no run; {differs}"
+    return BlobEvent(account, container, below, ends, pattern, keys[0], differs, keys)
 
 
-def opens_no_run(typed: Element) -> bool:
-    """Whether a trigger waits for other events than the arrival of a blob alone."""
-    events = [str(one.value).casefold() for one in typed.get("events").list()]
-    return bool(events) and not any(one.endswith(_CREATED) for one in events)
+def _account(scope: Element) -> str:
+    """Return the storage account of a trigger, and report it; empty where it is not known."""
+    said = scope.peek()
+    account = "" if _UNREAD.fullmatch(said) else said.rstrip("/").rpartition("/")[2]
+    where = "events come from the account of TRAINING_DATA_CONTAINER"
+    text = f"storage account {account}: {where}" if account else f"`{said}`: {where}"
+    scope.approximated("key", "scope", text, "see that they are the same account")
+    return account
+
+
+def _wrong(*said: str) -> str:
+    """Return why it is not known which blobs these beginnings and ends are."""
+    unread = [f"`{one}`" for one in said if _UNREAD.fullmatch(one)]
+    if unread:
+        return f"{' and '.join(unread)} cannot be read"
+    return "" if any(said) else "it does not say which blobs it waits for"
+
+
+def _unknown(account: str, keys: tuple[Element, ...], wrong: str) -> BlobEvent:
+    return BlobEvent(account, "", "", "", _STANDS, keys[0], keys=keys, wrong=wrong)
+
+
+def other_events(typed: Element) -> str:
+    """Return the events of a trigger that waits for no arrival of a blob; empty: it does."""
+    events = [str(one.value) for one in typed.get("events").list()]
+    arrives = any(one.casefold().endswith(_CREATED) for one in events)
+    return "" if arrives else ", ".join(events)
 
 
 def polled_event(typed: Element) -> BlobEvent:
     """Return what a trigger of type BlobTrigger waits for; its keys are reported."""
-    container, _, rest = typed.get("folderPath").peek().strip("/").partition("/")
-    pattern, differs = _pattern(f"{rest}/" if rest and "." not in rest else rest, "")
+    said = typed.get("folderPath").peek()
     account = typed.get("linkedService", "referenceName").peek()
-    folder, limit = typed.get("folderPath"), typed.get("maxConcurrency")
-    keys = _taken(typed, "folderPath")
     text = "runs of a pipeline wait for each other, unless when_busy is parallel"
+    limit, keys = typed.get("maxConcurrency"), _taken(typed, "folderPath")
     limit.approximated("policy", "maxConcurrency", text, "write max_parallel if it is needed")
     typed.get("linkedService").take()
-    return BlobEvent(account, container, rest, "", pattern, folder or typed, differs, keys)
+    if wrong := _wrong(said):
+        return _unknown(account, keys, wrong)
+    container, _, rest = said.strip("/").partition("/")
+    pattern, differs = _pattern(f"{rest}/" if rest and "." not in rest else rest, "")
+    return BlobEvent(account, container, rest, "", pattern, keys[0], differs, keys)
 
 
 def _taken(typed: Element, *names: str) -> tuple[Element, ...]:
-    """Return the keys that say which blobs there are; each is reported once that is decided."""
+    """Return the keys that say which blobs there are; each is reported once that is decided.
+
+    Args:
+        typed: `typeProperties`, which stands for them where there is none.
+        names: of the keys.
+    """
     found = tuple(element for name in names if (element := typed.get(name)).value)
     for element in found:
         element.take()
-    return found
+    return found or (typed,)
 
 
 def _pattern(prefix: str, suffix: str) -> tuple[str, str]:
@@ -171,7 +216,11 @@ def _report_events(typed: Element) -> None:
             one.take()
         else:
             text = "a deleted blob opens no run"
-            one.left("key", "events", f"{one.value}: {text}", "nothing, or ask for a manual run")
+            if "delete" not in str(one.value).casefold():
+                text = "the arrival of a blob alone opens a run"
+            one.left(
+                "key", "events", f"{one.value}: {text}", "ask for a manual run where it is due"
+            )
 
 
 def _report_empty(typed: Element) -> None:

@@ -24,19 +24,27 @@ _FIFTH: Final = 5
 _MOST: Final = 12
 
 
-def specs(recurrence: Recurrence) -> tuple[list[Spec], list[str]]:
+def specs(recurrence: Recurrence, *, limited: bool) -> tuple[list[Spec], list[str]]:
     """Return the schedules that say the due times of a recurrence, and what differs.
 
     Args:
         recurrence: what a trigger says.
+        limited: whether they need an active period or a pause, which NCRONTAB does not have.
     """
-    made = _Maker(recurrence)
+    found, differs = _made(recurrence, limited=limited)
+    if len(found) > _MOST and limited:
+        found, differs = _made(recurrence, limited=False)
+    if len(found) > _MOST:
+        differs.append(f"only the first {_MOST} of {len(found)} due times are written")
+    return found[:_MOST], differs
+
+
+def _made(recurrence: Recurrence, *, limited: bool) -> tuple[list[Spec], list[str]]:
+    made = _Maker(recurrence, limited=limited)
     found: list[Spec] = []
     for spec in made.specs():
         found += [] if spec in found else [spec]
-    if len(found) > _MOST:
-        made.differs.append(f"only the first {_MOST} of {len(found)} due times are written")
-    return found[:_MOST], list(dict.fromkeys(made.differs))
+    return found, list(dict.fromkeys(made.differs))
 
 
 def plain(frequency: str, interval: int, start: datetime) -> dict[str, Any]:
@@ -66,20 +74,21 @@ def plain(frequency: str, interval: int, start: datetime) -> dict[str, Any]:
 class _Maker:
     """Makes the schedules of one recurrence."""
 
-    def __init__(self, recurrence: Recurrence) -> None:
-        self._said = recurrence
+    def __init__(self, recurrence: Recurrence, *, limited: bool) -> None:
+        self._said, self._limited = recurrence, limited
         self.differs: list[str] = []
 
     def specs(self) -> Iterator[Spec]:
         """Yield the schedules."""
         said = self._said
         fine = said.frequency in ("Minute", "Hour")
+        of_clock = said.hours or (said.frequency == "Hour" and said.interval > 1)
+        same = fine and (said.is_plain or not of_clock)  # whatever the clock of the zone shows
+        if said.zone.differs and not (same and said.zone.known):
+            self.differs.append(said.zone.differs)
         if said.is_plain and fine:
             yield plain(said.frequency, said.interval, said.instant)
-            return
-        if said.zone.differs:
-            self.differs.append(said.zone.differs)
-        if said.is_plain and said.frequency in ("Day", "Week"):
+        elif said.is_plain and said.frequency in ("Day", "Week"):
             yield plain(said.frequency, said.interval, said.zone.utc(said.start))
         elif fine or said.frequency == "Day":
             yield from self._daily()
@@ -91,6 +100,13 @@ class _Maker:
     def _times(self) -> dict[int, list[Time]]:
         """Return hours and minutes of the due times of a day in UTC, by the shift of the day."""
         said = self._said
+        if said.minutes and not said.hours and said.frequency not in ("Minute", "Hour"):
+            text = f"without schedule.hours it is due in hour {said.start.hour} of startTime alone"
+            self.differs.append(f"{text}: Microsoft has examples that are due in each hour")
+        listed = said.hours if said.frequency == "Hour" else said.minutes
+        if listed and said.interval > 1 and said.frequency in ("Minute", "Hour"):
+            text = f"schedule says each {said.frequency.lower()} that it is due in"
+            self.differs.append(f"{text}: its interval of {said.interval} is left out")
         shift = round(said.zone.standard.total_seconds() / 60)
         found: dict[int, list[Time]] = defaultdict(list)
         for hour in said.hours or self._every("Hour", said.start.hour, 24):
@@ -112,24 +128,26 @@ class _Maker:
 
     def _daily(self) -> Iterator[Spec]:
         said = self._said
-        times = self._times()
-        single = sum(map(len, times.values())) == 1
-        coarse = said.interval > 1 and said.frequency == "Day"
-        if said.weekdays and not coarse:
-            for shift, at in times.items():
-                yield from _crons(at, "*", "*", _names(said.weekdays, shift))
-        elif single or coarse:
-            for shift, group in times.items():
-                first = said.start.date()
-                yield from (plain("Day", said.interval, _at(first, shift, one)) for one in group)
+        interval = said.interval if said.frequency == "Day" else 1
+        first = said.start.date()
+        dues = [_at(first, shift, at) for shift, group in self._times().items() for at in group]
+        step = _step(dues) if self._limited and interval == 1 else 0
+        if step:
+            hours, rest = divmod(step, 60)
+            yield plain("Minute", step, dues[0]) if rest else plain("Hour", hours, dues[0])
+        elif interval > 1 or self._limited or len(dues) == 1:
+            yield from (plain("Day", interval, due) for due in dues)
         else:
-            yield from _crons([one for group in times.values() for one in group], "*", "*", "*")
+            yield from _crons([(due.hour, due.minute) for due in dues], "*", "*", "*")
 
     def _weekly(self) -> Iterator[Spec]:
         said = self._said
         days = said.weekdays or (said.start.weekday(),)
         times = self._times()
-        if said.interval > 1 or len(days) * sum(map(len, times.values())) == 1:
+        if said.interval > 1 and min(days) < said.start.weekday():
+            text = "the weeks of each day are counted from its first one after startTime"
+            self.differs.append(text)
+        if said.interval > 1 or self._limited or len(days) * sum(map(len, times.values())) == 1:
             for day in days:
                 first = said.start.date() + timedelta(days=(day - said.start.weekday()) % 7)
                 for shift, group in times.items():
@@ -140,32 +158,30 @@ class _Maker:
 
     def _monthly(self) -> Iterator[Spec]:
         said = self._said
-        months = self._months()
         times = self._times()
+        days = said.month_days or (said.start.day,)
+        if not said.month_days and not said.occurrences and days[0] > _SHORTEST_MONTH:
+            text = f"in months without day {days[0]} it is not due"
+            self.differs.append(f"{text}: the factory may take their last day")
+        single = len(days) * sum(map(len, times.values())) == 1
+        alone = single or self._limited or _MONTHS % said.interval != 0
         for shift, group in times.items():
             if said.occurrences:
-                yield from self._occurring(group, shift, months)
+                yield from self._occurring(group, shift, self._months())
                 continue
-            days = said.month_days or (said.start.day,)
-            listed = [day for day in days if day > 0 and day + shift > 0]
-            exact = len(days) * sum(map(len, times.values())) == 1 and months != ""
-            if exact and 0 < days[0] <= _SHORTEST_MONTH and said.frequency == "Month":
-                listed = []
+            most = _SHORTEST_MONTH if alone else 0
+            listed = [day for day in days if day > max(most, -shift)]
             for day in (day for day in days if day not in listed):
                 yield from (self._in_month(day, shift, at) for at in group)
             if listed:
                 if shift and max(listed) + shift >= _SHORTEST_MONTH:
                     self.differs.append("at the end of short months the day can differ by one")
-                numbers = ",".join(str(min(_LONGEST_MONTH, day + shift)) for day in sorted(listed))
-                yield from _crons(group, numbers, months, "*")
+                numbers = ",".join(str(min(_LONGEST_MONTH, day + shift)) for day in listed)
+                yield from _crons(group, numbers, self._months(), "*")
 
     def _months(self) -> str:
         """Return the months of an NCRONTAB."""
         said = self._said
-        if said.frequency == "Year":
-            if said.interval > 1:
-                self.differs.append("it is due each year")
-            return str(said.start.month)
         if said.interval == 1:
             return "*"
         if _MONTHS % said.interval:
@@ -186,8 +202,8 @@ class _Maker:
             first = following if day < 0 else month
             made["anchor"] = iso(datetime(first.year, first.month, 1, tzinfo=UTC))
         days = (day if day < 0 else day - 1) + shift
-        made["offset"] = written(timedelta(days=days, hours=at[0], minutes=at[1]))
-        return made
+        offset = timedelta(days=days, hours=at[0], minutes=at[1])
+        return made | ({"offset": written(offset)} if offset else {})
 
     def _occurring(self, times: Sequence[Time], shift: int, months: str) -> Iterator[Spec]:
         """Yield the schedules of days such as the second Monday of a month."""
@@ -212,9 +228,17 @@ class _Maker:
             self.differs.append(f"{what} number {from_start} from its start")
             number = from_start
         first, last = 7 * number - 6 + shift, 7 * number + shift
-        if first < 1 or (last > _LONGEST_MONTH and number < _FIFTH):
-            self.differs.append("a due time just before or after a month is left out")
-        return f"{max(1, first)}-{min(_LONGEST_MONTH, last)}"
+        if shift and not 1 <= first <= last <= _SHORTEST_MONTH:
+            self.differs.append("next to the end of a month a due time can be wrong or left out")
+        return f"{max(1, first)}-{min(_LONGEST_MONTH + min(shift, 0), last)}"
+
+
+def _step(dues: Sequence[datetime]) -> int:
+    """Return how many minutes lie between the due times of a day; 0: not always as many."""
+    minutes = sorted({due.hour * 60 + due.minute for due in dues})
+    step = _DAY // len(minutes)
+    even = _DAY % step == 0 and minutes == list(range(minutes[0], _DAY, step))
+    return step if even and len(minutes) > 1 else 0
 
 
 def _at(day: date, shift: int, at: Time) -> datetime:

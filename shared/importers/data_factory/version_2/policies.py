@@ -4,13 +4,13 @@ Each key of a policy has one line of the report. The rules: data-factory §3.4.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.policies import LONGEST, MOST_ATTEMPTS, longest, report_unknown
-from shared.importers.data_factory.values import number, timespan, written
+from shared.importers.data_factory.values import number, timespan, verbatim, written
 from shared.importers.data_factory.version_2.triggers import Start
 
 #: Returns what a value of a definition stands for; None where that is not known.
@@ -19,7 +19,7 @@ _KIND: Final = "policy"
 #: What the service writes where a policy has no timeout.
 _DEFAULT_TIMEOUT: Final = timedelta(hours=12)
 _DEFAULT_PAUSE: Final = 30
-_UNREAD: Final = "its value cannot be read"
+_LONGEST_PAUSE: Final = 86_400
 _SECURE: Final = "a run keeps the names of blobs and the parameters, and no content of either"
 _KEYS: Final = ("timeout", "retry", "retryIntervalInSeconds", "secureInput", "secureOutput")
 
@@ -58,16 +58,25 @@ def policy(activity: Element, start: Start, value: Value) -> Policy:
         start: what starts its pipeline, which may repeat all of it.
         value: returns what a value stands for, which may be an expression.
     """
-    retry = number(value(activity.get("policy", "retry")))
-    seconds = number(value(activity.get("policy", "retryIntervalInSeconds")))
-    span = timedelta(seconds=_DEFAULT_PAUSE if seconds is None else min(seconds, 86_400))
-    pause = written(span) if retry else start.pause
-    timeout = timespan(value(activity.get("policy", "timeout")) or "")
-    found = Policy(retry or 0, pause, start.retries, unread=frozenset())
-    unread = {"retry"} if retry is None else set()
-    if timeout is None:
-        return replace(found, unread=frozenset({"timeout", *unread}))
-    return replace(found, timeout=timeout, unread=frozenset(unread))
+    keys = {key: activity.get("policy", key) for key in _KEYS}
+    said = {key: one for key, one in keys.items() if one.value not in (None, "")}
+    known = {key: value(one) for key, one in said.items()}
+    retry = number(known.get("retry", 0))
+    seconds = number(known.get("retryIntervalInSeconds", _DEFAULT_PAUSE))
+    timeout = timespan(known["timeout"] or "") if "timeout" in known else _DEFAULT_TIMEOUT
+    if seconds is not None and seconds > _LONGEST_PAUSE:
+        seconds = None
+    if timeout is not None and timeout < timedelta():
+        timeout = None
+    read = {"retry": retry, "retryIntervalInSeconds": seconds, "timeout": timeout}
+    pause = written(timedelta(seconds=_DEFAULT_PAUSE if seconds is None else seconds))
+    return Policy(
+        retry or 0,
+        pause if retry else start.pause,
+        start.retries,
+        _DEFAULT_TIMEOUT if timeout is None else timeout,
+        frozenset(key for key, found in read.items() if found is None),
+    )
 
 
 def report_policy(activity: Element, name: str, found: Policy, place: str) -> None:
@@ -80,11 +89,12 @@ def report_policy(activity: Element, name: str, found: Policy, place: str) -> No
         place: the pipeline in the pipelines file.
     """
     said = activity.get("policy")
-    if not said.get("timeout"):
-        text = f"no timeout in its policy, which means 12 h: {place}: training.timeout: 12h"
+    if said.get("timeout").value in (None, ""):
+        text = f"{place}: training.timeout: 12h, since its policy has no timeout"
         activity.approximated("activity", name, text)
     for key in _KEYS:
-        _report(said.get(key), key, found, place)
+        if said.get(key).value is not None:
+            _report(said.get(key), key, found, place)
     known = {key.casefold() for key in _KEYS}
     for key, element in said.items():
         if key.casefold() not in known:
@@ -103,13 +113,11 @@ def report_update_policy(activity: Element, place: str) -> None:
         if folded == "timeout":
             text = "an update may take endpoints.verify.within: by default 3m, and 15m for New"
             element.approximated(_KIND, key, f"{place}: {text}")
-        elif folded == "retry":
-            text = "an update that fails is tried again until its time is over"
-            report = element.mapped if number(element.value) == 0 else element.approximated
-            report(_KIND, key, f"{place}: {text}")
-        elif folded in ("retryintervalinseconds", "secureinput", "secureoutput"):
-            text = _SECURE if folded.startswith("secure") else "the pause grows by itself"
-            element.mapped(_KIND, key, f"{place}: {text}")
+        elif folded in ("retry", "retryintervalinseconds"):
+            text = "an update that fails is tried again until its time is over; the pauses grow"
+            element.approximated(_KIND, key, f"{place}: {text}")
+        elif folded in ("secureinput", "secureoutput"):
+            _report_secure(element, key, place)
         else:
             report_unknown(element, _KIND, key)
 
@@ -126,29 +134,51 @@ def _report(element: Element, key: str, found: Policy, place: str) -> None:
     if key == "timeout":
         _report_timeout(element, found, place)
     elif key == "retry":
-        text = f"{place}: training.attempts: {found.attempts}"
-        if key in found.unread:
-            element.approximated(_KIND, key, f"{text}: {_UNREAD}", "write the number of attempts")
-        elif found.wanted > MOST_ATTEMPTS:
-            text += f": the most, where the factory has {found.wanted}"
-            element.approximated(_KIND, key, text)
-        else:
-            element.mapped(_KIND, key, f"{text}: the first one, and {found.wanted - 1} more")
+        _report_retry(element, found, place)
     elif key == "retryIntervalInSeconds":
-        text = f"{place}: training.pause: {found.pause}"
-        none = "no effect, because there is one attempt"
-        element.mapped(_KIND, key, text if found.attempts > 1 else none)
-    elif str(element.value).casefold() == "true":
-        element.approximated(_KIND, key, f"{place}: {_SECURE}", "see that no parameter is a secret")
+        if not found.retry:
+            element.mapped(_KIND, key, "no effect, because the activity has no retry")
+        elif key in found.unread:
+            text = f"{place}: training.pause: {found.pause}: {_unread(element)}"
+            element.approximated(_KIND, key, text, "write the pause")
+        else:
+            element.mapped(_KIND, key, f"{place}: training.pause: {found.pause}")
     else:
+        _report_secure(element, key, place)
+
+
+def _report_retry(element: Element, found: Policy, place: str) -> None:
+    text = f"{place}: training.attempts: {found.attempts}"
+    if "retry" in found.unread:
+        text += f": {_unread(element)}"
+        element.approximated(_KIND, "retry", text, "write the number of attempts")
+    elif found.wanted > MOST_ATTEMPTS:
+        text += f": the most, where the factory has {found.wanted}"
+        element.approximated(_KIND, "retry", text)
+    elif found.retries:
+        text += f": {found.retry + 1}, and as many for each retry of the trigger"
+        element.approximated(_KIND, "retry", text)
+    else:
+        element.mapped(_KIND, "retry", f"{text}: the first one, and {found.retry} more")
+
+
+def _unread(element: Element) -> str:
+    return f"`{verbatim(element.value)}` cannot be read"
+
+
+def _report_secure(element: Element, key: str, place: str) -> None:
+    if str(element.value).casefold() == "false":
         element.mapped(_KIND, key, "the same as where it is left out")
+    else:
+        element.approximated(_KIND, key, f"{place}: {_SECURE}", "see that no parameter is a secret")
 
 
 def _report_timeout(element: Element, found: Policy, place: str) -> None:
     text = f"{place}: training.timeout: {found.longest}"
     if "timeout" in found.unread:
         to_do = "write how long one attempt may take"
-        element.approximated(_KIND, "timeout", f"{text}: {_UNREAD}", to_do)
+        text += f": {_unread(element)}"
+        element.approximated(_KIND, "timeout", text, to_do)
     elif found.timeout > LONGEST or not found.timeout:
         text += f": the longest, where the factory has {written(found.timeout)}"
         element.approximated(_KIND, "timeout", text)

@@ -1,5 +1,6 @@
 """What the recurrence of a trigger says, by the clock of its time zone."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
@@ -8,12 +9,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tzlocal.windows_tz import win_tz
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.values import written
+from shared.importers.data_factory.values import FOREVER, verbatim, written
 
 WEEKDAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-#: The longest interval that a schedule of Relearn has.
-_LONGEST: Final = 100_000
-FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month", "Year")
+#: The longest interval that a trigger has.
+_LONGEST: Final = 1000
+_MONTHS: Final = 12
+FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month")
+_MONTH_DAYS: Final = frozenset({*range(-31, 0), *range(1, 32)})
+_OCCURRENCES: Final = range(-5, 6)
+#: What each frequency alone has below `schedule`.
+_FREQUENCY_OF: Final = {"weekDays": "Week", "monthDays": "Month", "monthlyOccurrences": "Month"}
+#: The keys below `schedule`.
+SCHEDULE: Final = ("hours", "minutes", *_FREQUENCY_OF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,7 @@ class Zone:
     tz: tzinfo = UTC
     standard: timedelta = timedelta()
     differs: str = ""  #: how its due times differ from those in UTC
+    known: bool = True
 
     def utc(self, local: datetime) -> datetime:
         """Return a time by the zone's standard clock, in UTC."""
@@ -43,7 +52,8 @@ def zone_of(name: str, now: datetime) -> Zone:
     try:
         tz = ZoneInfo(known.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return Zone(differs=f"the time zone {name} is not known, and its times are read as UTC")
+        text = f"the time zone {name} is not known, and its times are read as UTC"
+        return Zone(differs=text, known=False)
     moments = (datetime(now.year, month, 1, tzinfo=tz) for month in (1, 7))
     offsets = sorted(moment.utcoffset() or timedelta() for moment in moments)
     differs = ""
@@ -70,6 +80,7 @@ class Recurrence:
     weekdays: tuple[int, ...] = ()  #: Monday is 0
     month_days: tuple[int, ...] = ()
     occurrences: tuple[tuple[int, int], ...] = ()  #: day of the week, and which one; 0: each
+    wrong: tuple[str, ...] = ()  #: what cannot be read of it, or contradicts itself
 
     @property
     def is_plain(self) -> bool:
@@ -77,50 +88,130 @@ class Recurrence:
         return not any((self.hours, self.minutes, self.weekdays, self.month_days, self.occurrences))
 
 
-def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recurrence | None:
-    """Return what a `recurrence` says; None: its frequency is not known.
+def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recurrence:
+    """Return what a `recurrence` says; what is wrong in it is replaced and named.
 
     Args:
         element: the recurrence; what it holds is not taken.
         start: its `startTime`, with or without a zone; None where it cannot be read.
         zone: its time zone.
     """
-    said = element.get("frequency")
-    frequency = said.peek().capitalize()
-    if frequency not in FREQUENCIES:
-        return None
+    reader = _Reader(element)
+    frequency, interval = reader.every()
     begin = start or datetime(2001, 1, 1, tzinfo=zone.tz)  # a Monday
     local = begin.astimezone(zone.tz).replace(tzinfo=None) if begin.tzinfo else begin
-    interval = element.get("interval")
     return Recurrence(
         frequency,
-        interval_of(interval),
+        interval,
         local,
         local.replace(tzinfo=zone.tz).astimezone(UTC),
         zone,
-        _numbers(element.get("schedule", "hours"), 0, 23),
-        _numbers(element.get("schedule", "minutes"), 0, 59),
-        _days(element.get("schedule", "weekDays")),
-        tuple(day for day in _numbers(element.get("schedule", "monthDays"), -31, 31) if day),
-        _occurrences(element.get("schedule", "monthlyOccurrences")),
+        reader.numbers("hours", range(24)),
+        reader.numbers("minutes", range(60)),
+        reader.weekdays(),
+        reader.numbers("monthDays", _MONTH_DAYS),
+        reader.occurrences(),
+        tuple(reader.wrong),
     )
 
 
-def interval_of(element: Element) -> int:
-    """Return how many units an interval has, as far as Relearn takes so many; 1 by default."""
-    return min(max(1, _number(element.value) or 1), _LONGEST)
+class _Reader:
+    """Reads the keys of a recurrence, and collects what is wrong."""
+
+    def __init__(self, element: Element) -> None:
+        self._element, self._schedule = element, element.get("schedule")
+        self.wrong: list[str] = []
+        if not isinstance(self._schedule.value or {}, dict):
+            self.wrong.append(unread(element, "schedule"))
+
+    def every(self) -> tuple[str, int]:
+        """Return the frequency and the interval; years are months."""
+        frequency = self._element.get("frequency").peek().capitalize()
+        interval = interval_of(self._element.get("interval"))
+        if interval is None:
+            self.wrong.append(unread(self._element, "interval"))
+        factor = _MONTHS if frequency == "Year" else 1
+        frequency = "Month" if frequency == "Year" else frequency
+        if frequency not in FREQUENCIES:
+            self.wrong.append(unread(self._element, "frequency"))
+            frequency = "Day"
+        self._compare(frequency)
+        return frequency, (interval or 1) * factor
+
+    def _compare(self, frequency: str) -> None:
+        """Compare the keys of `schedule` with the frequency, and with each other."""
+        for key, of in _FREQUENCY_OF.items():
+            if self._schedule.get(key).list() and of != frequency:
+                self.wrong.append(f"schedule.{key} does not go with frequency {frequency}")
+        if self._schedule.get("monthDays").list() and self._schedule.get("monthlyOccurrences"):
+            self.wrong.append("schedule has both monthDays and monthlyOccurrences")
+
+    def numbers(self, key: str, allowed: Container[int]) -> tuple[int, ...]:
+        """Return the numbers of a key, in order.
+
+        Args:
+            key: below `schedule`.
+            allowed: the numbers that there can be.
+        """
+        found = [_number(one.value) for one in self._schedule.get(key).list()]
+        return tuple(sorted(set(self._right(key, found, allowed))))
+
+    def weekdays(self) -> tuple[int, ...]:
+        """Return the days of the week, in order."""
+        found = [_weekday(one.value) for one in self._schedule.get("weekDays").list()]
+        return tuple(sorted(set(self._right("weekDays", found, range(7)))))
+
+    def occurrences(self) -> tuple[tuple[int, int], ...]:
+        """Return days such as the second Monday of a month; each Monday has the number 0."""
+        found = []
+        for one in self._schedule.get("monthlyOccurrences").list():
+            number = one.get("occurrence")
+            which = _number(number.value) if number else 0
+            day = [_weekday(one.get("day").value)]
+            days = self._right("monthlyOccurrences", day, range(7))
+            if self._right("monthlyOccurrences", [which], _OCCURRENCES):
+                found += [(day, which or 0) for day in days]
+        return tuple(found)
+
+    def _right(self, key: str, found: list[int | None], allowed: Container[int]) -> list[int]:
+        """Return the values that can be, and note a key that has others.
+
+        Args:
+            key: below `schedule`.
+            found: its values; None for one that cannot be read.
+            allowed: the values that there can be.
+        """
+        right = [one for one in found if one is not None and one in allowed]
+        text = f"schedule.{unread(self._schedule, key)}"
+        if len(right) < len(found) and text not in self.wrong:
+            self.wrong.append(text)
+        return right
+
+
+def unread(element: Element, key: str) -> str:
+    """Return that a key says nothing that a schedule can take, with what it says.
+
+    Args:
+        element: that may have the key.
+        key: its name.
+    """
+    said = element.get(key)
+    if not isinstance(element.value, dict):
+        return f"{key}: `{verbatim(element.value)}` cannot be read"
+    return f"{key} `{verbatim(said.value)}` cannot be read" if said else f"there is no {key}"
+
+
+def interval_of(element: Element) -> int | None:
+    """Return how many units an interval has, 1 by default; None: it cannot be read."""
+    number = _number(element.value) if element else 1
+    return number if number is not None and 1 <= number <= _LONGEST else None
 
 
 def _number(value: object) -> int | None:
     try:
-        return int(str(value).strip())
+        return int(str(value).strip().removesuffix(".0"))
     except ValueError:
         return None
-
-
-def _numbers(element: Element, least: int, most: int) -> tuple[int, ...]:
-    found = [_number(one.value) for one in element.list()]
-    return tuple(sorted({one for one in found if one is not None and least <= one <= most}))
 
 
 def _weekday(value: object) -> int | None:
@@ -128,23 +219,18 @@ def _weekday(value: object) -> int | None:
     return WEEKDAYS.index(text) if text in WEEKDAYS else None
 
 
-def _days(element: Element) -> tuple[int, ...]:
-    found = [_weekday(one.value) for one in element.list()]
-    return tuple(sorted({one for one in found if one is not None}))
-
-
-def _occurrences(element: Element) -> tuple[tuple[int, int], ...]:
-    found = []
-    for one in element.list():
-        day = _weekday(one.get("day").value)
-        if day is not None:
-            found.append((day, _number(one.get("occurrence").value) or 0))
-    return tuple(found)
-
-
 def time_of(element: Element) -> datetime | None:
-    """Return a time of a trigger, with a zone if it is written with one; None: it is none."""
+    """Return a time of a trigger: in UTC if it is written with a zone, else without one.
+
+    None: it is none. One of the last year of the calendar is never, and no later than its second
+    day.
+    """
     try:
-        return datetime.fromisoformat(element.peek())
+        at = datetime.fromisoformat(element.peek())
     except ValueError:
         return None
+    if at.year >= FOREVER:
+        at = datetime(FOREVER, 1, 2, tzinfo=at.tzinfo)
+    if at.year == 1:  # what .NET has for a time that is not set
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at

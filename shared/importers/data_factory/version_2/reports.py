@@ -8,10 +8,13 @@ from typing import Final
 
 from shared.importers.data_factory.account import Element, both_to_do
 from shared.importers.data_factory.drafts import Draft
+from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.others import (
+    DECIDES,
     SILENT,
     instead_of,
     leave_activity,
+    leave_inactive,
     leave_other,
     set_aside,
     why_nothing,
@@ -22,8 +25,10 @@ from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.secrets import is_secret, report_passed, secret_places, warned_of
 from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
+from shared.importers.data_factory.version_2.between import awaited
 from shared.importers.data_factory.version_2.factory import (
     CALL,
+    SETTERS,
     TRAINING,
     UPDATE,
     Activity,
@@ -31,12 +36,19 @@ from shared.importers.data_factory.version_2.factory import (
     called,
     defaults,
     is_secure,
+    resolve,
+    set_by,
 )
 from shared.importers.data_factory.version_2.jobs import Made
-from shared.importers.data_factory.version_2.triggers import REQUEST, passes_secret
+from shared.importers.data_factory.version_2.triggers import Start, passes_secret, report_unsaid
 
 _OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
+_USES: Final = "see the lines of this pipeline that use it"
+_BY_HAND: Final = (
+    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
+    "data.opens_runs: true, if it may run each time"
+)
 
 
 def concurrency(pipeline: Definition) -> int | None:
@@ -61,13 +73,29 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         if other and succeeded and factory.leads_to(made.activity, other):
             text = f"{made.place}: an update follows its training"
             element.mapped("key", "dependsOn", text)
+        elif other and activity.kind == UPDATE and other in awaited(factory, made.activity):
+            text = f"waits for `{name}`, as its training `{made.activity.name}` does"
+            element.left("key", "dependsOn", text, "see the line of that training's dependsOn")
+    _report_waits(factory, activity)
+
+
+def _report_waits(factory: Factory, activity: Activity) -> None:
+    """Report what an activity waits for in the factory alone."""
+    for element, name, conditions in activity.waits():
+        if element.place in element.account.lines:
             continue
+        other = factory.named(activity.pipeline, name)
         said = ", ".join(sorted(conditions))
         text = f"waits for `{name}` ({said}): Relearn does not run it before"
         to_do = "let the data that it writes open the run, or let schedule.delay be long enough"
-        if other is None:
+        if not name:
+            text, to_do = "it names no activity", "nothing to do"
+        elif other is None:
             text, to_do = f"waits for `{name}`, which is not in its pipeline", "nothing to do"
-        elif other.kind == TRAINING:
+        elif other.kind in SETTERS:
+            to_do = "nothing: the value that it sets is known before"
+        elif other.kind in (TRAINING, UPDATE, CALL):
+            to_do = "let schedule.delay be long enough" if activity.kind != UPDATE else DECIDES
             text = f"waits for `{name}` ({said}): pipelines of Relearn do not wait for each other"
         element.left("key", "dependsOn", text, to_do)
 
@@ -83,13 +111,15 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
     for one in factory.of(pipeline):
         if one.kind in (TRAINING, UPDATE):
             continue
-        if one.kind == EXECUTE:
-            report_execution(factory, one, factory.starts_of(pipeline)[0])
-            continue
-        if one.kind == CALL:
+        if one.is_inactive:
+            leave_inactive(one.element, one.name)
+        elif one.kind == EXECUTE:
+            report_execution(factory, one)
+        elif one.kind == CALL:
             _report_call(factory, one, found)
         else:
-            leave_other(one.element, one.name, one.type)
+            after = any(other.kind == TRAINING for other in awaited(factory, one))
+            leave_other(one.element, one.name, one.type, after_training=after)
 
 
 def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Draft]]) -> None:
@@ -100,15 +130,20 @@ def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Dra
         why = f"it is in {activity.within[-1].shown}"
     if places and why:
         text = f"{why}: nothing starts {', '.join(places)} from here"
-        cure = both_to_do(REQUEST, warned_of(secret_places(activity.element)))
+        cure = both_to_do(_BY_HAND, warned_of(secret_places(activity.element)))
         leave_activity(activity.element, activity.name, text, cure)
         return
     if places:
         text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
+        starts = factory.starts_of(activity.pipeline)
+        known = all(one.item for start in starts for one, _ in factory.members(activity, start))
+        if activity.within and not known:
+            text += f", but once alone: it is in {activity.where}, which Relearn does not have"
         element, cure = activity.element, instead_of(activity.type)
         element.approximated("activity", activity.name, text, cure)
         leave_policy(element, "its activity is not carried over")
-        _set_aside_call(factory, element, name)
+        _report_waits(factory, activity)
+        _set_aside_call(factory, activity, name)
         return
     text = f"pipeline `{name}` has no activity that is carried over"
     if folded(name) not in found:
@@ -116,15 +151,16 @@ def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Dra
     leave_activity(activity.element, activity.name, text, instead_of(activity.type))
 
 
-def _set_aside_call(factory: Factory, element: Element, name: str) -> None:
+def _set_aside_call(factory: Factory, activity: Activity, name: str) -> None:
     """Take what a call of a pipeline says of itself, and report the parameters that it gives.
 
     Args:
         factory: all pipelines.
-        element: the activity.
+        activity: the call.
         name: of the pipeline that it calls.
     """
-    element.take_keys(*_OF_ACTIVITY, "dependsOn")
+    element = activity.element
+    element.take_keys(*_OF_ACTIVITY)
     element.get("typeProperties").take_keys("pipeline", "waitOnCompletion")
     set_aside(element, "description", "userProperties")
     pipeline = factory.definitions.named(PIPELINE, name)
@@ -132,7 +168,14 @@ def _set_aside_call(factory: Factory, element: Element, name: str) -> None:
         if pipeline and passes_secret(pipeline, parameter, one.value):
             report_passed(one, parameter, one.value)
             continue
-        one.mapped("key", parameter, f"its value stands in pipeline `{name}` wherever it is used")
+        known = [
+            resolve(factory.definitions, activity.pipeline, each, one.value)
+            for start in factory.starts_of(activity.pipeline)
+            for each, _ in factory.members(activity, start)
+        ]
+        if not any(report_unsaid(one, parameter, value, name) for value in known):
+            text = f"its value stands in pipeline `{name}` wherever it is used"
+            one.mapped("key", parameter, text)
 
 
 def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
@@ -159,14 +202,12 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
         body.approximated(PIPELINE, pipeline.name, text, cure)
     limit = concurrency(pipeline)
     _report_concurrency(properties, "", "; ".join(dict.fromkeys(map(_busy, made))))
-    _report_windows(factory, pipeline, made)
-    _report_arrivals(factory, pipeline, made)
     unlimited = [draft.name for draft in made if draft.timing.catch_up != "all"]
     if limit is None and unlimited:
-        text = "without concurrency the factory starts runs at once: here they wait for each other"
-        text = f"{', '.join(dict.fromkeys(unlimited))}: {text}"
+        text = "without concurrency the factory starts runs at once: here those of one pipeline "
+        text = f"{', '.join(dict.fromkeys(unlimited))}: {text}wait for each other"
         body.approximated(PIPELINE, pipeline.name, text)
-    _report_values(pipeline)
+    _report_values(factory, pipeline)
 
 
 def _busy(draft: Draft) -> str:
@@ -176,35 +217,41 @@ def _busy(draft: Draft) -> str:
     return f"{draft.name}: when_busy: {said}"
 
 
-def _report_windows(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
-    """Report how many windows of a trigger there are at the same time."""
-    for start in factory.starts_of(pipeline):
-        most = start.timing.max_parallel
-        if start.kind != "window" or most is None:
-            continue
-        for draft in (one for one in made if one.timing.schedule == start.timing.schedule):
-            text = _busy(draft)
-            if draft.timing.max_parallel != most:
-                text += f": concurrency of pipeline `{pipeline.name}` allows no more"
-            element = start.source.get("properties", "typeProperties", "maxConcurrency")
-            element.mapped("policy", "maxConcurrency", text)
+def report_start(pipeline: Definition, start: Start, draft: Draft) -> None:
+    """Report the keys of a trigger that say how its runs begin, as they are in the file.
+
+    Args:
+        pipeline: of the factory.
+        start: by the trigger.
+        draft: the pipeline to be that it starts.
+    """
+    most = start.timing.max_parallel
+    if start.kind == "window" and most is not None:
+        text = _busy(draft)
+        if draft.timing.max_parallel != most:
+            text += f": concurrency of pipeline `{pipeline.name}` allows no more"
+        element = start.source.get("properties", "typeProperties", "maxConcurrency")
+        element.mapped("policy", "maxConcurrency", text)
+    if start.event is not None and draft.timing.data is not None:
+        start.event.report(draft.name, draft.timing.data.name)
 
 
-def _report_arrivals(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
-    """Report which blobs of a trigger open runs."""
-    for start in factory.starts_of(pipeline):
-        for draft in made:
-            data = draft.timing.data
-            if start.event is None or data is None:
-                continue
-            if data.name == start.event.chosen(draft.job.inputs.values()):
-                start.event.report(draft.name, data.name)
+def report_forms(made: Made) -> None:
+    """Report the outputs whose path names no file, and so does not say what they hold."""
+    for port, path in made.job.outputs.items():
+        if path.is_folder:
+            text = f"{made.place}: its path names no file, and it is taken for a table"
+            cure = "let its name in training.outputs end in .ilearner, if it is a model"
+            path.source.approximated("key", port, text, cure, whole=False)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:
     element = properties.get("concurrency")
     if why:
         element.left("policy", "concurrency", why, "nothing to do for this key alone")
+    elif "; " in text:
+        text += ": each of these pipelines has its own, where in the factory they share it"
+        element.approximated("policy", "concurrency", text)
     else:
         element.mapped("policy", "concurrency", text)
     for key, one in properties.get("policy").items():
@@ -212,21 +259,38 @@ def _report_concurrency(properties: Element, why: str, text: str = "") -> None:
         one.left("policy", f"policy.{key}", "Relearn does not measure how long a run takes", to_do)
 
 
-def _report_values(pipeline: Definition) -> None:
-    """Report the parameters and variables of a pipeline."""
+def _report_values(factory: Factory, pipeline: Definition) -> None:
+    """Report the parameters and variables of a pipeline.
+
+    Args:
+        factory: all pipelines.
+        pipeline: one of them.
+    """
     known = defaults(pipeline, "parameters")
     for name, one in pipeline.properties.get("parameters").items():
         if _is_secret(name, one):
             continue
-        text = "its value stands wherever it is used: the default, or what a trigger gives"
-        if folded(name) not in known:
-            text = "it has no default: what a trigger gives stands wherever it is used"
-        one.mapped("key", name, text)
+        values = [known.get(folded(name))]
+        for start in factory.starts_of(pipeline):
+            given = {folded(key): value for key, value in start.parameters.items()}
+            values.append(given.get(folded(name), values[0]))
+        if None in values[1:]:
+            text, cure = "nothing that starts the pipeline gives it a value", _USES
+            one.left("key", name, f"it has no default, and {text}", cure)
+        elif any(isinstance(value, Resolved) and value.text is None for value in values):
+            one.left("key", name, "the value that it is given cannot be carried over", _USES)
+        else:
+            text = "its value stands wherever it is used: the default, or what starts it gives"
+            one.mapped("key", name, text)
+    sets = set_by(pipeline)
     for name, one in pipeline.properties.get("variables").items():
         if _is_secret(name, one):
             continue
-        text = "Relearn has no variables: the default value stands wherever it is used"
-        one.approximated("key", name, text, "see whether another activity sets it")
+        text = "Relearn has no variables: its default value stands wherever it is used"
+        if of := sets.get(folded(name)):
+            text = f"Relearn has no variables: what activity `{of[0].name}` sets stands "
+            text += "wherever it is used, if that can be said"
+        one.approximated("key", name, text)
 
 
 def _is_secret(name: str, declared: Element) -> bool:

@@ -1,0 +1,27 @@
+"""What a line says of several pipelines alike, it says once."""
+
+import pytest
+
+from shared.importers.data_factory.said_once import said_once
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: training; b: training", "a, b: training"),
+        ("a: training; a: x; b: training; b: x", "a, b: training; x"),
+        ("a: x: 1; b: x: 2", "a: x: 1; b: x: 2"),
+        ("a: x; more; b: x; more", "a, b: x; more"),
+        ("a: x; of it alone; b: x", "a: x; of it alone; b: x"),
+        ("before; a: x; b: x", "before; a, b: x"),
+        ("ab: x; b: x", "ab, b: x"),
+        ("a: x; a: x", "a: x"),
+        ("a: x; a: y", "a: x; a: y"),
+        ("waits: at: 5", "waits: at: 5"),
+        ("a: in runs/a/<run>; b: in runs/b/<run>", "a, b: in runs/<pipeline>/<run>"),
+        ("a: in runs/a/<run>; b: x", "a: in runs/a/<run>; b: x"),
+    ],
+)
+def test_what_is_alike_is_said_once(text: str, said: str) -> None:
+    assert said_once(text, ["a", "b", "ab"]) == said
+    assert said_once(text, []) == text

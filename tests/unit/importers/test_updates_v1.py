@@ -1,0 +1,111 @@
+"""Updates of version 1: whether they belong to a training, and the name of what they update."""
+
+import pytest
+
+from shared.importers.data_factory.account import Outcome
+from tests.unit.importers.version_1 import MODEL, training, updating, walk_through
+
+LEFT = Outcome.NOT_CARRIED_OVER
+
+
+@pytest.mark.parametrize(
+    ("period", "said"),
+    [
+        ({"isPaused": True}, "its pipeline is paused"),
+        ({"start": None, "end": None}, "has no active period"),
+        ({"start": "<when>"}, "has no active period"),
+        ({"start": "2016-02-14", "end": "2016-02-15"}, "only active after that of the training"),
+        ({"start": "2016-02-12", "end": "2016-02-13"}, "only active before that of the training"),
+        ({"start": "2016-02-01", "end": "2016-02-14"}, ""),
+        ({"start": "2016-02-13T12:00:00Z", "end": "9999-09-09"}, ""),
+    ],
+)
+def test_an_update_that_never_runs_with_its_training_is_not_made(
+    period: dict[str, object], said: str
+) -> None:
+    factory = walk_through(training())
+    factory.pipeline("apart", updating(), **period)
+    assert len(factory.only().updates) == (0 if said else 1)
+    line = factory.line("pipeline/apart", "properties.activities[0]")
+    assert (line.outcome is LEFT, said in line.text) == (bool(said), True)
+    of_training = factory.line("pipeline/walk", "activities[0]").text
+    assert ("update `update`, which waits for its model" in of_training) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "said"),
+    [
+        (MODEL, MODEL, ""),
+        ("$$Text.Format('Churn [trained model]')", "Churn [trained model]", ""),
+        ("$$Text.Format('{0:yyyy}', SliceStart)", None, "changes from window to window"),
+        ("$$Unknown", None, "`$$Unknown`: it uses a name"),
+        ("[parameters('model')]", None, "`[parameters('model')]` is not filled in"),
+        ("<your model>", None, "`<your model>` is not filled in"),
+    ],
+)
+def test_the_name_of_a_model_that_is_an_expression(name: str, made: str | None, said: str) -> None:
+    typed = {"trainedModelName": name, "trainedModelDatasetName": "trainedModelBlob"}
+    factory = walk_through(training(), updating(typeProperties=typed))
+    assert [one.resource for one in factory.only().updates] == ([made] if made else [])
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert (line.outcome is LEFT, said in line.text) == (bool(said), True)
+
+
+def test_an_update_that_waits_for_more_than_its_model_says_what_decides_here() -> None:
+    checks = {"name": "evaluate", "type": "Custom", "outputs": [{"name": "passed"}]}
+    inputs = [{"name": "trainedModelBlob"}, {"name": "passed"}]
+    factory = walk_through(training(), checks, updating(inputs=inputs))
+    factory.blob("passed", "any", "passed.txt")
+    assert len(factory.only().updates) == 1
+    waits = factory.line("pipeline/walk", "activities[2].inputs[1]")
+    assert (waits.outcome, "activity `evaluate`" in waits.text) == (LEFT, True)
+    assert "gate.approval: required" in waits.to_do
+    line = factory.line("pipeline/walk", "activities[2]")
+    assert line.outcome is Outcome.APPROXIMATED
+    assert "does not wait for dataset `passed`" in line.text
+
+
+@pytest.mark.parametrize(
+    "other", [training(name="other"), training(name="other", type="Copy", typeProperties={})]
+)
+def test_an_update_whose_model_two_activities_write_is_not_made(other: dict[str, object]) -> None:
+    factory = walk_through(training(), other, updating())
+    assert not any(draft.updates for draft in factory.drafts())
+    said = factory.line("pipeline/walk", "activities[2]")
+    assert said.outcome is LEFT
+    assert "`retraining` and `other` write dataset" in said.text
+    assert "add the endpoint" in said.to_do
+    assert "update `update`" in factory.line("pipeline/walk", "activities[0]").text
+
+
+def test_an_update_whose_blob_two_trainings_write_is_not_made() -> None:
+    jobs = [
+        training(
+            name=name,
+            outputs=[{"name": name}],
+            typeProperties={"webServiceOutputs": {"output1": name}},
+        )
+        for name in ("one", "two")
+    ]
+    factory = walk_through(*jobs, updating())
+    for name in ("one", "two"):
+        factory.blob(name, "trainingoutput", "model.ilearner")
+    assert not any(draft.updates for draft in factory.drafts())
+    assert "`one` and `two` write" in factory.line("pipeline/walk", "activities[2]").text
+
+
+def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
+    factory = walk_through(
+        training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}
+    )
+    assert len(factory.drafts()) == 1
+    said = factory.line("pipeline/walk", "activities[1]")
+    assert (said.outcome, "gate.rules" in said.to_do) == (LEFT, True)
+
+
+def test_an_update_follows_all_outputs_of_its_training() -> None:
+    datasets = [{"name": "trainedModelBlob"}, {"name": "scores"}]
+    factory = walk_through(training(outputs=datasets), updating(inputs=datasets))
+    factory.blob("scores", "any", "scores.csv")
+    assert len(factory.only().updates) == 1
+    assert factory.line("pipeline/walk", "activities[1]").outcome is Outcome.MAPPED
