@@ -21,8 +21,8 @@ from local.test_parts import parts, total, without_progress
 from local.virtual_environment import NOT_CHECKED
 
 ROOT: Final = Path(__file__).parents[1]
-#: Two more than cores: those with a real host wait most of the time.
-_AT_ONCE: Final = 4
+#: Three more than cores: those with a real host wait most of the time.
+_AT_ONCE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ FIRST: Final = (
 TESTS: Final = tuple(Check(part.name, part.promise, part.command()) for part in parts())
 #: What waits longest begins first.
 BESIDE: Final = (
-    *TESTS[:2],
+    *TESTS[:3],
     Check("sdk", "azure-ai-ml takes the stand-in for real", ("local.sdk_check", "--reduced")),
-    *TESTS[2:],
+    *TESTS[3:],
     Check("types", "mypy strict, product and tests", ("mypy", "--no-error-summary")),
     Check("worker", "the official worker runtime runs the app", ("local.worker_check",)),
 )

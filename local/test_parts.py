@@ -61,15 +61,17 @@ def parts() -> tuple[Part, ...]:
     Those that wait for real processes most of the time come first: the others use the cores
     meanwhile. Then those that take long.
     """
-    long = _in(f"{_TESTS}/e2e", "test_demo.py", "test_run.py", "test_proof_host_kills.py")
-    long += _in(f"{_TESTS}/e2e", "test_proof_hosts.py")
+    killed = _in(f"{_TESTS}/e2e", "test_demo.py", "test_proof_host_kills.py")
+    many = _in(f"{_TESTS}/e2e", "test_proof_hosts.py", "test_run.py", "test_many_endpoints.py")
+    many += _in(f"{_TESTS}/e2e", "test_killed.py")
     pure = _in(f"{_TESTS}/unit", "core", "config", "importers")
     flows = _in(f"{_TESTS}/unit", "execution", "intake")
     unit, e2e = f"{_TESTS}/unit", f"{_TESTS}/e2e"
     local, sweep = f"{_TESTS}/local", f"{_TESTS}/sweep"
     named = (
-        Part("whole programs", "what people start works, also when it is killed", long),
-        Part("end to end", "real storage, real HTTP, the app in its host", (e2e,), long),
+        Part("demo, kills", "the demo does what it shows, and a kill breaks no promise", killed),
+        Part("hosts", "many runs, two hosts, `make run` and its restart", many),
+        Part("end to end", "real storage, real HTTP, the app in its host", (e2e,), killed + many),
         Part("fault sweep", "no fault at any call breaks a promise", (sweep,)),
         Part("local servers", "the stand-ins behave as documented", (local,)),
         Part("unit: core", "what is decided, and read from files", pure),
