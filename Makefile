@@ -31,7 +31,7 @@ run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, 
 	@$(BIN)/python -m local.run
 
 .PHONY: test
-test: $(INSTALLED) ## run everything that CI runs (about six minutes on two cores)
+test: $(INSTALLED) ## run everything that CI runs (about eight minutes on two cores)
 	@$(BIN)/python -m local.checks
 
 .PHONY: bench
