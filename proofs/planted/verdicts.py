@@ -9,7 +9,10 @@ _JUDGING: Final = "shared/core/evaluation/judging.py"
 _EVENTS: Final = "shared/core/run/gate_events.py"
 _REPEATED: Final = "shared/core/serving/repeated_gate.py"
 _UNSURE: Final = "shared/execution/unsure.py"
-_VERDICTS: Final = ("tests/unit/core/evaluation/test_on_rows.py",)
+_VERDICTS: Final = (
+    "tests/unit/core/evaluation/test_on_rows.py",
+    "tests/unit/core/evaluation/test_other_opponents.py",
+)
 _RUNS: Final = ("tests/unit/core/run/test_unsure_runs.py",)
 _STEPS: Final = ("tests/unit/execution/test_unsure.py",)
 _LEASE: Final = ("tests/unit/execution/test_endpoint_lease.py",)
@@ -88,8 +91,8 @@ BUGS: Final = (
     Bug(
         "the first row of a file without names is shown",
         "shared/core/decisions/predictions.py",
-        "    if not any(known.values()):\n",
-        "    if not known:\n",
+        "            if not any(known.values()):  # then it is data, and not shown\n",
+        "            if not known:\n",
         ("tests/unit/core/decisions/test_predictions.py",),
     ),
     Bug(

@@ -5,7 +5,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -234,20 +234,26 @@ def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
         elif name in reading.optional:
             reading.leave_out(name)
         else:
-            raise ValueError(lacking(name, names, known))
+            raise ValueError(lacking(name, names, known, reading.optional))
     return found
 
 
-def lacking(name: str, names: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
+def lacking(
+    name: str,
+    names: Sequence[str],
+    known: Mapping[str, Sequence[str]],
+    optional: Collection[str] = (),
+) -> str:
     """Return that a column is missing; a first line without any name is data, and not shown.
 
     Args:
         name: of the column.
         names: those of the first line.
         known: for each name that is wanted, the columns that it can mean.
+        optional: those that need not be there.
     """
     if not any(known.values()):
-        wanted = shown(tuple(known))
+        wanted = shown([one for one in known if one not in optional])
         return f"the first line has none of the names {wanted}: are the names missing there?"
     return f"there is no column {short(name)}; there are {shown(names)}"
 

@@ -137,9 +137,8 @@ def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
 
 def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str:
     one = alike[0]
-    other = (
-        f"{(NAMES_GONE if gone else NAMES)[one.against]} ({_runs([each.run_id for each in alike])})"
-    )
+    name = (NAMES_GONE if gone else NAMES)[one.against]
+    other = f"{name} ({_runs([each.run_id for each in alike])})"
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"

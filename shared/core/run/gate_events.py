@@ -1,11 +1,13 @@
 """Events of a run before its job and its promotion: slot, candidate, verdict, approval."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.config.compare import Way
 from shared.core.counting import counted, they
+from shared.core.decisions.comparison import Comparison
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.commands import Event
 from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
@@ -68,7 +70,7 @@ class Judged(Event):
         known = run.evolve(verdict=self.verdict, unchecked=unchecked, model=model)
         if not passed:
             why = f"not promoted: {reason}"
-            changes = {"reason": why, "advice": _way_out(self.verdict), **_none_begun(run)}
+            changes = {"reason": why, "advice": _way_out(run, self.verdict), **_none_begun(run)}
             return known.moved_to(Phase.REJECTED, at, why, **changes)
         if not run.config.endpoints:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
@@ -226,14 +228,18 @@ def approval_advice(run: Run, expires: datetime) -> str:
     answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
     pin = f"; {_PIN}" if run.verdict and _lacks_anchor(run.verdict) else ""
-    later = f"; {_LATER}" if run.verdict and run.verdict.uncompared else ""
+    uncompared = run.verdict is not None and run.verdict.uncompared
+    later = f"; {_LATER}" if uncompared and run.origin is not Origin.MODEL else ""
     return f"{unchecked}{_answers(run)}{later}{pin}; without an answer until {when} it is {answer}"
 
 
-def _way_out(verdict: Verdict | None) -> str | None:
+def _way_out(run: Run, verdict: Verdict | None) -> str | None:
     """Return how a model can be promoted where `unsure: reject` refuses what was not measured."""
     if verdict is None or not verdict.unsure or verdict.measured:
         return None
+    lacks = any(one.interval is None for one in _counting(verdict))
+    if not lacks and run.origin is not Origin.MODEL:  # another model went live since its job
+        return _LATER
     pin = f", and {_PIN}" if _lacks_anchor(verdict) else ""
     return (
         "nothing was measured, which is as good as certain for the next run too: correct what the "
@@ -243,12 +249,14 @@ def _way_out(verdict: Verdict | None) -> str | None:
 
 def _lacks_anchor(verdict: Verdict) -> bool:
     """Whether the anchor cannot be compared, which every later run would be asked about."""
-    deciding = (result for result in verdict.results if not result.observe)
-    return any(
-        one.against == "anchor" and one.interval is None
-        for result in deciding
-        for one in result.comparisons
-    )
+    return any(one.against == "anchor" and one.interval is None for one in _counting(verdict))
+
+
+def _counting(verdict: Verdict) -> Iterator[Comparison]:
+    """Yield the comparisons, of rules that decide, with models that serve or are pinned."""
+    for result in verdict.results:
+        if not result.observe:
+            yield from (one for one in result.comparisons if one.run_id not in result.gone)
 
 
 def _answers(run: Run) -> str:

@@ -121,6 +121,8 @@ def test_no_cell_is_in_a_message() -> None:
             read(rows.encode(), name)
         assert cell not in str(error.value)
         assert "0.7" not in str(error.value)
+    with pytest.raises(ValueError, match="names id, label: are"):
+        read_predictions(b"a,1,0.7\n", "p.csv", "id", ("label", "live"), optional=("live",))
 
 
 @pytest.mark.parametrize(

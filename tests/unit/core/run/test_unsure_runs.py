@@ -172,6 +172,9 @@ def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> No
     assert rejected(comparison(Outcome.WORSE)) is None
     assert rejected(comparison(Outcome.UNSURE)) is None
     assert way_out in str(rejected(not_measured()))
+    later = rejected(comparison(), live=("sample-other",))
+    assert later == "a new run is compared with what serves and is pinned then"
+    assert way_out in str(rejected(comparison(), not_measured(run_id="b"), live=("b", "c")))
     assert pin not in str(rejected(not_measured()))
     other = not_measured(against="anchor", run_id="sample-anchor")
     assert pin in str(rejected(comparison(), other, anchor="sample-anchor"))
