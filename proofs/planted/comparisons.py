@@ -81,4 +81,18 @@ BUGS: Final = (
         "        if theirs.holdout == '':\n",
         ("tests/unit/execution/test_comparisons_by_holdout.py",),
     ),
+    Bug(
+        "the candidate is compared with itself",
+        "shared/execution/comparisons.py",
+        "            found = paired(mine, None, replace(meaning, other=column))\n",
+        "            found = paired(mine, None, replace(meaning, other=meaning.candidate))\n",
+        _EXECUTION,
+    ),
+    Bug(
+        "a fixed bound does not say why the predictions have no number",
+        "shared/core/decisions/compared_rules.py",
+        "            unusable[rule.metric] = f",
+        "            unusable[''] = f",
+        _EXECUTION,
+    ),
 )

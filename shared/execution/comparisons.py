@@ -17,6 +17,7 @@ from shared.core.decisions.pairing import Meaning, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.report import Row
 from shared.core.evaluation.text import short
 from shared.core.run.record import Run
 from shared.core.serving.state import ServedModel
@@ -40,7 +41,7 @@ class Compared:
 
     #: Position of a rule -> its comparisons, one for each other model.
     found: Mapping[int, tuple[Comparison, ...]]
-    measured: Mapping[str, float]  #: metric -> its value, of the candidate's rows
+    measured: Row  #: the metrics of the candidate, by its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,7 @@ class Comparisons:
             for one, found in zip(others, rows, strict=True)
         ]
         found = compared_rules(rules, terms, opponents, seed=run.run_id)
-        values = {} if isinstance(own, NotPaired) else measured(gate.rules, terms, own)
-        return Compared(found, values)
+        return Compared(found, measured(gate.rules, terms, own))
 
     def _rows(
         self, mine: Predictions, one: _Other, compare: Compare, meaning: Meaning

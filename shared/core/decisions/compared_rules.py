@@ -7,10 +7,12 @@ from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
 from shared.core.decisions.metrics import CostMatrix, Metric, metric_named
+from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
 from shared.core.decisions.slices import Sliced, compared_slices
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.report import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +59,33 @@ def compared_rules(
     }
 
 
-def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows) -> dict[str, float]:
-    """Return the metrics of the candidate that rules name, as far as its rows say them.
+def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) -> Row:
+    """Return the metrics of the candidate that rules name, or why its rows do not say them.
 
     Args:
         rules: of the gate.
         terms: how metrics are computed.
-        rows: the candidate's labels and scores.
+        rows: the candidate's labels and scores, or why they cannot be used.
     """
     found: dict[str, float] = {}
+    unusable: dict[str, str] = {}
     for rule in rules:
-        metric = terms.metric(rule.metric)
-        value = value_of(metric, rows) if metric else None
+        value = _value(terms.metric(rule.metric), rows)
         if isinstance(value, float):
             found[rule.metric] = value
-    return found
+        else:
+            unusable[rule.metric] = f"cannot be computed of the predictions: {value}"
+    return Row({}, found, unusable)
+
+
+def _value(metric: Metric | None, rows: PairedRows | NotPaired) -> float | str:
+    """Return a metric of the candidate, or why it is not known."""
+    if metric is None:
+        return "it is no metric of rows"
+    if isinstance(rows, NotPaired):
+        return rows.reason
+    value = value_of(metric, rows)
+    return value.reason if isinstance(value, NotComparable) else value
 
 
 def outcome_of(interval: Interval, bound: float) -> Outcome:

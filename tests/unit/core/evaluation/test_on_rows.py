@@ -63,6 +63,20 @@ def test_a_live_model_that_nothing_was_compared_with_is_no_pass_either() -> None
     assert not verdict.measured
 
 
+@pytest.mark.parametrize(
+    ("outcome", "recorded", "of_live"), [(FIT, 0.5, 0.99), (WORSE, 0.99, 0.5), (UNSURE, 0.99, 0.5)]
+)
+def test_recorded_numbers_do_not_count_where_both_scored_the_same_rows(
+    outcome: Outcome, recorded: float, of_live: float
+) -> None:
+    on_rows = OnRows({0: (comparison(outcome),)}, live=(LIVE,))
+    known: dict[str, Any] = {"first_allowed": True, "on_rows": on_rows}
+    verdict = judge([NO_DROP], Row({}, {"AUC": recorded}), [{"AUC": of_live}], **known)
+    assert verdict.outcome is outcome
+    again = judged_again(verdict, [NO_DROP], [{"AUC": of_live}], **known)
+    assert (again.outcome, again.results[0].live) == (outcome, 0.91)
+
+
 def test_what_could_not_be_judged_has_no_outcome() -> None:
     assert refused("there are no predictions").outcome is None
 
