@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from shared.core.counting import counted
-from shared.core.decisions import bootstrap, intervals
+from shared.core.decisions import bootstrap, f1, intervals
 from shared.core.decisions.comparison import Interval, Method
 from shared.core.decisions.intervals import Estimate
 from shared.core.decisions.metrics import (
@@ -126,7 +126,7 @@ def _value(metric: Metric, rows: PairedRows, scores: Sequence[float]) -> float:
             return 1 - loss if kind in (Kind.ACCURACY, Kind.F1) else loss
         case _, Kind.F1:
             answers = answers_of(metric, rows, numbers)
-            return bootstrap.f1(labels, answers, len(rows.classes), metric.average)
+            return f1.value_of_f1(labels, answers, len(rows.classes), metric.average)
         case _, kind:
             return bootstrap.of_squares(kind, labels, numbers)
 
@@ -146,7 +146,7 @@ def _estimated(
             return _of_means(metric, rows, ours, theirs, level)
         case _ if metric.kind is Kind.F1:
             answers = (answers_of(metric, rows, one) for one in (ours, theirs))
-            return bootstrap.of_f1(
+            return f1.of_f1(
                 labels,
                 *answers,
                 classes=len(rows.classes),

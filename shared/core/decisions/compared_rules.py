@@ -1,16 +1,16 @@
 """Applies rules that compare to the rows that both models scored: the outcome of each rule."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
-from shared.core.decisions.metrics import CostMatrix, Metric, metric_named
+from shared.core.decisions.metrics import Average, CostMatrix, Kind, Metric, metric_named
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
-from shared.core.decisions.slices import Sliced, compared_slices
+from shared.core.decisions.slices import ComparedSlices, Sliced, Slices, slices_for_each
 from shared.core.evaluation.gate import Rule
 from shared.core.evaluation.report import Row
 
@@ -53,10 +53,60 @@ def compared_rules(
         opponents: the live models, and the anchor.
         seed: what the draws of a bootstrap are derived from: the id of the run.
     """
-    return {
-        index: tuple(_comparison(rule, terms, one, seed) for one in opponents)
-        for index, rule in rules.items()
-    }
+    arrays = [
+        replace(one, rows=one.rows.in_arrays()) if isinstance(one.rows, PairedRows) else one
+        for one in opponents
+    ]
+    most = _slices_for_each(rules.values(), terms, arrays)
+    found: dict[int, list[Comparison]] = {index: [] for index in rules}
+    for one in arrays:
+        known = _Known(one, terms, f"{seed}/{one.run_id}", most)
+        for index, rule in rules.items():
+            found[index].append(_comparison(rule, known))
+    return {index: tuple(comparisons) for index, comparisons in found.items()}
+
+
+def _slices_for_each(rules: Iterable[Rule], terms: Terms, opponents: Sequence[Against]) -> int:
+    """Return how many slices are checked for one metric and one other model."""
+    named = [terms.metric(rule.metric) for rule in rules if rule.kind == "max_drop"]
+    metrics = {_key(metric): metric for metric in named if metric is not None}
+    rows = [one.rows for one in opponents if isinstance(one.rows, PairedRows)]
+    return slices_for_each(list(metrics.values()), rows)
+
+
+def _key(metric: Metric) -> tuple[Kind, Average]:
+    """Return what tells metrics of the same terms apart."""
+    return metric.kind, metric.average
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one other model: each metric is computed once, whatever the rules."""
+
+    one: Against
+    terms: Terms
+    seed: str
+    most: int  #: slices that are checked for each metric
+    slices: Slices | None = None
+    found: dict[tuple[Kind, Average], Scored | NotComparable] = field(default_factory=dict)
+    sliced: dict[tuple[Kind, Average], ComparedSlices] = field(default_factory=dict)
+
+    def of(self, metric: Metric, rows: PairedRows) -> Scored | NotComparable:
+        """Return the comparison of all rows."""
+        if _key(metric) not in self.found:
+            level = self.terms.level
+            self.found[_key(metric)] = compared(metric, rows, level=level, seed=self.seed)
+        return self.found[_key(metric)]
+
+    def of_slices(self, metric: Metric, rows: PairedRows) -> ComparedSlices:
+        """Return the comparisons of the slices."""
+        if self.slices is None:
+            self.slices = Slices.of(rows, self.seed)
+        if _key(metric) not in self.sliced:
+            self.sliced[_key(metric)] = self.slices.compared(
+                metric, level=self.terms.level, min_rows=self.terms.min_rows, most=self.most
+            )
+        return self.sliced[_key(metric)]
 
 
 def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) -> Row:
@@ -69,8 +119,14 @@ def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) 
     """
     found: dict[str, float] = {}
     unusable: dict[str, str] = {}
+    values: dict[tuple[Kind, Average] | None, float | str] = {}
+    usable = rows.in_arrays() if isinstance(rows, PairedRows) else rows
     for rule in rules:
-        value = _value(terms.metric(rule.metric), rows)
+        metric = terms.metric(rule.metric)
+        key = _key(metric) if metric else None
+        if key not in values:
+            values[key] = _value(metric, usable)
+        value = values[key]
         if isinstance(value, float):
             found[rule.metric] = value
         else:
@@ -100,8 +156,8 @@ def outcome_of(interval: Interval, bound: float) -> Outcome:
     return Outcome.WORSE if interval.high < bound else Outcome.UNSURE
 
 
-def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison:
-    metric = terms.metric(rule.metric)
+def _comparison(rule: Rule, known: _Known) -> Comparison:
+    one, metric = known.one, known.terms.metric(rule.metric)
     if metric is None:
         return _not_compared(one, NotComparable(f"{rule.metric} cannot be computed of rows"))
     if rule.better != ("higher" if metric.higher_is_better else "lower"):
@@ -109,7 +165,7 @@ def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison
         return _not_compared(one, NotComparable(reason))
     if isinstance(one.rows, str):
         return _not_compared(one, NotComparable(one.rows))
-    found = compared(metric, one.rows, level=terms.level, seed=f"{seed}/{one.run_id}")
+    found = known.of(metric, one.rows)
     if isinstance(found, NotComparable):
         return _not_compared(one, found, one.rows.note)
     bound = rule.bound if rule.kind == "min_gain" else -rule.bound
@@ -119,14 +175,7 @@ def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison
         needed = rows_needed(found.interval, found.rows, bound)
     sliced = Sliced((), 0, 0)
     if rule.kind == "max_drop" and one.rows.slices:
-        sliced = compared_slices(
-            metric,
-            one.rows,
-            margin=rule.bound,
-            level=terms.level,
-            min_rows=terms.min_rows,
-            seed=f"{seed}/{one.run_id}",
-        )
+        sliced = known.of_slices(metric, one.rows).judged(rule.bound)
     return _compared(one, found, outcome, needed, sliced)
 
 

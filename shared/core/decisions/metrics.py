@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: With fewer rows, or fewer of one of two classes, an interval holds the truth too seldom.
 FEWEST_ROWS: Final = 30
+#: The work of F1 grows with the classes; very many are texts that are none.
+MOST_CLASSES: Final = 100
 _TWO: Final = 2
 #: Probabilities are kept off 0 and 1 by this, so that a wrong one does not cost infinitely much.
 _EDGE: Final = 2.0**-52
@@ -198,10 +200,17 @@ def _lacks_form(metric: Metric, rows: PairedRows) -> Iterator[str]:
         yield f"the models give classes, and {kind} needs scores"
     if kind in OF_ANSWERS and classes > _TWO and not rows.predicts_classes:
         yield f"there are {classes} classes, and a score says nothing about the class of a row"
-    if kind is Kind.F1 and classes > _TWO and metric.average == "binary":
-        yield f"there are {classes} classes: name F1 macro, F1 micro or F1 weighted"
+    if kind is Kind.F1:
+        yield from _lacks_average(metric, classes)
     if kind is Kind.COST:
         yield from _lacks_costs(metric, rows)
+
+
+def _lacks_average(metric: Metric, classes: int) -> Iterator[str]:
+    if classes > MOST_CLASSES and metric.average != "micro":
+        yield f"there are {classes:,} classes, and F1 is compared for at most {MOST_CLASSES}"
+    if classes > _TWO and metric.average == "binary":
+        yield f"there are {classes} classes: name F1 macro, F1 micro or F1 weighted"
 
 
 def _lacks_costs(metric: Metric, rows: PairedRows) -> Iterator[str]:
