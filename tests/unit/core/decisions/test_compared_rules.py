@@ -238,7 +238,7 @@ def test_however_many_columns_rules_and_models_there_are_few_slices_are_compared
         return (
             NotComparable("not now")
             if len(times) > 3
-            else of_rows(metric, rows, level=level, seed=seed)
+            else compared(metric, rows, level=level, seed=seed)
         )
 
     monkeypatch.setattr(slices, "compared", counting)
