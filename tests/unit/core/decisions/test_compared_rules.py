@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.decisions import slices
-from shared.core.decisions.compared import NotComparable
+from shared.core.decisions.compared import NotComparable, compared
 from shared.core.decisions.compared_rules import (
     Against,
     Terms,
