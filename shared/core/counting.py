@@ -1,4 +1,8 @@
-"""Counts in sentences: `1 run`, `2 runs`."""
+"""Counts in sentences: `1 run`, `2 runs`; sizes: `64 MB`."""
+
+from typing import Final
+
+_MB: Final = 1024**2
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -21,3 +25,8 @@ def they(number: int, one: str, many: str) -> str:
         many: the word for none, and for several.
     """
     return one if number == 1 else many
+
+
+def sized(number: int) -> str:
+    """Return a number of bytes as people say it: whole MB, or bytes."""
+    return counted(number, "byte") if number % _MB or not number else f"{number // _MB} MB"

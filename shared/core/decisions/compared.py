@@ -16,6 +16,7 @@ from shared.core.decisions.metrics import (
     class_sizes,
     lacking,
     losses_of,
+    same_answers,
     stakes_of,
     too_few,
 )
@@ -66,7 +67,7 @@ def compared(
         seed: what the draws of a bootstrap are derived from, such as the id of the run.
     """
     number = len(rows.labels)
-    if reason := lacking(metric, rows):
+    if reason := lacking(metric, rows) or same_answers(metric, rows):
         return NotComparable(reason, rows=number)
     positives = class_sizes(rows)[-1] if len(rows.classes) == _TWO else None
     if few := too_few(metric, rows):
@@ -183,6 +184,6 @@ def _is_same(rows: PairedRows) -> bool:
 def _note(estimate: Estimate) -> str:
     if estimate.different is None:
         return ""
-    where = counted(estimate.different, "row") if estimate.different else "no row"
-    widened = "the interval counts one more row for the candidate, and one against it"
-    return f"the models differ in {where}: {widened}"
+    where = f"{counted(estimate.different, 'row')} only" if estimate.different else "no row"
+    wider = "the interval is wider, as if each model were better in one more row"
+    return f"the models differ in {where}, which says little of other rows: {wider}"

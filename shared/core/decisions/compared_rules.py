@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
-from shared.core.decisions.metrics import Average, CostMatrix, Kind, Metric, metric_named
+from shared.core.decisions.metrics import (
+    Average,
+    CostMatrix,
+    Kind,
+    Metric,
+    counts_of,
+    metric_named,
+)
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
@@ -131,6 +138,8 @@ def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) 
             found[rule.metric] = value
         else:
             unusable[rule.metric] = f"cannot be computed of the predictions: {value}"
+    if isinstance(usable, PairedRows) and any(rule.against == "recorded" for rule in rules):
+        found |= counts_of(usable)  # verdicts say by these what is noise
     return Row({}, found, unusable)
 
 

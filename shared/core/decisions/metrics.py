@@ -120,6 +120,26 @@ def lacking(metric: Metric, rows: PairedRows) -> str | None:
     return next(_lacks(metric, rows), None)
 
 
+def same_answers(metric: Metric, rows: PairedRows) -> str | None:
+    """Return that the threshold makes one answer of all scores, so that no model can be better.
+
+    Args:
+        metric: to be compared.
+        rows: of both models; they are not lacking.
+    """
+    import numpy as np
+
+    if metric.kind not in OF_ANSWERS or rows.predicts_classes:
+        return None
+    both = np.array((rows.candidate, rows.other), dtype=float)
+    positive = answers_of(metric, rows, both)
+    if positive.min() != positive.max():
+        return None
+    side = "at least" if positive.max() else "below"
+    same = "so that all answers are the same"
+    return f"every score of both models is {side} the threshold {metric.threshold:g}, {same}"
+
+
 def too_few(metric: Metric, rows: PairedRows) -> tuple[str, int] | None:
     """Return why the rows are too few, and about how many are needed; None: they are enough.
 
@@ -148,6 +168,13 @@ def class_sizes(rows: PairedRows) -> list[int]:
 
     places = np.asarray(rows.labels, dtype=float).astype(int)
     return np.bincount(places, minlength=len(rows.classes)).tolist() if rows.classes else []
+
+
+def counts_of(rows: PairedRows) -> dict[str, float]:
+    """Return how many rows there are, and positive ones of two classes, as evaluations have it."""
+    sizes = class_sizes(rows)
+    counts = {"rows": float(len(rows.labels))}
+    return counts | ({"positives": float(sizes[-1])} if len(sizes) == _TWO else {})
 
 
 def _lacks(metric: Metric, rows: PairedRows) -> Iterator[str]:

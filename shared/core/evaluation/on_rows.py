@@ -8,7 +8,13 @@ from typing import Final
 from shared.core.config.compare import Unsure
 from shared.core.counting import counted, they
 from shared.core.decisions.compared_rules import outcome_of
-from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
+from shared.core.decisions.comparison import (
+    OUTCOMES,
+    Comparison,
+    Interval,
+    Outcome,
+    SliceComparison,
+)
 from shared.core.evaluation.gate import Kind, Result, Rule, worst
 from shared.core.evaluation.text import plain
 
@@ -66,7 +72,7 @@ def result_on_rows(
         first_allowed: whether the rule passes if there is nothing to compare with.
     """
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
-    says = [_said(rule, one) for one in counting]
+    says = _sentences(rule, counting)
     says += [_other_model(rule, run_id) for run_id in left]
     outcome = worst([counted_outcome(one) for one in counting] + [Outcome.UNSURE for _ in left])
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
@@ -89,6 +95,24 @@ def result_on_rows(
     )
 
 
+def _sentences(rule: Rule, comparisons: Sequence[Comparison]) -> list[str]:
+    """Return what each comparison says, the worst first; beside others a fit one in few words."""
+    ordered = sorted(
+        comparisons, key=lambda one: OUTCOMES.index(counted_outcome(one)), reverse=True
+    )
+    if not ordered or counted_outcome(ordered[0]) is Outcome.FIT:
+        return [_said(rule, one) for one in ordered]
+    holds = (
+        f"{rule.kind} {plain(rule.bound)} {'is reached' if rule.kind == 'min_gain' else 'holds'}"
+    )
+    return [
+        f"{rule.metric}: {holds} against {_name(one)}"
+        if counted_outcome(one) is Outcome.FIT
+        else _said(rule, one)
+        for one in ordered
+    ]
+
+
 def counted_outcome(comparison: Comparison) -> Outcome:
     """Return what a comparison says: a slice can only turn it to worse."""
     without = comparison.interval is None and comparison.outcome is Outcome.FIT
@@ -102,7 +126,7 @@ def _other_model(rule: Rule, run_id: str) -> str:
 
 
 def _said(rule: Rule, one: Comparison) -> str:
-    other = f"{NAMES[one.against]} (run {one.run_id})"
+    other = _name(one)
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
@@ -115,6 +139,10 @@ def _said(rule: Rule, one: Comparison) -> str:
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
+
+
+def _name(one: Comparison) -> str:
+    return f"{NAMES[one.against]} (run {one.run_id})"
 
 
 def _difference(interval: Interval, digits: int) -> str:

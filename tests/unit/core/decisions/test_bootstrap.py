@@ -112,7 +112,7 @@ def test_answers_that_differ_in_few_rows_count_one_more_row_each_way() -> None:
     candidate = [*labels[:-2], 1.0, 1.0]
     answers = rows_of(labels, candidate, labels, classes=("no", "yes"), predicts_classes=True)
     found = scored("F1", answers)
-    assert "differ in 1 row:" in found.note
+    assert "differ in 1 row only, which says little of other rows" in found.note
     assert found.other == 1.0
     assert found.candidate == pytest.approx(f1_score(labels, candidate))
     assert found.interval.low < found.interval.difference < found.interval.high

@@ -19,6 +19,7 @@ from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.noise import words_of_noise
 from shared.core.evaluation.report import Row
 from tests.unit.core.decisions.drawn_rows import of_classes, of_numbers
 
@@ -225,6 +226,17 @@ def test_rows_of_no_use_say_why_there_are_no_metrics() -> None:
     assert found == Row(
         {}, {}, {"AUC": "cannot be computed of the predictions: a label is missing"}
     )
+
+
+def test_beside_recorded_numbers_the_rows_are_counted_that_say_what_is_noise() -> None:
+    rows = of_classes(400)
+    recorded = Rule(metric="AUC", max_drop=0.01, against="recorded")
+    found = measured([recorded], TERMS, rows).metrics
+    assert (found["rows"], found["positives"]) == (400, sum(rows.labels))
+    assert words_of_noise("AUC", 0.9, found) == "different rows: a difference below 0.035 is noise"
+    numbers = Rule(metric="MAE", max_drop=0.01, against="recorded")
+    assert set(measured([numbers], TERMS, of_numbers(60)).metrics) == {"MAE", "rows"}
+    assert set(measured([Rule(metric="AUC", max_drop=0.01)], TERMS, rows).metrics) == {"AUC"}
 
 
 def test_however_many_columns_rules_and_models_there_are_few_slices_are_compared(

@@ -301,3 +301,15 @@ def test_a_verdict_by_numbers_alone_is_stored_as_before() -> None:
     assert stored["results"][0].keys() == {
         *("metric", "rule", "bound", "value", "live", "passed", "why")
     }
+
+
+@pytest.mark.parametrize("outcome", [UNSURE, WORSE])
+def test_what_does_not_hold_is_said_first_and_the_rest_in_few_words(outcome: Outcome) -> None:
+    fit = comparison()
+    other = comparison(outcome, against="anchor", run_id=ANCHOR)
+    said = judged(fit, other, anchor=ANCHOR).results[0].why
+    assert said.partition(", on the same 569 rows")[0].endswith(f"of the anchor (run {ANCHOR})")
+    assert said.endswith(f"; AUC: max_drop 0.01 holds against the live model (run {LIVE})")
+    assert said.count("on the same") == 1
+    alone = judged(fit, fit.evolve(against="anchor", run_id=ANCHOR), anchor=ANCHOR)
+    assert alone.results[0].why.count("on the same") == 2
