@@ -95,4 +95,12 @@ BUGS: Final = (
         "            unusable[''] = f",
         _EXECUTION,
     ),
+    Bug(
+        "each endpoint is compared with the model of the first one",
+        "shared/execution/comparisons.py",
+        "            if one.trained_by not in rows:\n",
+        "            rows.setdefault(one.trained_by, next(iter(rows.values()), ''))\n"
+        "            if not rows[one.trained_by]:\n",
+        ("tests/unit/execution/test_comparisons_of_rollouts.py", *_EXECUTION),
+    ),
 )

@@ -146,7 +146,7 @@ BUGS: Final = (
         _JUDGING,
         "    comparisons = on_rows.found.get(at)\n",
         "    comparisons = None if any(live) else on_rows.found.get(at)\n",
-        _VERDICTS,
+        ("tests/unit/core/evaluation/test_noise.py",),
     ),
     Bug(
         "the recorded number is compared as the promotion begins",

@@ -100,13 +100,16 @@ class Comparisons:
         if not others:  # else the comparisons say so
             _require_usable(own, terms, list(rules.values()))
         note = note_of_holdout(self.context, run)
-        rows = [self._rows(run, mine, one, meaning) for one in others]
+        rows: dict[str, PairedRows | str] = {}  # one model may serve at many endpoints
+        for one in others:
+            if one.trained_by not in rows:
+                found = self._rows(run, mine, one, meaning)
+                rows[one.trained_by] = _noted(found, note)
         opponents = [
-            Against(one.against, one.run_id, one.model, _noted(found, note))
-            for one, found in zip(others, rows, strict=True)
+            Against(one.against, one.run_id, one.model, rows[one.trained_by]) for one in others
         ]
-        found = compared_rules(rules, terms, opponents, seed=run.run_id)
-        return Compared(found, measured(gate.rules, terms, own))
+        made = compared_rules(rules, terms, opponents, seed=run.run_id)
+        return Compared(made, measured(gate.rules, terms, own))
 
     def _rows(self, run: Run, mine: Predictions, one: _Other, meaning: Meaning) -> PairedRows | str:
         """Return the rows that the candidate and another model scored, or why there are none."""

@@ -52,7 +52,8 @@ def compared_rules(
 ) -> dict[int, tuple[Comparison, ...]]:
     """Return the comparisons of each rule: one for each opponent.
 
-    A comparison without an interval is unsure, and no reason to promote.
+    A comparison without an interval is unsure, and no reason to promote. Opponents that share one
+    object of rows are one model: it is compared once.
 
     Args:
         rules: those with max_drop or min_gain, by their place in the gate.
@@ -60,24 +61,30 @@ def compared_rules(
         opponents: the live models, and the anchor.
         seed: what the draws of a bootstrap are derived from: the id of the run.
     """
-    arrays = [
-        replace(one, rows=one.rows.in_arrays()) if isinstance(one.rows, PairedRows) else one
-        for one in opponents
-    ]
-    most = _slices_for_each(rules.values(), terms, arrays)
-    found: dict[int, list[Comparison]] = {index: [] for index in rules}
-    for one in arrays:
-        known = _Known(one, terms, f"{seed}/{one.run_id}", most)
-        for index, rule in rules.items():
-            found[index].append(_comparison(rule, known))
-    return {index: tuple(comparisons) for index, comparisons in found.items()}
+    rows = {id(one.rows): one.rows for one in opponents if isinstance(one.rows, PairedRows)}
+    most = _slices_for_each(rules.values(), terms, list(rows.values()))
+    made: dict[int, dict[int, Comparison]] = {}
+    for one in opponents:
+        if id(one.rows) not in made:
+            known = _Known(_in_arrays(one), terms, f"{seed}/{one.run_id}", most)
+            made[id(one.rows)] = {index: _comparison(rule, known) for index, rule in rules.items()}
+    return {
+        index: tuple(_named(made[id(one.rows)][index], one) for one in opponents) for index in rules
+    }
 
 
-def _slices_for_each(rules: Iterable[Rule], terms: Terms, opponents: Sequence[Against]) -> int:
+def _in_arrays(one: Against) -> Against:
+    return replace(one, rows=one.rows.in_arrays()) if isinstance(one.rows, PairedRows) else one
+
+
+def _named(comparison: Comparison, one: Against) -> Comparison:
+    return comparison.evolve(against=one.against, run_id=one.run_id, model=one.model)
+
+
+def _slices_for_each(rules: Iterable[Rule], terms: Terms, rows: Sequence[PairedRows]) -> int:
     """Return how many slices are checked for one metric and one other model."""
     named = [terms.metric(rule.metric) for rule in rules if rule.kind == "max_drop"]
     metrics = {_key(metric): metric for metric in named if metric is not None}
-    rows = [one.rows for one in opponents if isinstance(one.rows, PairedRows)]
     return slices_for_each(list(metrics.values()), rows)
 
 

@@ -1,7 +1,7 @@
 """What a rule says of a model that was compared with others on the same rows."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,8 @@ NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
 _MOST_DECIMALS: Final = 9
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
+#: How many runs are named that brought one model to many endpoints.
+_MOST_RUNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +100,18 @@ def result_on_rows(
 def _sentences(rule: Rule, comparisons: Sequence[Comparison]) -> list[str]:
     """Return what each comparison says, the worst first; beside others a fit one in few words."""
     ordered = sorted(
-        comparisons, key=lambda one: OUTCOMES.index(counted_outcome(one)), reverse=True
+        _alike(comparisons),
+        key=lambda alike: OUTCOMES.index(counted_outcome(alike[0])),
+        reverse=True,
     )
-    if not ordered or counted_outcome(ordered[0]) is Outcome.FIT:
-        return [_said(rule, one) for one in ordered]
-    holds = (
-        f"{rule.kind} {plain(rule.bound)} {'is reached' if rule.kind == 'min_gain' else 'holds'}"
-    )
+    if not ordered or counted_outcome(ordered[0][0]) is Outcome.FIT:
+        return [_said(rule, alike) for alike in ordered]
+    verb = "is reached" if rule.kind == "min_gain" else "holds"
     return [
-        f"{rule.metric}: {holds} against {_name(one)}"
-        if counted_outcome(one) is Outcome.FIT
-        else _said(rule, one)
-        for one in ordered
+        f"{rule.metric}: {rule.kind} {plain(rule.bound)} {verb} against {_name(alike)}"
+        if counted_outcome(alike[0]) is Outcome.FIT
+        else _said(rule, alike)
+        for alike in ordered
     ]
 
 
@@ -125,8 +127,17 @@ def _other_model(rule: Rule, run_id: str) -> str:
     return f"{rule.metric}: the model of run {run_id} serves now, and this one was not compared"
 
 
-def _said(rule: Rule, one: Comparison) -> str:
-    other = _name(one)
+def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
+    """Return groups of comparisons that differ in their run alone: one model at many endpoints."""
+    groups: dict[Comparison, list[Comparison]] = {}
+    for one in comparisons:
+        groups.setdefault(one.evolve(run_id=""), []).append(one)
+    return groups.values()
+
+
+def _said(rule: Rule, alike: Sequence[Comparison]) -> str:
+    one = alike[0]
+    other = _name(alike)
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
@@ -141,8 +152,16 @@ def _said(rule: Rule, one: Comparison) -> str:
     return "; ".join(parts)
 
 
-def _name(one: Comparison) -> str:
-    return f"{NAMES[one.against]} (run {one.run_id})"
+def _name(alike: Sequence[Comparison]) -> str:
+    return f"{NAMES[alike[0].against]} ({_runs([each.run_id for each in alike])})"
+
+
+def _runs(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"run {names[0]}"
+    left = len(names) - _MOST_RUNS
+    shown = ", ".join(names[:_MOST_RUNS])
+    return f"runs {shown} and {left} more" if left > 0 else f"runs {shown}"
 
 
 def _difference(interval: Interval, digits: int) -> str:

@@ -221,6 +221,15 @@ def test_fixed_bounds_are_held_against_the_metrics_of_the_candidate() -> None:
     }
 
 
+def test_one_model_at_two_endpoints_is_compared_once() -> None:
+    rows = of_numbers(40)
+    opponents = [against(rows, run_id="r1"), against(rows, run_id="r2")]
+    rule = Rule(metric="RMSE", max_drop=0.1)
+    first, second = compared_rules({0: rule}, TERMS, opponents, seed="run-1")[0]
+    assert (first.run_id, second.run_id) == ("r1", "r2")
+    assert first.interval is second.interval is not None
+
+
 def test_rows_of_no_use_say_why_there_are_no_metrics() -> None:
     found = measured([Rule(metric="AUC", at_least=0.8)], TERMS, NotPaired("a label is missing"))
     assert found == Row(
@@ -262,7 +271,8 @@ def test_however_many_columns_rules_and_models_there_are_few_slices_are_compared
             (name, drop) for name in ("AUC", "accuracy", "F1") for drop in (0.1, 0.2, 0.3)
         )
     }
-    found = compared_rules(rules, TERMS, [against(rows), against(rows, "anchor", "r0")], seed="r")
+    others = [against(rows), against(replace(rows), "anchor", "r0")]
+    found = compared_rules(rules, TERMS, others, seed="r")
     assert len(times) == 6 * (slices.MOST_CHECKED // 6)
     assert all(len(one) == 2 for one in found.values())
 

@@ -63,18 +63,17 @@ def test_a_live_model_that_nothing_was_compared_with_is_no_pass_either() -> None
     assert not verdict.measured
 
 
-@pytest.mark.parametrize(
-    ("outcome", "recorded", "of_live"), [(FIT, 0.5, 0.99), (WORSE, 0.99, 0.5), (UNSURE, 0.99, 0.5)]
-)
-def test_recorded_numbers_do_not_count_where_both_scored_the_same_rows(
-    outcome: Outcome, recorded: float, of_live: float
-) -> None:
-    on_rows = OnRows({0: (comparison(outcome),)}, live=(LIVE,))
-    known: dict[str, Any] = {"first_allowed": True, "on_rows": on_rows}
-    verdict = judge([NO_DROP], Row({}, {"AUC": recorded}), [{"AUC": of_live}], **known)
-    assert verdict.outcome is outcome
-    again = judged_again(verdict, [NO_DROP], [{"AUC": of_live}], **known)
-    assert (again.outcome, again.results[0].live) == (outcome, 0.91)
+def test_one_model_at_many_endpoints_is_said_once() -> None:
+    runs = tuple(f"sample-{number}" for number in range(1, 6))
+    each = [comparison(run_id=name) for name in runs]
+    for number, said in ((2, "runs sample-1, sample-2"), (5, "sample-2, sample-3 and 2 more")):
+        why = judged(*each[:number], live=runs[:number]).results[0].why
+        assert why.count("AUC is") == 1
+        assert f"{said})" in why
+    other = comparison(UNSURE, run_id=runs[1])
+    both = judged(each[0], other, live=runs[:2]).results[0].why
+    assert both.startswith("AUC is 0.9035, and 0.9100 of the live model (run sample-2)")
+    assert both.endswith("AUC: max_drop 0.01 holds against the live model (run sample-1)")
 
 
 def test_what_could_not_be_judged_has_no_outcome() -> None:
