@@ -16,6 +16,17 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
+def grouped(number: int, one: str, many: str = "") -> str:
+    """Return what `counted` does, with a comma after thousands: `2,300 rows`.
+
+    Args:
+        number: how many there are.
+        one: what one of them is called.
+        many: what several are called; left out: `one` with an s.
+    """
+    return f"{number:,} {they(number, one, many or f'{one}s')}"
+
+
 def they(number: int, one: str, many: str) -> str:
     """Return the word that goes with a number, such as `is` and `are`.
 

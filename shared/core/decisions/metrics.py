@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, cast
 
-from shared.core.counting import counted, they
+from shared.core.counting import counted, grouped, they
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.text import folded
 
@@ -159,7 +159,7 @@ def too_few(metric: Metric, rows: PairedRows) -> tuple[str, int] | None:
             what = f"{counted(smallest, 'row')} of the smallest class, of {number}"
     needed = -(-number * FEWEST_ROWS // max(1, smallest))
     reason = f"{what}: below {FEWEST_ROWS} no interval can be relied on"
-    return f"{reason}; about {needed:,} rows would do", needed
+    return f"{reason}; about {grouped(needed, 'row')} would do", needed
 
 
 def class_sizes(rows: PairedRows) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.core.config.compare import Unsure
-from shared.core.counting import counted, they
+from shared.core.counting import counted, grouped, they
 from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import (
     OUTCOMES,
@@ -182,7 +182,11 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
         case Outcome.WORSE:
             return f"{bound} is {'not reached' if gain else 'exceeded'}"
         case Outcome.UNSURE:
-            about = f"; about {one.rows_needed:,} rows would settle it" if one.rows_needed else ""
+            about = (
+                f"; about {grouped(one.rows_needed, 'row')} would settle it"
+                if one.rows_needed
+                else ""
+            )
             return f"{bound} is in between, so that these rows are too few to tell{about}"
 
 
