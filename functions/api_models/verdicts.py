@@ -77,5 +77,6 @@ class VerdictShown(ResponseModel):
     row: dict[str, str] = Field(description="The labels of the row of the evaluation.")
     results: tuple[RuleShown, ...]
     uncompared: tuple[str, ...] = Field(
-        description="Runs whose models serve by now, with which it was not compared."
+        description="Runs whose models serve, or are pinned, by now, with which it was not "
+        "compared."
     )

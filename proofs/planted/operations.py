@@ -26,8 +26,8 @@ BUGS: Final = (
     Bug(
         "an interval is drawn as its slices say",
         _DRAWING,
-        "    own = outcome_of(one.interval, bound) if one.interval else Outcome.UNSURE\n",
-        "    own = one.outcome if one.interval else Outcome.UNSURE\n",
+        "    own = outcome_of(one.interval, bound) if one.interval and not gone else",
+        "    own = one.outcome if one.interval and not gone else",
         _DRAWN,
     ),
     Bug(

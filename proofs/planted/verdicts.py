@@ -9,7 +9,10 @@ _JUDGING: Final = "shared/core/evaluation/judging.py"
 _EVENTS: Final = "shared/core/run/gate_events.py"
 _REPEATED: Final = "shared/core/serving/repeated_gate.py"
 _UNSURE: Final = "shared/execution/unsure.py"
-_VERDICTS: Final = ("tests/unit/core/evaluation/test_on_rows.py",)
+_VERDICTS: Final = (
+    "tests/unit/core/evaluation/test_on_rows.py",
+    "tests/unit/core/evaluation/test_other_opponents.py",
+)
 _RUNS: Final = ("tests/unit/core/run/test_unsure_runs.py",)
 _STEPS: Final = ("tests/unit/execution/test_unsure.py",)
 _LEASE: Final = ("tests/unit/execution/test_endpoint_lease.py",)
@@ -25,9 +28,79 @@ BUGS: Final = (
     Bug(
         "what was not measured is promoted where unsure models are",
         _JUDGING,
-        '("ask", "wait") or not all(result.measured for result in unsure)\n',
+        '("ask", "wait") or not verdict.measured\n',
         '("ask", "wait")\n',
         _VERDICTS,
+    ),
+    Bug(
+        "an interval of the difference from a model that serves no more measures something",
+        "shared/core/evaluation/gate.py",
+        "        return not self.uncompared and all(one.measured for one in unsure)\n",
+        "        return all(one.measured for one in unsure)\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "a model that was compared as the live one is not known as the anchor",
+        _ON_ROWS,
+        "        known = {one.run_id for one in comparisons}\n",
+        '        known = {one.run_id for one in comparisons if one.against == "live"}\n',
+        _VERDICTS,
+    ),
+    Bug(
+        "a model of which nothing was measured waits for the next run",
+        _EVENTS,
+        "        measured = self.verdict is not None and self.verdict.measured\n",
+        "        measured = self.verdict is not None\n",
+        _RUNS,
+    ),
+    Bug(
+        "an operator is asked about a model that a newer one replaced",
+        "shared/core/run/machine.py",
+        "            return Command.SEE_NEXT if run.asks_at or unsure else Command.NOTHING\n",
+        "            return Command.SEE_NEXT if run.asks_at else Command.NOTHING\n",
+        _RUNS,
+    ),
+    Bug(
+        "a file that an observed rule cannot read decides",
+        "shared/execution/gate.py",
+        "    return bool(rules) and all(rule.observe for rule in rules)\n",
+        "    return not rules\n",
+        ("tests/unit/execution/test_observed_rules.py",),
+    ),
+    Bug(
+        "a file that a rule which decides cannot read is passed over",
+        "shared/execution/gate.py",
+        "    return bool(rules) and all(rule.observe for rule in rules)\n",
+        "    return any(rule.observe for rule in rules)\n",
+        ("tests/unit/execution/test_observed_rules.py",),
+    ),
+    Bug(
+        "the columns of two models are told apart as they are written",
+        "shared/core/config/compare.py",
+        "            name = folded(column)  # as the names in a file are compared\n",
+        "            name = column\n",
+        ("tests/unit/core/config/test_compare.py",),
+    ),
+    Bug(
+        "one column is read as the scores of both models",
+        "shared/core/decisions/predictions.py",
+        "            if same is not None:\n",
+        "            if False:\n",
+        ("tests/unit/core/decisions/test_predictions.py",),
+    ),
+    Bug(
+        "the first row of a file without names is shown",
+        "shared/core/decisions/predictions.py",
+        "            if not any(known.values()):  # then it is data, and not shown\n",
+        "            if not known:\n",
+        ("tests/unit/core/decisions/test_predictions.py",),
+    ),
+    Bug(
+        "an anchor that was pinned is said to serve",
+        _REPEATED,
+        "    live = any(one.run_id in new for one in served)\n",
+        "    live = bool(new)\n",
+        ("tests/unit/execution/test_comparisons.py",),
     ),
     Bug(
         "a comparison without an interval may be fit",
@@ -67,8 +140,8 @@ BUGS: Final = (
     Bug(
         "a rule that is observed decides",
         _JUDGING,
-        "    deciding = [result for result in results if not result.observe]\n    unsure = ",
-        "    deciding = list(results)\n    unsure = ",
+        "    deciding = [result for result in results if not result.observe]\n    outcome = ",
+        "    deciding = list(results)\n    outcome = ",
         _VERDICTS,
     ),
     Bug(
@@ -95,22 +168,22 @@ BUGS: Final = (
     Bug(
         "an approval outlives the model that it was given against",
         _EVENTS,
-        "        return _asked(known.evolve(approval=None), why, at, why)\n",
-        "        return _asked(known, why, at, why)\n",
+        "        return _asked(run.evolve(verdict=self.verdict, approval=None), why, at, why)\n",
+        "        return _asked(run.evolve(verdict=self.verdict), why, at, why)\n",
         _RUNS,
     ),
     Bug(
         "whichever model serves, the comparison stands",
         _REPEATED,
-        "    return not set(again.uncompared) <= set(verdict.uncompared)\n",
-        "    return False\n",
+        "    return set(again.uncompared) - set(verdict.uncompared)\n",
+        "    return set()\n",
         _LEASE,
     ),
     Bug(
         "an operator is asked about the same live model for ever",
         _REPEATED,
-        "    return not set(again.uncompared) <= set(verdict.uncompared)\n",
-        "    return bool(again.uncompared)\n",
+        "    return set(again.uncompared) - set(verdict.uncompared)\n",
+        "    return set(again.uncompared)\n",
         _LEASE,
     ),
     Bug(

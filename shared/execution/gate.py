@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.core.config.compare import Way
 from shared.core.config.kinds import Endpoint
-from shared.core.evaluation.gate import refused
+from shared.core.evaluation.gate import Rule, refused
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row, choose_row, read_evaluation
@@ -37,6 +37,10 @@ from shared.ports.training import Evaluation
 _PROBES: Final = 2
 #: How long an output may become visible later than its model.
 _LATE: Final = timedelta(minutes=2)
+
+
+class _UnusableEvaluationError(ValueError):
+    """The evaluation of a model is missing, or cannot be judged; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,37 +123,51 @@ class GateSteps:
         by_app = gate.compare is not None and gate.compare.way is Way.SCORED
         # An operator's model has no job that could have scored it.
         if by_app or (gate.compare is not None and run.origin is not Origin.MODEL):
+            readers = [one for one in gate.rules if gate.source is None or gate.on_rows(one)]
             try:
                 compared = Comparisons(self.context).compare(run, served, anchor)
+                row, on_rows = compared.measured, replace(on_rows, found=compared.found)
             except UnusablePredictionsError as exc:
-                return Judged(refused(str(exc)))
-            on_rows = replace(on_rows, found=compared.found)
+                if not _only_observed(readers):
+                    return Judged(refused(str(exc)))
+                row, on_rows = _unknown(readers, exc), replace(on_rows, unusable=str(exc))
             if gate.source is None:
-                return compared.measured, on_rows
-        row = self._row(run)
-        return row if isinstance(row, Event) else (row, on_rows)
+                return row, on_rows
+        try:
+            found = self._row(run)
+        except _UnusableEvaluationError as exc:
+            readers = [one for one in gate.rules if not gate.on_rows(one)]
+            if not _only_observed(readers):
+                return Judged(refused(str(exc)))
+            found = _unknown(readers, exc)
+        return found if isinstance(found, Event) else (found, on_rows)
 
     def _row(self, run: Run) -> Row | Event:
-        """Return the row of the evaluation that is of the model, or that there is none."""
+        """Return the row of the evaluation that is of the model, or that there need be none.
+
+        Raises:
+            _UnusableEvaluationError: it is missing, or cannot be read or judged.
+        """
         manual_model = run.origin is Origin.MODEL
         try:
             left = self._evaluation(run)
         except TransientError:
             raise
         except PermanentError as exc:
-            return Judged(refused(f"the evaluation cannot be read: {exc}"))
+            raise _UnusableEvaluationError(f"the evaluation cannot be read: {exc}") from exc
         path = left.path
         if left.content is None and manual_model:
             # There is no evaluation: an operator decides, and the verdict says so.
             return Judged(None, f"there is no evaluation at {path}, beside an operator's model")
         if left.content is None:
-            return self._missing(run, path, left.why)
+            raise self._missing(run, path, left.why)
         try:
             # Messages contain columns and values, cut short: secrets are redacted before.
             rows = read_evaluation(left.content, path, self.context.redactor.known)
             return choose_row(rows, run.config.gate.row)
         except ValueError as exc:
-            return Judged(refused(f"the evaluation {path} cannot be judged: {exc}"))
+            text = f"the evaluation {path} cannot be judged: {exc}"
+            raise _UnusableEvaluationError(text) from exc
 
     def _of_candidate(self, run: Run) -> Event | None:
         """Probe a staged candidate once more; None after enough good answers, or without one.
@@ -178,21 +196,24 @@ class GateSteps:
             case _:
                 return EvidenceGathered(known.evolve(cursor=known.cursor + 1, last=seen))
 
-    def _missing(self, run: Run, path: str, why: str) -> Event:
+    def _missing(self, run: Run, path: str, why: str) -> Exception:
         now = self.context.clock.now()
         if now - (run.step_failure.since if run.step_failure else now) < _LATE:
             text = f"there is no evaluation at {path} yet" + (f": {why}" if why else "")
-            raise TransientError(text, patience=2 * _LATE)
+            return TransientError(text, patience=2 * _LATE)
         folder = path.rpartition("/")[0] + "/"
         there = [
             blob.name.removeprefix(folder)
             for blob in self.context.models.listing(self.context.models_container, folder)
         ]
         found = why or f"there is {', '.join(there[:20]) or 'nothing'}"
-        return Judged(refused(f"there is no evaluation at {path}; {found}"))
+        return _UnusableEvaluationError(f"there is no evaluation at {path}; {found}")
 
     def expire(self, run: Run) -> Event:
         """Return the default answer of the configuration, where no operator answered in time."""
+        unsure = run.verdict is not None and run.verdict.unsure
+        if unsure and (newer := self.unsure.superseded(run)) is not None:
+            return newer
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
         if approved_on_expiry(run):
             return Approved(NO_OPERATOR, why)
@@ -209,3 +230,13 @@ class GateSteps:
         if run.origin is Origin.MODEL and run.model is not None:
             return service.evaluation_beside(run.model)
         return service.evaluation(finished_job(run), run.config.gate.source)
+
+
+def _only_observed(rules: Sequence[Rule]) -> bool:
+    """Whether rules that read a file are tried out, and none of them decides."""
+    return bool(rules) and all(rule.observe for rule in rules)
+
+
+def _unknown(rules: Sequence[Rule], why: Exception) -> Row:
+    """Return a row that has none of the numbers that rules read, and says why."""
+    return Row({}, {}, {rule.metric: f"is not known: {why}" for rule in rules})

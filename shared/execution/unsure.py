@@ -23,12 +23,13 @@ class UnsureSteps:
     writer: RunWriter
 
     def see_next(self, run: Run) -> Event | None:
-        """Return why a run waits for the next one no longer; None while it waits.
+        """Return why a run waits for the next one, or for an answer, no longer; None while it does.
 
-        A newer verdict ends the wait too: the newer run itself says so.
+        A newer verdict ends the wait too: the newer run itself says so. A newer model that serves
+        answers the question about an older one that was unsure.
         """
-        if (newer := self._superseded(run)) is not None:
-            return Superseded(newer)
+        if (newer := self.superseded(run)) is not None:
+            return newer
         if run.asks_at is None or self.context.clock.now() < run.asks_at:
             return None
         return Asked(f"no other run had its verdict until {run.asks_at:%Y-%m-%d %H:%M} UTC")
@@ -71,7 +72,7 @@ class UnsureSteps:
         except (ConflictError, InvalidTransitionError):
             return  # an operator answered meanwhile, or its time is over
 
-    def _superseded(self, run: Run) -> str | None:
+    def superseded(self, run: Run) -> Superseded | None:
         """Return that each endpoint serves a model of newer data by now; None: one does not."""
         names = []
         for endpoint in run.config.endpoints:
@@ -80,7 +81,8 @@ class UnsureSteps:
             if known is None or not is_superseded(known, run.data_time, None):
                 return None
             names.append(endpoint.name)
-        return f"{', '.join(names)}: a model of newer data serves, while this one was unsure"
+        why = f"{', '.join(names)}: a model of newer data serves, while this one was unsure"
+        return Superseded(why)
 
 
 def _is_older(other: Run, run: Run) -> bool:

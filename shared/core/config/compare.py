@@ -20,6 +20,7 @@ from pydantic import (
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
+from shared.core.evaluation.text import folded
 
 #: The request of an endpoint that serves a model of MLflow, without a file for it.
 MLFLOW_REQUEST: Final = "mlflow"
@@ -224,14 +225,15 @@ class Compare(Strict):
     def _a_column_each(self) -> Iterator[Mistake]:
         seen: dict[str, str] = {}
         for key, column in self._columns():
-            if column in seen:
-                yield Mistake(f"{column} is the column of {seen[column]} already", at=(key,))
-            seen[column] = key
+            name = folded(column)  # as the names in a file are compared
+            if name in seen:
+                yield Mistake(f"{column} is the column of {seen[name]} already", at=(key,))
+            seen[name] = key
 
     @together
     def _no_column_of_ours(self) -> Iterator[Mistake]:
         for key, column in self._columns():
-            if self.way is Way.SCORED and column in SCORES:
+            if self.way is Way.SCORED and folded(column) in SCORES:
                 what = f"{column} is a column that the app writes beside it"
                 yield Mistake(what, "rename it in the holdout", (key,))
 

@@ -218,20 +218,27 @@ def _places(header: Sequence[str], reading: _Reading) -> dict[str, int]:
 
 
 def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
-    """Return the column of the file for each that is wanted."""
+    """Return the column of the file for each that is wanted: no two are the same."""
     found: dict[str, str] = {}
-    for name in reading.wanted:
-        meant = named_like(names, name)
+    known = {name: named_like(names, name) for name in reading.wanted}
+    for name, meant in known.items():
         if len(meant) > 1:
             several = f"{short(name)} could be any of {shown(meant)}"
             raise ValueError(f"{several}: write one as it is there")
         if meant:
+            same = next((one for one, there in found.items() if there == meant[0]), None)
+            if same is not None:
+                both = f"{short(meant[0])} is {short(same)} and {short(name)}"
+                raise ValueError(f"the column {both}: one column is needed each")
             found[name] = meant[0]
         elif name in reading.optional:
             reading.leave_out(name)
         else:
-            there = shown(names) or "none"
-            raise ValueError(f"there is no column {short(name)}; there are {there}")
+            if not any(known.values()):  # then it is data, and not shown
+                wanted = shown([one for one in known if one not in reading.optional])
+                says = f"the first line has none of the names {wanted}"
+                raise ValueError(f"{says}: are the names missing there?")
+            raise ValueError(f"there is no column {short(name)}; there are {shown(names)}")
     return found
 
 

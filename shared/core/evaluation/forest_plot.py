@@ -15,7 +15,7 @@ from shared.core.counting import counted
 from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import Comparison, Interval, Outcome
 from shared.core.evaluation.gate import Result, Verdict
-from shared.core.evaluation.on_rows import NAMES, decimals, signed
+from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, signed
 from shared.core.evaluation.text import plain, short
 
 #: Slices of one comparison that are drawn: the worst come first, and the record has them all.
@@ -112,6 +112,13 @@ def forest_plot(verdict: Verdict, name: str) -> str:
 def _heads(verdict: Verdict) -> Iterator[str]:
     if verdict.needs_approval:
         yield "An operator decides whether this model is promoted."
+    others = [
+        ((NAMES_GONE if one.run_id in result.gone else NAMES)[one.against], one.run_id)
+        for result in verdict.results
+        for one in result.comparisons
+    ]
+    for name, run_id in [*dict.fromkeys(others)][:_TICKS]:
+        yield f"{name[0].upper()}{name[1:]} is of run {run_id}."
     for run_id in verdict.uncompared[:_TICKS]:
         yield f"The model of run {run_id} serves or is pinned now, and was not compared."
     if not verdict.results:
@@ -127,7 +134,11 @@ def _panel(drawing: _Drawing, result: Result) -> None:
     right = {"text_anchor": "end", "font_weight": "bold"}
     drawing.text(_WIDTH - _EDGE, word, fill=_COLORS[result.outcome], **right)
     bound = signed(result.rule, result.bound)
-    lines = [line for one in result.comparisons for line in _lines(one, bound)]
+    lines = [
+        line
+        for one in result.comparisons
+        for line in _lines(one, bound, gone=one.run_id in result.gone)
+    ]
     intervals = [line.interval for line in lines if line.interval]
     if not lines:
         drawing.y += _LINE
@@ -141,17 +152,20 @@ def _panel(drawing: _Drawing, result: Result) -> None:
     _draw_axis(drawing, axis, top, result)
 
 
-def _lines(one: Comparison, bound: float) -> Iterator[_Line]:
-    """Yield the interval on all rows, and those of its slices."""
-    own = outcome_of(one.interval, bound) if one.interval else Outcome.UNSURE
-    label = f"{NAMES[one.against]}, {counted(one.rows, 'row')}"
+def _lines(one: Comparison, bound: float, *, gone: bool) -> Iterator[_Line]:
+    """Yield the interval on all rows, and those of its slices.
+
+    A comparison with a model that serves no more is unsure, whatever it says.
+    """
+    own = outcome_of(one.interval, bound) if one.interval and not gone else Outcome.UNSURE
+    label = f"{(NAMES_GONE if gone else NAMES)[one.against]}, {counted(one.rows, 'row')}"
     yield _Line(label, one.interval, own, _cut(one.why, _REASON))
-    for part in one.slices[:_MOST_SLICES]:
+    for part in one.slices[: 0 if gone else _MOST_SLICES]:
         rows, why = f", {counted(part.rows, 'row')}", _cut(part.why, _REASON)
         cells = f"{_cut(short(part.column), _CELL)} {short(part.value)}"
         name = f"{_cut(cells, _LABEL - len(rows))}{rows}"
         yield _Line(name, part.interval, part.outcome, why, is_slice=True)
-    if (more := len(one.slices) - _MOST_SLICES) > 0:
+    if not gone and (more := len(one.slices) - _MOST_SLICES) > 0:
         name = f"{counted(more, 'slice')} more"
         yield _Line(name, None, Outcome.FIT, "in the record of the run", is_slice=True)
 

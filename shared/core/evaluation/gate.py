@@ -141,6 +141,8 @@ class Result(FrozenModel):
     unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
     observe: bool = left_out(default=False)  #: whether it is recorded alone, and does not decide
     comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
+    #: Runs of these whose models serve, or are pinned, no more: such a comparison does not count.
+    gone: tuple[str, ...] = left_out(())
 
     @property
     def measured(self) -> bool:
@@ -179,9 +181,12 @@ class Verdict(FrozenModel):
 
     @property
     def measured(self) -> bool:
-        """Whether being unsure is only a matter of rows, of every rule that decides."""
+        """Whether being unsure is only a matter of rows, of every rule that decides.
+
+        An interval of the difference from a model that serves no more measures nothing.
+        """
         unsure = (one for one in self.results if one.unsure and not one.observe)
-        return all(one.measured for one in unsure)
+        return not self.uncompared and all(one.measured for one in unsure)
 
 
 def refused(reason: str) -> Verdict:

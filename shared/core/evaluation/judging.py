@@ -33,8 +33,9 @@ def judge(
     """Return what the rules say of the model of `row`, and why.
 
     The outcome is the worst that a rule says; one that is observed alone does not count. An
-    unsure model is promoted, rejected or asked about as `gate.compare` says. Without an interval
-    nothing was measured, so that an operator is asked where it would be promoted.
+    unsure model is promoted, rejected or asked about as `gate.compare` says. Without an interval,
+    or with one of another model than serves, nothing was measured, so that an operator is asked
+    where it would be promoted.
 
     Args:
         rules: all of them must pass.
@@ -48,20 +49,19 @@ def judge(
         for at, rule in enumerate(rules)
     )
     deciding = [result for result in results if not result.observe]
-    unsure = [result for result in deciding if result.unsure]
     outcome = worst(result.outcome for result in deciding)
-    asks = on_rows.unsure in ("ask", "wait") or not all(result.measured for result in unsure)
     passed = all(result.passed for result in deciding)
-    return Verdict(
+    verdict = Verdict(
         passed=passed,
         reason=_reason(results, outcome),
         metrics=_kept(rules, row, results),
         row=dict(row.labels),
         results=results,
         unsure=outcome is Outcome.UNSURE,
-        needs_approval=passed and outcome is Outcome.UNSURE and asks,
         uncompared=_uncompared(deciding, on_rows),
     )
+    asks = on_rows.unsure in ("ask", "wait") or not verdict.measured
+    return verdict.evolve(needs_approval=passed and verdict.unsure and asks)
 
 
 def judged_again(
@@ -106,7 +106,7 @@ def _kept(rules: Sequence[Rule], row: Row, results: Sequence[Result]) -> dict[st
 
 def _uncompared(deciding: Sequence[Result], on_rows: OnRows) -> tuple[str, ...]:
     found = (on_rows.uncompared(one.comparisons) for one in deciding if one.unsure)
-    return tuple(dict.fromkeys(run_id for some in found for run_id in some))
+    return tuple(dict.fromkeys(run_id for some in found for _, run_id in some))
 
 
 def _reason(results: Sequence[Result], outcome: Outcome) -> str:

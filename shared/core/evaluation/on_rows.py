@@ -12,6 +12,7 @@ from shared.core.decisions.comparison import (
     OUTCOMES,
     Comparison,
     Interval,
+    Opponent,
     Outcome,
     SliceComparison,
 )
@@ -20,6 +21,8 @@ from shared.core.evaluation.text import plain
 
 #: How sentences call the other model.
 NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
+#: And one that it was compared with, and that serves, or is pinned, no more.
+NAMES_GONE: Final = {"live": "the former live model", "anchor": "the former anchor"}
 _MOST_DECIMALS: Final = 9
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
@@ -36,15 +39,23 @@ class OnRows:
     unsure: Unsure = "ask"  #: what follows if the rows are too few to tell
     live: tuple[str, ...] = ()  #: the runs whose models serve now
     anchor: str = ""  #: the run whose model is pinned now; empty: none is
+    unusable: str = ""  #: why no row can be used, where rules on rows are only observed
 
-    def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-        """Return the runs with whose models these comparisons were not made."""
-        known = {(one.against, one.run_id) for one in comparisons}
-        wanted = [("live", run_id) for run_id in self.live]
+    def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[tuple[Opponent, str], ...]:
+        """Return the runs with whose models these comparisons were not made, and what these are."""
+        known = {one.run_id for one in comparisons}
+        wanted: list[tuple[Opponent, str]] = [("live", run_id) for run_id in self.live]
         # A model that is both is compared once.
         if self.anchor and self.anchor not in self.live:
             wanted.append(("anchor", self.anchor))
-        return tuple(run_id for against, run_id in wanted if (against, run_id) not in known)
+        return tuple(one for one in wanted if one[1] not in known)
+
+    def by_present(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+        """Return comparisons with what the other models are now: an anchor may serve again."""
+        present: dict[str, Opponent] = {self.anchor: "anchor", **dict.fromkeys(self.live, "live")}
+        return tuple(
+            one.evolve(against=present.get(one.run_id, one.against)) for one in comparisons
+        )
 
     def counting(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
         """Return the comparisons with models that serve, or are pinned, now."""
@@ -73,10 +84,16 @@ def result_on_rows(
         known: which models count, and what follows if the rule is unsure.
         first_allowed: whether the rule passes if there is nothing to compare with.
     """
+    comparisons = known.by_present(comparisons)
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
+    gone = [one for one in comparisons if one not in counting]
     says = _sentences(rule, counting)
-    says += [_other_model(rule, run_id) for run_id in left]
-    outcome = worst([counted_outcome(one) for one in counting] + [Outcome.UNSURE for _ in left])
+    says += [_other_model(rule, *one) for one in left]
+    says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
+    without = [Outcome.UNSURE for _ in left]
+    if known.unusable:
+        says, without = [f"{rule.metric} cannot be compared: {known.unusable}"], [Outcome.UNSURE]
+    outcome = worst([counted_outcome(one) for one in counting] + without)
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
     if not says:
         advice = "" if first_allowed else "; first_model: allow promotes nevertheless"
@@ -94,6 +111,7 @@ def result_on_rows(
         why="; ".join(says),
         unsure=unsure,
         comparisons=comparisons,
+        gone=tuple(one.run_id for one in gone),
     )
 
 
@@ -123,8 +141,9 @@ def counted_outcome(comparison: Comparison) -> Outcome:
     return worst([own, *(one for one in slices if one is Outcome.WORSE)])
 
 
-def _other_model(rule: Rule, run_id: str) -> str:
-    return f"{rule.metric}: the model of run {run_id} serves now, and this one was not compared"
+def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
+    what = "serves" if against == "live" else "is the anchor"
+    return f"{rule.metric}: the model of run {run_id} {what} now, and this one was not compared"
 
 
 def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
@@ -135,9 +154,9 @@ def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
     return groups.values()
 
 
-def _said(rule: Rule, alike: Sequence[Comparison]) -> str:
+def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str:
     one = alike[0]
-    other = _name(alike)
+    other = _name(alike, gone=gone)
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
@@ -152,8 +171,9 @@ def _said(rule: Rule, alike: Sequence[Comparison]) -> str:
     return "; ".join(parts)
 
 
-def _name(alike: Sequence[Comparison]) -> str:
-    return f"{NAMES[alike[0].against]} ({_runs([each.run_id for each in alike])})"
+def _name(alike: Sequence[Comparison], *, gone: bool = False) -> str:
+    name = (NAMES_GONE if gone else NAMES)[alike[0].against]
+    return f"{name} ({_runs([each.run_id for each in alike])})"
 
 
 def _runs(names: Sequence[str]) -> str:
@@ -181,6 +201,8 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
             return f"{bound} {'is reached' if gain else 'holds'}"
         case Outcome.WORSE:
             return f"{bound} is {'not reached' if gain else 'exceeded'}"
+        case Outcome.UNSURE if interval.low == interval.high:
+            return f"{bound} is just that difference, which more rows would not change"
         case Outcome.UNSURE:
             about = (
                 f"; about {grouped(one.rows_needed, 'row')} would settle it"

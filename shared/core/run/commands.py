@@ -20,7 +20,7 @@ class Command(StrEnum):
     STAGE_CANDIDATE = "stage candidate"
     CHECK_CANDIDATE = "check candidate"
     JUDGE = "judge"
-    SEE_NEXT = "see next"  #: whether an unsure model is still to wait for the next run
+    SEE_NEXT = "see next"  #: whether an unsure model is still to wait
     EXPIRE = "expire"  #: nobody approved or rejected in time
     ROLL_OUT = "roll out"
     LEASE_ENDPOINT = "lease endpoint"

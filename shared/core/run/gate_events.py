@@ -1,17 +1,24 @@
 """Events of a run before its job and its promotion: slot, candidate, verdict, approval."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.config.compare import Way
 from shared.core.counting import counted, they
+from shared.core.decisions.comparison import Comparison
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.commands import Event
 from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
 from shared.core.serving.references import Candidate, ModelRef
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
+_LATER: Final = "a new run is compared with what serves and is pinned then"
+_PIN: Final = (
+    "once a model is promoted, pin it by POST /api/endpoints/{pipeline}/{endpoint}/pin: "
+    "the present anchor cannot be compared"
+)
 #: The name of the operator in an approval that expired.
 NO_OPERATOR: Final = "no operator in time"
 
@@ -61,7 +68,8 @@ class Judged(Event):
         known = run.evolve(verdict=self.verdict, unchecked=unchecked, model=model)
         if not passed:
             why = f"not promoted: {reason}"
-            return known.moved_to(Phase.REJECTED, at, why, reason=why, **_none_begun(run))
+            changes = {"reason": why, "advice": _way_out(run, self.verdict), **_none_begun(run)}
+            return known.moved_to(Phase.REJECTED, at, why, **changes)
         if not run.config.endpoints:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
             return known.moved_to(Phase.FINISHED, at, why, reason=why)
@@ -74,9 +82,13 @@ class Judged(Event):
         return known.moved_to(onward(run), at, reason)
 
     def _waits(self, run: Run) -> bool:
-        """Whether the next run may settle it, so that no operator is asked yet."""
+        """Whether the next run may settle it, so that no operator is asked yet.
+
+        Where nothing was measured, the next run has most likely nothing to measure either.
+        """
         compare = run.config.gate.compare
-        waits = compare is not None and compare.unsure == "wait" and not self.asks_now
+        measured = self.verdict is not None and self.verdict.measured
+        waits = measured and compare is not None and compare.unsure == "wait" and not self.asks_now
         return waits and not needs_approval(run)
 
 
@@ -114,33 +126,31 @@ class Asked(Event):
 
 @dataclass(frozen=True, slots=True)
 class Unsettled(Event):
-    """Since the verdict another model went live, with which this one was not compared."""
+    """Since the verdict there is another live model or anchor, which was not compared."""
 
     verdict: Verdict
+    change: str = "another model went live"
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Compare again where the app can score both, else go on as for an unsure model."""
+        """Compare again where the app can score both, else ask: nothing was measured."""
         compare = run.config.gate.compare
-        why = f"another model went live since the verdict: {self.verdict.reason}"
+        why = f"{self.change} since the verdict: {self.verdict.reason}"
         if compare is not None and compare.way is Way.SCORED:
             note = f"{why}: comparing again"
             return run.moved_to(Phase.JUDGED, at, note, verdict=None, approval=None)
-        known = run.evolve(verdict=self.verdict)
-        if not self.verdict.needs_approval:
-            return known.moved_to(Phase.PROMOTING, at, why)
-        return _asked(known.evolve(approval=None), why, at, why)
+        return _asked(run.evolve(verdict=self.verdict, approval=None), why, at, why)
 
 
 @dataclass(frozen=True, slots=True)
 class Regressed(Event):
-    """Since the verdict a better model went live at the endpoint."""
+    """Since the verdict a better model went live at the endpoint, or one that was not compared."""
 
     verdict: Verdict
+    change: str = "a better model went live"
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; keep the last comparison."""
-        other = "another" if self.verdict.unsure else "a better"
-        why = f"not promoted, {other} model went live meanwhile: {self.verdict.reason}"
+        why = f"not promoted, {self.change} meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
 
@@ -215,7 +225,36 @@ def approval_advice(run: Run, expires: datetime) -> str:
     unchecked = f"{run.unchecked}: judge the model yourself; " if run.unchecked else ""
     answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
-    return f"{unchecked}{_answers(run)}; without an answer until {when} it is {answer}"
+    pin = f"; {_PIN}" if run.verdict and _lacks_anchor(run.verdict) else ""
+    uncompared = run.verdict is not None and run.verdict.uncompared
+    later = f"; {_LATER}" if uncompared and run.origin is not Origin.MODEL else ""
+    return f"{unchecked}{_answers(run)}{later}{pin}; without an answer until {when} it is {answer}"
+
+
+def _way_out(run: Run, verdict: Verdict | None) -> str | None:
+    """Return how a model can be promoted where `unsure: reject` refuses what was not measured."""
+    if verdict is None or not verdict.unsure or verdict.measured:
+        return None
+    lacks = any(one.interval is None for one in _counting(verdict))
+    if not lacks and run.origin is not Origin.MODEL:  # another model went live since its job
+        return _LATER
+    pin = f", and {_PIN}" if _lacks_anchor(verdict) else ""
+    return (
+        "nothing was measured, which is as good as certain for the next run too: correct what the "
+        f"reason says, or write unsure: ask in gate.compare until a model is promoted{pin}"
+    )
+
+
+def _lacks_anchor(verdict: Verdict) -> bool:
+    """Whether the anchor cannot be compared, which every later run would be asked about."""
+    return any(one.against == "anchor" and one.interval is None for one in _counting(verdict))
+
+
+def _counting(verdict: Verdict) -> Iterator[Comparison]:
+    """Yield the comparisons, of rules that decide, with models that serve or are pinned."""
+    for result in verdict.results:
+        if not result.observe:
+            yield from (one for one in result.comparisons if one.run_id not in result.gone)
 
 
 def _answers(run: Run) -> str:

@@ -52,9 +52,10 @@ def next_command(run: Run, now: datetime) -> Command:
         case Phase.STAGING:
             return Command.CHECK_CANDIDATE if run.candidate else Command.STAGE_CANDIDATE
         case Phase.AWAITING_APPROVAL:
-            if run.asks_at is not None:
-                return Command.SEE_NEXT
-            return Command.EXPIRE if now >= expires_at(run) else Command.NOTHING
+            if run.asks_at is None and now >= expires_at(run):
+                return Command.EXPIRE
+            unsure = run.verdict is not None and run.verdict.unsure
+            return Command.SEE_NEXT if run.asks_at or unsure else Command.NOTHING
         case Phase.PROMOTING:
             return Command.LEASE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
         case Phase.VERIFYING | Phase.ROLLING_BACK:

@@ -139,9 +139,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.PROMOTING, Superseded): frozenset({Phase.SUPERSEDED}),
     (Phase.PROMOTING, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.PROMOTING, Regressed): frozenset({Phase.REJECTED}),
-    (Phase.PROMOTING, Unsettled): frozenset(
-        {Phase.AWAITING_APPROVAL, Phase.JUDGED, Phase.PROMOTING}
-    ),
+    (Phase.PROMOTING, Unsettled): frozenset({Phase.AWAITING_APPROVAL, Phase.JUDGED}),
     (Phase.PROMOTING, EndpointLeased): frozenset({Phase.PROMOTING}),
     (Phase.PROMOTING, InFlightUpdateFound): frozenset({Phase.ROLLING_BACK}),
     (Phase.PROMOTING, EndpointLeaseLost): frozenset({Phase.PROMOTING}),

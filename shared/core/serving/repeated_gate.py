@@ -63,11 +63,14 @@ def repeated(run: Run, known: Resource) -> Event | None:
         first_allowed=gate.first_model == "allow",
         on_rows=on_rows_with(gate, served, anchor_for(gate, [known])),
     )
+    new = _new(verdict, again)
+    live = any(one.run_id in new for one in served)
+    change = "another model went live" if live else "another anchor was pinned"
     if not again.passed:
-        return Regressed(again)
-    return Unsettled(again) if _is_new(verdict, again) else None
+        return Regressed(again, change) if new else Regressed(again)
+    return Unsettled(again, change) if new else None
 
 
-def _is_new(verdict: Verdict, again: Verdict) -> bool:
-    """Whether a model serves that was neither compared nor accepted."""
-    return not set(again.uncompared) <= set(verdict.uncompared)
+def _new(verdict: Verdict, again: Verdict) -> set[str]:
+    """Return the runs whose models serve, or are pinned, and were neither compared nor accepted."""
+    return set(again.uncompared) - set(verdict.uncompared)

@@ -164,19 +164,24 @@ def test_a_fixed_bound_says_why_the_predictions_have_no_number(
     assert f"AUC cannot be computed of the predictions: {said}" in (run.reason or "")
 
 
-def test_another_model_that_serves_by_now_was_not_compared() -> None:
-    world = world_with(ONE_FILE)
-    first = ended_run(world, 1, rows(candidate=good))
-    second = opened(world, 2, rows(candidate=better, live=good))
-    goes_on = world.script("GET", f"/{world.now_of(second).job}", RUNNING, times=None)
-    third = ended_run(world, 3, rows(candidate=better, live=good))
-    assert third.phase is Phase.PROMOTED
+@pytest.mark.parametrize("unsure", ["ask", "promote"])
+def test_another_model_that_serves_by_now_was_not_compared(unsure: str) -> None:
+    world = world_with({**ONE_FILE, "unsure": unsure})
+    first = ended_run(world, 1, rows(candidate=bad))
+    second = opened(world, 2, rows(candidate=better, live=bad))
+    third = opened(world, 3, rows(candidate=bad, live=bad))
+    ends, goes_on = (
+        world.script("GET", f"/{world.now_of(one).job}", RUNNING, times=None)
+        for one in (second, third)
+    )
+    ends()
+    assert world.until_idle(second).phase is Phase.PROMOTED
     goes_on()
-    run = world.until(second, Phase.AWAITING_APPROVAL)
+    run = world.until(third, Phase.AWAITING_APPROVAL)
 
     assert run.verdict is not None
     assert run.verdict.outcome is Outcome.UNSURE
-    assert run.verdict.uncompared == (third.run_id,)
+    assert run.verdict.uncompared == (second.run_id,)
     assert only(run).run_id == first.run_id
 
 
@@ -255,6 +260,7 @@ def test_an_anchor_that_was_pinned_since_was_not_compared() -> None:
 
     assert run.verdict is not None
     assert run.verdict.uncompared == (second.run_id,)
+    assert f"the model of run {second.run_id} is the anchor now" in run.verdict.reason
 
 
 def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again() -> None:
@@ -275,5 +281,6 @@ def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again(
     assert ended(asked) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
     assert asked.verdict is not None
     assert asked.verdict.uncompared == (promoted[1].run_id,)
+    assert str(asked.reason).startswith("another anchor was pinned since the verdict: unsure: AUC")
     approve(world, asked)
     assert world.until(fourth, Phase.PROMOTED).run_id == fourth.run_id

@@ -98,6 +98,20 @@ def test_an_unsure_model_ends_with_the_promotion_of_the_next_one(
     assert "RL1009" not in caplog.text
 
 
+def test_nobody_is_asked_any_longer_about_a_model_that_a_newer_one_replaced(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = world_with("ask")
+    asked = settled(world, 2, UNSURE, Phase.AWAITING_APPROVAL)
+    assert asked.asks_at is None
+    settled(world, 3, LIVE, Phase.PROMOTED)
+    world.idle(11 * MINUTE)
+    ended = world.now_of(asked)
+    assert (ended.phase, ended.approval) == (Phase.SUPERSEDED, None)
+    assert "a model of newer data serves, while this one was unsure" in str(ended.history[-1].note)
+    assert "RL1005" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "phase"), [(WORSE, Phase.REJECTED), (UNSURE, Phase.AWAITING_APPROVAL)]
 )

@@ -38,7 +38,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "needs_approval": False,
         "uncompared": (),
     },
-    Result: {"unsure": False, "observe": False, "comparisons": ()},
+    Result: {"unsure": False, "observe": False, "comparisons": (), "gone": ()},
     Comparison: {"positives": None, "rows_needed": None, "slices": (), "why": ""},
     SliceComparison: {"why": ""},
     ServedModel: {
@@ -148,7 +148,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "verdict": "",
         "approved_by": "",
     },
-    record.GateEvidence: {"cursor": 0, "last": None},
+    record.GateEvidence: {"cursor": 0, "last": None, "holdout": None},
     Promotion: {
         "base": None,
         "steps": (Step(share=100),),

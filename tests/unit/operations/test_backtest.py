@@ -207,7 +207,7 @@ OTHER_HOLDOUT = {**OUTPUT, "holdout": "training-data/other.csv"}
 @pytest.mark.parametrize(
     ("own", "wanted", "said"),
     [
-        (RECORDED, ON_HOLDOUT, "there is no column id"),
+        (RECORDED, ON_HOLDOUT, "has none of the names id"),
         (RECORDED, OUTPUT, "its job was given no live model to score"),
         (ROWS, ON_HOLDOUT, "its model was scored on other rows"),
         ({**ROWS, "compare": ON_HOLDOUT}, OTHER_HOLDOUT, "on other rows"),

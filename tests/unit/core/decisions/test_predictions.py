@@ -115,6 +115,30 @@ def test_no_cell_is_in_a_message() -> None:
         read(f"id,label,score\na,1,1\n{cell},1,1,{cell}\n".encode())
 
     assert cell not in str(error.value)
+    for name in ("p.csv", "p.tsv"):
+        rows = f"{cell},1,0.7\nb,0,0.2\n".replace(",", "\t" if name == "p.tsv" else ",")
+        with pytest.raises(ValueError, match="none of the names id, label, score") as error:
+            read(rows.encode(), name)
+        assert cell not in str(error.value)
+        assert "0.7" not in str(error.value)
+    with pytest.raises(ValueError, match="names id, label: are"):
+        read_predictions(b"a,1,0.7\n", "p.csv", "id", ("label", "live"), optional=("live",))
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"id,label,Score\na,1,0.7\n", "p.csv"),
+        (b'{"id":"a","label":1,"s_core":0.7}', "p.jsonl"),
+    ],
+)
+def test_one_column_is_never_the_score_of_two_models(content: bytes, name: str) -> None:
+    wanted = ("label", "score", "SCORE")
+    with pytest.raises(ValueError, match="is score and SCORE: one column is needed each"):
+        read_predictions(content, name, "id", wanted, optional=("SCORE",))
+    both = b"id,label,score,SCORE\na,1,0.7,0.2\n"
+    found = read_predictions(both, "p.csv", "id", wanted).columns
+    assert (found["score"][0], found["SCORE"][0]) == (0.7, 0.2)
 
 
 def test_the_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,17 @@ def test_a_verdict_says_who_decides_and_with_which_models_it_was_not_compared() 
     assert any("sample-other" in one and "was not compared" in one for one in shown)
 
 
+def test_a_comparison_with_a_model_that_serves_no_more_is_drawn_as_unsure() -> None:
+    fit = comparison(slices=(slice_of("north", Outcome.FIT),))
+    there = texts(drawn(judged(fit)))
+    assert "The live model is of run sample-live." in there
+    assert there.count("fit") == 3  # the rule, the interval and the slice
+    gone = texts(drawn(judged(fit, live=("sample-other",))))
+    assert "The former live model is of run sample-live." in gone
+    assert "the former live model, 569 rows" in gone
+    assert ("fit" in gone, gone.count("unsure")) == (False, 2)
+
+
 def test_a_model_that_could_not_be_judged_has_its_reason_alone() -> None:
     svg = drawn(refused("there is no evaluation"))
     assert texts(svg) == ["sample-1: refused", "there is no evaluation"]

@@ -173,7 +173,6 @@ def test_a_phase_accepts_these_events_and_no_others(phase: Phase) -> None:
 #: What leads elsewhere than the samples do.
 OTHERS: dict[type[Event], tuple[Event, ...]] = {
     gate_events.Judged: (gate_events.Judged(refused("not good enough")),),
-    gate_events.Unsettled: (gate_events.Unsettled(Verdict(passed=True, reason="")),),
     control_events.ModelCollected: (control_events.ModelCollected(MODEL, stages=True),),
     control_events.RolloutEnded: tuple(
         control_events.RolloutEnded(end, "over")

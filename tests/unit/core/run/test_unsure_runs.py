@@ -61,7 +61,7 @@ def test_an_operator_is_asked_with_the_numbers() -> None:
     assert waits is not None
     assert waits.waits_for.startswith("an operator's approval; unsure: AUC")
     assert waits.until == NOW + timedelta(days=3)
-    assert next_command(asked, NOW) is Command.NOTHING
+    assert next_command(asked, NOW) is Command.SEE_NEXT  # a newer model may serve meanwhile
     assert next_command(asked, NOW + timedelta(days=3)) is Command.EXPIRE
     assert apply(asked, Approved("ada"), NOW).phase is Phase.PROMOTING
 
@@ -94,7 +94,9 @@ def test_once_asked_an_operator_has_as_long_as_for_every_approval() -> None:
     assert str(asked.reason).startswith("unsure: AUC")
     assert asked.history[-1].note == "an operator is asked: run sample-2 had its verdict, worse"
     assert "without an answer until 2026-03-09T12:00:00+00:00 it is rejected" in str(asked.advice)
-    assert next_command(asked, NOW + 5 * DAY) is Command.NOTHING
+    assert next_command(asked, NOW + 5 * DAY) is Command.SEE_NEXT
+    fit = after("ask", Outcome.FIT, approval="required")
+    assert next_command(fit, NOW) is Command.NOTHING
 
 
 def test_where_an_operator_is_asked_in_any_case_nothing_waits_for_the_next_run() -> None:
@@ -135,14 +137,50 @@ def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
     assert asked.verdict == verdict
     assert str(asked.reason).startswith("another model went live since the verdict: unsure: AUC")
     assert expires_at(asked) == NOW + HOUR + 3 * DAY
+    assert "; a new run is compared with what serves and is pinned then; " in str(asked.advice)
+    assert "a new run" not in str(after("ask").advice)
 
 
-def test_where_unsure_models_are_promoted_the_record_says_what_it_was_not_compared_with() -> None:
+def test_where_unsure_models_are_promoted_one_that_was_not_compared_is_asked_about() -> None:
     verdict = judged(comparison(), live=("sample-other",), unsure="promote")
-    promoting = run(Phase.PROMOTING, config=configured("promote"), verdict=judged(comparison()))
+    config = configured("promote", on_expiry="approve")
+    promoting = run(Phase.PROMOTING, config=config, verdict=judged(comparison()))
     again = apply(promoting, Unsettled(verdict), NOW)
-    assert (again.phase, again.verdict) == (Phase.PROMOTING, verdict)
+    assert (again.phase, again.verdict) == (Phase.AWAITING_APPROVAL, verdict)
     assert "another model went live since the verdict" in again.history[-1].note
+    assert str(again.advice).endswith("it is rejected")  # nor does silence approve it
+
+
+def test_a_model_that_was_not_measured_does_not_wait_for_the_next_run() -> None:
+    for verdict in (
+        judged(not_measured(), unsure="wait"),
+        judged(comparison(), live=("sample-other",), unsure="wait"),
+    ):
+        asked = apply(run(Phase.JUDGED, config=configured("wait")), Judged(verdict), NOW)
+        assert (asked.phase, asked.asks_at) == (Phase.AWAITING_APPROVAL, None)
+        assert expires_at(asked) == NOW + timedelta(days=3)
+
+
+def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> None:
+    def rejected(*comparisons: Comparison, **known: Any) -> str | None:
+        verdict = judged(*comparisons, unsure="reject", **known)
+        ended = apply(run(Phase.JUDGED, config=configured("reject")), Judged(verdict), NOW)
+        assert ended.phase is Phase.REJECTED
+        return ended.advice
+
+    way_out, pin = "write unsure: ask in gate.compare until a model is promoted", "pin it by POST"
+    assert rejected(comparison(Outcome.WORSE)) is None
+    assert rejected(comparison(Outcome.UNSURE)) is None
+    assert way_out in str(rejected(not_measured()))
+    later = rejected(comparison(), live=("sample-other",))
+    assert later == "a new run is compared with what serves and is pinned then"
+    assert way_out in str(rejected(comparison(), not_measured(run_id="b"), live=("b", "c")))
+    assert pin not in str(rejected(not_measured()))
+    other = not_measured(against="anchor", run_id="sample-anchor")
+    assert pin in str(rejected(comparison(), other, anchor="sample-anchor"))
+    verdict = judged(comparison(), other, anchor="sample-anchor", unsure="promote")
+    asked = apply(run(Phase.JUDGED, config=configured("promote")), Judged(verdict), NOW)
+    assert pin in str(asked.advice)
 
 
 @pytest.mark.parametrize("compared", [comparison(Outcome.UNSURE), not_measured()])
