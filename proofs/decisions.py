@@ -15,6 +15,7 @@ import numpy as np
 from proofs import anchor_falls, traffic_errors
 from proofs.drawn_models import Setting, drawn, metric_of
 from proofs.outcomes import Effort, Outcome, Violation, again
+from shared.core.counting import counted
 from shared.core.decisions.compared import Scored, compared, method_of
 from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import Outcome as Says
@@ -218,7 +219,7 @@ def _unsure(found: Sequence[Shares]) -> str:
     lines: dict[str, list[str]] = {}
     for shares in found:
         setting = shares.setting
-        name = f"{setting.metric.kind} {setting.other:g}, {setting.rows} rows"
+        name = f"{setting.metric.kind} {setting.other:g}, {counted(setting.rows, 'row')}"
         share = f"{shares.share(shares.unsure):.0%} ({setting.correlation:g})"
         lines.setdefault(name, []).append(share)
     each = "; ".join(f"{name}: {', '.join(those)}" for name, those in lines.items())

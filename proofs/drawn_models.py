@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.core.counting import counted
 from shared.core.decisions.metrics import Kind, Metric
 from shared.core.decisions.rows import PairedRows
 
@@ -48,7 +49,7 @@ class Setting:
         """Return all that tells it from other settings."""
         worse = f"worse by {self.worse_by:g}" if self.worse_by else "equal"
         return (
-            f"{self.metric.kind} {self.other:g}, {worse}, {self.rows} rows, "
+            f"{self.metric.kind} {self.other:g}, {worse}, {counted(self.rows, 'row')}, "
             f"{self.positives:.0%} positive, correlation {self.correlation:g}"
         )
 

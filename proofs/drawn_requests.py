@@ -41,7 +41,7 @@ class Requests:
 
     def __str__(self) -> str:
         """Return it for a report."""
-        return f"{self.name}, {self.per_minute:g} requests a minute, {self.share} %"
+        return f"{self.name}, {self.share} % of {self.per_minute:g} a minute"
 
     def drawn(self, minutes: int, chance: np.random.Generator) -> tuple[Counts, ...]:
         """Return the counts of so many minutes.

@@ -51,6 +51,13 @@ BUGS: Final = (
         (f"{_TESTS}/test_slices.py",),
     ),
     Bug(
+        "a verdict checks every slice, however many there are",
+        "shared/core/decisions/slices.py",
+        "                left -= 1\n",
+        "                left -= 0\n",
+        (f"{_TESTS}/test_slices.py", f"{_TESTS}/test_compared_rules.py"),
+    ),
+    Bug(
         "many rows decide with few of one class",
         "shared/core/decisions/metrics.py",
         "    if smallest >= FEWEST_ROWS:\n",

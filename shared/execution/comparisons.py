@@ -28,6 +28,8 @@ from shared.execution.context import Context
 from shared.execution.holdout import HoldoutSteps, path_of
 from shared.execution.models import finished_job
 
+#: Once so many rows of other models are read, a verdict reads no further file of one.
+MOST_ROWS_OF_OTHERS: Final = 2_000_000
 #: How long an output may become visible later than its model.
 _LATE: Final = timedelta(minutes=2)
 #: The column with the scores of a model whose predictions are a file of their own.
@@ -130,7 +132,7 @@ class Comparisons:
             if isinstance(theirs, str):
                 return theirs
             found = paired(mine, theirs, replace(meaning, other=_OTHER))
-        return found.reason if isinstance(found, NotPaired) else found
+        return found.reason if isinstance(found, NotPaired) else found.in_arrays()
 
     def _of_app(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
         """Return the predictions that the app had made of the holdout."""
@@ -189,6 +191,10 @@ class Comparisons:
     def _of_other(self, run_id: str, run: Run) -> Predictions | str:
         """Return the predictions of the run that trained another model, or why there are none."""
         if run_id not in self.known:
+            read = (one for one in self.known.values() if isinstance(one, Predictions))
+            if sum(len(one.ids) for one in read) >= MOST_ROWS_OF_OTHERS:
+                many = f"{MOST_ROWS_OF_OTHERS:,} rows of other models or more were read before"
+                return f"{many}, as many as one verdict has time for: score fewer rows"
             self.known[run_id] = self._read_other(run_id, run)
         return self.known[run_id]
 

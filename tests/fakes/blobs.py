@@ -12,6 +12,7 @@ from azure.storage.blob import generate_blob_sas
 from local.studio.storage import BlobRefusedError, MemoryBlobs, blob_key
 from shared.core.blob_locations import source_of
 from shared.core.blobs import BlobVersion
+from shared.core.counting import sized
 from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
@@ -132,7 +133,7 @@ class FakeBlobs:
         if _key(container, name) in self.folders:
             return None
         if content is not None and len(content) > limit:
-            raise PermanentError(f"{container}/{name} holds more than {limit} bytes")
+            raise PermanentError(f"{container}/{name} holds more than {sized(limit)}")
         return content
 
     def write(self, container: str, name: str, content: bytes) -> BlobVersion:

@@ -271,6 +271,11 @@ class AzureMlTraining(TrainingService):
         return True
 
     @property
+    def all_outputs(self) -> tuple[str, ...]:
+        """Every output, if the job file says so; empty: a component has those that it has."""
+        return tuple(output_names(self.job)) if self.job else ()
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The outputs that are known to be models; the component may have others."""
         if self.register_as:

@@ -1,6 +1,6 @@
 """The gate of a pipeline as it is configured: its rules, and the approval."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -137,12 +137,20 @@ class Gate(Strict):
         """Whether the metric of a rule is computed of rows: no evaluation has its number."""
         return self.on_rows(rule) or self.metrics is None
 
-    def models_among(self, models: tuple[str, ...]) -> Iterator[Mistake]:
-        """Yield each output that is to be read, and is a model."""
+    def unusable_outputs(self, models: Sequence[str], known: Sequence[str]) -> Iterator[Mistake]:
+        """Yield each output that is to be read, and is a model, or none of the job.
+
+        Args:
+            models: the outputs that are models.
+            known: all outputs of the job; empty: they are not known.
+        """
         predictions = self.compare.predictions if self.compare else None
         for output, at in ((self.metrics, ("metrics",)), (predictions, ("compare", "predictions"))):
             if output in models:
                 yield Mistake(f"{output} is a model, name the output beside it", at=("gate", *at))
+            elif isinstance(output, str) and known and output.partition("/")[0] not in known:
+                what = f"the job file has no output {short(output.partition('/')[0])}"
+                yield Mistake(f"{what}; it has {', '.join(known)}", at=("gate", *at))
 
     @property
     def row_rules(self) -> tuple[int, ...]:

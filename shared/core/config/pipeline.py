@@ -218,7 +218,7 @@ class Pipeline(Strict):
 
     @together
     def _metrics_of_an_output(self) -> Iterator[Mistake]:
-        yield from self.gate.models_among(self.training.models)
+        yield from self.gate.unusable_outputs(self.training.models, self.training.all_outputs)
 
     @together
     def _only_what_the_service_can_do(self) -> Iterator[Mistake]:

@@ -160,6 +160,11 @@ class StudioTraining(TrainingService):
         return False
 
     @property
+    def all_outputs(self) -> tuple[str, ...]:
+        """Every output, where it is known: the service may have more than those with a file."""
+        return ()
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The outputs that are models."""
         outputs = self.outputs.items()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from shared.core.counting import counted
-from shared.core.decisions import bootstrap, intervals
+from shared.core.decisions import bootstrap, f1, intervals
 from shared.core.decisions.comparison import Interval, Method
 from shared.core.decisions.intervals import Estimate
 from shared.core.decisions.metrics import (
@@ -16,6 +16,7 @@ from shared.core.decisions.metrics import (
     class_sizes,
     lacking,
     losses_of,
+    same_answers,
     stakes_of,
     too_few,
 )
@@ -66,7 +67,7 @@ def compared(
         seed: what the draws of a bootstrap are derived from, such as the id of the run.
     """
     number = len(rows.labels)
-    if reason := lacking(metric, rows):
+    if reason := lacking(metric, rows) or same_answers(metric, rows):
         return NotComparable(reason, rows=number)
     positives = class_sizes(rows)[-1] if len(rows.classes) == _TWO else None
     if few := too_few(metric, rows):
@@ -126,7 +127,7 @@ def _value(metric: Metric, rows: PairedRows, scores: Sequence[float]) -> float:
             return 1 - loss if kind in (Kind.ACCURACY, Kind.F1) else loss
         case _, Kind.F1:
             answers = answers_of(metric, rows, numbers)
-            return bootstrap.f1(labels, answers, len(rows.classes), metric.average)
+            return f1.value_of_f1(labels, answers, len(rows.classes), metric.average)
         case _, kind:
             return bootstrap.of_squares(kind, labels, numbers)
 
@@ -146,7 +147,7 @@ def _estimated(
             return _of_means(metric, rows, ours, theirs, level)
         case _ if metric.kind is Kind.F1:
             answers = (answers_of(metric, rows, one) for one in (ours, theirs))
-            return bootstrap.of_f1(
+            return f1.of_f1(
                 labels,
                 *answers,
                 classes=len(rows.classes),
@@ -183,6 +184,6 @@ def _is_same(rows: PairedRows) -> bool:
 def _note(estimate: Estimate) -> str:
     if estimate.different is None:
         return ""
-    where = counted(estimate.different, "row") if estimate.different else "no row"
-    widened = "the interval counts one more row for the candidate, and one against it"
-    return f"the models differ in {where}: {widened}"
+    where = f"{counted(estimate.different, 'row')} only" if estimate.different else "no row"
+    wider = "the interval is wider, as if each model were better in one more row"
+    return f"the models differ in {where}, which says little of other rows: {wider}"

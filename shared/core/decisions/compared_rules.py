@@ -1,16 +1,23 @@
 """Applies rules that compare to the rows that both models scored: the outcome of each rule."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
-from shared.core.decisions.metrics import CostMatrix, Metric, metric_named
+from shared.core.decisions.metrics import (
+    Average,
+    CostMatrix,
+    Kind,
+    Metric,
+    counts_of,
+    metric_named,
+)
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
-from shared.core.decisions.slices import Sliced, compared_slices
+from shared.core.decisions.slices import ComparedSlices, Sliced, Slices, slices_for_each
 from shared.core.evaluation.gate import Rule
 from shared.core.evaluation.report import Row
 
@@ -54,9 +61,66 @@ def compared_rules(
         opponents: the live models, and the anchor.
         seed: what the draws of a bootstrap are derived from: the id of the run.
     """
+    rows = {id(one.rows): one.rows for one in opponents if isinstance(one.rows, PairedRows)}
+    most = _slices_for_each(rules.values(), terms, list(rows.values()))
+    made: dict[int, dict[int, Comparison]] = {}
+    for one in opponents:
+        if id(one.rows) not in made:
+            known = _Known(_in_arrays(one), terms, f"{seed}/{one.run_id}", most)
+            made[id(one.rows)] = {index: _comparison(rule, known) for index, rule in rules.items()}
     return {
-        index: tuple(_comparisons(rule, terms, opponents, seed)) for index, rule in rules.items()
+        index: tuple(_named(made[id(one.rows)][index], one) for one in opponents) for index in rules
     }
+
+
+def _in_arrays(one: Against) -> Against:
+    return replace(one, rows=one.rows.in_arrays()) if isinstance(one.rows, PairedRows) else one
+
+
+def _named(comparison: Comparison, one: Against) -> Comparison:
+    return comparison.evolve(against=one.against, run_id=one.run_id, model=one.model)
+
+
+def _slices_for_each(rules: Iterable[Rule], terms: Terms, rows: Sequence[PairedRows]) -> int:
+    """Return how many slices are checked for one metric and one other model."""
+    named = [terms.metric(rule.metric) for rule in rules if rule.kind == "max_drop"]
+    metrics = {_key(metric): metric for metric in named if metric is not None}
+    return slices_for_each(list(metrics.values()), rows)
+
+
+def _key(metric: Metric) -> tuple[Kind, Average]:
+    """Return what tells metrics of the same terms apart."""
+    return metric.kind, metric.average
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one other model: each metric is computed once, whatever the rules."""
+
+    one: Against
+    terms: Terms
+    seed: str
+    most: int  #: slices that are checked for each metric
+    slices: Slices | None = None
+    found: dict[tuple[Kind, Average], Scored | NotComparable] = field(default_factory=dict)
+    sliced: dict[tuple[Kind, Average], ComparedSlices] = field(default_factory=dict)
+
+    def of(self, metric: Metric, rows: PairedRows) -> Scored | NotComparable:
+        """Return the comparison of all rows."""
+        if _key(metric) not in self.found:
+            level = self.terms.level
+            self.found[_key(metric)] = compared(metric, rows, level=level, seed=self.seed)
+        return self.found[_key(metric)]
+
+    def of_slices(self, metric: Metric, rows: PairedRows) -> ComparedSlices:
+        """Return the comparisons of the slices."""
+        if self.slices is None:
+            self.slices = Slices.of(rows, self.seed)
+        if _key(metric) not in self.sliced:
+            self.sliced[_key(metric)] = self.slices.compared(
+                metric, level=self.terms.level, min_rows=self.terms.min_rows, most=self.most
+            )
+        return self.sliced[_key(metric)]
 
 
 def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) -> Row:
@@ -69,12 +133,20 @@ def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) 
     """
     found: dict[str, float] = {}
     unusable: dict[str, str] = {}
+    values: dict[tuple[Kind, Average] | None, float | str] = {}
+    usable = rows.in_arrays() if isinstance(rows, PairedRows) else rows
     for rule in rules:
-        value = _value(terms.metric(rule.metric), rows)
+        metric = terms.metric(rule.metric)
+        key = _key(metric) if metric else None
+        if key not in values:
+            values[key] = _value(metric, usable)
+        value = values[key]
         if isinstance(value, float):
             found[rule.metric] = value
         else:
             unusable[rule.metric] = f"cannot be computed of the predictions: {value}"
+    if isinstance(usable, PairedRows) and any(rule.against == "recorded" for rule in rules):
+        found |= counts_of(usable)  # verdicts say by these what is noise
     return Row({}, found, unusable)
 
 
@@ -100,18 +172,8 @@ def outcome_of(interval: Interval, bound: float) -> Outcome:
     return Outcome.WORSE if interval.high < bound else Outcome.UNSURE
 
 
-def _comparisons(
-    rule: Rule, terms: Terms, opponents: Sequence[Against], seed: str
-) -> Iterator[Comparison]:
-    made: dict[int, Comparison] = {}
-    for one in opponents:
-        if id(one.rows) not in made:
-            made[id(one.rows)] = _comparison(rule, terms, one, seed)
-        yield made[id(one.rows)].evolve(against=one.against, run_id=one.run_id, model=one.model)
-
-
-def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison:
-    metric = terms.metric(rule.metric)
+def _comparison(rule: Rule, known: _Known) -> Comparison:
+    one, metric = known.one, known.terms.metric(rule.metric)
     if metric is None:
         return _not_compared(one, NotComparable(f"{rule.metric} cannot be computed of rows"))
     if rule.better != ("higher" if metric.higher_is_better else "lower"):
@@ -119,7 +181,7 @@ def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison
         return _not_compared(one, NotComparable(reason))
     if isinstance(one.rows, str):
         return _not_compared(one, NotComparable(one.rows))
-    found = compared(metric, one.rows, level=terms.level, seed=f"{seed}/{one.run_id}")
+    found = known.of(metric, one.rows)
     if isinstance(found, NotComparable):
         return _not_compared(one, found, one.rows.note)
     bound = rule.bound if rule.kind == "min_gain" else -rule.bound
@@ -129,14 +191,7 @@ def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison
         needed = rows_needed(found.interval, found.rows, bound)
     sliced = Sliced((), 0, 0)
     if rule.kind == "max_drop" and one.rows.slices:
-        sliced = compared_slices(
-            metric,
-            one.rows,
-            margin=rule.bound,
-            level=terms.level,
-            min_rows=terms.min_rows,
-            seed=f"{seed}/{one.run_id}",
-        )
+        sliced = known.of_slices(metric, one.rows).judged(rule.bound)
     return _compared(one, found, outcome, needed, sliced)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, cast
 
-from shared.core.counting import counted, they
+from shared.core.counting import counted, grouped, they
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.text import folded
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: With fewer rows, or fewer of one of two classes, an interval holds the truth too seldom.
 FEWEST_ROWS: Final = 30
+#: The work of F1 grows with the classes; very many are texts that are none.
+MOST_CLASSES: Final = 100
 _TWO: Final = 2
 #: Probabilities are kept off 0 and 1 by this, so that a wrong one does not cost infinitely much.
 _EDGE: Final = 2.0**-52
@@ -118,6 +120,26 @@ def lacking(metric: Metric, rows: PairedRows) -> str | None:
     return next(_lacks(metric, rows), None)
 
 
+def same_answers(metric: Metric, rows: PairedRows) -> str | None:
+    """Return that the threshold makes one answer of all scores, so that no model can be better.
+
+    Args:
+        metric: to be compared.
+        rows: of both models; they are not lacking.
+    """
+    import numpy as np
+
+    if metric.kind not in OF_ANSWERS or rows.predicts_classes:
+        return None
+    both = np.array((rows.candidate, rows.other), dtype=float)
+    positive = answers_of(metric, rows, both)
+    if positive.min() != positive.max():
+        return None
+    side = "at least" if positive.max() else "below"
+    same = "so that all answers are the same"
+    return f"every score of both models is {side} the threshold {metric.threshold:g}, {same}"
+
+
 def too_few(metric: Metric, rows: PairedRows) -> tuple[str, int] | None:
     """Return why the rows are too few, and about how many are needed; None: they are enough.
 
@@ -137,7 +159,7 @@ def too_few(metric: Metric, rows: PairedRows) -> tuple[str, int] | None:
             what = f"{counted(smallest, 'row')} of the smallest class, of {number}"
     needed = -(-number * FEWEST_ROWS // max(1, smallest))
     reason = f"{what}: below {FEWEST_ROWS} no interval can be relied on"
-    return f"{reason}; about {needed:,} rows would do", needed
+    return f"{reason}; about {grouped(needed, 'row')} would do", needed
 
 
 def class_sizes(rows: PairedRows) -> list[int]:
@@ -146,6 +168,13 @@ def class_sizes(rows: PairedRows) -> list[int]:
 
     places = np.asarray(rows.labels, dtype=float).astype(int)
     return np.bincount(places, minlength=len(rows.classes)).tolist() if rows.classes else []
+
+
+def counts_of(rows: PairedRows) -> dict[str, float]:
+    """Return how many rows there are, and positive ones of two classes, as evaluations have it."""
+    sizes = class_sizes(rows)
+    counts = {"rows": float(len(rows.labels))}
+    return counts | ({"positives": float(sizes[-1])} if len(sizes) == _TWO else {})
 
 
 def _lacks(metric: Metric, rows: PairedRows) -> Iterator[str]:
@@ -198,10 +227,17 @@ def _lacks_form(metric: Metric, rows: PairedRows) -> Iterator[str]:
         yield f"the models give classes, and {kind} needs scores"
     if kind in OF_ANSWERS and classes > _TWO and not rows.predicts_classes:
         yield f"there are {classes} classes, and a score says nothing about the class of a row"
-    if kind is Kind.F1 and classes > _TWO and metric.average == "binary":
-        yield f"there are {classes} classes: name F1 macro, F1 micro or F1 weighted"
+    if kind is Kind.F1:
+        yield from _lacks_average(metric, classes)
     if kind is Kind.COST:
         yield from _lacks_costs(metric, rows)
+
+
+def _lacks_average(metric: Metric, classes: int) -> Iterator[str]:
+    if classes > MOST_CLASSES and metric.average != "micro":
+        yield f"there are {classes:,} classes, and F1 is compared for at most {MOST_CLASSES}"
+    if classes > _TWO and metric.average == "binary":
+        yield f"there are {classes} classes: name F1 macro, F1 micro or F1 weighted"
 
 
 def _lacks_costs(metric: Metric, rows: PairedRows) -> Iterator[str]:

@@ -134,14 +134,37 @@ class _Cells:
         of_cell = {cell: places[class_name(cell)] for cell in set(self)}
         return [of_cell[cell] for cell in self]
 
-    def require_classes(self, known: Collection[str]) -> None:
-        """Refuse texts of which most are no label, such as numbers with a decimal comma."""
+    def require_classes(self, known: Collection[str], *, scored: bool) -> None:
+        """Refuse texts that are no label, where most are, or where there are scores too.
+
+        Args:
+            known: the classes of the labels.
+            scored: whether there are numbers that are no class.
+        """
         texts = self.column.texts
         odd = [at for at in self.texts if class_name(texts[at]) not in known]
-        if 2 * len(odd) > len(self.at):
+        if scored or 2 * len(odd) > len(self.at):
             of = f"the {counted(len(known), 'class', 'classes')}"
             cure = "write a score as 0.5, or write the predicted class as labels do"
             self.refuse(f"rows with a text that is none of {of}: {cure}", odd)
+
+    def no_class(self, known: Collection[str]) -> list[int]:
+        """Return the rows with a number that is no class."""
+        of_cell = {cell: class_name(cell) in known for cell in set(self)}
+        texts = self.column.texts
+        return [at for at in self.at if at not in texts and not of_cell[self.column[at]]]
+
+    def rarest(self) -> str:
+        """Return where the rarest of several classes is: it may be no class at all."""
+        first: dict[str, int] = {}
+        times: Counter[str] = Counter()
+        of_cell = {cell: class_name(cell) for cell in set(self)}
+        for at in self.at:
+            name = of_cell[self.column[at]]
+            first.setdefault(name, at)
+            times[name] += 1
+        name = min(first, key=lambda one: (times[one], first[one]))
+        return f"the rarest has {counted(times[name], 'row')}, row {first[name] + 1} first"
 
     @property
     def classes(self) -> set[str]:
@@ -252,16 +275,16 @@ def _classes(
         hard = all(class_name(cell) in known for cells in scores for cell in cells)
     if not hard:
         return _ordered(known, positive), False
+    odd = [cells.no_class(known) for cells in scores]
     for cells in scores:
-        cells.require_classes(known)
-    for cells in scores:
-        of = f"the {counted(len(known), 'class', 'classes')}"
-        odd = [
-            at
-            for at in cells.at
-            if at not in cells.column.texts and class_name(cells.column[at]) not in known
-        ]
-        cells.refuse(f"rows with a number that is none of {of}: write the predicted class", odd)
+        cells.require_classes(known, scored=two and any(odd))
+    what = f"rows with a number that is none of the {counted(len(known), 'class', 'classes')}"
+    what = f"{what}: write the predicted class"
+    if not two:
+        column = short(labels.name)
+        what = f"{what}, or mend column {column} if there are two classes: {labels.rarest()}"
+    for cells, numbers in zip(scores, odd, strict=True):
+        cells.refuse(what, numbers)
     said = (cells.classes for cells in scores)
     return _ordered(known.union(*said), positive), True
 

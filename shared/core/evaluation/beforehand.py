@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
+from shared.core.counting import grouped
 from shared.core.decisions.comparison import Comparison
 from shared.core.decisions.metrics import Kind, Metric, metric_named
 from shared.core.decisions.power import deviation, rows_for, unsure_share, usual_deviation
@@ -75,10 +76,10 @@ def _said(rule: Rule, gate: Gate, known: Experience) -> Iterator[str]:
     elif (found := known.comparisons.get(folded(rule.metric))) and found.interval:
         one_row = deviation(found.interval, found.rows)
         share = unsure_share(found.rows, margin=rule.bound, deviation=one_row, level=compare.level)
-        said = f": with {found.rows:,} rows {_of_ten(share)} equal models will be unsure"
+        said = f": with {grouped(found.rows, 'row')} {_of_ten(share)} equal models will be unsure"
         if share > _FEW:
             needed = rows_for(_FEW, margin=rule.bound, deviation=one_row, level=compare.level)
-            said += f", with about {needed:,} rows 1 of 10" if needed else ""
+            said += f", with about {grouped(needed, 'row')} 1 of 10" if needed else ""
         yield f"{said}; so wide was the interval of run {known.run_id}"
     elif metric is not None:
         yield _by_usual(rule, compare, metric, known)
@@ -100,7 +101,8 @@ def _by_usual(rule: Rule, compare: Compare, metric: Metric, known: Experience) -
         for size in sizes
     )
     said = ", ".join(
-        f"with {size:,} rows {_of_ten(one)}" for size, one in zip(sizes, found, strict=True)
+        f"with {grouped(size, 'row')} {_of_ten(one)}"
+        for size, one in zip(sizes, found, strict=True)
     )
     if_ = f"{short(rule.metric)} is {value:.3g}"
     if metric.kind in _OF_POSITIVES:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.core.config.compare import Unsure
-from shared.core.counting import counted, they
+from shared.core.counting import counted, grouped, they
 from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import (
+    OUTCOMES,
     Comparison,
     Interval,
     Opponent,
@@ -86,7 +87,7 @@ def result_on_rows(
     comparisons = known.by_present(comparisons)
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
     gone = [one for one in comparisons if one not in counting]
-    says = [_said(rule, alike) for alike in _alike(counting)]
+    says = _sentences(rule, counting)
     says += [_other_model(rule, *one) for one in left]
     says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
     without = [Outcome.UNSURE for _ in left]
@@ -114,6 +115,24 @@ def result_on_rows(
     )
 
 
+def _sentences(rule: Rule, comparisons: Sequence[Comparison]) -> list[str]:
+    """Return what each comparison says, the worst first; beside others a fit one in few words."""
+    ordered = sorted(
+        _alike(comparisons),
+        key=lambda alike: OUTCOMES.index(counted_outcome(alike[0])),
+        reverse=True,
+    )
+    if not ordered or counted_outcome(ordered[0][0]) is Outcome.FIT:
+        return [_said(rule, alike) for alike in ordered]
+    verb = "is reached" if rule.kind == "min_gain" else "holds"
+    return [
+        f"{rule.metric}: {rule.kind} {plain(rule.bound)} {verb} against {_name(alike)}"
+        if counted_outcome(alike[0]) is Outcome.FIT
+        else _said(rule, alike)
+        for alike in ordered
+    ]
+
+
 def counted_outcome(comparison: Comparison) -> Outcome:
     """Return what a comparison says: a slice can only turn it to worse."""
     without = comparison.interval is None and comparison.outcome is Outcome.FIT
@@ -137,8 +156,7 @@ def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
 
 def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str:
     one = alike[0]
-    name = (NAMES_GONE if gone else NAMES)[one.against]
-    other = f"{name} ({_runs([each.run_id for each in alike])})"
+    other = _name(alike, gone=gone)
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
@@ -151,6 +169,11 @@ def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
+
+
+def _name(alike: Sequence[Comparison], *, gone: bool = False) -> str:
+    name = (NAMES_GONE if gone else NAMES)[alike[0].against]
+    return f"{name} ({_runs([each.run_id for each in alike])})"
 
 
 def _runs(names: Sequence[str]) -> str:
@@ -181,7 +204,11 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
         case Outcome.UNSURE if interval.low == interval.high:
             return f"{bound} is just that difference, which more rows would not change"
         case Outcome.UNSURE:
-            about = f"; about {one.rows_needed:,} rows would settle it" if one.rows_needed else ""
+            about = (
+                f"; about {grouped(one.rows_needed, 'row')} would settle it"
+                if one.rows_needed
+                else ""
+            )
             return f"{bound} is in between, so that these rows are too few to tell{about}"
 
 

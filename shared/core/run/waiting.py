@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import AwareDatetime
 
 from shared.core.config.types import show_duration
-from shared.core.counting import counted, they
+from shared.core.counting import counted, grouped, they
 from shared.core.frozen import FrozenModel
 from shared.core.run.machine import approvable, expires_at
 from shared.core.run.promotion_events import named_step
@@ -177,7 +177,9 @@ def _judged(run: Run) -> str:
     scored = run.evidence.holdout if run.evidence else None
     if scored is None or scored.is_complete:
         return "the gate: the next poll reads the evaluation and checks the rules"
-    return f"the gate: {scored.rows:,} of {scored.of.rows:,} rows of its holdout are scored"
+    return (
+        f"the gate: {scored.rows:,} of {grouped(scored.of.rows, 'row')} of its holdout are scored"
+    )
 
 
 def _approval(run: Run) -> str:

@@ -16,6 +16,7 @@ from azure.storage.blob import (
 )
 
 from shared.core.blobs import BlobVersion, is_folded
+from shared.core.counting import sized
 from shared.errors import PermanentError, TransientError
 from shared.ports.clock import Clock
 from shared.ports.storage import Access, Page, SignedBlob
@@ -163,7 +164,7 @@ class AccountBlobs:
         except AzureError as exc:
             raise classify(exc, f"read {container}/{name}", write=False) from exc
         if len(content) > limit:
-            raise PermanentError(f"{container}/{name} holds more than {limit} bytes")
+            raise PermanentError(f"{container}/{name} holds more than {sized(limit)}")
         return content
 
     def write(self, container: str, name: str, content: bytes) -> BlobVersion:

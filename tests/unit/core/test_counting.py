@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.counting import counted, they
+from shared.core.counting import counted, grouped, sized, they
 from shared.core.run.concurrency import QueueEntry, RunQueue, over_budget
 from shared.core.run.record import Delivery, Phase
 from shared.core.run.rollout import outcome
@@ -38,7 +38,13 @@ NOUNS = re.compile(
 def test_one_is_reported_as_one() -> None:
     assert [counted(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
     assert [counted(n, "delivery", "deliveries") for n in (1, 3)] == ["1 delivery", "3 deliveries"]
+    assert [grouped(n, "row") for n in (0, 1, 2300)] == ["0 rows", "1 row", "2,300 rows"]
     assert [they(n, "is", "are") for n in (0, 1, 2)] == ["are", "is", "are"]
+
+
+def test_sizes_are_said_in_whole_megabytes_where_they_are_some() -> None:
+    sizes = {64 * 1024**2: "64 MB", 64 * 1024**2 + 1: "67108865 bytes", 1: "1 byte", 0: "0 bytes"}
+    assert {number: sized(number) for number in sizes} == sizes
 
 
 def bare_counts(file: Path) -> Iterator[str]:

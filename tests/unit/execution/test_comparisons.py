@@ -232,6 +232,22 @@ def test_small_drops_cannot_add_up_where_the_anchor_is_compared_too(way: dict[st
     assert len(comparisons(runs[1])) == 1  # the live model was the anchor itself
 
 
+def test_a_verdict_reads_no_more_files_than_it_has_time_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.execution.comparisons.MOST_ROWS_OF_OTHERS", 400)
+    world = world_with({**TWO_FILES, "anchor": "pinned"})
+    for number in (1, 2):
+        ended_run(world, number, rows(candidate=good))
+    run = opened(world, 3, rows(candidate=good))
+    known = world.until(run, Phase.AWAITING_APPROVAL)
+
+    live, anchor = comparisons(known)
+    assert live.interval is not None
+    assert anchor.interval is None
+    assert anchor.why.startswith("400 rows of other models or more were read before")
+
+
 def test_an_anchor_that_was_pinned_since_was_not_compared() -> None:
     world = world_with({**ONE_FILE, "anchor": "pinned"})
     content = rows(candidate=better, live=better, anchor=good)

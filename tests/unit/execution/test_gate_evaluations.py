@@ -37,7 +37,7 @@ def test_a_model_that_holds_every_rule_is_promoted_with_every_number_in_its_reco
         (b"\xff\xfe\x00", "UTF-8"),
         (b"AUC\n", "no rows"),
         (b'AUC\n"0.9\n', "not a table"),
-        (b"AUC\n" + b"9" * 1024 * 1024, "holds more than"),
+        (b"AUC\n" + b"9" * 1024 * 1024, "holds more than 1 MB"),
         (b"AUC\n0.9\x00\n", ""),
     ],
 )

@@ -140,6 +140,7 @@ def test_a_local_input_is_fine_where_the_run_gives_it() -> None:
     made = training(inputs={"data": "{data}"})
     assert made.job == COMMAND
     assert made.models == ("model",)
+    assert made.all_outputs == ("model",)
 
 
 @pytest.mark.parametrize(

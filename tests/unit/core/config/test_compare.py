@@ -219,6 +219,19 @@ def test_predictions_are_no_model() -> None:
         pipeline(gate={"rules": [NO_DROP], "compare": compared})
 
 
+def test_an_output_that_the_job_file_lacks_is_a_slip() -> None:
+    gate = Gate.model_validate(
+        {"metrics": "said/auc.json", "rules": [NO_DROP], "compare": {"predictions": "scores/p.csv"}}
+    )
+    assert not list(gate.unusable_outputs(("model",), ("model", "said", "scores")))
+    assert not list(gate.unusable_outputs(("model",), ()))
+    found = [str(one) for one in gate.unusable_outputs(("model",), ("model", "score"))]
+    assert found == [
+        "gate.metrics: the job file has no output said; it has model, score",
+        "gate.compare.predictions: the job file has no output scores; it has model, score",
+    ]
+
+
 @pytest.mark.parametrize(
     "gate",
     [

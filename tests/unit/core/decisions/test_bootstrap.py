@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
+from shared.core.decisions import bootstrap
 from shared.core.decisions.compared import Scored, compared
 from shared.core.decisions.metrics import metric_named
 from shared.core.decisions.rows import PairedRows
@@ -111,7 +112,7 @@ def test_answers_that_differ_in_few_rows_count_one_more_row_each_way() -> None:
     candidate = [*labels[:-2], 1.0, 1.0]
     answers = rows_of(labels, candidate, labels, classes=("no", "yes"), predicts_classes=True)
     found = scored("F1", answers)
-    assert "differ in 1 row:" in found.note
+    assert "differ in 1 row only, which says little of other rows" in found.note
     assert found.other == 1.0
     assert found.candidate == pytest.approx(f1_score(labels, candidate))
     assert found.interval.low < found.interval.difference < found.interval.high
@@ -127,3 +128,61 @@ def test_few_rows_with_large_errors_make_the_interval_wider() -> None:
         ]
         rows = rows_of(labels.tolist(), *((labels + one).tolist() for one in noise))
         assert (scored("RMSE", rows).estimate.freedom < 20) is heavy
+
+
+def drawn_differences(rows: PairedRows, average: str, draws: int) -> Numbers:
+    """Return differences in F1 of rows drawn one by one."""
+    chance, number = np.random.default_rng(3), len(rows.labels)
+    label, ours, theirs = (
+        np.asarray(one, dtype=int) for one in (rows.labels, rows.candidate, rows.other)
+    )
+    several = [chance.integers(0, number, number) for _ in range(draws)]
+    return np.array(
+        [
+            f1_score(label[at], ours[at], average=average)
+            - f1_score(label[at], theirs[at], average=average)
+            for at in several
+        ]
+    )
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+def test_f1_of_very_many_classes_is_drawn_in_bundles(average: str) -> None:
+    """Counts of all pairs of answers in each draw would not fit into memory."""
+    chance = np.random.default_rng(5)
+    label, wrong, wrong_too = chance.integers(0, 40, (3, 4000))
+    ours, theirs = (
+        np.where(chance.random(4000) < 0.4, other, label) for other in (wrong, wrong_too)
+    )
+    classes = [f"{at:02}" for at in range(40)]
+    rows = rows_of(label, ours, theirs, classes=classes, predicts_classes=True)
+    assert len(set(zip(label, ours, theirs, strict=True))) > bootstrap.MOST_UNITS
+    found = scored(f"F1 {average}", rows)
+    expected = float(drawn_differences(rows, average, 40).std(ddof=1))
+    assert found.estimate.error == pytest.approx(expected, rel=0.3)
+    difference = found.estimate.difference
+    assert found.estimate.low < difference < found.estimate.high
+    assert difference == pytest.approx(
+        f1_score(label, ours, average=average) - f1_score(label, theirs, average=average)
+    )
+
+
+def test_two_rows_are_added_to_bundles_too() -> None:
+    """The width is that of the same rows without bundles."""
+    chance = np.random.default_rng(6)
+    label, wrong = chance.integers(0, 40, (2, 5000))
+    ours = np.where(chance.random(5000) < 0.9, wrong, label)
+    theirs = ours.copy()
+    theirs[:2] = (label[:2] + 1) % 40
+    ours[:2] = label[:2]
+    classes = [f"{at:02}" for at in range(40)]
+    rows = rows_of(label, ours, theirs, classes=classes, predicts_classes=True)
+    bundled = scored("F1 macro", rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.core.decisions.f1.MOST_UNITS", 10**6)
+        each = scored("F1 macro", rows)
+    assert bundled.note == each.note != ""
+    assert bundled.estimate.error == pytest.approx(each.estimate.error, rel=0.15)
+    assert (bundled.estimate.low, bundled.estimate.high) == pytest.approx(
+        (each.estimate.low, each.estimate.high), abs=0.3 * each.estimate.error
+    )

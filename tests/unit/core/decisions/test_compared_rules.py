@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from shared.core.decisions import slices
+from shared.core.decisions.compared import NotComparable, compared
 from shared.core.decisions.compared_rules import (
     Against,
     Terms,
@@ -13,9 +15,11 @@ from shared.core.decisions.compared_rules import (
     outcome_of,
 )
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
+from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.noise import words_of_noise
 from shared.core.evaluation.report import Row
 from tests.unit.core.decisions.drawn_rows import of_classes, of_numbers
 
@@ -231,3 +235,55 @@ def test_rows_of_no_use_say_why_there_are_no_metrics() -> None:
     assert found == Row(
         {}, {}, {"AUC": "cannot be computed of the predictions: a label is missing"}
     )
+
+
+def test_beside_recorded_numbers_the_rows_are_counted_that_say_what_is_noise() -> None:
+    rows = of_classes(400)
+    recorded = Rule(metric="AUC", max_drop=0.01, against="recorded")
+    found = measured([recorded], TERMS, rows).metrics
+    assert (found["rows"], found["positives"]) == (400, sum(rows.labels))
+    assert words_of_noise("AUC", 0.9, found) == "different rows: a difference below 0.035 is noise"
+    numbers = Rule(metric="MAE", max_drop=0.01, against="recorded")
+    assert set(measured([numbers], TERMS, of_numbers(60)).metrics) == {"MAE", "rows"}
+    assert set(measured([Rule(metric="AUC", max_drop=0.01)], TERMS, rows).metrics) == {"AUC"}
+
+
+def test_however_many_columns_rules_and_models_there_are_few_slices_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A verdict that takes longer than an invocation is begun again for ever."""
+    times: list[int] = []
+
+    def counting(metric: Metric, rows: PairedRows, *, level: float, seed: str) -> Any:
+        times.append(len(rows.labels))
+        return (
+            NotComparable("not now")
+            if len(times) > 3
+            else compared(metric, rows, level=level, seed=seed)
+        )
+
+    monkeypatch.setattr(slices, "compared", counting)
+    columns = {f"c{at}": [str(row % (at + 2)) for row in range(2000)] for at in range(20)}
+    rows = replace(of_classes(2000), slices=columns)
+    rules = {
+        at: Rule(metric=name, max_drop=drop)
+        for at, (name, drop) in enumerate(
+            (name, drop) for name in ("AUC", "accuracy", "F1") for drop in (0.1, 0.2, 0.3)
+        )
+    }
+    others = [against(rows), against(replace(rows), "anchor", "r0")]
+    found = compared_rules(rules, TERMS, others, seed="r")
+    assert len(times) == 6 * (slices.MOST_CHECKED // 6)
+    assert all(len(one) == 2 for one in found.values())
+
+
+def test_rules_on_one_metric_have_one_comparison() -> None:
+    rows = replace(of_classes(300), slices={"region": ["north"] * 300})
+    rules = {at: Rule(metric="AUC", max_drop=drop) for at, drop in enumerate((0.001, 0.9))}
+    rules[2] = Rule(metric="F1", max_drop=0.9)
+    strict, slack, f1 = (
+        found[0] for found in compared_rules(rules, TERMS, [against(rows)], seed="r").values()
+    )
+    assert strict.interval == slack.interval != f1.interval
+    assert (strict.outcome, slack.outcome) == (Outcome.UNSURE, Outcome.FIT)
+    assert (strict.slices[0].outcome, slack.slices[0].outcome) == (Outcome.UNSURE, Outcome.FIT)

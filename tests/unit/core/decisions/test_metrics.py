@@ -251,3 +251,29 @@ def test_a_fixed_bound_needs_the_scores_of_the_candidate_alone() -> None:
     assert value_of(named("AUC"), replace(rows, other=SAME)) == value_of(named("AUC"), rows)
     refused = value_of(named("AUC"), replace(rows, candidate=SAME))
     assert isinstance(refused, NotComparable)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "F1", "cost"])
+@pytest.mark.parametrize(
+    ("threshold", "where"),
+    [(7.0, "is below the threshold 7"), (-7.0, "is at least the threshold -7")],
+)
+def test_a_threshold_beyond_all_scores_is_named(name: str, threshold: float, where: str) -> None:
+    """Models with the same answer for every row are no proof that they are equal."""
+    rows = of_classes(300)
+    found = compared(named(name, threshold=threshold, cost=COST), rows, level=0.9, seed="a")
+    assert isinstance(found, NotComparable)
+    assert where in found.reason
+    low = replace(rows, candidate=[min(one, 0.4) for one in rows.candidate])
+    alone = compared(named(name, threshold=0.5, cost=COST), low, level=0.9, seed="a")
+    assert isinstance(alone, Scored)
+
+
+def test_f1_is_compared_for_a_hundred_classes_at_most() -> None:
+    """A column of texts that are no classes would take hours."""
+    classes = [f"{at:03}" for at in range(101)]
+    rows = of_answers(4000, classes)
+    found = compared(named("F1 macro"), rows, level=0.9, seed="a")
+    assert isinstance(found, NotComparable)
+    assert found.reason == "there are 101 classes, and F1 is compared for at most 100"
+    assert isinstance(compared(named("F1 micro"), rows, level=0.9, seed="a"), Scored)

@@ -252,6 +252,26 @@ def test_scores_that_are_written_as_texts_are_no_classes(place: int) -> None:
     )
 
 
+def test_a_label_that_is_no_class_is_named_and_not_the_scores_of_all_rows() -> None:
+    rows: list[Row] = [(f"row{at}", at % 2, at / 100, at / 200) for at in range(100)]
+    rows[6] = ("row6", "?", 0.1, 0.2)
+
+    said = refusal(together(rows))
+
+    assert "mend column y if there are two classes: the rarest has 1 row, row 7 first" in said
+    assert "?" not in said
+
+
+def test_a_text_among_scores_is_named_and_not_the_scores_of_the_other_model() -> None:
+    rows: list[Row] = [(f"row{at}", at % 2, at / 100, at / 200) for at in range(100)]
+    rows[3] = ("row3", 1, 0.03, "missing")
+
+    said = refusal(together(rows))
+
+    assert said.startswith("rows with a text that is none of the 2 classes")
+    assert said.endswith("1 of 100 (1.0 %); column live, row 4 first")
+
+
 def test_numbers_are_read_as_they_are_and_texts_refused() -> None:
     found = rows_of(together([("a", 3.5, 3, 4), ("b", 3.5, -1, 1e3)], NUMBERS))
 

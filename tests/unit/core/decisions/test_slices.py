@@ -9,7 +9,14 @@ import pytest
 from shared.core.decisions.comparison import Outcome
 from shared.core.decisions.metrics import Metric, metric_named
 from shared.core.decisions.rows import PairedRows
-from shared.core.decisions.slices import MOST_LISTED, Sliced, compared_slices, holm
+from shared.core.decisions.slices import (
+    MOST_CHECKED,
+    MOST_LISTED,
+    Sliced,
+    Slices,
+    holm,
+    slices_for_each,
+)
 from tests.unit.core.decisions.drawn_rows import of_classes, rows_of
 
 MARGIN = 0.01
@@ -43,10 +50,9 @@ def metric(name: str) -> Metric:
     return found
 
 
-def sliced(rows: PairedRows, name: str = "AUC", min_rows: int = 50) -> Sliced:
-    return compared_slices(
-        metric(name), rows, margin=MARGIN, level=0.9, min_rows=min_rows, seed="a"
-    )
+def sliced(rows: PairedRows, name: str = "AUC", min_rows: int = 50, most: int = 400) -> Sliced:
+    found = Slices.of(rows, "a").compared(metric(name), level=0.9, min_rows=min_rows, most=most)
+    return found.judged(MARGIN)
 
 
 def joined(*parts: tuple[str, PairedRows]) -> PairedRows:
@@ -124,14 +130,52 @@ def test_a_column_with_very_many_values_does_not_fill_the_record() -> None:
     assert (len(found.listed), found.left_out) == (MOST_LISTED, 400 - MOST_LISTED)
 
 
-def test_only_the_largest_slices_of_a_column_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.core.decisions.slices.MOST_CHECKED", 2)
+def test_of_a_column_with_a_value_for_each_row_only_the_largest_are_kept() -> None:
+    size = MOST_CHECKED + 2 * MOST_LISTED
+    rows = replace(of_classes(size), slices={"customer": [str(at) for at in range(size)]})
+    found = Slices.of(rows, "a")
+    assert (len(found.parts), found.left_out) == (MOST_CHECKED + MOST_LISTED, MOST_LISTED)
+    assert sliced(rows).left_out == size - MOST_LISTED
+
+
+def test_only_the_largest_slices_of_each_column_are_checked() -> None:
     sizes = (("a", 60), ("b", 80), ("c", 70), ("d", 20))
-    found = sliced(joined(*((name, of_classes(size, size)) for name, size in sizes)))
-    checked = {one.value for one in found.listed if "checked" not in one.why}
-    assert checked == {"b", "c"}
+    rows = joined(*((name, of_classes(size, size)) for name, size in sizes))
+    ages = ["old"] * 170 + ["young"] * 60
+    found = sliced(replace(rows, slices={**rows.slices, "age": ages}), most=3)
+    checked = {(one.column, one.value) for one in found.listed if "checked" not in one.why}
+    assert checked == {("age", "old"), ("region", "b"), ("region", "c")}
     (left,) = [one for one in found.listed if one.value == "a"]
-    assert left.why == "only the 2 largest slices of a column are checked"
+    assert left.why == "only 3 slices can be checked, the largest of each column first"
+    assert left.outcome is Outcome.UNSURE
+
+
+def test_all_metrics_and_other_models_share_the_slices_that_a_verdict_checks() -> None:
+    rows, auc = of_classes(60), metric("AUC")
+    of_many = replace(rows, classes=[str(at) for at in range(50)])
+    assert slices_for_each([auc], [rows]) == MOST_CHECKED
+    assert slices_for_each([auc, metric("F1")], [rows, rows]) == MOST_CHECKED // 4
+    assert slices_for_each([auc, metric("F1 macro")], [of_many]) == MOST_CHECKED // 11
+    assert slices_for_each([auc] * 300, [rows] * 2) == 1
+    assert slices_for_each([], []) == MOST_CHECKED
+
+
+def test_of_a_very_large_slice_some_rows_are_compared_in_any_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.core.decisions.slices.MOST_ROWS", 90)
+    rows = of_classes(300, worse=1.0)
+    (one,) = sliced(joined(("north", rows))).listed
+    assert one.rows == 300
+    assert one.why == "compared on 90 of its rows, drawn at random"
+    turned = [list(reversed(each)) for each in (rows.labels, rows.candidate, rows.other)]
+    back = rows_of(turned[0], turned[1], turned[2], classes=rows.classes)
+    (again,) = sliced(joined(("north", back))).listed
+    assert again.interval is not None
+    assert one.interval is not None
+    assert again.interval.difference == pytest.approx(one.interval.difference)
+    (few,) = sliced(joined(("north", of_classes(90)))).listed
+    assert few.why == ""
 
 
 def test_a_long_value_is_shortened() -> None:

@@ -68,7 +68,9 @@ def test_one_model_at_many_endpoints_is_said_once() -> None:
         assert why.count("AUC is") == 1
         assert f"{said})" in why
     other = comparison(UNSURE, run_id=runs[1])
-    assert judged(each[0], other, live=runs[:2]).results[0].why.count("AUC is") == 2
+    both = judged(each[0], other, live=runs[:2]).results[0].why
+    assert both.startswith("AUC is 0.9035, and 0.9100 of the live model (run sample-2)")
+    assert both.endswith("AUC: max_drop 0.01 holds against the live model (run sample-1)")
 
 
 def test_what_could_not_be_judged_has_no_outcome() -> None:
@@ -241,3 +243,15 @@ def test_a_verdict_by_numbers_alone_is_stored_as_before() -> None:
     assert stored["results"][0].keys() == {
         *("metric", "rule", "bound", "value", "live", "passed", "why")
     }
+
+
+@pytest.mark.parametrize("outcome", [UNSURE, WORSE])
+def test_what_does_not_hold_is_said_first_and_the_rest_in_few_words(outcome: Outcome) -> None:
+    fit = comparison()
+    other = comparison(outcome, against="anchor", run_id=ANCHOR)
+    said = judged(fit, other, anchor=ANCHOR).results[0].why
+    assert said.partition(", on the same 569 rows")[0].endswith(f"of the anchor (run {ANCHOR})")
+    assert said.endswith(f"; AUC: max_drop 0.01 holds against the live model (run {LIVE})")
+    assert said.count("on the same") == 1
+    alone = judged(fit, fit.evolve(against="anchor", run_id=ANCHOR), anchor=ANCHOR)
+    assert alone.results[0].why.count("on the same") == 2
