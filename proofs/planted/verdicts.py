@@ -91,8 +91,8 @@ BUGS: Final = (
     Bug(
         "the first row of a file without names is shown",
         "shared/core/decisions/predictions.py",
-        "            if not any(known.values()):  # then it is data, and not shown\n",
-        "            if not known:\n",
+        "    if not any(known.values()):\n",
+        "    if not known:\n",
         ("tests/unit/core/decisions/test_predictions.py",),
     ),
     Bug(
