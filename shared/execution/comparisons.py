@@ -29,6 +29,9 @@ _LATE: Final = timedelta(minutes=2)
 #: The column with the scores of a model whose predictions are a file of their own.
 _OTHER: Final = "other model"
 
+#: What may be a mistake of the job: it wrote one model's scores twice, or trained nothing new.
+_EQUAL: Final = "both models say the same in each row, as if one had been scored twice"
+
 
 class UnusablePredictionsError(ValueError):
     """The predictions of a job are missing, or cannot be read; the message says why."""
@@ -95,7 +98,7 @@ class Comparisons:
         if not others:  # else the comparisons say so
             _require_usable(own, terms, list(rules.values()))
         note = note_of_holdout(self.context, run)
-        rows = [self._rows(mine, one, compare, meaning) for one in others]
+        rows = [self._rows(run, mine, one, meaning) for one in others]
         opponents = [
             Against(one.against, one.run_id, one.model, _noted(found, note))
             for one, found in zip(others, rows, strict=True)
@@ -104,21 +107,22 @@ class Comparisons:
         values = {} if isinstance(own, NotPaired) else measured(gate.rules, terms, own)
         return Compared(found, values)
 
-    def _rows(
-        self, mine: Predictions, one: _Other, compare: Compare, meaning: Meaning
-    ) -> PairedRows | str:
+    def _rows(self, run: Run, mine: Predictions, one: _Other, meaning: Meaning) -> PairedRows | str:
         """Return the rows that the candidate and another model scored, or why there are none."""
+        compare = compare_of(run)
         if compare.way is Way.ONE_FILE:
             column = compare.live_column if one.against == "live" else compare.column_of_anchor
             if column not in mine.columns:
                 return f"the predictions have no column {short(column)}"
             found = paired(mine, None, replace(meaning, other=column))
         else:
-            theirs = self._of_other(one.trained_by, compare)
+            theirs = self._of_other(one.trained_by, run)
             if isinstance(theirs, str):
                 return theirs
             found = paired(mine, theirs, replace(meaning, other=_OTHER))
-        return found.reason if isinstance(found, NotPaired) else found
+        if isinstance(found, NotPaired):
+            return found.reason
+        return _noted(found, _EQUAL if list(found.candidate) == list(found.other) else "")
 
     def _of_job(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
         """Return the predictions of the run's own job."""
@@ -150,13 +154,14 @@ class Comparisons:
                 f"the predictions {left.path} cannot be read: {said}"
             ) from exc
 
-    def _of_other(self, run_id: str, compare: Compare) -> Predictions | str:
+    def _of_other(self, run_id: str, run: Run) -> Predictions | str:
         """Return the predictions of the run that trained another model, or why there are none."""
         if run_id not in self.known:
-            self.known[run_id] = self._read_other(run_id, compare)
+            self.known[run_id] = self._read_other(run_id, run)
         return self.known[run_id]
 
-    def _read_other(self, run_id: str, compare: Compare) -> Predictions | str:
+    def _read_other(self, run_id: str, run: Run) -> Predictions | str:
+        compare = compare_of(run)
         try:
             stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError as exc:
@@ -168,6 +173,8 @@ class Comparisons:
             return f"run {run_id} had no job, so that its model has no predictions"
         if theirs.holdout != compare.holdout:
             return f"run {run_id} scored another holdout"
+        if why := _replaced(stored.record, run):
+            return why
         service = self.context.providers.training(stored.record.config.training)
         try:
             left = service.predictions(finished_job(stored.record), theirs.predictions or "")
@@ -193,6 +200,17 @@ def compare_of(run: Run) -> Compare:
     if compare is None:
         raise PermanentError(f"run {run.run_id} compares no rows: write gate.compare")
     return compare
+
+
+def _replaced(earlier: Run, run: Run) -> str:
+    """Return that the holdout was replaced between two jobs, as far as both are known."""
+    then, now = earlier.holdout, run.holdout
+    if then is None or now is None or now.same_bytes_as(then, trust_size=run.config.trusts_size):
+        return ""
+    if now.content_md5 and (now.size, now.content_md5) == (then.size, then.content_md5):
+        return ""  # the same file, uploaded once more
+    changed = f"the holdout {now.path} was replaced at {now.modified.isoformat(timespec='seconds')}"
+    return f"{changed}: run {earlier.run_id} scored the one before"
 
 
 def _require_usable(own: PairedRows | NotPaired, terms: Terms, rules: Sequence[Rule]) -> None:
@@ -266,7 +284,8 @@ def note_of_holdout(context: Context, run: Run) -> str:
         try:
             holdout = context.data.head(container, name)
         except (TransientError, PermanentError) as exc:
-            return f"whether the holdout {compare.holdout} was trained on is not known: {exc}"
+            unknown = f"the holdout {compare.holdout} cannot be looked at, so that nobody knows"
+            return f"{unknown} whether it was trained on or replaced: {exc}"
         if holdout is None or not holdout.content_md5:
             return ""
         same = (holdout.size, holdout.content_md5)

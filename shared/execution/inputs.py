@@ -28,6 +28,7 @@ from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.ports.training import JobRequest
+from shared.telemetry import log
 
 #: How many blobs of one folder are requested one by one; for more the folder is listed.
 _ONE_BY_ONE: Final = 20
@@ -124,16 +125,15 @@ class JobInputs:
         return found
 
     def other_models(self, run: Run) -> tuple[GivenModel, ...]:
-        """Return the live model and the anchor, where its job is to score them.
+        """Return the live model and the anchor, as far as its job is given them to score.
 
         They are recorded with the job: another model may serve once its scores are compared.
 
         Raises:
             TransientError: the endpoint state cannot be read now.
         """
-        endpoint, compare = run.config.endpoint, run.config.gate.compare
-        by_job = compare is not None and compare.way is Way.ONE_FILE
-        if endpoint is None or not (by_job or run.config.training.other_models):
+        endpoint, wanted = run.config.endpoint, set(run.config.training.other_models.values())
+        if endpoint is None or not wanted:
             return ()
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         known = stored.record.resource(endpoint.resource_name) if stored else Resource()
@@ -144,8 +144,24 @@ class JobInputs:
         return tuple(
             GivenModel(against=against, run_id=served.run_id, model=served.model)
             for against, served in found.items()
-            if served is not None and served.model is not None
+            if against in wanted and served is not None and served.model is not None
         )
+
+    def holdout(self, run: Run) -> BlobVersion | None:
+        """Return the holdout that a run's job scores, as it is now; None: that is not known.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        compare = run.config.gate.compare
+        if compare is None or compare.way is not Way.TWO_FILES:
+            return None
+        container, _, name = (compare.holdout or "").partition("/")
+        try:
+            return self.context.data.head(container, name)
+        except PermanentError as exc:
+            log.warning("run %s: the holdout %s: %s", run.run_id, compare.holdout, exc)
+            return None
 
     def changed(self, run: Run) -> Event | None:
         """Return that an input was replaced during the job: there is no blob event for that."""

@@ -74,7 +74,7 @@ class JobSteps:
             if (refused := _refused_request(run, exc)) is not None:
                 return StepResult(refused)
             raise
-        return StepResult(JobCreated(job, inputs, models))
+        return StepResult(JobCreated(job, inputs, models, self._inputs.holdout(run)))
 
     def start(self, run: Run, *, fresh: bool) -> Event | StepResult | None:
         """Start the recorded job; None when it may have started and does not show it yet.
