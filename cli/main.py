@@ -14,8 +14,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cli import backtest as backtest_command
 from cli import doctor as doctor_command
 from cli import import_adf as import_command
+from cli import texts
 from cli import upload as upload_command
 from cli import validate as validate_command
 from cli.output import CommandError, Output
@@ -25,93 +27,8 @@ from shared.version import VERSION
 
 _DEBUG: Final = "--debug"
 _INTERRUPTED: Final = 130
-_HELP: Final = """\
-Retrains machine-learning models when new data arrives, and updates the endpoints that serve them.
-
-\b
-First steps, in a folder with local.settings.json and pipelines.yaml:
-  relearn validate pipelines.yaml    every mistake in the file, with its line
-  relearn doctor                     what does not work yet, and what to do
-  relearn upload new.csv             data for the app that `make run` serves
-
-\b
-From Azure Data Factory:
-  relearn import-adf factory/        a pipelines file of its definitions, and what differs
-
-\b
-An app in Azure:
-  export RELEARN_FUNCTION_KEY=...    or enter it when you are asked for it
-  relearn doctor --url https://<app>.azurewebsites.net
-
-\b
-Exit codes: 0 all is well, 1 something is wrong, 2 the command was not used correctly.
-`relearn COMMAND --help` has examples of each command.
-"""
-_DOCTOR: Final = """\
-Try everything that the app needs, and say of each thing whether it works.
-
-Each line is ok, wrong with what to do, or not checked with the reason: settings, identity, clock,
-rights at each container, queues, training services, endpoints, timers. Nothing that matters is
-changed, and nothing is left behind. It takes seconds; three minutes at most.
-
-\b
-With the settings of this folder:
-  relearn doctor
-  relearn doctor --settings ../other/local.settings.json
-An app in Azure, as its own identity sees it (the key is never an argument):
-  relearn doctor --url https://<app>.azurewebsites.net
-For a program:
-  relearn doctor --json | jq '.lines[] | select(.result == "wrong")'
-"""
-_VALIDATE: Final = """\
-Check a pipelines file, and the files that it names, without an app or a service.
-
-Every problem has its line and what to write instead. ${NAME} stands for an app setting: those are
-read from the environment and from the settings file, where there is one.
-
-\b
-  relearn validate pipelines.yaml
-  relearn validate pipelines.yaml --settings production.settings.json
-  relearn validate pipelines.yaml --json | jq .problems
-"""
-_UPLOAD: Final = """\
-Upload a file to the training data container of the local storage, as new data.
-
-The name of the blob is that of the file, below the folder that a pipeline's pattern begins with;
---name gives another one. If the app runs (`make run`), the run that it opens is shown.
-
-\b
-  relearn upload new.csv
-  relearn upload new.csv --name customers/4711/2026-11-27.csv
-"""
-
-_IMPORT: Final = """\
-Make a pipelines file of the definitions of an Azure Data Factory, with a report.
-
-It reads both versions of Data Factory, and takes what trains and updates web services of Studio
-(classic). PATH is the folder of a factory's git repository (pipeline/, dataset/, linkedService/,
-trigger/), another folder, a file, or an exported template of Resource Manager. Give all files
-at once: they name each other.
-
-It writes four files into a folder: pipelines.yaml, local.settings.json, import-report.md and
-import-report.json. The report has a line for each activity, dataset, policy and trigger: mapped,
-approximated (what differs, and why) or not carried over (why, and what to do). The terminal
-shows the lines that ask you to do something; --all shows all of them.
-
-No secret is copied: each becomes an app setting, and the report says where it stood. Files that
-exist are written over with --force alone.
-
-\b
-  relearn import-adf factory/
-  relearn import-adf pipeline.json datasets/ linked-services/ --output imported
-  relearn import-adf ARMTemplateForFactory.json --parameters ARMTemplateParametersForFactory.json
-  relearn import-adf factory/ --json | jq '.lines[] | select(.outcome == "not carried over")'
-Then:
-  relearn validate imported/pipelines.yaml
-"""
-
 app: Final = typer.Typer(
-    help=_HELP,
+    help=texts.HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -143,7 +60,7 @@ def _common(
     del version, debug
 
 
-@app.command(help=_DOCTOR, short_help="Say what does not work, and what to do.")
+@app.command(help=texts.DOCTOR, short_help="Say what does not work, and what to do.")
 def doctor(
     url: Annotated[
         str | None,
@@ -161,7 +78,7 @@ def doctor(
     raise typer.Exit(doctor_command.run(output, url, settings))
 
 
-@app.command(help=_VALIDATE, short_help="Check a pipelines file.")
+@app.command(help=texts.VALIDATE, short_help="Check a pipelines file.")
 def validate(
     file: Annotated[Path, typer.Argument(help="Such as pipelines.yaml.")],
     settings: _Settings = DEFAULT_SETTINGS,
@@ -171,7 +88,7 @@ def validate(
     raise typer.Exit(validate_command.run(Output(as_json=as_json), file, settings))
 
 
-@app.command(help=_UPLOAD, short_help="Upload a file to the local storage, as new data.")
+@app.command(help=texts.UPLOAD, short_help="Upload a file to the local storage, as new data.")
 def upload(
     file: Annotated[Path, typer.Argument(help="The file.", dir_okay=False)],
     name: Annotated[
@@ -188,7 +105,37 @@ def upload(
     raise typer.Exit(upload_command.run(output, file, name, url, settings))
 
 
-@app.command(name="import-adf", help=_IMPORT, short_help="Import from Azure Data Factory.")
+@app.command(help=texts.BACKTEST, short_help="Replay a gate over recorded runs.")
+def backtest(
+    *,
+    file: Annotated[Path, typer.Argument(help="With the gate.", dir_okay=False)],
+    pipeline: Annotated[
+        str | None,
+        typer.Option("--pipeline", help="Whose runs; left out: the only pipeline of FILE."),
+    ] = None,
+    url: Annotated[
+        str, typer.Option("--url", help="The app; by default the one that `make run` serves.")
+    ] = upload_command.LOCAL_APP,
+    last: Annotated[
+        int, typer.Option("--last", min=1, max=10_000, help="How many runs, the newest first.")
+    ] = 50,
+    from_files: Annotated[
+        bool,
+        typer.Option("--from-files", help="Read files also where the record of a run says enough."),
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print runs that would have ended the same, too.")
+    ] = False,
+    settings: _Settings = DEFAULT_SETTINGS,
+    as_json: _Json = False,
+) -> None:
+    """Replay a gate over recorded runs."""
+    wanted = backtest_command.Wanted(pipeline, last, from_files, everything)
+    code = backtest_command.run(Output(as_json=as_json), file, url, settings, wanted)
+    raise typer.Exit(code)
+
+
+@app.command(name="import-adf", help=texts.IMPORT, short_help="Import from Azure Data Factory.")
 def import_adf(
     *,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],

@@ -68,13 +68,14 @@ class RemoteApp:
             text = f"the function key holds signs that no key has: copy it into {KEY} again"
             raise CommandError(text, _USAGE)
 
-    def ask(self, method: str, path: str, seconds: float) -> Any:
+    def ask(self, method: str, path: str, seconds: float, body: Any = None) -> Any:
         """Return the JSON that the app answers.
 
         Args:
             method: the HTTP method.
             path: below `/api/`.
             seconds: how long to wait for the answer.
+            body: that is sent as JSON; None: nothing is.
 
         Raises:
             CommandError: there is no usable answer; the message says what to do.
@@ -87,6 +88,7 @@ class RemoteApp:
                     method,
                     f"{self._base}/{path}",
                     headers=headers,
+                    json=body,
                     timeout=(_CONNECT, seconds),
                     allow_redirects=False,
                 )
@@ -109,7 +111,8 @@ class RemoteApp:
             return said
         detail = said.get("detail") if isinstance(said, dict) else None
         cure = _CURES.get(answer.status_code, _NO_APP).format(key=KEY, host=self.host)
-        if answer.status_code in _NOT_OURS or not detail:
+        named = isinstance(said, dict) and "kind" in said  # a problem of ours, such as no pipeline
+        if (answer.status_code in _NOT_OURS and not named) or not detail:
             raise CommandError(f"{self.host}: {cure} (HTTP {answer.status_code})")
         text = self._clean(str(detail))
         raise CommandError(f"{self.host}: {text} (HTTP {answer.status_code})")

@@ -25,10 +25,10 @@ def run(output: Output, file: Path, settings: Path) -> int:
     """
     if not file.is_file():
         raise CommandError(f"there is no file {file}: correct the path", 2)
-    environment, to_fill_in = _to_fill_in(file, settings_in(_beside(file, settings)))
+    environment, placeholders = to_fill_in(file, settings_in(beside(file, settings)))
     development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
     found = load_pipelines(file, environment, development=development)
-    hints = (*found.hints_at(datetime.now(UTC)), *to_fill_in)
+    hints = (*found.hints_at(datetime.now(UTC)), *placeholders)
     sound, broken = len(found.pipelines), len(found.broken)
     if output.as_json:
         output.json(
@@ -49,13 +49,18 @@ def run(output: Output, file: Path, settings: Path) -> int:
     return 1 if found.problems else 0
 
 
-def _beside(file: Path, settings: Path) -> Path:
-    """Return the settings: by default those beside the file, where there are any."""
+def beside(file: Path, settings: Path) -> Path:
+    """Return the settings: by default those beside the file, where there are any.
+
+    Args:
+        file: the pipelines file.
+        settings: as they were named.
+    """
     there = file.parent / DEFAULT_SETTINGS
     return there if settings == DEFAULT_SETTINGS and there.is_file() else settings
 
 
-def _to_fill_in(file: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+def to_fill_in(file: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
     """Return the environment with values for placeholders, and a hint for each of those.
 
     The file is no worse for a setting that is not filled in yet. Doctor and the app refuse it.

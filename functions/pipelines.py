@@ -1,17 +1,18 @@
-"""HTTP: lists, shows, pauses, resumes and previews pipelines."""
+"""HTTP: lists, shows, pauses, resumes, previews and backtests pipelines."""
 
 import azure.functions as func
 
+from functions.api_models.backtests import BacktestShown
 from functions.api_models.pipelines import (
     PipelineList,
     PipelineShown,
     PipelineSummary,
     PreviewShown,
 )
-from functions.api_models.requests import OperatorComment, PageQuery, PreviewQuery
+from functions.api_models.requests import BacktestBody, OperatorComment, PageQuery, PreviewQuery
 from functions.methods import EVERY, only
 from functions.process import app
-from functions.requests import body_of, command_of, query_of
+from functions.requests import body_of, command_of, gate_of, query_of
 from functions.responses import ok
 from shared.operations.pipelines import PipelineStatus
 
@@ -72,6 +73,22 @@ def preview_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show which blobs match and which request would be sent; nothing is sent."""
     asked, name = query_of(req, PreviewQuery), req.route_params["pipeline"]
     return ok(PreviewShown.of(app().pipelines.preview(name, asked.data, asked.due)))
+
+
+@bp.function_name("backtest_pipeline")
+@bp.route(route="pipelines/{pipeline}/backtest", methods=EVERY)
+@only("POST")
+def backtest_pipeline(req: func.HttpRequest) -> func.HttpResponse:
+    """Replay another gate over recorded runs, the newest first; nothing is recorded.
+
+    A page ends after about a minute, where files are read; `next` continues.
+    """
+    asked, name = body_of(req, BacktestBody), req.route_params["pipeline"]
+    built, gate = app(), gate_of(asked.gate)
+    page = built.backtests.page(
+        built.pipelines.find(name), gate, asked.limit, asked.cursor, from_files=asked.from_files
+    )
+    return ok(BacktestShown.of(page))
 
 
 def _shown(status: PipelineStatus) -> func.HttpResponse:

@@ -1,13 +1,14 @@
 """Reads HTTP requests: bodies, queries, the versions in If-Match, and the operator."""
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
 from functions.api_models.requests import OperatorComment
 from shared.config.messages import plain_errors
+from shared.core.config.gate import Gate
 from shared.core.redaction import one_line
 from shared.errors import InvalidRequestError, RequestTooLargeError, SecretInRequestError
 from shared.operations.commands import OperatorCommand
@@ -57,6 +58,18 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
     if clean.model_dump(exclude=comment) != sent.model_dump(exclude=comment):
         raise SecretInRequestError(_NAME_IT)
     return clean
+
+
+def gate_of(given: dict[str, Any]) -> Gate:
+    """Return a gate that a request holds, checked as one of the pipelines file is.
+
+    Raises:
+        InvalidRequestError: it is none; the message names each mistake.
+    """
+    try:
+        return Gate.model_validate(given, context={})
+    except ValidationError as exc:
+        raise _invalid(exc, "gate", given) from None
 
 
 def query_of(req: func.HttpRequest, model: type[M]) -> M:
@@ -139,15 +152,18 @@ def _unmarked(body: bytes) -> bytes:
     return body
 
 
-def _invalid(exc: ValidationError) -> InvalidRequestError:
-    wrong = exc.errors(include_url=False, include_input=False, include_context=False)
-    listed = [
-        f"{'.'.join(map(str, found.path)) or 'body'}: "
-        + (
-            _NOT_READ
-            if found.kind == "extra_forbidden"
-            else found.text.replace("a mapping", "a JSON object")
-        )
-        for found in plain_errors(wrong[:20], {})
-    ]
+def _invalid(exc: ValidationError, at: str = "", tree: Any = None) -> InvalidRequestError:
+    """Return the mistakes of a request in plain words.
+
+    Args:
+        exc: as pydantic lists them.
+        at: the field that was read; empty for the body or the query.
+        tree: what was read, where it may have parts of several forms.
+    """
+    wrong = exc.errors(include_url=False, include_input=False, include_context=bool(at))
+    listed = []
+    for found in plain_errors(wrong[:20], {} if tree is None else tree):
+        path = ".".join(map(str, (at, *found.path) if at else found.path)) or "body"
+        text = found.text.replace("a mapping", "a JSON object")
+        listed.append(f"{path}: {_NOT_READ if found.kind == 'extra_forbidden' else text}")
     return InvalidRequestError("; ".join(listed))

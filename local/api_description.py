@@ -12,7 +12,7 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from functions.api_models import doctor, endpoints, health, pipelines, requests, runs
+from functions.api_models import backtests, doctor, endpoints, health, pipelines, requests, runs
 from functions.api_models.shared import ProblemDetails
 from shared.version import VERSION
 
@@ -87,6 +87,9 @@ OPERATIONS: Final = {
     "resume_pipeline": _PIPELINE_CHANGE,
     "preview_pipeline": OperationDescription(
         pipelines.PreviewShown, query=requests.PreviewQuery, problems=(400, 404)
+    ),
+    "backtest_pipeline": OperationDescription(
+        backtests.BacktestShown, body=requests.BacktestBody, problems=(400, 404, 413)
     ),
     "start_run": OperationDescription(
         runs.RunShown,

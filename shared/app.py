@@ -20,9 +20,12 @@ from shared.errors import ConfigError, TransientError
 from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
 from shared.execution.driver import Driver
+from shared.execution.gate import GateSteps
 from shared.execution.inbox import Inbox
+from shared.execution.replays import Replays
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import RunWriter
+from shared.execution.unsure import UnsureSteps
 from shared.intake.announced_runs import AnnouncedRuns
 from shared.intake.batches import Batches
 from shared.intake.blob_events import BlobEvents, ModelEvents
@@ -49,6 +52,7 @@ from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
 from shared.operations.anchors import Anchors
+from shared.operations.backtest import Backtests
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
@@ -161,6 +165,12 @@ class App:
         services, load = services_of(self.context), self.last_good.load
         known = Known(self.context, self.catalogue, self.health, services, load)
         return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
+
+    @property
+    def backtests(self) -> Backtests:
+        """Replays other gates over recorded runs."""
+        steps = GateSteps(self.context, UnsureSteps(self.context, self.writer))
+        return Backtests(self.context, self.history, Replays(self.context, steps))
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.

@@ -1,7 +1,7 @@
 """The bodies and queries that the HTTP API takes."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -53,6 +53,19 @@ class DoctorBody(RequestModel):
 
     seconds: int = Field(default=180, ge=1, le=180, description="How long it may take at most.")
     endpoints: int = Field(default=50, ge=0, le=50, description="How many it checks at most.")
+
+
+class BacktestBody(RequestModel):
+    """A gate to replay over recorded runs."""
+
+    gate: dict[str, Any] = Field(description="The section `gate`, as in the pipelines file.")
+    from_files: bool = Field(
+        default=False,
+        description="true: evaluations and predictions are read again also where the record of a "
+        "run says enough.",
+    )
+    limit: int = Field(default=50, ge=1, le=50, description="How many runs at most.")
+    cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
 
 
 class OperatorComment(RequestModel):

@@ -87,6 +87,7 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "pause_pipeline": _http("pipelines/{pipeline}/pause"),
         "resume_pipeline": _http("pipelines/{pipeline}/resume"),
         "preview_pipeline": _http("pipelines/{pipeline}/preview"),
+        "backtest_pipeline": _http("pipelines/{pipeline}/backtest"),
         "start_run": _http("pipelines/{pipeline}/runs"),
         "list_runs": _http("runs"),
         "get_run": _http("runs/{run_id}"),

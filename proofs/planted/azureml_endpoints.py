@@ -161,7 +161,7 @@ BUGS: Final = (
     Bug(
         "who answered is not kept",
         f"{_FOLDER}/scoring.py",
-        "evolve(answered_by=who)",
+        "evolve(answered_by=self._who(found))",
         "evolve()",
         (_SCORING,),
     ),

@@ -77,8 +77,22 @@ BUGS: Final = (
     Bug(
         "predictions on another holdout are compared",
         "shared/execution/comparisons.py",
-        "        if theirs.holdout != compare.holdout:\n",
-        "        if theirs.holdout == '':\n",
+        "    if theirs.holdout != compare_of(run).holdout:\n",
+        "    if theirs.holdout == '':\n",
         ("tests/unit/execution/test_comparisons_by_holdout.py",),
+    ),
+    Bug(
+        "a holdout that was replaced between two jobs is taken for the same",
+        "shared/execution/inputs.py",
+        '            return self.context.look_up_at(compare.holdout or "")\n',
+        "            return None\n",
+        ("tests/unit/execution/test_comparisons_by_holdout.py",),
+    ),
+    Bug(
+        "a job that scores the live model need not be given it",
+        "shared/core/config/endpoint_checks.py",
+        "        if against in wanted and against not in given:\n",
+        "        if against in wanted and not wanted:\n",
+        ("tests/unit/core/config/test_compare.py",),
     ),
 )

@@ -4,6 +4,7 @@ from typing import Final
 
 from proofs.planted.bug import Bug
 
+_REPLAYS: Final = "shared/execution/replays.py"
 _DRAWING: Final = "shared/core/evaluation/forest_plot.py"
 _DRAWN: Final = ("tests/unit/core/evaluation/test_forest_plot.py",)
 
@@ -124,5 +125,40 @@ BUGS: Final = (
         "dues_between(schedule, done, now - delay_of(schedule), MOST_PASSED)",
         "dues_between(schedule, now, now - delay_of(schedule), MOST_PASSED)",
         ("tests/functions/test_windows.py",),
+    ),
+    Bug(
+        "a backtest compares with what serves now",
+        _REPLAYS,
+        "line.at <= at]\n        if not before",
+        "line]\n        if not before",
+        ("tests/unit/operations/test_backtest_rules.py",),
+    ),
+    Bug(
+        "a backtest believes files that were changed since",
+        _REPLAYS,
+        "            if again != recorded.recorded:\n",
+        "            if again is None:\n",
+        ("tests/unit/operations/test_backtest.py",),
+    ),
+    Bug(
+        "a backtest takes predictions that no job wrote for a refusal",
+        _REPLAYS,
+        "            if not verdict.results and recorded.recorded.results:\n",
+        "            if recorded.why:\n",
+        ("tests/unit/operations/test_backtest.py",),
+    ),
+    Bug(
+        "a backtest keeps what a comparison said of another bound",
+        "shared/core/run/replays.py",
+        "    outcome, needed = outcome_of(one.interval, bound), None\n",
+        "    outcome, needed = one.outcome, None\n",
+        ("tests/unit/operations/test_backtest_rules.py",),
+    ),
+    Bug(
+        "a backtest reads the files of any number of runs for one answer",
+        "shared/operations/backtest.py",
+        "len(found) == limit or self.context.clock.now() >= until:\n",
+        "len(found) == limit:\n",
+        ("tests/unit/operations/test_backtest.py",),
     ),
 )

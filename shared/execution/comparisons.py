@@ -1,6 +1,7 @@
-"""Compares a trained model with others on the same rows, which jobs have scored.
+"""Compares a trained model with others on the same rows, which were scored before.
 
-Either one file of the job holds all scores, or each job scored its own model on one holdout.
+One file of the job holds all scores, or each job scored its own model on one holdout, or the app
+had the holdout scored at the endpoint.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
-from shared.core.config.compare import Compare, Way
+from shared.core.config.compare import SCORES, Compare, Way
 from shared.core.decisions.compared import NotComparable, value_of
 from shared.core.decisions.compared_rules import Against, Terms, compared_rules, measured
 from shared.core.decisions.comparison import Comparison, Opponent
+from shared.core.decisions.holdout import HoldoutProgress
 from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import Meaning, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
@@ -22,6 +24,7 @@ from shared.core.run.record import Run
 from shared.core.serving.state import ServedModel
 from shared.errors import CorruptRecordError, PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.holdout import HoldoutSteps, path_of
 from shared.execution.models import finished_job
 
 #: How long an output may become visible later than its model.
@@ -91,7 +94,8 @@ class Comparisons:
             compare.min_rows,
         )
         meaning = _meaning(compare, [terms.metric(rule.metric) for rule in gate.rules])
-        mine = self._of_job(run, compare, meaning)
+        scored = compare.way is Way.SCORED
+        mine = (self._of_app if scored else self._of_job)(run, compare, meaning)
         others = list(_others(run, compare, served, anchor))
         own = paired(mine, None, replace(meaning, other=meaning.candidate))
         rules = {at: gate.rules[at] for at in gate.row_rules}
@@ -109,12 +113,16 @@ class Comparisons:
 
     def _rows(self, run: Run, mine: Predictions, one: _Other, meaning: Meaning) -> PairedRows | str:
         """Return the rows that the candidate and another model scored, or why there are none."""
-        compare = compare_of(run)
+        compare, scored = compare_of(run), _scored_of(run)
         if compare.way is Way.ONE_FILE:
             column = compare.live_column if one.against == "live" else compare.column_of_anchor
             if column not in mine.columns:
                 return f"the predictions have no column {short(column)}"
             found = paired(mine, None, replace(meaning, other=column))
+        elif scored and one.against == "live":
+            if scored.cannot:
+                return scored.cannot
+            found = paired(mine, None, replace(meaning, other=SCORES[1]))
         else:
             theirs = self._of_other(one.trained_by, run)
             if isinstance(theirs, str):
@@ -123,6 +131,21 @@ class Comparisons:
         if isinstance(found, NotPaired):
             return found.reason
         return _noted(found, _EQUAL if list(found.candidate) == list(found.other) else "")
+
+    def _of_app(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
+        """Return the predictions that the app had made of the holdout."""
+        content = HoldoutSteps(self.context).read(run)
+        if content is None:
+            raise TransientError(f"the predictions {path_of(run)} are not as they were written")
+        columns, live = meaning.own, SCORES[1:]
+        return read_predictions(
+            content,
+            path_of(run),
+            compare.id,
+            (*columns, *live),
+            texts=compare.slices,
+            optional=live,
+        )
 
     def _of_job(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
         """Return the predictions of the run's own job."""
@@ -169,11 +192,11 @@ class Comparisons:
         if stored is None:
             return f"run {run_id} has no record any more, so that its predictions are not known"
         theirs = stored.record.config.gate.compare or compare
+        if compare.way is Way.SCORED:
+            return self._read_scored(stored.record, theirs, run)
         if stored.record.job is None:
             return f"run {run_id} had no job, so that its model has no predictions"
-        if theirs.holdout != compare.holdout:
-            return f"run {run_id} scored another holdout"
-        if why := _replaced(stored.record, run):
+        if why := _other_holdout(stored.record, theirs, run):
             return why
         service = self.context.providers.training(stored.record.config.training)
         try:
@@ -186,8 +209,31 @@ class Comparisons:
         except (PermanentError, ValueError) as exc:
             said = self.context.redactor.known(str(exc))
             return f"the predictions of run {run_id} cannot be read: {said}"
-        label, scores = (read.columns[name] for name in columns)
-        return Predictions(read.ids, {compare.label: label, _OTHER: scores}, {})
+        return _as_other(read, compare, *columns)
+
+    def _read_scored(self, other: Run, theirs: Compare, run: Run) -> Predictions | str:
+        """Return what the app had scored for the run of another model, on the same holdout."""
+        scored, mine = _scored_of(other), _scored_of(run)
+        if scored is None or not scored.is_complete or mine is None:
+            return f"the model of run {other.run_id} did not score this holdout"
+        if scored.content != mine.content:
+            return f"the model of run {other.run_id} scored another version of the holdout"
+        content = HoldoutSteps(self.context).read(other)
+        if content is None:
+            return f"the predictions of run {other.run_id} are gone, or were changed"
+        columns = (theirs.label, SCORES[0])
+        read = read_predictions(content, path_of(other), theirs.id, columns)
+        return _as_other(read, compare_of(run), *columns)
+
+
+def _as_other(read: Predictions, compare: Compare, label: str, scores: str) -> Predictions:
+    """Return predictions of another model, with the columns that they are looked for in."""
+    columns = {compare.label: read.columns[label], _OTHER: read.columns[scores]}
+    return Predictions(read.ids, columns, {})
+
+
+def _scored_of(run: Run) -> HoldoutProgress | None:
+    return run.evidence.holdout if run.evidence else None
 
 
 def compare_of(run: Run) -> Compare:
@@ -202,8 +248,16 @@ def compare_of(run: Run) -> Compare:
     return compare
 
 
-def _replaced(earlier: Run, run: Run) -> str:
-    """Return that the holdout was replaced between two jobs, as far as both are known."""
+def _other_holdout(earlier: Run, theirs: Compare, run: Run) -> str:
+    """Return that an earlier job scored another holdout; empty: it did not, as far as is known.
+
+    Args:
+        earlier: the run of that job.
+        theirs: how its model was compared.
+        run: the run that is judged.
+    """
+    if theirs.holdout != compare_of(run).holdout:
+        return f"run {earlier.run_id} scored another holdout"
     then, now = earlier.holdout, run.holdout
     if then is None or now is None or now.same_bytes_as(then, trust_size=run.config.trusts_size):
         return ""
@@ -253,7 +307,7 @@ def _meaning(compare: Compare, metrics: Sequence[Metric | None]) -> Meaning:
     numbers = bool(known) and all(metric.of_numbers for metric in known)
     return Meaning(
         label=compare.label,
-        candidate=compare.candidate,
+        candidate=compare.scores,
         other=_OTHER,
         positive=None if numbers else compare.positive,
         cost=compare.cost if isinstance(compare.cost, str) else None,
@@ -280,9 +334,8 @@ def note_of_holdout(context: Context, run: Run) -> str:
     given = {blob.path: blob for blob in (*run.manifest, *run.trained_on)}
     there = given.get(compare.holdout)
     if there is None:
-        container, _, name = compare.holdout.partition("/")
         try:
-            holdout = context.data.head(container, name)
+            holdout = context.look_up_at(compare.holdout)
         except (TransientError, PermanentError) as exc:
             unknown = f"the holdout {compare.holdout} cannot be looked at, so that nobody knows"
             return f"{unknown} whether it was trained on or replaced: {exc}"

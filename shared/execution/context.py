@@ -137,5 +137,22 @@ class Context:
 
     def look_up(self, blob: BlobVersion) -> BlobVersion | None:
         """Return the present version of `blob`, in its container; None where it is gone."""
-        account = self.models if blob.container == self.models_container else self.data
-        return account.head(blob.container, blob.name)
+        return self._account(blob.container).head(blob.container, blob.name)
+
+    def look_up_at(self, path: str) -> BlobVersion | None:
+        """Return the present version of the blob at `container/name`; None: there is none."""
+        container, _, name = path.partition("/")
+        return self._account(container).head(container, name)
+
+    def read_at(self, path: str, limit: int) -> bytes | None:
+        """Return the content of the blob at `container/name`; None: there is none.
+
+        Args:
+            path: of the blob.
+            limit: the most bytes to read.
+        """
+        container, _, name = path.partition("/")
+        return self._account(container).read(container, name, limit)
+
+    def _account(self, container: str) -> Blobs:
+        return self.models if container == self.models_container else self.data

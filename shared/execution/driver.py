@@ -9,7 +9,7 @@ from shared import tracing
 from shared.core.blobs import BlobVersion
 from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import Cancelled
-from shared.core.run.gate_events import CandidateStaged
+from shared.core.run.gate_events import CandidateStaged, EvidenceGathered
 from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
 from shared.core.run.machine import next_command
 from shared.core.run.promotion import Promotion
@@ -358,11 +358,12 @@ def _perhaps_sent(run: Run, command: Command) -> Promotion | None:
 
 
 def _pauses(learned: Event, run: Run) -> bool:
-    """Whether the next step has to wait, because a service needs time."""
+    """Whether the next step has to wait: a service needs time, or this call took long enough."""
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
         return endpoint is not None and endpoint.shows
     waits = isinstance(
         learned, JobStarted | CandidateStaged | NotYetLive | StepBegan | StepMeasured
     )
-    return waits or run.step_failure is not None
+    more = isinstance(learned, EvidenceGathered) and learned.rows_left
+    return waits or more or run.step_failure is not None

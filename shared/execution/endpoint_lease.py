@@ -24,11 +24,11 @@ from shared.core.serving.repeated_gate import repeated
 from shared.core.serving.state import EndpointLease, EndpointState, Resource, is_superseded
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
-from shared.errors import EndpointBusyError, PermanentError, TransientError
+from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.drift_schedule import HELD_FOR, wait_for_drift
+from shared.execution.drift_schedule import wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
-from shared.execution.leased_endpoint import endpoint_of
+from shared.execution.leased_endpoint import endpoint_of, require_free
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
@@ -178,12 +178,7 @@ class EndpointLeaseSteps:
         Raises:
             EndpointBusyError: another run is updating this endpoint.
         """
-        last = endpoint_state.endpoint_lease
-        if last is not None and last.run_id != run.run_id:
-            other = self.context.ledger.runs.read(last.run_id)
-            if other and other.record.phase.updates:
-                busy = f"run {last.run_id} is updating this endpoint"
-                raise EndpointBusyError(busy, endpoint_state.ref.id, HELD_FOR)
+        require_free(self.context, run, endpoint_state)
         return in_flight_lease(endpoint_state, run.run_id)
 
     def _before(

@@ -28,6 +28,7 @@ from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.comparisons import Comparisons, UnusablePredictionsError
 from shared.execution.context import Context
+from shared.execution.holdout import HoldoutSteps
 from shared.execution.models import finished_job, log_lines_of
 from shared.execution.unsure import UnsureSteps
 from shared.ports.training import Evaluation
@@ -44,6 +45,11 @@ class GateSteps:
 
     context: Context
     unsure: UnsureSteps
+
+    @property
+    def holdout(self) -> HoldoutSteps:
+        """Scores holdouts by the candidate and the live model."""
+        return HoldoutSteps(self.context)
 
     def judge(self, run: Run) -> Event:
         """Return the verdict on the run's model, or the probes of its candidate so far.
@@ -80,24 +86,39 @@ class GateSteps:
             for endpoint, known in there
             if known.serving and known.serving.model != run.model_for(endpoint)
         ]
+        compare = run.config.gate.compare
+        if compare is not None and compare.way is Way.SCORED:
+            live = served[0] if served else None
+            if (event := self.holdout.score(run, compare, live)) is not None:
+                return event
         anchor = anchor_for(run.config.gate, [known for _, known in there])
-        found = self._numbers(run, served, anchor)
+        found = self.numbers(run, served, anchor)
         if isinstance(found, Event):
             return found
         row, on_rows = found
         first = run.config.gate.first_model == "allow"
-        live = [one.metrics for one in served]
-        verdict = judge(rules, row, live, first_allowed=first, on_rows=on_rows)
+        metrics = [one.metrics for one in served]
+        verdict = judge(rules, row, metrics, first_allowed=first, on_rows=on_rows)
         return Judged(verdict)
 
-    def _numbers(
+    def numbers(
         self, run: Run, served: Sequence[ServedModel], anchor: ServedModel | None
     ) -> tuple[Row, OnRows] | Event:
-        """Return what is known of the model, and how it compares; or that it cannot be judged."""
+        """Return what is known of the model, and how it compares; or that it cannot be judged.
+
+        Args:
+            run: the run, its job finished.
+            served: what serves at each of its endpoints, where that is another model.
+            anchor: the model that is pinned there, where the gate compares with it.
+
+        Raises:
+            TransientError: the files are not there yet, or cannot be read now.
+        """
         gate = run.config.gate
         on_rows = on_rows_with(gate, served, anchor)
-        scored = gate.compare is not None and gate.compare.way is not Way.SCORED
-        if scored and run.origin is not Origin.MODEL:  # an operator's model has no job
+        by_app = gate.compare is not None and gate.compare.way is Way.SCORED
+        # An operator's model has no job that could have scored it.
+        if by_app or (gate.compare is not None and run.origin is not Origin.MODEL):
             try:
                 compared = Comparisons(self.context).compare(run, served, anchor)
             except UnusablePredictionsError as exc:
@@ -155,7 +176,7 @@ class GateSteps:
             case ProbeOutcome.BROKEN:
                 return EvidenceGathered(known.evolve(last=seen))
             case _:
-                return EvidenceGathered(GateEvidence(cursor=known.cursor + 1, last=seen))
+                return EvidenceGathered(known.evolve(cursor=known.cursor + 1, last=seen))
 
     def _missing(self, run: Run, path: str, why: str) -> Event:
         now = self.context.clock.now()

@@ -156,9 +156,8 @@ class JobInputs:
         compare = run.config.gate.compare
         if compare is None or compare.way is not Way.TWO_FILES:
             return None
-        container, _, name = (compare.holdout or "").partition("/")
         try:
-            return self.context.data.head(container, name)
+            return self.context.look_up_at(compare.holdout or "")
         except PermanentError as exc:
             log.warning("run %s: the holdout %s: %s", run.run_id, compare.holdout, exc)
             return None

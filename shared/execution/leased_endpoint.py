@@ -15,8 +15,9 @@ from shared.core.run.record import Phase, Run
 from shared.core.serving.leases import in_flight_resolved
 from shared.core.serving.references import Candidate, Shift
 from shared.core.serving.state import EndpointState, Verified, promoted, released
-from shared.errors import PermanentError
+from shared.errors import EndpointBusyError, PermanentError
 from shared.execution.context import Context
+from shared.execution.drift_schedule import HELD_FOR
 from shared.ledger.store import Stored
 from shared.ports.serving import ServingEndpoint
 
@@ -108,6 +109,26 @@ class LeasedEndpoint:
         if stored is not None and stored.record.holds(run.run_id, promotion_of(run).generation):
             put = self.context.ledger.endpoint_states.put
             put(endpoint.ref.id, changed(stored.record), stored.etag)
+
+
+def require_free(context: Context, run: Run, endpoint_state: EndpointState) -> None:
+    """Refuse to go on while another run updates the endpoint.
+
+    Args:
+        context: the ledger.
+        run: the run that wants it.
+        endpoint_state: the endpoint.
+
+    Raises:
+        EndpointBusyError: another run does.
+    """
+    last = endpoint_state.endpoint_lease
+    if last is None or last.run_id == run.run_id:
+        return
+    other = context.ledger.runs.read(last.run_id)
+    if other and other.record.phase.updates:
+        busy = f"run {last.run_id} is updating this endpoint"
+        raise EndpointBusyError(busy, endpoint_state.ref.id, HELD_FOR)
 
 
 def endpoint_of(run: Run) -> Endpoint:

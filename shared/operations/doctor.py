@@ -23,6 +23,7 @@ from shared.operations.doctor_endpoints import (
     by_key,
     check_of,
     configured,
+    holdout_checks,
 )
 from shared.operations.doctor_events import (
     EVENTS,
@@ -102,6 +103,7 @@ class Doctor:
         checks = list(endpoints.checks)
         if self.known is not None:
             checks += event_checks(self.known.context)
+            checks += holdout_checks(self.known.context, self.known.catalogue)
             checks += timer_checks(self.known.health)
         tried.add(checks)
         return Report(tuple(sorted((*before, *tried.lines, *endpoints.lines), key=_place)))

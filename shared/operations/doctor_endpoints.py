@@ -1,6 +1,7 @@
 """The checks of endpoints: each is read and probed, and compared with its endpoint state.
 
-Nothing is changed: a probe scores the rows that a drift check scores each hour.
+A holdout whose rows would be sent to an endpoint is read. Nothing is changed: a probe scores the
+rows that a drift check scores each hour.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from shared.core.config.compare import Compare, Way
 from shared.core.config.kinds import Endpoint
+from shared.core.counting import counted, they
+from shared.core.decisions.holdout import read_holdout
+from shared.core.decisions.predictions import MOST_BYTES
 from shared.core.findings import Finding, not_checked, ok, wrong
 from shared.core.run.record import Run
 from shared.core.serving.drift import drift_finding
@@ -23,6 +28,12 @@ _CURE: Final = (
     "see GET /api/endpoints/{pipeline}/{endpoint}; correct the endpoint's URL or key in "
     "pipelines.yaml"
 )
+_HOLDOUT_CURE: Final = (
+    "put the file there, correct it, or correct gate.compare; the app's identity needs the role "
+    "Storage Blob Data Reader on its container"
+)
+#: The largest holdout that is read to be checked.
+_MOST_READ: Final = 8 * 1024**2
 _PROBE: Final = {
     ProbeOutcome.REFUSED: "the probe is refused",
     ProbeOutcome.NO_ANSWER: "the probe gets no usable answer",
@@ -47,6 +58,40 @@ class KnownEndpoint:
         """Its name in the report."""
         key = f" ({'/'.join(self.key)})" if self.key else ""
         return f"{self.pipeline}/{self.endpoint.name}{key}"
+
+
+def holdout_checks(context: Context, catalogue: Catalogue) -> Iterator[Check]:
+    """Yield the checks of holdouts that are scored at endpoints.
+
+    Args:
+        context: the storage.
+        catalogue: the pipelines in use.
+    """
+    for name, pipeline in catalogue.pipelines.items():
+        compare = pipeline.gate.compare
+        if compare is not None and compare.way is Way.SCORED:
+            read = partial(_read_holdout, context, compare)
+            what = f"{name}: holdout {compare.holdout}"
+            yield Check(PART, what, context.data.account, read, _HOLDOUT_CURE)
+
+
+def _read_holdout(context: Context, compare: Compare) -> Finding:
+    path = compare.holdout or ""
+    there = context.look_up_at(path)
+    if there is None:
+        return wrong("there is no such blob", _HOLDOUT_CURE)
+    if there.size > _MOST_READ:
+        many = f"{there.size / 1024**2:.0f} MB"
+        if there.size > MOST_BYTES:
+            return wrong(f"it has {many}, and at most 64 MB are read", "use a sample of its rows")
+        return ok(f"it is there; its {many} were not read")
+    content = context.read_at(path, _MOST_READ)
+    try:
+        found = read_holdout(content or b"", compare)
+    except ValueError as exc:
+        return wrong(context.redactor.known(str(exc)), _HOLDOUT_CURE)
+    rows, sent = counted(found.facts.rows, "row"), counted(len(found.sent), "column")
+    return ok(f"{rows}; {sent} of each {they(len(found.sent), 'is', 'are')} sent to the models")
 
 
 def configured(catalogue: Catalogue) -> Iterator[KnownEndpoint]:

@@ -108,7 +108,7 @@ class Pipelines:
             NoSuchPipelineError: it is not in the file.
             InvalidCursorError: no page gave this cursor.
         """
-        pipeline = self._find(name)
+        pipeline = self.find(name)
         ledger = self.context.ledger
         schedule, now = pipeline.schedule, self.context.clock.now()
         unreadable: list[str] = []
@@ -188,7 +188,7 @@ class Pipelines:
         self._change(name, command, resume=True)
 
     def _change(self, name: str, command: OperatorCommand, *, resume: bool) -> None:
-        self._find(name)
+        self.find(name)
         ledger = self.context.ledger
         found = ledger.pauses.read(name)
         command.require(_version(found.record), _state_of(name, found.record))
@@ -219,9 +219,14 @@ class Pipelines:
             NoSuchPipelineError, NoSuchDataError: there is no such pipeline, or no such blob.
             InvalidRequestError: there is no window at `due`.
         """
-        return self.previews.preview(self._find(name), data, due)
+        return self.previews.preview(self.find(name), data, due)
 
-    def _find(self, name: str) -> Pipeline:
+    def find(self, name: str) -> Pipeline:
+        """Return a pipeline as it is configured now.
+
+        Raises:
+            NoSuchPipelineError: it is not in the file.
+        """
         pipeline = self.catalogue.pipeline(name)
         if pipeline is None:
             there = ", ".join(self.names()) or "none"

@@ -1,11 +1,11 @@
 """The port of endpoints: candidates, shares of requests, and rollback."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import (
@@ -38,6 +38,16 @@ class Keep:
 
     run_id: str
     since: datetime  #: a copy that is older is made anew
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What a model answered for rows that are to be compared."""
+
+    seen: ProbeOutcome
+    answer: object = field(default=None, repr=False)  #: decoded JSON, where it is good
+    detail: str = ""  #: why it is not; without a word of the model, which may repeat a row
+    answered_by: str = ""  #: the candidate that says it answered, where the service names it
 
 
 class ServingEndpoint(Protocol):
@@ -119,6 +129,17 @@ class ServingEndpoint(Protocol):
         Args:
             rows: the request.
             candidate: the candidate that is to answer; None: what serves.
+
+        Raises PermanentError when it is not known where to send them.
+        """
+        ...
+
+    def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        """Return the whole answer for rows. No usable answer is one too, and no error.
+
+        Args:
+            rows: the request.
+            name: the candidate, or what serves, by its name at the endpoint; empty: what serves.
 
         Raises PermanentError when it is not known where to send them.
         """

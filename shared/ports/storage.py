@@ -138,7 +138,10 @@ class SignedBlob:
 
 
 class Blobs(Protocol):
-    """Blobs of one storage account. Training data is listed and signed for, never read."""
+    """Blobs of one storage account.
+
+    Training data is listed and signed for, and never read, but for a holdout that is scored.
+    """
 
     @property
     def account(self) -> str:

@@ -19,7 +19,7 @@ from shared.core.serving.references import Candidate, ModelRef, ServingState, Sh
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import OutcomeUnknownError
-from shared.ports.serving import Keep, Plan, ServingEndpoint
+from shared.ports.serving import Keep, ModelAnswer, Plan, ServingEndpoint
 from shared.ports.storage import Access, Blobs, Page, SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, TrainingService
 from shared.telemetry import log, redact_error
@@ -191,6 +191,17 @@ class RedactingEndpoint:
         with _clean_errors(self.redactor):
             answers = self.endpoint.score(rows, candidate)
         return self.redactor.clean(answers)
+
+    def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        """Return the whole answer for rows. Raises as the port says.
+
+        Args:
+            rows: the request.
+            name: which model is to answer; empty: what serves.
+        """
+        with _clean_errors(self.redactor):
+            found = self.endpoint.answer(rows, name)
+        return self.redactor.clean(found)
 
     def shift(self, shift: Shift) -> str | None:
         """Ask for a share of the requests. Raises as the port says."""

@@ -14,6 +14,7 @@ from local.azureml.service import AzureMl
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_models import model_named
 from shared.core.config.azureml_names import workspace_of
+from shared.core.decisions.answers import scores_in
 from shared.core.redaction import Redactor
 from shared.core.serving.probes import (
     EndpointCheck,
@@ -26,7 +27,7 @@ from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import Measure, TrafficPoint, TrafficQuery
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.ports.serving import ServingEndpoint
+from shared.ports.serving import ModelAnswer, ServingEndpoint
 from shared.providers.azureml.connections import AzureMlConnections
 from shared.providers.azureml.placing import Storage
 from shared.providers.azureml.tokens import Tokens
@@ -138,7 +139,7 @@ def _is_done(check: EndpointCheck) -> bool:
     return check.progress is UpdateProgress.DONE
 
 
-def _is_good(seen: ProbeAnswers) -> bool:
+def _is_good(seen: ProbeAnswers | ModelAnswer) -> bool:
     return seen.seen is ProbeOutcome.GOOD
 
 
@@ -153,6 +154,8 @@ def test_a_candidate_goes_live_in_steps_and_back(name: str) -> None:
     candidate = bench.staged()
     pinned = bench.until(lambda: serving.score(ROWS, candidate), _is_good)
     assert (pinned.answered_by, pinned.agrees_with(before)) == (candidate.name, False)
+    whole = bench.until(lambda: serving.answer(ROWS, candidate.name), _is_good)
+    assert (whole.answered_by, len(scores_in(whole.answer, 2, "", 1, None))) == (candidate.name, 2)
     traffic = base.traffic
     for share in (10, 50, 100):
         traffic = bench.shifted(candidate, traffic, share)

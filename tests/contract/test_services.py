@@ -9,7 +9,7 @@ from shared.core.serving.probes import ProbeOutcome, UpdateProgress
 from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.traffic import TrafficMap
 from shared.core.serving.traffic_rules import Measure, TrafficQuery
-from shared.errors import ChangedByOthersError
+from shared.errors import ChangedByOthersError, PermanentError
 from shared.ports.serving import Keep
 from tests.contract.services import SERVICES, Bench, bench_of
 from tests.unit.samples import NOW
@@ -158,6 +158,19 @@ def test_a_candidate_has_a_log_or_an_empty_one(bench: Bench) -> None:
     bench.endpoint.stage(candidate)
     bench.switch()
     assert isinstance(bench.endpoint.log_lines(candidate), str)
+
+
+def test_a_candidate_answers_in_full_where_the_endpoint_can_hold_one(bench: Bench) -> None:
+    candidate = bench.endpoint.candidate(bench.model("baselines/all.ilearner"), "sample-1")
+    bench.endpoint.stage(candidate)
+    bench.switch()
+    if not bench.endpoint.plan.stages:
+        with pytest.raises(PermanentError, match="beside its own"):
+            bench.endpoint.answer(bench.rows, candidate.name)
+        return
+    found = bench.endpoint.answer(bench.rows, candidate.name)
+    assert (found.seen, found.answered_by) == (ProbeOutcome.GOOD, candidate.name)
+    assert found.answer is not None
 
 
 def test_minutes_without_requests_have_no_points(bench: Bench) -> None:

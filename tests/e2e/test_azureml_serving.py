@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.demo.app_stage import DATA, MODELS
 from local.demo.serving_stage import ServingStage
 from proofs.kill_points import kill
 from shared.core.serving.traffic import ALL
@@ -19,23 +20,40 @@ from tests.e2e.watching import ended, run_of
 from tests.waiting import eventually
 
 FIRST, SECOND = (f"breast-cancer/{name}.csv" for name in ("first", "second"))
+HOLDOUT = "holdouts/breast-cancer.csv"
 SHORT = {"AzureFunctionsJobHost__functionTimeout": "00:00:08", "CLAIM_LEASE": "9s"}
 
 
 class MadeUp(ServingStage):
-    """Models that are made up: no container is started for any of them."""
+    """Models that are made up: no container is started for any of them.
+
+    Their scores mean nothing, so that the margin of the comparison is a wide one.
+    """
 
     flags = ("--made-up-scores",)
     steps: Mapping[str, object] = MappingProxyType({"steps": [20, 50, 100], "bake": "3s"})
+
+    def pipeline(self) -> dict[str, Any]:
+        known = super().pipeline()
+        known["gate"]["rules"][1]["max_drop"] = 0.6
+        known["gate"]["compare"] = {"holdout": f"{DATA}/{HOLDOUT}", "label": "benign"}
+        return known
+
+    def upload_holdout(self) -> None:
+        """Upload rows with ids, that no run trains on."""
+        header, *rows = self.data(1).splitlines()
+        lines = [b"id," + header, *(b"r%d," % at + row for at, row in enumerate(rows[-250:]))]
+        self.upload(HOLDOUT, b"\n".join(lines))
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[MadeUp]:
     """A first model made the endpoint, and has all requests."""
     with MadeUp(SHORT) as built:
+        built.upload_holdout()
         built.upload(FIRST, built.data(0.4))
         run = ended(built, FIRST)
-        assert run["phase"] == "promoted", run
+        assert run["phase"] == "promoted", run["reason"]
         assert [step["share"] for step in run["promotion"]["steps"]] == [ALL]
         assert built.traffic() == {of(run): ALL}
         yield built
@@ -45,8 +63,10 @@ def test_a_model_gets_its_requests_by_steps_whatever_happens_to_host_and_traffic
     stage: MadeUp,
 ) -> None:
     (old,), sent = stage.traffic(), puts(stage)
-    stage.upload(SECOND, stage.data(0.8))
+    (first,) = stage.runs()
+    stage.upload(SECOND, stage.data(0.55))
     goes_on_after_a_kill(stage, old)
+    compares_on_the_holdout(stage, run_of(stage, SECOND), first["run_id"])
     keeps_what_an_operator_changes(stage, old)
     assert puts(stage) == sent + 3  # one for each share
     runs = stage.runs()
@@ -54,6 +74,17 @@ def test_a_model_gets_its_requests_by_steps_whatever_happens_to_host_and_traffic
     assert len(stage.jobs()) == len(runs)
     assert stage.violations() == []
     assert stage.leaks() == []
+
+
+def compares_on_the_holdout(stage: MadeUp, run: Mapping[str, Any], other: str) -> None:
+    """Check that the app had both models score each row of the holdout before the first step."""
+    (found,) = [one for result in run["verdict"]["results"] for one in result["comparisons"]]
+    assert (found["against"], found["run_id"], found["rows"]) == ("live", other, 250)
+    name = f"runs/{run['pipeline']}/{run['run_id']}/predictions.csv"
+    content = stage.storage.get_blob_client(MODELS, name).download_blob().readall()
+    header, *lines = content.decode().splitlines()
+    assert header == "id,benign,candidate,live"
+    assert [line.partition(",")[0] for line in lines] == [f"r{at}" for at in range(250)]
 
 
 def goes_on_after_a_kill(stage: MadeUp, old: str) -> None:

@@ -80,7 +80,8 @@ def with_endpoint(
     }
     tree = {
         **known.model_dump(mode="json"),
-        "gate": {},  # it is the subject of other tests, and costs each trial here
+        # It is the subject of other tests, and costs each trial here.
+        "gate": changes.get("gate", {}),
         "endpoints": [endpoint],
         **changes.get("pipeline", {}),
     }

@@ -23,6 +23,11 @@ from shared.core.config.types import Name, OutputName, Span, Strict, parse_durat
 
 #: The request of an endpoint that serves a model of MLflow, without a file for it.
 MLFLOW_REQUEST: Final = "mlflow"
+#: What a template of a request has in the place of the rows: lists of values, or objects.
+ROWS: Final = "{rows}"
+RECORDS: Final = "{records}"
+#: The columns that the app writes where it scores the rows.
+SCORES: Final = ("candidate", "live")
 _LIVE: Final = "live"
 _ANCHOR: Final = "anchor"
 _LONGEST_WAIT: Final = timedelta(days=7)
@@ -77,6 +82,12 @@ def _names_as_text(given: Any) -> Any:
     }
 
 
+def _takes_rows(node: Any) -> bool:
+    if isinstance(node, dict | list):
+        return any(map(_takes_rows, node.values() if isinstance(node, dict) else node))
+    return node in (ROWS, RECORDS)
+
+
 def _class(name: Any) -> Any:
     return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
 
@@ -110,7 +121,9 @@ class Compare(Strict):
     id: Name = Field(default="id", description="The column with the id of each row.")
     label: Name = Field(default="label", description="The column with the right answer.")
     candidate: Name = Field(
-        default="candidate", description="The column with what the new model says."
+        default="candidate",
+        description="The column with what the new model says. Where the app scores the rows: the "
+        "column of the answer that counts, if it has several.",
     )
     live: Name | None = Field(
         default=None,
@@ -138,7 +151,8 @@ class Compare(Strict):
     request: Literal["mlflow"] | RequestTemplate | None = Field(
         default=None,
         description="How the rows of the holdout are sent, where the app scores them: mlflow, "
-        "which is the default, or a JSON file with the request body.",
+        "which is the default, or a JSON file with the request body, in which the text {rows} "
+        "stands for the rows as lists, or {records} for the rows as objects.",
     )
     level: Level = Field(
         default=0.9,
@@ -195,6 +209,9 @@ class Compare(Strict):
         if self.request is not None and not scored:
             what = "the job scores the rows, and the app sends no request for them"
             yield Mistake(what, "remove it, or remove predictions", ("request",))
+        elif isinstance(self.request, dict) and not _takes_rows(self.request):
+            cure = f"write {ROWS} or {RECORDS} where they belong"
+            yield Mistake("the request has no place for the rows", cure, ("request",))
         if self.wait is not None and self.unsure != "wait":
             yield Mistake("nothing waits", "write unsure: wait, or remove it", ("wait",))
 
@@ -211,8 +228,17 @@ class Compare(Strict):
                 yield Mistake(f"{column} is the column of {seen[column]} already", at=(key,))
             seen[column] = key
 
+    @together
+    def _no_column_of_ours(self) -> Iterator[Mistake]:
+        for key, column in self._columns():
+            if self.way is Way.SCORED and column in SCORES:
+                what = f"{column} is a column that the app writes beside it"
+                yield Mistake(what, "rename it in the holdout", (key,))
+
     def _columns(self) -> Iterator[tuple[str, str]]:
-        yield from (("id", self.id), ("label", self.label), ("candidate", self.candidate))
+        yield from (("id", self.id), ("label", self.label))
+        if self.way is not Way.SCORED:
+            yield "candidate", self.candidate
         if self.way is Way.ONE_FILE:
             yield "live", self.live_column
             if self.anchor is not None:
@@ -237,6 +263,21 @@ class Compare(Strict):
     def column_of_anchor(self) -> str:
         """The column with what the anchor says, where one file holds all scores."""
         return self.anchor_column or _ANCHOR
+
+    @property
+    def scores(self) -> str:
+        """The column of predictions with what the new model says."""
+        return SCORES[0] if self.way is Way.SCORED else self.candidate
+
+    @property
+    def unsent_columns(self) -> tuple[str, ...]:
+        """The columns of a holdout that no model is sent."""
+        return (self.id, self.label, *((self.cost,) if isinstance(self.cost, str) else ()))
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """The columns of a holdout that predictions keep: also those of slices."""
+        return (*self.unsent_columns, *self.slices)
 
     @property
     def waits_at_most(self) -> timedelta:

@@ -16,12 +16,13 @@ from shared.core.evaluation.text import named_like, short, shown, text_of, witho
 MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_ROWS: Final = 1_000_000
 
-_JSON_LINES: Final = (".jsonl", ".ndjson", ".json")
+#: How the name of a file with JSON lines ends; others are tables.
+JSON_LINES: Final = (".jsonl", ".ndjson", ".json")
 _TABS: Final = ".tsv"
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|∞|nan)", re.IGNORECASE)
 #: Cells that say that there is no value, as pandas, R and SQL write it.
-_NOTHING: Final = frozenset({"", "na", "n/a", "<na>", "null", "none"})
+NOTHING: Final = frozenset({"", "na", "n/a", "<na>", "null", "none"})
 #: Below it every whole number is a number of its own.
 _EXACT: Final = 2.0**53
 _TRUTH: Final = {"true": "true", "false": "false"}
@@ -88,7 +89,7 @@ class _Reading:
         at = len(self.ids)
         if at == MOST_ROWS:
             raise ValueError(f"there are more than {MOST_ROWS:,} rows: write a sample of them")
-        self.ids.append(_text(row.get(self.key)))
+        self.ids.append(text_in(row.get(self.key)))
         for name, numbers in self._numbers.items():
             cell = _cell(row.get(name))
             if cell is None:
@@ -97,7 +98,7 @@ class _Reading:
                 self._texts[name][at] = self._known.setdefault(cell, cell)
             numbers.append(cell if isinstance(cell, float) else math.nan)
         for name, values in self._slices.items():
-            text = _text(row.get(name))
+            text = text_in(row.get(name))
             values.append(self._known.setdefault(text, text))
 
     def done(self) -> Predictions:
@@ -142,7 +143,7 @@ def read_predictions(
         raise ValueError("the file is empty")
     reading = _Reading(key, columns, texts, optional)
     small = name.casefold()
-    if small.endswith(_JSON_LINES):
+    if small.endswith(JSON_LINES):
         _take_json(text, reading)
     else:
         _take_table(without_type_line(text), "\t" if small.endswith(_TABS) else ",", reading)
@@ -157,25 +158,49 @@ def class_name(value: object) -> str:
     return _TRUTH.get((cell or "").casefold(), cell or "")
 
 
-def _take_table(text: str, delimiter: str, reading: _Reading) -> None:
-    reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+def table_rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yield the header of a table, and then its rows, each with a cell for each column.
+
+    Args:
+        text: of the file.
+        delimiter: what is between two cells.
+
+    Raises:
+        ValueError: it is no table; the message says where, and shows no cell of it.
+    """
+    reader = csv.reader(lines_of(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+    columns = 0
     try:
-        header = [cell.strip() for cell in next((line for line in reader if any(line)), ())]
-        places = _places(header, reading, delimiter)
         for cells in reader:
             if not any(cells):
                 continue
-            if len(cells) != len(header):
+            if not columns:
+                _require_separated(cells, delimiter)
+                columns = len(cells)
+            elif len(cells) != columns:
                 raise ValueError(
                     f"line {reader.line_num} has {counted(len(cells), 'cell')}, but the header has "
-                    f"{len(header)}; quote a cell that holds the separator"
+                    f"{columns}; quote a cell that holds the separator"
                 )
-            reading.take({name: cells[at] for name, at in places.items()})
+            yield cells
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: not a table: {error}") from None
 
 
-def _lines(text: str) -> Iterator[str]:
+def _require_separated(header: Sequence[str], delimiter: str) -> None:
+    for other, shown_other in _ELSEWHERE.items():
+        if len(header) == 1 and other != delimiter and other in header[0]:
+            raise ValueError(f"the columns seem to be separated by {shown_other}")
+
+
+def _take_table(text: str, delimiter: str, reading: _Reading) -> None:
+    rows = table_rows(text, delimiter)
+    places = _places([cell.strip() for cell in next(rows, [])], reading)
+    for cells in rows:
+        reading.take({name: cells[at] for name, at in places.items()})
+
+
+def lines_of(text: str) -> Iterator[str]:
     """Yield the lines with their ends; `splitlines` also divides at characters inside cells."""
     start = 0
     while start < len(text):
@@ -184,10 +209,7 @@ def _lines(text: str) -> Iterator[str]:
         start = end
 
 
-def _places(header: Sequence[str], reading: _Reading, delimiter: str) -> dict[str, int]:
-    for other, shown_other in _ELSEWHERE.items():
-        if len(header) == 1 and other != delimiter and other in header[0]:
-            raise ValueError(f"the columns seem to be separated by {shown_other}")
+def _places(header: Sequence[str], reading: _Reading) -> dict[str, int]:
     meant = _meant(header, reading)
     for name in meant.values():
         if header.count(name) > 1:
@@ -215,10 +237,10 @@ def _meant(names: Sequence[str], reading: _Reading) -> dict[str, str]:
 
 def _take_json(text: str, reading: _Reading) -> None:
     meant: dict[str, str] = {}
-    for number, line in enumerate(_lines(text), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             continue
-        row = _object(line, number)
+        row = object_in(line, number)
         if not meant:  # the names of the first object hold for all
             meant = _meant(tuple(row), reading)
         cells = {name: row.get(there) for name, there in meant.items()}
@@ -228,7 +250,16 @@ def _take_json(text: str, reading: _Reading) -> None:
         reading.take(cells)
 
 
-def _object(line: str, number: int) -> dict[str, Any]:
+def object_in(line: str, number: int) -> dict[str, Any]:
+    """Return the object of a line of JSON.
+
+    Args:
+        line: its text.
+        number: for messages.
+
+    Raises:
+        ValueError: it holds none; the message shows nothing of it.
+    """
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
@@ -255,7 +286,7 @@ def _cell(value: object) -> Cell:
         return float(text)
     if _NOT_FINITE.fullmatch(text):
         return float(text.replace("∞", "inf"))
-    return None if text.casefold() in _NOTHING else text
+    return None if text.casefold() in NOTHING else text
 
 
 def _finite(number: float) -> float:
@@ -265,7 +296,7 @@ def _finite(number: float) -> float:
         return math.inf
 
 
-def _text(value: object) -> str:
+def text_in(value: object) -> str:
     """Return an id, or the value of a slice; JSON's 7 and a table's 7 are the same."""
     if value is None:
         return ""

@@ -286,9 +286,15 @@ class CandidateLost(Event):
 
 @dataclass(frozen=True, slots=True)
 class EvidenceGathered(Event):
-    """A part of the evidence for the gate is known; more probes follow."""
+    """A part of the evidence for the gate is known; more probes or rows follow."""
 
     evidence: GateEvidence
+
+    @property
+    def rows_left(self) -> bool:
+        """Whether rows of a holdout are left, which are scored at the next poll."""
+        scored = self.evidence.holdout
+        return scored is not None and not scored.is_complete
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the evidence: after a crash the run continues from there."""

@@ -11,6 +11,7 @@ from shared.core.config.kinds import Endpoint
 from shared.core.config.stored_pipeline import StoredPipeline
 from shared.core.config.types import Scalar
 from shared.core.decisions.comparison import Opponent
+from shared.core.decisions.holdout import HoldoutProgress
 from shared.core.evaluation.gate import Verdict
 from shared.core.frozen import FrozenModel, RecordModel, left_out
 from shared.core.run.promotion import Promotion
@@ -123,10 +124,11 @@ class GivenModel(FrozenModel):
 
 
 class GateEvidence(FrozenModel):
-    """The evidence for the gate so far, one probe of the candidate at a time."""
+    """The evidence for the gate so far: probes of the candidate, then rows that it scored."""
 
     cursor: int = 0  #: how many probes there were
     last: ProbeAnswers | None = None  #: what the last one saw
+    holdout: HoldoutProgress | None = left_out()
 
 
 class Delivery(FrozenModel):

@@ -92,7 +92,8 @@ def _what(run: Run) -> str:
         job = f" and its job {run.job}" if run.job else ""
         return f"{run.cancelled}: the next poll stops the run{job}"
     if run.step_failure is not None and run.step_failure.waits_for:
-        return f"{_endpoint(run)}: its lease: {run.step_failure.reason}"
+        lease = "" if run.phase is Phase.JUDGED else "its lease: "
+        return f"{_endpoint(run)}: {lease}{run.step_failure.reason}"
     return _TEXTS[run.phase](run)
 
 
@@ -172,6 +173,13 @@ def _endpoint(run: Run) -> str:
     return f"endpoint {run.config.endpoint.name}" if run.config.endpoint else "its endpoint"
 
 
+def _judged(run: Run) -> str:
+    scored = run.evidence.holdout if run.evidence else None
+    if scored is None or scored.is_complete:
+        return "the gate: the next poll reads the evaluation and checks the rules"
+    return f"the gate: {scored.rows:,} of {scored.of.rows:,} rows of its holdout are scored"
+
+
 def _approval(run: Run) -> str:
     if run.asks_at is not None:
         return f"the next run, since this model is unsure; then for an operator: {run.reason}"
@@ -191,7 +199,7 @@ _TEXTS: Final[Mapping[Phase, Callable[[Run], str]]] = {
     Phase.TRAINING: _training,
     Phase.TRAINED: lambda _: "the model that its job left: the next poll collects it",
     Phase.STAGING: _staging,
-    Phase.JUDGED: lambda _: "the gate: the next poll reads the evaluation and checks the rules",
+    Phase.JUDGED: _judged,
     Phase.AWAITING_APPROVAL: _approval,
     Phase.ROLLING_OUT: _rolling_out,
     Phase.PROMOTING: _promoting,

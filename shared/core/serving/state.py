@@ -26,11 +26,11 @@ from shared.core.serving.references import (
 )
 from shared.core.versions import is_older, newest_first
 
-_KEPT: Final = 5
 #: Lines of history in an endpoint state, and blobs that it names for each model: it is read at
 #: every probe of the endpoint, and a batch may have ten thousand blobs.
-_LINES: Final = 200
+MOST_LINES: Final = 200
 _SHOWN: Final = 5
+_KEPT: Final = 5
 #: Who pinned the anchor, where no operator did.
 _FIRST: Final = "the first promotion"
 
@@ -233,7 +233,7 @@ def promoted(
     again = next(same, None) if run.origin.repeats else None
     serving = served_by(run, verified, again)
     previous = tuple(served for served in known.kept if served is not again)[:_KEPT]
-    history = (*known.history, _line(run, serving))[-_LINES:]
+    history = (*known.history, _line(run, serving))[-MOST_LINES:]
     changes = {
         "serving": serving,
         "previous": previous,

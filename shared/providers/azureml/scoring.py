@@ -1,4 +1,4 @@
-"""Scores probe rows at an online endpoint (azure-machine-learning-v2 §5.4).
+"""Scores rows at an online endpoint (azure-machine-learning-v2 §5.4).
 
 The key or token stays in this process, and the redactor knows it.
 """
@@ -6,13 +6,14 @@ The key or token stays in this process, and the redactor knows it.
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.names import digest
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
+from shared.ports.serving import ModelAnswer
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.errors import header
 from shared.providers.azureml.json_answers import table_of
@@ -36,6 +37,7 @@ _AAD: Final = "aadtoken"
 #: How a key or token is asked for, and the member that holds it.
 _SOURCES: Final = {"key": ("listKeys", "primaryKey"), "amltoken": ("token", "accessToken")}
 _LONGEST: Final = 300
+_TIME: Final = "request_settings.request_timeout_ms of the deployment file"
 #: A model that may take longer gets the time that writes get.
 _USUAL_MS: Final = 15_000
 _ROLE: Final = (
@@ -47,7 +49,7 @@ _ROWS: Final = "if the rows are not what the model takes, correct verify.rows"
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """Sends probe rows to one endpoint.
+    """Sends rows to one endpoint.
 
     Args:
         calls: the calls of the endpoint.
@@ -66,19 +68,37 @@ class Scoring:
             PermanentError: it is not known where to send them.
         """
         request = digest(json.dumps(rows, sort_keys=True))
+        found = self._sent(rows, deployment)
+        if isinstance(found, Answer):
+            found = self._read(found).evolve(answered_by=self._who(found))
+        return found.evolve(request=request)
+
+    def answer(self, rows: Mapping[str, Any], deployment: str) -> ModelAnswer:
+        """Return the whole answer for rows, whose content is in no text. As `score`.
+
+        Args:
+            rows: the body of the request, as it is sent.
+            deployment: the deployment that is to answer; empty: whichever gets the request.
+
+        Raises:
+            PermanentError: it is not known where to send them.
+        """
+        found = self._sent(rows, deployment)
+        if isinstance(found, ProbeAnswers):
+            return ModelAnswer(found.seen, detail=found.detail)
+        known = self._read_whole(found)
+        return replace(known, answered_by=self._who(found))
+
+    def _sent(self, rows: Mapping[str, Any], deployment: str) -> Answer | ProbeAnswers:
+        """Return what the endpoint answered to a request, or why there is no answer."""
         try:
             uri, mode = self.calls.address()
         except TransientError as exc:
-            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=str(exc), request=request)
+            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=str(exc))
         if not uri:
             detail = f"endpoint {self.calls.name} has no address yet"
-            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail, request=request)
+            return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
         self.calls.call.require(uri, f"score at endpoint {self.calls.name}")
-        return self._scored(uri, mode, rows, deployment).evolve(request=request)
-
-    def _scored(
-        self, uri: str, mode: str, rows: Mapping[str, Any], deployment: str
-    ) -> ProbeAnswers:
         try:
             answer = self._answer(uri, mode, json.dumps(rows).encode(), deployment)
         except (TransientError, OutcomeUnknownError) as exc:
@@ -88,8 +108,10 @@ class Scoring:
             return ProbeAnswers(seen=ProbeOutcome.REFUSED, detail=str(exc))
         if answer.status == HTTPStatus.NOT_FOUND:
             self.calls.forget_address()
-        who = self.calls.call.clean(header(answer, WHO))[:_LONGEST]
-        return self._read(answer).evolve(answered_by=who)
+        return answer
+
+    def _who(self, answer: Answer) -> str:
+        return self.calls.call.clean(header(answer, WHO))[:_LONGEST]
 
     def _answer(self, uri: str, mode: str, body: bytes, deployment: str) -> Answer:
         """Return the answer; the key or token is read again once where it is refused."""
@@ -150,13 +172,31 @@ class Scoring:
             return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=words)
         return ProbeAnswers(seen=ProbeOutcome.GOOD, columns=columns, rows=rows)
 
+    def _read_whole(self, answer: Answer) -> ModelAnswer:
+        """Return the answer as it is; without a word of it where it is none."""
+        if not answer.ok:
+            said = f"HTTP {answer.status}"
+            if answer.status == _MODEL_FAILED:
+                status = "".join(filter(str.isdigit, header(answer, _MODEL_STATUS)[:3]))
+                said = f"the model answered {status or 'an error'}"
+            elif answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                said = f"{said}: {_ROLE}"
+            elif answer.status == HTTPStatus.REQUEST_TIMEOUT:
+                said = f"no answer of the model within {_TIME}"
+            return ModelAnswer(self._not_scored(answer).seen, detail=said)
+        if header(answer, _RUN_FAILED).lower() == "true":
+            return ModelAnswer(ProbeOutcome.BROKEN, detail="its scoring script failed")
+        decoded = answer.json()
+        if decoded is None and answer.text() != "null":
+            return ModelAnswer(ProbeOutcome.NO_ANSWER, detail="the answer is not JSON")
+        return ModelAnswer(ProbeOutcome.GOOD, decoded)
+
     def _not_scored(self, answer: Answer) -> ProbeAnswers:
         detail = f"{self._words(answer)} (HTTP {answer.status})"
         if answer.status == _MODEL_FAILED:
             return self._of_model(answer)
         if answer.status == HTTPStatus.REQUEST_TIMEOUT:
-            limit = "request_settings.request_timeout_ms of the deployment file"
-            text = f"no answer of the model within {limit}: {detail}"
+            text = f"no answer of the model within {_TIME}: {detail}"
             return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=text)
         if answer.status in _REFUSED:
             return ProbeAnswers(seen=ProbeOutcome.REFUSED, detail=f"{detail}: correct verify.rows")

@@ -15,7 +15,7 @@ from shared.core.serving.references import Candidate, ModelRef, ServingState, Sh
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError, TransientError
-from shared.ports.serving import Keep, Plan
+from shared.ports.serving import Keep, ModelAnswer, Plan
 from shared.providers.azureml.deployment_bodies import (
     DEPLOYMENTS,
     INCOMPLETE,
@@ -209,6 +209,17 @@ class AzureMlServing:
         Raises PermanentError when it is not known where to send them.
         """
         return self._scoring.score(rows, candidate.name if candidate else "")
+
+    def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        """Return the whole answer for rows. No usable answer is one too, and no error.
+
+        Args:
+            rows: the body of the request.
+            name: the deployment that is to answer; empty: whichever gets the request.
+
+        Raises PermanentError when it is not known where to send them.
+        """
+        return self._scoring.answer(rows, name)
 
     def shift(self, shift: Shift) -> str | None:
         """Give a candidate a share of the requests; there is no handle. Raises as the port says."""

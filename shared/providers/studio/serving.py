@@ -22,7 +22,7 @@ from shared.core.serving.references import Candidate, EndpointRef, ModelRef, Ser
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError
-from shared.ports.serving import Keep, Plan
+from shared.ports.serving import Keep, ModelAnswer, Plan
 from shared.ports.storage import Blobs
 from shared.providers.studio.scoring import Current, StudioEndpoint
 
@@ -184,6 +184,22 @@ class StudioServing:
         if candidate is not None:
             raise PermanentError(f"endpoint {self.name} cannot score with a model beside its own")
         return self.endpoint.score(dict(rows))
+
+    def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        """Refuse: rows are scored beside a candidate, which this endpoint cannot hold.
+
+        Args:
+            rows: make no difference.
+            name: makes none either.
+
+        Returns:
+            Nothing.
+
+        Raises:
+            PermanentError: always.
+        """
+        del rows, name
+        raise PermanentError(f"endpoint {self.name} cannot score with a model beside its own")
 
     def shift(self, shift: Shift) -> str | None:
         """Update the endpoint to the model. Raises as the port says."""

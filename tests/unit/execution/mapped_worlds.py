@@ -19,7 +19,7 @@ from shared.errors import ChangedByOthersError, RelearnError
 from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.execution.promotion import PromotionSteps
 from shared.execution.verification import VerificationSteps
-from shared.ports.serving import Keep, Plan
+from shared.ports.serving import Keep, ModelAnswer, Plan
 from shared.ports.training import TrainingService
 from tests.fakes.world import RESOURCE
 from tests.unit.samples import MODEL, NOW, good, model_ref
@@ -133,6 +133,9 @@ class MappedServing:
 
     def discard(self, candidate: Candidate) -> bool:
         raise NotImplementedError(candidate.name)
+
+    def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        raise NotImplementedError(rows, name)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
-from shared.ports.serving import Keep, Plan
+from shared.ports.serving import Keep, ModelAnswer, Plan
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.errors import Refusal, StudioRefusedError
@@ -38,12 +38,12 @@ def look_of(detail: str) -> EndpointCheck:
 class Answering:
     """Both ports, answering what the test says or raising it."""
 
-    answer: Any = None
+    told: Any = None
 
     def _answered(self, *_: object) -> Any:
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(self.told, Exception):
+            raise self.told
+        return self.told
 
     def prepare(self, request: JobRequest) -> str:
         return str(self._answered(request))
@@ -122,6 +122,10 @@ class Answering:
         reported: ProbeAnswers = self._answered(rows, candidate)
         return reported
 
+    def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
+        reported: ModelAnswer = self._answered(rows, name)
+        return reported
+
     def shift(self, shift: Shift) -> str | None:
         reported: str | None = self._answered(shift)
         return reported
@@ -167,6 +171,7 @@ class Guarded:
             lambda: endpoint.stage(SHIFT.candidate),
             lambda: endpoint.candidate_state(SHIFT.candidate),
             lambda: endpoint.score({}),
+            lambda: endpoint.answer({}, "m"),
             lambda: endpoint.shift(SHIFT),
             lambda: endpoint.restore(ServingState()),
             endpoint.update_state,
@@ -197,6 +202,9 @@ def test_what_a_service_says_of_an_endpoint_holds_no_secret() -> None:
     assert check.probe is not None
     assert check.probe.rows == (("***", "0.5"),)
     assert SECRET not in repr(Guarded(probe).endpoint.score({}))
+    whole = Guarded(ModelAnswer(probe.seen, [{SECRET: SECRET}], SECRET, SECRET))
+    found = whole.endpoint.answer({}, "m")
+    assert SECRET not in f"{found} {found.answer}"
     assert SECRET not in repr(Guarded(look_of(SECRET)).endpoint.candidate_state(SHIFT.candidate))
     assert Guarded({"url": [SECRET]}).jobs.preview(request()) == {"url": ["***"]}
 

@@ -44,6 +44,14 @@ def test_what_is_left_out_has_its_usual_name() -> None:
     assert (known.level, known.unsure, known.min_rows, known.threshold) == (0.9, "ask", 50, 0.5)
 
 
+def test_a_holdout_that_the_app_scores_has_no_column_of_scores() -> None:
+    known = compare(**SCORED, candidate="label", slices=["region"], cost="price")
+    assert known.scores == "candidate"
+    assert known.unsent_columns == ("id", "label", "price")
+    assert known.kept_columns == ("id", "label", "price", "region")
+    assert compare(**TWO_FILES, candidate="new").scores == "new"
+
+
 @pytest.mark.parametrize(
     ("written", "share"), [("90%", 0.9), ("99.9%", 0.999), ("50 %", 0.5), ("99.125%", 0.99125)]
 )
@@ -76,6 +84,9 @@ def test_an_unsure_model_waits_for_a_week_at_most() -> None:
         ({**ONE_FILE, "anchor_column": "a"}, "anchor_column: .*: write anchor: pinned"),
         ({**TWO_FILES, "anchor": "pinned", "anchor_column": "a"}, "anchor_column: .*: remove it"),
         ({**ONE_FILE, "request": "mlflow"}, "request: the job scores the rows"),
+        ({**SCORED, "request": {"a": 1}}, "request: .*: write {rows} or {records} where they"),
+        ({**SCORED, "label": "live"}, "label: live is a column that the app writes beside it"),
+        ({**SCORED, "slices": ["candidate"]}, "slices: candidate is a column that the app writes"),
         ({**ONE_FILE, "wait": "1d"}, "wait: nothing waits: write unsure: wait"),
         ({**ONE_FILE, "unsure": "wait", "wait": "8d"}, "wait: at most 7d"),
         ({**ONE_FILE, "unsure": "maybe"}, "unsure"),

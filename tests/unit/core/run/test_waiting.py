@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from shared.core.decisions.holdout import HoldoutFacts, HoldoutProgress
 from shared.core.run.job_events import JobFailed
 from shared.core.run.machine import apply, expires_at
-from shared.core.run.record import ENDS, Delivery, Origin, Phase
+from shared.core.run.record import ENDS, Delivery, GateEvidence, Origin, Phase
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probes import ProbeSeries, Streak
 from shared.intake.rollbacks import EndpointAddress
@@ -46,6 +47,18 @@ def test_every_phase_in_which_a_run_can_wait_says_what_it_waits_for(phase: Phase
     waits = waits_of(status(phase))
     assert waits is not None
     assert SAID[phase] in waits.waits_for
+
+
+def test_a_run_whose_holdout_is_scored_says_how_far_it_is() -> None:
+    facts = HoldoutFacts(rows=12_000, kinds="n", position=1)
+    scored = HoldoutProgress(etag="e", content="c", candidate="m", of=facts, rows=1_200)
+    waits = waits_of(status(Phase.JUDGED, evidence=GateEvidence(holdout=scored)))
+    assert waits is not None
+    assert waits.waits_for == "the gate: 1,200 of 12,000 rows of its holdout are scored"
+    busy = step_failure().evolve(reason="run x is updating this endpoint", waits_for="e")
+    waits = waits_of(status(Phase.JUDGED, step_failure=busy))
+    assert waits is not None
+    assert waits.waits_for == "endpoint production: run x is updating this endpoint"
 
 
 def test_a_run_that_restores_a_model_does_not_call_it_new() -> None:

@@ -143,6 +143,7 @@ def calls_of(serving: RedactingEndpoint, shift: Shift) -> list[Callable[[], obje
         serving.update_state,
         lambda: serving.update_state(None, shift),
         lambda: serving.score(ROWS, shift.candidate),
+        lambda: serving.answer(ROWS, shift.candidate.name),
         lambda: serving.stage(shift.candidate),
         lambda: serving.candidate_state(shift.candidate),
         lambda: serving.log_lines(shift.candidate),

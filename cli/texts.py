@@ -1,0 +1,108 @@
+"""The help of `relearn` and of its commands."""
+
+from typing import Final
+
+HELP: Final = """\
+Retrains machine-learning models when new data arrives, and updates the endpoints that serve them.
+
+\b
+First steps, in a folder with local.settings.json and pipelines.yaml:
+  relearn validate pipelines.yaml    every mistake in the file, with its line
+  relearn doctor                     what does not work yet, and what to do
+  relearn upload new.csv             data for the app that `make run` serves
+
+\b
+From Azure Data Factory:
+  relearn import-adf factory/        a pipelines file of its definitions, and what differs
+
+\b
+Another gate, over the runs that there were:
+  relearn backtest gate.yaml --pipeline churn
+
+\b
+An app in Azure:
+  export RELEARN_FUNCTION_KEY=...    or enter it when you are asked for it
+  relearn doctor --url https://<app>.azurewebsites.net
+
+\b
+Exit codes: 0 all is well, 1 something is wrong, 2 the command was not used correctly.
+`relearn COMMAND --help` has examples of each command.
+"""
+DOCTOR: Final = """\
+Try everything that the app needs, and say of each thing whether it works.
+
+Each line is ok, wrong with what to do, or not checked with the reason: settings, identity, clock,
+rights at each container, queues, training services, endpoints, timers. Nothing that matters is
+changed, and nothing is left behind. It takes seconds; three minutes at most.
+
+\b
+With the settings of this folder:
+  relearn doctor
+  relearn doctor --settings ../other/local.settings.json
+An app in Azure, as its own identity sees it (the key is never an argument):
+  relearn doctor --url https://<app>.azurewebsites.net
+For a program:
+  relearn doctor --json | jq '.lines[] | select(.result == "wrong")'
+"""
+VALIDATE: Final = """\
+Check a pipelines file, and the files that it names, without an app or a service.
+
+Every problem has its line and what to write instead. ${NAME} stands for an app setting: those are
+read from the environment and from the settings file, where there is one.
+
+\b
+  relearn validate pipelines.yaml
+  relearn validate pipelines.yaml --settings production.settings.json
+  relearn validate pipelines.yaml --json | jq .problems
+"""
+UPLOAD: Final = """\
+Upload a file to the training data container of the local storage, as new data.
+
+The name of the blob is that of the file, below the folder that a pipeline's pattern begins with;
+--name gives another one. If the app runs (`make run`), the run that it opens is shown.
+
+\b
+  relearn upload new.csv
+  relearn upload new.csv --name customers/4711/2026-11-27.csv
+"""
+
+IMPORT: Final = """\
+Make a pipelines file of the definitions of an Azure Data Factory, with a report.
+
+It reads both versions of Data Factory, and takes what trains and updates web services of Studio
+(classic). PATH is the folder of a factory's git repository (pipeline/, dataset/, linkedService/,
+trigger/), another folder, a file, or an exported template of Resource Manager. Give all files
+at once: they name each other.
+
+It writes four files into a folder: pipelines.yaml, local.settings.json, import-report.md and
+import-report.json. The report has a line for each activity, dataset, policy and trigger: mapped,
+approximated (what differs, and why) or not carried over (why, and what to do). The terminal
+shows the lines that ask you to do something; --all shows all of them.
+
+No secret is copied: each becomes an app setting, and the report says where it stood. Files that
+exist are written over with --force alone.
+
+\b
+  relearn import-adf factory/
+  relearn import-adf pipeline.json datasets/ linked-services/ --output imported
+  relearn import-adf ARMTemplateForFactory.json --parameters ARMTemplateParametersForFactory.json
+  relearn import-adf factory/ --json | jq '.lines[] | select(.outcome == "not carried over")'
+Then:
+  relearn validate imported/pipelines.yaml
+"""
+
+BACKTEST: Final = """\
+Replay a gate over the recorded runs of an app: which of them would have ended otherwise.
+
+FILE has the gate: a section `gate:` as in a pipelines file (then --pipeline says whose runs are
+meant), or is a pipelines file. Each model is judged again by the rules of FILE, against the model
+that served then; where the records say too little, evaluations and predictions are read again.
+Nothing is changed, neither records nor endpoints. Runs that would have ended otherwise are
+printed, and those of which it is not known; --all prints the others too.
+
+\b
+  relearn backtest gate.yaml --pipeline churn
+  relearn backtest pipelines.yaml --pipeline churn --url https://<app>.azurewebsites.net
+  relearn backtest gate.yaml --pipeline churn --last 200 --all
+  relearn backtest gate.yaml --pipeline churn --json | jq '.runs[] | select(.otherwise)'
+"""

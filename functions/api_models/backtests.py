@@ -1,0 +1,105 @@
+"""Answers about backtests: what another gate would have said of recorded runs."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from functions.api_models.shared import ResponseModel
+from shared.core.decisions.comparison import Outcome
+from shared.core.evaluation.gate import Verdict
+from shared.core.run.record import Phase
+from shared.core.run.replays import Follows
+from shared.execution.replays import Replay
+from shared.operations.backtest import BacktestPage
+
+
+class RuleReplayed(ResponseModel):
+    """What one rule says of a model; its numbers are in `reason`."""
+
+    metric: str
+    rule: str
+    bound: float
+    observe: bool = Field(description="Whether the rule is recorded alone, and does not decide.")
+    outcome: Outcome
+
+
+class VerdictReplayed(ResponseModel):
+    """A verdict, and what follows it."""
+
+    outcome: Outcome | None = Field(description="Left out: nothing to judge the model by.")
+    follows: Follows = Field(
+        description="What the gate does with the model. onward: it is promoted, or kept where "
+        "there is no endpoint; asked: an operator decides; waits: an operator decides unless the "
+        "next run does; rejected."
+    )
+    reason: str
+    rules: tuple[RuleReplayed, ...]
+
+    @classmethod
+    def of(cls, verdict: Verdict, follows: Follows) -> "VerdictReplayed":
+        """Return a verdict as a backtest shows it.
+
+        Args:
+            verdict: the verdict.
+            follows: what the gate does with the model.
+        """
+        rules = tuple(RuleReplayed.model_validate(one) for one in verdict.results)
+        return cls(outcome=verdict.outcome, follows=follows, reason=verdict.reason, rules=rules)
+
+
+class RunReplayed(ResponseModel):
+    """One run: its verdict, and what the other gate says."""
+
+    run_id: str
+    opened_at: AwareDatetime
+    phase: Phase
+    otherwise: bool = Field(description="Whether the other gate does something else with it.")
+    recorded: VerdictReplayed
+    replayed: VerdictReplayed | None = Field(description="Left out: it cannot be known, see why.")
+    by: Literal["record", "files"] | None = Field(
+        description="record: by the numbers and comparisons in its record; files: its evaluation "
+        "and predictions were read again, and gave its own verdict again."
+    )
+    why: str = Field(description="Why it cannot be known; empty where it is.")
+
+    @classmethod
+    def of(cls, replay: Replay) -> "RunReplayed":
+        """Return one run as a backtest shows it."""
+        replayed = None
+        if replay.verdict is not None and replay.follows is not None:
+            replayed = VerdictReplayed.of(replay.verdict, replay.follows)
+        return cls(
+            run_id=replay.run.run_id,
+            opened_at=replay.run.opened_at,
+            phase=replay.run.phase,
+            otherwise=replay.otherwise,
+            recorded=VerdictReplayed.of(replay.recorded, replay.recorded_follows),
+            replayed=replayed,
+            by=replay.by,
+            why=replay.why,
+        )
+
+
+class BacktestShown(ResponseModel):
+    """A page of runs by another gate, the newest first."""
+
+    runs: tuple[RunReplayed, ...]
+    replayed: int = Field(description="Runs of this page that the gate was replayed over.")
+    otherwise: int = Field(description="Those with which the gate does something else.")
+    unknown: int = Field(description="Runs of which it cannot be known.")
+    passed_over: int = Field(description="Runs that no rule judged; they are not listed.")
+    next: str | None = Field(description="The cursor of the next page; left out on the last one.")
+
+    @classmethod
+    def of(cls, page: BacktestPage) -> "BacktestShown":
+        """Return a page as it is shown."""
+        runs = tuple(RunReplayed.of(one) for one in page.replays)
+        known = [one for one in runs if one.replayed is not None]
+        return cls(
+            runs=runs,
+            replayed=len(known),
+            otherwise=sum(one.otherwise for one in known),
+            unknown=len(runs) - len(known),
+            passed_over=page.passed_over,
+            next=page.cursor,
+        )
