@@ -9,10 +9,11 @@ The bytes that were trained are the bytes recorded (design rule 6).
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 
 from shared.core.blobs import BlobVersion, is_folded
@@ -24,10 +25,11 @@ from shared.core.names import output_path
 from shared.core.run.commands import Event
 from shared.core.run.job_events import JobFailed
 from shared.core.run.record import GivenModel, Run
+from shared.core.serving.references import ModelRef
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
-from shared.ports.training import JobRequest
+from shared.ports.training import JobRequest, TrainingService
 from shared.telemetry import log
 
 #: How many blobs of one folder are requested one by one; for more the folder is listed.
@@ -37,6 +39,19 @@ _PAGE: Final = 20
 _AT_ONCE: Final = 8
 #: How long a blob may become visible later than its marker.
 _LATE: Final = timedelta(minutes=10)
+#: What a job scores beside its own model, and what to do where its files are gone.
+_GONE: Final[Mapping[Opponent, tuple[str, str]]] = MappingProxyType(
+    {
+        "live": (
+            "the live model",
+            "restore its files, or leave gate.compare out until another model serves",
+        ),
+        "anchor": (
+            "the anchor",
+            "restore its files, or pin another model: see POST /api/endpoints/…/pin",
+        ),
+    }
+)
 _COLUMNS: Final = ("Container", "Name", "ETag", "Size", "LastModified", "ContentMD5")
 
 
@@ -130,7 +145,8 @@ class JobInputs:
         They are recorded with the job: another model may serve once its scores are compared.
 
         Raises:
-            TransientError: the endpoint state cannot be read now.
+            TransientError: the endpoint state, or a model, cannot be read now.
+            PermanentError: the files of a model are gone.
         """
         endpoint, wanted = run.config.endpoint, set(run.config.training.other_models.values())
         if endpoint is None or not wanted:
@@ -141,11 +157,22 @@ class JobInputs:
             "live": known.serving,
             "anchor": known.anchor.served if known.anchor else None,
         }
-        return tuple(
+        given = tuple(
             GivenModel(against=against, run_id=served.run_id, model=served.model)
             for against, served in found.items()
             if against in wanted and served is not None and served.model is not None
         )
+        self._require_there(run, given)
+        return given
+
+    def _require_there(self, run: Run, given: Sequence[GivenModel]) -> None:
+        """Refuse a model whose files were deleted before a job fails for it, after minutes."""
+        service = self.context.providers.training(run.config.training)
+        for one in given:
+            if why := gone(service, one.model):
+                what, cure = _GONE[one.against]
+                text = f"the job cannot be given {what} (run {one.run_id}): {why}"
+                raise PermanentError(text, cure=cure)
 
     def holdout(self, run: Run) -> BlobVersion | None:
         """Return the holdout that a run's job scores, as it is now; None: that is not known.
@@ -249,3 +276,24 @@ def request_of(run: Run) -> JobRequest:
         pin=run.config.data is not None and run.config.data.pin == "copy",
         models={one.against: one.model for one in run.given_models if one.against in wanted},
     )
+
+
+def gone(service: TrainingService, model: ModelRef) -> str:
+    """Return why a model that was there once is gone; empty: it is there.
+
+    Args:
+        service: that trained it.
+        model: the model.
+
+    Raises:
+        TransientError: whether it is there cannot be seen now.
+    """
+    try:
+        service.model_again(model)
+    except TransientError as exc:
+        if exc.patience is None:
+            raise
+        return str(exc)
+    except PermanentError as exc:
+        return str(exc)
+    return ""

@@ -163,9 +163,9 @@ class Previews:
         notes += self._on_gate(run.config, run.key)
         notes += filter(None, [note_of_holdout(self.context, run)])
         inputs = expected_inputs(run, self.context.data_container)
-        models = JobInputs(self.context).other_models(run)
         service = self.context.providers.training(pipeline.training)
         try:
+            models = JobInputs(self.context).other_models(run)
             return service.preview(request_of(run.evolve(inputs=inputs, given_models=models)))
         except ConfigError:
             raise

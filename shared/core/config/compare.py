@@ -65,7 +65,7 @@ def _level(given: Any, info: ValidationInfo) -> Any:
 def _place(text: str) -> str:
     if _PLACE.fullmatch(text) is None:
         raise WrongValueError(
-            "names no blob", "write <container>/<path>, such as evaluation/holdout.csv"
+            "names no blob", "write <container>/<path>, such as training-data/holdouts/churn.csv"
         )
     return text
 
@@ -146,7 +146,7 @@ class Compare(Strict):
         description="`<container>/<path>` of fixed labelled rows that are never trained on. With "
         "predictions: each job scores them, and two files are compared by id. Without: the app "
         "scores them by the endpoint, which must hold a candidate (kind: azureml).",
-        examples=["evaluation/holdout.csv"],
+        examples=["training-data/holdouts/churn.csv"],
     )
     request: Literal["mlflow"] | RequestTemplate | None = Field(
         default=None,

@@ -36,6 +36,8 @@ def found(resource: Resource | None, **config: Any) -> tuple[GivenModel, ...]:
     if resource is not None:
         state = EndpointState(ref=ref(UPDATE), resources={RESOURCE: resource})
         world.context.ledger.endpoint_states.put(ref(UPDATE).id, state, None)
+    for one in GIVEN:
+        world.blobs.put("models", one.model.name.partition("/")[2], b"model")
     return JobInputs(world.context).other_models(run)
 
 

@@ -148,7 +148,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "verdict": "",
         "approved_by": "",
     },
-    record.GateEvidence: {"cursor": 0, "last": None},
+    record.GateEvidence: {"cursor": 0, "last": None, "holdout": None},
     Promotion: {
         "base": None,
         "steps": (Step(share=100),),
@@ -186,6 +186,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "outputs_seen": (),
         "inputs": {},
         "given_models": (),
+        "holdout": None,
         "model": None,
         "models": {},
         "candidate": None,
