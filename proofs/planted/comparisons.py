@@ -95,4 +95,26 @@ BUGS: Final = (
         "        if against in wanted and not wanted:\n",
         ("tests/unit/core/config/test_compare.py",),
     ),
+    Bug(
+        "the candidate is compared with itself",
+        "shared/execution/comparisons.py",
+        "            found = paired(mine, None, replace(meaning, other=column))\n",
+        "            found = paired(mine, None, replace(meaning, other=meaning.candidate))\n",
+        _EXECUTION,
+    ),
+    Bug(
+        "a fixed bound does not say why the predictions have no number",
+        "shared/core/decisions/compared_rules.py",
+        "            unusable[rule.metric] = f",
+        "            unusable[''] = f",
+        _EXECUTION,
+    ),
+    Bug(
+        "each endpoint is compared with the model of the first one",
+        "shared/execution/comparisons.py",
+        "            if one.trained_by not in rows:\n",
+        "            rows.setdefault(one.trained_by, next(iter(rows.values()), ''))\n"
+        "            if not rows[one.trained_by]:\n",
+        ("tests/unit/execution/test_comparisons_of_rollouts.py", *_EXECUTION),
+    ),
 )

@@ -141,4 +141,25 @@ BUGS: Final = (
         "    older = True\n",
         _STEPS,
     ),
+    Bug(
+        "the recorded number is compared, although the same rows are",
+        _JUDGING,
+        "    comparisons = on_rows.found.get(at)\n",
+        "    comparisons = None if any(live) else on_rows.found.get(at)\n",
+        ("tests/unit/core/evaluation/test_noise.py",),
+    ),
+    Bug(
+        "the recorded number is compared as the promotion begins",
+        _JUDGING,
+        "    again = replace(on_rows, found=known)\n",
+        "    again = replace(on_rows, found={})\n",
+        (*_VERDICTS, *_LEASE),
+    ),
+    Bug(
+        "rules compare recorded numbers unless they ask for rows",
+        "shared/core/config/gate.py",
+        'self.compare is not None and rule.against != "recorded"\n',
+        'self.compare is not None and rule.against == "rows"\n',
+        ("tests/unit/core/config/test_compare.py",),
+    ),
 )

@@ -19,6 +19,7 @@ from shared.core.decisions.pairing import Meaning, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.report import Row
 from shared.core.evaluation.text import short
 from shared.core.run.record import Run
 from shared.core.serving.state import ServedModel
@@ -32,6 +33,8 @@ _LATE: Final = timedelta(minutes=2)
 #: The column with the scores of a model whose predictions are a file of their own.
 _OTHER: Final = "other model"
 
+#: The way out where the anchor cannot be compared.
+_ANOTHER: Final = ": pin another model, one that scored this holdout"
 #: What may be a mistake of the job: it wrote one model's scores twice, or trained nothing new.
 _EQUAL: Final = "both models say the same in each row, as if one had been scored twice"
 
@@ -46,7 +49,7 @@ class Compared:
 
     #: Position of a rule -> its comparisons, one for each other model.
     found: Mapping[int, tuple[Comparison, ...]]
-    measured: Mapping[str, float]  #: metric -> its value, of the candidate's rows
+    measured: Row  #: the metrics of the candidate, by its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,16 @@ class Comparisons:
         if not others:  # else the comparisons say so
             _require_usable(own, terms, list(rules.values()))
         note = note_of_holdout(self.context, run)
-        rows = [self._rows(run, mine, one, meaning) for one in others]
+        rows: dict[str, PairedRows | str] = {}  # one model may serve at many endpoints
+        for one in others:
+            if one.trained_by not in rows:
+                found = self._rows(run, mine, one, meaning)
+                rows[one.trained_by] = _noted(found, note)
         opponents = [
-            Against(one.against, one.run_id, one.model, _noted(found, note))
-            for one, found in zip(others, rows, strict=True)
+            Against(one.against, one.run_id, one.model, rows[one.trained_by]) for one in others
         ]
-        found = compared_rules(rules, terms, opponents, seed=run.run_id)
-        values = {} if isinstance(own, NotPaired) else measured(gate.rules, terms, own)
-        return Compared(found, values)
+        made = compared_rules(rules, terms, opponents, seed=run.run_id)
+        return Compared(made, measured(gate.rules, terms, own))
 
     def _rows(self, run: Run, mine: Predictions, one: _Other, meaning: Meaning) -> PairedRows | str:
         """Return the rows that the candidate and another model scored, or why there are none."""
@@ -126,7 +131,7 @@ class Comparisons:
         else:
             theirs = self._of_other(one.trained_by, run)
             if isinstance(theirs, str):
-                return theirs
+                return f"{theirs}{_ANOTHER if one.against == 'anchor' else ''}"
             found = paired(mine, theirs, replace(meaning, other=_OTHER))
         if isinstance(found, NotPaired):
             return found.reason

@@ -125,7 +125,7 @@ class GateSteps:
                 return Judged(refused(str(exc)))
             on_rows = replace(on_rows, found=compared.found)
             if gate.source is None:
-                return Row({}, compared.measured), on_rows
+                return compared.measured, on_rows
         row = self._row(run)
         return row if isinstance(row, Event) else (row, on_rows)
 

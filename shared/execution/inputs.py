@@ -19,7 +19,7 @@ from typing import Final
 from shared.core.blobs import BlobVersion, is_folded
 from shared.core.config.compare import Way
 from shared.core.config.pattern import fill
-from shared.core.config.training import DATA, MANIFEST
+from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS
 from shared.core.decisions.comparison import Opponent
 from shared.core.names import output_path
 from shared.core.run.commands import Event
@@ -148,7 +148,7 @@ class JobInputs:
             TransientError: the endpoint state, or a model, cannot be read now.
             PermanentError: the files of a model are gone.
         """
-        endpoint, wanted = run.config.endpoint, set(run.config.training.other_models.values())
+        endpoint, wanted = run.config.endpoint, _wanted(run)
         if endpoint is None or not wanted:
             return ()
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
@@ -258,10 +258,16 @@ def list_of(run: Run) -> bytes:
     return text.getvalue().encode()
 
 
+def _wanted(run: Run) -> set[Opponent]:
+    """Return which other models the job is given; a request may have set a parameter otherwise."""
+    asked = run.parameters
+    named = run.config.training.other_models.items()
+    return {against for name, against in named if name not in asked or asked[name] in OTHER_MODELS}
+
+
 def request_of(run: Run) -> JobRequest:
     """Return the request of a run's present attempt to the training service."""
     training = run.config.training
-    wanted = training.other_models.values()
     return JobRequest(
         run_id=run.run_id,
         attempt=run.attempt,
@@ -274,7 +280,7 @@ def request_of(run: Run) -> JobRequest:
         training=training,
         replaced=sum(over.attempt == run.attempt for over in run.ended_attempts),
         pin=run.config.data is not None and run.config.data.pin == "copy",
-        models={one.against: one.model for one in run.given_models if one.against in wanted},
+        models={one.against: one.model for one in run.given_models if one.against in _wanted(run)},
     )
 
 

@@ -94,7 +94,7 @@ class Gate(Strict):
             return
         for at, rule in enumerate(self.rules):
             metric = metric_named(rule.metric)
-            if not self.on_rows(rule) and self.metrics is not None:
+            if not self._needs_rows(rule):
                 continue  # its number is in the evaluation
             if metric is None:
                 what = f"{short(rule.metric)} is not computed of rows"
@@ -113,6 +113,29 @@ class Gate(Strict):
             elif metric.kind is Kind.COST and compare.cost is None:
                 what = "it is not known what a wrong answer costs"
                 yield Mistake(what, "name a column, or write a matrix", ("compare", "cost"))
+
+    @together
+    def _labels_of_one_kind(self) -> Iterator[Mistake]:
+        if self.compare is None:
+            return
+        known = {at: metric_named(rule.metric) for at, rule in enumerate(self.rules)}
+        of_rows = [
+            (at, metric)
+            for at, metric in known.items()
+            if metric and self._needs_rows(self.rules[at])
+        ]
+        for at, metric in of_rows:
+            first = of_rows[0][1]
+            if metric.of_numbers != first.of_numbers:
+                what = f"{metric.kind} and {first.kind} cannot be of the same rows"
+                numbers, classes = sorted((metric, first), key=lambda one: not one.of_numbers)
+                cure = f"{numbers.kind} needs numbers as labels, {classes.kind} classes: remove one"
+                yield Mistake(what, cure, ("rules", at, "metric"))
+                return
+
+    def _needs_rows(self, rule: Rule) -> bool:
+        """Whether the metric of a rule is computed of rows: no evaluation has its number."""
+        return self.on_rows(rule) or self.metrics is None
 
     def models_among(self, models: tuple[str, ...]) -> Iterator[Mistake]:
         """Yield each output that is to be read, and is a model."""

@@ -263,7 +263,8 @@ def _drawn_sums(units: "Numbers", chance: "np.random.Generator") -> "Numbers":
     places = chance.integers(0, number, (DRAWS, number), dtype=np.int32)
     places += np.arange(DRAWS, dtype=np.int32)[:, None] * number
     times = np.bincount(places.ravel(), minlength=DRAWS * number).reshape(DRAWS, number)
-    return np.asarray((times.astype(float) @ units.T).T)
+    # No product of matrices: it takes every core, and its sums depend on their number.
+    return np.asarray(np.einsum("dn,kn->kd", times.astype(float), units))
 
 
 def _by_percentiles(

@@ -1,16 +1,18 @@
 """Applies rules that compare to the rows that both models scored: the outcome of each rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
 from shared.core.decisions.metrics import CostMatrix, Metric, metric_named
+from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
 from shared.core.decisions.slices import Sliced, compared_slices
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.report import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ def compared_rules(
 ) -> dict[int, tuple[Comparison, ...]]:
     """Return the comparisons of each rule: one for each opponent.
 
-    A comparison without an interval is unsure, and no reason to promote.
+    A comparison without an interval is unsure, and no reason to promote. Opponents that share one
+    object of rows are one model: it is compared once.
 
     Args:
         rules: those with max_drop or min_gain, by their place in the gate.
@@ -52,26 +55,37 @@ def compared_rules(
         seed: what the draws of a bootstrap are derived from: the id of the run.
     """
     return {
-        index: tuple(_comparison(rule, terms, one, seed) for one in opponents)
-        for index, rule in rules.items()
+        index: tuple(_comparisons(rule, terms, opponents, seed)) for index, rule in rules.items()
     }
 
 
-def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows) -> dict[str, float]:
-    """Return the metrics of the candidate that rules name, as far as its rows say them.
+def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) -> Row:
+    """Return the metrics of the candidate that rules name, or why its rows do not say them.
 
     Args:
         rules: of the gate.
         terms: how metrics are computed.
-        rows: the candidate's labels and scores.
+        rows: the candidate's labels and scores, or why they cannot be used.
     """
     found: dict[str, float] = {}
+    unusable: dict[str, str] = {}
     for rule in rules:
-        metric = terms.metric(rule.metric)
-        value = value_of(metric, rows) if metric else None
+        value = _value(terms.metric(rule.metric), rows)
         if isinstance(value, float):
             found[rule.metric] = value
-    return found
+        else:
+            unusable[rule.metric] = f"cannot be computed of the predictions: {value}"
+    return Row({}, found, unusable)
+
+
+def _value(metric: Metric | None, rows: PairedRows | NotPaired) -> float | str:
+    """Return a metric of the candidate, or why it is not known."""
+    if metric is None:
+        return "it is no metric of rows"
+    if isinstance(rows, NotPaired):
+        return rows.reason
+    value = value_of(metric, rows)
+    return value.reason if isinstance(value, NotComparable) else value
 
 
 def outcome_of(interval: Interval, bound: float) -> Outcome:
@@ -84,6 +98,16 @@ def outcome_of(interval: Interval, bound: float) -> Outcome:
     if interval.low > bound:
         return Outcome.FIT
     return Outcome.WORSE if interval.high < bound else Outcome.UNSURE
+
+
+def _comparisons(
+    rule: Rule, terms: Terms, opponents: Sequence[Against], seed: str
+) -> Iterator[Comparison]:
+    made: dict[int, Comparison] = {}
+    for one in opponents:
+        if id(one.rows) not in made:
+            made[id(one.rows)] = _comparison(rule, terms, one, seed)
+        yield made[id(one.rows)].evolve(against=one.against, run_id=one.run_id, model=one.model)
 
 
 def _comparison(rule: Rule, terms: Terms, one: Against, seed: str) -> Comparison:

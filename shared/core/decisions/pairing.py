@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -134,6 +134,15 @@ class _Cells:
         of_cell = {cell: places[class_name(cell)] for cell in set(self)}
         return [of_cell[cell] for cell in self]
 
+    def require_classes(self, known: Collection[str]) -> None:
+        """Refuse texts of which most are no label, such as numbers with a decimal comma."""
+        texts = self.column.texts
+        odd = [at for at in self.texts if class_name(texts[at]) not in known]
+        if 2 * len(odd) > len(self.at):
+            of = f"the {counted(len(known), 'class', 'classes')}"
+            cure = "write a score as 0.5, or write the predicted class as labels do"
+            self.refuse(f"rows with a text that is none of {of}: {cure}", odd)
+
     @property
     def classes(self) -> set[str]:
         """The classes that the cells name."""
@@ -243,6 +252,8 @@ def _classes(
         hard = all(class_name(cell) in known for cells in scores for cell in cells)
     if not hard:
         return _ordered(known, positive), False
+    for cells in scores:
+        cells.require_classes(known)
     for cells in scores:
         of = f"the {counted(len(known), 'class', 'classes')}"
         odd = [

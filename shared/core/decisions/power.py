@@ -86,9 +86,11 @@ def usual_deviation(
     """
     many = 1_000_000
     match metric.kind:
+        case Kind.R2:  # how the labels scatter is common to both
+            return 2 * (1 - value) * math.sqrt(1 - correlation**2) if value <= 1 else None
         case Kind.ACCURACY | Kind.F1:  # answers are less alike than the scores behind them
             correlation = 2 / math.pi * math.asin(correlation)
-        case Kind.MAE | Kind.RMSE | Kind.R2:
+        case Kind.MAE | Kind.RMSE:
             correlation **= 2
         case _:
             correlation **= _OF_RANKS

@@ -1,7 +1,7 @@
 """What a rule says of a model that was compared with others on the same rows."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,8 @@ NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
 _MOST_DECIMALS: Final = 9
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
+#: How many runs are named that brought one model to many endpoints.
+_MOST_RUNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def result_on_rows(
         first_allowed: whether the rule passes if there is nothing to compare with.
     """
     counting, left = known.counting(comparisons), known.uncompared(comparisons)
-    says = [_said(rule, one) for one in counting]
+    says = [_said(rule, alike) for alike in _alike(counting)]
     says += [_other_model(rule, run_id) for run_id in left]
     outcome = worst([counted_outcome(one) for one in counting] + [Outcome.UNSURE for _ in left])
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
@@ -101,8 +103,17 @@ def _other_model(rule: Rule, run_id: str) -> str:
     return f"{rule.metric}: the model of run {run_id} serves now, and this one was not compared"
 
 
-def _said(rule: Rule, one: Comparison) -> str:
-    other = f"{NAMES[one.against]} (run {one.run_id})"
+def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
+    """Return groups of comparisons that differ in their run alone: one model at many endpoints."""
+    groups: dict[Comparison, list[Comparison]] = {}
+    for one in comparisons:
+        groups.setdefault(one.evolve(run_id=""), []).append(one)
+    return groups.values()
+
+
+def _said(rule: Rule, alike: Sequence[Comparison]) -> str:
+    one = alike[0]
+    other = f"{NAMES[one.against]} ({_runs([each.run_id for each in alike])})"
     if one.interval is None or one.candidate is None or one.other is None:
         why = one.why or "there is no interval"
         return f"{rule.metric} cannot be compared with {other}: {why}"
@@ -115,6 +126,14 @@ def _said(rule: Rule, one: Comparison) -> str:
     parts += _of_slices(rule, one.slices)
     parts += [one.why] if one.why else []
     return "; ".join(parts)
+
+
+def _runs(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"run {names[0]}"
+    left = len(names) - _MOST_RUNS
+    shown = ", ".join(names[:_MOST_RUNS])
+    return f"runs {shown} and {left} more" if left > 0 else f"runs {shown}"
 
 
 def _difference(interval: Interval, digits: int) -> str:

@@ -126,7 +126,10 @@ def test_rows_that_cannot_be_compared_are_never_a_pass(
         (b"id,label\na,1\n", "there is no column candidate"),
         (b"PK\x03\x04", "a ZIP archive or a workbook"),
         (b"id,label,candidate\n", "there are no rows"),
-        (rows(candidate=lambda _: "x"), "AUC cannot be computed of the predictions: there are 3"),
+        (
+            rows(candidate=lambda _: "x"),
+            "rows with a text that is none of the 2 classes: write a score as",
+        ),
         (rows(candidate=lambda _: 0.5), "the candidate gives the same answer for every row"),
         (rows(2, candidate=good).replace(b",1,", b",0,"), "all rows have the same label"),
     ],
@@ -138,6 +141,27 @@ def test_a_first_model_whose_predictions_are_of_no_use_is_refused(
 
     assert run.phase is Phase.REJECTED
     assert said in (run.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "said"),
+    [
+        (
+            lambda at: "" if at == 7 else good(at),
+            "rows without a score of the candidate: 1 of 400 (0.25 %); column candidate, row 8",
+        ),
+        (lambda _: 0.5, "the candidate gives the same answer for every row"),
+    ],
+)
+def test_a_fixed_bound_says_why_the_predictions_have_no_number(
+    candidate: Scores, said: str
+) -> None:
+    world = world_with(ONE_FILE, {"metric": "AUC", "at_least": 0.7}, NO_DROP)
+    ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(candidate=candidate, live=good))
+
+    assert ended(run) == (Phase.REJECTED, Outcome.WORSE)
+    assert f"AUC cannot be computed of the predictions: {said}" in (run.reason or "")
 
 
 def test_another_model_that_serves_by_now_was_not_compared() -> None:

@@ -11,6 +11,7 @@ from tests.unit.execution.compared_worlds import (
     Scores,
     bad,
     better,
+    comparisons,
     ended,
     good,
     only,
@@ -107,6 +108,18 @@ def refuse(world: Observed, closed: str) -> None:
         return head(container, name)
 
     world.blobs.head = refused  # type: ignore[method-assign]
+
+
+def test_an_anchor_that_cannot_be_compared_says_to_pin_another_model() -> None:
+    world = world_with({**TWO_FILES, "anchor": "pinned"})
+    first = ended_run(world, 1, rows(candidate=good))
+    ended_run(world, 2, rows(candidate=better))
+    world.blobs.remove("models", f"runs/sample/{first.run_id}/1/predictions.csv")
+    run = world.until(opened(world, 3, rows(candidate=better)), Phase.AWAITING_APPROVAL)
+
+    live, anchor = comparisons(run)
+    assert (live.why.count("pin"), anchor.why.count("has no predictions at")) == (0, 1)
+    assert anchor.why.endswith(": pin another model, one that scored this holdout")
 
 
 def test_a_record_that_is_gone_leaves_nothing_to_compare_with() -> None:

@@ -31,8 +31,11 @@ COMPARED: dict[str, Any] = {
 }
 
 
-def found(resource: Resource | None, **config: Any) -> tuple[GivenModel, ...]:
-    world, run = Observed(), sample(Phase.RECEIVED, config=pipeline(**config))
+def found(
+    resource: Resource | None, *, asked: dict[str, Any] | None = None, **config: Any
+) -> tuple[GivenModel, ...]:
+    world = Observed()
+    run = sample(Phase.RECEIVED, config=pipeline(**config), parameters=asked or {})
     if resource is not None:
         state = EndpointState(ref=ref(UPDATE), resources={RESOURCE: resource})
         world.context.ledger.endpoint_states.put(ref(UPDATE).id, state, None)
@@ -51,6 +54,12 @@ def test_only_what_the_job_is_given_is_said_to_be_given() -> None:
     both = THREE.evolve(anchor=ANCHOR)
     assert found(both, **LIVE) == GIVEN[:1]
     assert found(both, training__parameters={"Anchor": "{anchor.model}"}) == GIVEN[1:]
+
+
+def test_a_parameter_that_a_request_set_otherwise_gives_no_model() -> None:
+    both = THREE.evolve(anchor=ANCHOR)
+    assert found(both, asked={"Live model": "a model of mine"}, **BOTH) == GIVEN[1:]
+    assert found(both, asked={"Live model": "{live.model}", "n": 3}, **BOTH) == GIVEN
 
 
 def test_a_model_of_the_endpoints_own_service_cannot_be_given() -> None:

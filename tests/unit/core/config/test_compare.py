@@ -146,6 +146,16 @@ def test_a_comparison_that_cannot_be_made_is_refused(written: dict[str, Any], sa
             "compare.cost: it is not known what a wrong answer costs",
         ),
         (
+            [NO_DROP, {"metric": "RMSE", "at_most": 0.1}],
+            ONE_FILE,
+            "rules.1.metric: RMSE and AUC cannot be of the same rows: RMSE needs numbers",
+        ),
+        (
+            [{"metric": "MAE", "max_drop": 0.1}, {"metric": "F1", "max_drop": 0.1}],
+            ONE_FILE,
+            "rules.1.metric: .*: MAE needs numbers as labels, F1 classes: remove one",
+        ),
+        (
             [{"metric": "AUC", "at_least": 0.8, "against": "rows"}],
             ONE_FILE,
             "against: only max_drop and min_gain compare",

@@ -13,8 +13,10 @@ from shared.core.decisions.compared_rules import (
     outcome_of,
 )
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
+from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.report import Row
 from tests.unit.core.decisions.drawn_rows import of_classes, of_numbers
 
 TERMS = Terms()
@@ -206,5 +208,26 @@ def test_fixed_bounds_are_held_against_the_metrics_of_the_candidate() -> None:
     rows = of_classes(100)
     rules = [Rule(metric="AUC", at_least=0.8), Rule(metric="precision", at_least=0.5)]
     found = measured([*rules, Rule(metric="RMSE", at_most=1.0)], TERMS, rows)
-    assert list(found) == ["AUC"]
-    assert 0.5 < found["AUC"] < 1
+    assert list(found.metrics) == ["AUC"]
+    assert 0.5 < found.metrics["AUC"] < 1
+    assert found.unusable == {
+        "precision": "cannot be computed of the predictions: it is no metric of rows",
+        "RMSE": "cannot be computed of the predictions: the labels are classes, and RMSE needs "
+        "numbers",
+    }
+
+
+def test_one_model_at_two_endpoints_is_compared_once() -> None:
+    rows = of_numbers(40)
+    opponents = [against(rows, run_id="r1"), against(rows, run_id="r2")]
+    rule = Rule(metric="RMSE", max_drop=0.1)
+    first, second = compared_rules({0: rule}, TERMS, opponents, seed="run-1")[0]
+    assert (first.run_id, second.run_id) == ("r1", "r2")
+    assert first.interval is second.interval is not None
+
+
+def test_rows_of_no_use_say_why_there_are_no_metrics() -> None:
+    found = measured([Rule(metric="AUC", at_least=0.8)], TERMS, NotPaired("a label is missing"))
+    assert found == Row(
+        {}, {}, {"AUC": "cannot be computed of the predictions: a label is missing"}
+    )

@@ -237,6 +237,21 @@ def test_a_score_among_classes_is_no_comparison(rows: list[Row]) -> None:
     assert "write the predicted class" in said
 
 
+@pytest.mark.parametrize("place", [2, 3])
+def test_scores_that_are_written_as_texts_are_no_classes(place: int) -> None:
+    rows = [[f"row{at}", at % 2, at / 100, at / 200] for at in range(100)]
+    for at, row in enumerate(rows):
+        row[place] = f'"0,{at:02}"'
+
+    said = refusal(together([tuple(row) for row in rows]))
+
+    column = ("mine", "live")[place - 2]
+    assert said == (
+        "rows with a text that is none of the 2 classes: write a score as 0.5, or write the "
+        f"predicted class as labels do: 100 of 100 (100.0 %); column {column}, row 1 first"
+    )
+
+
 def test_numbers_are_read_as_they_are_and_texts_refused() -> None:
     found = rows_of(together([("a", 3.5, 3, 4), ("b", 3.5, -1, 1e3)], NUMBERS))
 

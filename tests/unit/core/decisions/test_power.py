@@ -179,6 +179,27 @@ def test_noise_is_not_guessed(name: str, evaluated: Evaluated) -> None:
     assert noise(metric(name), evaluated, evaluated, LEVEL) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "statistic"),
+    [
+        ("MAE", math.sqrt(2 / math.pi), lambda e, y: np.abs(e).mean(axis=1)),
+        ("RMSE", 1.0, lambda e, y: np.sqrt((e**2).mean(axis=1))),
+        ("R2", 0.9, lambda e, y: 1 - (e**2).mean(axis=1) / (10 * y**2).mean(axis=1)),
+        ("R2", 0.2, lambda e, y: 1 - (e**2).mean(axis=1) / (1.25 * y**2).mean(axis=1)),
+    ],
+)
+def test_usual_scatter_of_errors_is_that_of_drawn_rows(
+    name: str, value: float, statistic: Callable[[Numbers, Numbers], Numbers]
+) -> None:
+    chance = np.random.default_rng(4)
+    shape, alike = (2000, 200), 0.9
+    theirs, labels = (chance.standard_normal(shape) for _ in range(2))
+    ours = alike * theirs + math.sqrt(1 - alike**2) * chance.standard_normal(shape)
+    apart = statistic(ours, labels) - statistic(theirs, labels)
+    usual = usual_deviation(metric(name), value, 0.4, alike)
+    assert usual == pytest.approx(apart.std() * math.sqrt(200), rel=0.08)
+
+
 def test_answers_are_less_alike_than_scores() -> None:
     """At a correlation of 0.9 of the scores, right and wrong answers correlate by 0.71."""
     found = usual_deviation(metric("accuracy"), 0.85, 0.4, 0.9)

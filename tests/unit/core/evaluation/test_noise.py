@@ -1,11 +1,16 @@
-"""Numbers of different rows: how far those of two equal models are apart."""
+"""Numbers of different rows: how far those of two equal models are apart, and where they count."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 
-from shared.core.evaluation.judging import judge
+from shared.core.decisions.comparison import Outcome
+from shared.core.evaluation.judging import judge, judged_again
 from shared.core.evaluation.noise import noise_of
+from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row
+from tests.unit.core.evaluation.compared import LIVE, comparison
 from tests.unit.core.evaluation.test_gate import rule
 
 COUNTS = {"rows": 569.0, "positives": 228.0}
@@ -81,3 +86,19 @@ def test_a_verdict_by_recorded_numbers_says_what_is_noise(
         assert verdict.results[0].why.endswith(f"; {words}")
     first = judge([rule(max_drop=0.01)], row, [], first_allowed=True)
     assert "noise" not in first.results[0].why
+
+
+@pytest.mark.parametrize(
+    ("outcome", "recorded", "of_live"),
+    [(Outcome.FIT, 0.5, 0.99), (Outcome.WORSE, 0.99, 0.5), (Outcome.UNSURE, 0.99, 0.5)],
+)
+def test_recorded_numbers_do_not_count_where_both_scored_the_same_rows(
+    outcome: Outcome, recorded: float, of_live: float
+) -> None:
+    no_drop = rule(max_drop=0.01)
+    on_rows = OnRows({0: (comparison(outcome),)}, live=(LIVE,))
+    known: dict[str, Any] = {"first_allowed": True, "on_rows": on_rows}
+    verdict = judge([no_drop], Row({}, {"AUC": recorded}), [{"AUC": of_live}], **known)
+    assert verdict.outcome is outcome
+    again = judged_again(verdict, [no_drop], [{"AUC": of_live}], **known)
+    assert (again.outcome, again.results[0].live) == (outcome, 0.91)

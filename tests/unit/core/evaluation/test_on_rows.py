@@ -63,6 +63,17 @@ def test_a_live_model_that_nothing_was_compared_with_is_no_pass_either() -> None
     assert not verdict.measured
 
 
+def test_one_model_at_many_endpoints_is_said_once() -> None:
+    runs = tuple(f"sample-{number}" for number in range(1, 6))
+    each = [comparison(run_id=name) for name in runs]
+    for number, said in ((2, "runs sample-1, sample-2"), (5, "sample-2, sample-3 and 2 more")):
+        why = judged(*each[:number], live=runs[:number]).results[0].why
+        assert why.count("AUC is") == 1
+        assert f"{said})" in why
+    other = comparison(UNSURE, run_id=runs[1])
+    assert judged(each[0], other, live=runs[:2]).results[0].why.count("AUC is") == 2
+
+
 def test_what_could_not_be_judged_has_no_outcome() -> None:
     assert refused("there are no predictions").outcome is None
 
