@@ -76,16 +76,16 @@ BUGS: Final = (
     ),
     Bug(
         "predictions on another holdout are compared",
-        "shared/execution/comparisons.py",
-        "    if theirs.holdout != compare_of(run).holdout:\n",
-        "    if theirs.holdout == '':\n",
+        "shared/execution/fixed_holdouts.py",
+        "    if compare is None or theirs.holdout != compare.holdout:\n",
+        "    if compare is None:\n",
         ("tests/unit/execution/test_comparisons_by_holdout.py",),
     ),
     Bug(
         "a holdout that was replaced between two jobs is taken for the same",
-        "shared/execution/inputs.py",
-        '            return self.context.look_up_at(compare.holdout or "")\n',
-        "            return None\n",
+        "shared/execution/fixed_holdouts.py",
+        '        return context.look_up_at(compare.holdout or "")\n',
+        "        return None\n",
         ("tests/unit/execution/test_comparisons_by_holdout.py",),
     ),
     Bug(

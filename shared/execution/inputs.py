@@ -17,7 +17,6 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.core.blobs import BlobVersion, is_folded
-from shared.core.config.compare import Way
 from shared.core.config.pattern import fill
 from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS
 from shared.core.decisions.comparison import Opponent
@@ -30,7 +29,6 @@ from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.ports.training import JobRequest, TrainingService
-from shared.telemetry import log
 
 #: How many blobs of one folder are requested one by one; for more the folder is listed.
 _ONE_BY_ONE: Final = 20
@@ -173,21 +171,6 @@ class JobInputs:
                 what, cure = _GONE[one.against]
                 text = f"the job cannot be given {what} (run {one.run_id}): {why}"
                 raise PermanentError(text, cure=cure)
-
-    def holdout(self, run: Run) -> BlobVersion | None:
-        """Return the holdout that a run's job scores, as it is now; None: that is not known.
-
-        Raises:
-            TransientError: storage does not work now.
-        """
-        compare = run.config.gate.compare
-        if compare is None or compare.way is not Way.TWO_FILES:
-            return None
-        try:
-            return self.context.look_up_at(compare.holdout or "")
-        except PermanentError as exc:
-            log.warning("run %s: the holdout %s: %s", run.run_id, compare.holdout, exc)
-            return None
 
     def changed(self, run: Run) -> Event | None:
         """Return that an input was replaced during the job: there is no blob event for that."""

@@ -24,8 +24,8 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
-from shared.execution.comparisons import note_of_holdout
 from shared.execution.context import Context
+from shared.execution.fixed_holdouts import note_of_holdout
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import JobInputs, expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory

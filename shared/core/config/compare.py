@@ -115,8 +115,8 @@ class Compare(Strict):
     predictions: OutputName | None = Field(
         default=None,
         description="The output of the job with the predictions, or `<output>/<file>`: CSV or "
-        "JSON lines. Without holdout it holds the scores of both models; with holdout those of "
-        "the model alone.",
+        "JSON lines. Without holdout it holds the scores of both models, and the job is given "
+        "{live.model}, and {anchor.model} for an anchor; with holdout those of the model alone.",
     )
     id: Name = Field(default="id", description="The column with the id of each row.")
     label: Name = Field(default="label", description="The column with the right answer.")
