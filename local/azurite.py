@@ -21,7 +21,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.served import StopSignal
 from local.storage_folder import (
@@ -46,8 +46,11 @@ _SCRIPT: Final = Path(__file__).parents[1] / "node_modules/azurite/dist/src/azur
 # and works on other systems. Asked first (which saves the folder), made to go after two seconds.
 _GO_WITH_STARTER: Final = (
     "process.stdin.on('end', () => { setTimeout(() => process.exit(), 2000).unref();"
-    " process.kill(process.pid, 'SIGTERM') }).resume().unref(); require(process.argv[2])"
+    " process.kill(process.pid, 'SIGTERM') }).resume().unref(); require(process.argv[2]);"
+    " require('node:module').flushCompileCache?.()"  # not at its end: it may be killed
 )
+#: What Node has compiled: the next start takes a fifth less.
+_COMPILED: Final = Path(__file__).parents[1] / ".local/node"
 _LISTENING: Final = re.compile(r"Azurite (Blob|Queue) service is successfully listening at (\S+)")
 _GRACE_SECONDS: Final = 3.0
 _FIRST_TRIES: Final = 5
@@ -212,7 +215,7 @@ class Azurite:
     def _environment(self) -> dict[str, str]:
         # It copies by the URLs that it serves itself, so it trusts its own certificate too.
         trusted = {"NODE_EXTRA_CA_CERTS": str(self._secured_by[0])} if self._secured_by else {}
-        return os.environ | trusted
+        return {"NODE_COMPILE_CACHE": str(_COMPILED)} | os.environ | trusted
 
     def _wait(self, process: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + self._start_seconds
@@ -247,14 +250,23 @@ def _node() -> str:
     return found
 
 
+def make_container(container: ContainerClient) -> ContainerClient:
+    """Make a container that is not there, and return it.
+
+    The SDK asks again where an answer is late, and is then told that the container exists.
+    """
+    with contextlib.suppress(ResourceExistsError):
+        container.create_container()
+    return container
+
+
 def _make(connection: str, containers: Sequence[str]) -> None:
     """Make containers that are not there yet."""
     if not containers:
         return
     with BlobServiceClient.from_connection_string(connection) as client:
         for name in containers:
-            with contextlib.suppress(ResourceExistsError):
-                client.create_container(name)
+            make_container(client.get_container_client(name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,7 @@
 """Everything that CI runs, with a table at the end: `make test`.
 
-The tests wait for real hosts, and installing the other checks' packages waits for the network:
-so those run beside the tests, one after the other, and what they say is printed afterwards.
-One process imports every test first: the others then read what it has compiled.
+The tests wait for real hosts, and installing the other checks' packages waits for the network: so
+some run beside each other, and what each says is printed when it is over.
 """
 
 import argparse
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,9 +17,12 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from local.test_parts import parts, total, without_progress
 from local.virtual_environment import NOT_CHECKED
 
 ROOT: Final = Path(__file__).parents[1]
+#: Three more than cores: those with a real host wait most of the time.
+_AT_ONCE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +41,23 @@ class Result:
     check: Check
     code: int
     seconds: float
-    said: str = ""  #: nothing if it was printed at once
+    said: str
 
 
-_PYTEST: Final = ("pytest", "-q")
-# One more than cores: those with a real host wait most of the time.
-_PROCESSES: Final = ("--numprocesses=3", "--dist=worksteal")
 FIRST: Final = (
     Check(
         "format", "the code is laid out as agreed", ("ruff", "format", "--check", "--quiet", ".")
     ),
     Check("lint", "no known mistake in the code", ("ruff", "check", "--quiet", ".")),
 )
-IMPORTS: Final = Check(
-    "imports", "every test can be imported", (*_PYTEST, "-q", "--collect-only", "tests")
-)
-TESTS: Final = Check(
-    "tests",
-    "unit, contract, fault sweep, functions, end to end",
-    (*_PYTEST, *_PROCESSES, "tests"),
-)
+TESTS: Final = tuple(Check(part.name, part.promise, part.command()) for part in parts())
+#: What waits longest begins first.
 BESIDE: Final = (
+    *TESTS[:3],
+    Check("sdk", "azure-ai-ml takes the stand-in for real", ("local.sdk_check", "--reduced")),
+    *TESTS[3:],
     Check("types", "mypy strict, product and tests", ("mypy", "--no-error-summary")),
     Check("worker", "the official worker runtime runs the app", ("local.worker_check",)),
-    Check("sdk", "azure-ai-ml takes the stand-in for real", ("local.sdk_check", "--reduced")),
 )
 
 _RESULTS: Final = {0: "[green]passed[/]", NOT_CHECKED: "[yellow]NOT CHECKED[/]"}
@@ -72,18 +67,16 @@ def main() -> int:
     """Run every check and return 0 when all passed."""
     argparse.ArgumentParser(prog="python -m local.checks", description=__doc__).parse_args()
     console = Console()
-    results: list[Result] = []
-    with ThreadPoolExecutor(1) as pool:
-        beside = [pool.submit(_made, check, printed=False) for check in BESIDE]
-        for check in FIRST:
-            console.rule(check.name, align="left")
-            results.append(_made(check, printed=True))
-        imports = _made(IMPORTS, printed=False)
-        results.append(_shown(console, imports) if imports.code else imports)
-        console.rule(TESTS.name, align="left")
-        results.append(_made(TESTS, printed=True))
-        results += [_shown(console, waited.result()) for waited in beside]
+    results = [_shown(console, _made(check)) for check in FIRST]
+    console.print(f"running {', '.join(check.name for check in BESIDE)} …")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        begun = [pool.submit(_made, check) for check in BESIDE]
+        try:
+            results += [_shown(console, done.result()) for done in as_completed(begun)]
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C ends what runs: nothing else begins
     console.print(_table(results))
+    print("tests:", total(one.said for one in results if one.check in TESTS))
     codes = [result.code for result in results]
     passed, unmade = codes.count(0), codes.count(NOT_CHECKED)
     failed = len(codes) - passed - unmade
@@ -91,28 +84,22 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _made(check: Check, *, printed: bool) -> Result:
-    """Make a check.
-
-    Args:
-        check: the check.
-        printed: whether what it says is printed at once; else it is in the result.
-    """
+def _made(check: Check) -> Result:
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", *check.command],
         cwd=ROOT,
         check=False,
         text=True,
-        stdout=None if printed else subprocess.PIPE,
-        stderr=None if printed else subprocess.STDOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
-    return Result(check, done.returncode, time.monotonic() - began, done.stdout or "")
+    return Result(check, done.returncode, time.monotonic() - began, done.stdout)
 
 
 def _shown(console: Console, result: Result) -> Result:
     console.rule(result.check.name, align="left")
-    print(result.said, end="", flush=True)
+    print(without_progress(result.said), end="", flush=True)
     return result
 
 

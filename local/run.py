@@ -7,18 +7,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import requests
-from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
 from local.azureml.answers import WORKSPACE
 from local.azureml.process import AzureMlProcess
 from local.azureml.sample import snippet
-from local.azurite import Azurite, AzuriteError
+from local.azurite import Azurite, AzuriteError, make_container
 from local.served import NotStartedError, StopSignal
 from local.storage_folder import port_is_free
 from shared.config.places import LocalFiles
@@ -124,8 +123,7 @@ def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dic
     print("(this AccountKey is no secret: it is the public one of every Azurite)", flush=True)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         for name in _CONTAINERS:
-            with suppress(ResourceExistsError):
-                account.create_container(_container(values, name))
+            make_container(account.get_container_client(_container(values, name)))
     replaced = {
         name: azurite.connection_string for name, value in values.items() if value == _DEVELOPMENT
     }

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode
 import requests
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.identity import LocalIdentity, make_certificate
 from local.worker_check.expected import ALL_SET, ONLY_REQUIRED, Variant, expected_functions
 from proofs.outcomes import Effort, Outcome, Violation, again
@@ -228,7 +228,7 @@ _SELF: Final = f"{_OWN}/{_BLOB}"
 
 def _signed(signer: _Signer, findings: _Results) -> None:
     for container in (_OWN, _OTHERS):
-        made = signer.account.create_container(container)
+        made = make_container(signer.account.get_container_client(container))
         for name in (_BLOB, "other.csv"):
             made.upload_blob(name, b"content")
     protocols = {"https"} if signer.secure else {"https", "http"}

@@ -1,34 +1,17 @@
-"""One storage emulator for all tests that need a real one, the size of the fault sweep, and which
-process of several runs what first.
+"""One storage emulator for all tests that need a real one, the size of the fault sweep, and the
+order of the tests.
 """
 
 import gc
-import os
 import random
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from local.azurite import Azurite
 
-_TESTS: Final = Path(__file__).parent
-#: Tests with real hosts wait most of the time.
-_WAITING: Final = _TESTS / "e2e"
-#: About how long the longest of them take.
-_LONG: Final = {
-    "test_demo": 140,
-    "test_proof_host_kills": 140,
-    "test_run": 130,
-    "test_proof_hosts": 110,
-    "test_many_endpoints": 100,
-    "test_main_job": 90,
-    "test_azureml_serving": 50,
-}
-_WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_OBJECTS: Final = 20_000
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the tests in the same way in each process that they are spread over."""
+    """Shuffle the tests where that is asked for."""
     seed = config.getoption("--shuffle")
     if seed is not None:
         shuffle(items, seed)
-    elif _WORKERS > 1:
-        items[:] = dealt(items, _WORKERS)
 
 
 def shuffle(items: list[pytest.Item], seed: int) -> None:
@@ -70,41 +51,14 @@ def shuffle(items: list[pytest.Item], seed: int) -> None:
     items.sort(key=lambda item: files.index(item.path))
 
 
-def dealt(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Return the tests in an order in which each process but one begins with some that wait.
-
-    pytest-xdist gives each process an equal part of the list, from the front, and moves tests
-    from the end of one part to another process only. One process would have all that wait; and
-    if all began with those, the cores would have nothing to do.
-    """
-    waiting: defaultdict[str, list[pytest.Item]] = defaultdict(list)
-    rest: list[pytest.Item] = []
-    for item in items:
-        waits = item.path.is_relative_to(_WAITING)
-        (waiting[item.path.stem] if waits else rest).append(item)
-    parts: list[list[pytest.Item]] = [[] for _ in range(max(1, workers - 1))]
-    seconds = [0] * len(parts)
-    for file in sorted(waiting, key=_seconds, reverse=True):
-        least = seconds.index(min(seconds))
-        parts[least] += waiting[file]
-        seconds[least] += _seconds(file)
-    order: list[pytest.Item] = []
-    others = iter(rest)
-    for worker, part in enumerate(parts):
-        size = (len(items) - len(order)) // (workers - worker)
-        order += part
-        order += islice(others, max(0, size - len(part)))
-    return [*order, *others]
-
-
-def _seconds(file: str) -> int:
-    return _LONG.get(file, 30)
-
-
 def pytest_collection_finish() -> None:
-    """Leave the modules and the thousands of tests, which all stay, to no search for garbage."""
+    """Leave the modules and the thousands of tests, which all stay, to no search for garbage.
+
+    What the tests make is searched less often than usual: a search after 700 objects finds little.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_OBJECTS)
 
 
 @pytest.fixture

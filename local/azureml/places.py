@@ -32,6 +32,7 @@ from local.azureml.answers import (
     resource,
 )
 from local.azureml.switches import Switches
+from local.azurite import make_container
 
 DEFAULT: Final = "workspaceblobstore"
 ARTIFACTS: Final = "workspaceartifactstore"
@@ -154,8 +155,7 @@ class AccountFiles:
     def make_container(self, container: str) -> None:
         """Make a container that is not there yet."""
         client = self._client.get_container_client(container)
-        if not client.exists():
-            client.create_container()
+        make_container(client)
 
     def sas(self) -> str:
         """Return a signature for the whole account, for an hour: write and delete too."""

@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.host.process import HostProcess
 from local.studio.sample import sample_data
 from shared.config.settings import STORAGE_EVENTS_DEFAULT
@@ -53,7 +53,7 @@ class AppStage(ABC):
             account = BlobServiceClient.from_connection_string(self.azurite.connection_string)
             self.storage = stack.enter_context(account)
             for container in (DATA, MODELS):
-                self.storage.create_container(container)
+                make_container(self.storage.get_container_client(container))
             self._start_service(stack)
             # JSON is YAML; for a file as it is usually written see pipelines.example.yaml.
             text = json.dumps({"pipelines": self._pipelines_by_name()})
@@ -133,13 +133,16 @@ class AppStage(ABC):
         """Return how many events the app's data trigger has dealt with."""
         return self.host.log.count("on_training_data succeeded")
 
-    def runs(self) -> list[dict[str, Any]]:
-        """Return every run, oldest first, as the app's HTTP API shows it."""
+    def run_ids(self) -> list[str]:
+        """Return the id of every run, in the order of the ids."""
         ledger = self.storage.get_container_client(LEDGER)
         if not ledger.exists():
             return []
-        names = [blob.name.removeprefix("runs/") for blob in ledger.list_blobs("runs/")]
-        runs = [self.run(name) for name in names]
+        return [blob.name.removeprefix("runs/") for blob in ledger.list_blobs("runs/")]
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return every run, oldest first, as the app's HTTP API shows it."""
+        runs = [self.run(run_id) for run_id in self.run_ids()]
         return sorted((run for run in runs if run), key=lambda run: str(run["opened_at"]))
 
     def run(self, run_id: str) -> dict[str, Any] | None:

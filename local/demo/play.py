@@ -126,7 +126,7 @@ class Play(ABC, Generic[S]):
 
     def _perform(self, act: Act) -> None:
         act.before = self.state()
-        known = {run["run_id"] for run in self.stage.runs()}
+        known = set(self.stage.run_ids())
         rows = counted(act.content.count(b"\n") - 1, "row")
         self.console.print(f"\nuploading [bold]{act.blob}[/] ({rows}{act.about})")
         self.stage.upload(act.blob, act.content)
@@ -138,7 +138,8 @@ class Play(ABC, Generic[S]):
         run: dict[str, Any] = {}
         with self._shown() as show:
             while time.monotonic() < deadline:
-                run = next((r for r in self.stage.runs() if r["run_id"] not in known), {})
+                new = next((one for one in self.stage.run_ids() if one not in known), None)
+                run = (self.stage.run(new) if new else None) or {}
                 self.watch(act, run)
                 show(run)
                 if run.get("phase") in ENDS:

@@ -20,7 +20,7 @@ from azure.storage.blob import BlobServiceClient
 from local.azureml.answers import GROUP, NAME, SUBSCRIPTION
 from local.azureml.process import AzureMlProcess
 from local.azureml.sample import EXAMPLES
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.identity import CERTIFICATE, make_certificate
 from local.inference.servers import install
 from local.sdk_check.app import BLOB, DATA, MODELS, AppRun
@@ -112,7 +112,7 @@ def _account(connection: str, certificate: str) -> BlobServiceClient:
 
 def _fill(client: BlobServiceClient) -> None:
     for container in (DATA, MODELS):
-        client.create_container(container)
+        make_container(client.get_container_client(container))
     client.get_blob_client(DATA, BLOB).upload_blob(sample_data())
     for file in (EXAMPLES / "src").glob("*.py"):
         client.get_blob_client(DATA, f"code/{file.name}").upload_blob(file.read_bytes())

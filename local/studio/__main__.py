@@ -1,7 +1,6 @@
 """The command line: `python -m local.studio` serves the stand-in until it is stopped."""
 
 import argparse
-import contextlib
 import os
 import sys
 import uuid
@@ -9,10 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient
 from pydantic import TypeAdapter, ValidationError
 
+from local.azurite import make_container
 from local.served import StopSignal, add_options, write_ready_file
 from local.studio.faults import FaultRule, FaultScript
 from local.studio.sample import as_arff, publish_sample, sample_data
@@ -147,8 +147,8 @@ def _own_storage(variable: str | None) -> str | None:
     if not connection:
         raise ValueError(f"the environment variable {variable} is not set")
     client = BlobServiceClient.from_connection_string(connection, retry_total=1)
-    with client, contextlib.suppress(ResourceExistsError):
-        client.create_container(OWN_CONTAINER)
+    with client:
+        make_container(client.get_container_client(OWN_CONTAINER))
     return connection
 
 

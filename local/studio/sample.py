@@ -3,6 +3,8 @@
 import csv
 import io
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 from local.studio.services import OutputKind, Parameter, ParameterKind, Published
 from local.studio.state import Studio
@@ -10,6 +12,21 @@ from local.studio.training import REGULARIZATION, Trainer
 
 RESOURCE = "Sample Model [trained model]"
 _EVERY = 3  # the first model sees every third row, so that training on all of them moves scores
+
+#: What is known of each cell in the data: ten measurements, in three forms.
+_FORMS = ("mean {}", "{} error", "worst {}")
+_MEASURED = (
+    "radius",
+    "texture",
+    "perimeter",
+    "area",
+    "smoothness",
+    "compactness",
+    "concavity",
+    "concave points",
+    "symmetry",
+    "fractal dimension",
+)
 
 _SNIPPET = """\
 pipelines:
@@ -46,16 +63,22 @@ class Sample:
 
 
 def sample_data() -> bytes:
-    """Give scikit-learn's breast cancer data as a CSV whose last column is the label."""
-    # Imported late: it takes a second, and only the sample needs it.
-    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - see above
+    """Give scikit-learn's breast cancer data as a CSV whose last column is the label.
 
-    data = load_breast_cancer()
+    Raises:
+        ModuleNotFoundError: scikit-learn is not installed.
+    """
+    # Read without an import of the library: that takes a second, and most have no other use of it.
+    library = find_spec("sklearn")
+    if library is None or library.origin is None:
+        raise ModuleNotFoundError("scikit-learn is not installed")
+    written = Path(library.origin).parent / "datasets" / "data" / "breast_cancer.csv"
+    _, *rows = csv.reader(io.StringIO(written.read_text(encoding="utf-8")))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*map(str, data.feature_names), "benign"])
-    for row, label in zip(data.data.tolist(), data.target.tolist(), strict=True):
-        writer.writerow([*row, label])
+    writer.writerow([*(form.format(name) for form in _FORMS for name in _MEASURED), "benign"])
+    for *values, label in rows:
+        writer.writerow([*map(float, values), label])
     return text.getvalue().encode()
 
 

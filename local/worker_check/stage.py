@@ -13,6 +13,7 @@ from typing import Any, Final
 from azure.storage.blob import BlobServiceClient
 from pathspec import GitIgnoreSpec
 
+from local.azurite import make_container
 from local.worker_check.expected import CONTAINERS, Variant
 
 PIPELINE: Final = "worker-check"
@@ -63,7 +64,7 @@ def set_stage(folder: Path, root: Path, connection_string: str) -> Iterator[Stag
     ):
         pipelines_file.write_text(json.dumps(_pipelines(service)), encoding="utf-8")
         for container in CONTAINERS.values():
-            storage.create_container(container)
+            make_container(storage.get_container_client(container))
         yield Stage(copy_app(root, folder / "app"), storage, connection_string, pipelines_file)
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from azure.storage.blob import BlobServiceClient
 
+from local.azurite import make_container
 from local.collector import Collected, Collector
 from local.studio import HttpBlobs, InstantTrainer, OutputKind, Studio
 from local.studio.server import StudioServer
@@ -69,7 +70,7 @@ def check_trace(python: Path, stage: Stage, folder: Path, report: Report) -> Non
     """
     with report.group("one trace"), Collector() as collector, _service() as service:
         for container in _NAMES.values():
-            stage.storage.create_container(container)
+            make_container(stage.storage.get_container_client(container))
         file = folder / "traced.yaml"
         file.write_text(json.dumps(service.pipelines), encoding="utf-8")
         (folder / "probe.json").write_text(json.dumps(_ROWS), encoding="utf-8")

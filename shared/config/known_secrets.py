@@ -1,9 +1,12 @@
 """Which values must stay out of every text, by the settings and the pipelines file."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import chain
 
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.setting_references import references_in
+from shared.core.config.stored_pipeline import settings_of
+from shared.core.frozen import Same
 from shared.core.redaction import Redactor, secrets_among, words_in
 
 
@@ -41,9 +44,14 @@ def learn_file(
 
 
 def _values(environment: Mapping[str, str], known: list[Pipeline]) -> list[str]:
-    named = {name for one in known for name in references_in(one.model_dump_json())}
+    named = {name for one in known for name in settings_of(one)}
     return [environment[name] for name in sorted(named) if environment.get(name)]
 
 
 def _said_in_clear(known: list[Pipeline]) -> Iterable[str]:
-    return words_in([one.model_dump(mode="json") for one in known])
+    return chain.from_iterable(_words_of(Same(one)) for one in known)
+
+
+@lru_cache(maxsize=64)
+def _words_of(pipeline: Same[Pipeline]) -> frozenset[str]:
+    return frozenset(words_in(pipeline.value.model_dump(mode="json")))

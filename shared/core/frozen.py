@@ -1,11 +1,32 @@
 """The bases of every value that is stored or configured: frozen, and changed by `evolve`."""
 
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 #: What a document says beside the value that it holds: the version of the product that wrote it.
 WRITTEN_BY: Final = "app_version"
+
+
+T = TypeVar("T")
+
+
+class Same(Generic[T]):
+    """A frozen value as an argument of a cached function, by its identity.
+
+    To hash or compare all that a configuration holds would cost what the cache is to save.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def left_out(default: Any = None, **more: Any) -> Any:

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 _RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
@@ -16,6 +17,7 @@ _END_OF_TIME: Final = 10_000_000_000_000_000
 _RUN_PARTS: Final = 5
 
 
+@lru_cache(maxsize=1024)
 def digest(*parts: str) -> str:
     """Return 20 hex digits that stand for `parts`, in order and apart from each other."""
     return hashed(*parts).hex()[:20]

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -21,6 +22,9 @@ from shared.version import VERSION
 #: What a damaged record may say of its writer to be repeated.
 _VERSION: Final = re.compile(r"[0-9a-z.+-]{1,40}", re.ASCII)
 _TRIES: Final = 5
+#: Records that are not read anew while they stay as they are, and the bytes of the longest.
+_MOST_KNOWN: Final = 64
+_LONGEST_KNOWN: Final = 32 * 1024
 #: Records of one page of a listing, where names alone matter.
 MOST_LISTED: Final = 5000
 
@@ -222,12 +226,11 @@ def parsed(found: Document, kind: type[R]) -> R:
     Raises:
         CorruptRecordError: it holds something else, or is of an unknown schema version.
     """
-    raw: Any = None
     try:
-        raw = json.loads(found.body)
-        return kind.model_validate(raw)
+        read = _read_before if len(found.body) <= _LONGEST_KNOWN else _read
+        return cast("R", read(kind, found.body))
     except (ValueError, ValidationError, RecursionError) as exc:
-        fields: dict[str, Any] = raw if isinstance(raw, dict) else {}
+        fields = _members(found.body)
         version, writer = fields.get("schema_version"), fields.get(WRITTEN_BY)
         forms = range(1, kind.newest_form + 1)
         reads = f"version {VERSION} of the app reads schema_version {' and '.join(map(str, forms))}"
@@ -240,6 +243,23 @@ def parsed(found: Document, kind: type[R]) -> R:
             f"deploy the version that wrote it{named} or move the record away",
             later=later,
         ) from None
+
+
+def _read(kind: type[RecordModel], body: bytes) -> RecordModel:
+    return kind.model_validate(json.loads(body))
+
+
+#: Most records are read again before they change, once a minute or more often; none can change.
+_read_before: Final = lru_cache(maxsize=_MOST_KNOWN)(_read)
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    """Return what a damaged record says of itself, as far as it can be read."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _body(record: RecordModel) -> bytes:

@@ -175,11 +175,9 @@ class Drift:
             text = "drift check %s: not checked, the record of run %s, whose model serves, is gone"
             log.warning(text, name, serving.run_id)
             return None
+        wanted = drift_check.ref.id
         for endpoint in self.endpoints_of(run.record):
-            if (
-                endpoint.ref.id == drift_check.ref.id
-                and endpoint.resource_name == drift_check.resource
-            ):
+            if endpoint.resource_name == drift_check.resource and endpoint.ref.id == wanted:
                 return _Case(name, stored, endpoint_state.record, serving, run.record, endpoint)
         return None
 

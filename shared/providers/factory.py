@@ -9,7 +9,8 @@ from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.setting_references import references_in, resolve
+from shared.core.config.setting_references import resolve
+from shared.core.config.stored_pipeline import settings_of
 from shared.core.config.studio_endpoint import Create, StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.studio_urls import require_https
@@ -134,7 +135,7 @@ class ConfiguredProviders:
 
     def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
         """Return the values of the app settings that the pipeline refers to, where set."""
-        names = references_in(pipeline.model_dump_json())
+        names = settings_of(pipeline)
         return tuple(self.environment[name] for name in names if self.environment.get(name))
 
     def _web_service(self, endpoint: StudioEndpoint) -> StudioWebService:

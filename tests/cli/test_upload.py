@@ -9,7 +9,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from cli import upload
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from tests.cli.conftest import PIPELINES, Relearn, write_settings
 
 NO_APP = "http://127.0.0.1:1"
@@ -24,7 +24,7 @@ def storage(folder: Path, azurite: Azurite) -> Iterator[BlobServiceClient]:
     )
     (folder / "new.csv").write_text("a,b\n1,2\n")
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-        account.create_container("uploads")
+        make_container(account.get_container_client("uploads"))
         yield account
         account.delete_container("uploads")
 

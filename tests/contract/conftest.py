@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.identity import LocalIdentity, make_certificate
 from local.studio import HttpBlobs
 from local.studio.storage import BlobAccess
@@ -83,7 +83,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             HttpBlobs(certificate),
         )
     with client as account:
-        container = account.create_container(name)
+        container = make_container(account.get_container_client(name))
         yield Bench(
             AccountBlobs(
                 account,

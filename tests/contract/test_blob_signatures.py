@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.studio import BlobRefusedError, HttpBlobs
 from shared.app import App, build
 from shared.ports.storage import Access
@@ -152,7 +152,7 @@ def test_a_host_whose_clock_is_wrong_signs_for_the_storages_time(
     assert isinstance(built, App), built
     models, place = built.context.models, environment["MODELS_CONTAINER"]
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-        account.create_container(place).upload_blob("runs/x.ilearner", b"1")
+        make_container(account.get_container_client(place)).upload_blob("runs/x.ilearner", b"1")
     signed = models.sign(place, "runs/x.ilearner", Access.READ, HOUR / 6)
     source = f"{signed.base_location}{signed.relative_location}{signed.signature}"
     holder = HttpBlobs()

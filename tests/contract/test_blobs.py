@@ -7,7 +7,7 @@ from hashlib import md5
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from shared.app import SystemClock
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
@@ -156,7 +156,7 @@ def test_an_archived_blob_is_seen_and_named_where_its_content_is_wanted(
     azurite: Azurite,
 ) -> None:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-        container = account.create_container(f"data-{uuid.uuid4().hex}")
+        container = make_container(account.get_container_client(f"data-{uuid.uuid4().hex}"))
         container.upload_blob("evaluation.csv", b"1").set_standard_blob_tier("Archive")
         blobs = AccountBlobs(account, SystemClock(), https_only=False)
         path = container.container_name
@@ -167,7 +167,7 @@ def test_an_archived_blob_is_seen_and_named_where_its_content_is_wanted(
 
 def test_a_leased_blob_is_named_where_it_would_be_written(azurite: Azurite) -> None:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-        container = account.create_container(f"data-{uuid.uuid4().hex}")
+        container = make_container(account.get_container_client(f"data-{uuid.uuid4().hex}"))
         container.upload_blob("list.csv", b"1").acquire_lease()
         blobs = AccountBlobs(account, SystemClock(), https_only=False)
         with pytest.raises(TransientError, match=r"list\.csv.*break the lease"):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from shared.app import App, SystemClock, build
 from shared.config.loader import load_pipelines
 from shared.config.places import ContainerFiles, LocalFiles
@@ -106,7 +106,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     else:
         azurite: Azurite = request.getfixturevalue("azurite")
         with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-            container = account.create_container(name)
+            container = make_container(account.get_container_client(name))
             blobs = AccountBlobs(account, SystemClock(), https_only=False)
             yield Bench(
                 ContainerFiles(blobs, name, lambda: 0.0),
@@ -247,7 +247,7 @@ def test_the_app_reads_its_file_from_the_ledgers_account(azurite: Azurite) -> No
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
     }
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-        account.create_container(f"{name}-ledger")
+        make_container(account.get_container_client(f"{name}-ledger"))
         built = build(settings, Path("/nowhere"), RequestsHttp(), SystemClock(), datetime.now(UTC))
         assert isinstance(built, App)
         assert built.changed_file is not None
@@ -256,7 +256,7 @@ def test_the_app_reads_its_file_from_the_ledgers_account(azurite: Azurite) -> No
         ]
         built.changed_file.begin()
         assert [one.cure for one in built.found] == ["upload it there, or correct PIPELINES_FILE"]
-        container = account.create_container(name)
+        container = make_container(account.get_container_client(name))
         text = yaml.safe_dump({"pipelines": {"census": written(lambda _: None)}})
         container.upload_blob(FILE, text)
         container.upload_blob(PROBE, json.dumps(ROWS))

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from shared.app import App, SystemClock, build
 from shared.core.full_listing import EVERY, FullListing, ListingPlan, next_listing
 from shared.intake import full_listings
@@ -77,9 +77,9 @@ def stage(azurite: Azurite, tmp_path: Path) -> Iterator[Stage]:
     }
     (tmp_path / "pipelines.yaml").write_text(FILE, encoding="utf-8")
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
-        data = account.create_container(environment["TRAINING_DATA_CONTAINER"])
+        data = make_container(account.get_container_client(environment["TRAINING_DATA_CONTAINER"]))
         for name in ("MODELS_CONTAINER", "LEDGER_CONTAINER"):
-            account.create_container(environment[name])
+            make_container(account.get_container_client(environment[name]))
         built = build(environment, tmp_path, RequestsHttp(), SystemClock(), datetime.now(UTC))
         assert isinstance(built, App), built
         assert built.problems == ()

@@ -11,7 +11,7 @@ import requests
 import yaml
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import ACCOUNT_KEY, Azurite
+from local.azurite import ACCOUNT_KEY, Azurite, make_container
 from local.demo.stage import ROOT
 from local.host.process import HostProcess
 from local.studio.server import StudioServer
@@ -62,10 +62,11 @@ class Scene:
     def runs(self, pipeline: str) -> list[dict[str, Any]]:
         """Return the runs of a pipeline, in the order in which they were opened."""
         ledger = self.storage.get_container_client("ledger")
-        names = [blob.name for blob in ledger.list_blobs("runs/")] if ledger.exists() else []
+        mine = f"runs/{pipeline}-"
+        names = ledger.list_blob_names(name_starts_with=mine) if ledger.exists() else ()
         runs = [requests.get(f"{self.host.url}/api/{name}", timeout=30).json() for name in names]
-        mine = (run for run in runs if run.get("pipeline") == pipeline)
-        return sorted(mine, key=lambda run: str(run["opened_at"]))
+        found = (run for run in runs if run.get("pipeline") == pipeline)
+        return sorted(found, key=lambda run: str(run["opened_at"]))
 
     def ended(self, pipeline: str, count: int) -> list[dict[str, Any]]:
         """Return the runs of a pipeline once so many of them are over."""
@@ -98,7 +99,7 @@ class Scene:
 def scene(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
         for container in (CONTAINER, "models", OWN_CONTAINER):
-            storage.create_container(container)
+            make_container(storage.get_container_client(container))
         studio, trainer = studio_of(azurite)
         with StudioServer(studio, trainer=trainer):
             served = services(studio, azurite, storage, ("classic", "weeks", "days", "late"))

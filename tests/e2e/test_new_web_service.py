@@ -13,7 +13,7 @@ import requests
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.azurite import ACCOUNT_KEY, Azurite
+from local.azurite import ACCOUNT_KEY, Azurite, make_container
 from local.demo.stage import ROOT
 from local.host.process import HostProcess
 from local.studio import HttpBlobs, LogisticTrainer, OutputKind, Studio
@@ -81,7 +81,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         BlobServiceClient.from_connection_string(azurite.connection_string) as storage,
     ):
         for container in ("training-data", "models", OWN_CONTAINER):
-            storage.create_container(container)
+            make_container(storage.get_container_client(container))
         studio = Studio(
             storage=HttpBlobs(),
             trainer=LogisticTrainer(),

@@ -168,16 +168,6 @@ def test_a_restart_kills_no_job_under_way(run: Run) -> None:
         assert [len(job.started_at) for job in studio.jobs] == [1]
 
 
-def test_a_second_one_on_the_same_folder_is_refused_before_it_starts_anything(run: Run) -> None:
-    run.write({}, "pipelines: {}")
-    with run.running() as first:
-        said = run.refused("--port", "0")
-        assert f"is in use by process {first.pid}" in said
-        assert "--storage" in said
-        assert "serving" not in said
-        assert first.poll() is None
-
-
 def test_a_taken_port_is_said_before_anything_starts(run: Run) -> None:
     run.write({}, "pipelines: {}")
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -187,14 +177,21 @@ def test_a_taken_port_is_said_before_anything_starts(run: Run) -> None:
     assert not run.storage.exists()
 
 
-def test_a_broken_file_is_said_at_the_start_and_of_data_that_arrives(run: Run) -> None:
+def test_a_broken_file_is_said_and_a_second_one_on_its_folder_refused_before_it_starts_anything(
+    run: Run,
+) -> None:
     run.write({}, "pipelines: [")
-    with run.running():
+    with run.running() as first:
         run.waits_for(" to correct (a changed pipelines file is used without a restart")
         run.waits_for("need a restart):\n  pipelines.yaml: is not plain YAML")
         run.upload("a.csv", b"a,b\n1,2\n")
         run.waits_for("blob a.csv opens no run now: the pipelines file has an error")
         run.waits_for("will be found within 2 minutes of that")
+        said = run.refused("--port", "0")
+        assert f"is in use by process {first.pid}" in said
+        assert "--storage" in said
+        assert "serving" not in said
+        assert first.poll() is None
     assert "Traceback" not in run.log
     assert "poison" not in run.log
     assert "matches no pipeline" not in run.log

@@ -1,5 +1,6 @@
 """Watches runs of the real thing until they are where a test wants them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from local.demo.app_stage import AppStage
@@ -11,12 +12,34 @@ from tests.waiting import eventually
 _FOLLOW = ("roll_out", "rollback", "drift")
 
 
+@dataclass(frozen=True, order=True)
+class _Opened:
+    """What a run was opened for, which stays."""
+
+    at: str
+    run_id: str
+    origin: str
+    blob: str
+
+
+#: By the id of the run: each check would ask the app for every run.
+_KNOWN: dict[str, _Opened] = {}
+
+
+def _opened(stage: AppStage, run_id: str) -> _Opened | None:
+    if run_id not in _KNOWN and (run := stage.run(run_id)):
+        blob = run["manifest"][0]["name"]
+        _KNOWN[run_id] = _Opened(str(run["opened_at"]), run_id, run["origin"], blob)
+    return _KNOWN.get(run_id)
+
+
 def run_of(stage: AppStage, blob: str) -> dict[str, Any]:
     """Return the run that the newest version of a blob opened, once there is one."""
 
     def check() -> dict[str, Any]:
-        opened = [run for run in reversed(stage.runs()) if run["origin"] not in _FOLLOW]
-        return next((run for run in opened if run["manifest"][0]["name"] == blob), {})
+        opened = [found for run_id in stage.run_ids() if (found := _opened(stage, run_id))]
+        mine = [one for one in opened if one.origin not in _FOLLOW and one.blob == blob]
+        return (stage.run(max(mine).run_id) or {}) if mine else {}
 
     return eventually(check, f"a run for {blob}")
 

@@ -17,6 +17,7 @@ from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
 from tests.fakes.azureml_http import AzureMlHttp, BlobFiles, Identity
 from tests.fakes.faults import Faults
+from tests.fakes.read_once import pipeline_of
 from tests.fakes.world import DATA, MODELS
 from tests.unit.worlds import Observed
 
@@ -74,10 +75,8 @@ class AzureMlRuns(Observed):
     _service: AzureMl | None = None
     _sent: FaultyHttp | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.pipeline = azureml_pipeline(self.config)
-        self.restart()
+    def configured(self) -> Pipeline:
+        return azureml_pipeline(self.config)
 
     def copied(self, faults: Faults | None = None) -> Self:
         self._sent = None  # its routes are of this world's workspace
@@ -144,4 +143,4 @@ def azureml_pipeline(changes: Mapping[str, Any]) -> Pipeline:
         "gate": {"metrics": "evaluation", "rules": [{"metric": "AUC", "at_least": 0.5}]},
         **changes.get("pipeline", {}),
     }
-    return Pipeline.model_validate(tree, context={"development": False})
+    return pipeline_of(tree)

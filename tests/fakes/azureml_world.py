@@ -10,6 +10,7 @@ from local.azureml.service import AzureMl
 from local.azureml.switches import Switches
 from shared.core.config.pipeline import Pipeline
 from tests.fakes.azureml_runs import COURSE, AzureMlRuns
+from tests.fakes.read_once import pipeline_of
 
 CENSUS = "census"
 #: What a test needs to see of times that are minutes at the service.
@@ -31,10 +32,8 @@ class AzureMlWorld(AzureMlRuns):
     switches: Switches = field(default_factory=lambda: Switches(**QUICK))
     traffic_rules: Mapping[str, Any] = field(default_factory=dict)  #: `traffic` in the file
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.pipeline = with_endpoint(self.pipeline, self.config, self.traffic_rules)
-        self.restart()
+    def configured(self) -> Pipeline:
+        return with_endpoint(super().configured(), self.config, self.traffic_rules)
 
     def made(self) -> AzureMl:
         service = super().made()
@@ -85,4 +84,4 @@ def with_endpoint(
         "endpoints": [endpoint],
         **changes.get("pipeline", {}),
     }
-    return Pipeline.model_validate(tree, context={"development": False})
+    return pipeline_of(tree)

@@ -7,7 +7,6 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +34,7 @@ from tests.fakes.clock import FakeClock, Shifted
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Crash, Faults
 from tests.fakes.queues import FakeQueues, event_places
+from tests.fakes.read_once import pipeline_of, stored_run
 from tests.fakes.wire import FixedCredential, StudioHttp
 
 DATA, MODELS = "training-data", "models"
@@ -82,7 +82,7 @@ class World:
     def __post_init__(self) -> None:
         ids = count(1)
         self.host = Shifted(self.clock, timedelta())  #: the clock of the app's hosts
-        self.documents = MemoryDocuments(self.clock, self.faults)
+        self.documents = self.new_documents()
         self.blobs = FakeBlobs(self.clock)
         self.queues = FakeQueues()
         self.studio = Studio(
@@ -95,7 +95,7 @@ class World:
             base_url="https://studio.example",
             own_storage=self.own_storage,
         )
-        self.http = StudioHttp(self.studio, self.faults)
+        self.http = self.new_http()
         outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
         self.training = self.studio.publish_training(
             "training", inputs=self.inputs, outputs=outputs
@@ -107,10 +107,20 @@ class World:
             "TRAINING_KEY": self.training.api_key,
             "ENDPOINT_KEY": self.endpoint.api_key,
         }
-        self.pipeline = pipeline(self.training, self.endpoint, self.config)
+        self.pipeline = self.configured()
         self.restart()
         self.faults.other_worker = self.preempting_tick
         self.faults.jump = self.jump
+
+    def new_documents(self) -> MemoryDocuments:
+        return MemoryDocuments(self.clock, self.faults)
+
+    def new_http(self) -> StudioHttp:
+        return StudioHttp(self.studio, self.faults)
+
+    def configured(self) -> Pipeline:
+        """Return what the pipelines file says."""
+        return pipeline(self.training, self.endpoint, self.config)
 
     def jump(self) -> None:
         """Let so much time pass at once that a lease is over."""
@@ -238,7 +248,7 @@ class World:
 
     def runs(self) -> list[Run]:
         found = sorted(name for name in self.documents.rows if name.startswith("runs/"))
-        return [_stored_run(self.documents.rows[name].body) for name in found]
+        return [stored_run(self.documents.rows[name].body) for name in found]
 
     def open_runs(self) -> list[str]:
         return [name for name in self.documents.rows if name.startswith("open/")]
@@ -274,11 +284,6 @@ class World:
         return "\n".join(bodies + hints)
 
 
-@lru_cache(maxsize=1024)  # most are asked for again before they change; a run is frozen
-def _stored_run(body: bytes) -> Run:
-    return Run.model_validate_json(body)
-
-
 def pipeline(training: Published, endpoint: Published, changes: dict[str, Any]) -> Pipeline:
     base = "https://studio.example"
     tree: dict[str, Any] = {
@@ -303,4 +308,4 @@ def pipeline(training: Published, endpoint: Published, changes: dict[str, Any]) 
         ],
         **changes.get("pipeline", {}),
     }
-    return Pipeline.model_validate(tree, context={"development": False})
+    return pipeline_of(tree)

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local import azurite as module
-from local.azurite import Azurite, AzuriteError
+from local.azurite import Azurite, AzuriteError, make_container
 from tests.waiting import eventually
 
 STARTER = """
@@ -31,7 +31,7 @@ def _started(*arguments: str) -> "subprocess.Popen[str]":
 
 def test_serves_blobs_and_queues(azurite: Azurite) -> None:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as blobs:
-        container = blobs.create_container("azurite-test")
+        container = make_container(blobs.get_container_client("azurite-test"))
         container.upload_blob("a b#%.csv", b"1")
         assert [blob.name for blob in container.list_blobs()] == ["a b#%.csv"]
         assert blobs.url.startswith(azurite.blob_endpoint)
@@ -46,7 +46,7 @@ def test_keeps_a_folder_over_a_restart_even_when_the_block_raises(tmp_path: Path
         with Azurite(tmp_path / "kept") as first:
             seen.append(psutil.Process(first.pid))
             blobs = BlobServiceClient.from_connection_string(first.connection_string)
-            blobs.create_container("kept").upload_blob("x", b"1")
+            make_container(blobs.get_container_client("kept")).upload_blob("x", b"1")
             blobs.close()
             raise ZeroDivisionError
 

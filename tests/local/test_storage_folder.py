@@ -12,7 +12,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local import storage_folder
-from local.azurite import Azurite, AzuriteError
+from local.azurite import Azurite, AzuriteError, make_container
 from local.storage_folder import FolderInUseError, Ports, PortTakenError, StorageFolder
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_a_second_server_on_a_folder_is_refused_and_the_data_of_the_first_stays(
     link.symlink_to(folder)
     with Azurite(folder) as first:
         with BlobServiceClient.from_connection_string(first.connection_string) as account:
-            account.create_container("kept").upload_blob("x", b"1")
+            make_container(account.get_container_client("kept")).upload_blob("x", b"1")
         for same in (folder, link):
             with pytest.raises(AzuriteError, match=rf"process {os.getpid()}, .*would destroy"):
                 Azurite(same).start()

@@ -61,11 +61,11 @@ class CountingDocuments(MemoryDocuments):
 class Observed(World):
     """A world that keeps what goes over its wires."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.documents = CountingDocuments(self.clock, self.faults)
-        self.http = RecordingHttp(self.studio, self.faults)
-        self.restart()
+    def new_documents(self) -> CountingDocuments:
+        return CountingDocuments(self.clock, self.faults)
+
+    def new_http(self) -> RecordingHttp:
+        return RecordingHttp(self.studio, self.faults)
 
     @property
     def calls(self) -> list[str]:

@@ -102,6 +102,8 @@ class Ncrontab:
         last = date.max if ahead else date.min
         for year in range(start.year, last.year + step, step):
             for month in self.months[::step]:
+                if year == start.year and (month < start.month if ahead else month > start.month):
+                    continue
                 for number in self.days[::step]:
                     try:
                         day = date(year, month, number)

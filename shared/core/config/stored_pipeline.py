@@ -5,11 +5,14 @@ Most of a run's record is its configuration, and many records have the same.
 
 import marshal
 from contextlib import suppress
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.setting_references import references_in
+from shared.core.frozen import Same
 
 #: Configurations that records were read with, by their stored form.
 _KNOWN: Final[dict[bytes, Pipeline]] = {}
@@ -38,6 +41,16 @@ def _as_known(value: Any, handler: ValidatorFunctionWrapHandler, info: Validatio
             _KNOWN.clear()
         _KNOWN[written] = known
     return known
+
+
+def settings_of(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the names of the app settings that a pipeline refers to."""
+    return _settings_of(Same(pipeline))
+
+
+@lru_cache(maxsize=_MOST_KNOWN)  # asked for each event of a run
+def _settings_of(pipeline: Same[Pipeline]) -> tuple[str, ...]:
+    return references_in(pipeline.value.model_dump_json())
 
 
 #: A configuration in a record.

@@ -10,6 +10,7 @@ be known.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final
 from urllib.parse import unquote, urlsplit
 
@@ -137,6 +138,7 @@ class Identity:
         return self.path.rpartition("/")[0]
 
 
+@lru_cache(maxsize=1024)  # an endpoint is looked for among all of them
 def endpoint_identity(update: str) -> Identity:
     """Return the identity of an endpoint.
 

@@ -18,7 +18,7 @@ from local.azureml.__main__ import main
 from local.azureml.answers import WORKSPACE
 from local.azureml.process import AzureMlProcess
 from local.azureml.sample import COMPONENT
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.identity import CERTIFICATE, make_certificate, make_token
 from tests.local.azureml.served import installed
 from tests.waiting import eventually
@@ -78,7 +78,7 @@ def test_a_job_trains_on_the_storage_server(
     with BlobServiceClient.from_connection_string(storage.connection_string) as account:
         rows = b"".join(b"%d,%d\n" % (n % 9, n % 9 > 4) for n in range(90))
         for container in ("training-data", "models"):
-            account.create_container(container)
+            make_container(account.get_container_client(container))
         account.get_blob_client("training-data", "a.csv").upload_blob(b"x,label\n" + rows)
         stand_in.order("datastores", name="training", container="training-data")
         stand_in.order("datastores", name="models", container="models")
@@ -183,7 +183,7 @@ def test_no_server_of_a_deployment_outlives_the_stand_in(
     code = stand_in.order("sample")["code"]
     with BlobServiceClient.from_connection_string(storage.connection_string) as account:
         container = account.get_container_client("served")
-        container.create_container()
+        make_container(container)
         container.upload_blob("m/model.json", b'{"features": []}')
     uri = "azureml://datastores/served/paths/m/"
     model = {"properties": {"modelType": "custom_model", "modelUri": uri}}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, make_container
 from local.host.process import HostProcess
 from tests.waiting import eventually
 
@@ -68,7 +68,7 @@ def toy(tmp_path: Path, azurite: Azurite) -> Iterator[ToyHost]:
 @pytest.fixture(scope="session")
 def shared_toy(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> Iterator[ToyHost]:
     one = ToyHost(tmp_path_factory.mktemp("shared"), azurite)
-    one.container.create_container()
+    make_container(one.container)
     yield one
     one.close()
 

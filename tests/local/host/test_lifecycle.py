@@ -12,6 +12,7 @@ import psutil
 import pytest
 import requests
 
+from local.azurite import make_container
 from local.host.process import HostProcess
 from tests.local.host.conftest import APP, ToyHost
 from tests.waiting import eventually
@@ -64,7 +65,7 @@ def test_a_worker_that_dies_is_replaced(host: HostProcess) -> None:
 
 
 def test_what_succeeded_does_not_come_again_after_a_restart(toy: ToyHost) -> None:
-    toy.container.create_container()
+    make_container(toy.container)
     toy.container.upload_blob("in/first.csv", b"1")
     host = toy.process()
     with host:
@@ -81,7 +82,7 @@ def test_two_hosts_collide(toy: ToyHost) -> None:
     with toy.process(**every_second), toy.process(**every_second):
         # Both have run, so both have read their receipts before the blob is there.
         eventually(lambda: len({note["pid"] for note in toy.notes("tick")}) == 2)
-        toy.container.create_container()
+        make_container(toy.container)
         toy.container.upload_blob("in/both.csv", b"1")
         toy.wait_for("on_client", 2, name="in/both.csv")
         assert len({note["pid"] for note in toy.notes("on_client")}) == 2

@@ -8,6 +8,7 @@ import pytest
 import requests
 from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64EncodePolicy
 
+from local.azurite import make_container
 from local.host.config import RefusedError
 from local.host.queues import QueueOptions
 from tests.local.host.conftest import ToyHost
@@ -84,7 +85,7 @@ def test_options_that_no_host_takes_are_refused(section: dict[str, Any]) -> None
     "form", ["AzureWebJobs.{}.Disabled", "AzureWebJobs_{}_Disabled"], ids=["dots", "Linux"]
 )
 def test_a_disabled_function_gets_nothing(toy: ToyHost, form: str) -> None:
-    toy.container.create_container()
+    make_container(toy.container)
     send(toy, "one")
     toy.container.upload_blob("in/a.csv", b"1")
     off = {form.format(name): "True" for name in ("on_message", "on_client", "echo")}

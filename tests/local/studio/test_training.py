@@ -69,6 +69,16 @@ def test_the_label_may_be_any_column_and_any_two_texts() -> None:
     assert metrics["Accuracy"] == 1.0
 
 
+def test_the_sample_is_the_table_of_the_library() -> None:
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - it takes a second
+
+    table = load_breast_cancer()
+    header, *rows = csv.reader(sample_data().decode().splitlines())
+    assert header == [*table.feature_names, "benign"]
+    assert [[float(value) for value in row[:-1]] for row in rows] == table.data.tolist()
+    assert [int(row[-1]) for row in rows] == table.target.tolist()
+
+
 def test_real_data_gives_a_good_model() -> None:
     model, metrics = _train(sample_data())
     assert len(model.features) == 30

@@ -19,7 +19,7 @@ from shared.operations.commands import OperatorCommand
 from shared.operations.health import HealthReport
 from tests.unit.filed import Filed
 from tests.unit.ledger.test_unreadable import KINDS as UNREADABLE
-from tests.unit.ledger.test_unreadable import Full
+from tests.unit.ledger.test_unreadable import Full, prepared
 from tests.unit.maintenance.cleaning import cleaned
 
 MORE: Final = ("tick", "last_event", "undelivered")
@@ -72,9 +72,9 @@ class Operators:
 
 def with_every_record() -> Full:
     """Return a world with a record of each kind."""
-    full = Full()
+    full = prepared().copied()
     world = full.world
-    full.stop()
+    full.end_jobs()
     world.app.ticks.note()
     world.app.pipelines.pause("sample")
     world.app.undelivered.look()

@@ -1,7 +1,9 @@
 """The rest continues and is shown beside a record that cannot be read."""
 
 import logging
+from copy import copy
 from datetime import timedelta
+from functools import cache
 from typing import Final
 
 import pytest
@@ -84,12 +86,23 @@ class Full:
         world.upload("beside/1.csv")
         serving = arrive(world, "live-1.csv")[0]
         world.until(serving, Phase.PROMOTED)
-        self.stop = world.script("GET", "", RUNNING, times=None)
+        world.script("GET", "", RUNNING, times=None)
         (holder,) = arrive(world, "a-1.csv")
         arrive(world, "a-2.csv")
         queued = self._asked()
         self.ids = {"holder": holder.run_id, "waiting": queued.run_id, "serving": serving.run_id}
         self.everything()
+
+    def copied(self) -> "Full":
+        """Return the same two pipelines in a world of their own, with a new worker."""
+        made = copy(self)
+        made.world = self.world.copied()
+        made.begin_anew()
+        return made
+
+    def end_jobs(self) -> None:
+        """Have the jobs end that ran until now."""
+        self.world.http.answers.clear()
 
     def begin_anew(self) -> None:
         """Have a worker that remembers nothing."""
@@ -143,14 +156,20 @@ class Full:
         return found
 
 
+@cache
+def prepared() -> Full:
+    """Return what is only to be copied."""
+    return Full()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", DAMAGES)
 def test_what_is_beside_a_record_that_cannot_be_read_continues(
     kind: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    full = Full()
+    full = prepared().copied()
     world = full.world
-    full.stop()
+    full.end_jobs()
     with caplog.at_level(logging.INFO):
         name = full.damage(kind, DAMAGES[how])
         full.begin_anew()
