@@ -235,7 +235,7 @@ def test_an_output_that_the_job_file_lacks_is_a_slip() -> None:
 @pytest.mark.parametrize(
     "gate",
     [
-        {"rules": [NO_DROP], "compare": ONE_FILE},
+        {"rules": [NO_DROP], "compare": SCORED | {"predictions": "output2"}},
         {"rules": [{**NO_DROP, "observe": True}]},
         {"rules": [{**NO_DROP, "against": "recorded"}]},
     ],
@@ -253,11 +253,35 @@ def test_a_gate_without_one_keeps_its_form() -> None:
     assert known.gate.rules[0].model_dump().keys().isdisjoint({"observe", "against"})
 
 
+def changed(tree: dict[str, Any], gate: dict[str, Any]) -> None:
+    tree["gate"] = gate
+    tree["training"]["parameters"] = {"Live model": "{live.model}"}
+
+
+@pytest.mark.parametrize(
+    ("compared", "given", "says"),
+    [
+        (ONE_FILE, {}, "the live model, and it is not given: give {live.model} to an input"),
+        (ONE_FILE, {"a": "{anchor.model}"}, "the live model, and it is not given"),
+        ({**ONE_FILE, "anchor": "pinned"}, {"a": "{live.model}"}, "the anchor, and it is not"),
+    ],
+)
+def test_a_job_that_scores_another_model_is_given_it(
+    compared: dict[str, Any], given: dict[str, str], says: str
+) -> None:
+    written = {"rules": [NO_DROP], "compare": compared}
+    with pytest.raises(ValidationError) as caught:
+        pipeline(gate=written, training__parameters=given)
+    assert says in str(caught.value)
+    both = {"live": "{live.model}", "anchor": "{anchor.model}"}
+    assert pipeline(gate=written, training__parameters=both).gate.compare is not None
+
+
 def test_the_file_may_name_the_classes_of_a_matrix_as_numbers(tmp_path: Path) -> None:
     compared = {**ONE_FILE, "cost": {0: {1: 1}, 1: {0: 5}}, "level": "95%"}
     written = {"rules": [NO_DROP], "compare": compared}
     (tmp_path / "probe.json").write_text(json.dumps(ROWS), encoding="utf-8")
-    found = load_one(tmp_path, lambda tree: tree.update(gate=written))
+    found = load_one(tmp_path, lambda tree: changed(tree, written))
     assert reported(found) == ""
     known = found.pipelines["census"].gate.compare
     assert known is not None

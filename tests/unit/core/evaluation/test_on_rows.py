@@ -8,6 +8,7 @@ from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row
 from tests.unit.core.evaluation.compared import (
+    ANCHOR,
     LIVE,
     comparison,
     interval,
