@@ -76,10 +76,24 @@ BUGS: Final = (
     ),
     Bug(
         "predictions on another holdout are compared",
-        "shared/execution/comparisons.py",
-        "        if theirs.holdout != compare.holdout:\n",
-        "        if theirs.holdout == '':\n",
+        "shared/execution/fixed_holdouts.py",
+        "    if compare is None or theirs.holdout != compare.holdout:\n",
+        "    if compare is None:\n",
         ("tests/unit/execution/test_comparisons_by_holdout.py",),
+    ),
+    Bug(
+        "a holdout that was replaced between two jobs is taken for the same",
+        "shared/execution/fixed_holdouts.py",
+        '        return context.look_up_at(compare.holdout or "")\n',
+        "        return None\n",
+        ("tests/unit/execution/test_comparisons_by_holdout.py",),
+    ),
+    Bug(
+        "a job that scores the live model need not be given it",
+        "shared/core/config/endpoint_checks.py",
+        "        if against in wanted and against not in given:\n",
+        "        if against in wanted and not wanted:\n",
+        ("tests/unit/core/config/test_compare.py",),
     ),
     Bug(
         "the candidate is compared with itself",

@@ -15,9 +15,9 @@ BUGS: Final = (
     Bug(
         "a job is started before it is recorded",
         "shared/execution/job.py",
-        "        return StepResult(JobCreated(job, inputs, models))\n",
+        "        return StepResult(JobCreated(job, inputs, models, holdout))\n",
         "        self._service(run).ensure_started(job, request_of(known))\n"
-        "        return StepResult(JobCreated(job, inputs, models))\n",
+        "        return StepResult(JobCreated(job, inputs, models, holdout))\n",
         ("tests/sweep/test_fault_sweep.py",),
     ),
     Bug(

@@ -25,6 +25,7 @@ from shared.core.run.record import Run
 from shared.core.serving.state import ServedModel
 from shared.errors import CorruptRecordError, PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.fixed_holdouts import note_of_holdout, other_holdout
 from shared.execution.holdout import HoldoutSteps, path_of
 from shared.execution.models import finished_job
 
@@ -34,6 +35,11 @@ MOST_ROWS_OF_OTHERS: Final = 2_000_000
 _LATE: Final = timedelta(minutes=2)
 #: The column with the scores of a model whose predictions are a file of their own.
 _OTHER: Final = "other model"
+
+#: The way out where the anchor cannot be compared.
+_ANOTHER: Final = ": pin another model, one that scored this holdout"
+#: What may be a mistake of the job: it wrote one model's scores twice, or trained nothing new.
+_EQUAL: Final = "both models say the same in each row, as if one had been scored twice"
 
 
 class UnusablePredictionsError(ValueError):
@@ -130,9 +136,12 @@ class Comparisons:
         else:
             theirs = self._of_other(one.trained_by, run)
             if isinstance(theirs, str):
-                return theirs
+                return f"{theirs}{_ANOTHER if one.against == 'anchor' else ''}"
             found = paired(mine, theirs, replace(meaning, other=_OTHER))
-        return found.reason if isinstance(found, NotPaired) else found.in_arrays()
+        if isinstance(found, NotPaired):
+            return found.reason
+        found = replace(found, note=_joined(found.note, _EQUAL)) if _alike(found) else found
+        return found.in_arrays()
 
     def _of_app(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
         """Return the predictions that the app had made of the holdout."""
@@ -211,8 +220,8 @@ class Comparisons:
             return self._read_scored(stored.record, theirs, run)
         if stored.record.job is None:
             return f"run {run_id} had no job, so that its model has no predictions"
-        if theirs.holdout != compare.holdout:
-            return f"run {run_id} scored another holdout"
+        if why := other_holdout(stored.record, theirs, run):
+            return why
         service = self.context.providers.training(stored.record.config.training)
         try:
             left = service.predictions(finished_job(stored.record), theirs.predictions or "")
@@ -314,32 +323,12 @@ def _meaning(compare: Compare, metrics: Sequence[Metric | None]) -> Meaning:
 def _noted(found: PairedRows | str, note: str) -> PairedRows | str:
     if isinstance(found, str) or not note:
         return found
-    return replace(found, note=f"{found.note}; {note}" if found.note else note)
+    return replace(found, note=_joined(found.note, note))
 
 
-def note_of_holdout(context: Context, run: Run) -> str:
-    """Return a warning where the holdout is among the data of a run, also under another name.
+def _joined(one: str, other: str) -> str:
+    return f"{one}; {other}" if one else other
 
-    Args:
-        context: the storage.
-        run: the run.
-    """
-    compare = run.config.gate.compare
-    if compare is None or compare.holdout is None:
-        return ""
-    given = {blob.path: blob for blob in (*run.manifest, *run.trained_on)}
-    there = given.get(compare.holdout)
-    if there is None:
-        try:
-            holdout = context.look_up_at(compare.holdout)
-        except (TransientError, PermanentError) as exc:
-            return f"whether the holdout {compare.holdout} was trained on is not known: {exc}"
-        if holdout is None or not holdout.content_md5:
-            return ""
-        same = (holdout.size, holdout.content_md5)
-        there = next((one for one in given.values() if (one.size, one.content_md5) == same), None)
-    if there is None:
-        return ""
-    known_as = "" if there.path == compare.holdout else f" as {there.path}"
-    where = f"the holdout {compare.holdout} is in the run's manifest{known_as}"
-    return f"{where}: its model knows the rows"
+
+def _alike(rows: PairedRows) -> bool:
+    return list(rows.candidate) == list(rows.other)

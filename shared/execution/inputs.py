@@ -9,25 +9,26 @@ The bytes that were trained are the bytes recorded (design rule 6).
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 
 from shared.core.blobs import BlobVersion, is_folded
-from shared.core.config.compare import Way
 from shared.core.config.pattern import fill
-from shared.core.config.training import DATA, MANIFEST
+from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS
 from shared.core.decisions.comparison import Opponent
 from shared.core.names import output_path
 from shared.core.run.commands import Event
 from shared.core.run.job_events import JobFailed
 from shared.core.run.record import GivenModel, Run
+from shared.core.serving.references import ModelRef
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
-from shared.ports.training import JobRequest
+from shared.ports.training import JobRequest, TrainingService
 
 #: How many blobs of one folder are requested one by one; for more the folder is listed.
 _ONE_BY_ONE: Final = 20
@@ -36,6 +37,19 @@ _PAGE: Final = 20
 _AT_ONCE: Final = 8
 #: How long a blob may become visible later than its marker.
 _LATE: Final = timedelta(minutes=10)
+#: What a job scores beside its own model, and what to do where its files are gone.
+_GONE: Final[Mapping[Opponent, tuple[str, str]]] = MappingProxyType(
+    {
+        "live": (
+            "the live model",
+            "restore its files, or leave gate.compare out until another model serves",
+        ),
+        "anchor": (
+            "the anchor",
+            "restore its files, or pin another model: see POST /api/endpoints/…/pin",
+        ),
+    }
+)
 _COLUMNS: Final = ("Container", "Name", "ETag", "Size", "LastModified", "ContentMD5")
 
 
@@ -124,16 +138,16 @@ class JobInputs:
         return found
 
     def other_models(self, run: Run) -> tuple[GivenModel, ...]:
-        """Return the live model and the anchor, where its job is to score them.
+        """Return the live model and the anchor, as far as its job is given them to score.
 
         They are recorded with the job: another model may serve once its scores are compared.
 
         Raises:
-            TransientError: the endpoint state cannot be read now.
+            TransientError: the endpoint state, or a model, cannot be read now.
+            PermanentError: the files of a model are gone.
         """
-        endpoint, compare = run.config.endpoint, run.config.gate.compare
-        by_job = compare is not None and compare.way is Way.ONE_FILE
-        if endpoint is None or not (by_job or run.config.training.other_models):
+        endpoint, wanted = run.config.endpoint, _wanted(run)
+        if endpoint is None or not wanted:
             return ()
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         known = stored.record.resource(endpoint.resource_name) if stored else Resource()
@@ -141,11 +155,22 @@ class JobInputs:
             "live": known.serving,
             "anchor": known.anchor.served if known.anchor else None,
         }
-        return tuple(
+        given = tuple(
             GivenModel(against=against, run_id=served.run_id, model=served.model)
             for against, served in found.items()
-            if served is not None and served.model is not None
+            if against in wanted and served is not None and served.model is not None
         )
+        self._require_there(run, given)
+        return given
+
+    def _require_there(self, run: Run, given: Sequence[GivenModel]) -> None:
+        """Refuse a model whose files were deleted before a job fails for it, after minutes."""
+        service = self.context.providers.training(run.config.training)
+        for one in given:
+            if why := gone(service, one.model):
+                what, cure = _GONE[one.against]
+                text = f"the job cannot be given {what} (run {one.run_id}): {why}"
+                raise PermanentError(text, cure=cure)
 
     def changed(self, run: Run) -> Event | None:
         """Return that an input was replaced during the job: there is no blob event for that."""
@@ -216,10 +241,16 @@ def list_of(run: Run) -> bytes:
     return text.getvalue().encode()
 
 
+def _wanted(run: Run) -> set[Opponent]:
+    """Return which other models the job is given; a request may have set a parameter otherwise."""
+    asked = run.parameters
+    named = run.config.training.other_models.items()
+    return {against for name, against in named if name not in asked or asked[name] in OTHER_MODELS}
+
+
 def request_of(run: Run) -> JobRequest:
     """Return the request of a run's present attempt to the training service."""
     training = run.config.training
-    wanted = training.other_models.values()
     return JobRequest(
         run_id=run.run_id,
         attempt=run.attempt,
@@ -232,5 +263,26 @@ def request_of(run: Run) -> JobRequest:
         training=training,
         replaced=sum(over.attempt == run.attempt for over in run.ended_attempts),
         pin=run.config.data is not None and run.config.data.pin == "copy",
-        models={one.against: one.model for one in run.given_models if one.against in wanted},
+        models={one.against: one.model for one in run.given_models if one.against in _wanted(run)},
     )
+
+
+def gone(service: TrainingService, model: ModelRef) -> str:
+    """Return why a model that was there once is gone; empty: it is there.
+
+    Args:
+        service: that trained it.
+        model: the model.
+
+    Raises:
+        TransientError: whether it is there cannot be seen now.
+    """
+    try:
+        service.model_again(model)
+    except TransientError as exc:
+        if exc.patience is None:
+            raise
+        return str(exc)
+    except PermanentError as exc:
+        return str(exc)
+    return ""

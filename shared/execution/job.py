@@ -22,6 +22,7 @@ from shared.core.run.parameters import refused_of_request
 from shared.core.run.record import Run
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.fixed_holdouts import scored_version
 from shared.execution.inbox import replacement_of
 from shared.execution.inputs import JobInputs, request_of
 from shared.execution.models import LATE, ModelSteps
@@ -68,13 +69,14 @@ class JobSteps:
             return changed
         inputs, models = self._inputs.found(run), self._inputs.other_models(run)
         known = run.evolve(inputs=inputs, given_models=models)
+        holdout = scored_version(self.context, run)
         try:
             job = self._service(run).prepare(request_of(known))
         except PermanentError as exc:
             if (refused := _refused_request(run, exc)) is not None:
                 return StepResult(refused)
             raise
-        return StepResult(JobCreated(job, inputs, models))
+        return StepResult(JobCreated(job, inputs, models, holdout))
 
     def start(self, run: Run, *, fresh: bool) -> Event | StepResult | None:
         """Start the recorded job; None when it may have started and does not show it yet.

@@ -20,6 +20,7 @@ from shared.intake.catalogue import Catalogue
 from shared.operations.doctor_endpoints import PART as ENDPOINTS
 from shared.operations.doctor_endpoints import (
     KnownEndpoint,
+    anchor_checks,
     by_key,
     check_of,
     configured,
@@ -165,7 +166,8 @@ class Doctor:
         for one in known[:most]:
             besides = list(self._besides(one))
             needs = (LEDGER_SETTING, *(need for check in besides for need in check.needs))
-            checks += (check_of(context, one, needs), *besides)
+            anchor = anchor_checks(context, catalogue, one)
+            checks += (check_of(context, one, needs), *besides, *anchor)
         return _Endpoints(tuple(checks), tuple(lines))
 
     def _add_by_key(

@@ -1,7 +1,7 @@
 """The checks of endpoints: each is read and probed, and compared with its endpoint state.
 
-A holdout whose rows would be sent to an endpoint is read. Nothing is changed: a probe scores the
-rows that a drift check scores each hour.
+A holdout whose rows would be sent to an endpoint is read, and an anchor is looked for. Nothing is
+changed: a probe scores the rows that a drift check scores each hour.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.core.config.compare import Compare, Way
 from shared.core.config.kinds import Endpoint
+from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
 from shared.core.decisions.holdout import read_holdout
 from shared.core.decisions.predictions import MOST_BYTES
@@ -20,6 +21,7 @@ from shared.core.serving.drift import drift_finding
 from shared.core.serving.probes import EndpointCheck, ProbeOutcome, UpdateProgress
 from shared.core.serving.state import EndpointState
 from shared.execution.context import Context
+from shared.execution.inputs import gone
 from shared.intake.catalogue import Catalogue
 from shared.ports.checks import Check
 
@@ -31,6 +33,10 @@ _CURE: Final = (
 _HOLDOUT_CURE: Final = (
     "put the file there, correct it, or correct gate.compare; the app's identity needs the role "
     "Storage Blob Data Reader on its container"
+)
+_ANCHOR_CURE: Final = (
+    "restore its files, or pin another model: POST /api/endpoints/<pipeline>/<endpoint>/pin; "
+    "MODEL_RETENTION_DAYS deletes the files of an anchor too"
 )
 #: The largest holdout that is read to be checked.
 _MOST_READ: Final = 8 * 1024**2
@@ -61,7 +67,7 @@ class KnownEndpoint:
 
 
 def holdout_checks(context: Context, catalogue: Catalogue) -> Iterator[Check]:
-    """Yield the checks of holdouts that are scored at endpoints.
+    """Yield the checks of holdouts: one that is scored at an endpoint is read.
 
     Args:
         context: the storage.
@@ -69,10 +75,41 @@ def holdout_checks(context: Context, catalogue: Catalogue) -> Iterator[Check]:
     """
     for name, pipeline in catalogue.pipelines.items():
         compare = pipeline.gate.compare
-        if compare is not None and compare.way is Way.SCORED:
-            read = partial(_read_holdout, context, compare)
+        if compare is not None and compare.holdout is not None:
+            scored = compare.way is Way.SCORED
+            read = partial(_read_holdout if scored else _seen_holdout, context, compare)
             what = f"{name}: holdout {compare.holdout}"
             yield Check(PART, what, context.data.account, read, _HOLDOUT_CURE)
+
+
+def anchor_checks(context: Context, catalogue: Catalogue, known: KnownEndpoint) -> Iterator[Check]:
+    """Yield the check of the anchor of an endpoint, where the gate compares with it.
+
+    Args:
+        context: the ledger and the services.
+        catalogue: the pipelines in use.
+        known: the endpoint.
+    """
+    pipeline = catalogue.pipelines[known.pipeline]
+    compare = pipeline.gate.compare
+    if compare is not None and compare.anchor is not None:
+        seen = partial(_anchor, context, pipeline, known)
+        yield Check(PART, f"{known.name}: anchor", known.name, seen, _ANCHOR_CURE)
+
+
+def _anchor(context: Context, pipeline: Pipeline, known: KnownEndpoint) -> Finding:
+    stored = context.ledger.endpoint_states.read(known.endpoint.ref.id)
+    there = stored.record.resource(known.endpoint.resource_name).anchor if stored else None
+    if there is None:
+        return ok("no model is pinned yet: the next one that is promoted is")
+    served = there.served
+    if served.model is not None:
+        service = context.providers.training(pipeline.training)
+        if why := gone(service, served.model):
+            return wrong(f"the model of run {served.run_id} is gone: {why}", _ANCHOR_CURE)
+    days = (context.clock.now() - served.order).days
+    age = f"the model of run {served.run_id} is {counted(days, 'day')} old, and there"
+    return ok(f"{age}; MODEL_RETENTION_DAYS has to be 0, or longer than it stays pinned")
 
 
 def _read_holdout(context: Context, compare: Compare) -> Finding:
@@ -92,6 +129,13 @@ def _read_holdout(context: Context, compare: Compare) -> Finding:
         return wrong(context.redactor.known(str(exc)), _HOLDOUT_CURE)
     rows, sent = counted(found.facts.rows, "row"), counted(len(found.sent), "column")
     return ok(f"{rows}; {sent} of each {they(len(found.sent), 'is', 'are')} sent to the models")
+
+
+def _seen_holdout(context: Context, compare: Compare) -> Finding:
+    there = context.look_up_at(compare.holdout or "")
+    if there is None:
+        return wrong("there is no such blob", _HOLDOUT_CURE)
+    return ok(f"it is there, of {there.modified.isoformat(timespec='seconds')}; jobs score it")
 
 
 def configured(catalogue: Catalogue) -> Iterator[KnownEndpoint]:

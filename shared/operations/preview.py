@@ -24,8 +24,8 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
-from shared.execution.comparisons import note_of_holdout
 from shared.execution.context import Context
+from shared.execution.fixed_holdouts import note_of_holdout
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import JobInputs, expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory
@@ -163,9 +163,9 @@ class Previews:
         notes += self._on_gate(run.config, run.key)
         notes += filter(None, [note_of_holdout(self.context, run)])
         inputs = expected_inputs(run, self.context.data_container)
-        models = JobInputs(self.context).other_models(run)
         service = self.context.providers.training(pipeline.training)
         try:
+            models = JobInputs(self.context).other_models(run)
             return service.preview(request_of(run.evolve(inputs=inputs, given_models=models)))
         except ConfigError:
             raise

@@ -166,7 +166,7 @@ class TrainingService(Protocol):
         ...
 
     def model_again(self, model: ModelRef) -> ModelRef:
-        """Return a model that an operator uploaded, as it is now. Raises as `models`."""
+        """Return a model that was there once, as it is now. Raises as `models`."""
         ...
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:

@@ -39,6 +39,11 @@ def is_path(value: object) -> bool:
     return alone or "/" in value or is_given(value) or _FILE.fullmatch(value) is not None
 
 
+def is_literal(value: object) -> bool:
+    """Whether a value under `inputs` is a literal, and stands for no data."""
+    return isinstance(value, bool | int | float | str) and not is_path(value)
+
+
 def _checked_source(text: str) -> str:
     return checked_path(text, _checked_filled)
 

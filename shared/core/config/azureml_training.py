@@ -30,7 +30,7 @@ from shared.core.config.azureml_parts import (
     PipelineSettings,
     Registered,
     is_given,
-    is_path,
+    is_literal,
 )
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
@@ -137,7 +137,7 @@ class AzureMlTraining(TrainingService):
         known = given.get("parameters", {}) if isinstance(given, dict) else {}
         if not isinstance(inputs, dict) or not isinstance(known, dict):
             return given
-        literals = {name: one for name, one in inputs.items() if _is_literal(one)}
+        literals = {name: one for name, one in inputs.items() if is_literal(one)}
         if twice := literals.keys() & known.keys():
             raise ValueError(f"{min(twice)} is under inputs and under parameters: leave one out")
         left = {name: one for name, one in inputs.items() if name not in literals}
@@ -303,7 +303,3 @@ class AzureMlTraining(TrainingService):
         """Return an input with its type and mode."""
         given = self.inputs[name]
         return given if isinstance(given, AzureMlInput) else AzureMlInput(path=given)
-
-
-def _is_literal(value: object) -> bool:
-    return isinstance(value, bool | int | float | str) and not is_path(value)

@@ -66,7 +66,7 @@ def _level(given: Any, info: ValidationInfo) -> Any:
 def _place(text: str) -> str:
     if _PLACE.fullmatch(text) is None:
         raise WrongValueError(
-            "names no blob", "write <container>/<path>, such as evaluation/holdout.csv"
+            "names no blob", "write <container>/<path>, such as training-data/holdouts/churn.csv"
         )
     return text
 
@@ -116,8 +116,8 @@ class Compare(Strict):
     predictions: OutputName | None = Field(
         default=None,
         description="The output of the job with the predictions, or `<output>/<file>`: CSV or "
-        "JSON lines. Without holdout it holds the scores of both models; with holdout those of "
-        "the model alone.",
+        "JSON lines. Without holdout it holds the scores of both models, and the job is given "
+        "{live.model}, and {anchor.model} for an anchor; with holdout those of the model alone.",
     )
     id: Name = Field(default="id", description="The column with the id of each row.")
     label: Name = Field(default="label", description="The column with the right answer.")
@@ -147,7 +147,7 @@ class Compare(Strict):
         description="`<container>/<path>` of fixed labelled rows that are never trained on. With "
         "predictions: each job scores them, and two files are compared by id. Without: the app "
         "scores them by the endpoint, which must hold a candidate (kind: azureml).",
-        examples=["evaluation/holdout.csv"],
+        examples=["training-data/holdouts/churn.csv"],
     )
     request: Literal["mlflow"] | RequestTemplate | None = Field(
         default=None,

@@ -6,11 +6,12 @@ A field that is wrong has the value `UNKNOWN` here; what needs it is then not ch
 
 from collections.abc import Iterable, Iterator
 
-from shared.core.config.compare import Way
+from shared.core.config.compare import Compare, Way
 from shared.core.config.cross_field import UnknownValueError, is_unknown, known_pairs
 from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.problems import Mistake
+from shared.core.config.training import OTHER_MODELS
 
 Endpoints = tuple[Endpoint, ...]
 
@@ -127,6 +128,7 @@ def compared_at_an_endpoint(
                 what = f"{name} cannot hold a candidate beside what serves, to score a holdout with"
                 cure = "have the job score it: name its output as predictions"
                 yield Mistake(what, cure, ("gate", "compare"))
+    yield from _not_handed_over(compare, training, endpoints)
     if compare.anchor is not None and len(endpoints) > 1:
         what = "each of several endpoints has an anchor of its own"
         yield Mistake(what, "remove it", ("gate", "compare", "anchor"))
@@ -140,6 +142,27 @@ def compared_at_an_endpoint(
         what = "the model is compared with one live model, and there are several endpoints"
         cure = "have each job score a holdout: name predictions and holdout"
         yield Mistake(what, cure, ("gate", "compare"))
+
+
+def _not_handed_over(
+    compare: Compare, training: Training, endpoints: Endpoints
+) -> Iterator[Mistake]:
+    """Yield each model that the job is to score and is not given.
+
+    Args:
+        compare: how the models are compared.
+        training: of the pipeline.
+        endpoints: of the pipeline; of several none has the one live model.
+    """
+    if compare.way is not Way.ONE_FILE or len(endpoints) != 1:
+        return
+    wanted = {"live": "live model"} | ({"anchor": "anchor"} if compare.anchor else {})
+    given = training.other_models.values()
+    for text, against in OTHER_MODELS.items():
+        if against in wanted and against not in given:
+            what = f"the job is to score the {wanted[against]}, and it is not given"
+            cure = f"give {text} to an input or parameter, or name a holdout that each job scores"
+            yield Mistake(what, cure, ("training",))
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:

@@ -75,7 +75,7 @@ class Slices:
 
     @classmethod
     def of(cls, rows: PairedRows, seed: str) -> "Slices":
-        """Divide rows; first comes the largest of each column, then the second of each.
+        """Return the slices of rows: first the largest of each column, then the second of each.
 
         Args:
             rows: with the columns of the slices.

@@ -22,12 +22,14 @@ class JobCreated(Event):
     job: str
     inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
     given_models: tuple[GivenModel, ...] = ()  #: what it scores beside its own model
+    holdout: BlobVersion | None = None  #: the rows that it scores, as far as they are known
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the handle, and the inputs of the job, before the job is started (design rule 3)."""
         note = f"attempt {run.attempt}: job {self.job}"
         known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
-        return run.moved_to(Phase.CREATED, at, note, given_models=self.given_models, **known)
+        scores = {"given_models": self.given_models, "holdout": self.holdout}
+        return run.moved_to(Phase.CREATED, at, note, **known, **scores)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class EndedAttempt(FrozenModel):
 
 
 class GivenModel(FrozenModel):
-    """A model that a job was given to score beside its own, or that served when it was made."""
+    """A model that a job was given to score beside its own."""
 
     against: Opponent
     run_id: str  #: the run that the endpoint state names for it
@@ -195,6 +195,7 @@ class Run(RecordModel):
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
     given_models: tuple[GivenModel, ...] = left_out(())  #: by the job of the present attempt
+    holdout: BlobVersion | None = left_out()  #: as it was when that job was made, if it scores it
     model: ModelRef | None = None
     models: dict[str, ModelRef] = Field(default_factory=dict)  #: endpoint -> its model
     candidate: Candidate | None = None  #: the model at its endpoint, where it is staged there

@@ -65,6 +65,8 @@ def known_model(known: Resource, run_id: str | None) -> ServedModel | None:
     """
     if run_id is None:
         return known.serving
+    if not run_id:  # of no run, as a model is that no other run trained
+        return None
     return next((one for one in known.pinnable if run_id in (one.run_id, one.trained_by)), None)
 
 
@@ -75,7 +77,8 @@ def lines_of(known: Resource, run_id: str) -> Iterator[ServingHistoryEntry]:
         known: what is known of the resource.
         run_id: the run that trained it or brought it.
     """
-    return (line for line in reversed(known.history) if run_id in (line.run_id, line.trained_by))
+    lines = reversed(known.history) if run_id else iter(())
+    return (line for line in lines if run_id in (line.run_id, line.trained_by))
 
 
 def served_once(run: Run, line: ServingHistoryEntry) -> ServedModel:

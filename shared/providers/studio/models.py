@@ -93,9 +93,13 @@ class StudioModels:
         return f"{at}{signed.signature}"
 
     def again(self, model: ModelRef) -> ModelRef:
-        """Return a model that an operator uploaded, as it is now. Raises as the port says."""
+        """Return a model that was there, as it is now. Raises as the port says."""
         was = blob_of(model)
-        return model_of(_usable(self.models.head(was.container, was.name), was.path))
+        now = self.models.head(was.container, was.name)
+        if now is None:
+            text = f"there is no model at {was.path} any more"
+            raise TransientError(text, patience=LATE, cure="restore it, or upload it once more")
+        return model_of(_usable(now, was.path))
 
     def evaluation(self, job: Job, output: str | None, most: int = _LONGEST) -> Evaluation:
         """Return what the job says of its model, or the rows that it scored. Raises as the port.

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from local.studio import OutputKind, Parameter, ParameterKind
 from shared.core.decisions.comparison import Comparison, Outcome
 from shared.core.run.record import Phase, Run
+from tests.fakes.world import pipeline
 from tests.unit.execution.gated_worlds import trains
 from tests.unit.worlds import Observed
 
@@ -19,9 +21,18 @@ def world_with(
 ) -> Observed:
     known = {"compare": compare, "rules": list(rules or (NO_DROP,)), "first_model": first_model}
     outputs = {"output1": "model.ilearner", "output2": "predictions.csv"}
-    world = Observed(
-        config={"pipeline": {"gate": {**known, **gate}}, "training": {"outputs": outputs}}
+    given = {} if "holdout" in compare else {"live": "{live.model}", "anchor": "{anchor.model}"}
+    world = Observed()
+    world.training = world.studio.publish_training(
+        "compares",
+        outputs={"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION},
+        parameters={name: Parameter(ParameterKind.MODEL) for name in given},
     )
+    world.environment["TRAINING_KEY"] = world.training.api_key
+    training = {"outputs": outputs, "parameters": given}
+    config = {"pipeline": {"gate": {**known, **gate}}, "training": training}
+    world.pipeline = pipeline(world.training, world.endpoint, config)
+    world.restart()
     trains(world)
     return world
 

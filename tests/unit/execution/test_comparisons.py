@@ -185,12 +185,25 @@ def test_another_model_that_serves_by_now_was_not_compared(unsure: str) -> None:
     assert only(run).run_id == first.run_id
 
 
+def test_scores_that_are_equal_in_each_row_are_said() -> None:
+    world = world_with(ONE_FILE)
+    ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(candidate=bad, live=bad))
+
+    assert only(run).why == "both models say the same in each row, as if one had been scored twice"
+    assert run.verdict is not None
+    assert only(run).why in run.verdict.reason
+
+
 @pytest.mark.parametrize("waited", [None, 2 * MINUTE - SECOND, 2 * MINUTE])
 def test_predictions_that_are_not_there_are_waited_for_two_minutes(
     waited: timedelta | None,
 ) -> None:
     failed = step_failure(since=NOW - waited) if waited else None
-    there = Scripted(pipeline={"gate": {"compare": ONE_FILE, "rules": [NO_DROP]}})
+    there = Scripted(
+        pipeline={"gate": {"compare": ONE_FILE, "rules": [NO_DROP]}},
+        training={"parameters": {"Live model": "{live.model}"}},
+    )
     known = {"config": there.world.pipeline, "model": there.model(), "job_at": NOW}
     run = sample(Phase.JUDGED, **known, step_failure=failed)
     steps = GateSteps(there.context, UnsureSteps(there.context, RunWriter(there.context)))

@@ -2,13 +2,16 @@
 
 import pytest
 
+from shared.core.blobs import BlobVersion
 from shared.core.decisions.comparison import Outcome
 from shared.core.run.record import Phase
+from shared.errors import PermanentError
 from tests.unit.execution.compared_worlds import (
     TWO_FILES,
     Scores,
     bad,
     better,
+    comparisons,
     ended,
     good,
     only,
@@ -17,6 +20,7 @@ from tests.unit.execution.compared_worlds import (
     world_with,
 )
 from tests.unit.execution.gated_worlds import data, ended_run, opened
+from tests.unit.worlds import Observed
 
 
 def backwards(count: int, **scores: Scores) -> bytes:
@@ -59,6 +63,63 @@ def test_predictions_on_another_holdout_are_not_compared() -> None:
     run = world.until(opened(world, 2, rows(candidate=good)), Phase.AWAITING_APPROVAL)
 
     assert only(run).why == f"run {first.run_id} scored another holdout"
+
+
+@pytest.mark.parametrize(
+    ("content", "outcome"), [(b"id,x\nr0,2\n", Outcome.UNSURE), (b"id,x\nr0,1\n", Outcome.FIT)]
+)
+def test_a_holdout_that_was_replaced_between_two_jobs_is_another_one(
+    content: bytes, outcome: Outcome
+) -> None:
+    world = world_with({**TWO_FILES, "unsure": "reject"})
+    world.blobs.put("training-data", "holdout.csv", b"id,x\nr0,1\n")
+    first = ended_run(world, 1, rows(candidate=good))
+    world.blobs.put("training-data", "holdout.csv", content)
+    run = ended_run(world, 2, rows(candidate=better))
+
+    assert run.verdict is not None
+    assert run.verdict.outcome is outcome
+    if outcome is Outcome.UNSURE:
+        assert "the holdout training-data/holdout.csv was replaced at" in only(run).why
+        assert f"run {first.run_id} scored the one before" in only(run).why
+    assert run.holdout is not None
+    assert first.holdout is not None
+
+
+def test_a_holdout_that_the_app_may_not_look_at_is_said_and_stops_no_job() -> None:
+    world = world_with({**TWO_FILES, "holdout": "evaluation/holdout.csv"})
+    refuse(world, "evaluation")
+    ended_run(world, 1, rows(candidate=good))
+    run = ended_run(world, 2, rows(candidate=better))
+
+    assert ended(run) == (Phase.PROMOTED, Outcome.FIT)
+    assert run.holdout is None
+    assert "cannot be looked at" in only(run).why
+    assert "403" in only(run).why
+
+
+def refuse(world: Observed, closed: str) -> None:
+    """Refuse each HEAD in a container, as for an identity without a role there."""
+    head = world.blobs.head
+
+    def refused(container: str, name: str) -> BlobVersion | None:
+        if container == closed:
+            raise PermanentError(f"{container}/{name}: HTTP 403 AuthorizationPermissionMismatch")
+        return head(container, name)
+
+    world.blobs.head = refused  # type: ignore[method-assign]
+
+
+def test_an_anchor_that_cannot_be_compared_says_to_pin_another_model() -> None:
+    world = world_with({**TWO_FILES, "anchor": "pinned"})
+    first = ended_run(world, 1, rows(candidate=good))
+    ended_run(world, 2, rows(candidate=better))
+    world.blobs.remove("models", f"runs/sample/{first.run_id}/1/predictions.csv")
+    run = world.until(opened(world, 3, rows(candidate=better)), Phase.AWAITING_APPROVAL)
+
+    live, anchor = comparisons(run)
+    assert (live.why.count("pin"), anchor.why.count("has no predictions at")) == (0, 1)
+    assert anchor.why.endswith(": pin another model, one that scored this holdout")
 
 
 def test_a_record_that_is_gone_leaves_nothing_to_compare_with() -> None:

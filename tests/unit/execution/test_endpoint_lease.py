@@ -246,7 +246,8 @@ def test_a_model_is_promoted_over_the_model_that_it_was_compared_with(
     unsure: str, compared_with: str, event: type[Event]
 ) -> None:
     rules = [{"metric": "AUC", "max_drop": 0.01}]
-    gate = {"rules": rules, "compare": {"predictions": "output2", "unsure": unsure}}
+    compare = {"predictions": "output2", "holdout": "training-data/h.csv", "unsure": unsure}
+    gate = {"rules": rules, "compare": compare}
     known = judged(comparison(run_id=compared_with), live=(compared_with,))
     asking = Asking({"gate": gate}, verdict=known)
     asking.serves(asking.served(run_id="sample-0"))

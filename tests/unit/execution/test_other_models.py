@@ -15,10 +15,6 @@ from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
 ANCHOR = Anchor(served=served("sample-0"), by="ada", at=NOW)
-ONE_FILE = {
-    "compare": {"predictions": "output2", "anchor": "pinned"},
-    "rules": [{"metric": "AUC", "max_drop": 0.01}],
-}
 GIVEN = (
     GivenModel(
         against="live", run_id="sample-3", model=model_ref("runs/sample/sample-3/1/m.ilearner")
@@ -28,21 +24,42 @@ GIVEN = (
     ),
 )
 LIVE = {"training__parameters": {"Live model": "{live.model}"}}
+BOTH = {"training__parameters": {"Live model": "{live.model}", "Anchor": "{anchor.model}"}}
+COMPARED: dict[str, Any] = {
+    "compare": {"predictions": "output2", "holdout": "training-data/h.csv", "anchor": "pinned"},
+    "rules": [{"metric": "AUC", "max_drop": 0.01}],
+}
 
 
-def found(resource: Resource | None, **config: Any) -> tuple[GivenModel, ...]:
-    world, run = Observed(), sample(Phase.RECEIVED, config=pipeline(**config))
+def found(
+    resource: Resource | None, *, asked: dict[str, Any] | None = None, **config: Any
+) -> tuple[GivenModel, ...]:
+    world = Observed()
+    run = sample(Phase.RECEIVED, config=pipeline(**config), parameters=asked or {})
     if resource is not None:
         state = EndpointState(ref=ref(UPDATE), resources={RESOURCE: resource})
         world.context.ledger.endpoint_states.put(ref(UPDATE).id, state, None)
+    for one in GIVEN:
+        world.blobs.put("models", one.model.name.partition("/")[2], b"model")
     return JobInputs(world.context).other_models(run)
 
 
-@pytest.mark.parametrize("config", [LIVE, {"gate": ONE_FILE}])
-def test_the_models_of_the_endpoint_are_found(config: dict[str, Any]) -> None:
-    assert found(THREE.evolve(anchor=ANCHOR), **config) == GIVEN
-    assert found(THREE, **config) == GIVEN[:1]
-    assert found(Resource(), **config) == found(None, **config) == ()
+def test_the_models_of_the_endpoint_are_found() -> None:
+    assert found(THREE.evolve(anchor=ANCHOR), **BOTH) == GIVEN
+    assert found(THREE, **BOTH) == GIVEN[:1]
+    assert found(Resource(), **BOTH) == found(None, **BOTH) == ()
+
+
+def test_only_what_the_job_is_given_is_said_to_be_given() -> None:
+    both = THREE.evolve(anchor=ANCHOR)
+    assert found(both, **LIVE) == GIVEN[:1]
+    assert found(both, training__parameters={"Anchor": "{anchor.model}"}) == GIVEN[1:]
+
+
+def test_a_parameter_that_a_request_set_otherwise_gives_no_model() -> None:
+    both = THREE.evolve(anchor=ANCHOR)
+    assert found(both, asked={"Live model": "a model of mine"}, **BOTH) == GIVEN[1:]
+    assert found(both, asked={"Live model": "{live.model}", "n": 3}, **BOTH) == GIVEN
 
 
 def test_a_model_of_the_endpoints_own_service_cannot_be_given() -> None:
@@ -50,13 +67,7 @@ def test_a_model_of_the_endpoints_own_service_cannot_be_given() -> None:
     assert found(Resource(serving=serving), **LIVE) == ()
 
 
-@pytest.mark.parametrize(
-    "gate",
-    [
-        {},
-        {**ONE_FILE, "compare": {"predictions": "output2", "holdout": "training-data/h.csv"}},
-    ],
-)
+@pytest.mark.parametrize("gate", [{}, COMPARED])
 def test_nothing_is_looked_up_where_no_job_scores_other_models(gate: dict[str, Any]) -> None:
     assert found(THREE.evolve(anchor=ANCHOR), gate=gate) == ()
 

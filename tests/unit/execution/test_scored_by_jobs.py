@@ -12,6 +12,7 @@ from shared.intake.rollbacks import EndpointAddress
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.world import pipeline
 from tests.unit.execution.gated_worlds import BOSS
+from tests.unit.operations.test_doctor import finding
 from tests.unit.worlds import Observed
 
 HERE = EndpointAddress("sample", "production")
@@ -126,3 +127,38 @@ def test_a_pinned_model_is_given_from_the_next_job_on() -> None:
 
     assert f"/{third.run_id}/1/model" in given(world, fourth)["live"]
     assert f"/{second.run_id}/1/model" in given(world, fourth)["anchor"]
+
+
+@pytest.mark.parametrize(("number", "what"), [(0, "the anchor"), (1, "the live model")])
+def test_a_model_whose_files_are_gone_is_named_before_a_job_fails_for_it(
+    number: int, what: str
+) -> None:
+    world = studio()
+    runs = [promoted(world, 2), promoted(world, 3)]
+    deleted = runs[number]
+    world.blobs.remove("models", f"runs/sample/{deleted.run_id}/1/model.ilearner")
+    run = world.until(world.next_run("5.csv", data(5)), Phase.PARKED, ticks=80)
+
+    assert f"the job cannot be given {what} (run {deleted.run_id}): there is no model at" in str(
+        run.reason
+    )
+    assert (run.job, run.advice is not None) == (None, True)
+    notes = world.app.pipelines.preview("sample", None).notes
+    assert [note for note in notes if what in note and "cannot be made" in note]
+    if what == "the anchor":
+        assert "pin another model" in str(run.advice)
+        outcome, text, cure = finding(world, "endpoints", "sample/production: anchor")
+        assert (outcome, deleted.run_id in text, "pin another" in cure) == ("wrong", True, True)
+        world.app.anchors.pin(HERE, runs[1].run_id, BOSS)
+        world.app.run_operations.retry(run.run_id)
+        assert world.until(run, Phase.PROMOTED, ticks=80).given_models[1].run_id == runs[1].run_id
+
+
+def test_doctor_looks_for_the_anchor_and_says_what_would_delete_it() -> None:
+    world = studio()
+    first, name = promoted(world, 2), "sample/production: anchor"
+    outcome, text, _ = finding(world, "endpoints", name)
+    assert (outcome, f"the model of run {first.run_id} is 0 days old" in text) == ("ok", True)
+    assert "MODEL_RETENTION_DAYS" in text
+    world.app.anchors.unpin(HERE, BOSS)
+    assert finding(world, "endpoints", name)[1].startswith("no model is pinned yet")

@@ -186,6 +186,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "outputs_seen": (),
         "inputs": {},
         "given_models": (),
+        "holdout": None,
         "model": None,
         "models": {},
         "candidate": None,

@@ -13,6 +13,7 @@ from tests.unit.execution.compared_worlds import (
     bad,
     good,
     rows,
+    world_with,
 )
 from tests.unit.execution.gated_worlds import (
     opened,
@@ -65,12 +66,12 @@ SCORES = [
 
 def second_of(config: dict[str, Any]) -> Observed:
     """Return a world whose gate judged two models; the first of them serves."""
-    on_rows = "compare" in config
-    outputs = {"outputs": {"output1": "model.ilearner", "output2": "predictions.csv"}}
-    world = Observed(
-        config={"pipeline": {"gate": config}, **({"training": outputs} if on_rows else {})}
-    )
-    trains(world)
+    on_rows, gate = "compare" in config, dict(config)
+    if on_rows:
+        world = world_with(gate.pop("compare"), *gate.pop("rules"), **gate)
+    else:
+        world = Observed(config={"pipeline": {"gate": config}})
+        trains(world)
     for number, content in enumerate(SCORES if on_rows else NUMBERS, start=1):
         run = opened(world, number, content)
         while world.now_of(run).verdict is None:

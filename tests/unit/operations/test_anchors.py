@@ -139,3 +139,11 @@ def test_an_operator_rolls_back_to_the_anchor() -> None:
 
     back = desk.roll_back("sample-0")
     assert back.restores == anchor.served.target_model
+
+
+def test_a_run_without_a_name_is_no_run() -> None:
+    desk = EndpointDesk()
+    desk.put(THREE)
+    with pytest.raises(NoSuchModelError, match="was never promoted"):
+        desk.world.app.anchors.pin(HERE, "", ADA)
+    assert desk.known().anchor is None

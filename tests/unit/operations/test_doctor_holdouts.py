@@ -6,6 +6,8 @@ from shared.operations import doctor_endpoints
 from shared.operations.doctor_endpoints import holdout_checks
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.world import DATA
+from tests.unit.execution.compared_worlds import TWO_FILES
+from tests.unit.execution.compared_worlds import world_with as by_jobs
 from tests.unit.execution.scored_worlds import HOLDOUT, ROWS, world_with
 from tests.unit.operations.test_doctor import finding
 
@@ -53,3 +55,13 @@ def test_a_large_holdout_is_not_read(
 def test_a_pipeline_without_one_has_no_such_check() -> None:
     world = AzureMlWorld()
     assert list(holdout_checks(world.context, world.app.catalogue)) == []
+
+
+def test_a_holdout_that_jobs_score_is_looked_for_and_not_read() -> None:
+    world = by_jobs(TWO_FILES)
+    world.blobs.put(DATA, "holdout.csv", b"no table")
+    (check,) = holdout_checks(world.context, world.app.catalogue)
+    assert check.run().text.endswith("; jobs score it")
+    world.blobs.remove(DATA, "holdout.csv")
+    assert check.run().outcome.value == "wrong"
+    assert "Storage Blob Data Reader" in check.run().cure

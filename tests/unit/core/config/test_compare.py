@@ -1,8 +1,6 @@
 """How a gate says on which rows two models are compared."""
 
-import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +9,7 @@ from pydantic import ValidationError
 from shared.core.config.compare import Compare, Way
 from shared.core.config.gate import Gate
 from shared.core.config.pipeline import Pipeline
-from tests.unit.config.written_file import load_one, reported
-from tests.unit.samples import ROWS, pipeline
+from tests.unit.samples import pipeline
 
 NO_DROP = {"metric": "AUC", "max_drop": 0.01}
 ONE_FILE: dict[str, Any] = {"predictions": "scores/predictions.csv"}
@@ -235,7 +232,7 @@ def test_an_output_that_the_job_file_lacks_is_a_slip() -> None:
 @pytest.mark.parametrize(
     "gate",
     [
-        {"rules": [NO_DROP], "compare": ONE_FILE},
+        {"rules": [NO_DROP], "compare": SCORED | {"predictions": "output2"}},
         {"rules": [{**NO_DROP, "observe": True}]},
         {"rules": [{**NO_DROP, "against": "recorded"}]},
     ],
@@ -253,37 +250,20 @@ def test_a_gate_without_one_keeps_its_form() -> None:
     assert known.gate.rules[0].model_dump().keys().isdisjoint({"observe", "against"})
 
 
-def test_the_file_may_name_the_classes_of_a_matrix_as_numbers(tmp_path: Path) -> None:
-    compared = {**ONE_FILE, "cost": {0: {1: 1}, 1: {0: 5}}, "level": "95%"}
-    written = {"rules": [NO_DROP], "compare": compared}
-    (tmp_path / "probe.json").write_text(json.dumps(ROWS), encoding="utf-8")
-    found = load_one(tmp_path, lambda tree: tree.update(gate=written))
-    assert reported(found) == ""
-    known = found.pipelines["census"].gate.compare
-    assert known is not None
-    assert (known.cost, known.level) == ({"0": {"1": 1}, "1": {"0": 5}}, 0.95)
-
-
 @pytest.mark.parametrize(
-    ("named", "says"),
+    ("compared", "given", "says"),
     [
-        ("missing.json", "compare.request: missing.json cannot be read"),
-        (5, "compare.request: must be mlflow or name a file"),
+        (ONE_FILE, {}, "the live model, and it is not given: give {live.model} to an input"),
+        (ONE_FILE, {"a": "{anchor.model}"}, "the live model, and it is not given"),
+        ({**ONE_FILE, "anchor": "pinned"}, {"a": "{live.model}"}, "the anchor, and it is not"),
     ],
 )
-def test_the_request_of_a_holdout_is_a_file_or_that_of_mlflow(
-    tmp_path: Path, named: object, says: str
+def test_a_job_that_scores_another_model_is_given_it(
+    compared: dict[str, Any], given: dict[str, str], says: str
 ) -> None:
-    assert says in problems_of(tmp_path, {**SCORED, "request": named})
-
-
-def test_the_body_of_a_request_takes_the_place_of_its_file(tmp_path: Path) -> None:
-    (tmp_path / "body.json").write_text('{"input_data": "{rows}"}', encoding="utf-8")
-    found = problems_of(tmp_path, {**SCORED, "request": "body.json"})
-    assert "production cannot hold a candidate" in found
-    assert "request" not in found
-
-
-def problems_of(folder: Path, compared: dict[str, Any]) -> str:
     written = {"rules": [NO_DROP], "compare": compared}
-    return reported(load_one(folder, lambda tree: tree.update(gate=written)))
+    with pytest.raises(ValidationError) as caught:
+        pipeline(gate=written, training__parameters=given)
+    assert says in str(caught.value)
+    both = {"live": "{live.model}", "anchor": "{anchor.model}"}
+    assert pipeline(gate=written, training__parameters=both).gate.compare is not None

@@ -10,8 +10,9 @@ from shared.core.serving.state import Anchor, EndpointState, Resource, Verified,
 from tests.unit.samples import HOUR, NOW, UPDATE, good, model_ref, pipeline, ref, run
 
 NAME = "Sample [trained model]"
+COMPARE = {"predictions": "output2", "holdout": "training-data/holdout.csv"}
 PINNING = {
-    "compare": {"predictions": "output2", "anchor": "pinned"},
+    "compare": {**COMPARE, "anchor": "pinned"},
     "rules": [{"metric": "AUC", "max_drop": 0.01}],
 }
 
@@ -57,7 +58,7 @@ def test_an_anchor_stays_however_many_models_are_promoted() -> None:
 
 
 def test_nothing_is_pinned_where_no_gate_asks_for_it() -> None:
-    without = {**PINNING, "compare": {"predictions": "output2"}}
+    without = {**PINNING, "compare": COMPARE}
 
     assert anchor_of(after(trained(1), trained(2, without))) is None
     assert anchor_of(after(trained(1), trained(2, PINNING))) is not None
