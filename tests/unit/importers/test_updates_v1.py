@@ -43,7 +43,7 @@ def test_an_update_that_never_runs_with_its_training_is_not_made(
     ],
 )
 def test_no_model_is_promoted_outside_of_the_period_of_its_update(
-    start: str, end: str, left: bool, said: str
+    start: str, end: str, *, left: bool, said: str
 ) -> None:
     factory = walk_through(training(), start="2026-11-01", end="2027-06-01")
     factory.pipeline("apart", updating(), start=start, end=end)
@@ -54,9 +54,7 @@ def test_no_model_is_promoted_outside_of_the_period_of_its_update(
 
 def test_a_backfill_promotes_no_model_of_before_the_period_of_its_update() -> None:
     for backfill in (False, True):
-        factory = walk_through(
-            training(), backfill=backfill, start="2026-11-01", end="2027-06-01"
-        )
+        factory = walk_through(training(), backfill=backfill, start="2026-11-01", end="2027-06-01")
         factory.pipeline("apart", updating(), start="2026-11-10", end="2027-06-01")
         assert len(factory.only().updates) == (0 if backfill else 1)
 
