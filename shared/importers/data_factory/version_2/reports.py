@@ -61,7 +61,16 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
     for element, name, conditions in activity.waits():
         other = factory.named(activity.pipeline, name)
         succeeded = activity.kind == UPDATE and conditions == {"succeeded"}
-        if other and succeeded and factory.leads_to(made.activity, other):
+        if other and succeeded and other.kind == UPDATE and factory.leads_to(made.activity, other):
+            text = f"{made.place}: endpoints are updated one by one, in the order of the file, and "
+            order = factory.of(activity.pipeline)
+            if order.index(other) < order.index(activity):
+                text += f"a failure of `{name}` stops what comes after it"
+                element.mapped("key", "dependsOn", text)
+            else:
+                text += f"that of `{name}` comes after this one"
+                element.approximated("key", "dependsOn", text, "let it come before, if it matters")
+        elif other and succeeded and factory.leads_to(made.activity, other):
             text = f"{made.place}: an update follows its training"
             element.mapped("key", "dependsOn", text)
         elif other and activity.kind == UPDATE and other in awaited(factory, made.activity):
