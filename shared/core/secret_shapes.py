@@ -60,6 +60,23 @@ _SHARED: Final = re.compile(
 _TOKEN: Final = re.compile(
     r"(?:(?<![A-Za-z0-9_-])|(?<=%[2-5][0-9A-Fa-f]))eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]+){1,4}"
 )
+#: Tokens of services that begin with letters of their own.
+_ISSUED: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:gh[opsur]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|"
+    r"glpat-[A-Za-z0-9_-]{16,}|(?:xox[a-z]|xapp)-[A-Za-z0-9-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|"
+    r"AIza[A-Za-z0-9_-]{30,})|(?<=hooks\.slack\.com/services/)[A-Za-z0-9/_-]+"
+)
+_ISSUERS: Final = (
+    "gh",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "xapp-",
+    "akia",
+    "asia",
+    "aiza",
+    "hooks.slack",
+)
 _ALONE: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[2-5][0-9A-Fa-f])|(?<=\\u00[2-5][0-9A-Fa-f]))"
 #: The last digit of 32 bytes ends with two bits that are zero, that of 64 bytes with four.
 _BASE64: Final = re.compile(
@@ -97,6 +114,8 @@ def without_shapes(text: str) -> str:
         text = _WORD.sub(_without_query, text)
     if any(part in small for part in _WORDY_PARTS):
         text = _WORDY.sub(_behind_its_name, text)
+    if any(part in small for part in _ISSUERS):
+        text = _ISSUED.sub(HIDDEN, text)
     return _TOKEN.sub(HIDDEN, text) if "eyj" in small else text
 
 

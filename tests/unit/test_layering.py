@@ -206,7 +206,7 @@ IMPORTER: Final = (
     *("account", "said_once", "values", "secret_forms", "secrets", "drafts", "policies"),
     *("expressions", "reading", "others", "service_urls", "linked_service_keys", "linked_services"),
     *("missing", "version_1", "version_2"),
-    *("refusals", "entries", "kept_out", "yaml_text", "report", "report_markdown"),
+    *("refusals", "one_endpoint", "entries", "kept_out", "yaml_text", "report", "report_markdown"),
     "importer",
 )
 

@@ -16,6 +16,7 @@ from shared.importers.data_factory.drafts import (
     Job,
     Update,
 )
+from shared.importers.data_factory.one_endpoint import report_one_endpoint
 from shared.importers.data_factory.others import INPUT_FORMS
 from shared.importers.data_factory.refusals import Tree, refused, report_refused
 from shared.importers.data_factory.values import unique
@@ -80,6 +81,7 @@ def entries(drafts: Sequence[Draft], context: ImportContext) -> Entries:
         made = _Maker(name, draft, (account, container), context).entry()
         if made is not None:
             found[name] = made
+    report_one_endpoint([draft for draft in drafts if draft.name in found])
     return Entries(found, container, account)
 
 

@@ -266,8 +266,11 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
         text = f"{place}: it has no endpoints: no update takes the model in this file"
         cure = "name the endpoints that are to serve it under endpoints"
     if refused:
-        text = f"{place}: it has no endpoints: update `{refused[0]}`, which waits for it, is not "
-        text, cure = f"{text}carried over", "see the line of the update"
+        of = [f"update `{name}`" for name in dict.fromkeys(refused)]
+        many = len(of) > 1
+        text = f"{place}: it has no endpoints: {' and '.join(of)}, which "
+        text += "wait for it, are not carried over" if many else "waits for it, is not carried over"
+        cure = f"see the {'lines of the updates' if many else 'line of the update'}"
     job.source.approximated("activity", job.name, text, cure)
 
 

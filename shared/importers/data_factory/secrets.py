@@ -20,7 +20,14 @@ from shared.importers.data_factory.account import (
     both_to_do,
     leaves,
 )
-from shared.importers.data_factory.secret_forms import Form, form_of, has_shape
+from shared.importers.data_factory.secret_forms import (
+    Form,
+    constants,
+    form_of,
+    has_shape,
+    joined,
+    without_constants,
+)
 from shared.importers.data_factory.values import unique
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -36,7 +43,8 @@ _SECRET_NAME: Final = re.compile(
     r"(?:account|api|access|shared|storage|principal|auth\w*|functions?|primary|admin|"
     r"encryption|master|private|service|signing|subscription) ?key(?! ?(?:column|name|type|vault))|"
     r"connection ?string|\bsas\b|\bsas(?:token|uri|url|key)|"
-    r"(?:access|bearer|auth|api|refresh|oauth)token|\bbearer\b",
+    r"(?:access|bearer|auth|api|refresh|oauth)token|\bbearer\b|\bpat\b|\bcreds?\b|"
+    r"\blogin\b(?! (?:name|url|uri|id|page|type)\b)|\bauthorization\b",
     re.IGNORECASE,
 )
 #: A number is a secret only where it is called one.
@@ -44,13 +52,24 @@ _PASSWORD: Final = re.compile(r"passw(?:or)?d|\bpwd\b|pass ?phrase|\bsecret$", r
 #: A name that ends with `key` may be that of a column; a value with this shape is none.
 _KEY_NAME: Final = re.compile(r"\bkey$", re.IGNORECASE)
 _RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+/=-]{16,}", re.ASCII)
+#: A value of letters and digits is a secret under one of these names, a word or a number is none.
+_SHORT_NAME: Final = re.compile(r"keys?|slack|sig|signature|auth", re.IGNORECASE)
+_MIXED: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[^\s:{}()@]{8,}")
 #: A connection string without any of these holds no secret; the app takes no text with one.
 _SECRET_PART: Final = re.compile(
     r"(?:(?<![a-z])(?:AccountKey|SharedAccess\w*|Password|Pwd|(?:client)?secret|sig(?:nature)?)|"
     r"[?&]code)\s*(?:=|%3d)\s*(?!\$\{)[^;\s&]|"
     r"[\"'](?:\w*password|pwd|\w*secret|\w*token|api_?key)\\?[\"']\s*:\s*\\?[\"'](?!\$\{)[^\"'\\]|"
-    r"://[^/@:\s\"'{}]*:[^/@:\s\"'{}]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    r"://[^/@:\s\"'{}]*:[^/@:\s\"'{}]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----|"
+    r"(?<![a-z])(?:pwd?|passw(?:or)?d|pass|secret|token)\s*:\s*"
+    r"(?=[^\s;&,]{0,80}\d)[^\s;&,\"'{}<>$]{6,}|"
+    r"[?&](?:key|token|access_token|api_?key)=[^\s&$<{]|"
+    r"(?<![a-z_])key=(?=[^\s;&]{0,80}\d)(?=[^\s;&]{0,80}[a-z])[^\s;&,\"'{}<>$]{8,}",
     re.IGNORECASE,
+)
+#: A user and a password; a text such as `model:v2` or `10:30` is none.
+_USER: Final = re.compile(
+    r"[A-Za-z][\w.@-]*:(?=.*\d)(?=.*[A-Za-z])(?=.*(?:[A-Z]|[^\w.-]))[^\s:/\\{}()]{8,}"
 )
 #: Keys of a value, and of what is beside it and says its name.
 _VALUES: Final = ("value", "defaultvalue")
@@ -78,11 +97,21 @@ def is_secret(name: str, value: Any) -> bool:
         if kind == "expression":
             return is_secret(name, str(typed.get("value", "")))
         return form_of(value) is Form.VAULT or "securestring" in kind
-    if isinstance(value, str) and (_SECRET_PART.search(value) or has_shape(value)):
-        return True
-    if isinstance(value, str) and _KEY_NAME.search(spoken) and _RANDOM.fullmatch(value.strip()):
+    if isinstance(value, str) and _has_value_of_secret(spoken, value):
         return True
     return bool(value) and _SECRET_NAME.search(spoken) is not None
+
+
+def _has_value_of_secret(spoken: str, value: str) -> bool:
+    """Whether a value looks like a secret, by itself or under its name, in words."""
+    if has_shape(value) or any(map(_SECRET_PART.search, {value, joined(value)})):
+        return True
+    for text in (one.strip() for one in constants(value)):
+        short = _SHORT_NAME.fullmatch(spoken) is not None and _MIXED.fullmatch(text) is not None
+        long = _KEY_NAME.search(spoken) is not None and _RANDOM.fullmatch(text) is not None
+        if short or long or _USER.fullmatch(text):
+            return True
+    return False
 
 
 def in_clear_text(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -267,7 +296,7 @@ def _expression(element: Element, form: Form) -> str:
     if form not in (Form.PARAMETER, Form.EXPRESSION):
         return ""
     text = (element.get("value") or element).peek()
-    return f" (`{without_bare(without_shapes(text))}`)" if text else ""
+    return f" (`{without_bare(without_shapes(without_constants(text)))}`)" if text else ""
 
 
 def not_needed(element: Element, key: str, why: str) -> None:

@@ -56,6 +56,11 @@ def test_a_value_beside_the_name_of_a_secret_is_hidden_from_sixteen_characters_o
     ("text", "shown"),
     [
         ("sig=ab", "sig=***"),
+        (f"by ghp_{'A1b2' * 9}.", "by ***."),
+        (f"github_pat_{'A1b2' * 9}", "***"),
+        ("xoxb-123456789012-ab, xoxo", "***, xoxo"),
+        ("id AKIAIOSFODNN7EXAMPLE", "id ***"),
+        ("https://hooks.slack.com/services/T0/B0/ab", "https://hooks.slack.com/services/***"),
         ("Bearer ab", "Bearer ***"),
         ("bearer+ab", "bearer+***"),
         ("Basic abcdefghijklmnop", "Basic ***"),

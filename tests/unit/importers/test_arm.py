@@ -146,13 +146,16 @@ def test_a_definition_that_is_not_deployed_or_repeated_is_told() -> None:
         {
             "a.json": template(
                 {**dataset("Off"), "condition": "[equals(parameters('factoryName'), 'x')]"},
-                {**dataset("Many"), "copy": {"name": "c", "count": 3}},
+                {**dataset("Many", fileName="[copyIndex()]"), "copy": {"name": "c", "count": 3}},
                 {**dataset("Perhaps"), "condition": "[parameters('deploy')]"},
             )
         }
     )
     assert [one.name for one in definitions.all] == ["Many", "Perhaps"]
+    definitions.close(account)
     told = lines(definitions, account)
+    copied = told["resources", 1, "properties", "typeProperties", "fileName"]
+    assert copied.to_do == "write each copy as a resource of its own, without copyIndex()"
     assert told["resources", 0].text == "its condition is false, so it is not deployed"
     assert told["resources", 1, "copy"].outcome is Outcome.NOT_CARRIED_OVER
     assert "`[parameters('deploy')]` counts as true" in told["resources", 2, "condition"].text

@@ -204,3 +204,13 @@ def test_what_is_missing_behind_a_condition_is_said_with_the_condition() -> None
     said = line(found, "train")
     assert "its training is in IfCondition `when`; training.inputs: input1: fill-in/" in said.text
     assert "write what is missing in pipelines.yaml before" in said.to_do
+
+
+def test_all_updates_that_wait_for_a_training_are_named() -> None:
+    alone = [{**update(name), "dependsOn": []} for name in ("good", "bad")]
+    typed = {"cases": [{"value": "a", "activities": alone[:1]}], "defaultActivities": alone[1:]}
+    switch = {"name": "switch", "type": "Switch", "typeProperties": typed}
+    waits = _after("train", "Succeeded")
+    said = line(_one(training(), {**switch, "dependsOn": waits}), "train")
+    assert "update `bad` and update `good`, which wait for it, are not carried over" in said.text
+    assert said.to_do.endswith("see the lines of the updates")

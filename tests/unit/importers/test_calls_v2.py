@@ -219,3 +219,63 @@ def test_a_variable_has_the_value_that_is_always_set(setters: list[Any], blob: s
     assert pipelines(found)["churn"]["data"]["blob"] == blob
     said = "activity" if any("Inactive" not in str(one) for one in setters) else "its default value"
     assert said in line(found, "where", "key").text
+
+
+def _second(first: dict[str, Any], second: dict[str, Any], job: dict[str, Any]) -> Any:
+    """Import a call with parameters, and another one that runs after its failure."""
+    waits = [{"activity": "one", "dependencyConditions": ["Failed"]}]
+    calls = _call("one", parameters=first), _call("two", parameters=second, dependsOn=waits)
+    declared = {"who": {"type": "string"}, "k": {"type": "int", "defaultValue": 3}}
+    return imported(
+        {
+            "pipeline/outer": pipeline(*calls),
+            "pipeline/churn": pipeline(job, parameters=declared),
+            "trigger/daily": schedule_trigger(reference("outer")),
+        }
+    )
+
+
+def _with_k() -> dict[str, Any]:
+    typed = {**BY_NAME["typeProperties"], "globalParameters": {"K": PASSED}}
+    return training(typeProperties=typed)
+
+
+PASSED = {"type": "Expression", "value": "@pipeline().parameters.k"}
+RUN = "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "to_do"),
+    [
+        ({"who": "a"}, {"who": "b", "k": 5}, "a pipeline of its own with who: b, k: 5, and"),
+        ({"who": "a"}, {"who": "a", "k": 5}, f'{RUN} with `{{"parameters": {{"K": 5}}}}`'),
+        ({"who": "a", "k": 7}, {"who": "a"}, f'{RUN} with `{{"parameters": {{"K": 3}}}}`'),
+        ({"who": "a"}, {"who": "a"}, f"{RUN}; or write `schedule`"),
+    ],
+)
+def test_a_call_with_other_values_says_how_a_run_has_them(
+    first: dict[str, Any], second: dict[str, Any], to_do: str
+) -> None:
+    found = _second(first, second, _with_k())
+    assert len(pipelines(found)) == 1
+    assert to_do in line(found, "two").to_do
+    ending = "[1].typeProperties.parameters."
+    keys = {one.name: one for one in found.report.lines if ending in one.at}
+    assert sorted(keys) == sorted(second)
+    differ = {key for key, one in keys.items() if "it is the same" not in one.text}
+    assert differ == {key for key in second if second[key] != first.get(key, 3)}
+    assert all(one.outcome is LEFT for one in keys.values())
+
+
+def test_a_call_with_the_values_of_another_start_names_it() -> None:
+    waits = [{"activity": "one", "dependencyConditions": ["Failed"]}]
+    calls = _call("one", parameters={"who": "a"}), _call("three", parameters={"who": "b"})
+    found = _called(*calls, _call("two", parameters={"who": "b"}, dependsOn=waits), of=BY_NAME)
+    assert len(pipelines(found)) == 2
+    assert line(found, "two").to_do == f"{RUN}, of the one that has these values"
+
+
+def test_the_values_of_a_call_that_alone_starts_a_pipeline_are_to_be_written() -> None:
+    call = _call(parameters={"who": "north"}, dependsOn=FAILED)
+    found = _called(COPY, call, of=BY_NAME)
+    assert line(found, "call").to_do == f"write who: north in churn, and {RUN}"

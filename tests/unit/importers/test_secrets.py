@@ -38,6 +38,11 @@ from shared.importers.data_factory.secrets import (
         ("@concat('Bearer ', 'planted3-a-token')", Form.CLEAR),
         ("@concat('Bearer ', 'planted3-a-token', pipeline().parameters.k)", Form.CLEAR),
         ("Bearer planted3 @{utcnow()}", Form.CLEAR),
+        ("@{concat('Server=x;Password=','planted9',';')}", Form.CLEAR),
+        ("https://h/@{concat('plant', 'ed4')}/@{utcnow()}", Form.CLEAR),
+        ("@concat('planted9x', pipeline().parameters.k)", Form.CLEAR),
+        ("@{concat('Password=', activity('planted9x').output.k)}", Form.EXPRESSION),
+        ("@activity('Get secret 1').output.headers['x-token-1']", Form.EXPRESSION),
         ({"type": "Expression", "value": "@concat('plant', 'ed4')"}, Form.CLEAR),
         ("Bearer @{pipeline().parameters.token}", Form.EXPRESSION),
         ("@concat('Bearer ', pipeline().parameters.token)", Form.EXPRESSION),
@@ -82,6 +87,25 @@ def test_the_form_of_a_secret_is_told(value: Any, form: Form) -> None:
         ("bearer", "abc"),
         ("Header", "@concat('Bearer ', 'planted6-a-token')"),
         ("Path", "https://a.blob.core.windows.net/c/d?sv=1&sig=abcdefabcdef"),
+        ("pat", "abc"),
+        ("cred", "abc"),
+        ("db_creds", "abc"),
+        ("login", "abc"),
+        ("Authorization", "Basic abc"),
+        ("Key", "planted933"),
+        ("sig", "planted938"),
+        ("slack", "@concat('plant', 'ed938')"),
+        ("who", "admin:Pl4nted&3"),
+        ("a", f"ghp_{'A1b2' * 9}"),
+        ("a", f"@concat('gh', 'p_{'A1b2' * 9}')"),
+        ("a", f"github_pat_{'A1b2' * 6}"),
+        ("a", "xoxb-123456789012-planted"),
+        ("a", "AKIAIOSFODNN7EXAMPLE"),
+        ("a", "https://hooks.slack.com/services/T0/B0/planted"),
+        ("a", "use key=planted935"),
+        ("a", "pw: planted901"),
+        ("a", "https://h/jobs?v=2&key=planted"),
+        ("a", "@{concat('Pass','word=planted')}"),
     ],
 )
 def test_secrets_are_known_by_name_or_shape(name: str, value: Any) -> None:
@@ -109,6 +133,17 @@ def test_secrets_are_known_by_name_or_shape(name: str, value: Any) -> None:
         ("passes", "10"),
         ("Secretary", "abc"),
         ("SASquatch", "abc"),
+        ("pattern", "abc"),
+        ("login page", "abc"),
+        ("key", "@pipeline().parameters.key12345"),
+        ("auth", "ServicePrincipal"),
+        ("at", "10:30:00"),
+        ("at", "2026-11-01T00:00:00Z"),
+        ("model", "churn:version2"),
+        ("drive", "c:/Data/rows1.csv"),
+        ("note", "the password: it is rotated"),
+        ("note", "select * from t where key = 'x'"),
+        ("ghost", "ghp_short"),
     ],
 )
 def test_other_values_are_no_secrets(name: str, value: Any) -> None:
@@ -158,6 +193,18 @@ def test_an_expression_that_is_a_secret_is_said_as_it_is_written(shown: str) -> 
         Secrets().setting(Element(value, "a.json", ("apiKey",), account), "training", "apiKey")
         (line,) = account.lines.values()
         assert f"(`{shown}`), and is not copied" in line.text
+
+
+def test_no_constant_of_a_secret_expression_is_said() -> None:
+    inside = "concat('plant', activity('A').output.k)"
+    for value in (f"@{inside}", f"x=planted;@{{{inside}}}", f"[{inside}]"):
+        account = Account()
+        Secrets().setting(Element(value, "a.json", ("pat",), account), "training", "pat")
+        (line,) = account.lines.values()
+        assert ("plant" in line.text, "concat('***', activity('A').output.k)" in line.text) == (
+            False,
+            True,
+        )
 
 
 def test_a_long_name_takes_no_longer_than_a_short_one() -> None:

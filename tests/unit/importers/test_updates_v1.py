@@ -33,6 +33,33 @@ def test_an_update_that_never_runs_with_its_training_is_not_made(
 
 
 @pytest.mark.parametrize(
+    ("start", "end", "left", "said"),
+    [
+        ("2027-03-01", "2027-06-01", True, "only active from 2027-03-01T00:00:00Z on"),
+        ("2026-11-01", "2026-11-20", True, "only active until 2026-11-20T00:00:00Z"),
+        ("2026-11-01", "2026-12-30", False, "after 2026-12-30T00:00:00Z too"),
+        ("2026-11-10", "2027-06-01", False, ""),
+        ("2026-11-01", "9999-09-09", False, ""),
+    ],
+)
+def test_no_model_is_promoted_outside_of_the_period_of_its_update(
+    start: str, end: str, *, left: bool, said: str
+) -> None:
+    factory = walk_through(training(), start="2026-11-01", end="2027-06-01")
+    factory.pipeline("apart", updating(), start=start, end=end)
+    assert len(factory.only().updates) == (0 if left else 1)
+    line = factory.line("pipeline/apart", "properties.activities[0]")
+    assert (line.outcome is LEFT, said in line.text, line.asks) == (left, True, bool(said))
+
+
+def test_a_backfill_promotes_no_model_of_before_the_period_of_its_update() -> None:
+    for backfill in (False, True):
+        factory = walk_through(training(), backfill=backfill, start="2026-11-01", end="2027-06-01")
+        factory.pipeline("apart", updating(), start="2026-11-10", end="2027-06-01")
+        assert len(factory.only().updates) == (0 if backfill else 1)
+
+
+@pytest.mark.parametrize(
     ("name", "made", "said"),
     [
         (MODEL, MODEL, ""),

@@ -16,6 +16,7 @@ from tests.unit.importers.repository import (
     line,
     pipeline,
     pipelines,
+    services,
     training,
     update,
 )
@@ -99,6 +100,37 @@ def test_an_update_with_two_models_is_not_carried_over() -> None:
     assert said.text == "output `output1` of `a` and output `output1` of `b` may each be its model"
     assert f"update: {UPDATE}" in said.block
     assert "update `update`, which waits for it, is not carried over" in line(found, "b").text
+
+
+@pytest.mark.parametrize(
+    ("reverse", "said", "outcome"),
+    [
+        (False, "a failure of `one` stops what comes after it", Outcome.MAPPED),
+        (True, "that of `one` comes after this one", Outcome.APPROXIMATED),
+    ],
+)
+def test_an_update_that_waits_for_another_one_says_in_which_order_they_are(
+    *, reverse: bool, said: str, outcome: Outcome
+) -> None:
+    other = storage_named("scoring2")
+    chained = [update("one"), update("two", after="one", linkedServiceName=other)]
+    both = reversed(chained) if reverse else chained
+    found = imported(
+        {
+            "pipeline/churn": pipeline(training(), *both),
+            "linkedService/scoring2": {
+                **services()["linkedService/scoring"],
+                "typeProperties": {
+                    **services()["linkedService/scoring"]["typeProperties"],
+                    "updateResourceEndpoint": f"{UPDATE}2",
+                },
+            },
+        }
+    )
+    names = [one["name"] for one in pipelines(found)["churn"]["endpoints"]]
+    assert names == (["scoring2", "scoring"] if reverse else ["scoring", "scoring2"])
+    (told,) = [one for one in found.report.lines if said in one.text]
+    assert (told.name, told.outcome) == ("dependsOn", outcome)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from shared.importers.data_factory.reading.arm_expressions import (
 )
 from shared.importers.data_factory.reading.plain_json import DEEPEST
 from shared.importers.data_factory.reading.shapes import READ, kind_of_type
+from shared.importers.data_factory.secret_forms import without_constants
+from shared.importers.data_factory.secrets import is_secret
 
 _SECURE: Final = frozenset({"securestring", "secureobject"})
 _TYPED: Final = frozenset({"type", "apiversion"})
@@ -62,7 +64,9 @@ class Unresolved:
     @property
     def shown(self) -> str:
         """Return the expression for people: all of it, without secrets."""
-        return f"`{without_bare(without_shapes(self.text))}`"
+        secret = is_secret(str(self.path[-1]) if self.path else "", self.text)
+        text = without_constants(self.text) if secret else self.text
+        return f"`{without_bare(without_shapes(text))}`"
 
 
 @dataclass(slots=True)

@@ -156,6 +156,8 @@ def _told(one: arm.Unresolved, name: str, above: Line | None) -> tuple[Outcome, 
     left = above is not None and above.outcome is Outcome.NOT_CARRIED_OVER
     if above is not None and left and (above.kind == "linked service" or not above.asks):
         return Outcome.NOT_CARRIED_OVER, "nothing to do: nothing of the file needs it"
+    if "copyindex(" in one.text.casefold():
+        return Outcome.APPROXIMATED, "write each copy as a resource of its own, without copyIndex()"
     if is_secret(name, one.text):
         return Outcome.APPROXIMATED, f"{_GIVE}, but for secrets"
     return Outcome.APPROXIMATED, f"write the value in its place, or {_GIVE}"

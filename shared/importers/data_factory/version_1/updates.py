@@ -8,7 +8,7 @@ from shared.importers.data_factory.expressions.version_1 import resolved
 from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
-from shared.importers.data_factory.values import verbatim
+from shared.importers.data_factory.values import iso, verbatim
 from shared.importers.data_factory.version_1 import availability, datasets, periods
 from shared.importers.data_factory.version_1.factory import Activity, Factory
 from shared.importers.data_factory.version_1.jobs import Made
@@ -23,6 +23,11 @@ _ONE: Final = (
     "let one activity alone write that dataset, and import again; or add the endpoint to the "
     "pipeline of the training whose model it is to take"
 )
+_WITHIN: Final = (
+    "add the endpoint to the pipeline of the training while it is to be updated, or import again "
+    "then; remove it afterwards"
+)
+_END: Final = "remove the endpoint from the pipeline at that time, if it is to keep its model"
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
 
 
@@ -50,6 +55,8 @@ def update(
         wrong, cure = no_target(service, training.job.service)
         if not wrong and (wrong := _never(activity, training) or _changing(activity)):
             cure = "correct it, and import again, if the endpoint is to be updated"
+        elif not wrong and (wrong := _outside(factory, activity, training)):
+            cure = _WITHIN
     if model is None or training is None or service is None or wrong:
         if wrong:
             leave_activity(element, activity.name, wrong, cure)
@@ -129,6 +136,22 @@ def _never(activity: Activity, training: Made) -> str:
     return ""
 
 
+def _outside(factory: Factory, activity: Activity, training: Made) -> str:
+    """Return why an update is not active at present, unlike its training; empty: it is."""
+    mine, theirs = (
+        periods.period(one.pipeline.properties) for one in (activity, training.activity)
+    )
+    now, old = factory.context.now, factory.context.options.backfill
+    if theirs.paused or theirs.start is None or (theirs.end and theirs.end <= now and not old):
+        return ""
+    begun = theirs.start if old else max(theirs.start, now)
+    if mine.start and mine.start > begun:
+        return f"its pipeline is only active from {iso(mine.start)} on, and the training before"
+    if mine.end and mine.end <= now and (theirs.end is None or mine.end < theirs.end):
+        return f"its pipeline is only active until {iso(mine.end)}, and the training goes on"
+    return ""
+
+
 def _changing(activity: Activity) -> str:
     """Return why the name of the model is not known ahead of a run; empty: it is known."""
     said = activity.element.get("typeProperties", "trainedModelName").peek()
@@ -196,6 +219,12 @@ def _report_cadence(factory: Factory, activity: Activity, training: Made) -> Non
 def _report_period(activity: Activity, training: Made) -> None:
     """Report the times of a pipeline whose updates belong to a training of another one."""
     theirs = training.activity.pipeline
+    until = periods.period(activity.pipeline.properties).end
+    ends = periods.period(theirs.properties).end
+    if until is not None and (ends is None or until < ends):
+        text = f"{training.place}: an update follows each training after {iso(until)} too, and in "
+        text += "the factory no longer: there the active period of its pipeline ends"
+        activity.element.approximated("activity", activity.name, text, _END)
     for key in _PERIOD:
         said, other = activity.pipeline.properties.get(key), theirs.properties.get(key)
         if other.peek() == said.peek():

@@ -6,26 +6,24 @@ What the keys mean: data-factory §3.4.
 from collections.abc import Sequence
 from typing import Final
 
-from shared.importers.data_factory.account import Element, both_to_do
+from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import Draft
 from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.others import (
     DECIDES,
     SILENT,
-    instead_of,
-    leave_activity,
     leave_inactive,
     leave_other,
     set_aside,
     why_nothing,
 )
-from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
-from shared.importers.data_factory.secrets import is_secret, report_passed, secret_places, warned_of
+from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
 from shared.importers.data_factory.version_2.between import awaited
+from shared.importers.data_factory.version_2.calls import OF_ACTIVITY, report_call
 from shared.importers.data_factory.version_2.factory import (
     CALL,
     SETTERS,
@@ -33,22 +31,15 @@ from shared.importers.data_factory.version_2.factory import (
     UPDATE,
     Activity,
     Factory,
-    called,
     defaults,
     is_secure,
-    resolve,
     set_by,
 )
 from shared.importers.data_factory.version_2.jobs import Made
-from shared.importers.data_factory.version_2.triggers import Start, passes_secret, report_unsaid
+from shared.importers.data_factory.version_2.triggers import Start
 
-_OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
 _USES: Final = "see the lines of this pipeline that use it"
-_BY_HAND: Final = (
-    "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs; or write `schedule`, or "
-    "data.opens_runs: true, if it may run each time"
-)
 
 
 def concurrency(pipeline: Definition) -> int | None:
@@ -65,12 +56,21 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         activity: the job, or the update.
         made: the job, or that of the update.
     """
-    activity.element.take_keys(*_OF_ACTIVITY)
+    activity.element.take_keys(*OF_ACTIVITY)
     set_aside(activity.element, "description", "userProperties")
     for element, name, conditions in activity.waits():
         other = factory.named(activity.pipeline, name)
         succeeded = activity.kind == UPDATE and conditions == {"succeeded"}
-        if other and succeeded and factory.leads_to(made.activity, other):
+        if other and succeeded and other.kind == UPDATE and factory.leads_to(made.activity, other):
+            text = f"{made.place}: endpoints are updated one by one, in the order of the file, and "
+            order = factory.of(activity.pipeline)
+            if order.index(other) < order.index(activity):
+                text += f"a failure of `{name}` stops what comes after it"
+                element.mapped("key", "dependsOn", text)
+            else:
+                text += f"that of `{name}` comes after this one"
+                element.approximated("key", "dependsOn", text, "let it come before, if it matters")
+        elif other and succeeded and factory.leads_to(made.activity, other):
             text = f"{made.place}: an update follows its training"
             element.mapped("key", "dependsOn", text)
         elif other and activity.kind == UPDATE and other in awaited(factory, made.activity):
@@ -116,66 +116,11 @@ def report_others(factory: Factory, pipeline: Definition, found: dict[str, list[
         elif one.kind == EXECUTE:
             report_execution(factory, one)
         elif one.kind == CALL:
-            _report_call(factory, one, found)
+            if report_call(factory, one, found):
+                _report_waits(factory, one)
         else:
             after = any(other.kind == TRAINING for other in awaited(factory, one))
             leave_other(one.element, one.name, one.type, after_training=after)
-
-
-def _report_call(factory: Factory, activity: Activity, found: dict[str, list[Draft]]) -> None:
-    name = called(activity)
-    places = [draft.name for draft in found.get(folded(name), [])]
-    why = factory.branch(activity)
-    if activity.is_conditional:
-        why = f"it is in {activity.within[-1].shown}"
-    if places and why:
-        text = f"{why}: nothing starts {', '.join(places)} from here"
-        cure = both_to_do(_BY_HAND, warned_of(secret_places(activity.element)))
-        leave_activity(activity.element, activity.name, text, cure)
-        return
-    if places:
-        text = f"{', '.join(places)}: what starts this pipeline starts pipeline `{name}` too"
-        starts = factory.starts_of(activity.pipeline)
-        known = all(one.item for start in starts for one, _ in factory.members(activity, start))
-        if activity.within and not known:
-            text += f", but once alone: it is in {activity.where}, which Relearn does not have"
-        element, cure = activity.element, instead_of(activity.type)
-        element.approximated("activity", activity.name, text, cure)
-        leave_policy(element, "its activity is not carried over")
-        _report_waits(factory, activity)
-        _set_aside_call(factory, activity, name)
-        return
-    text = f"pipeline `{name}` has no activity that is carried over"
-    if folded(name) not in found:
-        text = f"pipeline `{name}` is not among the files"
-    leave_activity(activity.element, activity.name, text, instead_of(activity.type))
-
-
-def _set_aside_call(factory: Factory, activity: Activity, name: str) -> None:
-    """Take what a call of a pipeline says of itself, and report the parameters that it gives.
-
-    Args:
-        factory: all pipelines.
-        activity: the call.
-        name: of the pipeline that it calls.
-    """
-    element = activity.element
-    element.take_keys(*_OF_ACTIVITY)
-    element.get("typeProperties").take_keys("pipeline", "waitOnCompletion")
-    set_aside(element, "description", "userProperties")
-    pipeline = factory.definitions.named(PIPELINE, name)
-    for parameter, one in element.get("typeProperties", "parameters").items():
-        if pipeline and passes_secret(pipeline, parameter, one.value):
-            report_passed(one, parameter, one.value)
-            continue
-        known = [
-            resolve(factory.definitions, activity.pipeline, each, one.value)
-            for start in factory.starts_of(activity.pipeline)
-            for each, _ in factory.members(activity, start)
-        ]
-        if not any(report_unsaid(one, parameter, value, name) for value in known):
-            text = f"its value stands in pipeline `{name}` wherever it is used"
-            one.mapped("key", parameter, text)
 
 
 def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft]) -> None:
