@@ -24,6 +24,7 @@ Each class has a `kind`, a stable word that problems of the HTTP API carry (docs
     + IdempotencyConflictError      an Idempotency-Key was used before, for another request
     + NotFoundError                 what the request names does not exist
       - NoSuchRunError
+      - NoVerdictError                the gate has said nothing of the run's model
       - NoSuchPipelineError
       - NoSuchEndpointError
       - NoSuchDataError

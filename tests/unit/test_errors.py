@@ -16,6 +16,11 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PRIVATE: Final = {
     "shared.core.config.cross_field.UnknownValueError",
     "shared.core.config.problems.WrongValueError",
+    "shared.core.decisions.pairing._CannotCompareError",
+    "shared.execution.comparisons.UnusablePredictionsError",
+    "shared.execution.gate._UnusableEvaluationError",
+    "shared.execution.holdout.CannotScoreError",
+    "shared.execution.holdout._NoScoresError",
     "shared.importers.data_factory.expressions.syntax.SecretError",
     "shared.importers.data_factory.expressions.syntax.UnresolvedError",
     "shared.importers.data_factory.reading.tolerant_json.BrokenDefinitionError",
