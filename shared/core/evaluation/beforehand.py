@@ -6,9 +6,9 @@ from typing import Final
 
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
-from shared.core.counting import grouped
+from shared.core.counting import counted, grouped
 from shared.core.decisions.comparison import Comparison
-from shared.core.decisions.metrics import Kind, Metric, metric_named
+from shared.core.decisions.metrics import FEWEST_ROWS, Kind, Metric, metric_named
 from shared.core.decisions.power import deviation, rows_for, unsure_share, usual_deviation
 from shared.core.evaluation.gate import Rule, Verdict
 from shared.core.evaluation.noise import counts_in, noise_of, words_of_noise
@@ -69,6 +69,8 @@ def _said(rule: Rule, gate: Gate, known: Experience) -> Iterator[str]:
     compare, metric = gate.compare, metric_named(rule.metric)
     if compare is None or not gate.on_rows(rule):
         yield f" compares recorded numbers; {_of_recorded(rule, known.metrics)}"
+    elif (few := _too_few(metric, known)) is not None:
+        yield f": {few}: nothing is measured with fewer than {FEWEST_ROWS}, and an operator decides"
     elif rule.bound == 0:
         share = unsure_share(1, margin=0.0, deviation=1.0, level=compare.level)
         never = "with any number of rows: only a better one is fit"
@@ -83,6 +85,20 @@ def _said(rule: Rule, gate: Gate, known: Experience) -> Iterator[str]:
         yield f"{said}; so wide was the interval of run {known.run_id}"
     elif metric is not None:
         yield _by_usual(rule, compare, metric, known)
+
+
+def _too_few(metric: Metric | None, known: Experience) -> str | None:
+    """Return which rows of a holdout are too few for an interval; None: none, or not known."""
+    if known.rows is None:
+        return None
+    if known.rows < FEWEST_ROWS:
+        return f"the holdout has {counted(known.rows, 'row')}"
+    if metric is None or metric.kind not in _OF_POSITIVES or known.positives is None:
+        return None
+    smaller = min(known.positives, known.rows - known.positives)
+    if smaller >= FEWEST_ROWS:
+        return None
+    return f"the smaller class of the holdout has {counted(smaller, 'row')}"
 
 
 def _by_usual(rule: Rule, compare: Compare, metric: Metric, known: Experience) -> str:

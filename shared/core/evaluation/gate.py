@@ -17,7 +17,8 @@ Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("at_least", "at_most", "max_drop", "min_gain")
-_COMPARING: Final = frozenset({"max_drop", "min_gain"})
+#: The bounds that are a distance from another model.
+COMPARING: Final = frozenset({"max_drop", "min_gain"})
 
 _AVERAGED: Final = (
     r"(?:overall|average|mean|balanced|weighted|normalized|normmacro|(?:macro|micro)(?:averaged)?)?"
@@ -103,7 +104,7 @@ class Rule(Strict):
         if len(given) != 1:
             what = f"{' and '.join(given)} are separate rules" if given else "the rule has no bound"
             yield Mistake(what, f"name one of {', '.join(_KINDS)}")
-        elif given[0] in _COMPARING and self.direction is None and self.better is None:
+        elif given[0] in COMPARING and self.direction is None and self.better is None:
             what = f"it is not known whether more or less {short(self.metric)} is better"
             yield Mistake(what, "write higher or lower", ("direction",))
 
@@ -120,7 +121,7 @@ class Rule(Strict):
     @property
     def compares(self) -> bool:
         """Whether the bound is a distance from the model that serves."""
-        return any(getattr(self, kind) is not None for kind in _COMPARING)
+        return any(getattr(self, kind) is not None for kind in COMPARING)
 
     @property
     def better(self) -> Direction | None:

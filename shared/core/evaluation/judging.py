@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.core.counting import counted
 from shared.core.decisions.comparison import Outcome
-from shared.core.evaluation.gate import Result, Rule, Verdict, worst
+from shared.core.evaluation.gate import COMPARING, Result, Rule, Verdict, worst
 from shared.core.evaluation.noise import words_of_noise
 from shared.core.evaluation.on_rows import NO_ROWS, OnRows, result_on_rows
 from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
@@ -125,9 +125,14 @@ def _reason(results: Sequence[Result], outcome: Outcome) -> str:
         case Outcome.UNSURE:
             said = [f"unsure: {'; '.join(unsure)}"]
         case Outcome.FIT:
-            compared = [result.why for result in deciding if result.comparisons]
+            compared = [one.why for one in deciding if one.comparisons or _has_no_other(one)]
             said = [": ".join(filter(None, (_passed_text(results, deciding), "; ".join(compared))))]
     return "; ".join((*said, *observed))
+
+
+def _has_no_other(result: Result) -> bool:
+    """Whether a rule that compares holds because there is no model to compare with."""
+    return result.rule in COMPARING and result.live is None
 
 
 def _passed_text(results: Sequence[Result], deciding: Sequence[Result]) -> str:

@@ -101,8 +101,8 @@ def _waiting_for_the_next(run: Run, reason: str | None, at: datetime) -> Run:
     note = f"{reason}; it waits for the next run"
     moved = run.moved_to(Phase.AWAITING_APPROVAL, at, note, awaiting_since=at, asks_at=until)
     advice = (
-        f"nothing yet: an operator is asked once the next run has its verdict, at the latest "
-        f"{until.isoformat(timespec='seconds')}; {_answers(run)}"
+        "nothing yet: an operator is asked once the next run has a verdict that is not fit, at "
+        f"the latest {until.isoformat(timespec='seconds')}; {_answers(run)}"
     )
     return moved.evolve(reason=reason, advice=advice)
 

@@ -112,3 +112,22 @@ def test_only_intervals_are_learned_from() -> None:
     assert experience_of(judged(same)) == {}
     live, anchor = comparison(), comparison(Outcome.UNSURE, against="anchor")
     assert experience_of(judged(live, anchor)) == {"auc": live}
+
+
+@pytest.mark.parametrize(
+    ("rows", "positives", "words"),
+    [
+        (12, 5, "the holdout has 12 rows"),
+        (200, 20, "the smaller class of the holdout has 20 rows"),
+        (200, 200, "the smaller class of the holdout has 0 rows"),
+    ],
+)
+def test_of_a_holdout_that_is_too_small_it_is_said_that_nothing_is_measured(
+    rows: int, positives: int, words: str
+) -> None:
+    holdout = Compare(holdout="evaluation/holdout.csv")
+    (sentence,) = said(NO_DROP, compare=holdout, rows=rows, positives=positives)
+    assert sentence == (
+        f"AUC, max_drop 0.01: {words}: nothing is measured with fewer than 30, and an operator "
+        "decides"
+    )
