@@ -121,6 +121,16 @@ def test_an_update_whose_blob_two_trainings_write_is_not_made() -> None:
     assert "`one` and `two` write" in factory.line("pipeline/walk", "activities[2]").text
 
 
+def test_an_update_whose_blob_is_also_that_of_another_dataset_is_not_made() -> None:
+    typed = {"webServiceOutputs": {"output1": "again"}}
+    other = training("other", outputs=[{"name": "again"}], typeProperties=typed)
+    factory = walk_through(training(), other, updating())
+    factory.blob("again", "trainingoutput", "model.ilearner")
+    assert not any(draft.updates for draft in factory.drafts())
+    said = factory.line("pipeline/walk", "activities[2]")
+    assert (said.outcome, "`retraining` and `other` write" in said.text) == (LEFT, True)
+
+
 def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
     factory = walk_through(
         training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}

@@ -107,8 +107,9 @@ def _writers(factory: Factory, model: Definition, jobs: Sequence[Made]) -> list[
     """Return the activities that write a model, where they are several; none where it is one."""
     found = [made.activity for made in jobs if model.place in made.ports]
     found += [one for one in factory.writers(model) if one not in found]
-    if not found and (path := datasets.blob_path(model, factory.definitions)) is not None:
-        found = [made.activity for made in jobs if path in made.job.outputs.values()]
+    if (path := datasets.blob_path(model, factory.definitions)) is not None:
+        same = [made.activity for made in jobs if path in made.job.outputs.values()]
+        found += [one for one in same if one not in found]
     return found if len(found) > 1 else []
 
 
