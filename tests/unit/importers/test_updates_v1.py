@@ -131,6 +131,30 @@ def test_an_update_whose_blob_is_also_that_of_another_dataset_is_not_made() -> N
     assert (said.outcome, "`retraining` and `other` write" in said.text) == (LEFT, True)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "left"),
+    [
+        ("Date.AddDays(SliceStart, -7)", "Date.AddDays(SliceEnd, -7)", True),
+        ("SliceStart", "Date.AddDays(SliceEnd, 7)", True),
+        ("<when>", "SliceEnd", True),
+        ("SliceStart", "SliceEnd", False),
+        ("WindowStart", "WindowEnd", False),
+    ],
+)
+def test_an_update_with_the_model_of_another_slice_is_not_made(
+    start: str, end: str, *, left: bool
+) -> None:
+    inputs = [{"name": "trainedModelBlob", "startTime": start, "endTime": end}]
+    factory = walk_through(training(), updating(inputs=inputs))
+    assert len(factory.only().updates) == (0 if left else 1)
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert (line.outcome is LEFT, "other times than its own window" in line.text) == (left, left)
+    assert ("promote/" in line.to_do) is left
+    assert factory.unknown() == []
+    lines = factory.account.lines.values()
+    assert not [one for one in lines if one.at.endswith(("startTime", "endTime"))]
+
+
 def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
     factory = walk_through(
         training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}
