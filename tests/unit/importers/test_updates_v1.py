@@ -155,6 +155,16 @@ def test_an_update_with_the_model_of_another_slice_is_not_made(
     assert not [one for one in lines if one.at.endswith(("startTime", "endTime"))]
 
 
+def test_an_update_with_another_slice_of_a_model_joined_by_its_blob_is_not_made() -> None:
+    typed = {"trainedModelName": MODEL, "trainedModelDatasetName": "same"}
+    inputs = [{"name": "same", "startTime": "Date.AddDays(SliceStart, -7)"}]
+    factory = walk_through(training(), updating(inputs=inputs, typeProperties=typed))
+    factory.blob("same", "trainingoutput", "model.ilearner")
+    assert factory.only().updates == ()
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert "other times than its own window" in line.text
+
+
 def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
     factory = walk_through(
         training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}

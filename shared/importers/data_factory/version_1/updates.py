@@ -55,11 +55,11 @@ def update(
         names = " and ".join(f"`{one.name}`" for one in several)
         wrong = f"{names} write dataset `{model.name}` or its blob, and each may write its model"
         cure = _ONE
-    elif training is not None and service is not None:
+    elif model is not None and training is not None and service is not None:
         wrong, cure = no_target(service, training.job.service)
         if not wrong and (wrong := _never(activity, training) or _changing(activity)):
             cure = "correct it, and import again, if the endpoint is to be updated"
-        elif not wrong and (wrong := _other_slice(factory, activity, training)):
+        elif not wrong and (wrong := _other_slice(factory, activity, model)):
             cure = _SLICE
         elif not wrong and (wrong := _outside(factory, activity, training)):
             cure = _WITHIN
@@ -159,7 +159,7 @@ def _outside(factory: Factory, activity: Activity, training: Made) -> str:
     return ""
 
 
-def _other_slice(factory: Factory, activity: Activity, training: Made) -> str:
+def _other_slice(factory: Factory, activity: Activity, model: Definition) -> str:
     """Return why an update takes a model of other times than its window's; empty: it does not."""
     for reference in activity.inputs:
         for key, usual in zip(("startTime", "endTime"), SLICE, strict=True):
@@ -167,8 +167,7 @@ def _other_slice(factory: Factory, activity: Activity, training: Made) -> str:
             if not said or time_of(said.peek()) == time_of(usual):
                 said.take()
                 continue
-            dataset = factory.definitions.named(DATASET, reference.name, reference.element.file)
-            if dataset and factory.is_among(dataset, training.activity.outputs):
+            if factory.is_among(model, [reference]):
                 text = f"input `{reference.name}` has {key} `{verbatim(said.value)}`: in the "
                 text += "factory it takes the model of other times than its own window, and here "
                 return f"{text}that of the run that has just ended"
