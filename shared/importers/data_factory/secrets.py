@@ -64,7 +64,7 @@ _SECRET_PART: Final = re.compile(
     r"(?<![a-z])(?:pwd?|passw(?:or)?d|pass|secret|token)\s*:\s*"
     r"(?=[^\s;&,]{0,80}\d)[^\s;&,\"'{}<>$]{6,}|"
     r"[?&](?:key|token|access_token|api_?key)=[^\s&$<{]|"
-    r"(?<![a-z_])key=(?=[^\s;&]{0,80}\d)(?=[^\s;&]{0,80}[a-z])[^\s;&,\"'{}<>$]{8,}",
+    r"(?<![a-z_])(?:key|token(?!=@))=(?=[^\s;&]{0,80}\d)(?=[^\s;&]{0,80}[a-z])[^\s;&,\"'{}<>$]{8,}",
     re.IGNORECASE,
 )
 #: A user and a password; a text such as `model:v2` or `10:30` is none.

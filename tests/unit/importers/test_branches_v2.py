@@ -105,6 +105,25 @@ def test_nothing_starts_a_training_behind_a_condition(kind: str, typed: dict[str
     assert "nothing starts a pipeline whose training is inside" in line(found, "when").to_do
 
 
+def test_an_update_after_an_until_that_repeats_its_training_is_not_carried_over() -> None:
+    until = {"name": "until", "type": "Until", "typeProperties": {"activities": [training()]}}
+    found = _one(until, update(dependsOn=_after("until", "Succeeded")))
+    assert "endpoints" not in pipelines(found)["churn"]
+    said = line(found, "update")
+    assert (said.outcome, "gate.rules" in said.to_do) == (LEFT, True)
+    assert "only once the condition of Until `until` holds" in said.text
+    assert not [one for one in found.report.lines if "schedule.delay" in one.to_do]
+
+
+def test_an_update_after_the_loop_of_its_training_is_told_what_it_follows() -> None:
+    loop = {"name": "each", "type": "ForEach", "typeProperties": {"activities": [training()]}}
+    found = _one(loop, update(dependsOn=_after("each", "Succeeded")))
+    assert len(pipelines(found)["churn"]["endpoints"]) == 1
+    said = line(found, "dependsOn", "key")
+    assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, False)
+    assert "follows its training, which is in ForEach `each`" in said.text
+
+
 def test_another_training_beside_the_condition_keeps_its_schedule() -> None:
     typed = {"ifTrueActivities": [training("other")]}
     found = _one(training(), {"name": "when", "type": "IfCondition", "typeProperties": typed})

@@ -13,6 +13,7 @@ from shared.importers.data_factory.secrets import (
     is_secret,
     setting_name,
 )
+from tests.unit.importers.repository import imported, pipeline, schedule_trigger, training
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,9 @@ def test_secrets_are_known_by_name_or_shape(name: str, value: Any) -> None:
         ("drive", "c:/Data/rows1.csv"),
         ("note", "the password: it is rotated"),
         ("note", "select * from t where key = 'x'"),
+        ("note", "token=@activity('a').output.token1"),
+        ("note", "token={customer}/rows1.csv"),
+        ("note", "max_token=1000words"),
         ("ghost", "ghp_short"),
     ],
 )
@@ -174,6 +178,17 @@ def test_a_secret_of_a_vault_becomes_a_reference_to_it() -> None:
     assert "@Microsoft.KeyVault(SecretUri=https://mine.vault.azure.net/secrets/k)" in line.to_do
     (hint,) = secrets.wanted.values()
     assert hint.count("<") == hint.count(">") == 1
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "trigger"])
+@pytest.mark.parametrize("tag", ["token=planted9X", "password=planted9X"])
+def test_a_secret_among_the_tags_is_to_be_rotated(kind: str, tag: str) -> None:
+    daily = schedule_trigger({"pipelineReference": {"referenceName": "churn"}})
+    files = {"pipeline": pipeline(training()), "trigger": daily}
+    files[kind]["annotations"] = [tag]
+    found = imported({f"{one}/churn": properties for one, properties in files.items()})
+    (said,) = [one for one in found.report.lines if one.name == "annotations"]
+    assert "rotate what stands in clear text" in said.to_do
 
 
 def test_where_a_secret_stood_is_said_and_its_value_is_not() -> None:

@@ -121,6 +121,50 @@ def test_an_update_whose_blob_two_trainings_write_is_not_made() -> None:
     assert "`one` and `two` write" in factory.line("pipeline/walk", "activities[2]").text
 
 
+def test_an_update_whose_blob_is_also_that_of_another_dataset_is_not_made() -> None:
+    typed = {"webServiceOutputs": {"output1": "again"}}
+    other = training("other", outputs=[{"name": "again"}], typeProperties=typed)
+    factory = walk_through(training(), other, updating())
+    factory.blob("again", "trainingoutput", "model.ilearner")
+    assert not any(draft.updates for draft in factory.drafts())
+    said = factory.line("pipeline/walk", "activities[2]")
+    assert (said.outcome, "`retraining` and `other` write" in said.text) == (LEFT, True)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "left"),
+    [
+        ("Date.AddDays(SliceStart, -7)", "Date.AddDays(SliceEnd, -7)", True),
+        ("SliceStart", "Date.AddDays(SliceEnd, 7)", True),
+        ("<when>", "SliceEnd", True),
+        ("SliceStart", "SliceEnd", False),
+        ("WindowStart", "WindowEnd", False),
+    ],
+)
+def test_an_update_with_the_model_of_another_slice_is_not_made(
+    start: str, end: str, *, left: bool
+) -> None:
+    inputs = [{"name": "trainedModelBlob", "startTime": start, "endTime": end}]
+    factory = walk_through(training(), updating(inputs=inputs))
+    assert len(factory.only().updates) == (0 if left else 1)
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert (line.outcome is LEFT, "other times than its own window" in line.text) == (left, left)
+    assert ("promote/" in line.to_do) is left
+    assert factory.unknown() == []
+    lines = factory.account.lines.values()
+    assert not [one for one in lines if one.at.endswith(("startTime", "endTime"))]
+
+
+def test_an_update_with_another_slice_of_a_model_joined_by_its_blob_is_not_made() -> None:
+    typed = {"trainedModelName": MODEL, "trainedModelDatasetName": "same"}
+    inputs = [{"name": "same", "startTime": "Date.AddDays(SliceStart, -7)"}]
+    factory = walk_through(training(), updating(inputs=inputs, typeProperties=typed))
+    factory.blob("same", "trainingoutput", "model.ilearner")
+    assert factory.only().updates == ()
+    line = factory.line("pipeline/walk", "activities[1]")
+    assert "other times than its own window" in line.text
+
+
 def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
     factory = walk_through(
         training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}

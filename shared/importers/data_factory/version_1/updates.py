@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.importers.data_factory.drafts import BlobPath, Update
-from shared.importers.data_factory.expressions.version_1 import resolved
+from shared.importers.data_factory.expressions.version_1 import SLICE, resolved, time_of
 from shared.importers.data_factory.others import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
@@ -28,6 +28,10 @@ _WITHIN: Final = (
     "then; remove it afterwards"
 )
 _END: Final = "remove the endpoint from the pipeline at that time, if it is to keep its model"
+_SLICE: Final = (
+    "remove startTime and endTime from that input, and import again, if the endpoint is to get the "
+    "newest model; else upload the model that is due below promote/ in MODELS_CONTAINER"
+)
 _PERIOD: Final = ("start", "end", "isPaused", "pipelineMode", "expirationTime")
 
 
@@ -51,10 +55,12 @@ def update(
         names = " and ".join(f"`{one.name}`" for one in several)
         wrong = f"{names} write dataset `{model.name}` or its blob, and each may write its model"
         cure = _ONE
-    elif training is not None and service is not None:
+    elif model is not None and training is not None and service is not None:
         wrong, cure = no_target(service, training.job.service)
         if not wrong and (wrong := _never(activity, training) or _changing(activity)):
             cure = "correct it, and import again, if the endpoint is to be updated"
+        elif not wrong and (wrong := _other_slice(factory, activity, model)):
+            cure = _SLICE
         elif not wrong and (wrong := _outside(factory, activity, training)):
             cure = _WITHIN
     if model is None or training is None or service is None or wrong:
@@ -107,8 +113,9 @@ def _writers(factory: Factory, model: Definition, jobs: Sequence[Made]) -> list[
     """Return the activities that write a model, where they are several; none where it is one."""
     found = [made.activity for made in jobs if model.place in made.ports]
     found += [one for one in factory.writers(model) if one not in found]
-    if not found and (path := datasets.blob_path(model, factory.definitions)) is not None:
-        found = [made.activity for made in jobs if path in made.job.outputs.values()]
+    if (path := datasets.blob_path(model, factory.definitions)) is not None:
+        same = [made.activity for made in jobs if path in made.job.outputs.values()]
+        found += [one for one in same if one not in found]
     return found if len(found) > 1 else []
 
 
@@ -149,6 +156,21 @@ def _outside(factory: Factory, activity: Activity, training: Made) -> str:
         return f"its pipeline is only active from {iso(mine.start)} on, and the training before"
     if mine.end and mine.end <= now and (theirs.end is None or mine.end < theirs.end):
         return f"its pipeline is only active until {iso(mine.end)}, and the training goes on"
+    return ""
+
+
+def _other_slice(factory: Factory, activity: Activity, model: Definition) -> str:
+    """Return why an update takes a model of other times than its window's; empty: it does not."""
+    for reference in activity.inputs:
+        for key, usual in zip(("startTime", "endTime"), SLICE, strict=True):
+            said = reference.element.get(key)
+            if not said or time_of(said.peek()) == time_of(usual):
+                said.take()
+                continue
+            if factory.is_among(model, [reference]):
+                text = f"input `{reference.name}` has {key} `{verbatim(said.value)}`: in the "
+                text += "factory it takes the model of other times than its own window, and here "
+                return f"{text}that of the run that has just ended"
     return ""
 
 

@@ -1,13 +1,14 @@
 """Finds what an update of version 2 waits for beside its training (data-factory §3.4)."""
 
-from shared.importers.data_factory.version_2.factory import SETTERS, Activity, Factory
+from shared.importers.data_factory.version_2.factory import SETTERS, UNTIL, Activity, Factory
 
 
 def between(factory: Factory, activity: Activity, training: Activity) -> list[Activity]:
     """Return the activities that decide whether an update runs after its training.
 
     What the training waits for itself is left out, and so is what cannot stop the update: other
-    updates with its model, variables that are set, and what the factory skips.
+    updates with its model, variables that are set, and what the factory skips. An Until that the
+    training is inside of stays: the update begins only once its condition holds.
 
     Args:
         factory: all pipelines.
@@ -19,7 +20,7 @@ def between(factory: Factory, activity: Activity, training: Activity) -> list[Ac
         one
         for one in awaited(factory, activity)
         if one not in before
-        and one not in training.within
+        and (one not in training.within or one.kind == UNTIL)
         and one.kind not in SETTERS
         and not (one.is_inactive or factory.leads_to(training, one))
     ]

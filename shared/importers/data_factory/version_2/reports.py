@@ -73,6 +73,10 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
         elif other and succeeded and factory.leads_to(made.activity, other):
             text = f"{made.place}: an update follows its training"
             element.mapped("key", "dependsOn", text)
+        elif other and succeeded and other in made.activity.within:
+            text = f"{made.place}: it follows its training, which is in {other.shown}: a run waits "
+            text += "for nothing else of that"
+            element.approximated("key", "dependsOn", text)
         elif other and activity.kind == UPDATE and other in awaited(factory, made.activity):
             text = f"waits for `{name}`, as its training `{made.activity.name}` does"
             element.left("key", "dependsOn", text, "see the line of that training's dependsOn")
@@ -88,6 +92,7 @@ def _report_waits(factory: Factory, activity: Activity) -> None:
         said = ", ".join(sorted(conditions))
         text = f"waits for `{name}` ({said}): Relearn does not run it before"
         to_do = "let the data that it writes open the run, or let schedule.delay be long enough"
+        to_do = DECIDES if activity.kind == UPDATE else to_do
         if not name:
             text, to_do = "it names no activity", "nothing to do"
         elif other is None:

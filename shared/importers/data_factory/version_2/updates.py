@@ -15,7 +15,13 @@ from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.others import DECIDES, leave_activity, no_target
 from shared.importers.data_factory.version_2.between import between
-from shared.importers.data_factory.version_2.factory import TRAINING, UPDATE, Activity, Factory
+from shared.importers.data_factory.version_2.factory import (
+    TRAINING,
+    UNTIL,
+    UPDATE,
+    Activity,
+    Factory,
+)
 from shared.importers.data_factory.version_2.job_values import (
     Values,
     blob_of,
@@ -40,6 +46,10 @@ _UPLOAD: Final = (
 _GATE: Final = (
     "write what it checks as gate.rules, or gate.approval: required, and add the endpoint; or let "
     "the update depend on the success of its training alone, and import again"
+)
+_HOLDS: Final = (
+    "write its condition as gate.rules, or gate.approval: required, and add the endpoint; or "
+    "upload the model below promote/ in MODELS_CONTAINER where it is due"
 )
 _COMPARE: Final = "see that both are the same storage account; if not, remove the endpoint"
 _NO_CHAINS: Final = "pipelines of Relearn do not wait for each other"
@@ -175,6 +185,10 @@ class _Reader:
             raise _RefusedError(text, cure, endpoint)
         waits = between(self._factory, self._activity, training.activity)
         if gates := [one for one in waits if one.kind not in (TRAINING, UPDATE)]:
+            if gates[0].kind == UNTIL and gates[0] in training.activity.within:
+                text = f"it begins only once the condition of {gates[0].shown} holds, which "
+                text += "repeats its training, and Relearn has no such condition"
+                raise _RefusedError(text, _HOLDS, endpoint)
             text = f"it begins only after the success of {gates[0].shown}, and Relearn runs nothing"
             raise _RefusedError(f"{text} between a training and its update", _GATE, endpoint)
         return waits
