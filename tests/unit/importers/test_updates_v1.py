@@ -165,6 +165,16 @@ def test_an_update_with_another_slice_of_a_model_joined_by_its_blob_is_not_made(
     assert "other times than its own window" in line.text
 
 
+def test_what_another_pipeline_writes_to_that_blob_leaves_the_chain_of_a_dataset_as_it_is() -> None:
+    typed = {"webServiceOutputs": {"output1": "again"}}
+    factory = walk_through(training(), updating())
+    factory.blob("again", "trainingoutput", "model.ilearner")
+    other = training("other", outputs=[{"name": "again"}], typeProperties=typed)
+    factory.pipeline("copy", other)
+    updates = {draft.job.name: len(draft.updates) for draft in factory.drafts()}
+    assert updates == {"retraining": 1, "other": 0}
+
+
 def test_what_waits_for_a_model_is_told_what_decides_here() -> None:
     factory = walk_through(
         training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}

@@ -115,6 +115,9 @@ def _writers(factory: Factory, model: Definition, jobs: Sequence[Made]) -> list[
     found += [one for one in factory.writers(model) if one not in found]
     if (path := datasets.blob_path(model, factory.definitions)) is not None:
         same = [made.activity for made in jobs if path in made.job.outputs.values()]
+        # What another pipeline writes there has times of its own; the chain by the dataset counts.
+        beside = {one.pipeline.place for one in found}
+        same = [one for one in same if not beside or one.pipeline.place in beside]
         found += [one for one in same if one not in found]
     return found if len(found) > 1 else []
 
