@@ -51,10 +51,10 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
         cure = "start `make run` first, which serves the storage and makes the container"
         raise CommandError(f"it was not uploaded: {exc}. To do: {cure}") from None
     output.line(f"uploaded {counted(len(content), 'byte')} to {container}/{blob}")
-    told = [_silent(app, one) for one in pipelines]
-    for line in filter(None, told):
+    reasons = [_silent(app, one) for one in pipelines]
+    for line in filter(None, reasons):
         output.line(line)
-    waits = known is not None and not (told and all(told))
+    waits = known is not None and not (reasons and all(reasons))
     runs = _shown(output, url, f"{container}/{blob}", pipelines, known or {}) if waits else []
     if known is None:
         output.line(f"no app answers at {url}: `make run` finds the data when it starts")

@@ -65,14 +65,11 @@ class Api:
         who: str | None = None,
         version: str | None = None,
     ) -> OneLineText:
-        sent = b"" if body is None else json.dumps(body).encode()
-        headers = {} if who is None else {"x-ms-client-principal-name": who}
-        headers |= {} if version is None else {"if-match": version}
-        return _answer(endpoints.rollback_endpoint(_request("POST", _route(name), headers, sent)))
+        changed = _change(name, body, who=who, version=version)
+        return _answer(endpoints.rollback_endpoint(changed))
 
     def resume(self, name: str = "production", *, version: str | None = None) -> OneLineText:
-        headers = {} if version is None else {"if-match": version}
-        return _answer(endpoints.resume_endpoint(_request("POST", _route(name), headers)))
+        return _answer(endpoints.resume_endpoint(_change(name, version=version)))
 
     def pin(
         self,
@@ -82,14 +79,10 @@ class Api:
         who: str | None = None,
         version: str | None = None,
     ) -> OneLineText:
-        sent = b"" if body is None else json.dumps(body).encode()
-        headers = {} if who is None else {"x-ms-client-principal-name": who}
-        headers |= {} if version is None else {"if-match": version}
-        return _answer(endpoints.pin_model(_request("POST", _route(name), headers, sent)))
+        return _answer(endpoints.pin_model(_change(name, body, who=who, version=version)))
 
     def unpin(self, *, version: str | None = None) -> OneLineText:
-        headers = {} if version is None else {"if-match": version}
-        return _answer(endpoints.unpin_model(_request("POST", _route("production"), headers)))
+        return _answer(endpoints.unpin_model(_change("production", version=version)))
 
     def health(self) -> OneLineText:
         return _answer(health.health(_request("GET", {})))
@@ -100,6 +93,16 @@ class Api:
 
 def _route(name: str) -> dict[str, str]:
     return {"pipeline": "sample", "endpoint": name}
+
+
+def _change(
+    endpoint: str, body: Any = None, *, who: str | None = None, version: str | None = None
+) -> func.HttpRequest:
+    """Return the request of an operator to change an endpoint."""
+    sent = b"" if body is None else json.dumps(body).encode()
+    headers = {} if who is None else {"x-ms-client-principal-name": who}
+    headers |= {} if version is None else {"if-match": version}
+    return _request("POST", _route(endpoint), headers, sent)
 
 
 def _request(

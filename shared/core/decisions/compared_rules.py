@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
@@ -195,6 +196,19 @@ def _comparison(rule: Rule, known: _Known) -> Comparison:
     return _compared(one, found, outcome, needed, sliced)
 
 
+def _values_of(one: Against, found: Scored | NotComparable) -> dict[str, Any]:
+    """Return which models were compared on how many rows, and what each of them reached."""
+    return {
+        "against": one.against,
+        "run_id": one.run_id,
+        "model": one.model,
+        "rows": found.rows,
+        "positives": found.positives,
+        "candidate": found.candidate,
+        "other": found.other,
+    }
+
+
 def _compared(
     one: Against, found: Scored, outcome: Outcome, needed: int | None, sliced: Sliced
 ) -> Comparison:
@@ -202,13 +216,7 @@ def _compared(
     if sliced.left_out:
         notes.append(f"{counted(sliced.left_out, 'slice')} more than are listed")
     return Comparison(
-        against=one.against,
-        run_id=one.run_id,
-        model=one.model,
-        rows=found.rows,
-        positives=found.positives,
-        candidate=found.candidate,
-        other=found.other,
+        **_values_of(one, found),
         interval=found.interval,
         outcome=Outcome.WORSE if sliced.worse else outcome,
         rows_needed=None if sliced.worse else needed,
@@ -219,13 +227,7 @@ def _compared(
 
 def _not_compared(one: Against, found: NotComparable, note: str = "") -> Comparison:
     return Comparison(
-        against=one.against,
-        run_id=one.run_id,
-        model=one.model,
-        rows=found.rows,
-        positives=found.positives,
-        candidate=found.candidate,
-        other=found.other,
+        **_values_of(one, found),
         interval=None,
         outcome=Outcome.UNSURE,
         rows_needed=found.rows_needed,

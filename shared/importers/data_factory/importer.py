@@ -118,10 +118,10 @@ def import_definitions(
     for file, content in definitions.roots.items():
         warn_of_the_rest(account, file, content)
     hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
-    told = (
+    shortened = (
         replace(line, text=said_once(line.text, made.pipelines)) for line in account.lines.values()
     )
-    lines = sorted_lines(_without_secrets(line, hidden) for line in told)
+    lines = sorted_lines(_without_secrets(line, hidden) for line in shortened)
     report = Report(
         lines,
         tuple(_pipeline(entry) for entry in made.pipelines.values()),

@@ -26,10 +26,10 @@ def said_once(text: str, names: Collection[str]) -> str:
         name = begins[1] if begins else ""
         said = part[begins.end() :].replace(f"runs/{name}/", _FOLDER) if begins else part
         found.setdefault(f"{bool(begins):d}{said}", []).append(name)
-    told: dict[tuple[str, ...], list[str]] = {}
+    grouped: dict[tuple[str, ...], list[str]] = {}
     for said, of in found.items():
-        told.setdefault(tuple(dict.fromkeys(of)), []).append(said[1:])
-    return _BETWEEN.join(_shown(of, said) for of, said in told.items())
+        grouped.setdefault(tuple(dict.fromkeys(of)), []).append(said[1:])
+    return _BETWEEN.join(_shown(of, said) for of, said in grouped.items())
 
 
 def _segments(text: str, of_pipeline: re.Pattern[str]) -> list[str]:
