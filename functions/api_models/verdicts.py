@@ -35,7 +35,10 @@ class ComparisonShown(ResponseModel):
     """The new model and another one, on the same rows."""
 
     against: Opponent
-    run_id: str = Field(description="The run whose model it was compared with.")
+    run_id: str = Field(
+        description="The run whose model it was compared with; `deployment` and its name, where "
+        "no run promoted that model."
+    )
     model: str
     rows: int
     positives: int | None = Field(description="With two classes: rows of the positive one.")
@@ -61,6 +64,9 @@ class RuleShown(ResponseModel):
     observe: bool = Field(description="Whether the rule is recorded alone, and does not decide.")
     why: str
     comparisons: tuple[ComparisonShown, ...] = Field(description="On the same rows.")
+    gone: tuple[str, ...] = Field(
+        description="Those that it was compared with and that serve, or are pinned, no more."
+    )
 
 
 class VerdictShown(ResponseModel):
@@ -77,6 +83,6 @@ class VerdictShown(ResponseModel):
     row: dict[str, str] = Field(description="The labels of the row of the evaluation.")
     results: tuple[RuleShown, ...]
     uncompared: tuple[str, ...] = Field(
-        description="Runs whose models serve, or are pinned, by now, with which it was not "
-        "compared."
+        description="Runs, or deployments, whose models serve, or are pinned, by now, with which "
+        "it was not compared."
     )

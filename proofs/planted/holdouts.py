@@ -7,6 +7,8 @@ from proofs.planted.bug import Bug
 _STEPS: Final = "shared/execution/holdout.py"
 _TESTS: Final = ("tests/unit/execution/test_scored_by_app.py",)
 _OPPONENTS: Final = ("tests/unit/execution/test_scored_opponents.py",)
+_OTHERS: Final = ("tests/unit/execution/test_scored_for_others.py",)
+_LIVE: Final = ("tests/unit/core/serving/test_live.py",)
 _ODD: Final = ("tests/unit/execution/test_scored_oddly.py",)
 _READ: Final = ("tests/unit/core/decisions/test_holdout.py",)
 
@@ -24,6 +26,41 @@ BUGS: Final = (
         "                return self._scores(batch, self.names.live)\n",
         '                return self._scores(batch, "")\n',
         _TESTS,
+    ),
+    Bug(
+        "the record says which model is live, not the endpoint",
+        "shared/execution/gate.py",
+        "self.holdout.live(run, known) if app_scores(run.config.gate) else known.serving",
+        "known.serving",
+        _OTHERS,
+    ),
+    Bug(
+        "a promotion does not look at what serves meanwhile",
+        "shared/execution/endpoint_lease.py",
+        "repeated(run, known, live_model(run, known, base, self.context.clock.now()))",
+        "repeated(run, known, known.serving)",
+        _OTHERS,
+    ),
+    Bug(
+        "a deployment that was given another model counts as the one that was promoted",
+        "shared/core/serving/live.py",
+        "        if share == most and _may_be(one.model, models.get(one.candidate)):\n",
+        "        if share == most:\n",
+        _LIVE,
+    ),
+    Bug(
+        "another model in a deployment of others is the same live model",
+        "shared/core/serving/live.py",
+        '    of_model = f" of model {model.name}" if model else ""\n',
+        '    of_model = ""\n',
+        _LIVE,
+    ),
+    Bug(
+        "a live model whose deployment was deleted is waited for",
+        _STEPS,
+        "        if found.is_missing and name == self.names.live:\n",
+        "        if found.is_missing and not name:\n",
+        _OTHERS,
     ),
     Bug(
         "the scores of another deployment count",
@@ -78,8 +115,8 @@ BUGS: Final = (
     Bug(
         "a model of which nothing is measured is refused before the app scores it again",
         "shared/core/serving/repeated_gate.py",
-        "    if new and again.outcome is not Outcome.WORSE and _scores_again(gate):\n",
-        "    if new and again.passed and _scores_again(gate):\n",
+        "    if new and again.outcome is not Outcome.WORSE and app_scores(gate):\n",
+        "    if new and again.passed and app_scores(gate):\n",
         _OPPONENTS,
     ),
     Bug(

@@ -98,8 +98,8 @@ BUGS: Final = (
     Bug(
         "an anchor that was pinned is said to serve",
         _REPEATED,
-        "    live = any(one.run_id in new for one in served)\n",
-        "    live = bool(new)\n",
+        "    is_live = any(one.run_id in new for one in served)\n",
+        "    is_live = bool(new)\n",
         ("tests/unit/execution/test_comparisons.py",),
     ),
     Bug(

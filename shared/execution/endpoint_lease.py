@@ -18,9 +18,10 @@ from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Run
 from shared.core.serving.leases import in_flight_lease, leased
+from shared.core.serving.live import live_model
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
-from shared.core.serving.repeated_gate import repeated
+from shared.core.serving.repeated_gate import app_scores, repeated
 from shared.core.serving.state import EndpointLease, EndpointState, Resource, is_superseded
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
@@ -54,16 +55,15 @@ class EndpointLeaseSteps:
         endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)
         left = self._in_flight_lease(run, endpoint_state)
         known = endpoint_state.resource(endpoint.resource_name)
-        if (behind := repeated(run, known)) is not None:
+        by_numbers = not app_scores(run.config.gate)
+        if by_numbers and (behind := repeated(run, known, known.serving)) is not None:
             return behind
         serving.ensure()
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
         splits = serving.plan.stages
-        if splits and not run.origin.repeats:
-            wait_for_drift(self.context, endpoint)
-        if splits and left is None and (blocked := changed_before(run, known, base)) is not None:
-            return blocked
+        if splits and (other := self._other_than_left(run, known, base, left)) is not None:
+            return other
         # While an earlier update is in flight, a probe shows nothing; that run has the answers.
         answers = left is None and not (splits and base is None)
         before = self._before(run, endpoint, serving) if answers else None
@@ -75,6 +75,20 @@ class EndpointLeaseSteps:
             self.context.clock.now(),
         )
         return self._leased(run, serving, _Found(stored, mine, left, base, before, data.tie))
+
+    def _other_than_left(
+        self, run: Run, known: Resource, base: ServingState | None, left: EndpointLease | None
+    ) -> Event | None:
+        """Return what follows where others changed what serves; None: go on from it."""
+        if not run.origin.repeats:
+            wait_for_drift(self.context, endpoint_of(run))
+        if left is not None:
+            base = None  # an update is in flight: nothing follows from what serves meanwhile
+        elif (blocked := changed_before(run, known, base)) is not None:
+            return blocked
+        if not app_scores(run.config.gate):
+            return None
+        return repeated(run, known, live_model(run, known, base, self.context.clock.now()))
 
     def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
         """Store the lease, with a promotion that can be rolled back where that is needed."""

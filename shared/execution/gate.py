@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint
 from shared.core.evaluation.gate import Rule, refused
@@ -24,7 +23,7 @@ from shared.core.run.gate_events import (
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.repeated_gate import anchor_for, on_rows_with
+from shared.core.serving.repeated_gate import anchor_for, app_scores, on_rows_with
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.comparisons import Compared, Comparisons, UnusablePredictionsError
@@ -86,10 +85,11 @@ class GateSteps:
         if not rules:
             return Judged(None)
         there = list(self._there(run))
+        live = [self._live(run, known) for _, known in there]
         served = [
-            known.serving
-            for endpoint, known in there
-            if known.serving and known.serving.model != run.model_for(endpoint)
+            one
+            for (endpoint, _), one in zip(there, live, strict=True)
+            if one is not None and one.model != run.model_for(endpoint)
         ]
         unscored = self._scored(run, served)
         if isinstance(unscored, Event):
@@ -104,6 +104,10 @@ class GateSteps:
         verdict = judge(rules, row, metrics, first_allowed=first, on_rows=on_rows)
         return Judged(verdict)
 
+    def _live(self, run: Run, known: Resource) -> ServedModel | None:
+        """Return the live model of an endpoint, as far as it is known; the app can score others."""
+        return self.holdout.live(run, known) if app_scores(run.config.gate) else known.serving
+
     def _scored(self, run: Run, served: Sequence[ServedModel]) -> Event | str:
         """Have the app score some rows, where it does that; return why it cannot, or nothing.
 
@@ -111,7 +115,7 @@ class GateSteps:
             PermanentError: the holdout cannot be used, and rules that decide need it.
         """
         gate = run.config.gate
-        if gate.compare is None or gate.compare.way is not Way.SCORED:
+        if gate.compare is None or not app_scores(gate):
             return ""
         try:
             return self.holdout.score(run, gate.compare, served[0] if served else None) or ""
@@ -144,7 +148,7 @@ class GateSteps:
         """
         gate = run.config.gate
         on_rows = on_rows_with(gate, served, anchor)
-        by_app = gate.compare is not None and gate.compare.way is Way.SCORED
+        by_app = app_scores(gate)
         # An operator's model has no job that could have scored it.
         if by_app or (gate.compare is not None and run.origin is not Origin.MODEL):
             readers = _of_rows(gate)

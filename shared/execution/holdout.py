@@ -11,7 +11,6 @@ from hashlib import sha256
 from typing import Final
 
 from shared.core.config.compare import SCORES, Compare
-from shared.core.config.kinds import Endpoint
 from shared.core.counting import counted
 from shared.core.decisions.answers import scores_in
 from shared.core.decisions.holdout import Batch, Holdout, HoldoutProgress, as_lines, read_holdout
@@ -20,8 +19,9 @@ from shared.core.names import pipeline_of
 from shared.core.run.commands import Event
 from shared.core.run.gate_events import EvidenceGathered
 from shared.core.run.record import GateEvidence, Run
+from shared.core.serving.live import live_model
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.state import ServedModel
+from shared.core.serving.state import Resource, ServedModel
 from shared.errors import ConflictError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.leased_endpoint import endpoint_of, require_free
@@ -79,16 +79,32 @@ class HoldoutSteps:
             known, before = _begun(there.etag, content, names, holdout), b""
         if known.is_complete:
             return _gathered(run, known.evolve(etag=there.etag))
-        endpoint = endpoint_of(run)
-        if live is not None:
-            self._wait_for_others(run, endpoint)
-        serving = self.context.providers.serving(endpoint)
+        serving = self.context.providers.serving(endpoint_of(run))
         found = _Pass(serving, compare, holdout, names, known, self._texts)
         found.go_on(self.context.clock.now, _smaller(run))
         if not found.lines:
             return _gathered(run, found.progress)
         self._write(run, compare, before, found)
         return _gathered(run, found.progress)
+
+    def live(self, run: Run, known: Resource) -> ServedModel | None:
+        """Return the model that serves now, whoever gave it the requests; None: there is none.
+
+        Args:
+            run: the run; its candidate is staged.
+            known: what this app promoted at the endpoint.
+
+        Raises:
+            EndpointBusyError: another run updates the endpoint.
+            TransientError: the endpoint, or the storage, does not work now.
+            PermanentError: several models serve that are not of this app.
+        """
+        endpoint = endpoint_of(run)
+        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
+        if stored is not None:  # the requests of another run's steps are counted
+            require_free(self.context, run, stored.record)
+        now = self.context.providers.serving(endpoint).current()
+        return live_model(run, known, now, self.context.clock.now())
 
     def read(self, run: Run) -> bytes | None:
         """Return the predictions that were made of the holdout for a run, as far as recorded.
@@ -97,15 +113,6 @@ class HoldoutSteps:
         """
         known = _known(run)
         return self._scored(run, known) if known is not None and known.is_complete else None
-
-    def _wait_for_others(self, run: Run, endpoint: Endpoint) -> None:
-        """Wait while another run updates the endpoint.
-
-        Another model may be live soon; and the requests of its steps are counted.
-        """
-        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-        if stored is not None:
-            require_free(self.context, run, stored.record)
 
     def _read(self, compare: Compare, known: HoldoutProgress | None) -> tuple[Holdout, str]:
         """Return the rows of the holdout, and the digest of its content."""
@@ -180,6 +187,10 @@ class _NoScoresError(Exception):
         self.rows = rows
 
 
+class _MissingError(Exception):
+    """The deployment of the live model was deleted."""
+
+
 @dataclass
 class _Pass:
     """One step's requests, and what came of them."""
@@ -236,6 +247,8 @@ class _Pass:
         if not self.progress.cannot:
             try:
                 return self._scores(batch, self.names.live)
+            except _MissingError as exc:
+                self.progress = self.progress.evolve(cannot=str(exc))
             except _NoScoresError as exc:
                 if self.progress.failures < _AGAIN:
                     raise
@@ -245,6 +258,8 @@ class _Pass:
 
     def _scores(self, batch: Batch, name: str) -> Sequence[str]:
         found = self.serving.answer(batch.request, name)
+        if found.is_missing and name == self.names.live:
+            raise _MissingError(f"its deployment {name} is not there any more")
         if found.seen is ProbeOutcome.NO_ANSWER:
             raise TransientError(f"{name or 'the endpoint'} does not answer: {found.detail}")
         if found.seen is not ProbeOutcome.GOOD:

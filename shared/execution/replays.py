@@ -7,10 +7,12 @@ these are believed only if they give the recorded verdict, exactly, by the rules
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Literal
 
 from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
+from shared.core.decisions.comparison import DEPLOYMENT
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.gate_events import Judged
 from shared.core.run.record import Phase, Run, StepFailure
@@ -23,6 +25,7 @@ from shared.core.run.replays import (
     follows,
     same_sources,
 )
+from shared.core.serving.live import model_of_others
 from shared.core.serving.operator_changes import known_model, lines_of, served_once
 from shared.core.serving.state import MOST_LINES, Resource, ServedModel
 from shared.errors import PermanentError, TransientError
@@ -132,6 +135,7 @@ class Replays:
         if kept is not None and own.row_rules:
             live, pinned = kept.on_rows.live, kept.on_rows.anchor
             models = {one: self._model(there, one) for one in (*live, pinned) if one}
+            models |= _of_others(kept, run.opened_at)
             if None not in models.values():
                 known = tuple(model for one in live if (model := models[one]))
                 asked = own.compare is not None and own.compare.anchor is not None
@@ -170,6 +174,16 @@ class Replays:
                 if stored is not None and not stored.record.origin.repeats:
                     return served_once(stored.record, line)
         return None
+
+
+def _of_others(kept: Evidence, at: datetime) -> dict[str, ServedModel]:
+    """Return the models that a verdict was made with and that no run promoted."""
+    all_ = chain.from_iterable(kept.on_rows.found.values())
+    return {
+        one.run_id: model_of_others(one.run_id, one.model, at)
+        for one in all_
+        if one.run_id.startswith(DEPLOYMENT)
+    }
 
 
 def _not_scored(run: Run, wanted: Gate, served: _Served) -> str:

@@ -48,6 +48,7 @@ class ModelAnswer:
     answer: object = field(default=None, repr=False)  #: decoded JSON, where it is good
     detail: str = ""  #: why it is not; without a word of the model, which may repeat a row
     answered_by: str = ""  #: the candidate that says it answered, where the service names it
+    is_missing: bool = False  #: whether the service has nothing of that name
 
 
 class ServingEndpoint(Protocol):

@@ -167,6 +167,8 @@ def test_a_candidate_goes_live_in_steps_and_back(name: str) -> None:
     assert serving.score(ROWS).agrees_with(before)
     bench.discarded(candidate)
     assert set(bench.azureml.state.endpoints[CENSUS].deployments) == {"blue"}
+    bench.until(lambda: serving.answer(ROWS, candidate.name), lambda one: one.is_missing)
+    assert not serving.answer(ROWS, "blue").is_missing
     assert bench.violations == []
 
 

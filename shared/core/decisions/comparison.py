@@ -23,6 +23,19 @@ class Outcome(StrEnum):
 OUTCOMES: Final = (Outcome.FIT, Outcome.UNSURE, Outcome.WORSE)
 
 
+#: Begins the `run_id` of a model that no run promoted: its deployment stands for it.
+DEPLOYMENT: Final = "deployment "
+
+
+def whose(run_id: str) -> str:
+    """Return what a sentence calls that which a model is of: its run, or its deployment.
+
+    Args:
+        run_id: as a comparison has it.
+    """
+    return run_id if run_id.startswith(DEPLOYMENT) else f"run {run_id}"
+
+
 class Interval(FrozenModel):
     """How much better the candidate is, two-sided; positive is better, whatever the metric."""
 
@@ -49,7 +62,7 @@ class Comparison(FrozenModel):
     """One metric of the candidate and of one other model, on the same rows."""
 
     against: Opponent
-    run_id: str  #: the run whose model it was compared with
+    run_id: str  #: the run whose model it was compared with; or `deployment …`, see DEPLOYMENT
     model: str  #: its name, for operators
     rows: int
     positives: int | None = None  #: with two classes: the rows of the positive one

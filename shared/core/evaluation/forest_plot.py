@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.core.counting import counted
 from shared.core.decisions.compared_rules import outcome_of
-from shared.core.decisions.comparison import Comparison, Interval, Outcome
+from shared.core.decisions.comparison import Comparison, Interval, Outcome, whose
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, signed
 from shared.core.evaluation.text import plain, short
@@ -118,9 +118,9 @@ def _heads(verdict: Verdict) -> Iterator[str]:
         for one in result.comparisons
     ]
     for name, run_id in [*dict.fromkeys(others)][:_TICKS]:
-        yield f"{name[0].upper()}{name[1:]} is of run {run_id}."
+        yield f"{name[0].upper()}{name[1:]} is of {whose(run_id)}."
     for run_id in verdict.uncompared[:_TICKS]:
-        yield f"The model of run {run_id} serves or is pinned now, and was not compared."
+        yield f"The model of {whose(run_id)} serves or is pinned now, and was not compared."
     if not verdict.results:
         yield verdict.reason
 

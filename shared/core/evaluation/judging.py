@@ -125,14 +125,9 @@ def _reason(results: Sequence[Result], outcome: Outcome) -> str:
         case Outcome.UNSURE:
             said = [f"unsure: {'; '.join(unsure)}"]
         case Outcome.FIT:
-            compared = [one.why for one in deciding if one.comparisons or _has_no_other(one)]
+            compared = [one.why for one in deciding if one.rule in COMPARING]
             said = [": ".join(filter(None, (_passed_text(results, deciding), "; ".join(compared))))]
     return "; ".join((*said, *observed))
-
-
-def _has_no_other(result: Result) -> bool:
-    """Whether a rule that compares holds because there is no model to compare with."""
-    return result.rule in COMPARING and result.live is None
 
 
 def _passed_text(results: Sequence[Result], deciding: Sequence[Result]) -> str:

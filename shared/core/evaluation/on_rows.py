@@ -15,6 +15,7 @@ from shared.core.decisions.comparison import (
     Opponent,
     Outcome,
     SliceComparison,
+    whose,
 )
 from shared.core.evaluation.gate import Kind, Result, Rule, worst
 from shared.core.evaluation.text import plain
@@ -143,7 +144,7 @@ def counted_outcome(comparison: Comparison) -> Outcome:
 
 def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
     what = "serves" if against == "live" else "is the anchor"
-    return f"{rule.metric}: the model of run {run_id} {what} now, and this one was not compared"
+    return f"{rule.metric}: the model of {whose(run_id)} {what} now, and this one was not compared"
 
 
 def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
@@ -178,7 +179,7 @@ def _name(alike: Sequence[Comparison], *, gone: bool = False) -> str:
 
 def _runs(names: Sequence[str]) -> str:
     if len(names) == 1:
-        return f"run {names[0]}"
+        return whose(names[0])
     left = len(names) - _MOST_RUNS
     shown = ", ".join(names[:_MOST_RUNS])
     return f"runs {shown} and {left} more" if left > 0 else f"runs {shown}"

@@ -38,7 +38,7 @@ def planned_steps(
     if run.origin.repeats or run.candidate is None:
         return (Step(share=ALL, before=before, wanted=run.target_model.traffic),)
     name = run.candidate.name
-    others = _among_others(before, name)
+    others = among_others(before, name)
     if not others.shares:
         return (Step(share=ALL, before=before, wanted=before.giving(name, ALL)),)
     has = before.shares.get(name, 0)
@@ -66,8 +66,19 @@ def ahead_of(run: Run | None, base: ServingState | None) -> tuple[ServingState, 
     """
     if base is None or base.traffic is None or run is None:
         return ()
-    others = _among_others(base.traffic, run.candidate.name if run.candidate else "")
+    others = among_others(base.traffic, run.candidate.name if run.candidate else "")
     return (base.evolve(traffic=others),) if others.shares else ()
+
+
+def among_others(traffic: TrafficMap, name: str) -> TrafficMap:
+    """Return the traffic that shares are taken from: that of the others, as it was among them.
+
+    Args:
+        traffic: the traffic of an endpoint.
+        name: the candidate; may be empty.
+    """
+    has = name in traffic.shares or name in traffic.mirror
+    return traffic.without(name) if has else traffic
 
 
 def gets_requests(run: Run, base: ServingState | None) -> bool:
@@ -125,9 +136,3 @@ def _other_model(known: Resource, base: ServingState | None) -> str | None:
 
 def _name(known: Resource) -> str:
     return known.serving.target_model.name if known.serving else ""
-
-
-def _among_others(before: TrafficMap, name: str) -> TrafficMap:
-    """Return the traffic that shares are taken from: that of the others, as it was among them."""
-    has = name in before.shares or name in before.mirror
-    return before.without(name) if has else before

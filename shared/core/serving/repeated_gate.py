@@ -43,7 +43,16 @@ def anchor_for(gate: Gate, known: Iterable[Resource]) -> ServedModel | None:
     return pinned[0] if len(pinned) == 1 else None
 
 
-def repeated(run: Run, known: Resource) -> Event | None:
+def app_scores(gate: Gate) -> bool:
+    """Whether the app itself scores the candidate and what serves.
+
+    Args:
+        gate: of a run.
+    """
+    return gate.compare is not None and gate.compare.way is Way.SCORED
+
+
+def repeated(run: Run, known: Resource, live: ServedModel | None) -> Event | None:
     """Return what follows if the model is compared with the one that serves now; None: go on.
 
     Recorded numbers are compared again. On rows only the models are: where another one serves
@@ -52,11 +61,12 @@ def repeated(run: Run, known: Resource) -> Event | None:
     Args:
         run: the run, whose model is to be promoted.
         known: the endpoint.
+        live: the model that serves there now; None: there is none to compare with.
     """
     gate, verdict = run.config.gate, run.verdict
     if verdict is None or run.origin.repeats or not gate.rules:
         return None
-    served = [known.serving] if known.serving else []
+    served = [live] if live else []
     if gate.row_rules and any(one.model == run.model for one in served):
         return None  # the model serves already: there is nothing to compare it with
     again = judged_again(
@@ -67,18 +77,14 @@ def repeated(run: Run, known: Resource) -> Event | None:
         on_rows=on_rows_with(gate, served, anchor_for(gate, [known])),
     )
     new = _new(verdict, again)
-    live = any(one.run_id in new for one in served)
-    change = "another model went live" if live else "another anchor was pinned"
-    if new and again.outcome is not Outcome.WORSE and _scores_again(gate):
+    is_live = any(one.run_id in new for one in served)
+    change = "another model went live" if is_live else "another anchor was pinned"
+    if new and again.outcome is not Outcome.WORSE and app_scores(gate):
+        # It will be known: `unsure: reject` has nothing to refuse yet.
         return Unsettled(again, change)
     if not again.passed:
         return Regressed(again, change) if new else Regressed(again)
     return Unsettled(again, change) if new else None
-
-
-def _scores_again(gate: Gate) -> bool:
-    """Whether the app can score both models, so that `unsure: reject` has nothing to refuse yet."""
-    return gate.compare is not None and gate.compare.way is Way.SCORED
 
 
 def _new(verdict: Verdict, again: Verdict) -> set[str]:

@@ -86,8 +86,17 @@ class Scoring:
         found = self._sent(rows, deployment)
         if isinstance(found, ProbeAnswers):
             return ModelAnswer(found.seen, detail=found.detail)
-        known = self._read_whole(found)
-        return replace(known, answered_by=self._who(found))
+        known = replace(self._read_whole(found), answered_by=self._who(found))
+        if found.status == HTTPStatus.NOT_FOUND and deployment:
+            return replace(known, is_missing=self._is_missing(deployment))
+        return known
+
+    def _is_missing(self, deployment: str) -> bool:
+        """Whether the workspace has no such deployment; its endpoint may just not know it yet."""
+        try:
+            return self.calls.deployment(deployment) is None
+        except (TransientError, PermanentError):
+            return False
 
     def _sent(self, rows: Mapping[str, Any], deployment: str) -> Answer | ProbeAnswers:
         """Return what the endpoint answered to a request, or why there is no answer."""

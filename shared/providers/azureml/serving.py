@@ -287,7 +287,7 @@ class AzureMlServing:
     def _served_by(self, name: str) -> ShownDeployment:
         found = self.calls.deployment(name)
         if found is None:
-            text = f"deployment {name}, which gets requests, is not there"
+            text = f"deployment {name}, which gets requests, is not there: {_ONE_OF_THEM}"
             raise TransientError(f"endpoint {self.calls.name}: {text}")
         return found
 

@@ -12,7 +12,7 @@ from shared.core.decisions.comparison import Comparison, Outcome
 from shared.core.decisions.holdout import HoldoutProgress
 from shared.core.run.record import Phase, Run
 from shared.operations.commands import OperatorCommand
-from tests.fakes.azureml_world import QUICK, AzureMlWorld
+from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
 from tests.fakes.world import DATA, MODELS
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -42,8 +42,13 @@ def holdout(count: int = 450) -> bytes:
 
 
 def world_with(
-    *rules: dict[str, Any], approval: str = "none", steps: Any = None, **compare: Any
+    *rules: dict[str, Any],
+    approval: str = "none",
+    steps: Any = None,
+    blue: bool = False,
+    **compare: Any,
 ) -> AzureMlWorld:
+    """Return a world whose endpoint has no traffic; with `blue`, its other deployment serves."""
     gate = {
         "approval": approval,
         "compare": {"holdout": HOLDOUT, **compare},
@@ -54,6 +59,7 @@ def world_with(
         switches=Switches(**QUICK), config={"gate": gate}, traffic_rules=steps or {}
     )
     world.blobs.put(DATA, ROWS, holdout())
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 100} if blue else {})
     return world
 
 

@@ -117,6 +117,17 @@ def test_of_several_live_models_none_may_be_let_down() -> None:
     assert not result(rule("MAE", min_gain=0.1), 1.95, *errors).passed
 
 
+@pytest.mark.parametrize("live", [0.89, 0.92])
+def test_the_reason_has_the_numbers_and_the_noise_whatever_the_outcome(live: float) -> None:
+    one = rule(max_drop=0.01)
+    numbers = Row({}, {"AUC": 0.9, "rows": 569, "positives": 223})
+    verdict = judge([one], numbers, [{"AUC": live}], first_allowed=False)
+    assert verdict.passed is (live < 0.9)
+    assert f"the live model's {live}; max_drop is 0.01; different rows: a difference below" in (
+        verdict.reason
+    )
+
+
 @pytest.mark.parametrize("one", [rule(max_drop=0.01), rule(min_gain=0.01)])
 @pytest.mark.parametrize("live", [(), ({},), ({"F1": 0.9},), ({"AUC": math.nan},)])
 def test_a_first_model_passes_a_comparison_only_where_that_is_allowed(

@@ -66,6 +66,19 @@ def test_what_is_no_answer_says_why_in_words_of_ours(
     assert "Jane" not in repr(found) + caplog.text
 
 
+def test_a_deployment_is_missing_only_if_the_workspace_has_none() -> None:
+    bench = Bench()
+    bench.http.script("POST", "/score", answers(404, {}))
+    found = [bench.service.answer(ROWS, name) for name in ("m-1", "blue", "")]
+    assert [(one.seen, one.is_missing) for one in found] == [
+        (SILENT, True),
+        (SILENT, False),
+        (SILENT, False),
+    ]
+    bench.http.script("GET", "/deployments/m-1", answers(500, {}))
+    assert not bench.service.answer(ROWS, "m-1").is_missing
+
+
 def test_what_is_no_json_is_no_answer() -> None:
     bench = Bench()
     bench.http.script("POST", "/score", Answer(200, {}, b"<html>Jane"))

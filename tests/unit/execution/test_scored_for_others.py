@@ -1,0 +1,154 @@
+"""A candidate is compared with what serves, also where no run promoted that."""
+
+from shared.core.decisions.comparison import Outcome
+from shared.core.evaluation.forest_plot import forest_plot
+from shared.core.run.record import Phase, Run
+from shared.intake.rollbacks import EndpointAddress
+from shared.operations.commands import OperatorCommand
+from tests.fakes.azureml_world import CENSUS, AzureMlWorld
+from tests.unit.execution.gated_worlds import why
+from tests.unit.execution.scored_worlds import (
+    HOLDOUT,
+    NO_DROP,
+    approve,
+    bad,
+    better,
+    ended,
+    good,
+    made,
+    model_of,
+    name_of,
+    only,
+    promoted,
+    started,
+    world_with,
+)
+from tests.unit.operations.judged_worlds import backtest, gate_of
+
+BLUE = "deployment blue of model azureml:census:1"
+GATE = {"compare": {"holdout": HOLDOUT}, "rules": [NO_DROP], "first_model": "allow"}
+
+
+def world_of_blue(approval: str = "none", **compare: str) -> AzureMlWorld:
+    world = world_with(approval=approval, blue=True, **compare)
+    world.azureml.hooks.set_model("census/1", model_of(good))
+    return world
+
+
+def moved_to_blue(world: AzureMlWorld) -> None:
+    world.azureml.hooks.set_model("census/1", model_of(better))
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
+
+
+def retried(world: AzureMlWorld, run: Run) -> None:
+    assert world.now_of(run).phase is Phase.PARKED
+    world.run_operations.retry(run.run_id, OperatorCommand("ada", "go on from what serves"))
+
+
+def test_a_first_run_is_compared_with_the_deployment_that_was_there_before() -> None:
+    world = world_of_blue()
+    run = world.until(started(world, better), Phase.PROMOTED, ticks=80)
+    found = only(run)
+    assert (found.run_id, found.model, found.rows) == (BLUE, "azureml:census:1", 450)
+    assert made(world, run)[2] == f"r1,1,{better(1)!r},{good(1)!r}"
+    assert run.verdict is not None
+    assert f"of the live model ({BLUE})" in run.verdict.reason
+    assert f"is of {BLUE}." in forest_plot(run.verdict, "a run")
+    assert "comparing again" not in " ".join(line.note for line in run.history)
+
+
+def test_a_worse_first_model_is_refused_though_first_model_is_allowed() -> None:
+    world = world_of_blue()
+    run = world.until_idle(started(world, bad), ticks=60)
+    assert ended(run) == (Phase.REJECTED, Outcome.WORSE)
+    assert world.traffic() == {"blue": 100}
+
+
+def test_a_candidate_is_compared_with_the_deployment_that_requests_were_moved_to() -> None:
+    world = world_of_blue()
+    promoted(world)
+    run = started(world, good, "newer.csv")
+    world.until(run, Phase.STAGING, ticks=60)
+    moved_to_blue(world)
+    world.until_idle(run, ticks=60)
+    now = world.now_of(run)
+    assert ended(now) == (Phase.REJECTED, Outcome.WORSE)
+    assert only(now).run_id == BLUE
+
+
+def test_a_deployment_with_another_model_is_another_live_model() -> None:
+    world = world_of_blue(approval="required")
+    run = started(world, better)
+    world.until(run, Phase.AWAITING_APPROVAL, ticks=60)
+    world.azureml.hooks.set_model("census/2", model_of(better))
+    world.azureml.hooks.change_model(CENSUS, "blue", "census/2")
+    world.run_operations.approve(run.run_id, OperatorCommand("ada", "good"))
+    world.tick()
+    again = approve(world, run)
+    assert only(again).run_id == "deployment blue of model azureml:census:2"
+    assert world.until(run, Phase.PROMOTED, ticks=80).approval is not None
+
+
+def test_requests_that_were_moved_before_the_promotion_make_it_compare_again() -> None:
+    world = world_of_blue(approval="required")
+    first = started(world, good)
+    approve(world, first)
+    world.until(first, Phase.PROMOTED, ticks=80)
+    run = started(world, better, "newer.csv")
+    world.until(run, Phase.AWAITING_APPROVAL, ticks=60)
+    assert only(world.now_of(run)).run_id == first.run_id
+    moved_to_blue(world)
+    approve(world, run)
+    world.until(run, Phase.PARKED, ticks=20)
+    assert "others changed production" in str(world.now_of(run).reason)
+    retried(world, run)
+    world.tick()
+    again = approve(world, run)
+    assert only(again).run_id == BLUE
+
+
+def test_the_model_that_was_promoted_is_scored_while_nothing_gets_requests() -> None:
+    world = world_of_blue()
+    first = promoted(world)
+    run = started(world, better, "newer.csv")
+    world.until(run, Phase.STAGING, ticks=60)
+    world.azureml.hooks.set_traffic(CENSUS, {})
+    world.until(run, Phase.PARKED, ticks=60)
+    assert "no deployment gets requests" in str(world.now_of(run).reason)
+    assert only(world.now_of(run)).run_id == first.run_id
+    assert only(world.now_of(run)).outcome is Outcome.FIT
+
+
+def test_an_operator_is_asked_where_the_deployment_of_the_live_model_is_gone() -> None:
+    world = world_of_blue()
+    first = promoted(world)
+    run = started(world, better, "newer.csv")
+    world.until(run, Phase.STAGING, ticks=60)
+    world.azureml.hooks.remove_deployment(CENSUS, name_of(world, first))
+    world.until(run, Phase.AWAITING_APPROVAL, ticks=20)
+    now = world.now_of(run)
+    assert ended(now) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    gone = f"its deployment {name_of(world, first)} is not there any more"
+    assert f"cannot be compared with the live model (run {first.run_id}): {gone}" in why(now)
+
+
+def test_after_a_rollback_to_the_baseline_candidates_are_compared_with_it() -> None:
+    world = world_of_blue()
+    promoted(world, better)
+    address, ada = EndpointAddress("sample", "production"), OperatorCommand("ada", "bad")
+    back = world.app.endpoints.rollback(address, "baseline", ada)
+    world.until(world.now_of(back), Phase.PROMOTED, ticks=60)
+    world.app.endpoints.resume(address, ada)
+    run = world.until(started(world, good, "newer.csv"), Phase.PROMOTED, ticks=80)
+    assert made(world, run)[2] == f"r1,1,{good(1)!r},{good(1)!r}"
+
+
+def test_a_backtest_gives_a_verdict_with_such_a_deployment_again() -> None:
+    world = world_of_blue()
+    run = world.until(started(world, better), Phase.PROMOTED, ticks=80)
+    for from_files in (False, True):
+        (replay,) = backtest(world, gate_of(**GATE), from_files=from_files)
+        assert replay.verdict == run.verdict
+    (replay,) = backtest(world, gate_of(**{**GATE, "rules": [{"metric": "Brier", "max_drop": 1}]}))
+    assert replay.verdict is not None
+    assert replay.verdict.results[0].comparisons[0].run_id == BLUE
