@@ -30,16 +30,37 @@ BUGS: Final = (
     Bug(
         "the record says which model is live, not the endpoint",
         "shared/execution/gate.py",
-        "self.holdout.live(run, known) if app_scores(run.config.gate) else known.serving",
-        "known.serving",
+        "            return LiveModels(self.context).before_verdict(run, endpoint, known)\n",
+        "            return known.serving\n",
         _OTHERS,
     ),
     Bug(
         "a promotion does not look at what serves meanwhile",
         "shared/execution/endpoint_lease.py",
-        "repeated(run, known, live_model(run, known, base, self.context.clock.now()))",
+        "repeated(run, known, LiveModels(self.context).before_promotion(run, known, base))",
         "repeated(run, known, known.serving)",
         _OTHERS,
+    ),
+    Bug(
+        "a model that lost its requests while it was scored does not count",
+        "shared/core/serving/live.py",
+        "    if scored is not None and scored.live:\n",
+        "    if scored is not None and not scored.live:\n",
+        _OTHERS,
+    ),
+    Bug(
+        "a model that others gave all requests to is promoted without a comparison",
+        "shared/execution/live.py",
+        "        if live is not None or now is None or now.traffic in run.accepts:\n",
+        "        if live is not None or now is None or now.traffic:\n",
+        _OTHERS,
+    ),
+    Bug(
+        "a job's comparison counts though another deployment serves",
+        "shared/execution/live.py",
+        "    return bool(gate.row_rules) and endpoint.takes_candidates\n",
+        "    return app_scores(gate) and endpoint.takes_candidates\n",
+        ("tests/unit/execution/test_scored_by_jobs.py",),
     ),
     Bug(
         "a deployment that was given another model counts as the one that was promoted",
@@ -51,7 +72,7 @@ BUGS: Final = (
     Bug(
         "another model in a deployment of others is the same live model",
         "shared/core/serving/live.py",
-        '    of_model = f" of model {model.name}" if model else ""\n',
+        '    of_model = f"{_OF_MODEL}{model.name}" if model else ""\n',
         '    of_model = ""\n',
         _LIVE,
     ),
@@ -65,7 +86,7 @@ BUGS: Final = (
     Bug(
         "the scores of another deployment count",
         _STEPS,
-        '        if name and found.answered_by not in ("", name):\n',
+        '        if name and found.answered_by not in ("", self.redacted(name)):\n',
         "        if not name and found.answered_by:\n",
         _TESTS,
     ),

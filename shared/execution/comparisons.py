@@ -12,7 +12,7 @@ from typing import Final
 from shared.core.config.compare import SCORES, Compare, Way
 from shared.core.decisions.compared import NotComparable, value_of
 from shared.core.decisions.compared_rules import Against, Terms, compared_rules, measured
-from shared.core.decisions.comparison import Comparison, Opponent, whose
+from shared.core.decisions.comparison import DEPLOYMENT, Comparison, Opponent, whose
 from shared.core.decisions.holdout import HoldoutProgress
 from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import Meaning, NotPaired, paired
@@ -133,6 +133,8 @@ class Comparisons:
             if scored.live != one.run_id:
                 return f"the model of {whose(one.run_id)} did not score this holdout"
             found = paired(mine, None, replace(meaning, other=SCORES[1]))
+        elif one.run_id.startswith(DEPLOYMENT):
+            return "no run promoted it, so that no job made predictions of it"
         else:
             theirs = self._of_other(one.trained_by, run)
             if isinstance(theirs, str):

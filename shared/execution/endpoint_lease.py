@@ -18,10 +18,9 @@ from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Run
 from shared.core.serving.leases import in_flight_lease, leased
-from shared.core.serving.live import live_model
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
-from shared.core.serving.repeated_gate import app_scores, repeated
+from shared.core.serving.repeated_gate import repeated
 from shared.core.serving.state import EndpointLease, EndpointState, Resource, is_superseded
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with
@@ -30,6 +29,7 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.leased_endpoint import endpoint_of, require_free
+from shared.execution.live import LiveModels, asks_endpoint
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
@@ -55,8 +55,8 @@ class EndpointLeaseSteps:
         endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)
         left = self._in_flight_lease(run, endpoint_state)
         known = endpoint_state.resource(endpoint.resource_name)
-        by_numbers = not app_scores(run.config.gate)
-        if by_numbers and (behind := repeated(run, known, known.serving)) is not None:
+        by_record = not asks_endpoint(run.config.gate, endpoint)
+        if by_record and (behind := repeated(run, known, known.serving)) is not None:
             return behind
         serving.ensure()
         first = known.baseline is None and known.serving is None
@@ -86,9 +86,9 @@ class EndpointLeaseSteps:
             base = None  # an update is in flight: nothing follows from what serves meanwhile
         elif (blocked := changed_before(run, known, base)) is not None:
             return blocked
-        if not app_scores(run.config.gate):
+        if not asks_endpoint(run.config.gate, endpoint_of(run)):
             return None
-        return repeated(run, known, live_model(run, known, base, self.context.clock.now()))
+        return repeated(run, known, LiveModels(self.context).before_promotion(run, known, base))
 
     def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
         """Store the lease, with a promotion that can be rolled back where that is needed."""

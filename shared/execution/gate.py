@@ -29,6 +29,7 @@ from shared.errors import PermanentError, TransientError
 from shared.execution.comparisons import Compared, Comparisons, UnusablePredictionsError
 from shared.execution.context import Context
 from shared.execution.holdout import CannotScoreError, HoldoutSteps
+from shared.execution.live import LiveModels
 from shared.execution.models import finished_job, log_lines_of
 from shared.execution.unsure import UnsureSteps
 from shared.ports.training import Evaluation
@@ -85,12 +86,13 @@ class GateSteps:
         if not rules:
             return Judged(None)
         there = list(self._there(run))
-        live = [self._live(run, known) for _, known in there]
-        served = [
-            one
-            for (endpoint, _), one in zip(there, live, strict=True)
-            if one is not None and one.model != run.model_for(endpoint)
-        ]
+        served: list[ServedModel] = []
+        for endpoint, known in there:
+            live = self._live(run, endpoint, known)
+            if isinstance(live, Event):
+                return live
+            if live is not None and live.model != run.model_for(endpoint):
+                served.append(live)
         unscored = self._scored(run, served)
         if isinstance(unscored, Event):
             return unscored
@@ -104,9 +106,20 @@ class GateSteps:
         verdict = judge(rules, row, metrics, first_allowed=first, on_rows=on_rows)
         return Judged(verdict)
 
-    def _live(self, run: Run, known: Resource) -> ServedModel | None:
-        """Return the live model of an endpoint, as far as it is known; the app can score others."""
-        return self.holdout.live(run, known) if app_scores(run.config.gate) else known.serving
+    def _live(self, run: Run, endpoint: Endpoint, known: Resource) -> ServedModel | Event | None:
+        """Return the live model of an endpoint; or that an operator has to decide.
+
+        Raises:
+            PermanentError: it is not known, and rules that decide need it.
+        """
+        try:
+            return LiveModels(self.context).before_verdict(run, endpoint, known)
+        except TransientError:
+            raise
+        except PermanentError:
+            if not _only_observed(_of_rows(run.config.gate)):
+                raise
+            return known.serving
 
     def _scored(self, run: Run, served: Sequence[ServedModel]) -> Event | str:
         """Have the app score some rows, where it does that; return why it cannot, or nothing.

@@ -19,12 +19,11 @@ from shared.core.names import pipeline_of
 from shared.core.run.commands import Event
 from shared.core.run.gate_events import EvidenceGathered
 from shared.core.run.record import GateEvidence, Run
-from shared.core.serving.live import live_model
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.state import Resource, ServedModel
+from shared.core.serving.state import ServedModel
 from shared.errors import ConflictError, PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.leased_endpoint import endpoint_of, require_free
+from shared.execution.leased_endpoint import endpoint_of
 from shared.ports.serving import ServingEndpoint
 
 #: How long one step scores, and how many requests of each model it sends at most.
@@ -86,25 +85,6 @@ class HoldoutSteps:
             return _gathered(run, found.progress)
         self._write(run, compare, before, found)
         return _gathered(run, found.progress)
-
-    def live(self, run: Run, known: Resource) -> ServedModel | None:
-        """Return the model that serves now, whoever gave it the requests; None: there is none.
-
-        Args:
-            run: the run; its candidate is staged.
-            known: what this app promoted at the endpoint.
-
-        Raises:
-            EndpointBusyError: another run updates the endpoint.
-            TransientError: the endpoint, or the storage, does not work now.
-            PermanentError: several models serve that are not of this app.
-        """
-        endpoint = endpoint_of(run)
-        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-        if stored is not None:  # the requests of another run's steps are counted
-            require_free(self.context, run, stored.record)
-        now = self.context.providers.serving(endpoint).current()
-        return live_model(run, known, now, self.context.clock.now())
 
     def read(self, run: Run) -> bytes | None:
         """Return the predictions that were made of the holdout for a run, as far as recorded.
@@ -264,7 +244,7 @@ class _Pass:
             raise TransientError(f"{name or 'the endpoint'} does not answer: {found.detail}")
         if found.seen is not ProbeOutcome.GOOD:
             raise _NoScoresError(found.seen, found.detail, len(batch.kept))
-        if name and found.answered_by not in ("", name):
+        if name and found.answered_by not in ("", self.redacted(name)):
             raise TransientError(f"{found.answered_by} answered in place of {name}")
         try:
             return scores_in(

@@ -180,7 +180,7 @@ def _of_others(kept: Evidence, at: datetime) -> dict[str, ServedModel]:
     """Return the models that a verdict was made with and that no run promoted."""
     all_ = chain.from_iterable(kept.on_rows.found.values())
     return {
-        one.run_id: model_of_others(one.run_id, one.model, at)
+        one.run_id: model_of_others(one.run_id, at)
         for one in all_
         if one.run_id.startswith(DEPLOYMENT)
     }

@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.core.config.compare import Way
 from shared.core.counting import counted, they
-from shared.core.decisions.comparison import Comparison
+from shared.core.decisions.comparison import DEPLOYMENT, Comparison
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.commands import Event
 from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
@@ -228,8 +228,7 @@ def approval_advice(run: Run, expires: datetime) -> str:
     answer = "approved" if approved_on_expiry(run) else "rejected"
     when = expires.isoformat(timespec="seconds")
     pin = f"; {_PIN}" if run.verdict and _lacks_anchor(run.verdict) else ""
-    uncompared = run.verdict is not None and run.verdict.uncompared
-    later = f"; {_LATER}" if uncompared and run.origin is not Origin.MODEL else ""
+    later = f"; {_LATER}" if run.verdict and _is_later_compared(run, run.verdict) else ""
     return f"{unchecked}{_answers(run)}{later}{pin}; without an answer until {when} it is {answer}"
 
 
@@ -237,14 +236,21 @@ def _way_out(run: Run, verdict: Verdict | None) -> str | None:
     """Return how a model can be promoted where `unsure: reject` refuses what was not measured."""
     if verdict is None or not verdict.unsure or verdict.measured:
         return None
-    lacks = any(one.interval is None for one in _counting(verdict))
-    if not lacks and run.origin is not Origin.MODEL:  # another model went live since its job
+    if not any(one.interval is None for one in _counting(verdict)) and (
+        _is_later_compared(run, verdict)
+    ):
         return _LATER
     pin = f", and {_PIN}" if _lacks_anchor(verdict) else ""
     return (
         "nothing was measured, which is as good as certain for the next run too: correct what the "
         f"reason says, or write unsure: ask in gate.compare until a model is promoted{pin}"
     )
+
+
+def _is_later_compared(run: Run, verdict: Verdict) -> bool:
+    """Whether a new run is compared with what went live, or was pinned, since the job of this."""
+    others = any(one.startswith(DEPLOYMENT) for one in verdict.uncompared)
+    return bool(verdict.uncompared) and not others and run.origin is not Origin.MODEL
 
 
 def _lacks_anchor(verdict: Verdict) -> bool:

@@ -1,6 +1,7 @@
 """Which model serves at an endpoint with a traffic map, whoever gave it the requests."""
 
 from datetime import datetime
+from typing import Final
 
 from shared.core.decisions.comparison import DEPLOYMENT
 from shared.core.run.planned_steps import among_others
@@ -9,13 +10,16 @@ from shared.core.serving.references import ModelRef, ServingState
 from shared.core.serving.state import Resource, ServedModel
 from shared.core.serving.traffic import TrafficMap
 
+_OF_MODEL: Final = " of model "
+
 
 def live_model(
     run: Run, known: Resource, now: ServingState | None, at: datetime
 ) -> ServedModel | None:
     """Return the model with the most requests, apart from that of the run; None: there is none.
 
-    Where no other model has requests, it is the one that this app promoted last.
+    Where no other model has requests, it is the one that this app promoted last; before its first
+    promotion the one that a comparison of the run began with, or that served before its update.
 
     Args:
         run: the run, whose candidate may have a share already.
@@ -30,45 +34,51 @@ def live_model(
     traffic = (now.traffic if now else None) or TrafficMap()
     others = among_others(traffic, run.candidate.name if run.candidate else "")
     if not others.shares:
-        return _named(known.serving) if known.serving else None
+        return _with_deployment(known.serving) if known.serving else _earlier(run, known, at)
     models = {traffic.largest: now.model} if now else {}
     most = others.shares[others.largest]
-    for one in map(_named, known.kept):
+    for one in map(_with_deployment, known.kept):
         share = others.shares.get(one.candidate)
         if share == most and _may_be(one.model, models.get(one.candidate)):
             return one
-    model = models.get(others.largest)
-    of_model = f" of model {model.name}" if model else ""
-    run_id = f"{DEPLOYMENT}{others.largest}{of_model}"
-    return _model_of_others(run_id, model, at, others.largest)
+    return _of_others(others.largest, models.get(others.largest), at)
 
 
-def model_of_others(run_id: str, name: str, at: datetime) -> ServedModel:
-    """Return a model that no run promoted, and of which no record says more than a comparison.
+def model_of_others(run_id: str, at: datetime) -> ServedModel:
+    """Return a model that no run promoted, as far as what stands for its run says it.
 
     Args:
-        run_id: what stands for its run; begins with `DEPLOYMENT`.
-        name: the name of the model.
+        run_id: begins with `DEPLOYMENT`.
         at: when it was seen to serve.
     """
-    model = ModelRef(provider="", name=name, digest="", reference={})
-    return _model_of_others(run_id, model, at)
+    deployment, _, name = run_id.removeprefix(DEPLOYMENT).partition(_OF_MODEL)
+    model = ModelRef(provider="", name=name, digest="", reference={}) if name else None
+    return _of_others(deployment, model, at)
 
 
-def _model_of_others(
-    run_id: str, model: ModelRef | None, at: datetime, deployment: str = ""
-) -> ServedModel:
+def _earlier(run: Run, known: Resource, at: datetime) -> ServedModel | None:
+    scored = run.evidence.holdout if run.evidence else None
+    if scored is not None and scored.live:
+        return model_of_others(scored.live, at)
+    before = known.baseline
+    if before is None or before.traffic is None or not before.traffic.shares:
+        return None
+    return _of_others(before.traffic.largest, before.model, at)
+
+
+def _of_others(deployment: str, model: ModelRef | None, at: datetime) -> ServedModel:
+    of_model = f"{_OF_MODEL}{model.name}" if model else ""
     return ServedModel(
         model=model,
         candidate=deployment,
-        run_id=run_id,
+        run_id=f"{DEPLOYMENT}{deployment}{of_model}",
         since=at,
         verification="",
         manifest=(),
     )
 
 
-def _named(one: ServedModel) -> ServedModel:
+def _with_deployment(one: ServedModel) -> ServedModel:
     """Return a model with its deployment: one that was rolled back to was no candidate."""
     traffic = one.target_model.traffic
     return one if one.candidate or traffic is None else one.evolve(candidate=traffic.largest)

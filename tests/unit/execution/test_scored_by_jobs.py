@@ -9,7 +9,8 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.decisions.comparison import Outcome
 from shared.core.run.record import Phase, Run
 from shared.intake.rollbacks import EndpointAddress
-from tests.fakes.azureml_world import AzureMlWorld
+from shared.operations.commands import OperatorCommand
+from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.fakes.world import pipeline
 from tests.unit.execution.gated_worlds import BOSS
 from tests.unit.operations.test_doctor import finding
@@ -61,7 +62,7 @@ def studio() -> Observed:
     return world
 
 
-def azureml() -> Observed:
+def azureml(traffic: dict[str, int] | None = None) -> Observed:
     inputs = {"training_data": "{data}", "live": "{live.model}", "anchor": "{anchor.model}"}
     training = {
         "component": "azureml:compares:1",
@@ -74,6 +75,7 @@ def azureml() -> Observed:
     world.pipeline = Pipeline.model_validate(tree, context={"development": False})
     world.restart()
     world.azureml.hooks.add_asset("components", "compares", "1", {"componentSpec": COMPONENT})
+    world.azureml.hooks.set_traffic(CENSUS, traffic or {})
     return world
 
 
@@ -115,6 +117,30 @@ def test_a_job_gets_the_models_that_serve_and_are_pinned(service: Any) -> None:
         first.run_id,
     ]
     assert "sig=" not in world.everything_stored()
+
+
+def test_a_first_model_is_not_promoted_over_a_deployment_that_no_job_could_score() -> None:
+    world = azureml({"blue": 100})
+    run = world.until(world.next_run("2.csv", data(2)), Phase.AWAITING_APPROVAL, ticks=80)
+    verdict = run.verdict
+    assert verdict is not None
+    serves = "the model of deployment blue of model azureml:census:1 serves now"
+    assert f"{serves}, and this one was not compared" in verdict.reason
+    assert "a new run is compared" not in str(run.advice)
+    world.run_operations.approve(run.run_id, OperatorCommand("ada", "good"))
+    world.until(run, Phase.PROMOTED, ticks=80)
+
+
+def test_a_model_that_requests_were_moved_from_is_not_the_live_one() -> None:
+    world = azureml()
+    promoted(world, 2)
+    run = world.until(world.next_run("3.csv", data(3)), Phase.TRAINING, ticks=40)
+    assert isinstance(world, AzureMlWorld)
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
+    run = world.until(run, Phase.AWAITING_APPROVAL, ticks=80)
+    assert run.verdict is not None
+    assert run.verdict.outcome is Outcome.UNSURE
+    assert run.verdict.uncompared == ("deployment blue of model azureml:census:1",)
 
 
 def test_a_pinned_model_is_given_from_the_next_job_on() -> None:

@@ -1,8 +1,11 @@
 """A candidate is compared with what serves, also where no run promoted that."""
 
+import pytest
+
 from shared.core.decisions.comparison import Outcome
 from shared.core.evaluation.forest_plot import forest_plot
 from shared.core.run.record import Phase, Run
+from shared.execution import holdout as holdout_steps
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
@@ -11,6 +14,7 @@ from tests.unit.execution.scored_worlds import (
     HOLDOUT,
     NO_DROP,
     approve,
+    asked,
     bad,
     better,
     ended,
@@ -117,6 +121,65 @@ def test_the_model_that_was_promoted_is_scored_while_nothing_gets_requests() -> 
     assert "no deployment gets requests" in str(world.now_of(run).reason)
     assert only(world.now_of(run)).run_id == first.run_id
     assert only(world.now_of(run)).outcome is Outcome.FIT
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_model_that_a_comparison_began_with_counts_though_it_lost_its_requests(
+    *, deleted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdout_steps, "_MOST_REQUESTS", 1)
+    world = world_of_blue()
+    run = world.until(started(world, bad), Phase.JUDGED, ticks=60)
+    while not (evidence := world.now_of(run).evidence) or not evidence.holdout:
+        world.tick()
+    if deleted:
+        world.azureml.hooks.remove_deployment(CENSUS, "blue")
+    else:
+        world.azureml.hooks.set_traffic(CENSUS, {})
+    world.until_idle(run, ticks=60)
+    wanted = (
+        (Phase.AWAITING_APPROVAL, Outcome.UNSURE) if deleted else (Phase.REJECTED, Outcome.WORSE)
+    )
+    assert ended(world.now_of(run)) == wanted
+    assert only(world.now_of(run)).run_id == BLUE
+
+
+def test_an_operator_decides_where_others_gave_all_requests_to_a_model_without_a_verdict() -> None:
+    world = world_of_blue()
+    run = world.until(started(world, bad), Phase.STAGING, ticks=60)
+    while name_of(world, run) not in world.deployments():
+        world.tick()
+    world.azureml.hooks.set_traffic(CENSUS, {name_of(world, run): 100})
+    world.until(run, Phase.PARKED, ticks=20)
+    assert "and that model has no verdict yet" in str(world.now_of(run).reason)
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
+    retried(world, run)
+    world.until_idle(run, ticks=60)
+    assert ended(world.now_of(run)) == (Phase.REJECTED, Outcome.WORSE)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "model"), [("blue", "pa55word77"), ("pa55word77", "census")]
+)
+def test_what_others_named_like_a_secret_is_scored_once_and_not_shown(
+    deployment: str, model: str
+) -> None:
+    world = world_with(blue=True, approval="required")
+    world.app.context.redactor.learn("pa55word77")
+    world.azureml.hooks.add_deployment(CENSUS, deployment, f"{model}/1")
+    world.azureml.hooks.set_model(f"{model}/1", model_of(good))
+    world.azureml.hooks.set_traffic(CENSUS, {deployment: 100})
+    run = world.until(started(world, better), Phase.AWAITING_APPROVAL, ticks=80)
+    shown = BLUE.replace("blue", deployment).replace("census", model).replace("pa55word77", "***")
+    assert only(run).run_id == shown
+    assert asked(world).count(deployment) < 20
+
+
+def test_rules_that_are_observed_do_not_park_a_run_that_two_deployments_serve_beside() -> None:
+    world = world_with({**NO_DROP, "observe": True}, approval="required")
+    world.azureml.hooks.add_deployment(CENSUS, "green", "census/1")
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 50, "green": 50})
+    world.until(started(world, good), Phase.AWAITING_APPROVAL, ticks=60)
 
 
 def test_an_operator_is_asked_where_the_deployment_of_the_live_model_is_gone() -> None:

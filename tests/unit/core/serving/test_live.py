@@ -90,5 +90,5 @@ def test_a_model_that_was_rolled_back_to_is_known_by_its_traffic() -> None:
 def test_a_model_of_others_is_made_again_of_what_a_comparison_has() -> None:
     found = live_model(candidate("m-9"), KNOWN, now(blue=100), NOW)
     assert found is not None
-    again = model_of_others(found.run_id, found.target_model.name, NOW)
+    again = model_of_others(found.run_id, NOW)
     assert (again.run_id, again.target_model.name) == (found.run_id, found.target_model.name)
