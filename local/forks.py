@@ -63,11 +63,11 @@ class Fork:
         Raises:
             subprocess.TimeoutExpired: it runs on.
         """
-        wait([self._process.sentinel], timeout)
-        code = self.poll()
-        if code is None:
+        if not wait([self._process.sentinel], timeout):
             raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
-        return code
+        with self._lock:
+            self._process.join()  # its end is near: it has closed all that it had open
+        return self._process.exitcode or 0
 
     def terminate(self) -> None:
         """Ask it to stop."""
