@@ -20,7 +20,7 @@ from typing import Any, Final
 #: Not `functions`, which reads the settings when it is imported.
 _IMPORTED: Final = (
     "local.host.__main__",
-    "local.host.worker",
+    "local.host.invocation",  # with what it needs, the rest of what a worker imports
     "local.azureml.__main__",
     "local.studio.__main__",
     "shared.app",
@@ -131,6 +131,7 @@ def become(module: str, arguments: Sequence[str], variables: Mapping[str, str], 
     os.environ.clear()
     os.environ.update(variables)
     sys.argv[:] = [module, *arguments]
+    sys.modules.pop(f"{module}.__main__", None)  # it was imported, and is warned of
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
