@@ -1,24 +1,16 @@
 """The real thing: storage server, stand-in over HTTP, and the app in its host."""
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from local.demo.stage import Stage
-from local.forks import forked_server
-from local.served import ServedProcess
+from tests.forked import servers_are_forked
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _servers_are_forked() -> Iterator[None]:
-    """Dozens of them are started here; how users start them is tested by the demo and `make run`.
-
-    Where there are no forks, and on macOS, whose libraries do not bear them, they are started anew.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if sys.platform == "linux":
-            patch.setattr(ServedProcess, "launch", staticmethod(forked_server))
+@pytest.fixture(scope="package", autouse=True)
+def _forked() -> Iterator[None]:
+    with servers_are_forked():
         yield
 
 

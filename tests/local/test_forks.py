@@ -6,16 +6,16 @@ How servers are started by users is tested in tests/local/host/test_lifecycle.py
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
-from local import forks
 from local.azurite import Azurite
 from local.host.process import HostProcess
-from local.served import ServedProcess
+from tests.forked import servers_are_forked
 from tests.local.host.conftest import APP, ToyHost
 from tests.waiting import eventually
 
@@ -33,10 +33,9 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 @pytest.fixture
-def forked(tmp_path: Path, azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> HostProcess:
-    monkeypatch.setattr(forks, "_IMPORTED", FEW)
-    monkeypatch.setattr(ServedProcess, "launch", staticmethod(forks.forked_server))
-    return ToyHost(tmp_path, azurite).process("--poll-blobs", "0")
+def forked(tmp_path: Path, azurite: Azurite) -> Iterator[HostProcess]:
+    with servers_are_forked(FEW):
+        yield ToyHost(tmp_path, azurite).process("--poll-blobs", "0")
 
 
 def test_a_forked_host_has_a_worker_that_is_replaced_and_both_can_be_killed(
