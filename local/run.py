@@ -16,12 +16,9 @@ from azure.storage.blob import BlobServiceClient
 
 from local.azureml.answers import WORKSPACE
 from local.azureml.process import AzureMlProcess
-from local.azureml.sample import snippet
 from local.azurite import Azurite, AzuriteError, make_container
 from local.served import NotStartedError, StopSignal
 from local.storage_folder import port_is_free
-from shared.config.places import LocalFiles
-from shared.maintenance.changed_file import WatchedFiles
 
 ROOT: Final = Path(__file__).parents[1]
 _STORAGE: Final = ROOT / ".local" / "azurite"
@@ -147,6 +144,8 @@ def _with_workspace(stack: ExitStack, values: dict[str, str], port: int) -> dict
     workspace = stack.enter_context(AzureMlProcess(given, variables=kept))
     print(f"workspace: {workspace.url}")
     if not _file_names(values, f"{workspace.url}{WORKSPACE}"):
+        from local.azureml.sample import snippet  # noqa: PLC0415 - slow, and seldom needed
+
         print(f"a pipeline that trains there:\n\n{snippet(workspace.url)}")
     return {**values, **workspace.environment}
 
@@ -191,17 +190,24 @@ def _end(host: "subprocess.Popen[bytes]") -> None:
 
 def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:
     """Say of each change of the settings that it needs a restart, until the host ends."""
-    watched = WatchedFiles(LocalFiles())
-    watched.remember((settings,))
+    known = _content(settings)
     while host.poll() is None:
-        if watched.changed():
-            watched.remember((settings,))
+        if (now := _content(settings)) != known:
+            known = now
             print(
                 f"{settings.name} was changed, which needs a restart: triggers take the names of "
                 "their containers and their schedules at the start. To do: Ctrl-C, start again.",
                 flush=True,
             )
         time.sleep(_SETTINGS_EVERY)
+
+
+def _content(settings: Path) -> bytes | None:
+    # Not by the app's own reader of files: its import takes most of a second.
+    try:
+        return settings.read_bytes()
+    except OSError:
+        return None  # it is being replaced, or gone
 
 
 def _next_steps(url: str) -> str:

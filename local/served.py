@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 _ROOT: Final = Path(__file__).parents[1]
 _STOP_SECONDS: Final = 15.0
@@ -24,6 +24,69 @@ _HIGHEST_PORT: Final = 65_535
 
 class NotStartedError(RuntimeError):
     """The server ended or was not ready in time; the message ends with its log."""
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class Running(Protocol):
+    """A process that was started, as of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        ...
+
+    @property
+    def stdin(self) -> _Closable | None:
+        """Return the other end of its standard input."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Return its exit code, as far as it is known."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code once it has ended."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
+def new_process(
+    module: str, arguments: Sequence[str], log: Path, variables: Mapping[str, str]
+) -> Running:
+    """Start `python -m MODULE`, whose standard input is a pipe.
+
+    Args:
+        module: what to run.
+        arguments: its arguments.
+        log: gets what it writes.
+        variables: its environment.
+    """
+    with log.open("ab") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=_ROOT,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=said,
+            # Ctrl-C reaches the whole group: the starter alone decides who stops when.
+            start_new_session=True,
+        )
 
 
 class ServedProcess:
@@ -39,6 +102,9 @@ class ServedProcess:
         variables: environment variables besides those of its starter.
     """
 
+    #: Tests that start many have them forked, which is quicker (`local.forks`).
+    launch = staticmethod(new_process)
+
     def __init__(
         self,
         module: str,
@@ -52,7 +118,7 @@ class ServedProcess:
         self._module, self._arguments = module, list(arguments)
         self._start_seconds, self._variables = start_seconds, dict(variables or {})
         self._log = Path(self.folder.name) / "log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
 
     @property
     def pid(self) -> int:
@@ -72,19 +138,9 @@ class ServedProcess:
         """
         ready = Path(self.folder.name) / "ready.json"
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", self._module, "--until-eof"]
-        command += ["--ready-file", str(ready), *self._arguments]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=_ROOT,
-                env=os.environ | self._variables | {"PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C reaches the whole group: the starter alone decides who stops when.
-                start_new_session=True,
-            )
+        arguments = ["--until-eof", "--ready-file", str(ready), *self._arguments]
+        variables = os.environ | self._variables | {"PYTHONUNBUFFERED": "1"}
+        self._process = self.launch(self._module, arguments, self._log, variables)
         try:
             self.url = self._wait(ready)
         except BaseException:
@@ -121,12 +177,12 @@ class ServedProcess:
         finally:
             self.folder.cleanup()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Running:
         if self._process is None:
             raise RuntimeError(f"{self._module} was not started")
         return self._process
 
-    def _ended(self, process: subprocess.Popen[bytes]) -> int:
+    def _ended(self, process: Running) -> int:
         try:
             return process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:

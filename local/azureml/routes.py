@@ -8,6 +8,7 @@ import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from email.utils import format_datetime
+from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -181,6 +182,7 @@ def _scored(answer: Answer) -> WireAnswer:
     return WireAnswer(answer.status, {"content-type": kind} | headers, text.encode())
 
 
+@cache
 def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.escape(path).replace(r"\{\}", "([^/]+)"), re.IGNORECASE)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from local.host.messages import JsonObject
-from shared.config.settings import is_disabled
+from shared.config.disabled import is_disabled
 
 # Plans differ (5 minutes on Consumption, 30 elsewhere: azure-functions §1.2).
 DEFAULT_FUNCTION_TIMEOUT: Final = 1800.0

@@ -13,6 +13,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Final
 
+from local.forks import become, can_fork, forked
 from local.host.config import RefusedError
 from local.host.messages import (
     Ending,
@@ -24,8 +25,10 @@ from local.host.messages import (
     Refusal,
     TriggerData,
 )
+from local.served import Running
 
 _ROOT: Final = Path(__file__).parents[2]
+_WORKER: Final = "local.host.worker"
 _FIRST_BACKOFF_SECONDS: Final = 0.2
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
 _STEADY_SECONDS: Final = 10.0  # a worker that lived this long starts the backoff anew
@@ -48,21 +51,31 @@ class _Worker:
         self._waiting: dict[str, Future[Outcome]] = {}
         self._over = False
         self.pipe, theirs = Pipe()
-        path = [str(_ROOT), environment.get("PYTHONPATH")]
         with theirs:
-            # -P: neither this folder nor the current one becomes an import path by accident;
-            # -u: what the app prints is out before the worker can be killed.
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-P", "-u", "-m", "local.host.worker"),
-                    *(str(theirs.fileno()), str(app)),
-                ],
-                cwd=app,
-                env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C is for the host, also while this one starts
-            )
+            start = self._forked if can_fork() else self._started
+            self.process: Running = start(app, environment, theirs.fileno())
+
+    def _started(self, app: Path, environment: Mapping[str, str], descriptor: int) -> Running:
+        path = [str(_ROOT), environment.get("PYTHONPATH")]
+        # -P: neither this folder nor the current one becomes an import path by accident;
+        # -u: what the app prints is out before the worker can be killed.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-u", "-m", _WORKER, str(descriptor), str(app)],
+            cwd=app,
+            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[descriptor],
+            process_group=0,  # Ctrl-C is for the host, also while this one starts
+        )
+
+    def _forked(self, app: Path, environment: Mapping[str, str], descriptor: int) -> Running:
+        def work() -> None:
+            self.pipe.close()  # only a host's own end may be open: it closes with the host
+            os.setpgid(0, 0)
+            os.chdir(app)
+            become(_WORKER, (str(descriptor), str(app)), environment, os.open(os.devnull, 0))
+
+        return forked(work)
 
     def index(self) -> None:
         """Wait for the worker's first word.

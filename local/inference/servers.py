@@ -221,7 +221,7 @@ class _Server:
 
     def _run(self, python: Path, variables: dict[str, str], script: Path) -> None:
         environment = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(self._place)}
-        environment |= {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
         environment |= {name: one for name, one in self._order.variables.items() if one}
         # A request that is not waited for any more is not worked on either.
         environment["SCORING_TIMEOUT_MS"] = str(int(self._order.seconds * 1000))

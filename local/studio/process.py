@@ -1,6 +1,5 @@
 """Runs the stand-in as a process of its own, and talks to its control plane."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,11 +25,18 @@ class StudioProcess(ServedProcess):
         return self._control("services", {"kind": "training", "name": name, **options})
 
     def publish_scoring(
-        self, name: str, resource: str, model: bytes, endpoint: str
+        self, name: str, resource: str, data: bytes, endpoint: str
     ) -> dict[str, Any]:
-        """Publish a scoring service with one more endpoint, and return that endpoint's."""
-        content = base64.b64encode(model).decode()
-        order = {"kind": "scoring", "name": name, "resource": resource, "model": content}
+        """Publish a scoring service with one more endpoint, and return that endpoint's.
+
+        Args:
+            name: of the service.
+            resource: of its model.
+            data: a CSV, on which the model is trained there.
+            endpoint: its name.
+        """
+        order = {"kind": "scoring", "name": name, "resource": resource}
+        order["training_csv"] = data.decode()
         service = self._control("services", order)
         return self._control(
             "endpoints", {"web_service_id": service["web_service_id"], "name": endpoint}

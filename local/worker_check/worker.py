@@ -52,7 +52,7 @@ class Worker:
         self._process = subprocess.Popen(
             [str(python), "-m", "local.worker_check.driver", str(app)],
             cwd=ROOT,
-            env={**settings, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+            env={**settings, "PYTHONUTF8": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

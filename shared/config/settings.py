@@ -15,6 +15,7 @@ from shared.config.connections import (
     connection_problems,
     connection_settings,
 )
+from shared.config.disabled import is_disabled
 from shared.config.places import CONTAINER, SETTING, Place, place_of
 from shared.config.values import (
     duration_in,
@@ -132,19 +133,6 @@ class Settings:
     def names(self) -> tuple[str, ...]:
         """The names of the app's containers and queues, which are no secret."""
         return (*self.containers, self.storage_events_queue, self.workspace_events_queue)
-
-
-def is_disabled(environment: Mapping[str, str], function: str) -> bool:
-    """Return whether a setting of the host keeps the trigger of a function from being served.
-
-    Linux has no dots in names of variables, so there is a form without (azure-functions §1.2).
-
-    Args:
-        environment: the app settings.
-        function: the name of the function.
-    """
-    names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
-    return any(environment.get(name, "").lower() in ("true", "1") for name in names)
 
 
 def triggering(environment: Mapping[str, str]) -> tuple[str, ...]:

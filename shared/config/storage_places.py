@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from shared.config.connections import connection_name
-from shared.config.settings import Settings, is_disabled
+from shared.config.disabled import is_disabled
+from shared.config.settings import Settings
 from shared.core.config.places import Place, Places, QueuePlace
 
 _MADE_LATER: Final = "the app makes it when it first writes a record"

@@ -5,6 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from local.demo.stage import Stage
+from tests.forked import servers_are_forked
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _forked() -> Iterator[None]:
+    with servers_are_forked():
+        yield
 
 
 @pytest.fixture(scope="module")

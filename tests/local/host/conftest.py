@@ -65,7 +65,7 @@ def toy(tmp_path: Path, azurite: Azurite) -> Iterator[ToyHost]:
     one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_toy(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> Iterator[ToyHost]:
     one = ToyHost(tmp_path_factory.mktemp("shared"), azurite)
     make_container(one.container)
@@ -73,9 +73,12 @@ def shared_toy(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> It
     one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def host(shared_toy: ToyHost) -> Iterator[HostProcess]:
-    """A host that no test stops, though some have its worker replaced."""
+    """A host that no test stops, though some have its worker replaced.
+
+    It works all the time: it ends with the tests of this folder.
+    """
     with shared_toy.process(EVERY_SECOND="* * * * * *") as running:
         yield running
 

@@ -1,0 +1,151 @@
+"""Starts local servers as forks of a process that has imported before what they import.
+
+For tests that start many of them: an import of the app and of its host takes longer than most else
+that they do. What forks has one thread, and each fork is a process of its own, to be killed as any.
+"""
+
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final
+
+#: Not `functions`, which reads the settings when it is imported.
+_IMPORTED: Final = (
+    "local.host.__main__",
+    "local.host.invocation",  # with what it needs, the rest of what a worker imports
+    "local.azureml.__main__",
+    "local.studio.__main__",
+    "shared.app",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+)
+_is_fork = False
+
+
+class Fork:
+    """One process, which is handled as one of `subprocess.Popen` is.
+
+    Args:
+        process: started.
+        stdin: the other end of its standard input.
+    """
+
+    def __init__(self, process: BaseProcess, stdin: "Connection[Any, Any] | None" = None) -> None:
+        self.stdin = stdin
+        self._process, self._lock = process, threading.Lock()
+
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid or 0
+
+    @property
+    def returncode(self) -> int | None:
+        """Return its exit code once it has ended."""
+        return self.poll()
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        with self._lock:
+            return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it runs on.
+        """
+        if not wait([self._process.sentinel], timeout):
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
+        with self._lock:
+            self._process.join()  # its end is near: it has closed all that it had open
+        return self._process.exitcode or 0
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def forked_server(
+    module: str, arguments: Sequence[str], log: Path, variables: Mapping[str, str]
+) -> Fork:
+    """Start `python -m MODULE` as a fork, in place of `local.served.new_process`.
+
+    Args:
+        module: what to run.
+        arguments: its arguments.
+        log: gets what it writes.
+        variables: its environment.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    theirs, ours = context.Pipe(duplex=False)
+    given = (theirs, module, tuple(arguments), log, dict(variables))
+    process = context.Process(target=_serve, args=given, name=module)
+    with theirs:
+        process.start()
+    return Fork(process, ours)
+
+
+def can_fork() -> bool:
+    """Return whether this process is a fork and has no other thread, so that it can fork too."""
+    return _is_fork and threading.active_count() == 1
+
+
+def forked(run: Callable[[], None]) -> Fork:
+    """Return a new child of this process; it calls `run` and ends."""
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    return Fork(process)
+
+
+def become(module: str, arguments: Sequence[str], variables: Mapping[str, str], stdin: int) -> None:
+    """Go on as `python -u -m MODULE` would, in a fork.
+
+    Args:
+        module: what to run.
+        arguments: its arguments.
+        variables: its environment.
+        stdin: the descriptor of its standard input.
+    """
+    os.dup2(stdin, 0)
+    sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 -- it stays open
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(write_through=True)  # type: ignore[union-attr]
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv[:] = [module, *arguments]
+    sys.modules.pop(f"{module}.__main__", None)  # it was imported, and is warned of
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _serve(
+    stdin: "Connection[Any, Any]",
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    variables: Mapping[str, str],
+) -> None:
+    global _is_fork  # noqa: PLW0603 -- of this process, which serves one module
+    _is_fork = True
+    os.setsid()
+    with log.open("ab") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    become(module, arguments, variables, stdin.fileno())

@@ -1,0 +1,29 @@
+"""Has the servers of some tests forked: dozens are started, and most of a start is imports.
+
+How users start them is tested by the demo, by `make run` and in tests/local/host.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from local import forks
+from local.served import ServedProcess
+
+
+@contextmanager
+def servers_are_forked(imported: tuple[str, ...] = forks._IMPORTED) -> Iterator[None]:
+    """Fork what is started meanwhile.
+
+    Where there are no forks, and on macOS, whose libraries do not bear them, they are started anew.
+
+    Args:
+        imported: what is worth to be imported before.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            patch.setattr(forks, "_IMPORTED", imported)
+            patch.setattr(ServedProcess, "launch", staticmethod(forks.forked_server))
+        yield
