@@ -28,7 +28,7 @@ from tests.unit.worlds import Observed
 class SlowDocuments(MemoryDocuments):
     """A storage whose every call takes a while."""
 
-    takes = timedelta(milliseconds=50)
+    takes = timedelta(milliseconds=20)
     calls = 0
 
     def read(self, name: str) -> Any:
@@ -80,6 +80,8 @@ def prepared() -> Observed:
 
 def test_a_great_burst_ends_over_several_ticks_and_none_is_over_its_budget() -> None:
     world = slow_world(BURST, 4_000)
+    assert isinstance(world.documents, SlowDocuments)
+    world.documents.takes = timedelta(milliseconds=50)  # as long as 10,000 faster ones
     most = []
     for _ in range(20):
         began = world.clock.now()
@@ -95,7 +97,7 @@ def test_a_great_burst_ends_over_several_ticks_and_none_is_over_its_budget() -> 
     assert len(most) > 2
 
 
-@pytest.mark.parametrize("kill_at", [300, 1000, 2500, 4400])
+@pytest.mark.parametrize("kill_at", [300, 1000, 2500, 4000])
 def test_a_worker_killed_in_a_great_burst_leaves_something_to_continue_from(kill_at: int) -> None:
     world = prepared().copied()
     assert isinstance(world.documents, SlowDocuments)
