@@ -8,7 +8,6 @@ if it raises. A method of an abstract base class is described there, once for al
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -44,45 +43,47 @@ def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What is kept of a file, so that no test has to parse it again."""
-
-    code_lines: int
-    summary: str | None  #: the first line of the docstring; None: the file is empty
+@cache
+def text_of(file: Path) -> str:
+    """Return what is in a file, which several rules are about."""
+    return file.read_text(encoding="utf-8")
 
 
 @cache
-def measured(file: Path) -> Measured:
-    """Return what is so of a file."""
-    text = file.read_text(encoding="utf-8")
-    tree = ast.parse(text)
-    summary = (ast.get_docstring(tree) or "").partition("\n")[0] if text else None
-    return Measured(_code_lines(text, tree), summary)
+def tree_of(file: Path) -> ast.Module:
+    """Return the statements of a file whose public functions have to be described."""
+    return ast.parse(text_of(file))
+
+
+def summary_of(text: str) -> str | None:
+    """Return the first line of the docstring of a module; None: the file is empty."""
+    if not text:
+        return None
+    end = text.find('"""', 3) if text.startswith('"""') else -1
+    beginning = text if end < 0 else text[: end + 3]  # to parse what follows takes much longer
+    return (ast.get_docstring(ast.parse(beginning)) or "").partition("\n")[0]
 
 
 def code_lines(text: str) -> int:
     """Return how many lines are code."""
-    return _code_lines(text, ast.parse(text))
-
-
-def _code_lines(text: str, tree: ast.Module) -> int:
     texts = [
         node.value
-        for node in _statements(tree)
+        for node in statements(ast.parse(text))
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     ]
     described = {n for one in texts for n in range(one.lineno, (one.end_lineno or 0) + 1)}
-    return sum(
-        1
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip() and not line.strip().startswith("#") and number not in described
-    )
+    return len([number for number in _written_lines(text) if number not in described])
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+def _written_lines(text: str) -> list[int]:
+    """Return the numbers of the lines that are not blank and no comment."""
+    lines = enumerate(map(str.strip, text.splitlines()), start=1)
+    return [number for number, line in lines if line and not line.startswith("#")]
+
+
+def statements(tree: ast.Module) -> Iterator[ast.stmt]:
     """Yield every statement: there are far fewer than nodes."""
     left: list[ast.AST] = [tree]
     while left:
@@ -93,16 +94,16 @@ def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
             left += getattr(node, name, ())
 
 
-def undescribed(text: str, inherited: Mapping[str, frozenset[str]] = EMPTY) -> list[str]:
+def undescribed(module: ast.Module, inherited: Mapping[str, frozenset[str]] = EMPTY) -> list[str]:
     """Return the names of the public functions whose docstrings lack something.
 
     Args:
-        text: the text of a module.
+        module: the statements of a module.
         inherited: abstract class -> its methods, which are described there.
     """
     return [
         function.name
-        for function in _public_functions(ast.parse(text), inherited)
+        for function in _public_functions(module, inherited)
         if _parameters(function) >= _FEWEST and not _is_described(function)
     ]
 
@@ -112,7 +113,7 @@ def abstract_methods() -> dict[str, frozenset[str]]:
     classes = [
         node
         for file in described_files()
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        for node in tree_of(file).body
         if isinstance(node, ast.ClassDef) and "ABC" in map(ast.unparse, node.bases)
     ]
     return {
@@ -169,15 +170,15 @@ def _raises(function: Function) -> bool:
 
 def too_long() -> dict[str, int]:
     """Return the code lines of each file that has too many."""
-    sizes = {name_of(file): measured(file).code_lines for file in files()}
+    texts = {name_of(file): text_of(file) for file in files()}
+    # No other file can have so many, and to parse them all would take seconds.
+    long = {name: text for name, text in texts.items() if len(_written_lines(text)) > MOST_LINES}
+    sizes = {name: code_lines(text) for name, text in long.items()}
     return {name: lines for name, lines in sizes.items() if lines > MOST_LINES}
 
 
 def without_description() -> dict[str, list[str]]:
     """Return the public functions of each file whose docstrings lack something."""
     inherited = abstract_methods()
-    found = {
-        name_of(file): undescribed(file.read_text(encoding="utf-8"), inherited)
-        for file in described_files()
-    }
+    found = {name_of(file): undescribed(tree_of(file), inherited) for file in described_files()}
     return {name: functions for name, functions in found.items() if functions}

@@ -13,7 +13,7 @@ from shared.providers.http.client import Answer
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.execution.broken_endpoints import READ_BACK, REFRESH
-from tests.unit.execution.lasting_steps import baking
+from tests.unit.execution.lasting_steps import baked, baking
 from tests.unit.execution.parked_runs import tightened
 from tests.unit.execution.test_retry_by_changed_gate import park_verifying
 from tests.unit.providers.test_web_services import NewService
@@ -197,8 +197,7 @@ def no_minute() -> tuple[Observed, Run]:
 
 
 def drifted() -> tuple[Observed, Run]:
-    world = baking()
-    world.ended()
+    world = baked()
     world.requests = 0
     world.azureml.hooks.set_traffic(CENSUS, {world.old: 100})
     return world, world.when(

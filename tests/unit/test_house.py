@@ -1,5 +1,6 @@
 """The rules of size, names and docstrings that every file keeps."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_every_module_of_the_product_begins_with_a_short_sentence() -> None:
 
 
 def is_described(file: Path) -> bool:
-    first = house.measured(file).summary
+    first = house.summary_of(house.text_of(file))
     return first is None or (0 < len(first) <= 100 and first[-1:] in ".`:")
 
 
@@ -37,7 +38,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 def test_every_exception_is_named_error() -> None:
     excused = "noqa: " + "N818"
-    assert [name_of(f) for f in house.files() if excused in f.read_text(encoding="utf-8")] == []
+    assert [name_of(f) for f in house.files() if excused in house.text_of(f)] == []
 
 
 MODULE = """
@@ -82,17 +83,19 @@ ARGS = "\n\n    Args:\n        a: x.\n    "
     ],
 )
 def test_a_description_names_parameters_result_and_errors(code: str, lacks: list[str]) -> None:
-    assert house.undescribed(code) == lacks
+    assert house.undescribed(ast.parse(code)) == lacks
 
 
 def test_methods_of_public_classes_are_described_too() -> None:
     method = "    def f(self, a: int, b: int) -> None:\n        '''Do it.'''"
-    assert house.undescribed(f"class A:\n{method}") == ["f"]
-    assert house.undescribed(f"class _A:\n{method}") == []
+    assert house.undescribed(ast.parse(f"class A:\n{method}")) == ["f"]
+    assert house.undescribed(ast.parse(f"class _A:\n{method}")) == []
 
 
 def test_a_method_of_an_abstract_class_is_described_there() -> None:
-    text = f"class Child(Parent):\n    {function('Short.').replace(chr(10), chr(10) + '    ')}"
-    assert house.undescribed(text, {"Parent": frozenset({"f"})}) == []
-    assert house.undescribed(text, {"Parent": frozenset({"g"})}) == ["f"]
+    module = ast.parse(
+        f"class Child(Parent):\n    {function('Short.').replace(chr(10), chr(10) + '    ')}"
+    )
+    assert house.undescribed(module, {"Parent": frozenset({"f"})}) == []
+    assert house.undescribed(module, {"Parent": frozenset({"g"})}) == ["f"]
     assert "fold" in house.abstract_methods()["Event"]

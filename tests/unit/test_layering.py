@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from tests.unit.house import statements
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("function_app", "functions", "shared", "cli", "local", "proofs", "benchmarks", "tests")
 
@@ -30,7 +32,7 @@ def _imports(file: Path) -> Iterator[str]:
 
 
 def _imports_in(tree: ast.Module, file: Path) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

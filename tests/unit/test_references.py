@@ -41,11 +41,18 @@ _DECISION: Final = re.compile(r"(?<![\w-])decisions? (?P<number>\d+)\b", re.IGNO
 _SOURCE: Final = re.compile(
     r"(?<![\w-])(?:(?:DOC|LEARN|TPL|REF|ST|ML)-[A-Z0-9-]+|SPEC\d\d|NB\d{4})\b"
 )
-#: What was cited while the documents were outside of the project.
+#: One of these is in each of them.
+_SOURCES: Final = ("DOC-", "LEARN-", "TPL-", "REF-", "ST-", "ML-", "SPEC", "NB")
+#: What was cited while the documents were outside of the project, and a word that is in it.
 _OLD: Final = (
-    re.compile(r"\bcontracts?(?: on)?[:,]? (?:section|studio|azure|data-factory)", re.IGNORECASE),
-    re.compile(r"\b(?:studio-classic|azure-[a-z]+|data-factory),? sections? \d"),
-    re.compile(r"\bdesign ?§"),
+    (
+        "contract",
+        re.compile(
+            r"\bcontracts?(?: on)?[:,]? (?:section|studio|azure|data-factory)", re.IGNORECASE
+        ),
+    ),
+    ("section", re.compile(r"\b(?:studio-classic|azure-[a-z]+|data-factory),? sections? \d")),
+    ("§", re.compile(r"\bdesign ?§")),
 )
 
 
@@ -66,7 +73,18 @@ class Found:
 
     where: str
     starts: list[int]  #: where each line of the text begins in the joined one
+    line: str  #: the joined one
+    words: str  #: the same in small letters
     wrong: list[str] = field(default_factory=list)
+
+    def matches(self, word: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """Yield them. Most texts have not even the word of the pattern; that is found much faster.
+
+        Args:
+            word: what each match holds, in small letters.
+            pattern: what is looked for.
+        """
+        return pattern.finditer(self.line) if word in self.words else iter(())
 
     def note(self, at: int, what: str) -> None:
         self.wrong.append(f"{self.where}:{bisect_right(self.starts, at)}: {what}")
@@ -115,23 +133,28 @@ def wrong_in(where: str, text: str, own: str | None = None) -> list[str]:
         own: the page that it is, so that a section without a page is one of its own.
     """
     line, starts = joined(text)
-    found = Found(where, starts)
-    for old in _OLD:
-        for match in old.finditer(line):
+    found = Found(where, starts, line, line.lower())
+    for word, old in _OLD:
+        for match in found.matches(word, old):
             found.note(match.start(), f"{match[0]!r} is an old form: see CONTRIBUTING.md")
     _sections(found, line, own)
-    for match in _RULE.finditer(line):
-        if not match["owner"] or match["number"] not in TARGETS.rules:
-            found.note(match.start(), f"{match[0]!r}: write `design rule N`, one of docs/design.md")
-    for pattern, known in ((_COST, TARGETS.costs), (_DECISION, TARGETS.decisions)):
-        for match in pattern.finditer(line):
-            if match["number"] not in known:
-                found.note(match.start(), f"{match[0]!r} does not exist")
+    _numbered(found)
     everywhere = frozenset().union(*TARGETS.keys.values())
-    for match in _SOURCE.finditer(line):
+    for match in _SOURCE.finditer(line) if any(one in line for one in _SOURCES) else ():
         if match[0] not in (TARGETS.keys[own] if own else everywhere):
             found.note(match.start(), f"{match[0]} is in no table of sources")
     return found.wrong
+
+
+def _numbered(found: Found) -> None:
+    for match in found.matches("rule", _RULE):
+        if not match["owner"] or match["number"] not in TARGETS.rules:
+            found.note(match.start(), f"{match[0]!r}: write `design rule N`, one of docs/design.md")
+    numbered = (("design c", _COST, TARGETS.costs), ("decision", _DECISION, TARGETS.decisions))
+    for word, pattern, known in numbered:
+        for match in found.matches(word, pattern):
+            if match["number"] not in known:
+                found.note(match.start(), f"{match[0]!r} does not exist")
 
 
 def _sections(found: Found, line: str, own: str | None) -> None:

@@ -13,6 +13,7 @@ average of products, for several weights and several first blocks. Sources: deci
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pydantic import FiniteFloat
@@ -192,8 +193,16 @@ def _growth(assumed: Assumed, length: float, allowed: float, weight: float) -> t
     return mean, square - mean * mean
 
 
-def _shares(errors: float, share: float) -> Iterator[tuple[float, float]]:
-    """Yield the chance of each share of the errors that a block may have; none has no factor."""
+@lru_cache(maxsize=8)
+def _shares(errors: float, share: float) -> tuple[tuple[float, float], ...]:
+    """Return the chance of each share of the errors that a block may have; none has no factor.
+
+    Each weight asks for the same ones, one after the other.
+    """
+    return tuple(_each_share(errors, share))
+
+
+def _each_share(errors: float, share: float) -> Iterator[tuple[float, float]]:
     most = math.ceil(errors + 6 * math.sqrt(errors) + 6)
     for number in range(1, most + 1):
         of_number = math.exp(number * math.log(errors) - errors - math.lgamma(number + 1))

@@ -33,6 +33,9 @@ NOUNS = re.compile(
     r"models|characters|versions|pipelines|deliveries|starts|requests|rollbacks|secrets|trials|"
     r"violations|hosts|events)\b"
 )
+#: What a file with one of them before a number has, where its text goes on or begins again. To
+#: parse the others would take seconds.
+BEHIND_A_VALUE = re.compile(rf"[}}'\"]{NOUNS.pattern}")
 
 
 def test_one_is_reported_as_one() -> None:
@@ -49,7 +52,8 @@ def test_sizes_are_said_in_whole_megabytes_where_they_are_some() -> None:
 
 def bare_counts(file: Path) -> Iterator[str]:
     """Yield the positions where a number is written before a word for several, whatever it is."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    source = file.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)) if BEHIND_A_VALUE.search(source) else ():
         if not isinstance(node, ast.JoinedStr):
             continue
         for value, text in zip(node.values, node.values[1:], strict=False):

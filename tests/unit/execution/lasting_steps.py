@@ -92,7 +92,25 @@ def served() -> Baking:
     return world
 
 
-def baking(requests: int = 20, **traffic: Any) -> Baking:
+@cache
+def begun(requests: int, *traffic: tuple[str, Any]) -> Baking:
+    """Return a world whose second model is at its first step; it is only to be copied."""
     world = served().copied()
-    world.begin(requests, traffic)
+    world.begin(requests, dict(traffic))
     return world
+
+
+def baking(requests: int = 20, **traffic: Any) -> Baking:
+    return begun(requests, *traffic.items()).copied()
+
+
+@cache
+def over() -> Baking:
+    """Return a world whose second model went all the way; it is only to be copied."""
+    world = baking()
+    world.ended()
+    return world
+
+
+def baked() -> Baking:
+    return over().copied()

@@ -9,7 +9,7 @@ from shared.core.run.record import Origin, Phase
 from shared.core.run.waiting import waits_of
 from shared.errors import InvalidTransitionError
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
-from tests.unit.execution.lasting_steps import RULES, baking
+from tests.unit.execution.lasting_steps import RULES, baked, baking
 from tests.unit.execution.test_candidates import ADA, SECOND, rolled_back, version_of
 
 ALLOWED: dict[str, Any] = {"pipeline": {"gate": {"first_model": "allow"}}}
@@ -172,8 +172,7 @@ def test_an_operators_rollback_ends_a_step_that_lasts() -> None:
 
 
 def test_drift_of_the_traffic_is_reported_and_nothing_is_set_again() -> None:
-    world = baking()
-    world.ended()
+    world = baked()
     world.azureml.hooks.set_traffic(CENSUS, {world.old: 100})
     world.requests = 0
     drifted = world.when(
@@ -188,8 +187,7 @@ def test_drift_of_the_traffic_is_reported_and_nothing_is_set_again() -> None:
 
 
 def test_new_data_after_drift_waits_for_an_operator_too() -> None:
-    world = baking()
-    world.ended()
+    world = baked()
     world.azureml.hooks.set_traffic(CENSUS, {world.old: 100})
     world.requests = 0
     third = world.next_run("3.csv", b"a,b,label\n9,6,1\n7,8,0\n")
@@ -203,8 +201,7 @@ def test_new_data_after_drift_waits_for_an_operator_too() -> None:
 
 
 def test_an_endpoint_that_has_drifted_is_held_until_an_operator_decides() -> None:
-    world = baking()
-    world.ended()
+    world = baked()
     world.requests = 0
     world.azureml.hooks.change_model(CENSUS, world.new, "census/1")
     drifted = world.when(
@@ -225,8 +222,7 @@ def test_an_endpoint_that_has_drifted_is_held_until_an_operator_decides() -> Non
 
 
 def test_a_model_that_others_put_into_our_deployment_is_kept_until_an_operator_agrees() -> None:
-    world = baking()
-    world.ended()
+    world = baked()
     world.requests = 0
     world.azureml.hooks.change_model(CENSUS, world.new, "census/1")
     third = world.next_run("3.csv", b"a,b,label\n9,6,1\n7,8,0\n")  # ahead of the drift check

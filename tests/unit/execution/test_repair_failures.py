@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -121,23 +122,27 @@ def test_a_damaged_drift_check_stops_neither_the_tick_nor_the_runs_and_is_left_a
     assert beat["at"][:19] == world.clock.now().isoformat()[:19]
 
 
+@cache
+def drifted() -> tuple[Observed, bytes | None]:
+    """Return a world whose endpoint serves another model than its own; it is to be copied."""
+    world = Observed()
+    world.until(world.start(), Phase.PROMOTED)
+    ours = world.serving()
+    trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
+    foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
+    world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
+    world.clock.move(HOUR * 1.1)
+    return world, ours
+
+
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.OK])
 def test_a_repair_survives_every_single_fault(kind: Kind) -> None:
-    def drifted(faults: Faults) -> tuple[Observed, bytes | None]:
-        world = Observed(faults=faults)
-        world.until(world.start(), Phase.PROMOTED)
-        ours = world.serving()
-        trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
-        foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
-        world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
-        world.clock.move(HOUR * 1.1)
-        return world, ours
-
-    calm, _ = drifted(Faults())
-    begin = len(calm.faults.sites)
+    prepared, ours = drifted()
+    calm = prepared.copied()
     calm.idle(10 * MINUTE, timedelta(seconds=30))
-    for site in range(begin, len(calm.faults.sites) + 1):
-        world, ours = drifted(Faults({site: kind}))
+    assert calm.serving() == ours
+    for site in range(len(calm.faults.sites) + 1):
+        world = prepared.copied(Faults({site: kind}))
         for _ in range(60):
             world.survive(world.tick)
         assert world.serving() == ours, (site, kind)

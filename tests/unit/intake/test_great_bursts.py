@@ -1,6 +1,7 @@
 """Bursts that take longer than a call: no version is lost, and none is used twice."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -71,8 +72,16 @@ def slow_world(pipeline: dict[str, Any], blobs: int) -> Observed:
     return world
 
 
+@cache
+def prepared() -> Observed:
+    """Return a world with a burst of 2,000 blobs, which is only to be copied."""
+    return slow_world(BURST, 2_000)
+
+
 def test_a_great_burst_ends_over_several_ticks_and_none_is_over_its_budget() -> None:
-    world = slow_world(BURST, 10_000)
+    world = slow_world(BURST, 4_000)
+    assert isinstance(world.documents, SlowDocuments)
+    world.documents.takes = timedelta(milliseconds=50)  # as long as 10,000 faster ones
     most = []
     for _ in range(20):
         began = world.clock.now()
@@ -82,15 +91,15 @@ def test_a_great_burst_ends_over_several_ticks_and_none_is_over_its_budget() -> 
             break
         world.clock.move(timedelta(seconds=30))
     (run,) = world.runs()
-    assert len(run.manifest) == 10_000
+    assert len(run.manifest) == 4_000
     assert waiting(world) == []
     assert max(most) <= world.limits.tick
     assert len(most) > 2
 
 
-@pytest.mark.parametrize("kill_at", [300, 1000, 2500, 4400])
+@pytest.mark.parametrize("kill_at", [300, 1000, 2500, 4000])
 def test_a_worker_killed_in_a_great_burst_leaves_something_to_continue_from(kill_at: int) -> None:
-    world = slow_world(BURST, 2_000)
+    world = prepared().copied()
     assert isinstance(world.documents, SlowDocuments)
     world.faults.plan = {len(world.faults.sites) + kill_at: Kind.CRASH_AFTER}
     world.survive(world.poll.tick)
@@ -120,8 +129,8 @@ def test_no_more_versions_than_a_record_can_hold_go_into_one_run(
 
 
 def test_data_that_comes_while_a_burst_is_being_taken_is_not_lost() -> None:
-    world = slow_world(BURST, 3_000)
-    world.faults.plan = {len(world.faults.sites) + 1500: Kind.CRASH_AFTER}
+    world = prepared().copied()
+    world.faults.plan = {len(world.faults.sites) + 1000: Kind.CRASH_AFTER}
     world.survive(world.poll.tick)
     for number in range(50):
         world.upload(f"late-{number}.csv", b"a,b,label\n%d,7,0\n" % number)
@@ -132,7 +141,7 @@ def test_data_that_comes_while_a_burst_is_being_taken_is_not_lost() -> None:
         world.clock.move(3 * MINUTE)
         world.studio.work()
         world.poll.tick()
-    assert len(counted(world)) == 3_050
+    assert len(counted(world)) == 2_050
     assert set(counted(world).values()) == {1}
     assert waiting(world) == []
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -35,13 +36,21 @@ def spoil(request: pytest.FixtureRequest) -> Spoil:
     return found
 
 
-@pytest.fixture(params=[False, True], ids=["", "and restarted"])
-def spoilt(request: pytest.FixtureRequest, spoil: Spoil, tmp_path: Path) -> Filed:
-    """Both pipelines promoted two models; then the file was spoilt."""
-    world = Filed(folder=tmp_path)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Filed:
+    """Both pipelines promoted two models; it is only to be copied."""
+    world = Filed(folder=tmp_path_factory.mktemp("trained"))
     for number in (1, 2):
         for name in NAMES:
             assert world.train(name, number).phase is Phase.PROMOTED
+    return world
+
+
+@pytest.fixture(params=[False, True], ids=["", "and restarted"])
+def spoilt(request: pytest.FixtureRequest, spoil: Spoil, trained: Filed, tmp_path: Path) -> Filed:
+    """Both pipelines promoted two models; then the file was spoilt."""
+    world = trained.copied()
+    world.folder = copytree(trained.folder, tmp_path, dirs_exist_ok=True)
     spoil(world)
     if request.param:
         world.restart()

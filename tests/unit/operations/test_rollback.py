@@ -1,7 +1,7 @@
 """An operator rolls back to an earlier model; the endpoint is held until it is resumed."""
 
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -37,6 +37,13 @@ def shown(world: Observed) -> dict[str, Any]:
 
 def promoted(count: int = 2) -> tuple[Observed, list[Run], list[bytes | None]]:
     """A world in which `count` models were promoted, their runs, and what then served."""
+    world, runs, models = prepared(count)
+    return world.copied(), runs.copy(), models.copy()
+
+
+@cache
+def prepared(count: int) -> tuple[Observed, list[Run], list[bytes | None]]:
+    """Return what is only to be copied."""
     world = Observed()
     runs: list[Run] = []
     models: list[bytes | None] = []

@@ -15,8 +15,8 @@ from shared.core.serving.traffic_rules import StepVerdict
 FEW = Effort(seed=1, size=12)
 
 
-def outcomes(effort: Effort = FEW) -> dict[str, Outcome]:
-    return {one.promise: one for one in traffic_errors.part(effort)}
+def outcomes() -> dict[str, Outcome]:
+    return {one.promise: one for one in traffic_errors.part(FEW)}
 
 
 def test_steps_end_as_promised() -> None:
@@ -30,21 +30,21 @@ def test_a_rule_that_decides_too_early_breaks_the_first_promise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ErrorComparison, "is_worse", ErrorComparison.leans)
-    assert outcomes()[FALSE].violations
+    assert traffic_errors._false(FEW).violations
 
 
 def test_a_rule_that_never_decides_breaks_the_second_promise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ErrorComparison, "is_worse", False)
-    assert len(outcomes(replace(FEW, size=5))[FOUND].violations) == 2
+    assert len(traffic_errors._found(replace(FEW, size=5)).violations) == 2
 
 
 def test_a_step_that_passes_without_requests_breaks_the_third_promise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(traffic_errors, "judged", lambda *_: StepVerdict.PASS)
-    assert len(outcomes(replace(FEW, size=2))[NO_DATA].violations) == 3
+    assert len(traffic_errors._without_data(replace(FEW, size=2)).violations) == 3
 
 
 def test_a_roll_out_of_a_worse_model_names_the_step_that_found_it() -> None:
