@@ -2,7 +2,6 @@
 
 import azure.functions as func
 
-from functions.api_models.backtests import BacktestShown
 from functions.api_models.pipelines import (
     PipelineList,
     PipelineShown,
@@ -83,6 +82,8 @@ def backtest_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 
     A page ends after about a minute, where files are read; `next` continues.
     """
+    from functions.api_models.backtests import BacktestShown  # noqa: PLC0415 -- seldom needed
+
     asked, name = body_of(req, BacktestBody), req.route_params["pipeline"]
     built, gate = app(), gate_of(asked.gate)
     page = built.backtests.page(

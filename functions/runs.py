@@ -10,7 +10,6 @@ from functions.methods import EVERY, only
 from functions.process import app
 from functions.requests import body_of, command_of, key_parts, query_of
 from functions.responses import accepted, ok, svg
-from shared.core.evaluation.forest_plot import forest_plot
 from shared.core.run.record import Run
 from shared.errors import NoVerdictError
 from shared.operations.commands import OperatorCommand
@@ -51,6 +50,8 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
 @only("GET")
 def draw_verdict(req: func.HttpRequest) -> func.HttpResponse:
     """Draw what the gate says of the run's model: each interval of a difference, and its bound."""
+    from shared.core.evaluation.forest_plot import forest_plot  # noqa: PLC0415 -- seldom needed
+
     run = app().run_operations.find(req.route_params["run_id"]).record
     if run.verdict is None:
         raise NoVerdictError(f"run {run.run_id} has no verdict: its own page says why")

@@ -22,7 +22,6 @@ from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.gate import GateSteps
 from shared.execution.inbox import Inbox
-from shared.execution.replays import Replays
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import RunWriter
 from shared.execution.unsure import UnsureSteps
@@ -52,7 +51,6 @@ from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
 from shared.operations.anchors import Anchors
-from shared.operations.backtest import Backtests
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
@@ -65,6 +63,7 @@ from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import use_redactor
 
 if TYPE_CHECKING:
+    from shared.operations.backtest import Backtests
     from shared.operations.doctor import Doctor
     from shared.ports.checks import Check
 
@@ -167,8 +166,11 @@ class App:
         return Doctor(lambda: self.problems, lambda: self.hints, self.storage_checks, known)
 
     @property
-    def backtests(self) -> Backtests:
+    def backtests(self) -> "Backtests":
         """Replays other gates over recorded runs."""
+        from shared.execution.replays import Replays  # noqa: PLC0415 -- seldom needed
+        from shared.operations.backtest import Backtests  # noqa: PLC0415 -- seldom needed
+
         steps = GateSteps(self.context, UnsureSteps(self.context, self.writer))
         return Backtests(self.context, self.history, Replays(self.context, steps))
 

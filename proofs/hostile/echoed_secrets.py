@@ -6,7 +6,7 @@ from proofs.hostile.findings import NO_SECRETS, Findings
 from proofs.outcomes import Effort
 from shared.core.counting import counted
 from tests.fakes.echoes import EchoSite
-from tests.functions.echo_lives import KINDS, life, ways
+from tests.functions.echo_lives import KINDS, life, sites_of
 
 #: Of about 1,900 sites in all, for each hundred of the effort.
 _EACH = 20
@@ -27,7 +27,7 @@ def echoes(effort: Effort, findings: Findings) -> None:
 
 def _sites(effort: Effort) -> Iterator[tuple[str, EchoSite]]:
     for kind in KINDS:
-        sites = ways(kind)
+        sites = sites_of(life(kind, None))
         wanted = max(1, min(len(sites), effort.size * _EACH // 100))
         step = max(1, len(sites) // wanted)
         yield from ((kind, site) for site in sites[effort.seed % step :: step])

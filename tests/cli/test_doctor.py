@@ -100,6 +100,15 @@ def test_json_is_the_form_of_the_http_api(folder: Path, relearn: Relearn) -> Non
     assert all("the account cannot be reached" in line["text"] for line in storage)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let Ctrl-C be heard: the background of a shell starts programs that ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_does_not_wait_for_a_service_that_hangs() -> None:
     over = threading.Event()
 

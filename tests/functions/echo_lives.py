@@ -234,6 +234,6 @@ def _try(do: Callable[[], Any]) -> None:
         do()
 
 
-def ways(kind: str) -> list[EchoSite]:
+def sites_of(run: EchoRun) -> list[EchoSite]:
     """Return every site that the answers of such a world have room for."""
-    return sorted(life(kind, None).http.sites, key=str)
+    return sorted(run.http.sites, key=str)

@@ -10,15 +10,21 @@ import pytest
 
 from local.api_description import FILE
 from tests.fakes.echoes import EchoSite
-from tests.functions.echo_lives import KINDS, READS, life, ways
+from tests.functions.echo_lives import KINDS, READS, EchoRun, life, sites_of
 
 _EACH, _BARE = 5, 3
 
 
 @cache
+def unechoed(kind: str) -> EchoRun:
+    """Return a run of a world of this kind in which nothing is repeated."""
+    return life(kind, None)
+
+
+@cache
 def sampled(kind: str) -> list[EchoSite]:
     """Return some sites of a world of this kind: not at import, for each takes a whole run."""
-    sites = ways(kind)
+    sites = sites_of(unechoed(kind))
     spread = sites[:: max(1, len(sites) // _EACH)][:_EACH]
     wanted = [one for one in sites if one.form in ("bare", "failed", "operation failed")]
     return [*spread, *wanted[:_BARE]]
@@ -36,7 +42,7 @@ def test_no_secret_that_a_service_repeats_is_kept_shown_or_logged(kind: str, num
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_repetition_each_world_comes_to_an_end_and_leaks_nothing(kind: str) -> None:
-    answer = life(kind, None)
+    answer = unechoed(kind)
     assert answer.leaks() == []
     assert "promoted" in answer.phases
     assert len(answer.http.sites) > 100

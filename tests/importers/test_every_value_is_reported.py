@@ -68,6 +68,12 @@ def of_file(lines: list[dict[str, str]], file: str) -> list[dict[str, str]]:
     return [line for line in mine if not line["path"].endswith(FIRST_OF_TWO)]
 
 
+def places_in(raw: Any) -> Iterator[str]:
+    """Yield where something is in the content of a file."""
+    for keys in leaves(raw):
+        yield from (shown(keys[:length]) for length in range(len(keys) + 1))
+
+
 def line_over(lines: dict[str, dict[str, str]], keys: Keys) -> dict[str, str] | None:
     """Return the line that a value belongs to: that of the nearest element above it."""
     ways = (shown(keys[:length]) for length in range(len(keys), -1, -1))
@@ -102,15 +108,15 @@ def test_each_element_has_exactly_one_line_of_its_kind(sample: Path, imported: I
 
 def test_no_line_is_about_something_that_is_not_there(sample: Path, imported: Imported) -> None:
     files = files_of(sample)
+    places = {file: set(places_in(raw)) for file, raw in files.items()}
     for line in imported.lines:
         assert line["text"], line
         assert line["outcome"] in {"mapped", "approximated", LEFT}
         if line["outcome"] == LEFT and line["kind"] in {"activity", "trigger"}:
             assert line.get("to_do"), line
-        raw = next((raw for file, raw in files.items() if of_file([line], file)), None)
-        places = {shown(keys[:n]) for keys in leaves(raw) for n in range(len(keys) + 1)}
+        file = next((file for file in files if of_file([line], file)), None)
         path = line["path"].removesuffix(FIRST_OF_TWO)
-        assert raw is None or path in places or line["file"] == PUT_RIGHT, line
+        assert file is None or path in places[file] or line["file"] == PUT_RIGHT, line
     expected = Counter(one.kind for raw in files.values() for one in elements(raw))
     found = Counter(one["kind"] for one in imported.lines)
     for kind in ("activity", "trigger", "dataset", "pipeline", "linked service"):

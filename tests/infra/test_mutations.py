@@ -8,7 +8,7 @@ from local.infra_check.settings import indexed_functions
 from local.infra_check.syntax import Finding
 from tests.infra.mutations import Mutation, mutations, names_in
 
-SEED, COUNT, LEAST = 16, 200, 0.95
+SEED, COUNT, LEAST = 16, 100, 0.95
 
 
 def found(

@@ -110,7 +110,8 @@ def _coded(
     """Return one number for each triple."""
     import numpy as np
 
-    return np.asarray((labels * classes + candidate) * classes + other).astype(np.intp)
+    first, second, third = (np.asarray(one, np.intp) for one in (labels, candidate, other))
+    return np.asarray((first * classes + second) * classes + third)
 
 
 def _units_of_classes(
