@@ -8,6 +8,7 @@ import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from email.utils import format_datetime
+from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -112,8 +113,7 @@ class Routes:
             return refusal(404, "ResourceNotFound", "The workspace was not found.")
         plane = "" if table is self._arm else asked.path.strip("/").partition("/")[0] + "/"
         for method, pattern, handle in table:
-            found = pattern.fullmatch(plane + path)
-            if method == asked.method and found is not None:
+            if method == asked.method and (found := pattern.fullmatch(plane + path)):
                 return handle(asked, *map(unquote, found.groups()))
         return refusal(405, "MethodNotAllowed", f"{asked.method} {path} is not known here.")
 
@@ -181,6 +181,7 @@ def _scored(answer: Answer) -> WireAnswer:
     return WireAnswer(answer.status, {"content-type": kind} | headers, text.encode())
 
 
+@cache
 def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.escape(path).replace(r"\{\}", "([^/]+)"), re.IGNORECASE)
 
