@@ -66,13 +66,17 @@ def parts() -> tuple[Part, ...]:
     many += _in(f"{_TESTS}/e2e", "test_killed.py")
     pure = _in(f"{_TESTS}/unit", "core", "config", "importers")
     flows = _in(f"{_TESTS}/unit", "execution", "intake")
+    workspace = _in(f"{_TESTS}/sweep", "test_azureml_training_sweep.py", "test_holdout_sweep.py")
+    workspace += _in(f"{_TESTS}/sweep", "test_serving_sweep.py", "test_steps_sweep.py")
+    workspace += _in(f"{_TESTS}/sweep", "test_proofs_of_runs_short.py")
     unit, e2e = f"{_TESTS}/unit", f"{_TESTS}/e2e"
     local, sweep = f"{_TESTS}/local", f"{_TESTS}/sweep"
     named = (
         Part("demo, kills", "the demo does what it shows, and a kill breaks no promise", killed),
         Part("hosts", "many runs, two hosts, `make run` and its restart", many),
         Part("end to end", "real storage, real HTTP, the app in its host", (e2e,), killed + many),
-        Part("fault sweep", "no fault at any call breaks a promise", (sweep,)),
+        Part("faults: workspace", "no fault in Azure ML, or drawn, breaks a promise", workspace),
+        Part("fault sweep", "no fault at any call breaks a promise", (sweep,), workspace),
         Part("local servers", "the stand-ins behave as documented", (local,)),
         Part("unit: core", "what is decided, and read from files", pure),
         Part("unit: runs", "what happens from new data to a served model", flows),

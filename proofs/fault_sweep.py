@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from itertools import combinations, product
 from typing import Final
 
@@ -73,11 +74,8 @@ def _burst(faults: Faults) -> tuple[list[str], list[str]]:
 
 def _rollback(faults: Faults) -> tuple[list[str], list[str]]:
     """Two models, then an operator's rollback to the first, requested until it is accepted."""
-    world = Observed(faults=Faults({}))
-    first = world.until(world.start("a.csv"), Phase.PROMOTED)
-    world.until(world.next_run("b.csv", b"a,b,label\n7,8,1\n3,4,0\n"), Phase.PROMOTED)
-    world.faults.plan = {len(world.faults.sites) + at: kind for at, kind in faults.plan.items()}
-    begun = len(world.faults.sites)
+    promoted, first = _promoted_twice()
+    world = promoted.copied(faults)
 
     def roll_back() -> None:
         endpoints = world.app.endpoints
@@ -88,7 +86,16 @@ def _rollback(faults: Faults) -> tuple[list[str], list[str]]:
             break
         world.survive(lambda: world.tick(_SECONDS))
     _until_over(world)
-    return world.faults.sites[begun:], list(_back_at(world, first.run_id))
+    return world.faults.sites, list(_back_at(world, first))
+
+
+@cache
+def _promoted_twice() -> tuple[Observed, str]:
+    """Return a world where two models were promoted, and the run of the first."""
+    world = Observed()
+    first = world.until(world.start("a.csv"), Phase.PROMOTED)
+    world.until(world.next_run("b.csv", b"a,b,label\n7,8,1\n3,4,0\n"), Phase.PROMOTED)
+    return world, first.run_id
 
 
 SCENARIOS: Final = (

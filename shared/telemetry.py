@@ -132,6 +132,8 @@ def report(
         phase: of the run.
         more: further attributes of the log record, for handlers that keep them.
     """
+    if not log.isEnabledFor(alert.level):
+        return  # to find out what the line says takes longer than to write it
     subject = Subject(run_id.strip("-"), pipeline.strip("-"), tuple(key), phase)
     fields = {"event_id": alert.event_id, "pipeline": pipeline, "run_id": run_id, **more}
     fields = redacted(fields) | {_BEGINNING: _beginning(subject, alert.event_id, alert.name)}
@@ -150,6 +152,8 @@ def _beginning(subject: Subject, event_id: str, name: str) -> str:
 
 def report_phase(run: Run) -> None:
     """Log that a run is in another phase since its record was written, and what serves then."""
+    if not log.isEnabledFor(logging.INFO):
+        return
     _note(Note.PHASE, run, phase_members(run))
     if endpoint := serves_now(run):
         _note(Note.SERVES, run, served_members(run, endpoint))

@@ -113,8 +113,7 @@ class Routes:
             return refusal(404, "ResourceNotFound", "The workspace was not found.")
         plane = "" if table is self._arm else asked.path.strip("/").partition("/")[0] + "/"
         for method, pattern, handle in table:
-            found = pattern.fullmatch(plane + path)
-            if method == asked.method and found is not None:
+            if method == asked.method and (found := pattern.fullmatch(plane + path)):
                 return handle(asked, *map(unquote, found.groups()))
         return refusal(405, "MethodNotAllowed", f"{asked.method} {path} is not known here.")
 

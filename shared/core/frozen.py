@@ -1,5 +1,7 @@
 """The bases of every value that is stored or configured: frozen, and changed by `evolve`."""
 
+from functools import partial
+from operator import eq
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
@@ -36,7 +38,7 @@ def left_out(default: Any = None, **more: Any) -> Any:
         default: what it means to leave it out.
         more: other arguments of `pydantic.Field`.
     """
-    return Field(default=default, exclude_if=lambda value: value == default, **more)
+    return Field(default=default, exclude_if=partial(eq, default), **more)
 
 
 class FrozenModel(BaseModel):

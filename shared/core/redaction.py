@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
@@ -30,6 +31,8 @@ _MOST_REMEMBERED: Final = 4096
 _LONGEST_REMEMBERED: Final = 200
 _OURS: Final = "runs/"
 _DEEPEST: Final = 60
+#: Most members of a value hold no text.
+_TEXTLESS: Final = frozenset({type(None), bool, int, float, datetime, timedelta})
 _WORDS: Final = frozenset({"true", "false", "null", "none", "error", "code", "message"})
 _MEMBERS: Final = ("accountkey", "sharedaccesskey", "sharedaccesssignature", "sig")
 _RUN: Final = re.compile(r"[A-Za-z0-9]{8}")
@@ -174,7 +177,7 @@ class Redactor:
             return HIDDEN
         if type(value) is str:
             return self.text(value)
-        if isinstance(value, keep):
+        if type(value) in _TEXTLESS or isinstance(value, keep):
             return value
         if isinstance(value, BaseModel):
             changes = self._changes(value, _members_of(type(value)), keep, depth)

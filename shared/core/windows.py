@@ -26,6 +26,7 @@ _MEANT: Final = re.compile(r"(?<!\$)\{[^{}:]*:[^{}()*+\[\]\\]*\}")
 _MOMENT: Final = re.compile(r"(start|end)(?:([+-])([0-9]{1,6})(m|h|d|w|mo|y))?")
 _WRITE: Final = "write it like {start:yyyy/MM/dd}, {end:HHmm} or {start-1d:yyyyMMdd}"
 _NAMES: Final = ("window.start", "window.end", "window.due")
+_ALL: Final = frozenset(_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Window:
 
 def has_window(tokens: Mapping[str, str]) -> bool:
     """Whether the tokens of a run keep a window."""
-    return all(name in tokens for name in _NAMES)
+    return tokens.keys() >= _ALL
 
 
 #: A window that texts are tried with before there is one: long ago, so that no run is meant.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 from shared.errors import ConflictError, InvalidCursorError, RecordLeasedError
 from shared.ports.storage import Document, ETag, Listed, Page
@@ -21,6 +21,9 @@ class Row:
     etag: ETag
     modified: datetime
     metadata: Mapping[str, str]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # nothing of it ever changes
 
 
 @dataclass

@@ -33,6 +33,7 @@ from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Crash, Faults
+from tests.fakes.numbers import Numbers
 from tests.fakes.queues import FakeQueues, event_places
 from tests.fakes.read_once import pipeline_of, stored_run
 from tests.fakes.wire import FixedCredential, StudioHttp
@@ -80,7 +81,7 @@ class World:
     file: Configuration | None = None  #: what the pipelines file says; None: `pipeline` alone
 
     def __post_init__(self) -> None:
-        ids = count(1)
+        self._ids = Numbers()
         self.host = Shifted(self.clock, timedelta())  #: the clock of the app's hosts
         self.documents = self.new_documents()
         self.blobs = FakeBlobs(self.clock)
@@ -89,7 +90,7 @@ class World:
             storage=self.blobs.store,
             trainer=InstantTrainer(),
             clock=self.clock.now,
-            new_id=lambda: f"{next(ids):032x}",
+            new_id=self._new_id,
             switch_delay=self.switch_delay,
             send_resources=self.send_resources,
             base_url="https://studio.example",
@@ -139,6 +140,10 @@ class World:
         made.faults.sites.clear()
         made.faults.plan = faults.plan if faults else {}
         return made
+
+    def _new_id(self) -> str:
+        """Return the id of what the service makes next, in this world or in a copy of it."""
+        return f"{next(self._ids):032x}"
 
     def restart(self) -> None:
         """Start a new worker process: nothing that was only in memory is left."""

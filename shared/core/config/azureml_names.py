@@ -7,6 +7,7 @@ it (azure-machine-learning-v2 §9).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -103,6 +104,7 @@ class Asset:
         return f"azureml:{self.name}{mark}{self.version}"
 
 
+@lru_cache(maxsize=64)  # asked for each call
 def workspace_of(text: str) -> Workspace:
     """Return the workspace that an id or a URL names.
 

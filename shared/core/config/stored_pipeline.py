@@ -53,5 +53,15 @@ def _settings_of(pipeline: Same[Pipeline]) -> tuple[str, ...]:
     return references_in(pipeline.value.model_dump_json())
 
 
+def form_of(pipeline: Pipeline) -> int:
+    """Return the lowest schema version of a record that has a configuration."""
+    return _form_of(Same(pipeline))
+
+
+@lru_cache(maxsize=_MOST_KNOWN)  # asked for each change of a run
+def _form_of(pipeline: Same[Pipeline]) -> int:
+    return pipeline.value.form
+
+
 #: A configuration in a record.
 StoredPipeline = Annotated[Pipeline, WrapValidator(_as_known)]

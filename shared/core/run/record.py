@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
-from shared.core.config.stored_pipeline import StoredPipeline
+from shared.core.config.stored_pipeline import StoredPipeline, form_of
 from shared.core.config.types import Scalar
 from shared.core.decisions.comparison import Opponent
 from shared.core.decisions.holdout import HoldoutProgress
@@ -220,7 +220,7 @@ class Run(RecordModel):
     reason: str | None = None
     advice: str | None = None
     opened_at: AwareDatetime
-    trace: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    trace: str | None = left_out()
     """The W3C traceparent of its opening, where spans are recorded; else it is left out."""
     history: tuple[RunHistoryEntry, ...] = ()
     newest_form: ClassVar[int] = 2
@@ -230,7 +230,7 @@ class Run(RecordModel):
         """The second form has what an earlier release would decide without: windows, rules."""
         if has_window(self.tokens):
             return 2
-        return max(self.config.form, self.promotion.form if self.promotion else 1)
+        return max(form_of(self.config), self.promotion.form if self.promotion else 1)
 
     @property
     def data_time(self) -> datetime:
