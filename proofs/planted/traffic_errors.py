@@ -29,7 +29,7 @@ BUGS: Final = (
         _EXACT,
     ),
     Bug(
-        "each minute is a block, so that a run of errors counts several times",
+        "a few requests are a block, so that a run of errors counts several times",
         _COMPARISON,
         "        if block.fewest < LEAST or ",
         "        if ",

@@ -62,6 +62,8 @@ def test_minutes_are_put_together_until_each_side_has_enough_requests() -> None:
     assert (two.block, two.total, two.minutes) == (Counts(), block, 3)
     beside = after(minutes(*[counts(90, 1, 10)] * 3))
     assert beside.test.blocks == 1
+    fewer = [after(minutes(*[counts(5, 1)] * number)).test.blocks for number in (3, 5, 6)]
+    assert fewer == [0, 0, 1]
     assert LEAST == 30
 
 
