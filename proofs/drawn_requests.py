@@ -98,6 +98,30 @@ def runs_of(length: int) -> Errors:
     return drawn
 
 
+def outages_of(minutes: int, often: float, instances: tuple[int, int]) -> Errors:
+    """Return errors that come in outages of single instances, which fail all their requests.
+
+    Args:
+        minutes: how long an outage lasts.
+        often: in which part of the minutes one of an instance begins.
+        instances: of the candidate, and of the others; those of one side have equal shares.
+    """
+
+    def drawn(mine: Side, others: Side, chance: np.random.Generator) -> tuple[Whole, Whole]:
+        first, second = (
+            _binomial(side, chance, _out(len(side.requests), number, chance))
+            for side, number in zip((mine, others), instances, strict=True)
+        )
+        return first, second
+
+    def _out(length: int, number: int, chance: np.random.Generator) -> NDArray[np.float64]:
+        begun = chance.random((number, length + minutes - 1)) < often
+        out = [np.convolve(one, np.ones(minutes), "valid") > 0 for one in begun]
+        return np.asarray(np.mean(out, axis=0), dtype=np.float64)
+
+    return drawn
+
+
 def _binomial(
     side: Side, chance: np.random.Generator, more: NDArray[np.float64] | float = 0.0
 ) -> Whole:

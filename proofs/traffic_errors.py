@@ -9,12 +9,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from proofs.drawn_requests import Requests, outages, runs_of, waves
+from proofs.drawn_requests import Requests, outages, outages_of, runs_of, waves
 from proofs.outcomes import Effort, Outcome, Violation, again
+from shared.core.counting import counted
 from shared.core.decisions.sequential import Counts
 from shared.core.serving.error_comparison import ErrorComparison
 from shared.core.serving.traffic_rules import (
@@ -39,6 +41,7 @@ _MINUTE: Final = timedelta(minutes=1)
 #: How long each step lasts in these roll-outs, and how long at most.
 _BAKE, _MOST = 60, 600
 _HOUR, _DAY = 60, 1440
+_LONG: Final = 360
 _FALSE_SHARE, _FOUND_SHARE = 0.05, 0.9
 _EXACT_FROM, _STANDARD_ERRORS = 1000, 3.0
 
@@ -53,6 +56,20 @@ def equal() -> Iterator[tuple[TrafficRules, Requests]]:
     yield RULES, Requests("runs of 5 errors", 100, 10, errors=runs_of(5))
     yield USUAL, Requests("each error by itself", 100, 10)
     yield USUAL, Requests("runs of 10 errors", 100, 10, errors=runs_of(10))
+
+
+def long_steps() -> Iterator[tuple[TrafficRules, Requests]]:
+    """Yield requests to equally good deployments in one step that lasts for hours."""
+    rarely = 0.006
+    for rules, share, minutes, instances in (
+        (RULES.evolve(compared_steps=1), 50, 3, (2, 2)),
+        (RULES, 50, 5, (2, 2)),
+        (RULES, 10, 5, (1, 9)),
+    ):
+        name = f"outages of {minutes} minutes of {' + '.join(map(str, instances))} instances"
+        errors = outages_of(minutes, rarely, instances)
+        yield rules, Requests(name, 100, share, 0.0, 0.0, errors=errors)
+    yield RULES, Requests("runs of 50 errors", 100, 10, errors=runs_of(50))
 
 
 WORSE: Final = Requests("worse", 100, 10, error_rate=0.05)
@@ -84,18 +101,19 @@ def rolled_back(requests: Requests, rules: TrafficRules, chance: np.random.Gener
 
 
 def minutes_until_found(
-    requests: Requests, rules: TrafficRules, chance: np.random.Generator
+    requests: Requests, rules: TrafficRules, chance: np.random.Generator, within: int = _HOUR
 ) -> int | None:
-    """Return after how many minutes a step is rolled back; None: it is not within an hour.
+    """Return after how many minutes a step is rolled back; None: it is not in the time.
 
     Args:
         requests: what is drawn.
         rules: the rules.
         chance: what is drawn with.
+        within: how many minutes it lasts.
     """
     late = LATE // _MINUTE + 1  # a step rarely begins with a minute
     comparison = _begun(rules)
-    for minute, counts in enumerate(requests.drawn(_HOUR - late, chance)):
+    for minute, counts in enumerate(requests.drawn(within - late, chance)):
         comparison = seen(comparison, counts, minute)
         if comparison.is_worse:
             return minute + 1 + late
@@ -137,13 +155,16 @@ def _begun(rules: TrafficRules) -> ErrorComparison:
 
 def _false(effort: Effort) -> Outcome:
     violations, notes, trials = [], [], 0
-    for number, (rules, requests) in enumerate(equal()):
+    cases = [(*one, False) for one in equal()] + [(*one, True) for one in long_steps()]
+    for number, (rules, requests, is_long) in enumerate(cases):
         chance = np.random.default_rng([effort.seed, number])
-        found = [rolled_back(requests, rules, chance) for _ in effort.trials]
+        ends = partial(minutes_until_found, within=_LONG) if is_long else rolled_back
+        found = [ends(requests, rules, chance) for _ in effort.trials]
         effort.progress()
         trials += len(found)
         share = sum(one is not None for one in found) / len(found)
-        said = f"{_rule(rules)}, {requests}: {share:.1%} rolled back"
+        hours = f", {counted(_LONG // _HOUR, 'hour')} of one step" if is_long else ""
+        said = f"{_rule(rules)}, {requests}{hours}: {share:.1%} rolled back"
         notes.append(said)
         if share > _FALSE_SHARE + _slack(_FALSE_SHARE, len(found)):
             violations.append(Violation(_plan(effort), said))

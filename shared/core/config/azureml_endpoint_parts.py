@@ -96,7 +96,7 @@ class Traffic(Strict):
     max_error_increase: Percent | None = left_out(
         description="Requests that fail more often than those beside it in the same minutes by "
         "more than this, such as 20%, roll the endpoint back once that is sure: at most one "
-        "promotion of 20 is rolled back by chance.",
+        "promotion of 20 is rolled back by chance, and more where instances are often out.",
     )
     max_latency_increase: Percent | None = Field(
         default=None,

@@ -4,10 +4,14 @@ Two deployments get requests in the same minutes. While the candidate fails no m
 may, a certain share of the errors of each minute is its own, on average: that of its requests.
 So the share says nothing of errors that hit both alike, however many they are.
 
-For each block of minutes a factor is made of the difference between the two shares. Its mean is
-at most 1 while the candidate is as good as it may be, so the product of all factors reaches x with
-a chance of 1/x at most, whenever and however often one looks (Ville's inequality). So does an
-average of products, for several weights and several first blocks. Sources: decision 23.
+Minutes are put together into blocks, so that a run of errors or an outage of one instance is in
+one of them, and counts once. When a block ends is decided by the errors of both sides together: so
+it does not depend on whose they are, and favours none.
+
+For each block a factor is made of the difference between the two shares. Its mean is at most 1
+while the candidate is as good as it may be, so the product of all factors reaches x with a chance
+of 1/x at most, whenever and however often one looks (Ville's inequality). So does an average of
+products, for several weights and several first blocks. Sources: decision 23.
 """
 
 import math
@@ -24,10 +28,16 @@ from shared.core.frozen import FrozenModel
 MOST_FALSE: Final = 0.05
 #: A block has so many requests of each side at least, so that a run of errors is in one of them.
 LEAST: Final = 30
+#: It lasts so many minutes at least: with many requests an outage would span blocks otherwise.
+SHORTEST: Final = 3
+#: It goes on while errors are unusual, for so many minutes on end: longer outages are no chance.
+OUTAGE: Final = 10
+#: A minute is unusual in which requests fail more than so many times as often as in all of them.
+_UNUSUAL: Final = 2
 #: Weights, as parts of the largest one: small ones find small differences over many blocks.
 _PARTS: Final = (0.25, 0.5, 1.0)
-#: The largest weight: no block makes the evidence more than five times as strong.
-_LARGEST: Final = 4.0
+#: The largest weight: no block makes the evidence more than six times as strong.
+_LARGEST: Final = 5.0
 #: A weight that would make a factor of a block 0 is reduced to leave this part of it.
 _USED: Final = 0.95
 #: So much is tested from the first block on. The rest begins bit by bit with each later block, so
@@ -56,6 +66,11 @@ class Counts(FrozenModel):
     def fewest(self) -> float:
         """The requests of the side that had fewer."""
         return min(self.requests, self.other_requests)
+
+    @property
+    def all_requests(self) -> float:
+        """The requests of both sides."""
+        return self.requests + self.other_requests
 
     @property
     def all_errors(self) -> float:
@@ -101,6 +116,17 @@ def allowed_share(requests: float, other_requests: float, ratio: float) -> float
         ratio: how many times as often as theirs its requests may fail.
     """
     return ratio * requests / (ratio * requests + other_requests)
+
+
+def is_unusual(minute: Counts, total: Counts) -> bool:
+    """Return whether so many requests fail in a minute that something has happened.
+
+    Args:
+        minute: its counts.
+        total: those of all minutes so far, this one among them.
+    """
+    usual = total.all_errors * minute.all_requests
+    return minute.all_errors * total.all_requests > _UNUSUAL * usual
 
 
 class ErrorTest(FrozenModel):
@@ -149,7 +175,7 @@ def minutes_needed(assumed: Assumed, ratio: float, evidence: float) -> int | Non
     fewest = min(assumed.requests, assumed.other_requests)
     if fewest <= 0:
         return None
-    length = max(1.0, LEAST / fewest + 0.5)  # a block ends with a whole minute
+    length = _minutes_of_block(assumed, fewest)
     wanted = math.log(evidence * len(_PARTS) / _AT_ONCE)
     allowed = allowed_share(assumed.requests, assumed.other_requests, ratio)
     blocks = [
@@ -157,6 +183,21 @@ def minutes_needed(assumed: Assumed, ratio: float, evidence: float) -> int | Non
     ]
     found = min(blocks)
     return math.ceil(found * length) if math.isfinite(found) else None
+
+
+def _minutes_of_block(assumed: Assumed, fewest: float) -> float:
+    """Return how long a block lasts on average, where each request fails by itself."""
+    shortest = max(float(SHORTEST), LEAST / fewest + 0.5)  # it ends with a whole minute
+    mine = assumed.requests * assumed.error_rate
+    errors = mine + assumed.other_requests * assumed.other_error_rate
+    if errors > _MANY:
+        return shortest
+    usual = sum(_poisson(number, errors) for number in range(int(_UNUSUAL * errors) + 1))
+    return shortest + (1 - usual) / usual
+
+
+def _poisson(number: int, mean: float) -> float:
+    return math.exp(number * math.log(mean) - mean - math.lgamma(number + 1)) if mean else 1.0
 
 
 def _weights(allowed: float) -> Iterator[float]:
@@ -205,7 +246,7 @@ def _shares(errors: float, share: float) -> tuple[tuple[float, float], ...]:
 def _each_share(errors: float, share: float) -> Iterator[tuple[float, float]]:
     most = math.ceil(errors + 6 * math.sqrt(errors) + 6)
     for number in range(1, most + 1):
-        of_number = math.exp(number * math.log(errors) - errors - math.lgamma(number + 1))
+        of_number = _poisson(number, errors)
         for mine in range(number + 1):
             of_mine = math.comb(number, mine) * share**mine * (1 - share) ** (number - mine)
             yield of_number * of_mine, mine / number

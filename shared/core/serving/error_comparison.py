@@ -14,12 +14,16 @@ from shared.core.counting import counted
 from shared.core.decisions.sequential import (
     LEAST,
     MOST_FALSE,
+    OUTAGE,
+    SHORTEST,
     Assumed,
     Counts,
     ErrorTest,
+    allowed_share,
+    is_unusual,
     minutes_needed,
 )
-from shared.core.frozen import FrozenModel
+from shared.core.frozen import FrozenModel, left_out
 
 _MINUTE: Final = timedelta(minutes=1)
 #: Own requests are known by minute for so long; older minutes that were not read are left out.
@@ -47,7 +51,9 @@ class ErrorComparison(FrozenModel):
     until: AwareDatetime | None = None  #: the minutes before this are in it
     minutes: int = 0  #: minutes in which both sides had requests
     total: Counts = Counts()  #: the requests of these minutes
-    block: Counts = Counts()  #: those of the last ones, which are too few to count yet
+    block: Counts = Counts()  #: those of the last ones, which do not count yet
+    block_minutes: int = left_out(0)  #: how many these are
+    unusual: int = left_out(0)  #: the last minutes on end in which errors were unusual
     test: ErrorTest = ErrorTest()
     own: tuple[OwnRequests, ...] = ()
 
@@ -58,8 +64,20 @@ class ErrorComparison(FrozenModel):
 
     @property
     def leans(self) -> bool:
-        """Whether the candidate looks worse, and it is not sure yet."""
-        return self.test.evidence >= _LEANS
+        """Whether the candidate looks worse, and it is not sure yet.
+
+        What happens just now is not counted yet, and no step passes in the midst of it.
+        """
+        return self.test.evidence >= _LEANS or self._fails_now
+
+    @property
+    def _fails_now(self) -> bool:
+        """Whether errors are unusual just now, and the candidate has more of them than it may."""
+        if not self.unusual:
+            return False
+        known = self.block if self.block.all_errors else self.total
+        allowed = allowed_share(known.requests, known.other_requests, _ratio(self.increase))
+        return known.errors > allowed * known.all_errors
 
     @property
     def worse(self) -> str:
@@ -147,26 +165,32 @@ class ErrorComparison(FrozenModel):
             until: up to when everything is measured.
         """
         own = {one.at: one for one in self.own}
-        test, total, block, count = self.test, self.total, self.block, self.minutes
+        known = self
         for at in sorted(minutes):
             if at >= until or (self.until is not None and at < self.until):
                 continue
             sent = own.get(at, OwnRequests(at=at))
             minute = minutes[at].without(sent.sent, sent.failed)
-            if not minute.fewest:
-                continue
-            total, block, count = total.plus(minute), block.plus(minute), count + 1
-            if block.fewest >= LEAST:
-                test = test.after(block, _ratio(self.increase))
-                block = Counts()
-        return self.evolve(
+            if minute.fewest:
+                known = known._with(minute)
+        return known.evolve(
             until=max(until, self.until or until),
-            minutes=count,
-            total=total,
-            block=block,
-            test=test,
             own=tuple(one for one in self.own if one.at >= until),
         )
+
+    def _with(self, minute: Counts) -> "ErrorComparison":
+        total, block, length = self.total.plus(minute), self.block.plus(minute), self.block_minutes
+        known = self.evolve(
+            minutes=self.minutes + 1,
+            total=total,
+            block=block,
+            block_minutes=length + 1,
+            unusual=self.unusual + 1 if is_unusual(minute, total) else 0,
+        )
+        if block.fewest < LEAST or length + 1 < SHORTEST or 0 < known.unusual <= OUTAGE:
+            return known
+        test = self.test.after(block, _ratio(self.increase))
+        return known.evolve(test=test, block=Counts(), block_minutes=0)
 
 
 def time_needed(requests: int, share: int, increase: float, steps: int) -> int | None:

@@ -76,12 +76,12 @@ def test_errors_of_both_alike_pass_at_the_end_of_the_bake() -> None:
 
 def test_a_candidate_that_looks_worse_is_held_beyond_its_bake() -> None:
     one = ruled()
-    serve(one, (9, 1), (89, 1), 14)
+    serve(one, (9, 1), (89, 1), 11)
     assert isinstance(one.check(2 * HOUR), StepMeasured)
     assert "it looks worse, which is not sure yet" in one.promotion.step.verdict
     serve(one, (10, 0), (89, 1), 60)
     assert isinstance(one.check(), StepMeasured)  # what was compared is compared
-    assert comparison_of(one).minutes == 14
+    assert comparison_of(one).minutes == 11
 
 
 def test_without_requests_a_step_is_neither_passed_nor_rolled_back() -> None:

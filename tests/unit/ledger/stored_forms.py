@@ -129,6 +129,8 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "minutes": 0,
         "total": Counts(),
         "block": Counts(),
+        "block_minutes": 0,
+        "unusual": 0,
         "test": ErrorTest(),
         "own": (),
     },

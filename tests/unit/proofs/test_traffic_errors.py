@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from proofs import traffic_errors
-from proofs.drawn_requests import Errors, Requests, alone, outages, runs_of, waves
+from proofs.drawn_requests import Errors, Requests, alone, outages, outages_of, runs_of, waves
 from proofs.outcomes import Effort, Outcome
 from proofs.traffic_errors import FALSE, FOUND, NO_DATA, RULES, USUAL, WORSE, rolled_back
 from shared.core.serving.error_comparison import ErrorComparison
@@ -23,7 +23,9 @@ def test_steps_end_as_promised() -> None:
     found = outcomes()
     assert found.keys() == {FALSE, FOUND, NO_DATA}
     assert [one.violations for one in found.values()] == [(), (), ()]
-    assert found[FALSE].notes.count("rolled back") == len(list(traffic_errors.equal()))
+    assert found[FALSE].notes.count("rolled back") == len(
+        [*traffic_errors.equal(), *traffic_errors.long_steps()]
+    )
 
 
 def test_a_rule_that_decides_too_early_breaks_the_first_promise(
@@ -79,7 +81,23 @@ def test_outages_hit_both_deployments_in_the_same_minutes() -> None:
     assert 10 < hit.count((True, True)) < 60
 
 
+def test_an_instance_that_is_out_fails_its_part_of_the_requests_of_its_side() -> None:
+    chance = np.random.default_rng(1)
+    errors = outages_of(4, 0.01, (1, 2))
+    counts = Requests("drawn", 1000, 50, 0.0, 0.0, errors=errors).drawn(5000, chance)
+    mine = [one.errors / one.requests for one in counts]
+    others = [one.other_errors / one.other_requests for one in counts]
+    assert set(mine) == {0.0, 1.0}
+    assert {round(2 * one) for one in others} == {0, 1, 2}
+    for found in (mine, others):
+        assert sum(found) / 5000 == pytest.approx(0.039, abs=0.01)
+    begins = [at for at in range(1, 5000) if mine[at] > mine[at - 1]]
+    assert all(sum(mine[at : at + 4]) == 4 for at in begins if at < 4990)
+    assert sum(one > 0 and other > 0 for one, other in zip(mine, others, strict=True)) < 40
+
+
 def test_each_kind_of_requests_is_rolled_out_once() -> None:
-    named = [f"{rules.max_error_increase} {one}" for rules, one in traffic_errors.equal()]
+    every = [*traffic_errors.equal(), *traffic_errors.long_steps()]
+    named = [f"{rules.max_error_increase} {one}" for rules, one in every]
     assert len(set(named)) == len(named)
     assert RULES.compared_steps == 2

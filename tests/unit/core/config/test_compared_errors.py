@@ -49,8 +49,8 @@ def test_without_it_the_configuration_is_stored_as_before() -> None:
 
 
 SAID = (
-    "with 100 requests a minute in all, 5 % of errors instead of 1 % show after about 61 minutes "
-    "at 10 %, 40 minutes at 50 %"
+    "with 100 requests a minute in all, 5 % of errors instead of 1 % show after about 60 minutes "
+    "at 10 %, 51 minutes at 50 %"
 )
 
 
@@ -65,9 +65,9 @@ def test_a_hint_says_that_a_step_may_pass_before_more_errors_would_show() -> Non
     rules = {"max_error_increase": "20%", "bake": "10m"}
     (hint,) = endpoint(traffic=rules).hints(training())
     assert str(hint) == (
-        f"traffic.bake: a step may pass before more errors show: {SAID}: a bake of 1h1m is enough"
+        f"traffic.bake: a step may pass before more errors show: {SAID}: a bake of 1h is enough"
     )
-    assert list(endpoint(traffic={**rules, "bake": "61m"}).hints(training())) == []
+    assert list(endpoint(traffic={**rules, "bake": "60m"}).hints(training())) == []
     (late,) = endpoint(traffic={**rules, "bake": "5m"}).hints(training())
     assert "until 100 requests were measured" in str(late)
 

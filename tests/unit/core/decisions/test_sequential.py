@@ -12,15 +12,18 @@ from scipy.stats import hypergeom, nchypergeom_fisher
 
 from shared.core.decisions.sequential import (
     LEAST,
+    OUTAGE,
+    SHORTEST,
     Assumed,
     Counts,
     ErrorTest,
     allowed_share,
+    is_unusual,
     minutes_needed,
 )
 
 #: The parts of the largest weight, the weights, and what is tested from the first block on.
-PARTS, LARGEST, AT_ONCE = (0.25, 0.5, 1.0), 4.0, 0.8
+PARTS, LARGEST, AT_ONCE = (0.25, 0.5, 1.0), 5.0, 0.8
 SIDES = [(30, 270), (30, 30), (270, 30), (1, 99)]
 
 
@@ -124,11 +127,11 @@ def test_a_candidate_that_fails_as_often_as_it_may_has_at_most_its_allowed_share
 
 
 @given(st.lists(COUNTS, max_size=20), COUNTS)
-def test_one_block_makes_the_evidence_at_most_five_times_as_strong(
+def test_one_block_makes_the_evidence_at_most_six_times_as_strong(
     blocks: list[Counts], last: Counts
 ) -> None:
     before, after = evidence_of(blocks), evidence_of([*blocks, last])
-    assert 0 < after <= 5 * before
+    assert 0 < after <= 6 * before
 
 
 def test_more_errors_of_the_candidate_are_more_evidence() -> None:
@@ -160,18 +163,31 @@ def test_evidence_never_grows_beyond_what_a_record_can_hold() -> None:
     assert math.isfinite(evidence_of([block(1000, 900, 9000, 0)] * 3000))
 
 
+def test_a_minute_is_unusual_by_the_errors_of_both_sides_together() -> None:
+    """Whose they are must not decide when a block ends: that would favour one of them."""
+    total = block(100, 5, 900, 15)  # 2 of 100
+    for mine in range(4):
+        assert not is_unusual(block(10, mine, 90, 4 - mine), total)
+        assert is_unusual(block(10, mine, 90, 5 - mine), total)
+    assert not is_unusual(block(20, 0, 180, 5), total)
+    assert not is_unusual(block(10, 0, 90, 0), block(10, 0, 90, 0))
+    assert is_unusual(block(10, 1, 90, 0), block(500, 1, 4500, 0))
+
+
 def blocks_until(assumed: Assumed, minutes: int, rng: np.random.Generator) -> list[Counts]:
-    found, known = [], Counts()
+    found, known, total, length, unusual = [], Counts(), Counts(), 0, 0
     for _ in range(minutes):
         mine, others = rng.poisson(assumed.requests), rng.poisson(assumed.other_requests)
         failed = (
             rng.binomial(mine, assumed.error_rate),
             rng.binomial(others, assumed.other_error_rate),
         )
-        known = known.plus(block(int(mine), int(failed[0]), int(others), int(failed[1])))
-        if known.fewest >= LEAST:
+        minute = block(int(mine), int(failed[0]), int(others), int(failed[1]))
+        known, total, length = known.plus(minute), total.plus(minute), length + 1
+        unusual = unusual + 1 if is_unusual(minute, total) else 0
+        if known.fewest >= LEAST and length >= SHORTEST and not 0 < unusual <= OUTAGE:
             found.append(known)
-            known = Counts()
+            known, length = Counts(), 0
     return found
 
 
