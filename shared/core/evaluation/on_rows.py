@@ -232,7 +232,7 @@ def _runs(names: Sequence[str]) -> str:
 def _difference(interval: Interval, digits: int) -> str:
     if interval.low == interval.high == 0:
         return "no difference"
-    middle = _better(interval.difference, digits)
+    middle = _better(interval.difference, digits) if interval.difference else "no difference"
     range_ = _range(interval.low, interval.high, digits)
     return f"{middle}, at {interval.level * 100:.3g} % {range_}"
 
