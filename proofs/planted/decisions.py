@@ -67,8 +67,8 @@ BUGS: Final = (
     Bug(
         "a model that gives one answer for every row is compared",
         "shared/core/decisions/metrics.py",
-        "        if numbers.max() == numbers.min():\n",
-        "        if numbers.max() < numbers.min():\n",
+        "        if max(values) == min(values):\n",
+        "        if max(values) < min(values):\n",
         (f"{_TESTS}/test_metrics.py",),
     ),
     Bug(
@@ -84,6 +84,34 @@ BUGS: Final = (
         "    few = different < FEWEST_DIFFERENT\n",
         "    few = False\n",
         (f"{_TESTS}/test_intervals.py",),
+    ),
+    Bug(
+        "models that rank all rows alike are surely equal",
+        "shared/core/decisions/intervals.py",
+        "    if few := different < FEWEST_DIFFERENT:\n",
+        "    if few := 0 < different < FEWEST_DIFFERENT:\n",
+        (f"{_TESTS}/test_intervals.py",),
+    ),
+    Bug(
+        "models with the same errors in each row are surely equal",
+        "shared/core/decisions/bootstrap.py",
+        "    if np.count_nonzero(cells[0] != cells[1]) < FEWEST_DIFFERENT:\n",
+        "    if 0 < np.count_nonzero(cells[0] != cells[1]) < FEWEST_DIFFERENT:\n",
+        (f"{_TESTS}/test_intervals.py",),
+    ),
+    Bug(
+        "numbers whose squares are too large for a float are computed with",
+        "shared/core/decisions/pairing.py",
+        " if abs(one) > LARGEST]\n",
+        " if abs(one) > math.inf]\n",
+        (f"{_TESTS}/test_pairing.py",),
+    ),
+    Bug(
+        "a sum that is too large for a float is recorded as an interval",
+        "shared/core/decisions/compared.py",
+        "    if not all(abs(one) <= LARGEST for one in (first, second, *estimate.numbers)):\n",
+        "    if any(abs(one) < 0 for one in (first, second, *estimate.numbers)):\n",
+        (f"{_TESTS}/test_huge_numbers.py",),
     ),
     Bug(
         "every run draws the same",

@@ -11,6 +11,7 @@ _REPEATED: Final = "shared/core/serving/repeated_gate.py"
 _UNSURE: Final = "shared/execution/unsure.py"
 _VERDICTS: Final = (
     "tests/unit/core/evaluation/test_on_rows.py",
+    "tests/unit/core/evaluation/test_words_on_rows.py",
     "tests/unit/core/evaluation/test_other_opponents.py",
 )
 _RUNS: Final = ("tests/unit/core/run/test_unsure_runs.py",)
@@ -234,5 +235,19 @@ BUGS: Final = (
         'self.compare is not None and rule.against != "recorded"\n',
         'self.compare is not None and rule.against == "rows"\n',
         ("tests/unit/core/config/test_compare.py",),
+    ),
+    Bug(
+        "a slice with too few rows is counted with those that were checked",
+        _ON_ROWS,
+        "    checked = [one for one in slices if one.interval is not None]\n",
+        "    checked = list(slices)\n",
+        _VERDICTS,
+    ),
+    Bug(
+        "the values of a verdict differ by something else than it says",
+        _ON_ROWS,
+        "        if abs(apart) == found:\n",
+        "        if apart is not None:\n",
+        _VERDICTS,
     ),
 )

@@ -38,8 +38,9 @@ _OTHER: Final = "other model"
 
 #: The way out where the anchor cannot be compared.
 _ANOTHER: Final = ": pin another model, one that scored this holdout"
-#: What may be a mistake of the job: it wrote one model's scores twice, or trained nothing new.
-_EQUAL: Final = "both models say the same in each row, as if one had been scored twice"
+_EQUAL: Final = "both models say the same in each row"
+#: What may be a mistake of the job; the app itself scores each model by its name.
+_TWICE: Final = ", as if one had been scored twice"
 
 
 class UnusablePredictionsError(ValueError):
@@ -142,7 +143,9 @@ class Comparisons:
             found = paired(mine, theirs, replace(meaning, other=_OTHER))
         if isinstance(found, NotPaired):
             return found.reason
-        found = replace(found, note=_joined(found.note, _EQUAL)) if _alike(found) else found
+        if _alike(found):
+            equal = _EQUAL if compare.way is Way.SCORED else f"{_EQUAL}{_TWICE}"
+            found = replace(found, note=_joined(found.note, equal))
         return found.in_arrays()
 
     def _of_app(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
@@ -319,6 +322,7 @@ def _meaning(compare: Compare, metrics: Sequence[Metric | None]) -> Meaning:
         positive=None if numbers else compare.positive,
         cost=compare.cost if isinstance(compare.cost, str) else None,
         slices=compare.slices,
+        of_two=next((metric.kind for metric in known if metric.of_two_classes), ""),
     )
 
 

@@ -148,7 +148,7 @@ def _chosen(
 def _are_probabilities(found: Mapping[str, Sequence[object]]) -> bool:
     """Whether two columns add up to 1 in each row."""
     for pair in zip(*found.values(), strict=True):
-        numbers = [one for one in pair if isinstance(one, int | float)]
+        numbers = [one for one in pair if isinstance(one, int | float) and 0 <= one <= 1]
         if len(numbers) != _TWO or not math.isclose(sum(numbers), 1, abs_tol=_ROUNDING):
             return False
     return True

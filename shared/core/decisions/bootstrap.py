@@ -9,9 +9,16 @@ errors decide.
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from shared.core.decisions.intervals import NORMAL, Estimate, student_quantile
+from shared.core.decisions.intervals import (
+    FEWEST_DIFFERENT,
+    NORMAL,
+    Estimate,
+    of_mean,
+    student_quantile,
+)
 from shared.core.decisions.metrics import Kind
 
 if TYPE_CHECKING:
@@ -23,6 +30,8 @@ DRAWS: Final = 2000
 _FEWEST_FREEDOM: Final = 6.0
 #: More rows are put into so many bundles at random, which are drawn as a whole.
 MOST_UNITS: Final = 1000
+#: Of numbers whose sums are too large for a float.
+_UNKNOWN: Final = Estimate(math.nan, math.nan, math.nan, math.nan)
 
 Statistic = Callable[["Numbers"], "Numbers"]
 
@@ -59,10 +68,33 @@ def of_errors(
     chance = generator(seed)
     units = _bundled(cells[:, np.lexsort((labels, other, candidate))], chance)
     first, second = (float(one) for one in values(cells.sum(axis=1)))
+    if not math.isfinite(first - second):
+        return _UNKNOWN, first, second
+    if np.count_nonzero(cells[0] != cells[1]) < FEWEST_DIFFERENT:
+        return _of_few(kind, cells, (first, second), level), first, second
     sign = 1.0 if kind is Kind.R2 else -1.0
     drawn = sign * _differences(values, _drawn_sums(units, chance))
+    if not len(drawn):
+        return _UNKNOWN, first, second
     influence = _influence(kind, cells, first - second)
     return _by_percentiles(sign * (first - second), drawn, influence, level), first, second
+
+
+def _of_few(kind: Kind, cells: "Numbers", values: tuple[float, float], level: float) -> Estimate:
+    """Return the estimate where few rows differ: no draw has what these rows do not show.
+
+    It is that of the mean squares, whose difference is that of RMSE or R2 but for a factor.
+    """
+    ours, theirs, _, around, _ = cells
+    factor = 1 / float(around.mean()) if kind is Kind.R2 else 1 / (sum(values) or 1.0)
+    found = of_mean(theirs - ours, (ours + theirs) / 2, level)
+    return replace(
+        found,
+        difference=factor * found.difference,
+        low=factor * found.low,
+        high=factor * found.high,
+        error=factor * found.error,
+    )
 
 
 def _influence(kind: Kind, cells: "Numbers", difference: float) -> "Numbers":
@@ -168,9 +200,13 @@ def _by_percentiles(
 
 def _freedom(influence: "Numbers") -> float:
     """Return the degrees of freedom of a variance of such values: few, if some are far out."""
-    rows, square = len(influence), influence**2
-    mean = float(square.mean())
-    if mean == 0:
+    import numpy as np
+
+    rows, largest = len(influence), float(np.abs(influence).max())
+    if largest == 0:
         return rows - 1
+    # Of large numbers the fourth power would be no number; a power of two makes no difference.
+    square = np.ldexp(influence, -math.frexp(largest)[1]) ** 2
+    mean = float(square.mean())
     beyond = float((square**2).mean()) / mean**2 - 1
     return max(_FEWEST_FREEDOM, rows - 1 if beyond <= 0 else min(rows - 1, 2 * rows / beyond))

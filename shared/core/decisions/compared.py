@@ -14,20 +14,22 @@ from shared.core.decisions.metrics import (
     Metric,
     answers_of,
     class_sizes,
+    constant,
     lacking,
     losses_of,
     same_answers,
     stakes_of,
     too_few,
 )
-from shared.core.decisions.rows import PairedRows
+from shared.core.decisions.rows import LARGEST, PairedRows
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from shared.core.decisions.intervals import Numbers
 
 _TWO: Final = 2
-#: Models with the same scores for every row are the same, if so many of the scores are different.
-_FEWEST_SCORES: Final = 10
+_TOO_LARGE: Final = "the numbers of the rows are too large, or too different, to compute {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,20 @@ def compared(
         seed: what the draws of a bootstrap are derived from, such as the id of the run.
     """
     number = len(rows.labels)
-    if reason := lacking(metric, rows) or same_answers(metric, rows):
+    if reason := lacking(metric, rows):
         return NotComparable(reason, rows=number)
     positives = class_sizes(rows)[-1] if len(rows.classes) == _TWO else None
-    if few := too_few(metric, rows):
+    reason, needed = constant(rows) or same_answers(metric, rows), None
+    if not reason and (few := too_few(metric, rows)):
         reason, needed = few
-        first, second = _value(metric, rows, rows.candidate), _value(metric, rows, rows.other)
+    if reason:
+        values = (_value(metric, rows, one) for one in (rows.candidate, rows.other))
+        first, second = (one if abs(one) <= LARGEST else None for one in values)
         return NotComparable(reason, first, second, number, positives, needed)
-    estimate, first, second = _estimated(metric, rows, level, f"{seed}/{metric.kind}")
-    if _is_same(rows):
-        estimate = Estimate(0.0, 0.0, 0.0, 0.0)
+    with _no_warnings():
+        estimate, first, second = _estimated(metric, rows, level, f"{seed}/{metric.kind}")
+    if not all(abs(one) <= LARGEST for one in (first, second, *estimate.numbers)):
+        return NotComparable(_TOO_LARGE.format(metric.kind), rows=number, positives=positives)
     interval = Interval(
         difference=estimate.difference,
         low=estimate.low,
@@ -84,7 +90,7 @@ def compared(
         level=level,
         method=method_of(metric),
     )
-    return Scored(first, second, interval, estimate, number, positives, _note(estimate))
+    return Scored(first, second, interval, estimate, number, positives, _note(metric, estimate))
 
 
 def method_of(metric: Metric) -> Method:
@@ -108,28 +114,39 @@ def value_of(metric: Metric, rows: PairedRows) -> float | NotComparable:
         rows: its scores; those of the other model are not used.
     """
     alone = replace(rows, other=rows.candidate)
-    if reason := lacking(metric, alone):
+    if reason := lacking(metric, alone) or constant(alone):
         return NotComparable(reason, rows=len(rows.labels))
-    return _value(metric, rows, rows.candidate)
+    value = _value(metric, rows, rows.candidate)
+    if not abs(value) <= LARGEST:
+        return NotComparable(_TOO_LARGE.format(metric.kind), rows=len(rows.labels))
+    return value
 
 
 def _value(metric: Metric, rows: PairedRows, scores: Sequence[float]) -> float:
-    """Return a metric of one model."""
+    """Return a metric of one model; one that is no number of use is not between the largest."""
     import numpy as np
 
     numbers = np.asarray(scores, dtype=float)
     labels = np.asarray(rows.labels, dtype=float)
-    match method_of(metric), metric.kind:
-        case "delong", _:
-            return intervals.auc(numbers, labels == 1)
-        case "paired_t", kind:
-            loss = float(losses_of(metric, rows, numbers).mean())
-            return 1 - loss if kind in (Kind.ACCURACY, Kind.F1) else loss
-        case _, Kind.F1:
-            answers = answers_of(metric, rows, numbers)
-            return f1.value_of_f1(labels, answers, len(rows.classes), metric.average)
-        case _, kind:
-            return bootstrap.of_squares(kind, labels, numbers)
+    with _no_warnings():
+        match method_of(metric), metric.kind:
+            case "delong", _:
+                return intervals.auc(numbers, labels == 1)
+            case "paired_t", kind:
+                loss = float(losses_of(metric, rows, numbers).mean())
+                return 1 - loss if kind in (Kind.ACCURACY, Kind.F1) else loss
+            case _, Kind.F1:
+                answers = answers_of(metric, rows, numbers)
+                return f1.value_of_f1(labels, answers, len(rows.classes), metric.average)
+            case _, kind:
+                return bootstrap.of_squares(kind, labels, numbers)
+
+
+def _no_warnings() -> "np.errstate":
+    """Return a context for sums that may be too large for a float, which is looked at after."""
+    import numpy as np
+
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _estimated(
@@ -171,19 +188,14 @@ def _of_means(
     return estimate, first, second
 
 
-def _is_same(rows: PairedRows) -> bool:
-    """Whether the scores show that both models are the same."""
-    import numpy as np
-
-    ours = np.asarray(rows.candidate, dtype=float)
-    if rows.predicts_classes or not np.array_equal(ours, np.asarray(rows.other, dtype=float)):
-        return False
-    return len(np.unique(ours)) >= _FEWEST_SCORES
-
-
-def _note(estimate: Estimate) -> str:
-    if estimate.different is None:
+def _note(metric: Metric, estimate: Estimate) -> str:
+    """Return why an interval is wider than the rows alone would have it."""
+    number = estimate.different
+    if number is None:
         return ""
-    where = f"{counted(estimate.different, 'row')} only" if estimate.different else "no row"
+    where = f"{counted(number, 'row')} only" if number else "no row"
+    what = f"the models differ in {where}"
+    if metric.kind is Kind.AUC:  # which the order of the scores alone makes
+        what = f"the models rank {where} differently"
     wider = "the interval is wider, as if each model were better in one more row"
-    return f"the models differ in {where}, which says little of other rows: {wider}"
+    return f"{what}, which says little of other rows: {wider}"

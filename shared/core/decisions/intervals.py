@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 NORMAL: Final = NormalDist()
 #: If fewer rows differ between the models, two rows are added.
 FEWEST_DIFFERENT: Final = 5
-#: What a row that is placed at random loses of AUC.
-_RANDOM_PLACE: Final = 0.5
+#: The mean square of what a row loses of AUC that is placed anew: between at random and last.
+_PLACED_ANEW: Final = 0.5
 #: Beyond so many standard errors a share is 0 or 1.
 _FAR: Final = 40.0
 _HALVINGS: Final = 60
@@ -41,6 +41,11 @@ class Estimate:
     error: float  #: the standard error of the difference
     freedom: float = math.inf  #: degrees of freedom of the error; infinite: it is normal
     different: int | None = None  #: few rows in which the models differ: two were added
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """What has to be numbers of use, in an interval that says something."""
+        return self.difference, self.low, self.high, self.error
 
     def p_worse(self, bound: float) -> float:
         """Return the one-sided p-value of a difference of `bound` or more."""
@@ -124,7 +129,7 @@ def _with_two(values: "Numbers", square: float) -> tuple[float, float]:
     """
     rows = len(values) + 2
     mean = float(values.sum()) / rows
-    variance = (float((values**2).sum()) + 2 * square) / rows - mean**2
+    variance = (float((values**2).sum()) + 2 * square) / rows - mean * mean
     return mean, variance / rows
 
 
@@ -159,9 +164,8 @@ def of_auc(
     variance = sum(float(one.var(ddof=1)) / len(one) for one in moved)
     # A row that moves past many of the other class moves all of them, and is one.
     different = min(int(np.count_nonzero(one)) for one in moved)
-    few = different < FEWEST_DIFFERENT and not np.array_equal(ours.together, theirs.together)
-    if few:
-        variance = sum(_with_two(one, _RANDOM_PLACE**2)[1] for one in moved)
+    if few := different < FEWEST_DIFFERENT:
+        variance = sum(_with_two(one, _PLACED_ANEW)[1] for one in moved)
     error = math.sqrt(variance)
     half, difference = student_quantile((1 + level) / 2, math.inf) * error, first - second
     estimate = Estimate(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: With fewer rows, or fewer of one of two classes, an interval holds the truth too seldom.
 FEWEST_ROWS: Final = 30
+#: Says of too few rows what follows.
+UNRELIABLE: Final = "no interval can be relied on"
 #: The work of F1 grows with the classes; very many are texts that are none.
 MOST_CLASSES: Final = 100
 _TWO: Final = 2
@@ -82,6 +84,11 @@ class Metric:
         return self.kind in HIGHER_IS_BETTER
 
     @property
+    def of_two_classes(self) -> bool:
+        """Whether it is computed of scores for one of two classes."""
+        return self.kind in _OF_SCORES
+
+    @property
     def of_numbers(self) -> bool:
         """Whether its labels are numbers, and no classes."""
         return self.kind in _OF_NUMBERS
@@ -118,6 +125,18 @@ def lacking(metric: Metric, rows: PairedRows) -> str | None:
         rows: of both models.
     """
     return next(_lacks(metric, rows), None)
+
+
+def constant(rows: PairedRows) -> str | None:
+    """Return which model says the same of every row, as a broken one does; None: neither.
+
+    Args:
+        rows: of both models; they are not lacking.
+    """
+    for whose, values in (("candidate", rows.candidate), ("other model", rows.other)):
+        if max(values) == min(values):
+            return f"the {whose} gives the same answer for every row"
+    return None
 
 
 def same_answers(metric: Metric, rows: PairedRows) -> str | None:
@@ -158,7 +177,7 @@ def too_few(metric: Metric, rows: PairedRows) -> tuple[str, int] | None:
         if len(sizes) > _TWO:
             what = f"{counted(smallest, 'row')} of the smallest class, of {number}"
     needed = -(-number * FEWEST_ROWS // max(1, smallest))
-    reason = f"{what}: below {FEWEST_ROWS} no interval can be relied on"
+    reason = f"{what}: below {FEWEST_ROWS} {UNRELIABLE}"
     return f"{reason}; about {grouped(needed, 'row')} would do", needed
 
 
@@ -166,8 +185,10 @@ def class_sizes(rows: PairedRows) -> list[int]:
     """Return how many rows each class has; empty: the labels are numbers."""
     import numpy as np
 
+    if not rows.classes:
+        return []
     places = np.asarray(rows.labels, dtype=float).astype(int)
-    return np.bincount(places, minlength=len(rows.classes)).tolist() if rows.classes else []
+    return [int(one) for one in np.bincount(places, minlength=len(rows.classes))]
 
 
 def counts_of(rows: PairedRows) -> dict[str, float]:
@@ -197,8 +218,6 @@ def _lacks(metric: Metric, rows: PairedRows) -> Iterator[str]:
         yield "all rows are of one class"
     for whose, values in (("candidate", rows.candidate), ("other model", rows.other)):
         numbers = np.asarray(values, dtype=float)
-        if numbers.max() == numbers.min():
-            yield f"the {whose} gives the same answer for every row"
         if metric.kind in _OF_PROBABILITIES:
             outside = int(np.count_nonzero((numbers < 0) | (numbers > 1)))
             if outside:
@@ -207,8 +226,11 @@ def _lacks(metric: Metric, rows: PairedRows) -> Iterator[str]:
                     f"{counted(outside, 'score')} of the {whose} {are} not between 0 and 1, "
                     f"and {metric.kind} needs probabilities"
                 )
-    if metric.kind is Kind.R2 and len(set(rows.labels)) == 1:
-        yield "all labels are equal, so R2 is not defined"
+    if metric.kind is Kind.R2:
+        with np.errstate(over="ignore"):
+            scatter = float(np.var(rows.labels))  # of tiny numbers it may be 0
+        if scatter == 0 or len(set(rows.labels)) == 1:
+            yield "all labels are equal, so R2 is not defined"
 
 
 def _lacks_form(metric: Metric, rows: PairedRows) -> Iterator[str]:

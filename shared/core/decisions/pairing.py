@@ -9,7 +9,7 @@ from typing import Final
 from shared.core.config.types import Scalar
 from shared.core.counting import counted
 from shared.core.decisions.predictions import Cell, Column, Predictions, class_name
-from shared.core.decisions.rows import PairedRows
+from shared.core.decisions.rows import LARGEST, PairedRows
 from shared.core.evaluation.text import short
 
 #: More rows than one in so many whose ids cannot be matched, and nothing is compared.
@@ -31,6 +31,7 @@ class Meaning:
     positive: Scalar | None = None  #: of two classes; None: the labels are numbers
     cost: str | None = None
     slices: Sequence[str] = ()
+    of_two: str = ""  #: a metric that is compared, and is for two classes; empty: none is
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -81,17 +82,21 @@ class _CannotCompareError(Exception):
 
 def _paired(candidate: Predictions, other: Predictions | None, meaning: Meaning) -> PairedRows:
     mine, theirs, note = _matched(candidate, other, meaning)
-    labels = _Cells(candidate.columns[meaning.label], mine, meaning.label)
-    labels.require_values("a label")
-    ours = _Cells(candidate.columns[meaning.candidate], mine, meaning.candidate)
-    ours.require_values("a score of the candidate")
-    others = _Cells((other or candidate).columns[meaning.other], theirs, meaning.other)
-    others.require_values("a score of the other model")
+    there = (other or candidate).columns[meaning.other]
+    labels = _Cells(candidate.columns[meaning.label], mine, meaning.label, "a label")
+    scored = candidate.columns[meaning.candidate]
+    ours = _Cells(scored, mine, meaning.candidate, "a score of the candidate")
+    others = _Cells(there, theirs, meaning.other, "a score of the other model")
+    for cells in (labels, ours, others):
+        cells.require_values()
     classes: tuple[str, ...] = ()
     hard = False
     if meaning.positive is not None:
-        classes, hard = _classes(labels, (ours, others), class_name(meaning.positive))
-    scores = [cells.as_classes(classes) if hard else cells.as_numbers() for cells in (ours, others)]
+        classes, hard = _classes(labels, (ours, others), meaning)
+    scores = [
+        cells.as_classes(classes) if hard else cells.as_numbers(for_class=bool(classes))
+        for cells in (ours, others)
+    ]
     return PairedRows(
         ids=[candidate.ids[at] for at in mine],
         labels=labels.as_classes(classes) if classes else labels.as_numbers(),
@@ -112,21 +117,31 @@ class _Cells:
     column: Column
     at: Sequence[int]
     name: str
+    what: str  #: what a cell is, such as a label
 
     def __iter__(self) -> Iterator[Cell]:
         return (self.column[at] for at in self.at)
 
-    def require_values(self, what: str) -> None:
+    def require_values(self) -> None:
         """Refuse rows where there is nothing, NaN or an infinite number."""
-        empty, numbers, texts = self.column.empty, self.column.numbers, self.column.texts
+        what, empty = self.what, self.column.empty
+        numbers, texts = self.column.numbers, self.column.texts
         self.refuse(f"rows without {what}", [at for at in self.at if at in empty])
         odd = [at for at in self.at if not math.isfinite(numbers[at]) and at not in texts]
         self.refuse(f"rows with {what} that is NaN or infinite", odd)
 
-    def as_numbers(self) -> list[float]:
-        """Return numbers, and refuse texts."""
+    def as_numbers(self, *, for_class: bool = False) -> list[float]:
+        """Return numbers, and refuse texts, and what is too large to compute with.
+
+        Args:
+            for_class: they are scores for a class: metrics of these compute with shares alone.
+        """
         self.refuse("rows with a text in place of a number", self.texts)
-        return [self.column.numbers[at] for at in self.at]
+        found = [self.column.numbers[at] for at in self.at]
+        if not for_class:
+            huge = [at for at, one in zip(self.at, found, strict=True) if abs(one) > LARGEST]
+            self.refuse(f"rows with {self.what} too large to compute with", huge)
+        return found
 
     def as_classes(self, classes: Sequence[str]) -> list[float]:
         """Return the positions of the classes."""
@@ -187,8 +202,8 @@ class _Cells:
 def _costs(candidate: Predictions, at: Sequence[int], meaning: Meaning) -> Sequence[float]:
     if meaning.cost is None:
         return ()
-    cells = _Cells(candidate.columns[meaning.cost], at, meaning.cost)
-    cells.require_values("a cost")
+    cells = _Cells(candidate.columns[meaning.cost], at, meaning.cost, "a cost")
+    cells.require_values()
     return cells.as_numbers()
 
 
@@ -257,10 +272,10 @@ def _share(number: int, rows: int) -> str:
 
 
 def _classes(
-    labels: _Cells, scores: Sequence[_Cells], positive: str
+    labels: _Cells, scores: Sequence[_Cells], meaning: Meaning
 ) -> tuple[tuple[str, ...], bool]:
     """Return the classes, and whether the models predict classes in place of scores."""
-    known = labels.classes
+    known, positive = labels.classes, class_name(meaning.positive)
     if len(known) == 1:
         raise _CannotCompareError("all rows have the same label, so nothing can be compared")
     two = len(known) == 2  # noqa: PLR2004
@@ -283,6 +298,8 @@ def _classes(
     if not two:
         column = short(labels.name)
         what = f"{what}, or mend column {column} if there are two classes: {labels.rarest()}"
+        if meaning.of_two:
+            what = f"{meaning.of_two} is for two classes, and there are {len(known)}; {what}"
     for cells, numbers in zip(scores, odd, strict=True):
         cells.refuse(what, numbers)
     said = (cells.classes for cells in scores)

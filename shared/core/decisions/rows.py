@@ -3,6 +3,10 @@
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
+
+#: Numbers beyond it are refused: sums of their squares could be too large for a float.
+LARGEST: Final = 1e100
 
 
 @dataclass(frozen=True, slots=True)

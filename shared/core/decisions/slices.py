@@ -14,13 +14,14 @@ from shared.core.counting import counted
 from shared.core.decisions.bootstrap import generator
 from shared.core.decisions.compared import NotComparable, Scored, compared
 from shared.core.decisions.comparison import Outcome, SliceComparison
-from shared.core.decisions.metrics import Kind, Metric
+from shared.core.decisions.metrics import UNRELIABLE, Kind, Metric
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.text import short
 
 if TYPE_CHECKING:
     from shared.core.decisions.intervals import Places
 
+_SMALL: Final = "are not checked"
 #: How many slices a verdict checks, of all its metrics and other models together.
 MOST_CHECKED: Final = 400
 #: How many rows of a slice are compared, drawn at random.
@@ -105,7 +106,7 @@ class Slices:
         left = most
         for part in self.parts:
             if part.count < min_rows:
-                few = f"{counted(part.count, 'row')}; slices below {min_rows} are not checked"
+                few = f"{counted(part.count, 'row')}; slices below {min_rows} {_SMALL}"
                 found.append((part, NotComparable(few)))
             elif not left:
                 many = f"only {counted(most, 'slice')} can be checked, the largest of each column"
@@ -140,6 +141,15 @@ class ComparedSlices:
         judged.sort(key=_order)
         left_out = self.left_out + max(0, len(judged) - MOST_LISTED)
         return Sliced(tuple(judged[:MOST_LISTED]), len(called), left_out)
+
+
+def is_small(one: SliceComparison) -> bool:
+    """Whether a slice has no interval because its rows are too few.
+
+    Args:
+        one: as a record lists it.
+    """
+    return one.interval is None and (_SMALL in one.why or UNRELIABLE in one.why)
 
 
 def holm(p_values: Sequence[float], error: float) -> list[bool]:

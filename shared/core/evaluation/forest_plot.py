@@ -15,7 +15,7 @@ from shared.core.counting import counted
 from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import Comparison, Interval, Outcome, whose
 from shared.core.evaluation.gate import Result, Verdict
-from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, signed
+from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, fixed, signed, why_of
 from shared.core.evaluation.text import plain, short
 
 #: Slices of one comparison that are drawn: the worst come first, and the record has them all.
@@ -159,9 +159,10 @@ def _lines(one: Comparison, bound: float, *, gone: bool) -> Iterator[_Line]:
     """
     own = outcome_of(one.interval, bound) if one.interval and not gone else Outcome.UNSURE
     label = f"{(NAMES_GONE if gone else NAMES)[one.against]}, {counted(one.rows, 'row')}"
-    yield _Line(label, one.interval, own, _cut(one.why, _REASON))
+    yield _Line(label, one.interval, own, _cut(why_of(one, one.against, gone=gone), _REASON))
     for part in one.slices[: 0 if gone else _MOST_SLICES]:
-        rows, why = f", {counted(part.rows, 'row')}", _cut(part.why, _REASON)
+        rows = f", {counted(part.rows, 'row')}"
+        why = _cut(why_of(part, one.against), _REASON)
         cells = f"{_cut(short(part.column), _CELL)} {short(part.value)}"
         name = f"{_cut(cells, _LABEL - len(rows))}{rows}"
         yield _Line(name, part.interval, part.outcome, why, is_slice=True)
@@ -244,8 +245,10 @@ def _draw_axis(drawing: _Drawing, axis: _Axis, top: int, result: Result) -> None
 
 
 def _signed(number: float, digits: int) -> str:
-    text = f"{number:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", _MINUS)
+    text = fixed(abs(number), digits)
+    if float(text) == 0:
+        return text
+    return f"{_MINUS if number < 0 else '+'}{text.replace('-', _MINUS)}"
 
 
 def _number(number: float) -> str:

@@ -13,6 +13,8 @@ from shared.core.decisions.metrics import Kind, Metric, metric_named
 from shared.core.decisions.power import Evaluated, noise
 from shared.core.evaluation.text import folded
 
+#: A larger number is no count.
+_MOST_ROWS: Final = 1e15
 #: Of equal models so many differ by less than the noise.
 _LEVEL: Final = 0.9
 _RECALL: Final = re.compile(r"recall(?:score)?|sensitivity|truepositiverate")
@@ -57,7 +59,8 @@ def noise_of(metric: str, value: float, metrics: Mapping[str, float]) -> float |
         return None
     of_positives = None if positives is None else round(positives)
     evaluated = Evaluated(value, round(rows), of_positives)
-    return noise(known, evaluated, evaluated, _LEVEL) or None
+    found = noise(known, evaluated, evaluated, _LEVEL)
+    return found if found and math.isfinite(found) else None
 
 
 def counts_in(metrics: Mapping[str, float]) -> tuple[float | None, float | None]:
@@ -75,5 +78,5 @@ def counts_in(metrics: Mapping[str, float]) -> tuple[float | None, float | None]
 def _number(metrics: Mapping[str, float], names: re.Pattern[str]) -> float | None:
     """Return the only count with such a name; several could be of other rows."""
     found = [value for name, value in metrics.items() if names.fullmatch(folded(name))]
-    fits = len(found) == 1 and math.isfinite(found[0]) and found[0] >= 0
+    fits = len(found) == 1 and 0 <= found[0] <= _MOST_ROWS
     return found[0] if fits else None

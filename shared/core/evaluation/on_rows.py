@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 from shared.core.config.compare import Unsure
@@ -17,14 +18,19 @@ from shared.core.decisions.comparison import (
     SliceComparison,
     whose,
 )
+from shared.core.decisions.slices import MOST_LISTED, is_small
 from shared.core.evaluation.gate import Kind, Result, Rule, worst
-from shared.core.evaluation.text import plain
+from shared.core.evaluation.text import distinguished, plain
 
 #: How sentences call the other model.
 NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
 #: And one that it was compared with, and that serves, or is pinned, no more.
 NAMES_GONE: Final = {"live": "the former live model", "anchor": "the former anchor"}
 _MOST_DECIMALS: Final = 9
+#: How many more decimals values may have, so that they differ by what is said.
+_MORE_DECIMALS: Final = 3
+#: From here on a number in full is no more than a row of digits.
+_LARGE: Final = 1e15
 #: How many significant digits the width of an interval is shown with.
 _WIDTH_DIGITS: Final = 3
 #: How many runs are named that brought one model to many endpoints.
@@ -159,17 +165,55 @@ def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str
     one = alike[0]
     other = _name(alike, gone=gone)
     if one.interval is None or one.candidate is None or one.other is None:
-        why = one.why or "there is no interval"
-        return f"{rule.metric} cannot be compared with {other}: {why}"
+        why = why_of(one, one.against, gone=gone) or "there is no interval"
+        said = f"{rule.metric} cannot be compared with {other}: {why}"
+        return "; ".join((said, *_values_alone(rule, one, gone=gone)))
     digits = decimals(signed(rule.kind, rule.bound), one.interval)
+    digits = _telling(one.candidate, one.other, one.interval.difference, digits)
     positives = "" if one.positives is None else f" ({one.positives} positive)"
-    values = f"{one.candidate:.{digits}f}, and {one.other:.{digits}f} of {other}"
+    values = f"{fixed(one.candidate, digits)}, and {fixed(one.other, digits)} of {other}"
     rows = f"on the same {counted(one.rows, 'row')}{positives}"
     found = f"{rule.metric} is {values}, {rows}: {_difference(one.interval, digits)}"
     parts = [found, _conclusion(rule, one, one.interval)]
     parts += _of_slices(rule, one.slices)
-    parts += [one.why] if one.why else []
+    parts += [why_of(one, one.against, gone=gone)] if one.why else []
     return "; ".join(parts)
+
+
+def why_of(one: Comparison | SliceComparison, against: Opponent, *, gone: bool = False) -> str:
+    """Return why there is no interval, or a note, where the other model has its name.
+
+    Args:
+        one: its record says `the other model`, since what that is can change.
+        against: what the other model is now.
+        gone: whether it serves, or is pinned, no more.
+    """
+    return one.why.replace("the other model", (NAMES_GONE if gone else NAMES)[against])
+
+
+def _values_alone(rule: Rule, one: Comparison, *, gone: bool) -> Iterator[str]:
+    """Yield the values of both models, which are known though they do not tell which is better."""
+    if one.candidate is not None and one.other is not None:
+        ours, theirs = distinguished(one.candidate, one.other)
+        name = (NAMES_GONE if gone else NAMES)[one.against]
+        yield f"{rule.metric} is {ours}, and {theirs} of {name}, on these rows"
+
+
+def _telling(one: float, other: float, difference: float, digits: int) -> int:
+    """Return with how many decimals two values are shown, so that a reader finds the difference.
+
+    Args:
+        one: a value.
+        other: another one.
+        difference: of both, whatever its sign.
+        digits: at least so many.
+    """
+    for more in range(digits, min(digits + _MORE_DECIMALS, _MOST_DECIMALS) + 1):
+        first, second, found = (Decimal(fixed(abs(n), more)) for n in (one, other, difference))
+        apart = first - second if (one < 0) == (other < 0) else first + second
+        if abs(apart) == found:
+            return more
+    return digits
 
 
 def _name(alike: Sequence[Comparison], *, gone: bool = False) -> str:
@@ -188,7 +232,7 @@ def _runs(names: Sequence[str]) -> str:
 def _difference(interval: Interval, digits: int) -> str:
     if interval.low == interval.high == 0:
         return "no difference"
-    middle = _better(interval.difference, digits)
+    middle = _better(interval.difference, digits) if interval.difference else "no difference"
     range_ = _range(interval.low, interval.high, digits)
     return f"{middle}, at {interval.level * 100:.3g} % {range_}"
 
@@ -216,11 +260,23 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
 def _of_slices(rule: Rule, slices: Sequence[SliceComparison]) -> Iterator[str]:
     """Yield how many slices are worse; their values are in the record, and in no message."""
     worse = [one for one in slices if one.outcome is Outcome.WORSE]
-    if worse:
-        by = " and ".join(dict.fromkeys(one.column for one in worse))
-        many = counted(len(worse), "slice")
-        verb = they(len(worse), "exceeds", "exceed")
-        yield f"{many} of {len(slices)} by {by} {verb} {rule.kind} {plain(rule.bound)}"
+    if not worse:
+        return
+    checked = [one for one in slices if one.interval is not None]
+    by = " and ".join(dict.fromkeys(one.column for one in worse))
+    many = counted(len(worse), "slice")
+    verb = they(len(worse), "exceeds", "exceed")
+    # Of more slices than a record lists it is not known here how many were checked.
+    of = f" of the {len(checked)} checked" if len(slices) < MOST_LISTED else ""
+    yield f"{many}{of} by {by} {verb} {rule.kind} {plain(rule.bound)}"
+    if of and (left := [one for one in slices if one.interval is None]):
+        few = sum(is_small(one) for one in left)
+        whys = ((few, "too few rows"), (len(left) - few, "no interval, as its line says"))
+        yield " and ".join(
+            f"{counted(number, 'more slice')} {they(number, 'has', 'have')} {why}"
+            for number, why in whys
+            if number
+        )
 
 
 def decimals(bound: float, interval: Interval) -> int:
@@ -241,6 +297,16 @@ def decimals(bound: float, interval: Interval) -> int:
     return digits
 
 
+def fixed(number: float, digits: int) -> str:
+    """Return a number with so many decimals; a very large one in few digits.
+
+    Args:
+        number: to be shown.
+        digits: decimals.
+    """
+    return f"{number:.{digits}f}" if abs(number) < _LARGE else plain(number)
+
+
 def signed(kind: Kind, bound: float) -> float:
     """Return a bound as a difference, where positive is better.
 
@@ -252,7 +318,7 @@ def signed(kind: Kind, bound: float) -> float:
 
 
 def _better(difference: float, digits: int) -> str:
-    size = f"{abs(difference):.{digits}f}"
+    size = fixed(abs(difference), digits)
     return f"{size} {'better' if difference >= 0 else 'worse'}"
 
 
@@ -261,4 +327,4 @@ def _range(low: float, high: float, digits: int) -> str:
         return f"between {_better(low, digits)} and {_better(high, digits)}"
     near, far = sorted((abs(low), abs(high)))
     word = "better" if low >= 0 else "worse"
-    return f"between {near:.{digits}f} and {far:.{digits}f} {word}"
+    return f"between {fixed(near, digits)} and {fixed(far, digits)} {word}"

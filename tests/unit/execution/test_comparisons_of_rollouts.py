@@ -61,12 +61,12 @@ def test_each_endpoint_is_compared_by_the_predictions_of_the_run_that_trained() 
 
 def test_a_model_that_is_worse_at_one_endpoint_is_refused() -> None:
     world = fleet()
-    trained(world, 1, rows(candidate=bad))
-    trained(world, 2, rows(candidate=better))
+    trained(world, 1, rows(600, candidate=bad))
+    trained(world, 2, rows(600, candidate=better))
     rolled_back = world.app.endpoints.rollback(EndpointAddress("sample", "e1"), None, BOSS)
     world.until(rolled_back, Phase.PROMOTED)
     world.app.endpoints.resume(EndpointAddress("sample", "e1"))
-    run = trained(world, 3, rows(candidate=bad), Phase.REJECTED)
+    run = trained(world, 3, rows(600, candidate=bad), Phase.REJECTED)
 
     assert [one.outcome for one in comparisons(run)] == [Outcome.FIT, Outcome.WORSE]
 

@@ -155,3 +155,13 @@ def test_a_model_that_an_operator_names_is_compared_and_asked_about() -> None:
     run = world.app.requests.requested(world.pipeline, "k2", request)
     asked_about = world.until(run, Phase.AWAITING_APPROVAL, ticks=60)
     assert (only(asked_about).run_id, only(asked_about).outcome) == (first.run_id, Outcome.FIT)
+
+
+def test_of_models_that_the_app_scored_by_name_no_mistake_is_guessed() -> None:
+    world = world_with()
+    first = started(world, good)
+    world.until(first, Phase.PROMOTED, ticks=80)
+    again = started(world, good, "newer.csv")
+    run = world.until(again, Phase.PROMOTED, ticks=80)
+    assert only(run).why.startswith("both models say the same in each row; ")
+    assert "scored twice" not in only(run).why

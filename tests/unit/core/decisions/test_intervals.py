@@ -14,7 +14,7 @@ from shared.core.decisions.intervals import (
     student_quantile,
     student_share,
 )
-from shared.core.decisions.metrics import metric_named
+from shared.core.decisions.metrics import Kind, Metric, metric_named
 from shared.core.decisions.rows import PairedRows
 from tests.unit.core.decisions.drawn_rows import Numbers, of_classes, of_numbers, rows_of
 
@@ -134,16 +134,65 @@ def test_perfect_models_are_not_taken_for_the_same_model() -> None:
     found, first, second = of_auc(scores, mixed, positive, LEVEL)
     assert (first, second) == (1.0, 1.0)
     assert found.low < -0.01
-    same, _, _ = of_auc(scores, scores * 2 + 1, positive, LEVEL)
-    assert (same.low, same.high, same.p_worse(-0.01)) == (0.0, 0.0, 1.0)
+    alike, _, _ = of_auc(scores, scores * 2 + 1, positive, LEVEL)
+    assert alike.low < -0.01 < alike.difference == 0.0
 
 
-def test_the_same_model_twice_has_no_difference() -> None:
-    rows = of_classes(200)
-    same = rows_of(rows.labels, rows.candidate, rows.candidate, classes=rows.classes)
-    for name in ("AUC", "accuracy", "F1", "log loss"):
+@pytest.mark.parametrize(
+    ("name", "draw"),
+    [
+        *((name, of_classes) for name in ("AUC", "accuracy", "F1", "log loss", "Brier score")),
+        *((name, of_numbers) for name in ("MAE", "RMSE", "R2")),
+    ],
+)
+def test_the_same_scores_in_few_rows_do_not_show_that_models_are_equal(
+    name: str, draw: Callable[[int], PairedRows]
+) -> None:
+    """A model that is wrong in one row of fifty more differs in none of sixty rows quite often."""
+    widths = []
+    for count in (90, 900):
+        rows = draw(count)
+        same = rows_of(rows.labels, rows.candidate, rows.candidate, classes=rows.classes)
         found = scored(name, same)
-        assert (found.interval.low, found.interval.high, found.note) == (0.0, 0.0, ""), name
+        assert found.interval.low < found.interval.difference == 0.0 < found.interval.high
+        assert "in no row" in found.note or "no row differently" in found.note
+        widths.append(found.interval.high - found.interval.low)
+    assert widths[1] == pytest.approx(widths[0] / 10, rel=0.4)
+
+
+@pytest.mark.parametrize("scores", [(0.0, 1.0), (0.3, 0.8)])
+def test_models_that_rank_few_different_scores_alike_are_not_fit_by_that(
+    scores: tuple[float, float],
+) -> None:
+    labels = [1.0] * 30 + [0.0] * 30
+    said = [scores[int(label) if at % 10 else 1 - int(label)] for at, label in enumerate(labels)]
+    found = scored("AUC", rows_of(labels, said, said, classes=("no", "yes")))
+    assert found.interval.low < -0.05
+    assert "the models rank no row differently" in found.note
+    one_more = [scores[0], *said[1:11], scores[0], *said[12:]]
+    assert (
+        scored("AUC", rows_of(labels, one_more, said, classes=("no", "yes"))).interval.low < -0.05
+    )
+
+
+@pytest.mark.parametrize("levels", [1, 3, 1000])
+def test_a_model_that_drops_some_rows_is_seldom_called_fit_at_the_margin(levels: int) -> None:
+    """Rows that were drawn so: of each hundred positive ones some get the lowest score of all."""
+    chance = np.random.default_rng(levels)
+    loss, fit, trials = 0.0, 0, 200
+    for trial in range(trials):
+        labels = (np.arange(200) >= 100).astype(float)
+        drawn = 1 / (1 + np.exp(0.8 - 1.7 * labels - chance.standard_normal(200)))
+        other = np.round(drawn * levels) / levels
+        dropped = (chance.random(200) < 0.025) & (labels == 1)
+        said = np.where(dropped, 0.0, other).tolist()
+        rows = rows_of(labels.tolist(), said, other.tolist(), classes=("no", "yes"))
+        found = compared(Metric(Kind.AUC), rows, level=LEVEL, seed=str(trial))
+        assert isinstance(found, Scored)
+        loss -= found.interval.difference / trials
+        fit += found.interval.low > -0.01
+    assert loss >= 0.01
+    assert fit <= 0.05 * trials
 
 
 def test_the_same_answers_are_not_taken_for_the_same_model() -> None:

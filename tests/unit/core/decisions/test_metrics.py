@@ -277,3 +277,14 @@ def test_f1_is_compared_for_a_hundred_classes_at_most() -> None:
     assert isinstance(found, NotComparable)
     assert found.reason == "there are 101 classes, and F1 is compared for at most 100"
     assert isinstance(compared(named("F1 micro"), rows, level=0.9, seed="a"), Scored)
+
+
+def test_a_threshold_or_one_answer_for_all_rows_leaves_both_values() -> None:
+    rows = of_classes(300)
+    same = compared(named("AUC"), replace(rows, candidate=[0.5] * 300), level=0.9, seed="a")
+    assert isinstance(same, NotComparable)
+    assert same.candidate == 0.5
+    assert same.other == value_of(named("AUC"), replace(rows, candidate=rows.other))
+    below = compared(named("accuracy", threshold=7.0), rows, level=0.9, seed="a")
+    assert isinstance(below, NotComparable)
+    assert below.candidate == below.other == rows.labels.count(0.0) / 300

@@ -299,3 +299,46 @@ def test_no_cell_is_in_a_reason() -> None:
     secret = "patient-4711"
     for rows in ([(secret, 1, "", 0.1)] * 3, [(secret, secret, 0.1, 0.2), ("b", "", 0.1, 0.1)]):
         assert secret not in refusal(together([tuple(row) for row in rows]))
+
+
+HUGE: list[tuple[str, int, str, str]] = [
+    ("label", 1, "a label", "y"),
+    ("candidate", 2, "a score of the candidate", "mine"),
+    ("other model", 3, "a score of the other model", "live"),
+]
+
+
+@pytest.mark.parametrize("size", [1e101, -1e200, 1.7e308])
+@pytest.mark.parametrize(
+    ("place", "what", "column"), [case[1:] for case in HUGE], ids=[case[0] for case in HUGE]
+)
+def test_numbers_that_no_metric_can_compute_with_are_named(
+    place: int, what: str, column: str, size: float
+) -> None:
+    rows = [[f"row{at}", at / 10, at / 9, at / 8] for at in range(200)]
+    rows[6][place] = size
+
+    said = refusal(together([tuple(row) for row in rows], NUMBERS))
+
+    share = "1 of 200 (0.5 %)"
+    assert (
+        said == f"rows with {what} too large to compute with: {share}; column {column}, row 7 first"
+    )
+    rows[6][place] = 1e100
+    rows_of(together([tuple(row) for row in rows], NUMBERS))
+
+
+def test_scores_for_a_class_are_compared_by_their_order_however_large() -> None:
+    rows: list[Row] = [(f"row{at}", at % 2, at * 1e300, at / 200) for at in range(100)]
+
+    assert rows_of(together(rows)).candidate[-1] == 99 * 1e300
+
+
+def test_a_metric_of_two_classes_is_named_where_there_are_three() -> None:
+    rows: list[Row] = [(f"row{at}", at % 3, at / 100, at / 200) for at in range(100)]
+    meaning = Meaning(label="y", candidate="mine", other="live", positive=1, of_two="AUC")
+
+    said = refusal(together(rows, meaning))
+
+    assert said.startswith("AUC is for two classes, and there are 3; rows with a number that is")
+    assert "AUC" not in refusal(together(rows))

@@ -90,7 +90,7 @@ def test_a_slice_that_one_of_many_looks_worse_by_chance_is_unsure() -> None:
 
 
 def test_a_slice_that_is_surely_not_worse_is_fit() -> None:
-    rows = of_classes(400)
+    rows = of_classes(600)
     nearly = replace(rows, candidate=[one + 1e-9 for one in rows.other])
     (one,) = sliced(joined(("north", nearly))).listed
     assert one.outcome is Outcome.FIT

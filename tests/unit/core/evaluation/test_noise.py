@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.decisions.comparison import Outcome
 from shared.core.evaluation.judging import judge, judged_again
-from shared.core.evaluation.noise import noise_of
+from shared.core.evaluation.noise import noise_of, words_of_noise
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row
 from tests.unit.core.evaluation.compared import LIVE, comparison
@@ -102,3 +102,22 @@ def test_recorded_numbers_do_not_count_where_both_scored_the_same_rows(
     assert verdict.outcome is outcome
     again = judged_again(verdict, [no_drop], [{"AUC": of_live}], **known)
     assert (again.outcome, again.results[0].live) == (outcome, 0.91)
+
+
+@pytest.mark.parametrize("metric", ["AUC", "F1", "accuracy", "RMSE", "MAE", "R2", "recall"])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"rows": 1.7e308, "positives": 1e308},
+        dict.fromkeys(("tp", "fn", "fp", "tn"), 1.7e308),
+        {"rows": 1e-310, "positives": 1e-310},
+    ],
+)
+def test_numbers_that_are_too_large_leave_the_noise_open(
+    metric: str, counts: dict[str, float]
+) -> None:
+    for value in (0.9, 1.7e308, -1.7e308):
+        words = words_of_noise(metric, value, counts)
+        assert words == "different rows: a small difference is noise"
+    known = noise_of("RMSE", 1.7e308, {"rows": 1.0})
+    assert known is None

@@ -176,7 +176,7 @@ def test_a_slice_can_only_turn_the_verdict_to_worse() -> None:
 def test_a_worse_slice_is_counted_in_the_sentence_and_named_in_the_record_alone() -> None:
     found = (slice_of("south", WORSE), slice_of("north", FIT))
     verdict = judged(comparison(outcome=WORSE, interval=interval(-0.004, 0.01), slices=found))
-    assert "; max_drop 0.01 holds; 1 slice of 2 by region exceeds max_drop" in verdict.reason
+    assert "; 1 slice of the 2 checked by region exceeds max_drop 0.01" in verdict.reason
     assert "south" not in verdict.reason
     assert verdict.results[0].comparisons[0].slices == found
 
