@@ -20,6 +20,7 @@ PRIVATE: Final = {
     "shared.execution.comparisons.UnusablePredictionsError",
     "shared.execution.gate._UnusableEvaluationError",
     "shared.execution.holdout.CannotScoreError",
+    "shared.execution.holdout._MissingError",
     "shared.execution.holdout._NoScoresError",
     "shared.importers.data_factory.expressions.syntax.SecretError",
     "shared.importers.data_factory.expressions.syntax.UnresolvedError",
