@@ -8,6 +8,13 @@ _TESTS: Final = "tests/unit/core/decisions"
 
 BUGS: Final = (
     Bug(
+        "an added row differs as little as a usual loss is large",
+        "shared/core/decisions/intervals.py",
+        "        center, variance = _with_two(better, max(float(np.mean(stakes**2)), seen))\n",
+        "        center, variance = _with_two(better, float(np.mean(stakes**2)))\n",
+        ("tests/unit/core/decisions/test_intervals.py",),
+    ),
+    Bug(
         "the rows of the other model are in another order",
         "shared/core/decisions/compared.py",
         " for one in (rows.labels, rows.candidate, rows.other)\n",

@@ -107,7 +107,9 @@ def of_mean(better: "Numbers", stakes: "Numbers", level: float) -> Estimate:
     few = different < FEWEST_DIFFERENT
     center, variance = difference, float(better.var(ddof=1)) / rows
     if few:
-        center, variance = _with_two(better, float(np.mean(stakes**2)))
+        # A row that nobody saw may differ as much as those that do.
+        seen = float(np.mean(better[better != 0] ** 2)) if different else 0.0
+        center, variance = _with_two(better, max(float(np.mean(stakes**2)), seen))
     error = math.sqrt(variance)
     half = student_quantile((1 + level) / 2, rows - 1) * error
     return Estimate(

@@ -127,6 +127,17 @@ def test_right_answers_that_differ_in_few_rows_count_one_more_row_each_way() -> 
     assert of_mean(np.append(better, np.ones(9)), np.ones(209), LEVEL).different is None
 
 
+def test_a_model_that_is_wrong_in_a_few_rows_alone_is_seldom_called_fit() -> None:
+    random, rows, share = np.random.default_rng(1), 200, 3 / 200
+    usual = np.full(rows, 0.05)
+    fit = 0
+    for _ in range(400):
+        worse = np.where(random.random(rows) < share, 1.0, 0.0)
+        found = of_mean(-worse, usual + worse / 2, LEVEL)
+        fit += found.low > -share
+    assert fit <= 0.08 * 400  # nearly 0.2, where an added row is as small as the others
+
+
 def test_perfect_models_are_not_taken_for_the_same_model() -> None:
     positive = np.arange(80) >= 40
     scores = np.arange(80.0)
