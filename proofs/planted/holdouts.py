@@ -42,6 +42,20 @@ BUGS: Final = (
         _OTHERS,
     ),
     Bug(
+        "what is in flight of another run counts as the live model before a verdict",
+        "shared/execution/live.py",
+        "in_flight_lease(stored.record, run.run_id) is not None",
+        "in_flight_lease(stored.record, run.run_id) == run.run_id",
+        _OTHERS,
+    ),
+    Bug(
+        "a model that has requests already is judged again, and they stay with it",
+        "shared/execution/endpoint_lease.py",
+        "        if not asks_endpoint(run, endpoint_of(run)) or gets_requests(run, base):\n",
+        "        if not asks_endpoint(run, endpoint_of(run)):\n",
+        _OTHERS,
+    ),
+    Bug(
         "a model that lost its requests while it was scored does not count",
         "shared/core/serving/live.py",
         "    if scored is not None and scored.live:\n",
@@ -58,8 +72,8 @@ BUGS: Final = (
     Bug(
         "a job's comparison counts though another deployment serves",
         "shared/execution/live.py",
-        "    return bool(gate.row_rules) and endpoint.takes_candidates\n",
-        "    return app_scores(gate) and endpoint.takes_candidates\n",
+        "    return only and bool(run.config.gate.row_rules) and endpoint.takes_candidates\n",
+        "    return only and app_scores(run.config.gate) and endpoint.takes_candidates\n",
         ("tests/unit/execution/test_scored_by_jobs.py",),
     ),
     Bug(

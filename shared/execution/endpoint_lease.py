@@ -55,7 +55,7 @@ class EndpointLeaseSteps:
         endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)
         left = self._in_flight_lease(run, endpoint_state)
         known = endpoint_state.resource(endpoint.resource_name)
-        by_record = not asks_endpoint(run.config.gate, endpoint)
+        by_record = not asks_endpoint(run, endpoint)
         if by_record and (behind := repeated(run, known, known.serving)) is not None:
             return behind
         serving.ensure()
@@ -86,8 +86,8 @@ class EndpointLeaseSteps:
             base = None  # an update is in flight: nothing follows from what serves meanwhile
         elif (blocked := changed_before(run, known, base)) is not None:
             return blocked
-        if not asks_endpoint(run.config.gate, endpoint_of(run)):
-            return None
+        if not asks_endpoint(run, endpoint_of(run)) or gets_requests(run, base):
+            return None  # or the operator was asked in the middle of its steps, and lets it go on
         return repeated(run, known, LiveModels(self.context).before_promotion(run, known, base))
 
     def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:

@@ -53,8 +53,7 @@ class HoldoutSteps:
             live: the model that serves, where the candidate is compared with one.
 
         Raises:
-            TransientError: a model does not answer, the storage does not work, or another run
-                updates the endpoint, now.
+            TransientError: a model does not answer, or the storage does not work, now.
             PermanentError: the holdout cannot be used, or its requests are refused.
             CannotScoreError: the candidate cannot score it.
             ConflictError: another worker scores these rows.

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import StepBlocked
 from shared.core.run.record import Run
+from shared.core.serving.leases import in_flight_lease
 from shared.core.serving.live import live_model
 from shared.core.serving.references import ServingState
 from shared.core.serving.repeated_gate import app_scores
@@ -34,9 +34,10 @@ class LiveModels:
         Raises:
             EndpointBusyError: another run updates the endpoint, where the app scores models.
             TransientError: the endpoint, or the storage, does not work now.
-            PermanentError: several models serve that are not of this app.
+            PermanentError: several models serve that are not of this app, or the endpoint cannot
+                be given any.
         """
-        if not asks_endpoint(run.config.gate, endpoint):
+        if not asks_endpoint(run, endpoint):
             return known.serving
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         try:
@@ -46,6 +47,8 @@ class LiveModels:
             if app_scores(run.config.gate):  # the requests of another run's steps are counted
                 raise
             return known.serving
+        if stored is not None and in_flight_lease(stored.record, run.run_id) is not None:
+            return self.before_promotion(run, known, None)  # the promotion rolls that back first
         now = self.context.providers.serving(endpoint).current()
         live = self.before_promotion(run, known, now)
         if live is not None or now is None or now.traffic in run.accepts:
@@ -73,11 +76,14 @@ class LiveModels:
         return found.evolve(run_id=self.context.redactor.clean(found.run_id))
 
 
-def asks_endpoint(gate: Gate, endpoint: Endpoint) -> bool:
+def asks_endpoint(run: Run, endpoint: Endpoint) -> bool:
     """Whether the endpoint says which model is live, and not the record alone.
 
+    With several endpoints the record does: some may not be there yet.
+
     Args:
-        gate: which compares models on the same rows, or does not.
+        run: the run; its gate compares models on the same rows, or does not.
         endpoint: which has a traffic map, or has not.
     """
-    return bool(gate.row_rules) and endpoint.takes_candidates
+    only = run.config.endpoint is not None and run.parent is None
+    return only and bool(run.config.gate.row_rules) and endpoint.takes_candidates

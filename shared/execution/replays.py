@@ -7,7 +7,6 @@ these are believed only if they give the recorded verdict, exactly, by the rules
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import Literal
 
 from shared.core.config.compare import Way
@@ -177,12 +176,9 @@ class Replays:
 
 
 def _of_others(kept: Evidence, at: datetime) -> dict[str, ServedModel]:
-    """Return the models that a verdict was made with and that no run promoted."""
-    all_ = chain.from_iterable(kept.on_rows.found.values())
+    """Return the models that served as a verdict was made and that no run promoted."""
     return {
-        one.run_id: model_of_others(one.run_id, at)
-        for one in all_
-        if one.run_id.startswith(DEPLOYMENT)
+        one: model_of_others(one, at) for one in kept.on_rows.live if one.startswith(DEPLOYMENT)
     }
 
 
@@ -196,7 +192,8 @@ def _not_scored(run: Run, wanted: Gate, served: _Served) -> str:
     by_app = own is not None and own.way is Way.SCORED
     if compare.way is Way.SCORED and not by_app:
         return "the app scored no rows for it"
-    if compare.way is Way.ONE_FILE and served.live and not run.given_models:
+    of_runs = any(not one.run_id.startswith(DEPLOYMENT) for one in served.live)
+    if compare.way is Way.ONE_FILE and of_runs and not run.given_models:
         return "its job was given no live model to score"
     return ""
 

@@ -13,6 +13,7 @@ from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.fakes.world import pipeline
 from tests.unit.execution.gated_worlds import BOSS
+from tests.unit.operations.judged_worlds import backtest
 from tests.unit.operations.test_doctor import finding
 from tests.unit.worlds import Observed
 
@@ -127,8 +128,36 @@ def test_a_first_model_is_not_promoted_over_a_deployment_that_no_job_could_score
     serves = "the model of deployment blue of model azureml:census:1 serves now"
     assert f"{serves}, and this one was not compared" in verdict.reason
     assert "a new run is compared" not in str(run.advice)
+    for from_files in (False, True):
+        (replay,) = backtest(world, world.pipeline.gate, from_files=from_files)
+        assert replay.verdict == verdict
     world.run_operations.approve(run.run_id, OperatorCommand("ada", "good"))
     world.until(run, Phase.PROMOTED, ticks=80)
+
+
+def test_an_endpoint_of_several_that_is_not_there_yet_holds_no_verdict() -> None:
+    training = {
+        "component": "azureml:compares:1",
+        "inputs": {"training_data": "{data}"},
+        "outputs": {"model": "model", "predictions": "predictions"},
+    }
+    world = AzureMlWorld()
+    tree = world.pipeline.model_dump(mode="json")
+    (one,) = tree["endpoints"]
+    second = {**one, "name": "second", "endpoint": "census-two", "create": True}
+    compare = {"predictions": "predictions", "holdout": "training-data/holdouts/rows.csv"}
+    tree |= {
+        "training": {**tree["training"], **training},
+        "gate": {"compare": compare, "rules": GATE["rules"], "first_model": "allow"},
+        "endpoints": [one, second],
+    }
+    world.pipeline = Pipeline.model_validate(tree, context={"development": False})
+    world.restart()
+    inputs = {"training_data": COMPONENT["inputs"]["training_data"]}
+    spec = {"componentSpec": {**COMPONENT, "inputs": inputs}}
+    world.azureml.hooks.add_asset("components", "compares", "1", spec)
+    run = world.next_run("2.csv", data(2))
+    assert world.until(run, Phase.PROMOTED, ticks=120).deliveries
 
 
 def test_a_model_that_requests_were_moved_from_is_not_the_live_one() -> None:

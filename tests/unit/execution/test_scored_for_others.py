@@ -195,6 +195,37 @@ def test_an_operator_is_asked_where_the_deployment_of_the_live_model_is_gone() -
     assert f"cannot be compared with the live model (run {first.run_id}): {gone}" in why(now)
 
 
+def test_what_a_parked_run_left_in_flight_is_not_the_live_model() -> None:
+    rules = {"steps": [60, 100], "bake": "10m", "max_error_rate": "1%", "give_up_after": "1h"}
+    world = world_with(steps=rules)
+    first = promoted(world)
+    left = started(world, better, "newer.csv")
+    for _ in range(200):  # no requests come, so that its first step is given up
+        world.tick(60)
+        if world.now_of(left).phase is Phase.PARKED:
+            break
+    assert world.traffic()[name_of(world, left)] == 60
+    run = started(world, better, "newest.csv")
+    for _ in range(40):
+        world.tick()
+    notes = " ".join(line.note for line in world.now_of(run).history)
+    assert "went live" not in notes
+    assert only(world.now_of(run)).run_id == first.run_id
+
+
+def test_a_run_goes_on_in_its_steps_from_the_traffic_that_an_operator_set() -> None:
+    world = world_with(blue=True, steps={"steps": [50, 100], "bake": "30m"})
+    world.azureml.hooks.set_model("census/1", model_of(good))
+    run = started(world, better)
+    while world.traffic().get("blue") != 50:
+        world.tick()
+    world.azureml.hooks.set_traffic(CENSUS, {"blue": 40, name_of(world, run): 60})
+    world.until(run, Phase.PARKED, ticks=80)
+    retried(world, run)
+    world.until(run, Phase.PROMOTED, ticks=200)
+    assert "since the verdict" not in " ".join(line.note for line in world.now_of(run).history)
+
+
 def test_after_a_rollback_to_the_baseline_candidates_are_compared_with_it() -> None:
     world = world_of_blue()
     promoted(world, better)
