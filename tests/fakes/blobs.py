@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from azure.storage.blob import generate_blob_sas
 
@@ -202,12 +202,10 @@ class WatchedBlobs(MemoryBlobs):
         super().write(url, content)
         self._owner.written(blob_key(url))
 
-    def _admit(self, url: str, any_of: str) -> str:
-        key = super()._admit(url, any_of)
-        asked = dict(parse_qsl(urlsplit(url).query))
-        if asked and key.startswith(ACCOUNT) and not _is_signed(key.removeprefix(ACCOUNT), asked):
+    def _check_sas(self, key: str, sas: Mapping[str, str], any_of: str) -> None:
+        super()._check_sas(key, sas, any_of)
+        if key.startswith(ACCOUNT) and not _is_signed(key.removeprefix(ACCOUNT), sas):
             raise BlobRefusedError(403, "AuthenticationFailed")
-        return key
 
 
 def _md5(content: bytes) -> str:

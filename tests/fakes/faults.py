@@ -84,6 +84,8 @@ class Faults:
             return do()  # the other worker is faster
         kind = self.plan.get(len(self.sites), Kind.OK)
         self.sites.append(site)
+        if kind is Kind.OK:
+            return do()
         self._before(kind, site, do)
         done = do()
         if kind is Kind.DUPLICATED and tear:
