@@ -33,6 +33,7 @@ _OURS: Final = "runs/"
 _DEEPEST: Final = 60
 #: Most members of a value hold no text.
 _TEXTLESS: Final = frozenset({type(None), bool, int, float, datetime, timedelta})
+_COLLECTIONS: Final = frozenset({list, tuple, set, frozenset})
 _WORDS: Final = frozenset({"true", "false", "null", "none", "error", "code", "message"})
 _MEMBERS: Final = ("accountkey", "sharedaccesskey", "sharedaccesssignature", "sig")
 _RUN: Final = re.compile(r"[A-Za-z0-9]{8}")
@@ -175,24 +176,22 @@ class Redactor:
     def _cleaned(self, value: Any, keep: tuple[type, ...], depth: int) -> Any:
         if depth > _DEEPEST:
             return HIDDEN
-        if type(value) is str:
+        kind: Any = type(value)
+        if kind is str:
             return self.text(value)
-        if type(value) in _TEXTLESS or isinstance(value, keep):
+        if kind in _TEXTLESS or isinstance(value, keep):
             return value
-        if isinstance(value, BaseModel):
-            changes = self._changes(value, _members_of(type(value)), keep, depth)
-            return value.model_copy(update=changes) if changes else value
-        if is_dataclass(value) and not isinstance(value, type):
-            changes = self._changes(value, _members_of(type(value)), keep, depth)
-            return replace(value, **changes) if changes else value
+        if kind in _COLLECTIONS:
+            return kind(self._cleaned(one, keep, depth + 1) for one in value)
+        if members := _members_of(kind):
+            changes = self._changes(value, members, keep, depth)
+            return _changed(value, changes) if changes else value
         if isinstance(value, Mapping):
             pairs = value.items()
             return {
                 self._cleaned(k, keep, depth + 1): self._cleaned(v, keep, depth + 1)
                 for k, v in pairs
             }
-        if type(value) in (list, tuple, set, frozenset):
-            return type(value)(self._cleaned(one, keep, depth + 1) for one in value)
         return value
 
     def _changes(
@@ -209,10 +208,16 @@ class Redactor:
 
 @lru_cache(maxsize=1024)
 def _members_of(kind: type) -> tuple[str, ...]:
-    """Return the names of what a model or a dataclass is made of."""
+    """Return the names of what a model or a dataclass is made of; none for another kind."""
     if issubclass(kind, BaseModel):
         return tuple(kind.model_fields)
-    return tuple(field.name for field in fields(kind) if field.init)  # type: ignore[arg-type]
+    return tuple(one.name for one in fields(kind) if one.init) if is_dataclass(kind) else ()
+
+
+def _changed(holder: Any, changes: Mapping[str, Any]) -> Any:
+    if isinstance(holder, BaseModel):
+        return holder.model_copy(update=changes)
+    return replace(holder, **changes)
 
 
 def redact(text: str, *secrets: str) -> str:

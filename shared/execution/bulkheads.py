@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from enum import Enum
+from enum import StrEnum
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -145,7 +145,7 @@ class Bulkheads(Generic[T]):
             return None
 
 
-class _Kind(Enum):
+class _Kind(StrEnum):
     """The state of a bulkhead."""
 
     NEW = "new"  #: none of its items is done yet
@@ -186,7 +186,7 @@ class _Group:
             return None
         if not self._answers and self.busy:
             return None
-        for kind in _Kind:
+        for kind in self._order:
             may = room if kind is _Kind.WORKING else self._unproven_busy < _UNPROVEN
             if may and self._has(kind):
                 return kind

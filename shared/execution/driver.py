@@ -1,7 +1,7 @@
 """Advances one run: read, decide, claim, act, record. Every change of a run is made here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -37,6 +37,8 @@ from shared.telemetry import report_phase, report_run
 #: More steps than a run can need from received to verifying.
 _MOST_STEPS: Final = 20
 _AT_ONCE: Final = timedelta()
+#: After these events a service needs time.
+_WAITS: Final = frozenset({JobStarted, CandidateStaged, NotYetLive, StepBegan, StepMeasured})
 #: How long one call begins steps, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
 
@@ -236,7 +238,7 @@ class Driver:
             with tracing.step(stored.record, command.value) as step:
                 if command.acts and not mine:
                     stored, mine = self._claim(stored, command), True
-                result = self._result(command, stored.record, replace(options, fresh=fresh))
+                result = self._result(command, stored.record, options.checked, fresh=fresh)
                 opened += result.opened
                 learned = result.event
                 if learned is None and command.acts:
@@ -301,10 +303,12 @@ class Driver:
             changes["promotion"] = _perhaps_sent(run, command)
         return self._writer.replace(stored, run.evolve(**changes))
 
-    def _result(self, command: Command, run: Run, options: _Drive) -> StepResult:
+    def _result(
+        self, command: Command, run: Run, checked: CheckedJob | None, *, fresh: bool
+    ) -> StepResult:
         """Take a step, and keep the data that it found before its event is recorded."""
         try:
-            result = self._perform(command, run, options)
+            result = self._perform(command, run, checked, fresh=fresh)
             if not isinstance(result, StepResult):
                 return StepResult(result)
             self._inbox.keep_replacements(run, result.replacements)
@@ -313,13 +317,15 @@ class Driver:
             return StepResult(self._failures.event_for(command, run, exc))
         return result
 
-    def _perform(self, command: Command, run: Run, options: _Drive) -> Event | StepResult | None:
+    def _perform(
+        self, command: Command, run: Run, checked: CheckedJob | None, *, fresh: bool
+    ) -> Event | StepResult | None:
         if command is Command.CREATE_JOB:
-            return self._jobs.create(run, fresh=options.fresh)
+            return self._jobs.create(run, fresh=fresh)
         if command is Command.START_JOB:
-            return self._jobs.start(run, fresh=options.fresh)
+            return self._jobs.start(run, fresh=fresh)
         if command is Command.CHECK_JOB:
-            return self._jobs.check(run, options.checked)
+            return self._jobs.check(run, checked)
         return self._steps[command](run)
 
     def _record(
@@ -362,8 +368,5 @@ def _pauses(learned: Event, run: Run) -> bool:
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
         return endpoint is not None and endpoint.shows
-    waits = isinstance(
-        learned, JobStarted | CandidateStaged | NotYetLive | StepBegan | StepMeasured
-    )
     more = isinstance(learned, EvidenceGathered) and learned.rows_left
-    return waits or more or run.step_failure is not None
+    return more or type(learned) in _WAITS or run.step_failure is not None

@@ -81,8 +81,8 @@ class RunWriter:
         before = stored.record
         event = self._clean(event, before)
         run = apply(before, event, self._context.clock.now())
-        if claim is not None:
-            run = run.evolve(claim=claim(run))
+        if claim is not None and (claimed_by := claim(run)) != run.claim:
+            run = run.evolve(claim=claimed_by)
         replaced = self.replace(stored, run)
         _log(before, replaced, event)
         return replaced

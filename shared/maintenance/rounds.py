@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from shared import tracing
 from shared.core.names import pipeline_of
@@ -17,6 +18,8 @@ from shared.intake.catalogue import Catalogue
 from shared.ledger.open_markers import Marker
 from shared.maintenance.run_checks import RunChecks
 from shared.telemetry import log
+
+_OPEN: Final = tuple(phase for phase in Phase if not phase.ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +193,7 @@ def _measure(markers: Sequence[Marker], not_begun: int | None) -> None:
         not_begun: that number; None: the round was not about all of them.
     """
     phases = Counter(marker.hints.phase for marker in markers)
-    for phase in Phase:
-        if not phase.ended:
-            tracing.measure(tracing.OPEN_RUNS, phases[phase], phase=phase.value)
+    for phase in _OPEN:
+        tracing.measure(tracing.OPEN_RUNS, phases[phase], phase=phase)
     if not_begun is not None:
         tracing.measure(tracing.BACKLOG, not_begun)
