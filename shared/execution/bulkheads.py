@@ -10,7 +10,7 @@ or two threads and delays no other service:
 """
 
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -71,18 +71,18 @@ class Bulkheads(Generic[T]):
         suspect: Callable[[T], bool] = lambda _: False,
         spend: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._waiting: dict[str, deque[T]] = {}
+        self._waiting = defaultdict[str, deque[T]](deque)
         suspects: set[str] = set()
         for item in sorted(items, key=suspect):
             bulkhead = bulkhead_of(item)
-            self._waiting.setdefault(bulkhead, deque()).append(item)
+            self._waiting[bulkhead].append(item)
             if suspect(item):
                 suspects.add(bulkhead)
-        self._group_of = {bulkhead: group_of(bulkhead) for bulkhead in self._waiting}
-        self._groups = {name: _Group() for name in self._group_of.values()}
-        for bulkhead in self._waiting:
-            self._groups[self._group_of[bulkhead]].add(bulkhead, suspect=bulkhead in suspects)
-        self._all = list(self._groups.values())
+        groups = defaultdict[str, _Group](_Group)
+        self._group_of = {bulkhead: groups[group_of(bulkhead)] for bulkhead in self._waiting}
+        for bulkhead, group in self._group_of.items():
+            group.add(bulkhead, suspect=bulkhead in suspects)
+        self._all = list(groups.values())
         self._work = work
         self._continue = may_continue
         self._spend = spend
@@ -94,7 +94,7 @@ class Bulkheads(Generic[T]):
     def run(self) -> list[T]:
         """Do the work and return the items not begun: stopped, or in a failing bulkhead."""
         waiting = sum(map(len, self._waiting.values()))
-        probes = min(PROBES, len(self._groups)) if self._most > 1 else 0
+        probes = min(PROBES, len(self._all)) if self._most > 1 else 0
         workers = min(self._most + probes, waiting)
         if workers == 1:
             self._worker()
@@ -115,9 +115,7 @@ class Bulkheads(Generic[T]):
                 with self._moved:
                     self._proven_busy -= kind is _Kind.WORKING
                     left = bool(self._waiting[bulkhead])
-                    self._groups[self._group_of[bulkhead]].done(
-                        bulkhead, kind, well=well, left=left
-                    )
+                    self._group_of[bulkhead].done(bulkhead, kind, well=well, left=left)
                     self.done += 1
                     self._moved.notify_all()
 

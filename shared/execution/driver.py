@@ -238,7 +238,7 @@ class Driver:
             with tracing.step(stored.record, command.value) as step:
                 if command.acts and not mine:
                     stored, mine = self._claim(stored, command), True
-                result = self._result(command, stored.record, options.checked, fresh=fresh)
+                result = self._result(command, stored.record, options, fresh=fresh)
                 opened += result.opened
                 learned = result.event
                 if learned is None and command.acts:
@@ -303,12 +303,10 @@ class Driver:
             changes["promotion"] = _perhaps_sent(run, command)
         return self._writer.replace(stored, run.evolve(**changes))
 
-    def _result(
-        self, command: Command, run: Run, checked: CheckedJob | None, *, fresh: bool
-    ) -> StepResult:
+    def _result(self, command: Command, run: Run, options: _Drive, *, fresh: bool) -> StepResult:
         """Take a step, and keep the data that it found before its event is recorded."""
         try:
-            result = self._perform(command, run, checked, fresh=fresh)
+            result = self._perform(command, run, options, fresh=fresh)
             if not isinstance(result, StepResult):
                 return StepResult(result)
             self._inbox.keep_replacements(run, result.replacements)
@@ -318,14 +316,14 @@ class Driver:
         return result
 
     def _perform(
-        self, command: Command, run: Run, checked: CheckedJob | None, *, fresh: bool
+        self, command: Command, run: Run, options: _Drive, *, fresh: bool
     ) -> Event | StepResult | None:
         if command is Command.CREATE_JOB:
             return self._jobs.create(run, fresh=fresh)
         if command is Command.START_JOB:
             return self._jobs.start(run, fresh=fresh)
         if command is Command.CHECK_JOB:
-            return self._jobs.check(run, checked)
+            return self._jobs.check(run, options.checked)
         return self._steps[command](run)
 
     def _record(

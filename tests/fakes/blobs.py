@@ -3,8 +3,9 @@
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from azure.storage.blob import generate_blob_sas
@@ -31,6 +32,9 @@ class Facts:
     created: datetime
     modified: datetime
     bare: bool = False  #: it came in blocks: the storage keeps no MD5 of it
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return replace(self)  # nothing that it holds ever changes
 
 
 @dataclass

@@ -4,7 +4,8 @@ There `*` and the like would be taken for text, and name something that does not
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from shared.core.blobs import RESERVED, is_folded, is_reserved
@@ -145,14 +146,12 @@ def match(pattern: str, name: str) -> dict[str, str] | None:
         pattern: the pattern of the pipeline.
         name: the name of the blob.
     """
-    segments, parts = pattern.split("/"), name.split("/")
+    segments, parts = _segments_of(pattern), name.split("/")
     if len(segments) != len(parts) or is_folded(name) or is_reserved(name):
         return None
     captured: dict[str, str] = {}
-    # Where there is one way to divide them, they say what the same tokens are elsewhere.
-    pairs = sorted(zip(segments, parts, strict=True), key=lambda pair: pair[0].count("{"))
-    for segment, part in pairs:
-        found = _divided(segment, part, captured)
+    for at, pieces in segments:
+        found = _divided(pieces, parts[at], captured)
         if found is None:
             return None
         captured |= found
@@ -169,8 +168,19 @@ def fill(template: str, tokens: Mapping[str, str]) -> str:
     return _TOKEN.sub(lambda found: tokens.get(found[1], found[0]), template)
 
 
-def _divided(segment: str, part: str, known: Mapping[str, str]) -> dict[str, str] | None:
-    first, *rest = _TOKEN.split(segment)
+@lru_cache(maxsize=256)  # a pattern is matched with every name that there is
+def _segments_of(pattern: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Return the segments of a pattern by their places, each in pieces: text, token, text, ...
+
+    First those with few tokens: where there is one way to divide them, they say what the same
+    tokens are elsewhere.
+    """
+    pieces = [tuple(_TOKEN.split(segment)) for segment in pattern.split("/")]
+    return tuple(sorted(enumerate(pieces), key=lambda one: len(one[1])))
+
+
+def _divided(pieces: Sequence[str], part: str, known: Mapping[str, str]) -> dict[str, str] | None:
+    first, *rest = pieces
     literals, tokens = [first], list[str]()
     for token, literal in zip(rest[::2], rest[1::2], strict=True):
         if token in known:
