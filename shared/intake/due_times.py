@@ -160,7 +160,8 @@ class DueTimes:
         if new:
             end = window_of(schedule, new[-1]).end
             schedule_state.done = Done(new[-1], end if begins_windows(schedule) else None)
-            _log_left_out(pipeline, schedule, done, new[0])
+            if pipeline.uses_windows:
+                _log_left_out(pipeline, schedule, done, new[0])
         return [self._first_check(pipeline, schedule, at) for at in (*before, *new)]
 
     def _first_check(self, pipeline: Pipeline, schedule: Schedule, at: datetime) -> PendingDueTime:
@@ -297,7 +298,7 @@ def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
 
 def _log_left_out(pipeline: Pipeline, schedule: Schedule, after: datetime, first: datetime) -> None:
     left = dues_between(schedule, after, just_before(first), _MOST_BEGUN)
-    if left and pipeline.uses_windows:
+    if left:
         log.warning(
             "pipeline %s: %s before the one due at %s had no run and get none, as catch_up says; "
             "a manual run with `due` trains one",
