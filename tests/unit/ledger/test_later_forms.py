@@ -97,7 +97,7 @@ def test_it_is_left_alone_and_named(kind: str, caplog: pytest.LogCaptureFixture)
         _without_metadata(full, name)
     full.begin_anew()
     operators = Operators(full)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.WARNING):
         for _ in range(3):
             full.everything()
             world.app.ticks.note()

@@ -170,7 +170,7 @@ def test_what_is_beside_a_record_that_cannot_be_read_continues(
     full = prepared().copied()
     world = full.world
     full.end_jobs()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.WARNING):
         name = full.damage(kind, DAMAGES[how])
         full.begin_anew()
         world.upload("beside/2.csv", b"a,b,label\n1,2,0\n9,4,1\n")
