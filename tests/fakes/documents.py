@@ -1,5 +1,6 @@
 """The `Documents` port in memory, with the one fault switch of the world."""
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,11 +27,44 @@ class Row:
         return self  # nothing of it ever changes
 
 
+class Rows(dict[str, Row]):
+    """What is stored by its name, with the names in order: a listing costs what it lists."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: list[str] = []
+
+    def __setitem__(self, name: str, row: Row) -> None:
+        if name not in self:
+            insort(self._names, name)
+        super().__setitem__(name, row)
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        at = bisect_left(self._names, name)
+        if self._names[at : at + 1] == [name]:
+            del self._names[at]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Rows":
+        made = Rows()
+        dict.update(made, self)
+        made._names = self._names.copy()
+        return made
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin so, in their order."""
+        if len(self._names) != len(self):  # a test took something away by `pop` or `clear`
+            self._names = sorted(self)
+        start = bisect_left(self._names, prefix)
+        end = bisect_right(self._names, prefix, start, key=lambda name: name[: len(prefix)])
+        return self._names[start:end]
+
+
 @dataclass
 class MemoryDocuments:
     clock: FakeClock
     faults: Faults = field(default_factory=Faults)
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: Rows = field(default_factory=Rows)
     versions: Numbers = field(default_factory=Numbers)
     leased: set[str] = field(default_factory=set)  #: what another program holds a lease on
 
@@ -69,12 +103,13 @@ class MemoryDocuments:
             if row is not None and row.etag != expected:
                 raise ConflictError(name)
             self._require_no_lease(name)
-            self.rows.pop(name, None)
+            if row is not None:
+                del self.rows[name]
 
         self.faults.effect(f"delete {_kind(name)}", do)
 
     def listing(self, prefix: str) -> Iterator[Listed]:
-        for name in sorted(name for name in self.rows if name.startswith(prefix)):
+        for name in self.rows.names(prefix):
             row = self.rows[name]
             if not is_directory(row.metadata):
                 yield Listed(name, row.etag, row.modified, dict(row.metadata))

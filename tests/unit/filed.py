@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shared.config.loader import load_pipelines
 from shared.core.run.record import Run
 from shared.operations.endpoints import Endpoints
 from shared.operations.pipelines import Pipelines
 from tests.fakes.world import ROWS
 from tests.unit.worlds import Observed
+from tests.unit.written_yaml import yaml_of
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Filed(Observed):
 
     def write(self, text: str | None = None) -> None:
         """Deploy the file, as it is in `tree` or as a text, and restart the app."""
-        self.path.write_text(text or yaml.safe_dump(self.tree, sort_keys=False))
+        self.path.write_text(text or yaml_of(self.tree, sort_keys=False))
         self.restart()
         self.app.activations.refresh()
 

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from shared.config.loader import Configuration, load_pipelines
 from tests.unit.config.pipelines_file import ENVIRONMENT, Change, Load, written
 from tests.unit.samples import ROWS
+from tests.unit.written_yaml import yaml_of
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def load(tmp_path: Path) -> Load:
     def write(given: str | Change = lambda _: None, *, development: bool = False) -> Configuration:
         text = given
         if not isinstance(given, str):
-            text = yaml.safe_dump({"pipelines": {"census": written(given)}}, sort_keys=False)
+            text = yaml_of({"pipelines": {"census": written(given)}}, sort_keys=False)
         (tmp_path / "probe.json").write_text(json.dumps(ROWS))
         (tmp_path / "list.json").write_text("[1]")
         (tmp_path / "empty.json").write_text(json.dumps({"Inputs": {"input1": []}}))

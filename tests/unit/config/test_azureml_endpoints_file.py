@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from shared.config.loader import load_pipelines
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
@@ -14,6 +13,7 @@ from shared.core.config.pipeline import Pipeline
 from tests.unit.config.test_azureml_file import CENSUS, problem
 from tests.unit.core.config.test_azureml_deployment_file import SCRIPTED
 from tests.unit.core.config.test_azureml_training import WS
+from tests.unit.written_yaml import yaml_of
 
 ENDPOINT: dict[str, Any] = {
     "name": "production",
@@ -46,10 +46,10 @@ def pipelines(
     environment: dict[str, str] | None = None,
 ) -> Configuration:
     tree = {name: {**CENSUS, "endpoints": given} for name, given in endpoints.items()}
-    (folder / "pipelines.yaml").write_text(yaml.safe_dump({"pipelines": tree}), encoding="utf-8")
+    (folder / "pipelines.yaml").write_text(yaml_of({"pipelines": tree}), encoding="utf-8")
     for name, content in (("deployment.yml", deployment), ("request.json", request)):
         if content is not None:
-            dumped = json.dumps(content) if name.endswith("json") else yaml.safe_dump(content)
+            dumped = json.dumps(content) if name.endswith("json") else yaml_of(content)
             text = content if isinstance(content, str) else dumped
             (folder / name).write_text(text, encoding="utf-8")
     file = folder / "pipelines.yaml"
@@ -84,7 +84,7 @@ def test_a_hint_about_an_id_is_given_where_it_is_written(tmp_path: Path) -> None
     tree["census"]["training"] = {**CENSUS["training"], "workspace": zeros}
     loaded(tmp_path)
     file = tmp_path / "pipelines.yaml"
-    file.write_text(yaml.safe_dump({"pipelines": tree}))
+    file.write_text(yaml_of({"pipelines": tree}))
     hints = load_pipelines(file, {}, development=False).hints
     assert [hint.where.partition(" ")[2] for hint in hints] == [
         "pipelines.census.training.workspace"
@@ -183,7 +183,7 @@ def test_a_workspace_that_is_wrong_is_said_once(tmp_path: Path) -> None:
     file = tmp_path / "pipelines.yaml"
     for training in (tree["census"]["training"], {**CENSUS["training"], "kind": "x"}, 5):
         tree["census"]["training"] = training
-        file.write_text(yaml.safe_dump({"pipelines": tree}))
+        file.write_text(yaml_of({"pipelines": tree}))
         assert "pipelines.census.training" in problem(load_pipelines(file, {}, development=False))
 
 

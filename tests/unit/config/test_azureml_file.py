@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from shared.config.loader import load_pipelines
 from shared.core.config.azureml_training import AzureMlTraining
@@ -12,6 +11,7 @@ from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from tests.unit.core.config.test_azureml_job_file import COMMAND, PIPELINE
 from tests.unit.core.config.test_azureml_training import WS
+from tests.unit.written_yaml import yaml_of
 
 CENSUS: dict[str, Any] = {
     "data": {"blob": "census/{date}/{name}.csv", "pin": "copy"},
@@ -33,9 +33,9 @@ def loaded(
     known = {**CENSUS["training"], **(training or {})}
     written = {name: one for name, one in known.items() if one is not None}
     tree = {"pipelines": {"census": {**CENSUS, "training": written, **changes}}}
-    (folder / "pipelines.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    (folder / "pipelines.yaml").write_text(yaml_of(tree), encoding="utf-8")
     if job is not None:
-        text = job if isinstance(job, str) else yaml.safe_dump(job)
+        text = job if isinstance(job, str) else yaml_of(job)
         (folder / "train.job.yml").write_text(text, encoding="utf-8")
     return load_pipelines(folder / "pipelines.yaml", {}, development=False)
 

@@ -5,13 +5,13 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from shared.config.pipeline_reader import all_mistakes
 from shared.core.config.configuration import Configuration
 from tests.unit.config.pipelines_file import Change, Load, both, drop, put, written
 from tests.unit.config.test_mistakes import CASES
 from tests.unit.samples import UPDATE, tree
+from tests.unit.written_yaml import yaml_of
 
 ON = True
 
@@ -99,7 +99,7 @@ def test_a_number_to_quote_hides_no_mistake_over_several_fields(load: Load) -> N
         put("key", ["who"])(one)
         put("training.parameters", {"zip": "ZIP"})(one)
 
-    text = yaml.safe_dump({"pipelines": {"census": written(change)}}).replace("ZIP", "01234")
+    text = yaml_of({"pipelines": {"census": written(change)}}).replace("ZIP", "01234")
     found = "\n".join(reported(load(text)))
     for message in ("quote it if it is a text", "not a span of time", "key: unknown token {who}"):
         assert message in found, found
@@ -107,7 +107,7 @@ def test_a_number_to_quote_hides_no_mistake_over_several_fields(load: Load) -> N
 
 
 def test_a_mistake_over_several_fields_is_reported_at_the_line_of_its_field(load: Load) -> None:
-    text = yaml.safe_dump({"pipelines": {"census": written(put("key", ["who"]))}})
+    text = yaml_of({"pipelines": {"census": written(put("key", ["who"]))}})
     line = text.splitlines().index("    key:") + 1
     (problem,) = load(text).problems
     assert str(problem).startswith(f"pipelines.yaml:{line}: pipelines.census.key: unknown token")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from shared.config.loader import load_pipelines
 from tests.unit.config.pipelines_file import ENVIRONMENT, Change, Load, only, put, written
 from tests.unit.samples import ROWS, UPDATE
+from tests.unit.written_yaml import yaml_of
 
 
 def test_two_pipelines_whose_endpoints_may_be_one_at_another_host_are_refused(load: Load) -> None:
@@ -19,7 +19,7 @@ def test_two_pipelines_whose_endpoints_may_be_one_at_another_host_are_refused(lo
             "census": written(lambda _: None),
             "churn": written(put("endpoints.0.update", other)),
         }
-        return yaml.safe_dump({"pipelines": two}, sort_keys=False)
+        return yaml_of({"pipelines": two}, sort_keys=False)
 
     (problem,) = load(file("https://gateway.example")).problems
     assert "churn.production may be the same web service as census.production" in str(problem)
@@ -134,7 +134,7 @@ def test_mistakes_are_listed_in_the_order_of_the_file(load: Load) -> None:
 def test_a_setting_that_nobody_filled_in_is_named(tmp_path: Path) -> None:
     (tmp_path / "probe.json").write_text(json.dumps(ROWS))
     file = tmp_path / "pipelines.yaml"
-    file.write_text(yaml.safe_dump({"pipelines": {"census": written(lambda _: None)}}))
+    file.write_text(yaml_of({"pipelines": {"census": written(lambda _: None)}}))
     for value in ("@Microsoft.KeyVault(SecretUri=https://v/s)", "the training service's API key"):
         environment = {**ENVIRONMENT, "TRAINING_KEY": value}
         reported = str(load_pipelines(file, environment, development=False).problems)

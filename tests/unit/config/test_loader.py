@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from shared.config.loader import load_pipelines
 from shared.config.schema import json_schema
 from shared.core.config.pipeline import Pipeline
 from tests.unit.config.pipelines_file import Load, only, put, written
 from tests.unit.samples import BASE, ROWS, UPDATE
+from tests.unit.written_yaml import yaml_of
 
 
 def test_a_valid_file_gives_its_pipelines(load: Load) -> None:
@@ -57,9 +57,7 @@ def test_what_people_paste_is_corrected(load: Load) -> None:
 
 def test_a_wrong_pipeline_keeps_no_other_from_being_read(load: Load) -> None:
     good, bad = written(lambda _: None), written(put("colour", "x"))
-    found = load(
-        yaml.safe_dump({"pipelines": {"good": good, "bad": bad, "also": good}}, sort_keys=False)
-    )
+    found = load(yaml_of({"pipelines": {"good": good, "bad": bad, "also": good}}, sort_keys=False))
     assert list(found.pipelines) == ["good", "also"]
     assert list(found.broken) == ["bad"]
     assert found.readable
@@ -82,9 +80,7 @@ def test_a_key_that_is_there_twice_is_reported(load: Load) -> None:
 
 @pytest.mark.parametrize("name", ["Census", "a_b", "-a", "a" * 41, "a/b", "ä"])
 def test_a_name_that_is_no_pipeline_name_is_refused(load: Load, name: str) -> None:
-    text = only(
-        load(yaml.safe_dump({"pipelines": {name: written(lambda _: None)}}, allow_unicode=True))
-    )
+    text = only(load(yaml_of({"pipelines": {name: written(lambda _: None)}}, allow_unicode=True)))
     assert "not a pipeline name" in text
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from shared.config.loader import load_pipelines
 from shared.core.config.configuration import Configuration
 from tests.unit.config.pipelines_file import ENVIRONMENT, drop, written
+from tests.unit.written_yaml import yaml_of
 
 #: As they are written -> what is sent.
 READ = {
@@ -31,7 +31,7 @@ REFUSED = [
 def load(folder: Path, values: dict[str, str], development: str = "") -> Configuration:
     one = written(drop("endpoints"))
     one["training"].pop("parameters", None)
-    text = yaml.safe_dump({"pipelines": {"census": one}}, sort_keys=False)
+    text = yaml_of({"pipelines": {"census": one}}, sort_keys=False)
     lines = "".join(f"        {name}: {value}\n" for name, value in values.items())
     marked = text.replace("    training:\n", f"    training:\n      parameters:\n{lines}")
     file = folder / "pipelines.yaml"
@@ -80,7 +80,7 @@ def test_all_of_them_are_listed_at_once_each_with_its_line(tmp_path: Path) -> No
     ],
 )
 def test_it_is_so_everywhere_in_the_file(tmp_path: Path, section: str, path: str) -> None:
-    text = yaml.safe_dump({"training": written(drop("endpoints"))["training"]}, indent=2)
+    text = yaml_of({"training": written(drop("endpoints"))["training"]}, indent=2)
     body = "".join(f"    {line}\n" for line in text.splitlines())
     file = tmp_path / "pipelines.yaml"
     file.write_text(f"pipelines:\n  census:\n{section}{body}")

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shared.config.loader import load_pipelines
 from shared.core.config.configuration import Configuration
 from tests.unit.config.pipelines_file import ENVIRONMENT, written
+from tests.unit.written_yaml import yaml_of
 
 SECRET = "c2VjcmV0c2VjcmV0"
 
@@ -22,7 +21,7 @@ def load(folder: Path, text: str, **settings: str) -> Configuration:
 def load_one(
     folder: Path, change: Callable[[dict[str, Any]], object], **settings: str
 ) -> Configuration:
-    return load(folder, yaml.safe_dump({"pipelines": {"census": written(change)}}), **settings)
+    return load(folder, yaml_of({"pipelines": {"census": written(change)}}), **settings)
 
 
 def reported(found: Configuration) -> str:

@@ -76,7 +76,7 @@ class Baking(AzureMlWorld):
         return candidate(self, self.second)
 
     def ended(self, ticks: int = 600) -> Run:
-        return self.until_idle(self.second, ticks=ticks)
+        return self.until_idle(self.second, ticks=ticks, seconds=60)
 
     def safe(self) -> None:
         assert self.azureml.violations == []

@@ -13,7 +13,7 @@ from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import InvalidTransitionError
 from shared.operations.commands import OperatorCommand
-from tests.fakes.faults import Faults, Kind
+from tests.fakes.faults import FAULTS, Faults, Kind, after_each
 from tests.fakes.world import MODELS, World
 from tests.unit.execution.gated_worlds import (
     ABOVE,
@@ -215,7 +215,7 @@ def wrong(world: World, end: Phase) -> Iterator[str]:
             yield f"the endpoint's history: {known['history']}"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.OK])
+@pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize(
     ("answer", "end"), [("approve", Phase.PROMOTED), ("reject", Phase.REJECTED)]
 )
@@ -225,11 +225,11 @@ def test_one_verdict_and_one_answer_whatever_fault_is_met_on_the_way(
     calm = World(config=CONFIG)
     drive(calm, answer=answer)
     assert not list(wrong(calm, end))
-    failed = []
-    for number in range(len(calm.faults.sites) + 2):
-        world = World(faults=Faults({number: kind}), config=CONFIG)
+
+    def problems(faults: Faults) -> Iterator[str]:
+        world = World(faults=faults, config=CONFIG)
         drive(world, answer=answer)
-        if problems := list(wrong(world, end)):
-            site = dict(enumerate(calm.faults.sites)).get(number)
-            failed.append(f"{number} {site}: {problems}")
+        yield from wrong(world, end)
+
+    failed = after_each(kind, calm.faults.sites, problems)
     assert not failed, "\n".join(failed)

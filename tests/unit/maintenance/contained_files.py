@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-import yaml
-
 from shared.app import App
 from shared.config.loader import Configuration, load_pipelines
 from shared.config.places import ContainerFiles
@@ -16,6 +14,7 @@ from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
 from shared.ports.files import Files
 from tests.fakes.blobs import FakeBlobs
 from tests.unit.filed import Filed
+from tests.unit.written_yaml import yaml_of
 
 CONFIG, FILE = "config", "team/pipelines.yaml"
 SHOWN = f"blob:{CONFIG}/{FILE}"
@@ -93,7 +92,7 @@ class Contained(Filed):
             self.beside = ConfigBlobs(self.clock)
             probe = (self.folder / "probe.json").read_bytes()
             self.beside.put(CONFIG, "team/probe.json", probe)
-        self.beside.put(CONFIG, FILE, (text or yaml.safe_dump(self.tree)).encode())
+        self.beside.put(CONFIG, FILE, (text or yaml_of(self.tree)).encode())
 
     def attempts(self, count: int) -> None:
         """Write the file with another number of attempts."""

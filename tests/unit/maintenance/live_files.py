@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import yaml
-
 from shared.config.loader import Configuration, load_pipelines
 from shared.config.places import LocalFiles
 from shared.core.config.pipeline import Pipeline
@@ -14,6 +12,7 @@ from shared.core.run.record import Run
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
 from shared.ports.files import Files
 from tests.unit.filed import Filed
+from tests.unit.written_yaml import yaml_of
 
 Change = Callable[["Live"], None]
 
@@ -27,7 +26,7 @@ class Live(Filed):
 
     def write(self, text: str | None = None) -> None:
         """Write the file; the app keeps running, and learns nothing of it."""
-        self.path.write_text(text or yaml.safe_dump(self.tree, sort_keys=False))
+        self.path.write_text(text or yaml_of(self.tree, sort_keys=False))
         if not self.live:
             self.restart()
             self.app.activations.refresh()

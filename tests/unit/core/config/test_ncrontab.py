@@ -7,6 +7,7 @@ library's own tests publish. Each schedule is also walked day by day, ahead and 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import product
 
 import pytest
@@ -128,17 +129,23 @@ def days(start: datetime, step: int) -> Iterator[datetime]:
 
 def walked(text: str, start: datetime, step: int) -> datetime | None:
     """Return the next or newest due time by what the schedule means, day by day."""
-    meaning = {**ALL, **MEANING[text]}
-    times = list(product(meaning["h"], meaning["m"], meaning["s"]))[::step]  # type: ignore[call-overload]
+    meaning, clock = {**ALL, **MEANING[text]}, (start.hour, start.minute, start.second)
     for day in days(start, step):
         fits = day.day in meaning["d"] and day.month in meaning["mo"]  # type: ignore[operator]
         if not fits or (day.weekday() + 1) % 7 not in meaning["w"]:  # type: ignore[operator]
             continue
-        for hour, minute, second in times:
-            due = day.replace(hour=hour, minute=minute, second=second)
-            if due > start if step > 0 else due <= start:
-                return due
+        for time in times_of_day(text)[::step]:
+            if day.date() == start.date() and (time > clock) is not (step > 0):
+                continue
+            hour, minute, second = time
+            return day.replace(hour=hour, minute=minute, second=second)
     return None
+
+
+@cache
+def times_of_day(text: str) -> list[tuple[int, int, int]]:
+    meaning = {**ALL, **MEANING[text]}
+    return list(product(meaning["h"], meaning["m"], meaning["s"]))  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("text", MEANING)

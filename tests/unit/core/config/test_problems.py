@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import yaml
-
 from shared.config.loader import load_pipelines
 from shared.core.config.problems import Mistake, Problem, WrongValueError
 from tests.unit.samples import tree
+from tests.unit.written_yaml import yaml_of
 
 
 def test_a_mistake_reads_as_its_path_its_message_and_its_cure() -> None:
@@ -25,7 +24,7 @@ def test_a_problem_of_the_file_keeps_message_and_cure_apart(tmp_path: Path) -> N
     changed["endpoints"] = []
     changed["gate"] = {"approval": "required"}
     file = tmp_path / "pipelines.yaml"
-    file.write_text(yaml.safe_dump({"pipelines": {"sample": changed}}), encoding="utf-8")
+    file.write_text(yaml_of({"pipelines": {"sample": changed}}), encoding="utf-8")
     found = {
         problem.where.rpartition(" ")[2].removeprefix("pipelines.sample."): problem
         for problem in load_pipelines(file, {}, development=False).problems
