@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -26,7 +27,12 @@ _IMPORTED: Final = (
     "shared.app",
     "sklearn.linear_model",
     "sklearn.metrics",
+    "sklearn.model_selection",  # for what a workspace trains by
+    "sklearn.preprocessing",
 )
+#: Held by who starts a fork, which asks for the ends of the others too, or asks for one's end: what
+#: two threads read at once of a fork's end would be wrong for one of them.
+_ENDS: Final = threading.Lock()
 _is_fork = False
 
 
@@ -40,7 +46,7 @@ class Fork:
 
     def __init__(self, process: BaseProcess, stdin: "Connection[Any, Any] | None" = None) -> None:
         self.stdin = stdin
-        self._process, self._lock = process, threading.Lock()
+        self._process = process
 
     @property
     def pid(self) -> int:
@@ -54,7 +60,7 @@ class Fork:
 
     def poll(self) -> int | None:
         """Return its exit code, None while it runs."""
-        with self._lock:
+        with _ENDS:
             return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -65,7 +71,7 @@ class Fork:
         """
         if not wait([self._process.sentinel], timeout):
             raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
-        with self._lock:
+        with _ENDS:
             self._process.join()  # its end is near: it has closed all that it had open
         return self._process.exitcode or 0
 
@@ -98,9 +104,32 @@ def forked_server(
     theirs, ours = context.Pipe(duplex=False)
     given = (theirs, module, tuple(arguments), log, dict(variables))
     process = context.Process(target=_serve, args=given, name=module)
-    with theirs:
+    with theirs, _ENDS:
         process.start()
     return Fork(process, ours)
+
+
+def forked_script(
+    script: Path, arguments: Sequence[str], log: Path, variables: Mapping[str, str]
+) -> Fork | None:
+    """Run `python SCRIPT` in its folder as a fork; None in a process that is no fork itself.
+
+    It ends with its starter, and is the leader of a group of processes.
+
+    Args:
+        script: what to run.
+        arguments: its arguments.
+        log: gets what it writes.
+        variables: its environment.
+    """
+    if not _is_fork:
+        return None
+    given = (script, tuple(arguments), log, dict(variables))
+    context = multiprocessing.get_context("forkserver")
+    process = context.Process(target=_run, args=given, name=script.name, daemon=True)
+    with _ENDS:
+        process.start()
+    return Fork(process)
 
 
 def can_fork() -> bool:
@@ -144,8 +173,32 @@ def _serve(
 ) -> None:
     global _is_fork  # noqa: PLW0603 -- of this process, which serves one module
     _is_fork = True
+    # What forked this one forks for it too; else Python starts another one, anew.
+    setattr(forkserver._forkserver, "ensure_running", lambda: None)  # noqa: B010, SLF001
+    _alone_with(log)
+    become(module, arguments, variables, stdin.fileno())
+
+
+def _run(script: Path, arguments: Sequence[str], log: Path, variables: Mapping[str, str]) -> None:
+    _alone_with(log)
+    threading.Thread(target=_end_with_starter, daemon=True).start()
+    os.chdir(script.parent)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv[:] = [script.name, *arguments]
+    sys.path[0] = str(script.parent)
+    runpy.run_path(script.name, run_name="__main__")
+
+
+def _end_with_starter() -> None:
+    if starter := multiprocessing.parent_process():
+        wait([starter.sentinel])
+        os._exit(1)
+
+
+def _alone_with(log: Path) -> None:
+    """Leave the group of processes of what forked this one, and write into a file."""
     os.setsid()
     with log.open("ab") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
-    become(module, arguments, variables, stdin.fileno())

@@ -6,11 +6,15 @@ How users start them is tested by the demo, by `make run` and in tests/local/hos
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import pytest
 
 from local import forks
 from local.served import ServedProcess
+
+#: What the tests of the local servers import before: no scikit-learn, which they start by commands.
+QUICK: Final = ("local.host.__main__", "local.host.invocation", "local.azureml.__main__")
 
 
 @contextmanager

@@ -28,27 +28,6 @@ VARIANTS: Final = {
     "unknown source": (ONLY_REQUIRED, {"BLOB_SOURCE": "Carrier pigeon"}),
 }
 
-# Each import of the app is a first one, with these settings alone; the libraries stay.
-INDEX = """
-import importlib, json, os, sys
-path, shown = os.environ["PATH"], []
-for settings in json.loads(sys.argv[1]):
-    os.environ.clear()
-    os.environ |= {"PATH": path, **settings}
-    for name in list(sys.modules):
-        if name.partition(".")[0] in ("function_app", "functions", "shared"):
-            del sys.modules[name]
-    shown.append({
-        one.get_function_name(): {
-            "bindings": [json.loads(raw) for raw in one.get_raw_bindings()],
-            "retried": one.get_setting("retry_policy") is not None,
-            "client": one.get_user_function().__annotations__.get("client", object).__module__,
-        }
-        for one in importlib.import_module("function_app").app.get_functions()
-    })
-print(json.dumps(shown))
-"""
-
 # What would reach out raises; who asks for azure.identity is noted.
 IMPORT = """
 import builtins, json, sys
@@ -67,12 +46,38 @@ ours = {name for name in askers if name.split(".")[0] in ("function_app", "funct
 print(json.dumps({"identity": sorted(ours), "modules": sorted(sys.modules)}))
 """
 
+# Each import of what reads settings is a first one, with these alone; all else stays.
+INDEX = """
+import importlib, os
+path, shown = os.environ["PATH"], []
+for settings in json.loads(sys.argv[1]):
+    os.environ.clear()
+    os.environ |= {"PATH": path, **settings}
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("function_app", "functions"):
+            del sys.modules[name]
+    shown.append({
+        one.get_function_name(): {
+            "bindings": [json.loads(raw) for raw in one.get_raw_bindings()],
+            "retried": one.get_setting("retry_policy") is not None,
+            "client": one.get_user_function().__annotations__.get("client", object).__module__,
+        }
+        for one in importlib.import_module("function_app").app.get_functions()
+    })
+print(json.dumps(shown))
+"""
 
-def python(code: str, *arguments: str) -> Any:
-    """Run code in a fresh interpreter that knows no setting; return what it prints."""
+
+@pytest.fixture(scope="module")
+def told() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is so after the import, and what the host is shown of each variant.
+
+    One interpreter tells both, which is fresh and knows no setting at first.
+    """
+    settings = json.dumps([settings for _, settings in VARIANTS.values()])
     environment = {"PATH": os.environ.get("PATH", ""), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(  # noqa: S603 -- this very interpreter, and code from above
-        [sys.executable, "-W", "error", "-c", code, *arguments],
+        [sys.executable, "-W", "error", "-c", IMPORT + INDEX, settings],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -80,14 +85,14 @@ def python(code: str, *arguments: str) -> Any:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    imported, shown = map(json.loads, done.stdout.splitlines())
+    return imported, dict(zip(VARIANTS, shown, strict=True))
 
 
-@pytest.fixture(scope="module")
-def indexed() -> dict[str, Any]:
-    """What the host is shown of each variant: one interpreter loads the libraries for all."""
-    settings = json.dumps([settings for _, settings in VARIANTS.values()])
-    return dict(zip(VARIANTS, python(INDEX, settings), strict=True))
+@pytest.fixture
+def indexed(told: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+    """What the host is shown of each variant."""
+    return told[1]
 
 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name != "unknown source"])
@@ -120,8 +125,10 @@ def test_an_unknown_blob_source_does_not_stop_the_import(indexed: dict[str, Any]
     assert shown["on_training_data"]["bindings"][0]["source"] == "EventGrid"
 
 
-def test_importing_the_app_needs_no_setting_no_network_and_nothing_heavy() -> None:
-    answer = python(IMPORT)
+def test_importing_the_app_needs_no_setting_no_network_and_nothing_heavy(
+    told: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    answer, _ = told
     # The blob binding of the worker brings azure.identity itself; this app does not ask for it.
     assert answer["identity"] == []
     roots = {name.split(".")[0] for name in answer["modules"]}

@@ -7,17 +7,15 @@ from typing import Any
 import pytest
 
 from local.azureml.server import AzureMlServer
-from tests.forked import servers_are_forked
+from tests.forked import QUICK, servers_are_forked
 from tests.local.azureml.bench import Bench, over_http
 
-#: It has no scikit-learn: what trains is started by a command.
-WORKSPACE = ("local.azureml.__main__",)
 MakeBench = Callable[..., Bench]
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _forked() -> Iterator[None]:
-    with servers_are_forked(WORKSPACE):
+    with servers_are_forked(QUICK):
         yield
 
 

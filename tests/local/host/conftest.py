@@ -11,6 +11,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.azurite import Azurite, make_container
 from local.host.process import HostProcess
+from tests.forked import QUICK, servers_are_forked
 from tests.waiting import eventually
 
 APP = Path(__file__).parent / "app"
@@ -81,6 +82,13 @@ def host(shared_toy: ToyHost) -> Iterator[HostProcess]:
     """
     with shared_toy.process(EVERY_SECOND="* * * * * *") as running:
         yield running
+
+
+@pytest.fixture
+def forking() -> Iterator[None]:
+    """Fork the hosts of a test that promises nothing about how one is started."""
+    with servers_are_forked(QUICK):
+        yield
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_worker_that_dies_is_replaced(host: HostProcess) -> None:
     assert requests.get(f"{host.url}/api/items/3", timeout=10).text == "3"
 
 
-def test_what_succeeded_does_not_come_again_after_a_restart(toy: ToyHost) -> None:
+def test_what_succeeded_does_not_come_again_after_a_restart(forking: None, toy: ToyHost) -> None:
     make_container(toy.container)
     toy.container.upload_blob("in/first.csv", b"1")
     host = toy.process()
@@ -77,7 +77,7 @@ def test_what_succeeded_does_not_come_again_after_a_restart(toy: ToyHost) -> Non
         assert len(toy.notes("on_client", name="in/first.csv")) == 1
 
 
-def test_two_hosts_collide(toy: ToyHost) -> None:
+def test_two_hosts_collide(forking: None, toy: ToyHost) -> None:
     every_second = {"EVERY_SECOND": "* * * * * *"}
     with toy.process(**every_second), toy.process(**every_second):
         # Both have run, so both have read their receipts before the blob is there.

@@ -84,7 +84,7 @@ def test_options_that_no_host_takes_are_refused(section: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     "form", ["AzureWebJobs.{}.Disabled", "AzureWebJobs_{}_Disabled"], ids=["dots", "Linux"]
 )
-def test_a_disabled_function_gets_nothing(toy: ToyHost, form: str) -> None:
+def test_a_disabled_function_gets_nothing(forking: None, toy: ToyHost, form: str) -> None:
     make_container(toy.container)
     send(toy, "one")
     toy.container.upload_blob("in/a.csv", b"1")

@@ -1,6 +1,5 @@
 """Apps and settings that are not sound are refused with a reason that names what to change."""
 
-import json
 import socket
 import subprocess
 import sys
@@ -48,19 +47,16 @@ SECRET = "verysecret"
     ],
 )
 def test_refused(
-    refused_app: Callable[[str], Path], tmp_path: Path, source: str, message: str
+    forking: None, refused_app: Callable[[str], Path], source: str, message: str
 ) -> None:
     good = "UseDevelopmentStorage=true"
-    settings = tmp_path / "settings.json"
     values = {"Bad": SECRET, "Good": good, "AzureWebJobsStorage": good}
-    settings.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
-    host = Host(HostConfig.load(refused_app(source), settings), 0)
-    try:
-        with pytest.raises(RefusedError, match=message) as caught:
-            host.start()
-        assert SECRET not in str(caught.value)
-    finally:
-        host.stop()
+    host = HostProcess(refused_app(source), values)
+    with pytest.raises(NotStartedError, match=message) as caught, host:
+        pass
+    assert str(caught.value).startswith("it ended with code 1:\n")
+    assert "\ncannot serve: " in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
 def test_a_port_that_is_taken_is_refused_before_a_worker_starts(
@@ -78,18 +74,13 @@ def test_a_port_that_is_taken_is_refused_before_a_worker_starts(
 
 
 def test_an_identity_is_accepted_for_a_connection(
-    refused_app: Callable[[str], Path], tmp_path: Path
+    forking: None, refused_app: Callable[[str], Path]
 ) -> None:
-    settings = tmp_path / "settings.json"
     values = {f"{name}__blobServiceUri": "https://127.0.0.1:1/x" for name in ("A", "B")}
     values["AzureWebJobsStorage__blobServiceUri"] = values.pop("B__blobServiceUri")
-    settings.write_text(json.dumps({"Values": values}))
     app = refused_app(BLOB.format("c/{name}").replace("Data", "A"))
-    host = Host(HostConfig.load(app, settings, poll_blobs=0), 0)
-    try:
-        host.start()
-    finally:
-        host.stop()
+    with HostProcess(app, values, ["--poll-blobs", "0"]) as host:
+        assert "serving" in host.log
 
 
 def test_the_command_prints_the_trace_and_ends_with_code_1(
