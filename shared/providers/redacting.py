@@ -397,7 +397,7 @@ class RedactingBlobs:
         if known not in self._reported:
             self._reported[known] = None
             log.error(
-                "a blob of container %s is left alone, its name holds a secret: %s: rename it",
+                "a blob of container %s is ignored, its name holds a secret: %s: rename it",
                 container,
                 self.redactor.text(name),
             )

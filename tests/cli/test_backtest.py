@@ -51,7 +51,7 @@ def page(*runs: RunReplayed, more: str | None = None) -> dict[str, Any]:
     return answer
 
 
-SUMS = "2 runs replayed, 1 would have ended otherwise; of 1 it is not known; 2 runs were not judged"
+SUMS = "2 runs replayed, 1 would have ended differently; of 1 it is unknown; 2 runs were not judged"
 PAGES = {
     None: page(
         replayed(9, says(Follows.ONWARD, "the rule holds")),
@@ -97,7 +97,7 @@ def gate(folder: Path) -> str:
     return "gate.yaml"
 
 
-def test_the_runs_that_would_have_ended_otherwise_are_printed(
+def test_the_runs_that_would_have_ended_differently_are_printed(
     relearn: Relearn, url: str, gate: str
 ) -> None:
     said = relearn("backtest", gate, "--pipeline", "census", "--url", url)
@@ -119,7 +119,7 @@ def test_the_runs_that_would_have_ended_otherwise_are_printed(
             "2026-11-07 12:00",
             "promoted",
             "passes",
-            "not known",
+            "unknown",
             "its predictions are gone",
         ],
         [SUMS],

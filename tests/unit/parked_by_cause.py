@@ -246,7 +246,7 @@ PARKED: Final[dict[str, Provoke]] = {
     "of the request for this run cannot be used": wrong_request,
     "others changed": changed_by_others,
     "requests of the": too_few_requests,
-    "it looks worse, which is not sure yet": looks_worse,
+    "it may be worse; there is not enough evidence yet": looks_worse,
     "no metrics": no_metrics,
     "has drifted": drifted,
     "no complete minute was measured yet": no_minute,

@@ -127,15 +127,15 @@ class ContainerProbe(Strict):
     """How the service checks a container; times in seconds."""
 
     initial_delay: Annotated[int, Field(ge=0, le=86_400)] | None = Field(
-        default=None, description="Before the first check."
+        default=None, description="The time before the first check."
     )
-    period: Seconds | None = Field(default=None, description="Between two checks.")
-    timeout: Seconds | None = Field(default=None, description="Of one check.")
+    period: Seconds | None = Field(default=None, description="The time between two checks.")
+    timeout: Seconds | None = Field(default=None, description="The time-out of one check.")
     success_threshold: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="So many good ones in a row count as good."
+        default=None, description="Consecutive successes until the check passes."
     )
     failure_threshold: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="So many bad ones in a row count as bad."
+        default=None, description="Consecutive failures until the check fails."
     )
 
 

@@ -145,10 +145,18 @@ class PipelineSettings(Strict):
 class ApiVersions(Strict):
     """The api-version for each kind of resource."""
 
-    jobs: ApiVersion = Field(default=NEWEST_VERSION, description="Of jobs.")
-    components: ApiVersion = Field(default=NEWEST_VERSION, description="Of components.")
-    models: ApiVersion = Field(default=NEWEST_VERSION, description="Of models.")
-    datastores: ApiVersion = Field(default=NEWEST_VERSION, description="Of datastores.")
-    computes: ApiVersion = Field(default=NEWEST_VERSION, description="Of computes.")
-    data: ApiVersion = Field(default=NEWEST_VERSION, description="Of data assets.")
-    workspaces: ApiVersion = Field(default=NEWEST_VERSION, description="Of the workspace itself.")
+    jobs: ApiVersion = Field(default=NEWEST_VERSION, description="The api-version for jobs.")
+    components: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for components."
+    )
+    models: ApiVersion = Field(default=NEWEST_VERSION, description="The api-version for models.")
+    datastores: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for datastores."
+    )
+    computes: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for computes."
+    )
+    data: ApiVersion = Field(default=NEWEST_VERSION, description="The api-version for data assets.")
+    workspaces: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for the workspace itself."
+    )

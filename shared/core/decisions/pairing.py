@@ -297,7 +297,7 @@ def _classes(
     what = f"{what}: write the predicted class"
     if not two:
         column = short(labels.name)
-        what = f"{what}, or mend column {column} if there are two classes: {labels.rarest()}"
+        what = f"{what}, or correct column {column} if there are two classes: {labels.rarest()}"
         if meaning.of_two:
             what = f"{meaning.of_two} is for two classes, and there are {len(known)}; {what}"
     for cells, numbers in zip(scores, odd, strict=True):

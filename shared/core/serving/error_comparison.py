@@ -104,7 +104,7 @@ class ErrorComparison(FrozenModel):
             return self._with_time(f"{same}, of the {least} to compare errors with")
         if not self.leans:
             return ""
-        return self._with_time(f"{self.said}: it looks worse, which is not sure yet")
+        return self._with_time(f"{self.said}: it may be worse; there is not enough evidence yet")
 
     def _with_time(self, said: str) -> str:
         return f"{said}; {self.time_needed}" if self.time_needed else said

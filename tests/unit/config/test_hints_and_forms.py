@@ -1,4 +1,4 @@
-"""Hints about sound pipelines, patterns of other tools, and values of several forms."""
+"""Hints about valid pipelines, patterns of other tools, and values of several forms."""
 
 import json
 from pathlib import Path

@@ -78,7 +78,7 @@ def test_a_candidate_that_looks_worse_is_held_beyond_its_bake() -> None:
     one = ruled()
     serve(one, (9, 1), (89, 1), 11)
     assert isinstance(one.check(2 * HOUR), StepMeasured)
-    assert "it looks worse, which is not sure yet" in one.promotion.step.verdict
+    assert "it may be worse; there is not enough evidence yet" in one.promotion.step.verdict
     serve(one, (10, 0), (89, 1), 60)
     assert isinstance(one.check(), StepMeasured)  # what was compared is compared
     assert comparison_of(one).minutes == 11

@@ -258,7 +258,7 @@ def test_a_label_that_is_no_class_is_named_and_not_the_scores_of_all_rows() -> N
 
     said = refusal(together(rows))
 
-    assert "mend column y if there are two classes: the rarest has 1 row, row 7 first" in said
+    assert "correct column y if there are two classes: the rarest has 1 row, row 7 first" in said
     assert "?" not in said
 
 

@@ -88,7 +88,9 @@ def test_errors_that_hit_both_alike_pass_however_many_they_are() -> None:
 def test_a_candidate_that_looks_worse_holds_until_that_is_sure_or_over() -> None:
     found = judged(after(12, (9, 1), (89, 1)))
     assert found.verdict is HOLD
-    assert "in the same 12 minutes: it looks worse, which is not sure yet; " in found.why
+    assert (
+        "in the same 12 minutes: it may be worse; there is not enough evidence yet; " in found.why
+    )
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_no_step_passes_in_the_midst_of_an_outage_of_the_candidate() -> None:
         during = after(minutes(*USUAL, *[OUT] * length))
         assert during.leans
         assert not during.is_worse
-        assert "it looks worse, which is not sure yet" in during.open_yet(100)
+        assert "it may be worse; there is not enough evidence yet" in during.open_yet(100)
     assert not after(minutes(*USUAL)).leans
     assert not after(minutes(*USUAL, OUT, *USUAL[:2])).leans
     of_both = after(minutes(*USUAL, *[counts(50, 40, 50, 40)] * 5))
