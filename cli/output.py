@@ -1,4 +1,4 @@
-"""What the commands print: lines for people, or JSON for programs."""
+"""Prints the results of commands: lines for people, or JSON for programs."""
 
 import json
 import sys

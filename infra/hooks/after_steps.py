@@ -1,4 +1,4 @@
-"""What is done after a deployment: functions, event subscriptions, health, an event."""
+"""The steps after a deployment: check functions, event subscriptions and health, send an event."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Which address is which call of the workspace (azure-machine-learning-v2 §1)."""
+"""Maps addresses to calls of the workspace (azure-machine-learning-v2 §1)."""
 
 import json
 from collections.abc import Callable, Mapping

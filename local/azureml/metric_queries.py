@@ -1,4 +1,4 @@
-"""What a query of the platform metrics asks for, and what is wrong with it.
+"""Reads a query of the platform metrics, and reports errors in it.
 
 See azure-machine-learning-v2 §14.1: `or` is within one dimension, `'*'` makes a series for each
 value, and the names of dimensions are compared without case.

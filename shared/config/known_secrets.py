@@ -1,4 +1,4 @@
-"""Which values must stay out of every text, by the settings and the pipelines file."""
+"""Collects the values that must stay out of every text, from settings and pipelines file."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Where the pipelines file is: in a folder, or in a container of the ledger's account.
+"""Reads the pipelines file from its place: a folder, or a container of the ledger's account.
 
 Both places are read in the same way, as `Files`. A container makes no request before its first
 check of a file.

@@ -1,4 +1,4 @@
-"""Whether the app can work: wrong configuration, timers that do not run, storage that refuses."""
+"""Finds out whether the app can work: wrong configuration, idle timers, refusing storage."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

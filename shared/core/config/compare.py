@@ -1,4 +1,4 @@
-"""How a candidate is compared with the live model on the same labelled rows, as configured."""
+"""Configuration of the comparison of candidate and live model on the same labelled rows."""
 
 import re
 from collections.abc import Iterator, Mapping

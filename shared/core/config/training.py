@@ -1,4 +1,4 @@
-"""What the configuration of every training service has: its limits, and which data its jobs get."""
+"""The configuration that every training service has: limits, and the data that its jobs get."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

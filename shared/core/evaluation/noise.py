@@ -1,4 +1,4 @@
-"""How much two numbers of equally good models differ, where they are of different rows.
+"""Computes how much numbers of equally good models differ on different rows.
 
 A recorded number of the live model is of other rows than the candidate's. The size of that noise
 follows from the number of rows, and of positive ones, where the evaluation has them.

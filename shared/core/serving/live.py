@@ -1,4 +1,4 @@
-"""Which model serves at an endpoint with a traffic map, whoever gave it the requests."""
+"""Finds the live model of an endpoint with a traffic map, whether Relearn set it or not."""
 
 from datetime import datetime
 from typing import Final

@@ -1,4 +1,4 @@
-"""What is read from the definitions of a factory, on its way into a pipelines file.
+"""The drafts of pipelines: definitions of a factory before they are a pipelines file.
 
 Both versions of Data Factory are read into these values; `entries` writes them as the pipelines
 of Relearn. Texts that are paths or parameters may hold `{start:yyyy/MM/dd}` and `{end:…}`.

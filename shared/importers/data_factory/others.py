@@ -1,4 +1,4 @@
-"""What is no part of training and updating: other activities, and keys that say nothing to a run.
+"""Reports activities outside training and updating, and keys that mean nothing for a run.
 
 Each is reported, with what in Relearn does the same where there is such a thing.
 """

@@ -1,4 +1,4 @@
-"""What the policies of activities and datasets have in common in both versions."""
+"""Maps and reports the policies of activities and datasets, for both versions."""
 
 from collections.abc import Iterator
 from datetime import timedelta

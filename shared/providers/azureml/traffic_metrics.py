@@ -1,4 +1,4 @@
-"""What the monitor measured of an endpoint's requests (azure-machine-learning-v2 §14.1).
+"""Reads the monitor's metrics of an endpoint's requests (azure-machine-learning-v2 §14.1).
 
 An empty series and null mean that nothing is known, and never that nothing failed.
 """

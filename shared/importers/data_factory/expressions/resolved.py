@@ -1,4 +1,4 @@
-"""What becomes of an expression: a text with window times, a constant, or why it is neither."""
+"""The value of an expression: a text with window times, a constant, or why it is neither."""
 
 import json
 import re

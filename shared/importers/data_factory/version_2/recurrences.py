@@ -1,4 +1,4 @@
-"""What the recurrence of a trigger says, by the clock of its time zone."""
+"""Reads the recurrence of a trigger, by the clock of its time zone."""
 
 from collections.abc import Container
 from dataclasses import dataclass

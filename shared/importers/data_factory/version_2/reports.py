@@ -1,4 +1,4 @@
-"""What is said of pipelines of version 2 and of their activities, beside the jobs and updates.
+"""Reports on version 2 pipelines and their activities, beside the jobs and updates.
 
 What the keys mean: data-factory §3.4.
 """

@@ -1,4 +1,4 @@
-"""When the triggers of version 2 start a pipeline: by a schedule, or for each window of time.
+"""Finds when version 2 triggers start a pipeline: by a schedule, or for each window of time.
 
 What both mean: data-factory §3.5.
 """
