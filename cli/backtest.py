@@ -68,7 +68,7 @@ def _gate_in(file: Path, settings: Path, pipeline: str | None) -> tuple[str, Map
     """Return the pipeline that is meant, and the gate to replay, as the app takes it."""
     try:
         if not file.is_file() or file.stat().st_size > _LARGEST:
-            raise CommandError(f"{file} is no file of less than 1 MB: name {_FORM}", _USAGE)
+            raise CommandError(f"{file} is not a file of less than 1 MB: name {_FORM}", _USAGE)
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise CommandError(f"{file} cannot be read ({type(exc).__name__})", _USAGE) from None
@@ -118,7 +118,7 @@ def _replayed(
         body["limit"] = min(_PAGE, wanted.last - len(runs))
         page = app.ask("POST", path, _SECONDS, body)
         if not _is_page(page):
-            raise CommandError("the answer is none of a backtest: is --url that of a Relearn app?")
+            raise CommandError("the answer is not from a backtest: is --url that of a Relearn app?")
         for one in page["runs"]:
             runs.append(one)
             working.step(wanted.last)

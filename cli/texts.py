@@ -31,9 +31,9 @@ Exit codes: 0 all is well, 1 something is wrong, 2 the command was not used corr
 DOCTOR: Final = """\
 Try everything that the app needs, and say of each thing whether it works.
 
-Each line is ok, wrong with what to do, or not checked with the reason: settings, identity, clock,
-rights at each container, queues, training services, endpoints, timers. Nothing that matters is
-changed, and nothing is left behind. It takes seconds; three minutes at most.
+Each line is ok, wrong with the correction, or not checked with the reason: settings, identity,
+clock, rights at each container, queues, training services, endpoints, timers. Nothing that matters
+is changed, and nothing is left behind. It takes seconds; three minutes at most.
 
 \b
 With the settings of this folder:
@@ -80,7 +80,7 @@ approximated (what differs, and why) or not carried over (why, and what to do). 
 shows the lines that ask you to do something; --all shows all of them.
 
 No secret is copied: each becomes an app setting, and the report says where it stood. Files that
-exist are written over with --force alone.
+exist are overwritten only with --force.
 
 \b
   relearn import-adf factory/

@@ -139,7 +139,7 @@ def _query(req: func.HttpRequest) -> dict[str, str]:
 def _if_match(req: func.HttpRequest) -> frozenset[str] | None:
     """Return the versions that a change may be made to; None for any.
 
-    A weak tag names no version: two versions may share it (RFC 9110 §13.1.1).
+    A weak tag does not name a version: two versions may share it (RFC 9110 §13.1.1).
     """
     header = req.headers.get("If-Match")
     if header is None or header.strip() == "*":

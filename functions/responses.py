@@ -119,7 +119,7 @@ def problem_of(error: RelearnError) -> func.HttpResponse:
     )
     detail = str(error)
     if title == "Not configured":
-        detail = "see GET /api/health/details for what is wrong"
+        detail = "see GET /api/health/details for the reasons"
     elif title == "Storage refuses":
         detail = f"{detail}. {_TO_CHECK}"
     return problem(status, title, detail, error.kind)

@@ -39,7 +39,7 @@ _SENTENCE_OF: Final = {
 class OperationDescription:
     """What the routes themselves do not say of an operation."""
 
-    answer: type[BaseModel] | str  #: its model; or its media type, where it is no JSON
+    answer: type[BaseModel] | str  #: its model; or its media type, where it is not JSON
     status: int = 200
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None

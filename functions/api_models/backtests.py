@@ -19,7 +19,7 @@ class RuleReplayed(ResponseModel):
     metric: str
     rule: str
     bound: float
-    observe: bool = Field(description="Whether the rule is recorded alone, and does not decide.")
+    observe: bool = Field(description="Whether the rule is only recorded, and does not decide.")
     outcome: Outcome
 
 

@@ -249,5 +249,5 @@ def _parsed(body: RequestBody | bytes) -> RequestBody:
         return body
     value = json.loads(body) if body.strip() else {}
     if not isinstance(value, dict):
-        raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind for both
+        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one kind for both
     return value

@@ -132,7 +132,7 @@ def read_query(query: Mapping[str, str], now: datetime) -> Query:
         _check_dimensions(name, conditions)
     top = query.get("top") or str(_USUAL_TOP)
     if not top.isdecimal():
-        raise BadQueryError(f"top is no number: {top}.")
+        raise BadQueryError(f"top is not a number: {top}.")
     return Query(named, first, end, interval, conditions, int(top))
 
 

@@ -184,7 +184,7 @@ class ModelEvents:
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
         stored = self.context.ledger.runs.read(run_id)
         if stored is None or stored.record.attempt != attempt or stored.record.phase.ended:
-            why = f"is {stored.record.phase}" if stored else "is not known"
+            why = f"is {stored.record.phase}" if stored else "is unknown"
             log.info("output %s: run %s %s; the file is ignored", name, run_id, why)
             return None
         try:

@@ -127,7 +127,7 @@ def _urgency(marker: Marker) -> tuple[bool, bool, str]:
 
 
 def _failing(marker: Marker) -> bool:
-    """Whether a run's last step failed, or it pauses; waiting for an endpoint is no failure."""
+    """Whether a run's last step failed, or it pauses; waiting for an endpoint is not a failure."""
     return marker.run.failing
 
 

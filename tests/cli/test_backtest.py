@@ -164,7 +164,7 @@ def test_the_gate_of_a_pipelines_file_is_replayed(relearn: Relearn, url: str, fo
 @pytest.mark.parametrize(
     ("content", "pipeline", "says"),
     [
-        (None, "census", "is no file of less than 1 MB: name a file with a sect"),
+        (None, "census", "is not a file of less than 1 MB: name a file with a sect"),
         ("rules: []\n", "census", "has no section gate: name a file with"),
         ("gate: [\n", "census", "is not plain YAML"),
         ("gate: {approval: yes no, x: 01}\n", "census", "gate.x"),
@@ -192,8 +192,8 @@ def test_a_file_that_cannot_be_used_is_a_usage_error(
         ((400, {"detail": "gate.rules.0: no bound", "kind": "x"}), "gate.rules.0: no bound"),
         ((404, {"detail": "'census' is not there", "kind": "x"}), "'census' is not there"),
         ((404, {"detail": "no"}), "there is no such address"),
-        ((200, {"runs": []}), "the answer is none of a backtest"),
-        ((200, {"runs": [{"run_id": "x"}], "passed_over": 0}), "the answer is none of a backtest"),
+        ((200, {"runs": []}), "the answer is not from a backtest"),
+        ((200, {"runs": [{"run_id": "x"}], "passed_over": 0}), "the answer is not from a backtest"),
     ],
 )
 def test_an_answer_that_is_no_page_says_what_to_do(

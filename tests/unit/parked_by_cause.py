@@ -237,7 +237,7 @@ PARKED: Final[dict[str, Provoke]] = {
     "CannotChangeStorageAccount": lambda: other_storage(reported_late=True),
     "not the service's own": lambda: other_storage(reported_late=False),
     "AuthorizationFailed": no_rights,
-    "is no model of this app": no_model_of_ours,
+    "is not a model of this app": no_model_of_ours,
     "could be rolled back to": no_rollback_target,
     "there is no model of this job at": an_old_file,
     "the old model does not serve again": never_restored,

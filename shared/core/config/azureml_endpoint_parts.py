@@ -123,7 +123,7 @@ class Traffic(Strict):
 
     @together
     def _beside_another(self) -> Iterator[Mistake]:
-        what = "compares with the requests beside it, and a step of 100 has none"
+        what = "compares with the other deployments, and at 100 they have no traffic"
         for name in ("max_error_increase", "max_latency_increase"):
             if getattr(self, name) is not None and self.steps == (ALL,):
                 yield Mistake(what, "add a step below 100", (name,))

@@ -13,7 +13,7 @@ from shared.core.decisions.metrics import Kind, Metric, metric_named
 from shared.core.decisions.power import Evaluated, noise
 from shared.core.evaluation.text import folded
 
-#: A larger number is no count.
+#: A larger number is not a count.
 _MOST_ROWS: Final = 1e15
 #: Of equal models so many differ by less than the noise.
 _LEVEL: Final = 0.9

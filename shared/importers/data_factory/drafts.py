@@ -77,7 +77,7 @@ class BlobPath:
 
     @property
     def is_folder(self) -> bool:
-        """Whether its last part has no suffix, so that it names no file; `v1.0` has none.
+        """Whether its last part has no suffix, so that it does not name a file; `v1.0` has none.
 
         A `{token}` at its end stands for the name of a blob.
         """

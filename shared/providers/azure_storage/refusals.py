@@ -62,7 +62,7 @@ _SIGN_IN: Final = (
 _AGAIN: Final = "run doctor again in some minutes; the status page of Azure may say more"
 CLOCK: Final = "set the clock of this host by a time server; in Azure restart the app"
 _NOT_ONE: Final = (
-    "what answers is no storage account",
+    "the answer is not from a storage account",
     "correct the address in the setting {connection}, or the proxy that answers in its place",
 )
 #: What a code says, and the cure.

@@ -56,7 +56,7 @@ def test_a_candidate_that_fails_more_often_is_rolled_back_before_its_bake_is_ove
     found = one.check(HOUR)
     assert isinstance(found, FoundBroken)
     assert "10 % of the requests: " in found.reason
-    assert "failed, beside it 0 of " in found.reason
+    assert "failed, at the other deployments 0 of " in found.reason
     assert found.verdict.endswith("it fails more than 20 % more often")
     assert comparison_of(one).is_worse
     one.roll_back()

@@ -210,7 +210,7 @@ def test_the_event_of_a_jobs_model_advances_the_attempt_that_wrote_it(
     assert arrival.app.model_events.model_arrived(f"{path}/2/model.ilearner") is None
     assert f"run {run.run_id} is training; the file is ignored" in caplog.text
     assert arrival.app.model_events.model_arrived("runs/sample/sample-9/1/model.ilearner") is None
-    assert "run sample-9 is not known; the file is ignored" in caplog.text
+    assert "run sample-9 is unknown; the file is ignored" in caplog.text
 
     assert arrival.app.model_events.model_arrived(
         f"{path}/1/model.ilearner"
