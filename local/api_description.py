@@ -274,7 +274,10 @@ def _headers(described: OperationDescription) -> Iterator[dict[str, Any]]:
 
 def _good(answer: type[BaseModel] | str) -> dict[str, Any]:
     if isinstance(answer, str):
-        return {"description": "A drawing.", "content": {answer: {"schema": {"type": "string"}}}}
+        return {
+            "description": "A forest plot as SVG.",
+            "content": {answer: {"schema": {"type": "string"}}},
+        }
     schema = {"$ref": _MODELS.format(model=answer.__name__)}
     summary = (answer.__doc__ or "").strip().partition("\n")[0]
     return {"description": summary, "content": {_JSON: {"schema": schema}}}

@@ -50,7 +50,7 @@ class HoldShown(OperatorChangeShown):
 
 
 class AnchorShown(OperatorChangeShown):
-    """The model that candidates are compared with beside the one that serves."""
+    """The model that candidates are compared with, in addition to the live model."""
 
     served: ServedModelShown
 

@@ -7,7 +7,7 @@ from shared.core.decisions.comparison import Method, Opponent, Outcome
 
 
 class IntervalShown(ResponseModel):
-    """How much better the new model is; positive is better, whatever the metric."""
+    """How much better the new model is; positive is better, for every metric."""
 
     difference: float
     low: float

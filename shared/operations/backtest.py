@@ -1,6 +1,7 @@
 """Replays a gate over the recorded runs of a pipeline: which would have ended differently.
 
-Nothing is sent to an endpoint, and nothing is recorded. Each run is compared with what served then.
+Nothing is sent to an endpoint, and nothing is recorded. Each run is compared with the
+model that was live then.
 """
 
 from dataclasses import dataclass
