@@ -28,7 +28,7 @@ _OF_A_RUN: Final = {"run_id", "opened_at", "phase", "otherwise", "recorded", "wh
 _OF_A_VERDICT: Final = {"follows", "reason"}
 #: What follows a verdict, in the words of people.
 _FOLLOWS: Final = {"onward": "passes", "asked": "asks", "waits": "waits", "rejected": "rejects"}
-_UNKNOWN: Final = "not known"
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Wanted:
 
 
 def run(output: Output, file: Path, url: str, settings: Path, wanted: Wanted) -> int:
-    """Print which runs would have ended otherwise, and return 0.
+    """Print which runs would have ended differently, and return 0.
 
     Args:
         output: where it is printed.
@@ -68,7 +68,7 @@ def _gate_in(file: Path, settings: Path, pipeline: str | None) -> tuple[str, Map
     """Return the pipeline that is meant, and the gate to replay, as the app takes it."""
     try:
         if not file.is_file() or file.stat().st_size > _LARGEST:
-            raise CommandError(f"{file} is no file of less than 1 MB: name {_FORM}", _USAGE)
+            raise CommandError(f"{file} is not a file of less than 1 MB: name {_FORM}", _USAGE)
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise CommandError(f"{file} cannot be read ({type(exc).__name__})", _USAGE) from None
@@ -102,7 +102,7 @@ def _of_pipelines(
         return pipeline, shown
     if pipeline in found.broken or not names:
         raise CommandError(
-            f"{file.name} has mistakes: see them with relearn validate {file}", _USAGE
+            f"{file.name} has problems: see them with relearn validate {file}", _USAGE
         )
     raise CommandError(f"{file.name} has no pipeline {pipeline}", _USAGE)
 
@@ -118,7 +118,7 @@ def _replayed(
         body["limit"] = min(_PAGE, wanted.last - len(runs))
         page = app.ask("POST", path, _SECONDS, body)
         if not _is_page(page):
-            raise CommandError("the answer is none of a backtest: is --url that of a Relearn app?")
+            raise CommandError("the answer is not from a backtest: is --url that of a Relearn app?")
         for one in page["runs"]:
             runs.append(one)
             working.step(wanted.last)
@@ -160,9 +160,9 @@ def _print(output: Output, result: Mapping[str, Any], *, everything: bool) -> No
     if lines:
         output.table(_HEADS, [_row(one) for one in lines])
     replayed, otherwise = result["replayed"], result["otherwise"]
-    said = f"{counted(replayed, 'run')} replayed, {otherwise} would have ended otherwise"
+    said = f"{counted(replayed, 'run')} replayed, {otherwise} would have ended differently"
     if unknown := result["unknown"]:
-        said += f"; of {unknown} it is not known"
+        said += f"; of {unknown} it is unknown"
     if passed_over := result["passed_over"]:
         said += f"; {counted(passed_over, 'run')} {they(passed_over, 'was', 'were')} not judged"
     output.line(said)

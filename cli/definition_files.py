@@ -13,7 +13,7 @@ from shared.core.counting import counted
 _SKIPPED: Final = frozenset(
     {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".local", ".azure"}
 )
-#: What an earlier import has written: where all of these are, they are no definitions.
+#: What an earlier import has written: where all of these are, they are not definitions.
 _WRITTEN: Final = frozenset({"import-report.json", "local.settings.json"})
 _ALWAYS: Final = (".json", ".jsonc")
 #: Read where their text begins like JSON: definitions are kept in such files too.
@@ -40,7 +40,7 @@ class DefinitionFiles:
 def read_definitions(paths: Sequence[Path], leave_out: Path) -> DefinitionFiles:
     """Return the content of the given files, and of the definitions in the given folders.
 
-    Links to folders are not followed. A file that cannot be read is no error: it is reported.
+    Links to folders are not followed. A file that cannot be read is not an error: it is reported.
 
     Args:
         paths: files and folders.
@@ -111,7 +111,7 @@ def _all_files(paths: Sequence[Path], leave_out: Path) -> Iterator[Path]:
 
 
 def _too_much(what: str) -> CommandError:
-    return CommandError(f"{what}: name the folder of the factory alone", _USAGE)
+    return CommandError(f"{what}: name only the folder of the factory", _USAGE)
 
 
 def _content(file: Path) -> bytes:
@@ -122,7 +122,7 @@ def _content(file: Path) -> bytes:
     """
     try:
         if not file.is_file():
-            raise _UnreadError("it is no file, or a link that leads nowhere")
+            raise _UnreadError("it is not a file, or a link that leads nowhere")
         if (size := file.stat().st_size) > _LARGEST:
             raise _UnreadError(f"it has {counted(size, 'byte')}; at most {_LARGEST} are read")
         return file.read_bytes()

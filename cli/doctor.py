@@ -40,7 +40,7 @@ def run(output: Output, url: str | None, settings: Path) -> int:
     else:
         report = _here(output, settings)
     if not _is_report(report):
-        raise CommandError("the answer is none of doctor: is --url that of a Relearn app?")
+        raise CommandError("the answer is not from doctor: is --url that of a Relearn app?")
     if output.as_json:
         output.json(report)
     _print(output, report)

@@ -103,7 +103,7 @@ def _parameters(file: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _apart(file: Path, names: Collection[str]) -> str:
-    """Return what a file of parameters is called beside others.
+    """Return the name of a file of parameters among others.
 
     Args:
         file: it.

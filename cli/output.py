@@ -1,4 +1,4 @@
-"""What the commands print: lines for people, or JSON for programs."""
+"""Prints the results of commands: lines for people, or JSON for programs."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ class CommandError(Exception):
 
 
 class Output:
-    """Where a command prints. Colours and progress are for terminals alone.
+    """Where a command prints. Colours and progress are only for terminals.
 
     Args:
         as_json: whether the result is printed as JSON, and nothing else is.
@@ -124,5 +124,5 @@ class Working:
 
 
 def printable(text: str) -> str:
-    """Return a text without what would move the cursor: a service may have written it."""
+    """Return a text without characters that move the cursor: a service may have written it."""
     return "".join(one if one.isprintable() else " " for one in text)

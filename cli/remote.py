@@ -29,7 +29,7 @@ _CURES: Final = {
     504: "the app did not answer in time: see whether it is busy, and try again",
 }
 _NO_APP: Final = (
-    "what answers is no Relearn app: correct --url; a page to sign in, or a proxy, may answer in "
+    "the answer is not from a Relearn app: correct --url; a sign-in page or a proxy may answer in "
     "its place"
 )
 #: Statuses of which the cure says more than the answer does.
@@ -54,7 +54,7 @@ class RemoteApp:
             self.host, port = parts.hostname or "", parts.port
         except ValueError:
             raise CommandError(
-                "--url is no URL: write https://<app>.azurewebsites.net", _USAGE
+                "--url is not a URL: write https://<app>.azurewebsites.net", _USAGE
             ) from None
         local = self.host in _LOOPBACK
         if not self.host or (parts.scheme != "https" and not (parts.scheme == "http" and local)):

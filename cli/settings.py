@@ -1,6 +1,6 @@
 """Reads the app settings of a command: from a file like local.settings.json, and the environment.
 
-`make run` gives the local storage free ports, and writes them down beside its data: settings that
+`make run` gives the local storage free ports, and writes them down next to its data: settings that
 say `UseDevelopmentStorage=true` mean that storage, where it has run.
 """
 

@@ -7,7 +7,7 @@ Retrains machine-learning models when new data arrives, and updates the endpoint
 
 \b
 First steps, in a folder with local.settings.json and pipelines.yaml:
-  relearn validate pipelines.yaml    every mistake in the file, with its line
+  relearn validate pipelines.yaml    every problem in the file, with its line
   relearn doctor                     what does not work yet, and what to do
   relearn upload new.csv             data for the app that `make run` serves
 
@@ -16,7 +16,7 @@ From Azure Data Factory:
   relearn import-adf factory/        a pipelines file of its definitions, and what differs
 
 \b
-Another gate, over the runs that there were:
+Another gate, over past runs:
   relearn backtest gate.yaml --pipeline churn
 
 \b
@@ -31,9 +31,9 @@ Exit codes: 0 all is well, 1 something is wrong, 2 the command was not used corr
 DOCTOR: Final = """\
 Try everything that the app needs, and say of each thing whether it works.
 
-Each line is ok, wrong with what to do, or not checked with the reason: settings, identity, clock,
-rights at each container, queues, training services, endpoints, timers. Nothing that matters is
-changed, and nothing is left behind. It takes seconds; three minutes at most.
+Each line is ok, wrong with the correction, or not checked with the reason: settings, identity,
+clock, rights at each container, queues, training services, endpoints, timers. Nothing that matters
+is changed, and nothing is left behind. It takes seconds; three minutes at most.
 
 \b
 With the settings of this folder:
@@ -80,7 +80,7 @@ approximated (what differs, and why) or not carried over (why, and what to do). 
 shows the lines that ask you to do something; --all shows all of them.
 
 No secret is copied: each becomes an app setting, and the report says where it stood. Files that
-exist are written over with --force alone.
+exist are overwritten only with --force.
 
 \b
   relearn import-adf factory/
@@ -92,13 +92,13 @@ Then:
 """
 
 BACKTEST: Final = """\
-Replay a gate over the recorded runs of an app: which of them would have ended otherwise.
+Replay a gate over the recorded runs of an app, and show which would have ended differently.
 
 FILE has the gate: a section `gate:` as in a pipelines file (then --pipeline says whose runs are
 meant), or is a pipelines file. Each model is judged again by the rules of FILE, against the model
 that served then; where the records say too little, evaluations and predictions are read again.
-Nothing is changed, neither records nor endpoints. Runs that would have ended otherwise are
-printed, and those of which it is not known; --all prints the others too.
+Nothing is changed, neither records nor endpoints. Runs that would have ended differently are
+printed, and those where that is unknown; --all prints the others too.
 
 \b
   relearn backtest gate.yaml --pipeline churn

@@ -38,7 +38,7 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
         CommandError: it cannot be uploaded; the message says what to do.
     """
     if name is not None and not _is_name(name):
-        raise CommandError(f"--name {name!r} is no name of a blob: write it like {file.name}", 2)
+        raise CommandError(f"--name {name!r} is not a name of a blob: write it like {file.name}", 2)
     content = _content(file)
     app = _local_app(settings)
     container = app.context.data_container

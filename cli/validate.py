@@ -50,7 +50,7 @@ def run(output: Output, file: Path, settings: Path) -> int:
 
 
 def beside(file: Path, settings: Path) -> Path:
-    """Return the settings: by default those beside the file, where there are any.
+    """Return the settings: by default those in the file's folder, if there are any.
 
     Args:
         file: the pipelines file.

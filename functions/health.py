@@ -31,7 +31,7 @@ bp = func.Blueprint()
 @bp.route(route="health", methods=EVERY, auth_level=func.AuthLevel.ANONYMOUS)
 @only("GET")
 def health(req: func.HttpRequest) -> func.HttpResponse:
-    """Return 200 while runs can be opened and advanced, else 503: counts and kinds, no names.
+    """Return 200 while runs can be opened and advanced, otherwise 503: counts and kinds, no names.
 
     `GET /api/health/details` lists the problems and the parked runs.
     """

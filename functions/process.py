@@ -53,7 +53,7 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
 
     Args:
         what: the trigger, or its blob, for the log.
-        of_blob: whether it is about a blob: then each is logged, else now and then.
+        of_blob: whether it is about a blob: then each is logged, otherwise now and then.
     """
     built = app_or_problems()
     if not isinstance(built, Unusable):

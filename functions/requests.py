@@ -34,7 +34,7 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
     """Return the body of a request; an empty one stands for `{}`.
 
     An operator's comment is kept without secrets. If another field holds a secret, the request
-    is refused: else something other than what was sent would be trained or rolled back.
+    is refused: otherwise the run or rollback would differ from the request.
 
     Args:
         req: the request.
@@ -63,7 +63,7 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
 def gate_of(given: dict[str, Any]) -> Gate:
     """Return a gate that a request holds, checked as one of the pipelines file is.
 
-    The file of `compare.request` is beside the pipelines file and not here: its name is left out,
+    The file of `compare.request` is next to the pipelines file and not here: its name is left out,
     since nothing is sent by it.
 
     Raises:
@@ -139,7 +139,7 @@ def _query(req: func.HttpRequest) -> dict[str, str]:
 def _if_match(req: func.HttpRequest) -> frozenset[str] | None:
     """Return the versions that a change may be made to; None for any.
 
-    A weak tag names no version: two versions may share it (RFC 9110 §13.1.1).
+    A weak tag does not name a version: two versions may share it (RFC 9110 §13.1.1).
     """
     header = req.headers.get("If-Match")
     if header is None or header.strip() == "*":

@@ -1,4 +1,4 @@
-"""Makes JSON answers, drawings, and problems as RFC 9457 describes them."""
+"""Makes JSON answers, SVG pictures, and problems as RFC 9457 describes them."""
 
 import json
 from typing import Any, Final
@@ -77,7 +77,7 @@ def ok(body: BaseModel, status: int = 200, **headers: str) -> func.HttpResponse:
 
 
 def svg(drawing: str) -> func.HttpResponse:
-    """Return a drawing; a browser runs and loads nothing that it names."""
+    """Return an SVG picture; a browser runs and loads nothing that it names."""
     headers = {
         "Content-Security-Policy": "default-src 'none'",
         "X-Content-Type-Options": "nosniff",
@@ -119,7 +119,7 @@ def problem_of(error: RelearnError) -> func.HttpResponse:
     )
     detail = str(error)
     if title == "Not configured":
-        detail = "see GET /api/health/details for what is wrong"
+        detail = "see GET /api/health/details for the reasons"
     elif title == "Storage refuses":
         detail = f"{detail}. {_TO_CHECK}"
     return problem(status, title, detail, error.kind)

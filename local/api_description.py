@@ -39,7 +39,7 @@ _SENTENCE_OF: Final = {
 class OperationDescription:
     """What the routes themselves do not say of an operation."""
 
-    answer: type[BaseModel] | str  #: its model; or its media type, where it is no JSON
+    answer: type[BaseModel] | str  #: its model; or its media type, where it is not JSON
     status: int = 200
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -274,7 +274,10 @@ def _headers(described: OperationDescription) -> Iterator[dict[str, Any]]:
 
 def _good(answer: type[BaseModel] | str) -> dict[str, Any]:
     if isinstance(answer, str):
-        return {"description": "A drawing.", "content": {answer: {"schema": {"type": "string"}}}}
+        return {
+            "description": "A forest plot as SVG.",
+            "content": {answer: {"schema": {"type": "string"}}},
+        }
     schema = {"$ref": _MODELS.format(model=answer.__name__)}
     summary = (answer.__doc__ or "").strip().partition("\n")[0]
     return {"description": summary, "content": {_JSON: {"schema": schema}}}

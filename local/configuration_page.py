@@ -1,4 +1,4 @@
-"""Makes docs/configuration.md: every key of the pipelines file, from the models."""
+"""Makes docs/configuration.md: every field of the pipelines file, from the models."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -82,7 +82,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
 _HEADER: Final = """\
 # Configuration reference
 
-Written by `make schema` from the configuration models; do not edit. This page lists every key of
+Written by `make schema` from the configuration models; do not edit. This page lists every field of
 `pipelines.yaml`. How to write the file, with examples: [pipelines-file.md](pipelines-file.md).
 
 A duration is written as `30s`, `2m`, `1h30m` or `3d`. A secret is written as `${NAME}`, the name of
@@ -104,7 +104,7 @@ def text() -> str:
         rows = "\n".join(_rows(model, definitions[model.__name__]))
         parts.append(
             f"## `{section}`\n\n{summary}\n\n"
-            f"| key | type | default | meaning |\n| --- | --- | --- | --- |\n{rows}\n"
+            f"| field | type | default | meaning |\n| --- | --- | --- | --- |\n{rows}\n"
         )
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""Which of several runs have the newest data, decided without the app."""
+"""Finds which of several runs have the newest data, without the app."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Makes the tables, worked examples and drawings of docs/deciding.md: `make schema`.
+"""Makes the tables, worked examples and forest plots of docs/deciding.md: `make schema`.
 
 Scores are drawn, so that the true difference of the models is known. Verdicts are made of them by
 the code that judges models.
@@ -134,14 +134,14 @@ def page(text: str) -> str:
 
 
 def drawings() -> dict[str, str]:
-    """Return the drawing of each example, by the name of its file."""
+    """Return the forest plot of each example, by the name of its file."""
     made = {name: example() for name, example in EXAMPLES.items()}
     return {f"{name}.svg": forest_plot(one.verdict, one.run_id) for name, one in made.items()}
 
 
 def _lines_of(name: str, example: Example) -> Iterator[str]:
     verdict = example.verdict
-    yield f"![the verdict as a drawing: {verdict.outcome}](verdicts/{name}.svg)"
+    yield f"![the verdict as a forest plot: {verdict.outcome}](verdicts/{name}.svg)"
     yield ""
     yield "| compared | what the verdict says |"
     yield "| --- | --- |"

@@ -1,4 +1,4 @@
-"""Builds the services: the only module that constructs them. No request is made by that."""
+"""Builds the services on the context of `shared.app_context`. No request is made."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress

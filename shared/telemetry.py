@@ -77,7 +77,7 @@ class Alert(Enum):
 
     Args:
         event_id: stable; a rule may count it. Its meaning never changes.
-        level: a run that waits for an approval is no fault, and only a WARNING.
+        level: a run that waits for an approval is not a fault, and only a WARNING.
         phase: the phase in which a run raises the alert; None: another part of the app raises it.
         words: what happened to that run.
     """
@@ -126,7 +126,7 @@ def report(
     Args:
         alert: what happened.
         text: the same for people.
-        pipeline: whose it is; empty where it is no pipeline's.
+        pipeline: whose it is; empty where it is not a pipeline's.
         run_id: the run, where there is one.
         key: of the run, or of its queue.
         phase: of the run.

@@ -19,7 +19,7 @@ class RuleReplayed(ResponseModel):
     metric: str
     rule: str
     bound: float
-    observe: bool = Field(description="Whether the rule is recorded alone, and does not decide.")
+    observe: bool = Field(description="Whether the rule is only recorded, and does not decide.")
     outcome: Outcome
 
 
@@ -87,7 +87,7 @@ class BacktestShown(ResponseModel):
     replayed: int = Field(description="Runs of this page that the gate was replayed over.")
     otherwise: int = Field(description="Those with which the gate does something else.")
     unknown: int = Field(description="Runs of which it cannot be known.")
-    passed_over: int = Field(description="Runs that no rule judged; they are not listed.")
+    passed_over: int = Field(description="Runs without a rule outcome; they are not listed.")
     next: str | None = Field(description="The cursor of the next page; left out on the last one.")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What doctor found."""
+"""The answer of doctor in the HTTP API."""
 
 from typing import Literal, Self
 

@@ -50,7 +50,7 @@ class HoldShown(OperatorChangeShown):
 
 
 class AnchorShown(OperatorChangeShown):
-    """The model that candidates are compared with beside the one that serves."""
+    """The model that candidates are compared with, in addition to the live model."""
 
     served: ServedModelShown
 
@@ -118,7 +118,9 @@ class EndpointShown(_FromRecord):
     staged: tuple[StagedShown, ...] = Field(
         description="The deployments that Relearn made there and has not deleted."
     )
-    line: str = Field(description="What serves, since when, trained on what, approved by whom.")
+    line: str = Field(
+        description="The live model, since when it serves, its training data, and who approved it."
+    )
 
     @classmethod
     def of(cls, status: EndpointStatus) -> "EndpointShown":

@@ -16,7 +16,7 @@ class _State(ResponseModel):
 
 
 class Health(_State):
-    """Whether the app can work: counts and kinds alone, for anonymous callers."""
+    """Whether the app can work: only counts and kinds, for anonymous callers."""
 
     problems: dict[ProblemKind, int] = Field(description="How many there are of each kind.")
 

@@ -58,7 +58,7 @@ class RunQueueShown(ResponseModel):
     begun: tuple[QueueEntryShown, ...]
     paused: OperatorChangeShown | None = Field(description="By failures of this key.")
     over_budget: str | None = Field(
-        description="Why the budget lets no run of this key begin now; left out if it does."
+        description="Why the budget allows no run of this key to begin now; left out if it does."
     )
 
     @classmethod

@@ -37,8 +37,8 @@ class RunBody(RequestModel):
     )
     due: Time | None = Field(
         default=None,
-        description="Of a pipeline that holds times of windows: the window that was due last at "
-        "this time; left out: the one that came last.",
+        description="For a pipeline with times of windows: the run trains the last window due at "
+        "this time; by default the most recent window.",
     )
     model: str | None = Field(
         default=None,

@@ -141,7 +141,7 @@ class _FromRecord(_Identity):
     ended_attempts: tuple[EndedAttemptShown, ...]
     inputs: dict[str, BlobShown]
     given_models: tuple[GivenModelShown, ...] = Field(
-        description="The models that the job scored beside its own, where it did."
+        description="The other models that the job scored, if it did."
     )
     model: ModelShown | None
     models: dict[str, ModelShown] = Field(description="The model of each endpoint, if they differ.")

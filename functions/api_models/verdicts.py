@@ -7,7 +7,7 @@ from shared.core.decisions.comparison import Method, Opponent, Outcome
 
 
 class IntervalShown(ResponseModel):
-    """How much better the new model is; positive is better, whatever the metric."""
+    """How much better the new model is; positive is better, for every metric."""
 
     difference: float
     low: float
@@ -61,7 +61,7 @@ class RuleShown(ResponseModel):
     live: float | None = Field(description="The live model's value, if the rule compares with it.")
     passed: bool
     outcome: Outcome = Field(description="unsure: the rows are too few to tell.")
-    observe: bool = Field(description="Whether the rule is recorded alone, and does not decide.")
+    observe: bool = Field(description="Whether the rule is only recorded, and does not decide.")
     why: str
     comparisons: tuple[ComparisonShown, ...] = Field(description="On the same rows.")
     gone: tuple[str, ...] = Field(

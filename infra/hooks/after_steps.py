@@ -1,4 +1,4 @@
-"""What is done after a deployment: functions, event subscriptions, health, an event."""
+"""The steps after a deployment: check functions, event subscriptions and health, send an event."""
 
 import argparse
 import os
@@ -30,7 +30,7 @@ differs:
   1. has the platform read the app's functions, and waits until all of them are there
   2. only for eventDelivery=blobTrigger: makes the event subscriptions of the blob triggers,
      whose webhook has a key that exists only now
-  3. asks the app for its health; that the pipelines file is still missing is no failure
+  3. asks the app for its health; that the pipelines file is still missing is not a failure
   4. sends one event through the data container: writes a blob below .relearn/scratch/, which no
      pipeline takes, waits until the app has seen its event, and deletes the blob
 """

@@ -1,4 +1,4 @@
-"""Which functions the app has, read from its source: so no list of them can become stale."""
+"""Reads the names of the app's functions from its source, so no list of them can become stale."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the app says of its health: to everybody in short, and in full to who has a function key."""
+"""Reads the app's health: in short without a function key, in full with one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is done before a deployment: waiting until the roles of the app's identity are in effect."""
+"""The step before a deployment: wait until the roles of the app's identity are in effect."""
 
 import argparse
 import os

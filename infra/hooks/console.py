@@ -1,4 +1,4 @@
-"""What a hook prints: short lines, a table of what was done, each failure with its cure."""
+"""Prints what a hook did: short lines, a table, and each failure with its cure."""
 
 import re
 import sys

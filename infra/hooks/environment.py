@@ -1,4 +1,4 @@
-"""What a hook knows of the deployment: environment variables, else what azd has; tokens of azd."""
+"""Reads facts about the deployment from environment variables or azd, and gets tokens of azd."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Which address is which call of the workspace (azure-machine-learning-v2 §1)."""
+"""Maps addresses to calls of the workspace (azure-machine-learning-v2 §1)."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -31,11 +31,11 @@ class Asked:
         """Return the body as JSON; an empty one has no members.
 
         Raises:
-            ValueError: it is no JSON object.
+            ValueError: it is not a JSON object.
         """
         value = json.loads(self.content) if self.content.strip() else {}
         if not isinstance(value, dict):
-            raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind for both
+            raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one kind for both
         return value
 
 

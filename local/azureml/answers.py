@@ -1,4 +1,4 @@
-"""What the service answers, as plain data: the form of its bodies, and how they are spelled.
+"""Models of the bodies that the service answers, as plain data with the service's spelling.
 
 Letter case, order and absent members are what a caller must not depend on
 (azure-machine-learning-v2 §9).

@@ -1,4 +1,4 @@
-"""What is registered with versions: components, environments, code and data; and computes.
+"""The assets that have versions (components, environments, code and data), and computes.
 
 See azure-machine-learning-v2 §2.2: what a component needs is read from its answer, in which
 booleans and numbers are text.

@@ -321,7 +321,7 @@ ASSETS: Final[dict[str, type[_Asset]]] = {
 
 
 def bad_job(body: RequestBody, api: str) -> Answer | None:
-    """Refuse what is no job of an api-version.
+    """Refuse what is not a job of an api-version.
 
     Args:
         body: what was sent.

@@ -1,4 +1,4 @@
-"""What answers for a deployment: a model that is made up here, or a server (`local.inference`).
+"""Answers for a deployment: by a made-up model, or by a server (`local.inference`).
 
 See azure-machine-learning-v2 §5.4 and §5.5: a deployment has succeeded when its container answers
 the health probe, and what the container answers otherwise than with 200 reaches a client as 424.
@@ -249,5 +249,5 @@ def _parsed(body: RequestBody | bytes) -> RequestBody:
         return body
     value = json.loads(body) if body.strip() else {}
     if not isinstance(value, dict):
-        raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind for both
+        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one kind for both
     return value

@@ -1,4 +1,4 @@
-"""What the control plane does to endpoints: other writers, failures, models that are made up."""
+"""Control calls for endpoints: simulate other writers, failures and made-up models."""
 
 from collections.abc import Callable
 from datetime import timedelta

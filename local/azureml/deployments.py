@@ -248,7 +248,7 @@ class Deployments:
             return refused
         deployment, own = parent.deployments.get(name), body.get("properties") or {}
         if deployment is None and not (NAME.fullmatch(name) and name == name.lower()):
-            return invalid(f"{name} is no name of a deployment.")
+            return invalid(f"{name} is not a name of a deployment.")
         if not body.get("location") or not all(own.get(key) for key in (*_FIXED, "model")):
             return invalid("location, model, instanceType and endpointComputeType are required.")
         if parent.state == "Creating" or self.state.operations.running(f"{parent.name}/{name}"):

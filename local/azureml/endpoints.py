@@ -164,7 +164,7 @@ class Endpoints:
     def _refused(self, name: str, body: RequestBody) -> Answer | None:
         endpoint = self.state.endpoints.get(name)
         if endpoint is None and not NAME.fullmatch(name):
-            return invalid(f"{name} is no name of an endpoint.")
+            return invalid(f"{name} is not a name of an endpoint.")
         if not body.get("location") or "authMode" not in (body.get("properties") or {}):
             return invalid("location and properties.authMode are required.")
         strict = self.state.switches.read_only_members == "refused"

@@ -1,4 +1,4 @@
-"""What no request of the app may ever do to an endpoint, whatever fails: checked at each of them.
+"""Checks at each request that the app does nothing forbidden to an endpoint, whatever fails.
 
 No traffic that sums to 0 while a deployment is good, none for a deployment that has not succeeded,
 no deletion of what is not the app's own, no change in place, and nothing of the endpoint lost but

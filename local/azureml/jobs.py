@@ -90,7 +90,7 @@ class Jobs:
         if (job := self.all.get(name)) is not None:
             return self._again(job, own)
         if not _NAME.fullmatch(name):
-            return invalid(f"{name} is no name of a job.")
+            return invalid(f"{name} is not a name of a job.")
         compute = str(
             own.get("computeId") or (own.get("settings") or {}).get("default_compute") or ""
         )

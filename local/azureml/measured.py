@@ -1,4 +1,4 @@
-"""What requests to the endpoints did, minute by minute: the numbers behind the platform metrics.
+"""Counts requests to the endpoints minute by minute: the numbers of the platform metrics.
 
 See azure-machine-learning-v2 §14.1: they are kept for each minute and combination of dimensions.
 """

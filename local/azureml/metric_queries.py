@@ -1,4 +1,4 @@
-"""What a query of the platform metrics asks for, and what is wrong with it.
+"""Reads a query of the platform metrics, and reports errors in it.
 
 See azure-machine-learning-v2 §14.1: `or` is within one dimension, `'*'` makes a series for each
 value, and the names of dimensions are compared without case.
@@ -132,7 +132,7 @@ def read_query(query: Mapping[str, str], now: datetime) -> Query:
         _check_dimensions(name, conditions)
     top = query.get("top") or str(_USUAL_TOP)
     if not top.isdecimal():
-        raise BadQueryError(f"top is no number: {top}.")
+        raise BadQueryError(f"top is not a number: {top}.")
     return Query(named, first, end, interval, conditions, int(top))
 
 

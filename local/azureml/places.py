@@ -1,4 +1,4 @@
-"""Where data is: datastores, the storage behind them, and the URIs that name places in it.
+"""Finds data: datastores, the storage behind them, and the URIs of places in it.
 
 See azure-machine-learning-v2 §2.7: a datastore gives account and container; a job names places
 by `azureml://datastores/…` or by the URL of a blob.

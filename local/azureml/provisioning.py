@@ -1,4 +1,4 @@
-"""How a deployment comes up: what is missing fails it, else its container has to get ready.
+"""Provisions a deployment: it fails if anything is missing; otherwise its container starts.
 
 See azure-machine-learning-v2 §5.2 and §5.5.
 """

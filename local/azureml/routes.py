@@ -153,7 +153,7 @@ class Routes:
         if not self.base:  # a server adds it by itself
             headers["Date"] = format_datetime(self.service.clock.now(), usegmt=True)
         headers |= {name: self._local(value) for name, value in answer.headers.items()}
-        if isinstance(answer.body, str):  # a fault: what is no JSON
+        if isinstance(answer.body, str):  # a fault: what is not JSON
             kind = "text/html" if answer.body.startswith("<") else "application/json"
             return WireAnswer(answer.status, headers | {"Content-Type": kind}, answer.body.encode())
         if answer.body is None and answer.status != 202:  # noqa: PLR2004 - its body is `null`
@@ -175,7 +175,7 @@ def _scored(answer: Answer) -> WireAnswer:
     headers = {name.lower(): value for name, value in answer.headers.items()}
     if isinstance(answer.body, bytes):
         return WireAnswer(answer.status, headers, answer.body)
-    # A text is a fault: what is no JSON.
+    # A text is a fault: what is not JSON.
     text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
     kind = "text/html" if text.startswith("<") else "application/json"
     return WireAnswer(answer.status, {"content-type": kind} | headers, text.encode())

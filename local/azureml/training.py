@@ -1,4 +1,4 @@
-"""What a job does: the work of each of its steps, and who does it."""
+"""The work of a job: its steps, and the trainers that do them."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence

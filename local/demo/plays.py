@@ -87,7 +87,7 @@ class AzureMlPlay(Play[ServingStage]):
     def acts(self) -> list[Act]:
         """Return a part of the table, all of it, and one whose model will break."""
         name = f"{PIPELINE}/{{}}.csv".format
-        broken = ", whose model will break once it gets requests"
+        broken = "; its model will fail under traffic"
         return [
             Act(name("first"), self.stage.data(0.4), Phase.PROMOTED),
             Act(name("second"), self.stage.data(1.0), Phase.PROMOTED),
@@ -160,7 +160,7 @@ class AzureMlPlay(Play[ServingStage]):
         measured = act.run["verdict"]["metrics"]["AUC"]
         own = str(act.run["candidate"]["name"])
         asked = {
-            f"asked for {share}": _of_client(act.seen.get(share), own)
+            f"traffic {share}": _of_client(act.seen.get(share), own)
             for share in ("10 %", "50 %", "100 %")
         }
         ended = act.run["phase"]
@@ -170,14 +170,14 @@ class AzureMlPlay(Play[ServingStage]):
             "deployment": own,
             **asked,
             "end": f"[green]{ended}[/]" if act.ends is Phase.PROMOTED else f"[yellow]{ended}[/]",
-            "serves then": ", ".join(act.after),
+            "live afterwards": ", ".join(act.after),
         }
 
 
 def _of_client(seen: Counter[tuple[str, int]] | None, own: str) -> str:
     """Return what a client saw of one step."""
     if not seen:
-        return "[dim]no step[/]"
+        return "[dim]not reached[/]"
     bad = failed(seen)
     wrong = f", {counted(bad, 'error')}" if bad else ""
     return f"{shares(seen).get(own, 0):.0f} % of {counted(sum(seen.values()), 'answer')}{wrong}"

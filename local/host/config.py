@@ -118,7 +118,7 @@ def parse_timeout(value: object) -> float:
     """Return the seconds of a functionTimeout such as `00:05:00`; infinity for `-1`.
 
     Raises:
-        RefusedError: it is no time span.
+        RefusedError: it is not a time span.
     """
     if value is None:
         return DEFAULT_FUNCTION_TIMEOUT

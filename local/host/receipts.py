@@ -1,4 +1,4 @@
-"""Which blob versions a function has finished with, kept in the host's storage over restarts."""
+"""Records which blob versions a function has handled, in the host's storage over restarts."""
 
 import contextlib
 import hashlib

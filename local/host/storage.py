@@ -24,7 +24,7 @@ def check_connection(name: str, environment: Mapping[str, str], function: str) -
             BlobServiceClient.from_connection_string(environment[name]).close()
         except ValueError:
             raise RefusedError(
-                f"function {function}: the setting {name} is no connection string"
+                f"function {function}: the setting {name} is not a connection string"
             ) from None
     elif not _service_uri(name, "blob", environment):
         raise RefusedError(

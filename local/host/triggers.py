@@ -99,7 +99,7 @@ def _queue(function: IndexedFunction, config: HostConfig) -> QueueTrigger:
     check_connection(connection, config.environment, name)
     queue = config.resolve(binding["queueName"], name)
     if not _QUEUE.fullmatch(queue):
-        raise RefusedError(f"function {name}: {queue!r} is no name that a queue can have")
+        raise RefusedError(f"function {name}: {queue!r} is not a name that a queue can have")
     return QueueTrigger(name, connection, queue)
 
 

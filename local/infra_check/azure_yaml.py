@@ -26,11 +26,11 @@ def check_azure_yaml(content: Any, root: Path) -> Wrong:
     """
     rules = data("azure-yaml.json")
     if not isinstance(content, dict):
-        yield "", "azure.yaml is no mapping", ""
+        yield "", "azure.yaml is not a mapping", ""
         return
     yield from _names(content, rules["root"]["properties"], "azure.yaml")
     if not re.search(rules["root"]["name_pattern"], str(content.get("name", ""))):
-        yield "name", f"'{content.get('name')}' is no name", "Use a-z, 0-9 and dashes"
+        yield "name", f"'{content.get('name')}' is not a name", "Use a-z, 0-9 and dashes"
     hooks = rules["hooks"]
     yield from _hooks(content.get("hooks", {}), hooks["project"], root)
     for name, service in (content.get("services") or {}).items():
@@ -84,7 +84,7 @@ def _hooks(hooks: Any, known: list[str], root: Path) -> Wrong:
 def _hook(name: str, hook: Any, root: Path) -> Wrong:
     form = data("azure-yaml.json")["hooks"]["hook"]
     if not isinstance(hook, dict):
-        yield name, f"the hook '{name}' is no mapping", "Write shell and run"
+        yield name, f"the hook '{name}' is not a mapping", "Write shell and run"
         return
     yield from _names(hook, form["properties"], f"hook {name}")
     systems = [one for one in ("windows", "posix") if one in hook]

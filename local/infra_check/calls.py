@@ -157,7 +157,7 @@ def _loaded(file: File, name: str, given: list[Node]) -> Shape | None:
         try:
             return shape_of_json(json.loads(content))
         except ValueError as exc:
-            file.report(given[0], f"'{path}' is no JSON: {exc}")
+            file.report(given[0], f"'{path}' is not JSON: {exc}")
     return None
 
 

@@ -152,7 +152,7 @@ def _rule(rule: Mapping[str, Any], functions: frozenset[str]) -> Wrong:
             what = f"'{rule[key]}' is no '{key}' of an alert"
             yield str(rule[key]), what, meant(str(rule[key]), map(str, values))
     if _FORBIDDEN & set(name) or name.endswith((" ", ".")) or not name:
-        yield name, f"'{name}' is no name that a rule can have", "Use letters, digits and dashes"
+        yield name, f"'{name}' is not a name that a rule can have", "Use letters, digits and dashes"
     query = str(rule.get("query", ""))
     yield from _query(query, functions)
     asked, listed = set(_CODE.findall(query)), set(rule.get("codes", []))
@@ -179,7 +179,7 @@ def _query(query: str, functions: frozenset[str]) -> Wrong:
     first = re.match(r"[\w-]+", steps[0].strip() if steps else "")
     if first is None or (first[0] not in _TABLES and f"let {first[0]}" not in query):
         shown = first[0] if first else ""
-        yield query, f"'{shown}' is no table of Application Insights", meant(shown, _TABLES)
+        yield query, f"'{shown}' is not a table of Application Insights", meant(shown, _TABLES)
     for step in steps[1:]:
         word = re.match(r"[\w-]+", step.strip())
         if word is None or word[0] not in _OPERATORS:

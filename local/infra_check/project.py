@@ -96,7 +96,7 @@ def _parameters(content: Any, main: File | None) -> Wrong:
 def _value(name: str, value: Any, declared: Shape) -> Wrong:
     text = str(value)
     if "${" in text and not _REFERENCE.fullmatch(text):
-        yield f'"{name}"', f"'{text}' is no variable of azd's environment", "Write ${NAME}"
+        yield f'"{name}"', f"'{text}' is not a variable of azd's environment", "Write ${NAME}"
     elif "${" in text and declared.kind in ("object", "array"):
         what = f"azd hands over a text, and the parameter '{name}' is: {declared.kind}"
         yield f'"{name}"', what, "Make it a string, and take it apart in the template"

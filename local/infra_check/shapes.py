@@ -1,4 +1,4 @@
-"""What a value of Bicep may be: its kind, its allowed values, its members."""
+"""Models of the values of Bicep: their kind, allowed values and members."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What Relearn makes of one run in the stand-in: its own provider starts the job and registers."""
+"""Runs one run of Relearn in the stand-in: its own provider starts the job and registers."""
 
 import time
 from collections.abc import Callable, Mapping

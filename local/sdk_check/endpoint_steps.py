@@ -1,4 +1,4 @@
-"""What azure-ai-ml does with online endpoints, and how its answers are checked.
+"""Drives online endpoints by azure-ai-ml, and checks the answers.
 
 A part of `driver.py`, which imports it.
 """

@@ -1,4 +1,4 @@
-"""What a training experiment with a module for scoring writes: each row with all its scores."""
+"""Writes the output of a scoring module in a training experiment: each row with all its scores."""
 
 import csv
 import io

@@ -34,7 +34,7 @@ _DETAILS = {
         "InvalidOperation",
         "The job cannot be started because it is in {} state.",
     ),
-    "ContainerSegmentInvalid": ("BadArgument", "The blob reference {} names no container."),
+    "ContainerSegmentInvalid": ("BadArgument", "The blob reference {} does not name a container."),
     "DuplicateInputInBatchCall": ("BadArgument", "Give either Input or Inputs, not both."),
     "InputBlobRelativeLocationInvalid": ("BadArgument", "The RelativeLocation of {} is not valid."),
     "InputMismatchError": ("BadUserArgument", "The input does not match its columns: {}."),

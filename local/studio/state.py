@@ -61,7 +61,7 @@ class Studio:
         unauthorized_for: how long after it was made an endpoint answers 401, as new ones did.
 
     Raises:
-        ValueError: `own_storage` is no connection string with an account key.
+        ValueError: `own_storage` is not a connection string with an account key.
     """
 
     def __init__(

@@ -74,7 +74,7 @@ class Call:
         """Read the body as a JSON object with no members but the `allowed` ones.
 
         Raises:
-            RefusalError: The body is empty, is no JSON object or has a member that is not known; a
+            RefusalError: The body is empty, is not a JSON object or has an unknown member; a
                 misspelt member must not be taken for an absent one.
         """
         if not self.body.strip():

@@ -180,7 +180,9 @@ def _check_queues(worker: Worker, stage: Stage, report: Report) -> None:
     failed = worker.queue("on_storage_events", "no event")
     said = str(failed).partition(" is not JSON")[0]
     report.equal(
-        "on_storage_events: what is no event fails", "PermanentError: a message of a queue", said
+        "on_storage_events: what is not an event fails",
+        "PermanentError: a message of a queue",
+        said,
     )
     data = {"runId": "rl-worker-check-0123456789ab-1", "runStatus": "Completed"}
     ended = {"eventType": "Microsoft.MachineLearningServices.RunStatusChanged", "data": data}

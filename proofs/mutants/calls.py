@@ -1,4 +1,4 @@
-"""Which functions each test calls, so that a mutant is shown only to the tests that run it."""
+"""Records which functions each test calls, so that a mutant meets only the tests that run it."""
 
 import hashlib
 import json

@@ -17,7 +17,7 @@ from proofs.mutants.in_place import Changed, Loaded
 
 #: A test may take so much longer than it is known to take, in processor time.
 _SECONDS, _TIMES = 5, 10
-#: Libraries are imported before pytest could rewrite them: that is no fault here.
+#: Libraries are imported before pytest could rewrite them: that is not a fault here.
 OPTIONS: Final = (
     *("-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),

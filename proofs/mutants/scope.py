@@ -1,4 +1,4 @@
-"""Which modules are changed, and which test files may find the change."""
+"""Chooses the modules to change, and the test files that may find a change."""
 
 import ast
 from functools import cache

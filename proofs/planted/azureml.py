@@ -199,7 +199,7 @@ BUGS: Final = (
         (_START,),
     ),
     Bug(
-        "a token travels to a host that is no storage",
+        "a token travels to a host that is not a storage",
         "shared/providers/azureml/outputs.py",
         "        if storage.elsewhere is None or _end_of(base) not in self._storage_hosts:\n",
         "        if storage.elsewhere is None:\n",

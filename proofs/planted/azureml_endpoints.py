@@ -187,7 +187,7 @@ BUGS: Final = (
         (_FAILURES,),
     ),
     Bug(
-        "an answer that is no number is a score",
+        "an answer that is not a number is a score",
         f"{_FOLDER}/json_answers.py",
         '        raise ValueError("a score is not a finite number")',
         "        return str(value)",

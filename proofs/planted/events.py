@@ -46,7 +46,7 @@ BUGS: Final = (
         _INTAKE,
     ),
     Bug(
-        "a message that is no event is dropped",
+        "a message that is not an event is dropped",
         "shared/intake/storage_events.py",
         '            log.error("%s: %s", FUNCTION, exc)\n            raise\n',
         '            log.error("%s: %s", FUNCTION, exc)\n',

@@ -147,7 +147,7 @@ BUGS: Final = (
     Bug(
         "rules that were not checked pass for checked ones",
         "shared/execution/gate.py",
-        'return Judged(None, f"there is no evaluation at {path}, beside an operator\'s model")',
+        'return Judged(None, f"there is no evaluation at {path}, next to the operator\'s model")',
         "return Judged(None)",
         (
             "tests/unit/core/run/test_waiting.py",

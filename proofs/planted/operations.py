@@ -17,7 +17,7 @@ BUGS: Final = (
         ("tests/functions/test_verdict_drawing.py",),
     ),
     Bug(
-        "better is left in a drawing",
+        "better is left in a forest plot",
         _DRAWING,
         "        return _LEFT + (value - self.low) /",
         "        return _LEFT + (self.high - value) /",

@@ -30,7 +30,7 @@ _SERVICE: Final = re.compile(r"\.(blob|queue|table|file|dfs|web)\.", re.IGNORECA
 _ACCOUNT: Final = re.compile(r"[a-z0-9]{3,24}")
 _CLIENT: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NO_CLIENT: Final = (
-    "is no client id",
+    "is not a client id",
     "write the client id of the user-assigned identity, which is not its name nor its object id",
 )
 _DEVELOPMENT: Final = "usedevelopmentstorage"
@@ -94,7 +94,7 @@ def connection_hints(environment: Mapping[str, str]) -> Iterator[Problem]:
             if environment.get(name):
                 why = f"{name} holds a connection string, which counts before it: remove one"
             elif part in _OF_THE_HOST:
-                why = f"the app knows {name}__credential and {name}__clientId alone"
+                why = f"the app knows only {name}__credential and {name}__clientId"
             elif part == "clientId" and not environment.get(f"{name}__credential"):
                 why = f"set {name}__credential to managedidentity, or remove it"
             elif part == "serviceUri" and environment.get(f"{name}__blobServiceUri"):
@@ -119,7 +119,7 @@ def _misspelt(environment: Mapping[str, str]) -> Iterator[Problem]:
         if right is None:
             if mark != "_":
                 known = ", ".join(_PARTS)
-                yield Problem(given, "is not known, and not read", f"known after {name}__: {known}")
+                yield Problem(given, "is unknown, and not read", f"known after {name}__: {known}")
         elif given != right and environment.get(right) != environment[given]:
             yield Problem(given, "is not read in this spelling", f"write {right}")
 
@@ -152,7 +152,7 @@ def _of_string(name: str, text: str, *, development: bool) -> Iterator[Problem]:
 def _of_members(name: str, members: Mapping[str, str], *, development: bool) -> Iterator[Problem]:
     missing = [part for part in ("AccountName", "AccountKey") if not members.get(part.lower())]
     if missing:
-        what = f"is no connection string of a storage account: {' and '.join(missing)} missing"
+        what = f"is not a connection string of a storage account: {' and '.join(missing)} missing"
         yield Problem(name, what, _WHOLE)
         return
     try:
@@ -232,7 +232,7 @@ def _of_uri(name: str, text: str, service: str, *, development: bool) -> Iterato
     loopback = development and is_loopback(text)
     wrong = _wrong_with(parts, service, loopback=loopback)
     if wrong is not None:
-        keyless = f"{cure}, without what follows: an identity needs no signature"
+        keyless = f"{cure}, without the part after it: an identity needs no signature"
         yield Problem(name, wrong, keyless if parts.query else cure)
 
 
@@ -268,7 +268,7 @@ def _of_account_name(name: str, text: str) -> Iterator[Problem]:
             if "=" in text
             else "no name of a storage account"
         )
-        cure = "write the account's name alone: 3 to 24 lower-case letters and digits"
+        cure = "write only the account's name: 3 to 24 lower-case letters and digits"
         yield Problem(name, f"holds {kind}", cure)
 
 

@@ -107,12 +107,12 @@ class NamedFiles:
         try:
             one_name(name)
         except ValueError as exc:
-            raise FileRefusedError("names no single file", str(exc)) from None
+            raise FileRefusedError("does not name a single file", str(exc)) from None
         parts = name.replace("\\", "/").split("/")
         if not name.strip() or name.startswith("/") or ".." in parts:
-            raise FileRefusedError("names no file below the folder of this file", PATH_CURE)
+            raise FileRefusedError("does not name a file below the folder of this file", PATH_CURE)
         if not PLAIN_PATH.fullmatch(name):
-            raise FileRefusedError("names no file below the folder of this file", PATH_CURE)
+            raise FileRefusedError("does not name a file below the folder of this file", PATH_CURE)
         return self._files.below(self._folder, name)
 
 
@@ -124,7 +124,7 @@ def read_probe(text: str, shown: str) -> tuple[dict[str, Any], int]:
         shown: what messages call the file.
 
     Raises:
-        FileRefusedError: it is no JSON object.
+        FileRefusedError: it is not a JSON object.
     """
     try:
         rows = json.loads(
@@ -151,7 +151,7 @@ def read_yaml(text: str, shown: str, kind: str) -> tuple[dict[str, Any], int]:
         kind: what the file should be, for messages.
 
     Raises:
-        FileRefusedError: it is no mapping in plain YAML.
+        FileRefusedError: it is not a mapping in plain YAML.
     """
     try:
         loader = Loader(text)
@@ -160,7 +160,7 @@ def read_yaml(text: str, shown: str, kind: str) -> tuple[dict[str, Any], int]:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
         raise FileRefusedError(f"{shown} is not plain YAML", where_it_breaks(exc)) from None
     if not isinstance(found, dict):
-        raise FileRefusedError(f"{shown} is no mapping", f"name {kind}")
+        raise FileRefusedError(f"{shown} is not a mapping", f"name {kind}")
     for path, scalar in misread(found):
         where = ".".join(str(part) for part in path)
         raise FileRefusedError(f"{shown}: {where} {scalar.what}", scalar.cure)
@@ -189,7 +189,7 @@ def _check_tree(tree: Any) -> None:
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number in JSON")
+    raise ValueError(f"{text} is not a number in JSON")
 
 
 def _integer(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Which values must stay out of every text, by the settings and the pipelines file."""
+"""Collects the values that must stay out of every text, from settings and pipelines file."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -21,7 +21,7 @@ def redactor_for(
     Args:
         environment: the app settings.
         pipelines: those of the file.
-        containers: names that are no secret, as all that the file says in clear.
+        containers: names that are not secret, as all that the file says in clear.
     """
     known = list(pipelines)
     public = frozenset((*containers, *_said_in_clear(known)))

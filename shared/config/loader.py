@@ -42,7 +42,7 @@ def load_pipelines(
     development: bool,
     files: Files | None = None,
 ) -> Configuration:
-    """Return the sound pipelines of `file`, and every problem of the others.
+    """Return the valid pipelines of `file`, and every problem of the others.
 
     Args:
         file: the YAML file; the files that it names are relative to it.

@@ -14,14 +14,14 @@ from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_training import POOL_ID
 
-#: The tag of a union by `kind`: it is no key of the file either, and only one form was tried.
+#: The tag of a union by `kind`: it is not a key of the file either, and only one form was tried.
 _TAGS: Final = frozenset(TRAINING_KINDS)
 #: The forms that are mappings.
 _MAPPINGS: Final = frozenset(
     {"Create", "RollOut", "Recurrence", "LoggedMetrics", "AzureMlInput", "Registration"}
     | {"CreateEndpoint"}
 )
-#: How pydantic names one of the forms that a value may have; it is no key of the file.
+#: How pydantic names one of the forms that a value may have; it is not a key of the file.
 _FORM: Final = re.compile(
     r"bool|int|float|str|none|constrained-\w+|function-\w+\[.*|literal\[.*|dict\[.*|tuple\[.*|list\[.*"
     rf"|{'|'.join(_MAPPINGS)}"

@@ -39,7 +39,7 @@ M = TypeVar("M", bound=BaseModel)
 MOST_REPORTED: Final = 50
 EXAMPLE: Final = "see pipelines.azureml.yaml"
 UNREADABLE: Final = (yaml.YAMLError, ValueError, TypeError, RecursionError)
-#: A longer key is no slip of the pen.
+#: A longer key is not a slip of the pen.
 _LONGEST_SLIP: Final = 40
 _ADD_IT: Final = "add it to the app settings (locally: Values in local.settings.json), and restart"
 

@@ -1,4 +1,4 @@
-"""Where the pipelines file is: in a folder, or in a container of the ledger's account.
+"""Reads the pipelines file from its place: a folder, or a container of the ledger's account.
 
 Both places are read in the same way, as `Files`. A container makes no request before its first
 check of a file.
@@ -24,7 +24,7 @@ from shared.ports.storage import Blobs
 SETTING: Final = "PIPELINES_FILE"
 #: How the cure of a path in the pipelines file begins.
 PATH_CURE: Final = "name a file in the folder of this file or below it, as probes/census.json"
-#: What a path may be made of, so that it means the same on every system and is no URL.
+#: What a path may be made of, so that it means the same on every system and is not a URL.
 PLAIN_PATH: Final = re.compile(r"[^\x00-\x1f\x7f\\:*?\"<>|]{1,200}")
 _MARK: Final = "blob:"
 #: `$web` and the like are the platform's own.
@@ -89,7 +89,7 @@ class LocalFiles:
             most: its bytes at most.
 
         Raises:
-            FileRefusedError: it cannot be read, is no file, or is too large.
+            FileRefusedError: it cannot be read, is not a file, or is too large.
         """
         path = Path(file)
         try:
@@ -210,7 +210,7 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
     if mark != mark.strip().lower():
         return _wrong(file, "does not begin with blob: in lower-case letters", _FORM)
     if not CONTAINER.fullmatch(container):
-        return _wrong(file, "names no container after blob:", _FORM)
+        return _wrong(file, "does not name a container after blob:", _FORM)
     if container in taken:
         what = f"names {container}, a container of data, models or the ledger"
         cure = (
@@ -220,7 +220,7 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
         return _wrong(file, what, cure)
     plain = PLAIN_PATH.fullmatch(path) and not path.startswith("/")
     if not plain or is_folded(path) or path != file.as_posix():
-        return _wrong(file, "names no blob after the container", _FORM)
+        return _wrong(file, "does not name a blob after the container", _FORM)
     return Place(file, container)
 
 

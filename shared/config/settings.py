@@ -131,7 +131,7 @@ class Settings:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the app's containers and queues, which are no secret."""
+        """The names of the app's containers and queues, which are not secret."""
         return (*self.containers, self.storage_events_queue, self.workspace_events_queue)
 
 
@@ -240,7 +240,7 @@ def _queues(environment: Mapping[str, str], problems: list[Problem]) -> list[str
             problems.append(Problem(name, *what))
         elif not _QUEUE.fullmatch(value):
             cure = "write 3 to 56 lower-case letters, digits and single dashes"
-            problems.append(Problem(name, "is no name that a queue can have", cure))
+            problems.append(Problem(name, "is not a name that a queue can have", cure))
     if found[0] == found[1]:
         cure = "storage events and workspace events each need a queue of their own"
         problems.append(Problem("WORKSPACE_EVENTS_QUEUE", "a queue is used twice", cure))
@@ -260,7 +260,7 @@ def _container(
             "write 3 to 63 lower-case letters, digits and single dashes; a folder goes into the "
             "patterns of pipelines.yaml"
         )
-        problems.append(Problem(name, "is no name that a container can have", cure))
+        problems.append(Problem(name, "is not a name that a container can have", cure))
     return value
 
 
@@ -272,7 +272,7 @@ def _function_timeout(
         if _CLOCK_TIME.fullmatch(text) and (span := parse_duration(text)):
             return span
         cure = "write it like 00:05:00, and longer than nothing"
-        problems.append(Problem(_TIMEOUT_SETTING, "is no time span that the host takes", cure))
+        problems.append(Problem(_TIMEOUT_SETTING, "is not a time span that the host takes", cure))
         return _FUNCTION_TIMEOUT
     try:
         host = json.loads((root / "host.json").read_text(encoding="utf-8"))

@@ -120,4 +120,4 @@ def scope_problems(environment: Mapping[str, str]) -> Iterator[Problem]:
     for name, example in _SCOPES.items():
         value = environment.get(name)
         if value and not _SCOPE.fullmatch(value):
-            yield Problem(name, "is no scope of a token", f"write it like {example}")
+            yield Problem(name, "is not a scope of a token", f"write it like {example}")

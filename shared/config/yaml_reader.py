@@ -78,7 +78,7 @@ def resolve_by_core(loader: type[yaml.SafeLoader]) -> None:
 
 
 def scalar(kind: str, text: str) -> Any:
-    """Return the value of a scalar that is no text.
+    """Return the value of a scalar that is not a text.
 
     Args:
         kind: `bool`, `null`, `int` or `float`, by its tag.
@@ -185,7 +185,7 @@ class Loader(yaml.SafeLoader):
         """Return the keys and values of a mapping, with those that it merges.
 
         Raises:
-            yaml.YAMLError, ValueError: a key is no word, or `<<` merges what is no mapping.
+            yaml.YAMLError, ValueError: a key is not a word, or `<<` merges what is not a mapping.
         """
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):

@@ -49,7 +49,7 @@ class SignedBlobUrl:
 
 
 def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:
-    """Return what a URL names; None where it carries no signature, or is no blob's.
+    """Return what a URL names; None where it carries no signature, or is not a blob's.
 
     Args:
         url: the URL, as the service put it together.
@@ -79,7 +79,7 @@ def own_path_in(url: str, account: str, base: str) -> str | None:
         base: the URL that its container names follow.
 
     Raises:
-        ValueError: it is no URL.
+        ValueError: it is not a URL.
     """
     there, here = urlsplit(url), urlsplit(base)
     host, own = ((parts.hostname or "").rstrip(".").lower() for parts in (there, here))

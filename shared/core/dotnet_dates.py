@@ -109,8 +109,8 @@ def _parts(form: str) -> Iterator[tuple[str, str]]:
         raise WrongValueError("the date format is empty", _EXAMPLE)
     if len(form) == 1:
         raise WrongValueError(
-            f"{form} alone is no custom format: .NET takes it for a standard one",
-            f"write %{form} for this part alone" if form in _LETTERS else _EXAMPLE,
+            f"{form} by itself is not a custom format: .NET takes it for a standard one",
+            f"write %{form} for only this part" if form in _LETTERS else _EXAMPLE,
         )
     at = 0
     while at < len(form):

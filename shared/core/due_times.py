@@ -1,4 +1,4 @@
-"""Which due times of a schedule are to be started: new ones, missed ones, and those of before."""
+"""Finds the due times of a schedule that must start: new and missed ones, and backfills."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

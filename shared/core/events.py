@@ -51,7 +51,7 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 _LONGEST_NAME: Final = 1024
 _LONGEST_KIND: Final = 80
 _TO_DO: Final = (
-    "see that the queue gets the events of Event Grid alone, in the schema EventGridSchema or "
+    "see that the queue gets only the events of Event Grid, in the schema EventGridSchema or "
     "CloudEventSchemaV1_0"
 )
 
@@ -95,7 +95,7 @@ def events_in(message: bytes) -> Iterator[Event]:
     The host has decoded the message from base64, unless it was told not to.
 
     Raises:
-        PermanentError: the message, or what follows in its list, is no event.
+        PermanentError: the message, or what follows in its list, is not an event.
     """
     found = _parsed(message)
     for one in found if isinstance(found, list) else [found]:
@@ -126,7 +126,7 @@ def changed_blob(event: Event) -> ChangedBlob | str:
     names = [name for name in names if len(name) <= _LONGEST_NAME and not _HALF.search(name)]
     whole = [name for name in names if _LOST not in name]
     if not container or not names:
-        raise PermanentError(f"an event {_shown(event.kind)} names no blob. To do: {_TO_DO}")
+        raise PermanentError(f"an event {_shown(event.kind)} does not name a blob. To do: {_TO_DO}")
     return ChangedBlob(
         _account(event, url), container.lower(), tuple(dict.fromkeys(whole or names))
     )
@@ -158,7 +158,7 @@ def _event(given: object) -> Event:
     kind = known.get("eventtype") or known.get("type")
     data = known.get("data")
     if not isinstance(kind, str) or not isinstance(data, dict):
-        raise PermanentError(f"a message of a queue is no event of Event Grid. To do: {_TO_DO}")
+        raise PermanentError(f"a message of a queue is not an event of Event Grid. To do: {_TO_DO}")
     source = known.get("topic") or known.get("source") or ""
     return Event(kind, str(source), str(known.get("subject") or ""), _lower(data))
 
@@ -169,7 +169,7 @@ def _shown(kind: str) -> str:
 
 
 def _unsigned(url: str) -> str:
-    """Return a URL without a signature, which is no part of a blob's name."""
+    """Return a URL without a signature, which is not part of a blob's name."""
     plain, mark, query = url.partition("?")
     return plain if mark and signature_in(query) else url
 

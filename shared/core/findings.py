@@ -1,4 +1,4 @@
-"""What doctor finds: for each check one line, ok, wrong with its cure, or not checked."""
+"""The findings of doctor: one line for each check: ok, wrong with its cure, or not checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

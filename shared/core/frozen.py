@@ -90,7 +90,7 @@ class RecordModel(FrozenModel):
         The model is frozen, and this is still its construction.
         """
         if not 1 <= self.schema_version <= self.newest_form:
-            raise ValueError(f"schema_version {self.schema_version} is not known")
+            raise ValueError(f"schema_version {self.schema_version} is unknown")
         if self.schema_version != self.form:
             self.__dict__["schema_version"] = self.form
         return self

@@ -28,7 +28,7 @@ _BLANK: Final = rf"[\s\"'+]|&quot;|{_encoded('20', '22', '27')}|\\(?!\\{{0,3}}u0
 _JOINED: Final = rf"[=:]|&#61;|&equals;|{_encoded('3D', '3A')}"
 _JOINT: Final = rf"(?:{_BLANK})*+(?:{_JOINED})(?:{_BLANK}|{_JOINED}|>)*+"
 _APART: Final = rf"(?:{_BLANK}|{_JOINED})++"
-#: Where a word begins: after what is no letter, or after a character that is written encoded.
+#: Where a word begins: after what is not a letter, or after a character that is written encoded.
 _START: Final = (
     r"(?:(?<![A-Za-z])|(?<=%[2-5][0-9A-F])|(?<=%25[2-5][0-9A-F])|(?<=\\u00[2-5][0-9A-F]))"
 )

@@ -122,7 +122,7 @@ def checked_path(text: str, check: Callable[[str], str]) -> str:
     """
     shown = filled(text, SAMPLE)
     if meant := _MEANT.search(shown):
-        raise WrongValueError(f"{meant[0]} is no time of a window", _WRITE)
+        raise WrongValueError(f"{meant[0]} is not a time of a window", _WRITE)
     check(shown)
     return text
 
@@ -161,7 +161,7 @@ def _templates(text: str) -> Iterator[tuple[str, re.Match[str], str]]:
     for found in _TEMPLATE.finditer(text):
         moment = _MOMENT.fullmatch(found[1])
         if moment is None:
-            raise WrongValueError(f"{found[0]} is no time of a window", _WRITE)
+            raise WrongValueError(f"{found[0]} is not a time of a window", _WRITE)
         if "$" in found[2]:
             cure = "write the sign outside of the braces"
             raise WrongValueError(f"{found[0]}: a date format has no dollar sign here", cure)

@@ -37,7 +37,7 @@ def service_of(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host that requests to `url` go to; a text that is no URL stands for itself."""
+    """Return the host that requests to `url` go to; a text that is not a URL stands for itself."""
     try:
         return (urlsplit(url).hostname or url).lower()
     except ValueError:

@@ -219,7 +219,7 @@ class Comparisons:
         except CorruptRecordError as exc:
             return str(exc)
         if stored is None:
-            return f"run {run_id} has no record any more, so that its predictions are not known"
+            return f"run {run_id} has no record any more, so that its predictions are unknown"
         theirs = stored.record.config.gate.compare or compare
         if compare.way is Way.SCORED:
             return self._read_scored(stored.record, theirs, run)
@@ -283,7 +283,7 @@ def _require_usable(own: PairedRows | NotPaired, terms: Terms, rules: Sequence[R
         raise UnusablePredictionsError(f"the predictions cannot be used: {own.reason}")
     for rule in rules:
         metric = terms.metric(rule.metric)
-        found = value_of(metric, own) if metric else NotComparable("it is not known of rows")
+        found = value_of(metric, own) if metric else NotComparable("it is unknown for rows")
         if isinstance(found, NotComparable) and not rule.observe:
             what = f"{rule.metric} cannot be computed of the predictions"
             raise UnusablePredictionsError(f"{what}: {found.reason}")

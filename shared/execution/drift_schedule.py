@@ -93,4 +93,4 @@ def schedule_drift_check(
             drift_check = drift_check.evolve(reported=known.reported, repair=known.repair)
         context.ledger.drift_checks.put(name, drift_check, stored.etag if stored else None)
     except RelearnError as exc:
-        log.warning("endpoint %s is not being watched for now: %s", endpoint.name, exc)
+        log.warning("endpoint %s: the drift check cannot be scheduled now: %s", endpoint.name, exc)

@@ -1,4 +1,8 @@
-"""Advances one run: read, decide, claim, act, record. Every change of a run is made here."""
+"""Advances one run: read, decide, claim, act, record.
+
+Other modules also record events of a run, all through a `RunWriter`: `rollout` those of its
+deliveries, `unsure` that an operator is asked, and `operations.runs` commands of operators.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

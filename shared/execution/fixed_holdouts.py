@@ -67,7 +67,7 @@ def note_of_holdout(context: Context, run: Run) -> str:
         try:
             holdout = context.look_up_at(compare.holdout)
         except (TransientError, PermanentError) as exc:
-            unknown = f"the holdout {compare.holdout} cannot be looked at, so that nobody knows"
+            unknown = f"the holdout {compare.holdout} cannot be read, so it is unknown"
             return f"{unknown} whether it was trained on or replaced: {exc}"
         if holdout is None or not holdout.content_md5:
             return ""

@@ -208,7 +208,7 @@ class GateSteps:
         path = left.path
         if left.content is None and manual_model:
             # There is no evaluation: an operator decides, and the verdict says so.
-            return Judged(None, f"there is no evaluation at {path}, beside an operator's model")
+            return Judged(None, f"there is no evaluation at {path}, next to the operator's model")
         if left.content is None:
             raise self._missing(run, path, left.why)
         try:
@@ -311,4 +311,4 @@ def _only_observed(rules: Sequence[Rule]) -> bool:
 
 def _unknown(rules: Sequence[Rule], why: Exception) -> Row:
     """Return a row that has none of the numbers that rules read, and says why."""
-    return Row({}, {}, {rule.metric: f"is not known: {why}" for rule in rules})
+    return Row({}, {}, {rule.metric: f"is unknown: {why}" for rule in rules})

@@ -108,7 +108,7 @@ class JobSteps:
             note = service.ensure_started(job, request_of(run))
         except OutcomeUnknownError as exc:
             # It may arrive late: the run waits until the claim's lease is over.
-            log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
+            log.warning("run %s: the start of job %s is unconfirmed: %s", run.run_id, job, exc)
             return _seen_after_all(service, job, run)
         except PermanentError as exc:
             if fresh:

@@ -100,7 +100,7 @@ class PromotionSteps:
         target: ServingState | None = None,
     ) -> Event | None:
         name = endpoint.name
-        log.warning("run %s: whether %s took the update is not known: %s", run.run_id, name, exc)
+        log.warning("run %s: the update of %s is unconfirmed: %s", run.run_id, name, exc)
         if not endpoint.shows:
             return None  # no status check can show it: wait until the claim's lease is over
         return UpdateSent(certain=False, service_message=str(exc), target=target)

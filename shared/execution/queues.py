@@ -301,7 +301,7 @@ class EndpointQueue:
             last = stored.record.endpoint_lease if stored else None
             holder = self.context.ledger.runs.read(last.run_id) if last else None
         except RelearnError as exc:
-            log.info("endpoint %s: whether it is free is not known now: %s", endpoint, exc)
+            log.info("endpoint %s: its lease cannot be read now: %s", endpoint, exc)
             return False
         return holder is None or not holder.record.phase.updates
 

@@ -92,7 +92,7 @@ class Replays:
 
     def _by_files(self, recorded: Replay, wanted: Gate, kept: Evidence | None) -> Replay:
         run, own = recorded.run, recorded.run.config.gate
-        said = "what served then is not known"
+        said = "the live model of that time is unknown"
         for served in self._ways(run, kept):
             again = self._verdict(run, own, served)
             if again != recorded.recorded:

@@ -73,7 +73,7 @@ class BlobEvents:
     def _tried(self, name: str, function: str) -> None:
         """Record the event of a blob that was written to see that its event arrives."""
         if not is_scratch(name):
-            log.info("blob %s is below %s, which holds no data: it is left alone", name, RESERVED)
+            log.info("blob %s is below %s, which holds no data: it is ignored", name, RESERVED)
             return
         event = LastEvent(at=self.context.clock.now(), blob=name, function=function)
         record = self.context.ledger.last_event
@@ -104,7 +104,7 @@ def _no_run_for(name: str, reading: Sequence[str], minutes: int) -> str:
             f"To do: correct the file; the blob will be found within {minutes} minutes of that"
         )
     if not reading:
-        return f"blob {name} matches no pipeline: it is left alone"
+        return f"blob {name} matches no pipeline: it is ignored"
     return (
         f"blob {name} opens no run: it is for {', '.join(reading[:20])}, where opens_runs is "
         "false; the schedule or an operator starts a run on it"
@@ -153,7 +153,7 @@ class ModelEvents:
         except PipelineConfigError as exc:  # no failure of the event: the search finds the model
             minutes = self.context.limits.found_within
             to_do = f"To do: correct the file; it will be found within {minutes} minutes of that"
-            self.eligibility.log_once(f"model {name} is left alone for now: {exc}. {to_do}", name)
+            self.eligibility.log_once(f"model {name} is ignored for now: {exc}. {to_do}", name)
             return None
         if pipeline is None:
             self.eligibility.log_once(
@@ -184,8 +184,8 @@ class ModelEvents:
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
         stored = self.context.ledger.runs.read(run_id)
         if stored is None or stored.record.attempt != attempt or stored.record.phase.ended:
-            why = f"is {stored.record.phase}" if stored else "is not known"
-            log.info("output %s: run %s %s; the file is left alone", name, run_id, why)
+            why = f"is {stored.record.phase}" if stored else "is unknown"
+            log.info("output %s: run %s %s; the file is ignored", name, run_id, why)
             return None
         try:
             if stored.record.phase is not Phase.TRAINING:

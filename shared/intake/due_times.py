@@ -1,4 +1,4 @@
-"""Opens the runs of a pipeline's due times: each window has one run for each key."""
+"""Finds the due times of one pipeline that start now, and opens a run for each key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

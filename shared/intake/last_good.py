@@ -314,7 +314,7 @@ class LastGood:
                 log.error("pipeline %s is not in the file any more: %s", name, exc)
                 continue
             except RelearnError as exc:
-                log.warning("the configuration of %s is not forgotten yet: %s", name, exc)
+                log.warning("the configuration of %s is not deleted yet: %s", name, exc)
                 return False
             log.info("pipeline %s is not in the file any more", name)
         return True

@@ -71,7 +71,7 @@ def model_blobs(context: Context, catalogue: Catalogue, eligibility: Eligibility
         try:
             pipeline = catalogue.for_manual_model(blob.name)
         except PipelineConfigError as exc:  # it never was active: no model is eligible for it
-            eligibility.log_once(f"model {blob.name} is left alone: {exc}", blob.name)
+            eligibility.log_once(f"model {blob.name} is ignored: {exc}", blob.name)
             return []
         return [DataVersion.of_model(pipeline, blob)] if pipeline else []
 

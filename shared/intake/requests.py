@@ -1,4 +1,4 @@
-"""Opens the runs of due times, and manual runs."""
+"""Opens runs on the newest data: for one due time, or for a manual request."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

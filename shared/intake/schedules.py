@@ -1,4 +1,4 @@
-"""Opens the runs of the due times of all pipelines, fairly to each.
+"""Works through the schedules of all pipelines in turn, so that none delays the others.
 
 Each call opens a part of what one pipeline has to open; then the next pipeline follows.
 When time runs out, the ledger keeps the next pipeline, so that any worker continues there.
@@ -68,7 +68,7 @@ class Schedules:
         except CorruptRecordError as exc:
             log.error("%s", exc)  # it only says which pipeline is first
         except RelearnError as exc:
-            log.warning("it is not known whose due times are first: %s", exc)
+            log.warning("the pipeline whose due times come first cannot be read: %s", exc)
         return None
 
     def _keep(self, first: str, stored: Stored[Rotation] | None) -> None:
@@ -78,4 +78,4 @@ class Schedules:
         except ConflictError:
             return  # another worker stored it: both are right
         except RelearnError as exc:
-            log.warning("whose due times are first is not kept: %s", exc)
+            log.warning("the pipeline whose due times come first cannot be stored: %s", exc)

@@ -33,7 +33,7 @@ class StorageEvents:
             message: as the host gives it.
 
         Raises:
-            PermanentError: it is no event. The host tries it a few times, then moves it to the
+            PermanentError: it is not an event. The host tries it a few times, then moves it to the
                 poison queue, where the poll sees it.
             TransientError, OutcomeUnknownError: storage does not work now; deliver the message
                 again.

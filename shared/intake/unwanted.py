@@ -102,7 +102,7 @@ class UnwantedData:
             why = "does not match its data.blob any more" if known else "it is not in the file"
             log.warning(
                 "pipeline %s: %d data versions wait for it and %s; the first is %s: correct the "
-                "file, or they stay untrained",
+                "file, or they are never trained on",
                 pipeline,
                 len(waiting),
                 why,

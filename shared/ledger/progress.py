@@ -32,7 +32,7 @@ class SearchState(RecordModel):
     again: tuple[str, ...] = ()  #: those of the search before that are still to be tried
     completed_at: AwareDatetime | None = None
     wanted_from: AwareDatetime | None = None
-    """Search again at once for what changed since then: the pipelines file was changed."""
+    """Search again at once from that time on: the pipelines file was changed."""
     at_once: bool = False  #: whether this search is such a one: no event is waited for
 
 

@@ -39,7 +39,7 @@ class VersionEntry(RecordModel):
 
     def without_run(self) -> "VersionEntry":
         """Return the entry once the record of its run is deleted: the run is not opened anew."""
-        note = f"run {self.run_id}, whose record was forgotten"
+        note = f"run {self.run_id}, whose record was deleted"
         return self.evolve(run_id=None, deleted_run=self.run_id, note=note)
 
 

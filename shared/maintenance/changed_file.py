@@ -360,7 +360,7 @@ class ChangedFile:
 
     def _report(self, configuration: Configuration, what: str) -> None:
         log.info(
-            "%s was %s and is used from now on, without a restart: %d sound pipelines, %d problems",
+            "%s was %s and is used from now on, without a restart: %d valid pipelines, %d problems",
             self._source.name,
             what,
             len(configuration.pipelines),

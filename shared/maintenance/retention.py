@@ -168,15 +168,15 @@ def _report(state: CleaningRound) -> None:
     """Log once a round which records were left, and which data wait for no pipeline."""
     if state.unclear:
         log.error(
-            "%d old records are not understood or cannot be checked, and were left alone, such "
+            "%d old records are not understood or cannot be checked, and are kept, such "
             "as %s: deploy the version that wrote them, or move them away",
             state.unclear,
             ", ".join(state.shown),
         )
     for pipeline, number in sorted(state.waiting.items()):
         log.warning(
-            "%d data versions wait for pipeline %s, which is not in the pipelines file: put it "
-            "back, or they are deleted once it was missing for 400 days",
+            "%d data versions wait for pipeline %s, which is not in the pipelines file: add "
+            "the pipeline again, or they are deleted after 400 days without it",
             number,
             pipeline,
         )

@@ -1,4 +1,4 @@
-"""Which old records are deleted, kind by kind. Each rule takes a bounded number of calls.
+"""Decides which old records are deleted, kind by kind, each in a bounded number of calls.
 
 A record stays while an endpoint state names it, while it says what serves at a configured
 endpoint, while its blob is still there, and where it is not understood. The records of a pipeline

@@ -51,7 +51,7 @@ class UndeliveredEvents:
             self._look(now)
         except RelearnError as exc:
             if self._logged.allows("look"):
-                log.warning("whether events were given up cannot be seen now: %s", exc)
+                log.warning("undelivered events cannot be checked now: %s", exc)
 
     def _look(self, now: datetime) -> None:
         record, stored, unread = self.context.ledger.undelivered, None, False

@@ -32,7 +32,7 @@ class WorkspaceEvents:
             message: as the host gives it.
 
         Raises:
-            PermanentError: it is no event. The host tries it a few times, then moves it to the
+            PermanentError: it is not an event. The host tries it a few times, then moves it to the
                 poison queue, where the poll sees it.
         """
         try:

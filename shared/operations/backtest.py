@@ -1,6 +1,7 @@
-"""Replays a gate over the recorded runs of a pipeline: which would have ended otherwise.
+"""Replays a gate over the recorded runs of a pipeline: which would have ended differently.
 
-Nothing is sent to an endpoint, and nothing is recorded. Each run is compared with what served then.
+Nothing is sent to an endpoint, and nothing is recorded. Each run is compared with the
+model that was live then.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class BacktestPage:
     """Some runs by another gate, the newest first, and the cursor of the next page."""
 
     replays: tuple[Replay, ...]
-    passed_over: int  #: runs that no rule judged
+    passed_over: int  #: runs without a rule outcome
     cursor: str | None
 
 

@@ -1,6 +1,6 @@
 """Doctor: tries everything that the app needs, and says of each thing whether it works.
 
-Each line of the report is ok, wrong with what happened and the cure, or not checked with the
+Each line of the report is ok, wrong with the cause and the cure, or not checked with the
 reason. Checks run side by side within a bounded time; the lines have a fixed order. Nothing that
 matters is changed, nothing is left behind, and no line shows a secret.
 """
@@ -236,7 +236,7 @@ class _Endpoints:
 
 
 def _refused(part: str, name: str, error: ConfigError) -> Check:
-    """Return the check of what cannot be built, such as a service that no setting describes."""
+    """Return a check that fails: its part cannot be built, such as a service without settings."""
 
     def found() -> Finding:
         raise error

@@ -2,7 +2,7 @@
 
 The bulkheads of the poll sort the work (`shared.execution.bulkheads`): a service that does not
 answer gets one check at a time, and none after two. Each check has a thread of its own, which
-is left alone when its time is over: a thread cannot be ended, and its own time-outs end it.
+is abandoned when its time is over: a thread cannot be ended, and its own time-outs end it.
 
 What a check needs is tried first. Where that does not work, the check is not begun: an operator
 reads of the cause once, and not of everything that follows from it.
@@ -20,7 +20,7 @@ from shared.execution.bulkheads import Bulkheads, host_of
 from shared.ports.checks import Check
 from shared.telemetry import log
 
-#: Checks at one host that may hang before it is left alone.
+#: Checks at one host that may hang before it is skipped.
 _MOST_HANGING: Final = 2
 _FIRST: Final = "correct what the line of {name} says first"
 _NO_TIME: Final = "the time for all checks was over before this one began: run doctor again"
@@ -35,14 +35,14 @@ _HANGS: Final = (
 class Bounds:
     """How long doctor may take, and how much it does."""
 
-    whole: float = 180.0  #: in seconds; with what comes before it stays under 200 s
+    whole: float = 180.0  #: in seconds; with the work before, under 200 s
     each: float = 30.0  #: in seconds, for one check
     endpoints: int = 50  #: how many are checked at most
 
 
 @dataclass
 class _Trial:
-    """One check that runs, or has run, or was left alone."""
+    """One check that runs, has run, or was abandoned."""
 
     check: Check
     finding: Finding | None = None
@@ -146,7 +146,7 @@ def _left(trial: _Trial, trials: Sequence[_Trial]) -> Finding:
 
 
 def _silent(trial: _Trial, trials: Sequence[_Trial]) -> bool:
-    """Whether other checks at the same host had no answer, so that it is left alone."""
+    """Whether other checks at the same host had no answer, so that it is skipped."""
     host = host_of(trial.check.service)
     silent = sum(one.hangs and host_of(one.check.service) == host for one in trials)
     return bool(host) and silent >= _MOST_HANGING

@@ -1,4 +1,4 @@
-"""Whether the app can work: wrong configuration, timers that do not run, storage that refuses."""
+"""Finds out whether the app can work: wrong configuration, idle timers, refusing storage."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=RecordModel)
 ProblemKind = Literal["configuration", "storage", "poll", "schedules"]
 Status = Literal["healthy", "attention", "unusable"]
 _MISSING: Final = "a container does not exist"
-#: How often the poll raises alerts about what is wrong, and about how many problems each time.
+#: How often the poll raises alerts about problems, and about how many problems each time.
 _ALERT_EVERY: Final = timedelta(minutes=10)
 _MOST_ALERTS: Final = 20
 

@@ -127,7 +127,7 @@ def _urgency(marker: Marker) -> tuple[bool, bool, str]:
 
 
 def _failing(marker: Marker) -> bool:
-    """Whether a run's last step failed, or it pauses; waiting for an endpoint is no failure."""
+    """Whether a run's last step failed, or it pauses; waiting for an endpoint is not a failure."""
     return marker.run.failing
 
 
@@ -226,7 +226,7 @@ class History:
         return RunPage(self._read(names, wanted.by_record), start.text())
 
     def parked(self, limit: int, cursor: str | None) -> IdPage:
-        """Return the ids of some parked runs, by the markers of open runs alone.
+        """Return the ids of some parked runs, only by the markers of open runs.
 
         Costs one listing, however many runs are open. A hint may be a tick older than its record.
 

@@ -12,7 +12,7 @@ from shared.core.blobs import RESERVED
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.findings import Finding
 
-#: Blobs of doctor and of the test of events. No pipeline takes one, whatever its pattern is.
+#: Blobs of doctor and of the test of events. No pipeline takes one, for any pattern.
 SCRATCH: Final = f"{RESERVED}scratch/"
 
 
@@ -37,5 +37,5 @@ class ServiceChecks(Protocol):
         ...
 
     def serving_checks(self, endpoint: Endpoint) -> Sequence[Check]:
-        """Return the checks of what an endpoint needs besides itself. Raises ConfigError."""
+        """Return the checks of an endpoint's dependencies. Raises ConfigError."""
         ...

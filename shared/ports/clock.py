@@ -25,7 +25,7 @@ class Clock(Protocol):
 
 
 class StorageClock:
-    """A host's clock, corrected by what the storage says; within a second of the storage's.
+    """A host's clock, corrected by the storage's time; within a second of it.
 
     The storage is asked on first use and once a minute; a host whose clock jumps by more than
     that is noticed at once. Where the storage does not answer, the last correction stays.

@@ -18,7 +18,7 @@ class FileState:
 
 
 class Files(Protocol):
-    """Files of one place. Those that the pipelines file names are beside it, or below its folder.
+    """Files of one place. Those that the pipelines file names are in its folder or below it.
 
     No error repeats a name: somebody may have written a secret in its place.
     """

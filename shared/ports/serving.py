@@ -99,7 +99,7 @@ class ServingEndpoint(Protocol):
         ...
 
     def stage(self, candidate: Candidate) -> None:
-        """Stage a candidate beside what serves, without any request for it.
+        """Stage a candidate next to the live model, without any traffic.
 
         Raises:
             TransientError: it was not staged.

@@ -224,7 +224,7 @@ class Blobs(Protocol):
         ...
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
-        """Return the blob with a signature for `access` to it alone.
+        """Return the blob with a signature for `access` to only this blob.
 
         Args:
             container: the container.
@@ -242,7 +242,7 @@ class Blobs(Protocol):
     ) -> BlobVersion | None:
         """Copy the blob at URL `source` here, on the storage's side. Safe to repeat.
 
-        The source is opened by the signature in `source` alone, never by the rights of the app: a
+        The source is opened only by the signature in `source`, never by the rights of the app: a
         service chose that URL.
 
         Args:
@@ -261,7 +261,7 @@ class Blobs(Protocol):
         ...
 
     def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
-        """Return the blob at this location when it lies in this account, else None.
+        """Return the blob at this location when it lies in this account, otherwise None.
 
         Args:
             base_location: the base location that the service gave.
@@ -271,7 +271,7 @@ class Blobs(Protocol):
 
 
 class Queues(Protocol):
-    """Queues of one storage account. Their messages are read by the Functions host alone."""
+    """Queues of one storage account. Only the Functions host reads their messages."""
 
     @property
     def account(self) -> str:

@@ -31,7 +31,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that is known to be finished, with what it was asked for."""
+    """A job that is known to be finished, with its request."""
 
     handle: str
     made_at: datetime | None  #: what lies where it was to write and is older is not of this job
@@ -174,7 +174,7 @@ class TrainingService(Protocol):
 
         Args:
             job: the job.
-            output: the output that holds it; None: the usual file beside the model.
+            output: the output that holds it; None: the usual file in the model's folder.
 
         Raises TransientError, PermanentError.
         """
@@ -192,7 +192,7 @@ class TrainingService(Protocol):
         ...
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return the evaluation that an operator uploaded beside a model.
+        """Return the evaluation that an operator uploaded with a model.
 
         Raises TransientError, PermanentError.
         """

@@ -39,12 +39,12 @@ class RedactingTraining:
         """Return the handle of a new job. Raises as the port says.
 
         Raises:
-            OutcomeUnknownError: the answer holds a secret, so it is no handle.
+            OutcomeUnknownError: the answer holds a secret, so it is not a handle.
         """
         with _clean_errors(self.redactor):
             handle = self.service.prepare(request)
         if self.redactor.text(handle) != handle:
-            raise OutcomeUnknownError("create job: the answer repeats a secret and is no job id")
+            raise OutcomeUnknownError("create job: the answer repeats a secret and is not a job id")
         return handle
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
@@ -262,7 +262,7 @@ class RedactingEndpoint:
 
     def _handle(self, operation: str | None) -> str | None:
         if operation is not None and self.redactor.text(operation) != operation:
-            raise OutcomeUnknownError("update: the answer repeats a secret and names no operation")
+            raise OutcomeUnknownError("update: the answer repeats a secret and has no operation")
         return operation
 
 
@@ -397,7 +397,7 @@ class RedactingBlobs:
         if known not in self._reported:
             self._reported[known] = None
             log.error(
-                "a blob of container %s is left alone, its name holds a secret: %s: rename it",
+                "a blob of container %s is ignored, its name holds a secret: %s: rename it",
                 container,
                 self.redactor.text(name),
             )

@@ -51,7 +51,7 @@ def page(*runs: RunReplayed, more: str | None = None) -> dict[str, Any]:
     return answer
 
 
-SUMS = "2 runs replayed, 1 would have ended otherwise; of 1 it is not known; 2 runs were not judged"
+SUMS = "2 runs replayed, 1 would have ended differently; of 1 it is unknown; 2 runs were not judged"
 PAGES = {
     None: page(
         replayed(9, says(Follows.ONWARD, "the rule holds")),
@@ -97,7 +97,7 @@ def gate(folder: Path) -> str:
     return "gate.yaml"
 
 
-def test_the_runs_that_would_have_ended_otherwise_are_printed(
+def test_the_runs_that_would_have_ended_differently_are_printed(
     relearn: Relearn, url: str, gate: str
 ) -> None:
     said = relearn("backtest", gate, "--pipeline", "census", "--url", url)
@@ -119,7 +119,7 @@ def test_the_runs_that_would_have_ended_otherwise_are_printed(
             "2026-11-07 12:00",
             "promoted",
             "passes",
-            "not known",
+            "unknown",
             "its predictions are gone",
         ],
         [SUMS],
@@ -164,7 +164,7 @@ def test_the_gate_of_a_pipelines_file_is_replayed(relearn: Relearn, url: str, fo
 @pytest.mark.parametrize(
     ("content", "pipeline", "says"),
     [
-        (None, "census", "is no file of less than 1 MB: name a file with a sect"),
+        (None, "census", "is not a file of less than 1 MB: name a file with a sect"),
         ("rules: []\n", "census", "has no section gate: name a file with"),
         ("gate: [\n", "census", "is not plain YAML"),
         ("gate: {approval: yes no, x: 01}\n", "census", "gate.x"),
@@ -192,8 +192,8 @@ def test_a_file_that_cannot_be_used_is_a_usage_error(
         ((400, {"detail": "gate.rules.0: no bound", "kind": "x"}), "gate.rules.0: no bound"),
         ((404, {"detail": "'census' is not there", "kind": "x"}), "'census' is not there"),
         ((404, {"detail": "no"}), "there is no such address"),
-        ((200, {"runs": []}), "the answer is none of a backtest"),
-        ((200, {"runs": [{"run_id": "x"}], "passed_over": 0}), "the answer is none of a backtest"),
+        ((200, {"runs": []}), "the answer is not from a backtest"),
+        ((200, {"runs": [{"run_id": "x"}], "passed_over": 0}), "the answer is not from a backtest"),
     ],
 )
 def test_an_answer_that_is_no_page_says_what_to_do(

@@ -49,7 +49,7 @@ def test_names_that_are_no_utf8_stay_apart(folder: Path) -> None:
 def test_too_much_is_refused_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     factory = write_factory(folder / "factory")
     monkeypatch.setattr(definition_files, "_MOST_FILES", 1)
-    with pytest.raises(CommandError, match="name the folder of the factory alone"):
+    with pytest.raises(CommandError, match="name only the folder of the factory"):
         read_definitions([factory], folder / "out")
     monkeypatch.setattr(definition_files, "_MOST_VISITED", 1)
     with pytest.raises(CommandError, match="more than 1 files and folders"):

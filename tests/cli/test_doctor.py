@@ -154,11 +154,11 @@ def test_what_is_wrong_in_an_app_ends_with_1(relearn: Relearn, url: str) -> None
         ((403, b"<html>Site Disabled"), "the app is stopped"),
         ((500, b""), "see its log"),
         ((503, b"<html>"), "starting, stopped or busy"),
-        ((302, b""), "no Relearn app: correct --url"),
-        ((200, b"<html>"), "no Relearn app: correct --url"),
+        ((302, b""), "not from a Relearn app: correct --url"),
+        ((200, b"<html>"), "not from a Relearn app: correct --url"),
         ((200, {**GOOD, "lines": [{"part": "x"}]}), "is --url that of a Relearn app?"),
         ((200, {"result": "ok"}), "is --url that of a Relearn app?"),
-        ((200, [1]), "no Relearn app: correct --url"),
+        ((200, [1]), "not from a Relearn app: correct --url"),
     ],
 )
 def test_an_answer_that_is_not_doctors_says_what_to_do(
@@ -193,7 +193,7 @@ def test_a_key_that_cannot_be_one_is_told(
         ("ftp://app.example", "must begin with https://"),
         (f"https://app.example?code={KEY}", "must not hold a key"),
         (f"https://x:{KEY}@app.example", "must not hold a key"),
-        ("https://[", "is no URL"),
+        ("https://[", "is not a URL"),
         ("https://app.example", "set RELEARN_FUNCTION_KEY"),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_name_is_below_the_folder_of_the_pattern(
 def test_a_name_that_no_blob_has_is_a_usage_error(relearn: Relearn, name: str) -> None:
     said = relearn("upload", "new.csv", "--name", name)
     assert said.code == 2
-    assert "is no name of a blob: write it like new.csv" in said.err
+    assert "is not a name of a blob: write it like new.csv" in said.err
 
 
 def test_a_name_may_be_given_and_json_says_who_takes_it(

@@ -33,7 +33,7 @@ FILE, PROBE = "team/pipelines.yaml", "team/probe.json"
 
 @dataclass
 class Bench:
-    """A place with a sound pipelines file and the file that it names."""
+    """A place with a valid pipelines file and the file that it names."""
 
     files: Files
     file: PurePath

@@ -165,7 +165,7 @@ def test_a_candidate_answers_in_full_where_the_endpoint_can_hold_one(bench: Benc
     bench.endpoint.stage(candidate)
     bench.switch()
     if not bench.endpoint.plan.stages:
-        with pytest.raises(PermanentError, match="beside its own"):
+        with pytest.raises(PermanentError, match="other than its own"):
             bench.endpoint.answer(bench.rows, candidate.name)
         return
     found = bench.endpoint.answer(bench.rows, candidate.name)

@@ -43,7 +43,7 @@ def test_a_cancelled_job_ends_and_cancelling_may_be_repeated(bench: Bench) -> No
 def test_a_cancelled_job_cannot_be_started(bench: Bench) -> None:
     handle = bench.training.prepare(bench.request)
     bench.training.cancel(handle)
-    bench.training.ensure_started(handle, bench.request)  # "already past the start" is no error
+    bench.training.ensure_started(handle, bench.request)  # "already past the start" is not an error
     bench.finish()
     assert bench.training.state(handle).status is JobStatus.CANCELLED
     assert bench.starts() == []

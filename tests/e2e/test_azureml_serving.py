@@ -1,4 +1,4 @@
-"""New data to a model that serves by steps, through everything that is real but the models.
+"""New data to a model that goes live step by step; all is real but the models.
 
 A host that dies while a step lasts goes on with it, and what an operator changes meanwhile stays.
 Kills at each call: `proofs/azureml_kills.py`; with models in containers of their own: `make demo`.

@@ -232,12 +232,12 @@ def test_a_broken_file_is_said_used_once_it_is_edited_and_data_that_arrived_mean
             run.waits_for("will be found within 2 minutes of that")
             assert "matches no pipeline" not in run.log
             run.write(settings, json.dumps({"pipelines": {"first": first}}))
-            run.waits_for("is used from now on, without a restart: 1 sound pipelines, 0 problems")
+            run.waits_for("is used from now on, without a restart: 1 valid pipelines, 0 problems")
             assert len(eventually(lambda: finished("first"), run.log)) == 1
             run.upload("second-a.csv", sample_data())
             run.waits_for("blob second-a.csv matches no pipeline")
             run.write(settings, json.dumps({"pipelines": {"first": first, "second": second}}))
-            run.waits_for("is used from now on, without a restart: 2 sound pipelines, 0 problems")
+            run.waits_for("is used from now on, without a restart: 2 valid pipelines, 0 problems")
             run.upload("second-b.csv", sample_data())
             assert len(eventually(lambda: finished("second"), run.log)) == 1
             run.write({**settings, "POLL_SCHEDULE": "*/2 * * * * *"}, run.pipelines)
@@ -252,7 +252,7 @@ def test_the_pipeline_that_the_workspace_shows_trains_there_as_it_is(run: Run) -
         run.waits_for("to correct")
         shown = run.log.partition("a pipeline that trains there:\n\n")[2].partition("\n\n")[0]
         run.write({}, shown)
-        run.waits_for("is used from now on, without a restart: 1 sound pipelines, 0 problems")
+        run.waits_for("is used from now on, without a restart: 1 valid pipelines, 0 problems")
         run.upload("census/a.csv", sample_data())
         (line,) = eventually(lambda: [r for r in run.runs() if r["phase"] == "finished"], run.log)
     assert line["pipeline"] == "census"

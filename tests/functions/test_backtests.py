@@ -32,7 +32,7 @@ def judged(serve: Serve) -> World:
     return world
 
 
-def test_a_backtest_says_which_runs_would_have_ended_otherwise(judged: World) -> None:
+def test_a_backtest_says_which_runs_would_have_ended_differently(judged: World) -> None:
     strict = {**ALLOW, "rules": [{"metric": "AUC", "at_least": 2}, {**AUC, "observe": True}]}
     answer = backtest({"gate": strict})
     assert answer.status == 200

@@ -78,7 +78,7 @@ def test_a_preview_counts_the_least_size_and_the_first_moment_in(serve: Serve) -
     large.modified = activated.record.activated_at
     answer = call(pipelines.preview_pipeline, pipeline="sample")
     assert states_of(answer) == {"small.csv": "too small", "large.csv": "new"}
-    assert "opens_runs: false: an arrival alone starts nothing" in answer.body["notes"]
+    assert "opens_runs: false: an arrival by itself starts nothing" in answer.body["notes"]
     world.upload("old.csv")
     (old,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/old.csv")]
     old.modified = large.modified - timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""The drawing of a verdict over HTTP."""
+"""The forest plot of a verdict over HTTP."""
 
 import azure.functions as func
 
@@ -32,7 +32,7 @@ def promoted(serve: Serve) -> tuple[World, str]:
     return world, run_id
 
 
-def test_a_run_names_the_drawing_of_its_verdict_and_it_is_a_picture(serve: Serve) -> None:
+def test_a_run_names_the_forest_plot_of_its_verdict_and_it_is_a_picture(serve: Serve) -> None:
     _, run_id = promoted(serve)
     shown = Api().get(run_id).body
     assert shown["plot"] == f"/api/runs/{run_id}/verdict.svg"
@@ -45,7 +45,7 @@ def test_a_run_names_the_drawing_of_its_verdict_and_it_is_a_picture(serve: Serve
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
 
 
-def test_a_run_without_a_verdict_has_no_drawing_and_says_so(world: World, api: Api) -> None:
+def test_a_run_without_a_verdict_has_no_forest_plot_and_says_so(world: World, api: Api) -> None:
     world.upload()
     run_id = str(api.start().body["run_id"])
     assert "plot" not in api.get(run_id).body

@@ -131,7 +131,7 @@ def test_a_failure_shows_both_sides_and_an_error_ends_its_group_only() -> None:
     with report.group("first"):
         report.equal("a thing", [1], [1])
         report.equal("a number", 200, 503)
-        int("what is no number")
+        int("what is not a number")
     with report.group("second"):
         report.equal("another", "x", "x")
     assert report.closing_line == "2 passed, 2 failed"

@@ -74,7 +74,7 @@ def test_a_right_project_is_not_complained_about(tmp_path: Path) -> None:
     ("path", "value", "what"),
     [
         (("servces",), {}, "'azure.yaml' has no member 'servces'. Write 'services'"),
-        (("name",), "Relearn!", "'Relearn!' is no name"),
+        (("name",), "Relearn!", "'Relearn!' is not a name"),
         (("services", "relearn", "langage"), "python", "Write 'language'"),
         (("services", "relearn", "host"), "functions", "is not the host of a function app"),
         (("services", "relearn", "env"), {}, "is not for a function app"),
@@ -117,7 +117,7 @@ def test_a_wrong_member_of_azure_yaml_is_found(
         ({"b": {"value": "x"}}, "param bb string\n", "no parameter 'b'. Write 'bb'"),
         ({"b": {"value": "x"}}, "param b string\nparam c string = ''\n", "has the parameter 'c'"),
         ({"b": {"value": "x"}}, "@allowed(['y'])\nparam b string\n", "'x' is not allowed for 'b'"),
-        ({"b": {"value": "${x y}"}}, "param b string\n", "is no variable of azd's environment"),
+        ({"b": {"value": "${x y}"}}, "param b string\n", "is not a variable of azd's environment"),
         ({"b": {"valu": "x"}}, "param b string\n", "has no 'value'"),
         ({"b": {"value": "${B}"}}, "param b object\n", "azd hands over a text"),
         ({"b": {"value": "${BB}"}}, "param b string\n", "pipeline.variables lacks 'BB'"),
@@ -162,12 +162,12 @@ def test_right_alerts_and_a_right_workbook_are_not_complained_about() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "what"),
     [
-        ("id", "all/of", "is no name that a rule can have"),
+        ("id", "all/of", "is not a name that a rule can have"),
         ("severity", 5, "'5' is no 'severity'"),
         ("window", "PT16M", "'PT16M' is no 'window' of an alert. Write 'PT15M'"),
         ("operator", "Greaterthan", "Write 'GreaterThan'"),
         ("codes", ["RL1001"], "its codes are ['RL1001']"),
-        ("query", "trace | where message has 'RL1001'", "'trace' is no table of Application Ins"),
+        ("query", "trace | where message has 'RL1001'", "'trace' is not a table of Application"),
         ("query", "traces | whre message has 'RL1001'", "Write 'where'"),
         ("query", "traces | where message has 'RL9001'", "the app logs no RL9001"),
         ("query", "traces | where (message has 'RL1001'", "is missing in a query"),
@@ -194,7 +194,7 @@ def test_an_alert_of_the_app_without_a_rule_is_found() -> None:
     [
         ("version", "KqlItem/1", "is no query"),
         ("queryType", 1, "not for an Application Insights component"),
-        ("query", "AppTraces | take 1", "'AppTraces' is no table of Application Insights"),
+        ("query", "AppTraces | take 1", "'AppTraces' is not a table of Application Insights"),
     ],
 )
 def test_a_wrong_query_of_the_workbook_is_found(key: str, value: Any, what: str) -> None:

@@ -37,25 +37,26 @@ def _checked_code(text: str) -> str:
 
 def _checked_asset(text: str) -> str:
     if not ASSET.fullmatch(text):
-        raise WrongValueError("names no version of a data asset", "write azureml:<name>:<version>")
+        what = "does not name a version of a data asset"
+        raise WrongValueError(what, "write azureml:<name>:<version>")
     return text
 
 
 def _checked_mount(text: str) -> str:
     if not text.startswith("/"):
-        raise WrongValueError("is no path in the container", "begin it with a slash")
+        raise WrongValueError("is not a path in the container", "begin it with a slash")
     return text
 
 
 def _checked_script(text: str) -> str:
     if not text.endswith(".py"):
-        raise WrongValueError("is no script", "name a file of the code, such as score.py")
+        raise WrongValueError("is not a script", "name a file of the code, such as score.py")
     return text
 
 
 def _checked_size(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{2,63}", text):
-        raise WrongValueError("is no size of an instance", "write one such as Standard_DS3_v2")
+        raise WrongValueError("is not a size of an instance", "write one such as Standard_DS3_v2")
     return text
 
 
@@ -67,7 +68,7 @@ def _checked_environment(given: Any) -> Any:
     if isinstance(given, str) and given.lower().endswith(("@latest", "/labels/latest")):
         raise WrongValueError("may be another one at a rollback", "name a version of it")
     if not isinstance(given, str) or not (ASSET.fullmatch(given) or _ENVIRONMENT.fullmatch(given)):
-        raise WrongValueError("names no environment", write)
+        raise WrongValueError("does not name an environment", write)
     return given
 
 
@@ -127,15 +128,15 @@ class ContainerProbe(Strict):
     """How the service checks a container; times in seconds."""
 
     initial_delay: Annotated[int, Field(ge=0, le=86_400)] | None = Field(
-        default=None, description="Before the first check."
+        default=None, description="The time before the first check."
     )
-    period: Seconds | None = Field(default=None, description="Between two checks.")
-    timeout: Seconds | None = Field(default=None, description="Of one check.")
+    period: Seconds | None = Field(default=None, description="The time between two checks.")
+    timeout: Seconds | None = Field(default=None, description="The time-out of one check.")
     success_threshold: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="So many good ones in a row count as good."
+        default=None, description="Consecutive successes until the check passes."
     )
     failure_threshold: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="So many bad ones in a row count as bad."
+        default=None, description="Consecutive failures until the check fails."
     )
 
 
@@ -143,7 +144,7 @@ class ScaleSettings(Strict):
     """How many instances there are."""
 
     type: Annotated[Literal["default"], BeforeValidator(lower)] = Field(
-        description="default: instance_count. Rules of Azure Monitor are no part of a deployment."
+        description="default: instance_count. Rules of Azure Monitor are not part of a deployment."
     )
     refused_keys: ClassVar[Mapping[str, tuple[str, str]]] = dict.fromkeys(
         ("polling_interval", "target_utilization_percentage", "min_instances", "max_instances"),

@@ -208,7 +208,7 @@ class AzureMlEndpoint(ScoringEndpoint):
             what = f"{', '.join(replaced)} {they(len(replaced), 'is', 'are')} replaced"
             yield Mistake(what, "each deployment gets its own", ("deployment",))
         if self.deployment.bare and self._type_of(training) is None:
-            what = "has neither environment nor code_configuration: MLflow models alone run so"
+            what = "has neither environment nor code_configuration: only MLflow models run so"
             yield Mistake(what, "say `type: mlflow_model` under register_as", ("deployment",))
         if self.traffic and self.traffic.rules.need_data:
             yield from _too_short(self.traffic)

@@ -87,21 +87,24 @@ class Traffic(Strict):
     )
     min_requests: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None,
-        description="So many requests a step waits for; by default 100 where another rule needs "
-        "requests, else none.",
+        description="The number of requests that a step waits for. The default is 100 if another "
+        "rule needs requests, and none otherwise.",
     )
     max_error_rate: Annotated[Percent, Field(le=100)] | None = Field(
-        default=None, description="More requests that fail, such as 1%, roll the endpoint back."
+        default=None,
+        description="The endpoint is rolled back if more than this share of the requests to the "
+        "candidate fails, such as 1%.",
     )
     max_error_increase: Percent | None = left_out(
-        description="Requests that fail more often than those beside it in the same minutes by "
-        "more than this, such as 20%, roll the endpoint back once that is sure: at most one "
-        "promotion of 20 is rolled back by chance, and more where instances are often out.",
+        description="The endpoint is rolled back once it is sure that requests to the candidate "
+        "fail more often, by more than this, such as 20%, than those to the other deployments in "
+        "the same minutes. At most one promotion of 20 is rolled back by chance, and more where "
+        "instances are often out.",
     )
     max_latency_increase: Percent | None = Field(
         default=None,
-        description="Requests that take longer than those beside it by more than this, such as "
-        "50%, roll the endpoint back.",
+        description="The endpoint is rolled back if requests to the candidate take longer, by "
+        "more than this, such as 50%, than those to the other deployments.",
     )
     give_up_after: Span = Field(
         default_factory=lambda: parse_duration("1d"),
@@ -120,7 +123,7 @@ class Traffic(Strict):
 
     @together
     def _beside_another(self) -> Iterator[Mistake]:
-        what = "compares with the requests beside it, and a step of 100 has none"
+        what = "compares with the other deployments, and at 100 they have no traffic"
         for name in ("max_error_increase", "max_latency_increase"):
             if getattr(self, name) is not None and self.steps == (ALL,):
                 yield Mistake(what, "add a step below 100", (name,))
@@ -185,6 +188,12 @@ class Traffic(Strict):
 class EndpointVersions(Strict):
     """The api-version for each kind of resource of an endpoint."""
 
-    endpoints: ApiVersion = Field(default=NEWEST_VERSION, description="Of endpoints.")
-    deployments: ApiVersion = Field(default=NEWEST_VERSION, description="Of deployments.")
-    metrics: ApiVersion = Field(default="2024-02-01", description="Of metrics (Azure Monitor).")
+    endpoints: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for endpoints."
+    )
+    deployments: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for deployments."
+    )
+    metrics: ApiVersion = Field(
+        default="2024-02-01", description="The api-version for metrics (Azure Monitor)."
+    )

@@ -111,7 +111,7 @@ def mistakes_in(job: Job) -> Iterator[Mistake]:
     known = _OF_PIPELINE if kind == "pipeline" else _OF_COMMAND
     for name in job:
         if name not in known:
-            yield Mistake(f"is not known for a job of type {kind}", "remove it", ("job", name))
+            yield Mistake(f"is unknown for a job of type {kind}", "remove it", ("job", name))
     yield from _form_mistakes(job, ("job",))
     yield from _pipeline_mistakes(job) if kind == "pipeline" else _command_mistakes(job)
 
@@ -186,7 +186,7 @@ def _environment_mistakes(given: object, at: tuple[str, ...]) -> Iterator[Mistak
         inline = "an inline conda file" if "conda_file" in given else "an inline environment"
         yield Mistake(f"{inline} is not uploaded", register, at)
     elif not _is_registered(given):
-        missing = "the environment is missing" if given is None else "names no environment"
+        missing = "the environment is missing" if given is None else "does not name an environment"
         yield Mistake(missing, register, at)
 
 
@@ -209,7 +209,7 @@ def _pipeline_mistakes(job: Job) -> Iterator[Mistake]:
 def _settings_mistakes(settings: Mapping[str, Any]) -> Iterator[Mistake]:
     for name in settings:
         if name not in _OF_SETTINGS:
-            yield Mistake("is no setting of a pipeline", "remove it", ("job", "settings", name))
+            yield Mistake("is not a setting of a pipeline", "remove it", ("job", "settings", name))
     if settings.get("force_rerun") is False:
         yield Mistake(
             "a step would take the result of an older run",
@@ -230,7 +230,7 @@ def _step_mistakes(step: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Mis
         yield Mistake("a step with code of its own is not uploaded", register, at)
         return
     if not isinstance(component, str) or component.startswith("file:"):
-        yield Mistake("names no registered component", register, (*at, "component"))
+        yield Mistake("does not name a registered component", register, (*at, "component"))
         return
     try:
         asset_of(component)
@@ -238,7 +238,7 @@ def _step_mistakes(step: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Mis
         yield Mistake(str(exc), at=(*at, "component"))
     for name in step:
         if name not in _OF_STEP:
-            yield Mistake("is not known for a step", "remove it", (*at, name))
+            yield Mistake("is unknown for a step", "remove it", (*at, name))
     yield from _form_mistakes(step, at)
     inputs = step.get("inputs")
     for name, given in inputs.items() if isinstance(inputs, Mapping) else ():

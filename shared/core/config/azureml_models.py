@@ -40,7 +40,7 @@ def job_name(run_id: str, attempt: int, replaced: int, workspace: Workspace) -> 
 
 
 def pipeline_of_job(name: str) -> str | None:
-    """Return what the name of a job's pipeline begins with; None: it is no name of `job_name`."""
+    """Return the beginning of the name of a job's pipeline; None: not a name of `job_name`."""
     found = _JOB_NAME.fullmatch(name)
     return found["pipeline"] if found else None
 
@@ -84,7 +84,7 @@ def model_named(text: str, workspace: Workspace) -> ModelRef:
         workspace: of the pipeline.
 
     Raises:
-        ValueError: it names no version of a model; the message says what to write.
+        ValueError: it does not name a version of a model; the message says what to write.
     """
     asset = asset_of(text, "model")
     if asset.newest:
@@ -96,7 +96,7 @@ def model_asset(model: ModelRef) -> tuple[Workspace, Asset]:
     """Return where a model is registered, and as what.
 
     Raises:
-        ValueError: it is no model of Azure Machine Learning.
+        ValueError: it is not a model of Azure Machine Learning.
     """
     if model.provider != AZUREML:
         raise ValueError(f"{model.name} is a model of {model.provider}, and no registered one")

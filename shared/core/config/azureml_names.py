@@ -146,9 +146,9 @@ def asset_of(text: str, kind: str = "component") -> Asset:
         if text.endswith((".yml", ".yaml")):
             what = "is a file; it is registered once, by `az ml component create -f`"
             raise WrongValueError(what, write)
-        raise WrongValueError(f"names no registered {kind}", write)
+        raise WrongValueError(f"does not name a registered {kind}", write)
     if found["label"] not in (None, LATEST):
-        raise WrongValueError(f"the label @{found['label']} is not known here", write)
+        raise WrongValueError(f"the label @{found['label']} is unknown here", write)
     return Asset(found["name"], found["version"] or LATEST)
 
 
@@ -219,7 +219,7 @@ def _checked_compute(text: str) -> str:
     found = _COMPUTE_ID.fullmatch(text) or _COMPUTE.fullmatch(text)
     if found is None:
         raise WrongValueError(
-            "names no compute", "write the name of a cluster of the workspace, or serverless"
+            "does not name a compute", "write the name of a cluster of the workspace, or serverless"
         )
     return found[1]
 
@@ -234,7 +234,7 @@ def _checked_name(text: str) -> str:
 
 def _checked_version(text: str) -> str:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview)?", text):
-        raise WrongValueError("is no api-version", "write it like 2025-12-01, in quotes")
+        raise WrongValueError("is not an api-version", "write it like 2025-12-01, in quotes")
     return text
 
 

@@ -65,7 +65,8 @@ def _checked_filled(text: str) -> str:
 def _checked_folder(text: str) -> str:
     if not _FOLDER.fullmatch(one_name(text)):
         raise WrongValueError(
-            "names no folder below that of the attempt", "use letters, digits, -, _ and . only"
+            "does not name a folder below that of the attempt",
+            "use only letters, digits, -, _ and .",
         )
     return text
 
@@ -88,7 +89,7 @@ class AzureMlInput(Strict):
     type: (
         Literal["uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model"]
         | None
-    ) = Field(default=None, description="By default what the component says, else uri_file.")
+    ) = Field(default=None, description="By default the type of the component, otherwise uri_file.")
     mode: Literal["ro_mount", "download", "direct", "eval_mount", "eval_download"] | None = Field(
         default=None, description="How the job reads it."
     )
@@ -102,7 +103,8 @@ class Registration(Strict):
     )
     type: Literal["custom_model", "mlflow_model", "triton_model"] | None = Field(
         default=None,
-        description="By default mlflow_model if the output has a file MLmodel, else custom_model.",
+        description="By default mlflow_model if the output has a file MLmodel, otherwise "
+        "custom_model.",
     )
     description: Annotated[str, StringConstraints(max_length=1000)] = Field(
         default="", description="For people."
@@ -145,10 +147,18 @@ class PipelineSettings(Strict):
 class ApiVersions(Strict):
     """The api-version for each kind of resource."""
 
-    jobs: ApiVersion = Field(default=NEWEST_VERSION, description="Of jobs.")
-    components: ApiVersion = Field(default=NEWEST_VERSION, description="Of components.")
-    models: ApiVersion = Field(default=NEWEST_VERSION, description="Of models.")
-    datastores: ApiVersion = Field(default=NEWEST_VERSION, description="Of datastores.")
-    computes: ApiVersion = Field(default=NEWEST_VERSION, description="Of computes.")
-    data: ApiVersion = Field(default=NEWEST_VERSION, description="Of data assets.")
-    workspaces: ApiVersion = Field(default=NEWEST_VERSION, description="Of the workspace itself.")
+    jobs: ApiVersion = Field(default=NEWEST_VERSION, description="The api-version for jobs.")
+    components: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for components."
+    )
+    models: ApiVersion = Field(default=NEWEST_VERSION, description="The api-version for models.")
+    datastores: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for datastores."
+    )
+    computes: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for computes."
+    )
+    data: ApiVersion = Field(default=NEWEST_VERSION, description="The api-version for data assets.")
+    workspaces: ApiVersion = Field(
+        default=NEWEST_VERSION, description="The api-version for the workspace itself."
+    )

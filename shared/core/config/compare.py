@@ -1,4 +1,4 @@
-"""How a candidate is compared with the live model on the same labelled rows, as configured."""
+"""Configuration of the comparison of candidate and live model on the same labelled rows."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -59,14 +59,15 @@ def _level(given: Any, info: ValidationInfo) -> Any:
     share = round(float(found[1]) / 100, 5)
     least, most = _LEVELS
     if not least <= share <= most:
-        raise WrongValueError("is no useful level", f"write {least:.0%} to {most:.1%}")
+        raise WrongValueError("is not a useful level", f"write {least:.0%} to {most:.1%}")
     return share
 
 
 def _place(text: str) -> str:
     if _PLACE.fullmatch(text) is None:
         raise WrongValueError(
-            "names no blob", "write <container>/<path>, such as training-data/holdouts/churn.csv"
+            "does not name a blob",
+            "write <container>/<path>, such as training-data/holdouts/churn.csv",
         )
     return text
 
@@ -117,19 +118,19 @@ class Compare(Strict):
         default=None,
         description="The output of the job with the predictions, or `<output>/<file>`: CSV or "
         "JSON lines. Without holdout it holds the scores of both models, and the job is given "
-        "{live.model}, and {anchor.model} for an anchor; with holdout those of the model alone.",
+        "{live.model}, and {anchor.model} for an anchor; with holdout those of only this model.",
     )
     id: Name = Field(default="id", description="The column with the id of each row.")
     label: Name = Field(default="label", description="The column with the right answer.")
     candidate: Name = Field(
         default="candidate",
-        description="The column with what the new model says. Where the app scores the rows: the "
-        "column of the answer that counts, if it has several.",
+        description="The column with the answers of the new model. Where the app scores the rows: "
+        "the column of the answer that counts, if it has several.",
     )
     live: Name | None = Field(
         default=None,
-        description="The column with what the live model says, by default live; only where one "
-        "file holds the scores of both.",
+        description="The column with the answers of the live model, by default live; only where "
+        "one file holds the scores of both.",
     )
     anchor_column: Name | None = Field(
         default=None, description="The same of the anchor, by default anchor."
@@ -234,7 +235,7 @@ class Compare(Strict):
     def _no_column_of_ours(self) -> Iterator[Mistake]:
         for key, column in self._columns():
             if self.way is Way.SCORED and folded(column) in SCORES:
-                what = f"{column} is a column that the app writes beside it"
+                what = f"{column} is another column that the app writes"
                 yield Mistake(what, "rename it in the holdout", (key,))
 
     def _columns(self) -> Iterator[tuple[str, str]]:

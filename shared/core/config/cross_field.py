@@ -26,7 +26,7 @@ class Unknown:
     """The value of a field that is wrong: all that is known is that the field is given."""
 
     def _unknown(self, *_: object) -> NoReturn:
-        raise UnknownValueError("the value of this field is not known")
+        raise UnknownValueError("the value of this field is unknown")
 
     __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _unknown
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _unknown

@@ -1,4 +1,4 @@
-"""Which blobs a pipeline is trained on, and how long a batch window is."""
+"""Configuration of a pipeline's data: its blobs and its batch window."""
 
 from collections.abc import Iterator
 from datetime import timedelta

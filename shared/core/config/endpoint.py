@@ -1,4 +1,4 @@
-"""What every kind of scoring endpoint has in pipelines.yaml, and says of itself."""
+"""The part of a scoring endpoint's configuration that every kind has."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta

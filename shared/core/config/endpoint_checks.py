@@ -30,7 +30,7 @@ def clear_models(training: Training, endpoints: Endpoints) -> Iterator[Mistake]:
             what = f"{name} needs `model:`, the name of one of the {form} outputs"
             yield Mistake(f"{what} {', '.join(models)}", at=("endpoints",))
         if model in outputs and model not in models:
-            what = f"{name}.model names no {form} output; there is"
+            what = f"{name}.model does not name a {form} output; there is"
             yield Mistake(f"{what} {', '.join(models) or 'none'}", at=("endpoints",))
 
 
@@ -125,7 +125,7 @@ def compared_at_an_endpoint(
     if compare.way is Way.SCORED:
         for name, takes in known_pairs(endpoints, "name", "takes_candidates"):
             if not takes:
-                what = f"{name} cannot hold a candidate beside what serves, to score a holdout with"
+                what = f"{name} cannot hold a candidate next to the live model to score a holdout"
                 cure = "have the job score it: name its output as predictions"
                 yield Mistake(what, cure, ("gate", "compare"))
     yield from _not_handed_over(compare, training, endpoints)

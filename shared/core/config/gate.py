@@ -108,10 +108,10 @@ class Gate(Strict):
                 what = f"of {metric.kind}, {rule.direction} is not better"
                 yield Mistake(what, "remove it", ("rules", at, "direction"))
             elif metric.kind is Kind.QUANTILE_LOSS and compare.quantile is None:
-                what = "it is not known which quantile is predicted"
+                what = "the predicted quantile is unknown"
                 yield Mistake(what, "write it, such as 0.9", ("compare", "quantile"))
             elif metric.kind is Kind.COST and compare.cost is None:
-                what = "it is not known what a wrong answer costs"
+                what = "the cost of a wrong answer is unknown"
                 yield Mistake(what, "name a column, or write a matrix", ("compare", "cost"))
 
     @together
@@ -147,7 +147,9 @@ class Gate(Strict):
         predictions = self.compare.predictions if self.compare else None
         for output, at in ((self.metrics, ("metrics",)), (predictions, ("compare", "predictions"))):
             if output in models:
-                yield Mistake(f"{output} is a model, name the output beside it", at=("gate", *at))
+                yield Mistake(
+                    f"{output} is a model; name the output with the evaluation", at=("gate", *at)
+                )
             elif isinstance(output, str) and known and output.partition("/")[0] not in known:
                 what = f"the job file has no output {short(output.partition('/')[0])}"
                 yield Mistake(f"{what}; it has {', '.join(known)}", at=("gate", *at))

@@ -152,7 +152,7 @@ def parsed(text: str) -> Ncrontab:
         raise WrongValueError("a TimeSpan works on App Service plans only", _FORM)
     if any(part.split() != [part] for part in parts):
         raise WrongValueError(
-            "fields are parted by blanks alone, no tabs or line breaks", "write blanks"
+            "fields are separated only by blanks, not by tabs or line breaks", "write blanks"
         )
     if len(parts) == len(_FIELDS) + 1:
         raise WrongValueError("seven fields", "NCRONTAB knows no year, remove the last field")
@@ -225,7 +225,7 @@ def _item(field: _Field, text: str, hints: list[str]) -> range:
             raise _outside(field, value)
     if slash and every > last - first:
         hints.append(
-            f"{field.name}: {text} fires at {first} alone, because steps begin anew each time: "
+            f"{field.name}: {text} fires only at {first}, because steps begin anew each time: "
             "for longer intervals write {frequency: Minute, interval: 90} or the like"
         )
     return range(first, last + 1, max(1, every))
@@ -233,13 +233,13 @@ def _item(field: _Field, text: str, hints: list[str]) -> range:
 
 def _step(step: str, text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", step) or abs(int(step)) > _MOST_NUMBER:
-        raise WrongValueError(f"{text} has a step that is no number", "write it like */5")
+        raise WrongValueError(f"{text} has a step that is not a number", "write it like */5")
     return int(step)
 
 
 def _outside(field: _Field, value: int) -> WrongValueError:
     if value == len(WEEKDAYS):  # every other field has it
-        return WrongValueError("7 is not known", "write 0 for Sunday")
+        return WrongValueError("7 is unknown", "write 0 for Sunday")
     what = f"{value} is not within {field.least} to {field.most}"
     return WrongValueError(what, "write one that is")
 
@@ -253,11 +253,11 @@ def _value(field: _Field, text: str) -> int:
                 return at + field.least
     for form, what, cure in _OTHERS:
         if re.fullmatch(form, text, re.IGNORECASE):
-            raise WrongValueError(f"{what}, and not known here", cure)
+            raise WrongValueError(f"{what}, and unknown here", cure)
     names = f", or {field.names[0]} to {field.names[-1]}" if field.names else ""
     shown = f"{text} is" if text.isascii() and text else "that is"
     raise WrongValueError(
-        f"{shown} no value",
+        f"{shown} not a value",
         f"write * or {field.least} to {field.most}{names}, "
         "with , between several, - for a range and / for steps",
     )

@@ -16,8 +16,8 @@ _CURE: Final = (
 )
 _FORMS: Final = (
     (re.compile(r"\$\{"), "app settings are not put in here", "write the text itself"),
-    (re.compile(r"@\{|@[a-z]+\(", re.IGNORECASE), "expressions are not known here", ""),
-    (re.compile(r"\(\.[*+]\)|\.[*+]|\\[dwsDWS]"), "regular expressions are not known here", ""),
+    (re.compile(r"@\{|@[a-z]+\(", re.IGNORECASE), "expressions are not supported here", ""),
+    (re.compile(r"\(\.[*+]\)|\.[*+]|\\[dwsDWS]"), "regular expressions are not supported here", ""),
     (re.compile(r"\*"), "* stands for itself here", ""),
     (re.compile(r"<[^<>/]+>"), "holds a placeholder in <>", "replace it by the value of your own"),
 )
@@ -43,10 +43,10 @@ _FOREIGN: Final = (
     ),
     (
         re.compile(r"\([^()]*[*+?|\\][^()]*\)|\\[dwsDWS.]|\[[^\]/]*\]|^\^|\$$|\.[*+]"),
-        "regular expressions are not known here",
+        "regular expressions are not supported here",
         _WRITE,
     ),
-    (re.compile(r"[*?]"), "* and ? are not known here", _WRITE),
+    (re.compile(r"[*?]"), "* and ? are not supported here", _WRITE),
     (
         re.compile(r"%[A-Za-z](?![A-Za-z])"),
         "% stands for no part of a date here",
@@ -57,7 +57,7 @@ _FOREIGN: Final = (
         "%NAME% is not replaced by a setting here",
         "write the text itself, or {name} for a part that varies",
     ),
-    (re.compile(r"@\{|@[a-z]+\("), "expressions are not known here", _WRITE),
+    (re.compile(r"@\{|@[a-z]+\("), "expressions are not supported here", _WRITE),
     (re.compile(r"<[^<>/]+>"), "<name> stands for itself here", _WRITE),
     (re.compile(r"\\"), "a backslash parts no folders here", "write /"),
 )
@@ -92,7 +92,7 @@ def one_name(text: str) -> str:
     """
     refuse_foreign(text, tokens=False)
     if re.search(r"[{}?]", text):
-        raise WrongValueError("names one thing, and is no pattern", "write the name itself")
+        raise WrongValueError("names one thing, and is not a pattern", "write the name itself")
     return text
 
 

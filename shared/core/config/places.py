@@ -1,4 +1,4 @@
-"""Which container and which queue of the settings lies in which storage account."""
+"""Maps the containers and queues of the settings to their storage accounts."""
 
 from dataclasses import dataclass
 

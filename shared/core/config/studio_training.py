@@ -32,7 +32,7 @@ def _checked_filled(text: str) -> str:
         return text
     if named_model(text):
         raise WrongValueError(
-            "a model is no input of a batch job",
+            "a model is not an input of a batch job",
             f"write {text} under parameters, as the URL of a module Load Trained Model",
         )
     if DATA in text or MANIFEST in text:

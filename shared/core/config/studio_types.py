@@ -56,7 +56,7 @@ def blob_of(model: ModelRef) -> BlobVersion:
     """Return the blob that a model is.
 
     Raises:
-        ValueError: it is no model of Studio.
+        ValueError: it is not a model of Studio.
     """
     if model.provider != STUDIO:
         raise ValueError(f"{model.name} is a model of {model.provider}, and no blob for Studio")

@@ -136,7 +136,7 @@ def web_service_url(text: str) -> str:
         )
     given = {name.lower(): value for name, value in _parameters(query)}.get("api-version")
     if given is not None and given not in _ARM_VERSIONS:
-        raise WrongValueError("its api-version is not known here", " or ".join(_ARM_VERSIONS))
+        raise WrongValueError("its api-version is unknown here", " or ".join(_ARM_VERSIONS))
     version = urlencode({"api-version": given or _ARM_VERSIONS[0]})
     return urlunsplit((scheme, host, path, version, ""))
 
@@ -303,6 +303,6 @@ def _with_version(query: str) -> str:
         pairs.insert(0, ("api-version", _API_VERSION))
     elif given != _API_VERSION:
         raise WrongValueError(
-            "its api-version is not known here", f"write api-version={_API_VERSION}"
+            "its api-version is unknown here", f"write api-version={_API_VERSION}"
         )
     return urlencode(pairs)

@@ -1,4 +1,4 @@
-"""What the configuration of every training service has: its limits, and which data its jobs get."""
+"""The configuration that every training service has: limits, and the data that its jobs get."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -46,7 +46,7 @@ class TrainingService(Strict):
 
     parameters: dict[Name, Annotated[Scalar, AfterValidator(_with_right_templates)]] = Field(
         default_factory=dict,
-        description="Literals for the job: GlobalParameters at Studio, inputs that are no data at "
+        description="Literals for the job: GlobalParameters at Studio, inputs that are not data at "
         "Azure Machine Learning. A value may hold {tokens}, times of the window, as "
         "{start:yyyy-MM-dd}, and ${NAME}; a dollar sign is written $$. At Studio {live.model} and "
         "{anchor.model} stand for the signed URL of the model that serves, or is pinned, when the "

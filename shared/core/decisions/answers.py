@@ -15,7 +15,7 @@ from shared.core.evaluation.text import named_like, shown
 
 _WRAPPED: Final = 3
 _MOST_COLUMNS: Final = 1_000
-#: How many names of an answer that is no table are shown, such as `error`.
+#: How many names of an answer that is not a table are shown, such as `error`.
 _FEW: Final = 3
 #: What probabilities of two classes may miss 1 by: servers round.
 _ROUNDING: Final = 1e-3
@@ -73,7 +73,7 @@ def _columns(value: object, rows: int) -> dict[str, list[object]]:
     if isinstance(value, Mapping) and value:
         value = _by_rows(value, rows)
     if not isinstance(value, list):
-        raise ValueError("the answer is no list of rows")  # noqa: TRY004
+        raise ValueError("the answer is not a list of rows")  # noqa: TRY004
     if len(value) != rows:
         raise ValueError(f"the answer has {counted(len(value), 'row')} for {rows}")
     leaves = [_leaves(row) for row in value]
@@ -88,7 +88,7 @@ def _columns(value: object, rows: int) -> dict[str, list[object]]:
 def _by_rows(value: Mapping[str, object], rows: int) -> list[object]:
     """Return the rows of a table that is an object of columns, or of positions as pandas writes it.
 
-    Many names are in no message where it is no table: a model may answer by the ids of rows.
+    Many names are in no message where it is not a table: a model may answer by the ids of rows.
     """
     if (numbered := _in_order(value, rows)) is not None:
         return numbered
@@ -102,7 +102,7 @@ def _by_rows(value: Mapping[str, object], rows: int) -> list[object]:
 
 
 def _in_order(value: Mapping[str, object], rows: int) -> list[object] | None:
-    """Return the value of each position, from 0 on; None: the names are no positions.
+    """Return the value of each position, from 0 on; None: the names are not positions.
 
     Lists and objects are the columns of a table, which may be named by positions too.
     """

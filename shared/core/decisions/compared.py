@@ -123,7 +123,7 @@ def value_of(metric: Metric, rows: PairedRows) -> float | NotComparable:
 
 
 def _value(metric: Metric, rows: PairedRows, scores: Sequence[float]) -> float:
-    """Return a metric of one model; one that is no number of use is not between the largest."""
+    """Return a metric of one model; one that is not a number of use is not between the largest."""
     import numpy as np
 
     numbers = np.asarray(scores, dtype=float)

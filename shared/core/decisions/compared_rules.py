@@ -154,7 +154,7 @@ def measured(rules: Sequence[Rule], terms: Terms, rows: PairedRows | NotPaired) 
 def _value(metric: Metric | None, rows: PairedRows | NotPaired) -> float | str:
     """Return a metric of the candidate, or why it is not known."""
     if metric is None:
-        return "it is no metric of rows"
+        return "it is not a metric of rows"
     if isinstance(rows, NotPaired):
         return rows.reason
     value = value_of(metric, rows)

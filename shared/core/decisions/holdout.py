@@ -316,7 +316,7 @@ def _listed(node: Mapping[str, Any]) -> list[str] | None:
 def _require_columns(template: Any, columns: Sequence[str], features: Sequence[int]) -> None:
     """Refuse rows without a column to send, and a template that lists one which is not sent."""
     if not features:
-        raise ValueError("there is no column to send beside those of id and label")
+        raise ValueError("there is no column to send except id and label")
     left = [template]
     sent = [columns[at] for at in features]
     while left:

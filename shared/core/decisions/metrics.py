@@ -239,7 +239,7 @@ def _lacks_form(metric: Metric, rows: PairedRows) -> Iterator[str]:
         if classes:
             yield f"the labels are classes, and {kind} needs numbers"
         if kind is Kind.QUANTILE_LOSS and metric.quantile is None:
-            yield "the quantile is not known"
+            yield "the quantile is unknown"
         return
     if not classes:
         yield f"the labels are numbers, and {kind} needs classes"

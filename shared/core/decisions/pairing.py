@@ -154,17 +154,17 @@ class _Cells:
 
         Args:
             known: the classes of the labels.
-            scored: whether there are numbers that are no class.
+            scored: whether there are numbers that are not a class.
         """
         texts = self.column.texts
         odd = [at for at in self.texts if class_name(texts[at]) not in known]
         if scored or 2 * len(odd) > len(self.at):
             of = f"the {counted(len(known), 'class', 'classes')}"
             cure = "write a score as 0.5, or write the predicted class as labels do"
-            self.refuse(f"rows with a text that is none of {of}: {cure}", odd)
+            self.refuse(f"rows with a text that is not one of {of}: {cure}", odd)
 
     def no_class(self, known: Collection[str]) -> list[int]:
-        """Return the rows with a number that is no class."""
+        """Return the rows with a number that is not a class."""
         of_cell = {cell: class_name(cell) in known for cell in set(self)}
         texts = self.column.texts
         return [at for at in self.at if at not in texts and not of_cell[self.column[at]]]
@@ -283,7 +283,7 @@ def _classes(
         positive = "true"  # the default, and labels that a program wrote as truth
     if two and positive not in known:
         raise _CannotCompareError(
-            "there are two classes, and none of them is `positive` of gate.compare"
+            "there are two classes, and neither is `positive` of gate.compare"
         )
     hard = not two or any(cells.texts for cells in scores)
     if not hard and _ordered(known, positive) != _SCORES:
@@ -293,11 +293,11 @@ def _classes(
     odd = [cells.no_class(known) for cells in scores]
     for cells in scores:
         cells.require_classes(known, scored=two and any(odd))
-    what = f"rows with a number that is none of the {counted(len(known), 'class', 'classes')}"
+    what = f"rows with a number that is not one of the {counted(len(known), 'class', 'classes')}"
     what = f"{what}: write the predicted class"
     if not two:
         column = short(labels.name)
-        what = f"{what}, or mend column {column} if there are two classes: {labels.rarest()}"
+        what = f"{what}, or correct column {column} if there are two classes: {labels.rarest()}"
         if meaning.of_two:
             what = f"{meaning.of_two} is for two classes, and there are {len(known)}; {what}"
     for cells, numbers in zip(scores, odd, strict=True):

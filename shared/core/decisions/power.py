@@ -1,4 +1,4 @@
-"""How many rows a verdict needs, and how much of a difference is noise."""
+"""Computes the rows that a verdict needs, and how much of a difference is noise."""
 
 import math
 from dataclasses import dataclass

@@ -166,7 +166,7 @@ def table_rows(text: str, delimiter: str) -> Iterator[list[str]]:
         delimiter: what is between two cells.
 
     Raises:
-        ValueError: it is no table; the message says where, and shows no cell of it.
+        ValueError: it is not a table; the message says where, and shows no cell of it.
     """
     reader = csv.reader(lines_of(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     columns = 0
@@ -292,7 +292,7 @@ def object_in(line: str, number: int) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ValueError(f"line {number} holds a number or a nesting that is too long") from None
     if not isinstance(row, dict):
-        raise ValueError(f"line {number} is no object: write one object a line")  # noqa: TRY004
+        raise ValueError(f"line {number} is not an object: write one object a line")  # noqa: TRY004
     return row
 
 

@@ -36,7 +36,7 @@ class Experience:
     run_id: str = ""  #: the run that was compared
     metrics: Mapping[str, float] = field(default_factory=dict)  #: of the model that serves
     rows: int | None = None  #: of the holdout; None: not known
-    positives: int | None = None  #: those of its positive class; None: its labels are no classes
+    positives: int | None = None  #: those of its positive class; None: its labels are not classes
 
 
 def experience_of(verdict: Verdict) -> dict[str, Comparison]:
@@ -110,7 +110,7 @@ def _by_usual(rule: Rule, compare: Compare, metric: Metric, known: Experience) -
     share = positives / rows if rows and positives else _USUAL_POSITIVES
     one_row = None if value is None else usual_deviation(metric, value, share)
     if value is None or one_row is None:
-        return ": how many equal models will be unsure is not known before a first comparison"
+        return ": how many equal models will be unsure is unknown before a first comparison"
     sizes = (round(rows),) if rows else _SIZES
     found = (
         unsure_share(size, margin=rule.bound, deviation=one_row, level=compare.level)

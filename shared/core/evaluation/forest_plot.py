@@ -252,7 +252,7 @@ def _signed(number: float, digits: int) -> str:
 
 
 def _number(number: float) -> str:
-    """Return a place in the drawing."""
+    """Return a place in the forest plot."""
     return f"{number:.1f}".removesuffix(".0")
 
 

@@ -105,7 +105,7 @@ class Rule(Strict):
             what = f"{' and '.join(given)} are separate rules" if given else "the rule has no bound"
             yield Mistake(what, f"name one of {', '.join(_KINDS)}")
         elif given[0] in COMPARING and self.direction is None and self.better is None:
-            what = f"it is not known whether more or less {short(self.metric)} is better"
+            what = f"it is unknown whether more or less {short(self.metric)} is better"
             yield Mistake(what, "write higher or lower", ("direction",))
 
     @property

@@ -48,7 +48,7 @@ def rows_of_json(text: str, redact: Callable[[str], str]) -> list[Cells]:
         redact: removes secrets from each name and text, after JSON's escapes are decoded.
 
     Raises:
-        ValueError: it is no JSON, or no object or list of objects.
+        ValueError: it is not JSON, or no object or list of objects.
     """
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _pair(each: object) -> tuple[str, object] | None:
 
 
 def _leaves(members: Cells, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Yield each value that is no object, named by its path, joined by dots.
+    """Yield each value that is not an object, named by its path, joined by dots.
 
     A member `value` has the name of its object.
     """

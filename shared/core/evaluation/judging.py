@@ -259,7 +259,7 @@ def _difference(rule: Rule, value: float, live: float, *, rounded: bool) -> str:
 def _nothing_to_compare(rule: Rule, lacking: int, live: int) -> str:
     if not live:
         return f"{rule.metric}: there is no live model to compare with"
-    return f"{rule.metric} is not known of {lacking} of {live} live models to compare with"
+    return f"{rule.metric} is unknown for {lacking} of {live} live models to compare with"
 
 
 def _word(value: float) -> str:

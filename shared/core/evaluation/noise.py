@@ -1,4 +1,4 @@
-"""How much two numbers of equally good models differ, where they are of different rows.
+"""Computes how much numbers of equally good models differ on different rows.
 
 A recorded number of the live model is of other rows than the candidate's. The size of that noise
 follows from the number of rows, and of positive ones, where the evaluation has them.
@@ -13,7 +13,7 @@ from shared.core.decisions.metrics import Kind, Metric, metric_named
 from shared.core.decisions.power import Evaluated, noise
 from shared.core.evaluation.text import folded
 
-#: A larger number is no count.
+#: A larger number is not a count.
 _MOST_ROWS: Final = 1e15
 #: Of equal models so many differ by less than the noise.
 _LEVEL: Final = 0.9

@@ -1,4 +1,4 @@
-"""What a rule says of a model that was compared with others on the same rows."""
+"""Judges a rule by comparisons with other models on the same rows."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence

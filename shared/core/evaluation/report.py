@@ -70,7 +70,7 @@ def read_evaluation(
     In JSON the members of an object named `metrics` (or `regression_metrics` and the like) are
     also the row's; those of other objects are named by their path, such as `test.auc`. If two
     members have the same name, neither is used, since which one is meant would be a guess; lists,
-    true and false are no cells. Such members are listed as `unusable`: a rule that names one of
+    true and false are not cells. Such members are listed as `unusable`: a rule that names one of
     them fails, and no other rule does.
 
     Args:
@@ -142,7 +142,7 @@ def numbers_like(row: Row, name: str) -> tuple[str, ...]:
 
 
 def oddity(text: str) -> str:
-    """Return the character because of which a text is no number; empty if there is none."""
+    """Return the character because of which a text is not a number; empty if there is none."""
     odd = next((character for character in text if not character.isascii()), "")
     return f", with {named(odd)}" if odd and _number(visible_text(text)) is not None else ""
 

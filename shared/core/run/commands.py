@@ -1,4 +1,4 @@
-"""What a run can be due for, and what can happen to it."""
+"""The commands that a run may be due for, and the events that may happen to it."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime

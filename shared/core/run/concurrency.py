@@ -1,4 +1,4 @@
-"""Which run may begin: slots, queues, budgets and pauses.
+"""Decides which run may begin: slots, queues, budgets and pauses.
 
 A run queue is written by compare-and-swap alone. A slot is never released: it is free when the
 record of its holder says so, so a crash never leaks one.

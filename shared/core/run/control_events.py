@@ -125,7 +125,7 @@ class StepFailed(Event):
     patience: timedelta  #: for this reason of the failure
     step_patience: timedelta = timedelta()  #: for the step, whatever the reason
     cure: str = ""  #: what an operator can do about it, where that is known
-    waits_for: str = ""  #: the endpoint that another run has; to wait for it is no failure
+    waits_for: str = ""  #: the endpoint that another run has; to wait for it is not a failure
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Record the step failure; park the run once the patience is over."""

@@ -30,7 +30,7 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
             "trains on the newest of them"
         )
     if data and not data.opens_runs:
-        notes.append("opens_runs: false: an arrival alone starts nothing")
+        notes.append("opens_runs: false: an arrival by itself starts nothing")
     if pipeline.uses_windows:
         notes.append("each window has a run of its own, when it is due, on the data of its path")
     if pipeline.schedule is not None and pipeline.training.wants_manifest:

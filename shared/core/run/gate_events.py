@@ -13,8 +13,8 @@ from shared.core.run.commands import Event
 from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
 from shared.core.serving.references import Candidate, ModelRef
 
-NO_ENDPOINT: Final = "the pipeline names no endpoint"
-_LATER: Final = "a new run is compared with what serves and is pinned then"
+NO_ENDPOINT: Final = "the pipeline does not name an endpoint"
+_LATER: Final = "a new run is compared with the live model and the anchor of that time"
 _PIN: Final = (
     "once a model is promoted, pin it by POST /api/endpoints/{pipeline}/{endpoint}/pin: "
     "the present anchor cannot be compared"

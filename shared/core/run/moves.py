@@ -1,4 +1,4 @@
-"""Which event is allowed in which phase of a run, and the phases that may follow."""
+"""The events that each phase of a run allows, and the phases that may follow."""
 
 from typing import Final
 

@@ -117,7 +117,7 @@ def changed_before(run: Run, known: Resource, base: ServingState | None) -> Step
     name = run.config.endpoint.name if run.config.endpoint else "the endpoint"
     return StepBlocked(
         f"others changed {name}: {what}",
-        "retry the run to go on from what serves now, or cancel it",
+        "retry the run to continue from the present traffic, or cancel it",
         now,
     )
 

@@ -1,4 +1,4 @@
-"""Why a promotion waits for an operator, and what the operator can do."""
+"""Tells an operator why a promotion waits, and what to do about it."""
 
 from shared.core.run.control_events import StepBlocked
 from shared.core.run.record import Run

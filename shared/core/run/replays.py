@@ -93,7 +93,7 @@ def evidence_kept(gate: Gate, verdict: Verdict, endpoints: int) -> Evidence | No
     """
     if len(verdict.results) != len(gate.rules):
         return None
-    row = Row(verdict.row, verdict.metrics, _unread(verdict, "is not known: "))
+    row = Row(verdict.row, verdict.metrics, _unread(verdict, "is unknown: "))
     live = _live_numbers(gate, verdict, row, endpoints)
     if live is None:
         return None

@@ -208,7 +208,7 @@ def _done_again(
     if anew is Phase.TRAINED:
         # An operator's model does not come from the job again.
         known |= {"model": None if run.job else run.model, "models": {}, "candidate": None}
-    return run.moved_to(anew, at, f"{note}; by what is configured now", **known)
+    return run.moved_to(anew, at, f"{note}; by the present configuration", **known)
 
 
 def _gone_on(

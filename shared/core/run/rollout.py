@@ -1,4 +1,4 @@
-"""Which endpoints of a run get its model next, and when the roll-out is over.
+"""Decides which endpoints of a run get its model next, and when the roll-out is over.
 
 The canaries are verified before any other is updated; a failure stops those not yet begun.
 """

@@ -77,7 +77,7 @@ def waits_of(run: Run, lease_ends: datetime | None = None) -> Waits | None:
 
 
 def _failing(run: Run) -> bool:
-    """Whether the last step did not work; a pause, and to wait for an endpoint, is no failure."""
+    """Whether the last step failed; a pause, and waiting for an endpoint, are not failures."""
     return (
         run.step_failure is not None
         and run.step_failure.count > 0

@@ -1,4 +1,4 @@
-"""Which candidates of an endpoint are due to be discarded: checked after a run's end."""
+"""Decides which candidates of an endpoint are due to be discarded: checked after a run's end."""
 
 from collections.abc import Callable
 from datetime import datetime

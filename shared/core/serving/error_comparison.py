@@ -100,11 +100,11 @@ class ErrorComparison(FrozenModel):
         """
         fewest = self.total.fewest
         if fewest < least:
-            same = f"{counted(int(fewest), 'request')} in the same minutes as those beside it"
+            same = f"{counted(int(fewest), 'request')} in the same minutes as the other deployments"
             return self._with_time(f"{same}, of the {least} to compare errors with")
         if not self.leans:
             return ""
-        return self._with_time(f"{self.said}: it looks worse, which is not sure yet")
+        return self._with_time(f"{self.said}: it may be worse; there is not enough evidence yet")
 
     def _with_time(self, said: str) -> str:
         return f"{said}; {self.time_needed}" if self.time_needed else said
@@ -114,7 +114,8 @@ class ErrorComparison(FrozenModel):
         """What was compared, for operators."""
         known = self.total
         mine = f"{known.errors:.0f} of {counted(round(known.requests), 'request')}"
-        said = f"{mine} failed, beside it {known.other_errors:.0f} of {known.other_requests:.0f}"
+        others = f"{known.other_errors:.0f} of {known.other_requests:.0f}"
+        said = f"{mine} failed, at the other deployments {others}"
         return f"{said} in the same {counted(self.minutes, 'minute')}"
 
     @property

@@ -1,4 +1,4 @@
-"""Which model serves at an endpoint with a traffic map, whoever gave it the requests."""
+"""Finds the live model of an endpoint with a traffic map, whether Relearn set it or not."""
 
 from datetime import datetime
 from typing import Final
@@ -79,7 +79,7 @@ def _of_others(deployment: str, model: ModelRef | None, at: datetime) -> ServedM
 
 
 def _with_deployment(one: ServedModel) -> ServedModel:
-    """Return a model with its deployment: one that was rolled back to was no candidate."""
+    """Return a model with its deployment: one that was rolled back to was not a candidate."""
     traffic = one.target_model.traffic
     return one if one.candidate or traffic is None else one.evolve(candidate=traffic.largest)
 

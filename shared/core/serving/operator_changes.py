@@ -1,4 +1,4 @@
-"""What operators change in an endpoint state: the hold after a rollback, and the anchor."""
+"""Changes of an endpoint state by operators: the hold after a rollback, and the anchor."""
 
 from collections.abc import Iterator
 

@@ -126,9 +126,9 @@ class Streak(FrozenModel):
 class ProbeSeries(FrozenModel):
     """Every probe since the last update was sent, in constant space."""
 
-    all: Streak = Streak()  #: the time in which the service was still at work is no part of it
+    all: Streak = Streak()  #: the time in which the service was still at work is not part of it
     evidence: Evidence | None = None  #: what the probes of `row` say
-    row: Streak = Streak()  #: the latest that say the same; one without an answer is no break
+    row: Streak = Streak()  #: the latest that say the same; one without an answer is not a break
     bad: Streak = Streak()  #: the latest probes without a good answer
     last: ProbeAnswers | None = None  #: the last probe
     earlier: ProbeAnswers | None = None  #: the probe before it

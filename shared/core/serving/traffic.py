@@ -1,4 +1,4 @@
-"""Which deployment of an endpoint gets which share of the requests, and how a share is given.
+"""The traffic map of an endpoint: the share of requests of each deployment, and its changes.
 
 An endpoint with one model at a time, such as Studio's, has no such map.
 """

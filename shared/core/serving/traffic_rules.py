@@ -294,10 +294,10 @@ def _judged_latency(limit: float, known: TrafficEvidence, least: int, well: str)
         why = known.latency_problem or "no latency was measured for both in the same minutes"
         return JudgedStep(StepVerdict.HOLD, why)
     if known.compared < least:
-        same = f"{counted(known.compared, 'request')} in the same minutes as those beside it"
+        same = f"{counted(known.compared, 'request')} in the same minutes as the other deployments"
         why = f"{same}, of the {least} to compare latencies with"
         return JudgedStep(StepVerdict.HOLD, why)
-    both = f"{known.latency:.0f} ms, beside {known.other_latency:.0f} ms"
+    both = f"{known.latency:.0f} ms, at the other deployments {known.other_latency:.0f} ms"
     if known.latency > known.other_latency * (1 + limit / 100):
         why = f"its requests take {both}: more than {limit:g} % longer"
         return JudgedStep(StepVerdict.WORSE, why)
@@ -315,7 +315,7 @@ def _is_level(known: TrafficEvidence) -> bool:
 
 def _failed(known: TrafficEvidence) -> str:
     others = f"{known.other_errors} of {known.other_requests}" if known.other_requests else ""
-    beside = f" (beside it {others})" if others else ""
+    beside = f" (at the other deployments {others})" if others else ""
     mine = counted(max(known.requests, known.errors), "request")
     return f"{known.errors} of {mine} failed{beside}"
 

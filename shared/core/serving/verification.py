@@ -182,18 +182,18 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
         return None
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     if case.again(probe):
-        why = "answers moved and agree in two probes in a row"
+        why = "answers changed, and two probes in a row agree"
         return Verification(VerificationResult.LIVE, why, probe_series, steady=True)
     if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):
         # A model that is not deterministic: no probe agrees with another, and none with before.
         return Verification(VerificationResult.LIVE, "unproven: answers vary", probe_series)
-    return Verification(VerificationResult.WAIT, "answers moved: one more probe", probe_series)
+    return Verification(VerificationResult.WAIT, "answers changed: one more probe", probe_series)
 
 
 def _judge_unmoved(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
     probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
     if not probe_series.lasted(Evidence.AGAINST, case.within):
-        return Verification(VerificationResult.WAIT, "answers have not moved yet", probe_series)
+        return Verification(VerificationResult.WAIT, "answers have not changed yet", probe_series)
     if check.configured != case.target:
         why = "the update was accepted; the answers stayed the same"
         return Verification(VerificationResult.UNCHANGED, why, probe_series)

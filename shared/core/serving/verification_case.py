@@ -1,4 +1,4 @@
-"""What the verification of an update depends on, and its result."""
+"""The input of a verification, and its result."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What is read from the definitions of a factory, on its way into a pipelines file.
+"""The drafts of pipelines: definitions of a factory before they are a pipelines file.
 
 Both versions of Data Factory are read into these values; `entries` writes them as the pipelines
 of Relearn. Texts that are paths or parameters may hold `{start:yyyy/MM/dd}` and `{end:…}`.
@@ -77,7 +77,7 @@ class BlobPath:
 
     @property
     def is_folder(self) -> bool:
-        """Whether its last part has no suffix, so that it names no file; `v1.0` has none.
+        """Whether its last part has no suffix, so that it does not name a file; `v1.0` has none.
 
         A `{token}` at its end stands for the name of a blob.
         """

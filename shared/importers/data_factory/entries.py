@@ -25,7 +25,7 @@ _DATA: Final = "{data}"
 _MODEL: Final = f"model{MODEL_SUFFIX}"
 _TEMPLATE: Final = re.compile(r"\{[^{}]*\}")
 
-_NO_PATH: Final = "the path that the factory wrote is not known"
+_NO_PATH: Final = "the path that the factory wrote is unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ class _Maker:
             if not wrong:
                 made.append((update, one))
                 what = f"{self._name}: endpoints: {one['name']}; gate.first_model: allow, since "
-                what += "the factory updates whatever serves"
+                what += "the factory updates every model"
                 source = update.source
                 source.mapped("activity", update.name, what)
             else:

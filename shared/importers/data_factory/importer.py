@@ -192,7 +192,7 @@ def _leave_keys_of_triggers(account: Account) -> None:
                 line,
                 outcome=Outcome.NOT_CARRIED_OVER,
                 text="its trigger is not carried over",
-                to_do="nothing to do for this key alone",
+                to_do="nothing to do for this key",
             )
 
 

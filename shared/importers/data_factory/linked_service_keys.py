@@ -59,7 +59,7 @@ def _report_url(typed: Element, key: str, read: ServiceUrl) -> None:
     element.take()
     text = without_bare(without_shapes(read.differs))
     if not read.url and element.value not in (None, ""):
-        element.left("key", key, text or "it is no text", read.to_do or "write the URL")
+        element.left("key", key, text or "it is not a text", read.to_do or "write the URL")
     elif text:
         element.approximated("key", key, text, read.to_do)
 
@@ -81,7 +81,7 @@ def _report_sign_in(typed: Element, found: Service, secrets: Secrets) -> None:
     not_needed(typed.get("servicePrincipalKey"), "servicePrincipalKey", why)
     encrypted = typed.get("encryptedCredential")
     if encrypted.value:
-        text = "encrypted for the factory alone, so that it cannot be read here"
+        text = "encrypted only for the factory, so that it cannot be read here"
         setting = found.api_key[2:-1]
         encrypted.left("key", "encryptedCredential", text, f"set app setting {setting}")
         secrets.note(setting, encrypted)

@@ -36,7 +36,7 @@ _OF_STORAGE: Final = (
 )
 _ACCOUNT: Final = re.compile(r"AccountName\s*=\s*([^;\s]+)", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"BlobEndpoint\s*=\s*([^;\s]+)", re.IGNORECASE)
-#: An address of a vault that is no expression.
+#: An address of a vault that is not an expression.
 _VAULT: Final = re.compile(r"https://[\w.:/-]+", re.IGNORECASE)
 #: The first part of a host is the name of the account.
 _HOST: Final = re.compile(r"//([A-Za-z0-9-]+)\.[\w.-]+")
@@ -235,7 +235,7 @@ def named_service(
     reference.take()
     name = referenced(reference)
     if not name:
-        return None, "it names no linked service"
+        return None, "it does not name a linked service"
     definition = definitions.named(LINKED_SERVICE, name, reference.file)
     if definition is None:
         return None, f"linked service `{name}` is not among the files"

@@ -1,4 +1,4 @@
-"""What is no part of training and updating: other activities, and keys that say nothing to a run.
+"""Reports activities outside training and updating, and keys that mean nothing for a run.
 
 Each is reported, with what in Relearn does the same where there is such a thing.
 """
@@ -260,7 +260,7 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
     if not all(path.container and not path.is_folder for path in job.outputs.values()) or (
         not job.outputs and not is_empty(said.value)
     ):
-        text = f"{place}: it has no endpoints: whether it writes a model is not known"
+        text = f"{place}: it has no endpoints; it may or may not write a model"
         cure = "name the endpoints that are to serve its model under endpoints, if it makes one"
     if job.trains:
         text = f"{place}: it has no endpoints: no update takes the model in this file"
@@ -283,7 +283,7 @@ def report_no_number(element: Element, name: str, place: str) -> None:
         place: the pipeline in the pipelines file.
     """
     if isinstance(element.value, NoNumber):
-        text = f"{place}: training.parameters: {name}: `{element.value}` is no number that JSON has"
+        text = f"{place}: training.parameters: {name}: `{element.value}` is not a number of JSON"
         element.approximated("key", name, f"{text}: it is passed as a text", "correct the value")
 
 

@@ -1,4 +1,4 @@
-"""What the policies of activities and datasets have in common in both versions."""
+"""Maps and reports the policies of activities and datasets, for both versions."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -39,7 +39,7 @@ def leave_policy(owner: Element, why: str) -> None:
         several = key.casefold() in _OF_DATASETS
         below = [(f"{key}.{name}", one) for name, one in element.items() if several]
         for name, one in below or [(key, element)]:
-            one.left("policy", name, why, "nothing to do for this key alone")
+            one.left("policy", name, why, "nothing to do for this key")
 
 
 def report_unknown(element: Element, kind: str, key: str) -> None:

@@ -23,7 +23,7 @@ _MOST_NAMED: Final = 5
 _OUTCOMES: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
 _NOTHING: Final = "Nothing was imported: each line of the report says why."
 _NOTHING_READ: Final = (
-    "Nothing was imported: there was no file of JSON in what was named. Zip files are not read: "
+    "Nothing was imported: there was no JSON file in the named paths. Zip files are not read: "
     "unpack them."
 )
 _ALL_AT_ONCE: Final = (

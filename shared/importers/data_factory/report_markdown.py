@@ -14,7 +14,7 @@ _MEANING: Final = {
     Outcome.APPROXIMATED: "it is in `pipelines.yaml`, with a difference that the line tells",
     Outcome.NOT_CARRIED_OVER: "it is not there; the line says why, and what to do",
 }
-_NO_LINES: Final = "There was no definition in what was read."
+_NO_LINES: Final = "There was no definition in the files."
 
 
 def markdown(report: Report) -> str:

@@ -39,7 +39,7 @@ class Form(Enum):
     ABSENT = "is not in the file"
     CLEAR = "stands here in clear text"
     VAULT = "is in a vault"
-    ENCRYPTED = "is encrypted here for the factory alone"
+    ENCRYPTED = "is encrypted here only for the factory"
     MASKED = "is masked here"
     PARAMETER = "is an expression of the template here"
     EXPRESSION = "is an expression that is known when a run begins"

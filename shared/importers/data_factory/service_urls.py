@@ -107,7 +107,7 @@ def read_update_url(text: str, owner: str, *, principal: bool) -> ServiceUrl:
             refused = exc
             continue
         if kind == WEB_SERVICE and query and "?" not in given:
-            differs.append("its api-version is not known here, and another one is used")
+            differs.append("its api-version is unknown here, and another one is used")
         return ServiceUrl(url, kind, "; ".join(differs), _to_do(differs))
     what, cure = _told(refused)
     return ServiceUrl("", differs=f"updateResourceEndpoint: {what}", to_do=cure)

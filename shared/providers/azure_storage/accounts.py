@@ -39,7 +39,7 @@ def account_of(
         The client; no request is made.
 
     Raises:
-        ConfigError: it is no connection string, or https is required.
+        ConfigError: it is not a connection string, or https is required.
     """
     options = _options() if options is None else options
     try:

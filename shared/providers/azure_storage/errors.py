@@ -110,7 +110,7 @@ def is_lost(exc: AzureError) -> bool:
 
 
 def named_cause(exc: AzureError) -> str | None:
-    """Return why the storage refuses, where its code says so and it is no lost race."""
+    """Return why the storage refuses, where its code says so and it is not a lost race."""
     return _PASSING.get(_code(exc)) or _LASTING.get(_code(exc))
 
 

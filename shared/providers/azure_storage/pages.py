@@ -1,7 +1,7 @@
 """Reads a storage listing page by page, so that a long one can be continued later.
 
 In an account with a hierarchical namespace every directory is listed, and read, as an empty
-blob with the metadata `hdi_isfolder: true`. Such a blob is no data and no document.
+blob with the metadata `hdi_isfolder: true`. Such a blob is not data and no document.
 """
 
 from collections.abc import Mapping

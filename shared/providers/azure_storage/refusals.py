@@ -1,4 +1,4 @@
-"""What a refusal of a storage account means for an operator, and the cure that names the setting.
+"""Explains refusals of a storage account to an operator, with the setting to correct.
 
 A 403 alone says little: its code tells a missing role from the network's rules, a wrong key, and
 a clock that is wrong (azure-storage §8). The words of the answer are never shown: they may repeat
@@ -62,7 +62,7 @@ _SIGN_IN: Final = (
 _AGAIN: Final = "run doctor again in some minutes; the status page of Azure may say more"
 CLOCK: Final = "set the clock of this host by a time server; in Azure restart the app"
 _NOT_ONE: Final = (
-    "what answers is no storage account",
+    "the answer is not from a storage account",
     "correct the address in the setting {connection}, or the proxy that answers in its place",
 )
 #: What a code says, and the cure.

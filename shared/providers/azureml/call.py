@@ -349,7 +349,7 @@ def items_in(page: Mapping[str, Any], what: str) -> list[Body]:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, with its port; empty where the text is no URL."""
+    """Return the host of a URL, with its port; empty where the text is not a URL."""
     try:
         return urlsplit(url).netloc.lower()
     except ValueError:  # such as half of an IPv6 address

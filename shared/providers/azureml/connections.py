@@ -1,4 +1,4 @@
-"""What the services of Azure Machine Learning share in one process; calls nothing.
+"""Shared state of the Azure Machine Learning services in one process; calls nothing.
 
 One of these is built for a process. It makes the service for each part of the configuration, in
 whichever workspace and cloud that is.

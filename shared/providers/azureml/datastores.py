@@ -96,7 +96,7 @@ class Datastores:
         return self._covering(blobs.account, container)
 
     def located(self, uri: str) -> tuple[str, str, str] | None:
-        """Return (account URL, container, path) of a URI; None for one that is no blob's.
+        """Return (account URL, container, path) of a URI; None for one that is not a blob's.
 
         Args:
             uri: in a datastore of the workspace, or an https URL.

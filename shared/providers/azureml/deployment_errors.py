@@ -1,4 +1,4 @@
-"""Why an endpoint or a deployment failed, and what follows (azure-machine-learning-v2 §5.5).
+"""Explains failures of endpoints and deployments (azure-machine-learning-v2 §5.5).
 
 The state says that it failed; the operation says why, at the unsigned copy of its address.
 """

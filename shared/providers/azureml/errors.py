@@ -33,7 +33,7 @@ _ROLE: Final = (
 #: Which part of pipelines.yaml the cures below name; another part takes its place.
 TRAINING: Final = "training"
 _VERSION: Final = (
-    "the api-version is not known there: set training.api_versions to one that the message lists"
+    "the api-version is unknown there: set training.api_versions to one that the message lists"
 )
 #: What is wrong where a code says more than the status, and what to do.
 #: Of a deployment that needs more than there is (azure-machine-learning-v2 §5.5).

@@ -134,7 +134,7 @@ def _only(found: FoundOutput, kind: _Kind) -> str:
         return by_name[readable[0]]
     cure = f"write {kind.key}: {found.name}/<file>"
     forms = " or ".join(filter(None, (", ".join(kind.readable[:-1]), kind.readable[-1])))
-    what = f"output {found.name} has no {kind.usual}, and not one {forms} alone"
+    what = f"output {found.name} has no {kind.usual}, and not exactly one {forms}"
     raise PermanentError(f"{what}; it has {found.listed}: {cure}", cure=cure)
 
 

@@ -56,7 +56,7 @@ class ModelRegistry:
         Args:
             job: a finished job.
             wanted: endpoint -> the output that is its model; None: the only one.
-            spec: what the component says of its outputs; None: it is no component.
+            spec: what the component says of its outputs; None: it is not a component.
         """
         chosen = {name: self._output_for(name, one, spec) for name, one in wanted.items()}
         outputs = dict.fromkeys(output for output in chosen.values() if output)

@@ -42,7 +42,7 @@ class OnlineResource:
     def state(self) -> str:
         """Its state, for people: one that the service documents, or that it is none of those."""
         given = str(self.properties.get("provisioningState") or "").strip()
-        return given.capitalize() if given.lower() in _KNOWN else "in a state that is not known"
+        return given.capitalize() if given.lower() in _KNOWN else "in an unknown state"
 
     @property
     def is_ready(self) -> bool:

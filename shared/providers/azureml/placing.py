@@ -223,7 +223,9 @@ def _placed_model(given: AzureMlInput, model: ModelRef) -> PlacedInput:
     uri, kind = model.reference.get("uri"), model.reference.get("type")
     if not uri:
         cure = "name a registered model of Azure Machine Learning"
-        raise PermanentError(f"where the files of {model.name} are is not known: {cure}", cure=cure)
+        raise PermanentError(
+            f"the place of the files of {model.name} is unknown: {cure}", cure=cure
+        )
     return PlacedInput(str(uri), given.type, given.mode, usual=str(kind or "custom_model"))
 
 

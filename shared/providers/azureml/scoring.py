@@ -159,7 +159,7 @@ class Scoring:
             return token
         if mode not in _SOURCES:
             raise PermanentError(
-                f"endpoint {self.calls.name}: its authMode is none of Key, AMLToken, AADToken"
+                f"endpoint {self.calls.name}: its authMode is not one of Key, AMLToken, AADToken"
             )
         return self.calls.key(*_SOURCES[mode])
 

@@ -71,7 +71,7 @@ class AzureMlServing:
         Raises:
             TransientError: it is being made, or the workspace gives no usable answer now.
             OutcomeUnknownError: it may be.
-            PermanentError: there is none and none is to be made, or it is no managed one.
+            PermanentError: there is none and none is to be made, or it is not a managed one.
         """
         found, create = self.calls.find(), self.calls.endpoint.create
         name = self.calls.name
@@ -324,7 +324,7 @@ class AzureMlServing:
     def _body(self, candidate: Candidate) -> dict[str, Any]:
         body = bodies_in(candidate.state).get(candidate.name)
         if body is None:
-            raise PermanentError(f"candidate {candidate.name} is no deployment of this endpoint")
+            raise PermanentError(f"candidate {candidate.name} is not a deployment of this endpoint")
         return body
 
     def _require_fitting(self, candidate: Candidate, body: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ def scopes_of(workspace: Workspace, environment: Mapping[str, str]) -> Scopes:
     if arm and ml:
         return Scopes(arm, ml)
     raise ConfigError(
-        f"{host} is no Resource Manager that is known here: correct training.workspace, or set "
+        f"{host} is not a Resource Manager that is known here: correct training.workspace, or set "
         f"{ARM_SCOPE} and {ML_SCOPE} for a cloud of your own"
     )
 

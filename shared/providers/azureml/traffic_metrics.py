@@ -1,4 +1,4 @@
-"""What the monitor measured of an endpoint's requests (azure-machine-learning-v2 §14.1).
+"""Reads the monitor's metrics of an endpoint's requests (azure-machine-learning-v2 §14.1).
 
 An empty series and null mean that nothing is known, and never that nothing failed.
 """
@@ -85,7 +85,7 @@ def _written(at: datetime) -> str:
 
 
 def _read(answer: Body, what: str) -> Iterator[_Read]:
-    """Yield every point with a number above 0; 0.0 in a minute is no request."""
+    """Yield every point with a number above 0; 0.0 in a minute is not a request."""
     for metric in mappings_of(answer.get("value")):
         name = str(mapping_of(metric.get("name")).get("value") or "").lower()
         series = mappings_of(metric.get("timeseries"))

@@ -69,7 +69,7 @@ class TrafficUpdates:
         """
         wanted = state.traffic
         if wanted is None or not wanted.shares:
-            raise PermanentError(f"endpoint {self.calls.name}: the record names no traffic")
+            raise PermanentError(f"endpoint {self.calls.name}: the record has no traffic map")
         there = self._deployments(_rising(TrafficMap(), wanted))
         endpoint = self.calls.settled()  # the last one: what others change after it is not seen
         now = self.calls.traffic_of(endpoint)

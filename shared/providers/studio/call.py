@@ -148,12 +148,12 @@ class ArmToken:
 
         Raises:
             TransientError: no identity gives one now; its message says what to do.
-            PermanentError: that is no Resource Manager: a token must not travel there.
+            PermanentError: that is not a Resource Manager: a token must not travel there.
         """
         host = urlsplit(url).hostname or ""
         if host not in self.hosts and not is_loopback(url):
             raise PermanentError(
-                f"{host} is no Resource Manager host, such as {_PUBLIC}: correct `update`"
+                f"{host} is not a Resource Manager host, such as {_PUBLIC}: correct `update`"
             )
         scope = f"https://{host if host in _CLOUDS else _PUBLIC}/.default"
         try:

@@ -67,7 +67,7 @@ def _opens(batch: StudioBatch, training: StudioTraining) -> Finding:
     if training.sources:
         require_account(connection, setting, batch.data.account, "the training data")
     require_account(connection, setting, batch.models_account.account, "the container of models")
-    return ok("it opens the account of what it is used for")
+    return ok("it opens the account that it is used for")
 
 
 def serving_checks(endpoint: StudioClassicEndpoint, config: StudioEndpoint) -> Iterator[Check]:

@@ -88,7 +88,7 @@ class StudioClassicEndpoint:
         """
         if model.container != self.models_container or not is_model_path(model.name):
             raise PermanentError(
-                f"{model.path} is no model of this app: only blobs below "
+                f"{model.path} is not a model of this app: only blobs below "
                 f"{', '.join(f'{folder}/' for folder in MODEL_FOLDERS)} of container "
                 f"{self.models_container} are signed for an endpoint to read: retry with one of "
                 "them, or cancel the run"

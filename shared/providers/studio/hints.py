@@ -72,7 +72,7 @@ BAD_ARGUMENT: Final = {
     "BadSubscriptionId": _IDS,
     "BadVersionCall": "end training.service and verify.score in ?api-version=2.0",
     "BatchJobInputsNotSpecified": "name every input of the service under training.inputs",
-    "BatchJobInputsTooManySpecified": "name the service's own inputs alone under training.inputs",
+    "BatchJobInputsTooManySpecified": "name only the service's own inputs under training.inputs",
     "BlobNameTooLong": _DIAGNOSTICS,
     "BlobNotFound": _BLOB,
     "ContainerIsEmpty": _CONTAINERS,

@@ -57,7 +57,7 @@ class StudioManagement:
         """Return every endpoint. Raises TransientError, PermanentError."""
         reported = self.call.read("GET", f"{self.service}/endpoints", "list the endpoints").json()
         if not isinstance(reported, list):
-            raise TransientError("list the endpoints: the answer is no list")
+            raise TransientError("list the endpoints: the answer is not a list")
         return [_read(one) for one in reported if isinstance(one, dict)]
 
     def services(self) -> list[str]:
@@ -65,7 +65,7 @@ class StudioManagement:
         url = self.service.rsplit("/", 1)[0]
         reported = self.call.read("GET", url, "list the web services").json()
         if not isinstance(reported, list):
-            raise TransientError("list the web services: the answer is no list")
+            raise TransientError("list the web services: the answer is not a list")
         return [str(one["Id"]) for one in reported if isinstance(one, dict) and one.get("Id")]
 
     def get(self, name: str) -> ManagedEndpoint | None:

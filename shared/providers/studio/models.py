@@ -84,7 +84,9 @@ class StudioModels:
 
     def _url(self, blob: BlobVersion, valid: timedelta | None) -> str:
         if blob.container != self.container or not is_model_path(blob.name):
-            raise PermanentError(f"{blob.path} is no model of the app, and is not signed for a job")
+            raise PermanentError(
+                f"{blob.path} is not a model of the app: it is not signed for a job"
+            )
         if valid is None:
             base = self.models.base_location.rstrip("/")
             return f"{base}/{escaped(blob.path)}?<signed to {Access.READ} when it is sent>"

@@ -182,7 +182,9 @@ class StudioServing:
             PermanentError: a candidate is given, or it is not known where to send the rows.
         """
         if candidate is not None:
-            raise PermanentError(f"endpoint {self.name} cannot score with a model beside its own")
+            raise PermanentError(
+                f"endpoint {self.name} cannot score with a model other than its own"
+            )
         return self.endpoint.score(dict(rows))
 
     def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
@@ -199,7 +201,7 @@ class StudioServing:
             PermanentError: always.
         """
         del rows, name
-        raise PermanentError(f"endpoint {self.name} cannot score with a model beside its own")
+        raise PermanentError(f"endpoint {self.name} cannot score with a model other than its own")
 
     def shift(self, shift: Shift) -> str | None:
         """Update the endpoint to the model. Raises as the port says."""

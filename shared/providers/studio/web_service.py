@@ -116,7 +116,7 @@ class StudioWebService:
         answer = self.call.read("GET", self.update_url, "check the web service")
         reported = answer.json()
         if not isinstance(reported, dict) or not isinstance(member(reported, "properties"), dict):
-            raise TransientError("check the web service: the answer is no definition")
+            raise TransientError("check the web service: the answer is not a definition")
         return reported
 
     def _may_change(self, definition: Definition) -> None:

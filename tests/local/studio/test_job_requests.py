@@ -64,7 +64,7 @@ def _refused(bench: Bench) -> dict[str, tuple[dict[str, Any], str]]:
             {"Inputs": {"input1": {**source, "RelativeLocation": "/a.csv"}}},
             "ContainerSegmentInvalid",
         ),
-        "a base that is no URL": (
+        "a base that is not a URL": (
             {"Inputs": {"input1": {**source, "BaseLocation": "file:///etc/"}}},
             "InvalidBlob",
         ),
@@ -105,7 +105,7 @@ def _refused(bench: Bench) -> dict[str, tuple[dict[str, Any], str]]:
             {"GlobalParameters": {"Regularization": "strong"}},
             "BadParameterValue",
         ),
-        "a parameter that is no text": (
+        "a parameter that is not a text": (
             {"GlobalParameters": {"Data date": ["2017"]}},
             "BadParameterValue",
         ),

@@ -96,9 +96,9 @@ def test_a_hint_about_an_id_is_given_where_it_is_written(tmp_path: Path) -> None
     [
         (None, {}, "endpoints.0.deployment: deployment.yml cannot be read"),
         ("a: [", {}, "endpoints.0.deployment: deployment.yml is not plain YAML: line"),
-        ("- a", {}, "is no mapping: name a YAML file that `az ml online-deployment create -f`"),
+        ("- a", {}, "is not a mapping: name a YAML file that `az ml online-deployment create -f`"),
         ("instance_count: 01", {}, "deployment.yml: instance_count a number that would not be"),
-        ("", {"named": "../deployment.yml"}, "names no file below the folder of this file"),
+        ("", {"named": "../deployment.yml"}, "does not name a file below the folder of this file"),
         ("", {"named": SCRIPTED}, "must name a file: a YAML file that `az ml online-deploy"),
         ("", {"named": None}, "endpoints.0.deployment: is missing"),
         (SCRIPTED, {"kind": None}, "endpoints.0.kind: is missing"),

@@ -136,7 +136,7 @@ def test_what_is_wrong_with_an_identity_is_named_with_its_cure(
     ("changes", "message"),
     [
         ({"DataStorage": f'"{STRING}"'}, "DataStorage: is in quotes"),
-        ({"DataStorage": "x"}, "DataStorage: is no connection string"),
+        ({"DataStorage": "x"}, "DataStorage: is not a connection string"),
         ({"DataStorage": "AccountName=mine"}, "AccountKey missing"),
         ({"DataStorage": STRING.replace("a2V5", "a2V5x")}, "AccountKey is cut off"),
         ({"DataStorage": STRING.replace("https", "http")}, "https is required"),
@@ -151,7 +151,7 @@ def test_what_is_wrong_with_an_identity_is_named_with_its_cure(
         ({"DataStorage_blobServiceUri": BLOB}, "write DataStorage__blobServiceUri"),
         ({"DataStorage__blobServiceUrl": BLOB}, "write DataStorage__blobServiceUri"),
         ({"ModelsStorage__accountname": "other"}, "write ModelsStorage__accountName"),
-        ({"LedgerStorage__connectionString": STRING}, "is not known, and not read"),
+        ({"LedgerStorage__connectionString": STRING}, "is unknown, and not read"),
     ],
 )
 def test_a_setting_that_would_be_passed_over_is_named(
@@ -179,7 +179,7 @@ def test_plain_http_is_for_loopback_in_development_alone() -> None:
 @pytest.mark.parametrize(
     ("client", "says"),
     [
-        ("my-identity", "is no client id"),
+        ("my-identity", "is not a client id"),
         (f'"{CLIENT}"', "is in quotes"),
         ("@Microsoft.KeyVault(SecretUri=https://v/s)", "Key Vault reference is not resolved"),
     ],

@@ -1,4 +1,4 @@
-"""Hints about sound pipelines, patterns of other tools, and values of several forms."""
+"""Hints about valid pipelines, patterns of other tools, and values of several forms."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_schedule_that_does_less_than_it_seems_has_a_hint_and_is_used(load: Lo
     assert found.problems == ()
     (hint,) = found.hints
     assert "pipelines.census.schedule" in hint.where
-    assert "minute: */90 fires at 0 alone" in hint.what
+    assert "minute: */90 fires only at 0" in hint.what
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def test_a_probe_that_is_no_file_below_the_folder_is_refused(
     [
         ('{"Inputs": 1e999999}', "too large"),
         ('{"Inputs": -1e999999}', "too large"),
-        ('{"Inputs": NaN}', "no number in JSON"),
-        ('{"Inputs": Infinity}', "no number in JSON"),
+        ('{"Inputs": NaN}', "not a number in JSON"),
+        ('{"Inputs": Infinity}', "not a number in JSON"),
         ('{"Inputs": ' + "9" * 100_000 + "}", "more than 40 digits"),
         ('{"Inputs": 0.' + "9" * 100_000 + "}", "too many digits"),
         ('{"Inputs": ' + "[" * 50 + "]" * 50 + "}", "nested too deeply"),

@@ -269,5 +269,5 @@ def test_a_schedule_of_a_timer_that_does_less_than_it_seems_has_a_hint(tmp_path:
     settings = read_settings({**GOOD, "POLL_SCHEDULE": "0 */90 * * * *"}, tmp_path)
     assert settings.problems == ()
     (hint,) = settings.hints
-    assert (hint.where, "fires at 0 alone" in hint.what) == ("POLL_SCHEDULE", True)
+    assert (hint.where, "fires only at 0" in hint.what) == ("POLL_SCHEDULE", True)
     assert settings.poll_schedule == "0 */90 * * * *"

@@ -124,7 +124,7 @@ def test_what_no_blob_can_be_called_names_none() -> None:
     assert isinstance(found, ChangedBlob)
     assert found.names == ("whole.csv",)
     for name in (half, "a" * 1025):
-        with pytest.raises(PermanentError, match="names no blob"):
+        with pytest.raises(PermanentError, match="does not name a blob"):
             blob_in(created(BASE + name, None))
 
 
@@ -206,7 +206,7 @@ def test_what_is_no_event_is_refused_with_what_to_do(message: bytes) -> None:
 
 
 def test_a_new_blob_without_a_name_is_refused() -> None:
-    with pytest.raises(PermanentError, match="names no blob"):
+    with pytest.raises(PermanentError, match="does not name a blob"):
         blob_in(created("", "https://host"))
 
 

@@ -156,7 +156,7 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     rollback = endpoints.rollback(
         EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
     )
-    assert "is no model of this app" in (world.until(rollback, Phase.PARKED).reason or "")
+    assert "is not a model of this app" in (world.until(rollback, Phase.PARKED).reason or "")
     assert all(path.startswith("models/runs/") for path in read_rights(world))
 
 
@@ -181,7 +181,7 @@ def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> Non
     gives: tuple[Callable[[], object], ...]
     gives = (lambda: serving.shift(shift), lambda: serving.restore(state))
     for give in gives:
-        with pytest.raises(PermanentError, match="is no model of this app"):
+        with pytest.raises(PermanentError, match="is not a model of this app"):
             give()
     assert not world.blobs.signed
     assert not world.changes()

@@ -56,7 +56,7 @@ def test_a_candidate_that_fails_more_often_is_rolled_back_before_its_bake_is_ove
     found = one.check(HOUR)
     assert isinstance(found, FoundBroken)
     assert "10 % of the requests: " in found.reason
-    assert "failed, beside it 0 of " in found.reason
+    assert "failed, at the other deployments 0 of " in found.reason
     assert found.verdict.endswith("it fails more than 20 % more often")
     assert comparison_of(one).is_worse
     one.roll_back()
@@ -78,7 +78,7 @@ def test_a_candidate_that_looks_worse_is_held_beyond_its_bake() -> None:
     one = ruled()
     serve(one, (9, 1), (89, 1), 11)
     assert isinstance(one.check(2 * HOUR), StepMeasured)
-    assert "it looks worse, which is not sure yet" in one.promotion.step.verdict
+    assert "it may be worse; there is not enough evidence yet" in one.promotion.step.verdict
     serve(one, (10, 0), (89, 1), 60)
     assert isinstance(one.check(), StepMeasured)  # what was compared is compared
     assert comparison_of(one).minutes == 11

@@ -130,7 +130,7 @@ def test_rows_that_cannot_be_compared_are_never_a_pass(
         (b"id,label,candidate\n", "there are no rows"),
         (
             rows(candidate=lambda _: "x"),
-            "rows with a text that is none of the 2 classes: write a score as",
+            "rows with a text that is not one of the 2 classes: write a score as",
         ),
         (rows(candidate=lambda _: 0.5), "the candidate gives the same answer for every row"),
         (rows(2, candidate=good).replace(b",1,", b",0,"), "all rows have the same label"),

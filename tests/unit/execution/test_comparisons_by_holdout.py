@@ -94,7 +94,7 @@ def test_a_holdout_that_the_app_may_not_look_at_is_said_and_stops_no_job() -> No
 
     assert ended(run) == (Phase.PROMOTED, Outcome.FIT)
     assert run.holdout is None
-    assert "cannot be looked at" in only(run).why
+    assert "cannot be read" in only(run).why
     assert "403" in only(run).why
 
 

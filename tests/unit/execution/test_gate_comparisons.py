@@ -97,7 +97,7 @@ def test_after_a_rollback_to_the_baseline_nothing_is_known_to_compare_with() -> 
     world.restart()
     run = ended_run(world, 2, 0.99)
     assert run.phase is Phase.REJECTED
-    assert "not known of 1 of 1 live models" in why(run)
+    assert "unknown for 1 of 1 live models" in why(run)
 
 
 # BUG: shared/execution/gate.py, _live(), reads the live model once, when the run is judged; while

@@ -28,7 +28,7 @@ from tests.unit.worlds import Observed
     ("auc", "end", "said"),
     [
         (0.7, Phase.REJECTED, "not promoted: AUC 0.7 is below at_least 0.8"),
-        (0.9, Phase.FINISHED, "trained; the rule holds; the pipeline names no endpoint"),
+        (0.9, Phase.FINISHED, "trained; the rule holds; the pipeline does not name an endpoint"),
     ],
 )
 def test_without_an_endpoint_the_verdict_is_in_the_record_all_the_same(

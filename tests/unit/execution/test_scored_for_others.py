@@ -46,7 +46,7 @@ def moved_to_blue(world: AzureMlWorld) -> None:
 
 def retried(world: AzureMlWorld, run: Run) -> None:
     assert world.now_of(run).phase is Phase.PARKED
-    world.run_operations.retry(run.run_id, OperatorCommand("ada", "go on from what serves"))
+    world.run_operations.retry(run.run_id, OperatorCommand("ada", "continue from the present"))
 
 
 def test_a_first_run_is_compared_with_the_deployment_that_was_there_before() -> None:

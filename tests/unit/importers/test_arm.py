@@ -48,7 +48,7 @@ def test_definitions_of_an_exported_template_have_their_values_and_paths() -> No
     assert set(told) == {(), ("outputs",), *(("resources", at) for at in range(5))}
     assert told["resources", 3].text == "Relearn has no integration runtime"
     assert told["resources", 4].text == (
-        "Microsoft.Storage/storageAccounts: it is no part of a data factory"
+        "Microsoft.Storage/storageAccounts: it is not part of a data factory"
     )
 
 

@@ -58,7 +58,7 @@ def test_what_a_call_waits_for_is_not_carried_over() -> None:
 def test_a_call_in_a_loop_starts_one_run() -> None:
     call = _call(parameters={"who": "@item()"})
     found = _called(_each("@activity('look').output.value", call), of=BY_NAME)
-    assert "but once alone: it is in ForEach `each`" in line(found, "call").text
+    assert "but only once: it is in ForEach `each`" in line(found, "call").text
     given = line(found, "who", "key")
     assert (given.outcome, "wherever it is used" in given.text) == (LEFT, False)
     assert given.text.startswith("`@item()`: ")
@@ -171,7 +171,7 @@ def test_a_call_for_each_member_starts_a_pipeline_for_each() -> None:
     found = _called(_each(["north", "south"], call), of=BY_NAME)
     made = [one["data"]["blob"] for one in pipelines(found).values()]
     assert made == ["north.csv", "south.csv"]
-    assert "once alone" not in line(found, "call").text
+    assert "only once" not in line(found, "call").text
     assert line(found, "who", "key").outcome is Outcome.MAPPED
 
 

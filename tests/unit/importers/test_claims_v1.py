@@ -259,4 +259,4 @@ def test_a_url_that_is_no_text_is_told() -> None:
     typed = {"mlEndpoint": MASKED, "apiKey": "*****", "updateResourceEndpoint": ["x"]}
     result = imported(scoring={"type": "AzureML", "typeProperties": typed})
     said = line(result, "scoring.json", "updateResourceEndpoint")
-    assert (said.outcome, said.text) == (LEFT, "it is no text")
+    assert (said.outcome, said.text) == (LEFT, "it is not a text")

@@ -56,14 +56,14 @@ def test_the_path_of_a_blob(folder: str, file: str | None, container: str, name:
 @pytest.mark.parametrize(
     ("folder", "file", "text"),
     [
-        ("data", "{Unknown}.csv", "names no blob"),
-        ("data", "$$Text.Format('{0', SliceStart)", "names no blob"),
-        ("data/tables", "*000*.csv", "names no blob"),
-        ("data/{Odd}", "rows.csv", "names no blob"),
-        ("{Year}", "rows.csv", "names no blob"),
-        ("data", None, "names no blob"),
-        ("[concat(parameters('container')[0], '/in')]", "rows.csv", "names no blob"),
-        ("", None, "names no blob"),
+        ("data", "{Unknown}.csv", "does not name a blob"),
+        ("data", "$$Text.Format('{0', SliceStart)", "does not name a blob"),
+        ("data/tables", "*000*.csv", "does not name a blob"),
+        ("data/{Odd}", "rows.csv", "does not name a blob"),
+        ("{Year}", "rows.csv", "does not name a blob"),
+        ("data", None, "does not name a blob"),
+        ("[concat(parameters('container')[0], '/in')]", "rows.csv", "does not name a blob"),
+        ("", None, "does not name a blob"),
     ],
 )
 def test_a_path_to_fill_in_stands_in_place_of_one_that_cannot_be_read(

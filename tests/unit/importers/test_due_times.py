@@ -149,7 +149,7 @@ def test_what_no_schedule_says_is_named() -> None:
     _, differs = _specs(start=START.replace(day=31), frequency="Month")
     assert "in months without day 31" in differs[0]
     _, differs = _specs(frequency="Day", schedule={"minutes": [0, 30]})
-    assert "in hour 3 of startTime alone" in differs[0]
+    assert "in hour 3 of startTime only" in differs[0]
     _, differs = _specs(frequency="Hour", interval=2, schedule={"hours": [5, 6]})
     assert "its interval of 2 is left out" in differs[0]
     _, differs = _specs("Mars Standard Time", frequency="Hour", interval=12)

@@ -131,7 +131,7 @@ def test_a_path_that_is_not_known_is_not_made_up(drafted: Drafted) -> None:
     job = drafted.job(outputs={"scores": drafted.path("scores.csv", container="")})
     tree_of(drafted, drafted.draft(job=job, updates=()))
     (text,) = texts(drafted, Outcome.APPROXIMATED)
-    assert text.endswith("the path that the factory wrote is not known")
+    assert text.endswith("the path that the factory wrote is unknown")
 
 
 def test_a_second_folder_is_approximated(drafted: Drafted) -> None:

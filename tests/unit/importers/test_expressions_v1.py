@@ -87,7 +87,7 @@ def test_a_guess_is_said(text: str, made: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("$$Text.Format('{0:yyyy}', WindowsStart)", "none of the variables"),
+        ("$$Text.Format('{0:yyyy}', WindowsStart)", "not one of the variables"),
         ("$$Date.DayOfYear(SliceStart)", "day of the year"),
         ("$$DateTime.Ticks(SliceStart)", "ticks"),
         ("$$Date.DaysInMonth(SliceStart)", "days of a month"),
@@ -95,20 +95,20 @@ def test_a_guess_is_said(text: str, made: str, why: str) -> None:
         ("$$Text.Format('{0:HH}', Date.AddMonths(Date.AddDays(SliceStart, 1), 1))", "by months"),
         ("$$Text.Format('{0:HH}', Date.AddMonths(Date.AddMonths(SliceStart, 1), 1))", "by months"),
         ("$$Text.Format('{0:yyyy}', Date.AddDays(SliceStart, 99999999))", "100 years"),
-        ("$$Text.Format('{0:yyyy}', Time.AddHours(SliceStart, 0.5))", "no whole number"),
+        ("$$Text.Format('{0:yyyy}', Time.AddHours(SliceStart, 0.5))", "not a whole number"),
         ("$$Text.Format('{0:yyyy}', Time.AddHours('x', 1))", "given something else"),
         ("$$Text.Format('{1:yyyy}', SliceStart)", "has no value"),
         ("$$Text.Format('{0:yyyy', SliceStart)", "not closed"),
         ("$$Text.Format('{0,8:yyyy}', SliceStart)", "pads"),
         ("$$Text.Format('{0:fffffffff}', SliceStart)", "in this format"),
-        ("$$Text.Format('{0:x}', SliceStart)", "none of .NET's"),
+        ("$$Text.Format('{0:x}', SliceStart)", "not one of .NET's"),
         ("$$Text.Format('{{x{0:yyyy}}}', SliceStart)", "braces"),
         ("$$Text.Format('{{start{0:HH:mm}}}', SliceStart)", "braces"),
         ("$$Text.Format('${0:yyyy}', SliceStart)", "dollar sign"),
         ("$$Text.Format('{0:yyyy}', SliceStart", "not closed"),
         ("$$Text.Format('{0:yyyy}, SliceStart)", "not closed"),
         ("$$Text.Format('a') b", "follows its end"),
-        ("$$Other.Thing(1)", "not known here"),
+        ("$$Other.Thing(1)", "unknown here"),
         ("$$", "not complete"),
         ("a $$Text.Format('{0}', SliceStart)", "within a text"),
         ("folder/{Year}/x.csv", "braces"),
@@ -154,8 +154,8 @@ def test_a_wrong_partition_is_told_where_it_is_used() -> None:
     known = partitions(odd)
 
     assert set(known) == {"Region", "X", "M"}
-    assert "no DateTime" in resolved("{Region}/x", known).why
-    assert "none of the variables" in resolved("{X}/x", known).why
+    assert "not a DateTime" in resolved("{Region}/x", known).why
+    assert "not one of the variables" in resolved("{X}/x", known).why
     assert "not in partitionedBy" in resolved("{Y}/x", known).why
     assert resolved("{M}/x", known).text == "{end:MMMM dd}/x"
     assert not resolved("{M}/x", known).exact

@@ -194,7 +194,7 @@ def test_a_guess_is_said(value: str, made: str, why: str) -> None:
         ("@div(1, 0)", "does not take"),
         ("@toUpper(1)", "given something else"),
         ("@toUpper()", "does not take"),
-        ("@nothing('x')", "not known here"),
+        ("@nothing('x')", "unknown here"),
         ("@nothing", "neither a function nor a constant"),
         ("@concat('a'", "not closed"),
         ("@concat('a')b", "follows its end"),

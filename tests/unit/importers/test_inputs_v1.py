@@ -40,7 +40,7 @@ def test_policies_of_an_input_that_is_not_the_data_are_not_written(
     assert bool(timing.min_size) == ("validation" in mine)
     of_others = [one for one in factory.lines("policy") if one.file == f"{other}.json"]
     assert {one.outcome for one in of_others} <= {LEFT}
-    assert "waits for one input alone" in factory.line(other, "").text
+    assert "waits only for one input" in factory.line(other, "").text
     assert "schedule.delay" in factory.line(other, "").to_do
 
 

@@ -23,7 +23,7 @@ def test_a_pipeline_that_runs_once_stays_paused() -> None:
 def test_a_start_that_is_null_is_said_as_the_file_has_it() -> None:
     factory = walk_through(start=None)
     factory.only()
-    assert factory.line("pipeline/walk", "start").text.startswith("`null` is no time")
+    assert factory.line("pipeline/walk", "start").text.startswith("`null` is not a time")
 
 
 def test_a_pipeline_that_is_not_paused_has_no_key_for_it() -> None:

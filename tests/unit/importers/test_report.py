@@ -84,7 +84,7 @@ def test_the_summary_and_the_steps_count_what_there_is() -> None:
         assert not any(step in one for one in steps)
     nothing = Report((LEFT,))
     assert nothing.steps()[0] == "Nothing was imported: each line of the report says why."
-    assert "there was no file of JSON" in Report(()).steps()[0]
+    assert "there was no JSON file" in Report(()).steps()[0]
     assert Report((ROUGH,)).steps()[-1].startswith("Rotate the secrets")
     assert not any("verify" in one for one in steps)
     served = replace(REPORT.pipelines[0], endpoints=("second",))
@@ -181,7 +181,7 @@ def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
 
 def test_each_line_is_in_the_section_of_what_it_asks() -> None:
     differs = replace(ROUGH, path=("d",), to_do="")
-    aside = replace(LEFT, path=("n",), to_do="nothing to do for this key alone", block="")
+    aside = replace(LEFT, path=("n",), to_do="nothing to do for this key", block="")
     assert [one.asks for one in (ROUGH, LEFT, differs, aside, MAPPED)] == [True, True] + [False] * 3
     text = markdown(Report(sorted_lines([ROUGH, differs, aside, MAPPED]), REPORT.pipelines))
     begins = [text.index(f"## {one}") for one in ("To do", "What differs", "All other values")]

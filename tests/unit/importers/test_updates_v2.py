@@ -256,7 +256,7 @@ def test_a_storage_account_that_is_not_known_is_said(account: str, outcome: Outc
     found = _stored(storage_named("other"), **{"linkedService/other": other})
     said = line(found, "update")
     assert said.outcome is outcome
-    unknown = "whether both mean the same storage account is not known"
+    unknown = "they may mean different storage accounts"
     assert (unknown in said.text) is (outcome is Outcome.APPROXIMATED)
 
 

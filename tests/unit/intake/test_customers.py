@@ -68,7 +68,7 @@ def test_each_customers_endpoint_is_made_and_serves_its_own_model() -> None:
     assert world.serves("beta") == world.model_of(beta)
     assert world.serves("acme") != world.serves("beta")
     proofs = [run.promotion.verification for run in (acme, beta) if run.promotion]
-    assert proofs == ["answers moved and agree in two probes in a row"] * 2
+    assert proofs == ["answers changed, and two probes in a row agree"] * 2
 
 
 def test_no_secret_of_any_customer_is_kept(caplog: pytest.LogCaptureFixture) -> None:

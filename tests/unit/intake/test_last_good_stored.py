@@ -143,7 +143,7 @@ def test_nothing_is_removed_for_a_file_that_cannot_be_read_and_failures_are_trie
     with monkeypatch.context() as patched:
         patched.setattr(kept.ledger.configurations, "delete", fails)
         good.refresh()
-    assert "the configuration of old is not forgotten yet: busy" in caplog.text
+    assert "the configuration of old is not deleted yet: busy" in caplog.text
     good.refresh()
     assert "configurations/old" not in kept.world.documents.rows
 

@@ -197,7 +197,7 @@ def test_a_model_for_a_pipeline_with_an_error_is_left_alone_and_that_is_said_onc
     for _ in range(2):
         assert arrival.app.model_events.model_arrived(MANUAL_MODEL) is None
     assert not arrival.world.discover_model(arrival.put(MANUAL_MODEL, where=MODELS))
-    assert caplog.text.count(f"model {MANUAL_MODEL} is left alone for now") == 1
+    assert caplog.text.count(f"model {MANUAL_MODEL} is ignored for now") == 1
 
 
 def test_the_event_of_a_jobs_model_advances_the_attempt_that_wrote_it(
@@ -208,9 +208,9 @@ def test_the_event_of_a_jobs_model_advances_the_attempt_that_wrote_it(
     (run,) = arrival.world.deliver("a.csv")
     path = f"runs/sample/{run.run_id}"
     assert arrival.app.model_events.model_arrived(f"{path}/2/model.ilearner") is None
-    assert f"run {run.run_id} is training; the file is left alone" in caplog.text
+    assert f"run {run.run_id} is training; the file is ignored" in caplog.text
     assert arrival.app.model_events.model_arrived("runs/sample/sample-9/1/model.ilearner") is None
-    assert "run sample-9 is not known; the file is left alone" in caplog.text
+    assert "run sample-9 is unknown; the file is ignored" in caplog.text
 
     assert arrival.app.model_events.model_arrived(
         f"{path}/1/model.ilearner"

@@ -107,8 +107,8 @@ def test_a_record_that_only_says_who_is_first_stops_nothing(
     monkeypatch.setattr(case.world.context.ledger.rotation, "read", fails)
     monkeypatch.setattr(case.world.context.ledger.rotation, "put", fails)
     assert case.open(1) == ["a-1"]
-    assert "it is not known whose due times are first: busy" in caplog.text
-    assert "whose due times are first is not kept: busy" in caplog.text
+    assert "the pipeline whose due times come first cannot be read: busy" in caplog.text
+    assert "the pipeline whose due times come first cannot be stored: busy" in caplog.text
 
 
 def test_one_schedule_that_must_wait_stops_no_other(

@@ -139,7 +139,7 @@ def test_what_is_no_event_fails_and_says_what_to_do(
     with pytest.raises(PermanentError):
         deliver(world, [message("new.csv"), "no event"])
     assert world.runs()  # what came before it is not lost
-    assert "on_storage_events: a message of a queue is no event" in caplog.text
+    assert "on_storage_events: a message of a queue is not an event" in caplog.text
     assert "To do:" in caplog.text
 
 

@@ -138,4 +138,4 @@ def test_a_drift_check_that_cannot_be_stored_now_stops_nothing(
 
     monkeypatch.setattr(case.ledger.drift_checks, "put", fails)
     schedule_drift_check(case.context, case.run, case.world.pipeline.endpoints[0])
-    assert "endpoint production is not being watched for now: busy" in caplog.text
+    assert "endpoint production: the drift check cannot be scheduled now: busy" in caplog.text

@@ -162,7 +162,7 @@ def test_a_storage_that_does_not_answer_fails_no_poll(
 
     monkeypatch.setattr(world.documents, "read", refuse)
     world.app.undelivered.look()
-    assert "cannot be seen now: the storage account is busy" in caplog.text
+    assert "cannot be checked now: the storage account is busy" in caplog.text
 
 
 @pytest.mark.parametrize("failure", [TransientError("busy"), PermanentError("access denied")])

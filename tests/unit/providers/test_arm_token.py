@@ -203,5 +203,5 @@ def test_an_identity_that_is_not_this_apps_gives_none(
     "url", ["https://management.azure.com.example/x", "https://elsewhere/x", "https://10.0.0.1/x"]
 )
 def test_a_token_does_not_travel_to_a_host_that_is_no_resource_manager(url: str) -> None:
-    with pytest.raises(PermanentError, match="no Resource Manager host"):
+    with pytest.raises(PermanentError, match="not a Resource Manager host"):
         ArmToken(FixedCredential("token"))(url)

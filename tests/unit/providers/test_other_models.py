@@ -42,7 +42,7 @@ def test_at_studio_a_job_gets_the_signed_url_of_the_model() -> None:
 )
 def test_at_studio_nothing_but_a_model_is_signed_for_a_job(place: dict[str, str]) -> None:
     other = model_of(MODEL_BLOB.evolve(**place))
-    with pytest.raises(PermanentError, match="is no model of the app"):
+    with pytest.raises(PermanentError, match="is not a model of the app"):
         sent({"live": other})
 
 
@@ -120,5 +120,7 @@ def test_a_component_that_needs_the_model_says_so() -> None:
 
 def test_a_model_without_known_files_cannot_be_given() -> None:
     made = bench("mlflow_model")
-    with pytest.raises(PermanentError, match="where the files of azureml:churn:7 are is not known"):
+    with pytest.raises(
+        PermanentError, match="the place of the files of azureml:churn:7 is unknown"
+    ):
         made.service.prepare(made.request(models={"live": registered()}))

@@ -135,9 +135,9 @@ def test_an_endpoint_that_is_not_there_is_none_and_a_forbidden_one_is_an_error()
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"value": []}', b"null", b'"text"'])
 def test_a_list_that_is_none_is_asked_for_again(body: bytes) -> None:
     one, _ = management(Answer(200, {}, body))
-    with pytest.raises(TransientError, match="the answer is no list"):
+    with pytest.raises(TransientError, match="the answer is not a list"):
         one.endpoints()
-    with pytest.raises(TransientError, match="the answer is no list"):
+    with pytest.raises(TransientError, match="the answer is not a list"):
         one.services()
 
 

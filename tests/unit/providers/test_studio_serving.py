@@ -36,7 +36,7 @@ def test_a_part_of_the_requests_is_refused_and_nothing_is_sent(share: int) -> No
 
 def test_there_is_no_candidate_to_score() -> None:
     step = Scripted()
-    with pytest.raises(PermanentError, match="cannot score with a model beside its own"):
+    with pytest.raises(PermanentError, match="cannot score with a model other than its own"):
         step.serving.score(ROWS, Candidate(name="x", state=ServingState(model=MODEL)))
 
 

@@ -86,7 +86,7 @@ def test_a_definition_that_is_none_is_asked_for_again(body: bytes) -> None:
         lambda: one.update(MODEL_BLOB),
     )
     for ask in asks:
-        with pytest.raises(TransientError, match="the answer is no definition"):
+        with pytest.raises(TransientError, match="the answer is not a definition"):
             ask()
     assert {sent.method for sent in script.sent} == {"GET"}
 

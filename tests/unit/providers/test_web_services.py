@@ -68,7 +68,7 @@ def test_a_new_model_is_patched_followed_read_back_and_verified() -> None:
     assert run.model is not None
     assert world.named() == f"{ACCOUNT}{run.model.name}"
     assert run.promotion is not None
-    assert run.promotion.verification == "answers moved and agree in two probes in a row"
+    assert run.promotion.verification == "answers changed, and two probes in a row agree"
     (sent,) = world.patches()
     assert sent["properties"]["package"]["nodes"] == {"node1": {"assetId": "asset3"}}
     assert sent["properties"]["assets"]["asset1"]["name"] == "Score Model"

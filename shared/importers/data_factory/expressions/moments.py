@@ -81,7 +81,7 @@ def custom_form(form: str) -> tuple[str, str]:
         form: as the definition has it; one letter is a standard format.
 
     Raises:
-        UnresolvedError: it is no format.
+        UnresolvedError: it is not a format.
     """
     if not form.strip():
         return DEFAULT, NO_FORMAT
@@ -92,7 +92,7 @@ def custom_form(form: str) -> tuple[str, str]:
     if form in _INVARIANT:
         why = f"the format {form} depends on the culture; Relearn writes {_INVARIANT[form]}"
         return _INVARIANT[form], why
-    raise UnresolvedError("a date format of one letter in it is none of .NET's")
+    raise UnresolvedError("a date format of one letter in it is not one of .NET's")
 
 
 def has_zone(form: str) -> bool:
@@ -234,10 +234,10 @@ def whole_number(value: object) -> int:
     """Return by how many units a time is shifted.
 
     Raises:
-        UnresolvedError: it is no whole number.
+        UnresolvedError: it is not a whole number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise UnresolvedError("a time in it is shifted by something that is no whole number")
+        raise UnresolvedError("a time in it is shifted by something that is not a whole number")
     return int(value)
 
 

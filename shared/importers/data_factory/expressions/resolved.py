@@ -1,4 +1,4 @@
-"""What becomes of an expression: a text with window times, a constant, or why it is neither."""
+"""The value of an expression: a text with window times, a constant, or why it is neither."""
 
 import json
 import re
@@ -84,8 +84,9 @@ class Resolved:
 
     `text` is None where it cannot be said; then `why` says the reason. Otherwise `text` is a
     text with window times, and `value` is what to write: `text` itself, or the constant that the
-    expression is, where that is no text: a number, true, false, null, a list or an object. So the
-    type of a parameter is kept. `why` never quotes the expression; `verbatim` is the expression.
+    expression is, where that is not a text: a number, true, false, null, a list or an object. So
+    the type of a parameter is kept. `why` never quotes the expression; `verbatim` is the
+    expression.
     """
 
     text: str | None = field(repr=False)

@@ -209,7 +209,7 @@ def computed(name: str, given: list[Value]) -> Value:
     if name == "string" and len(given) == 1:
         return joined(parts_of(given[0]))
     if name not in CONSTANT_FUNCTIONS:
-        raise UnresolvedError("it calls a function that is not known here")
+        raise UnresolvedError("it calls a function that is unknown here")
     if name == "join" and len(given) == 2 and isinstance(given[0], list):  # noqa: PLR2004
         by = text_of(given[1])
         return joined([part for one in given[0] for part in (by, *parts_of(one))][1:])

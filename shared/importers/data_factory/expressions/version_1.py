@@ -51,7 +51,7 @@ _INDEXED: Final = re.compile(r"\s*(\d{1,3})\s*(?:,\s*(-?\d{1,4})\s*)?(?::([^{}]*
 _ZEROS: Final = re.compile(r"0{1,20}|[Dd]\d{0,2}")
 _START: Final = Moment("start")
 _END: Final = Moment("end")
-_UNKNOWN: Final = "it uses a name that is none of the variables of Data Factory"
+_UNKNOWN: Final = "it uses a name that is not one of the variables of Data Factory"
 _ZONE: Final = "it writes the zone of a time; Relearn writes that of UTC, such as Z"
 _LOOSE: Final = "a quote within its text is not escaped; Relearn takes it for a part of the text"
 
@@ -84,7 +84,7 @@ def partitions(value: Any, slices: tuple[str, str] = SLICE) -> dict[str, Resolve
     """Return the variables of `partitionedBy`, and what each stands for (data-factory §2.2).
 
     Args:
-        value: the list, as the definition has it; what is no variable is left out.
+        value: the list, as the definition has it; what is not a variable is left out.
         slices: as for `resolved`.
     """
     found = (dict(_lower(one)) for one in value) if isinstance(value, list) else ()
@@ -122,7 +122,7 @@ def _variable(value: Any, slices: tuple[str, str]) -> Callable[[list[str]], Valu
 
     def evaluate(notes: list[str]) -> Value:
         if str(given.get("type", "DateTime")).casefold() != "datetime":
-            raise UnresolvedError("a variable of partitionedBy is no DateTime")
+            raise UnresolvedError("a variable of partitionedBy is not a DateTime")
         moment = _scope(slices, notes).time(str(given.get("date", "")))
         form = given.get("format")
         return Text((_field(moment, form if isinstance(form, str) else ""),))
@@ -207,11 +207,11 @@ class _Scope:
             return _CHANGES[name](_moment(given[0]), whole_number(given[1]))
         if name in _PARTS and len(given) == 1:
             return _PARTS[name](_moment(given[0]))
-        raise UnresolvedError(_NOT_HERE.get(name, "it calls a function in a way not known here"))
+        raise UnresolvedError(_NOT_HERE.get(name, "it calls a function in a way unknown here"))
 
     def _formatted(self, given: list[Value]) -> Value:
         if not given or not isinstance(given[0], str):
-            raise UnresolvedError("the format of Text.Format is no text")
+            raise UnresolvedError("the format of Text.Format is not a text")
         return joined(_composite(given[0], [self.text(one) for one in given[1:]]))
 
 
@@ -256,7 +256,7 @@ def _timed(part: Part, form: str) -> Part:
         return _field(part.moment, form)
     if isinstance(part, Field) and part.form == _DAY and form in _DAYS:
         return Field(part.moment, _DAYS[form])
-    raise UnresolvedError("Text.Format gives a format to something that is no time")
+    raise UnresolvedError("Text.Format gives a format to something that is not a time")
 
 
 def _moment(value: Value) -> Moment:

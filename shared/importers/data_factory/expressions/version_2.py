@@ -72,7 +72,7 @@ class Scope:
 
 
 def constant(value: Any) -> Resolved:
-    """Return a value that is known, for the scopes that refer to it; it is no expression."""
+    """Return a value that is known, for the scopes that refer to it; it is not an expression."""
     return resolved_by(lambda _: value, value)
 
 
@@ -159,7 +159,7 @@ class _Evaluation:
         if name == "if" and count == 3:  # noqa: PLR2004
             condition = self.value(call.arguments[0])
             if not isinstance(condition, bool):
-                raise UnresolvedError("its condition is not known ahead of a run")
+                raise UnresolvedError("its condition is unknown before a run")
             return self.value(call.arguments[1 if condition else 2])
         if name == "coalesce":
             found = (self.value(one) for one in call.arguments)

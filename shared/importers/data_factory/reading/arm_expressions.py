@@ -41,7 +41,7 @@ def is_expression(text: str) -> bool:
 
 
 def literal(text: str) -> str:
-    """Return a text that is no expression, without the bracket that escapes another."""
+    """Return a text that is not an expression, without the bracket that escapes another."""
     return text[1:] if text.startswith("[[") and text.endswith("]") else text
 
 

@@ -24,7 +24,7 @@ _SKIPPED: Final = frozenset({".git", "node_modules"})
 _BEGINS: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/|\ufeff)*+[{\[]")
 #: Beside a template, as Data Factory calls them.
 _USUAL: Final = re.compile(r"parameters?(?:forfactory|_master)?\.json$", re.IGNORECASE)
-_NO_TEMPLATE: Final = "values for the parameters of a template, and there is none beside it"
+_NO_TEMPLATE: Final = "values for the parameters of a template, and there is none in its folder"
 _ROTATE: Final = "rotate it: each reader of this file has it"
 
 
@@ -193,5 +193,5 @@ def _report_vaults(root: Element) -> None:
             "key",
             name,
             "a secret of a vault, which is not read",
-            f"set the app setting of what uses it to @Microsoft.KeyVault(SecretUri={uri})",
+            f"set the app setting of its user to @Microsoft.KeyVault(SecretUri={uri})",
         )

@@ -1,7 +1,7 @@
 """Finds the definitions of a factory in whatever files people have.
 
 Single files, the folders of a git repository, ARM templates with their parameters: data-factory §2,
-§3. Each file that is no definition, and each definition that does not count, gets a line of the
+§3. Each file that is not a definition, and each definition that does not count, gets a line of the
 report.
 """
 
@@ -44,7 +44,7 @@ _DEEPEST: Final = 4
 _NEWEST: Final = 2
 #: Of these, the one of the nearest folder counts.
 _NEAR: Final = (DATASET, LINKED_SERVICE)
-_NO_PART: Final = "it is no part of a data factory"
+_NO_PART: Final = "it is not part of a data factory"
 NOTHING_TO_DO: Final = "nothing to do"
 #: Keys of a template that its resources are read with, or that say nothing of what runs.
 _OF_TEMPLATE: Final = frozenset(
@@ -60,7 +60,7 @@ def found(
     Args:
         files: their contents, by their names; of two definitions of one name the first counts.
         parameters: values for the parameters of ARM templates, by their names.
-        account: gets a line for each file that is no definition, and for what does not count.
+        account: gets a line for each file that is not a definition, and for what does not count.
     """
     read = read_files(files, parameters, account)
     finder = _Finder(read, account)

@@ -66,7 +66,7 @@ _V2_SERVICE: Final = frozenset({"annotations", "connectvia", "parameters"})
 
 
 def kind_of_type(kind: str) -> str:
-    """Return what a resource of this type is; empty where it is no part of a factory."""
+    """Return what a resource of this type is; empty where it is not part of a factory."""
     found = _TYPE.fullmatch(kind.strip())
     return _kind(found[1].rpartition("/")[2]) if found else ""
 

@@ -3,8 +3,8 @@
 The parser of the standard library reads a text as it is, or after `plain_json` made it plain: an
 error names the line and column of the original all the same. Packages for JSON5 were tried. None
 takes a line break inside a text, which templates of public samples have; none reports a key that
-occurs twice. Those in Python need seconds for a template of 1 MB, and the fast one names no line.
-What is accepted is what the JSON reader of Data Factory accepts, and a comma that is missing at
+occurs twice. Those in Python need seconds for a template of 1 MB, and the fast one names
+no line. This reader accepts what the JSON reader of Data Factory accepts, and a missing comma at
 the end of a line.
 """
 
@@ -70,7 +70,7 @@ def parsed(content: bytes, file: str) -> Any:
         file: its name, for the error.
 
     Raises:
-        BrokenDefinitionError: it is no JSON, or too large or too deep.
+        BrokenDefinitionError: it is not JSON, or too large or too deep.
     """
     return document(content, file).root
 
@@ -83,7 +83,7 @@ def document(content: bytes, file: str) -> Document:
         file: its name, for the error.
 
     Raises:
-        BrokenDefinitionError: it is no JSON, or too large or too deep.
+        BrokenDefinitionError: it is not JSON, or too large or too deep.
     """
     text = decoded(content, file)
     reader = _Reader()
@@ -213,7 +213,7 @@ def _refuse(
     source = plain.source
     at = plain.origin(error.pos)
     found = (words for start, words in _WORDS if error.msg.startswith(start))
-    what = next(found, "this is no JSON")
+    what = next(found, "this is not JSON")
     if not source.strip():
         at, what = 0, "the file is empty"
     elif not source[at:].strip():

@@ -1,4 +1,4 @@
-"""When a pipeline of version 1 runs: the availability of its output dataset, and its active period.
+"""Reads when a version 1 pipeline runs: its output dataset's availability, active period.
 
 Every function that reads a key reports it. The rules: data-factory §2.2, §2.3, §2.4.
 """

@@ -174,7 +174,7 @@ def _filled(element: Element, key: str, known: Mapping[str, Resolved]) -> str | 
 def _refused(container: str, name: str) -> str:
     """Return why a path cannot be that of a pipeline; empty where it can."""
     if not container:
-        return "names no container"
+        return "does not name a container"
     if "{" in container:
         return "the container changes from window to window"
     if not name:

@@ -50,7 +50,7 @@ def report_dependency(
         )
         reference.element.left("key", "inputs", text, cure)
     else:
-        text = f"Relearn waits for the data of a training alone, not for `{dataset.name}`"
+        text = f"Relearn waits only for the data of a training, not for `{dataset.name}`"
         reference.element.left("key", "inputs", text, cure)
     report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
     text = "Relearn does not wait for it"
@@ -99,7 +99,7 @@ def leave_datasets(factory: Factory, activity: Activity, carried: Sequence[Activ
         text = f"activity `{activity.name}` uses it, which is not carried over"
         leave_dataset(dataset, text, "see the line of the activity")
         for key, element in dataset.properties.get("availability").items():
-            element.left("availability", key, what, "nothing to do for this key alone")
+            element.left("availability", key, what, "nothing to do for this key")
 
 
 def is_reported(said: Element) -> bool:

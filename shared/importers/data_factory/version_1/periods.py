@@ -154,7 +154,7 @@ def _report_paused(said: Element, place: str, *, is_paused: bool, once: bool) ->
 def _report_start(properties: Element, said: Period, place: str, context: ImportContext) -> None:
     start = properties.get("start")
     if said.start is None:
-        text = f"`{verbatim(start.value)[:100]}` is no time; {place}: schedule.paused: true"
+        text = f"`{verbatim(start.value)[:100]}` is not a time; {place}: schedule.paused: true"
         cure = "write schedule.start and schedule.end, and remove schedule.paused"
         start.left("key", "start", text, cure)
         return
@@ -174,7 +174,7 @@ def _report_start(properties: Element, said: Period, place: str, context: Import
 def _report_end(end: Element, said: Period, place: str) -> None:
     at = moment(end.value)
     if at is None:
-        text = f"`{verbatim(end.value)[:100]}` is no time; {place}: schedule.paused: true"
+        text = f"`{verbatim(end.value)[:100]}` is not a time; {place}: schedule.paused: true"
         end.left("key", "end", text, "write schedule.end, and remove schedule.paused")
     elif at.year == FOREVER:
         end.mapped("key", "end", f"{place}: no schedule.end: it goes on")

@@ -88,7 +88,7 @@ class Ports:
             if self.data is not None and path.is_same_blob(self.data):
                 self._wait(dataset, path)
             else:
-                text = f"{self._place} waits for one input alone, which is another one"
+                text = f"{self._place} waits only for one input, which is another one"
                 leave_policy(dataset.properties, text)
                 cure = "let the schedule begin when it is there: schedule.delay"
                 dataset.body.approximated(DATASET, dataset.name, text, cure)
@@ -130,7 +130,7 @@ class Ports:
             text = f"{self._place}: {target}, to be filled in"
             report_unread(dataset, text, self._cadence)
             dataset.body.approximated(DATASET, dataset.name, text)
-            what = f"input dataset `{dataset.name}` of type {dataset.type} names no blob"
+            what = f"input dataset `{dataset.name}` of type {dataset.type} does not name a blob"
             return self._to_fill_in(f"{what} that Relearn can read", element)
         text = f"{self._place}: {target}, from {path.container}/{path.name}"
         if not self._factory.writers(dataset) and not periods.truth(
@@ -217,7 +217,7 @@ class Ports:
                 continue
             path = datasets.blob_path(dataset, self._factory.definitions)
             if path is None and not datasets.is_blob(dataset):
-                text = f"dataset `{dataset.name}` of type {dataset.type} names no blob"
+                text = f"dataset `{dataset.name}` of type {dataset.type} does not name a blob"
                 cure = f"the output is in the service's own storage; name it in {self._place}"
                 element.left("key", port, text, f"{cure}: training.outputs")
                 continue

@@ -20,7 +20,7 @@ _NO_TRAINING: Final = (
     "pipeline that it is uploaded for"
 )
 _ONE: Final = (
-    "let one activity alone write that dataset, and import again; or add the endpoint to the "
+    "let only one activity write that dataset, and import again; or add the endpoint to the "
     "pipeline of the training whose model it is to take"
 )
 _WITHIN: Final = (
@@ -237,7 +237,7 @@ def _report_cadence(factory: Factory, activity: Activity, training: Made) -> Non
         return
     text = f"for each {own.shown} in the factory, and after each training here: for each "
     text += driver.shown
-    cure = "see whether the endpoint may get so many models, or so few; else change the schedule"
+    cure = "see whether the endpoint may get that number of models; otherwise change the schedule"
     activity.element.approximated("activity", activity.name, text, cure)
 
 

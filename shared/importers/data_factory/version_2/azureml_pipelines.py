@@ -1,7 +1,7 @@
 """Activities that run a pipeline of Azure Machine Learning: the training to fill in, as YAML.
 
-A published pipeline of version 1 of that service is no component that Relearn could name, so they
-are not carried over.
+A published pipeline of version 1 of that service is not a component that Relearn could name, so
+they are not carried over.
 """
 
 import json
@@ -40,7 +40,7 @@ def report_execution(factory: Factory, activity: Activity) -> None:
         if said.value:
             known.append(f"{key} {_plain(said.value)}")
     named = f" ({', '.join(known)})" if known else ""
-    text = f"a published pipeline{named} is no component that Relearn could name"
+    text = f"a published pipeline{named} is not a component that Relearn could name"
     block, several = _block(factory, activity)
     if several:
         text += ": each trigger that starts it differently has a part of the block"
@@ -48,7 +48,7 @@ def report_execution(factory: Factory, activity: Activity) -> None:
     held = ("timeout", *(_OF_ATTEMPTS if "\n  attempts: " in block else ()))
     for key, one in element.get("policy").items():
         where = "it is in the block of its activity" if key.casefold() in held else _LEFT
-        one.left("policy", key, where, "nothing to do for this key alone")
+        one.left("policy", key, where, "nothing to do for this key")
 
 
 def _block(factory: Factory, activity: Activity) -> tuple[str, bool]:

@@ -122,7 +122,8 @@ def blob_event(typed: Element) -> BlobEvent:
         if rest and below == rest != _BLOBS:
             differs = f"the factory wants /{_BLOBS}/ after the container; {differs}"
     if not container:
-        differs = f"it names no container: blobs of TRAINING_DATA_CONTAINER open runs; {differs}"
+        what = "it does not name a container: blobs of TRAINING_DATA_CONTAINER open runs"
+        differs = f"{what}; {differs}"
     elif not slash and begins:
         differs = f"containers whose names only begin with {container} open no run; {differs}"
     return BlobEvent(account, container, below, ends, pattern, keys[0], differs, keys)
@@ -217,7 +218,7 @@ def _report_events(typed: Element) -> None:
         else:
             text = "a deleted blob opens no run"
             if "delete" not in str(one.value).casefold():
-                text = "the arrival of a blob alone opens a run"
+                text = "only the arrival of a blob opens a run"
             one.left(
                 "key", "events", f"{one.value}: {text}", "ask for a manual run where it is due"
             )

@@ -32,7 +32,7 @@ OF_ACTIVITY: Final = (*SILENT, "linkedServiceName", "state", "onInactiveMarkAs")
 _RUN: Final = "ask for a run where it is due: POST /api/pipelines/{pipeline}/runs"
 _BY_ITSELF: Final = "or write `schedule`, or data.opens_runs: true, if it may run each time"
 _SEE: Final = "see the line of the call"
-_NOTHING: Final = "nothing to do for this key alone"
+_NOTHING: Final = "nothing to do for this key"
 _USED: Final = re.compile(r"\bparameters(?:\s*\.\s*|\W+)(\w+)", re.IGNORECASE)
 _WHOLE: Final = re.compile(r"@(?:\{\s*)?pipeline\(\)\.parameters\.(\w+)\s*\}?", re.IGNORECASE)
 
@@ -58,7 +58,7 @@ def report_call(factory: Factory, activity: Activity, found: dict[str, list[Draf
         starts = factory.starts_of(activity.pipeline)
         known = all(one.item for start in starts for one, _ in factory.members(activity, start))
         if activity.within and not known:
-            text += f", but once alone: it is in {activity.where}, which Relearn does not have"
+            text += f", but only once: it is in {activity.where}, which Relearn does not have"
         element, cure = activity.element, instead_of(activity.type)
         element.approximated("activity", activity.name, text, cure)
         leave_policy(element, "its activity is not carried over")

@@ -101,7 +101,7 @@ class _Maker:
         """Return hours and minutes of the due times of a day in UTC, by the shift of the day."""
         said = self._said
         if said.minutes and not said.hours and said.frequency not in ("Minute", "Hour"):
-            text = f"without schedule.hours it is due in hour {said.start.hour} of startTime alone"
+            text = f"without schedule.hours it is due in hour {said.start.hour} of startTime only"
             self.differs.append(f"{text}: Microsoft has examples that are due in each hour")
         listed = said.hours if said.frequency == "Hour" else said.minutes
         if listed and said.interval > 1 and said.frequency in ("Minute", "Hour"):

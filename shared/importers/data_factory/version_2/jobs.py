@@ -29,13 +29,14 @@ from shared.importers.data_factory.version_2.job_values import (
 from shared.importers.data_factory.version_2.policies import Policy, policy, report_policy
 from shared.importers.data_factory.version_2.triggers import Paused, Start
 
-#: An input or output of a web service is no dataset in version 2: its file stands there.
+#: An input or output of a web service is not a dataset in version 2: its file stands there.
 _PORT: Final = "key"
 _OWN_PATH: Final = "nothing to do for Relearn, which writes below runs/"
 _WRITE_VALUE: Final = "write it under training.parameters"
 _AFTER: Final = (
-    "run it by hand, or let what sees the failure call POST /api/pipelines/{pipeline}/runs of a "
-    "pipeline that is written for it; or let it depend on success alone, and import again"
+    "run it by hand, or let the program that sees the failure call POST "
+    "/api/pipelines/{pipeline}/runs of a pipeline that is written for it; or let it depend only on "
+    "success, and import again"
 )
 _CORRECT: Final = "add or correct its definition, and import again"
 _FILL_IN: Final = "write what is missing in pipelines.yaml"

@@ -1,4 +1,4 @@
-"""What the recurrence of a trigger says, by the clock of its time zone."""
+"""Reads the recurrence of a trigger, by the clock of its time zone."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def zone_of(name: str, now: datetime) -> Zone:
     try:
         tz = ZoneInfo(known.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        text = f"the time zone {name} is not known, and its times are read as UTC"
+        text = f"the time zone {name} is unknown, and its times are read as UTC"
         return Zone(differs=text, known=False)
     moments = (datetime(now.year, month, 1, tzinfo=tz) for month in (1, 7))
     offsets = sorted(moment.utcoffset() or timedelta() for moment in moments)

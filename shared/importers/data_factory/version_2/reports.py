@@ -1,4 +1,4 @@
-"""What is said of pipelines of version 2 and of their activities, beside the jobs and updates.
+"""Reports on version 2 pipelines and their activities, beside the jobs and updates.
 
 What the keys mean: data-factory §3.4.
 """
@@ -94,7 +94,7 @@ def _report_waits(factory: Factory, activity: Activity) -> None:
         to_do = "let the data that it writes open the run, or let schedule.delay be long enough"
         to_do = DECIDES if activity.kind == UPDATE else to_do
         if not name:
-            text, to_do = "it names no activity", "nothing to do"
+            text, to_do = "it does not name an activity", "nothing to do"
         elif other is None:
             text, to_do = f"waits for `{name}`, which is not in its pipeline", "nothing to do"
         elif other.kind in SETTERS:
@@ -187,10 +187,10 @@ def report_start(pipeline: Definition, start: Start, draft: Draft) -> None:
 
 
 def report_forms(made: Made) -> None:
-    """Report the outputs whose path names no file, and so does not say what they hold."""
+    """Report the outputs whose path does not name a file, and so does not say what they hold."""
     for port, path in made.job.outputs.items():
         if path.is_folder:
-            text = f"{made.place}: its path names no file, and it is taken for a table"
+            text = f"{made.place}: its path does not name a file, and it is taken for a table"
             cure = "let its name in training.outputs end in .ilearner, if it is a model"
             path.source.approximated("key", port, text, cure, whole=False)
 
@@ -198,7 +198,7 @@ def report_forms(made: Made) -> None:
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:
     element = properties.get("concurrency")
     if why:
-        element.left("policy", "concurrency", why, "nothing to do for this key alone")
+        element.left("policy", "concurrency", why, "nothing to do for this key")
     elif "; " in text:
         text += ": each of these pipelines has its own, where in the factory they share it"
         element.approximated("policy", "concurrency", text)

@@ -1,4 +1,4 @@
-"""When the triggers of version 2 start a pipeline: by a schedule, or for each window of time.
+"""Finds when version 2 triggers start a pipeline: by a schedule, or for each window of time.
 
 What both mean: data-factory §3.5.
 """
@@ -315,7 +315,7 @@ def _retries(typed: Element) -> tuple[int, str]:
         several.approximated("policy", keys[0], f"training.attempts: {_unread(several)}", _NUMBER)
     elif count:
         text = f"training.attempts is {count + 1} times that of the activity, as far as Relearn "
-        text += "has so many: an attempt is one job, not all activities"
+        text += "has that number: an attempt is one job, not all activities"
         several.approximated("policy", keys[0], text)
     else:
         several.mapped("policy", keys[0], "no more attempts than the activity has")
@@ -342,7 +342,7 @@ def _report_dependencies(typed: Element) -> bool:
             continue
         name = one.get("referenceTrigger", "referenceName").peek() or "another trigger"
         text = f"it waits for windows of {name}: pipelines of Relearn do not wait for each other"
-        to_do = "let schedule.delay be long enough, or wait_for_data wait for what that writes"
+        to_do = "let schedule.delay be long enough, or wait_for_data wait for its output"
         one.left("key", "dependsOn", text, to_do)
     return itself
 

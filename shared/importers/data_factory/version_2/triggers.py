@@ -239,7 +239,7 @@ def _report_common(trigger: Definition, kind: Kind) -> None:
 def _report_unused(trigger: Definition) -> None:
     kind = trigger.type.strip()
     if events := other_events(_typed(trigger)):
-        text = f"it waits for {events}: the arrival of a blob alone opens a run"
+        text = f"it waits for {events}: only the arrival of a blob opens a run"
         to_do = "let what causes that call POST /api/pipelines/{pipeline}/runs"
     elif kind.casefold() in _KINDS:
         text, to_do = "it starts no pipeline of these files", "nothing to do"

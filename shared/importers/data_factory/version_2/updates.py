@@ -36,7 +36,7 @@ from shared.importers.data_factory.version_2.triggers import Start
 _CORRECT: Final = "add or correct its definition, and import again"
 _WAIT: Final = "let it depend on the success of that training, and import again"
 _SUCCESS: Final = (
-    "let it depend on success alone, and import again; or upload the model below promote/ in "
+    "let it depend only on success, and import again; or upload the model below promote/ in "
     "MODELS_CONTAINER where it is due"
 )
 _UPLOAD: Final = (
@@ -59,7 +59,7 @@ _ADD: Final = (
 )
 _NAMED: Final = "write the name as resource, and add the endpoint to the pipeline of its training"
 _NAME: Final = (
-    "let one output alone have the path of the model, and import again; or add the endpoint, with "
+    "let only one output have the path of the model, and import again; or add the endpoint, with "
     "`model` and the output that it takes, whose name in training.outputs is to end in .ilearner"
 )
 _Output = tuple[Made, str]  #: a job, and the name of one of its outputs
@@ -127,7 +127,7 @@ class _Reader:
             self._element.approximated("activity", self._activity.name, text, DECIDES)
         if self._same_account(training, port, typed[1]) is None:
             text = f"{training.place}: it takes the model of `{training.activity.name}`, whose "
-            text += "path it names; whether both mean the same storage account is not known"
+            text += "path it names; they may mean different storage accounts"
             self._element.approximated("activity", self._activity.name, text, _COMPARE)
         outputs = {**training.job.outputs, port: model}
         return replace(training, job=replace(training.job, outputs=outputs)), made

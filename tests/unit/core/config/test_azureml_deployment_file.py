@@ -147,7 +147,7 @@ def test_what_each_deployment_gets_of_its_own_is_taken_and_known() -> None:
     ("changes", "says"),
     [
         ({"instance_type": None}, "instance_type: Field required"),
-        ({"instance_type": "big one"}, "instance_type: is no size of an instance"),
+        ({"instance_type": "big one"}, "instance_type: is not a size of an instance"),
         ({"instance_count": 0}, "instance_count: Input should be greater than or equal to 1"),
         ({"instance_count": True}, "instance_count: must be a number, not true or false"),
         ({"code_configuration": None}, "environment needs code_configuration: give both; only ML"),
@@ -158,11 +158,14 @@ def test_what_each_deployment_gets_of_its_own_is_taken_and_known() -> None:
         ),
         ({"environment": {"image": "i"}}, "environment: an inline environment is not uploaded"),
         *(
-            ({"environment": odd}, "environment: names no environment")
+            ({"environment": odd}, "environment: does not name an environment")
             for odd in ("serve", "/subscriptions/x", f"{WS}/codes/a/versions/1", 5)
         ),
-        ({"environment": "azureml://registries/a/models/b/versions/1"}, "names no environment"),
-        ({"model_mount_path": "model"}, "is no path in the container: begin it with a slash"),
+        (
+            {"environment": "azureml://registries/a/models/b/versions/1"},
+            "does not name an environment",
+        ),
+        ({"model_mount_path": "model"}, "is not a path in the container: begin it with a slash"),
         ({"data_collector": {"collections": {}}}, "data_collector.collections: Dictionary should"),
         ({"environment": "azureml:serve@latest"}, "may be another one at a rollback: name a ver"),
         (
@@ -175,7 +178,7 @@ def test_what_each_deployment_gets_of_its_own_is_taken_and_known() -> None:
         ),
         (
             {"code_configuration": {"code": "azureml:a:1", "scoring_script": "score"}},
-            "code_configuration.scoring_script: is no script",
+            "code_configuration.scoring_script: is not a script",
         ),
         ({"code_configuration": {"code": "azureml:a:1"}}, "scoring_script: Field required"),
         ({"type": "Kubernetes"}, "Kubernetes endpoints are not supported yet"),

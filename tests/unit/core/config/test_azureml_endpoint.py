@@ -177,7 +177,7 @@ def test_steps_rise_and_end_at_100(steps: list[int]) -> None:
         ({"max_latency_increase": True}, "must be a number, not true or false"),
         (
             {"max_latency_increase": "50%", "steps": [100]},
-            "max_latency_increase: compares with the requests beside it, and a step of 100 has",
+            "max_latency_increase: compares with the other deployments, and at 100 they have",
         ),
         ({"min_requests": 0}, "greater than or equal to 1"),
         ({"bake": 10}, "not a span of time"),

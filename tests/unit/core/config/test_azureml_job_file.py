@@ -56,12 +56,12 @@ def test_registered_code_and_environments_can_be_sent() -> None:
         ),
         ({"environment": {"image": "i"}}, "an inline environment is not uploaded"),
         ({"environment": None}, "the environment is missing"),
-        ({"environment": "sklearn"}, "names no environment"),
+        ({"environment": "sklearn"}, "does not name an environment"),
         ({"type": "sweep"}, "job.type: a job of type sweep is not supported yet: command or pipe"),
         ({"type": "batch"}, "batch endpoints are not supported yet"),
         ({"type": "quantum"}, "a job of type quantum is not supported: command or pipeline"),
         ({"command": None}, "a command job needs `command`"),
-        ({"parent_job_name": "x"}, "job.parent_job_name: is not known for a job of type command"),
+        ({"parent_job_name": "x"}, "job.parent_job_name: is unknown for a job of type command"),
     ],
 )
 def test_a_command_that_needs_a_disk_is_refused(changes: dict[str, Any], says: str) -> None:
@@ -73,10 +73,13 @@ def test_a_command_that_needs_a_disk_is_refused(changes: dict[str, Any], says: s
     ("step", "says"),
     [
         ({**STEP, "component": "./train.yml"}, "is a file; it is registered once"),
-        ({**STEP, "component": {"command": "x"}}, "names no registered component: register the"),
+        (
+            {**STEP, "component": {"command": "x"}},
+            "does not name a registered component: register the",
+        ),
         ({"command": "x"}, "a step with code of its own is not uploaded: register the step with"),
         ({**STEP, "type": "spark"}, "a step of type spark is not supported yet"),
-        ({**STEP, "code": "./src"}, "job.jobs.train.code: is not known for a step"),
+        ({**STEP, "code": "./src"}, "job.jobs.train.code: is unknown for a step"),
         ({**STEP, "inputs": {"data": {"path": "./a.csv"}}}, "local data is not uploaded: bind it"),
         ("x", "a step is a mapping"),
     ],
@@ -89,7 +92,7 @@ def test_a_step_that_needs_a_disk_is_refused(step: Any, says: str) -> None:
 def test_settings_of_a_pipeline_are_checked() -> None:
     rerun, unknown = said({**PIPELINE, "settings": {"force_rerun": False, "x": 1}})[::-1]
     assert "a step would take the result of an older run: leave it out" in rerun
-    assert "job.settings.x: is no setting of a pipeline" in unknown
+    assert "job.settings.x: is not a setting of a pipeline" in unknown
     (nothing,) = said({"type": "pipeline"})
     assert "a pipeline job needs `jobs`" in nothing
 

@@ -75,16 +75,16 @@ def test_an_unsure_model_waits_for_a_week_at_most() -> None:
         ({}, "predictions: there are no rows to compare on"),
         ({**ONE_FILE, "level": 90}, "is not a percentage: write it like 90%"),
         ({**ONE_FILE, "level": "100%"}, "is not a percentage"),
-        ({**ONE_FILE, "level": "99.95%"}, "is no useful level: write 50% to 99.9%"),
-        ({**ONE_FILE, "level": "40%"}, "is no useful level"),
+        ({**ONE_FILE, "level": "99.95%"}, "is not a useful level: write 50% to 99.9%"),
+        ({**ONE_FILE, "level": "40%"}, "is not a useful level"),
         ({**TWO_FILES, "live": "old"}, "live: with a holdout the live model's scores are in no"),
         ({**ONE_FILE, "anchor_column": "a"}, "anchor_column: .*: write anchor: pinned"),
         ({**TWO_FILES, "anchor": "pinned", "anchor_column": "a"}, "anchor_column: .*: remove it"),
         ({**ONE_FILE, "request": "mlflow"}, "request: the job scores the rows"),
         ({**SCORED, "request": {"a": 1}}, "request: .*: write {rows} or {records} where they"),
-        ({**SCORED, "label": "live"}, "label: live is a column that the app writes beside it"),
-        ({**SCORED, "slices": ["candidate"]}, "slices: candidate is a column that the app writes"),
-        ({**SCORED, "id": "LIVE"}, "id: LIVE is a column that the app writes beside it"),
+        ({**SCORED, "label": "live"}, "label: live is another column that the app writes"),
+        ({**SCORED, "slices": ["candidate"]}, "slices: candidate is another column that the app"),
+        ({**SCORED, "id": "LIVE"}, "id: LIVE is another column that the app writes"),
         ({**ONE_FILE, "wait": "1d"}, "wait: nothing waits: write unsure: wait"),
         ({**ONE_FILE, "unsure": "wait", "wait": "8d"}, "wait: at most 7d"),
         ({**ONE_FILE, "unsure": "maybe"}, "unsure"),
@@ -97,8 +97,8 @@ def test_an_unsure_model_waits_for_a_week_at_most() -> None:
         ({**ONE_FILE, "slices": ["a", "a"]}, "slices: a is the column of slices already"),
         ({**ONE_FILE, "cost": "label"}, "cost: label is the column of label already"),
         ({**ONE_FILE, "anchor": "pinned", "label": "anchor"}, "anchor_column: anchor is the"),
-        ({"holdout": "holdout.csv"}, "names no blob: write <container>/<path>"),
-        ({"holdout": "evaluation/{date}.csv"}, "names no blob"),
+        ({"holdout": "holdout.csv"}, "does not name a blob: write <container>/<path>"),
+        ({"holdout": "evaluation/{date}.csv"}, "does not name a blob"),
         ({**ONE_FILE, "cost": {}}, "cost"),
         ({**ONE_FILE, "cost": {"a": {"b": -1}}}, "greater than or equal to 0"),
         ({**ONE_FILE, "quantile": 1}, "less than 1"),
@@ -140,12 +140,12 @@ def test_a_comparison_that_cannot_be_made_is_refused(written: dict[str, Any], sa
         (
             [{"metric": "Quantile Loss", "max_drop": 0.1}],
             ONE_FILE,
-            "compare.quantile: it is not known which quantile is predicted",
+            "compare.quantile: the predicted quantile is unknown",
         ),
         (
             [{"metric": "cost", "max_drop": 0.1}],
             ONE_FILE,
-            "compare.cost: it is not known what a wrong answer costs",
+            "compare.cost: the cost of a wrong answer is unknown",
         ),
         (
             [NO_DROP, {"metric": "RMSE", "at_most": 0.1}],
@@ -206,7 +206,7 @@ def test_a_rule_compares_on_rows_unless_it_says_otherwise() -> None:
 
 
 def test_an_endpoint_without_candidates_cannot_score_a_holdout() -> None:
-    with pytest.raises(ValidationError, match="production cannot hold a candidate beside what"):
+    with pytest.raises(ValidationError, match="production cannot hold a candidate next to the"):
         pipeline(gate={"rules": [NO_DROP], "compare": SCORED})
 
 

@@ -30,7 +30,7 @@ def test_the_rule_is_a_percentage_and_waits_for_a_hundred_requests() -> None:
         ({"max_error_increase": "-1%"}, "is not a percentage"),
         (
             {"max_error_increase": "20%", "steps": [100]},
-            "max_error_increase: compares with the requests beside it, and a step of 100 has none",
+            "max_error_increase: compares with the other deployments, and at 100 they",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from shared.core.config.schedule import checked_schedule, hints_of
 from tests.unit.core.config.test_ncrontab import MEANING, PUBLISHED
 
 REFUSED = [
-    ("0 0 3 * * 7", "day of week: 7 is not known: write 0 for Sunday"),
+    ("0 0 3 * * 7", "day of week: 7 is unknown: write 0 for Sunday"),
     ("0 0 3 * * 1-7", "7 is"),
     ("0 0 3 ? * *", "day: ? is of Quartz"),
     ("0 0 3 * * ?", "day of week: ? is of Quartz"),
@@ -30,7 +30,7 @@ REFUSED = [
     ("1.00:00:00", "TimeSpan"),
     ("@daily", "six fields"),
     ("every monday", "six fields"),
-    ("0\t0 3 * * *", "blanks alone"),
+    ("0\t0 3 * * *", "separated only by blanks"),
     ("0 0 3 * *\n1", "blanks"),
     ("60 * * * * *", "second: 60 is not within 0 to 59"),
     ("0 60 * * * *", "minute: 60"),
@@ -40,7 +40,7 @@ REFUSED = [
     ("0 0 3 * 0 *", "month: 0"),
     ("0 0 3 * 13 *", "month: 13"),
     ("0 1,2,456 * * * *", "456"),
-    ("0 1,Z,3 * * * *", "minute: Z is no value"),
+    ("0 1,Z,3 * * * *", "minute: Z is not a value"),
     ("0 1/Z * * * *", "step"),
     ("0 3-l2 * * * *", "l2"),
     ("0 * 3 bad * *", "day: bad"),
@@ -52,18 +52,18 @@ REFUSED = [
     ("0 R * * * *", "minute: a random time"),
     ("0 H/5 * * * *", "random"),
     ("0 R(5) * * * *", "random"),
-    ("0 5, * * * *", "minute: that is no value"),
+    ("0 5, * * * *", "minute: that is not a value"),
     ("0 5,, * * * *", "minute"),
-    ("0 ,5 * * * *", "minute: ,5 is no value"),
-    ("0 /5 * * * *", "minute: /5 is no value"),
+    ("0 ,5 * * * *", "minute: ,5 is not a value"),
+    ("0 /5 * * * *", "minute: /5 is not a value"),
     ("0 5/ * * * *", "step"),
     ("0 */2/3 * * * *", "step"),
-    ("0 -5 * * * *", "minute: -5 is no value"),
+    ("0 -5 * * * *", "minute: -5 is not a value"),
     ("0 5- * * * *", "minute"),
     ("0 *-5 * * * *", "minute"),
     ("0 1-2-3 * * * *", "minute"),
     ("0 5.5 * * * *", "minute"),
-    ("0 \uff15 * * * *", "minute: that is no value"),
+    ("0 \uff15 * * * *", "minute: that is not a value"),
     ("0 99999999999 * * * *", "minute: 2147483647 is not within"),
     ("0 */99999999999 * * * *", "step"),
     ("0 */2147483648 * * * *", "step"),
@@ -99,11 +99,11 @@ def test_a_hundred_strings_are_checked() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0 */90 * * * *", "minute: */90 fires at 0 alone"),
-        ("0 7/90 * * * *", "minute: 7/90 fires at 7 alone"),
-        ("*/60 * * * * *", "second: */60 fires at 0 alone"),
-        ("0 0 */24 * * *", "hour: */24 fires at 0 alone"),
-        ("0 0 3 */31 * *", "day: */31 fires at 1 alone"),
+        ("0 */90 * * * *", "minute: */90 fires only at 0"),
+        ("0 7/90 * * * *", "minute: 7/90 fires only at 7"),
+        ("*/60 * * * * *", "second: */60 fires only at 0"),
+        ("0 0 */24 * * *", "hour: */24 fires only at 0"),
+        ("0 0 3 */31 * *", "day: */31 fires only at 1"),
         ("0 0 22-4 * * *", "hour: 22-4 is read from 4 to 22"),
         ("0 0 3 * * SAT-MON", "day of week: SAT-MON is read from 1 to 6"),
         ("* 0 3 * * *", "second: it fires every second"),
@@ -144,7 +144,7 @@ def test_each_name_in_full_stands_for_its_number_and_nothing_longer_does(
     first = 1 if "January" in names else 0
     for number, name in enumerate(names.split(), start=first):
         assert parsed(field.format(name)) == parsed(field.format(number)), name
-        with pytest.raises(ValueError, match="is no value"):
+        with pytest.raises(ValueError, match="is not a value"):
             parsed(field.format(f"{name}_"))
 
 

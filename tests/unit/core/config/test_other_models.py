@@ -50,7 +50,7 @@ def test_at_studio_a_model_is_a_parameter() -> None:
 def test_at_studio_a_model_is_no_input(inputs: dict[str, str]) -> None:
     said = refused(training__inputs=inputs)
 
-    assert "a model is no input of a batch job" in said
+    assert "a model is not an input of a batch job" in said
     assert "write {live.model} under parameters" in said
 
 

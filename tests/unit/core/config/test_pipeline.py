@@ -35,14 +35,14 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
         ),
         (
             {"training__outputs": MODELS, "endpoints": [endpoint("a", model="output3")]},
-            "a.model names no .ilearner output; there is output1, output2",
+            "a.model does not name a .ilearner output; there is output1, output2",
         ),
         (
             {
                 "training__outputs": {"output3": "evaluation.csv"},
                 "endpoints": [endpoint("a", model="output3")],
             },
-            "a.model names no .ilearner output; there is none",
+            "a.model does not name a .ilearner output; there is none",
         ),
         (
             {"endpoints": [endpoint("a"), endpoint("b"), endpoint("a")]},

@@ -65,7 +65,7 @@ def test_a_job_wants_the_newest_blob_or_the_list_of_all(
         ),
         ({"inputs": {"a": "/x.csv"}}, "a path starts below the container"),
         ({"inputs": {"a": ""}}, "a path starts below the container"),
-        ({"inputs": {"a": "x*.csv"}}, "* and ? are not known here"),
+        ({"inputs": {"a": "x*.csv"}}, "* and ? are not supported here"),
         ({"inputs": {"": "x.csv"}}, "inputs"),
         ({"inputs": {"a" * 201: "x.csv"}}, "inputs"),
         ({"timeout": "6d22h1s"}, "timeout: at most 6d22h"),

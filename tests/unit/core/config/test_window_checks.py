@@ -112,14 +112,14 @@ def test_inputs_of_azure_machine_learning_are_filled_in() -> None:
             r"\{end:yyyy\} is a time of a window",
         ),
         ({"training": {"parameters": {"a": "{start}"}}}, "write {start:yyyy/MM/dd} for a time"),
-        ({"training": {"parameters": {"a": "{End-1q:yyyy}"}}}, "no time of a window"),
+        ({"training": {"parameters": {"a": "{End-1q:yyyy}"}}}, "not a time of a window"),
         ({"training": {"parameters": {"a": "{end:d}"}}}, "write %d"),
-        ({"data": {"blob": "{SliceStart:yyyy}/a.csv"}}, "no time of a window"),
-        ({"data": {"blob": "{start:'a*'yyyy}.csv", "opens_runs": False}}, "not known here"),
+        ({"data": {"blob": "{SliceStart:yyyy}/a.csv"}}, "not a time of a window"),
+        ({"data": {"blob": "{start:'a*'yyyy}.csv", "opens_runs": False}}, "not supported here"),
         ({"data": {"blob": "/{start:yyyy}.csv", "opens_runs": False}}, "without a leading slash"),
         ({"data": {"blob": "{start:FFF}/a.csv", "opens_runs": False}}, "without a leading slash"),
         ({"training": {"inputs": {"a": "{start:yyyy"}}}, "token"),
-        ({"training": {"inputs": {"a": "{start+x:yyyy}.csv"}}}, "no time of a window"),
+        ({"training": {"inputs": {"a": "{start+x:yyyy}.csv"}}}, "not a time of a window"),
     ],
 )
 def test_a_window_where_there_is_none_is_refused_with_the_cure(

@@ -215,7 +215,7 @@ def test_fixed_bounds_are_held_against_the_metrics_of_the_candidate() -> None:
     assert list(found.metrics) == ["AUC"]
     assert 0.5 < found.metrics["AUC"] < 1
     assert found.unusable == {
-        "precision": "cannot be computed of the predictions: it is no metric of rows",
+        "precision": "cannot be computed of the predictions: it is not a metric of rows",
         "RMSE": "cannot be computed of the predictions: the labels are classes, and RMSE needs "
         "numbers",
     }

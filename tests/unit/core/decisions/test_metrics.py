@@ -191,7 +191,7 @@ BAD: dict[str, tuple[str, PairedRows, str]] = {
     "AUC of numbers": ("AUC", NUMBERS, "the labels are numbers, and AUC needs classes"),
     "RMSE of classes": ("RMSE", TWO, "the labels are classes, and RMSE needs numbers"),
     "R2 of equal labels": ("R2", replace(NUMBERS, labels=SAME), "R2 is not defined"),
-    "no quantile": ("quantile loss", NUMBERS, "the quantile is not known"),
+    "no quantile": ("quantile loss", NUMBERS, "the quantile is unknown"),
     "no cost": ("cost", TWO, "no column says what a wrong answer costs"),
     "costs of 0": ("cost", replace(TWO, costs=[0.0] * 100), "every wrong answer costs 0"),
 }

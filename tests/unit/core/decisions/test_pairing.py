@@ -177,7 +177,7 @@ def test_one_class_only_is_no_comparison() -> None:
 def test_the_positive_class_is_one_of_the_two() -> None:
     said = refusal(together([("a", "yes", 0.1, 0.2), ("b", "no", 0.1, 0.2)]))
 
-    assert "none of them is `positive`" in said
+    assert "neither is `positive`" in said
 
 
 @pytest.mark.parametrize("positive", ["yes", "no"])
@@ -233,7 +233,7 @@ def test_predicted_classes_are_told_from_scores(
 def test_a_score_among_classes_is_no_comparison(rows: list[Row]) -> None:
     said = refusal(together(rows))
 
-    assert "none of the" in said
+    assert "not one of the" in said
     assert "write the predicted class" in said
 
 
@@ -247,7 +247,7 @@ def test_scores_that_are_written_as_texts_are_no_classes(place: int) -> None:
 
     column = ("mine", "live")[place - 2]
     assert said == (
-        "rows with a text that is none of the 2 classes: write a score as 0.5, or write the "
+        "rows with a text that is not one of the 2 classes: write a score as 0.5, or write the "
         f"predicted class as labels do: 100 of 100 (100.0 %); column {column}, row 1 first"
     )
 
@@ -258,7 +258,7 @@ def test_a_label_that_is_no_class_is_named_and_not_the_scores_of_all_rows() -> N
 
     said = refusal(together(rows))
 
-    assert "mend column y if there are two classes: the rarest has 1 row, row 7 first" in said
+    assert "correct column y if there are two classes: the rarest has 1 row, row 7 first" in said
     assert "?" not in said
 
 
@@ -268,7 +268,7 @@ def test_a_text_among_scores_is_named_and_not_the_scores_of_the_other_model() ->
 
     said = refusal(together(rows))
 
-    assert said.startswith("rows with a text that is none of the 2 classes")
+    assert said.startswith("rows with a text that is not one of the 2 classes")
     assert said.endswith("1 of 100 (1.0 %); column live, row 4 first")
 
 

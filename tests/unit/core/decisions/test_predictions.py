@@ -94,7 +94,7 @@ def test_large_whole_numbers_stay_apart_as_classes() -> None:
         (b'id,label,score\na,1,"0.5\n', "p.csv", "line 2: not a table"),
         (b"id,label,score,score\na,1,1,0\n", "p.csv", "two columns are named score"),
         (b"id,label,Score,s_core\na,1,1,0\n", "p.csv", "score could be any of Score, s_core"),
-        (b'[{"id":"a"}]', "p.json", "line 1 is no object: write one object a line"),
+        (b'[{"id":"a"}]', "p.json", "line 1 is not an object: write one object a line"),
         (b'{"id":"a",\n"label":1}', "p.jsonl", "line 1 is not JSON"),
         (b'{"id":"a","label":1}', "p.jsonl", "there is no column score; there are id, label"),
         (b'{"id":"a","label":1,"score":[1]}', "p.jsonl", "score is neither a number nor a text"),

@@ -77,10 +77,10 @@ def test_what_cannot_be_known_before_a_first_comparison_is_not_guessed() -> None
     for rule in (Rule(metric="log loss", max_drop=0.01), Rule(metric="RMSE", max_drop=0.01)):
         (sentence,) = said(rule)
         assert sentence == (
-            f"{rule.metric}, max_drop 0.01: how many equal models will be unsure is not known "
+            f"{rule.metric}, max_drop 0.01: how many equal models will be unsure is unknown "
             "before a first comparison"
         )
-    assert "is not known" not in said(Rule(metric="RMSE", max_drop=0.01), metrics={"RMSE": 0.3})[0]
+    assert "is unknown" not in said(Rule(metric="RMSE", max_drop=0.01), metrics={"RMSE": 0.3})[0]
 
 
 @pytest.mark.parametrize(

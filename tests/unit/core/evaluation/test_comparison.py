@@ -154,7 +154,7 @@ def test_a_live_model_that_is_known_counts_though_another_is_not() -> None:
         assert not worse.passed
     better = result(rule(max_drop=0.01), 0.95, known, unknown)
     assert not better.passed
-    assert "AUC is not known of 1 of 2 live models" in better.why
+    assert "AUC is unknown for 1 of 2 live models" in better.why
     assert result(rule(max_drop=0.01), 0.95, known, unknown, first_allowed=True).passed
 
 

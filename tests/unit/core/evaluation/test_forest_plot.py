@@ -1,4 +1,4 @@
-"""A verdict as a drawing: what is in it, where, and what is never in it."""
+"""A verdict as a forest plot: what is in it, where, and what is never in it."""
 
 import xml.etree.ElementTree as ET
 from itertools import pairwise
@@ -22,7 +22,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def drawn(verdict: Verdict) -> ET.Element:
-    return ET.fromstring(forest_plot(verdict, "sample-1"))  # noqa: S314 -- our own drawing
+    return ET.fromstring(forest_plot(verdict, "sample-1"))  # noqa: S314 -- our own SVG
 
 
 def texts(svg: ET.Element) -> list[str]:
@@ -144,10 +144,10 @@ def test_a_model_that_could_not_be_judged_has_its_reason_alone() -> None:
     assert texts(svg) == ["sample-1: refused", "there is no evaluation"]
 
 
-def test_names_from_files_are_text_and_never_elements_of_the_drawing() -> None:
+def test_names_from_files_are_text_and_never_elements_of_the_forest_plot() -> None:
     slices = (slice_of("</text><script>a()</script>\x00\n\ud800", Outcome.FIT),)
     written = forest_plot(judged(comparison(slices=slices)), 'a"<b>&')
-    svg = ET.fromstring(written)  # noqa: S314 -- our own drawing
+    svg = ET.fromstring(written)  # noqa: S314 -- our own SVG
     tags = {one.tag.removeprefix(NS) for one in svg.iter()}
     assert tags <= {"svg", "title", "desc", "rect", "text", "line", "circle", "polygon"}
     assert texts(svg)[0] == 'a"<b>&: fit'
@@ -161,7 +161,7 @@ def test_a_secret_in_a_name_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("size", [1e-9, 1e-3, 1.0, 1e6])
-def test_every_size_of_number_has_some_ticks_within_the_drawing(size: float) -> None:
+def test_every_size_of_number_has_some_ticks_within_the_forest_plot(size: float) -> None:
     found = interval(-size, 2 * size)
     rules = (Rule(metric="RMSE", max_drop=size / 2),)
     svg = drawn(judged(comparison(Outcome.UNSURE, interval=found), rules=rules))

@@ -12,7 +12,7 @@ def test_a_pipeline_that_no_data_opens_runs_of_has_no_notes_on_data() -> None:
 def test_a_pipeline_whose_data_opens_no_runs_says_so() -> None:
     closed = {"blob": "{name}.csv", "opens_runs": False}
     (note,) = (one for one in notes_on_pipeline(pipeline(data=closed)) if "opens_runs" in one)
-    assert note == "opens_runs: false: an arrival alone starts nothing"
+    assert note == "opens_runs: false: an arrival by itself starts nothing"
 
 
 def test_newest_is_explained_where_a_run_trains_on_one_of_its_blobs_alone() -> None:

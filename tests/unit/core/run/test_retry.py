@@ -190,7 +190,7 @@ def test_a_model_is_judged_again_by_another_gate_and_nothing_said_of_it_counts(
     assert (again.phase, again.model, again.promotion) == (Phase.JUDGED, MODEL, None)
     assert (again.verdict, again.approval, again.awaiting_since) == (None, None, None)
     assert (again.parked_in, again.reason, again.advice) == (None, None, None)
-    assert again.history[-1].note == f"{BY_OPERATOR}; by what is configured now"
+    assert again.history[-1].note == f"{BY_OPERATOR}; by the present configuration"
     assert again.history[-1].at == LATER
 
 

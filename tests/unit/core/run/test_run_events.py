@@ -169,8 +169,8 @@ def test_a_model_that_does_not_pass_ends_its_run_with_what_was_not_begun() -> No
 @pytest.mark.parametrize(
     ("verdict", "why"),
     [
-        (None, "trained; the pipeline names no endpoint"),
-        (PASSED, "trained; the rule holds; the pipeline names no endpoint"),
+        (None, "trained; the pipeline does not name an endpoint"),
+        (PASSED, "trained; the rule holds; the pipeline does not name an endpoint"),
     ],
 )
 def test_a_model_without_an_endpoint_ends_its_run_well(verdict: Verdict | None, why: str) -> None:

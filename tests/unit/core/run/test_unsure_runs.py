@@ -137,7 +137,9 @@ def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
     assert asked.verdict == verdict
     assert str(asked.reason).startswith("another model went live since the verdict: unsure: AUC")
     assert expires_at(asked) == NOW + HOUR + 3 * DAY
-    assert "; a new run is compared with what serves and is pinned then; " in str(asked.advice)
+    assert "; a new run is compared with the live model and the anchor of that time; " in str(
+        asked.advice
+    )
     assert "a new run" not in str(after("ask").advice)
 
 
@@ -173,7 +175,7 @@ def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> No
     assert rejected(comparison(Outcome.UNSURE)) is None
     assert way_out in str(rejected(not_measured()))
     later = rejected(comparison(), live=("sample-other",))
-    assert later == "a new run is compared with what serves and is pinned then"
+    assert later == "a new run is compared with the live model and the anchor of that time"
     assert way_out in str(rejected(comparison(), not_measured(run_id="b"), live=("b", "c")))
     assert pin not in str(rejected(not_measured()))
     other = not_measured(against="anchor", run_id="sample-anchor")

@@ -60,8 +60,8 @@ def test_a_candidate_that_surely_fails_more_often_is_worse_and_both_counts_are_s
     found = judged(after(40, (9, 1), (89, 1)))
     assert found == JudgedStep(
         WORSE,
-        "40 of 400 requests failed, beside it 40 of 3600 in the same 40 minutes: it fails more "
-        "than 20 % more often",
+        "40 of 400 requests failed, at the other deployments 40 of 3600 in the same 40 minutes: "
+        "it fails more than 20 % more often",
     )
     any_more = judged(after(40, (9, 1), (89, 1), max_error_increase=0.0), max_error_increase=0.0)
     assert any_more.why.endswith("in the same 40 minutes: it fails more often")
@@ -76,8 +76,8 @@ def test_a_candidate_that_fails_as_often_passes_and_the_time_to_show_more_is_sai
     found = judged(after(30, (10, 0), (89, 1)))
     assert found.verdict is PASS
     assert found.why.startswith(
-        "0 of 300 requests failed, beside it 30 of 2700 in the same 30 minutes: not shown to be "
-        "worse; 5.6 % of errors instead of 1.1 % would show after about "
+        "0 of 300 requests failed, at the other deployments 30 of 2700 in the same 30 minutes: "
+        "not shown to be worse; 5.6 % of errors instead of 1.1 % would show after about "
     )
 
 
@@ -88,7 +88,9 @@ def test_errors_that_hit_both_alike_pass_however_many_they_are() -> None:
 def test_a_candidate_that_looks_worse_holds_until_that_is_sure_or_over() -> None:
     found = judged(after(12, (9, 1), (89, 1)))
     assert found.verdict is HOLD
-    assert "in the same 12 minutes: it looks worse, which is not sure yet; " in found.why
+    assert (
+        "in the same 12 minutes: it may be worse; there is not enough evidence yet; " in found.why
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_requests_that_are_not_beside_others_are_too_few_to_compare() -> None:
     found = judged(known)
     assert found.verdict is HOLD
     assert found.why.startswith(
-        "90 requests in the same minutes as those beside it, of the 100 to compare errors with"
+        "90 requests in the same minutes as the other deployments, of the 100 to compare errors"
     )
     assert judged(after(10, (10, 0), (89, 1))).verdict is PASS
     assert judged(after(10, (100, 0), (9, 1))).verdict is PASS
@@ -135,7 +137,7 @@ def test_latencies_are_judged_after_errors() -> None:
     assert judged(known, max_latency_increase=50.0).verdict is WORSE
     slower = judged(known, max_latency_increase=150.0)
     assert slower.verdict is PASS
-    assert slower.why.endswith("; 200 ms, beside 100 ms")
+    assert slower.why.endswith("; 200 ms, at the other deployments 100 ms")
     assert "not shown to be worse" in slower.why
 
 
@@ -159,7 +161,7 @@ def test_parts_of_requests_add_up_as_they_are_measured() -> None:
     known = after(200, (0.3, 0.1), (2.4, 0.1))
     assert compared(known).total.requests == pytest.approx(80)
     assert compared(known).total.errors == pytest.approx(20)
-    assert "20 of 80 requests failed, beside it 20 of 500 in" in compared(known).said
+    assert "20 of 80 requests failed, at the other deployments 20 of 500 in" in compared(known).said
 
 
 def test_own_probes_are_taken_out_of_their_minutes_though_they_fail() -> None:

@@ -101,7 +101,7 @@ def test_no_step_passes_in_the_midst_of_an_outage_of_the_candidate() -> None:
         during = after(minutes(*USUAL, *[OUT] * length))
         assert during.leans
         assert not during.is_worse
-        assert "it looks worse, which is not sure yet" in during.open_yet(100)
+        assert "it may be worse; there is not enough evidence yet" in during.open_yet(100)
     assert not after(minutes(*USUAL)).leans
     assert not after(minutes(*USUAL, OUT, *USUAL[:2])).leans
     of_both = after(minutes(*USUAL, *[counts(50, 40, 50, 40)] * 5))
@@ -190,8 +190,13 @@ def test_errors_of_both_sides_alike_show_nothing() -> None:
 
 def test_what_was_compared_is_said_with_both_counts() -> None:
     found = after(minutes(*[counts(10, 1, 90, 2)] * 3))
-    assert found.said == "3 of 30 requests failed, beside it 6 of 270 in the same 3 minutes"
-    assert after(minutes(counts(1, 0))).said.startswith("0 of 1 request failed, beside it 1 of 90 ")
+    assert (
+        found.said
+        == "3 of 30 requests failed, at the other deployments 6 of 270 in the same 3 minutes"
+    )
+    assert after(minutes(counts(1, 0))).said.startswith(
+        "0 of 1 request failed, at the other deployments 1 of 90 "
+    )
 
 
 def test_the_time_that_is_needed_goes_by_the_present_requests() -> None:

@@ -90,7 +90,7 @@ def test_answers_that_name_nobody_are_compared_as_usual() -> None:
     endpoint = named(NEW)
     assert endpoint.check(done(AFTER)) is W
     assert endpoint.check(done(AFTER)) is L
-    assert "answers moved" in endpoint.judged.why
+    assert "answers changed" in endpoint.judged.why
 
 
 def test_answers_that_vary_are_not_kept_to_compare_with() -> None:

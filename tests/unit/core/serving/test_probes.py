@@ -67,7 +67,7 @@ def test_numbers_of_json_are_read_like_texts() -> None:
         pytest.param(objects(), id="an empty list"),
         pytest.param({"Results": {}}, id="no results"),
         pytest.param({"Results": {"output1": {"value": {"Values": [["1"]]}}}}, id="no names"),
-        pytest.param({"Results": {"output1": {"value": "?"}}}, id="a value that is no table"),
+        pytest.param({"Results": {"output1": {"value": "?"}}}, id="a value that is not a table"),
     ],
 )
 def test_an_answer_without_the_wanted_scores_is_a_broken_model(answer: object) -> None:

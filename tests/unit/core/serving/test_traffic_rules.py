@@ -193,8 +193,12 @@ SLOW: dict[str, Any] = {"requests": 500, "latency": 151.0, "other_latency": 100.
 @pytest.mark.parametrize(
     ("changes", "verdict", "why"),
     [
-        ({}, WORSE, "151 ms, beside 100 ms: more than 50 % longer"),
-        ({"latency": 150.0}, PASS, "0 of 500 requests failed; 150 ms, beside 100 ms"),
+        ({}, WORSE, "151 ms, at the other deployments 100 ms: more than 50 % longer"),
+        (
+            {"latency": 150.0},
+            PASS,
+            "0 of 500 requests failed; 150 ms, at the other deployments 100 ms",
+        ),
         ({"compared": 99}, HOLD, "99 requests in the same minutes"),
         ({"latency": None}, HOLD, "no latency was measured for both"),
         ({"other_latency": None}, HOLD, "no latency was measured for both"),

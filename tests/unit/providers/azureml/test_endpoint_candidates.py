@@ -146,5 +146,5 @@ def test_what_is_no_candidate_of_such_an_endpoint_is_refused() -> None:
             bench.http.resources["onlineEndpoints/census/deployments/m-1"] = {
                 "properties": {"provisioningState": "Succeeded"}
             }
-        with pytest.raises(PermanentError, match="no deployment of this endpoint"):
+        with pytest.raises(PermanentError, match="not a deployment of this endpoint"):
             call(odd)

@@ -55,7 +55,7 @@ def test_a_rollback_without_recorded_traffic_is_refused() -> None:
     bench = Bench()
     state = state_of(bench)
     for wanted in (None, TrafficMap()):
-        with pytest.raises(PermanentError, match="names no traffic"):
+        with pytest.raises(PermanentError, match="the record has no traffic map"):
             bench.service.restore(state.evolve(traffic=wanted))
 
 

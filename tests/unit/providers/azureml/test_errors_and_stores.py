@@ -203,7 +203,7 @@ def test_each_cloud_has_its_scopes(host: str, environment: dict[str, str], ml: s
 
 
 def test_no_token_travels_to_a_host_that_nothing_describes() -> None:
-    with pytest.raises(ConfigError, match=r"arm\.example is no Resource Manager"):
+    with pytest.raises(ConfigError, match=r"arm\.example is not a Resource Manager"):
         scopes_of(workspace_of(f"https://arm.example{WS}"), {"AZUREML_ARM_SCOPE": "x"})
 
 
