@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.gate import Gate
+from shared.core.config.gate_rule import Rule
 from shared.core.config.kinds import Endpoint
-from shared.core.evaluation.gate import Rule, refused
+from shared.core.evaluation.gate import refused
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row, choose_row, read_evaluation
@@ -22,8 +23,8 @@ from shared.core.run.gate_events import (
 )
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
+from shared.core.run.repeated_gate import anchor_for, app_scores, on_rows_with
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.repeated_gate import anchor_for, app_scores, on_rows_with
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.comparisons import Compared, Comparisons, UnusablePredictionsError

@@ -14,6 +14,8 @@ from shared.core.config.gate import Gate
 from shared.core.decisions.comparison import DEPLOYMENT
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.gate_events import Judged
+from shared.core.run.live import model_of_others
+from shared.core.run.promoted_models import served_once
 from shared.core.run.record import Phase, Run, StepFailure
 from shared.core.run.replays import (
     Evidence,
@@ -24,8 +26,7 @@ from shared.core.run.replays import (
     follows,
     same_sources,
 )
-from shared.core.serving.live import model_of_others
-from shared.core.serving.operator_changes import known_model, lines_of, served_once
+from shared.core.serving.operator_changes import known_model, lines_of
 from shared.core.serving.state import MOST_LINES, Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from shared.core.config.compare import Unsure
+from shared.core.config.gate_rule import Kind, Rule
 from shared.core.counting import counted, grouped, they
-from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import (
     OUTCOMES,
     Comparison,
@@ -19,8 +19,9 @@ from shared.core.decisions.comparison import (
     whose,
 )
 from shared.core.decisions.slices import MOST_LISTED, is_small
-from shared.core.evaluation.gate import Kind, Result, Rule, worst
-from shared.core.evaluation.text import distinguished, plain
+from shared.core.evaluation.compared_rules import outcome_of
+from shared.core.evaluation.gate import Result, worst
+from shared.core.text import distinguished, plain
 
 #: How sentences call the other model.
 NAMES: Final = {"live": "the live model", "anchor": "the anchor"}

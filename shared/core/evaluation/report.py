@@ -15,7 +15,7 @@ from typing import Final
 
 from shared.core.counting import counted
 from shared.core.evaluation.json_report import UnusableMember, rows_of_json
-from shared.core.evaluation.text import (
+from shared.core.text import (
     INVISIBLE,
     first_invisible,
     folded,

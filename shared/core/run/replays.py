@@ -12,16 +12,17 @@ from typing import Final
 
 from shared.core.config.compare import Compare, Unsure
 from shared.core.config.gate import Gate
-from shared.core.decisions.compared_rules import outcome_of
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Comparison, Outcome
 from shared.core.decisions.power import rows_needed
-from shared.core.evaluation.gate import Result, Rule, Verdict
+from shared.core.evaluation.compared_rules import outcome_of
+from shared.core.evaluation.gate import Result, Verdict
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row, metric_in
-from shared.core.evaluation.text import folded
 from shared.core.run.gate_events import needs_approval
 from shared.core.run.record import Run
+from shared.core.text import folded
 
 #: How many ways of what may have served are tried, and of how many endpoints at most.
 _MOST_WAYS: Final = 64

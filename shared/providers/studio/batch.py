@@ -14,9 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 from shared.core.config.setting_references import references_in
 from shared.core.config.studio_training import SINGLE_INPUT, StudioTraining
 from shared.core.config.studio_types import MODEL_SUFFIX
-from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.core.config.types import Scalar
 from shared.core.decisions.predictions import MOST_BYTES
+from shared.core.hosts import is_inner, is_loopback
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.references import ModelRef
 from shared.errors import (

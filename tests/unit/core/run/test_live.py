@@ -3,8 +3,8 @@
 import pytest
 
 from shared.core.decisions.comparison import whose
+from shared.core.run.live import live_model, model_of_others
 from shared.core.run.record import Phase, Run
-from shared.core.serving.live import live_model, model_of_others
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.state import Resource, ServedModel
 from shared.core.serving.traffic import TrafficMap
