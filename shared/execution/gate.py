@@ -172,7 +172,7 @@ class GateSteps:
             except UnusablePredictionsError as exc:
                 if not _only_observed(readers):
                     return Judged(refused(str(exc)))
-                row, on_rows = _unknown(readers, exc), replace(on_rows, unusable=str(exc))
+                row, on_rows = _unread(exc), replace(on_rows, unread=str(exc))
             if gate.source is None:
                 return row, on_rows
         try:
@@ -181,7 +181,7 @@ class GateSteps:
             readers = [one for one in gate.rules if not gate.on_rows(one)]
             if not _only_observed(readers):
                 return Judged(refused(str(exc)))
-            found = _unknown(readers, exc)
+            found = _unread(exc)
         if by_app and isinstance(found, Judged):
             return _by_rows_alone(gate, row, on_rows, found)
         return found if isinstance(found, Event) else (found, on_rows)
@@ -310,6 +310,6 @@ def _only_observed(rules: Sequence[Rule]) -> bool:
     return bool(rules) and all(rule.observe for rule in rules)
 
 
-def _unknown(rules: Sequence[Rule], why: Exception) -> Row:
-    """Return a row that has none of the numbers that rules read, and says why."""
-    return Row({}, {}, {rule.metric: f"is not known: {why}" for rule in rules})
+def _unread(why: Exception) -> Row:
+    """Return a row without numbers, which says why."""
+    return Row({}, {}, unread=str(why))

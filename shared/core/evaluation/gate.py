@@ -21,6 +21,7 @@ class Result(FrozenModel):
     why: str  #: one sentence with the numbers
     unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
     observe: bool = left_out(default=False)  #: whether it is recorded alone, and does not decide
+    unread: str = left_out("")  #: why its file could not be used, where it is only observed
     comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
     #: Runs of these whose models serve, or are pinned, no more: such a comparison does not count.
     gone: tuple[str, ...] = left_out(())

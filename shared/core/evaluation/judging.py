@@ -166,6 +166,9 @@ def _on_numbers(
     rule: Rule, row: Row, live: Sequence[Mapping[str, float]], *, first_allowed: bool
 ) -> Result:
     value = metric_in(row, rule.metric)
+    if row.unread:
+        why = f"{rule.metric} is not known: {row.unread}"
+        return _result_of(rule, passed=False, why=why).evolve(unread=row.unread)
     if value is None:
         return _result_of(rule, passed=False, why=_missing(rule, row))
     if not math.isfinite(value):

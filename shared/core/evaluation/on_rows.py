@@ -47,7 +47,7 @@ class OnRows:
     unsure: Unsure = "ask"  #: what follows if the rows are too few to tell
     live: tuple[str, ...] = ()  #: the runs whose models serve now
     anchor: str = ""  #: the run whose model is pinned now; empty: none is
-    unusable: str = ""  #: why no row can be used, where rules on rows are only observed
+    unread: str = ""  #: why no row can be used, where rules on rows are only observed
 
     def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[tuple[Opponent, str], ...]:
         """Return the runs with whose models these comparisons were not made, and what these are."""
@@ -99,8 +99,8 @@ def result_on_rows(
     says += [_other_model(rule, *one) for one in left]
     says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
     without = [Outcome.UNSURE for _ in left]
-    if known.unusable:
-        says, without = [f"{rule.metric} cannot be compared: {known.unusable}"], [Outcome.UNSURE]
+    if known.unread:
+        says, without = [f"{rule.metric} cannot be compared: {known.unread}"], [Outcome.UNSURE]
     outcome = worst([counted_outcome(one) for one in counting] + without)
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
     if not says:
@@ -118,6 +118,7 @@ def result_on_rows(
         passed=passed or (unsure and known.unsure != "reject"),
         why="; ".join(says),
         unsure=unsure,
+        unread=known.unread,
         comparisons=comparisons,
         gone=tuple(one.run_id for one in gone),
     )

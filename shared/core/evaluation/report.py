@@ -60,6 +60,7 @@ class Row:
     unusable: Mapping[str, str] = field(default_factory=dict)  #: cells that are neither, and why
     #: Each number as it is written: two texts that are the same number are two texts.
     written: Mapping[str, str] = field(default_factory=dict, compare=False)
+    unread: str = ""  #: why the file cannot be used, where rules on it are only observed
 
 
 def read_evaluation(
