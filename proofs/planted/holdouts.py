@@ -58,8 +58,8 @@ BUGS: Final = (
     Bug(
         "a model that lost its requests while it was scored does not count",
         "shared/core/run/live.py",
-        "    if scored is not None and scored.live:\n",
-        "    if scored is not None and not scored.live:\n",
+        "    if scored is not None and (other := OfNoRun.named(scored.live)):\n",
+        "    if scored is not None and (other := OfNoRun.named('')):\n",
         _OTHERS,
     ),
     Bug(
@@ -86,8 +86,8 @@ BUGS: Final = (
     Bug(
         "another model in a deployment of others is the same live model",
         "shared/core/run/live.py",
-        '    of_model = f"{_OF_MODEL}{model.name}" if model else ""\n',
-        '    of_model = ""\n',
+        'run_id=str(OfNoRun(deployment, model.name if model else "")),',
+        "run_id=str(OfNoRun(deployment)),",
         _LIVE,
     ),
     Bug(

@@ -12,7 +12,7 @@ from typing import Final
 from shared.core.config.compare import SCORES, Compare, Way
 from shared.core.config.gate_rule import Rule
 from shared.core.decisions.compared import NotComparable, value_of
-from shared.core.decisions.comparison import DEPLOYMENT, Comparison, Opponent, whose
+from shared.core.decisions.comparison import Comparison, OfNoRun, Opponent, whose
 from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import Meaning, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
@@ -134,7 +134,7 @@ class Comparisons:
             if scored.live != one.run_id:
                 return f"the model of {whose(one.run_id)} did not score this holdout"
             found = paired(mine, None, replace(meaning, other=SCORES[1]))
-        elif one.run_id.startswith(DEPLOYMENT):
+        elif OfNoRun.named(one.run_id):
             return "no run promoted it, so that no job made predictions of it"
         else:
             theirs = self._of_other(one.trained_by, run)

@@ -38,11 +38,13 @@ from shared.providers.studio.errors import (
     sort_refusal,
 )
 from shared.providers.studio.models import StudioModels
+from shared.providers.studio.refused_parameters import refused_parameters
 
 _PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 #: Signed URLs outlive the job, queueing included (design rule 11).
 _MARGIN: Final = timedelta(hours=1)
 _NOT_FOUND: Final = 404
+_CREATE: Final = "create job"
 _LONGEST_SHOWN: Final = 100
 _LONGEST_DETAILS: Final = 2000
 #: The documented page prints the name with a blank (studio-classic §1.3).
@@ -172,14 +174,18 @@ class StudioBatch:
                 another account than a blob lies in (studio-classic §1.2).
         """
         self._learn(request)
-        answer = self.call.write("POST", self.service, "create job", self._body(request))
+        try:
+            answer = self.call.write("POST", self.service, _CREATE, self._body(request))
+        except StudioRefusedError as exc:
+            exc.refused_parameters = refused_parameters(exc.refusal, _CREATE, request.parameters)
+            raise
         job = answer.json()
         if not isinstance(job, str) and _JOB_ID.fullmatch(answer.text()):
             job = answer.text()  # the id without the quotes that JSON asks for
         if not isinstance(job, str) or not _USABLE_ID.fullmatch(job.strip()):
             # 2xx with something else: a job may exist, but nobody can start it.
             said = self.call.clean(answer.text())[:_LONGEST_SHOWN]
-            raise OutcomeUnknownError(f"create job: no job id in the answer: {said!r}")
+            raise OutcomeUnknownError(f"{_CREATE}: no job id in the answer: {said!r}")
         return job.strip()
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
