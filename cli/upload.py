@@ -13,7 +13,7 @@ from shared.app import App, Unusable, of_settings
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule_words import what_it_waits_for
 from shared.core.counting import counted
-from shared.core.data_version import reads
+from shared.core.run.data_version import reads
 from shared.errors import RelearnError
 
 LOCAL_APP: Final = "http://127.0.0.1:7071"

@@ -31,31 +31,32 @@ from shared.errors import (
 )
 from shared.telemetry import redacted
 
-#: The answer to each error: the first row that fits counts.
-PROBLEMS: Final[tuple[tuple[type[RelearnError], int, str], ...]] = (
-    (RequestTooLargeError, 413, "Request too large"),
-    (SecretInRequestError, 400, "Secret in the request"),
-    (InvalidRequestError, 400, "Invalid request"),
-    (InvalidCursorError, 400, "Invalid cursor"),
-    (NoSuchDataError, 400, "No such data"),
-    (NoSuchModelError, 409, "No such model"),
-    (NotFoundError, 404, "Not found"),
-    (IdempotencyConflictError, 422, "Idempotency-Key used before"),
-    (PreconditionFailedError, 412, "Changed since that version"),
-    (InvalidTransitionError, 409, "Not possible now"),
-    (RunIdUsedError, 409, "Run id used before"),
-    (ConflictError, 409, "Changed at the same time"),
-    (TransientError, 503, "Temporarily unavailable"),
-    (OutcomeUnknownError, 503, "Outcome unknown"),
-    (CorruptRecordError, 500, "Record not understood"),
-    (PipelineConfigError, 503, "Pipeline in error"),
-    (ConfigError, 503, "Not configured"),
-    (RelearnError, 503, "Storage refuses"),
-)
 _TO_CHECK: Final = (
     "To check: the connection setting, that the container exists, the roles of the app's identity "
     "at the storage account, and its network rules; GET /api/health/details says when it works "
     "again"
+)
+#: The status, the title and the detail for each error, with the place of its own text. The first
+#: row that fits counts.
+PROBLEMS: Final[tuple[tuple[type[RelearnError], int, str, str], ...]] = (
+    (RequestTooLargeError, 413, "Request too large", "{}"),
+    (SecretInRequestError, 400, "Secret in the request", "{}"),
+    (InvalidRequestError, 400, "Invalid request", "{}"),
+    (InvalidCursorError, 400, "Invalid cursor", "{}"),
+    (NoSuchDataError, 400, "No such data", "{}"),
+    (NoSuchModelError, 409, "No such model", "{}"),
+    (NotFoundError, 404, "Not found", "{}"),
+    (IdempotencyConflictError, 422, "Idempotency-Key used before", "{}"),
+    (PreconditionFailedError, 412, "Changed since that version", "{}"),
+    (InvalidTransitionError, 409, "Not possible now", "{}"),
+    (RunIdUsedError, 409, "Run id used before", "{}"),
+    (ConflictError, 409, "Changed at the same time", "{}"),
+    (TransientError, 503, "Temporarily unavailable", "{}"),
+    (OutcomeUnknownError, 503, "Outcome unknown", "{}"),
+    (CorruptRecordError, 500, "Record not understood", "{}"),
+    (PipelineConfigError, 503, "Pipeline in error", "{}"),
+    (ConfigError, 503, "Not configured", "see GET /api/health/details for the reasons"),
+    (RelearnError, 503, "Storage refuses", f"{{}}. {_TO_CHECK}"),
 )
 
 
@@ -114,12 +115,5 @@ def problem(status: int, title: str, detail: str, kind: str) -> func.HttpRespons
 
 def problem_of(error: RelearnError) -> func.HttpResponse:
     """Return the problem that an error of this app is to the caller of the API."""
-    status, title = next(
-        (status, title) for kind, status, title in PROBLEMS if isinstance(error, kind)
-    )
-    detail = str(error)
-    if title == "Not configured":
-        detail = "see GET /api/health/details for the reasons"
-    elif title == "Storage refuses":
-        detail = f"{detail}. {_TO_CHECK}"
-    return problem(status, title, detail, error.kind)
+    _, status, title, detail = next(row for row in PROBLEMS if isinstance(error, row[0]))
+    return problem(status, title, detail.format(error), error.kind)

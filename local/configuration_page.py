@@ -36,12 +36,12 @@ from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.compare import Compare
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate, LoggedMetrics
+from shared.core.config.gate_rule import Rule
 from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
 from shared.core.config.schedule import Recurrence
 from shared.core.config.studio_endpoint import Create, StudioEndpoint, Verify
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import show_duration
-from shared.core.evaluation.gate import Rule
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
 #: Where each model is in the file, in the order of the page.

@@ -17,12 +17,13 @@ from typing import Final
 import numpy as np
 
 from proofs.drawn_models import CLASSES, Numbers, range_of_ids
-from shared.core.decisions.compared_rules import Against, Terms, compared_rules
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.metrics import Kind, Metric
 from shared.core.decisions.power import Evaluated, noise, unsure_share, usual_deviation
 from shared.core.decisions.rows import PairedRows
+from shared.core.evaluation.compared_rules import Against, Terms, compared_rules
 from shared.core.evaluation.forest_plot import forest_plot
-from shared.core.evaluation.gate import Rule, Verdict
+from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row

@@ -33,6 +33,7 @@ Each class has a `kind`, a stable word that problems of the HTTP API carry (docs
 A training job that failed is a result, not an error: it is not in this tree.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -108,6 +109,14 @@ class ConflictError(RelearnError):
     kind = "conflict"
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedParameters:
+    """Which parameters of a job a service refuses, and its own words alone."""
+
+    names: tuple[str, ...]
+    why: str
+
+
 class PermanentError(RelearnError):
     """Repeating the call cannot help.
 
@@ -116,11 +125,13 @@ class PermanentError(RelearnError):
         cure: what an operator can do about it, where that is known.
     """
 
+    kind = "permanent"
+    #: Where a job is refused for some of its parameters.
+    refused_parameters: RefusedParameters | None = None
+
     def __init__(self, message: str = "", *, cure: str = "") -> None:
         super().__init__(message)
         self.cure = cure
-
-    kind = "permanent"
 
 
 class ChangedByOthersError(PermanentError):

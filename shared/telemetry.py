@@ -14,7 +14,9 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from shared.core.log_lines import (
+from shared.core.redaction import Redactor, one_line
+from shared.core.run.gate_events import rejected_by_operator
+from shared.core.run.log_lines import (
     MARK,
     Subject,
     members,
@@ -22,8 +24,6 @@ from shared.core.log_lines import (
     served_members,
     serves_now,
 )
-from shared.core.redaction import Redactor, one_line
-from shared.core.run.gate_events import rejected_by_operator
 from shared.core.run.record import Phase, Run
 
 T = TypeVar("T")

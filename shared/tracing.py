@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from shared.core.log_lines import data_age, key_text, serves_now
 from shared.core.redaction import one_line
+from shared.core.run.log_lines import data_age, key_text, serves_now
 from shared.core.run.record import Phase, Run
 from shared.telemetry import log, redacted
 from shared.version import VERSION

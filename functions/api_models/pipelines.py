@@ -20,8 +20,8 @@ from shared.core.config.schedule_words import (
     window_lines,
     words_of,
 )
+from shared.core.config.windows import window_of
 from shared.core.run.concurrency import RunQueue
-from shared.core.windows import window_of
 from shared.ledger.schedules import PendingDueTime
 from shared.operations.pipelines import PipelineStatus
 from shared.operations.preview import Preview

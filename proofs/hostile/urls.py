@@ -17,7 +17,7 @@ from shared.core.config.studio_types import model_of
 from shared.core.serving.references import ServingState
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
-from shared.providers.studio.batch import read_results
+from shared.providers.studio.blob_references import read_results
 from shared.providers.studio.call import ArmToken
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock

@@ -45,7 +45,7 @@ BUGS: Final = (
     ),
     Bug(
         "the anchor is one of the kept models",
-        "shared/core/serving/state.py",
+        "shared/core/run/promoted_models.py",
         '        "anchor": known.anchor or _first_anchor(run, serving),\n',
         '        "anchor": known.anchor\n'
         "        if known.anchor and known.anchor.served.run_id in {x.run_id for x in previous}\n"
@@ -69,7 +69,7 @@ BUGS: Final = (
     ),
     Bug(
         "a model is not compared with the anchor",
-        "shared/core/serving/repeated_gate.py",
+        "shared/core/run/repeated_gate.py",
         "    return pinned[0] if len(pinned) == 1 else None\n",
         "    return None if pinned else None\n",
         _EXECUTION,
@@ -104,7 +104,7 @@ BUGS: Final = (
     ),
     Bug(
         "a fixed bound does not say why the predictions have no number",
-        "shared/core/decisions/compared_rules.py",
+        "shared/core/evaluation/compared_rules.py",
         "            unusable[rule.metric] = f",
         "            unusable[''] = f",
         _EXECUTION,

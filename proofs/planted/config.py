@@ -145,17 +145,17 @@ BUGS: Final = (
     ),
     Bug(
         "a key is written into a line as it is",
-        "shared/core/log_lines.py",
+        "shared/core/run/log_lines.py",
         '    text = "/".join(quote(part, safe=_PLAIN, errors="surrogatepass") for part in key)\n',
         '    text = "/".join(key)\n',
-        ("tests/unit/core/test_log_lines.py", "tests/unit/test_alert_rules.py"),
+        ("tests/unit/core/run/test_log_lines.py", "tests/unit/test_alert_rules.py"),
     ),
     Bug(
         "a blob's name makes a line that looks like an alert",
         "shared/telemetry.py",
         "        if not beginning and text.startswith(MARK):\n",
         "        if False:\n",
-        ("tests/unit/core/test_log_lines.py",),
+        ("tests/unit/core/run/test_log_lines.py",),
     ),
     Bug(
         "health that is not ok is an alert at every tick",

@@ -7,7 +7,7 @@ from proofs.planted.bug import Bug
 BUGS: Final = (
     Bug(
         "the endpoint lease is dropped",
-        "shared/core/serving/leases.py",
+        "shared/core/run/leases.py",
         "        endpoint_lease=endpoint_lease,\n",
         "        endpoint_lease=None,\n",
         (
@@ -49,7 +49,7 @@ BUGS: Final = (
     ),
     Bug(
         "what another run left in flight is forgotten by a takeover",
-        "shared/core/serving/leases.py",
+        "shared/core/run/leases.py",
         "        in_flight=in_flight_lease(endpoint_state, run.run_id),\n",
         "        in_flight=None,\n",
         (
@@ -82,7 +82,7 @@ BUGS: Final = (
     ),
     Bug(
         "what served before is discarded at once",
-        "shared/core/serving/state.py",
+        "shared/core/run/promoted_models.py",
         "    until = verified.at + verified.keeps\n",
         "    until = verified.at\n",
         ("tests/unit/execution/test_candidates.py",),

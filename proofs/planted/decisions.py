@@ -5,6 +5,7 @@ from typing import Final
 from proofs.planted.bug import Bug
 
 _TESTS: Final = "tests/unit/core/decisions"
+_RULES: Final = "tests/unit/core/evaluation/test_compared_rules.py"
 
 BUGS: Final = (
     Bug(
@@ -31,24 +32,24 @@ BUGS: Final = (
     ),
     Bug(
         "unsure counts as fit",
-        "shared/core/decisions/compared_rules.py",
+        "shared/core/evaluation/compared_rules.py",
         "    return Outcome.WORSE if interval.high < bound else Outcome.UNSURE\n",
         "    return Outcome.WORSE if interval.high < bound else Outcome.FIT\n",
-        (f"{_TESTS}/test_compared_rules.py",),
+        (_RULES,),
     ),
     Bug(
         "min_gain is held against the bound of max_drop",
-        "shared/core/decisions/compared_rules.py",
+        "shared/core/evaluation/compared_rules.py",
         '    bound = rule.bound if rule.kind == "min_gain" else -rule.bound\n',
         "    bound = -rule.bound\n",
-        (f"{_TESTS}/test_compared_rules.py",),
+        (_RULES,),
     ),
     Bug(
         "a worse slice decides nothing",
-        "shared/core/decisions/compared_rules.py",
+        "shared/core/evaluation/compared_rules.py",
         "        outcome=Outcome.WORSE if sliced.worse else outcome,\n",
         "        outcome=outcome,\n",
-        (f"{_TESTS}/test_compared_rules.py",),
+        (_RULES,),
     ),
     Bug(
         "of many slices one is worse by chance",
@@ -62,7 +63,7 @@ BUGS: Final = (
         "shared/core/decisions/slices.py",
         "                left -= 1\n",
         "                left -= 0\n",
-        (f"{_TESTS}/test_slices.py", f"{_TESTS}/test_compared_rules.py"),
+        (f"{_TESTS}/test_slices.py", _RULES),
     ),
     Bug(
         "many rows decide with few of one class",

@@ -8,9 +8,9 @@ _STEPS: Final = "shared/execution/holdout.py"
 _TESTS: Final = ("tests/unit/execution/test_scored_by_app.py",)
 _OPPONENTS: Final = ("tests/unit/execution/test_scored_opponents.py",)
 _OTHERS: Final = ("tests/unit/execution/test_scored_for_others.py",)
-_LIVE: Final = ("tests/unit/core/serving/test_live.py",)
+_LIVE: Final = ("tests/unit/core/run/test_live.py",)
 _ODD: Final = ("tests/unit/execution/test_scored_oddly.py",)
-_READ: Final = ("tests/unit/core/decisions/test_holdout.py",)
+_READ: Final = ("tests/unit/core/evaluation/test_holdout.py",)
 
 BUGS: Final = (
     Bug(
@@ -57,9 +57,9 @@ BUGS: Final = (
     ),
     Bug(
         "a model that lost its requests while it was scored does not count",
-        "shared/core/serving/live.py",
-        "    if scored is not None and scored.live:\n",
-        "    if scored is not None and not scored.live:\n",
+        "shared/core/run/live.py",
+        "    if scored is not None and (other := OfNoRun.named(scored.live)):\n",
+        "    if scored is not None and (other := OfNoRun.named('')):\n",
         _OTHERS,
     ),
     Bug(
@@ -78,16 +78,16 @@ BUGS: Final = (
     ),
     Bug(
         "a deployment that was given another model counts as the one that was promoted",
-        "shared/core/serving/live.py",
+        "shared/core/run/live.py",
         "        if share == most and _may_be(one.model, models.get(one.candidate)):\n",
         "        if share == most:\n",
         _LIVE,
     ),
     Bug(
         "another model in a deployment of others is the same live model",
-        "shared/core/serving/live.py",
-        '    of_model = f"{_OF_MODEL}{model.name}" if model else ""\n',
-        '    of_model = ""\n',
+        "shared/core/run/live.py",
+        'run_id=str(OfNoRun(deployment, model.name if model else "")),',
+        "run_id=str(OfNoRun(deployment)),",
         _LIVE,
     ),
     Bug(
@@ -149,7 +149,7 @@ BUGS: Final = (
     ),
     Bug(
         "a model of which nothing is measured is refused before the app scores it again",
-        "shared/core/serving/repeated_gate.py",
+        "shared/core/run/repeated_gate.py",
         "    if new and again.outcome is not Outcome.WORSE and app_scores(gate):\n",
         "    if new and again.passed and app_scores(gate):\n",
         _OPPONENTS,

@@ -73,7 +73,7 @@ BUGS: Final = (
     ),
     Bug(
         "a first due time is lost to a late tick",
-        "shared/core/due_times.py",
+        "shared/core/config/due_times.py",
         "        return _of(schedule, first or now - delay - ON_TIME)\n",
         "        return _of(schedule, max(first or now, now - delay - ON_TIME))\n",
         ("tests/unit/intake/test_due_times.py",),
@@ -232,7 +232,7 @@ BUGS: Final = (
     ),
     Bug(
         "an event judges data without an MD5 by another rule than a run that waits",
-        "shared/core/data_version.py",
+        "shared/core/run/data_version.py",
         "        return self.pipeline.trusts_size and not self.is_model\n",
         "        return self.pipeline.trusts_size and self.is_model\n",
         ("tests/unit/intake/test_without_md5.py",),

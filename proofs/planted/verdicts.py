@@ -7,7 +7,7 @@ from proofs.planted.bug import Bug
 _ON_ROWS: Final = "shared/core/evaluation/on_rows.py"
 _JUDGING: Final = "shared/core/evaluation/judging.py"
 _EVENTS: Final = "shared/core/run/gate_events.py"
-_REPEATED: Final = "shared/core/serving/repeated_gate.py"
+_REPEATED: Final = "shared/core/run/repeated_gate.py"
 _UNSURE: Final = "shared/execution/unsure.py"
 _VERDICTS: Final = (
     "tests/unit/core/evaluation/test_on_rows.py",

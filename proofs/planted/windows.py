@@ -14,10 +14,10 @@ BUGS: Final = (
     ),
     Bug(
         "a schedule that is due at the other end of its windows does one of them twice",
-        "shared/core/due_times.py",
+        "shared/core/config/due_times.py",
         "return Done(known.end if _is_window(schedule, known.due, known.end) else known.due)\n",
         "return Done(known.due)\n",
-        ("tests/unit/core/test_due_times.py",),
+        ("tests/unit/core/config/test_due_times.py",),
     ),
     Bug(
         "windows begin in the order of their ids",
@@ -42,10 +42,10 @@ BUGS: Final = (
     ),
     Bug(
         "windows of before are backfilled again and again",
-        "shared/core/due_times.py",
+        "shared/core/config/due_times.py",
         "    if since is not None and since <= schedule.start:\n        return []\n",
         "",
-        ("tests/unit/core/test_due_times.py",),
+        ("tests/unit/core/config/test_due_times.py",),
     ),
     Bug(
         "a paused schedule opens runs",
@@ -59,6 +59,6 @@ BUGS: Final = (
         "shared/core/config/schedule.py",
         "        last = first if end - start < ended - begun else last\n",
         "",
-        ("tests/unit/core/test_windows.py",),
+        ("tests/unit/core/config/test_windows.py",),
     ),
 )

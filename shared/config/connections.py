@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from shared.config.values import quoted
 from shared.core.config.problems import Problem
 from shared.core.config.setting_references import not_filled_in
-from shared.core.config.studio_urls import is_loopback
+from shared.core.hosts import is_loopback
 
 CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage", "EventsStorage")
 DEFAULT_CONNECTION: Final = "AzureWebJobsStorage"

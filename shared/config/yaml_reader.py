@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import yaml
 
-from shared.core.evaluation.gate import Rule
+from shared.core.config.gate_rule import Rule
 
 KeyPath = tuple[str | int, ...]
 TAG: Final = "tag:yaml.org,2002:"

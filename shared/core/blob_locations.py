@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from shared.core.blobs import is_folded
-from shared.core.config.studio_urls import is_loopback
+from shared.core.hosts import is_loopback
 
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 #: The members of a signature (Microsoft: "Create a service SAS", "Create an account SAS", "Create

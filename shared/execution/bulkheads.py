@@ -14,7 +14,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ FAILURES: Final = 5
 #: More threads, each for the first item at a host that has not answered yet.
 PROBES: Final = 32
 #: How many items at once a host gets for services that have not answered yet.
-_UNPROVEN: Final = MOST_PER_BULKHEAD // 2
+_MOST_TRIALS: Final = MOST_PER_BULKHEAD // 2
 #: After so many failing services their host counts as failing.
 _FAILING_HOST: Final = 2
 
@@ -87,7 +87,7 @@ class Bulkheads(Generic[T]):
         self._continue = may_continue
         self._spend = spend
         self._most = most
-        self._proven_busy = 0
+        self._working_busy = 0
         self._moved = threading.Condition()
         self.done = 0
 
@@ -113,7 +113,7 @@ class Bulkheads(Generic[T]):
                 well = self._work(item)
             finally:
                 with self._moved:
-                    self._proven_busy -= kind is _Kind.WORKING
+                    self._working_busy -= kind is _Kind.WORKING
                     left = bool(self._waiting[bulkhead])
                     self._group_of[bulkhead].done(bulkhead, kind, well=well, left=left)
                     self.done += 1
@@ -122,7 +122,7 @@ class Bulkheads(Generic[T]):
     def _take(self) -> tuple[str, "_Kind", T] | None:
         with self._moved:
             while self._continue():
-                room, spend = self._proven_busy < self._most, self._spend()
+                room, spend = self._working_busy < self._most, self._spend()
                 offers = [
                     (group.fails or kind is _Kind.FAILING, group.busy, group.served, at, kind)
                     for at, group in enumerate(self._all)
@@ -135,7 +135,7 @@ class Bulkheads(Generic[T]):
                     bulkhead = group.take(kind)
                     item = self._waiting[bulkhead].popleft()
                     group.taken(bulkhead, kind, left=bool(self._waiting[bulkhead]))
-                    self._proven_busy += kind is _Kind.WORKING
+                    self._working_busy += kind is _Kind.WORKING
                     return bulkhead, kind, item
                 if not any(group.busy for group in self._all):
                     return None
@@ -146,9 +146,9 @@ class Bulkheads(Generic[T]):
 class _Kind(StrEnum):
     """The state of a bulkhead."""
 
-    NEW = "new"  #: none of its items is done yet
-    WORKING = "proven"  #: its last item went well
-    FAILING = "doubtful"  #: its last item failed, or one of the time before did
+    NEW = auto()  #: none of its items is done yet
+    WORKING = auto()  #: its last item went well
+    FAILING = auto()  #: its last item failed, or one of the time before did
 
 
 class _Group:
@@ -160,7 +160,7 @@ class _Group:
         self._answers = False  #: an item went well, and since then not several bulkheads failed
         self._failed: set[str] = set()  #: bulkheads that failed since the last success
         self._failures = Counter[str]()  #: of a bulkhead, in a row
-        self._unproven_busy = 0
+        self._trials = 0
         self._kinds: dict[str, _Kind] = {}
         self._order: dict[_Kind, deque[str]] = {kind: deque() for kind in _Kind}
         self._queued: set[tuple[_Kind, str]] = set()
@@ -185,7 +185,7 @@ class _Group:
         if not self._answers and self.busy:
             return None
         for kind in self._order:
-            may = room if kind is _Kind.WORKING else self._unproven_busy < _UNPROVEN
+            may = room if kind is _Kind.WORKING else self._trials < _MOST_TRIALS
             if may and self._has(kind):
                 return kind
         return None
@@ -215,7 +215,7 @@ class _Group:
             if left:
                 self._put(bulkhead, kind)  # it may have more items at once
         else:
-            self._unproven_busy += 1
+            self._trials += 1
 
     def done(self, bulkhead: str, kind: _Kind, *, well: bool, left: bool) -> None:
         """Note the result of an item.
@@ -227,7 +227,7 @@ class _Group:
             left: whether the bulkhead has more items.
         """
         self.busy -= 1
-        self._unproven_busy -= kind is not _Kind.WORKING
+        self._trials -= kind is not _Kind.WORKING
         if well:
             self._answers = True
             self._failed.clear()

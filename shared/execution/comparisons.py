@@ -10,19 +10,19 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.compare import SCORES, Compare, Way
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.compared import NotComparable, value_of
-from shared.core.decisions.compared_rules import Against, Terms, compared_rules, measured
-from shared.core.decisions.comparison import DEPLOYMENT, Comparison, Opponent, whose
-from shared.core.decisions.holdout import HoldoutProgress
+from shared.core.decisions.comparison import Comparison, OfNoRun, Opponent, whose
 from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import Meaning, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
 from shared.core.decisions.rows import PairedRows
-from shared.core.evaluation.gate import Rule
+from shared.core.evaluation.compared_rules import Against, Terms, compared_rules, measured
+from shared.core.evaluation.holdout import HoldoutProgress
 from shared.core.evaluation.report import Row
-from shared.core.evaluation.text import short
 from shared.core.run.record import Run
 from shared.core.serving.state import ServedModel
+from shared.core.text import short
 from shared.errors import CorruptRecordError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.fixed_holdouts import note_of_holdout, other_holdout
@@ -134,7 +134,7 @@ class Comparisons:
             if scored.live != one.run_id:
                 return f"the model of {whose(one.run_id)} did not score this holdout"
             found = paired(mine, None, replace(meaning, other=SCORES[1]))
-        elif one.run_id.startswith(DEPLOYMENT):
+        elif OfNoRun.named(one.run_id):
             return "no run promoted it, so that no job made predictions of it"
         else:
             theirs = self._of_other(one.trained_by, run)

@@ -8,6 +8,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
+from shared.core.run.leases import in_flight_lease, leased
 from shared.core.run.planned_steps import (
     ahead_of,
     changed_before,
@@ -17,10 +18,9 @@ from shared.core.run.planned_steps import (
 from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Run
-from shared.core.serving.leases import in_flight_lease, leased
+from shared.core.run.repeated_gate import repeated
 from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
-from shared.core.serving.repeated_gate import repeated
 from shared.core.serving.state import EndpointLease, EndpointState, Resource, is_superseded
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.versions import tie_of, tied_with

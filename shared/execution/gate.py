@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.gate import Gate
+from shared.core.config.gate_rule import Rule
 from shared.core.config.kinds import Endpoint
-from shared.core.evaluation.gate import Rule, refused
+from shared.core.evaluation.gate import refused
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row, choose_row, read_evaluation
@@ -22,8 +23,8 @@ from shared.core.run.gate_events import (
 )
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
+from shared.core.run.repeated_gate import anchor_for, app_scores, on_rows_with
 from shared.core.serving.probes import ProbeOutcome
-from shared.core.serving.repeated_gate import anchor_for, app_scores, on_rows_with
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.comparisons import Compared, Comparisons, UnusablePredictionsError
@@ -171,7 +172,7 @@ class GateSteps:
             except UnusablePredictionsError as exc:
                 if not _only_observed(readers):
                     return Judged(refused(str(exc)))
-                row, on_rows = _unknown(readers, exc), replace(on_rows, unusable=str(exc))
+                row, on_rows = _unread(exc), replace(on_rows, unread=str(exc))
             if gate.source is None:
                 return row, on_rows
         try:
@@ -180,7 +181,7 @@ class GateSteps:
             readers = [one for one in gate.rules if not gate.on_rows(one)]
             if not _only_observed(readers):
                 return Judged(refused(str(exc)))
-            found = _unknown(readers, exc)
+            found = _unread(exc)
         if by_app and isinstance(found, Judged):
             return _by_rows_alone(gate, row, on_rows, found)
         return found if isinstance(found, Event) else (found, on_rows)
@@ -309,6 +310,6 @@ def _only_observed(rules: Sequence[Rule]) -> bool:
     return bool(rules) and all(rule.observe for rule in rules)
 
 
-def _unknown(rules: Sequence[Rule], why: Exception) -> Row:
-    """Return a row that has none of the numbers that rules read, and says why."""
-    return Row({}, {}, {rule.metric: f"is unknown: {why}" for rule in rules})
+def _unread(why: Exception) -> Row:
+    """Return a row without numbers, which says why."""
+    return Row({}, {}, unread=str(why))

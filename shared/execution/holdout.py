@@ -13,8 +13,8 @@ from typing import Final
 from shared.core.config.compare import SCORES, Compare
 from shared.core.counting import counted
 from shared.core.decisions.answers import scores_in
-from shared.core.decisions.holdout import Batch, Holdout, HoldoutProgress, as_lines, read_holdout
 from shared.core.decisions.predictions import MOST_BYTES
+from shared.core.evaluation.holdout import Batch, Holdout, HoldoutProgress, as_lines, read_holdout
 from shared.core.names import pipeline_of
 from shared.core.run.commands import Event
 from shared.core.run.gate_events import EvidenceGathered

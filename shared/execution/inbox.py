@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.data_version import DataVersion, key_of
+from shared.core.run.data_version import DataVersion, key_of
 from shared.core.run.record import Origin, Run
 from shared.core.versions import Newest, newest_first, order_of, tied_with, version_id
 from shared.errors import CorruptRecordError

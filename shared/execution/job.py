@@ -18,7 +18,7 @@ from shared.core.run.job_events import (
     JobStarted,
     JobStopped,
 )
-from shared.core.run.parameters import refused_of_request
+from shared.core.run.parameters import asked_over
 from shared.core.run.record import Run
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.context import Context
@@ -278,14 +278,14 @@ def _refused_request(run: Run, exc: PermanentError) -> StepBlocked | None:
 
     The file cannot correct it: at every retry the request overrides the file.
     """
-    words = str(exc).removesuffix(f": {exc.cure}") if exc.cure else str(exc)
-    names = refused_of_request(run, words)
-    if not names:
+    refused = exc.refused_parameters
+    names = [name for name in asked_over(run) if refused and name in refused.names]
+    if not names or refused is None:
         return None
     listed = ", ".join(repr(name) for name in names[:_SHOWN])
     which = they(len(names), "parameter", "parameters")
     return StepBlocked(
-        f"the {which} {listed} of the request for this run cannot be used: {words}",
+        f"the {which} {listed} of the request for this run cannot be used: {refused.why}",
         f"a retry sends the same again: cancel this run, and start another one without {listed}, "
         f"or with another value (POST /api/pipelines/{run.pipeline}/runs); what every run is to "
         "be given goes under training.parameters in pipelines.yaml",

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
 from shared.core.run.control_events import Superseded
+from shared.core.run.leases import in_flight_resolved
+from shared.core.run.promoted_models import Verified, promoted
 from shared.core.run.promotion import Promotion
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,
     RolledBack,
 )
 from shared.core.run.record import Phase, Run
-from shared.core.serving.leases import in_flight_resolved
 from shared.core.serving.references import Candidate, Shift
-from shared.core.serving.state import EndpointState, Verified, promoted, released
+from shared.core.serving.state import EndpointState, released
 from shared.errors import EndpointBusyError, PermanentError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import HELD_FOR

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import StepBlocked
+from shared.core.run.leases import in_flight_lease
+from shared.core.run.live import live_model
 from shared.core.run.record import Run
-from shared.core.serving.leases import in_flight_lease
-from shared.core.serving.live import live_model
+from shared.core.run.repeated_gate import app_scores
 from shared.core.serving.references import ServingState
-from shared.core.serving.repeated_gate import app_scores
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import EndpointBusyError
 from shared.execution.context import Context

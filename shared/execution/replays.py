@@ -11,9 +11,11 @@ from typing import Literal
 
 from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
-from shared.core.decisions.comparison import DEPLOYMENT
+from shared.core.decisions.comparison import OfNoRun
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.gate_events import Judged
+from shared.core.run.live import model_of_others
+from shared.core.run.promoted_models import served_once
 from shared.core.run.record import Phase, Run, StepFailure
 from shared.core.run.replays import (
     Evidence,
@@ -24,8 +26,7 @@ from shared.core.run.replays import (
     follows,
     same_sources,
 )
-from shared.core.serving.live import model_of_others
-from shared.core.serving.operator_changes import known_model, lines_of, served_once
+from shared.core.serving.operator_changes import known_model, lines_of
 from shared.core.serving.state import MOST_LINES, Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
@@ -177,9 +178,8 @@ class Replays:
 
 def _of_others(kept: Evidence, at: datetime) -> dict[str, ServedModel]:
     """Return the models that served as a verdict was made and that no run promoted."""
-    return {
-        one: model_of_others(one, at) for one in kept.on_rows.live if one.startswith(DEPLOYMENT)
-    }
+    named = {one: OfNoRun.named(one) for one in kept.on_rows.live}
+    return {one: model_of_others(other, at) for one, other in named.items() if other}
 
 
 def _not_scored(run: Run, wanted: Gate, served: _Served) -> str:
@@ -192,7 +192,7 @@ def _not_scored(run: Run, wanted: Gate, served: _Served) -> str:
     by_app = own is not None and own.way is Way.SCORED
     if compare.way is Way.SCORED and not by_app:
         return "the app scored no rows for it"
-    of_runs = any(not one.run_id.startswith(DEPLOYMENT) for one in served.live)
+    of_runs = any(OfNoRun.named(one.run_id) is None for one in served.live)
     if compare.way is Way.ONE_FILE and of_runs and not run.given_models:
         return "its job was given no live model to score"
     return ""

@@ -7,6 +7,7 @@ from typing import Final
 from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked
+from shared.core.run.promoted_models import Verified
 from shared.core.run.promotion import Promotion
 from shared.core.run.promotion_advice import repair_failed
 from shared.core.run.promotion_events import (
@@ -21,7 +22,6 @@ from shared.core.run.promotion_events import (
 )
 from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
-from shared.core.serving.state import Verified
 from shared.core.serving.traffic import ALL
 from shared.core.serving.verification import verify_rollback, verify_update
 from shared.core.serving.verification_case import Verification, VerificationCase, VerificationResult

@@ -5,7 +5,7 @@ from datetime import datetime
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import Schedule, last_due_of, next_due_of
 from shared.core.config.schedule_words import moment, window_words
-from shared.core.windows import Window, newest_window, upcoming, window_of
+from shared.core.config.windows import Window, newest_window, upcoming, window_of
 from shared.errors import InvalidRequestError
 
 

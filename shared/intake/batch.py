@@ -8,8 +8,8 @@ from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted
-from shared.core.data_version import DataVersion, captured
 from shared.core.run.concurrency import RunQueue
+from shared.core.run.data_version import DataVersion, captured
 from shared.core.run.record import Origin
 from shared.core.versions import newest_of
 from shared.ledger.inbox import InboxEntry

@@ -8,7 +8,7 @@ from typing import Final
 from shared.core import names
 from shared.core.blobs import RESERVED, is_reserved, is_scratch
 from shared.core.config.studio_types import MODEL_SUFFIX, PROMOTE
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.core.run.record import Phase, Run
 from shared.errors import (
     CorruptRecordError,

@@ -7,7 +7,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import PROMOTE, manually_promoted
-from shared.core.data_version import DataVersion, reads
+from shared.core.run.data_version import DataVersion, reads
 from shared.core.run.record import Origin, Run
 from shared.errors import ConfigError
 from shared.telemetry import log

@@ -7,6 +7,7 @@ from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.config.due_times import Done, as_due_now, done_up_to, to_backfill, to_start
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import (
     Recurrence,
@@ -16,11 +17,10 @@ from shared.core.config.schedule import (
     dues_between,
     just_before,
 )
+from shared.core.config.windows import Window, window_of
 from shared.core.counting import counted
-from shared.core.data_version import key_of
-from shared.core.due_times import Done, as_due_now, done_up_to, to_backfill, to_start
+from shared.core.run.data_version import key_of
 from shared.core.versions import Newest, version_id
-from shared.core.windows import Window, window_of
 from shared.errors import ConflictError
 from shared.execution.context import Context
 from shared.intake.requests import DueTimePart, Requests

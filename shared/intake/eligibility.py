@@ -11,7 +11,7 @@ from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.core.versions import metadata_update_of
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context

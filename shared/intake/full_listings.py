@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.data_version import DataVersion
 from shared.core.full_listing import (
     EVERY,
     RECENT,
@@ -23,6 +22,7 @@ from shared.core.full_listing import (
     short_digest,
 )
 from shared.core.full_listing import Existing as Record
+from shared.core.run.data_version import DataVersion
 from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
 from shared.intake.eligibility import Activations

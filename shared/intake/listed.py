@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.core.blobs import BlobVersion
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.errors import PipelineConfigError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue

@@ -13,11 +13,11 @@ from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule_words import window_words
 from shared.core.config.types import Scalar
-from shared.core.data_version import captured, key_of
+from shared.core.config.windows import Window
+from shared.core.run.data_version import captured, key_of
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import Newest
-from shared.core.windows import Window
 from shared.errors import (
     ConflictError,
     CorruptRecordError,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.errors import CorruptRecordError, OutcomeUnknownError, TransientError
 from shared.execution.context import Context
 from shared.execution.inbox import Inbox

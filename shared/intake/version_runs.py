@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.core.run.record import Phase, Run
 from shared.errors import RelearnError
 from shared.execution.context import Context

@@ -6,7 +6,7 @@ of one kind, and says how they are named; `old` has them all as retention sees t
 
 from datetime import datetime
 
-from shared.core.cleaning_round import CleaningRound
+from shared.core.run.cleaning_round import CleaningRound
 from shared.ledger.configurations import Configurations
 from shared.ledger.endpoints import DriftChecks, EndpointStates
 from shared.ledger.full_listings import FullListingRecords

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from shared.core.due_times import Done
+from shared.core.config.due_times import Done
+from shared.core.config.windows import Window
 from shared.core.frozen import FrozenModel, RecordModel, left_out
-from shared.core.windows import Window
 from shared.ledger.store import Records, Store
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from shared.core.cleaning_round import KINDS, CleaningRound, Updates, next_round, shown
 from shared.core.counting import counted, they
+from shared.core.run.cleaning_round import KINDS, CleaningRound, Updates, next_round, shown
 from shared.errors import (
     ConflictError,
     CorruptRecordError,

@@ -12,9 +12,9 @@ from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.cleaning_round import EVERY as _EVERY
-from shared.core.cleaning_round import CleaningRound, Updates
 from shared.core.full_listing import FullListing
+from shared.core.run.cleaning_round import EVERY as _EVERY
+from shared.core.run.cleaning_round import CleaningRound, Updates
 from shared.core.run.record import Run
 from shared.core.serving.state import EndpointState
 from shared.core.versions import are_one, version_id

@@ -6,7 +6,8 @@ many were promoted since.
 
 from dataclasses import replace
 
-from shared.core.serving.operator_changes import known_model, lines_of, served_once, with_anchor
+from shared.core.run.promoted_models import served_once
+from shared.core.serving.operator_changes import known_model, lines_of, with_anchor
 from shared.core.serving.state import Anchor, ServedModel
 from shared.errors import ConflictError, NoSuchModelError
 from shared.execution.context import Context

@@ -13,8 +13,8 @@ from shared.core.config.compare import Compare, Way
 from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
-from shared.core.decisions.holdout import read_holdout
 from shared.core.decisions.predictions import MOST_BYTES
+from shared.core.evaluation.holdout import read_holdout
 from shared.core.findings import Finding, not_checked, ok, wrong
 from shared.core.run.record import Run
 from shared.core.serving.drift import drift_finding

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from shared.core import names
+from shared.core.config.due_times import as_due_now
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import (
     Schedule,
@@ -14,7 +15,6 @@ from shared.core.config.schedule import (
     last_due_of,
     next_due_of,
 )
-from shared.core.due_times import as_due_now
 from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
 from shared.errors import (
     ConflictError,

@@ -10,13 +10,13 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.compare import Compare
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
-from shared.core.data_version import captured, key_of
+from shared.core.config.windows import Window
 from shared.core.decisions.predictions import class_name, read_predictions
 from shared.core.evaluation.beforehand import Experience, experience_of, said_beforehand
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
+from shared.core.run.data_version import captured, key_of
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import version_id
-from shared.core.windows import Window
 from shared.errors import (
     ConfigError,
     CorruptRecordError,

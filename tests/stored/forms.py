@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shared.core.cleaning_round import CleaningRound
 from shared.core.frozen import RecordModel
 from shared.core.full_listing import Existing, FullListing
+from shared.core.run.cleaning_round import CleaningRound
 from shared.core.run.concurrency import Pauses, RunQueue
 from shared.core.run.record import Run
 from shared.core.serving.drift import DriftCheck

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from shared.core.log_lines import Subject
+from shared.core.run.log_lines import Subject
 from shared.telemetry import Alert, Note, report
 from tests.unit.log_reader import key_of, result_of
 

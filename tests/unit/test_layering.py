@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -133,6 +133,29 @@ def test_every_module_of_shared_is_in_a_folder_with_arrows() -> None:
         "tracing",
         "version",
     }
+
+
+#: The folders of the core, from the bottom: each imports the modules directly in `shared/core/`,
+#: which import none of the folders, and the folders before it.
+CORE: Final = ("decisions", "serving", "config", "evaluation", "run")
+
+
+def test_each_folder_of_the_core_imports_only_those_below_it() -> None:
+    core = ROOT / "shared" / "core"
+    assert {path.parent.name for path in core.glob("*/__init__.py")} == set(CORE)
+    for at, folder in enumerate(CORE):
+        above = [f"shared.core.{name}" for name in CORE[at + 1 :]]
+        assert _from_above(core.joinpath(folder).rglob("*.py"), above) == []
+    assert _from_above(core.glob("*.py"), [f"shared.core.{name}" for name in CORE]) == []
+
+
+def _from_above(files: Iterable[Path], above: list[str]) -> list[str]:
+    return [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in files
+        for name in imports(file)
+        if within(name, *above)
+    ]
 
 
 def test_telemetry_and_errors_know_the_core_at_most() -> None:

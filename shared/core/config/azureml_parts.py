@@ -10,7 +10,7 @@ from shared.core.config.pattern import checked_pattern, one_name
 from shared.core.config.problems import WrongValueError
 from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS, named_model
 from shared.core.config.types import Name, Scalar, Strict
-from shared.core.windows import checked_path
+from shared.core.config.windows import checked_path
 
 #: A folder with an MLTable file, which lists every blob of the run.
 MLTABLE: Final = "{data.mltable}"

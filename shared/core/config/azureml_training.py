@@ -36,7 +36,7 @@ from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
 from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS, TrainingService
 from shared.core.config.types import Name, OutputName, Span, parse_duration
-from shared.core.windows import Window, filled
+from shared.core.config.windows import Window, filled
 
 #: The content of the file that `job` names, which the loader puts in its place.
 JobFile = Annotated[

@@ -20,7 +20,7 @@ from pydantic import (
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
-from shared.core.evaluation.text import folded
+from shared.core.text import folded
 
 #: The request of an endpoint that serves a model of MLflow, without a file for it.
 MLFLOW_REQUEST: Final = "mlflow"

@@ -10,7 +10,7 @@ from shared.core.config.cross_field import together
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Duration, Size, Span, Strict, parse_duration
-from shared.core.windows import checked_path
+from shared.core.config.windows import checked_path
 
 
 def _checked_blob(pattern: str) -> str:

@@ -8,12 +8,12 @@ from pydantic import Field
 from shared.core.config.azureml_models import MLFLOW
 from shared.core.config.compare import Compare
 from shared.core.config.cross_field import together
+from shared.core.config.gate_rule import Rule
 from shared.core.config.problems import Mistake
 from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
 from shared.core.decisions.metrics import Kind, metric_named
-from shared.core.evaluation.gate import Rule
-from shared.core.evaluation.text import short
 from shared.core.frozen import left_out
+from shared.core.text import short
 
 
 class LoggedMetrics(Strict):

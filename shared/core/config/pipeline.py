@@ -34,7 +34,7 @@ from shared.core.config.schedule import Recurrence, checked_schedule
 from shared.core.config.training import DATA, MANIFEST
 from shared.core.config.types import Name, Span, Strict, parse_duration
 from shared.core.config.window_checks import mistakes_of_windows, needs_second_form, uses_windows
-from shared.core.windows import Window, filled
+from shared.core.config.windows import Window, filled
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 

@@ -20,8 +20,8 @@ from shared.core.config.schedule import (
     due_at_or_before,
 )
 from shared.core.config.types import show_duration
+from shared.core.config.windows import Window, upcoming
 from shared.core.counting import counted
-from shared.core.windows import Window, upcoming
 
 _DAY: Final = timedelta(days=1)
 _EVERY_DAY: Final = tuple(range(1, 32))

@@ -15,7 +15,7 @@ from shared.core.config.types import (
     SecretReference,
     parse_duration,
 )
-from shared.core.windows import Window, checked_path, filled
+from shared.core.config.windows import Window, checked_path, filled
 
 #: The name of the one input of a service that takes `Input` (studio-classic §1.2).
 SINGLE_INPUT: Final = ""

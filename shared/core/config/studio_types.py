@@ -18,13 +18,8 @@ from pydantic import AfterValidator, ValidationInfo
 
 from shared.core.blobs import BlobVersion, is_folded
 from shared.core.config.pattern import one_name
-from shared.core.config.studio_urls import (
-    is_loopback,
-    is_web_service,
-    jobs_url,
-    require_https,
-    score_url,
-)
+from shared.core.config.studio_urls import is_web_service, jobs_url, require_https, score_url
+from shared.core.hosts import is_loopback
 from shared.core.names import digest
 from shared.core.serving.references import ModelRef
 

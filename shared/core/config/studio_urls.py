@@ -6,13 +6,13 @@ with a full stop at the end, blanks, or without `api-version` (studio-classic §
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from shared.core.config.pasted_urls import corrected, other_form, split_url
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.problems import WrongValueError
+from shared.core.hosts import is_inner, is_loopback
 
 _DATA_PLANE: Final = re.compile(r"/(?:workspaces|subscriptions)/[^/]+/services/[^/]+")
 _MANAGEMENT: Final = re.compile(r"/workspaces/[^/]+/webservices/[^/]+/endpoints/([^/]+)")
@@ -35,10 +35,6 @@ _PARAMETERS: Final = {
 _SHOWABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _RESOURCE_MANAGER: Final = "https://management.azure.com"
 _WHERE: Final = "copy it from the endpoint's API help page"
-#: The platform's own services, for machines inside it alone (169.254.169.254 is link-local).
-_CLOUD: Final = frozenset({ip_address("168.63.129.16"), ip_address("fd00:ec2::254")})
-_NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
-_MOST_PARTS: Final = 4
 
 
 def jobs_url(text: str) -> str:
@@ -182,15 +178,6 @@ def filled_url(template: str, tokens: Mapping[str, str]) -> str:
     return urlunsplit((scheme, host, "/".join(segments), query, ""))
 
 
-def is_loopback(url: str) -> bool:
-    """Whether `url` points at this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def require_https(url: str, *, development: bool) -> str:
     """Return `url` when it may be called.
 
@@ -218,47 +205,6 @@ def require_https(url: str, *, development: bool) -> str:
             "name a service",
         )
     return url
-
-
-def is_inner(url: str) -> bool:
-    """Whether `url` names an address that no service has: loopback, link-local, and the like.
-
-    Private addresses are none of these: a service may be behind a private link.
-    """
-    host = (urlsplit(url).hostname or "").rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    at = _address(host)
-    if at is None:
-        return False
-    inner = at.is_loopback or at.is_link_local or at.is_multicast or at.is_unspecified
-    return inner or at.is_reserved or at in _CLOUD
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a host is, in whichever way it is written; None for a name."""
-    try:
-        at = ip_address(host.partition("%")[0])
-    except ValueError:
-        return _old_form(host)
-    mapped = at.ipv4_mapped if isinstance(at, IPv6Address) else None
-    return mapped or at
-
-
-def _old_form(host: str) -> IPv4Address | None:
-    """Read `127.1`, `0x7f000001` and the like, as resolvers do."""
-    parts = host.split(".")
-    if not all(_NUMBER.fullmatch(part) for part in parts) or len(parts) > _MOST_PARTS:
-        return None
-    try:
-        numbers = [int(part, 8 if re.fullmatch("0[0-7]+", part) else 0) for part in parts]
-    except ValueError:
-        return None
-    *first, last = numbers
-    value = last
-    for at, number in enumerate(first):
-        value += number << 8 * (3 - at)
-    return IPv4Address(value) if 0 <= value < 2**32 else None
 
 
 def _refused(host: str, path: str, what: str, cure: str) -> WrongValueError:

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field
 
 from shared.core.config.problems import WrongValueError
 from shared.core.config.types import Duration, Name, Scalar, Span, Strict, parse_duration
+from shared.core.config.windows import Window, filled, window_tokens
 from shared.core.decisions.comparison import Opponent
-from shared.core.windows import Window, filled, window_tokens
 
 #: The newest blob of a run, and the list of all its blobs, as an input or a parameter names them.
 DATA: Final = "{data}"

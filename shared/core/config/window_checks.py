@@ -7,7 +7,7 @@ from shared.core.config.data import Data
 from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, Schedule
 from shared.core.config.training import TrainingService
-from shared.core.windows import window_tokens
+from shared.core.config.windows import window_tokens
 
 #: The most attempts that version 0.1.0 reads.
 _ATTEMPTS: Final = 10

@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.core.counting import counted
 from shared.core.decisions.predictions import class_name, text_in
-from shared.core.evaluation.text import named_like, shown
+from shared.core.text import named_like, shown
 
 _WRAPPED: Final = 3
 _MOST_COLUMNS: Final = 1_000

@@ -1,5 +1,6 @@
 """A comparison of two models on the same labelled rows, as verdicts record it."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -21,10 +22,28 @@ class Outcome(StrEnum):
 
 #: From the best to the worst: the outcome of several rules is the worst of theirs.
 OUTCOMES: Final = (Outcome.FIT, Outcome.UNSURE, Outcome.WORSE)
+_DEPLOYMENT: Final = "deployment "  # no id of a run has a blank
+_OF_MODEL: Final = " of model "
 
 
-#: Begins the `run_id` of a model that no run promoted: its deployment stands for it.
-DEPLOYMENT: Final = "deployment "
+@dataclass(frozen=True, slots=True)
+class OfNoRun:
+    """A model that no run promoted: its text is where else the id of a run is."""
+
+    deployment: str  #: that has it
+    model: str = ""  #: its name; empty: it is not known
+
+    def __str__(self) -> str:
+        of_model = f"{_OF_MODEL}{self.model}" if self.model else ""
+        return f"{_DEPLOYMENT}{self.deployment}{of_model}"
+
+    @classmethod
+    def named(cls, run_id: str) -> "OfNoRun | None":
+        """Return the model that this text stands for; None: it is the id of a run."""
+        if not run_id.startswith(_DEPLOYMENT):
+            return None
+        deployment, _, model = run_id.removeprefix(_DEPLOYMENT).partition(_OF_MODEL)
+        return cls(deployment, model)
 
 
 def whose(run_id: str) -> str:
@@ -33,7 +52,7 @@ def whose(run_id: str) -> str:
     Args:
         run_id: as a comparison has it.
     """
-    return run_id if run_id.startswith(DEPLOYMENT) else f"run {run_id}"
+    return run_id if OfNoRun.named(run_id) else f"run {run_id}"
 
 
 class Interval(FrozenModel):
@@ -62,7 +81,7 @@ class Comparison(FrozenModel):
     """One metric of the candidate and of one other model, on the same rows."""
 
     against: Opponent
-    run_id: str  #: the run whose model it was compared with; or `deployment …`, see DEPLOYMENT
+    run_id: str  #: the run whose model it was compared with; or the text of `OfNoRun`
     model: str  #: its name, for operators
     rows: int
     positives: int | None = None  #: with two classes: the rows of the positive one

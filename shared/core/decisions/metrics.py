@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 from shared.core.counting import counted, grouped, they
 from shared.core.decisions.rows import PairedRows
-from shared.core.evaluation.text import folded
+from shared.core.text import folded
 
 if TYPE_CHECKING:
     from shared.core.decisions.intervals import Numbers

@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.core.config.types import Scalar
 from shared.core.counting import counted
 from shared.core.decisions.predictions import Cell, Column, Predictions, class_name
 from shared.core.decisions.rows import LARGEST, PairedRows
-from shared.core.evaluation.text import short
+from shared.core.text import short
 
 #: More rows than one in so many whose ids cannot be matched, and nothing is compared.
 _ONE_IN: Final = 100
@@ -28,7 +27,9 @@ class Meaning:
     label: str
     candidate: str
     other: str  #: the score of the other model: in the same file, or in its own
-    positive: Scalar | None = None  #: of two classes; None: the labels are numbers
+    positive: bool | int | float | str | None = (
+        None  #: of two classes; None: the labels are numbers
+    )
     cost: str | None = None
     slices: Sequence[str] = ()
     of_two: str = ""  #: a metric that is compared, and is for two classes; empty: none is

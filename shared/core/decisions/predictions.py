@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from shared.core.counting import counted
-from shared.core.evaluation.text import named_like, short, shown, text_of, without_type_line
+from shared.core.text import named_like, short, shown, text_of, without_type_line
 
 #: The largest file that is read, and the most rows: one process holds them all.
 MOST_BYTES: Final = 64 * 1024 * 1024

@@ -16,7 +16,7 @@ from shared.core.decisions.compared import NotComparable, Scored, compared
 from shared.core.decisions.comparison import Outcome, SliceComparison
 from shared.core.decisions.metrics import UNRELIABLE, Kind, Metric
 from shared.core.decisions.rows import PairedRows
-from shared.core.evaluation.text import short
+from shared.core.text import short
 
 if TYPE_CHECKING:
     from shared.core.decisions.intervals import Places

@@ -6,14 +6,15 @@ from typing import Final
 
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
+from shared.core.config.gate_rule import Rule
 from shared.core.counting import counted, grouped
 from shared.core.decisions.comparison import Comparison
 from shared.core.decisions.metrics import FEWEST_ROWS, Kind, Metric, metric_named
 from shared.core.decisions.power import deviation, rows_for, unsure_share, usual_deviation
-from shared.core.evaluation.gate import Rule, Verdict
+from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.noise import counts_in, noise_of, words_of_noise
 from shared.core.evaluation.report import Row, metric_in
-from shared.core.evaluation.text import folded, plain, short
+from shared.core.text import folded, plain, short
 
 #: As the last step towards enough rows.
 _FEW: Final = 0.1

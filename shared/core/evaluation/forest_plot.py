@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.core.counting import counted
-from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import Comparison, Interval, Outcome, whose
+from shared.core.evaluation.compared_rules import outcome_of
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, fixed, signed, why_of
-from shared.core.evaluation.text import plain, short
+from shared.core.text import plain, short
 
 #: Slices of one comparison that are drawn: the worst come first, and the record has them all.
 _MOST_SLICES: Final = 12

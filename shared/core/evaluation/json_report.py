@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from shared.core.evaluation.text import (
+from shared.core.text import (
     first_invisible,
     folded,
     require_distinct,

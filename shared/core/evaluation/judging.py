@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from shared.core.config.gate_rule import COMPARING, Rule
 from shared.core.counting import counted
 from shared.core.decisions.comparison import Outcome
-from shared.core.evaluation.gate import COMPARING, Result, Rule, Verdict, worst
+from shared.core.evaluation.gate import Result, Verdict, worst
 from shared.core.evaluation.noise import words_of_noise
 from shared.core.evaluation.on_rows import NO_ROWS, OnRows, result_on_rows
 from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
-from shared.core.evaluation.text import distinguished, folded, named_like, plain, short, shown
+from shared.core.text import distinguished, folded, named_like, plain, short, shown
 
 #: By how much a difference may miss its bound, relative to the numbers: floats are not exact.
 _ROUNDING: Final = 1e-12
@@ -165,6 +166,9 @@ def _on_numbers(
     rule: Rule, row: Row, live: Sequence[Mapping[str, float]], *, first_allowed: bool
 ) -> Result:
     value = metric_in(row, rule.metric)
+    if row.unread:
+        why = f"{rule.metric} is unknown: {row.unread}"
+        return _result_of(rule, passed=False, why=why).evolve(unread=row.unread)
     if value is None:
         return _result_of(rule, passed=False, why=_missing(rule, row))
     if not math.isfinite(value):

@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.core.decisions.metrics import Kind, Metric, metric_named
 from shared.core.decisions.power import Evaluated, noise
-from shared.core.evaluation.text import folded
+from shared.core.text import folded
 
 #: A larger number is not a count.
 _MOST_ROWS: Final = 1e15

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from shared.core.config.compare import Unsure
+from shared.core.config.gate_rule import Kind, Rule
 from shared.core.counting import counted, grouped, they
-from shared.core.decisions.compared_rules import outcome_of
 from shared.core.decisions.comparison import (
     OUTCOMES,
     Comparison,
@@ -19,8 +19,9 @@ from shared.core.decisions.comparison import (
     whose,
 )
 from shared.core.decisions.slices import MOST_LISTED, is_small
-from shared.core.evaluation.gate import Kind, Result, Rule, worst
-from shared.core.evaluation.text import distinguished, plain
+from shared.core.evaluation.compared_rules import outcome_of
+from shared.core.evaluation.gate import Result, worst
+from shared.core.text import distinguished, plain
 
 #: How sentences call the other model.
 NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
@@ -46,7 +47,7 @@ class OnRows:
     unsure: Unsure = "ask"  #: what follows if the rows are too few to tell
     live: tuple[str, ...] = ()  #: the runs whose models serve now
     anchor: str = ""  #: the run whose model is pinned now; empty: none is
-    unusable: str = ""  #: why no row can be used, where rules on rows are only observed
+    unread: str = ""  #: why no row can be used, where rules on rows are only observed
 
     def uncompared(self, comparisons: Sequence[Comparison]) -> tuple[tuple[Opponent, str], ...]:
         """Return the runs with whose models these comparisons were not made, and what these are."""
@@ -98,8 +99,8 @@ def result_on_rows(
     says += [_other_model(rule, *one) for one in left]
     says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
     without = [Outcome.UNSURE for _ in left]
-    if known.unusable:
-        says, without = [f"{rule.metric} cannot be compared: {known.unusable}"], [Outcome.UNSURE]
+    if known.unread:
+        says, without = [f"{rule.metric} cannot be compared: {known.unread}"], [Outcome.UNSURE]
     outcome = worst([counted_outcome(one) for one in counting] + without)
     passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
     if not says:
@@ -117,6 +118,7 @@ def result_on_rows(
         passed=passed or (unsure and known.unsure != "reject"),
         why="; ".join(says),
         unsure=unsure,
+        unread=known.unread,
         comparisons=comparisons,
         gone=tuple(one.run_id for one in gone),
     )

@@ -15,7 +15,7 @@ from typing import Final
 
 from shared.core.counting import counted
 from shared.core.evaluation.json_report import UnusableMember, rows_of_json
-from shared.core.evaluation.text import (
+from shared.core.text import (
     INVISIBLE,
     first_invisible,
     folded,
@@ -60,6 +60,7 @@ class Row:
     unusable: Mapping[str, str] = field(default_factory=dict)  #: cells that are neither, and why
     #: Each number as it is written: two texts that are the same number are two texts.
     written: Mapping[str, str] = field(default_factory=dict, compare=False)
+    unread: str = ""  #: why the file cannot be used, where rules on it are only observed
 
 
 def read_evaluation(

@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.core.config.compare import Way
 from shared.core.counting import counted, they
-from shared.core.decisions.comparison import DEPLOYMENT, Comparison
+from shared.core.decisions.comparison import Comparison, OfNoRun
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.commands import Event
 from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
@@ -249,7 +249,7 @@ def _way_out(run: Run, verdict: Verdict | None) -> str | None:
 
 def _is_later_compared(run: Run, verdict: Verdict) -> bool:
     """Whether a new run is compared with what went live, or was pinned, since the job of this."""
-    others = any(one.startswith(DEPLOYMENT) for one in verdict.uncompared)
+    others = any(OfNoRun.named(one) for one in verdict.uncompared)
     return bool(verdict.uncompared) and not others and run.origin is not Origin.MODEL
 
 

@@ -10,16 +10,16 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.config.stored_pipeline import StoredPipeline, form_of
 from shared.core.config.types import Scalar
+from shared.core.config.windows import Window, has_window
 from shared.core.decisions.comparison import Opponent
-from shared.core.decisions.holdout import HoldoutProgress
 from shared.core.evaluation.gate import Verdict
+from shared.core.evaluation.holdout import HoldoutProgress
 from shared.core.frozen import FrozenModel, RecordModel, left_out
 from shared.core.run.promotion import Promotion
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.traffic import TrafficMap
 from shared.core.versions import newest_of, order_of
-from shared.core.windows import Window, has_window
 
 _HISTORY: Final = 100
 

@@ -4,7 +4,7 @@ The numbers of the model and its comparisons are in the verdict. Which models se
 but for their ids: what is assumed of them has to give the recorded verdict again, exactly.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations, islice
@@ -12,16 +12,17 @@ from typing import Final
 
 from shared.core.config.compare import Compare, Unsure
 from shared.core.config.gate import Gate
-from shared.core.decisions.compared_rules import outcome_of
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Comparison, Outcome
 from shared.core.decisions.power import rows_needed
-from shared.core.evaluation.gate import Result, Rule, Verdict
+from shared.core.evaluation.compared_rules import outcome_of
+from shared.core.evaluation.gate import Result, Verdict
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row, metric_in
-from shared.core.evaluation.text import folded
 from shared.core.run.gate_events import needs_approval
 from shared.core.run.record import Run
+from shared.core.text import folded
 
 #: How many ways of what may have served are tried, and of how many endpoints at most.
 _MOST_WAYS: Final = 64
@@ -93,7 +94,8 @@ def evidence_kept(gate: Gate, verdict: Verdict, endpoints: int) -> Evidence | No
     """
     if len(verdict.results) != len(gate.rules):
         return None
-    row = Row(verdict.row, verdict.metrics, _unread(verdict, "is unknown: "))
+    read = [one for at, one in enumerate(verdict.results) if at not in gate.row_rules]
+    row = Row(verdict.row, verdict.metrics, unread=_unread(read))
     live = _live_numbers(gate, verdict, row, endpoints)
     if live is None:
         return None
@@ -115,7 +117,7 @@ def evidence_for(kept: Evidence, own: Gate, wanted: Gate) -> Evidence | None:
     """
     if not same_sources(own, wanted):
         return None
-    if (kept.row.unusable or kept.on_rows.unusable) and wanted.rules != own.rules:
+    if (kept.row.unread or kept.on_rows.unread) and wanted.rules != own.rules:
         return None  # what cannot be read refuses a model unless all such rules are observed
     recorded = {_asks(rule) for rule in own.rules if rule.compares and not own.on_rows(rule)}
     known = {rule.evolve(observe=False) for rule in own.rules}
@@ -191,24 +193,17 @@ def _models(
     all_ = [one for comparisons in found.values() for one in comparisons]
     live = tuple(dict.fromkeys(one.run_id for one in all_ if one.against == "live"))
     anchors = tuple(dict.fromkeys(one.run_id for one in all_ if one.against == "anchor"))
-    cannot = "cannot be compared: "
-    why = next(iter(_unread(verdict, cannot).values()), "") if not all_ else ""
-    unusable = why.removeprefix(cannot)
+    unread = _unread([verdict.results[at] for at in gate.row_rules])
     for anchor in dict.fromkeys((*anchors, "", *verdict.uncompared)):
         others = tuple(one for one in verdict.uncompared if one != anchor)
         for count in range(len(live), -1, -1):
             for some in combinations(live, count):
-                yield OnRows(found, _unsure(gate), (*some, *others), anchor, unusable)
+                yield OnRows(found, _unsure(gate), (*some, *others), anchor, unread)
 
 
-def _unread(verdict: Verdict, says: str) -> dict[str, str]:
-    """Return why rules that are observed alone had nothing to read, by their metrics."""
-    observed = [one for one in verdict.results if one.observe and one.value is None]
-    return {
-        one.metric: one.why.removeprefix(f"{one.metric} ")
-        for one in observed
-        if one.why.startswith(f"{one.metric} {says}")
-    }
+def _unread(results: Iterable[Result]) -> str:
+    """Return why rules that are observed alone had nothing to read; empty: they had."""
+    return next((one.unread for one in results if one.unread), "")
 
 
 def _live_numbers(

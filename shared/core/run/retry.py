@@ -72,7 +72,7 @@ class RetryRequested(Event):
             ours = run.promotion.known_traffic if run.promotion else ()
             changes |= {"found": None, "accepts": (run.found, *ours)}
         if run.parked_in is Phase.RECEIVED and self.config:
-            changes["parameters"] = corrected_parameters(run.config, self.config, run)
+            changes["parameters"] = corrected_parameters(self.config, run)
         if self.config and run.parent is not None and self._must_be_judged_first(run, self.config):
             raise InvalidTransitionError(
                 f"run {run.run_id} delivers a model that has to be judged again first, because "

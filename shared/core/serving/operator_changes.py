@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from shared.core.run.record import Run
 from shared.core.serving.state import (
     Anchor,
     EndpointState,
@@ -11,8 +10,6 @@ from shared.core.serving.state import (
     Resumed,
     ServedModel,
     ServingHistoryEntry,
-    Verified,
-    served_by,
 )
 
 
@@ -79,13 +76,3 @@ def lines_of(known: Resource, run_id: str) -> Iterator[ServingHistoryEntry]:
     """
     lines = reversed(known.history) if run_id else iter(())
     return (line for line in lines if run_id in (line.run_id, line.trained_by))
-
-
-def served_once(run: Run, line: ServingHistoryEntry) -> ServedModel:
-    """Return the model of a run that served once, though it is no longer among those kept.
-
-    Args:
-        run: the run that brought it to the endpoint.
-        line: when it did.
-    """
-    return served_by(run, Verified(line.verification, line.at))

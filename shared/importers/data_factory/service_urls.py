@@ -12,13 +12,8 @@ from urllib.parse import parse_qsl
 
 from shared.core.config.problems import WrongValueError
 from shared.core.config.setting_references import not_filled_in
-from shared.core.config.studio_urls import (
-    is_loopback,
-    jobs_url,
-    require_https,
-    update_url,
-    web_service_url,
-)
+from shared.core.config.studio_urls import jobs_url, require_https, update_url, web_service_url
+from shared.core.hosts import is_loopback
 
 CLASSIC: Final = "classic"
 WEB_SERVICE: Final = "webservice"

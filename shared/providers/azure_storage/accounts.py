@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
-from shared.core.config.studio_urls import is_loopback
+from shared.core.hosts import is_loopback
 from shared.errors import ConfigError
 from shared.ports.clock import Clock, StorageClock
 from shared.providers.azure_storage.blobs import AccountBlobs

@@ -15,9 +15,9 @@ from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.core.config.places import Place, Places, QueuePlace
-from shared.core.config.studio_urls import is_loopback
 from shared.core.counting import counted
 from shared.core.findings import Finding, not_checked, ok, wrong
+from shared.core.hosts import is_loopback
 from shared.errors import RelearnError, TransientError
 from shared.ports.checks import SCRATCH, Check
 from shared.ports.clock import Clock

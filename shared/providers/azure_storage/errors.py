@@ -3,7 +3,7 @@
 The codes: Microsoft, "Azure Blob Storage error codes" and "Common REST API error codes".
 """
 
-from itertools import chain
+from dataclasses import dataclass
 from typing import Final
 
 from azure.core.exceptions import (
@@ -37,14 +37,30 @@ _LOST: Final = frozenset(
         "TargetConditionNotMet",
     }
 )
-_LEASED: Final = (
-    "another program holds a lease on it, so that nothing else may change it: break the lease "
-    "(`az storage blob lease break`), and keep other programs from taking leases there"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why the storage refuses, and what to do about it where something can be done."""
+
+    why: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.why}: {self.cure}" if self.cure else self.why
+
+
+_LEASED: Final = Cause(
+    "another program holds a lease on it, so that nothing else may change it",
+    "break the lease (`az storage blob lease break`), and keep other programs from taking leases "
+    "there",
 )
-_IMMUTABLE: Final = (
-    "a retention policy or a legal hold keeps it as it is: the app needs containers without"
+_IMMUTABLE: Final = Cause(
+    "a retention policy or a legal hold keeps it as it is", "the app needs containers without"
 )
-_DIRECTORY: Final = "a directory, or a blob of another kind, lies at this name: move it away"
+_DIRECTORY: Final = Cause(
+    "a directory, or a blob of another kind, lies at this name", "move it away"
+)
 #: Refusals that would pass for a lost race, and pass by themselves or by an operator's act.
 _PASSING: Final = {
     **dict.fromkeys(
@@ -65,13 +81,15 @@ _PASSING: Final = {
         ),
         _LEASED,
     ),
-    "AccountBeingCreated": "the storage account is being made",
-    "BlobBeingRehydrated": "it is on its way out of the archive tier, which takes hours",
-    "ContainerBeingDeleted": "the container is being deleted: it can be used again in a while",
-    "DestinationPathIsBeingDeleted": "a directory of that name is being deleted",
-    "PendingCopyOperation": "a copy to it is under way",
-    "SnapshotOperationRateExceeded": "too many snapshots of it are made",
-    "SystemInUse": "the storage account is busy with it",
+    "AccountBeingCreated": Cause("the storage account is being made"),
+    "BlobBeingRehydrated": Cause("it is on its way out of the archive tier, which takes hours"),
+    "ContainerBeingDeleted": Cause(
+        "the container is being deleted", "it can be used again in a while"
+    ),
+    "DestinationPathIsBeingDeleted": Cause("a directory of that name is being deleted"),
+    "PendingCopyOperation": Cause("a copy to it is under way"),
+    "SnapshotOperationRateExceeded": Cause("too many snapshots of it are made"),
+    "SystemInUse": Cause("the storage account is busy with it"),
 }
 #: Refusals that repeating cannot help.
 _LASTING: Final = {
@@ -95,11 +113,14 @@ _LASTING: Final = {
         ),
         _DIRECTORY,
     ),
-    "BlobArchived": "it is in the archive tier: set its tier to hot or cool, which takes hours, "
-    "and keep lifecycle rules from archiving it",
-    "BlobUsesCustomerSpecifiedEncryption": "it is encrypted with a key that the app has not",
-    "ContainerDisabled": "the container was disabled by the administrator of the account",
-    "SnapshotsPresent": "snapshots of it are left: delete them",
+    "BlobArchived": Cause(
+        "it is in the archive tier",
+        "set its tier to hot or cool, which takes hours, and keep lifecycle rules from archiving "
+        "it",
+    ),
+    "BlobUsesCustomerSpecifiedEncryption": Cause("it is encrypted with a key that the app has not"),
+    "ContainerDisabled": Cause("the container was disabled by the administrator of the account"),
+    "SnapshotsPresent": Cause("snapshots of it are left", "delete them"),
 }
 
 
@@ -109,14 +130,9 @@ def is_lost(exc: AzureError) -> bool:
     return status in _REFUSED and _code(exc) in ("", *_LOST)
 
 
-def named_cause(exc: AzureError) -> str | None:
+def named_cause(exc: AzureError) -> Cause | None:
     """Return why the storage refuses, where its code says so and it is not a lost race."""
     return _PASSING.get(_code(exc)) or _LASTING.get(_code(exc))
-
-
-def sorted_codes() -> frozenset[str]:
-    """Return the error codes that are sorted by what they prove."""
-    return frozenset(chain(_LOST, _PASSING, _LASTING))
 
 
 def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from shared.core.config.studio_urls import is_loopback
+from shared.core.hosts import is_loopback
 from shared.errors import ConfigError, TransientError
 from shared.providers.azure_storage.accounts import (
     STORAGE_READ_TIMEOUT,

@@ -152,7 +152,7 @@ def _meaning(error: AzureError, asked: Asked, now: datetime) -> tuple[str, str]:
     if code in ("AuthenticationFailed", "AuthorizationFailure"):
         return _of_authentication(error, asked, now)
     if cause := named_cause(error):
-        return cause.partition(":")[0], cause
+        return cause.why, str(cause)
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status is None:
         return _of_transport(error, asked)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from shared.core.config.studio_urls import is_loopback
+from shared.core.hosts import is_loopback
 from shared.errors import PermanentError, RelearnError
 from shared.providers.azureml.call import (
     AzureMlCall,

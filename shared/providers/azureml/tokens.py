@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from shared.core.config.azureml_names import RESOURCE_MANAGER, Workspace
-from shared.core.config.studio_urls import is_loopback
+from shared.core.hosts import is_loopback
 from shared.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:

@@ -14,13 +14,11 @@ from urllib.parse import urlsplit, urlunsplit
 from shared.core.config.setting_references import references_in
 from shared.core.config.studio_training import SINGLE_INPUT, StudioTraining
 from shared.core.config.studio_types import MODEL_SUFFIX
-from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.core.config.types import Scalar
 from shared.core.decisions.predictions import MOST_BYTES
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.references import ModelRef
 from shared.errors import (
-    ConfigError,
     InvalidRequestError,
     OutcomeUnknownError,
     PermanentError,
@@ -29,6 +27,12 @@ from shared.errors import (
 from shared.ports.storage import Access, Blobs, SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.http.client import Answer
+from shared.providers.studio.blob_references import (
+    keyed_reference,
+    read_results,
+    require_account,
+    signed_reference,
+)
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.errors import (
     StudioRefusedError,
@@ -38,8 +42,8 @@ from shared.providers.studio.errors import (
     sort_refusal,
 )
 from shared.providers.studio.models import StudioModels
+from shared.providers.studio.refused_parameters import refused_parameters
 
-_PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 #: Signed URLs outlive the job, queueing included (design rule 11).
 _MARGIN: Final = timedelta(hours=1)
 _NOT_FOUND: Final = 404
@@ -68,85 +72,6 @@ _STATUSES: Final = {
 _Reference = Callable[[JobRequest, str, str, Access], dict[str, str]]
 
 
-def signed_reference(blob: SignedBlob) -> dict[str, str]:
-    """Return the reference to a blob that is signed for."""
-    return dict(
-        zip(_PARTS, (blob.base_location, blob.relative_location, blob.signature), strict=True)
-    )
-
-
-def keyed_reference(connection: str, path: str) -> dict[str, str]:
-    """Return the reference to blob `path` (`container/name`) by a storage connection string.
-
-    Args:
-        connection: the connection string; a secret.
-        path: the path of the blob.
-    """
-    return {"ConnectionString": connection, "RelativeLocation": path}
-
-
-def require_account(connection: str, setting: str, account: str, what: str) -> None:
-    """Make sure that a connection string opens the account that a blob lies in.
-
-    Args:
-        connection: the connection string; never part of a message.
-        setting: the `${NAME}` that it came from.
-        account: the name of the storage account of the blob.
-        what: the blob, for messages.
-
-    Raises:
-        ConfigError: it opens another account, or does not say which.
-    """
-    named = _members(connection).get("accountname", "")
-    if named.lower() == account.lower():
-        return
-    source = f"training.connection_string (app setting {', '.join(references_in(setting))})"
-    if not named:
-        raise ConfigError(f"{source} holds no AccountName=…;AccountKey=… of a storage account")
-    raise ConfigError(
-        f"{source} opens another storage account than {account}, where {what} is: "
-        "use that account's connection string, or remove the key to send signed URLs"
-    )
-
-
-def read_results(reported: object) -> dict[str, SignedBlob]:
-    """Return output name -> where it is; entries without a location are left out.
-
-    Args:
-        reported: `Results` of a job, as the service gave it.
-    """
-    listed = reported.items() if isinstance(reported, dict) else ()
-    locations = {str(name): _location(entry) for name, entry in listed}
-    return {name: location for name, location in locations.items() if location is not None}
-
-
-def _members(connection: str) -> dict[str, str]:
-    pairs = (member.partition("=") for member in connection.split(";"))
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
-
-
-def _location(entry: object) -> SignedBlob | None:
-    known = entry if isinstance(entry, dict) else {}
-    texts = (known.get(part) for part in _PARTS)
-    base, relative, token = (text.strip() if isinstance(text, str) else "" for text in texts)
-    container, _, name = relative.lstrip("/").partition("/")
-    if not container or not name or not _is_account(base):
-        return None
-    token = token.lstrip("?")
-    return SignedBlob(f"{base.rstrip('/')}/", f"{container}/{name}", f"?{token}" if token else "")
-
-
-def _is_account(base: str) -> bool:
-    try:
-        parts, inner, loopback = urlsplit(base), is_inner(base), is_loopback(base)
-    except ValueError:  # a broken IPv6 host
-        return False
-    outside = parts.scheme == "https" and bool(parts.hostname) and not inner
-    emulator = parts.scheme == "http" and loopback
-    plain = not parts.query and not parts.username and not parts.password
-    return (outside or emulator) and plain
-
-
 @dataclass(frozen=True, slots=True)
 class StudioBatch:
     """Batch execution of one training service.
@@ -172,7 +97,13 @@ class StudioBatch:
                 another account than a blob lies in (studio-classic §1.2).
         """
         self._learn(request)
-        answer = self.call.write("POST", self.service, "create job", self._body(request))
+        try:
+            answer = self.call.write("POST", self.service, "create job", self._body(request))
+        except StudioRefusedError as exc:
+            exc.refused_parameters = refused_parameters(
+                exc.refusal, "create job", request.parameters
+            )
+            raise
         job = answer.json()
         if not isinstance(job, str) and _JOB_ID.fullmatch(answer.text()):
             job = answer.text()  # the id without the quotes that JSON asks for

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from shared.core.config.studio_urls import is_loopback
+from shared.core.hosts import is_loopback
 from shared.core.redaction import Redactor
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.providers.http.client import Answer, Http

@@ -13,7 +13,8 @@ from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.findings import Finding, not_checked, ok
 from shared.ports.checks import Check
-from shared.providers.studio.batch import StudioBatch, require_account
+from shared.providers.studio.batch import StudioBatch
+from shared.providers.studio.blob_references import require_account
 from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
 from shared.providers.studio.errors import read_refusal, sort_refusal
 

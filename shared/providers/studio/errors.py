@@ -172,7 +172,7 @@ _MAY_HAVE_HAPPENED: Final = frozenset({Meaning.CHECK, Meaning.CHECK_BRIEFLY})
 class Refusal:
     """An error answer, read."""
 
-    status: int
+    status: int  #: 0: it was reported in an answer that is no error
     code: str
     detail_codes: tuple[str, ...]
     text: str  #: the service's own words, without secrets
@@ -185,7 +185,8 @@ class Refusal:
     def __str__(self) -> str:
         named = [code for code in dict.fromkeys((self.code, *self.detail_codes)) if code]
         codes = f"{', '.join(named[:_MOST_CODES])}: " if named else ""
-        return f"{codes}{self.text or 'no reason given'} (HTTP {self.status})"
+        said = f"{codes}{self.text or 'no reason given'}"
+        return f"{said} (HTTP {self.status})" if self.status else said
 
 
 class StudioRefusedError(PermanentError):
@@ -229,7 +230,7 @@ def read_error(error: Mapping[str, Any], status: int, clean: Cleaner = redact) -
 
     Args:
         error: the object with `code`, `message` and perhaps `details` (studio-classic §4, §5).
-        status: the HTTP status of the answer that it came with.
+        status: the HTTP status of the answer that it came with; 0 where that is no error.
         clean: redacts its texts, before they are cut short.
     """
     first, *inner = _errors(error)

@@ -199,5 +199,5 @@ def _state(reported: Any, clean: Cleaner) -> tuple[UpdateProgress, str]:
     if str(state).lower() not in _FAILED:
         return UpdateProgress.DONE, ""
     error = member(properties, "errorInfo") or member(properties, "error")
-    reason = explained(read_error(error, 200, clean)) if isinstance(error, dict) else _NO_REASON
-    return UpdateProgress.FAILED, reason.replace(" (HTTP 200)", "")
+    reason = explained(read_error(error, 0, clean)) if isinstance(error, dict) else _NO_REASON
+    return UpdateProgress.FAILED, reason

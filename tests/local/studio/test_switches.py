@@ -11,7 +11,7 @@ from local.studio.control import ControlPlane
 from local.studio.faults import FaultScript
 from local.studio.wire import WireAnswer, WireRequest
 from shared.ports.storage import Access
-from shared.providers.studio.batch import signed_reference
+from shared.providers.studio.blob_references import signed_reference
 from tests.unit.worlds import Observed
 
 ROWS = json.dumps({"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "2"]]}}})

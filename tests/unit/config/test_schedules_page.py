@@ -7,8 +7,8 @@ from textwrap import indent
 from typing import Final
 
 from shared.config.loader import load_pipelines
-from shared.core.dotnet_dates import formatted
-from shared.core.windows import window_of
+from shared.core.config.dotnet_dates import formatted
+from shared.core.config.windows import window_of
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "pipelines-file.md"
 SERVICE: Final = "https://ussouthcentral.services.azureml.net/workspaces/w/services/e/jobs"

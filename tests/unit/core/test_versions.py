@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.blobs import BlobVersion
+from shared.core.run.promoted_models import Verified, promoted
 from shared.core.run.record import Phase
-from shared.core.serving.state import EndpointState, Verified, is_superseded, promoted
+from shared.core.serving.state import EndpointState, is_superseded
 from shared.core.versions import (
     are_one,
     is_older,

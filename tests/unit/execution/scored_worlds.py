@@ -9,7 +9,7 @@ from local.azureml.containers import error_of_model, rows_of
 from local.azureml.switches import Switches
 from shared.core.config.azureml_models import model_version
 from shared.core.decisions.comparison import Comparison, Outcome
-from shared.core.decisions.holdout import HoldoutProgress
+from shared.core.evaluation.holdout import HoldoutProgress
 from shared.core.run.record import Phase, Run
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld

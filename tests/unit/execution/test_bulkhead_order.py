@@ -238,7 +238,7 @@ def test_a_host_whose_services_begin_to_fail_is_asked_one_thing_at_a_time_again(
         group.taken("z", _Kind.NEW, left=False)
         offered = group.offer(room=True)
         group.busy -= 1
-        group._unproven_busy -= 1
+        group._trials -= 1
         return offered is not None
 
     assert not both()

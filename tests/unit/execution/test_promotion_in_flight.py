@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.core.run.leases import in_flight_lease, in_flight_resolved, leased
 from shared.core.run.record import Phase, Run
-from shared.core.serving.leases import in_flight_lease, in_flight_resolved, leased
 from shared.providers.http.client import Answer
 from tests.fakes.world import RESOURCE
 from tests.unit.execution.broken_endpoints import (

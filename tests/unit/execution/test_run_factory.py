@@ -8,9 +8,9 @@ import pytest
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import model_of
-from shared.core.data_version import captured
 from shared.core.names import manifest_path
 from shared.core.run.concurrency import Pause, Pauses
+from shared.core.run.data_version import captured
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import newest_of
 from shared.errors import ConflictError

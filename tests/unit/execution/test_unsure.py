@@ -8,8 +8,9 @@ import pytest
 
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Outcome
-from shared.core.evaluation.gate import Rule, refused
+from shared.core.evaluation.gate import refused
 from shared.core.run.control_events import Superseded
 from shared.core.run.gate_events import Asked, Judged
 from shared.core.run.record import Phase, Run

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.config.setting_references import resolve
-from shared.core.windows import Window, filled, window_tokens
+from shared.core.config.windows import Window, filled, window_tokens
 from shared.importers.data_factory.expressions import version_1, version_2
 
 FIRST, LAST = datetime(1999, 1, 1, tzinfo=UTC), datetime(2031, 12, 31, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.core.blobs import BlobVersion
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.ledger.progress import SearchState
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed

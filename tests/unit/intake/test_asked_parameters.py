@@ -2,13 +2,14 @@
 
 import pytest
 
-from shared.core.run.parameters import asked_over, refused_of_request
+from shared.core.run.parameters import asked_over, corrected_parameters
 from shared.core.run.record import Phase, Run
 from shared.intake.requests import ManualRequest
+from shared.providers.studio.errors import Refusal
+from shared.providers.studio.refused_parameters import refused_parameters
 from tests.unit.samples import pipeline, run
 from tests.unit.worlds import Observed, refused
 
-UNEXPECTED = "BadArgument, UnexpectedParameter: The service has no parameter(s) named Colour."
 CONFIG = pipeline(training__parameters={"Seed": 1})
 
 
@@ -29,25 +30,37 @@ def asked(**parameters: object) -> Run:
 def test_what_a_request_set_is_distinguished_from_what_the_file_says(
     shape: Run, expected: tuple[str, ...]
 ) -> None:
-    assert asked_over(shape) == expected
+    assert tuple(asked_over(shape)) == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("codes", "words", "expected"),
     [
-        (UNEXPECTED, ("Colour",)),
-        ("UserParameterInvalid: Colour must be a number (parameter)", ("Colour",)),
-        ("UnexpectedParameter: not said which", ("Colour",)),
-        ("UnexpectedParameter: no parameter Seed", ()),  # that is the file's
-        ("UnexpectedParameter: no parameter Colours", ("Colour",)),
-        ("MissingRequiredGlobalParameters: Required parameter(s) missing: Date", ()),
-        ("InvalidInputNames: Colour", ()),
+        (("BadArgument", "UnexpectedParameter"), "no parameter(s) named Colour.", ("Colour",)),
+        (("UserParameterInvalid",), "Colour must be a number (parameter)", ("Colour",)),
+        (("UnexpectedParameter",), "not said which", ("Seed", "Colour")),
+        (("UnexpectedParameter",), "no parameter Seed", ("Seed",)),
+        (("UnexpectedParameter",), "no parameter Colours", ("Seed", "Colour")),
+        (("MissingRequiredGlobalParameters",), "Required parameter(s) missing: Date", None),
+        (("InvalidInputNames",), "Colour", None),
     ],
 )
-def test_a_refusal_is_about_the_request_where_it_names_what_that_set(
-    words: str, expected: tuple[str, ...]
+def test_a_refusal_names_the_parameters_that_it_is_about(
+    codes: tuple[str, ...], words: str, expected: tuple[str, ...] | None
 ) -> None:
-    assert refused_of_request(asked(Colour="red"), words) == expected
+    refusal = Refusal(400, codes[0], codes[1:], words)
+    found = refused_parameters(refusal, "create job", ("Seed", "Colour"))
+    assert (found.names if found else None) == expected
+
+
+def test_a_request_for_the_same_number_in_another_type_is_kept_when_the_file_is_corrected() -> None:
+    was = pipeline(training__parameters={"flag": True, "n": 1, "m": 1})
+    request = {"flag": 1, "n": 1.0, "m": 1}
+    shape = run(Phase.RECEIVED, config=was, parameters=request)
+    assert asked_over(shape) == {"flag": 1, "n": 1.0}
+    now = pipeline(training__parameters={"flag": False, "n": 2, "m": 2})
+    kept = corrected_parameters(now, shape)
+    assert [(type(one), one) for one in kept.values()] == [(int, 1), (float, 1.0), (int, 2)]
 
 
 def test_a_refused_parameter_of_a_request_is_named_with_advice_that_helps() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.intake.catalogue import Catalogue
 from shared.intake.eligibility import Backfill

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.data_version import DataVersion, key_of
 from shared.core.names import run_id, run_queue_id, shared_queue_id
 from shared.core.run.concurrency import QueueEntry, RunQueue
+from shared.core.run.data_version import DataVersion, key_of
 from shared.core.run.record import Phase
 from shared.intake.batch import marker_of_batch
 from shared.ledger.open_markers import BatchToOpen, RunHints

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.windows import window_of
 from shared.core.names import digest
 from shared.core.run.record import Phase
-from shared.core.windows import window_of
 from shared.errors import CorruptRecordError, TransientError
 from shared.intake.due_times import DueTimesResult
 from shared.intake.requests import DueTimePart, DueTimeResult

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.due_times import Done, done_up_to, to_start
+from shared.core.config.due_times import Done, done_up_to, to_start
 from shared.core.names import digest
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import Newest, version_id

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.core.config.schedule import Recurrence, due_after, due_at_or_before, dues_between
+from shared.core.config.windows import window_of
 from shared.core.run.record import Origin, Run
-from shared.core.windows import window_of
 from shared.intake.due_times import DueTimes
 from shared.intake.requests import DueTimePart
 from tests.fakes.world import DATA

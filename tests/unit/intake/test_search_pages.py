@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.blobs import BlobVersion
-from shared.core.data_version import DataVersion
+from shared.core.run.data_version import DataVersion
 from shared.errors import InvalidCursorError
 from shared.ledger.progress import SearchState
 from shared.ports.storage import Page

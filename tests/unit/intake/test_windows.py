@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from shared.core.config.schedule import Recurrence
+from shared.core.config.windows import window_of
 from shared.core.run.record import Run
-from shared.core.windows import window_of
 from tests.unit.intake.windowed_worlds import (
     DAILY,
     DAY,

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from shared.core.blobs import BlobVersion
-from shared.core.data_version import DataVersion, captured
 from shared.core.names import run_id, run_queue_id
 from shared.core.run.concurrency import RunQueue
+from shared.core.run.data_version import DataVersion, captured
 from shared.core.run.record import Phase
 from shared.core.versions import version_id
 from shared.intake.batches import Batches

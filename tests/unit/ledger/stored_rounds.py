@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from shared.core.cleaning_round import CleaningRound
 from shared.core.full_listing import FullListing
+from shared.core.run.cleaning_round import CleaningRound
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.core.serving.drift import DriftCheck
 

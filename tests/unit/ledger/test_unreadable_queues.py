@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.data_version import DataVersion
 from shared.core.names import run_queue_id
+from shared.core.run.data_version import DataVersion
 from shared.core.run.record import Phase, Run
 from tests.unit.execution.test_concurrency import ask
 from tests.unit.intake.test_batches import arrive, waiting

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from shared.core.cleaning_round import CleaningRound, Updates
+from shared.core.run.cleaning_round import CleaningRound, Updates
 from shared.core.run.record import Phase
 from shared.core.serving.state import EndpointState, ServedModel
 from shared.ledger.ledger import Ledger

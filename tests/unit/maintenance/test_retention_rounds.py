@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.core.cleaning_round import EVERY, CleaningRound, next_round
+from shared.core.run.cleaning_round import EVERY, CleaningRound, next_round
 from shared.errors import TransientError
 from shared.ledger import store
 from shared.maintenance.retention import Retention

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.cleaning_round import KINDS
 from shared.core.names import run_queue_id
+from shared.core.run.cleaning_round import KINDS
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Delivery, Phase
 from shared.core.serving.state import EndpointLease, Hold, Resource

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from shared.core.dotnet_dates import checked_form, formatted
+from shared.core.config.dotnet_dates import checked_form, formatted
 from shared.importers.data_factory.expressions.syntax import UnresolvedError
 
 Unit = Literal["", "hour", "day", "month"]

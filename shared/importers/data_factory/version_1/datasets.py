@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.setting_references import not_filled_in
-from shared.core.windows import checked_path
+from shared.core.config.windows import checked_path
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import (

@@ -2,11 +2,8 @@
 
 import pytest
 
-from shared.core.config.studio_urls import (
-    is_inner,
-    is_loopback,
-    require_https,
-)
+from shared.core.config.studio_urls import require_https
+from shared.core.hosts import is_inner, is_loopback
 
 
 @pytest.mark.parametrize(

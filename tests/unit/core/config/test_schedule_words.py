@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.config.due_times import to_start
 from shared.core.config.ncrontab import parsed
 from shared.core.config.schedule import Recurrence, next_due_of
 from shared.core.config.schedule_words import (
@@ -17,7 +18,6 @@ from shared.core.config.schedule_words import (
     window_lines,
     words_of,
 )
-from shared.core.due_times import to_start
 from tests.unit.samples import pipeline
 
 #: A Friday.

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import Recurrence, same_boundaries
-from shared.core.windows import Window, of_any_window
+from shared.core.config.windows import Window, of_any_window
 from tests.unit.core.config.test_studio_training import BARE, training
 from tests.unit.samples import tree
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
-from shared.core.evaluation.gate import Rule, Verdict
+from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row

@@ -9,10 +9,10 @@ from proofs.decisions import measured
 from proofs.drawn_models import Setting, metric_of
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Outcome
 from shared.core.decisions.metrics import Kind
 from shared.core.evaluation.beforehand import Experience, experience_of, said_beforehand
-from shared.core.evaluation.gate import Rule
 from tests.unit.core.evaluation.compared import comparison, interval, judged, not_measured
 
 NO_DROP = Rule(metric="AUC", max_drop=0.01)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.evaluation.gate import Rule, Verdict
+from shared.core.config.gate_rule import Rule
+from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.report import Row
 from tests.unit.core.evaluation.test_gate import FINITE, RULES, result, rule

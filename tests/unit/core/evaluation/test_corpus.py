@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from shared.core.evaluation.gate import Rule
+from shared.core.config.gate_rule import Rule
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.report import Row, choose_row, metric_in, read_evaluation
 

@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Outcome
 from shared.core.evaluation.forest_plot import forest_plot
-from shared.core.evaluation.gate import Rule, Verdict, refused
+from shared.core.evaluation.gate import Verdict, refused
 from tests.unit.core.evaluation.compared import (
     ANCHOR,
     comparison,

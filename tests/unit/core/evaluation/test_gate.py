@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from shared.core.evaluation.gate import Result, Rule, Verdict, refused
+from shared.core.config.gate_rule import Rule
+from shared.core.evaluation.gate import Result, Verdict, refused
 from shared.core.evaluation.judging import judge, judged_again
 from shared.core.evaluation.report import Row, read_evaluation
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Outcome
-from shared.core.evaluation.gate import Rule, refused
+from shared.core.evaluation.gate import refused
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row

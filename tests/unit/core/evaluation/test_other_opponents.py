@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import Comparison, Outcome
-from shared.core.evaluation.gate import Rule, Verdict
+from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judged_again
 from shared.core.evaluation.on_rows import OnRows
 from tests.unit.core.evaluation.compared import ANCHOR, LIVE, comparison, judged

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from pydantic import ValidationError
 
-from shared.core.evaluation.gate import (
-    Rule,
-    direction_of,
-)
+from shared.core.config.gate_rule import Rule, direction_of
 from tests.unit.core.evaluation.test_gate import RULES, result, rule
 
 

@@ -9,6 +9,7 @@ from shared.core.config.gate import Gate
 from shared.core.decisions.comparison import Comparison, Outcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judge
+from shared.core.evaluation.on_rows import OnRows
 from shared.core.evaluation.report import Row
 from shared.core.run.replays import evidence_for, evidence_kept
 from tests.unit.core.evaluation.compared import (
@@ -162,3 +163,21 @@ def test_a_bound_that_is_not_recorded_is_held_against_the_same_interval() -> Non
         assert one.outcome is outcome
         assert (one.rows_needed is None) is (outcome is not UNSURE)
         assert one.interval == comparison(UNSURE).interval
+
+
+@pytest.mark.parametrize("evaluation", [{}, {"metrics": "said"}])
+def test_what_could_not_be_read_is_recorded_apart_from_the_sentences(
+    evaluation: dict[str, str],
+) -> None:
+    tried = {"metric": "F1", "at_least": 0.5, "observe": True}
+    made = gate({**AUC, "observe": True}, tried, compare=COMPARE, **evaluation)
+    why = "AUC cannot be compared: it is not known: why"
+    none = OnRows({0: ()}, live=(LIVE,), unread=why)
+    row = Row({}, {"F1": 0.7}) if evaluation else Row({}, {}, unread=why)
+    verdict = judge(made.rules, row, (), first_allowed=False, on_rows=none)
+    assert [one.unread for one in verdict.results] == [why, row.unread]
+    stored = Verdict.model_validate_json(verdict.model_dump_json())
+    kept = evidence_kept(made, stored, 1)
+    assert kept is not None
+    assert (kept.row.unread, kept.on_rows.unread) == (row.unread, why)
+    assert kept.verdict(made) == verdict

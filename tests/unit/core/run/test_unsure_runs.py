@@ -7,9 +7,9 @@ import pytest
 
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
+from shared.core.config.gate_rule import Rule
 from shared.core.config.pipeline import Pipeline
 from shared.core.decisions.comparison import Comparison, Outcome
-from shared.core.evaluation.gate import Rule
 from shared.core.run.commands import Command
 from shared.core.run.control_events import CancelRequested, StepBlocked, Superseded
 from shared.core.run.gate_events import Approved, Asked, Judged, Unsettled, approved_on_expiry

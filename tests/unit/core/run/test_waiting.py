@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.decisions.holdout import HoldoutFacts, HoldoutProgress
+from shared.core.evaluation.holdout import HoldoutFacts, HoldoutProgress
 from shared.core.run.job_events import JobFailed
 from shared.core.run.machine import apply, expires_at
 from shared.core.run.record import ENDS, Delivery, GateEvidence, Origin, Phase

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from shared.core.run.promoted_models import Verified, promoted
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.operator_changes import known_model, with_anchor
-from shared.core.serving.state import Anchor, EndpointState, Resource, Verified, promoted
+from shared.core.serving.state import Anchor, EndpointState, Resource
 from tests.unit.samples import HOUR, NOW, UPDATE, good, model_ref, pipeline, ref, run
 
 NAME = "Sample [trained model]"

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.run.leases import in_flight_lease, in_flight_resolved, leased
+from shared.core.run.promoted_models import Verified, promoted
 from shared.core.run.record import Phase
-from shared.core.serving.leases import in_flight_lease, in_flight_resolved, leased
 from shared.core.serving.operator_changes import resumed, with_hold
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
@@ -15,8 +16,6 @@ from shared.core.serving.state import (
     ReleasedLease,
     Resource,
     Resumed,
-    Verified,
-    promoted,
     released,
 )
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, model_ref, ref, run

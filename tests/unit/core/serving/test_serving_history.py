@@ -3,13 +3,9 @@
 import pytest
 
 from shared.core.evaluation.gate import Verdict
+from shared.core.run.promoted_models import Verified, promoted
 from shared.core.run.record import Approval, Origin, Phase
-from shared.core.serving.state import (
-    EndpointState,
-    ServingHistoryEntry,
-    Verified,
-    promoted,
-)
+from shared.core.serving.state import EndpointState, ServingHistoryEntry
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, good, model_ref, ref, run
 
 NAME = "Sample [trained model]"

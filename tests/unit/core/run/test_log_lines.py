@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from shared.core.log_lines import Subject, key_text, members, value_text
 from shared.core.redaction import Redactor
+from shared.core.run.log_lines import Subject, key_text, members, value_text
 from shared.telemetry import Alert, log, report, use_redactor
 from tests.unit.log_reader import key_of, member, parse
 

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from shared.core.run.promoted_models import require_model
 from shared.core.run.record import Run
 from shared.core.serving.references import ServingState
-from shared.core.serving.state import EndpointLease, EndpointState, require_model
+from shared.core.serving.state import EndpointLease, EndpointState
 
 
 def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease | None:

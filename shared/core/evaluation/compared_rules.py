@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.core.config.gate_rule import Rule
 from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
 from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
@@ -19,7 +20,6 @@ from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.power import rows_needed
 from shared.core.decisions.rows import PairedRows
 from shared.core.decisions.slices import ComparedSlices, Sliced, Slices, slices_for_each
-from shared.core.evaluation.gate import Rule
 from shared.core.evaluation.report import Row
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.core.config.compare import Compare
-from shared.core.decisions.holdout import Holdout, HoldoutProgress, as_lines, read_holdout
 from shared.core.decisions.predictions import MOST_BYTES
+from shared.core.evaluation.holdout import Holdout, HoldoutProgress, as_lines, read_holdout
 
 TABLE = b"id,age,when,member,label\nr1,40,2026-01-01,true,1\nr2,,2026-01-02,FALSE,0\n"
 LINES = b'{"id": 1, "label": true, "age": 40, "tags": ["a"]}\n\n{"id": 2, "label": false}\n'

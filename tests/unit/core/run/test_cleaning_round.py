@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.core.cleaning_round import KINDS, CleaningRound, Updates, next_round, shown
+from shared.core.run.cleaning_round import KINDS, CleaningRound, Updates, next_round, shown
 from tests.unit.samples import HOUR, NOW, UPDATE
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from shared.core.evaluation.report import read_evaluation
-from shared.core.evaluation.text import first_invisible, named, short, shown, visible_text
+from shared.core.text import first_invisible, named, short, shown, visible_text
 from tests.unit.core.evaluation.test_report import table
 
 

@@ -10,9 +10,9 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import match
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_types import manually_promoted
+from shared.core.config.windows import of_any_window
 from shared.core.run.record import Origin
 from shared.core.versions import version_id
-from shared.core.windows import of_any_window
 
 
 def captured(pipeline: Pipeline, name: str) -> dict[str, str] | None:

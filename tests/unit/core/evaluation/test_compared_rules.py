@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.gate_rule import Rule
 from shared.core.decisions import slices
 from shared.core.decisions.compared import NotComparable, compared
-from shared.core.decisions.compared_rules import (
+from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
+from shared.core.decisions.metrics import Metric
+from shared.core.decisions.pairing import NotPaired
+from shared.core.decisions.rows import PairedRows
+from shared.core.evaluation.compared_rules import (
     Against,
     Terms,
     compared_rules,
     measured,
     outcome_of,
 )
-from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
-from shared.core.decisions.metrics import Metric
-from shared.core.decisions.pairing import NotPaired
-from shared.core.decisions.rows import PairedRows
-from shared.core.evaluation.gate import Rule
 from shared.core.evaluation.noise import words_of_noise
 from shared.core.evaluation.report import Row
 from tests.unit.core.decisions.drawn_rows import of_classes, of_numbers

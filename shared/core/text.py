@@ -1,4 +1,4 @@
-"""Turns the bytes of an evaluation into text, and compares and shows what is in it."""
+"""Decodes the text of files from outside, and compares and shows what is in it."""
 
 import re
 import unicodedata

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from shared.core.dotnet_dates import checked_form, formatted
+from shared.core.config.dotnet_dates import checked_form, formatted
 
 MOMENT = datetime(2009, 6, 5, 13, 7, 9, 120_000, tzinfo=UTC)  # a Friday
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.core.decisions.comparison import whose
+from shared.core.decisions.comparison import OfNoRun, whose
+from shared.core.run.live import live_model, model_of_others
 from shared.core.run.record import Phase, Run
-from shared.core.serving.live import live_model, model_of_others
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.state import Resource, ServedModel
 from shared.core.serving.traffic import TrafficMap
@@ -90,5 +90,7 @@ def test_a_model_that_was_rolled_back_to_is_known_by_its_traffic() -> None:
 def test_a_model_of_others_is_made_again_of_what_a_comparison_has() -> None:
     found = live_model(candidate("m-9"), KNOWN, now(blue=100), NOW)
     assert found is not None
-    again = model_of_others(found.run_id, NOW)
+    other = OfNoRun.named(found.run_id)
+    assert other is not None
+    again = model_of_others(other, NOW)
     assert (again.run_id, again.target_model.name) == (found.run_id, found.target_model.name)

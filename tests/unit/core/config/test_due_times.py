@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.config.due_times import Done, done_up_to, to_backfill, to_start
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import Recurrence, bounds_of, dues_between, next_due_of
-from shared.core.due_times import Done, done_up_to, to_backfill, to_start
 from tests.unit.samples import pipeline
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from shared.core.config.dotnet_dates import checked_form, formatted
 from shared.core.config.problems import WrongValueError
 from shared.core.config.schedule import Schedule, bounds_of, delay_of, last_due_of, next_due_of
-from shared.core.dotnet_dates import checked_form, formatted
 
 _MONTHS: Final = 12
 _UNITS: Final = {

@@ -14,7 +14,7 @@ from shared.core.config.schedule import (
     dues_between,
     just_before,
 )
-from shared.core.windows import Window, window_of
+from shared.core.config.windows import Window, window_of
 
 #: A due time that is noticed within this long was not missed.
 ON_TIME: Final = timedelta(minutes=10)

@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from shared.core.config.due_times import Done, done_up_to
 from shared.core.config.schedule import (
     Recurrence,
     Schedule,
@@ -18,8 +19,7 @@ from shared.core.config.schedule import (
     next_due_of,
 )
 from shared.core.config.schedule_words import what_it_waits_for, window_lines, words_of
-from shared.core.due_times import Done, done_up_to
-from shared.core.windows import (
+from shared.core.config.windows import (
     Window,
     checked_path,
     filled,

@@ -23,8 +23,8 @@ from shared.core.decisions.predictions import (
     table_rows,
     text_in,
 )
-from shared.core.evaluation.text import named_like, short, shown, text_of, without_type_line
 from shared.core.frozen import FrozenModel
+from shared.core.text import named_like, short, shown, text_of, without_type_line
 
 #: How many rows one request has at first; fewer where a model cannot take so many.
 USUAL_ROWS: Final = 200

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.core.data_version import DataVersion
 from shared.core.names import run_id
+from shared.core.run.data_version import DataVersion
 from shared.core.run.record import Origin
 from shared.core.versions import version_id
 from tests.fakes.world import MODELS

@@ -1,16 +1,13 @@
 """Finds the live model of an endpoint with a traffic map, whether Relearn set it or not."""
 
 from datetime import datetime
-from typing import Final
 
-from shared.core.decisions.comparison import DEPLOYMENT
+from shared.core.decisions.comparison import OfNoRun
 from shared.core.run.planned_steps import among_others
 from shared.core.run.record import Run
 from shared.core.serving.references import ModelRef, ServingState
 from shared.core.serving.state import Resource, ServedModel
 from shared.core.serving.traffic import TrafficMap
-
-_OF_MODEL: Final = " of model "
 
 
 def live_model(
@@ -28,8 +25,7 @@ def live_model(
         at: when that was read.
 
     Returns:
-        The model as it was promoted, where its deployment still has it. Else one whose `run_id`
-        begins with `DEPLOYMENT`: no run promoted it.
+        The model as it was promoted, where its deployment still has it. Else one of no run.
     """
     traffic = (now.traffic if now else None) or TrafficMap()
     others = among_others(traffic, run.candidate.name if run.candidate else "")
@@ -44,22 +40,22 @@ def live_model(
     return _of_others(others.largest, models.get(others.largest), at)
 
 
-def model_of_others(run_id: str, at: datetime) -> ServedModel:
-    """Return a model that no run promoted, as far as what stands for its run says it.
+def model_of_others(other: OfNoRun, at: datetime) -> ServedModel:
+    """Return a model that no run promoted, as far as its name says it.
 
     Args:
-        run_id: begins with `DEPLOYMENT`.
+        other: the model.
         at: when it was seen to serve.
     """
-    deployment, _, name = run_id.removeprefix(DEPLOYMENT).partition(_OF_MODEL)
+    name = other.model
     model = ModelRef(provider="", name=name, digest="", reference={}) if name else None
-    return _of_others(deployment, model, at)
+    return _of_others(other.deployment, model, at)
 
 
 def _earlier(run: Run, known: Resource, at: datetime) -> ServedModel | None:
     scored = run.evidence.holdout if run.evidence else None
-    if scored is not None and scored.live:
-        return model_of_others(scored.live, at)
+    if scored is not None and (other := OfNoRun.named(scored.live)):
+        return model_of_others(other, at)
     before = known.baseline
     if before is None or before.traffic is None or not before.traffic.shares:
         return None
@@ -67,11 +63,10 @@ def _earlier(run: Run, known: Resource, at: datetime) -> ServedModel | None:
 
 
 def _of_others(deployment: str, model: ModelRef | None, at: datetime) -> ServedModel:
-    of_model = f"{_OF_MODEL}{model.name}" if model else ""
     return ServedModel(
         model=model,
         candidate=deployment,
-        run_id=f"{DEPLOYMENT}{deployment}{of_model}",
+        run_id=str(OfNoRun(deployment, model.name if model else "")),
         since=at,
         verification="",
         manifest=(),
