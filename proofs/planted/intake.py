@@ -19,8 +19,8 @@ BUGS: Final = (
     Bug(
         "a slot that is taken is given away",
         "shared/intake/batches.py",
-        "        if most is None or len(run_queue.holders) < most:\n",
-        "        if most is None or len(run_queue.holders) <= most:\n",
+        "        if most is not None and len(run_queue.holders) >= most:\n",
+        "        if most is not None and len(run_queue.holders) > most:\n",
         ("tests/unit/intake/test_batches.py",),
     ),
     Bug(

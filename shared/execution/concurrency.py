@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted
@@ -25,6 +25,9 @@ _UNREAD: Final = timedelta(days=1)
 MAY_BE_IDLE: Final = (None, Phase.PARKED, Phase.AWAITING_APPROVAL)
 #: How many of the runs behind in a queue are checked when another run begins.
 _BEHIND: Final = 20
+
+#: Reads the record of a run by its id.
+ReadRun: TypeAlias = Callable[[str], Stored[Run] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class ConcurrencyLimits:
         run_queue: RunQueue,
         releases_slot: Callable[[Run], bool] = core.releases_slot,
         unread: timedelta = _UNREAD,
+        read: ReadRun | None = None,
     ) -> RunQueue:
         """Return the queue without the runs that need their slots no more.
 
@@ -90,12 +94,15 @@ class ConcurrencyLimits:
             run_queue: the queue as it is stored.
             releases_slot: whether a run needs its slot no more.
             unread: how long a run whose record is unreadable keeps its slot.
+            read: reads the records; None: from the ledger.
 
         Returns:
             The queue; it is not stored.
         """
         gone = {
-            one for one in run_queue.holders if self._gone(run_queue, one, releases_slot, unread)
+            one
+            for one in run_queue.holders
+            if self._gone(run_queue, one, releases_slot, unread, read)
         }
         return run_queue.without(gone.__contains__)
 
@@ -179,17 +186,13 @@ class ConcurrencyLimits:
         level = next(limited, None)
         if level is None or run.phase is not Phase.WAITING:
             return
-        now, name = self.context.clock.now(), level.name
-        new = RunQueue(pipeline=run.pipeline, key=run.key)
+        now, new = self.context.clock.now(), RunQueue(pipeline=run.pipeline, key=run.key)
 
-        def attempt() -> None:
-            stored = self.context.ledger.run_queues.read(name)
-            queue = stored.record if stored else new
-            changed = _enqueued(queue, run, level, now)
-            if changed != queue and run.run_id not in queue.holders:
-                self.context.ledger.run_queues.put(name, changed, stored.etag if stored else None)
+        def enqueued(queue: RunQueue | None) -> RunQueue | None:
+            has_slot = queue is not None and run.run_id in queue.holders
+            return queue if has_slot else _enqueued(queue or new, run, level, now)
 
-        retried(name, attempt)
+        self.context.ledger.run_queues.update(level.name, enqueued)
 
     def _take(self, level: _Level, run: Run) -> Superseded | str | None:
         try:
@@ -256,17 +259,14 @@ class ConcurrencyLimits:
         return stored is not None and _waits_without_job(stored.record)
 
     def _leave(self, levels: Sequence[_Level], run: Run) -> None:
+        def left(queue: RunQueue | None) -> RunQueue | None:
+            return queue.without({run.run_id}.__contains__) if queue else None
+
         for level in levels:
             try:
-                stored = self.context.ledger.run_queues.read(level.name)
+                self.context.ledger.run_queues.update(level.name, left)
             except CorruptRecordError as exc:
                 self._report_once(level.name, exc)
-                continue
-            if stored is None:
-                continue
-            left = stored.record.without({run.run_id}.__contains__)
-            if left != stored.record:
-                self.context.ledger.run_queues.put(level.name, left, stored.etag)
 
     def _gone(
         self,
@@ -274,9 +274,10 @@ class ConcurrencyLimits:
         run_id: str,
         releases_slot: Callable[[Run], bool],
         unread: timedelta = _UNREAD,
+        read: ReadRun | None = None,
     ) -> bool:
         try:
-            stored = self.context.ledger.runs.read(run_id)
+            stored = (read or self.context.ledger.runs.read)(run_id)
         except CorruptRecordError as exc:
             # It may have a job, so it keeps a slot for as long as a job may take. A run that
             # waits returns to the queue once its record is corrected.

@@ -40,9 +40,10 @@ from shared.telemetry import report_phase, report_run
 
 #: More steps than a run can need from received to verifying.
 _MOST_STEPS: Final = 20
-_AT_ONCE: Final = timedelta()
 #: After these events a service needs time.
 _WAITS: Final = frozenset({JobStarted, CandidateStaged, NotYetLive, StepBegan, StepMeasured})
+#: What may change what an endpoint serves.
+_UPDATES: Final = (Command.UPDATE_ENDPOINT, Command.ROLL_BACK_ENDPOINT)
 #: How long one call begins steps, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
 
@@ -133,18 +134,40 @@ class Driver:
             TransientError, OutcomeUnknownError: the ledger does not work now; the poll
                 continues.
         """
-        claim = self._me() if next_command(run, self._context.clock.now()).acts else None
+        first = next_command(run, self._context.clock.now())
+        claim = self._context.new_id() if first.acts else None
         try:
             new = run.evolve(claim=claim)
             stored = self._writer.create(new, announced=announced)
         except ConflictError:
             return self.advance(run.run_id).run or run
         options = _Drive(self._begin_until(), claim is not None, fresh, announced=True)
+        return self._continued(stored, options)
+
+    def continue_with(self, stored: Stored[Run], until: datetime) -> Run:
+        """Take the steps that are due for a run that was stored a moment ago.
+
+        Args:
+            stored: the run; its job is not checked.
+            until: when no further step may be begun.
+
+        Returns:
+            The run as it is then.
+
+        Raises:
+            TransientError, OutcomeUnknownError: the ledger does not work now; the poll
+                continues.
+        """
+        if next_command(stored.record, self._context.clock.now()) is Command.CHECK_JOB:
+            return stored.record
+        return self._continued(stored, _Drive(until))
+
+    def _continued(self, stored: Stored[Run], options: _Drive) -> Run:
         try:
-            return self._drive(stored, options).run or run
+            return self._drive(stored, options)[0].record
         except ConflictError:  # another worker continues with it
-            found = self._context.ledger.runs.read(run.run_id)
-            return found.record if found else run
+            found = self._context.ledger.runs.read(stored.record.run_id)
+            return found.record if found else stored.record
 
     def advance(
         self,
@@ -183,7 +206,7 @@ class Driver:
             if check_from is None or timedelta() <= age < check_from:
                 return Advanced(run)
         until = until or self._begin_until()
-        return self._drive(stored, _Drive(until, free=free, checked=checked))
+        return self._drive(stored, _Drive(until, free=free, checked=checked))[1]
 
     def output_seen(self, stored: Stored[Run], output: BlobVersion) -> Run:
         """Check the job of a run that wrote this file, the first time that it is seen.
@@ -199,18 +222,17 @@ class Driver:
         if stored.record.phase is not Phase.TRAINING or seen.known_to(stored.record):
             return stored.record
         run = self._writer.note(stored, seen).record
-        return self.advance(run.run_id, check_from=_AT_ONCE).run or run
+        return self.advance(run.run_id, check_from=timedelta()).run or run
 
-    def admit(self, stored: Stored[Run]) -> Run:
+    def admit(self, stored: Stored[Run]) -> Stored[Run]:
         """Let a run that waits take its slot, if there is one for it; no service is called.
 
         Returns:
             The run as it is then. Safe to repeat. Raises as `advance`.
         """
-        run = stored.record
-        if next_command(run, self._context.clock.now()) is not Command.ADMIT:
-            return run
-        return self._drive(stored, _Drive(self._begin_until(), steps=1)).run or run
+        if next_command(stored.record, self._context.clock.now()) is not Command.ADMIT:
+            return stored
+        return self._drive(stored, _Drive(self._begin_until(), steps=1))[0]
 
     def delay(self, run_id: str, error: RelearnError) -> Run | None:
         """Record that a check of a run's job failed with `error`.
@@ -227,7 +249,7 @@ class Driver:
             return stored.record if stored else None
         return self._writer.note(stored, self._failures.delay_for(stored.record, error)).record
 
-    def _drive(self, stored: Stored[Run], options: _Drive) -> Advanced:
+    def _drive(self, stored: Stored[Run], options: _Drive) -> tuple[Stored[Run], Advanced]:
         mine, fresh, opened = options.mine, options.fresh, 0
         learned: Event | None = None
         self._writer.learn_secrets(stored.record)
@@ -248,7 +270,8 @@ class Driver:
                 if learned is None and command.acts:
                     learned = self._failures.after_silence(stored.record)
                 if learned is None:
-                    return Advanced(self._nothing_new(stored, command), opened)
+                    stored = self._nothing_new(stored, command)
+                    return stored, Advanced(stored.record, opened)
                 stored, mine = self._record(stored, learned, mine=mine)
                 step.learned(learned, stored.record)
             fresh = isinstance(learned, JobCreated)
@@ -257,7 +280,7 @@ class Driver:
         self._left(stored, learned, announced=options.announced or learned is not None)
         run = stored.record
         over = learned is not None and (run.phase.ended or run.phase is Phase.PARKED)
-        return Advanced(run, opened, run.parent if over else None)
+        return stored, Advanced(run, opened, run.parent if over else None)
 
     def _left(self, stored: Stored[Run], learned: Event | None, *, announced: bool) -> None:
         """Update the hints of the open marker at the end of this call.
@@ -283,10 +306,7 @@ class Driver:
     def _schedule_drift_check_after_takeover(self, run: Run, command: Command) -> None:
         """Schedule a drift check soon: an update by the dead worker may still arrive."""
         endpoint = run.config.endpoint
-        if endpoint is not None and command in (
-            Command.UPDATE_ENDPOINT,
-            Command.ROLL_BACK_ENDPOINT,
-        ):
+        if endpoint is not None and command in _UPDATES:
             schedule_drift_check(self._context, run, endpoint, endpoint.within)
 
     def _must_wait(self, stored: Stored[Run], now: datetime, *, free: bool) -> bool:
@@ -300,7 +320,7 @@ class Driver:
     def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
         # Only the worker with the claim acts, if two have the same decision (design rule 4).
         run, now = stored.record, self._context.clock.now()
-        changes: dict[str, object] = {"claim": self._me()}
+        changes: dict[str, object] = {"claim": self._context.new_id()}
         if run.claim is not None:
             self._schedule_drift_check_after_takeover(run, command)
             changes["step_failure"] = self._failures.silence(run, now - stored.age)
@@ -338,29 +358,23 @@ class Driver:
         def claim(run: Run) -> str | None:
             keep = mine and not _pauses(learned, run)
             keep = keep and next_command(run, self._context.clock.now()).acts
-            return self._me() if keep else None
+            return self._context.new_id() if keep else None
 
         recorded = self._writer.record(stored, learned, claim)
         return recorded, recorded.record.claim is not None
 
-    def _nothing_new(self, stored: Stored[Run], command: Command) -> Run:
-        run = stored.record
-        if command.acts or run.step_failure is None:
-            return run  # an unknown effect keeps its claim; an unchanged check writes nothing
-        calm = run.evolve(step_failure=None)
-        return self._writer.replace(stored, calm).record
+    def _nothing_new(self, stored: Stored[Run], command: Command) -> Stored[Run]:
+        if command.acts or stored.record.step_failure is None:
+            return stored  # an unknown effect keeps its claim; an unchanged check writes nothing
+        return self._writer.replace(stored, stored.record.evolve(step_failure=None))
 
     def _begin_until(self) -> datetime:
         return self._context.clock.now() + _BEGIN_FOR
 
-    def _me(self) -> str:
-        return self._context.new_id()
-
 
 def _perhaps_sent(run: Run, command: Command) -> Promotion | None:
     """Return the promotion of a run whose worker died: its update may have arrived."""
-    sends = command in (Command.UPDATE_ENDPOINT, Command.ROLL_BACK_ENDPOINT)
-    if run.promotion is None or not sends:
+    if run.promotion is None or command not in _UPDATES:
         return run.promotion
     return run.promotion.evolve(ever_sent=True)
 

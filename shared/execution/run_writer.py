@@ -33,12 +33,13 @@ class RunWriter:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def create(self, run: Run, *, announced: bool = False) -> Stored[Run]:
+    def create(self, run: Run, *, announced: bool = False, unused: bool = False) -> Stored[Run]:
         """Store a new run; that fixes its manifest.
 
         Args:
             run: the new run.
             announced: whether its open marker was written before, by the caller.
+            unused: whether the caller saw a moment ago that its id has no tombstone.
 
         Returns:
             The run as it is stored.
@@ -52,7 +53,9 @@ class RunWriter:
             self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
         with tracing.opening(run) as opening:
             trace = opening.traceparent
-            stored = self._context.ledger.runs.create(run.evolve(trace=trace) if trace else run)
+            runs = self._context.ledger.runs
+            create = runs.create_unused if unused else runs.create
+            stored = create(run.evolve(trace=trace) if trace else run)
         report_phase(run)
         report_run(run, stored.etag)
         tracing.measure_phase(run)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from shared.core import names
@@ -17,9 +18,9 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.run import concurrency as core
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import ConflictError, CorruptRecordError, RelearnError, RunIdUsedError
+from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.bulkheads import Bulkheads
-from shared.execution.concurrency import MAY_BE_IDLE, ConcurrencyLimits
+from shared.execution.concurrency import MAY_BE_IDLE, ConcurrencyLimits, ReadRun
 from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.run_factory import Opening, RunFactory
@@ -80,7 +81,7 @@ class Batches:
             self.catalogue.pipelines, self.context.ledger.inbox.entries()
         )
         order = [one for found in batches.values() for one in from_last_pass(found, begin_with)]
-        opened: list[Run] = []
+        opened: list[Stored[Run]] = []
         bulkheads = Bulkheads(
             order,
             lambda batch: batch.pipeline.name,
@@ -92,7 +93,9 @@ class Batches:
         following = {batch.pipeline.name: batch.run_queue for batch in reversed(left)}
         return OpenedBatches(len(opened), following, tuple(unwanted))
 
-    def open_batches(self, pipeline: Pipeline, key: Sequence[str], until: datetime) -> list[Run]:
+    def open_batches(
+        self, pipeline: Pipeline, key: Sequence[str], until: datetime
+    ) -> list[Stored[Run]]:
         """Open the runs that may be opened now for one key.
 
         Also continues with a run whose worker died while it opened the run.
@@ -121,11 +124,11 @@ class Batches:
             The first run that was opened; None where there is none. Raises as `open_batches`.
         """
         pipeline = self.catalogue.pipeline(batch.pipeline)
-        runs = self.open_batches(pipeline, batch.key, until) if pipeline else []
-        return runs[0] if runs else None
+        opened = self.open_batches(pipeline, batch.key, until) if pipeline else []
+        return opened[0].record if opened else None
 
     def _opened_for(
-        self, batch: Batch, until: datetime, keep: Callable[[Iterable[Run]], None]
+        self, batch: Batch, until: datetime, keep: Callable[[Iterable[Stored[Run]]], None]
     ) -> bool:
         try:
             keep(self._open_batches(batch, until))
@@ -136,8 +139,8 @@ class Batches:
             log.exception("pipeline %s: data that waits cannot be taken", batch.pipeline.name)
         return True
 
-    def _open_batches(self, batch: Batch, until: datetime) -> list[Run]:
-        opened: list[Run] = []
+    def _open_batches(self, batch: Batch, until: datetime) -> list[Stored[Run]]:
+        opened: list[Stored[Run]] = []
         while len(opened) < _MOST_RUNS and self.context.clock.now() < until:
             try:
                 stored, batch = self._open_one(batch, until)
@@ -154,20 +157,19 @@ class Batches:
     def _open_one(self, batch: Batch, until: datetime) -> tuple[Stored[Run] | None, Batch]:
         ledger = self.context.ledger
         stored = ledger.run_queues.read(batch.run_queue)
-        run_queue = (
-            stored.record if stored else RunQueue(pipeline=batch.pipeline.name, key=batch.key)
-        )
-        taker = run_queue.batch_run
+        known = stored.record if stored else RunQueue(pipeline=batch.pipeline.name, key=batch.key)
+        taker = known.batch_run
         if stored and taker and not ledger.tombstones.has(taker):
             if not ledger.runs.exists(taker):
                 return self._continue(batch, stored, taker, until)
             ledger.tombstones.add(taker)  # its worker died between the two
-        if stored and run_queue.claimed_to and batch.arrived is not None:
+        if stored and known.claimed_to and batch.arrived is not None:
             batch = self._cleared(batch, stored, until)
-        run_queue = self.concurrency.in_queue(run_queue)
-        if not self._may_begin(batch.pipeline, stored, run_queue):
+        read = cache(ledger.runs.read)  # the record of a great burst is great: it is read once
+        run_queue = self._with_free_slot(batch.pipeline, stored, known, read)
+        if run_queue is None:
             return None, batch
-        batch = self._without_taken(self._listed(batch), taker, until)
+        batch = self._without_taken(self._listed(batch), taker, until, read)
         wanted = self._wanted(batch, run_queue, until)
         if not wanted:
             return None, batch
@@ -177,7 +179,8 @@ class Batches:
     def _cleared(self, batch: Batch, stored: Stored[RunQueue], until: datetime) -> Batch:
         """Remove the rest of a great burst from the inbox, also while its run is open."""
         before = len(batch.arrived or ())
-        batch = self._without_taken(batch, stored.record.batch_run, until)
+        read = self.context.ledger.runs.read
+        batch = self._without_taken(batch, stored.record.batch_run, until, read)
         if len(batch.arrived or ()) == before:  # all of it is gone
             run_queue = stored.record.evolve(claimed_to="")
             self.context.ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
@@ -200,26 +203,28 @@ class Batches:
         self.context.ledger.open_markers.mark(run_id, marker_of_batch(batch.pipeline, batch.key))
         return self._open(fresh, stored.record, wanted, until)
 
-    def _may_begin(
-        self, pipeline: Pipeline, stored: Stored[RunQueue] | None, run_queue: RunQueue
-    ) -> bool:
-        """Whether any run may begin now."""
+    def _with_free_slot(
+        self,
+        pipeline: Pipeline,
+        stored: Stored[RunQueue] | None,
+        run_queue: RunQueue,
+        read: ReadRun,
+    ) -> RunQueue | None:
+        """Return the queue without the runs that are over; None where no run may begin now."""
+        run_queue = self.concurrency.in_queue(run_queue)
         if stored and self.concurrency.paused_by_failures(stored, pipeline):
-            return False
+            return None
         if self.concurrency.blocked_reason(run_queue, pipeline, run_id=""):
-            return False
-        return not self._is_busy(pipeline, run_queue) and self.concurrency.has_free_slot(pipeline)
-
-    def _is_busy(self, pipeline: Pipeline, run_queue: RunQueue) -> bool:
-        """Whether all slots of the key are in use."""
+            return None
         most = core.concurrency_limit(pipeline)
-        if most is None or len(run_queue.holders) < most:
-            return False
-        # A hint costs less than a great record.
-        return (
-            self._at_work(run_queue) >= most
-            or len(self.concurrency.pruned(run_queue).holders) >= most
-        )
+        if most is not None and len(run_queue.holders) >= most:
+            # A hint costs less than a great record.
+            if self._at_work(run_queue) >= most:
+                return None
+            run_queue = self.concurrency.pruned(run_queue, read=read)
+            if len(run_queue.holders) >= most:
+                return None
+        return run_queue if self.concurrency.has_free_slot(pipeline) else None
 
     def _at_work(self, run_queue: RunQueue) -> int:
         """Return how many holders of slots are open, by the hints of their markers."""
@@ -234,10 +239,12 @@ class Batches:
         arrived = self.context.ledger.inbox.entries(prefix)
         return replace(batch, arrived=tuple(one for one in arrived if batch.wants(one)))
 
-    def _without_taken(self, batch: Batch, run_id: str | None, until: datetime) -> Batch:
+    def _without_taken(
+        self, batch: Batch, run_id: str | None, until: datetime, read: ReadRun
+    ) -> Batch:
         """Remove the versions of the run before from the inbox, if its worker died before that."""
         try:
-            last = self.context.ledger.runs.read(run_id) if run_id and batch.arrived else None
+            last = read(run_id) if run_id and batch.arrived else None
         except CorruptRecordError as exc:
             # The versions that it claimed belong to it: no other run takes them.
             log.error("pipeline %s: data continues without a run: %s", batch.pipeline.name, exc)
@@ -288,9 +295,8 @@ class Batches:
             run_id = names.run_id(pipeline.name, "again", run_id)
         ledger.open_markers.mark(run_id, marker_of_batch(pipeline, batch.key))
         changes = {"batch_run": run_id, "batch_since": now, "claimed_to": ""}
-        run_queue = self.concurrency.pruned(run_queue).evolve(**changes)
         keep, limited = core.starts_to_keep(pipeline), core.concurrency_limit(pipeline) is not None
-        run_queue = run_queue.begin(run_id, now, keep=keep, holds=limited)
+        run_queue = run_queue.evolve(**changes).begin(run_id, now, keep=keep, holds=limited)
         ledger.run_queues.put(batch.run_queue, run_queue, stored.etag if stored else None)
         return run_queue
 
@@ -312,9 +318,8 @@ class Batches:
         run = self.factory.training(opening, batch.pipeline, Phase.WAITING)
         stored: Stored[Run] | None
         try:
-            stored = self.writer.create(run, announced=True)
-        except RunIdUsedError:
-            return None, batch  # the next read of the queue announces another run
+            # Its tombstone was looked for before it was announced, or by the read of the queue.
+            stored = self.writer.create(run, announced=True, unused=True)
         except ConflictError:
             stored = self.context.ledger.runs.read(run_id)  # stored by the worker that was first
         return stored, self._left_by(batch, stored.record if stored else run, until)

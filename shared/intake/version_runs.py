@@ -206,8 +206,8 @@ class VersionRuns:
         # From here on the timer would do the same: an event must not fail (design rule 14).
         try:
             until = self.context.clock.now() + _BEGIN_FOR
-            runs = self.batches.open_batches(pipeline, version.key, until)
-            begun = [self.driver.advance(run.run_id, until).run or run for run in runs]
+            opened = self.batches.open_batches(pipeline, version.key, until)
+            begun = [self.driver.continue_with(stored, until) for stored in opened]
         except RelearnError as exc:
             log.warning("blob %s: left to the next poll: %s", blob.path, exc)
             return None

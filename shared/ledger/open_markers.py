@@ -138,10 +138,12 @@ class OpenMarkers:
         name = f"open/{run_id}"
 
         def attempt() -> None:
-            found = self._documents.read(name)
-            if found is None:
+            try:
                 self._documents.create(name, b"", encoded(hints))
-            else:
+            except ConflictError:
+                found = self._documents.read(name)
+                if found is None:
+                    raise  # it was removed this moment
                 self._documents.replace(name, b"", found.etag, encoded(hints))
 
         retried(name, attempt)

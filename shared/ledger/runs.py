@@ -96,10 +96,7 @@ class Runs(Records[Run]):
         return found.age if found else timedelta()
 
     def create(self, run: Run) -> Stored[Run]:
-        """List a new run, store it, and then note that its id is used.
-
-        The order matters: so no run is without its line in the list, and a line without its run
-        is not shown.
+        """Store a new run, unless its id was used before.
 
         Raises:
             ConflictError: it exists.
@@ -111,6 +108,17 @@ class Runs(Records[Run]):
             raise RunIdUsedError(
                 f"run {run.run_id} existed and its record was removed: no run is opened"
             )
+        return self.create_unused(run)
+
+    def create_unused(self, run: Run) -> Stored[Run]:
+        """List a new run whose id has no tombstone, store it, and then note that its id is used.
+
+        The order matters: so no run is without its line in the list, and a line without its run
+        is not shown.
+
+        Raises:
+            ConflictError: it exists.
+        """
         self._index.add(run)
         stored = self.put(run.run_id, run, None)
         self._tombstones.add(run.run_id)

@@ -100,9 +100,9 @@ def test_a_slot_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
     writes = len(world.faults.sites)
     stored = world.context.ledger.runs.read(one.run_id)
     assert stored is not None
-    assert driver.admit(stored) == world.now_of(one)
+    assert driver.admit(stored).record == world.now_of(one)
     world.clock.move(HOUR)
-    assert driver.admit(stored) == world.now_of(one)
+    assert driver.admit(stored).record == world.now_of(one)
     assert len(world.faults.sites) == writes
 
 

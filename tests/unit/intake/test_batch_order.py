@@ -70,7 +70,7 @@ def test_what_was_requeued_opens_a_run_under_an_id_of_its_own() -> None:
     again = sample(Phase.RECEIVED, run_id="sample-9", config=there.world.pipeline)
     there.world.documents.rows.pop(waiting(there.world)[0])
     there.world.app.inbox.requeue(again, [blob("a.csv")])
-    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
+    run = there.open_one()
     assert run.run_id == run_id("sample", "data", there.version(blob("a.csv")), "sample-9")
     assert run.run_id != plain
 
@@ -97,7 +97,7 @@ def test_one_run_takes_all_and_is_named_for_the_oldest() -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("b.csv")
     oldest = there.put("c.csv", modified=NOW - SECOND)
-    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
+    run = there.open_one()
     assert run.run_id == oldest
     assert [one.name for one in run.manifest] == ["c.csv", "b.csv"]
     assert run.cause == "2 blobs arrived"
@@ -113,7 +113,7 @@ def test_one_run_takes_all_and_is_named_for_the_oldest() -> None:
 def test_one_blob_is_named_as_the_cause() -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("b.csv")
-    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
+    run = there.open_one()
     assert run.cause == "blob training-data/b.csv"
 
 

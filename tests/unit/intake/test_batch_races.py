@@ -66,7 +66,7 @@ def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_continued_wit
 
     world.tick(100)
     assert world.runs() == []
-    monkeypatch.setattr(ledger.runs, "create", slow)
+    monkeypatch.setattr(ledger.runs, "create_unused", slow)
     world.tick(60)
     monkeypatch.undo()
     for _ in range(30):

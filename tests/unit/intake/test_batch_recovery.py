@@ -45,7 +45,7 @@ def test_a_run_that_was_announced_and_is_not_stored_is_opened_by_the_next_worker
     there.put("a.csv")
     there.put("b.csv")
     there.run_queue(batch_run="sample-9", batch_since=NOW, holders=("sample-9",))
-    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
+    run = there.open_one()
     assert run.run_id == "sample-9"
     assert [one.name for one in run.manifest] == ["a.csv", "b.csv"]
     marker = there.world.documents.rows["open/sample-9"]
@@ -58,7 +58,7 @@ def test_an_announced_run_of_a_queue_takes_the_version_that_it_is_named_for() ->
     there.put("a.csv", modified=NOW - SECOND)
     name = there.put("b.csv")
     there.run_queue(batch_run=name, batch_since=NOW, holders=(name,))
-    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
+    run = there.open_one()
     assert (run.run_id, [one.name for one in run.manifest]) == (name, ["b.csv"])
 
 
@@ -76,7 +76,7 @@ def test_a_run_whose_id_was_used_is_announced_under_another() -> None:
     there = Waiting({"when_busy": "newest"})
     used = there.put("a.csv")
     there.ledger.tombstones.add(used)
-    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
+    run = there.open_one()
     assert run.run_id == run_id("sample", "again", used)
     assert f"open/{run.run_id}" in there.world.documents.rows
 
@@ -96,15 +96,15 @@ def test_a_run_that_two_workers_store_is_returned_as_the_first_one_stored_it(
 ) -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
-    create = there.ledger.runs.create
+    create = there.ledger.runs.create_unused
 
     def late(run: Any) -> None:
         monkeypatch.undo()
         create(run.model_copy(update={"cause": "of the first worker"}))
         raise ConflictError("runs")
 
-    monkeypatch.setattr(there.ledger.runs, "create", late)
-    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
+    monkeypatch.setattr(there.ledger.runs, "create_unused", late)
+    run = there.open_one()
     assert run.cause == "of the first worker"
     assert waiting(there.world) == []
 
@@ -180,13 +180,13 @@ def test_keys_are_served_in_turn_from_where_the_last_pass_stopped() -> None:
     for key in keys:
         there.put(f"{key}-1.csv")
     begun: list[str] = []
-    create = there.ledger.runs.create
+    create = there.ledger.runs.create_unused
 
     def noted(run: Any) -> Any:
         begun.append(run.manifest[0].name[0])
         return create(run)
 
-    there.ledger.runs.create = noted  # type: ignore[method-assign]
+    there.ledger.runs.create_unused = noted  # type: ignore[method-assign]
     begin_with = {"sample": run_queue_id("sample", (keys[1],))}
     in_batch = there.batch_run.open_all(there.later, begin_with)
     assert begun == [keys[1], keys[2], keys[0]]

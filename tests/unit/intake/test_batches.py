@@ -229,10 +229,10 @@ def test_a_run_that_is_opened_is_returned_as_it_is_once_it_took_its_slot() -> No
     arrive(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
     batch_run = world.app.batches
-    (run,) = batch_run.open_batches(world.pipeline, (), world.clock.now() + MINUTE)
-    assert run == world.run()
-    assert run.phase is Phase.RECEIVED
-    assert run.cause == "2 blobs arrived"
+    (stored,) = batch_run.open_batches(world.pipeline, (), world.clock.now() + MINUTE)
+    assert stored.record == world.run()
+    assert stored.record.phase is Phase.RECEIVED
+    assert stored.record.cause == "2 blobs arrived"
 
 
 def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:

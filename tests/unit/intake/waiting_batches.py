@@ -8,7 +8,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.names import run_id, run_queue_id
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.data_version import DataVersion, captured
-from shared.core.run.record import Phase
+from shared.core.run.record import Phase, Run
 from shared.core.versions import version_id
 from shared.intake.batches import Batches
 from shared.intake.catalogue import Catalogue
@@ -65,4 +65,9 @@ class Waiting:
 
     def open_batches(self, key: tuple[str, ...] = ()) -> list[list[str]]:
         found = self.batch_run.open_batches(self.world.pipeline, key, self.later)
-        return [[one.name for one in run.manifest] for run in found]
+        return [[one.name for one in stored.record.manifest] for stored in found]
+
+    def open_one(self) -> Run:
+        """Open what waits, and return its only run."""
+        (stored,) = self.batch_run.open_batches(self.world.pipeline, (), self.later)
+        return stored.record

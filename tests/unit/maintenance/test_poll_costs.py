@@ -63,6 +63,23 @@ def test_the_second_start_of_a_worker_writes_seven_records(world: Observed) -> N
     assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 7
 
 
+@pytest.mark.parametrize(
+    ("when_busy", "reads", "listings", "writes"), [("parallel", 3, 0, 7), ("newest", 8, 2, 12)]
+)
+def test_a_start_after_a_run_that_is_over_costs_what_the_design_says(
+    when_busy: str, reads: int, listings: int, writes: int
+) -> None:
+    world = Observed(config={"pipeline": {"when_busy": when_busy}})
+    world.until(world.start("a.csv"), Phase.PROMOTED)
+    world.upload("b.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    world.calls.clear()
+    (run,) = world.deliver("b.csv")
+    assert run.phase is Phase.TRAINING
+    kinds = [call.split()[0] for call in world.calls]
+    writes_made = len(kinds) - kinds.count("read") - kinds.count("list")
+    assert (kinds.count("read"), kinds.count("list"), writes_made) == (reads, listings, writes)
+
+
 def test_a_worker_keeps_its_claim_from_one_step_to_the_next(world: Observed) -> None:
     run = world.start()
     world.clock.move(MINUTE)
