@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -26,6 +27,8 @@ _IMPORTED: Final = (
     "shared.app",
     "sklearn.linear_model",
     "sklearn.metrics",
+    "sklearn.model_selection",  # for what a workspace trains by
+    "sklearn.preprocessing",
 )
 _is_fork = False
 
@@ -103,6 +106,28 @@ def forked_server(
     return Fork(process, ours)
 
 
+def forked_script(
+    script: Path, arguments: Sequence[str], log: Path, variables: Mapping[str, str]
+) -> Fork | None:
+    """Run `python SCRIPT` in its folder as a fork; None in a process that is no fork itself.
+
+    It ends with its starter, and is the leader of a group of processes.
+
+    Args:
+        script: what to run.
+        arguments: its arguments.
+        log: gets what it writes.
+        variables: its environment.
+    """
+    if not _is_fork:
+        return None
+    given = (script, tuple(arguments), log, dict(variables))
+    context = multiprocessing.get_context("forkserver")
+    process = context.Process(target=_run, args=given, name=script.name, daemon=True)
+    process.start()
+    return Fork(process)
+
+
 def can_fork() -> bool:
     """Return whether this process is a fork and has no other thread, so that it can fork too."""
     return _is_fork and threading.active_count() == 1
@@ -144,8 +169,32 @@ def _serve(
 ) -> None:
     global _is_fork  # noqa: PLW0603 -- of this process, which serves one module
     _is_fork = True
+    # What forked this one forks for it too; else Python starts another one, anew.
+    setattr(forkserver._forkserver, "ensure_running", lambda: None)  # noqa: B010, SLF001
+    _alone_with(log)
+    become(module, arguments, variables, stdin.fileno())
+
+
+def _run(script: Path, arguments: Sequence[str], log: Path, variables: Mapping[str, str]) -> None:
+    _alone_with(log)
+    threading.Thread(target=_end_with_starter, daemon=True).start()
+    os.chdir(script.parent)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv[:] = [script.name, *arguments]
+    sys.path[0] = str(script.parent)
+    runpy.run_path(script.name, run_name="__main__")
+
+
+def _end_with_starter() -> None:
+    if starter := multiprocessing.parent_process():
+        wait([starter.sentinel])
+        os._exit(1)
+
+
+def _alone_with(log: Path) -> None:
+    """Leave the group of processes of what forked this one, and write into a file."""
     os.setsid()
     with log.open("ab") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
-    become(module, arguments, variables, stdin.fileno())

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import requests
 
 _PAUSE: Final = 0.04
+_LONG_PAUSE: Final = 0.4
 _SECONDS: Final = 10
 _WHO: Final = "azureml-model-deployment"
 OK: Final = 200
@@ -24,6 +25,7 @@ class Client(threading.Thread):
 
     def __init__(self, address: Callable[[], tuple[str, str] | None], body: dict[str, Any]) -> None:
         super().__init__(name="client", daemon=True)
+        self.hurries = False  #: whether many requests show something: each is work
         self._address, self._body = address, body
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._seen: Counter[tuple[str, int]] = Counter()
@@ -33,7 +35,7 @@ class Client(threading.Thread):
         known: tuple[str, str] | None = None
         with requests.Session() as connections:
             connections.trust_env = False
-            while not self._stopping.wait(_PAUSE if known else 10 * _PAUSE):
+            while not self._stopping.wait(_PAUSE if self.hurries else _LONG_PAUSE):
                 known = known or self._address()
                 if known is not None:
                     self._ask(connections, *known)

@@ -112,12 +112,13 @@ class AzureMlPlay(Play[ServingStage]):
         promotion = run.get("promotion") or {"steps": [], "position": -1}
         at = promotion["position"]
         begun = at >= 0 and promotion["steps"][at].get("began_at")
-        if run.get("phase") == "verifying" and begun and at != self._step:
+        self.client.hurries = bool(run.get("phase") == "verifying" and begun)
+        if self.client.hurries and at != self._step:
             self._step = at
             self.client.take()
             if act.ends is Phase.ROLLED_BACK:
                 self.stage.crash(run["candidate"]["name"])
-        if begun and run["phase"] == "verifying":
+        if self.client.hurries:
             share = promotion["steps"][at]["share"]
             act.seen[f"{share} %"] = self.client.seen
         if run.get("phase") in ENDS:

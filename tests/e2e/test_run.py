@@ -138,6 +138,18 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
+def published(studio: Studio, server: StudioServer) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a pipeline says of a new training service, and the settings with its key."""
+    outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
+    service = studio.publish_training("training", outputs=outputs)
+    training = {
+        "service": server.url + service.jobs_url,
+        "api_key": "${TRAINING_KEY}",
+        "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
+    }
+    return training, {"TRAINING_KEY": service.api_key}
+
+
 def test_a_restart_kills_no_job_under_way(run: Run) -> None:
     trainer = HeldTrainer()
     studio = Studio(
@@ -147,15 +159,9 @@ def test_a_restart_kills_no_job_under_way(run: Run) -> None:
         new_id=lambda: uuid.uuid4().hex,
     )
     with StudioServer(studio, trainer=LogisticTrainer()) as server:
-        outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
-        service = studio.publish_training("training", outputs=outputs)
-        training = {
-            "service": server.url + service.jobs_url,
-            "api_key": "${TRAINING_KEY}",
-            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
-        }
+        training, settings = published(studio, server)
         pipeline = {"data": {"blob": "{name}.csv"}, "training": training}
-        run.write({"TRAINING_KEY": service.api_key}, json.dumps({"pipelines": {"one": pipeline}}))
+        run.write(settings, json.dumps({"pipelines": {"one": pipeline}}))
         with run.running():
             run.waits_for("have no problem")
             run.upload("a.csv", sample_data())
@@ -177,16 +183,16 @@ def test_a_taken_port_is_said_before_anything_starts(run: Run) -> None:
     assert not run.storage.exists()
 
 
-def test_a_broken_file_is_said_and_a_second_one_on_its_folder_refused_before_it_starts_anything(
+def test_a_wrong_setting_is_said_and_a_second_one_on_its_folder_refused_before_it_starts_anything(
     run: Run,
 ) -> None:
-    run.write({}, "pipelines: [")
+    run.write({"CLAIM_LEASE": "soon"}, "pipelines: {}")
     with run.running() as first:
-        run.waits_for(" to correct (a changed pipelines file is used without a restart")
-        run.waits_for("need a restart):\n  pipelines.yaml: is not plain YAML")
+        run.waits_for("changed settings need a restart):")
+        assert "CLAIM_LEASE" in run.log.partition("need a restart):")[2]
         run.upload("a.csv", b"a,b\n1,2\n")
-        run.waits_for("blob a.csv opens no run now: the pipelines file has an error")
-        run.waits_for("will be found within 2 minutes of that")
+        run.waits_for("blob a.csv: nothing is done, since a setting is wrong: CLAIM_LEASE")
+        run.waits_for("it will be found within 25 minutes of that")
         said = run.refused("--port", "0")
         assert f"is in use by process {first.pid}" in said
         assert "--storage" in said
@@ -194,23 +200,10 @@ def test_a_broken_file_is_said_and_a_second_one_on_its_folder_refused_before_it_
         assert first.poll() is None
     assert "Traceback" not in run.log
     assert "poison" not in run.log
-    assert "matches no pipeline" not in run.log
-
-
-def test_a_wrong_setting_is_said_at_the_start_and_leaves_no_traceback(run: Run) -> None:
-    run.write({"CLAIM_LEASE": "soon"}, "pipelines: {}")
-    with run.running():
-        run.waits_for("changed settings need a restart):")
-        assert "CLAIM_LEASE" in run.log.partition("need a restart):")[2]
-        run.upload("a.csv", b"a,b\n1,2\n")
-        run.waits_for("blob a.csv: nothing is done, since a setting is wrong: CLAIM_LEASE")
-        run.waits_for("it will be found within 25 minutes of that")
-    assert "Traceback" not in run.log
-    assert "poison" not in run.log
     assert "failed" not in run.log
 
 
-def test_a_file_that_is_edited_while_it_runs_is_used_and_data_that_arrived_meanwhile_is_found(
+def test_a_broken_file_is_said_used_once_it_is_edited_and_data_that_arrived_meanwhile_is_found(
     run: Run,
 ) -> None:
     studio = Studio(
@@ -220,16 +213,9 @@ def test_a_file_that_is_edited_while_it_runs_is_used_and_data_that_arrived_meanw
         new_id=lambda: uuid.uuid4().hex,
     )
     with StudioServer(studio, trainer=LogisticTrainer()) as server:
-        outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
-        service = studio.publish_training("training", outputs=outputs)
-        training = {
-            "service": server.url + service.jobs_url,
-            "api_key": "${TRAINING_KEY}",
-            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
-        }
+        training, settings = published(studio, server)
         first = {"data": {"blob": "first-{name}.csv"}, "training": training}
         second = {"data": {"blob": "second-{name}.csv"}, "training": training}
-        settings = {"TRAINING_KEY": service.api_key}
 
         def finished(pipeline: str) -> list[dict[str, Any]]:
             ends = {"finished", "failed", "parked"}
@@ -239,9 +225,12 @@ def test_a_file_that_is_edited_while_it_runs_is_used_and_data_that_arrived_meanw
 
         run.write(settings, "pipelines: [")
         with run.running():
-            run.waits_for("to correct")
+            run.waits_for(" to correct (a changed pipelines file is used without a restart")
+            run.waits_for("need a restart):\n  pipelines.yaml: is not plain YAML")
             run.upload("first-a.csv", sample_data())
-            run.waits_for("blob first-a.csv opens no run now")
+            run.waits_for("blob first-a.csv opens no run now: the pipelines file has an error")
+            run.waits_for("will be found within 2 minutes of that")
+            assert "matches no pipeline" not in run.log
             run.write(settings, json.dumps({"pipelines": {"first": first}}))
             run.waits_for("is used from now on, without a restart: 1 sound pipelines, 0 problems")
             assert len(eventually(lambda: finished("first"), run.log)) == 1

@@ -1,4 +1,4 @@
-"""A server that is forked is a process as any other: it can be killed, and ends with its starter.
+"""What is forked is a process as any other: it can be killed, and ends with its starter.
 
 How servers are started by users is tested in tests/local/host/test_lifecycle.py.
 """
@@ -13,6 +13,7 @@ import psutil
 import pytest
 import requests
 
+from local import forks
 from local.azurite import Azurite
 from local.host.process import HostProcess
 from tests.forked import servers_are_forked
@@ -30,6 +31,17 @@ def family_of(pid: int) -> list[psutil.Process]:
 
 def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+#: Says what it was given, and waits where it is told to.
+SCRIPT = """
+import os, sys, time
+import beside
+print(os.getpid(), sys.argv, beside.WORD, sorted(os.environ), os.getcwd(), flush=True)
+if sys.argv[1] == "wait":
+    time.sleep(60)
+sys.exit("that was all")
+"""
 
 
 @pytest.fixture
@@ -77,3 +89,34 @@ def test_a_forked_host_ends_with_its_starter_and_so_does_what_forked_it(
         assert len(family) == 4  # also what forks, and a helper of Python's
         starter.kill()
     eventually(lambda: all(map(is_gone, family)))
+
+
+def started(folder: Path, argument: str) -> tuple[forks.Fork, str]:
+    """Have a server that is a fork run the script as one; return it, and what the script said."""
+    (folder / "beside.py").write_text("WORD = 'found'")
+    (folder / "script.py").write_text(SCRIPT)
+    log, given = folder / "said", [str(folder / "script.py"), argument]
+    server = forks.forked_server("tests.local.starts_a_script", given, log, {})
+    return server, eventually(lambda: log.read_text() if log.exists() else "")
+
+
+def test_a_script_that_a_fork_runs_is_given_what_python_gives_it(tmp_path: Path) -> None:
+    with servers_are_forked(FEW):
+        server, _ = started(tmp_path, "it's")
+        assert server.wait(20) == 1
+    pid, said = (tmp_path / "said").read_text().split(" ", 1)
+    assert int(pid) != server.pid
+    expected = f"['script.py', \"it's\"] found ['NAME'] {tmp_path}\nthat was all\n"
+    assert said == expected
+
+
+def test_a_script_ends_with_the_fork_that_started_it(tmp_path: Path) -> None:
+    with servers_are_forked(FEW):
+        server, said = started(tmp_path, "wait")
+        script = psutil.Process(int(said.split()[0]))
+        server.kill()
+        eventually(lambda: is_gone(script))
+
+
+def test_what_is_no_fork_runs_no_script_as_one(tmp_path: Path) -> None:
+    assert forks.forked_script(tmp_path / "script.py", (), tmp_path / "said", {}) is None
