@@ -30,6 +30,9 @@ _IMPORTED: Final = (
     "sklearn.model_selection",  # for what a workspace trains by
     "sklearn.preprocessing",
 )
+#: Held by who starts a fork, which asks for the ends of the others too, or asks for one's end: what
+#: two threads read at once of a fork's end would be wrong for one of them.
+_ENDS: Final = threading.Lock()
 _is_fork = False
 
 
@@ -43,7 +46,7 @@ class Fork:
 
     def __init__(self, process: BaseProcess, stdin: "Connection[Any, Any] | None" = None) -> None:
         self.stdin = stdin
-        self._process, self._lock = process, threading.Lock()
+        self._process = process
 
     @property
     def pid(self) -> int:
@@ -57,7 +60,7 @@ class Fork:
 
     def poll(self) -> int | None:
         """Return its exit code, None while it runs."""
-        with self._lock:
+        with _ENDS:
             return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -68,7 +71,7 @@ class Fork:
         """
         if not wait([self._process.sentinel], timeout):
             raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
-        with self._lock:
+        with _ENDS:
             self._process.join()  # its end is near: it has closed all that it had open
         return self._process.exitcode or 0
 
@@ -101,7 +104,7 @@ def forked_server(
     theirs, ours = context.Pipe(duplex=False)
     given = (theirs, module, tuple(arguments), log, dict(variables))
     process = context.Process(target=_serve, args=given, name=module)
-    with theirs:
+    with theirs, _ENDS:
         process.start()
     return Fork(process, ours)
 
@@ -124,7 +127,8 @@ def forked_script(
     given = (script, tuple(arguments), log, dict(variables))
     context = multiprocessing.get_context("forkserver")
     process = context.Process(target=_run, args=given, name=script.name, daemon=True)
-    process.start()
+    with _ENDS:
+        process.start()
     return Fork(process)
 
 

@@ -3,13 +3,15 @@
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from local.azureml.answers import WORKSPACE, Body
 from local.azureml.places import DEFAULT
-from local.azureml.service import AzureMl
+
+if TYPE_CHECKING:  # who wants no more than a name imports no workspace
+    from local.azureml.service import AzureMl
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples" / "azureml"
 COMPUTE: Final = "cpu-cluster"
@@ -19,7 +21,7 @@ _STEP, _PIPELINE = "train.component.yml", "pipeline.component.yml"
 _ELSEWHERE: Final = frozenset({"$schema", "code", "environment", "description", "tags"})
 
 
-def publish_sample(service: AzureMl) -> dict[str, str]:
+def publish_sample(service: "AzureMl") -> dict[str, str]:
     """Register environment, code and components, and make the compute.
 
     Args:
@@ -74,7 +76,7 @@ def snippet(url: str) -> str:
     return yaml.safe_dump({"pipelines": {"census": pipeline}}, sort_keys=False)
 
 
-def _upload_code(service: AzureMl, name: str) -> str:
+def _upload_code(service: "AzureMl", name: str) -> str:
     files, store = service.files, service.datastores.all[DEFAULT]
     folder = f"code/{name}/1"
     for file in sorted((EXAMPLES / "src").glob("*.py")):

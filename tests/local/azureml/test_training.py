@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.azureml.commands import CommandTrainer, command_line
+from local.azureml.commands import _SCRIPT, CommandTrainer, command_line
 from local.azureml.switches import quick
 from tests.local.azureml.bench import Bench
 
@@ -192,3 +192,21 @@ def test_what_comes_after_a_failed_step_is_canceled(bench: Bench) -> None:
 def test_optional_parts_of_a_command_go_with_their_inputs() -> None:
     line = "t $[[--a ${{inputs.a}}]] $[[--b ${{ inputs.b }}]]"
     assert command_line(line, {"inputs.b": "x y"}) == "t  --b 'x y'"
+
+
+@pytest.mark.parametrize(
+    ("line", "script"),
+    [
+        ("python train.py", "train.py"),
+        ("python train.py --data /tmp/a.csv  --name 'it is' --part 0.5", "train.py"),
+        ("python train.py && rm -r .", None),
+        ("python train.py > log", None),
+        ("python train.py $HOME", None),
+        ("python -m train", None),
+        ("python deep/train.py", None),
+        ("sh train.sh", None),
+    ],
+)
+def test_no_shell_is_left_out_where_one_is_needed(line: str, script: str | None) -> None:
+    found = _SCRIPT.fullmatch(line)
+    assert (found and found[1]) == script
