@@ -59,7 +59,7 @@ def parts() -> tuple[Part, ...]:
     """Return every part, in the order in which they are to begin.
 
     Those that wait for real processes most of the time come first: the others use the cores
-    meanwhile. Then those that take long.
+    meanwhile. Then those that compute longest, so that none of them is left alone on two cores.
     """
     killed = _in(f"{_TESTS}/e2e", "test_demo.py", "test_proof_host_kills.py")
     many = _in(f"{_TESTS}/e2e", "test_proof_hosts.py", "test_run.py", "test_many_endpoints.py")
@@ -75,12 +75,12 @@ def parts() -> tuple[Part, ...]:
         Part("demo, kills", "the demo does what it shows, and a kill breaks no promise", killed),
         Part("hosts", "many runs, two hosts, `make run` and its restart", many),
         Part("end to end", "real storage, real HTTP, the app in its host", (e2e,), killed + many),
-        Part("faults: workspace", "no fault in Azure ML, or drawn, breaks a promise", workspace),
+        Part("unit: runs", "what happens from new data to a served model", flows),
         Part("fault sweep", "no fault at any call breaks a promise", (sweep,), workspace),
+        Part("unit: rest", "everything else, and the rules of the house", (unit,), (*pure, *flows)),
+        Part("faults: workspace", "no fault in Azure ML, or drawn, breaks a promise", workspace),
         Part("local servers", "the stand-ins behave as documented", (local,)),
         Part("unit: core", "what is decided, and read from files", pure),
-        Part("unit: runs", "what happens from new data to a served model", flows),
-        Part("unit: rest", "everything else, and the rules of the house", (unit,), (*pure, *flows)),
     )
     taken = (unit, e2e, local, sweep)
     rest = Part("contracts", "ports, functions, command line, infrastructure", (_TESTS,), taken)
