@@ -26,15 +26,9 @@ from tests.waiting import eventually
 VERSION = "api-version=2025-12-01"
 
 
-@pytest.fixture(scope="module")
-def storage() -> Iterator[Azurite]:
-    with Azurite() as azurite:
-        yield azurite
-
-
 @pytest.fixture
-def stand_in(storage: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureMlProcess]:
-    monkeypatch.setenv("TEST_STORAGE", storage.connection_string)
+def stand_in(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureMlProcess]:
+    monkeypatch.setenv("TEST_STORAGE", azurite.connection_string)
     with AzureMlProcess(["--storage", "TEST_STORAGE"]) as process:
         yield process
 
@@ -67,7 +61,7 @@ def a_job(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_job_trains_on_the_storage_server(
-    stand_in: AzureMlProcess, storage: Azurite, monkeypatch: pytest.MonkeyPatch
+    stand_in: AzureMlProcess, azurite: Azurite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in stand_in.environment.items():
         monkeypatch.setenv(name, value)
@@ -75,7 +69,7 @@ def test_a_job_trains_on_the_storage_server(
         client = Client(
             stand_in, credential.get_token("https://management.azure.com/.default").token
         )
-    with BlobServiceClient.from_connection_string(storage.connection_string) as account:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         rows = b"".join(b"%d,%d\n" % (n % 9, n % 9 > 4) for n in range(90))
         for container in ("training-data", "models"):
             make_container(account.get_container_client(container))
@@ -176,12 +170,12 @@ def test_no_command_outlives_the_stand_in(how: str, tmp_path: Path) -> None:
 
 
 def test_no_server_of_a_deployment_outlives_the_stand_in(
-    stand_in: AzureMlProcess, storage: Azurite
+    stand_in: AzureMlProcess, azurite: Azurite
 ) -> None:
     installed()
     client = Client(stand_in, make_token("https://management.azure.com"))
     code = stand_in.order("sample")["code"]
-    with BlobServiceClient.from_connection_string(storage.connection_string) as account:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         container = account.get_container_client("served")
         make_container(container)
         container.upload_blob("m/model.json", b'{"features": []}')
