@@ -137,7 +137,7 @@ def written(folder: Path, studio: Studio, url: str, service: WebService) -> dict
                 "name": "census",
                 "kind": "webservice",
                 "update": url + service.path,
-                "verify": {"rows": "probe.json", "within": "30s"},
+                "verify": {"rows": "probe.json", "within": "15s"},  # it provisions for two
             }
         ],
     }
