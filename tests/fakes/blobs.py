@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, quote, unquote
 
 from azure.storage.blob import generate_blob_sas
@@ -146,10 +146,10 @@ class FakeBlobs:
         now = self.clock.now()
         start, end = now - timedelta(minutes=5), now + valid
         permission = "r" if access is Access.READ else "cw"
-        stamps = {"st": _stamp(start), "se": _stamp(end), "sp": permission}
+        stamps = {"st": start.isoformat(), "se": end.isoformat(), "sp": permission}
         self.signed.append((f"{container}/{name}", access))
-        asked = {**stamps, "sig": quote(_signature(f"{container}/{name}", stamps), safe="")}
-        query = "&".join(f"{key}={value}" for key, value in asked.items())
+        asked = {**stamps, "sig": _signature(f"{container}/{name}", stamps)}
+        query = "&".join(f"{key}={_quoted(value)}" for key, value in asked.items())
         return SignedBlob(ACCOUNT, f"{container}/{name}", f"?{query}")
 
     def adopt(
@@ -209,9 +209,10 @@ class WatchedBlobs(MemoryBlobs):
             raise BlobRefusedError(403, "AuthenticationFailed")
 
 
-def _stamp(at: datetime) -> str:
-    """Return a time as a SAS has it, with nothing that a query would quote."""
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+def _quoted(value: str) -> str:
+    """Return a time, permission or signature in base64 as `urlencode` writes it, in less time."""
+    written = value.replace("+", "%2B").replace(":", "%3A")
+    return written.replace("/", "%2F").replace("=", "%3D")
 
 
 def _md5(content: bytes) -> str:
