@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from azure.storage.blob import generate_blob_sas
@@ -204,7 +205,7 @@ class WatchedBlobs(MemoryBlobs):
 
     def _admit(self, url: str, any_of: str) -> str:
         key = super()._admit(url, any_of)
-        asked = dict(parse_qsl(urlsplit(url).query))
+        asked = _asked(url)
         if asked and key.startswith(ACCOUNT) and not _is_signed(key.removeprefix(ACCOUNT), asked):
             raise BlobRefusedError(403, "AuthenticationFailed")
         return key
@@ -212,6 +213,11 @@ class WatchedBlobs(MemoryBlobs):
 
 def _md5(content: bytes) -> str:
     return base64.b64encode(hashlib.md5(content).digest()).decode()  # noqa: S324 -- as storage does
+
+
+@lru_cache(maxsize=256)  # what is signed once is read by several
+def _asked(url: str) -> Mapping[str, str]:
+    return dict(parse_qsl(urlsplit(url).query))
 
 
 def _is_signed(path: str, asked: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ from shared.core.serving.state import EndpointState
 from shared.ports.storage import Document, ETag, Listed
 from shared.providers.http.client import Answer
 from tests.fakes.documents import MemoryDocuments
+from tests.fakes.read_once import stored_run
 from tests.fakes.wire import StudioHttp
 from tests.fakes.world import World, pipeline
 
@@ -106,7 +107,7 @@ class Observed(World):
         return self.deliver(name)[0]
 
     def now_of(self, run: Run) -> Run:
-        return Run.model_validate_json(self.documents.rows[f"runs/{run.run_id}"].body)
+        return stored_run(self.documents.rows[f"runs/{run.run_id}"].body)
 
     def until(self, run: Run, phase: Phase, ticks: int = 40) -> Run:
         for _ in range(ticks):
