@@ -53,6 +53,21 @@ def test_a_marker_holds_hints_and_no_body(ledger: Ledger, documents: Contested) 
     assert documents.rows["open/sample-1"].body == b""
 
 
+def test_a_marker_that_is_removed_while_it_is_renewed_is_written_again(
+    ledger: Ledger, documents: Contested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.open_markers.mark("sample-1", RunHints())
+
+    def gone(name: str) -> None:
+        monkeypatch.undo()
+        del documents.rows[name]
+
+    monkeypatch.setattr(documents, "read", gone)
+    ledger.open_markers.mark("sample-1", CommandStored())
+    (marker,) = ledger.open_markers.listed()
+    assert marker.hints == CommandStored()
+
+
 def test_hints_are_renewed_only_on_the_marker_that_was_seen(ledger: Ledger) -> None:
     ledger.open_markers.mark("sample-1", RunHints(phase=Phase.RECEIVED))
     (seen,) = ledger.open_markers.listed()
