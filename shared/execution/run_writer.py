@@ -50,7 +50,7 @@ class RunWriter:
             TransientError, OutcomeUnknownError: the ledger does not work now.
         """
         if not announced:
-            self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
+            self._context.ledger.open_markers.announce(run.run_id, hints_of(run))
         with tracing.opening(run) as opening:
             trace = opening.traceparent
             runs = self._context.ledger.runs

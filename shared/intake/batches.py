@@ -288,7 +288,7 @@ class Batches:
         run_id = run_id_of(oldest)
         while ledger.tombstones.has(run_id):  # its record was removed: an id is never used twice
             run_id = names.run_id(pipeline.name, "again", run_id)
-        ledger.open_markers.mark(run_id, marker_of_batch(pipeline, batch.key))
+        ledger.open_markers.announce(run_id, marker_of_batch(pipeline, batch.key))
         changes = {"batch_run": run_id, "batch_since": now, "claimed_to": ""}
         keep, limited = core.starts_to_keep(pipeline), core.concurrency_limit(pipeline) is not None
         run_queue = run_queue.evolve(**changes).begin(run_id, now, keep=keep, holds=limited)
