@@ -14,7 +14,7 @@ from typing import Final
 from shared.core.config.problems import Problem
 from shared.core.counting import counted
 from shared.core.findings import (
-    CheckResult,
+    CheckOutcome,
     Finding,
     Line,
     Report,
@@ -194,7 +194,7 @@ class Doctor:
         bounds = Bounds(self.bounds.each, self.bounds.each)
         (found,) = results_of([check], bounds, broken=dict(broken))
         known += more
-        if found.outcome is not CheckResult.OK:
+        if found.outcome is not CheckOutcome.OK:
             yield _line(check.part, check.name, found)
 
     def _besides(self, one: CheckedEndpoint) -> Iterator[Check]:

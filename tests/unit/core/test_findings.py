@@ -1,7 +1,7 @@
 """The lines of doctor: one line each, without secrets, and the cure said once."""
 
 from shared.core.findings import (
-    CheckResult,
+    CheckOutcome,
     Finding,
     Line,
     Report,
@@ -45,4 +45,4 @@ def test_a_report_is_well_where_nothing_is_wrong() -> None:
 
     assert report(ok(""), not_checked("no time")).is_well
     assert not report(ok(""), wrong("no")).is_well
-    assert report(ok(""), ok(""), wrong("no")).counted(CheckResult.OK) == 2
+    assert report(ok(""), ok(""), wrong("no")).counted(CheckOutcome.OK) == 2
