@@ -119,7 +119,7 @@ def enable(
     tracers: "TracerProvider | None" = None,
     meters: "MeterProvider | None" = None,
 ) -> bool:
-    """Switch spans and metrics on, where a setting asks for them and the API is installed.
+    """Switch spans and metrics on where a setting asks for them and the API is installed, else off.
 
     Args:
         environment: the app settings.
@@ -146,11 +146,6 @@ def enable(
     except Exception as exc:  # noqa: BLE001 -- telemetry never keeps the app from working
         log.warning("%s is set, and opentelemetry-api cannot be used: %s", min(wanted), exc)
     return _SWITCH.live is not None
-
-
-def disable() -> None:
-    """Switch spans and metrics off."""
-    _SWITCH.live = None
 
 
 def _configure() -> None:

@@ -95,7 +95,7 @@ class FirstRecordedTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class InboxKeeper:
     """Puts data versions into the inbox. Every call may be repeated."""
 
     context: Context

@@ -15,7 +15,7 @@ from shared.core.run.data_version import DataVersion
 from shared.core.versions import metadata_update_of
 from shared.errors import CorruptRecordError, RelearnError
 from shared.execution.context import Context
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.intake.catalogue import Catalogue
 from shared.intake.last_good import LastGood
 from shared.intake.requests import Requests
@@ -112,7 +112,7 @@ class Backfill:
     context: Context
     catalogue: Catalogue
     requests: Requests
-    inbox: Inbox
+    inbox: InboxKeeper
 
     def wanted(self) -> bool:
         """Whether a pipeline wants a backfill of all data that is not done yet."""

@@ -13,7 +13,7 @@ from typing import Final
 from shared.core.run.data_version import DataVersion
 from shared.errors import CorruptRecordError, OutcomeUnknownError, TransientError
 from shared.execution.context import Context
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.intake.catalogue import Catalogue
 from shared.intake.eligibility import Activations
 from shared.ledger.inbox import InboxEntry
@@ -39,7 +39,7 @@ class UnwantedData:
     context: Context
     catalogue: Catalogue
     activations: Activations
-    inbox: Inbox
+    inbox: InboxKeeper
     _reported_at: datetime | None = field(default=None, init=False)
 
     def reassign(self, unwanted: Iterable[InboxEntry], until: datetime) -> None:

@@ -16,7 +16,7 @@ from shared.core.run.record import Phase, Run
 from shared.errors import RelearnError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.execution.run_factory import Opening, RunFactory, ambiguous
 from shared.intake.batch import APPEARED
 from shared.intake.batches import Batches
@@ -38,7 +38,7 @@ class VersionRuns:
     context: Context
     catalogue: Catalogue
     eligibility: Eligibility
-    inbox: Inbox
+    inbox: InboxKeeper
     batches: Batches
     factory: RunFactory
     driver: Driver

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.core.config.problems import Mistake
-from shared.core.config.training import TrainingService
+from shared.core.config.training import TrainingConfig
 from shared.core.config.types import OutputName, Strict
 from shared.core.serving.references import EndpointRef
 
@@ -100,17 +100,17 @@ class ScoringEndpoint(Strict):
         """What an operator should know before its next model."""
         return ()
 
-    def beside(self, training: TrainingService) -> Self:
+    def beside(self, training: TrainingConfig) -> Self:
         """Return the endpoint with what the training says and it leaves out."""
         del training
         return self
 
-    def fits(self, training: TrainingService) -> Iterator[Mistake]:
+    def fits(self, training: TrainingConfig) -> Iterator[Mistake]:
         """Yield what keeps the endpoint from serving what is trained there."""
         del training
         return iter(())
 
-    def hints(self, training: TrainingService) -> Iterator[Mistake]:
+    def hints(self, training: TrainingConfig) -> Iterator[Mistake]:
         """Yield what its author may not expect."""
         del training
         return iter(())

@@ -9,7 +9,7 @@ from shared.core.config.cross_field import together
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.studio_types import MODEL_SUFFIX, JobsUrl, OutputFile, service_identity
-from shared.core.config.training import DATA, MANIFEST, TrainingService, named_model
+from shared.core.config.training import DATA, MANIFEST, TrainingConfig, named_model
 from shared.core.config.types import (
     Name,
     SecretReference,
@@ -47,7 +47,7 @@ def _checked_filled(text: str) -> str:
 InputTemplate = Annotated[str, AfterValidator(_checked_input)]
 
 
-class StudioTraining(TrainingService):
+class StudioTraining(TrainingConfig):
     """The batch execution service that trains, and what a job is given."""
 
     kind: Literal["studio"] = Field(

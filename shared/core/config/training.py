@@ -41,7 +41,7 @@ def _with_right_templates(value: Scalar) -> Scalar:
     return value
 
 
-class TrainingService(Strict):
+class TrainingConfig(Strict):
     """A service that trains, whichever kind it is of."""
 
     parameters: dict[Name, Annotated[Scalar, AfterValidator(_with_right_templates)]] = Field(

@@ -14,7 +14,7 @@ from shared.core.decisions.comparison import (
     Comparison,
     Interval,
     Opponent,
-    Outcome,
+    RuleOutcome,
     SliceComparison,
     whose,
 )
@@ -98,11 +98,11 @@ def result_on_rows(
     says = _sentences(rule, counting)
     says += [_other_model(rule, *one) for one in left]
     says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
-    without = [Outcome.UNSURE for _ in left]
+    without = [RuleOutcome.UNSURE for _ in left]
     if known.unread:
-        says, without = [f"{rule.metric} cannot be compared: {known.unread}"], [Outcome.UNSURE]
+        says, without = [f"{rule.metric} cannot be compared: {known.unread}"], [RuleOutcome.UNSURE]
     outcome = worst([counted_outcome(one) for one in counting] + without)
-    passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
+    passed, unsure = outcome is RuleOutcome.FIT, outcome is RuleOutcome.UNSURE
     if not says:
         advice = "" if first_allowed else "; first_model: allow promotes nevertheless"
         says.append(f"{rule.metric}: there is no live model to compare with{advice}")
@@ -131,23 +131,23 @@ def _sentences(rule: Rule, comparisons: Sequence[Comparison]) -> list[str]:
         key=lambda alike: OUTCOMES.index(counted_outcome(alike[0])),
         reverse=True,
     )
-    if not ordered or counted_outcome(ordered[0][0]) is Outcome.FIT:
+    if not ordered or counted_outcome(ordered[0][0]) is RuleOutcome.FIT:
         return [_said(rule, alike) for alike in ordered]
     verb = "is reached" if rule.kind == "min_gain" else "holds"
     return [
         f"{rule.metric}: {rule.kind} {plain(rule.bound)} {verb} against {_name(alike)}"
-        if counted_outcome(alike[0]) is Outcome.FIT
+        if counted_outcome(alike[0]) is RuleOutcome.FIT
         else _said(rule, alike)
         for alike in ordered
     ]
 
 
-def counted_outcome(comparison: Comparison) -> Outcome:
+def counted_outcome(comparison: Comparison) -> RuleOutcome:
     """Return what a comparison says: a slice can only turn it to worse."""
-    without = comparison.interval is None and comparison.outcome is Outcome.FIT
-    own = Outcome.UNSURE if without else comparison.outcome
+    without = comparison.interval is None and comparison.outcome is RuleOutcome.FIT
+    own = RuleOutcome.UNSURE if without else comparison.outcome
     slices = (one.outcome for one in comparison.slices)
-    return worst([own, *(one for one in slices if one is Outcome.WORSE)])
+    return worst([own, *(one for one in slices if one is RuleOutcome.WORSE)])
 
 
 def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
@@ -244,13 +244,13 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
     bound = f"{rule.kind} {plain(rule.bound)}"
     gain = rule.kind == "min_gain"
     match outcome_of(interval, signed(rule.kind, rule.bound)):
-        case Outcome.FIT:
+        case RuleOutcome.FIT:
             return f"{bound} {'is reached' if gain else 'holds'}"
-        case Outcome.WORSE:
+        case RuleOutcome.WORSE:
             return f"{bound} is {'not reached' if gain else 'exceeded'}"
-        case Outcome.UNSURE if interval.low == interval.high:
+        case RuleOutcome.UNSURE if interval.low == interval.high:
             return f"{bound} is just that difference, which more rows would not change"
-        case Outcome.UNSURE:
+        case RuleOutcome.UNSURE:
             about = (
                 f"; about {grouped(one.rows_needed, 'row')} would settle it"
                 if one.rows_needed
@@ -261,7 +261,7 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
 
 def _of_slices(rule: Rule, slices: Sequence[SliceComparison]) -> Iterator[str]:
     """Yield how many slices are worse; their values are in the record, and in no message."""
-    worse = [one for one in slices if one.outcome is Outcome.WORSE]
+    worse = [one for one in slices if one.outcome is RuleOutcome.WORSE]
     if not worse:
         return
     checked = [one for one in slices if one.interval is not None]

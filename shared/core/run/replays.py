@@ -13,7 +13,7 @@ from typing import Final
 from shared.core.config.compare import Compare, Unsure
 from shared.core.config.gate import Gate
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.decisions.power import rows_needed
 from shared.core.evaluation.compared_rules import outcome_of
 from shared.core.evaluation.gate import Result, Verdict
@@ -181,7 +181,7 @@ def _by_bound(one: Comparison, rule: Rule) -> Comparison:
         return one
     bound = rule.bound if rule.kind == "min_gain" else -rule.bound
     outcome, needed = outcome_of(one.interval, bound), None
-    if outcome is Outcome.UNSURE:
+    if outcome is RuleOutcome.UNSURE:
         needed = rows_needed(one.interval, one.rows, bound)
     return one.evolve(outcome=outcome, rows_needed=needed)
 

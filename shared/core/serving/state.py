@@ -36,7 +36,7 @@ class ServedModel(FrozenModel):
     model: ModelRef | None = None  #: None: the model of the endpoint's own service
     state: ServingState | None = None  #: what restores it, where that is more than the model
     candidate: str = ""  #: its name at the endpoint, where it was staged there
-    run_id: str  #: the run that trained or brought it; or `deployment …`: no run did
+    run_id: str  #: the run that trained or brought it; or the text of `OfNoRun`
     since: AwareDatetime
     verification: str
     manifest: tuple[BlobVersion, ...]  #: the newest of its manifest; its run names all

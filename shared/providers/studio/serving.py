@@ -24,7 +24,7 @@ from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError
 from shared.ports.serving import Keep, ModelAnswer, Plan
 from shared.ports.storage import Blobs
-from shared.providers.studio.scoring import Current, StudioEndpoint
+from shared.providers.studio.scoring import Current, StudioClient
 
 _log: Final = logging.getLogger("relearn")
 
@@ -114,7 +114,7 @@ class StudioServing:
         resource: the updatable resource; None: the only one.
     """
 
-    endpoint: StudioEndpoint
+    endpoint: StudioClient
     baselines: Baselines
     name: str
     resource: str | None
