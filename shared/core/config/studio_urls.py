@@ -35,7 +35,7 @@ _PARAMETERS: Final = {
 _SHOWABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _RESOURCE_MANAGER: Final = "https://management.azure.com"
 _WHERE: Final = "copy it from the endpoint's API help page"
-#: The platform's own services, for machines inside it alone (169.254.169.254 is link-local).
+#: The platform's own services, only for machines inside it (169.254.169.254 is link-local).
 _CLOUD: Final = frozenset({ip_address("168.63.129.16"), ip_address("fd00:ec2::254")})
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _MOST_PARTS: Final = 4
@@ -236,7 +236,7 @@ def is_inner(url: str) -> bool:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a host is, in whichever way it is written; None for a name."""
+    """Return the address that a host is, in any notation; None for a name."""
     try:
         at = ip_address(host.partition("%")[0])
     except ValueError:

@@ -140,7 +140,7 @@ class Result(FrozenModel):
     passed: bool  #: whether the rule lets the model on; an unsure one may
     why: str  #: one sentence with the numbers
     unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
-    observe: bool = left_out(default=False)  #: whether it is recorded alone, and does not decide
+    observe: bool = left_out(default=False)  #: whether it is only recorded, and does not decide
     comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
     #: Runs of these whose models serve, or are pinned, no more: such a comparison does not count.
     gone: tuple[str, ...] = left_out(())
@@ -173,7 +173,7 @@ class Verdict(FrozenModel):
 
     @property
     def outcome(self) -> Outcome | None:
-        """The worst of what its rules say; None: there was nothing to judge the model by."""
+        """The worst outcome of its rules; None: there was nothing to judge the model by."""
         if self.unsure:
             return Outcome.UNSURE
         if self.passed:

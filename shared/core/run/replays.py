@@ -23,7 +23,7 @@ from shared.core.evaluation.text import folded
 from shared.core.run.gate_events import needs_approval
 from shared.core.run.record import Run
 
-#: How many ways of what may have served are tried, and of how many endpoints at most.
+#: How many assumptions about live models are tried, and for how many endpoints at most.
 _MOST_WAYS: Final = 64
 _MOST_LIVE: Final = 20
 
@@ -147,7 +147,7 @@ def same_sources(one: Gate, other: Gate) -> bool:
 
 
 def _terms(compare: Compare | None) -> Compare | None:
-    """Return the terms of comparisons without what follows them."""
+    """Return the terms of comparisons without their consequences."""
     return compare.evolve(unsure="ask", wait=None, request=None) if compare else None
 
 
@@ -202,7 +202,7 @@ def _models(
 
 
 def _unread(verdict: Verdict, says: str) -> dict[str, str]:
-    """Return why rules that are observed alone had nothing to read, by their metrics."""
+    """Return why rules that are only observed had nothing to read, by their metrics."""
     observed = [one for one in verdict.results if one.observe and one.value is None]
     return {
         one.metric: one.why.removeprefix(f"{one.metric} ")
@@ -242,7 +242,7 @@ def _live_numbers(
 def _one_rule(
     rule: Rule, result: Result, row: Row, many: int, *, first_allowed: bool
 ) -> Sequence[Numbers] | None:
-    """Return the numbers of so many models that give one result again; None: there are none."""
+    """Return numbers of that many models that give one result again; None: there are none."""
     for lacking in range(many + 1):
         known = many - lacking
         if known and result.live is None:

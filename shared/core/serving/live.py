@@ -45,7 +45,7 @@ def live_model(
 
 
 def model_of_others(run_id: str, at: datetime) -> ServedModel:
-    """Return a model that no run promoted, as far as what stands for its run says it.
+    """Return a model that no run promoted, from the text that stands for its run.
 
     Args:
         run_id: begins with `DEPLOYMENT`.

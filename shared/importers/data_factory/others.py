@@ -260,7 +260,7 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
     if not all(path.container and not path.is_folder for path in job.outputs.values()) or (
         not job.outputs and not is_empty(said.value)
     ):
-        text = f"{place}: it has no endpoints; it may or may not write a model"
+        text = f"{place}: it has no endpoints: it may or may not write a model"
         cure = "name the endpoints that are to serve its model under endpoints, if it makes one"
     if job.trains:
         text = f"{place}: it has no endpoints: no update takes the model in this file"
