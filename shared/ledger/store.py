@@ -92,7 +92,7 @@ class Store:
             raise
 
     def update(self, name: str, kind: type[R], change: Callable[[R | None], R | None]) -> R | None:
-        """Change a record by a pure function of what is stored; return what is stored then.
+        """Change a record by a pure function of the stored one; return what is stored then.
 
         Args:
             name: of the document.
@@ -212,7 +212,7 @@ def retried(name: str, attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except ConflictError:
-            continue  # another worker was faster: decide by what it wrote
+            continue  # another worker was faster: decide by its record
     raise ConflictError(f"{name} keeps changing")
 
 
@@ -275,7 +275,7 @@ def _problem(exc: Exception) -> str:
 
 
 class OldRecords(Store):
-    """The records of the app, whatever their content."""
+    """The records of the app, with any content."""
 
     def page(self, kind: str, cursor: str | None) -> Page[Listed]:
         """Return records of one kind, in one listing. Raises InvalidCursorError, TransientError."""

@@ -1,6 +1,6 @@
 """Reports activities outside training and updating, and keys that mean nothing for a run.
 
-Each is reported, with what in Relearn does the same where there is such a thing.
+Each is reported, with its equivalent in Relearn if there is one.
 """
 
 from collections.abc import Collection, Iterator
@@ -57,7 +57,7 @@ _CALLED: Final = (
 _DATABASE: Final = "call it where the data is made, or let the job call it"
 _VALUE: Final = "write the value under training.parameters"
 _AZUREML: Final = "write training: {kind: azureml, component: …}, which runs a job of Azure ML"
-#: What to do about what an update does not wait for.
+#: What to do about activities that an update does not wait for.
 DECIDES: Final = "write gate.rules, or gate.approval: required, if it decides about the model"
 _AFTER_TRAINING: Final = f"{DECIDES}; else {_CALL}"
 #: Types that have the same meaning after a training as before one.

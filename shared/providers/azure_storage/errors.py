@@ -1,4 +1,4 @@
-"""The error for each failure of the storage SDK, by what is known of its effect (design rule 7).
+"""The error for each failure of the storage SDK, by its known effect (design rule 7).
 
 The codes: Microsoft, "Azure Blob Storage error codes" and "Common REST API error codes".
 """
@@ -115,7 +115,7 @@ def named_cause(exc: AzureError) -> str | None:
 
 
 def sorted_codes() -> frozenset[str]:
-    """Return the error codes that are sorted by what they prove."""
+    """Return the error codes that are sorted by their proof."""
     return frozenset(chain(_LOST, _PASSING, _LASTING))
 
 
