@@ -1,6 +1,6 @@
 """Spans and metrics by the API of OpenTelemetry, where it is installed and switched on.
 
-The API is imported by `enable` alone. Nothing here ever fails a step, and no attribute holds a
+Only `enable` imports the API. Nothing here ever fails a step, and no attribute holds a
 secret: each text is redacted, and of a URL neither query nor user is kept. docs/observability.md
 lists the spans and the metrics.
 """
@@ -237,7 +237,7 @@ _NO_STEP: Final = Step()
 
 @contextmanager
 def opening(run: Run) -> Iterator[Step]:
-    """Record that a run is opened; `traceparent` of what is given is for its record."""
+    """Record that a run is opened; the given `traceparent` is for its record."""
     live = _SWITCH.live
     if live is None:
         yield _NO_STEP

@@ -58,7 +58,7 @@ _TO_DO: Final = (
 
 @dataclass(frozen=True, slots=True)
 class GridEvent:
-    """One event, in whichever schema it came; the names inside `data` are in lower case."""
+    """One event, of either schema; the names inside `data` are in lower case."""
 
     kind: str
     source: str  #: the id of the resource that it is about

@@ -30,7 +30,7 @@ class Finding:
     outcome: CheckOutcome
     text: str  #: what was found, what happened, or why it was not checked
     cure: str = ""  #: what an operator can do where it is wrong
-    is_usual: bool = False  #: of what was not checked: nothing has to be done about that
+    is_usual: bool = False  #: not checked, and nothing has to be done about that
 
     @property
     def hinders(self) -> bool:

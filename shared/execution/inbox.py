@@ -67,7 +67,7 @@ class FirstRecordedTimes:
 
         Args:
             blobs: the versions, in any order.
-            most: so many are shown.
+            most: how many are shown.
             least: how many bytes a version must have to be used; the first such is shown too.
 
         Returns:

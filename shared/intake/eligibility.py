@@ -258,7 +258,7 @@ class Eligibility:
         if not blob.may_be_metadata_update(trust_size=trusted):
             return False
         blob_id = names.blob_id(version.pipeline.name, blob.container, blob.name)
-        # Its own entry is no earlier version: it may be noted there as older than its pipeline.
+        # Its own entry is not an earlier version: it may be noted there as older than its pipeline.
         since = self._context.ledger.versions.metadata_updated_since(
             blob_id, blob, version.version_id, trust_size=trusted
         )

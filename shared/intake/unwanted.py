@@ -21,7 +21,7 @@ from shared.telemetry import log
 
 #: How often data that no pipeline wants is reported in the log.
 _REPORTED_EVERY: Final = timedelta(hours=1)
-#: After so many failures in a row the storage counts as failing, not one record.
+#: After this number of failures in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 
 

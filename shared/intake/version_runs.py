@@ -243,7 +243,7 @@ class VersionRuns:
         run_id = str(entry.run_id)
         advanced = self.driver.advance(run_id).run
         if advanced is not None or entry.in_batch:
-            return advanced  # the run of a batch is opened from the inbox alone
+            return advanced  # the run of a batch is opened only from the inbox
         if self.context.ledger.tombstones.has(run_id):
             log.info("blob %s: the record of its run %s was removed", entry.blob.path, run_id)
             return None

@@ -141,7 +141,7 @@ class AzureMlEndpoint(ScoringEndpoint):
 
     @property
     def takes_candidates(self) -> bool:
-        """Whether a model can be scored there beside the one that serves."""
+        """Whether a model can be scored there next to the live one."""
         return True
 
     @property
@@ -161,7 +161,7 @@ class AzureMlEndpoint(ScoringEndpoint):
 
     @property
     def ref(self) -> EndpointRef:
-        """The endpoint, by what it is known by at its service."""
+        """The endpoint, as its service identifies it."""
         identity = f"{self.workspace_parts.identity}/onlineendpoints/{self.endpoint.lower()}"
         return EndpointRef(provider=AZUREML, identity=identity, name=self.endpoint)
 

@@ -52,7 +52,7 @@ class ScoringEndpoint(Strict):
 
     @property
     def takes_candidates(self) -> bool:
-        """Whether a model can be scored there beside the one that serves."""
+        """Whether a model can be scored there next to the live one."""
         return False
 
     @property
@@ -77,7 +77,7 @@ class ScoringEndpoint(Strict):
 
     @property
     def ref(self) -> EndpointRef:
-        """The endpoint, by what it is known by at its service."""
+        """The endpoint, as its service identifies it."""
         raise NotImplementedError
 
     @property
@@ -101,7 +101,7 @@ class ScoringEndpoint(Strict):
         return ()
 
     def beside(self, training: TrainingConfig) -> Self:
-        """Return the endpoint with what the training says and it leaves out."""
+        """Return the endpoint, completed by the configuration of the training."""
         del training
         return self
 

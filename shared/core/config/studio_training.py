@@ -131,7 +131,7 @@ class StudioTraining(TrainingConfig):
 
     @property
     def identity(self) -> str:
-        """What the service is known by, whichever host it is written with."""
+        """The identity of the service, for any host in its URL."""
         return service_identity(self.service)
 
     @property

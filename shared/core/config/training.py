@@ -42,7 +42,7 @@ def _with_right_templates(value: Scalar) -> Scalar:
 
 
 class TrainingConfig(Strict):
-    """A service that trains, whichever kind it is of."""
+    """A service that trains, of any kind."""
 
     parameters: dict[Name, Annotated[Scalar, AfterValidator(_with_right_templates)]] = Field(
         default_factory=dict,

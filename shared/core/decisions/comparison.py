@@ -56,7 +56,7 @@ def whose(run_id: str) -> str:
 
 
 class Interval(FrozenModel):
-    """How much better the candidate is, two-sided; positive is better, whatever the metric."""
+    """How much better the candidate is, two-sided; positive is better, for every metric."""
 
     difference: FiniteFloat
     low: FiniteFloat

@@ -28,14 +28,14 @@ MOST_CHECKED: Final = 400
 MOST_ROWS: Final = 50_000
 #: How many slices a record lists: a column may have a value for each row.
 MOST_LISTED: Final = 50
-#: The draws of F1 take so much longer with each so many classes.
+#: The draws of F1 take as much longer again for each further group of this many classes.
 _CLASSES: Final = 5
 
 
 def slices_for_each(metrics: Sequence[Metric], opponents: Sequence[PairedRows]) -> int:
     """Return how many slices are checked for one metric and one other model.
 
-    It is decided before, so that the time of a verdict has a bound whatever the rows are.
+    It is decided before, so that the time of a verdict has a bound for any rows.
 
     Args:
         metrics: whose slices are checked.

@@ -25,7 +25,7 @@ from shared.core.evaluation.report import Row
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How models are compared, whatever the rule."""
+    """How models are compared, for every rule."""
 
     level: float = 0.9
     threshold: float = 0.5
@@ -96,7 +96,7 @@ def _key(metric: Metric) -> tuple[Kind, Average]:
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one other model: each metric is computed once, whatever the rules."""
+    """What is known of one other model: each metric is computed once for all rules."""
 
     one: Against
     terms: Terms

@@ -1,7 +1,7 @@
 """Draws a verdict as a forest plot (SVG): each interval of a difference, and its bound.
 
 Each rule has a panel with an axis of its own, since metrics have units of their own. An outcome is
-shown by its word and by a form, not by a color alone.
+shown by its word and by a form, not only by a color.
 """
 
 import math

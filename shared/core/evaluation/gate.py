@@ -20,7 +20,7 @@ class Result(FrozenModel):
     passed: bool  #: whether the rule lets the model on; an unsure one may
     why: str  #: one sentence with the numbers
     unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
-    observe: bool = left_out(default=False)  #: whether it is recorded alone, and does not decide
+    observe: bool = left_out(default=False)  #: whether it is only recorded, and does not decide
     unread: str = left_out("")  #: why its file could not be used, where it is only observed
     comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
     #: Runs of these whose models serve, or are pinned, no more: such a comparison does not count.
@@ -54,7 +54,7 @@ class Verdict(FrozenModel):
 
     @property
     def outcome(self) -> RuleOutcome | None:
-        """The worst of what its rules say; None: there was nothing to judge the model by."""
+        """The worst outcome of its rules; None: there was nothing to judge the model by."""
         if self.unsure:
             return RuleOutcome.UNSURE
         if self.passed:

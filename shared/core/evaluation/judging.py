@@ -33,7 +33,7 @@ def judge(
 ) -> Verdict:
     """Return what the rules say of the model of `row`, and why.
 
-    The outcome is the worst that a rule says; one that is observed alone does not count. An
+    The outcome is the worst that a rule says; one that is only observed does not count. An
     unsure model is promoted, rejected or asked about as `gate.compare` says. Without an interval,
     or with one of another model than serves, nothing was measured, so that an operator is asked
     where it would be promoted.

@@ -28,7 +28,7 @@ NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
 #: And one that it was compared with, and that serves, or is pinned, no more.
 NAMES_GONE: Final = {"live": "the former live model", "anchor": "the former anchor"}
 _MOST_DECIMALS: Final = 9
-#: How many more decimals values may have, so that they differ by what is said.
+#: How many more decimals values may have, so that they differ visibly.
 _MORE_DECIMALS: Final = 3
 #: From here on a number in full is no more than a row of digits.
 _LARGE: Final = 1e15
@@ -59,7 +59,7 @@ class OnRows:
         return tuple(one for one in wanted if one[1] not in known)
 
     def by_present(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-        """Return comparisons with what the other models are now: an anchor may serve again."""
+        """Return comparisons with the present role of each model: an anchor may serve again."""
         present: dict[str, Opponent] = {self.anchor: "anchor", **dict.fromkeys(self.live, "live")}
         return tuple(
             one.evolve(against=present.get(one.run_id, one.against)) for one in comparisons
@@ -125,7 +125,7 @@ def result_on_rows(
 
 
 def _sentences(rule: Rule, comparisons: Sequence[Comparison]) -> list[str]:
-    """Return what each comparison says, the worst first; beside others a fit one in few words."""
+    """Return what each comparison says, the worst first; among others a fit one in few words."""
     ordered = sorted(
         _alike(comparisons),
         key=lambda alike: OUTCOMES.index(counted_outcome(alike[0])),
@@ -156,7 +156,7 @@ def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
 
 
 def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
-    """Return groups of comparisons that differ in their run alone: one model at many endpoints."""
+    """Return groups of comparisons that differ only in their run: one model at many endpoints."""
     groups: dict[Comparison, list[Comparison]] = {}
     for one in comparisons:
         groups.setdefault(one.evolve(run_id=""), []).append(one)
@@ -207,8 +207,8 @@ def _telling(one: float, other: float, difference: float, digits: int) -> int:
     Args:
         one: a value.
         other: another one.
-        difference: of both, whatever its sign.
-        digits: at least so many.
+        difference: of both, of either sign.
+        digits: the fewest.
     """
     for more in range(digits, min(digits + _MORE_DECIMALS, _MOST_DECIMALS) + 1):
         first, second, found = (Decimal(fixed(abs(n), more)) for n in (one, other, difference))
@@ -240,7 +240,7 @@ def _difference(interval: Interval, digits: int) -> str:
 
 
 def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
-    """Return on which side of its bound the interval of all rows is, whatever its slices say."""
+    """Return on which side of its bound the interval of all rows is; slices do not count."""
     bound = f"{rule.kind} {plain(rule.bound)}"
     gain = rule.kind == "min_gain"
     match outcome_of(interval, signed(rule.kind, rule.bound)):
@@ -300,7 +300,7 @@ def decimals(bound: float, interval: Interval) -> int:
 
 
 def fixed(number: float, digits: int) -> str:
-    """Return a number with so many decimals; a very large one in few digits.
+    """Return a number with `digits` decimals; a very large one in few digits.
 
     Args:
         number: to be shown.

@@ -24,7 +24,7 @@ from shared.core.run.gate_events import needs_approval
 from shared.core.run.record import Run
 from shared.core.text import folded
 
-#: How many ways of what may have served are tried, and of how many endpoints at most.
+#: How many assumptions about live models are tried, and for how many endpoints at most.
 _MOST_WAYS: Final = 64
 _MOST_LIVE: Final = 20
 
@@ -149,7 +149,7 @@ def same_sources(one: Gate, other: Gate) -> bool:
 
 
 def _terms(compare: Compare | None) -> Compare | None:
-    """Return the terms of comparisons without what follows them."""
+    """Return the terms of comparisons without their consequences."""
     return compare.evolve(unsure="ask", wait=None, request=None) if compare else None
 
 
@@ -202,7 +202,7 @@ def _models(
 
 
 def _unread(results: Iterable[Result]) -> str:
-    """Return why rules that are observed alone had nothing to read; empty: they had."""
+    """Return why rules that are only observed had nothing to read; empty: they had."""
     return next((one.unread for one in results if one.unread), "")
 
 
@@ -237,7 +237,7 @@ def _live_numbers(
 def _one_rule(
     rule: Rule, result: Result, row: Row, many: int, *, first_allowed: bool
 ) -> Sequence[Numbers] | None:
-    """Return the numbers of so many models that give one result again; None: there are none."""
+    """Return numbers of that many models that give one result again; None: there are none."""
     for lacking in range(many + 1):
         known = many - lacking
         if known and result.live is None:

@@ -304,7 +304,7 @@ def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
 
 
 def _chosen(job: Job) -> BlobPath | None:
-    """Return the input that is the data where nothing else says it: a folder, else the first."""
+    """Return the input that is the data if nothing else says it: a folder, or the first one."""
     inputs = job.all_inputs
     return next((one for one in inputs if one.is_folder), next(iter(inputs), None))
 

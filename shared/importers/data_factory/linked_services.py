@@ -290,7 +290,7 @@ def account_of(service: str) -> str:
 
 
 def workspace(definition: Definition) -> str:
-    """Return the id of a workspace of Azure Machine Learning, with <…> for what is not known."""
+    """Return the id of a workspace of Azure Machine Learning, with <…> for unknown parts."""
     parts = {
         name: _written(definition, name, {}) or f"<{name}>"
         for name in ("subscriptionId", "resourceGroupName", "mlWorkspaceName")

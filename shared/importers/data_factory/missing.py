@@ -1,4 +1,4 @@
-"""Reports each reference to a definition that is missing, also beside the first one of an activity.
+"""Reports each reference to a definition that is missing, also after the first one of an activity.
 
 An activity that lacks one definition is not carried over, so that nothing reads its other
 references. People want to know at once of all files that they forgot.

@@ -1,6 +1,6 @@
 """Explains refusals of a storage account to an operator, with the setting to correct.
 
-A 403 alone says little: its code tells a missing role from the network's rules, a wrong key, and
+A 403 says little: its code tells a missing role from the network's rules, a wrong key, and
 a clock that is wrong (azure-storage §8). The words of the answer are never shown: they may repeat
 what was sent.
 """

@@ -37,7 +37,7 @@ class Files:
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
     _names: frozenset[str] = frozenset()
-    _near: set[str] = field(default_factory=set)  #: the files beside a template
+    _near: set[str] = field(default_factory=set)  #: the files in a template's folder
     #: File and parameter -> the file whose value counts; and those whose own value does.
     _counts: dict[tuple[str, str], str] = field(default_factory=dict)
     _used: set[tuple[str, str]] = field(default_factory=set)
@@ -49,9 +49,9 @@ class Files:
         return name.casefold() in self._names
 
     def values_for(self, template: str) -> dict[str, Any]:
-        """Return the values of parameters for a template: those given, then those beside it.
+        """Return the values of parameters for a template: those given, then those in its folder.
 
-        Of the files beside it that whose name fits best counts, then the nearest one.
+        Of the files in its folder that whose name fits best counts, then the nearest one.
         """
         stem = PurePosixPath(template).stem.casefold()
         folders = [str(folder) for folder in PurePosixPath(template).parents]

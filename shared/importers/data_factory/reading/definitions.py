@@ -70,7 +70,7 @@ class Definitions:
     def named(self, kind: str, name: str, near: str = "") -> Definition | None:
         """Return a definition; letter case and blanks at the ends do not count.
 
-        Of several ones, that of the nearest folder counts, else the first.
+        Of several ones, that of the nearest folder counts, otherwise the first.
 
         Args:
             kind: what it is.
