@@ -120,7 +120,7 @@ def _local_app(settings: Path) -> App:
         raise CommandError(f"a setting is wrong: {first}. `relearn doctor` lists them all")
     if built.changed_file is not None:
         built.changed_file.begin()  # reads a pipelines file that is in a container
-    host = urlsplit(built.context.data.base_location).hostname
+    host = urlsplit(built.context.data.account_url).hostname
     if host not in _LOOPBACK:
         raise CommandError(
             f"the training data is in the account {built.context.data.account}, not on this "

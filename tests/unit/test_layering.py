@@ -183,6 +183,28 @@ def test_only_app_builds_providers() -> None:
     assert builders == {"app.py", "app_context.py"}
 
 
+#: What may name the configuration of one vendor, and why.
+OF_ONE_VENDOR: Final = {
+    "shared/providers/": "each talks to one service",
+    "shared/core/config/studio_": "what belongs to one vendor may use its other parts",
+    "shared/core/config/azureml_": "the same",
+    "shared/core/config/kinds.py": "chooses the class by the kind",
+    "shared/importers/": "pipelines of Data Factory call services of Studio",
+}
+
+
+def test_nothing_above_the_providers_names_the_configuration_of_one_vendor() -> None:
+    vendors = ("shared.core.config.studio_", "shared.core.config.azureml_")
+    users = {
+        file.relative_to(ROOT).as_posix()
+        for folder in ("shared", "functions", "cli")
+        for file in modules(folder)
+        if any(name.startswith(vendors) for name in imports(file))
+    }
+    assert not [user for user in users if not user.startswith(tuple(OF_ONE_VENDOR))]
+    assert all(any(user.startswith(reason) for user in users) for reason in OF_ONE_VENDOR)
+
+
 def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
     assert ours("shared", "shared") == []
 
