@@ -23,7 +23,7 @@ from local.azurite import Azurite
 from shared.core.names import shared_queue_id
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
-from shared.execution.inputs import Lookup
+from shared.execution.inputs import JobInputs
 from shared.ledger.open_markers import hints_of
 from shared.operations.history import History, RunFilter
 from shared.ports.storage import Documents
@@ -138,7 +138,7 @@ def manifest(size: int) -> Counted:
         world.blobs.put("training-data", f"other/{number}.csv", b"x")
         blobs.append(world.blobs.put("training-data", f"c{number // 10}/{number}.csv", b"x"))
     world.blobs.head_calls = world.blobs.pages = 0
-    list(Lookup(world.context).now(blobs))
+    list(JobInputs(world.context).now(blobs))
     return world
 
 

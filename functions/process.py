@@ -38,6 +38,11 @@ def app() -> App:
     if isinstance(built, Unusable):
         listed = "\n".join(f"- {problem}" for problem in built.problems)
         raise ConfigError(f"these settings must be corrected first:\n{listed}")
+    return _by_present_file(built)
+
+
+def _by_present_file(built: App) -> App:
+    """Have the app use the pipelines file as it is now, as far as it is time to look."""
     if built.changed_file is not None:
         built.changed_file.check_sometimes()
     built.last_good.load()  # once for each process, and only where a pipeline has an error
@@ -57,7 +62,7 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     """
     built = app_or_problems()
     if not isinstance(built, Unusable):
-        return app()
+        return _by_present_file(built)
     first, more = built.problems[0], len(built.problems) - 1
     wrong = f"{first}{f'; and {more} more' if more else ''}"
     text = (

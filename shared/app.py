@@ -22,6 +22,7 @@ from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.gate import GateSteps
 from shared.execution.inbox import Inbox
+from shared.execution.inputs import JobInputs
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import RunWriter
 from shared.execution.unsure import UnsureSteps
@@ -140,19 +141,23 @@ class App:
         )
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
+        self.history, self.open_runs = History(context), OpenRuns(context)
         self.endpoints, self.anchors = (
-            Endpoints(context, catalogue, rollbacks),
+            Endpoints(context, catalogue, rollbacks, self.open_runs),
             Anchors(context, rollbacks),
         )
         self.run_operations = RunOperations(context, catalogue, writer, driver)
-        self.pipelines = Pipelines(context, catalogue, Previews(context, factory))
-        self.history, self.open_runs, self.ticks = (
-            History(context),
-            OpenRuns(context),
-            Ticks(context),
+        self.pipelines = Pipelines(
+            context,
+            catalogue,
+            Previews(context, factory, JobInputs(context), self.history),
+            self.open_runs,
         )
-        self.health = HealthChecks(
-            context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
+        self.ticks, self.health = (
+            Ticks(context),
+            HealthChecks(
+                context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
+            ),
         )
         self.health_alerts = HealthAlerts(self.health, lambda: self.found)
 

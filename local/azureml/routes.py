@@ -7,8 +7,9 @@ import json
 import re
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import format_datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -57,6 +58,7 @@ class Routes:
             (method, _pattern(path), do) for method, path, do in resource_manager(self.service)
         ]
         self._api = [(method, _pattern(path), do) for method, path, do in data_plane(self.service)]
+        self._found: dict[tuple[str, str], tuple[Handle, tuple[str, ...]]] = {}
 
     def handle(self, request: WireRequest) -> WireAnswer:
         """Answer one request.
@@ -111,11 +113,17 @@ class Routes:
     ) -> Answer:
         if path is None:
             return refusal(404, "ResourceNotFound", "The workspace was not found.")
-        plane = "" if table is self._arm else asked.path.strip("/").partition("/")[0] + "/"
-        for method, pattern, handle in table:
-            if method == asked.method and (found := pattern.fullmatch(plane + path)):
-                return handle(asked, *map(unquote, found.groups()))
-        return refusal(405, "MethodNotAllowed", f"{asked.method} {path} is not known here.")
+        key = (asked.method, asked.path)  # a client asks for the same again and again
+        if key not in self._found:
+            plane = "" if table is self._arm else asked.path.strip("/").partition("/")[0] + "/"
+            for method, pattern, handle in table:
+                if method == asked.method and (found := pattern.fullmatch(plane + path)):
+                    self._found[key] = handle, tuple(map(unquote, found.groups()))
+                    break
+            else:
+                return refusal(405, "MethodNotAllowed", f"{asked.method} {path} is not known here.")
+        handle, names = self._found[key]
+        return handle(asked, *names)
 
     def _unauthorized(self, asked: Asked, *, arm: bool) -> Answer | None:
         token = asked.headers.get("authorization", "").removeprefix("Bearer ")
@@ -151,7 +159,7 @@ class Routes:
         headers |= {"x-ms-correlation-request-id": "00000000-0000-0000-0000-00000000000c"}
         headers |= {"x-ms-ratelimit-remaining-subscription-reads": "249"}
         if not self.base:  # a server adds it by itself
-            headers["Date"] = format_datetime(self.service.clock.now(), usegmt=True)
+            headers["Date"] = _date(self.service.clock.now())
         headers |= {name: self._local(value) for name, value in answer.headers.items()}
         if isinstance(answer.body, str):  # a fault: what is not JSON
             kind = "text/html" if answer.body.startswith("<") else "application/json"
@@ -184,6 +192,11 @@ def _scored(answer: Answer) -> WireAnswer:
 @cache
 def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.escape(path).replace(r"\{\}", "([^/]+)"), re.IGNORECASE)
+
+
+@lru_cache(maxsize=4)  # a clock that stands still is asked often
+def _date(now: datetime) -> str:
+    return format_datetime(now, usegmt=True)
 
 
 def _after_workspace(path: str) -> str | None:

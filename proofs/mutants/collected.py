@@ -20,6 +20,7 @@ _SECONDS, _TIMES = 5, 10
 #: Libraries are imported before pytest could rewrite them: that is not a fault here.
 OPTIONS: Final = (
     *("-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-p", "no:schemathesis", "-p", "no:anyio"),  # no test uses them as plugins
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 )
 

@@ -83,9 +83,9 @@ BUGS: Final = (
     ),
     Bug(
         "a holdout that was replaced between two jobs is taken for the same",
-        "shared/execution/fixed_holdouts.py",
-        '        return context.look_up_at(compare.holdout or "")\n',
-        "        return None\n",
+        "shared/execution/inputs.py",
+        '            return self.context.look_up_at(compare.holdout or "")\n',
+        "            return None\n",
         ("tests/unit/execution/test_comparisons_by_holdout.py",),
     ),
     Bug(

@@ -93,7 +93,7 @@ BUGS: Final = (
         "shared/execution/concurrency.py",
         "            self._report_once(run_id, exc)\n            return True\n",
         "            return False\n",
-        ("tests/unit/ledger/test_unreadable.py",),
+        ("tests/unit/ledger/test_unreadable_queues.py",),
     ),
     Bug(
         "the end of a pause goes unnoticed",

@@ -30,14 +30,14 @@ BUGS: Final = (
     Bug(
         "the record says which model is live, not the endpoint",
         "shared/execution/gate.py",
-        "            return LiveModels(self.context).before_verdict(run, endpoint, known)\n",
+        "            return self._live_models.before_verdict(run, endpoint, known)\n",
         "            return known.serving\n",
         _OTHERS,
     ),
     Bug(
         "a promotion does not look at what serves meanwhile",
         "shared/execution/endpoint_lease.py",
-        "repeated(run, known, LiveModels(self.context).before_promotion(run, known, base))",
+        "repeated(run, known, self._live.before_promotion(run, known, base))",
         "repeated(run, known, known.serving)",
         _OTHERS,
     ),

@@ -126,9 +126,9 @@ _CHANGED_BY_OTHERS: Final = (
     ),
     Bug(
         "a lease notes the model that was recorded last as what a rollback restores",
-        f"{_EXECUTION}/endpoint_lease.py",
-        "        first = ahead_of(instead_of, base)\n",
-        "        first = ()\n",
+        f"{_EXECUTION}/leased_endpoint.py",
+        "    first = ahead_of(instead_of, base)\n",
+        "    first = ()\n",
         _ROLLBACKS,
     ),
     Bug(

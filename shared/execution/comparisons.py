@@ -72,10 +72,12 @@ class Comparisons:
 
     Args:
         context: the ledger and the services.
+        holdout: reads what the app had scored.
         known: run -> its predictions, or why there are none: one model may serve at many endpoints.
     """
 
     context: Context
+    holdout: HoldoutSteps
     known: dict[str, Predictions | str] = field(default_factory=dict)
 
     def compare(
@@ -112,8 +114,7 @@ class Comparisons:
         rows: dict[str, PairedRows | str] = {}  # one model may serve at many endpoints
         for one in others:
             if one.trained_by not in rows:
-                found = self._rows(run, mine, one, meaning)
-                rows[one.trained_by] = _noted(found, note)
+                rows[one.trained_by] = _noted(self._rows(run, mine, one, meaning), note)
         opponents = [
             Against(one.against, one.run_id, one.model, rows[one.trained_by]) for one in others
         ]
@@ -153,7 +154,7 @@ class Comparisons:
         scored = _scored_of(run)
         if scored is None or not scored.is_complete:
             raise UnusablePredictionsError("the app could not have its holdout scored")
-        content = HoldoutSteps(self.context).read(run)
+        content = self.holdout.read(run)
         if content is None:
             raise TransientError(f"the predictions {path_of(run)} are not as they were written")
         columns, live = meaning.own, SCORES[1:]
@@ -247,7 +248,7 @@ class Comparisons:
             return f"the model of run {other.run_id} did not score this holdout"
         if scored.content != mine.content:
             return f"the model of run {other.run_id} scored another version of the holdout"
-        content = HoldoutSteps(self.context).read(other)
+        content = self.holdout.read(other)
         if content is None:
             return f"the predictions of run {other.run_id} are gone, or were changed"
         columns = (theirs.label, SCORES[0])

@@ -134,7 +134,7 @@ class ConcurrencyLimits:
             Whether it was paused.
         """
         most, run_queue = pipeline.pause_after, stored.record
-        if most is None:
+        if most is None or not run_queue.begun:
             return False
         now = self.context.clock.now()  # before the read: an operator may resume meanwhile
         pauses = self.context.ledger.pauses.read(pipeline.name).record
@@ -202,17 +202,16 @@ class ConcurrencyLimits:
             return str(exc)  # this key or service waits for an operator; others continue
 
     def _taken(self, level: _Level, run: Run) -> Superseded | str | None:
-        stored = self.context.ledger.run_queues.read(level.name)
-        run_queue = stored.record if stored else RunQueue(pipeline=run.pipeline, key=run.key)
+        stored = self.context.ledger.run_queues.of(level.name, run.pipeline, run.key)
+        run_queue = stored.record
         if run.run_id in run_queue.holders:
             return None
         is_key = level.name == run_queue_id(run.pipeline, run.key)
-        if is_key and stored and self.paused_by_failures(stored, run.config):
+        if is_key and self.paused_by_failures(stored, run.config):
             return self._taken(level, run)  # again, now that the pause is recorded
         changed, waits = self._decided(level, run_queue, run, is_key=is_key)
         if changed != run_queue:
-            etag = stored.etag if stored else None
-            self.context.ledger.run_queues.put(level.name, changed, etag)
+            self.context.ledger.run_queues.put(level.name, changed, stored.etag)
         return waits
 
     def _decided(

@@ -76,21 +76,22 @@ def schedule_drift_check(
     """
     name = drift_check_id(endpoint.ref, endpoint.resource_name)
     now = context.clock.now()
-    try:
-        stored = context.ledger.drift_checks.read(name)
-        planned = stored.record.next_check if stored else now
-        next_check = min(planned, now + wait) if planned > now else now + wait
-        drift_check = DriftCheck(
+
+    def planned(known: DriftCheck | None) -> DriftCheck:
+        soon = known.next_check if known and known.next_check > now else now + wait
+        check = DriftCheck(
             ref=endpoint.ref,
             resource=endpoint.resource_name,
             pipeline=run.pipeline,
             endpoint=endpoint.name,
-            next_check=next_check,
+            next_check=min(soon, now + wait),
             host=_host_of(endpoint),
         )
-        if stored is not None and not promoted:  # an operator still has to decide
-            known = stored.record
-            drift_check = drift_check.evolve(reported=known.reported, repair=known.repair)
-        context.ledger.drift_checks.put(name, drift_check, stored.etag if stored else None)
+        if known is None or promoted:
+            return check
+        return check.evolve(reported=known.reported, repair=known.repair)  # not decided yet
+
+    try:
+        context.ledger.drift_checks.update(name, planned)
     except RelearnError as exc:
         log.warning("endpoint %s: the drift check cannot be scheduled now: %s", endpoint.name, exc)

@@ -291,12 +291,12 @@ class Driver:
         if run.phase.ended:
             if ledger.open_markers.remove_of(run.run_id) and not announced:
                 report_phase(run)
-                report_run(run, stored.etag, repeated=True)
+                report_run(run, str(stored.etag), repeated=True)
         elif learned is not None:
             self._writer.hint(run)
         elif run.phase in FOR_OPERATORS and not self._is_hinted(run):
             if not announced:
-                report_run(run, stored.etag, repeated=True)
+                report_run(run, str(stored.etag), repeated=True)
             self._writer.hint(run)
 
     def _is_hinted(self, run: Run) -> bool:

@@ -28,7 +28,7 @@ from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
-from shared.execution.leased_endpoint import endpoint_of, require_free
+from shared.execution.leased_endpoint import endpoint_of, require_free, rollback_target_of
 from shared.execution.live import LiveModels, asks_endpoint
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
@@ -37,18 +37,22 @@ from shared.ports.serving import Keep, Plan, ServingEndpoint
 _ERRORS: Final = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
 class EndpointLeaseSteps:
-    """Acquires endpoint leases (design rule 8)."""
+    """Acquires endpoint leases (design rule 8).
 
-    context: Context
+    Args:
+        context: the ledger, the services and the clock.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context, self._live = context, LiveModels(context)
 
     def acquire_lease(self, run: Run) -> Event:
         """Acquire the lease once the probe answers of now and a rollback target are known."""
         endpoint = endpoint_of(run)
         serving = self.context.providers.serving(endpoint)
-        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-        endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
+        stored = self.context.ledger.endpoint_states.of(endpoint.ref)
+        endpoint_state = stored.record
         data = self._data(run, endpoint_state.resource(endpoint.resource_name))
         if (not_now := _not_now(run, data, endpoint)) is not None:
             return not_now
@@ -88,20 +92,19 @@ class EndpointLeaseSteps:
             return blocked
         if not asks_endpoint(run, endpoint_of(run)) or gets_requests(run, base):
             return None  # or the operator was asked in the middle of its steps, and lets it go on
-        return repeated(run, known, LiveModels(self.context).before_promotion(run, known, base))
+        return repeated(run, known, self._live.before_promotion(run, known, base))
 
     def _leased(self, run: Run, serving: ServingEndpoint, found: "_Found") -> Event:
         """Store the lease, with a promotion that can be rolled back where that is needed."""
         endpoint, mine, stored, base = endpoint_of(run), found.mine, found.stored, found.base
-        rollback_target = self.rollback_target(
+        rollback_target = rollback_target_of(
             serving, mine, endpoint.resource_name, instead_of=run, base=base
         )
         needed = not run.origin.repeats and run.config.gate.first_model != "allow"
         if rollback_target is None and needed:
             return _no_rollback_target(endpoint)
-        if stored is None or mine != stored.record:
-            expected = stored.etag if stored else None
-            self.context.ledger.endpoint_states.put(endpoint.ref.id, mine, expected)
+        if mine != stored.record:
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, mine, stored.etag)
         generation = mine.endpoint_lease.generation if mine.endpoint_lease else mine.generation
         promotion = Promotion(
             generation=generation,
@@ -128,38 +131,6 @@ class EndpointLeaseSteps:
         known = known.evolve(newest_version=newest)
         return _Data(known, mine, tie_of(mine, tied_with(mine, [newest])))
 
-    def rollback_target(
-        self,
-        serving: ServingEndpoint,
-        endpoint_state: EndpointState,
-        resource: str,
-        instead_of: Run | None = None,
-        base: ServingState | None = None,
-    ) -> ServingState | None:
-        """Return the first rollback target that can be restored; models may have been deleted.
-
-        Args:
-            serving: the endpoint.
-            endpoint_state: the record of the endpoint.
-            resource: the part of the endpoint.
-            instead_of: the run whose model might fail. That model is not its own rollback
-                target. A run of origin drift has no rollback target.
-            base: what served when the lease was taken: where the endpoint has a traffic map,
-                that comes first.
-
-        Returns:
-            The serving state; None where there is none.
-        """
-        if instead_of is not None and instead_of.origin is Origin.DRIFT:
-            return None
-        first = ahead_of(instead_of, base)
-        for target in (*first, *endpoint_state.rollback_targets(resource)):
-            if instead_of is not None and target == instead_of.target_model:
-                continue
-            if serving.restorable(target):
-                return target
-        return None
-
     def _resolve_in_flight(
         self,
         serving: ServingEndpoint,
@@ -170,7 +141,7 @@ class EndpointLeaseSteps:
         other = self.context.ledger.runs.read(left.run_id)
         rollback_target = next(
             (one for one in _ahead_of_left(other) if serving.restorable(one)), None
-        ) or self.rollback_target(serving, endpoint_state, left.resource)
+        ) or rollback_target_of(serving, endpoint_state, left.resource)
         if rollback_target is None:
             return None
         known = other.record.promotion.before if other and other.record.promotion else None
@@ -232,7 +203,7 @@ class EndpointLeaseSteps:
 class _Found:
     """What a lease is made of."""
 
-    stored: Stored[EndpointState] | None
+    stored: Stored[EndpointState]
     mine: EndpointState  #: with the lease, not stored yet
     left: EndpointLease | None  #: of a run that left its update in flight
     base: ServingState | None  #: what serves now, where that is known

@@ -1,34 +1,9 @@
-"""Looks at holdouts that jobs score: a model is compared on the version that the other one scored.
+"""Compares the versions of holdouts that jobs score, and finds holdouts that were trained on."""
 
-The content is never read here. A job is made whether the app may look at its holdout or not.
-"""
-
-from shared.core.blobs import BlobVersion
-from shared.core.config.compare import Compare, Way
+from shared.core.config.compare import Compare
 from shared.core.run.record import Run
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
-from shared.telemetry import log
-
-
-def scored_version(context: Context, run: Run) -> BlobVersion | None:
-    """Return the holdout that a run's job scores, as it is now; None: that is not known.
-
-    Args:
-        context: the storage.
-        run: the run, whose job is about to be made.
-
-    Raises:
-        TransientError: storage does not work now.
-    """
-    compare = run.config.gate.compare
-    if compare is None or compare.way is not Way.TWO_FILES:
-        return None
-    try:
-        return context.look_up_at(compare.holdout or "")
-    except PermanentError as exc:
-        log.warning("run %s: the holdout %s: %s", run.run_id, compare.holdout, exc)
-        return None
 
 
 def other_holdout(earlier: Run, theirs: Compare, run: Run) -> str:

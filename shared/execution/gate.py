@@ -1,7 +1,7 @@
 """Applies the gate's rules to the evaluation of a trained model."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -45,17 +45,17 @@ class _UnusableEvaluationError(ValueError):
     """The evaluation of a model is missing, or cannot be judged; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
 class GateSteps:
-    """Finds the verdict on runs. Outside the ledger it writes a copy of the evaluation only."""
+    """Finds the verdict on runs. Outside the ledger it writes a copy of the evaluation only.
 
-    context: Context
-    unsure: UnsureSteps
+    Args:
+        context: the ledger, the services and the clock.
+        unsure: the steps of runs with an unsure verdict.
+    """
 
-    @property
-    def holdout(self) -> HoldoutSteps:
-        """Scores holdouts by the candidate and the live model."""
-        return HoldoutSteps(self.context)
+    def __init__(self, context: Context, unsure: UnsureSteps) -> None:
+        self.context, self.unsure = context, unsure
+        self.holdout, self._live_models = HoldoutSteps(context), LiveModels(context)
 
     def judge(self, run: Run) -> Event:
         """Return the verdict on the run's model, or the probes of its candidate so far.
@@ -114,7 +114,7 @@ class GateSteps:
             PermanentError: it is not known, and rules that decide need it.
         """
         try:
-            return LiveModels(self.context).before_verdict(run, endpoint, known)
+            return self._live_models.before_verdict(run, endpoint, known)
         except TransientError:
             raise
         except PermanentError:
@@ -191,7 +191,7 @@ class GateSteps:
     ) -> Compared:
         if unscored:
             raise UnusablePredictionsError(unscored)
-        return Comparisons(self.context).compare(run, served, anchor)
+        return Comparisons(self.context, self.holdout).compare(run, served, anchor)
 
     def _row(self, run: Run) -> Row | Event:
         """Return the row of the evaluation that is of the model, or that there need be none.
@@ -273,8 +273,7 @@ class GateSteps:
     def _there(self, run: Run) -> Iterator[tuple[Endpoint, Resource]]:
         """Yield what is known of each endpoint."""
         for endpoint in run.config.endpoints:
-            stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-            yield endpoint, stored.record.resource(endpoint.resource_name) if stored else Resource()
+            yield endpoint, self.context.ledger.endpoint_states.resource(endpoint)
 
     def _evaluation(self, run: Run) -> Evaluation:
         service = self.context.providers.training(run.config.training)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.core.blobs import BlobVersion, is_folded
+from shared.core.config.compare import Way
 from shared.core.config.pattern import fill
 from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS
 from shared.core.decisions.comparison import Opponent
@@ -25,10 +26,11 @@ from shared.core.run.commands import Event
 from shared.core.run.job_events import JobFailed
 from shared.core.run.record import GivenModel, Run
 from shared.core.serving.references import ModelRef
-from shared.core.serving.state import Resource, ServedModel
+from shared.core.serving.state import ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.ports.training import JobRequest, TrainingService
+from shared.telemetry import log
 
 #: How many blobs of one folder are requested one by one; for more the folder is listed.
 _ONE_BY_ONE: Final = 20
@@ -54,10 +56,98 @@ _COLUMNS: Final = ("Container", "Name", "ETag", "Size", "LastModified", "Content
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
-    """Reads the present state of blobs."""
+class JobInputs:
+    """Finds the blobs that a run trains on."""
 
     context: Context
+
+    def found(self, run: Run) -> dict[str, BlobVersion]:
+        """Return the inputs that are not simply the newest blob, as they are now.
+
+        Writes the list of the run's data where a job wants one. Safe to repeat.
+
+        Raises:
+            TransientError: one of them is not there yet.
+            PermanentError: a token would lead out of the container.
+        """
+        training = run.config.training
+        listed = self._written_list(run) if training.wants_manifest else None
+        found: dict[str, BlobVersion] = {}
+        for name, source in training.sources.items():
+            if source == MANIFEST and listed is not None:
+                found[name] = listed
+            elif source != DATA:
+                found[name] = self._at(fill(source, run.tokens))
+        return found
+
+    def other_models(self, run: Run) -> tuple[GivenModel, ...]:
+        """Return the live model and the anchor, as far as its job is given them to score.
+
+        They are recorded with the job: another model may serve once its scores are compared.
+
+        Raises:
+            TransientError: the endpoint state, or a model, cannot be read now.
+            PermanentError: the files of a model are gone.
+        """
+        endpoint, wanted = run.config.endpoint, _wanted(run)
+        if endpoint is None or not wanted:
+            return ()
+        known = self.context.ledger.endpoint_states.resource(endpoint)
+        found: dict[Opponent, ServedModel | None] = {
+            "live": known.serving,
+            "anchor": known.anchor.served if known.anchor else None,
+        }
+        given = tuple(
+            GivenModel(against=against, run_id=served.run_id, model=served.model)
+            for against, served in found.items()
+            if against in wanted and served is not None and served.model is not None
+        )
+        self._require_there(run, given)
+        return given
+
+    def holdout(self, run: Run) -> BlobVersion | None:
+        """Return the holdout that a run's job scores, as it is now; None: that is not known.
+
+        Its content is not read. The job is made whether the app may look at it or not.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        compare = run.config.gate.compare
+        if compare is None or compare.way is not Way.TWO_FILES:
+            return None
+        try:
+            return self.context.look_up_at(compare.holdout or "")
+        except PermanentError as exc:
+            log.warning("run %s: the holdout %s: %s", run.run_id, compare.holdout, exc)
+            return None
+
+    def _require_there(self, run: Run, given: Sequence[GivenModel]) -> None:
+        """Refuse a model whose files were deleted before a job fails for it, after minutes."""
+        service = self.context.providers.training(run.config.training)
+        for one in given:
+            if why := gone(service, one.model):
+                what, cure = _GONE[one.against]
+                text = f"the job cannot be given {what} (run {one.run_id}): {why}"
+                raise PermanentError(text, cure=cure)
+
+    def changed(self, run: Run) -> Event | None:
+        """Return that an input was replaced during the job: there is no blob event for that."""
+        for name, was in run.inputs.items():
+            if was.path == run.listed_at:
+                continue
+            now = self.context.look_up(was)
+            trusted = run.config.trusts_size
+            if now is not None and not now.same_bytes_as(was, trust_size=trusted):
+                return JobFailed(f"input {name} ({was.path}) was replaced while the job ran")
+        return None
+
+    def found_up(self, run: Run) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
+        """Yield each blob that the run depends on, as it was recorded and as it is now."""
+        blobs = run.current
+        if not run.config.training.wants_manifest:
+            blobs = (run.newest,) if run.newest else ()
+        yield from self.now(blobs)
 
     def now(self, blobs: Sequence[BlobVersion]) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
         """Yield each of `blobs`, in order, with its present version; None where it is gone.
@@ -105,91 +195,6 @@ class Lookup:
             versions = pool.map(self.context.look_up, blobs)
             return {blob.path: now for blob, now in zip(blobs, versions, strict=True)}
 
-
-def _common(one: str, other: str) -> str:
-    """Return the common prefix of two names; all names sorted between them have it too."""
-    at = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
-    return min(one, other, key=len) if at is None else one[:at]
-
-
-@dataclass(frozen=True, slots=True)
-class JobInputs:
-    """Finds the blobs that a run trains on."""
-
-    context: Context
-
-    def found(self, run: Run) -> dict[str, BlobVersion]:
-        """Return the inputs that are not simply the newest blob, as they are now.
-
-        Writes the list of the run's data where a job wants one. Safe to repeat.
-
-        Raises:
-            TransientError: one of them is not there yet.
-            PermanentError: a token would lead out of the container.
-        """
-        training = run.config.training
-        listed = self._written_list(run) if training.wants_manifest else None
-        found: dict[str, BlobVersion] = {}
-        for name, source in training.sources.items():
-            if source == MANIFEST and listed is not None:
-                found[name] = listed
-            elif source != DATA:
-                found[name] = self._at(fill(source, run.tokens))
-        return found
-
-    def other_models(self, run: Run) -> tuple[GivenModel, ...]:
-        """Return the live model and the anchor, as far as its job is given them to score.
-
-        They are recorded with the job: another model may serve once its scores are compared.
-
-        Raises:
-            TransientError: the endpoint state, or a model, cannot be read now.
-            PermanentError: the files of a model are gone.
-        """
-        endpoint, wanted = run.config.endpoint, _wanted(run)
-        if endpoint is None or not wanted:
-            return ()
-        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-        known = stored.record.resource(endpoint.resource_name) if stored else Resource()
-        found: dict[Opponent, ServedModel | None] = {
-            "live": known.serving,
-            "anchor": known.anchor.served if known.anchor else None,
-        }
-        given = tuple(
-            GivenModel(against=against, run_id=served.run_id, model=served.model)
-            for against, served in found.items()
-            if against in wanted and served is not None and served.model is not None
-        )
-        self._require_there(run, given)
-        return given
-
-    def _require_there(self, run: Run, given: Sequence[GivenModel]) -> None:
-        """Refuse a model whose files were deleted before a job fails for it, after minutes."""
-        service = self.context.providers.training(run.config.training)
-        for one in given:
-            if why := gone(service, one.model):
-                what, cure = _GONE[one.against]
-                text = f"the job cannot be given {what} (run {one.run_id}): {why}"
-                raise PermanentError(text, cure=cure)
-
-    def changed(self, run: Run) -> Event | None:
-        """Return that an input was replaced during the job: there is no blob event for that."""
-        for name, was in run.inputs.items():
-            if was.path == run.listed_at:
-                continue
-            now = self.context.look_up(was)
-            trusted = run.config.trusts_size
-            if now is not None and not now.same_bytes_as(was, trust_size=trusted):
-                return JobFailed(f"input {name} ({was.path}) was replaced while the job ran")
-        return None
-
-    def found_up(self, run: Run) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
-        """Yield each blob that the run depends on, as it was recorded and as it is now."""
-        blobs = run.current
-        if not run.config.training.wants_manifest:
-            blobs = (run.newest,) if run.newest else ()
-        yield from Lookup(self.context).now(blobs)
-
     def _at(self, name: str) -> BlobVersion:
         if is_folded(name) or "" in name.split("/"):
             raise PermanentError(f"{name!r} is not a path inside the training data container")
@@ -201,6 +206,12 @@ class JobInputs:
     def _written_list(self, run: Run) -> BlobVersion:
         container, _, name = run.listed_at.partition("/")
         return self.context.models.write(container, name, list_of(run))
+
+
+def _common(one: str, other: str) -> str:
+    """Return the common prefix of two names; all names sorted between them have it too."""
+    at = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+    return min(one, other, key=len) if at is None else one[:at]
 
 
 def inputs_of(run: Run) -> dict[str, BlobVersion]:

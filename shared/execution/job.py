@@ -22,7 +22,6 @@ from shared.core.run.parameters import asked_over
 from shared.core.run.record import Run
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.fixed_holdouts import scored_version
 from shared.execution.inbox import replacement_of
 from shared.execution.inputs import JobInputs, request_of
 from shared.execution.models import LATE, ModelSteps
@@ -45,7 +44,6 @@ class CheckedJob:
     state: JobState
 
 
-@dataclass(frozen=True, slots=True)
 class JobSteps:
     """Creates, starts, checks and stops one job at a time for a run.
 
@@ -53,7 +51,9 @@ class JobSteps:
         context: the ledger, the services and the clock.
     """
 
-    context: Context
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._inputs, self._models = JobInputs(context), ModelSteps(context)
 
     def create(self, run: Run, *, fresh: bool) -> StepResult:
         """Create the job of the next attempt, on exactly the recorded bytes.
@@ -69,7 +69,7 @@ class JobSteps:
             return changed
         inputs, models = self._inputs.found(run), self._inputs.other_models(run)
         known = run.evolve(inputs=inputs, given_models=models)
-        holdout = scored_version(self.context, run)
+        holdout = self._inputs.holdout(run)
         try:
             job = self._service(run).prepare(request_of(known))
         except PermanentError as exc:
@@ -163,7 +163,7 @@ class JobSteps:
             if changed := self._changed(run):
                 return changed
             event = self._inputs.changed(run)
-        return StepResult(event or ModelSteps(self.context).collect(run, self._service(run)))
+        return StepResult(event or self._models.collect(run, self._service(run)))
 
     def _signatures_over(self, run: Run) -> bool:
         made = run.job_at or run.opened_at
@@ -219,10 +219,6 @@ class JobSteps:
             return tuple(same)
         # Each version is a full snapshot: the one before is the newest now.
         return tuple(blob for blob in run.current if blob not in gone) if gone else ()
-
-    @property
-    def _inputs(self) -> JobInputs:
-        return JobInputs(self.context)
 
     def _service(self, run: Run) -> TrainingService:
         return self.context.providers.training(run.config.training)

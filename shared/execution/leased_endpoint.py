@@ -7,19 +7,19 @@ from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
 from shared.core.run.control_events import Superseded
 from shared.core.run.leases import in_flight_resolved
+from shared.core.run.planned_steps import ahead_of
 from shared.core.run.promoted_models import Verified, promoted
 from shared.core.run.promotion import Promotion
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,
     RolledBack,
 )
-from shared.core.run.record import Phase, Run
-from shared.core.serving.references import Candidate, Shift
+from shared.core.run.record import Origin, Phase, Run
+from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.state import EndpointState, released
 from shared.errors import EndpointBusyError, PermanentError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import HELD_FOR
-from shared.ledger.store import Stored
 from shared.ports.serving import ServingEndpoint
 
 
@@ -37,10 +37,6 @@ class LeasedEndpoint:
             endpoint = endpoint.for_resource(other)
         return endpoint, self.context.providers.serving(endpoint)
 
-    def state(self, endpoint: Endpoint) -> Stored[EndpointState] | None:
-        """Return the record of an endpoint; None where there is none."""
-        return self.context.ledger.endpoint_states.read(endpoint.ref.id)
-
     def lease_lost(self, run: Run, endpoint: Endpoint) -> Event | None:
         """Return the event for a run that lost the endpoint lease; None while the run has it.
 
@@ -50,8 +46,7 @@ class LeasedEndpoint:
             run: the run.
             endpoint: its endpoint.
         """
-        stored = self.state(endpoint)
-        endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
+        endpoint_state = self.context.ledger.endpoint_states.of(endpoint.ref).record
         mine = (run.run_id, promotion_of(run).generation)
         last_lease = endpoint_state.released
         if endpoint_state.holds(*mine) or (
@@ -106,10 +101,12 @@ class LeasedEndpoint:
         self, run: Run, endpoint: Endpoint, changed: Callable[[EndpointState], EndpointState]
     ) -> None:
         """Change the record while the run has the lease; else it did so before a crash."""
-        stored = self.state(endpoint)
-        if stored is not None and stored.record.holds(run.run_id, promotion_of(run).generation):
-            put = self.context.ledger.endpoint_states.put
-            put(endpoint.ref.id, changed(stored.record), stored.etag)
+        mine = (run.run_id, promotion_of(run).generation)
+
+        def change(known: EndpointState | None) -> EndpointState | None:
+            return changed(known) if known and known.holds(*mine) else None
+
+        self.context.ledger.endpoint_states.update(endpoint.ref.id, change)
 
 
 def require_free(context: Context, run: Run, endpoint_state: EndpointState) -> None:
@@ -130,6 +127,38 @@ def require_free(context: Context, run: Run, endpoint_state: EndpointState) -> N
     if other and other.record.phase.updates:
         busy = f"run {last.run_id} is updating this endpoint"
         raise EndpointBusyError(busy, endpoint_state.ref.id, HELD_FOR)
+
+
+def rollback_target_of(
+    serving: ServingEndpoint,
+    endpoint_state: EndpointState,
+    resource: str,
+    instead_of: Run | None = None,
+    base: ServingState | None = None,
+) -> ServingState | None:
+    """Return the first rollback target that can be restored; models may have been deleted.
+
+    Args:
+        serving: the endpoint.
+        endpoint_state: the record of the endpoint.
+        resource: the part of the endpoint.
+        instead_of: the run whose model might fail. That model is not its own rollback
+            target. A run of origin drift has no rollback target.
+        base: what served when the lease was taken: where the endpoint has a traffic map,
+            that comes first.
+
+    Returns:
+        The serving state; None where there is none.
+    """
+    if instead_of is not None and instead_of.origin is Origin.DRIFT:
+        return None
+    first = ahead_of(instead_of, base)
+    for target in (*first, *endpoint_state.rollback_targets(resource)):
+        if instead_of is not None and target == instead_of.target_model:
+            continue
+        if serving.restorable(target):
+            return target
+    return None
 
 
 def endpoint_of(run: Run) -> Endpoint:

@@ -157,12 +157,11 @@ class StagingSteps:
                 return CandidateReady()
 
     def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
-        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-        known = stored.record if stored else EndpointState(ref=endpoint.ref)
-        endpoint_state = staged(known, run.run_id, endpoint.resource_name, candidate)
-        if endpoint_state is not known:
-            expected = stored.etag if stored else None
-            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, expected)
+        def with_candidate(known: EndpointState | None) -> EndpointState:
+            known = known or EndpointState(ref=endpoint.ref)
+            return staged(known, run.run_id, endpoint.resource_name, candidate)
+
+        self.context.ledger.endpoint_states.update(endpoint.ref.id, with_candidate)
         schedule_drift_check(self.context, run, endpoint)  # which discards it
 
 

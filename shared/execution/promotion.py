@@ -1,7 +1,5 @@
 """The steps of a promotion that act: they update an endpoint, and roll the update back."""
 
-from dataclasses import dataclass
-
 from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
 from shared.core.run.control_events import LEAST_TRIES
@@ -13,17 +11,25 @@ from shared.core.run.record import Run
 from shared.core.serving.references import ServingState
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.execution.context import Context
-from shared.execution.endpoint_lease import EndpointLeaseSteps
-from shared.execution.leased_endpoint import LeasedEndpoint, promotion_of, shift_of
+from shared.execution.leased_endpoint import (
+    LeasedEndpoint,
+    promotion_of,
+    rollback_target_of,
+    shift_of,
+)
 from shared.ports.serving import ServingEndpoint
 from shared.telemetry import log
 
 
-@dataclass(frozen=True, slots=True)
 class PromotionSteps:
-    """Updates one endpoint, by one step of a promotion, and rolls back a broken update."""
+    """Updates one endpoint, by one step of a promotion, and rolls back a broken update.
 
-    context: Context
+    Args:
+        context: the ledger, the services and the clock.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context, self._leased = context, LeasedEndpoint(context)
 
     def update(self, run: Run) -> Event | None:
         """Send the update; None where its outcome is unknown and no status check could show it."""
@@ -81,10 +87,11 @@ class PromotionSteps:
     def _rollback_target(
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, *, preparing: bool
     ) -> ServingState | None:
-        stored, promotion = self._leased.state(endpoint), promotion_of(run)
-        if stored is None:
+        stored = self.context.ledger.endpoint_states.of(endpoint.ref)
+        promotion = promotion_of(run)
+        if stored.etag is None:
             return promotion.rollback_target
-        return EndpointLeaseSteps(self.context).rollback_target(
+        return rollback_target_of(
             serving,
             stored.record,
             endpoint.resource_name,
@@ -104,7 +111,3 @@ class PromotionSteps:
         if not endpoint.shows:
             return None  # no status check can show it: wait until the claim's lease is over
         return UpdateSent(certain=False, service_message=str(exc), target=target)
-
-    @property
-    def _leased(self) -> LeasedEndpoint:
-        return LeasedEndpoint(self.context)

@@ -149,9 +149,7 @@ class Replays:
 
     def _there(self, run: Run) -> Iterator[Resource]:
         """Yield what is known of each endpoint."""
-        for endpoint in run.config.endpoints:
-            stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-            yield stored.record.resource(endpoint.resource_name) if stored else Resource()
+        yield from map(self.context.ledger.endpoint_states.resource, run.config.endpoints)
 
     def _at(
         self, there: Sequence[Resource], one: Resource, at: datetime

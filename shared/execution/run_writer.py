@@ -50,14 +50,14 @@ class RunWriter:
             TransientError, OutcomeUnknownError: the ledger does not work now.
         """
         if not announced:
-            self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
+            self._context.ledger.open_markers.announce(run.run_id, hints_of(run))
         with tracing.opening(run) as opening:
             trace = opening.traceparent
             runs = self._context.ledger.runs
             create = runs.create_unused if unused else runs.create
             stored = create(run.evolve(trace=trace) if trace else run)
         report_phase(run)
-        report_run(run, stored.etag)
+        report_run(run, str(stored.etag))
         tracing.measure_phase(run)
         return stored
 
@@ -140,7 +140,7 @@ def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
         said = "unsure" if after.verdict.unsure else said
         tracing.measure(tracing.VERDICTS, 1, verdict=said, pipeline=after.pipeline)
     asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL and not before.asks_at
-    if not asked_before and report_run(after, stored.etag):
+    if not asked_before and report_run(after, str(stored.etag)):
         return
     if isinstance(learned, StepFailed):
         at = learned.next_check.isoformat(timespec="seconds")

@@ -76,9 +76,8 @@ class UnsureSteps:
         """Return that each endpoint serves a model of newer data by now; None: one does not."""
         names = []
         for endpoint in run.config.endpoints:
-            stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
-            known = stored.record.resource(endpoint.resource_name) if stored else None
-            if known is None or not is_superseded(known, run.data_time, None):
+            known = self.context.ledger.endpoint_states.resource(endpoint)
+            if not is_superseded(known, run.data_time, None):
                 return None
             names.append(endpoint.name)
         why = f"{', '.join(names)}: a model of newer data serves, while this one was unsure"

@@ -1,6 +1,6 @@
 """Verifies the update of an endpoint, or the rollback, by one check at a time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -38,11 +38,16 @@ _RESENDS: Final = 3
 _WORKS_FOR: Final = timedelta(minutes=30)
 
 
-@dataclass(frozen=True, slots=True)
 class VerificationSteps:
-    """Checks the endpoint of a run after its update, and while a step lasts."""
+    """Checks the endpoint of a run after its update, and while a step lasts.
 
-    context: Context
+    Args:
+        context: the ledger, the services and the clock.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context, self._leased = context, LeasedEndpoint(context)
+        self._traffic = TrafficSteps(context)
 
     def check(self, run: Run) -> Event | None:
         """Verify the update or the rollback by a probe; None where the last probe is too recent."""
@@ -70,7 +75,7 @@ class VerificationSteps:
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, check: EndpointCheck
     ) -> Event | None:
         """Check a step that lasts; the last one ends the promotion."""
-        result = TrafficSteps(self.context).check(run, serving, check)
+        result = self._traffic.check(run, serving, check)
         if not isinstance(result, Baked):
             return result
         if not promotion_of(run).is_last:
@@ -83,8 +88,7 @@ class VerificationSteps:
         """Return that an operator rolled the endpoint back while a model gets its steps."""
         if promotion_of(run).step.wanted is None or run.origin.repeats:
             return None
-        stored = self._leased.state(endpoint)
-        held = stored.record.resource(endpoint.resource_name).held if stored else None
+        held = self.context.ledger.endpoint_states.resource(endpoint).held
         return FoundBroken(f"{held.by} rolled the endpoint back meanwhile") if held else None
 
     def _live(
@@ -196,10 +200,6 @@ class VerificationSteps:
             return self._leased.prepared(run, endpoint, why)
         advice = "check the endpoint; retry the run to roll back to the old model again"
         return StepBlocked(f"the old model does not serve again: {why}", advice)
-
-    @property
-    def _leased(self) -> LeasedEndpoint:
-        return LeasedEndpoint(self.context)
 
 
 def _waiting(check: EndpointCheck, judged: Verification) -> NotYetLive:

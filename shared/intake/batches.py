@@ -156,17 +156,16 @@ class Batches:
 
     def _open_one(self, batch: Batch, until: datetime) -> tuple[Stored[Run] | None, Batch]:
         ledger = self.context.ledger
-        stored = ledger.run_queues.read(batch.run_queue)
-        known = stored.record if stored else RunQueue(pipeline=batch.pipeline.name, key=batch.key)
-        taker = known.batch_run
-        if stored and taker and not ledger.tombstones.has(taker):
+        stored = ledger.run_queues.of(batch.run_queue, batch.pipeline.name, batch.key)
+        taker = stored.record.batch_run
+        if taker and not ledger.tombstones.has(taker):
             if not ledger.runs.exists(taker):
                 return self._continue(batch, stored, taker, until)
             ledger.tombstones.add(taker)  # its worker died between the two
-        if stored and known.claimed_to and batch.arrived is not None:
+        if stored.record.claimed_to and batch.arrived is not None:
             batch = self._cleared(batch, stored, until)
         read = cache(ledger.runs.read)  # the record of a great burst is great: it is read once
-        run_queue = self._with_free_slot(batch.pipeline, stored, known, read)
+        run_queue = self._with_free_slot(batch.pipeline, stored, read)
         if run_queue is None:
             return None, batch
         batch = self._without_taken(self._listed(batch), taker, until, read)
@@ -204,15 +203,11 @@ class Batches:
         return self._open(fresh, stored.record, wanted, until)
 
     def _with_free_slot(
-        self,
-        pipeline: Pipeline,
-        stored: Stored[RunQueue] | None,
-        run_queue: RunQueue,
-        read: ReadRun,
+        self, pipeline: Pipeline, stored: Stored[RunQueue], read: ReadRun
     ) -> RunQueue | None:
         """Return the queue without the runs that are over; None where no run may begin now."""
-        run_queue = self.concurrency.in_queue(run_queue)
-        if stored and self.concurrency.paused_by_failures(stored, pipeline):
+        run_queue = self.concurrency.in_queue(stored.record)
+        if self.concurrency.paused_by_failures(stored, pipeline):
             return None
         if self.concurrency.blocked_reason(run_queue, pipeline, run_id=""):
             return None
@@ -284,7 +279,7 @@ class Batches:
     def _announced(
         self,
         batch: Batch,
-        stored: Stored[RunQueue] | None,
+        stored: Stored[RunQueue],
         run_queue: RunQueue,
         oldest: InboxEntry,
     ) -> RunQueue:
@@ -293,11 +288,11 @@ class Batches:
         run_id = run_id_of(oldest)
         while ledger.tombstones.has(run_id):  # its record was removed: an id is never used twice
             run_id = names.run_id(pipeline.name, "again", run_id)
-        ledger.open_markers.mark(run_id, marker_of_batch(pipeline, batch.key))
+        ledger.open_markers.announce(run_id, marker_of_batch(pipeline, batch.key))
         changes = {"batch_run": run_id, "batch_since": now, "claimed_to": ""}
         keep, limited = core.starts_to_keep(pipeline), core.concurrency_limit(pipeline) is not None
         run_queue = run_queue.evolve(**changes).begin(run_id, now, keep=keep, holds=limited)
-        ledger.run_queues.put(batch.run_queue, run_queue, stored.etag if stored else None)
+        ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
         return run_queue
 
     def _open(

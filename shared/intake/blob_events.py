@@ -23,7 +23,6 @@ from shared.intake.eligibility import Activations, Eligibility
 from shared.intake.last_good import LastGood
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.progress import LastEvent
-from shared.ledger.store import retried
 from shared.telemetry import log
 
 #: How soon an event of the same blob counts as the same one.
@@ -76,15 +75,12 @@ class BlobEvents:
             log.info("blob %s is below %s, which holds no data: it is ignored", name, RESERVED)
             return
         event = LastEvent(at=self.context.clock.now(), blob=name, function=function)
-        record = self.context.ledger.last_event
 
-        def attempt() -> None:
-            stored = record.read()
-            if stored is None or not _repeats(event, stored.record):
-                record.put(event, stored.etag if stored else None)
+        def last(known: LastEvent | None) -> LastEvent:
+            return known if known is not None and _repeats(event, known) else event
 
         try:
-            retried("last_event", attempt)
+            self.context.ledger.last_event.update(last)
         except CorruptRecordError as exc:
             log.error("%s", exc)
         log.info("the event of blob %s arrived at %s", name, function)

@@ -13,7 +13,7 @@ from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.run.data_version import DataVersion
 from shared.core.versions import metadata_update_of
-from shared.errors import ConflictError, CorruptRecordError, RelearnError
+from shared.errors import CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.execution.inbox import Inbox
 from shared.intake.catalogue import Catalogue
@@ -185,14 +185,10 @@ class Backfill:
         return known is not None and known.record.backfilled_at is not None
 
     def _mark(self, pipeline: Pipeline, how_far: Mapping[str, object]) -> None:
-        known = self.context.ledger.activations.read(pipeline.name)
-        if known is None:
-            return
-        record = known.record.evolve(**how_far)
-        try:
-            self.context.ledger.activations.put(pipeline.name, record, known.etag)
-        except ConflictError:
-            log.info("pipeline %s: another worker noted its backfill", pipeline.name)
+        def marked(known: Activation | None) -> Activation | None:
+            return known.evolve(**how_far) if known else None
+
+        self.context.ledger.activations.update(pipeline.name, marked)
 
 
 class Eligibility:

@@ -123,7 +123,7 @@ class _Listing:
             self._rests = due, frozenset(known.covered if known else ())
             return
         etag = stored.etag if stored else None
-        if etag is None or state is not known:
+        if state is not known:
             etag = self._records.put(state, etag)
         self._list(state, etag, budget)
 
@@ -146,7 +146,7 @@ class _Listing:
             keep=self.by.context.limits.keep,
         )
 
-    def _list(self, state: FullListing, etag: ETag, budget: Budget) -> None:
+    def _list(self, state: FullListing, etag: ETag | None, budget: Budget) -> None:
         existing = self._existing
         if existing is None or not existing.is_for(state):
             existing = self._existing = Existing(self.by.context, state, self.blob_set.models)

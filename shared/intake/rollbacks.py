@@ -42,7 +42,7 @@ class KnownEndpoint:
 
     tokens: Mapping[str, str]
     config: Pipeline  #: with that endpoint alone
-    stored: Stored[EndpointState] | None  #: None: nothing was ever promoted there
+    stored: Stored[EndpointState]
 
     @property
     def endpoint(self) -> Endpoint:
@@ -57,7 +57,7 @@ class KnownEndpoint:
     @property
     def state(self) -> EndpointState:
         """Its endpoint state."""
-        return self.stored.record if self.stored else EndpointState(ref=self.endpoint.ref)
+        return self.stored.record
 
     @property
     def resource(self) -> Resource:
@@ -126,7 +126,7 @@ class Rollbacks:
             raise NoSuchEndpointError(
                 f"{pipeline} has no endpoint {address.endpoint!r}; it has {names}"
             )
-        stored = self.context.ledger.endpoint_states.read(found.ref.id)
+        stored = self.context.ledger.endpoint_states.of(found.ref)
         return KnownEndpoint(tokens, chosen.only(found), stored)
 
     def request(self, known: KnownEndpoint, request: RollbackRequest) -> Run:
@@ -147,7 +147,7 @@ class Rollbacks:
             TransientError, OutcomeUnknownError: the ledger does not work now; if the hold is
                 stored, the poll continues.
         """
-        if known.stored is None:
+        if known.stored.etag is None:
             raise NoSuchModelError(
                 f"nothing was ever promoted at {known.endpoint.name}: there is no earlier model"
             )
@@ -199,8 +199,7 @@ class Rollbacks:
         request: RollbackRequest,
     ) -> Hold:
         (to, state), endpoint, at = target, known.endpoint, self.context.clock.now()
-        etag = known.stored.etag if known.stored else None
-        resource_name = (known.state_id, endpoint.resource_name, str(etag))
+        resource_name = (known.state_id, endpoint.resource_name, str(known.stored.etag))
         hold = Hold(
             run_id=run_id(known.config.name, "rollback", *resource_name, to, at.isoformat()),
             to=to,
@@ -212,7 +211,7 @@ class Rollbacks:
         # The marker first: if this worker dies, the poll finds the hold in the endpoint state.
         self.context.ledger.open_markers.mark(hold.run_id, known.hints)
         held = with_hold(known.state, endpoint.resource_name, hold)
-        self.context.ledger.endpoint_states.put(known.state_id, held, etag)
+        self.context.ledger.endpoint_states.put(known.state_id, held, known.stored.etag)
         return hold
 
     def _opened(self, hold: Hold, known: KnownEndpoint) -> Run:

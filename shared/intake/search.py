@@ -7,6 +7,7 @@ is remembered by its name and tried again alone.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -99,16 +100,16 @@ class Search:
             ConflictError, TransientError, OutcomeUnknownError: the ledger does not work now;
                 call again.
         """
-        for search in (self._for_data(), self._for_models()):
-            try:
-                stored = search.read()
-            except CorruptRecordError:
-                continue  # each process searches by itself
-            if stored is None:  # the first search checks every blob
-                search.put(SearchState(started_at=self.context.clock.now(), at_once=True), None)
-                continue
-            wanted = min(since, stored.record.wanted_from or since)
-            search.put(stored.record.evolve(wanted_from=wanted), stored.etag)
+        now = self.context.clock.now()
+
+        def wanted(known: SearchState | None) -> SearchState:
+            if known is None:  # the first search checks every blob
+                return SearchState(started_at=now, at_once=True)
+            return known.evolve(wanted_from=min(since, known.wanted_from or since))
+
+        for search in (self.context.ledger.search, self.context.ledger.search_models):
+            with suppress(CorruptRecordError):  # each process searches by itself
+                search.update(wanted)
 
     def _for_data(self) -> _Search:
         search = self.context.ledger.search

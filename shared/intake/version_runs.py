@@ -222,7 +222,7 @@ class VersionRuns:
     ) -> tuple[VersionEntry | None, bool]:
         """Return the entry of a version with its run, and whether it was made by this call."""
         ledger, version_id, run_id = self.context.ledger, version.version_id, version.run_id
-        ledger.open_markers.mark(run_id, VersionToOpen(version=version_id))
+        ledger.open_markers.announce(run_id, VersionToOpen(version=version_id))
         # The time of its first record stays: it may have been noted as old before.
         blob = version.blob.recorded(known.record.blob.recorded_at) if known else version.blob
         entry = VersionEntry(

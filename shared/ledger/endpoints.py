@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.config.kinds import Endpoint
 from shared.core.serving.drift import DriftCheck
-from shared.core.serving.state import EndpointState
+from shared.core.serving.references import EndpointRef
+from shared.core.serving.state import EndpointState, Resource
 from shared.ledger.store import Records, Store, Stored
 from shared.ports.storage import ETag
 
@@ -19,6 +21,14 @@ class EndpointStates(Records[EndpointState]):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, "endpoints/", EndpointState)
+
+    def of(self, ref: EndpointRef) -> Stored[EndpointState]:
+        """Return the state of an endpoint; an empty one where there is no record."""
+        return self.read(ref.id) or Stored(EndpointState(ref=ref), None)
+
+    def resource(self, endpoint: Endpoint) -> Resource:
+        """Return what is known of the resource of an endpoint that a pipeline gives models to."""
+        return self.of(endpoint.ref).record.resource(endpoint.resource_name)
 
 
 @dataclass(frozen=True, slots=True)

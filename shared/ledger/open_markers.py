@@ -124,7 +124,7 @@ class OpenMarkers:
         self._documents = store.documents
 
     def mark(self, run_id: str, hints: OpenMarker) -> None:
-        """Have the poll know of a run before its record exists. Safe to repeat.
+        """Have the poll know of a run. Safe to repeat.
 
         An old marker is written anew: a poll that is about to remove it must not succeed.
 
@@ -138,15 +138,28 @@ class OpenMarkers:
         name = f"open/{run_id}"
 
         def attempt() -> None:
-            try:
+            found = self._documents.read(name)
+            if found is None:
                 self._documents.create(name, b"", encoded(hints))
-            except ConflictError:
-                found = self._documents.read(name)
-                if found is None:
-                    raise  # it was removed this moment
+            else:
                 self._documents.replace(name, b"", found.etag, encoded(hints))
 
         retried(name, attempt)
+
+    def announce(self, run_id: str, hints: OpenMarker) -> None:
+        """Mark a run that is about to be opened, in one operation where it has no marker yet.
+
+        Args:
+            run_id: the run.
+            hints: what the poll may know of it.
+
+        Raises:
+            ConflictError: the marker keeps changing.
+        """
+        try:
+            self._documents.create(f"open/{run_id}", b"", encoded(hints))
+        except ConflictError:
+            self.mark(run_id, hints)
 
     def has(self, run_id: str) -> bool:
         """Return whether the poll knows of a run."""

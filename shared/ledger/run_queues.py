@@ -4,7 +4,7 @@
 * `pauses/<pipeline>`   whether an operator paused the pipeline, and the last resume
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,8 +14,6 @@ from shared.ledger.store import Records, Store, Stored, parsed, retried
 from shared.ports.storage import ETag, Listed, Page
 from shared.telemetry import log
 
-#: The version of a record that does not exist yet.
-NEW: Final = ETag("")
 #: When a record was written that cannot be read.
 _UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,6 +23,16 @@ class RunQueues(Records[RunQueue]):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, "", RunQueue)
+
+    def of(self, name: str, pipeline: str, key: Sequence[str]) -> Stored[RunQueue]:
+        """Return a queue; an empty one where there is no record.
+
+        Args:
+            name: of the queue.
+            pipeline: the pipeline of an empty one.
+            key: the key of an empty one.
+        """
+        return self.read(name) or Stored(RunQueue(pipeline=pipeline, key=tuple(key)), None)
 
     def page(self, pipeline: str, size: int, cursor: str | None) -> Page[Listed]:
         """Return names of run queues of a pipeline, in one listing.
@@ -63,7 +71,7 @@ class PipelinePauses:
         name = f"pauses/{pipeline}"
         found = self._store.documents.read(name)
         if found is None:
-            return Stored(Pauses(), NEW)
+            return Stored(Pauses(), None)
         try:
             return Stored(parsed(found, Pauses), found.etag, found.age)
         except CorruptRecordError as exc:
@@ -71,22 +79,22 @@ class PipelinePauses:
             pause = Pause(by="an unreadable record", at=_UNKNOWN, reason=name)
             return Stored(Pauses(pause=pause), found.etag, found.age)
 
-    def put(self, pipeline: str, pauses: Pauses, expected: ETag) -> None:
+    def put(self, pipeline: str, pauses: Pauses, expected: ETag | None) -> None:
         """Store what pauses the pipeline over the version that was read.
 
         Args:
             pipeline: its name.
             pauses: what pauses it from now on.
-            expected: the version that was read; `NEW` where there was none.
+            expected: the version that was read; None: there was none.
 
         Raises:
             ConflictError: it was changed meanwhile.
             CorruptRecordError: a later release wrote it.
         """
         name = f"pauses/{pipeline}"
-        if expected != NEW:
+        if expected is not None:
             self._require_no_later_form(name)
-        self._store.put(name, pauses, None if expected == NEW else expected)
+        self._store.put(name, pauses, expected)
 
     def _require_no_later_form(self, name: str) -> None:
         try:

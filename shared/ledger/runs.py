@@ -124,7 +124,7 @@ class Runs(Records[Run]):
         self._tombstones.add(run.run_id)
         return stored
 
-    def replace(self, run: Run, expected: ETag) -> Stored[Run]:
+    def replace(self, run: Run, expected: ETag | None) -> Stored[Run]:
         """Store a run over the version that was read.
 
         Args:

@@ -39,7 +39,7 @@ class Stored(Generic[R]):
     """A record with the version it was read at, and its age by the storage's clock."""
 
     record: R
-    etag: ETag
+    etag: ETag | None  #: None: there is no document yet, and the record is an empty one
     age: timedelta = timedelta()
 
 
@@ -91,32 +91,6 @@ class Store:
             tracing.measure(tracing.CONFLICTS, 1, kind=name.partition("/")[0])
             raise
 
-    def update(self, name: str, kind: type[R], change: Callable[[R | None], R | None]) -> R | None:
-        """Change a record by a pure function of what is stored; return what is stored then.
-
-        Args:
-            name: of the document.
-            kind: what it has to hold.
-            change: returns the next value; the same value, or None, writes nothing. It may be
-                called several times.
-
-        Raises:
-            ConflictError: the record keeps changing.
-            CorruptRecordError: it holds something else; it is left as it is.
-            TransientError: the storage does not answer.
-        """
-
-        def attempt() -> R | None:
-            stored = self.read(name, kind)
-            known = stored.record if stored else None
-            record = change(known)
-            if record is None or record == known:
-                return known
-            self.put(name, record, stored.etag if stored else None)
-            return record
-
-        return retried(name, attempt)
-
     def delete(self, listed: Listed) -> bool:
         """Delete a document unless it was changed since it was listed; whether it was deleted."""
         try:
@@ -156,17 +130,28 @@ class Records(Generic[R]):
         return Stored(record, self._store.put(self._folder + id_, record, expected))
 
     def update(self, id_: str, change: Callable[[R | None], R | None]) -> R | None:
-        """Change a record by a pure function, as `Store.update` does.
+        """Change a record by a pure function of what is stored; return what is stored then.
 
         Args:
             id_: of the record.
-            change: returns the next value; None, or the same value, writes nothing.
+            change: returns the next value; the same value, or None, writes nothing. It may be
+                called several times.
 
         Raises:
             ConflictError: the record keeps changing.
             CorruptRecordError: it is not understood; it is left as it is.
+            TransientError: the storage does not answer.
         """
-        return self._store.update(self._folder + id_, self._kind, change)
+
+        def attempt() -> R | None:
+            stored = self.read(id_)
+            known = stored.record if stored else None
+            record = change(known)
+            if record is None or record == known:
+                return known
+            return self.put(id_, record, stored.etag if stored else None).record
+
+        return retried(self._folder + id_, attempt)
 
 
 class SingleRecord(Generic[R]):
@@ -179,11 +164,12 @@ class SingleRecord(Generic[R]):
     """
 
     def __init__(self, store: Store, name: str, kind: type[R]) -> None:
-        self._store, self._name, self._kind = store, name, kind
+        self._store, self._name = store, name
+        self._records = Records(store, "", kind)
 
     def read(self) -> Stored[R] | None:
         """Return the record, or None. Raises CorruptRecordError, TransientError."""
-        return self._store.read(self._name, self._kind)
+        return self._records.read(self._name)
 
     def put(self, record: R, expected: ETag | None) -> ETag:
         """Store the record, as new or over the version that was read.
@@ -196,6 +182,10 @@ class SingleRecord(Generic[R]):
             ConflictError: another worker does the same work.
         """
         return self._store.put(self._name, record, expected)
+
+    def update(self, change: Callable[[R | None], R | None]) -> R | None:
+        """Change the record by a pure function, as `Records.update` does."""
+        return self._records.update(self._name, change)
 
 
 def retried(name: str, attempt: Callable[[], T]) -> T:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.config.schedule import last_due_of
-from shared.errors import ConflictError, RelearnError
+from shared.errors import RelearnError
 from shared.execution.context import Context
 from shared.ledger.progress import Tick
 from shared.telemetry import log
@@ -34,12 +34,8 @@ class Ticks:
         now = self._context.clock.now()
         if self._noted is not None and timedelta() <= now - self._noted < NOTED_EVERY:
             return
-        ledger = self._context.ledger
         try:
-            stored = ledger.tick.read()
-            ledger.tick.put(Tick(at=now), stored.etag if stored else None)
-        except ConflictError:
-            pass  # another worker recorded one at this moment
+            self._context.ledger.tick.update(lambda _: Tick(at=now))
         except RelearnError as exc:
             log.warning("the tick of the schedules cannot be recorded now: %s", exc)
             return

@@ -98,7 +98,7 @@ class Anchors:
         states = self._context.ledger.endpoint_states
         state = with_anchor(known.state, known.endpoint.resource_name, anchor)
         try:
-            states.put(known.state_id, state, known.stored.etag if known.stored else None)
+            states.put(known.state_id, state, known.stored.etag)
         except ConflictError:
-            present = replace(known, stored=states.read(known.state_id))
+            present = replace(known, stored=states.of(known.endpoint.ref))
             raise command.too_late(state_of(present)) from None

@@ -98,8 +98,7 @@ def anchor_checks(context: Context, catalogue: Catalogue, known: KnownEndpoint) 
 
 
 def _anchor(context: Context, pipeline: Pipeline, known: KnownEndpoint) -> Finding:
-    stored = context.ledger.endpoint_states.read(known.endpoint.ref.id)
-    there = stored.record.resource(known.endpoint.resource_name).anchor if stored else None
+    there = context.ledger.endpoint_states.resource(known.endpoint).anchor
     if there is None:
         return ok("no model is pinned yet: the next one that is promoted is")
     served = there.served
@@ -194,8 +193,7 @@ def check_of(context: Context, known: KnownEndpoint, needs: tuple[str, ...] = ()
 
 def _checked(context: Context, known: KnownEndpoint) -> Finding:
     endpoint = known.endpoint
-    stored = context.ledger.endpoint_states.read(endpoint.ref.id)
-    state = stored.record if stored else EndpointState(ref=endpoint.ref)
+    state = context.ledger.endpoint_states.of(endpoint.ref).record
     serving = state.resource(endpoint.resource_name).serving
     if serving is None and getattr(endpoint, "create", False):
         return not_checked("it has no model of Relearn yet; the first promotion makes the endpoint")

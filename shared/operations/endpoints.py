@@ -99,11 +99,13 @@ class EndpointLine:
 class Endpoints:
     """The endpoints of the configured pipelines."""
 
-    def __init__(self, context: Context, catalogue: Catalogue, rollbacks: Rollbacks) -> None:
+    def __init__(
+        self, context: Context, catalogue: Catalogue, rollbacks: Rollbacks, open_runs: OpenRuns
+    ) -> None:
         self._context = context
         self._catalogue = catalogue
         self._rollbacks = rollbacks
-        self._open_runs = OpenRuns(context)
+        self._open_runs = open_runs
 
     def show(self, address: EndpointAddress) -> EndpointStatus:
         """Return the status of an endpoint.
@@ -148,8 +150,8 @@ class Endpoints:
         markers: Sequence[Marker],
         drift: str | None = None,
     ) -> EndpointStatus:
-        stored = self._context.ledger.endpoint_states.read(endpoint.ref.id)
-        state = stored.record if stored else EndpointState(ref=endpoint.ref)
+        stored = self._context.ledger.endpoint_states.of(endpoint.ref)
+        state = stored.record
         there = self._open_runs.at_endpoint(endpoint.ref, markers, _holder(state))
         return EndpointStatus(pipeline, key, endpoint, state, version_of(stored), there, drift)
 
@@ -211,7 +213,7 @@ class Endpoints:
         """
         known = self._rollbacks.find(address)
         command.require(version_of(known.stored), state_of(known))
-        if known.stored is None or known.resource.held is None:
+        if known.resource.held is None:
             return False
         by = Resumed(by=command.by, at=self._context.clock.now(), reason=command.reason)
         state = resumed(known.state, known.endpoint.resource_name, by)
@@ -223,7 +225,7 @@ class Endpoints:
 
     def _too_late(self, known: KnownEndpoint, command: OperatorCommand) -> RelearnError:
         """Return the error of a command after another change."""
-        stored = self._context.ledger.endpoint_states.read(known.state_id)
+        stored = self._context.ledger.endpoint_states.of(known.endpoint.ref)
         return command.too_late(state_of(replace(known, stored=stored)))
 
 
@@ -243,9 +245,9 @@ def _staged(item: StagedCandidate, serving: str, since: datetime | None) -> Stag
     )
 
 
-def version_of(stored: Stored[EndpointState] | None) -> str:
-    """Return the version of an endpoint that a change may name."""
-    return str(stored.etag) if stored else "none"  # a change may name that nothing is stored
+def version_of(stored: Stored[EndpointState]) -> str:
+    """Return the version of an endpoint that a change may name: also that nothing is stored."""
+    return "none" if stored.etag is None else str(stored.etag)
 
 
 def _holder(state: EndpointState) -> str | None:

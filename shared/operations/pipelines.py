@@ -92,6 +92,7 @@ class Pipelines:
     context: Context
     catalogue: Catalogue
     previews: Previews
+    open_runs: OpenRuns
 
     def status(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> PipelineStatus:
         """Return the state of a pipeline.
@@ -121,7 +122,7 @@ class Pipelines:
         since = activated.record.activated_at if activated else None
         pauses = ledger.pauses.read(name).record
         shown = self._keys(name, pauses, keys, cursor) if keys else Keys()
-        open_runs = OpenRuns(self.context)
+        open_runs = self.open_runs
         markers = open_runs.markers(name)
         return PipelineStatus(
             pipeline=pipeline,

@@ -65,6 +65,8 @@ class Previews:
 
     context: Context
     run_factory: RunFactory
+    inputs: JobInputs
+    history: History
 
     def preview(self, pipeline: Pipeline, data: str | None, due: datetime | None = None) -> Preview:
         """Return which blobs match, and what request the newest (or `data`) would make.
@@ -165,7 +167,7 @@ class Previews:
         inputs = expected_inputs(run, self.context.data_container)
         service = self.context.providers.training(pipeline.training)
         try:
-            models = JobInputs(self.context).other_models(run)
+            models = self.inputs.other_models(run)
             return service.preview(request_of(run.evolve(inputs=inputs, given_models=models)))
         except ConfigError:
             raise
@@ -183,7 +185,7 @@ class Previews:
         known = Experience(metrics=self._live_metrics(pipeline))
         notes: list[str] = []
         wanted = RunFilter(pipeline.name, key or None)
-        for stored in History(self.context).page(wanted, MOST_SHOWN, None).stored:
+        for stored in self.history.page(wanted, MOST_SHOWN, None).stored:
             verdict = stored.record.verdict
             if verdict is not None and (found := experience_of(verdict)):
                 known = replace(known, comparisons=found, run_id=stored.record.run_id)
@@ -219,11 +221,10 @@ class Previews:
         """Return the recorded numbers of the model that serves, at the first endpoint with one."""
         for endpoint in pipeline.endpoints:
             try:
-                stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
+                serving = self.context.ledger.endpoint_states.resource(endpoint).serving
             except CorruptRecordError as exc:
                 log.error("%s", exc)  # the rest is shown
                 continue
-            known = stored.record.resource(endpoint.resource_name) if stored else None
-            if known is not None and known.serving is not None:
-                return known.serving.metrics
+            if serving is not None:
+                return serving.metrics
         return {}

@@ -46,6 +46,9 @@ class Rows(dict[str, Row]):
             del self._names[at]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Rows":
+        return self.copy()
+
+    def copy(self) -> "Rows":
         made = Rows()
         dict.update(made, self)
         made._names = self._names.copy()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -84,7 +85,8 @@ class EchoHttp(StudioHttp):
 
     site: EchoSite | None = None
     secrets: dict[str, tuple[Spelling, ...]] = field(default_factory=dict)  #: and their spellings
-    sites: dict[EchoSite, None] = field(default_factory=dict)  #: all that answers have room for
+    #: All that answers have room for; where secrets are repeated at one, nobody asks for others.
+    sites: dict[EchoSite, None] = field(default_factory=dict)
     echoed: int = 0
     _numbers: "count[int]" = field(default_factory=count)
 
@@ -95,8 +97,8 @@ class EchoHttp(StudioHttp):
         self._note_all((body or b"").decode())
         answer = super().send(method, url, headers, body)
         request = f"{method} {_ID.sub('*', url.partition('?')[0].partition('//')[2])}"
-        for site in _sites(request, answer):
-            self.sites.setdefault(site)
+        if self.site is None:
+            self.sites |= dict.fromkeys(_sites(request, answer))
         if self.site is None or self.site.request != request:
             self._note_all(answer.body.decode("utf-8", "replace"))
             return answer
@@ -112,8 +114,8 @@ class EchoHttp(StudioHttp):
 
     def note(self, secret: str, spellings: tuple[Spelling, ...] = OF_KEYS) -> None:
         """Repeat this secret from now on."""
-        if pieces(secret):
-            self.secrets.setdefault(secret, spellings)
+        if secret not in self.secrets and pieces(secret):
+            self.secrets[secret] = spellings
 
 
 def _sites(request: str, answer: Answer) -> Iterator[EchoSite]:
@@ -149,7 +151,7 @@ def _echoing(
     site: EchoSite, answer: Answer, known: Mapping[str, tuple[Spelling, ...]], turn: int
 ) -> Answer:
     """Return the answer with every secret in every spelling at the site."""
-    words = " ".join(spell(one) for one, spellings in known.items() for spell in spellings)
+    words = " ".join(_spelled(one, spellings) for one, spellings in known.items())
     secrets = list(known)
     if site.form in ("envelope", "page", "odd"):
         (status,) = site.path
@@ -177,6 +179,12 @@ def _echoing(
     else:
         tree = _changed(tree, site, words)
     return Answer(answer.status, answer.headers, json.dumps(tree).encode())
+
+
+@cache
+def _spelled(secret: str, spellings: tuple[Spelling, ...]) -> str:
+    """Return a secret in every spelling; the same few are repeated all the time."""
+    return " ".join(spell(secret) for spell in spellings)
 
 
 def _changed(tree: Any, site: EchoSite, words: str) -> Any:

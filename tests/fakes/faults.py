@@ -43,10 +43,7 @@ def kinds_at(sites: Sequence[str], at: int) -> list[Kind]:
 
 
 def after_each(
-    kind: Kind,
-    sites: Sequence[str],
-    problems: "Callable[[Faults], Iterable[str]]",
-    chosen: slice = slice(None),
+    kind: Kind, sites: Sequence[str], problems: "Callable[[Faults], Iterable[str]]"
 ) -> list[str]:
     """Return what is wrong after a fault at each effect that it fits, in a trial of its own.
 
@@ -54,10 +51,9 @@ def after_each(
         kind: of the fault.
         sites: the effects of a way without faults; two more may follow.
         problems: tries the way with these faults, and yields what is wrong then.
-        chosen: which effects; all unless given.
     """
     named = dict(enumerate(sites))
-    tried = [at for at in range(len(sites) + 2)[chosen] if kind in kinds_at(sites, at)]
+    tried = [at for at in range(len(sites) + 2) if kind in kinds_at(sites, at)]
     found = ((at, list(problems(Faults({at: kind})))) for at in tried)
     return [f"{at} {named.get(at)}: {wrong}" for at, wrong in found if wrong]
 

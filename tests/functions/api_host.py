@@ -19,7 +19,7 @@ from functions.methods import OWN
 from local import api_description
 from shared.core.config.pipeline import Pipeline
 from shared.operations.commands import OperatorCommand
-from tests.fakes.documents import Row
+from tests.fakes.documents import Rows
 from tests.fakes.world import World, pipeline
 from tests.functions.calls import Api
 
@@ -103,13 +103,13 @@ class Setting:
 
     world: World
     host: Host
-    rows: dict[str, Row]
+    rows: Rows
     runs: dict[str, str]  #: phase -> run id
     etags: list[str]
     cursor: str
 
     def reset(self) -> None:
-        self.world.documents.rows = dict(self.rows)
+        self.world.documents.rows = self.rows.copy()
 
     def known(self, where: str) -> st.SearchStrategy[str]:
         """Return names that exist, for a part of a path or query; or odd ones."""

@@ -81,7 +81,7 @@ def setting() -> Iterator[Setting]:
         etags = [f'"{one.etag}"' for one in stored if one is not None]
         etags += [f'"{built.pipelines.status(name).version}"' for name in ("sample", "customers")]
         etags.append(str(Api().endpoint().headers["ETag"]))
-        rows = dict(world.documents.rows)
+        rows = world.documents.rows.copy()
         yield Setting(world, Host(), rows, runs, etags, page.cursor)
 
 

@@ -168,7 +168,7 @@ def test_a_stored_configuration_is_recognised_without_being_written_again() -> N
         world, pipeline = Observed(), read(one).pipeline
         world.file = Configuration({pipeline.name: pipeline})
         world.restart()
-        world.documents.rows = dict(stored(one).rows)
+        world.documents.rows = stored(one).rows.copy()
         world.calls.clear()
         world.app.last_good.keep()
         assert world.calls == ["list configurations"], one.name

@@ -15,7 +15,8 @@ from local.azureml.calls import Fault
 from local.azureml.switches import Switches
 from shared.core.run.record import Phase
 from tests.fakes.azureml_runs import COURSE, AzureMlRuns
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Faults, Kind
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.fakes.world import DATA
 
 ROUNDS: Final = 90
@@ -34,16 +35,26 @@ def fresh(faults: Faults | None = None) -> AzureMlRuns:
     return _fresh().copied(faults)
 
 
-def drive(world: AzureMlRuns) -> AzureMlRuns:
-    """Deliver the event until it is taken, and let time pass until the run is over."""
-    taken = False
-    for _ in range(ROUNDS):
-        taken = taken or world.survive(lambda: world.deliver("a.csv"))
-        world.survive(lambda: world.tick(SECONDS))
-        if taken and not world.faults.late and not world.open_runs():
-            break
+def _round(way: Way[AzureMlRuns]) -> bool:
+    world = way.world
+    way.taken = way.taken or world.survive(lambda: world.deliver("a.csv"))
     world.survive(lambda: world.tick(SECONDS))
-    return world
+    over = way.taken and not world.faults.late and not world.open_runs()
+    return not over and way.tries + 1 < ROUNDS
+
+
+#: The event is delivered until it is taken, and time passes until the run is over.
+MOVES: "Final[Moves[AzureMlRuns]]" = (_round, once(lambda world: world.tick(SECONDS)))
+
+
+def drive(world: AzureMlRuns) -> AzureMlRuns:
+    """Train on the data."""
+    return Way(world, MOVES).go()
+
+
+@cache
+def trials() -> Trials[AzureMlRuns]:
+    return Trials(Way(fresh(), MOVES))
 
 
 def problems(world: AzureMlRuns) -> Iterator[str]:
@@ -66,33 +77,33 @@ def problems(world: AzureMlRuns) -> Iterator[str]:
         yield "a marker is left behind"
 
 
-EFFECTS: Final = drive(fresh()).faults.sites
-CALLS: Final = [call.kind for call in drive(fresh()).azureml.calls.log]
+def calls() -> list[str]:
+    return [call.kind for call in trials().world.azureml.calls.log]
 
 
 def test_without_a_fault_nothing_is_wrong() -> None:
-    assert list(problems(drive(fresh()))) == []
+    assert list(problems(trials().world)) == []
 
 
 def test_the_sweep_covers_the_whole_way() -> None:
-    assert {"PUT job", "PUT model"} <= set(EFFECTS)
-    assert EFFECTS.count("PUT job") == EFFECTS.count("PUT model") == 1
-    assert {"GET job", "GET component", "GET datastores", "PUT job", "PUT model"} <= set(CALLS)
+    effects = trials().effects
+    assert {"PUT job", "PUT model"} <= set(effects)
+    assert effects.count("PUT job") == effects.count("PUT model") == 1
+    assert {"GET job", "GET component", "GET datastores", "PUT job", "PUT model"} <= set(calls())
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_one_job_and_one_version_after_any_single_fault_of_the_app(kind: Kind) -> None:
-    assert after_each(kind, EFFECTS, lambda faults: problems(drive(fresh(faults)))) == []
+    assert trials().after_each(kind, problems) == []
 
 
 @pytest.mark.parametrize("fault", Fault)
 def test_one_job_and_one_version_after_any_single_fault_of_the_workspace(fault: Fault) -> None:
     failed = []
-    for number, kind in enumerate(CALLS):
-        world = fresh()
-        world.azureml.calls.fault_at(number, fault)
-        drive(world)
-        if wrong := list(problems(world)):
+    for number, kind in enumerate(calls()):
+        way = trials().ahead_of(call=number)
+        way.world.azureml.calls.fault_at(number, fault)
+        if wrong := list(problems(way.go())):
             failed.append(f"{number} {kind}: {wrong}")
     assert not failed, "\n".join(failed)
 

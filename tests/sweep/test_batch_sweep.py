@@ -2,12 +2,13 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from shared.core.run.record import Phase
-from tests.fakes.faults import Faults, kinds_at
+from tests.fakes.faults import kinds_at
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.unit.intake.test_batches import BURST, trained_on, waiting
 from tests.unit.worlds import Observed
 
@@ -19,33 +20,46 @@ MODES: list[tuple[dict[str, Any], slice]] = [
 ]
 
 
-def carried_through(pipeline: dict[str, Any], faults: Faults) -> Observed:
-    """Let two blobs arrive, one of them twice announced, and time pass, whatever goes wrong."""
-    world = Observed(config={"pipeline": pipeline}, faults=faults)
-    for name in ("a.csv", "b.csv"):
-        world.clock.move(timedelta(seconds=1))
-        world.upload(name, f"a,b,label\n{name},2,0\n3,4,1\n".encode())
-        for _ in range(4):
-            if world.survive(lambda name=name: world.deliver(name)):
-                break
-            world.clock.move(timedelta(seconds=5))
-    for _ in range(32):
-        world.survive(world.tick)
-        if not (world.faults.late or world.open_runs() or waiting(world)):
-            break
-    world.survive(world.tick)  # nothing that comes afterwards may change the end
-    return world
+def _uploaded(world: Observed, name: str) -> None:
+    world.clock.move(timedelta(seconds=1))
+    world.upload(name, f"a,b,label\n{name},2,0\n3,4,1\n".encode())
+
+
+def _delivered(way: Way[Observed], name: str) -> bool:
+    if way.world.survive(lambda: way.world.deliver(name)):
+        return False
+    way.world.clock.move(timedelta(seconds=5))
+    return way.tries < 3
+
+
+def _round(way: Way[Observed]) -> bool:
+    world = way.world
+    world.survive(world.tick)
+    waits = bool(world.faults.late or world.open_runs() or waiting(world))
+    return waits and way.tries < 31
+
+
+#: Two blobs arrive, one of them twice announced, and time passes, whatever goes wrong.
+MOVES: "Final[Moves[Observed]]" = (
+    once(lambda world: _uploaded(world, "a.csv")),
+    lambda way: _delivered(way, "a.csv"),
+    once(lambda world: _uploaded(world, "b.csv")),
+    lambda way: _delivered(way, "b.csv"),
+    _round,
+    once(Observed.tick),  # nothing that comes afterwards may change the end
+)
 
 
 @pytest.mark.parametrize(("mode", "share"), MODES, ids=["burst", "queue", "max_parallel"])
 def test_each_version_has_exactly_one_run_whatever_fails(
     mode: dict[str, Any], share: slice
 ) -> None:
-    calls = carried_through(mode, Faults({})).faults.sites
+    trials = Trials(Way(Observed(config={"pipeline": mode}), MOVES))
+    calls = trials.effects
     faults = [(call, kind) for call in range(len(calls)) for kind in kinds_at(calls, call)]
     for call, kind in faults[share]:
-        world = carried_through(mode, Faults({call: kind}))
-        where = f"{kind} at {call}: {world.faults.sites[call]}"
+        world = trials.with_faults({call: kind})
+        where = f"{kind} at {call}: {calls[call]}"
         counted = Counter(name for names in trained_on(world) for name in names)
         assert counted == {"a.csv": 1, "b.csv": 1}, where
         assert waiting(world) == [], where

@@ -8,13 +8,15 @@ a call.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache
 from itertools import combinations, islice, product
+from typing import Final
 
 import pytest
 
 from shared.core.run.record import Phase
-from tests.fakes.faults import Faults, Kind, kinds_at
+from tests.fakes.faults import Kind, kinds_at
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.fakes.world import World
 
 #: Effects of an undisturbed run; the floor keeps the sweep from shrinking unseen.
@@ -26,21 +28,37 @@ PARTS = 8
 SECONDS = 45
 
 
+def _first_tick(way: Way[World]) -> bool:
+    return not way.world.survive(lambda: way.world.tick(SECONDS))
+
+
+def _round(way: Way[World]) -> bool:
+    world = way.world
+    way.taken = way.taken or world.survive(world.deliver)
+    for name in model_events(world):
+        world.survive(lambda name=name: world.app.model_events.model_arrived(name))
+    world.survive(lambda: world.tick(SECONDS))
+    over = way.taken and not world.faults.late and not world.open_runs()
+    return not over and way.tries + 1 < ROUNDS
+
+
+#: The event is delivered until it is taken, and the timer does the rest.
+MOVES: "Final[Moves[World]]" = (
+    _first_tick,  # the app was there before the data, so it goes on when that went well
+    once(World.upload),
+    _round,
+    once(lambda world: world.tick(SECONDS)),  # nothing that comes afterwards may change the end
+)
+
+
 def drive(world: World) -> None:
-    """Deliver the event until it is taken, and let the timer do the rest."""
-    tick = partial(world.tick, SECONDS)
-    while not world.survive(tick):
-        pass  # the app was there before the data: its first tick went well
-    world.upload()
-    taken = False
-    for _ in range(ROUNDS):
-        taken = taken or world.survive(world.deliver)
-        for name in model_events(world):
-            world.survive(lambda name=name: world.app.model_events.model_arrived(name))
-        world.survive(tick)
-        if taken and not world.faults.late and not world.open_runs():
-            break
-    world.survive(tick)  # nothing that comes afterwards may change the end
+    """Bring data to a live model."""
+    Way(world, MOVES).go()
+
+
+@cache
+def trials() -> Trials[World]:
+    return Trials(Way(World(), MOVES))
 
 
 def model_events(world: World) -> list[str]:
@@ -71,12 +89,6 @@ def problems(world: World) -> Iterator[str]:
         yield "the marker is left behind"
 
 
-def effects() -> list[str]:
-    world = World()
-    drive(world)
-    return world.faults.sites  # whether it went well is for the first test to say
-
-
 CountCases = Callable[[int], None]
 
 
@@ -85,25 +97,22 @@ def count_cases(record_property: Callable[[str, object], None]) -> CountCases:
     """Have the size of the sweep in the summary of the test run."""
 
     def recorded(cases: int) -> None:
-        record_property("fault sweep", (COUNT, len(Kind) - 1, cases))
+        record_property("fault sweep", (count(), len(Kind) - 1, cases))
 
     return recorded
 
 
-EFFECTS = effects()
-COUNT = len(EFFECTS) + 2  # two more than undisturbed: what a fault makes the run repeat
+def count() -> int:
+    return len(trials().effects) + 2  # more than undisturbed: what a fault makes the run repeat
 
 
 def check(plans: Iterator[dict[int, Kind]]) -> int:
     failed, tries = [], 0
+    named_effects = dict(enumerate(trials().effects))
     for plan in plans:
-        world = World(faults=Faults(plan))
-        drive(world)
         tries += 1
-        if wrong := list(problems(world)):
-            named = ", ".join(
-                f"{i} {dict(enumerate(EFFECTS)).get(i)}: {k}" for i, k in plan.items()
-            )
+        if wrong := list(problems(trials().with_faults(plan))):
+            named = ", ".join(f"{i} {named_effects.get(i)}: {k}" for i, k in plan.items())
             failed.append(f"{{{named}}} -> {wrong}")
     assert not failed, f"{len(failed)} of {tries} cases:\n" + "\n".join(failed[:20])
     return tries
@@ -114,22 +123,25 @@ def test_without_a_fault_nothing_is_wrong(count_cases: CountCases) -> None:
 
 
 def test_the_sweep_covers_the_whole_way() -> None:
-    assert len(EFFECTS) >= FEWEST_EFFECTS, EFFECTS
-    assert {"POST jobs", "POST start", "PATCH endpoint", "create runs"} <= set(EFFECTS)
+    effects = trials().effects
+    assert len(effects) >= FEWEST_EFFECTS, effects
+    assert {"POST jobs", "POST start", "PATCH endpoint", "create runs"} <= set(effects)
 
 
 def test_one_start_and_live_after_any_single_fault(count_cases: CountCases) -> None:
-    count_cases(check({i: kind} for i in range(COUNT) for kind in kinds_at(EFFECTS, i)))
+    effects = trials().effects
+    count_cases(check({i: kind} for i in range(len(effects)) for kind in kinds_at(effects, i)))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_one_start_and_live_after_any_pair_of_faults(
     part: int, one_in: int, count_cases: CountCases
 ) -> None:
+    effects = trials().effects
     pairs: Iterator[dict[int, Kind]] = (
         {i: a, j: b}
-        for i, j in combinations(range(COUNT), 2)
-        for a, b in product(kinds_at(EFFECTS, i), kinds_at(EFFECTS, j))
+        for i, j in combinations(range(count()), 2)
+        for a, b in product(kinds_at(effects, i), kinds_at(effects, j))
     )
     plans = islice(pairs, 0, None, one_in)
     count_cases(check(islice(plans, part, None, PARTS)))

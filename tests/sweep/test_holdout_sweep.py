@@ -14,7 +14,8 @@ from shared.core.decisions.comparison import Outcome
 from shared.core.run.record import Phase, Run
 from shared.execution import holdout
 from tests.fakes.azureml_world import AzureMlWorld
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Kind
+from tests.fakes.ways import Trials, Way
 from tests.unit.execution.scored_worlds import (
     approve,
     better,
@@ -28,7 +29,7 @@ from tests.unit.execution.scored_worlds import (
 ROUNDS: Final = 40
 SECONDS: Final = 60
 #: The effects from the first probe of the candidate to the question whether it is approved.
-LAST: Final = slice(-11, None)
+LAST: Final = slice(-9, None)
 
 
 @pytest.fixture(autouse=True)
@@ -46,17 +47,27 @@ def _training() -> AzureMlWorld:
     return world
 
 
-def judged(faults: Faults | None = None, fault: tuple[int, Fault] | None = None) -> AzureMlWorld:
-    """Return a world whose second model was staged, scored and judged."""
-    world = _training().copied(faults)
+def _round(way: Way[AzureMlWorld]) -> bool:
+    world = way.world
+    if second_of(world).phase is Phase.AWAITING_APPROVAL and not world.faults.late:
+        return False
+    world.survive(lambda: world.tick(SECONDS))
+    return way.tries + 1 < ROUNDS
+
+
+@cache
+def trials() -> Trials[AzureMlWorld]:
+    """Return the way on which the second model is staged, scored and judged."""
+    world = _training().copied()
     world.azureml.calls.log.clear()
-    if fault is not None:
-        world.azureml.calls.fault_at(*fault)
-    for _ in range(ROUNDS):
-        if second_of(world).phase is Phase.AWAITING_APPROVAL and not world.faults.late:
-            break
-        world.survive(lambda: world.tick(SECONDS))
-    return world
+    return Trials(Way(world, (_round,)))
+
+
+def with_fault(at: int, fault: Fault) -> AzureMlWorld:
+    """Return a world whose workspace failed at a call."""
+    way = trials().ahead_of(call=at)
+    way.world.azureml.calls.fault_at(at, fault)
+    return way.go()
 
 
 def second_of(world: AzureMlWorld) -> Run:
@@ -80,7 +91,7 @@ def problems(world: AzureMlWorld) -> Iterator[str]:
 
 
 def test_without_a_fault_each_step_scores_some_rows() -> None:
-    world = judged()
+    world = trials().world
     assert list(problems(world)) == []
     assert world.faults.sites.count("replace runs") >= 8
     assert [call.kind for call in world.azureml.calls.log].count("POST score") == 2 + 2 * 3
@@ -88,13 +99,12 @@ def test_without_a_fault_each_step_scores_some_rows() -> None:
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_each_row_is_scored_by_both_models_after_any_single_fault(kind: Kind) -> None:
-    sites = list(judged().faults.sites)
-    assert after_each(kind, sites, lambda faults: problems(judged(faults)), LAST) == []
+    assert trials().after_each(kind, problems, LAST) == []
 
 
 @pytest.mark.parametrize("fault", Fault)
 def test_a_fault_of_a_request_costs_no_row(fault: Fault) -> None:
-    calls = [call.kind for call in judged().azureml.calls.log]
+    calls = [call.kind for call in trials().world.azureml.calls.log]
     at = [number for number, kind in enumerate(calls) if kind == "POST score"]
-    found = [list(problems(judged(fault=(one, fault)))) for one in at[2:6]]
+    found = [list(problems(with_fault(one, fault))) for one in at[2:6]]
     assert found == [[]] * 4

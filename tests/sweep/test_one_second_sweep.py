@@ -1,13 +1,17 @@
 """Single faults while several blobs of one second are trained and promoted side by side."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from itertools import pairwise
+from typing import Final
 
 import pytest
 
 from shared.core.run.record import Phase
 from shared.core.versions import is_older
-from tests.fakes.faults import Faults, kinds_at
+from tests.fakes.faults import kinds_at
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.unit.worlds import Observed
 
 NAMES = ("b.csv", "c.csv", "a.csv")
@@ -15,25 +19,44 @@ NAMES = ("b.csv", "c.csv", "a.csv")
 SHARE, PARTS = 5, 4
 
 
-def carried_through(faults: Faults) -> Observed:
-    """Write three blobs within a second, deliver their events, and let time pass."""
-    world = Observed(faults=faults)
-    while not world.survive(world.tick):
-        pass
+def _first_tick(way: Way[Observed]) -> bool:
+    return not way.world.survive(way.world.tick)
+
+
+def _written(world: Observed) -> None:
     for number, name in enumerate(NAMES):
         world.upload(name, b"a,b,label\n%d,2,0\n3,4,1\n" % number)
-    for name in NAMES:
-        for _ in range(4):
-            world.host.by += timedelta(microseconds=1)
-            if world.survive(lambda name=name: world.deliver(name)):
-                break
-            world.clock.move(timedelta(seconds=5))
-    for _ in range(60):
-        world.survive(lambda: world.tick(45))
-        if not (world.faults.late or world.open_runs()):
-            break
-    world.survive(world.tick)  # nothing that comes afterwards may change the end
-    return world
+
+
+def _delivered(name: str) -> Callable[[Way[Observed]], bool]:
+    def delivered(way: Way[Observed]) -> bool:
+        way.world.host.by += timedelta(microseconds=1)
+        if way.world.survive(lambda: way.world.deliver(name)):
+            return False
+        way.world.clock.move(timedelta(seconds=5))
+        return way.tries < 3
+
+    return delivered
+
+
+def _round(way: Way[Observed]) -> bool:
+    way.world.survive(lambda: way.world.tick(45))
+    return bool(way.world.faults.late or way.world.open_runs()) and way.tries < 59
+
+
+#: Three blobs are written within a second, their events are delivered, and time passes.
+MOVES: "Final[Moves[Observed]]" = (
+    _first_tick,
+    once(_written),
+    *map(_delivered, NAMES),
+    _round,
+    once(Observed.tick),  # nothing that comes afterwards may change the end
+)
+
+
+@cache
+def trials() -> Trials[Observed]:
+    return Trials(Way(Observed(), MOVES))
 
 
 def problems(world: Observed) -> list[str]:
@@ -56,7 +79,7 @@ def problems(world: Observed) -> list[str]:
 
 
 def test_without_faults_the_one_that_was_announced_last_serves() -> None:
-    world = carried_through(Faults({}))
+    world = trials().world
     assert problems(world) == []
     assert world.endpoint_state().resources["Sample [trained model]"].history[-1].data == (
         "training-data/a.csv",
@@ -65,9 +88,9 @@ def test_without_faults_the_one_that_was_announced_last_serves() -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_newest_of_a_second_serves_whatever_fails(part: int) -> None:
-    calls = carried_through(Faults({})).faults.sites
+    calls = trials().effects
     faults = [(call, kind) for call in range(len(calls)) for kind in kinds_at(calls, call)]
     assert len(faults) >= SHARE * PARTS * 10
     for call, kind in faults[part * SHARE :: SHARE * PARTS]:
-        world = carried_through(Faults({call: kind}))
-        assert problems(world) == [], f"{kind} at {call}: {world.faults.sites[call]}"
+        world = trials().with_faults({call: kind})
+        assert problems(world) == [], f"{kind} at {call}: {calls[call]}"

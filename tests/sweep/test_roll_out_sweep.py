@@ -1,28 +1,43 @@
 """Every single fault between data and two endpoints: one start, each updated and verified."""
 
 from collections.abc import Iterator
+from functools import cache
+from typing import Final
 
 import pytest
 
 from shared.core.run.record import Phase
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Kind
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.unit.fleet import Fleet
 
 FEWEST_EFFECTS = 30
 ROUNDS = 60
 
 
-def drive(fleet: Fleet) -> None:
-    while not fleet.survive(fleet.tick):
-        pass
-    fleet.upload()
-    taken = False
-    for _ in range(ROUNDS):
-        taken = taken or fleet.survive(fleet.deliver)
-        fleet.survive(fleet.tick)
-        if taken and not fleet.faults.late and not fleet.open_runs():
-            break
+def _first_tick(way: Way[Fleet]) -> bool:
+    return not way.world.survive(way.world.tick)
+
+
+def _round(way: Way[Fleet]) -> bool:
+    fleet = way.world
+    way.taken = way.taken or fleet.survive(fleet.deliver)
     fleet.survive(fleet.tick)
+    over = way.taken and not fleet.faults.late and not fleet.open_runs()
+    return not over and way.tries + 1 < ROUNDS
+
+
+MOVES: "Final[Moves[Fleet]]" = (_first_tick, once(Fleet.upload), _round, once(Fleet.tick))
+
+
+def drive(fleet: Fleet) -> None:
+    """Bring data to both endpoints."""
+    Way(fleet, MOVES).go()
+
+
+@cache
+def trials() -> Trials[Fleet]:
+    return Trials(Way(Fleet(size=2), MOVES))
 
 
 def problems(fleet: Fleet) -> Iterator[str]:
@@ -43,31 +58,16 @@ def problems(fleet: Fleet) -> Iterator[str]:
         yield "a marker is left behind"
 
 
-def effects() -> list[str]:
-    fleet = Fleet(size=2)
-    drive(fleet)
-    return fleet.faults.sites
-
-
-EFFECTS = effects()
-
-
 def test_without_a_fault_nothing_is_wrong() -> None:
-    fleet = Fleet(size=2)
-    drive(fleet)
-    assert list(problems(fleet)) == []
+    assert list(problems(trials().world)) == []
 
 
 def test_the_sweep_covers_both_endpoints() -> None:
-    assert len(EFFECTS) >= FEWEST_EFFECTS, EFFECTS
-    assert EFFECTS.count("PATCH endpoint") == 2
+    effects = trials().effects
+    assert len(effects) >= FEWEST_EFFECTS, effects
+    assert effects.count("PATCH endpoint") == 2
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_one_start_and_both_live_after_any_single_fault(kind: Kind) -> None:
-    def tried(faults: Faults) -> Iterator[str]:
-        fleet = Fleet(size=2, faults=faults)
-        drive(fleet)
-        return problems(fleet)
-
-    assert after_each(kind, EFFECTS, tried) == []
+    assert trials().after_each(kind, problems) == []

@@ -15,7 +15,8 @@ from shared.core.run.record import Phase, Run
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import AzureMlWorld
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Faults, Kind
+from tests.fakes.ways import Moves, Trials, Way, once
 
 FEWEST_EFFECTS: Final = 30
 ROUNDS: Final = 60
@@ -37,18 +38,44 @@ def served(faults: Faults | None = None) -> AzureMlWorld:
     return _served().copied(faults)
 
 
+def _second_model(way: Way[AzureMlWorld]) -> bool:
+    world = way.world
+    way.taken = way.taken or world.survive(lambda: world.deliver("2.csv"))
+    return _goes_on(way)
+
+
+def _goes_on(way: Way[AzureMlWorld]) -> bool:
+    world = way.world
+    world.survive(lambda: world.tick(SECONDS))
+    over = way.taken and not world.faults.late and not world.open_runs()
+    return not over and way.tries + 1 < ROUNDS
+
+
+def _discarding(way: Way[AzureMlWorld]) -> bool:
+    world = way.world
+    world.survive(lambda: world.tick(7200))
+    left = bool(world.faults.late) or len(world.endpoint_state().staged) > 1
+    return left and way.tries < 4
+
+
+#: The second model comes to its end, and what served before is discarded more than a day later.
+SECOND_MODEL: "Final[Moves[AzureMlWorld]]" = (
+    once(lambda world: world.upload("2.csv", SECOND)),
+    _second_model,
+    once(lambda world: world.tick(82_800)),
+    _discarding,
+    once(lambda world: world.tick(7200)),  # nothing that comes afterwards may change the end
+)
+
+
 def drive(world: AzureMlWorld) -> None:
-    """Bring the second model to its end, and let more than a day pass after it."""
-    world.upload("2.csv", SECOND)
-    taken = False
-    for _ in range(ROUNDS):
-        taken = taken or world.survive(lambda: world.deliver("2.csv"))
-        world.survive(lambda: world.tick(SECONDS))
-        if taken and not world.faults.late and not world.open_runs():
-            break
-    world.survive(lambda: world.tick(82_800))
-    for _ in range(6):
-        world.survive(lambda: world.tick(7200))
+    """Bring the second model to its end."""
+    Way(world, SECOND_MODEL).go()
+
+
+@cache
+def trials() -> Trials[AzureMlWorld]:
+    return Trials(Way(served(), SECOND_MODEL))
 
 
 def problems(world: AzureMlWorld) -> Iterator[str]:
@@ -84,35 +111,20 @@ def _about_the_endpoint(world: AzureMlWorld, first: Run, second: Run) -> Iterato
     yield from map(str, world.azureml.violations)
 
 
-def effects() -> list[str]:
-    world = served()
-    drive(world)
-    return world.faults.sites
-
-
-EFFECTS: Final = effects()
-
-
 def test_without_a_fault_nothing_is_wrong() -> None:
-    world = served()
-    drive(world)
-    assert list(problems(world)) == []
+    assert list(problems(trials().world)) == []
 
 
 def test_the_sweep_covers_the_whole_way() -> None:
-    assert len(EFFECTS) >= FEWEST_EFFECTS, EFFECTS
-    assert EFFECTS.count("PUT endpoint") == 3
-    assert {"PUT job", "PUT model", "PUT deployment", "DELETE deployment"} <= set(EFFECTS)
+    effects = trials().effects
+    assert len(effects) >= FEWEST_EFFECTS, effects
+    assert effects.count("PUT endpoint") == 3
+    assert {"PUT job", "PUT model", "PUT deployment", "DELETE deployment"} <= set(effects)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_live_in_steps_and_cleaned_up_after_any_single_fault(kind: Kind) -> None:
-    def tried(faults: Faults) -> Iterator[str]:
-        world = served(faults)
-        drive(world)
-        return problems(world)
-
-    assert after_each(kind, EFFECTS, tried) == []
+    assert trials().after_each(kind, problems) == []
 
 
 # A rollback after what served before was discarded: its deployment is made again
@@ -133,19 +145,23 @@ def rolling_back(faults: Faults | None = None) -> AzureMlWorld:
     return _rolling_back().copied(faults)
 
 
-def roll_back(world: AzureMlWorld) -> None:
-    """Ask for the rollback until it is taken, and bring it to its end."""
-
+def _rollback(way: Way[AzureMlWorld]) -> bool:
     def ask() -> None:
-        endpoints = world.app.endpoints
+        endpoints = way.world.app.endpoints
         endpoints.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="ada"))
 
-    taken = False
-    for _ in range(ROUNDS):
-        taken = taken or world.survive(ask)
-        world.survive(lambda: world.tick(SECONDS))
-        if taken and not world.faults.late and not world.open_runs():
-            break
+    way.taken = way.taken or way.world.survive(ask)
+    return _goes_on(way)
+
+
+def roll_back(world: AzureMlWorld) -> None:
+    """Ask for the rollback until it is taken, and bring it to its end."""
+    Way(world, (_rollback,)).go()
+
+
+@cache
+def rollback_trials() -> Trials[AzureMlWorld]:
+    return Trials(Way(rolling_back(), (_rollback,)))
 
 
 def wrong_after_rollback(world: AzureMlWorld) -> Iterator[str]:
@@ -160,17 +176,11 @@ def wrong_after_rollback(world: AzureMlWorld) -> Iterator[str]:
     yield from map(str, world.azureml.violations)
 
 
+def test_without_a_fault_the_rollback_makes_the_deployment_again() -> None:
+    assert list(wrong_after_rollback(rollback_trials().world)) == []
+    assert {"PUT deployment", "PUT endpoint"} <= set(rollback_trials().effects)
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_deployment_that_was_discarded_serves_again_after_any_single_fault(kind: Kind) -> None:
-    calm = rolling_back()
-    roll_back(calm)
-    assert list(wrong_after_rollback(calm)) == []
-    sites = list(calm.faults.sites)
-    assert {"PUT deployment", "PUT endpoint"} <= set(sites)
-
-    def tried(faults: Faults) -> Iterator[str]:
-        world = rolling_back(faults)
-        roll_back(world)
-        return wrong_after_rollback(world)
-
-    assert after_each(kind, sites, tried) == []
+    assert rollback_trials().after_each(kind, wrong_after_rollback) == []

@@ -18,10 +18,12 @@ from local.azureml.containers import error_of_model
 from local.azureml.switches import Switches
 from shared.core.run.record import Phase, Run
 from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Kind
+from tests.fakes.ways import Moves, Trials, Way
 
 SECONDS: Final = 60
 ROUNDS: Final = 90
+MOST_DISCARDS: Final = 8
 #: One trial takes a fifth of a second: each call gets some of the faults here.
 ONE_IN: Final = 8
 GOOD, WORSE = "good", "worse"
@@ -37,31 +39,42 @@ class Steps(AzureMlWorld):
 
     def live(self) -> "Steps":
         """Let time pass until the run is over, or is parked for good."""
-        for _ in range(ROUNDS):
-            self.survive(lambda: self.tick(SECONDS))
-            run = self.run()
-            if self.fails and run.candidate and self.traffic().get(run.candidate.name):
-                version = run.run_id.rpartition("-")[2]
-                self.azureml.hooks.set_model(f"sample/{version}-1", error_of_model(500, "bad"))
-            parked = run.phase is Phase.PARKED
-            if parked and self.retried < self.retries:
-                self.retried += 1
-                self.survive(lambda run=run: self.run_operations.retry(run.run_id))
-            elif (parked or not self.open_runs()) and not self.faults.late:
-                break
-        if self.run().phase is Phase.ROLLED_BACK:
-            self.discard()
-        return self
+        return Way(self, MOVES).go()
 
-    def discard(self) -> None:
-        """Let time pass until no candidate is left; an hour lies between two checks."""
-        for _ in range(8):
-            if not self.endpoint_state().staged:
-                break
-            self.survive(lambda: self.tick(30 * SECONDS))
+    def goes_on(self) -> bool:
+        """Let some time pass; False: it is over, or parked for good."""
+        self.survive(lambda: self.tick(SECONDS))
+        run = self.run()
+        if self.fails and run.candidate and self.traffic().get(run.candidate.name):
+            version = run.run_id.rpartition("-")[2]
+            self.azureml.hooks.set_model(f"sample/{version}-1", error_of_model(500, "bad"))
+        parked = run.phase is Phase.PARKED
+        if parked and self.retried < self.retries:
+            self.retried += 1
+            self.survive(lambda: self.run_operations.retry(run.run_id))
+            return True
+        return bool(self.faults.late or not (parked or not self.open_runs()))
+
+    def discards(self) -> bool:
+        """Let time pass while a candidate is left; an hour lies between two checks."""
+        if self.run().phase is not Phase.ROLLED_BACK or not self.endpoint_state().staged:
+            return False
+        self.survive(lambda: self.tick(30 * SECONDS))
+        return True
 
     def run(self) -> Run:
         return self.runs()[0]
+
+
+def _round(way: Way[Steps]) -> bool:
+    return way.world.goes_on() and way.tries + 1 < ROUNDS
+
+
+def _discarding(way: Way[Steps]) -> bool:
+    return way.world.discards() and way.tries + 1 < MOST_DISCARDS
+
+
+MOVES: "Final[Moves[Steps]]" = (_round, _discarding)
 
 
 def started(way: str, **switches: Any) -> Steps:
@@ -81,11 +94,16 @@ def fresh(way: str) -> Steps:
     return started(way)
 
 
-def lived(way: str, faults: Faults | None = None, fault: tuple[int, Fault] | None = None) -> Steps:
-    world = fresh(way).copied(faults)
-    if fault is not None:
-        world.azureml.calls.fault_at(*fault)
-    return world.live()
+@cache
+def trials(way: str) -> Trials[Steps]:
+    return Trials(Way(fresh(way).copied(), MOVES))
+
+
+def lived(way: str, at: int, fault: Fault) -> Steps:
+    """Return a world whose workspace failed at a call."""
+    going = trials(way).ahead_of(call=at)
+    going.world.azureml.calls.fault_at(at, fault)
+    return going.go()
 
 
 def problems(world: Steps) -> Iterator[str]:
@@ -114,44 +132,42 @@ def problems(world: Steps) -> Iterator[str]:
         yield "a marker is left behind"
 
 
-@cache
-def sites(way: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the app's effects and the workspace's calls of a way without faults."""
-    world = lived(way)
-    return tuple(world.faults.sites), tuple(call.kind for call in world.azureml.calls.log)
+def calls_of(way: str) -> list[str]:
+    """Return the workspace's calls of a way without faults."""
+    return [call.kind for call in trials(way).world.azureml.calls.log]
 
 
 @pytest.mark.parametrize("way", [GOOD, WORSE])
 def test_without_a_fault_nothing_is_wrong(way: str) -> None:
-    world = lived(way)
+    world = trials(way).world
     assert list(problems(world)) == []
     assert world.retried == 0
 
 
 def test_the_sweep_covers_the_whole_way() -> None:
-    effects, calls = sites(GOOD)
+    effects, calls = trials(GOOD).effects, calls_of(GOOD)
     assert effects.count("PUT endpoint") == 3
     assert effects.count("PUT deployment") == 1
     assert {"GET endpoint", "GET deployment", "POST score", "POST listKeys"} <= set(calls)
-    back, calls = sites(WORSE)
+    back = trials(WORSE).effects
     assert back.count("PUT endpoint") == 3
     assert back.count("DELETE deployment") == 1
-    assert "POST getLogs" in calls
+    assert "POST getLogs" in calls_of(WORSE)
 
 
 @pytest.mark.parametrize("way", [GOOD, WORSE])
 @pytest.mark.parametrize("kind", FAULTS)
 def test_no_request_is_unsafe_after_a_single_fault_of_the_app(way: str, kind: Kind) -> None:
-    (effects, _), some = sites(way), slice(FAULTS.index(kind) % ONE_IN, None, ONE_IN)
-    assert after_each(kind, effects, lambda faults: problems(lived(way, faults)), some) == []
+    some = slice(FAULTS.index(kind) % ONE_IN, None, ONE_IN)
+    assert trials(way).after_each(kind, problems, some) == []
 
 
 @pytest.mark.parametrize("way", [GOOD, WORSE])
 @pytest.mark.parametrize("fault", Fault)
 def test_no_request_is_unsafe_after_a_single_fault_of_the_workspace(way: str, fault: Fault) -> None:
-    (_, calls), every = sites(way), 2 * ONE_IN
+    calls, every = calls_of(way), 2 * ONE_IN
     chosen = range(list(Fault).index(fault) % every, len(calls), every)
-    wrong = {f"{at} {calls[at]}": list(problems(lived(way, fault=(at, fault)))) for at in chosen}
+    wrong = {f"{at} {calls[at]}": list(problems(lived(way, at, fault))) for at in chosen}
     assert not any(wrong.values()), wrong
 
 
@@ -185,6 +201,15 @@ def test_a_model_gets_its_steps_at_a_workspace_that_behaves_otherwise(
     assert list(problems(world)) == []
 
 
+@cache
+def beside_green(way: str) -> Trials[Steps]:
+    """Return the way of a world where nobody retries, with one more deployment at the endpoint."""
+    world = fresh(way).copied()
+    world.azureml.hooks.add_deployment(CENSUS, "green", "census/2")
+    world.retries = 0
+    return Trials(Way(world, MOVES))
+
+
 def changed_meanwhile(way: str, at: int) -> tuple[Steps, bool]:
     """Return a world where an operator sends all requests to `green` just before a call.
 
@@ -192,9 +217,8 @@ def changed_meanwhile(way: str, at: int) -> tuple[Steps, bool]:
         The world, and whether the app has to notice: not ahead of its lease, where it begins with
         what is there, and not where its PUT is that call, or runs.
     """
-    world, (_, calls), noticed = fresh(way).copied(), sites(way), [True]
-    world.azureml.hooks.add_deployment(CENSUS, "green", "census/2")
-    world.retries = 0
+    going, calls, noticed = beside_green(way).ahead_of(call=at), calls_of(way), [True]
+    world = going.world
 
     def change() -> None:
         runs = world.azureml.state.endpoints[CENSUS].state == "Succeeded"
@@ -203,12 +227,12 @@ def changed_meanwhile(way: str, at: int) -> tuple[Steps, bool]:
         world.azureml.hooks.set_traffic(CENSUS, {"green": 100})
 
     world.azureml.calls.before(calls[at], change, calls[:at].count(calls[at]))
-    return world.live(), noticed[0]
+    return going.go(), noticed[0]
 
 
 @pytest.mark.parametrize("way", [GOOD, WORSE])
 def test_what_an_operator_sets_between_any_two_calls_is_not_overwritten(way: str) -> None:
-    wrong, (_, calls) = {}, sites(way)
+    wrong, calls = {}, calls_of(way)
     for at in range(calls.index("PUT deployment"), len(calls)):
         world, noticed = changed_meanwhile(way, at)
         kept = world.traffic() == {"green": 100}

@@ -4,13 +4,15 @@ Between the runs that are opened and the record that says so anything may fail, 
 late, the worker may die, another worker may do the same, or the clock may jump.
 """
 
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import pytest
 
 from shared.app import App
 from shared.core.run.record import Phase
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Kind
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.unit.intake.windowed_worlds import DAILY, DAY, KEYED, MINUTE, Windowed, windows, written
 
 DAYS, KEYS = ("02-28", "03-01"), ("a", "b")
@@ -20,22 +22,35 @@ WAITS = {"every": "10m", "at_most": "3d"}
 FEWEST = 15
 
 
-def opened(faults: Faults, style: str) -> Windowed:
-    """Let two windows come due: one from before, where a customer's data comes late."""
+@cache
+def trials(style: str) -> Trials[Windowed]:
+    """Return the way on which two windows come due: one from before, with data that comes late."""
     schedule = {**SCHEDULE, "style": style}
     changes = {**KEYED, "key": "customer", "when_busy": "queue", "wait_for_data": WAITS}
-    world = Windowed(faults=faults, config=written(schedule, **changes))
+    world = Windowed(config=written(schedule, **changes))
     world.faults.other_worker = lambda: open_due(world.another())
     world.upload("2026/02/28/a.csv")
-    world.survive(lambda: open_due(world.app))
+    return Trials(Way(world, MOVES))
+
+
+def _more_data(world: Windowed) -> None:
     for name in ("02/28/b", "03/01/a", "03/01/b"):
         world.upload(f"2026/{name}.csv")
     world.clock.move(DAY / 2)
-    for _ in range(4):
-        world.clock.move(6 * MINUTE)
-        _late(world)
-        world.survive(lambda: open_due(world.app))
-    return world
+
+
+def _later(way: Way[Windowed]) -> bool:
+    way.world.clock.move(6 * MINUTE)
+    _late(way.world)
+    way.world.survive(lambda: open_due(way.world.app))
+    return way.tries < 3
+
+
+MOVES: "Final[Moves[Windowed]]" = (
+    once(lambda world: open_due(world.app)),
+    once(_more_data),
+    _later,
+)
 
 
 def open_due(app: App) -> None:
@@ -49,8 +64,7 @@ def _late(world: Windowed) -> None:
         world.survive(effect)
 
 
-def problems(faults: Faults, style: str) -> list[str]:
-    world = opened(faults, style)
+def problems(world: Windowed) -> list[str]:
     runs = world.due_runs()
     found = sorted((day, *run.key) for run in runs for day in windows([run]))
     wrong = [] if found == [(day, key) for day in DAYS for key in KEYS] else [str(found)]
@@ -61,15 +75,12 @@ def problems(faults: Faults, style: str) -> list[str]:
 
 @pytest.mark.parametrize("style", ["EndOfInterval", "StartOfInterval"])
 def test_without_a_fault_nothing_is_wrong(style: str) -> None:
-    faults = Faults()
-    assert problems(faults, style) == []
-    assert len(faults.sites) >= FEWEST
-    assert {"create runs", "create schedules", "replace schedules"} <= set(faults.sites)
+    effects = trials(style).effects
+    assert problems(trials(style).world) == []
+    assert len(effects) >= FEWEST
+    assert {"create runs", "create schedules", "replace schedules"} <= set(effects)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind.fits("create runs")])
 def test_each_window_and_key_has_one_run_whatever_fails(kind: Kind) -> None:
-    style = "EndOfInterval"
-    undisturbed = Faults()
-    opened(undisturbed, style)
-    assert after_each(kind, undisturbed.sites, lambda faults: problems(faults, style)) == []
+    assert trials("EndOfInterval").after_each(kind, problems) == []

@@ -15,7 +15,7 @@ from shared.core.run.record import Phase, Run
 from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.state import EndpointState, Resource
 from shared.errors import PermanentError
-from shared.execution.endpoint_lease import EndpointLeaseSteps
+from shared.execution.leased_endpoint import rollback_target_of
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.ports.storage import Access
@@ -146,9 +146,8 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     endpoint_state = world.endpoint_state()
     known = endpoint_state.resource(RESOURCE).model_copy(update={"baseline": state_of(secret)})
     endpoint_state = endpoint_state.model_copy(update={"resources": {RESOURCE: known}})
-    steps = EndpointLeaseSteps(world.context)
     serving = world.context.providers.serving(world.pipeline.endpoints[0])
-    assert steps.rollback_target(serving, endpoint_state, RESOURCE, instead_of=run) is None
+    assert rollback_target_of(serving, endpoint_state, RESOURCE, instead_of=run) is None
     world.documents.faults.inside = True
     row = world.documents.rows[name]
     world.documents.replace(name, endpoint_state.model_dump_json().encode(), row.etag)
@@ -218,9 +217,8 @@ def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
     )
     known = Resource(baseline=state_of(secret))
     endpoint_state = EndpointState(ref=ref(update), resources={"": known})
-    steps = EndpointLeaseSteps(world.context)
     written = {"name": "new", "kind": "webservice", "update": update}
     endpoint = StudioEndpoint.model_validate(written, context={"development": False})
     serving = world.context.providers.serving(endpoint)
-    assert steps.rollback_target(serving, endpoint_state, "") == state_of(secret)
+    assert rollback_target_of(serving, endpoint_state, "") == state_of(secret)
     assert not world.blobs.signed

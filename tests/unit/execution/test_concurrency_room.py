@@ -7,7 +7,6 @@ from shared.core.run.gate_events import Admitted, StillWaiting
 from shared.core.run.record import Phase
 from shared.execution.concurrency import MAY_BE_IDLE
 from shared.ledger.open_markers import RunHints
-from shared.ledger.run_queues import NEW
 from tests.unit.execution.queued_runs import DAY, KEY, MINUTE, OVER, QUEUE, SlotCase, concurrency
 from tests.unit.samples import NOW
 
@@ -17,7 +16,7 @@ def test_a_pause_says_whose_it_is_and_why() -> None:
     run_queue = RunQueue(pipeline="sample")
     assert case.concurrency.blocked_reason(run_queue, case.config, "sample-1") is None
     pause = Pause(by="ada", at=NOW, reason="maintenance")
-    case.ledger.pauses.put("sample", Pauses(pause=pause), NEW)
+    case.ledger.pauses.put("sample", Pauses(pause=pause), None)
     why = case.concurrency.blocked_reason(run_queue, case.config, "sample-1")
     assert why == "paused by ada: maintenance"
     bare = pause.model_copy(update={"reason": ""})

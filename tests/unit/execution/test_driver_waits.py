@@ -106,6 +106,21 @@ def test_a_slot_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
     assert len(world.faults.sites) == writes
 
 
+def test_a_run_goes_on_from_the_version_that_was_stored_and_its_job_is_not_checked(
+    world: Observed,
+) -> None:
+    driver, ledger, one = world.app.driver, world.context.ledger, world.start()
+    until, sent = world.clock.now() + HOUR, len(world.http.sent)
+    stored = ledger.runs.read(one.run_id)
+    assert stored is not None
+    assert driver.continue_with(stored, until) == one
+    assert len(world.http.sent) == sent
+    stored = ledger.runs.create(run(Phase.RECEIVED, run_id="sample-2", config=world.pipeline))
+    other = ledger.runs.replace(stored.record.evolve(claim="another worker"), stored.etag)
+    assert driver.continue_with(stored, until) == other.record
+    assert len(world.http.sent) == sent
+
+
 def test_what_another_worker_learned_is_noted_once_and_only_where_it_fits(world: Observed) -> None:
     writer, ledger, one = world.app.writer, world.context.ledger, world.start()
     stored = ledger.runs.read(one.run_id)

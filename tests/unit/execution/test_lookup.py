@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase
-from shared.execution.inputs import Lookup
+from shared.execution.inputs import JobInputs
 from tests.fakes.documents import page_of
 from tests.fakes.world import DATA, LIMITS
 from tests.unit.intake.test_batches import arrive
@@ -23,7 +23,7 @@ def calls(world: Observed, blobs: list[BlobVersion], at_once: int = 1) -> tuple[
     """Look the blobs up; returns how many pages were listed and how many HEADs were sent."""
     context = replace(world.context, limits=replace(LIMITS, at_once=at_once))
     endpoint_states, pages = world.blobs.head_calls, world.blobs.pages
-    found = list(Lookup(context).now(blobs))
+    found = list(JobInputs(context).now(blobs))
     assert [blob for blob, _ in found] == blobs
     for blob, now in found:
         assert now == world.blobs._version(f"{world.blobs.account_url}{DATA}/{blob.name}")
@@ -64,7 +64,7 @@ def test_what_changed_and_what_is_gone_is_distinguished_from_a_listing_as_well()
     world.blobs.put(DATA, "acme/03.csv", b"changed")
     world.blobs.remove(DATA, "acme/07.csv")
     assert calls(world, blobs) == (1, 0)
-    now = {blob.name: found for blob, found in Lookup(world.context).now(blobs)}
+    now = {blob.name: found for blob, found in JobInputs(world.context).now(blobs)}
     changed, gone = now["acme/03.csv"], now["acme/07.csv"]
     assert changed is not None
     assert changed.etag != blobs[3].etag

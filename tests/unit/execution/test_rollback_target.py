@@ -13,6 +13,7 @@ from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import Resource
 from shared.errors import PermanentError, TransientError
+from shared.execution.leased_endpoint import rollback_target_of
 from shared.providers.studio.scoring import Current
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.execution.lease_steps import DAY, HOUR, OLD, Asking
@@ -103,22 +104,22 @@ def test_the_rollback_is_the_newest_model_that_is_still_what_it_was() -> None:
     served = [asking.served(f"sample-{n}", model=models[n]) for n in range(4)]
     asking.serves(*served, baseline=ServingState())
     endpoint_state = asking.endpoint_state()
-    assert asking.steps.rollback_target(asking.serving, endpoint_state, RESOURCE) == ServingState(
+    assert rollback_target_of(asking.serving, endpoint_state, RESOURCE) == ServingState(
         model=models[0]
     )
     mine = asking.run.model_copy(update={"model": models[0]})
-    assert asking.steps.rollback_target(
+    assert rollback_target_of(
         asking.serving, endpoint_state, RESOURCE, instead_of=mine
     ) == ServingState(model=models[1])
     asking.world.blobs.put(MODELS, names[0], b"other")
     asking.world.blobs.remove(MODELS, names[1])
-    assert asking.steps.rollback_target(asking.serving, endpoint_state, RESOURCE) == ServingState(
+    assert rollback_target_of(asking.serving, endpoint_state, RESOURCE) == ServingState(
         model=models[2]
     )
     asking.world.blobs.remove(MODELS, names[2])
     asking.world.blobs.remove(MODELS, names[3])
-    assert asking.steps.rollback_target(asking.serving, endpoint_state, RESOURCE) == ServingState()
-    assert asking.steps.rollback_target(asking.serving, endpoint_state, "another") is None
+    assert rollback_target_of(asking.serving, endpoint_state, RESOURCE) == ServingState()
+    assert rollback_target_of(asking.serving, endpoint_state, "another") is None
 
 
 def test_what_an_endpoint_serves_already_has_no_baseline_anew() -> None:
@@ -217,6 +218,4 @@ def test_of_an_old_record_only_models_of_ours_are_given_to_a_classic_service() -
     foreign = asking.world.blobs.put("other", "x.ilearner", b"model")
     for resource_name in (foreign, asking.world.blobs.put(MODELS, "notes.txt", b"model")):
         asking.serves(asking.served(model=model_of(resource_name)))
-        assert (
-            asking.steps.rollback_target(asking.serving, asking.endpoint_state(), RESOURCE) is None
-        )
+        assert rollback_target_of(asking.serving, asking.endpoint_state(), RESOURCE) is None

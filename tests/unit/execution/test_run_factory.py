@@ -15,7 +15,6 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import newest_of
 from shared.errors import ConflictError
 from shared.execution.run_factory import Opening, RunFactory, ambiguous
-from shared.ledger.run_queues import NEW
 from tests.fakes.world import MODELS
 from tests.unit.samples import NOW, blob
 from tests.unit.worlds import Observed
@@ -43,7 +42,7 @@ class Open:
 
     def pause(self) -> None:
         paused = Pauses(pause=Pause(by="ada", at=NOW))
-        self.ledger.pauses.put("sample", paused, NEW)
+        self.ledger.pauses.put("sample", paused, None)
 
 
 @pytest.mark.parametrize(

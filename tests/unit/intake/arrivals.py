@@ -5,7 +5,6 @@ from typing import Any
 
 from shared.core.run.concurrency import Pause, Pauses
 from shared.core.versions import version_id
-from shared.ledger.run_queues import NEW
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
@@ -38,4 +37,4 @@ class Arrival:
 
     def pause(self) -> None:
         paused = Pauses(pause=Pause(by="ada", at=self.world.clock.now()))
-        self.ledger.pauses.put("sample", paused, NEW)
+        self.ledger.pauses.put("sample", paused, None)

@@ -53,6 +53,15 @@ def test_a_marker_holds_hints_and_no_body(ledger: Ledger, documents: Contested) 
     assert documents.rows["open/sample-1"].body == b""
 
 
+def test_an_old_marker_of_a_run_that_is_announced_is_written_anew(ledger: Ledger) -> None:
+    ledger.open_markers.announce("sample-1", RunHints())
+    (seen,) = ledger.open_markers.listed()
+    ledger.open_markers.announce("sample-1", CommandStored())
+    ledger.open_markers.remove(seen)  # as a poll that saw the old one is about to do
+    (marker,) = ledger.open_markers.listed()
+    assert marker.hints == CommandStored()
+
+
 def test_hints_are_renewed_only_on_the_marker_that_was_seen(ledger: Ledger) -> None:
     ledger.open_markers.mark("sample-1", RunHints(phase=Phase.RECEIVED))
     (seen,) = ledger.open_markers.listed()

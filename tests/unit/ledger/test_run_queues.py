@@ -5,7 +5,6 @@ import pytest
 from shared.core.run.concurrency import Pause, Pauses, RunQueue
 from shared.errors import ConflictError
 from shared.ledger.ledger import Ledger
-from shared.ledger.run_queues import NEW
 from tests.unit.ledger.contested import Contested
 from tests.unit.samples import HOUR, NOW
 
@@ -24,7 +23,7 @@ def test_slots_are_listed_for_their_own_pipeline(ledger: Ledger) -> None:
 def test_a_pause_by_failures_is_noted_beside_and_never_over_that_of_an_operator(
     ledger: Ledger,
 ) -> None:
-    assert ledger.pauses.read("sample").etag == NEW
+    assert ledger.pauses.read("sample").etag is None
     assert ledger.pauses.of("sample") is None
     by_failures, operator = Pause(by="relearn", at=NOW), Pause(by="ada", at=NOW)
     ledger.pauses.pause_by_failures("sample", by_failures)
@@ -35,7 +34,7 @@ def test_a_pause_by_failures_is_noted_beside_and_never_over_that_of_an_operator(
     assert ledger.pauses.read("sample").record == Pauses(pause=operator)
     assert ledger.pauses.of("sample") == operator
     with pytest.raises(ConflictError):
-        ledger.pauses.put("sample", Pauses(), NEW)
+        ledger.pauses.put("sample", Pauses(), None)
 
 
 def test_a_pause_that_is_not_understood_says_so_and_can_be_replaced(

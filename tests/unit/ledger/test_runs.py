@@ -28,6 +28,7 @@ def test_the_id_of_a_run_whose_record_was_removed_is_never_used_again(ledger: Le
     assert ledger.tombstones.has("sample-1")
     with pytest.raises(ConflictError):
         ledger.runs.create(run(Phase.RECEIVED))
+    assert stored.etag is not None
     ledger._documents.delete("runs/sample-1", stored.etag)
     with pytest.raises(RunIdUsedError):
         ledger.runs.create(run(Phase.RECEIVED))

@@ -7,9 +7,8 @@ from shared.core.run.cleaning_round import CleaningRound, Updates
 from shared.core.run.record import Phase
 from shared.core.serving.state import EndpointState, ServedModel
 from shared.ledger.ledger import Ledger
-from shared.ledger.run_queues import NEW
 from shared.maintenance.retention_rules import RetentionRules
-from shared.ports.storage import Listed
+from shared.ports.storage import ETag, Listed
 from tests.unit.samples import NOW, UPDATE, ref
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
@@ -75,4 +74,4 @@ def served(run_id: str, **more: Any) -> ServedModel:
 
 
 def item(name: str, age: timedelta) -> Listed:
-    return Listed(name, NEW, NOW - age, {})
+    return Listed(name, ETag(""), NOW - age, {})

@@ -11,7 +11,6 @@ from shared.core.run.record import Phase
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import EndpointLease, Hold, Resource
 from shared.core.versions import version_id
-from shared.ledger.run_queues import NEW
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA
 from tests.unit.maintenance.old_records import LONG, RESOURCE_NAME, Old, served
@@ -94,7 +93,7 @@ def test_a_paused_run_queue_is_kept_until_the_resume_or_the_end_of_its_pipeline(
     paused = Pause(by="relearn", at=NOW)
     old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample", paused=paused), None)
     if resumed:
-        old.ledger.pauses.put("sample", Pauses(resumed_at=NOW + HOUR), NEW)
+        old.ledger.pauses.put("sample", Pauses(resumed_at=NOW + HOUR), None)
     assert old.goes(SLOT) is goes
 
 

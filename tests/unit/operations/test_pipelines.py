@@ -11,7 +11,6 @@ from shared.errors import (
     NoSuchPipelineError,
     PreconditionFailedError,
 )
-from shared.ledger.run_queues import NEW
 from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import OperatorCommand
 from tests.unit.operations.pipeline_desk import HOUR, MINUTE, PipelineDesk
@@ -65,7 +64,7 @@ def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
     paused = Pause(by="relearn", at=NOW)
     for key in "abc":
         desk.run_queue(key, paused=paused)
-    desk.ledger.pauses.put("sample", Pauses(resumed_at=NOW - HOUR), NEW)
+    desk.ledger.pauses.put("sample", Pauses(resumed_at=NOW - HOUR), None)
     first = desk.pipelines.status("sample", keys=2)
     assert len(first.run_queues) == 2
     assert all(run_queue.paused == paused for run_queue in first.run_queues)

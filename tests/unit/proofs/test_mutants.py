@@ -5,7 +5,7 @@ import io
 import json
 import subprocess
 import sys
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,9 +225,13 @@ def test_a_test_file_is_near_by_its_name_and_by_its_folder(tests: str, far: int)
 
 
 def test_what_is_listed_is_a_mutant_of_today_and_has_a_reason() -> None:
+    @cache
+    def mutants(file: str) -> list[Mutant]:
+        return mutants_of(file, (ROOT / file).read_text(encoding="utf-8"), ENUMS)
+
     for one in listed():
         assert one.why
-        found = mutants_of(one.file, (ROOT / one.file).read_text(encoding="utf-8"), ENUMS)
+        found = mutants(one.file)
         assert any(one.is_of(mutant) for mutant in found), one
 
 

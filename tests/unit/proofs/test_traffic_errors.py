@@ -12,7 +12,7 @@ from proofs.traffic_errors import FALSE, FOUND, NO_DATA, RULES, USUAL, WORSE, ro
 from shared.core.serving.error_comparison import ErrorComparison
 from shared.core.serving.traffic_rules import StepVerdict
 
-FEW = Effort(seed=1, size=12)
+FEW = Effort(seed=1, size=8)
 
 
 def outcomes() -> dict[str, Outcome]:
