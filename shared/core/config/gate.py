@@ -85,7 +85,7 @@ class Gate(Strict):
         if not on_rows:
             what = "no rule compares on rows"
             yield Mistake(what, "write one with max_drop or min_gain", ("rules",))
-        elif self.compare.slices and all(rule.kind != "max_drop" for rule in on_rows):
+        elif self.compare.slices and not any(rule.checks_slices for rule in on_rows):
             what = "slices are checked for rules with max_drop, and there is none"
             yield Mistake(what, "write one", ("compare", "slices"))
 

@@ -197,7 +197,7 @@ def _bound(rule: Rule) -> tuple[str, float]:
 def _by_bound(one: Comparison, rule: Rule) -> Comparison:
     if one.interval is None:
         return one
-    bound = rule.bound if rule.kind == "min_gain" else -rule.bound
+    bound = rule.signed_bound
     outcome, needed = outcome_of(one.interval, bound), None
     if outcome is Outcome.UNSURE:
         needed = rows_needed(one.interval, one.rows, bound)
