@@ -13,7 +13,7 @@ from cli.import_report import show
 from cli.output import CommandError, Output
 from cli.whole_files import refuse_existing, write_whole
 from shared.config.loader import load_pipelines
-from shared.importers.data_factory.account import Account, Element, Line, Outcome
+from shared.importers.data_factory.account import Account, Element, ImportOutcome, Line
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import Imported, import_definitions
 from shared.importers.data_factory.reading.arm import given_values
@@ -133,7 +133,7 @@ def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:
 
 def _unread(name: str, why: str) -> Line:
     to_do = "correct this, and import again"
-    return Line(name, (), "file", name, Outcome.NOT_CARRIED_OVER, why, to_do)
+    return Line(name, (), "file", name, ImportOutcome.NOT_CARRIED_OVER, why, to_do)
 
 
 def _containers(taken: str) -> dict[str, str]:

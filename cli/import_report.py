@@ -8,7 +8,7 @@ from typing import Final
 from cli.output import Output
 from shared.core.config.schedule_words import moment
 from shared.core.counting import counted, they
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import ImportOutcome, Line
 from shared.importers.data_factory.report import Report, ScheduleOfReport, past_words
 
 #: Lines, schedules and settings that are printed where there is a file with all of them.
@@ -49,7 +49,7 @@ def _lines(output: Output, report: Report, *, whole: bool, everything: bool) -> 
     """Print the lines that ask for something; all of them where no file has them."""
     chosen: Sequence[Line] = report.lines if everything else report.asking
     if whole and not everything:
-        chosen = [one for one in report.lines if one.outcome is not Outcome.MAPPED]
+        chosen = [one for one in report.lines if one.outcome is not ImportOutcome.MAPPED]
     groups = _alike(chosen)
     shown = groups if whole else groups[:_MOST_LINES]
     file = ""

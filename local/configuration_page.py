@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from shared.config.schema import json_schema
+from local.pipelines_schema import json_schema
 from shared.core.config.azureml_deployment_file import Deployment
 from shared.core.config.azureml_deployment_parts import (
     CodeConfiguration,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from local import api_description, configuration_page
-from shared.config.schema import json_schema
+from local.pipelines_schema import json_schema
 
 FILE: Final = Path(__file__).parents[1] / "pipelines.schema.json"
 

@@ -13,7 +13,7 @@ import numpy as np
 from proofs.drawn_models import CLASSES, NORMAL, Numbers, range_of_ids
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.decisions.compared import Scored, compared
-from shared.core.decisions.comparison import Outcome as Says
+from shared.core.decisions.comparison import RuleOutcome as Says
 from shared.core.decisions.metrics import Kind, Metric
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.compared_rules import outcome_of

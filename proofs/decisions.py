@@ -17,7 +17,7 @@ from proofs.drawn_models import Setting, drawn, metric_of
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.counting import counted
 from shared.core.decisions.compared import Scored, compared, method_of
-from shared.core.decisions.comparison import Outcome as Says
+from shared.core.decisions.comparison import RuleOutcome as Says
 from shared.core.decisions.metrics import Kind
 from shared.core.evaluation.compared_rules import outcome_of
 

@@ -21,7 +21,7 @@ from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.gate import GateSteps
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.execution.inputs import JobInputs
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import RunWriter
@@ -105,7 +105,7 @@ class App:
         catalogue = self.catalogue = Catalogue(last_good.served, last_good.require)
         activations = self.activations = Activations(context, last_good, started_at)
         concurrency, factory = ConcurrencyLimits(context), RunFactory(context)
-        inbox, writer = Inbox(context), RunWriter(context)
+        inbox, writer = InboxKeeper(context), RunWriter(context)
         driver = Driver(context, writer, factory, concurrency, inbox)
         self.factory, self.inbox, self.writer, self.driver = factory, inbox, writer, driver
         # What opens runs.

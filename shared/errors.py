@@ -1,4 +1,4 @@
-"""Every error that this app raises on purpose, sorted by what the caller may do next.
+"""Every error that this app raises on purpose, sorted by the caller's next options.
 
 Each class has a `kind`, a stable word that problems of the HTTP API carry (docs/http-api.md).
 

@@ -1,4 +1,4 @@
-"""The log, the lines in it with stable ids, and the redaction of whatever leaves the process.
+"""The log, its lines with stable ids, and the redaction of all texts that leave the process.
 
 docs/runbook.md lists all alerts, docs/observability.md the other lines with ids. What services
 answer is redacted where it comes in (`shared.providers.redacting`); names of blobs and the texts
@@ -31,12 +31,12 @@ T = TypeVar("T")
 log: Final = logging.getLogger("relearn")
 #: The attribute of a log record that has the beginning of a line with an id.
 _BEGINNING: Final = "relearn_beginning"
-#: What was logged once is logged again after so many other things.
+#: What was logged once is logged again after this number of other things.
 _REMEMBERED: Final = 10_000
 
 
 class LogOnce:
-    """Remembers what this process has logged, so that each thing is logged the first time alone."""
+    """Remembers what this process has logged, so that each thing is logged only the first time."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -196,7 +196,7 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
 
 
 class _ProcessRedactor:
-    """The redactor of this process; before the app is built it knows shapes of secrets alone."""
+    """The redactor of this process; before the app is built it knows only shapes of secrets."""
 
     redactor = Redactor()
 

@@ -1,6 +1,6 @@
 """Spans and metrics by the API of OpenTelemetry, where it is installed and switched on.
 
-The API is imported by `enable` alone. Nothing here ever fails a step, and no attribute holds a
+Only `enable` imports the API. Nothing here ever fails a step, and no attribute holds a
 secret: each text is redacted, and of a URL neither query nor user is kept. docs/observability.md
 lists the spans and the metrics.
 """
@@ -119,7 +119,7 @@ def enable(
     tracers: "TracerProvider | None" = None,
     meters: "MeterProvider | None" = None,
 ) -> bool:
-    """Switch spans and metrics on, where a setting asks for them and the API is installed.
+    """Switch spans and metrics on where a setting asks for them and the API is installed, else off.
 
     Args:
         environment: the app settings.
@@ -146,11 +146,6 @@ def enable(
     except Exception as exc:  # noqa: BLE001 -- telemetry never keeps the app from working
         log.warning("%s is set, and opentelemetry-api cannot be used: %s", min(wanted), exc)
     return _SWITCH.live is not None
-
-
-def disable() -> None:
-    """Switch spans and metrics off."""
-    _SWITCH.live = None
 
 
 def _configure() -> None:
@@ -242,7 +237,7 @@ _NO_STEP: Final = Step()
 
 @contextmanager
 def opening(run: Run) -> Iterator[Step]:
-    """Record that a run is opened; `traceparent` of what is given is for its record."""
+    """Record that a run is opened; the given `traceparent` is for its record."""
     live = _SWITCH.live
     if live is None:
         yield _NO_STEP

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from functions.api_models.shared import ResponseModel
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.record import Phase
 from shared.core.run.replays import Follows, Replay
@@ -19,13 +19,13 @@ class RuleReplayed(ResponseModel):
     rule: str
     bound: float
     observe: bool = Field(description="Whether the rule is only recorded, and does not decide.")
-    outcome: Outcome
+    outcome: RuleOutcome
 
 
 class VerdictReplayed(ResponseModel):
     """A verdict, and what follows it."""
 
-    outcome: Outcome | None = Field(description="Left out: nothing to judge the model by.")
+    outcome: RuleOutcome | None = Field(description="Left out: nothing to judge the model by.")
     follows: Follows = Field(
         description="What the gate does with the model. onward: it is promoted, or kept where "
         "there is no endpoint; asked: an operator decides; waits: an operator decides unless the "

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from functions.api_models.shared import ResponseModel
-from shared.core.findings import Line, Outcome, Report
+from shared.core.findings import CheckOutcome, Line, Report
 from shared.version import VERSION
 
 
@@ -14,7 +14,7 @@ class DoctorLine(ResponseModel):
 
     part: str = Field(description="Of the app: settings, identity, storage, endpoints, …")
     check: str = Field(description="Which setting, service or endpoint, and what was tried.")
-    result: Outcome
+    result: CheckOutcome
     text: str = Field(description="What was found, or why it was not checked.")
     to_do: str | None = Field(description="What an operator can do where it is wrong.")
 
@@ -47,8 +47,8 @@ class DoctorReport(ResponseModel):
         return cls(
             version=VERSION,
             result="ok" if report.is_well else "wrong",
-            ok=report.counted(Outcome.OK),
-            wrong=report.counted(Outcome.WRONG),
-            not_checked=report.counted(Outcome.NOT_CHECKED),
+            ok=report.counted(CheckOutcome.OK),
+            wrong=report.counted(CheckOutcome.WRONG),
+            not_checked=report.counted(CheckOutcome.NOT_CHECKED),
             lines=tuple(map(DoctorLine.of, report.lines)),
         )

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from functions.api_models.shared import ResponseModel
-from shared.core.decisions.comparison import Method, Opponent, Outcome
+from shared.core.decisions.comparison import Method, Opponent, RuleOutcome
 
 
 class IntervalShown(ResponseModel):
@@ -27,7 +27,7 @@ class SliceShown(ResponseModel):
         description="One-sided, of a difference as bad as the margin, before the correction for "
         "the number of slices."
     )
-    outcome: Outcome
+    outcome: RuleOutcome
     why: str
 
 
@@ -45,7 +45,7 @@ class ComparisonShown(ResponseModel):
     candidate: float | None = Field(description="The metric of the new model.")
     other: float | None = Field(description="The metric of the other model.")
     interval: IntervalShown | None = Field(description="Left out: there is none, see why.")
-    outcome: Outcome
+    outcome: RuleOutcome
     rows_needed: int | None = Field(description="About how many rows would settle it.")
     slices: tuple[SliceShown, ...]
     why: str
@@ -60,7 +60,7 @@ class RuleShown(ResponseModel):
     value: float | None
     live: float | None = Field(description="The live model's value, if the rule compares with it.")
     passed: bool
-    outcome: Outcome = Field(description="unsure: the rows are too few to tell.")
+    outcome: RuleOutcome = Field(description="unsure: the rows are too few to tell.")
     observe: bool = Field(description="Whether the rule is only recorded, and does not decide.")
     why: str
     comparisons: tuple[ComparisonShown, ...] = Field(description="On the same rows.")
@@ -73,7 +73,7 @@ class VerdictShown(ResponseModel):
     """What the gate says of the model."""
 
     passed: bool = Field(description="Whether it may be promoted, as far as the gate goes.")
-    outcome: Outcome | None = Field(
+    outcome: RuleOutcome | None = Field(
         description="The worst outcome of the rules that decide. Left out: there was nothing to "
         "judge the model by."
     )

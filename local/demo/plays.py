@@ -160,7 +160,7 @@ class AzureMlPlay(Play[ServingStage]):
         measured = act.run["verdict"]["metrics"]["AUC"]
         own = str(act.run["candidate"]["name"])
         asked = {
-            f"traffic {share}": _of_client(act.seen.get(share), own)
+            f"traffic {share}": _of_client(act.seen.get(share), own, any_step=bool(act.seen))
             for share in ("10 %", "50 %", "100 %")
         }
         ended = act.run["phase"]
@@ -174,10 +174,10 @@ class AzureMlPlay(Play[ServingStage]):
         }
 
 
-def _of_client(seen: Counter[tuple[str, int]] | None, own: str) -> str:
-    """Return what a client saw of one step."""
+def _of_client(seen: Counter[tuple[str, int]] | None, own: str, *, any_step: bool) -> str:
+    """Return what a client saw of one step; a first model goes live without steps."""
     if not seen:
-        return "[dim]not reached[/]"
+        return "[dim]not reached[/]" if any_step else "[dim]no steps[/]"
     bad = failed(seen)
     wrong = f", {counted(bad, 'error')}" if bad else ""
     return f"{shares(seen).get(own, 0):.0f} % of {counted(sum(seen.values()), 'answer')}{wrong}"

@@ -33,8 +33,8 @@ BUGS: Final = (
     Bug(
         "unsure counts as fit",
         "shared/core/evaluation/compared_rules.py",
-        "    return Outcome.WORSE if interval.high < bound else Outcome.UNSURE\n",
-        "    return Outcome.WORSE if interval.high < bound else Outcome.FIT\n",
+        "    return RuleOutcome.WORSE if interval.high < bound else RuleOutcome.UNSURE\n",
+        "    return RuleOutcome.WORSE if interval.high < bound else RuleOutcome.FIT\n",
         (_RULES,),
     ),
     Bug(
@@ -47,7 +47,7 @@ BUGS: Final = (
     Bug(
         "a worse slice decides nothing",
         "shared/core/evaluation/compared_rules.py",
-        "        outcome=Outcome.WORSE if sliced.worse else outcome,\n",
+        "        outcome=RuleOutcome.WORSE if sliced.worse else outcome,\n",
         "        outcome=outcome,\n",
         (_RULES,),
     ),

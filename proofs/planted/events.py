@@ -4,7 +4,7 @@ from typing import Final
 
 from proofs.planted.bug import Bug
 
-_READING: Final = ("tests/unit/core/test_events.py",)
+_READING: Final = ("tests/unit/core/test_event_grid.py",)
 _INTAKE: Final = ("tests/unit/intake/test_storage_events.py",)
 _WORKSPACE: Final = ("tests/unit/maintenance/test_workspace_events.py",)
 _GIVEN_UP: Final = ("tests/unit/maintenance/test_undelivered.py",)
@@ -12,28 +12,28 @@ _GIVEN_UP: Final = ("tests/unit/maintenance/test_undelivered.py",)
 BUGS: Final = (
     Bug(
         "a file that was just created counts as data",
-        "shared/core/events.py",
+        "shared/core/event_grid.py",
         '    if api.lower() == "createfile" and str(size or 0) == "0":\n',
         '    if api == "CreateFile!":\n',
         _READING,
     ),
     Bug(
         "the name of a blob is decoded from the subject",
-        "shared/core/events.py",
+        "shared/core/event_grid.py",
         '    names = [subject["name"]] if subject else []\n',
         '    names = [unquote(subject["name"])] if subject else []\n',
         (*_READING, *_INTAKE),
     ),
     Bug(
         "names inside the data of an event have a case",
-        "shared/core/events.py",
+        "shared/core/event_grid.py",
         "    return {str(name).lower(): value for name, value in given.items()}\n",
         "    return dict(given)\n",
         _READING,
     ),
     Bug(
         "a job under way is checked for each of its events",
-        "shared/core/events.py",
+        "shared/core/event_grid.py",
         ' or str(event.data.get("runstatus", "")).lower() in _UNDER_WAY:\n',
         ":\n",
         (*_READING, *_WORKSPACE),

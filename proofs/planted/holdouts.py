@@ -150,7 +150,7 @@ BUGS: Final = (
     Bug(
         "a model of which nothing is measured is refused before the app scores it again",
         "shared/core/run/repeated_gate.py",
-        "    if new and again.outcome is not Outcome.WORSE and app_scores(gate):\n",
+        "    if new and again.outcome is not RuleOutcome.WORSE and app_scores(gate):\n",
         "    if new and again.passed and app_scores(gate):\n",
         _OPPONENTS,
     ),

@@ -22,8 +22,8 @@ BUGS: Final = (
     Bug(
         "unsure is counted as fit",
         _ON_ROWS,
-        "    passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE\n",
-        "    passed, unsure = outcome is not Outcome.WORSE, False\n",
+        "    passed, unsure = outcome is RuleOutcome.FIT, outcome is RuleOutcome.UNSURE\n",
+        "    passed, unsure = outcome is not RuleOutcome.WORSE, False\n",
         _VERDICTS,
     ),
     Bug(
@@ -106,7 +106,7 @@ BUGS: Final = (
     Bug(
         "a comparison without an interval may be fit",
         _ON_ROWS,
-        "    own = Outcome.UNSURE if without else comparison.outcome\n",
+        "    own = RuleOutcome.UNSURE if without else comparison.outcome\n",
         "    own = comparison.outcome\n",
         _VERDICTS,
     ),
@@ -127,14 +127,14 @@ BUGS: Final = (
     Bug(
         "a slice that is worse does not count",
         _ON_ROWS,
-        "    return worst([own, *(one for one in slices if one is Outcome.WORSE)])\n",
+        "    return worst([own, *(one for one in slices if one is RuleOutcome.WORSE)])\n",
         "    return worst([own, *(one for one in slices if one is own)])\n",
         _VERDICTS,
     ),
     Bug(
         "a slice that is unsure makes the verdict unsure",
         _ON_ROWS,
-        "    return worst([own, *(one for one in slices if one is Outcome.WORSE)])\n",
+        "    return worst([own, *(one for one in slices if one is RuleOutcome.WORSE)])\n",
         "    return worst([own, *slices])\n",
         _VERDICTS,
     ),
@@ -148,8 +148,8 @@ BUGS: Final = (
     Bug(
         "the best rule decides where one is unsure",
         "shared/core/evaluation/gate.py",
-        "    return max(outcomes, key=OUTCOMES.index, default=Outcome.FIT)\n",
-        "    return min(outcomes, key=OUTCOMES.index, default=Outcome.FIT)\n",
+        "    return max(outcomes, key=OUTCOMES.index, default=RuleOutcome.FIT)\n",
+        "    return min(outcomes, key=OUTCOMES.index, default=RuleOutcome.FIT)\n",
         _VERDICTS,
     ),
     Bug(

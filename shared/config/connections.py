@@ -22,7 +22,7 @@ DEFAULT_CONNECTION: Final = "AzureWebJobsStorage"
 _TRIGGERING: Final = ("DataStorage", "ModelsStorage", "EventsStorage")
 _URIS: Final = {"blobServiceUri": "blob", "serviceUri": "blob", "queueServiceUri": "queue"}
 _CREDENTIAL: Final = ("credential", "clientId")
-#: What a connection by identity may be made of. The table's address is used by the host alone.
+#: What a connection by identity may be made of. Only the host uses the table's address.
 _PARTS: Final = (*_URIS, "accountName", "tableServiceUri", *_CREDENTIAL)
 #: What the host takes and the app does not.
 _OF_THE_HOST: Final = ("tenantId", "clientSecret", "managedIdentityResourceId")
@@ -51,7 +51,7 @@ def connection_settings() -> Iterator[str]:
 
 
 def connection_name(environment: Mapping[str, str], name: str) -> str | None:
-    """Return the connection that `name` stands for: itself where set, else the app's own."""
+    """Return the connection that `name` stands for: itself where set, otherwise the app's own."""
     for candidate in (name, DEFAULT_CONNECTION):
         forms = [candidate, f"{candidate}__blobServiceUri", f"{candidate}__serviceUri"]
         if candidate == DEFAULT_CONNECTION:

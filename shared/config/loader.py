@@ -179,7 +179,7 @@ def _shared_endpoints(source: ConfigSource, pipelines: Mapping[str, Pipeline]) -
 
     Args:
         source: the file.
-        pipelines: the sound ones.
+        pipelines: the valid ones.
     """
     first: dict[object, str] = {}
     for name, pipeline in pipelines.items():
@@ -201,8 +201,8 @@ def _unclear_endpoints(
 
     Args:
         source: the file.
-        pipelines: the sound ones.
-        partly: the others, with `UNKNOWN` for what is wrong; no sound one is refused because of
+        pipelines: the valid ones.
+        partly: the others, with `UNKNOWN` for wrong values; no valid one is refused because of
             them.
     """
     seen: dict[str, tuple[str, str]] = {}

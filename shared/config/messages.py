@@ -1,4 +1,4 @@
-"""Turns the errors of pydantic into plain words: one for each value, whatever forms it may have."""
+"""Turns the errors of pydantic into plain words: one for each value, of any form."""
 
 import re
 from collections.abc import Iterable, Iterator

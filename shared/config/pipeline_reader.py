@@ -47,7 +47,7 @@ _ADD_IT: Final = "add it to the app settings (locally: Values in local.settings.
 def as_far_as_right(
     model: type[M], tree: Mapping[str, Any], wrong: Iterable[tuple[KeyPath, str]], context: Any
 ) -> M | None:
-    """Return the value with `UNKNOWN` for what is wrong; None if nothing is left.
+    """Return the value with `UNKNOWN` for wrong parts; None if nothing is left.
 
     Args:
         model: the type of the value.
@@ -141,7 +141,7 @@ class PipelineReader:
     ) -> None:
         self.problems: list[Problem] = []
         self.unreported = 0  #: how many more mistakes there are
-        self.partly: Pipeline | None = None  #: with `UNKNOWN` for what is wrong
+        self.partly: Pipeline | None = None  #: with `UNKNOWN` for wrong values
         self._source = source
         self._name = name
         self._environment = environment

@@ -125,7 +125,7 @@ class ContainerFiles:
         return f"{_MARK}{self._container}/{file.as_posix()}"
 
     def below(self, folder: PurePath, name: str) -> PurePosixPath:
-        """Return the blob beside the pipelines file, or below its folder.
+        """Return the blob in the folder of the pipelines file, or below it.
 
         Args:
             folder: the folder of the pipelines file.
@@ -188,7 +188,7 @@ class Place:
 
     file: PurePath
     container: str = ""  #: of the ledger's account; none: the file is one of this host
-    problem: Problem | None = None  #: why the setting names no place; nothing is read then
+    problem: Problem | None = None  #: why the setting does not name a place; nothing is read then
 
 
 def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
@@ -214,7 +214,7 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
     if container in taken:
         what = f"names {container}, a container of data, models or the ledger"
         cure = (
-            "name another one: jobs and those who upload data write there, and whoever writes "
+            "name another one: jobs and those who upload data write there, and the writer of "
             "this file decides what is trained and where it is served"
         )
         return _wrong(file, what, cure)

@@ -153,24 +153,11 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     problems = [*misspelt(environment, own), *scope_problems(environment)]
     containers = _containers(environment, problems)
     queues = _queues(environment, problems)
-    source = environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]
-    if source not in _BLOB_SOURCES:
-        cure = f"write {' or '.join(_BLOB_SOURCES)}, in this spelling"
-        problems.append(Problem("BLOB_SOURCE", "unknown source", cure))
+    problems += _blob_source_problems(environment)
     development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
     problems += connection_problems(environment, development=development)
-    lease = duration_in(environment, "CLAIM_LEASE", "6m", problems)
-    timeout = _function_timeout(environment, root, problems)
-    if lease <= timeout:
-        shown = f"{show_duration(lease)} is not longer than functionTimeout"
-        cure = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
-        problems.append(Problem("CLAIM_LEASE", shown, cure))
-    check_interval_min = duration_in(environment, "CHECK_INTERVAL_MIN", "30s", problems)
-    check_interval_max = duration_in(environment, "CHECK_INTERVAL_MAX", "5m", problems)
-    if check_interval_min > check_interval_max:
-        shown = f"{show_duration(check_interval_min)} is longer than CHECK_INTERVAL_MAX"
-        cure = f"CHECK_INTERVAL_MAX is {show_duration(check_interval_max)}, change one of them"
-        problems.append(Problem("CHECK_INTERVAL_MIN", shown, cure))
+    lease, timeout = _lease(environment, root, problems)
+    check_interval_min, check_interval_max = _check_intervals(environment, problems)
     timers = {"POLL_SCHEDULE": POLL_DEFAULT, "SCHEDULE_TICK": SCHEDULE_TICK_DEFAULT}
     schedules = {
         name: schedule_in(environment, name, default, problems) for name, default in timers.items()
@@ -197,6 +184,38 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         problems=tuple(problems),
         hints=(*connection_hints(environment), *schedule_hints(schedules), *_disabled(environment)),
     )
+
+
+def _blob_source_problems(environment: Mapping[str, str]) -> Iterator[Problem]:
+    if (environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]) not in _BLOB_SOURCES:
+        cure = f"write {' or '.join(_BLOB_SOURCES)}, in this spelling"
+        yield Problem("BLOB_SOURCE", "unknown source", cure)
+
+
+def _lease(
+    environment: Mapping[str, str], root: Path, problems: list[Problem]
+) -> tuple[timedelta, timedelta]:
+    """Return how old a claim must be before its holder counts as dead, and functionTimeout."""
+    lease = duration_in(environment, "CLAIM_LEASE", "6m", problems)
+    timeout = _function_timeout(environment, root, problems)
+    if lease <= timeout:
+        shown = f"{show_duration(lease)} is not longer than functionTimeout"
+        cure = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
+        problems.append(Problem("CLAIM_LEASE", shown, cure))
+    return lease, timeout
+
+
+def _check_intervals(
+    environment: Mapping[str, str], problems: list[Problem]
+) -> tuple[timedelta, timedelta]:
+    """Return the shortest and the longest interval between checks of a job."""
+    shortest = duration_in(environment, "CHECK_INTERVAL_MIN", "30s", problems)
+    longest = duration_in(environment, "CHECK_INTERVAL_MAX", "5m", problems)
+    if shortest > longest:
+        shown = f"{show_duration(shortest)} is longer than CHECK_INTERVAL_MAX"
+        cure = f"CHECK_INTERVAL_MAX is {show_duration(longest)}, change one of them"
+        problems.append(Problem("CHECK_INTERVAL_MIN", shown, cure))
+    return shortest, longest
 
 
 def _disabled(environment: Mapping[str, str]) -> Iterator[Problem]:

@@ -32,9 +32,16 @@ def places_of(environment: Mapping[str, str], settings: Settings) -> Places:
     def problem(setting: str, counts: str) -> str:
         return next(_among(wrong, setting, counts), "")
 
-    def place(setting: str, container: str, name: str, **more: bool | str) -> Place:
-        counts, writes = connection(name), bool(more.get("writes", True))
-        signed, unless = bool(more.get("signed")), str(more.get("unless", ""))
+    def place(
+        setting: str,
+        container: str,
+        name: str,
+        *,
+        writes: bool = True,
+        signed: bool = False,
+        unless: str = "",
+    ) -> Place:
+        counts = connection(name)
         return Place(setting, container, counts, writes, signed, unless, problem(setting, counts))
 
     def queue(setting: str, name: str, function: str) -> QueuePlace:

@@ -22,7 +22,7 @@ _JSON_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORDS: Final = {"true": True, "false": False, "null": None, "": None}
 _QUOTE: Final = "quote it if it is a text"
-#: What the core schema takes for something else than text, by what it begins with.
+#: What the core schema takes for something else than text, by its beginning.
 _CORE: Final = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -42,7 +42,7 @@ _BOUNDS: Final = frozenset(
     name for name, field in Rule.model_fields.items() if "float" in str(field.annotation).lower()
 )
 #: Bytes of the pipelines file; one pipeline takes one or two thousand.
-#: Values and keys as they are written, and once aliases stand for what they name.
+#: Values and keys as they are written, and once aliases are expanded.
 _MOST_WRITTEN: Final = 20_000
 _MOST_EXPANDED: Final = 50_000
 _MOST_CHARACTERS: Final = 1_000_000
@@ -52,12 +52,12 @@ _SCALARS: Final = {f"{TAG}{kind}": kind for kind in ("int", "float", "bool", "nu
 
 
 class Misread(str):
-    """A scalar that would be taken for something else than what is written."""
+    """A scalar that would be taken for something else than the written text."""
 
     __slots__ = ("cure", "what")
 
     def __new__(cls, text: str, what: str, cure: str) -> Self:
-        """Return the text as it is written, with what is wrong with it and the cure."""
+        """Return the text as it is written, with its problem and the cure."""
         made = super().__new__(cls, text)
         made.what, made.cure = what, cure
         return made
@@ -216,7 +216,7 @@ resolve_by_core(Loader)
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """How large a node is once aliases stand for what they name."""
+    """How large a node is once aliases are expanded."""
 
     nodes: int
     characters: int

@@ -18,7 +18,7 @@ _SCRATCH: Final = re.compile(r"\.relearn/scratch/[A-Za-z0-9._-]{1,100}")
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a blob is the app's own: it is the data of no pipeline, whatever its pattern is."""
+    """Whether a blob is the app's own: it is not data of any pipeline."""
     return name.startswith(RESERVED)
 
 
@@ -67,7 +67,7 @@ class BlobVersion(FrozenModel):
         return f"{self.container}/{self.name}"
 
     def is_older_than(self, moment: datetime) -> bool:
-        """Whether it was written before `moment`, whichever of the two clocks is a bit ahead."""
+        """Whether it was written before `moment`, if either of the two clocks is a bit ahead."""
         return self.modified < moment - CLOCK_SKEW
 
     def recorded(self, at: datetime | None) -> "BlobVersion":

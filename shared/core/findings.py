@@ -15,7 +15,7 @@ _USUAL_CURE: Final = (
 )
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """The result of a check."""
 
     OK = "ok"
@@ -27,16 +27,16 @@ class Outcome(StrEnum):
 class Finding:
     """What one check found."""
 
-    outcome: Outcome
+    outcome: CheckOutcome
     text: str  #: what was found, what happened, or why it was not checked
     cure: str = ""  #: what an operator can do where it is wrong
-    is_usual: bool = False  #: of what was not checked: nothing has to be done about that
+    is_usual: bool = False  #: not checked, and nothing has to be done about that
 
     @property
     def hinders(self) -> bool:
         """Whether what needs this cannot work, or is not known to."""
-        left = self.outcome is Outcome.NOT_CHECKED and not self.is_usual
-        return left or self.outcome is Outcome.WRONG
+        left = self.outcome is CheckOutcome.NOT_CHECKED and not self.is_usual
+        return left or self.outcome is CheckOutcome.WRONG
 
     def within(self, clean: Callable[[str], str]) -> "Finding":
         """Return the finding without secrets, on one line and cut short.
@@ -62,19 +62,19 @@ class Report:
 
     lines: tuple[Line, ...]
 
-    def counted(self, outcome: Outcome) -> int:
+    def counted(self, outcome: CheckOutcome) -> int:
         """Return how many lines have this result."""
         return sum(line.finding.outcome is outcome for line in self.lines)
 
     @property
     def is_well(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.counted(Outcome.WRONG)
+        return not self.counted(CheckOutcome.WRONG)
 
 
 def ok(text: str) -> Finding:
     """Return that what was checked works."""
-    return Finding(Outcome.OK, text)
+    return Finding(CheckOutcome.OK, text)
 
 
 def wrong(text: str, cure: str = "") -> Finding:
@@ -84,7 +84,7 @@ def wrong(text: str, cure: str = "") -> Finding:
         text: what happened.
         cure: what an operator can do; empty: the usual.
     """
-    return Finding(Outcome.WRONG, text, cure or _USUAL_CURE)
+    return Finding(CheckOutcome.WRONG, text, cure or _USUAL_CURE)
 
 
 def not_checked(why: str, *, is_usual: bool = False) -> Finding:
@@ -94,7 +94,7 @@ def not_checked(why: str, *, is_usual: bool = False) -> Finding:
         why: it was not.
         is_usual: whether nothing has to be done about that.
     """
-    return Finding(Outcome.NOT_CHECKED, why, is_usual=is_usual)
+    return Finding(CheckOutcome.NOT_CHECKED, why, is_usual=is_usual)
 
 
 def of_error(error: RelearnError, usual: str = "") -> Finding:

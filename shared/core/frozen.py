@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
-#: What a document says beside the value that it holds: the version of the product that wrote it.
+#: The member of a document in addition to its value: the version of the product that wrote it.
 WRITTEN_BY: Final = "app_version"
 
 
@@ -71,7 +71,7 @@ class FrozenModel(BaseModel):
 class RecordModel(FrozenModel):
     """A value with a document of its own in the ledger.
 
-    The ledger stores beside it which version of the product wrote it (`app_version`). That is
+    The ledger stores with it which version of the product wrote it (`app_version`). That is
     for an operator who reads the document; no decision depends on it, so the value leaves it out.
     """
 

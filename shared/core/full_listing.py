@@ -5,7 +5,7 @@ The search for lost events goes by Last-Modified and never sees it. So the first
 records which blobs exist, and a later one finds what is neither recorded nor known otherwise.
 
 A recorded blob is 8 bytes: the first 64 bits of a SHA-256 of its name and ETag. A page of
-5,000 blobs is 40 KB, 1,000,000 blobs are 8 MB. Among so many, a blob that appears has the
+5,000 blobs is 40 KB, 1,000,000 blobs are 8 MB. Among these, a blob that appears has the
 digest of another one with a chance of 1,000,000 / 2**64, about 5e-14. It is then taken for
 existing: an error opens one run too few, never one too many.
 

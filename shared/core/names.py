@@ -1,6 +1,6 @@
 """Every derived name: ids of versions and runs, and the paths they are stored under.
 
-Ids are derived from what happened, never drawn: the same event always gives the same id,
+Ids are derived from events, never drawn: the same event always gives the same id,
 so a repeated event finds the record that it made the first time (docs/decisions/0001).
 """
 

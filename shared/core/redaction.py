@@ -82,7 +82,7 @@ class Redactor:
         self.learn(*(key for key in keys if len(key) >= _SURE and _OURS not in key))
 
     def text(self, text: str) -> str:
-        """Return `text` without secrets; what is a number alone is kept, unless it is one."""
+        """Return `text` without secrets; a plain number is kept, unless it is one."""
         if len(text) > _LONGEST_REMEMBERED:
             return self._text(text)
         texts = self._texts  # a secret that is learned meanwhile has another one begun
@@ -108,7 +108,7 @@ class Redactor:
         return without_bare(text)
 
     def publish(self, words: Iterable[str]) -> None:
-        """Leave words alone that the pipelines file says in clear since it was changed."""
+        """Keep words that the changed pipelines file says in clear."""
         new = frozenset(words) - self._public
         self._public |= new
         for word in new:
@@ -208,7 +208,7 @@ class Redactor:
 
 @lru_cache(maxsize=1024)
 def _members_of(kind: type) -> tuple[str, ...]:
-    """Return the names of what a model or a dataclass is made of; none for another kind."""
+    """Return the names of the members of a model or a dataclass; none for another kind."""
     if issubclass(kind, BaseModel):
         return tuple(kind.model_fields)
     return tuple(one.name for one in fields(kind) if one.init) if is_dataclass(kind) else ()
@@ -239,7 +239,7 @@ def secrets_among(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def words_in(value: object) -> Iterator[str]:
-    """Yield every text in what JSON can hold, and the parts of those that are paths."""
+    """Yield every text in a JSON value, and the parts of those that are paths."""
     if isinstance(value, str):
         yield value
         yield from value.split("/")
@@ -253,7 +253,7 @@ def words_in(value: object) -> Iterator[str]:
 
 
 def one_line(text: str) -> str:
-    """Return `text` with what cannot be printed shown as an escape, so that it stays one line."""
+    """Return `text` with escapes for unprintable characters, so that it stays one line."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

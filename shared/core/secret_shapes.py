@@ -1,11 +1,11 @@
 """Finds signatures and keys in text by their shape, without knowing their values.
 
 A service may answer with a signature that another process drew, before a restart or on
-another host, so no list of values can hold it. A signature is found beside its name, in the
+another host, so no list of values can hold it. A signature is found next to its name, in the
 spellings of URLs, JSON and headers, percent-encoded up to three times; and by itself where it
 is the base64 of 32 bytes (a storage signature) or of 64 bytes (an account key).
 
-Each expression takes time by the length of the text alone: no two repetitions that are
+Each expression takes time only by the length of the text: no two repetitions that are
 side by side can match the same character, and each run is begun at its start only.
 """
 

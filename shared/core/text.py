@@ -43,7 +43,7 @@ _DIGITS: Final = (6, 9, 12, 15)
 def text_of(content: bytes) -> str:
     """Return the text: UTF-8, or UTF-16 and UTF-32 where that is certain.
 
-    UTF-16 without a byte order mark is certain where each of the first characters is beside
+    UTF-16 without a byte order mark is certain where each of the first characters is next to
     a zero byte, on the same side of it.
 
     Raises:
@@ -64,7 +64,7 @@ def text_of(content: bytes) -> str:
 
 
 def without_edges(text: str) -> str:
-    """Return the text without invisible characters beside blanks, separators, quotes and ends.
+    """Return the text without invisible characters next to blanks, separators, quotes and ends.
 
     Between two letters or digits they stay: these might be one number or two.
     """

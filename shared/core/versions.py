@@ -19,7 +19,7 @@ from shared.core.frozen import FrozenModel
 #: Last-Modified, whether and when it was first recorded, name, ETag.
 Order = tuple[datetime, datetime, str, str]
 
-#: What was not recorded yet will be recorded after what was.
+#: A version without a record will be recorded after those with one.
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
 #: Names of a tie that are shown.
 _SHOWN: Final = 5
@@ -62,7 +62,7 @@ class Fingerprint(FrozenModel):
 def mark_of(blob: BlobVersion) -> str:
     """Return what distinguishes this version from others of the same blob.
 
-    A metadata-only update within the second of a write changes the ETag alone: the same bytes of
+    A metadata-only update within the second of a write changes only the ETag: the same bytes of
     the same second are one version. Without an MD5 each ETag is a version.
     """
     if blob.content_md5 is None:

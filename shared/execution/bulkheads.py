@@ -1,4 +1,4 @@
-"""Works on many items at once, a few for each service, and leaves a failing service alone.
+"""Works on many items at once, a few for each service, and skips a failing service.
 
 Each service has a bulkhead, and each host has a group of bulkheads. A service that hangs uses one
 or two threads and delays no other service:
@@ -25,7 +25,7 @@ FAILURES: Final = 5
 PROBES: Final = 32
 #: How many items at once a host gets for services that have not answered yet.
 _MOST_TRIALS: Final = MOST_PER_BULKHEAD // 2
-#: After so many failing services their host counts as failing.
+#: After this number of failing services their host counts as failing.
 _FAILING_HOST: Final = 2
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Bulkheads(Generic[T]):
         group_of: returns the group of a bulkhead; by default each bulkhead is its own group.
         suspect: whether an item failed the last time: its bulkhead comes after the others, and
             the item after the other items of its bulkhead.
-        spend: called before each item of a failing bulkhead; False leaves these bulkheads alone.
+        spend: called before each item of a failing bulkhead; False skips these bulkheads.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class _Kind(StrEnum):
 
 
 class _Group:
-    """The bulkheads of one host, in their order; one that is left alone is in no order."""
+    """The bulkheads of one host, in their order; one that is skipped is in no order."""
 
     def __init__(self) -> None:
         self.busy = 0
@@ -251,5 +251,5 @@ class _Group:
     def _has(self, kind: _Kind) -> bool:
         order = self._order[kind]
         while order and self._kinds.get(order[0]) is not kind:
-            self.take(kind)  # its state has changed, or it was left alone
+            self.take(kind)  # its state has changed, or it was skipped
         return bool(order)

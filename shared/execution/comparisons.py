@@ -29,7 +29,7 @@ from shared.execution.fixed_holdouts import note_of_holdout, other_holdout
 from shared.execution.holdout import HoldoutSteps, path_of
 from shared.execution.models import finished_job
 
-#: Once so many rows of other models are read, a verdict reads no further file of one.
+#: Once this number of rows of other models is read, a verdict reads no further file of one.
 MOST_ROWS_OF_OTHERS: Final = 2_000_000
 #: How long an output may become visible later than its model.
 _LATE: Final = timedelta(minutes=2)
@@ -295,7 +295,7 @@ def _others(
 ) -> Iterator[_Other]:
     """Yield the models that the candidate is compared with; one that is both comes once.
 
-    Where the job scored them, they are those that it was given, whatever serves now.
+    Where the job scored them, they are those that it was given, not those that are live now.
     """
     if compare.way is Way.ONE_FILE:
         wanted = [one for one in run.given_models if one.against == "live" or compare.anchor]

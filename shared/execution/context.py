@@ -71,8 +71,12 @@ class Limits:
         )
 
     @property
-    def found_within(self) -> int:
-        """In how many minutes the search finds data whose event was lost."""
+    def found_after_correction(self) -> int:
+        """In how many minutes of a correction of the pipelines file the data for it is found.
+
+        The poll notices the change, and has the search begin at once. Without a change, data
+        whose event was lost waits for the next search (`search_every`).
+        """
         return -(-self.poll_every // timedelta(minutes=1)) + 1
 
 

@@ -25,7 +25,7 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import schedule_drift_check
 from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.execution.gate import GateSteps
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.execution.job import CheckedJob, JobSteps
 from shared.execution.models import StagingSteps
 from shared.execution.promotion import PromotionSteps
@@ -90,7 +90,7 @@ class Driver:
         writer: RunWriter,
         factory: RunFactory,
         concurrency: ConcurrencyLimits,
-        inbox: Inbox,
+        inbox: InboxKeeper,
     ) -> None:
         self._context = context
         self._writer = writer

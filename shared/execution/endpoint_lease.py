@@ -87,7 +87,7 @@ class EndpointLeaseSteps:
         if not run.origin.repeats:
             wait_for_drift(self.context, endpoint_of(run))
         if left is not None:
-            base = None  # an update is in flight: nothing follows from what serves meanwhile
+            base = None  # an update is in flight: the present traffic proves nothing
         elif (blocked := changed_before(run, known, base)) is not None:
             return blocked
         if not asks_endpoint(run, endpoint_of(run)) or gets_requests(run, base):
@@ -251,7 +251,7 @@ def _not_now(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
 
 
 def _ahead_of_left(other: Stored[Run] | None) -> tuple[ServingState, ...]:
-    """Return what served ahead of a run that left its update, with what others had set."""
+    """Return the states before a run that left its update, including those that others set."""
     if other is None or other.record.promotion is None or other.record.origin.repeats:
         return ()
     return ahead_of(other.record, other.record.promotion.base)

@@ -126,7 +126,7 @@ class HoldoutSteps:
         found.progress = found.progress.evolve(**changes)
 
     def _require_mine(self, run: Run) -> None:
-        """Refuse to write over what another worker wrote since: its record says how much."""
+        """Refuse to overwrite the work of another worker since: its record says how much."""
         stored = self.context.ledger.runs.read(run.run_id)
         if stored is not None and _known(stored.record) != _known(run):
             raise ConflictError(f"another worker scores the holdout of run {run.run_id}")
@@ -146,7 +146,7 @@ class _Names:
 
     candidate: str
     run_id: str  #: of the live model; empty: there is none to compare with
-    live: str  #: empty: whichever model serves
+    live: str  #: empty: any live model
 
     def are_in(self, known: HoldoutProgress) -> bool:
         """Whether these are the models that scored the rows so far."""
@@ -284,7 +284,7 @@ def _known(run: Run) -> HoldoutProgress | None:
 
 
 def _smaller(run: Run) -> int:
-    """Return by how much requests are smaller: a model may not answer so many rows in time."""
+    """Return by how much requests are smaller: a model may not answer all rows in time."""
     again = run.step_failure.count - 1 if run.step_failure else 0
     smaller: int = _FEWER ** min(max(again, 0), _AGAIN)
     return smaller

@@ -67,7 +67,7 @@ class FirstRecordedTimes:
 
         Args:
             blobs: the versions, in any order.
-            most: so many are shown.
+            most: how many are shown.
             least: how many bytes a version must have to be used; the first such is shown too.
 
         Returns:
@@ -95,7 +95,7 @@ class FirstRecordedTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class InboxKeeper:
     """Puts data versions into the inbox. Every call may be repeated."""
 
     context: Context

@@ -34,12 +34,12 @@ from shared.telemetry import log
 
 #: How many blobs of one folder are requested one by one; for more the folder is listed.
 _ONE_BY_ONE: Final = 20
-#: A page of a listing takes about as long as so many calls for one blob in sequence.
+#: A page of a listing takes about as long as this number of calls for one blob in sequence.
 _PAGE: Final = 20
 _AT_ONCE: Final = 8
 #: How long a blob may become visible later than its marker.
 _LATE: Final = timedelta(minutes=10)
-#: What a job scores beside its own model, and what to do where its files are gone.
+#: Other models that a job scores, and what to do where its files are gone.
 _GONE: Final[Mapping[Opponent, tuple[str, str]]] = MappingProxyType(
     {
         "live": (

@@ -77,7 +77,7 @@ class LiveModels:
 
 
 def asks_endpoint(run: Run, endpoint: Endpoint) -> bool:
-    """Whether the endpoint says which model is live, and not the record alone.
+    """Whether the endpoint says which model is live, and not only the record.
 
     With several endpoints the record does: some may not be there yet.
 

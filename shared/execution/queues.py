@@ -34,7 +34,7 @@ from shared.telemetry import LogOnce, log
 EVERY: Final = timedelta(minutes=10)
 #: Slots of one pipeline that are listed, instead of read one by one.
 _MANY: Final = 5
-#: A listing is one page, and up to so many other queues for each queue that is wanted.
+#: A listing is one page, and up to this number of other queues for each queue that is wanted.
 _PAGE: Final = 5000
 _SKIPPED: Final = 50
 

@@ -62,7 +62,7 @@ class Replays:
         own = run.config.gate
         recorded = Replay(run, verdict, follows(run, own, verdict))
         if not verdict.results and same_sources(own, wanted):
-            # There was nothing to judge the model by, whatever the rules are.
+            # There was nothing to judge the model by, for any rules.
             return _with(recorded, wanted, verdict, "record")
         kept = evidence_kept(own, verdict, len(run.config.endpoints))
         known = evidence_for(kept, own, wanted) if kept else None
@@ -111,7 +111,7 @@ class Replays:
         return found.verdict if isinstance(found, Judged) else None
 
     def _ways(self, run: Run, kept: Evidence | None) -> Iterator[_Served]:
-        """Yield what may have served as the verdict was made: by the record, else by the time."""
+        """Yield what may have served at the verdict: by the record, otherwise by the time."""
         there = list(self._there(run))
         own, times = run.config.gate, list(_moments(run))
         if kept is not None and own.row_rules:

@@ -91,7 +91,7 @@ class RunFactory:
 
         Args:
             opening: what opens it, with the data that the model was trained on.
-            config: the pipeline with that endpoint alone.
+            config: the pipeline with only that endpoint.
             model: the model; None: the one of the endpoint's own service.
             of: the run that the model is of, where its age and parameters are kept.
             restores: the serving state that a run without a new model restores.

@@ -135,7 +135,7 @@ class TrafficSteps:
     def _evidence(
         self, run: Run, serving: ServingEndpoint, check: EndpointCheck, now: datetime
     ) -> TrafficEvidence:
-        """Return the evidence with what one call of the metrics shows, where one is due."""
+        """Return the evidence with one call of the metrics, if one is due."""
         step, rules = promotion_of(run).step, serving.plan.rules
         evidence, began = step.evidence, step.began_at or now
         if not rules.need_data:
@@ -165,8 +165,8 @@ def _unsettled(
     if probe_series.lasted(Evidence.PENDING, _UNSETTLED):
         return StepBlocked(
             f"{named_step(promotion.step)}: {why}, for more than {show_duration(_UNSETTLED)}",
-            f"{check.cure or 'see what runs there'}, then retry the run, or cancel it to give all "
-            "requests back to what served before",
+            f"{check.cure or 'see what runs there'}, then retry the run, or cancel it to restore "
+            "the earlier traffic",
         )
     return StepMeasured(promotion.step.evidence, why, None, probe_series)
 
@@ -207,6 +207,6 @@ def _given_up(step: Step, verdict: JudgedStep, after: str) -> StepBlocked:
     return StepBlocked(
         f"{named_step(step)} since {step.began_at:%Y-%m-%d %H:%M} UTC, for more than {after}: "
         f"{verdict.why}",
-        "retry the run to wait again, approve it for the next step, or cancel it to give all "
-        "requests back to what served before",
+        "retry the run to wait again, approve it for the next step, or cancel it to restore "
+        "the earlier traffic",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.commands import Event
 from shared.core.run.control_events import Superseded
 from shared.core.run.gate_events import Asked, Judged
@@ -45,7 +45,7 @@ class UnsureSteps:
             judged: its verdict.
         """
         verdict = judged.verdict
-        if verdict is None or run.parent is not None or verdict.outcome is Outcome.FIT:
+        if verdict is None or run.parent is not None or verdict.outcome is RuleOutcome.FIT:
             return judged
         if run.config.gate.compare is None:
             return judged

@@ -65,7 +65,7 @@ class BlobEvents:
             raise TransientError(f"blob {name}: the pipeline that it is for may not be known now")
         if not versions:
             reading = self.catalogue.only_reading(name)
-            minutes = self.context.limits.found_within if self.last_good.lacking else 0
+            minutes = self.context.limits.found_after_correction if self.last_good.lacking else 0
             self.eligibility.log_once(_no_run_for(name, reading, minutes), name)
         return self.version_runs.receive_all(versions)
 
@@ -147,7 +147,7 @@ class ModelEvents:
         try:
             pipeline = self.catalogue.for_manual_model(name)
         except PipelineConfigError as exc:  # no failure of the event: the search finds the model
-            minutes = self.context.limits.found_within
+            minutes = self.context.limits.found_after_correction
             to_do = f"To do: correct the file; it will be found within {minutes} minutes of that"
             self.eligibility.log_once(f"model {name} is ignored for now: {exc}. {to_do}", name)
             return None

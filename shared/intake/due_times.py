@@ -32,7 +32,7 @@ from shared.telemetry import Alert, log, report
 _SOON: Final = timedelta(minutes=1)
 _AGAIN: Final = timedelta(minutes=5)
 _FAILING: Final = timedelta(days=1)
-#: No new due times are begun while so many are not done.
+#: No new due times are begun while this number is not done.
 _MOST_BEGUN: Final = 1000
 
 
@@ -285,12 +285,12 @@ def _as_they_begin(pipeline: Pipeline, dues: list[PendingDueTime]) -> list[Pendi
 def _window_of(pipeline: Pipeline, due: datetime) -> Window:
     """Return the window of a due time that was begun without one."""
     if pipeline.schedule is None or not pipeline.uses_windows:
-        return Window(due, due, due)  # its end alone matters
+        return Window(due, due, due)  # only its end matters
     return window_of(pipeline.schedule, due)
 
 
 def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
-    """Return a digest of these bytes; a metadata-only update changes the ETag alone."""
+    """Return a digest of these bytes; a metadata-only update changes only the ETag."""
     if blob.content_md5 is None and not pipeline.trusts_size:
         return version_id(pipeline.name, blob)
     created, size = blob.created.isoformat(), str(blob.size)

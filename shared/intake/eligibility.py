@@ -15,7 +15,7 @@ from shared.core.run.data_version import DataVersion
 from shared.core.versions import metadata_update_of
 from shared.errors import CorruptRecordError, RelearnError
 from shared.execution.context import Context
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.intake.catalogue import Catalogue
 from shared.intake.last_good import LastGood
 from shared.intake.requests import Requests
@@ -112,7 +112,7 @@ class Backfill:
     context: Context
     catalogue: Catalogue
     requests: Requests
-    inbox: Inbox
+    inbox: InboxKeeper
 
     def wanted(self) -> bool:
         """Whether a pipeline wants a backfill of all data that is not done yet."""
@@ -258,7 +258,7 @@ class Eligibility:
         if not blob.may_be_metadata_update(trust_size=trusted):
             return False
         blob_id = names.blob_id(version.pipeline.name, blob.container, blob.name)
-        # Its own entry is no earlier version: it may be noted there as older than its pipeline.
+        # Its own entry is not an earlier version: it may be noted there as older than its pipeline.
         since = self._context.ledger.versions.metadata_updated_since(
             blob_id, blob, version.version_id, trust_size=trusted
         )

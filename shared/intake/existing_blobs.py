@@ -29,7 +29,7 @@ class Budget:
         return self.calls <= 0 or self.context.clock.now() >= self.until
 
     def spend(self, calls: int = 1) -> bool:
-        """Whether so many calls may be made now; then they count."""
+        """Whether this number of calls may be made now; then they count."""
         if self.is_spent:
             return False
         self.calls -= calls

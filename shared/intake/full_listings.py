@@ -40,7 +40,7 @@ _CALLS: Final = 300
 _PAGE: Final = 3
 #: Calls to read a version and to keep it in the inbox.
 _LOOKUP_COST: Final = 3
-#: After so many failed reads in a row the storage counts as failing, not one record.
+#: After this number of failed reads in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 #: Unreadable records that health names.
 _SHOWN: Final = 5

@@ -35,7 +35,7 @@ from shared.execution.run_writer import RunWriter
 from shared.intake.asked_windows import asked_window, within
 from shared.telemetry import log
 
-#: After so many failed keys in a row the storage counts as failing, not one record.
+#: After this number of failed keys in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 #: The key of a due time that takes no data.
 _ONLY: Final = "all"
@@ -158,7 +158,7 @@ class Requests:
     ) -> None:
         blob, kept = newest.blob if newest else None, window if pipeline.uses_windows else None
         key = key_of(pipeline.in_window(window), blob.name) if blob else ()
-        # A window ends once, whichever of its ends is due.
+        # A window ends once, whether its start or its end is due.
         run_id = names.run_id(pipeline.name, "schedule", *key, window.end.isoformat())
         if (known := self.context.ledger.runs.read(run_id)) is not None:
             begun.runs.append(known.record)  # by an earlier call, or by another worker
@@ -179,7 +179,7 @@ class Requests:
         self._enqueue(run)
 
     def _enqueue(self, run: Run) -> None:
-        """Have the run of a window wait in the order of the windows, whichever the poll sees."""
+        """Have the run of a window wait in the order of the windows, not of the poll."""
         if run.window is not None and run.phase is Phase.WAITING:
             with suppress(CorruptRecordError):  # reported when the run is to begin
                 self.concurrency.enqueue(run)

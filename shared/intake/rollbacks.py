@@ -32,7 +32,7 @@ class KnownEndpoint:
     """An endpoint as it is configured now for one key, and its endpoint state."""
 
     tokens: Mapping[str, str]
-    config: Pipeline  #: with that endpoint alone
+    config: Pipeline  #: with only that endpoint
     stored: Stored[EndpointState]
 
     @property
@@ -221,7 +221,7 @@ class Rollbacks:
 
 
 def _target(known: KnownEndpoint, to: str | None) -> tuple[str, ServingState]:
-    """Return the rollback target: by its name, else what served before the newest model."""
+    """Return the rollback target: by its name, otherwise the model before the newest one."""
     resource, newest = known.resource, known.resource.serving
     under_way = known.state.endpoint_lease
     if under_way is not None and under_way.resource == known.endpoint.resource_name:

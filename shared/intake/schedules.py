@@ -1,6 +1,6 @@
 """Works through the schedules of all pipelines in turn, so that none delays the others.
 
-Each call opens a part of what one pipeline has to open; then the next pipeline follows.
+Each call opens a part of one pipeline's due runs; then the next pipeline follows.
 When time runs out, the ledger keeps the next pipeline, so that any worker continues there.
 """
 

@@ -3,7 +3,7 @@
 There are two searches: for training data, and for operators' models. Candidates are
 blobs that changed since the last completed search began, less a margin. Only these are read. The
 ledger keeps the progress of a search, so that any worker continues it. A blob that cannot be read
-is remembered by its name and tried again alone.
+is remembered by its name and tried again by itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ _MARGIN: Final = timedelta(minutes=15)
 _UNDER_WAY: Final = timedelta(minutes=5)
 #: Names that are remembered; their records in the ledger have to be corrected by an operator.
 _MOST_UNREAD: Final = 200
-#: After so many failed blobs in a row the storage counts as failing, not one record.
+#: After this number of failed blobs in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 _NONE: Final = ETag("")
 
@@ -89,7 +89,7 @@ class Search:
         self._continue(self._for_data(), until)
 
     def want(self, since: datetime) -> None:
-        """Have both searches begin again at once, for what changed since then.
+        """Have both searches begin again at once, for all changes since then.
 
         Called after a change of the pipelines file: earlier events found other pipelines.
 
@@ -120,7 +120,7 @@ class Search:
         return _Search(self.models, search.read, search.put)
 
     def _in_memory(self, search: _Search) -> _Search:
-        """Return the search as this process alone knows it."""
+        """Return the search as only this process knows it."""
         known, own = search.blob_set.what, self._own
 
         def put(state: SearchState, _: ETag | None) -> ETag:

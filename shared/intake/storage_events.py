@@ -6,7 +6,7 @@ any order, and be about anything: it decides nothing by itself.
 
 from dataclasses import dataclass
 
-from shared.core.events import ChangedBlob, Event, changed_blob, events_in
+from shared.core.event_grid import ChangedBlob, GridEvent, changed_blob, events_in
 from shared.errors import PermanentError
 from shared.execution.context import Context
 from shared.intake.blob_events import BlobEvents, ModelEvents
@@ -45,7 +45,7 @@ class StorageEvents:
             log.error("%s: %s", FUNCTION, exc)
             raise
 
-    def _received(self, event: Event) -> None:
+    def _received(self, event: GridEvent) -> None:
         blob = changed_blob(event)
         if isinstance(blob, str):
             self._pass_over(event, blob)
@@ -70,7 +70,7 @@ class StorageEvents:
         return here and blob.container == container
 
     @staticmethod
-    def _pass_over(event: Event, why: str) -> None:
+    def _pass_over(event: GridEvent, why: str) -> None:
         # Redacted before they are cut: a part of a secret would not be known.
         subject, why = redacted(event.subject)[:1000], redacted(why)[:300]
         log.info("%s: an event of %s is passed over: %s", FUNCTION, subject, why)

@@ -13,7 +13,7 @@ from typing import Final
 from shared.core.run.data_version import DataVersion
 from shared.errors import CorruptRecordError, OutcomeUnknownError, TransientError
 from shared.execution.context import Context
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.intake.catalogue import Catalogue
 from shared.intake.eligibility import Activations
 from shared.ledger.inbox import InboxEntry
@@ -21,7 +21,7 @@ from shared.telemetry import log
 
 #: How often data that no pipeline wants is reported in the log.
 _REPORTED_EVERY: Final = timedelta(hours=1)
-#: After so many failures in a row the storage counts as failing, not one record.
+#: After this number of failures in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 
 
@@ -39,7 +39,7 @@ class UnwantedData:
     context: Context
     catalogue: Catalogue
     activations: Activations
-    inbox: Inbox
+    inbox: InboxKeeper
     _reported_at: datetime | None = field(default=None, init=False)
 
     def reassign(self, unwanted: Iterable[InboxEntry], until: datetime) -> None:

@@ -16,7 +16,7 @@ from shared.core.run.record import Phase, Run
 from shared.errors import RelearnError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
-from shared.execution.inbox import Inbox
+from shared.execution.inbox import InboxKeeper
 from shared.execution.run_factory import Opening, RunFactory, ambiguous
 from shared.intake.batch import APPEARED
 from shared.intake.batches import Batches
@@ -38,7 +38,7 @@ class VersionRuns:
     context: Context
     catalogue: Catalogue
     eligibility: Eligibility
-    inbox: Inbox
+    inbox: InboxKeeper
     batches: Batches
     factory: RunFactory
     driver: Driver
@@ -243,7 +243,7 @@ class VersionRuns:
         run_id = str(entry.run_id)
         advanced = self.driver.advance(run_id).run
         if advanced is not None or entry.in_batch:
-            return advanced  # the run of a batch is opened from the inbox alone
+            return advanced  # the run of a batch is opened only from the inbox
         if self.context.ledger.tombstones.has(run_id):
             log.info("blob %s: the record of its run %s was removed", entry.blob.path, run_id)
             return None

@@ -47,4 +47,4 @@ class FullListingRecords(SingleRecord[FullListing]):
         try:
             self._store.put(f"{self._folder}/{generation}/{number:06d}-{record.seal}", record, None)
         except ConflictError:
-            return  # it is named by what it holds
+            return  # its name is derived from its content

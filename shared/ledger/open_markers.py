@@ -73,7 +73,7 @@ class VersionToOpen(_Hints):
 
 
 class BatchToOpen(_Hints):
-    """A run is to be opened for what waits in the inbox."""
+    """A run is to be opened for the data in the inbox."""
 
     kind: Literal["batch"] = "batch"
     phase: Phase | None = Phase.WAITING

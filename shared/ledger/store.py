@@ -25,7 +25,7 @@ _TRIES: Final = 5
 #: Records that are not read anew while they stay as they are, and the bytes of the longest.
 _MOST_KNOWN: Final = 64
 _LONGEST_KNOWN: Final = 32 * 1024
-#: Records of one page of a listing, where names alone matter.
+#: Records of one page of a listing, where only names matter.
 MOST_LISTED: Final = 5000
 
 R = TypeVar("R", bound=RecordModel)
@@ -202,7 +202,7 @@ def retried(name: str, attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except ConflictError:
-            continue  # another worker was faster: decide by what it wrote
+            continue  # another worker was faster: decide by its record
     raise ConflictError(f"{name} keeps changing")
 
 
@@ -253,7 +253,7 @@ def _members(body: bytes) -> dict[str, Any]:
 
 
 def _body(record: RecordModel) -> bytes:
-    """Return the document of a record: the value, and beside it the version that writes it."""
+    """Return the document of a record: the value, and the version that writes it."""
     return f'{{"{WRITTEN_BY}":"{VERSION}",{record.model_dump_json()[1:]}'.encode()
 
 
@@ -265,7 +265,7 @@ def _problem(exc: Exception) -> str:
 
 
 class OldRecords(Store):
-    """The records of the app, whatever their content."""
+    """The records of the app, with any content."""
 
     def page(self, kind: str, cursor: str | None) -> Page[Listed]:
         """Return records of one kind, in one listing. Raises InvalidCursorError, TransientError."""

@@ -8,14 +8,13 @@ for their data is made at once.
 import hashlib
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from threading import Lock
 from typing import Final
 
-from shared.core.config.configuration import MOST_BYTES, Configuration
+from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.problems import Problem
 from shared.errors import FileRefusedError, RelearnError, TransientError
@@ -94,13 +93,6 @@ class WatchedFiles:
         if isinstance(content, FileRefusedError):
             raise content
         return content
-
-    def remember(self, files: Iterable[PurePath]) -> None:
-        """Check these files from now on, and no others."""
-        self._known.clear()
-        for file in files:
-            with suppress(FileRefusedError):
-                self.read(file, MOST_BYTES)
 
     def changed(self) -> bool:
         """Return whether a file has another content than when it was read.

@@ -31,7 +31,7 @@ _AGAIN: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One drift check that is due, and the records of what should serve there."""
+    """One drift check that is due, and the records of the expected live model."""
 
     name: str
     stored: Stored[DriftCheck]

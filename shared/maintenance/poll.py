@@ -97,7 +97,7 @@ class Poll:
         """Open the runs whose due times have come, at most one for each due time and key.
 
         They are opened for all pipelines before the first of them is advanced, and half of the
-        time is left to what follows. A run that is not advanced here is advanced by the poll.
+        time is left for the rest. A run that is not advanced here is advanced by the poll.
 
         Args:
             until: when no further run may be begun; None: as long as a tick may take.

@@ -84,7 +84,7 @@ class RetentionRules:
             return self._is_gone(_part(item.name))
         if kind in ("existing", "existing_models"):
             return item.modified < self.round_.started_at - _EVERY
-        if kind == "drift_checks":  # written at each check, so their age is no sign
+        if kind == "drift_checks":  # written at each check, so their age says nothing
             return self.round_.since is None
         return self.round_.concerns(item.modified, 2 * keep if kind == "tombstones" else keep)
 

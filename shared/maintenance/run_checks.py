@@ -1,4 +1,4 @@
-"""Checks one open run: only its job while nothing changes, else by the driver.
+"""Checks one open run: only its job while nothing changes, otherwise by the driver.
 
 A running job is checked by the hints of its open marker: one GET at the service, no record
 read, no write (design C1). Hints may be wrong: anything but "still running" is decided from

@@ -119,7 +119,7 @@ class UndeliveredEvents:
         return len(events.dead_letters.page(events.dead_letter_container, None).items)
 
     def _reported(self, found: Undelivered, known: Undelivered) -> datetime | None:
-        """Raise alerts for what is new, or is there still after a day; return when that was."""
+        """Raise alerts for new events, or those still there after a day; return when that was."""
         before = _counts(known)
         due = known.reported_at is None or found.at - known.reported_at >= AGAIN
         reported = known.reported_at

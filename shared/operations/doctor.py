@@ -13,13 +13,22 @@ from typing import Final
 
 from shared.core.config.problems import Problem
 from shared.core.counting import counted
-from shared.core.findings import Finding, Line, Outcome, Report, not_checked, ok, shown_name, wrong
+from shared.core.findings import (
+    CheckOutcome,
+    Finding,
+    Line,
+    Report,
+    not_checked,
+    ok,
+    shown_name,
+    wrong,
+)
 from shared.errors import ConfigError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
 from shared.operations.doctor_endpoints import PART as ENDPOINTS
 from shared.operations.doctor_endpoints import (
-    KnownEndpoint,
+    CheckedEndpoint,
     anchor_checks,
     by_key,
     check_of,
@@ -171,10 +180,10 @@ class Doctor:
         return _Endpoints(tuple(checks), tuple(lines))
 
     def _add_by_key(
-        self, app: Known, known: list[KnownEndpoint], most: int, broken: Mapping[str, str]
+        self, app: Known, known: list[CheckedEndpoint], most: int, broken: Mapping[str, str]
     ) -> Iterator[Line]:
         """Add the endpoints of keys; yield a line where they cannot be read in time."""
-        more = list[KnownEndpoint]()
+        more = list[CheckedEndpoint]()
 
         def read() -> Finding:
             more.extend(by_key(app.context, app.catalogue, max(most - len(known), 0)))
@@ -185,10 +194,10 @@ class Doctor:
         bounds = Bounds(self.bounds.each, self.bounds.each)
         (found,) = results_of([check], bounds, broken=dict(broken))
         known += more
-        if found.outcome is not Outcome.OK:
+        if found.outcome is not CheckOutcome.OK:
             yield _line(check.part, check.name, found)
 
-    def _besides(self, one: KnownEndpoint) -> Iterator[Check]:
+    def _besides(self, one: CheckedEndpoint) -> Iterator[Check]:
         if self.known is None or self.known.services is None:
             return
         try:

@@ -52,7 +52,7 @@ _DRIFT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class KnownEndpoint:
+class CheckedEndpoint:
     """An endpoint as it is configured now, of one key where it has keys."""
 
     pipeline: str
@@ -82,7 +82,9 @@ def holdout_checks(context: Context, catalogue: Catalogue) -> Iterator[Check]:
             yield Check(PART, what, context.data.account, read, _HOLDOUT_CURE)
 
 
-def anchor_checks(context: Context, catalogue: Catalogue, known: KnownEndpoint) -> Iterator[Check]:
+def anchor_checks(
+    context: Context, catalogue: Catalogue, known: CheckedEndpoint
+) -> Iterator[Check]:
     """Yield the check of the anchor of an endpoint, where the gate compares with it.
 
     Args:
@@ -97,7 +99,7 @@ def anchor_checks(context: Context, catalogue: Catalogue, known: KnownEndpoint) 
         yield Check(PART, f"{known.name}: anchor", known.name, seen, _ANCHOR_CURE)
 
 
-def _anchor(context: Context, pipeline: Pipeline, known: KnownEndpoint) -> Finding:
+def _anchor(context: Context, pipeline: Pipeline, known: CheckedEndpoint) -> Finding:
     there = context.ledger.endpoint_states.resource(known.endpoint).anchor
     if there is None:
         return ok("no model is pinned yet: the next one that is promoted is")
@@ -137,15 +139,15 @@ def _seen_holdout(context: Context, compare: Compare) -> Finding:
     return ok(f"it is there, of {there.modified.isoformat(timespec='seconds')}; jobs score it")
 
 
-def configured(catalogue: Catalogue) -> Iterator[KnownEndpoint]:
+def configured(catalogue: Catalogue) -> Iterator[CheckedEndpoint]:
     """Yield the endpoints that are the same for each key, in the order of the file."""
     for name, pipeline in catalogue.pipelines.items():
         for endpoint in pipeline.endpoints:
             if not endpoint.tokens:
-                yield KnownEndpoint(name, endpoint)
+                yield CheckedEndpoint(name, endpoint)
 
 
-def by_key(context: Context, catalogue: Catalogue, most: int) -> list[KnownEndpoint]:
+def by_key(context: Context, catalogue: Catalogue, most: int) -> list[CheckedEndpoint]:
     """Return endpoints of keys, of those that Relearn has promoted a model to.
 
     Args:
@@ -155,7 +157,7 @@ def by_key(context: Context, catalogue: Catalogue, most: int) -> list[KnownEndpo
 
     Raises TransientError, PermanentError.
     """
-    ledger, found = context.ledger, list[KnownEndpoint]()
+    ledger, found = context.ledger, list[CheckedEndpoint]()
     for due in sorted(ledger.drift_checks.due(), key=lambda due: due.drift_check_id):
         if len(found) >= most:
             break
@@ -170,7 +172,7 @@ def by_key(context: Context, catalogue: Catalogue, most: int) -> list[KnownEndpo
             continue
         chosen = {endpoint.name for endpoint in pipeline.endpoints if endpoint.tokens}
         found += [
-            KnownEndpoint(run.record.pipeline, endpoint, run.record.key)
+            CheckedEndpoint(run.record.pipeline, endpoint, run.record.key)
             for endpoint in catalogue.endpoints_of(run.record)
             if endpoint.name in chosen
             and endpoint.ref.id == check.record.ref.id
@@ -179,7 +181,7 @@ def by_key(context: Context, catalogue: Catalogue, most: int) -> list[KnownEndpo
     return found
 
 
-def check_of(context: Context, known: KnownEndpoint, needs: tuple[str, ...] = ()) -> Check:
+def check_of(context: Context, known: CheckedEndpoint, needs: tuple[str, ...] = ()) -> Check:
     """Return the check of one endpoint.
 
     Args:
@@ -191,7 +193,7 @@ def check_of(context: Context, known: KnownEndpoint, needs: tuple[str, ...] = ()
     return Check(PART, known.name, known.endpoint.probed_at, run, _CURE, needs=needs)
 
 
-def _checked(context: Context, known: KnownEndpoint) -> Finding:
+def _checked(context: Context, known: CheckedEndpoint) -> Finding:
     endpoint = known.endpoint
     state = context.ledger.endpoint_states.of(endpoint.ref).record
     serving = state.resource(endpoint.resource_name).serving

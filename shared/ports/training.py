@@ -83,7 +83,8 @@ class TrainingService(Protocol):
         Raises:
             TransientError: no handle was given.
             OutcomeUnknownError: a job may exist that nobody will start.
-            PermanentError: the service refuses such a job.
+            PermanentError: the service refuses such a job; `refused_parameters` says where it is
+                for those.
         """
         ...
 

@@ -58,7 +58,7 @@ class ConfiguredProviders:
 
     def training_checks(self, training: Training) -> "Sequence[Check]":
         """Return the checks of a training service. Raises ConfigError."""
-        # Doctor alone needs these, and importing the app stays as cheap as it was.
+        # Only doctor needs these, and importing the app stays as cheap as it was.
         if isinstance(training, AzureMlTraining):
             from shared.providers.azureml import checks as of_workspace  # noqa: PLC0415
 
@@ -68,7 +68,7 @@ class ConfiguredProviders:
         return tuple(of_studio.training_checks(self._batch(training), training))
 
     def serving_checks(self, endpoint: Endpoint) -> "Sequence[Check]":
-        """Return the checks of what an endpoint needs besides itself. Raises ConfigError."""
+        """Return the checks of an endpoint's dependencies. Raises ConfigError."""
         if not isinstance(endpoint, AzureMlEndpoint):
             from shared.providers.studio import checks as of_studio  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ class ConfiguredProviders:
         return self._azureml[0]
 
     def serving(self, endpoint: Endpoint) -> ServingEndpoint:
-        """Return the scoring endpoint, of whichever kind it is."""
+        """Return the scoring endpoint, of any kind."""
         if isinstance(endpoint, AzureMlEndpoint):
             return RedactingEndpoint(self._workspaces().serving(endpoint), self.redactor)
         new = endpoint.kind == "webservice"

@@ -124,7 +124,7 @@ class RedactingTraining:
             return self.service.predictions(job, output)
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return what an operator put beside a model. Raises as the port says."""
+        """Return the evaluation that an operator uploaded with a model. Raises as the port says."""
         with _clean_errors(self.redactor):
             return self.service.evaluation_beside(model)
 
@@ -167,7 +167,7 @@ class RedactingEndpoint:
         return self.endpoint.candidate(model, run_id, again)
 
     def stage(self, candidate: Candidate) -> None:
-        """Put a candidate beside what serves. Raises as the port says."""
+        """Stage a candidate next to the live model. Raises as the port says."""
         with _clean_errors(self.redactor):
             self.endpoint.stage(candidate)
 
@@ -353,7 +353,7 @@ class RedactingBlobs:
         return self.blobs.exists(container)
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
-        """Return the blob with a SAS for `access` to it alone. Raises as the port says.
+        """Return the blob with a SAS for `access` to only this blob. Raises as the port says.
 
         Args:
             container: the container.

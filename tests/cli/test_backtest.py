@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from functions.api_models.backtests import BacktestShown, RunReplayed, VerdictReplayed
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase
 from shared.core.run.replays import Follows
 from tests.cli.conftest import PIPELINES, Relearn
@@ -26,7 +26,7 @@ SENT = {"metrics": "evaluation", "rules": [{"metric": "AUC", "at_least": 0.8}]}
 
 
 def says(follows: Follows, reason: str) -> VerdictReplayed:
-    outcome = Outcome.WORSE if follows is Follows.REJECTED else Outcome.FIT
+    outcome = RuleOutcome.WORSE if follows is Follows.REJECTED else RuleOutcome.FIT
     return VerdictReplayed(outcome=outcome, follows=follows, reason=reason, rules=())
 
 

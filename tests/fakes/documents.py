@@ -54,6 +54,9 @@ class Rows(dict[str, Row]):
         made._names = self._names.copy()
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rows, (), None, None, iter(self.items())  # made first: items need its names
+
     def names(self, prefix: str) -> list[str]:
         """Return the names that begin so, in their order."""
         if len(self._names) != len(self):  # a test took something away by `pop` or `clear`

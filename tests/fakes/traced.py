@@ -47,7 +47,7 @@ class Traced:
 
     def close(self) -> None:
         """Switch spans and metrics off, and end the threads of the exporters."""
-        tracing.disable()
+        tracing.enable({})
         self._tracers.shutdown()
         self._meters.shutdown()
 
@@ -86,7 +86,7 @@ def kept() -> Iterator[Callable[[], str]]:
     try:
         yield text
     finally:
-        tracing.disable()
+        tracing.enable({})
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from functions.api_models.pipelines import PipelineShown, PipelineSummary, Previ
 from functions.api_models.runs import RunShown, RunSummary
 from functions.api_models.shared import ResponseModel
 from shared.core.config.pipeline import Pipeline
-from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
+from shared.core.decisions.comparison import Comparison, Interval, RuleOutcome, SliceComparison
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
@@ -95,7 +95,7 @@ def full_run() -> Run:
                     live=1,
                     passed=True,
                     why="1",
-                    comparisons=(comparison(slices=(slice_of("south", Outcome.FIT),)),),
+                    comparisons=(comparison(slices=(slice_of("south", RuleOutcome.FIT),)),),
                 ),
             ),
         ),

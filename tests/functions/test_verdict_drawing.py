@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from functions import runs
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from tests.fakes.world import World
 from tests.functions.api_host import GATE
 from tests.functions.calls import Api
@@ -60,7 +60,7 @@ def test_a_secret_is_not_drawn_also_where_xml_would_escape_it(serve: Serve) -> N
     ledger = world.context.ledger
     stored = ledger.runs.read(run_id)
     assert stored is not None
-    found = judged(comparison(slices=(slice_of(SECRET, Outcome.FIT),)))
+    found = judged(comparison(slices=(slice_of(SECRET, RuleOutcome.FIT),)))
     ledger.runs.replace(stored.record.evolve(verdict=found), stored.etag)
     world.environment["STORAGE_KEY"] = SECRET  # known only now: the record holds it
     world.restart()

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from local.azureml.calls import Fault
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase, Run
 from shared.execution import holdout
 from tests.fakes.azureml_world import AzureMlWorld
@@ -80,7 +80,7 @@ def problems(world: AzureMlWorld) -> Iterator[str]:
         yield f"ends {second.phase}: {second.reason or second.step_failure}"
         return
     found = only(second)
-    if (found.rows, found.outcome) != (450, Outcome.FIT):
+    if (found.rows, found.outcome) != (450, RuleOutcome.FIT):
         yield f"{found.rows} rows, {found.outcome}"
     wanted = [f"r{at},{at % 2},{better(at)!r},{good(at)!r}" for at in range(450)]
     if made(world, second)[1:] != wanted:

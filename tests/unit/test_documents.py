@@ -66,6 +66,12 @@ def test_the_page_of_the_http_api_lists_every_route() -> None:
     assert sorted(listed) == sorted({*routes, ("GET", "/openapi.json")})
 
 
+def test_no_two_schemas_of_the_api_have_one_name() -> None:
+    described = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
+    # Such a schema gets the path of its module as its name.
+    assert [name for name in described["components"]["schemas"] if "__" in name] == []
+
+
 #: What stands for a part of a URL in an example.
 _PLACEHOLDERS: Final = {
     "<region>": "ussouthcentral",

@@ -13,7 +13,7 @@ from shared.core.config.problems import WrongValueError
 from shared.core.config.setting_references import references_in
 from shared.core.config.types import Name, Strict
 
-#: A version of what is registered in the workspace.
+#: A version of an asset that is registered in the workspace.
 ASSET: Final = re.compile(r"azureml:(?P<name>[^/:@]+):(?P<version>[^/:@]+)")
 _CODE_ID: Final = re.compile(r"(?:azureml:)?/subscriptions/.+/codes/.+/versions/.+", re.IGNORECASE)
 _ENVIRONMENT: Final = re.compile(

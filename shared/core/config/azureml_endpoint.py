@@ -21,7 +21,7 @@ from shared.core.config.cross_field import UNKNOWN, UnknownValueError, is_unknow
 from shared.core.config.endpoint import ScoringEndpoint
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.problems import Mistake, WrongValueError
-from shared.core.config.training import TrainingService
+from shared.core.config.training import TrainingConfig
 from shared.core.config.types import Duration, parse_duration, show_duration
 from shared.core.counting import counted, they
 from shared.core.serving.references import EndpointRef
@@ -141,7 +141,7 @@ class AzureMlEndpoint(ScoringEndpoint):
 
     @property
     def takes_candidates(self) -> bool:
-        """Whether a model can be scored there beside the one that serves."""
+        """Whether a model can be scored there next to the live one."""
         return True
 
     @property
@@ -161,7 +161,7 @@ class AzureMlEndpoint(ScoringEndpoint):
 
     @property
     def ref(self) -> EndpointRef:
-        """The endpoint, by what it is known by at its service."""
+        """The endpoint, as its service identifies it."""
         identity = f"{self.workspace_parts.identity}/onlineendpoints/{self.endpoint.lower()}"
         return EndpointRef(provider=AZUREML, identity=identity, name=self.endpoint)
 
@@ -181,7 +181,7 @@ class AzureMlEndpoint(ScoringEndpoint):
         said = self.traffic.said_times if self.traffic else ""
         return (f"endpoint {self.name}: {said}",) if said else ()
 
-    def beside(self, training: TrainingService) -> "AzureMlEndpoint":
+    def beside(self, training: TrainingConfig) -> "AzureMlEndpoint":
         """Return the endpoint in the workspace of the training, unless it names one."""
         if is_unknown(self.workspace) or self.workspace is not None:
             return self
@@ -191,7 +191,7 @@ class AzureMlEndpoint(ScoringEndpoint):
             return self
         return self.evolve(workspace=training.workspace)
 
-    def fits(self, training: TrainingService) -> Iterator[Mistake]:
+    def fits(self, training: TrainingConfig) -> Iterator[Mistake]:
         """Yield what keeps the endpoint from serving what is trained there."""
         if not isinstance(training, AzureMlTraining):
             return
@@ -202,7 +202,7 @@ class AzureMlEndpoint(ScoringEndpoint):
             what = "the model is a custom_model, which has no server of its own"
             yield Mistake(what, "give environment and code_configuration", ("deployment",))
 
-    def hints(self, training: TrainingService) -> Iterator[Mistake]:
+    def hints(self, training: TrainingConfig) -> Iterator[Mistake]:
         """Yield what its author may not expect."""
         if replaced := self.deployment.replaced_for(self.endpoint):
             what = f"{', '.join(replaced)} {they(len(replaced), 'is', 'are')} replaced"
@@ -214,7 +214,7 @@ class AzureMlEndpoint(ScoringEndpoint):
             yield from _too_short(self.traffic)
             yield from _too_short_to_compare(self.traffic)
 
-    def _type_of(self, training: TrainingService) -> str | None:
+    def _type_of(self, training: TrainingConfig) -> str | None:
         """Return the type of its model; None where it is known only once there is one."""
         if not isinstance(training, AzureMlTraining):
             return None

@@ -19,9 +19,9 @@ from shared.core.serving.traffic import ALL
 from shared.core.serving.traffic_rules import LATE, TrafficRules
 
 _STEPS: Final = (10, 50, 100)
-#: So many requests a rule about requests needs, unless the file says otherwise.
+#: The number of requests that a rule needs, unless the file says otherwise.
 _REQUESTS: Final = 100
-#: So many requests in a minute the endpoint has, where a time is said before there are any.
+#: The requests in a minute that are assumed, where a time is said before there are any.
 _ASSUMED: Final = 100
 
 

@@ -99,7 +99,7 @@ def kind_of(job: Job) -> str:
 
 
 def mistakes_in(job: Job) -> Iterator[Mistake]:
-    """Yield everything in a job that Relearn cannot send, with what to do instead."""
+    """Yield everything in a job that Relearn cannot send, and the correction."""
     kind = kind_of(job)
     if "component_name" in job or "deployment" in job or kind == "batch":
         yield Mistake("batch endpoints are not supported yet", "name their component", ("job",))

@@ -62,7 +62,7 @@ def model_named(text: str, workspace: Workspace) -> ModelRef:
 
 
 def model_asset(model: ModelRef) -> tuple[Workspace, Asset]:
-    """Return where a model is registered, and as what.
+    """Return where a model is registered, and its name and version.
 
     Raises:
         ValueError: it is not a model of Azure Machine Learning.

@@ -34,7 +34,7 @@ from shared.core.config.azureml_parts import (
 )
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
-from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS, TrainingService
+from shared.core.config.training import DATA, MANIFEST, OTHER_MODELS, TrainingConfig
 from shared.core.config.types import Name, OutputName, Span, parse_duration
 from shared.core.config.windows import Window, filled
 
@@ -53,7 +53,7 @@ _LATER: Final = {
 }
 
 
-class AzureMlTraining(TrainingService):
+class AzureMlTraining(TrainingConfig):
     """The workspace that trains, and what a job is given."""
 
     endpoint_kinds = (AZUREML,)

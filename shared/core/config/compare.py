@@ -252,24 +252,24 @@ class Compare(Strict):
 
     @property
     def way(self) -> Way:
-        """How the scores of both models are found, by what is named."""
+        """How the scores of both models are found, by the named files."""
         if self.predictions is None:
             return Way.SCORED
         return Way.ONE_FILE if self.holdout is None else Way.TWO_FILES
 
     @property
     def live_column(self) -> str:
-        """The column with what the live model says, where one file holds all scores."""
+        """The column with the answers of the live model, where one file holds all scores."""
         return self.live or _LIVE
 
     @property
     def column_of_anchor(self) -> str:
-        """The column with what the anchor says, where one file holds all scores."""
+        """The column with the answers of the anchor, where one file holds all scores."""
         return self.anchor_column or _ANCHOR
 
     @property
     def scores(self) -> str:
-        """The column of predictions with what the new model says."""
+        """The column of predictions with the answers of the new model."""
         return SCORES[0] if self.way is Way.SCORED else self.candidate
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.core.config.problems import Mistake
-from shared.core.config.training import TrainingService
+from shared.core.config.training import TrainingConfig
 from shared.core.config.types import OutputName, Strict
 from shared.core.serving.references import EndpointRef
 
@@ -52,7 +52,7 @@ class ScoringEndpoint(Strict):
 
     @property
     def takes_candidates(self) -> bool:
-        """Whether a model can be scored there beside the one that serves."""
+        """Whether a model can be scored there next to the live one."""
         return False
 
     @property
@@ -82,7 +82,7 @@ class ScoringEndpoint(Strict):
 
     @property
     def ref(self) -> EndpointRef:
-        """The endpoint, by what it is known by at its service."""
+        """The endpoint, as its service identifies it."""
         raise NotImplementedError
 
     @property
@@ -105,17 +105,17 @@ class ScoringEndpoint(Strict):
         """What an operator should know before its next model."""
         return ()
 
-    def beside(self, training: TrainingService) -> Self:
-        """Return the endpoint with what the training says and it leaves out."""
+    def beside(self, training: TrainingConfig) -> Self:
+        """Return the endpoint, completed by the configuration of the training."""
         del training
         return self
 
-    def fits(self, training: TrainingService) -> Iterator[Mistake]:
+    def fits(self, training: TrainingConfig) -> Iterator[Mistake]:
         """Yield what keeps the endpoint from serving what is trained there."""
         del training
         return iter(())
 
-    def hints(self, training: TrainingService) -> Iterator[Mistake]:
+    def hints(self, training: TrainingConfig) -> Iterator[Mistake]:
         """Yield what its author may not expect."""
         del training
         return iter(())

@@ -1,4 +1,4 @@
-"""Checks of the endpoints of one pipeline: beside each other, its training and its gate.
+"""Checks of a pipeline's endpoints against each other, its training and its gate.
 
 A field that is wrong has the value `UNKNOWN` here; what needs it is then not checked
 (`cross_field`).

@@ -33,8 +33,8 @@ class Gate(Strict):
     metrics: OutputName | LoggedMetrics | None = Field(
         default=None,
         description="The output with the evaluation, or `<output>/<file>`; left out: "
-        "evaluation.json beside the model. `{mlflow: true, step: …}`: what a job of Azure Machine "
-        "Learning logged.",
+        "evaluation.json in the model's folder. `{mlflow: true, step: …}`: what a job of Azure "
+        "Machine Learning logged.",
     )
     row: dict[Name, str | int] = Field(
         default_factory=dict,

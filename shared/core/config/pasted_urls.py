@@ -49,7 +49,7 @@ _OTHER_FORMS: Final = (
 
 
 def corrected(text: str) -> str:
-    """Return a pasted URL without what can only have come with it.
+    """Return a pasted URL without characters that came with the paste.
 
     Raises:
         ValueError: it holds blanks that may be part of a name, or a fragment that may matter.

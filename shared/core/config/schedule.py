@@ -261,7 +261,7 @@ def begins_windows(schedule: Schedule) -> bool:
 
 
 def same_boundaries(one: Schedule | None, other: Schedule | None) -> bool:
-    """Whether two schedules have the same windows, whatever else they say of them.
+    """Whether two schedules have the same windows; other fields may differ.
 
     Args:
         one: a schedule, or None.

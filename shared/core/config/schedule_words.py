@@ -31,7 +31,7 @@ _WEEK: Final = 7
 _ANY_TIME: Final = datetime(2001, 1, 1, tzinfo=UTC)
 #: The days that every month has.
 _LEAST_DAYS: Final = 28
-#: So many values in a row are named by the first and the last.
+#: From this many values in a row on, only the first and the last are named.
 _A_RANGE: Final = 3
 #: Times of a day that are named one by one.
 _MOST_NAMED: Final = 4

@@ -24,7 +24,7 @@ _PLACEHOLDER: Final = re.compile(
 )
 #: The same within a text that has no use for these signs.
 _WITHIN: Final = re.compile(r"<[^<>]+>|\{[^{}]+\}")
-#: An id of one digit alone, as the example files have them.
+#: An id of one repeated digit, as the example files have them.
 _EXAMPLE_ID: Final = re.compile(
     r"(?<![0-9A-Fa-f-])(?:([0-9])\1{31}|([0-9])\2{7}(?:-\2{4}){3}-\2{12})(?![0-9A-Fa-f-])"
 )

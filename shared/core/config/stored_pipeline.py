@@ -21,7 +21,7 @@ _LONGEST_KNOWN: Final = 64 * 1024
 
 
 def _as_known(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    """Return the pipeline of a stored record: the same value for what was read before.
+    """Return the pipeline of a stored record: the same value as for an earlier read.
 
     Args:
         value: as it is stored.

@@ -227,7 +227,7 @@ class StudioEndpoint(ScoringEndpoint):
 
     @property
     def ref(self) -> EndpointRef:
-        """The endpoint, by what it is known by at its service."""
+        """The endpoint, as its service identifies it."""
         known = endpoint_identity(self.update)
         return EndpointRef(provider=STUDIO, identity=f"{known.where}{known.path}", name=self.update)
 
@@ -237,7 +237,7 @@ class StudioEndpoint(ScoringEndpoint):
 
     @property
     def identity(self) -> tuple[Identity, str]:
-        """The identity of this resource, whichever host its URL has."""
+        """The identity of this resource, for any host in its URL."""
         return endpoint_identity(self.update), self.resource_name
 
     @property

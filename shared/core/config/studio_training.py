@@ -16,7 +16,7 @@ from shared.core.config.studio_types import (
     model_of,
     service_identity,
 )
-from shared.core.config.training import DATA, MANIFEST, TrainingService, named_model
+from shared.core.config.training import DATA, MANIFEST, TrainingConfig, named_model
 from shared.core.config.types import GUID_DIGITS, Name, SecretReference, parse_duration
 from shared.core.config.windows import Window, checked_path, filled
 from shared.core.serving.references import ModelRef
@@ -49,7 +49,7 @@ def _checked_filled(text: str) -> str:
 InputTemplate = Annotated[str, AfterValidator(_checked_input)]
 
 
-class StudioTraining(TrainingService):
+class StudioTraining(TrainingConfig):
     """The batch execution service that trains, and what a job is given."""
 
     model_suffix = MODEL_SUFFIX
@@ -136,7 +136,7 @@ class StudioTraining(TrainingService):
 
     @property
     def identity(self) -> str:
-        """What the service is known by, whichever host it is written with."""
+        """The identity of the service, for any host in its URL."""
         return service_identity(self.service)
 
     @classmethod

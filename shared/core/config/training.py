@@ -43,8 +43,8 @@ def _with_right_templates(value: Scalar) -> Scalar:
     return value
 
 
-class TrainingService(Strict):
-    """A service that trains, whichever kind it is of: `kind` and `outputs` are keys of each."""
+class TrainingConfig(Strict):
+    """A service that trains, of any kind: `kind` and `outputs` are keys of each."""
 
     #: The suffix by which a blob is known to be a complete model; empty: no name says so.
     model_suffix: ClassVar[str] = ""

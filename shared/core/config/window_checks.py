@@ -6,14 +6,14 @@ from typing import Final
 from shared.core.config.data import Data
 from shared.core.config.problems import Mistake
 from shared.core.config.schedule import Recurrence, Schedule
-from shared.core.config.training import TrainingService
+from shared.core.config.training import TrainingConfig
 from shared.core.config.windows import window_tokens
 
 #: The most attempts that version 0.1.0 reads.
 _ATTEMPTS: Final = 10
 
 
-def uses_windows(schedule: Schedule | None, data: Data | None, training: TrainingService) -> bool:
+def uses_windows(schedule: Schedule | None, data: Data | None, training: TrainingConfig) -> bool:
     """Whether texts of a pipeline hold times of windows.
 
     Args:
@@ -24,7 +24,7 @@ def uses_windows(schedule: Schedule | None, data: Data | None, training: Trainin
     return schedule is not None and next(_templates(data, training), None) is not None
 
 
-def needs_second_form(schedule: Schedule | None, training: TrainingService) -> bool:
+def needs_second_form(schedule: Schedule | None, training: TrainingConfig) -> bool:
     """Whether version 0.1.0 does not know a key of these, or its value.
 
     Args:
@@ -36,7 +36,7 @@ def needs_second_form(schedule: Schedule | None, training: TrainingService) -> b
 
 
 def mistakes_of_windows(
-    schedule: Schedule | None, data: Data | None, training: TrainingService
+    schedule: Schedule | None, data: Data | None, training: TrainingConfig
 ) -> Iterator[Mistake]:
     """Yield each mistake in how a pipeline uses windows.
 
@@ -67,7 +67,7 @@ _OPENS = ("data", "opens_runs")
 
 
 def _templates(
-    data: Data | None, training: TrainingService
+    data: Data | None, training: TrainingConfig
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each template, and where it is."""
     for template in window_tokens(data.blob) if data else ():

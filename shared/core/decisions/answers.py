@@ -1,4 +1,4 @@
-"""Reads the scores for the rows of a request out of what an endpoint answered.
+"""Reads the scores for the rows of a request from an endpoint's answer.
 
 Servers answer lists of numbers or classes, lists of lists, tables, objects, or JSON inside of a
 text. Messages name columns, and show no value.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DRAWS: Final = 2000
 _FEWEST_FREEDOM: Final = 6.0
-#: More rows are put into so many bundles at random, which are drawn as a whole.
+#: More rows are put into this number of bundles at random, which are drawn as a whole.
 MOST_UNITS: Final = 1000
 #: Of numbers whose sums are too large for a float.
 _UNKNOWN: Final = Estimate(math.nan, math.nan, math.nan, math.nan)
@@ -163,7 +163,7 @@ def _bundled(cells: "Numbers", chance: "np.random.Generator") -> "Numbers":
 
 
 def times_drawn(number: int, chance: "np.random.Generator") -> "Numbers":
-    """Return how often each of so many units is in each draw of as many, with replacement.
+    """Return how often each of `number` units is in each draw of as many, with replacement.
 
     Args:
         number: of the units.

@@ -107,7 +107,7 @@ def method_of(metric: Metric) -> Method:
 
 
 def value_of(metric: Metric, rows: PairedRows) -> float | NotComparable:
-    """Return a metric of the candidate alone, for a rule with a fixed bound.
+    """Return a metric of only the candidate, for a rule with a fixed bound.
 
     Args:
         metric: what is computed.
@@ -189,13 +189,13 @@ def _of_means(
 
 
 def _note(metric: Metric, estimate: Estimate) -> str:
-    """Return why an interval is wider than the rows alone would have it."""
+    """Return why an interval is wider than the rows themselves would make it."""
     number = estimate.different
     if number is None:
         return ""
     where = f"{counted(number, 'row')} only" if number else "no row"
     what = f"the models differ in {where}"
-    if metric.kind is Kind.AUC:  # which the order of the scores alone makes
+    if metric.kind is Kind.AUC:  # which only the order of the scores makes
         what = f"the models rank {where} differently"
     wider = "the interval is wider, as if each model were better in one more row"
     return f"{what}, which says little of other rows: {wider}"

@@ -12,7 +12,7 @@ Method = Literal["delong", "paired_t", "paired_bootstrap"]
 Opponent = Literal["live", "anchor"]
 
 
-class Outcome(StrEnum):
+class RuleOutcome(StrEnum):
     """What the gate says of a model."""
 
     FIT = "fit"  #: it holds every rule, as sure as `level` asks for
@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 
 
 #: From the best to the worst: the outcome of several rules is the worst of theirs.
-OUTCOMES: Final = (Outcome.FIT, Outcome.UNSURE, Outcome.WORSE)
+OUTCOMES: Final = (RuleOutcome.FIT, RuleOutcome.UNSURE, RuleOutcome.WORSE)
 _DEPLOYMENT: Final = "deployment "  # no id of a run has a blank
 _OF_MODEL: Final = " of model "
 
@@ -56,7 +56,7 @@ def whose(run_id: str) -> str:
 
 
 class Interval(FrozenModel):
-    """How much better the candidate is, two-sided; positive is better, whatever the metric."""
+    """How much better the candidate is, two-sided; positive is better, for every metric."""
 
     difference: FiniteFloat
     low: FiniteFloat
@@ -73,7 +73,7 @@ class SliceComparison(FrozenModel):
     rows: int
     interval: Interval | None  #: None: it cannot be compared, see `why`
     p_worse: FiniteFloat | None  #: one-sided, before Holm: of a difference as bad as the margin
-    outcome: Outcome
+    outcome: RuleOutcome
     why: str = ""
 
 
@@ -88,7 +88,7 @@ class Comparison(FrozenModel):
     candidate: FiniteFloat | None  #: None: it could not be computed, see `why`
     other: FiniteFloat | None
     interval: Interval | None  #: None: there is none, see `why`
-    outcome: Outcome
+    outcome: RuleOutcome
     rows_needed: int | None = None  #: about how many would settle it; None: no need, or too many
     slices: tuple[SliceComparison, ...] = ()
     why: str = ""  #: why there is no interval, or what else an operator should know

@@ -86,8 +86,8 @@ def _triples(
 ) -> tuple["Places", "Places", "Numbers"]:
     """Return triples of label and answers, the places of those with one wrong answer, and counts.
 
-    For each class there is one triple where the candidate alone is wrong, and one where the other
-    model is: rows are added to these if the models differ in few.
+    For each class there is one triple where only the candidate is wrong, and one where only the
+    other model is: rows are added to these if the models differ in few.
     """
     import numpy as np
 

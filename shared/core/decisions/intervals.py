@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 NORMAL: Final = NormalDist()
 #: If fewer rows differ between the models, two rows are added.
 FEWEST_DIFFERENT: Final = 5
-#: The mean square of what a row loses of AUC that is placed anew: between at random and last.
+#: The mean square of the loss of AUC by a row that is placed anew: between at random and last.
 _PLACED_ANEW: Final = 0.5
-#: Beyond so many standard errors a share is 0 or 1.
+#: Beyond this number of standard errors a share is 0 or 1.
 _FAR: Final = 40.0
 _HALVINGS: Final = 60
 
@@ -127,7 +127,7 @@ def _with_two(values: "Numbers", square: float) -> tuple[float, float]:
 
     Args:
         values: one for each row.
-        square: the mean square of what one row can differ.
+        square: the mean square of the most that one row can differ.
     """
     rows = len(values) + 2
     mean = float(values.sum()) / rows

@@ -70,7 +70,7 @@ _NAMES: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric that is computed of rows, with all that it needs beside them."""
+    """A metric that is computed from rows, with everything else that it needs."""
 
     kind: Kind
     average: Average = "binary"  #: over the classes, of F1
@@ -118,7 +118,7 @@ def metric_named(
 
 
 def lacking(metric: Metric, rows: PairedRows) -> str | None:
-    """Return why the rows say nothing about the metric, whatever their number; None: they do.
+    """Return why the rows, in any number, say nothing about the metric; None: they do.
 
     Args:
         metric: to be compared.

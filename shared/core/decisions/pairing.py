@@ -11,7 +11,7 @@ from shared.core.decisions.predictions import Cell, Column, Predictions, class_n
 from shared.core.decisions.rows import LARGEST, PairedRows
 from shared.core.text import short
 
-#: More rows than one in so many whose ids cannot be matched, and nothing is compared.
+#: If more than one row of this number has an id that cannot be matched, nothing is compared.
 _ONE_IN: Final = 100
 #: Classes, the positive one last, whose names are also scores: 0 or 1 may be a probability.
 _SCORES: Final = ("0", "1")
@@ -135,7 +135,7 @@ class _Cells:
         """Return numbers, and refuse texts, and what is too large to compute with.
 
         Args:
-            for_class: they are scores for a class: metrics of these compute with shares alone.
+            for_class: they are scores for a class: metrics of these compute only with shares.
         """
         self.refuse("rows with a text in place of a number", self.texts)
         found = [self.column.numbers[at] for at in self.at]

@@ -80,7 +80,7 @@ def usual_deviation(
 
     Args:
         metric: to be compared.
-        value: about what it is for both models.
+        value: its approximate value for both models.
         positives: the share of positive rows.
         correlation: of the scores, or the errors, of both models in each class.
     """

@@ -34,7 +34,7 @@ Cell = float | str | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The cells of one column: numbers in an array, and what is none beside it.
+    """The cells of one column: numbers in an array, and other values next to it.
 
     A million rows of objects would not fit into the memory of a small app.
     """

@@ -26,13 +26,15 @@ from shared.core.frozen import FrozenModel
 
 #: The chance that a promotion of an equally good model is rolled back by this test, at most.
 MOST_FALSE: Final = 0.05
-#: A block has so many requests of each side at least, so that a run of errors is in one of them.
+#: A block has at least this number of requests of each side: a run of errors is in one of them.
 LEAST: Final = 30
-#: It lasts so many minutes at least: with many requests an outage would span blocks otherwise.
+#: It lasts at least this number of minutes: with many requests an outage would otherwise span
+#: blocks.
 SHORTEST: Final = 3
-#: It goes on while errors are unusual, for so many minutes on end: longer outages are no chance.
+#: It goes on while errors are unusual, for at most this number of minutes in a row: a longer
+#: outage is not put down to chance.
 OUTAGE: Final = 10
-#: A minute is unusual in which requests fail more than so many times as often as in all of them.
+#: A minute is unusual if requests fail more than this many times as often as in all minutes.
 _UNUSUAL: Final = 2
 #: Weights, as parts of the largest one: small ones find small differences over many blocks.
 _PARTS: Final = (0.25, 0.5, 1.0)
@@ -52,7 +54,7 @@ _MANY: Final = 30
 
 
 class Counts(FrozenModel):
-    """Requests of the candidate and of those beside it, in the same minutes.
+    """Requests of the candidate and of the other deployments, in the same minutes.
 
     A service that measures averages may count parts of requests.
     """
@@ -119,7 +121,7 @@ def allowed_share(requests: float, other_requests: float, ratio: float) -> float
 
 
 def is_unusual(minute: Counts, total: Counts) -> bool:
-    """Return whether so many requests fail in a minute that something has happened.
+    """Return whether the failures in a minute are too many for chance.
 
     Args:
         minute: its counts.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 from shared.core.counting import counted
 from shared.core.decisions.bootstrap import generator
 from shared.core.decisions.compared import NotComparable, Scored, compared
-from shared.core.decisions.comparison import Outcome, SliceComparison
+from shared.core.decisions.comparison import RuleOutcome, SliceComparison
 from shared.core.decisions.metrics import UNRELIABLE, Kind, Metric
 from shared.core.decisions.rows import PairedRows
 from shared.core.text import short
@@ -28,14 +28,14 @@ MOST_CHECKED: Final = 400
 MOST_ROWS: Final = 50_000
 #: How many slices a record lists: a column may have a value for each row.
 MOST_LISTED: Final = 50
-#: The draws of F1 take so much longer with each so many classes.
+#: The draws of F1 take as much longer again for each further group of this many classes.
 _CLASSES: Final = 5
 
 
 def slices_for_each(metrics: Sequence[Metric], opponents: Sequence[PairedRows]) -> int:
     """Return how many slices are checked for one metric and one other model.
 
-    It is decided before, so that the time of a verdict has a bound whatever the rows are.
+    It is decided before, so that the time of a verdict has a bound for any rows.
 
     Args:
         metrics: whose slices are checked.
@@ -137,7 +137,9 @@ class ComparedSlices:
         checked = [one for one in listed if one.p_worse is not None]
         worse = holm([one.p_worse or 0.0 for one in checked], (1 - self.level) / 2)
         called = {id(one) for one, is_worse in zip(checked, worse, strict=True) if is_worse}
-        judged = [one.evolve(outcome=Outcome.WORSE) if id(one) in called else one for one in listed]
+        judged = [
+            one.evolve(outcome=RuleOutcome.WORSE) if id(one) in called else one for one in listed
+        ]
         judged.sort(key=_order)
         left_out = self.left_out + max(0, len(judged) - MOST_LISTED)
         return Sliced(tuple(judged[:MOST_LISTED]), len(called), left_out)
@@ -243,7 +245,7 @@ def _said(part: _Part, found: Scored | NotComparable, margin: float) -> SliceCom
                 rows=part.count,
                 interval=interval,
                 p_worse=estimate.p_worse(-margin),
-                outcome=Outcome.FIT if interval.low > -margin else Outcome.UNSURE,
+                outcome=RuleOutcome.FIT if interval.low > -margin else RuleOutcome.UNSURE,
                 why="; ".join(filter(None, notes)),
             )
 
@@ -255,7 +257,7 @@ def _unknown(column: str, value: str, rows: int, why: str) -> SliceComparison:
         rows=rows,
         interval=None,
         p_worse=None,
-        outcome=Outcome.UNSURE,
+        outcome=RuleOutcome.UNSURE,
         why=why,
     )
 
@@ -263,4 +265,4 @@ def _unknown(column: str, value: str, rows: int, why: str) -> SliceComparison:
 def _order(one: SliceComparison) -> tuple[bool, float, int, str, str]:
     """Return the key that sorts the worst first, and those that were not checked last."""
     chance = 2.0 if one.p_worse is None else one.p_worse
-    return one.outcome is not Outcome.WORSE, chance, -one.rows, one.column, one.value
+    return one.outcome is not RuleOutcome.WORSE, chance, -one.rows, one.column, one.value

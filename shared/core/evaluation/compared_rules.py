@@ -7,7 +7,7 @@ from typing import Any
 from shared.core.config.gate_rule import Rule
 from shared.core.counting import counted
 from shared.core.decisions.compared import NotComparable, Scored, compared, value_of
-from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
+from shared.core.decisions.comparison import Comparison, Interval, Opponent, RuleOutcome
 from shared.core.decisions.metrics import (
     Average,
     CostMatrix,
@@ -25,7 +25,7 @@ from shared.core.evaluation.report import Row
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How models are compared, whatever the rule."""
+    """How models are compared, for every rule."""
 
     level: float = 0.9
     threshold: float = 0.5
@@ -96,7 +96,7 @@ def _key(metric: Metric) -> tuple[Kind, Average]:
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one other model: each metric is computed once, whatever the rules."""
+    """What is known of one other model: each metric is computed once for all rules."""
 
     one: Against
     terms: Terms
@@ -161,7 +161,7 @@ def _value(metric: Metric | None, rows: PairedRows | NotPaired) -> float | str:
     return value.reason if isinstance(value, NotComparable) else value
 
 
-def outcome_of(interval: Interval, bound: float) -> Outcome:
+def outcome_of(interval: Interval, bound: float) -> RuleOutcome:
     """Return on which side of a bound the difference is, if it is sure.
 
     Args:
@@ -169,8 +169,8 @@ def outcome_of(interval: Interval, bound: float) -> Outcome:
         bound: as a signed difference: -0.01 for `max_drop: 0.01`.
     """
     if interval.low > bound:
-        return Outcome.FIT
-    return Outcome.WORSE if interval.high < bound else Outcome.UNSURE
+        return RuleOutcome.FIT
+    return RuleOutcome.WORSE if interval.high < bound else RuleOutcome.UNSURE
 
 
 def _comparison(rule: Rule, known: _Known) -> Comparison:
@@ -188,7 +188,7 @@ def _comparison(rule: Rule, known: _Known) -> Comparison:
     bound = rule.signed_bound
     outcome = outcome_of(found.interval, bound)
     needed = None
-    if outcome is Outcome.UNSURE:
+    if outcome is RuleOutcome.UNSURE:
         needed = rows_needed(found.interval, found.rows, bound)
     sliced = Sliced((), 0, 0)
     if rule.checks_slices and one.rows.slices:
@@ -210,7 +210,7 @@ def _values_of(one: Against, found: Scored | NotComparable) -> dict[str, Any]:
 
 
 def _compared(
-    one: Against, found: Scored, outcome: Outcome, needed: int | None, sliced: Sliced
+    one: Against, found: Scored, outcome: RuleOutcome, needed: int | None, sliced: Sliced
 ) -> Comparison:
     notes = [one.rows.note if isinstance(one.rows, PairedRows) else "", found.note]
     if sliced.left_out:
@@ -218,7 +218,7 @@ def _compared(
     return Comparison(
         **_values_of(one, found),
         interval=found.interval,
-        outcome=Outcome.WORSE if sliced.worse else outcome,
+        outcome=RuleOutcome.WORSE if sliced.worse else outcome,
         rows_needed=None if sliced.worse else needed,
         slices=sliced.listed,
         why="; ".join(note for note in notes if note),
@@ -229,7 +229,7 @@ def _not_compared(one: Against, found: NotComparable, note: str = "") -> Compari
     return Comparison(
         **_values_of(one, found),
         interval=None,
-        outcome=Outcome.UNSURE,
+        outcome=RuleOutcome.UNSURE,
         rows_needed=found.rows_needed,
         why="; ".join(text for text in (found.reason, note) if text),
     )

@@ -1,7 +1,7 @@
 """Draws a verdict as a forest plot (SVG): each interval of a difference, and its bound.
 
 Each rule has a panel with an axis of its own, since metrics have units of their own. An outcome is
-shown by its word and by a form, not by a color alone.
+shown by its word and by a form, not only by a color.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.core.config.gate_rule import signed
 from shared.core.counting import counted
-from shared.core.decisions.comparison import Comparison, Interval, Outcome, whose
+from shared.core.decisions.comparison import Comparison, Interval, RuleOutcome, whose
 from shared.core.evaluation.compared_rules import outcome_of
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, fixed, why_of
@@ -28,7 +28,11 @@ _LEFT, _RIGHT, _NUMBERS = 230, 520, 534
 _LABEL, _REASON, _WHOLE = 32, 85, 120
 _CELL: Final = 12  #: of the column of a slice
 _TICKS: Final = 5
-_COLORS: Final = {Outcome.FIT: "#1a7f37", Outcome.UNSURE: "#9a6700", Outcome.WORSE: "#b3261e"}
+_COLORS: Final = {
+    RuleOutcome.FIT: "#1a7f37",
+    RuleOutcome.UNSURE: "#9a6700",
+    RuleOutcome.WORSE: "#b3261e",
+}
 _DARK, _GREY, _LIGHT = "#1f2328", "#59636e", "#d1d9e0"
 _MINUS: Final = "\N{MINUS SIGN}"
 #: What XML cannot hold, and what would break a line.
@@ -41,7 +45,7 @@ class _Line:
 
     label: str
     interval: Interval | None
-    outcome: Outcome
+    outcome: RuleOutcome
     why: str = ""
     is_slice: bool = False
 
@@ -63,16 +67,16 @@ class _Drawing:
         ends = {"x1": _number(x), "x2": _number(x2), "y1": _number(y), "y2": _number(y2)}
         ET.SubElement(self.svg, "line", {**ends, "stroke": _GREY} | _named(changes))
 
-    def mark(self, x: float, outcome: Outcome, size: float) -> None:
+    def mark(self, x: float, outcome: RuleOutcome, size: float) -> None:
         """Draw the difference: fit is a square, unsure an empty circle, worse a diamond."""
         color, y = _COLORS[outcome], self.y - 4
         match outcome:
-            case Outcome.UNSURE:
+            case RuleOutcome.UNSURE:
                 at = {"cx": _number(x), "cy": str(y), "r": _number(size)}
                 look = {"fill": "#ffffff", "stroke": color, "stroke-width": "2"}
                 ET.SubElement(self.svg, "circle", at | look)
             case _:
-                slope = size if outcome is Outcome.FIT else 0.0
+                slope = size if outcome is RuleOutcome.FIT else 0.0
                 corners = ((-size, -slope), (slope, -size), (size, slope), (-slope, size))
                 points = " ".join(f"{_number(x + a)},{_number(y + b)}" for a, b in corners)
                 ET.SubElement(self.svg, "polygon", {"points": points, "fill": color})
@@ -158,7 +162,7 @@ def _lines(one: Comparison, bound: float, *, gone: bool) -> Iterator[_Line]:
 
     A comparison with a model that serves no more is unsure, whatever it says.
     """
-    own = outcome_of(one.interval, bound) if one.interval and not gone else Outcome.UNSURE
+    own = outcome_of(one.interval, bound) if one.interval and not gone else RuleOutcome.UNSURE
     label = f"{(NAMES_GONE if gone else NAMES)[one.against]}, {counted(one.rows, 'row')}"
     yield _Line(label, one.interval, own, _cut(why_of(one, one.against, gone=gone), _REASON))
     for part in one.slices[: 0 if gone else _MOST_SLICES]:
@@ -169,7 +173,7 @@ def _lines(one: Comparison, bound: float, *, gone: bool) -> Iterator[_Line]:
         yield _Line(name, part.interval, part.outcome, why, is_slice=True)
     if not gone and (more := len(one.slices) - _MOST_SLICES) > 0:
         name = f"{counted(more, 'slice')} more"
-        yield _Line(name, None, Outcome.FIT, "in the record of the run", is_slice=True)
+        yield _Line(name, None, RuleOutcome.FIT, "in the record of the run", is_slice=True)
 
 
 def _draw(drawing: _Drawing, lines: Sequence[_Line], axis: "_Axis | None", bound: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pydantic import Field, FiniteFloat
 
 from shared.core.config.gate_rule import Kind
-from shared.core.decisions.comparison import OUTCOMES, Comparison, Outcome
+from shared.core.decisions.comparison import OUTCOMES, Comparison, RuleOutcome
 from shared.core.frozen import FrozenModel, left_out
 
 
@@ -20,7 +20,7 @@ class Result(FrozenModel):
     passed: bool  #: whether the rule lets the model on; an unsure one may
     why: str  #: one sentence with the numbers
     unsure: bool = left_out(default=False)  #: whether the rows are too few to tell
-    observe: bool = left_out(default=False)  #: whether it is recorded alone, and does not decide
+    observe: bool = left_out(default=False)  #: whether it is only recorded, and does not decide
     unread: str = left_out("")  #: why its file could not be used, where it is only observed
     comparisons: tuple[Comparison, ...] = left_out(())  #: on the same rows
     #: Runs of these whose models serve, or are pinned, no more: such a comparison does not count.
@@ -32,11 +32,11 @@ class Result(FrozenModel):
         return bool(self.comparisons) and all(one.interval for one in self.comparisons)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RuleOutcome:
         """What the rule says of the model."""
         if self.unsure:
-            return Outcome.UNSURE
-        return Outcome.FIT if self.passed else Outcome.WORSE
+            return RuleOutcome.UNSURE
+        return RuleOutcome.FIT if self.passed else RuleOutcome.WORSE
 
 
 class Verdict(FrozenModel):
@@ -53,13 +53,13 @@ class Verdict(FrozenModel):
     uncompared: tuple[str, ...] = left_out(())
 
     @property
-    def outcome(self) -> Outcome | None:
-        """The worst of what its rules say; None: there was nothing to judge the model by."""
+    def outcome(self) -> RuleOutcome | None:
+        """The worst outcome of its rules; None: there was nothing to judge the model by."""
         if self.unsure:
-            return Outcome.UNSURE
+            return RuleOutcome.UNSURE
         if self.passed:
-            return Outcome.FIT
-        return Outcome.WORSE if self.results else None
+            return RuleOutcome.FIT
+        return RuleOutcome.WORSE if self.results else None
 
     @property
     def measured(self) -> bool:
@@ -76,6 +76,6 @@ def refused(reason: str) -> Verdict:
     return Verdict(passed=False, reason=reason)
 
 
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
+def worst(outcomes: Iterable[RuleOutcome]) -> RuleOutcome:
     """Return the worst of several outcomes; without any, fit."""
-    return max(outcomes, key=OUTCOMES.index, default=Outcome.FIT)
+    return max(outcomes, key=OUTCOMES.index, default=RuleOutcome.FIT)

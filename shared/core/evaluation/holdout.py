@@ -26,7 +26,7 @@ from shared.core.decisions.predictions import (
 from shared.core.frozen import FrozenModel
 from shared.core.text import named_like, short, shown, text_of, without_type_line
 
-#: How many rows one request has at first; fewer where a model cannot take so many.
+#: How many rows one request has at first; fewer where a model cannot take that number.
 USUAL_ROWS: Final = 200
 #: The longest request, in characters, that has more than one row.
 _LONGEST: Final = 1_000_000
@@ -195,7 +195,7 @@ def _facts(
 def as_lines(rows: Sequence[Sequence[str]]) -> bytes:
     """Return rows of predictions as lines of a table."""
     written = io.StringIO()
-    # A carriage return alone is not quoted, and then ends a line for the reader.
+    # A single carriage return is not quoted, and then ends a line for the reader.
     clean = ([cell.replace("\r", "\n") for cell in row] for row in rows)
     csv.writer(written, lineterminator="\n").writerows(clean)
     return written.getvalue().encode()
@@ -287,7 +287,7 @@ def _in_order(classes: set[str]) -> tuple[str, ...]:
 
 
 def _filled(node: Any, names: Sequence[str], rows: Sequence[Sequence[object]]) -> Any:
-    """Return a part of a template with the rows in it; where it lists `columns`, of these alone."""
+    """Return a part of a template with the rows in it; where it lists `columns`, only of these."""
     if isinstance(node, dict):
         listed = _listed(node)
         if listed is not None:
@@ -306,7 +306,7 @@ def _filled(node: Any, names: Sequence[str], rows: Sequence[Sequence[object]]) -
 
 
 def _listed(node: Mapping[str, Any]) -> list[str] | None:
-    """Return the columns that a template lists beside its rows; None: it lists none."""
+    """Return the columns that a template lists next to its rows; None: it lists none."""
     listed = node.get("columns")
     if isinstance(listed, list) and listed and all(isinstance(one, str) for one in listed):
         return listed

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.core.config.gate_rule import COMPARING, Rule
 from shared.core.counting import counted
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import Result, Verdict, worst
 from shared.core.evaluation.noise import words_of_noise
 from shared.core.evaluation.on_rows import NO_ROWS, OnRows, result_on_rows
@@ -33,7 +33,7 @@ def judge(
 ) -> Verdict:
     """Return what the rules say of the model of `row`, and why.
 
-    The outcome is the worst that a rule says; one that is observed alone does not count. An
+    The outcome is the worst that a rule says; one that is only observed does not count. An
     unsure model is promoted, rejected or asked about as `gate.compare` says. Without an interval,
     or with one of another model than serves, nothing was measured, so that an operator is asked
     where it would be promoted.
@@ -58,7 +58,7 @@ def judge(
         metrics=_kept(rules, row, results),
         row=dict(row.labels),
         results=results,
-        unsure=outcome is Outcome.UNSURE,
+        unsure=outcome is RuleOutcome.UNSURE,
         uncompared=_uncompared(deciding, on_rows),
     )
     asks = on_rows.unsure in ("ask", "wait") or not verdict.measured
@@ -110,22 +110,22 @@ def _uncompared(deciding: Sequence[Result], on_rows: OnRows) -> tuple[str, ...]:
     return tuple(dict.fromkeys(run_id for some in found for _, run_id in some))
 
 
-def _reason(results: Sequence[Result], outcome: Outcome) -> str:
+def _reason(results: Sequence[Result], outcome: RuleOutcome) -> str:
     """Return what the verdict says in one line; a comparison always with its numbers."""
     deciding = [result for result in results if not result.observe]
-    failed = [result for result in deciding if result.outcome is Outcome.WORSE]
+    failed = [result for result in deciding if result.outcome is RuleOutcome.WORSE]
     unsure = [result.why for result in deciding if result.unsure]
     observed = [
         f"observed only: {result.why}"
         for result in results
-        if result.observe and result.outcome is not Outcome.FIT
+        if result.observe and result.outcome is not RuleOutcome.FIT
     ]
     match outcome:
-        case Outcome.WORSE:
+        case RuleOutcome.WORSE:
             said = [result.why for result in failed]
-        case Outcome.UNSURE:
+        case RuleOutcome.UNSURE:
             said = [f"unsure: {'; '.join(unsure)}"]
-        case Outcome.FIT:
+        case RuleOutcome.FIT:
             compared = [one.why for one in deciding if one.rule in COMPARING]
             said = [": ".join(filter(None, (_passed_text(results, deciding), "; ".join(compared))))]
     return "; ".join((*said, *observed))

@@ -15,7 +15,7 @@ from shared.core.text import folded
 
 #: A larger number is not a count.
 _MOST_ROWS: Final = 1e15
-#: Of equal models so many differ by less than the noise.
+#: This share of equal models differs by less than the noise.
 _LEVEL: Final = 0.9
 _RECALL: Final = re.compile(r"recall(?:score)?|sensitivity|truepositiverate")
 _ROWS: Final = re.compile(r"n|(?:n|numberof|num|test|evaluation)?(?:rows|samples|examples)|support")

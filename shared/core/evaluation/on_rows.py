@@ -14,7 +14,7 @@ from shared.core.decisions.comparison import (
     Comparison,
     Interval,
     Opponent,
-    Outcome,
+    RuleOutcome,
     SliceComparison,
     whose,
 )
@@ -28,7 +28,7 @@ NAMES: Final = {"live": "the live model", "anchor": "the anchor"}
 #: And one that it was compared with, and that serves, or is pinned, no more.
 NAMES_GONE: Final = {"live": "the former live model", "anchor": "the former anchor"}
 _MOST_DECIMALS: Final = 9
-#: How many more decimals values may have, so that they differ by what is said.
+#: How many more decimals values may have, so that they differ visibly.
 _MORE_DECIMALS: Final = 3
 #: From here on a number in full is no more than a row of digits.
 _LARGE: Final = 1e15
@@ -59,7 +59,7 @@ class OnRows:
         return tuple(one for one in wanted if one[1] not in known)
 
     def by_present(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-        """Return comparisons with what the other models are now: an anchor may serve again."""
+        """Return comparisons with the present role of each model: an anchor may serve again."""
         present: dict[str, Opponent] = {self.anchor: "anchor", **dict.fromkeys(self.live, "live")}
         return tuple(
             one.evolve(against=present.get(one.run_id, one.against)) for one in comparisons
@@ -98,11 +98,11 @@ def result_on_rows(
     says = _sentences(rule, counting)
     says += [_other_model(rule, *one) for one in left]
     says += [_said(rule, alike, gone=True) for alike in _alike(gone) if left]
-    without = [Outcome.UNSURE for _ in left]
+    without = [RuleOutcome.UNSURE for _ in left]
     if known.unread:
-        says, without = [f"{rule.metric} cannot be compared: {known.unread}"], [Outcome.UNSURE]
+        says, without = [f"{rule.metric} cannot be compared: {known.unread}"], [RuleOutcome.UNSURE]
     outcome = worst([counted_outcome(one) for one in counting] + without)
-    passed, unsure = outcome is Outcome.FIT, outcome is Outcome.UNSURE
+    passed, unsure = outcome is RuleOutcome.FIT, outcome is RuleOutcome.UNSURE
     if not says:
         advice = "" if first_allowed else "; first_model: allow promotes nevertheless"
         says.append(f"{rule.metric}: there is no live model to compare with{advice}")
@@ -125,29 +125,29 @@ def result_on_rows(
 
 
 def _sentences(rule: Rule, comparisons: Sequence[Comparison]) -> list[str]:
-    """Return what each comparison says, the worst first; beside others a fit one in few words."""
+    """Return what each comparison says, the worst first; among others a fit one in few words."""
     ordered = sorted(
         _alike(comparisons),
         key=lambda alike: OUTCOMES.index(counted_outcome(alike[0])),
         reverse=True,
     )
-    if not ordered or counted_outcome(ordered[0][0]) is Outcome.FIT:
+    if not ordered or counted_outcome(ordered[0][0]) is RuleOutcome.FIT:
         return [_said(rule, alike) for alike in ordered]
     verb = "is reached" if rule.kind == "min_gain" else "holds"
     return [
         f"{rule.metric}: {rule.kind} {plain(rule.bound)} {verb} against {_name(alike)}"
-        if counted_outcome(alike[0]) is Outcome.FIT
+        if counted_outcome(alike[0]) is RuleOutcome.FIT
         else _said(rule, alike)
         for alike in ordered
     ]
 
 
-def counted_outcome(comparison: Comparison) -> Outcome:
+def counted_outcome(comparison: Comparison) -> RuleOutcome:
     """Return what a comparison says: a slice can only turn it to worse."""
-    without = comparison.interval is None and comparison.outcome is Outcome.FIT
-    own = Outcome.UNSURE if without else comparison.outcome
+    without = comparison.interval is None and comparison.outcome is RuleOutcome.FIT
+    own = RuleOutcome.UNSURE if without else comparison.outcome
     slices = (one.outcome for one in comparison.slices)
-    return worst([own, *(one for one in slices if one is Outcome.WORSE)])
+    return worst([own, *(one for one in slices if one is RuleOutcome.WORSE)])
 
 
 def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
@@ -156,7 +156,7 @@ def _other_model(rule: Rule, against: Opponent, run_id: str) -> str:
 
 
 def _alike(comparisons: Sequence[Comparison]) -> Iterable[Sequence[Comparison]]:
-    """Return groups of comparisons that differ in their run alone: one model at many endpoints."""
+    """Return groups of comparisons that differ only in their run: one model at many endpoints."""
     groups: dict[Comparison, list[Comparison]] = {}
     for one in comparisons:
         groups.setdefault(one.evolve(run_id=""), []).append(one)
@@ -207,8 +207,8 @@ def _telling(one: float, other: float, difference: float, digits: int) -> int:
     Args:
         one: a value.
         other: another one.
-        difference: of both, whatever its sign.
-        digits: at least so many.
+        difference: of both, of either sign.
+        digits: the fewest.
     """
     for more in range(digits, min(digits + _MORE_DECIMALS, _MOST_DECIMALS) + 1):
         first, second, found = (Decimal(fixed(abs(n), more)) for n in (one, other, difference))
@@ -240,17 +240,17 @@ def _difference(interval: Interval, digits: int) -> str:
 
 
 def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
-    """Return on which side of its bound the interval of all rows is, whatever its slices say."""
+    """Return on which side of its bound the interval of all rows is; slices do not count."""
     bound = f"{rule.kind} {plain(rule.bound)}"
     gain = rule.kind == "min_gain"
     match outcome_of(interval, rule.signed_bound):
-        case Outcome.FIT:
+        case RuleOutcome.FIT:
             return f"{bound} {'is reached' if gain else 'holds'}"
-        case Outcome.WORSE:
+        case RuleOutcome.WORSE:
             return f"{bound} is {'not reached' if gain else 'exceeded'}"
-        case Outcome.UNSURE if interval.low == interval.high:
+        case RuleOutcome.UNSURE if interval.low == interval.high:
             return f"{bound} is just that difference, which more rows would not change"
-        case Outcome.UNSURE:
+        case RuleOutcome.UNSURE:
             about = (
                 f"; about {grouped(one.rows_needed, 'row')} would settle it"
                 if one.rows_needed
@@ -261,7 +261,7 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
 
 def _of_slices(rule: Rule, slices: Sequence[SliceComparison]) -> Iterator[str]:
     """Yield how many slices are worse; their values are in the record, and in no message."""
-    worse = [one for one in slices if one.outcome is Outcome.WORSE]
+    worse = [one for one in slices if one.outcome is RuleOutcome.WORSE]
     if not worse:
         return
     checked = [one for one in slices if one.interval is not None]
@@ -300,7 +300,7 @@ def decimals(bound: float, interval: Interval) -> int:
 
 
 def fixed(number: float, digits: int) -> str:
-    """Return a number with so many decimals; a very large one in few digits.
+    """Return a number with `digits` decimals; a very large one in few digits.
 
     Args:
         number: to be shown.

@@ -51,7 +51,7 @@ _ACTS: Final = frozenset(
 class Event(ABC):
     """Something that happened to a run, with its effect on the record of the run.
 
-    An event knows its own effect alone. `shared.core.run.machine` decides whether it fits the
+    An event knows only its own effect. `shared.core.run.machine` decides whether it fits the
     present phase, and is the only caller of `fold`.
     """
 

@@ -1,6 +1,6 @@
 """Decides which run may begin: slots, queues, budgets and pauses.
 
-A run queue is written by compare-and-swap alone. A slot is never released: it is free when the
+A run queue is written only by compare-and-swap. A slot is never released: it is free when the
 record of its holder says so, so a crash never leaks one.
 """
 

@@ -123,7 +123,7 @@ class StepFailed(Event):
     reason: str
     next_check: datetime
     patience: timedelta  #: for this reason of the failure
-    step_patience: timedelta = timedelta()  #: for the step, whatever the reason
+    step_patience: timedelta = timedelta()  #: for the step, for any reason
     cure: str = ""  #: what an operator can do about it, where that is known
     waits_for: str = ""  #: the endpoint that another run has; to wait for it is not a failure
 
@@ -205,7 +205,7 @@ class CancelRequested(Event):
 
 
 def _rolled_back_first(run: Run, operator_request: OperatorRequest, at: datetime) -> Run:
-    """Return a cancelled run whose model gets requests: all go back to what served before."""
+    """Return a cancelled run whose model has traffic: the earlier traffic is restored."""
     note = by_operator("cancelled", operator_request.by, operator_request.why)
     changes: dict[str, object] = {**UNPARKED, "operator_request": operator_request, "reason": note}
     moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes)

@@ -36,7 +36,7 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
     if pipeline.schedule is not None and pipeline.training.wants_manifest:
         notes.append(
             "schedule with {data.manifest}: a run by schedule is of the newest blob of its key, "
-            "and the list names that one alone"
+            "and the list names only that one"
         )
     notes += [note for endpoint in pipeline.endpoints for note in endpoint.notes]
     return notes

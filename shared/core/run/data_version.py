@@ -28,7 +28,7 @@ def captured(pipeline: Pipeline, name: str) -> dict[str, str] | None:
 
 
 def reads(pipeline: Pipeline, name: str) -> bool:
-    """Whether a blob of this name is data of a pipeline, in whichever window.
+    """Whether a blob of this name is data of a pipeline, in any window.
 
     Args:
         pipeline: as it is configured now.

@@ -134,7 +134,7 @@ class Unsettled(Event):
     change: str = "another model went live"
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Compare again where the app can score both, else ask: nothing was measured."""
+        """Compare again if the app can score both, otherwise ask: nothing was measured."""
         compare = run.config.gate.compare
         why = f"{self.change} since the verdict: {self.verdict.reason}"
         if compare is not None and compare.way is Way.SCORED:
@@ -248,7 +248,7 @@ def _way_out(run: Run, verdict: Verdict | None) -> str | None:
 
 
 def _is_later_compared(run: Run, verdict: Verdict) -> bool:
-    """Whether a new run is compared with what went live, or was pinned, since the job of this."""
+    """Whether another model went live, or was pinned, since this run's job: a new run compares."""
     others = any(OfNoRun.named(one) for one in verdict.uncompared)
     return bool(verdict.uncompared) and not others and run.origin is not Origin.MODEL
 

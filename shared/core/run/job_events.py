@@ -21,7 +21,7 @@ class JobCreated(Event):
 
     job: str
     inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
-    given_models: tuple[GivenModel, ...] = ()  #: what it scores beside its own model
+    given_models: tuple[GivenModel, ...] = ()  #: other models that it scores
     holdout: BlobVersion | None = None  #: the rows that it scores, as far as they are known
 
     def fold(self, run: Run, at: datetime) -> Run:
@@ -133,7 +133,7 @@ class OutputSeen(Event):
         return cls(digest(str(run.attempt), output.name, output.etag))
 
     def known_to(self, run: Run) -> bool:
-        """Whether it is in the record; so is everything, once so many files were seen."""
+        """Whether it is in the record; so is everything, once the most files were seen."""
         return self.digest in run.outputs_seen or len(run.outputs_seen) >= _MOST_OUTPUTS_SEEN
 
     def fold(self, run: Run, at: datetime) -> Run:

@@ -65,7 +65,7 @@ class Subject:
 
 
 def members(values: Mapping[str, str | None]) -> str:
-    """Return the text of a line that holds values alone, such as `from=created origin=data`."""
+    """Return the text of a line that holds only values, such as `from=created origin=data`."""
     return " ".join(f"{name}={value_text(value)}" for name, value in values.items())
 
 

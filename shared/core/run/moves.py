@@ -61,23 +61,22 @@ from shared.core.run.promotion_events import (
 from shared.core.run.record import Phase
 from shared.core.run.retry import RedoRequested, RetryRequested
 
-#: The phases of a run that is under way, in their usual order.
-STEPS: Final = (
-    Phase.WAITING,
-    Phase.RECEIVED,
-    Phase.CREATED,
-    Phase.TRAINING,
-    Phase.TRAINED,
-    Phase.STAGING,
-    Phase.JUDGED,
-    Phase.AWAITING_APPROVAL,
-    Phase.ROLLING_OUT,
-    Phase.PROMOTING,
-    Phase.VERIFYING,
-    Phase.ROLLING_BACK,
+#: The phases before an update of an endpoint; a roll-out stops what it has not begun.
+CAN_BE_CANCELLED: Final = frozenset(
+    {
+        Phase.WAITING,
+        Phase.RECEIVED,
+        Phase.CREATED,
+        Phase.TRAINING,
+        Phase.TRAINED,
+        Phase.STAGING,
+        Phase.JUDGED,
+        Phase.AWAITING_APPROVAL,
+        Phase.ROLLING_OUT,
+    }
 )
-#: Phases before an update of an endpoint; a roll-out stops what it has not begun.
-CAN_BE_CANCELLED: Final = frozenset(STEPS[: STEPS.index(Phase.PROMOTING)])
+#: The phases of a run that is under way.
+STEPS: Final = CAN_BE_CANCELLED | {Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK}
 _JOB_FAILED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.CANCELLED})
 _JOB_STOPPED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.TIMED_OUT, Phase.CANCELLED})
 _ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
@@ -169,7 +168,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
             Phase.TRAINED,
         }
     ),
-    (Phase.PARKED, RetryRequested): frozenset(STEPS) - {Phase.VERIFYING},
+    (Phase.PARKED, RetryRequested): STEPS - {Phase.VERIFYING},
     (Phase.PARKED, RedoRequested): frozenset({Phase.ROLLING_BACK, Phase.CANCELLED}),
     (Phase.PARKED, CancelRequested): frozenset(
         {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED, Phase.ROLLING_BACK}

@@ -25,7 +25,7 @@ def planned_steps(
 ) -> tuple[Step, ...]:
     """Return the steps of a promotion; an earlier serving state is restored in one step.
 
-    A first model has no other one beside it: it is given all requests at once.
+    For a first model no other deployment has traffic: it is given all of it at once.
 
     Args:
         run: the run.
@@ -104,7 +104,7 @@ def changed_before(run: Run, known: Resource, base: ServingState | None) -> Step
     """
     serving = known.serving.target_model.traffic if known.serving else None
     now = (base.traffic if base else None) or TrafficMap()
-    if serving is None or run.origin is Origin.ROLLBACK:  # it is asked for, whatever serves
+    if serving is None or run.origin is Origin.ROLLBACK:  # it is asked for, whichever model is live
         return None
     if now in run.accepts:
         return None

@@ -35,7 +35,7 @@ class Step(FrozenModel):
 
 
 class Promotion(FrozenModel):
-    """The update of the endpoint, with what is needed to verify it or to roll it back.
+    """The update of the endpoint, with everything needed to verify it or to roll it back.
 
     `sent_at`, `certain`, `operation` and `service_message` are of the call in flight: of the
     present step, or of the rollback.

@@ -116,7 +116,7 @@ class EndedAttempt(FrozenModel):
 
 
 class GivenModel(FrozenModel):
-    """A model that a job was given to score beside its own."""
+    """A model that a job was given to score, in addition to its own."""
 
     against: Opponent
     run_id: str  #: the run that the endpoint state names for it

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judged_again
 from shared.core.evaluation.on_rows import OnRows
@@ -79,7 +79,7 @@ def repeated(run: Run, known: Resource, live: ServedModel | None) -> Event | Non
     new = _new(verdict, again)
     is_live = any(one.run_id in new for one in served)
     change = "another model went live" if is_live else "another anchor was pinned"
-    if new and again.outcome is not Outcome.WORSE and app_scores(gate):
+    if new and again.outcome is not RuleOutcome.WORSE and app_scores(gate):
         # It will be known: `unsure: reject` has nothing to refuse yet.
         return Unsettled(again, change)
     if not again.passed:

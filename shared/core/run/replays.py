@@ -13,7 +13,7 @@ from typing import Final, Literal
 from shared.core.config.compare import Compare, Unsure
 from shared.core.config.gate import Gate
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.decisions.power import rows_needed
 from shared.core.evaluation.compared_rules import outcome_of
 from shared.core.evaluation.gate import Result, Verdict
@@ -24,7 +24,7 @@ from shared.core.run.gate_events import needs_approval
 from shared.core.run.record import Run
 from shared.core.text import folded
 
-#: How many ways of what may have served are tried, and of how many endpoints at most.
+#: How many assumptions about live models are tried, and for how many endpoints at most.
 _MOST_WAYS: Final = 64
 _MOST_LIVE: Final = 20
 
@@ -167,7 +167,7 @@ def same_sources(one: Gate, other: Gate) -> bool:
 
 
 def _terms(compare: Compare | None) -> Compare | None:
-    """Return the terms of comparisons without what follows them."""
+    """Return the terms of comparisons without their consequences."""
     return compare.evolve(unsure="ask", wait=None, request=None) if compare else None
 
 
@@ -199,7 +199,7 @@ def _by_bound(one: Comparison, rule: Rule) -> Comparison:
         return one
     bound = rule.signed_bound
     outcome, needed = outcome_of(one.interval, bound), None
-    if outcome is Outcome.UNSURE:
+    if outcome is RuleOutcome.UNSURE:
         needed = rows_needed(one.interval, one.rows, bound)
     return one.evolve(outcome=outcome, rows_needed=needed)
 
@@ -220,7 +220,7 @@ def _models(
 
 
 def _unread(results: Iterable[Result]) -> str:
-    """Return why rules that are observed alone had nothing to read; empty: they had."""
+    """Return why rules that are only observed had nothing to read; empty: they had."""
     return next((one.unread for one in results if one.unread), "")
 
 
@@ -255,7 +255,7 @@ def _live_numbers(
 def _one_rule(
     rule: Rule, result: Result, row: Row, many: int, *, first_allowed: bool
 ) -> Sequence[Numbers] | None:
-    """Return the numbers of so many models that give one result again; None: there are none."""
+    """Return numbers of that many models that give one result again; None: there are none."""
     for lacking in range(many + 1):
         known = many - lacking
         if known and result.live is None:

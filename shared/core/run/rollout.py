@@ -30,7 +30,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RolloutOutcome:
     """How a roll-out ended: in an end of the run, or parked for an operator."""
 
     phase: Phase
@@ -71,7 +71,7 @@ def next_deliveries(run: Run) -> tuple[Delivery, ...]:
     )
 
 
-def outcome(run: Run) -> Outcome | None:
+def outcome(run: Run) -> RolloutOutcome | None:
     """Return how the roll-out ended, or None while it continues."""
     so_far, left = tally(run), not_begun(run)
     if so_far.open or (left and not so_far.bad and not run.cancelling):
@@ -80,15 +80,15 @@ def outcome(run: Run) -> Outcome | None:
     total = counted(len(all_), "endpoint")
     done = f"{len(so_far.good)} of {total} {they(len(all_), 'is', 'are')} done"
     if run.cancelling:
-        return Outcome(Phase.CANCELLED, f"{run.cancelled}; {done}")
+        return RolloutOutcome(Phase.CANCELLED, f"{run.cancelled}; {done}")
     if not so_far.bad:
         promoted = any(one.outcome is Phase.PROMOTED for one in so_far.good)
-        return Outcome(Phase.PROMOTED if promoted else Phase.SUPERSEDED, done)
+        return RolloutOutcome(Phase.PROMOTED if promoted else Phase.SUPERSEDED, done)
     failures = "; ".join(f"{one.endpoint} {one.outcome}: {one.reason}" for one in so_far.bad[:5])
     more = f"; not begun: {', '.join(left[:10])}{', …' if len(left) > 10 else ''}" if left else ""  # noqa: PLR2004 -- enough to read
     if not so_far.good and not so_far.parked and so_far.bad[0].outcome is not None:
-        return Outcome(so_far.bad[0].outcome, f"{failures}{more}")
-    return Outcome(Phase.PARKED, f"{done}; {failures}{more}")
+        return RolloutOutcome(so_far.bad[0].outcome, f"{failures}{more}")
+    return RolloutOutcome(Phase.PARKED, f"{done}; {failures}{more}")
 
 
 def delivered(delivery: Delivery, child: Run) -> Delivery:

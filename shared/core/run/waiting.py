@@ -1,4 +1,4 @@
-"""Says for what an open run waits, with the last error and the times that matter.
+"""Says why an open run waits, with the last error and the times that matter.
 
 The caller passes what the storage knows of the record. `waits_of` knows every phase in which
 a run can wait; a test walks them all.

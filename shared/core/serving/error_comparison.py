@@ -1,6 +1,6 @@
-"""The errors of a candidate beside those of the deployments that get requests in the same minutes.
+"""Compares a candidate's errors with those of the other deployments in the same minutes.
 
-It is folded minute by minute, so that a record holds sums alone, however long a step lasts. Minutes
+It is folded minute by minute, so that a record holds only sums, however long a step lasts. Minutes
 in which one of both sides has no request say nothing, and are left out.
 """
 
@@ -96,7 +96,7 @@ class ErrorComparison(FrozenModel):
         """Return why the step has to wait for more requests; empty where it has not.
 
         Args:
-            least: so many requests each side needs in the same minutes.
+            least: the requests that each side needs in the same minutes.
         """
         fewest = self.total.fewest
         if fewest < least:

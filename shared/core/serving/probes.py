@@ -181,7 +181,7 @@ class ProbeSeries(FrozenModel):
         return self.evidence is evidence and not self.bad.probes and self.row.lasted(within)
 
     def is_inconclusive(self, within: timedelta) -> bool:
-        """Whether so many probes did not agree that further ones will not either."""
+        """Whether enough probes disagreed that further ones will disagree too."""
         long = self.all.span >= _INCONCLUSIVE_AFTER * within
         return long and self.all.probes >= _INCONCLUSIVE_PROBES
 

@@ -60,7 +60,7 @@ class ServingState(FrozenModel):
 
     @property
     def is_more_than_its_model(self) -> bool:
-        """Whether the model alone does not restore it."""
+        """Whether the model is not enough to restore it."""
         return self.traffic is not None or bool(self.body)
 
     @property

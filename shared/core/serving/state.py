@@ -1,7 +1,7 @@
 """The endpoint state: what serves, which run has the lease, and in which order runs are promoted.
 
-One record for one endpoint: the updates of an endpoint are serialised, whichever of its
-resources they are for. A lease is written before an update and never expires. A run that takes
+One record for one endpoint: the updates of an endpoint are serialised over all of its
+resources. A lease is written before an update and never expires. A run that takes
 over a lease first rolls back to a known model (design rule 8).
 """
 
@@ -36,12 +36,12 @@ class ServedModel(FrozenModel):
     model: ModelRef | None = None  #: None: the model of the endpoint's own service
     state: ServingState | None = None  #: what restores it, where that is more than the model
     candidate: str = ""  #: its name at the endpoint, where it was staged there
-    run_id: str  #: the run that trained or brought it; or `deployment …`: no run did
+    run_id: str  #: the run that trained or brought it; or the text of `OfNoRun`
     since: AwareDatetime
     verification: str
     manifest: tuple[BlobVersion, ...]  #: the newest of its manifest; its run names all
     arrived: int = 0  #: how many versions that were
-    trained_on: tuple[BlobVersion, ...] = ()  #: the newest of what its job was given
+    trained_on: tuple[BlobVersion, ...] = ()  #: the newest blobs that its job was given
     given: int = 0  #: how many blobs that were
     answers: ProbeAnswers | None = None  #: its answers when verified, where they repeat
     named: str | None = None  #: what the endpoint said it was given, at that time
@@ -180,7 +180,7 @@ class EndpointState(RecordModel):
         return self.resources.get(name, Resource())
 
     def with_resource(self, name: str, known: Resource) -> "EndpointState":
-        """Return the endpoint state with what is known of resource `name`, if anything is.
+        """Return the endpoint state with the facts of resource `name`, if there are any.
 
         Args:
             name: the name of the resource.

@@ -44,7 +44,7 @@ class TrafficRules(FrozenModel):
         return self.min_requests > 0 or any(limit is not None for limit in limits)
 
 
-#: A step lasts its time, whatever its requests show.
+#: A step lasts its time, for any results of its requests.
 NO_RULES: Final = TrafficRules()
 
 
@@ -84,7 +84,7 @@ class TrafficEvidence(FrozenModel):
     until: AwareDatetime | None = None  #: up to when requests were counted
     requests: int = 0  #: of the candidate
     errors: int = 0  #: those at fault of it
-    other_requests: int = 0  #: of the deployments beside it
+    other_requests: int = 0  #: of the other deployments
     other_errors: int = 0
     latency_until: AwareDatetime | None = None  #: up to when the latencies were measured
     latency: float | None = None  #: of the candidate, in milliseconds
@@ -189,7 +189,7 @@ def next_query(
     Args:
         rules: the rules.
         known: what was measured.
-        deployments: the candidate first, then those beside it.
+        deployments: the candidate first, then the others.
         times: when the share was reached, and the present moment.
     """
     began, now = times
@@ -212,7 +212,7 @@ def measured(
     points: Iterable[TrafficPoint],
     now: datetime,
 ) -> TrafficEvidence:
-    """Return the evidence with what a call returned; requests of this app do not count.
+    """Return the evidence with the answer of a call; requests of this app do not count.
 
     Args:
         known: what was measured before.
@@ -329,7 +329,7 @@ def _by_minute(
 ) -> dict[datetime, Counts]:
     """Return the requests and errors of each minute."""
     sides, found = [_sums(mine), _sums(others)], {}
-    for at in sides[0].keys() & sides[1].keys():  # a minute of one side alone says nothing
+    for at in sides[0].keys() & sides[1].keys():  # a minute of only one side says nothing
         (requests, errors), (beside, failed) = (side[at] for side in sides)
         found[at] = Counts(
             requests=requests, errors=errors, other_requests=beside, other_errors=failed

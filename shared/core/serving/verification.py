@@ -1,7 +1,7 @@
 """Verification: finds out by probes whether an update is live, unchanged or broken.
 
 The services accept an update and switch later, or accept it and change nothing. Every result
-depends on probes, not on time alone: the gaps between them count as
+depends on probes, not only on time: the gaps between them count as
 `shared.core.serving.probes` says. Only a status of the service that the update failed is
 final at once (docs/decisions/0007).
 """

@@ -37,7 +37,7 @@ class VerificationCase:
     every: timedelta  #: the usual time between two probes
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     serves: frozenset[str] = frozenset()  #: the names that may answer, where answers name one
-    pinned: bool = False  #: whether the candidate is asked by its name, beside others
+    pinned: bool = False  #: whether the candidate is called by its name, among others
     unapplied: str = ""  #: what shows that the update has no effect yet
     pending_within: timedelta | None = None  #: how long the service may work on it; None: `within`
 

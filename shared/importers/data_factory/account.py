@@ -23,7 +23,7 @@ _CHECK: Final = "see whether the job needs it"
 _NOTHING: Final = "nothing"
 
 
-class Outcome(StrEnum):
+class ImportOutcome(StrEnum):
     """What became of an element."""
 
     MAPPED = "mapped"
@@ -55,7 +55,7 @@ class Line:
     path: Path
     kind: str  #: what it is, such as `activity`, `dataset`, `policy`, `trigger`, `key`
     name: str
-    outcome: Outcome
+    outcome: ImportOutcome
     text: str  #: where it is now, or what differs and why
     to_do: str = ""
     block: str = ""  #: YAML to fill in and copy, where there is such a thing
@@ -137,7 +137,7 @@ class Account:
 
     def _add_unknown(self, file: str, path: Path) -> None:
         name = str(path[-1]) if path else ""
-        self.add(Line(file, path, "key", name, Outcome.NOT_CARRIED_OVER, _UNKNOWN, _CHECK))
+        self.add(Line(file, path, "key", name, ImportOutcome.NOT_CARRIED_OVER, _UNKNOWN, _CHECK))
 
     def _above_lines(self, file: str) -> frozenset[Path]:
         """Return the paths of a file at which, or below which, there is a line."""
@@ -223,7 +223,7 @@ class Element:
                 not for a definition or an activity.
         """
         whole = kind not in _WITH_LINES_BELOW if whole is None else whole
-        self._report(kind, name, Outcome.MAPPED, text, whole=whole)
+        self._report(kind, name, ImportOutcome.MAPPED, text, whole=whole)
 
     def approximated(
         self, kind: str, name: str, text: str, to_do: str = "", *, whole: bool | None = None
@@ -238,7 +238,7 @@ class Element:
             whole: as for `mapped`.
         """
         whole = kind not in _WITH_LINES_BELOW if whole is None else whole
-        self._report(kind, name, Outcome.APPROXIMATED, text, to_do=to_do, whole=whole)
+        self._report(kind, name, ImportOutcome.APPROXIMATED, text, to_do=to_do, whole=whole)
 
     def left(self, kind: str, name: str, text: str, to_do: str, **more: Any) -> None:
         """Report that this is not carried over, and nothing below it that was not taken.
@@ -250,9 +250,9 @@ class Element:
             to_do: what the reader can do.
             more: `block`, YAML to fill in and copy; `whole`, as for `mapped`.
         """
-        self._report(kind, name, Outcome.NOT_CARRIED_OVER, text, to_do=to_do, **more)
+        self._report(kind, name, ImportOutcome.NOT_CARRIED_OVER, text, to_do=to_do, **more)
 
-    def _report(self, kind: str, name: str, outcome: Outcome, text: str, **more: Any) -> None:
+    def _report(self, kind: str, name: str, outcome: ImportOutcome, text: str, **more: Any) -> None:
         if self.exists:
             self.account.add(Line(self.file, self.path, kind, name, outcome, text, **more))
 
@@ -313,7 +313,7 @@ def is_empty(value: Any) -> bool:
     return value in (None, "", [], {})
 
 
-_WORSE: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
+_WORSE: Final = (ImportOutcome.MAPPED, ImportOutcome.APPROXIMATED, ImportOutcome.NOT_CARRIED_OVER)
 
 
 def _joined(known: Line, other: Line) -> Line:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.core.config.studio_types import MODEL_SUFFIX
-from shared.importers.data_factory.account import Element, Outcome
+from shared.importers.data_factory.account import Element, ImportOutcome
 from shared.importers.data_factory.drafts import (
     LONGEST_NAME,
     BlobPath,
@@ -137,7 +137,7 @@ class _Maker:
         account = self._context.account
         trigger = account.covered_by(data.source.file, data.source.path[:-1])
         if trigger is not None and trigger.kind == "trigger":
-            line = replace(trigger, outcome=Outcome.APPROXIMATED, text=text, to_do=to_do)
+            line = replace(trigger, outcome=ImportOutcome.APPROXIMATED, text=text, to_do=to_do)
             account.add(line)
 
     def _data(self, data: BlobPath) -> Tree:
@@ -304,7 +304,7 @@ def _most_used(drafts: Sequence[Draft]) -> tuple[str, str]:
 
 
 def _chosen(job: Job) -> BlobPath | None:
-    """Return the input that is the data where nothing else says it: a folder, else the first."""
+    """Return the input that is the data if nothing else says it: a folder, or the first one."""
     inputs = job.all_inputs
     return next((one for one in inputs if one.is_folder), next(iter(inputs), None))
 

@@ -15,7 +15,7 @@ from shared.core.config.schedule_words import what_it_waits_for, window_lines, w
 from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
-from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
+from shared.importers.data_factory.account import Account, Element, ImportOutcome, Line, Place
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries
 from shared.importers.data_factory.kept_out import without_secrets
@@ -166,12 +166,15 @@ def _withdraw(account: Account, names: set[str], made: Entries) -> None:
     gone, there = (_places(names) for names in (missing, made.pipelines))
     for place, line in list(account.lines.items()):
         left = dict.fromkeys(gone.findall(line.text))
-        if line.outcome is Outcome.NOT_CARRIED_OVER or not left:
+        if line.outcome is ImportOutcome.NOT_CARRIED_OVER or not left:
             continue
-        outcome = Outcome.NOT_CARRIED_OVER
+        outcome = ImportOutcome.NOT_CARRIED_OVER
         text = f"not in the file, since its pipeline is not; it would be: {line.text}"
         if there.search(line.text):
-            outcome, text = Outcome.APPROXIMATED, f"{line.text}; {', '.join(left)}: not in the file"
+            outcome, text = (
+                ImportOutcome.APPROXIMATED,
+                f"{line.text}; {', '.join(left)}: not in the file",
+            )
         to_do = line.to_do or _SEE_WHY
         account.lines[place] = replace(line, outcome=outcome, text=text, to_do=to_do)
 
@@ -181,16 +184,16 @@ def _leave_keys_of_triggers(account: Account) -> None:
     gone = {
         place
         for place, line in account.lines.items()
-        if line.kind == "trigger" and line.outcome is Outcome.NOT_CARRIED_OVER
+        if line.kind == "trigger" and line.outcome is ImportOutcome.NOT_CARRIED_OVER
     }
     for place, line in list(account.lines.items()):
         above = (Place(place.file, place.path[:length]) for length in range(len(place.path)))
-        carried = line.outcome is not Outcome.NOT_CARRIED_OVER
+        carried = line.outcome is not ImportOutcome.NOT_CARRIED_OVER
         secret = "clear text" in line.to_do
         if carried and not secret and not gone.isdisjoint(above):
             account.lines[place] = replace(
                 line,
-                outcome=Outcome.NOT_CARRIED_OVER,
+                outcome=ImportOutcome.NOT_CARRIED_OVER,
                 text="its trigger is not carried over",
                 to_do="nothing to do for this key",
             )
@@ -245,7 +248,7 @@ def _set_aside_unused(account: Account, secrets: Secrets, named: Collection[Plac
             clear = "clear text" in line.text
             account.lines[place] = replace(
                 line,
-                outcome=Outcome.NOT_CARRIED_OVER,
+                outcome=ImportOutcome.NOT_CARRIED_OVER,
                 text="not copied, and not needed: no pipeline of the file uses it",
                 to_do="rotate it: it stands here in clear text" if clear else "nothing to do",
             )

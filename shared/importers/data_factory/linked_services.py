@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from shared.importers.data_factory.account import Element, Outcome, Place, both_to_do
+from shared.importers.data_factory.account import Element, ImportOutcome, Place, both_to_do
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.linked_service_keys import KIND, report_common, report_service
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
@@ -96,10 +96,10 @@ def report_storage_uses(definitions: Definitions, accounts: Collection[str]) -> 
         lines, place = definition.body.account.lines, definition.place
         unused = definition.type.casefold() in _STORAGE and storage(definition) not in accounts
         unused = unused and not definition.properties.get("parameters").value  # several accounts
-        if unused and place in lines and lines[place].outcome is Outcome.APPROXIMATED:
+        if unused and place in lines and lines[place].outcome is ImportOutcome.APPROXIMATED:
             text = f"storage account {storage(definition)}: {_UNUSED}"
             to_do = lines[place].to_do or "nothing to do for Relearn"
-            outcome = Outcome.NOT_CARRIED_OVER
+            outcome = ImportOutcome.NOT_CARRIED_OVER
             lines[place] = replace(lines[place], outcome=outcome, text=text, to_do=to_do)
 
 
@@ -143,19 +143,22 @@ def report_uses(
         updated = any(": update" in one for one in found)
         if found and not updated and values.get("updateResourceEndpoint").value:
             found.append("no pipeline of the file updates its endpoint")
-        if found and line.outcome is not Outcome.NOT_CARRIED_OVER:
+        if found and line.outcome is not ImportOutcome.NOT_CARRIED_OVER:
             said = line.text.partition("; ")
             lines[place] = replace(line, text="; ".join(filter(None, [*found, said[2]])))
             _report_what_lacks(definition, found, settings.get(values.get("apiKey").place, ""))
-        elif line.outcome is not Outcome.NOT_CARRIED_OVER:
-            outcome = Outcome.NOT_CARRIED_OVER
+        elif line.outcome is not ImportOutcome.NOT_CARRIED_OVER:
+            outcome = ImportOutcome.NOT_CARRIED_OVER
             to_do = "nothing to do for Relearn"
             lines[place] = replace(line, outcome=outcome, text=_UNUSED, to_do=to_do)
         for key in unused:
             at = values.get(key).place
-            if at in lines and lines[at].outcome is Outcome.APPROXIMATED:
+            if at in lines and lines[at].outcome is ImportOutcome.APPROXIMATED:
                 lines[at] = replace(
-                    lines[at], outcome=Outcome.NOT_CARRIED_OVER, text=_UNUSED, to_do="nothing to do"
+                    lines[at],
+                    outcome=ImportOutcome.NOT_CARRIED_OVER,
+                    text=_UNUSED,
+                    to_do="nothing to do",
                 )
 
 
@@ -287,7 +290,7 @@ def account_of(service: str) -> str:
 
 
 def workspace(definition: Definition) -> str:
-    """Return the id of a workspace of Azure Machine Learning, with <…> for what is not known."""
+    """Return the id of a workspace of Azure Machine Learning, with <…> for unknown parts."""
     parts = {
         name: _written(definition, name, {}) or f"<{name}>"
         for name in ("subscriptionId", "resourceGroupName", "mlWorkspaceName")

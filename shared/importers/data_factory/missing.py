@@ -1,4 +1,4 @@
-"""Reports each reference to a definition that is missing, also beside the first one of an activity.
+"""Reports each reference to a definition that is missing, also after the first one of an activity.
 
 An activity that lacks one definition is not carried over, so that nothing reads its other
 references. People want to know at once of all files that they forgot.
@@ -7,7 +7,7 @@ references. People want to know at once of all files that they forgot.
 from collections.abc import Iterator
 from typing import Final
 
-from shared.importers.data_factory.account import Element, Outcome
+from shared.importers.data_factory.account import Element, ImportOutcome
 from shared.importers.data_factory.linked_services import referenced
 from shared.importers.data_factory.others import activities_below
 from shared.importers.data_factory.reading.definitions import Definitions
@@ -40,7 +40,7 @@ def report_missing(definitions: Definitions) -> None:
     for dataset in definitions.of(DATASET):
         line = dataset.body.account.lines.get(dataset.place)
         reference = dataset.properties.get("linkedServiceName")
-        if line is None or line.outcome is Outcome.NOT_CARRIED_OVER:
+        if line is None or line.outcome is ImportOutcome.NOT_CARRIED_OVER:
             continue
         known = reference.place in reference.account.lines
         if not known and (text := _missing(definitions, LINKED_SERVICE, reference)):

@@ -1,6 +1,6 @@
 """Reports activities outside training and updating, and keys that mean nothing for a run.
 
-Each is reported, with what in Relearn does the same where there is such a thing.
+Each is reported, with its equivalent in Relearn if there is one.
 """
 
 from collections.abc import Collection, Iterator
@@ -57,7 +57,7 @@ _CALLED: Final = (
 _DATABASE: Final = "call it where the data is made, or let the job call it"
 _VALUE: Final = "write the value under training.parameters"
 _AZUREML: Final = "write training: {kind: azureml, component: …}, which runs a job of Azure ML"
-#: What to do about what an update does not wait for.
+#: What to do about activities that an update does not wait for.
 DECIDES: Final = "write gate.rules, or gate.approval: required, if it decides about the model"
 _AFTER_TRAINING: Final = f"{DECIDES}; else {_CALL}"
 #: Types that have the same meaning after a training as before one.
@@ -260,7 +260,7 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
     if not all(path.container and not path.is_folder for path in job.outputs.values()) or (
         not job.outputs and not is_empty(said.value)
     ):
-        text = f"{place}: it has no endpoints; it may or may not write a model"
+        text = f"{place}: it has no endpoints: it may or may not write a model"
         cure = "name the endpoints that are to serve its model under endpoints, if it makes one"
     if job.trains:
         text = f"{place}: it has no endpoints: no update takes the model in this file"

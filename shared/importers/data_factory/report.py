@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from shared.core.config.schedule_words import NextWindow
 from shared.core.counting import counted, they
-from shared.importers.data_factory.account import Line, Outcome, Path, Place
+from shared.importers.data_factory.account import ImportOutcome, Line, Path, Place
 
 #: Of the JSON form.
 FORM: Final = 1
@@ -20,7 +20,11 @@ FORM: Final = 1
 MOST_PAST: Final = 1000
 #: Places that a step names one by one.
 _MOST_NAMED: Final = 5
-_OUTCOMES: Final = (Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER)
+_OUTCOMES: Final = (
+    ImportOutcome.MAPPED,
+    ImportOutcome.APPROXIMATED,
+    ImportOutcome.NOT_CARRIED_OVER,
+)
 _NOTHING: Final = "Nothing was imported: each line of the report says why."
 _NOTHING_READ: Final = (
     "Nothing was imported: there was no JSON file in the named paths. Zip files are not read: "
@@ -98,7 +102,7 @@ class Report:
     made: datetime | None = None  #: when; windows of the past are those that passed before
 
     @property
-    def counts(self) -> dict[Outcome, int]:
+    def counts(self) -> dict[ImportOutcome, int]:
         """How many lines there are of each outcome."""
         return {one: sum(line.outcome is one for line in self.lines) for one in _OUTCOMES}
 

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from shared.core.config.schedule_words import NextWindow, moment
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import ImportOutcome, Line
 from shared.importers.data_factory.report import Report, by_file, past_words
 
 _SPECIAL: Final = "\\`*[]|"
 _MEANING: Final = {
-    Outcome.MAPPED: "it is in `pipelines.yaml`, and means the same there",
-    Outcome.APPROXIMATED: "it is in `pipelines.yaml`, with a difference that the line tells",
-    Outcome.NOT_CARRIED_OVER: "it is not there; the line says why, and what to do",
+    ImportOutcome.MAPPED: "it is in `pipelines.yaml`, and means the same there",
+    ImportOutcome.APPROXIMATED: "it is in `pipelines.yaml`, with a difference that the line tells",
+    ImportOutcome.NOT_CARRIED_OVER: "it is not there; the line says why, and what to do",
 }
 _NO_LINES: Final = "There was no definition in the files."
 
@@ -40,7 +40,7 @@ def markdown(report: Report) -> str:
 
 
 def _differs(line: Line) -> bool:
-    return line.outcome is Outcome.APPROXIMATED and not line.asks
+    return line.outcome is ImportOutcome.APPROXIMATED and not line.asks
 
 
 def prose(text: str) -> str:
@@ -170,8 +170,8 @@ def _row(one: Line) -> tuple[str, ...]:
     return place, what, _shown(one.outcome), prose(one.text), prose(one.to_do)
 
 
-def _shown(outcome: Outcome) -> str:
-    left = outcome is Outcome.NOT_CARRIED_OVER
+def _shown(outcome: ImportOutcome) -> str:
+    left = outcome is ImportOutcome.NOT_CARRIED_OVER
     return f"**{outcome.value}**" if left else outcome.value
 
 

@@ -8,7 +8,7 @@ _FOLDER = "runs/<pipeline>/"
 
 
 def said_once(text: str, names: Collection[str]) -> str:
-    """Return the text of a line, with what is alike once, behind the names that it is true of.
+    """Return the text of a line, with equal parts once, behind the names that they are true of.
 
     What follows the name of a pipeline belongs to it, up to the name of another one.
 

@@ -13,8 +13,8 @@ from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import (
     Account,
     Element,
+    ImportOutcome,
     Line,
-    Outcome,
     Path,
     Place,
     both_to_do,
@@ -189,7 +189,7 @@ def warn_of_the_rest(account: Account, file: str, root: Any) -> None:
             )
         else:
             name, text = str(path[-1]), "a secret is not copied"
-            account.add(Line(file, path, "key", name, Outcome.NOT_CARRIED_OVER, text, to_do))
+            account.add(Line(file, path, "key", name, ImportOutcome.NOT_CARRIED_OVER, text, to_do))
 
 
 def _warns_of(line: Line, at: str) -> bool:

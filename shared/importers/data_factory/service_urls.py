@@ -80,7 +80,7 @@ def read_jobs_url(text: str, owner: str) -> ServiceUrl:
 
 
 def read_update_url(text: str, owner: str, *, principal: bool) -> ServiceUrl:
-    """Return the URL of what is updated, and its kind, that `updateResourceEndpoint` means.
+    """Return the URL of the updated service, and its kind, that `updateResourceEndpoint` means.
 
     Args:
         text: as it is written.

@@ -38,7 +38,7 @@ class AccountBlobs:
         account: a client with an account key, or with a credential that may ask for a
             user delegation key.
         clock: the time that signatures start and end by.
-        https_only: whether signed URLs work over https alone; False for loopback only.
+        https_only: whether signed URLs work only over https; False for loopback only.
         options: how requests are sent that do not carry the account's credential: the time-outs
             and repeats that the account's client was built with.
     """
@@ -199,7 +199,7 @@ class AccountBlobs:
             raise classify(exc, f"check container {container}", write=False) from exc
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
-        """Return the blob with a SAS for `access` to it alone, for `valid` from now.
+        """Return the blob with a SAS for `access` to only this blob, for `valid` from now.
 
         Args:
             container: the container.
@@ -226,7 +226,7 @@ class AccountBlobs:
     def adopt(
         self, source: str, container: str, name: str, since: datetime | None = None
     ) -> BlobVersion | None:
-        """Copy the blob at URL `source` here, on the storage's side, by its signature alone.
+        """Copy the blob at URL `source` here, on the storage's side, only by its signature.
 
         Args:
             source: the URL, with its signature.

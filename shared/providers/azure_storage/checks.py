@@ -30,7 +30,7 @@ from shared.providers.azure_storage.refusals import (
     BLOBS,
     CLOCK,
     QUEUES,
-    Asked,
+    Addressee,
     finding_of,
     moment,
     not_one,
@@ -240,9 +240,9 @@ class StorageChecks:
     ) -> Finding:
         return finding_of(error, step, self._asked(connection, account, role), self.host.now())
 
-    def _asked(self, connection: str, account: BlobServiceClient, role: str = BLOBS) -> Asked:
+    def _asked(self, connection: str, account: BlobServiceClient, role: str = BLOBS) -> Addressee:
         name, by_key = name_of(account), bool(_key_of(account))
-        return Asked(connection, name, by_key, role, local=is_loopback(account.url))
+        return Addressee(connection, name, by_key, role, local=is_loopback(account.url))
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 A service may name any blob, one of our own account too. The storage authorises a copy within
 one account by the account's key, even where the signature in the source's URL is not valid. So that
-signature is checked first, by a HEAD with it alone; and the copy is asked for by a signature
+signature is checked first, by a HEAD with only that; and the copy is asked for by a signature
 that may do nothing but write its target. Nothing is sent to a host that a service chose.
 """
 

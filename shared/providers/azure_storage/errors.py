@@ -1,4 +1,4 @@
-"""The error for each failure of the storage SDK, by what is known of its effect (design rule 7).
+"""The error for each failure of the storage SDK, by its known effect (design rule 7).
 
 The codes: Microsoft, "Azure Blob Storage error codes" and "Common REST API error codes".
 """

@@ -1,6 +1,6 @@
 """Explains refusals of a storage account to an operator, with the setting to correct.
 
-A 403 alone says little: its code tells a missing role from the network's rules, a wrong key, and
+A 403 says little: its code tells a missing role from the network's rules, a wrong key, and
 a clock that is wrong (azure-storage §8). The words of the answer are never shown: they may repeat
 what was sent.
 """
@@ -80,7 +80,7 @@ _CODES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Addressee:
     """Whom a request went to, and by which right: what a cure names."""
 
     connection: str  #: the setting, or what its names begin with
@@ -94,7 +94,7 @@ class Asked:
         return cure.format(connection=self.connection, account=self.account, role=self.role)
 
 
-def finding_of(error: AzureError, step: str, asked: Asked, now: datetime) -> Finding:
+def finding_of(error: AzureError, step: str, asked: Addressee, now: datetime) -> Finding:
     """Return what an error of the storage means.
 
     Args:
@@ -110,7 +110,7 @@ def finding_of(error: AzureError, step: str, asked: Asked, now: datetime) -> Fin
     return wrong(f"{step}: {why} ({shown})", asked.filled(cure))
 
 
-def not_one(step: str, asked: Asked) -> Finding:
+def not_one(step: str, asked: Addressee) -> Finding:
     """Return that something else than a storage account answers, such as a page of a proxy.
 
     Args:
@@ -136,7 +136,7 @@ def moment(date: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _meaning(error: AzureError, asked: Asked, now: datetime) -> tuple[str, str]:
+def _meaning(error: AzureError, asked: Addressee, now: datetime) -> tuple[str, str]:
     code = code_of(error)
     if code in _CODES:
         return _CODES[code]
@@ -158,7 +158,7 @@ def _meaning(error: AzureError, asked: Asked, now: datetime) -> tuple[str, str]:
     return "the account gives no usable answer", _AGAIN
 
 
-def _of_authentication(error: AzureError, asked: Asked, now: datetime) -> tuple[str, str]:
+def _of_authentication(error: AzureError, asked: Addressee, now: datetime) -> tuple[str, str]:
     at = served_at(error)
     if at is not None and abs(now - at) > _LATEST:
         minutes = round(abs(now - at) / timedelta(minutes=1))
@@ -169,7 +169,7 @@ def _of_authentication(error: AzureError, asked: Asked, now: datetime) -> tuple[
     return "the account does not accept the token of the identity", _TENANT
 
 
-def _of_transport(error: AzureError, asked: Asked) -> tuple[str, str]:
+def _of_transport(error: AzureError, asked: Addressee) -> tuple[str, str]:
     if isinstance(error, ClientAuthenticationError):
         return "no identity gives a token for it", _SIGN_IN
     unknown = any(isinstance(one, NameResolutionError) for one in _causes(error))

@@ -72,7 +72,7 @@ class PlacedInput:
     type: str | None = None  #: None: what the component says
     mode: str | None = None  #: in the words of YAML
     blob: bool = False  #: whether it is one blob among others
-    folder: str | None = None  #: the folder that holds this blob alone, where there is one
+    folder: str | None = None  #: the folder that holds only this blob, where there is one
     usual: str = "uri_file"  #: its type where nothing says one
 
     def shown(self, name: str, known: str | None = None) -> Body:

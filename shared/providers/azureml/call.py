@@ -101,7 +101,7 @@ class AzureMlCall:
         return f"{below}?api-version={version}{query}"
 
     def any_answer(self, url: str) -> Answer:
-        """Return the answer to a GET of Resource Manager, whatever its status.
+        """Return the answer to a GET of Resource Manager, of any status.
 
         Raises:
             TransientError: no answer came.

@@ -37,7 +37,7 @@ _CURE: Final = (
 
 
 def training_checks(jobs: AzureMlJobs) -> Iterator[Check]:
-    """Yield the checks of a workspace that trains; each asks anew, whatever is remembered."""
+    """Yield the checks of a workspace that trains; each asks anew, without caches."""
     call, training = jobs.call, jobs.training
     assets = RegisteredAssets(call, Memory())
     stores = Datastores(call, Memory())
@@ -63,7 +63,7 @@ def training_checks(jobs: AzureMlJobs) -> Iterator[Check]:
 
 
 def serving_checks(calls: EndpointCalls) -> Iterator[Check]:
-    """Yield the checks of what an online endpoint needs besides itself."""
+    """Yield the checks of an online endpoint's dependencies."""
     check = partial(_check, calls.call, _ENDPOINTS)
     yield check(f"endpoint {calls.name}, deployments", partial(_deployments, calls))
     if calls.endpoint.traffic is not None:
@@ -95,7 +95,7 @@ def _workspace(call: AzureMlCall, training: AzureMlTraining) -> Finding:
 def _of_job(
     assets: RegisteredAssets, training: AzureMlTraining
 ) -> tuple[str, Callable[[], Finding]]:
-    """Return the name and the check of what a job is made of."""
+    """Return the name and the check of the component, job file or job."""
     if training.component is not None:
         asset = asset_of(training.component)
         return f"component {asset}", partial(

@@ -1,7 +1,7 @@
 """Shared state of the Azure Machine Learning services in one process; calls nothing.
 
-One of these is built for a process. It makes the service for each part of the configuration, in
-whichever workspace and cloud that is.
+One of these is built for a process. It makes the service for each part of the configuration, for
+any workspace and cloud.
 """
 
 from collections.abc import Mapping

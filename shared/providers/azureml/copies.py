@@ -109,7 +109,7 @@ def _output_of_copy(plan: JobPlan, name: str, one: object) -> Body:
 
 
 def _clean(value: Any) -> Any:
-    """Return a part of an answer without nulls, and without what only previews know."""
+    """Return a part of an answer without nulls, and without members that only previews know."""
     if isinstance(value, Mapping):
         known = {n: v for n, v in value.items() if v is not None and n not in _PREVIEW}
         return {name: spelled(name, _clean(one)) for name, one in known.items()}

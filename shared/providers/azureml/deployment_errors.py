@@ -86,7 +86,7 @@ def failure_of(call: AzureMlCall, resource: OnlineResource) -> FailedOperation:
     """
     url = resource.operation
     if not url or host_of(url) != host_of(call.workspace.host):
-        return _silent(resource)  # a token travels to the workspace alone
+        return _silent(resource)  # a token travels only to the workspace
     try:
         call.require(url, "the operation")
         answer = call.any_answer(url)

@@ -1,4 +1,4 @@
-"""Bodies of endpoints that are made, and of what is sent back as it was answered. Pure functions.
+"""Bodies of new endpoints, and of answers that are sent back. Pure functions.
 
 Everything but names, locations and create-only members changes by a full PUT: what this
 api-version answered goes back without its read-only members (azure-machine-learning-v2 §5.1).
@@ -174,7 +174,7 @@ def _without(value: Any, names: Collection[str]) -> Any:
 
 
 def _identity(given: Mapping[str, Any]) -> Body:
-    """Return an identity without what the service adds to it."""
+    """Return an identity without the members that the service adds."""
     users = given.get("userAssignedIdentities")
     kept: Body = {"type": given.get("type")}
     if isinstance(users, Mapping) and users:

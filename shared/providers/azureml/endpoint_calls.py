@@ -30,7 +30,7 @@ _MAKE: Final = (
 _ABOVE: Final = frozenset(
     {"ResourceGroupNotFound", "SubscriptionNotFound", "InvalidSubscriptionId"}
 )
-#: The log of the server that runs the model, and of what fetches the model ahead of it.
+#: The logs of the server that runs the model, and of the one that fetches the model first.
 _CONTAINERS: Final = ("InferenceServer", "StorageInitializer")
 
 
@@ -257,7 +257,7 @@ class EndpointCalls:
         return self.call.found(url, f"GET model {asset}") is not None
 
     def metrics(self, query: str) -> Answer:
-        """Return the monitor's answer about the endpoint, whatever its status.
+        """Return the monitor's answer about the endpoint, of any status.
 
         Args:
             query: the parameters, with an ampersand first.

@@ -39,7 +39,7 @@ class Evaluations:
         Args:
             job: a finished job.
             wanted: `<output>`, `<output>/<file>`, or `mlflow:` with a step; None: the usual file
-                beside the model.
+                in the model's folder.
             models: the outputs that are models.
         """
         if wanted is None:
@@ -71,7 +71,7 @@ class Evaluations:
         if content is None:
             return Evaluation(chosen, None, f"output {found.name} has {found.listed}")
         bare = "." not in chosen.rpartition("/")[2]
-        # A lone file may have the output's name alone: what it holds says what it is.
+        # A lone file may have just the output's name: its content says what it is.
         suffix = ".json" if bare and content.lstrip()[:1] in _OBJECTS else ""
         return Evaluation(f"{chosen}{suffix}", content)
 

@@ -221,7 +221,7 @@ class AzureMlJobs:
 
         Args:
             job: a finished job.
-            output: as `gate.metrics` names it; None: the usual file beside the model.
+            output: as `gate.metrics` names it; None: the usual file in the model's folder.
         """
         return Evaluations(self._outputs, self._history).of(job, output, self.training.models)
 

@@ -33,7 +33,7 @@ _SHOWN: Final = 20
 _CLOUDS: Final = frozenset(
     {"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net", "storage.azure.net"}
 )
-#: What the blob beside an output that is copied says.
+#: The content of the blob next to a copied output.
 _BEGUN: Final = b"begun"
 _DONE: Final = b"done"
 _LONGEST_MARK: Final = 100
@@ -157,7 +157,7 @@ class JobOutputs:
                 return
 
     def _elsewhere(self, job: Job, output: str) -> str | None:
-        """Return the URI of an output by the job itself, else by the run history."""
+        """Return the URI of an output by the job itself, otherwise by the run history."""
         said = self._said(job, output)
         ours = self.placing.models_store().uri(self.placing.output_place(job.request, output))
         if said and not same_uri(said, ours):

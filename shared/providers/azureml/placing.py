@@ -1,7 +1,7 @@
 """Says where the inputs and outputs of a job are, and puts there what a job needs to read.
 
-Inputs are named by a datastore where one covers their container, else by URL; every output gets
-a folder of its attempt in the models container (azure-machine-learning-v2 §2.1, §2.7).
+Inputs are named by a datastore where one covers their container, otherwise by URL; every output
+gets a folder of its attempt in the models container (azure-machine-learning-v2 §2.1, §2.7).
 """
 
 import csv
@@ -194,7 +194,7 @@ class Placing:
         blobs = list(_blobs_in(content, listed))
         stores = {one: self._data_store(one) for one in {blob.container for blob in blobs}}
         files = [self._long_uri(blob, stores[blob.container]) for blob in blobs]
-        # JSON is YAML: whatever a name holds, it stays a name.
+        # JSON is YAML: a name with any characters stays a name.
         table = {"type": "mltable", "paths": [{"file": uri} for uri in files]}
         text = json.dumps(table, indent=1, ensure_ascii=False).encode()
         models.write(container, f"{_table_folder(request)}/MLTable", text)
@@ -234,7 +234,7 @@ def _table_folder(request: JobRequest) -> str:
 
 
 def _copy_path(request: JobRequest, name: str, blob: BlobVersion) -> str:
-    """Return where the copy of a version lies: alone in a folder, so that it may be one's input."""
+    """Return where the copy of a version lies: in its own folder, so that it may be one's input."""
     mark = digest("input", name, blob.path, blob.etag)[:8]
     folder = f"runs/{pipeline_of(request.run_id)}/{request.run_id}/inputs/{mark}"
     return f"{folder}/{blob.name.rpartition('/')[2]}"

@@ -175,7 +175,7 @@ class Http(Protocol):
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        """Return the whole answer, whatever its status.
+        """Return the whole answer, of any status.
 
         Args:
             method: the HTTP method.
@@ -218,7 +218,7 @@ class RequestsHttp:
             body: the body; None: there is none.
 
         Returns:
-            The whole answer, whatever its status.
+            The whole answer, of any status.
 
         Raises:
             TransientError: the request never reached the service.
@@ -269,7 +269,7 @@ def patient(http: Http) -> Http:
 
 
 def classify(exc: requests.RequestException, method: str) -> RelearnError:
-    """Return the error for a failed transport, by what is known of the request (design rule 7).
+    """Return the error for a failed transport, by the known state of the request (design rule 7).
 
     Only a failure that is known to come before the request is transient. The message names
     the kind of failure and nothing of the URL, which may be signed.

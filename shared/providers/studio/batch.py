@@ -198,7 +198,7 @@ class StudioBatch:
         return self._left.evaluation(job, output, MOST_BYTES)
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return the evaluation beside an uploaded model. Raises as the port says."""
+        """Return the evaluation of an uploaded model. Raises as the port says."""
         return self._left.evaluation_beside(model)
 
     @property
@@ -206,7 +206,7 @@ class StudioBatch:
         return StudioModels(self.models_account, self.models_container, self._state)
 
     def answer_for(self, handle: str) -> Answer:
-        """Return the answer to a status check, whatever it says. Raises TransientError."""
+        """Return the answer to a status check, of any status. Raises TransientError."""
         return self.call.any_answer("GET", self._job(handle))
 
     def _state(self, handle: str) -> tuple[JobState, Mapping[str, SignedBlob]]:

@@ -88,7 +88,7 @@ class StudioCall:
         return answer
 
     def any_answer(self, method: str, url: str, body: object = None) -> Answer:
-        """Return the answer to a request without effect, whatever its status.
+        """Return the answer to a request without effect, of any status.
 
         Args:
             method: the HTTP method.

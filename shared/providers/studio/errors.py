@@ -1,6 +1,6 @@
 """The error for each answer of a service, with its reason: its codes, its words, and the cure.
 
-Classes, codes and statuses: studio-classic §5. A row counts for its HTTP status alone;
+Classes, codes and statuses: studio-classic §5. A row counts only for its HTTP status;
 an error that is in no row counts by its status.
 
 * 4xx is a refusal: nothing happened, and repeating cannot help.
@@ -13,7 +13,7 @@ an error that is in no row counts by its status.
   Only GetWorkspaceFailed is final: where no workspace was found, nothing was changed in it.
 
 Envelope: studio-classic §5. Some errors are plain text or a gateway's HTML page,
-`details` may be missing, and an older form has them beside the error. Resource Manager nests
+`details` may be missing, and an older form has them next to the error. Resource Manager nests
 further codes in inner errors, and an identity service names its code `error`.
 """
 
@@ -39,7 +39,7 @@ _MOST_CURES: Final = 2
 #: What may be a code in a sentence: words written together, each with a capital.
 _IN_WORDS: Final = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][A-Za-z]*)+\b")
 _SERVER_ERROR: Final = 500
-#: Takes time by the length of the page alone, whatever is in it and is not closed.
+#: Takes time only by the length of the page, also with tags that are not closed.
 _TAGS: Final = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]+>", re.IGNORECASE | re.DOTALL)
 _LONGEST: Final = 2000
 _LONGEST_TEXT: Final = 500
@@ -155,7 +155,7 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
 
 
 def cure_in(words: str) -> str:
-    """Return the likely cures of a failure that is reported in words alone, or an empty text.
+    """Return the likely cures of a failure that is reported only in words, or an empty text.
 
     Codes are among the words there: a failed job's details have them (studio-classic §1.4).
     """

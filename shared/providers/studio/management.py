@@ -46,7 +46,7 @@ class StudioManagement:
     refreshed or deleted from here (studio-classic §3).
 
     Args:
-        call: with a workspace token; an endpoint's own key does for that endpoint alone.
+        call: with a workspace token; an endpoint's own key does only for that endpoint.
         service: `https://{region.}management.azureml.net/workspaces/{ws}/webservices/{id}`.
     """
 

@@ -118,7 +118,7 @@ class StudioModels:
         return Evaluation(path, self.models.read(self.container, path, most))
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return the evaluation beside an uploaded model. Raises as the port says."""
+        """Return the evaluation of an uploaded model. Raises as the port says."""
         path = f"{blob_of(model).name.removesuffix(MODEL_SUFFIX)}.{BESIDE}"
         return Evaluation(path, self.models.read(self.container, path, _LONGEST))
 
@@ -136,7 +136,7 @@ class StudioModels:
         return name
 
     def _copied(self, job: Job, left: SignedBlob, name: str) -> BlobVersion | None:
-        """Return the job's own copy of what the service left; an earlier job's does not count."""
+        """Return the job's own copy of the service's model; an earlier job's does not count."""
         source = f"{left.account_url.rstrip('/')}/{escaped(left.path)}"
         return self.models.adopt(
             f"{source}{left.signature}", self.container, name, since=job.made_at

@@ -125,7 +125,7 @@ class Current:
     refreshable: bool = False  #: whether it can be reset to the model of its own service
 
 
-class StudioEndpoint(Protocol):
+class StudioClient(Protocol):
     """An endpoint of Studio, Classic or New: one update gives it one model."""
 
     def ensure(self) -> None:

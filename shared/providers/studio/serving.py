@@ -3,7 +3,7 @@
 A service may name any blob. The app gives it no right to one that it had none to: a copy is
 made by the signature that the service itself sent, or not at all.
 
-Such an endpoint holds one model: there is no candidate beside it and no part of the requests,
+Such an endpoint holds one model: there is no second deployment and no part of the requests,
 so that a promotion is one shift, to 100 percent.
 """
 
@@ -24,7 +24,7 @@ from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import PermanentError
 from shared.ports.serving import Keep, ModelAnswer, Plan
 from shared.ports.storage import Blobs
-from shared.providers.studio.scoring import Current, StudioEndpoint
+from shared.providers.studio.scoring import Current, StudioClient
 
 _log: Final = logging.getLogger("relearn")
 
@@ -79,7 +79,7 @@ class Baselines:
             found = self._located(base, relative)
             if found is not None and self._may_be_given(found):
                 return found
-        # Its signature will not last: keep a copy, one for each resource, and for this run alone.
+        # Its signature will not last: keep a copy, one for each resource, and only for this run.
         query = f"?{sas.lstrip('?')}" if sas else ""
         source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
         resource_name = digest(self.resource_name, base, relative, keep.run_id)
@@ -128,7 +128,7 @@ class StudioServing:
         resource: the updatable resource; None: the only one.
     """
 
-    endpoint: StudioEndpoint
+    endpoint: StudioClient
     baselines: Baselines
     name: str
     resource: str | None
@@ -186,7 +186,7 @@ class StudioServing:
         return ""
 
     def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
-        """Return the answers of what serves.
+        """Return the answers of the live model.
 
         Args:
             rows: the request with the probe rows.
@@ -202,7 +202,7 @@ class StudioServing:
         return self.endpoint.score(dict(rows))
 
     def answer(self, rows: Mapping[str, Any], name: str) -> ModelAnswer:
-        """Refuse: rows are scored beside a candidate, which this endpoint cannot hold.
+        """Refuse: to score rows by two models needs a candidate, which this endpoint cannot hold.
 
         Args:
             rows: make no difference.

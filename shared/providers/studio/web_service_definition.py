@@ -20,7 +20,7 @@ Definition = dict[str, Any]
 
 
 def member(holder: object, *path: str) -> Any:
-    """Return the member at `path`, whatever the case of its names; None where there is none.
+    """Return the member at `path`, in any case of its names; None where there is none.
 
     Args:
         holder: a part of the definition.

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from local.pipelines_schema import json_schema
 from shared.config.loader import load_pipelines
-from shared.config.schema import json_schema
 from shared.core.config.pipeline import Pipeline
 from tests.unit.config.pipelines_file import Load, only, put, written
 from tests.unit.samples import BASE, ROWS, UPDATE

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from local.pipelines_schema import json_schema
 from shared.config.messages import LEGAL
 from shared.config.pipeline_reader import all_mistakes, as_far_as_right
-from shared.config.schema import json_schema
 from shared.core.config.cross_field import (
     FIELDS_ONLY,
     UNKNOWN,

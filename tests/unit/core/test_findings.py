@@ -1,6 +1,15 @@
 """The lines of doctor: one line each, without secrets, and the cure said once."""
 
-from shared.core.findings import Finding, Line, Outcome, Report, not_checked, of_error, ok, wrong
+from shared.core.findings import (
+    CheckOutcome,
+    Finding,
+    Line,
+    Report,
+    not_checked,
+    of_error,
+    ok,
+    wrong,
+)
 from shared.core.redaction import Redactor
 from shared.errors import PermanentError, TransientError
 
@@ -36,4 +45,4 @@ def test_a_report_is_well_where_nothing_is_wrong() -> None:
 
     assert report(ok(""), not_checked("no time")).is_well
     assert not report(ok(""), wrong("no")).is_well
-    assert report(ok(""), ok(""), wrong("no")).counted(Outcome.OK) == 2
+    assert report(ok(""), ok(""), wrong("no")).counted(CheckOutcome.OK) == 2

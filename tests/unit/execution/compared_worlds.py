@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from local.studio import OutputKind, Parameter, ParameterKind
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.run.record import Phase, Run
 from tests.fakes.world import pipeline
 from tests.unit.execution.gated_worlds import trains
@@ -73,5 +73,5 @@ def only(run: Run) -> Comparison:
     return one
 
 
-def ended(run: Run) -> tuple[Phase, Outcome | None]:
+def ended(run: Run) -> tuple[Phase, RuleOutcome | None]:
     return run.phase, run.verdict.outcome if run.verdict else None

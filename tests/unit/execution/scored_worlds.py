@@ -8,7 +8,7 @@ from local.azureml.answers import Answer, RequestBody
 from local.azureml.containers import error_of_model, rows_of
 from local.azureml.switches import Switches
 from shared.core.config.azureml_models import model_version
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.evaluation.holdout import HoldoutProgress
 from shared.core.run.record import Phase, Run
 from shared.operations.commands import OperatorCommand
@@ -90,7 +90,7 @@ def only(run: Run) -> Comparison:
     return one
 
 
-def ended(run: Run) -> tuple[Phase, Outcome | None]:
+def ended(run: Run) -> tuple[Phase, RuleOutcome | None]:
     return run.phase, run.verdict.outcome if run.verdict else None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import refused
 from shared.core.run.gate_events import Judged
 from shared.core.run.record import Phase, Run
@@ -48,7 +48,7 @@ def test_a_first_model_has_numbers_of_its_own_rows() -> None:
     world = world_with(ONE_FILE, {"metric": "AUC", "at_least": 0.7}, NO_DROP)
     run = ended_run(world, 1, rows(candidate=good))
 
-    assert ended(run) == (Phase.PROMOTED, Outcome.FIT)
+    assert ended(run) == (Phase.PROMOTED, RuleOutcome.FIT)
     assert run.measured["AUC"] == pytest.approx(0.944, abs=0.001)
     assert comparisons(run) == ()
     serving = world.endpoint_state().resource("Sample [trained model]").serving
@@ -58,19 +58,19 @@ def test_a_first_model_has_numbers_of_its_own_rows() -> None:
 
 def test_a_first_model_below_a_fixed_bound_is_refused_by_its_rows() -> None:
     world = world_with(ONE_FILE, {"metric": "AUC", "at_least": 0.7}, NO_DROP)
-    assert ended(ended_run(world, 1, rows(candidate=bad))) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(ended_run(world, 1, rows(candidate=bad))) == (Phase.REJECTED, RuleOutcome.WORSE)
 
 
 @pytest.mark.parametrize(
     ("candidate", "outcome", "phase"),
     [
-        (good, Outcome.FIT, Phase.PROMOTED),
-        (better, Outcome.FIT, Phase.PROMOTED),
-        (bad, Outcome.WORSE, Phase.REJECTED),
+        (good, RuleOutcome.FIT, Phase.PROMOTED),
+        (better, RuleOutcome.FIT, Phase.PROMOTED),
+        (bad, RuleOutcome.WORSE, Phase.REJECTED),
     ],
 )
 def test_both_columns_of_one_file_are_compared(
-    candidate: Scores, outcome: Outcome, phase: Phase
+    candidate: Scores, outcome: RuleOutcome, phase: Phase
 ) -> None:
     world = world_with(ONE_FILE)
     first = ended_run(world, 1, rows(candidate=good))
@@ -90,7 +90,7 @@ def test_few_rows_are_unsure_and_an_operator_is_asked() -> None:
     second = opened(world, 2, rows(12, candidate=good, live=better))
     run = world.until(second, Phase.AWAITING_APPROVAL)
 
-    assert ended(run) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert ended(run) == (Phase.AWAITING_APPROVAL, RuleOutcome.UNSURE)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_rows_that_cannot_be_compared_are_never_a_pass(
     ended_run(world, 1, rows(candidate=good))
     run = world.until(opened(world, 2, content), Phase.AWAITING_APPROVAL)
 
-    assert ended(run) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert ended(run) == (Phase.AWAITING_APPROVAL, RuleOutcome.UNSURE)
     assert said in only(run).why
     assert only(run).interval is None
 
@@ -162,7 +162,7 @@ def test_a_fixed_bound_says_why_the_predictions_have_no_number(
     ended_run(world, 1, rows(candidate=good))
     run = ended_run(world, 2, rows(candidate=candidate, live=good))
 
-    assert ended(run) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(run) == (Phase.REJECTED, RuleOutcome.WORSE)
     assert f"AUC cannot be computed of the predictions: {said}" in (run.reason or "")
 
 
@@ -182,7 +182,7 @@ def test_another_model_that_serves_by_now_was_not_compared(unsure: str) -> None:
     run = world.until(third, Phase.AWAITING_APPROVAL)
 
     assert run.verdict is not None
-    assert run.verdict.outcome is Outcome.UNSURE
+    assert run.verdict.outcome is RuleOutcome.UNSURE
     assert run.verdict.uncompared == (second.run_id,)
     assert only(run).run_id == first.run_id
 
@@ -244,7 +244,7 @@ def test_small_drops_cannot_add_up_where_the_anchor_is_compared_too(way: dict[st
     live, anchor = comparisons(runs[-1])
     assert (live.against, anchor.against) == ("live", "anchor")
     assert (live.run_id, anchor.run_id) == (runs[-2].run_id, runs[0].run_id)
-    assert (live.outcome, anchor.outcome) == (Outcome.FIT, Outcome.WORSE)
+    assert (live.outcome, anchor.outcome) == (RuleOutcome.FIT, RuleOutcome.WORSE)
     assert len(comparisons(runs[1])) == 1  # the live model was the anchor itself
 
 
@@ -288,13 +288,13 @@ def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again(
         approve(world, run)
         promoted.append(world.until(run, Phase.PROMOTED))
     fourth = world.until(opened(world, 4, content), Phase.AWAITING_APPROVAL)
-    assert ended(fourth) == (Phase.AWAITING_APPROVAL, Outcome.FIT)
+    assert ended(fourth) == (Phase.AWAITING_APPROVAL, RuleOutcome.FIT)
     world.app.endpoints.pin(HERE, promoted[1].run_id, BOSS)
     approve(world, fourth)
     world.tick()
 
     asked = world.now_of(fourth)
-    assert ended(asked) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert ended(asked) == (Phase.AWAITING_APPROVAL, RuleOutcome.UNSURE)
     assert asked.verdict is not None
     assert asked.verdict.uncompared == (promoted[1].run_id,)
     assert str(asked.reason).startswith("another anchor was pinned since the verdict: unsure: AUC")

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.core.blobs import BlobVersion
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase
 from shared.errors import PermanentError
 from tests.unit.execution.compared_worlds import (
@@ -29,10 +29,10 @@ def backwards(count: int, **scores: Scores) -> bytes:
 
 @pytest.mark.parametrize(
     ("candidate", "outcome", "phase"),
-    [(better, Outcome.FIT, Phase.PROMOTED), (bad, Outcome.WORSE, Phase.REJECTED)],
+    [(better, RuleOutcome.FIT, Phase.PROMOTED), (bad, RuleOutcome.WORSE, Phase.REJECTED)],
 )
 def test_two_files_are_matched_by_the_ids_of_their_rows(
-    candidate: Scores, outcome: Outcome, phase: Phase
+    candidate: Scores, outcome: RuleOutcome, phase: Phase
 ) -> None:
     world = world_with(TWO_FILES)
     first = ended_run(world, 1, rows(candidate=good))
@@ -48,7 +48,7 @@ def test_rows_of_another_holdout_are_not_compared() -> None:
     ended_run(world, 1, rows(candidate=good))
     run = ended_run(world, 2, rows(380, candidate=good))
 
-    assert ended(run) == (Phase.REJECTED, Outcome.UNSURE)
+    assert ended(run) == (Phase.REJECTED, RuleOutcome.UNSURE)
     assert "ids of the other model without a match: 20 of 400 (5.0 %)" in only(run).why
 
 
@@ -66,10 +66,11 @@ def test_predictions_on_another_holdout_are_not_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "outcome"), [(b"id,x\nr0,2\n", Outcome.UNSURE), (b"id,x\nr0,1\n", Outcome.FIT)]
+    ("content", "outcome"),
+    [(b"id,x\nr0,2\n", RuleOutcome.UNSURE), (b"id,x\nr0,1\n", RuleOutcome.FIT)],
 )
 def test_a_holdout_that_was_replaced_between_two_jobs_is_another_one(
-    content: bytes, outcome: Outcome
+    content: bytes, outcome: RuleOutcome
 ) -> None:
     world = world_with({**TWO_FILES, "unsure": "reject"})
     world.blobs.put("training-data", "holdout.csv", b"id,x\nr0,1\n")
@@ -79,7 +80,7 @@ def test_a_holdout_that_was_replaced_between_two_jobs_is_another_one(
 
     assert run.verdict is not None
     assert run.verdict.outcome is outcome
-    if outcome is Outcome.UNSURE:
+    if outcome is RuleOutcome.UNSURE:
         assert "the holdout training-data/holdout.csv was replaced at" in only(run).why
         assert f"run {first.run_id} scored the one before" in only(run).why
     assert run.holdout is not None
@@ -92,7 +93,7 @@ def test_a_holdout_that_the_app_may_not_look_at_is_said_and_stops_no_job() -> No
     ended_run(world, 1, rows(candidate=good))
     run = ended_run(world, 2, rows(candidate=better))
 
-    assert ended(run) == (Phase.PROMOTED, Outcome.FIT)
+    assert ended(run) == (Phase.PROMOTED, RuleOutcome.FIT)
     assert run.holdout is None
     assert "cannot be read" in only(run).why
     assert "403" in only(run).why

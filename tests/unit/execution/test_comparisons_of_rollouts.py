@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.core.config.pipeline import Pipeline
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import EndpointAddress
 from tests.unit.execution.compared_worlds import (
@@ -52,7 +52,7 @@ def test_each_endpoint_is_compared_by_the_predictions_of_the_run_that_trained() 
 
     found = comparisons(second)
     assert [one.run_id for one in found] == before
-    assert {one.outcome for one in found} == {Outcome.FIT}
+    assert {one.outcome for one in found} == {RuleOutcome.FIT}
     assert first.run_id not in before  # deliveries brought its model
     paths = [name for name in world.blobs.reads[read:] if first.run_id in name]
     assert len(paths) == 1  # both endpoints serve the model of one run
@@ -68,7 +68,7 @@ def test_a_model_that_is_worse_at_one_endpoint_is_refused() -> None:
     world.app.endpoints.resume(EndpointAddress("sample", "e1"))
     run = trained(world, 3, rows(600, candidate=bad), Phase.REJECTED)
 
-    assert [one.outcome for one in comparisons(run)] == [Outcome.FIT, Outcome.WORSE]
+    assert [one.outcome for one in comparisons(run)] == [RuleOutcome.FIT, RuleOutcome.WORSE]
 
 
 @pytest.mark.parametrize("compare", [{"predictions": "output2"}, {**TWO_FILES, "anchor": "pinned"}])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase
 from tests.unit.execution.compared_worlds import (
     ONE_FILE,
@@ -50,7 +50,9 @@ def test_a_score_that_is_too_large_to_compute_with_is_a_reason_and_never_a_pass(
     run = ended_run(world, 2, of_numbers(**scores))
 
     assert ended(run) == (
-        (Phase.PROMOTED, Outcome.FIT) if observe else (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+        (Phase.PROMOTED, RuleOutcome.FIT)
+        if observe
+        else (Phase.AWAITING_APPROVAL, RuleOutcome.UNSURE)
     )
     who = "candidate" if whose == "candidate" else "other model"
     many = f"1 of 400 (0.25 %); column {whose}, row 7 first"
@@ -69,7 +71,7 @@ def test_a_fixed_bound_on_scores_that_are_too_large_does_not_hold() -> None:
     world = world_with(ONE_FILE, *rules)
     ended_run(world, 1, of_numbers(candidate=near))
     run = ended_run(world, 2, of_numbers(candidate=huge, live=near))
-    assert ended(run) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(run) == (Phase.REJECTED, RuleOutcome.WORSE)
     assert "RMSE cannot be computed of the predictions: rows with a score" in (run.reason or "")
 
 

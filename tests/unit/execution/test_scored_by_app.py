@@ -8,7 +8,7 @@ import pytest
 
 from local.azureml.answers import Answer, RequestBody
 from local.azureml.containers import rows_of
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase
 from shared.core.serving.probes import ProbeOutcome
 from shared.ports.serving import ModelAnswer
@@ -58,7 +58,7 @@ def test_both_models_score_every_row_before_the_candidate_gets_a_request() -> No
     second = world.until(started(world, better), Phase.VERIFYING, ticks=60)
     found = only(second)
     assert (found.against, found.run_id, found.rows) == ("live", first.run_id, 450)
-    assert found.outcome is Outcome.FIT
+    assert found.outcome is RuleOutcome.FIT
     assert found.other == pytest.approx(first.measured["AUC"])
     old, new = name_of(world, first), name_of(world, second)
     # Two probes, then three requests for each; the probe ahead of the promotion is the last.
@@ -114,7 +114,7 @@ def test_a_worse_model_is_rejected_and_discarded() -> None:
     world = world_with()
     first = promoted(world)
     run = world.until_idle(started(world, bad), ticks=60)
-    assert ended(run) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(run) == (Phase.REJECTED, RuleOutcome.WORSE)
     assert world.endpoint_state().endpoint_lease is None
     world.idle(2 * HOUR, 10 * MINUTE)
     assert name_of(world, run) not in world.deployments()
@@ -170,7 +170,7 @@ def test_a_live_model_that_cannot_score_new_columns_is_said_and_never_a_pass() -
     first = promoted(world)
     serves(world, first, Failing(model_of(good), 1, CRASHES))
     run = world.until(started(world, better), Phase.AWAITING_APPROVAL, ticks=60)
-    assert ended(run) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert ended(run) == (Phase.AWAITING_APPROVAL, RuleOutcome.UNSURE)
     assert only(run).interval is None
     assert "the live model cannot score the holdout: the model answered 500" in why(run)
     assert "Jane" not in run.model_dump_json()

@@ -6,7 +6,7 @@ import pytest
 
 from local.studio import OutputKind, Parameter, ParameterKind
 from shared.core.config.pipeline import Pipeline
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
@@ -108,7 +108,7 @@ def test_a_job_gets_the_models_that_serve_and_are_pinned(service: Any) -> None:
         assert f"/{live.run_id}/1/model" in models["live"]
         assert f"/{first.run_id}/1/model" in models["anchor"]
         assert run.verdict is not None
-        assert run.verdict.outcome is Outcome.FIT
+        assert run.verdict.outcome is RuleOutcome.FIT
         found = run.verdict.results[0].comparisons
         assert found[0].rows > 100
         assert (found[0].against, found[0].run_id) == ("live", live.run_id)
@@ -168,7 +168,7 @@ def test_a_model_that_requests_were_moved_from_is_not_the_live_one() -> None:
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
     run = world.until(run, Phase.AWAITING_APPROVAL, ticks=80)
     assert run.verdict is not None
-    assert run.verdict.outcome is Outcome.UNSURE
+    assert run.verdict.outcome is RuleOutcome.UNSURE
     assert run.verdict.uncompared == ("deployment blue of model azureml:census:1",)
 
 

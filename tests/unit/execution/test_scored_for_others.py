@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.forest_plot import forest_plot
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import EndpointAddress
@@ -64,7 +64,7 @@ def test_a_first_run_is_compared_with_the_deployment_that_was_there_before() -> 
 def test_a_worse_first_model_is_refused_though_first_model_is_allowed() -> None:
     world = world_of_blue()
     run = world.until_idle(started(world, bad), ticks=60)
-    assert ended(run) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(run) == (Phase.REJECTED, RuleOutcome.WORSE)
     assert world.traffic() == {"blue": 100}
 
 
@@ -76,7 +76,7 @@ def test_a_candidate_is_compared_with_the_deployment_that_requests_were_moved_to
     moved_to_blue(world)
     world.until_idle(run, ticks=60)
     now = world.now_of(run)
-    assert ended(now) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(now) == (Phase.REJECTED, RuleOutcome.WORSE)
     assert only(now).run_id == BLUE
 
 
@@ -120,7 +120,7 @@ def test_the_model_that_was_promoted_is_scored_while_nothing_gets_requests() -> 
     world.until(run, Phase.PARKED, ticks=60)
     assert "no deployment gets requests" in str(world.now_of(run).reason)
     assert only(world.now_of(run)).run_id == first.run_id
-    assert only(world.now_of(run)).outcome is Outcome.FIT
+    assert only(world.now_of(run)).outcome is RuleOutcome.FIT
 
 
 @pytest.mark.parametrize("deleted", [True, False])
@@ -138,7 +138,9 @@ def test_a_model_that_a_comparison_began_with_counts_though_it_lost_its_requests
         world.azureml.hooks.set_traffic(CENSUS, {})
     world.until_idle(run, ticks=60)
     wanted = (
-        (Phase.AWAITING_APPROVAL, Outcome.UNSURE) if deleted else (Phase.REJECTED, Outcome.WORSE)
+        (Phase.AWAITING_APPROVAL, RuleOutcome.UNSURE)
+        if deleted
+        else (Phase.REJECTED, RuleOutcome.WORSE)
     )
     assert ended(world.now_of(run)) == wanted
     assert only(world.now_of(run)).run_id == BLUE
@@ -155,7 +157,7 @@ def test_an_operator_decides_where_others_gave_all_requests_to_a_model_without_a
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 100})
     retried(world, run)
     world.until_idle(run, ticks=60)
-    assert ended(world.now_of(run)) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(world.now_of(run)) == (Phase.REJECTED, RuleOutcome.WORSE)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_an_operator_is_asked_where_the_deployment_of_the_live_model_is_gone() -
     world.azureml.hooks.remove_deployment(CENSUS, name_of(world, first))
     world.until(run, Phase.AWAITING_APPROVAL, ticks=20)
     now = world.now_of(run)
-    assert ended(now) == (Phase.AWAITING_APPROVAL, Outcome.UNSURE)
+    assert ended(now) == (Phase.AWAITING_APPROVAL, RuleOutcome.UNSURE)
     gone = f"its deployment {name_of(world, first)} is not there any more"
     assert f"cannot be compared with the live model (run {first.run_id}): {gone}" in why(now)
 

@@ -8,7 +8,7 @@ import pytest
 
 from local.azureml.answers import Answer, RequestBody
 from local.azureml.containers import error_of_model, rows_of
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError
@@ -86,7 +86,7 @@ def test_an_operator_is_told_what_the_rows_say_and_which_rules_were_not_checked(
 def test_an_operators_model_needs_no_evaluation_where_every_rule_is_of_rows() -> None:
     world = with_evaluation(NO_DROP)
     run = world.until(brought(world, better), Phase.AWAITING_APPROVAL, ticks=60)
-    assert (only(run).outcome, run.unchecked) == (Outcome.FIT, None)
+    assert (only(run).outcome, run.unchecked) == (RuleOutcome.FIT, None)
 
 
 def refuses(body: RequestBody) -> Answer:
@@ -104,10 +104,10 @@ def test_rules_that_are_tried_out_decide_nothing_where_the_rows_cannot_be_scored
     if model is None:
         world.blobs.remove(DATA, ROWS)
     done = world.until(run, Phase.PROMOTED, ticks=80)
-    assert ended(done) == (Phase.PROMOTED, Outcome.FIT)
+    assert ended(done) == (Phase.PROMOTED, RuleOutcome.FIT)
     assert done.verdict is not None
     assert "no rule decides; observed only: AUC" in done.verdict.reason
-    assert done.verdict.results[0].outcome is not Outcome.FIT
+    assert done.verdict.results[0].outcome is not RuleOutcome.FIT
 
 
 def test_a_slow_worker_leaves_the_predictions_of_another_one(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase
 from shared.operations.commands import OperatorCommand
@@ -88,7 +88,7 @@ def test_a_model_is_scored_again_before_unsure_reject_refuses_it() -> None:
     world.run_operations.approve(waits.run_id, OperatorCommand("ada", "good"))
     world.tick()
     again = approve(world, waits)
-    assert (only(again).run_id, only(again).outcome) == (overtakes.run_id, Outcome.FIT)
+    assert (only(again).run_id, only(again).outcome) == (overtakes.run_id, RuleOutcome.FIT)
 
 
 @pytest.mark.parametrize("end", ["rejected", "expired", "superseded", "cancelled"])
@@ -130,7 +130,7 @@ def test_the_anchor_is_compared_by_what_it_scored_when_it_was_new() -> None:
     live, anchor = run.verdict.results[0].comparisons
     assert (live.against, live.run_id) == ("live", second.run_id)
     assert (anchor.against, anchor.run_id) == ("anchor", first.run_id)
-    assert (anchor.rows, anchor.outcome) == (450, Outcome.FIT)
+    assert (anchor.rows, anchor.outcome) == (450, RuleOutcome.FIT)
 
 
 def test_an_anchor_that_scored_another_holdout_is_said() -> None:
@@ -150,11 +150,11 @@ def test_a_model_that_an_operator_names_is_compared_and_asked_about() -> None:
     world.azureml.hooks.set_model("census/2", model_of(bad))
     request = ManualRequest(model="azureml:census:2")
     run = world.app.requests.requested(world.pipeline, "k", request)
-    assert ended(world.until_idle(run, ticks=60)) == (Phase.REJECTED, Outcome.WORSE)
+    assert ended(world.until_idle(run, ticks=60)) == (Phase.REJECTED, RuleOutcome.WORSE)
     world.azureml.hooks.set_model("census/2", model_of(better))
     run = world.app.requests.requested(world.pipeline, "k2", request)
     asked_about = world.until(run, Phase.AWAITING_APPROVAL, ticks=60)
-    assert (only(asked_about).run_id, only(asked_about).outcome) == (first.run_id, Outcome.FIT)
+    assert (only(asked_about).run_id, only(asked_about).outcome) == (first.run_id, RuleOutcome.FIT)
 
 
 def test_of_models_that_the_app_scored_by_name_no_mistake_is_guessed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import refused
 from shared.core.run.control_events import Superseded
 from shared.core.run.gate_events import Asked, Judged
@@ -25,13 +25,13 @@ from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
 
 HOUR = timedelta(hours=1)
-FIT, UNSURE, WORSE = Outcome.FIT, Outcome.UNSURE, Outcome.WORSE
+FIT, UNSURE, WORSE = RuleOutcome.FIT, RuleOutcome.UNSURE, RuleOutcome.WORSE
 GATE = Gate(
     rules=(Rule(metric="AUC", max_drop=0.01),), compare=Compare(predictions="s", unsure="wait")
 )
 
 
-def verdict_of(outcome: Outcome) -> Judged:
+def verdict_of(outcome: RuleOutcome) -> Judged:
     return Judged(judged(comparison(outcome), unsure="wait"))
 
 
@@ -67,7 +67,7 @@ class Waiting(Scripted):
 
 @pytest.mark.parametrize("outcome", [UNSURE, WORSE])
 def test_a_newer_verdict_that_is_not_fit_has_an_operator_asked(
-    outcome: Outcome, caplog: pytest.LogCaptureFixture
+    outcome: RuleOutcome, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = Waiting()
     caplog.set_level(logging.WARNING, "relearn")

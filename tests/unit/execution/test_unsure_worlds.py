@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase, Run
 from tests.fakes.faults import Faults, Kind
 from tests.unit.execution.gated_worlds import NO_DROP, approve, data, evaluates, opened, trains
@@ -46,7 +46,7 @@ def settled(world: Observed, number: int, content: bytes, phase: Phase) -> Run:
     return world.until(opened(world, number, content), phase)
 
 
-def outcome(run: Run) -> Outcome | None:
+def outcome(run: Run) -> RuleOutcome | None:
     assert run.verdict is not None
     return run.verdict.outcome
 
@@ -54,15 +54,15 @@ def outcome(run: Run) -> Outcome | None:
 @pytest.mark.parametrize(
     ("content", "unsure", "said", "phase"),
     [
-        (LIVE, "reject", Outcome.FIT, Phase.PROMOTED),
-        (WORSE, "promote", Outcome.WORSE, Phase.REJECTED),
-        (UNSURE, "promote", Outcome.UNSURE, Phase.PROMOTED),
-        (UNSURE, "reject", Outcome.UNSURE, Phase.REJECTED),
-        (UNSURE, "ask", Outcome.UNSURE, Phase.AWAITING_APPROVAL),
+        (LIVE, "reject", RuleOutcome.FIT, Phase.PROMOTED),
+        (WORSE, "promote", RuleOutcome.WORSE, Phase.REJECTED),
+        (UNSURE, "promote", RuleOutcome.UNSURE, Phase.PROMOTED),
+        (UNSURE, "reject", RuleOutcome.UNSURE, Phase.REJECTED),
+        (UNSURE, "ask", RuleOutcome.UNSURE, Phase.AWAITING_APPROVAL),
     ],
 )
 def test_a_model_is_judged_by_the_rows_that_the_live_model_scored_too(
-    content: bytes, unsure: str, said: Outcome, phase: Phase
+    content: bytes, unsure: str, said: RuleOutcome, phase: Phase
 ) -> None:
     world = world_with(unsure)
     run = settled(world, 2, content, phase)
@@ -79,12 +79,12 @@ def test_many_unsure_models_cannot_leave_the_anchor_behind() -> None:
     third = settled(world, 3, UNSURE, Phase.PROMOTED)  # the same as the live one
     assert third.verdict is not None
     by = {one.against: one for one in third.verdict.results[0].comparisons}
-    assert (by["live"].run_id, by["live"].outcome) == (second.run_id, Outcome.FIT)
+    assert (by["live"].run_id, by["live"].outcome) == (second.run_id, RuleOutcome.FIT)
     assert (by["anchor"].run_id, by["anchor"].outcome) == (
         world.runs()[0].run_id,
-        Outcome.UNSURE,
+        RuleOutcome.UNSURE,
     )
-    assert outcome(third) is Outcome.UNSURE
+    assert outcome(third) is RuleOutcome.UNSURE
 
 
 def test_an_unsure_model_ends_with_the_promotion_of_the_next_one(
@@ -170,7 +170,7 @@ def test_predictions_that_do_not_match_are_never_a_pass() -> None:
     world = world_with("promote")
     others = LIVE.replace(b"\n1", b"\nother-1")
     run = settled(world, 2, others, Phase.AWAITING_APPROVAL)
-    assert outcome(run) is Outcome.UNSURE
+    assert outcome(run) is RuleOutcome.UNSURE
     assert "AUC cannot be compared with the live model" in str(run.reason)
     missing = settled(world, 3, b"id,label\n1,0\n", Phase.REJECTED)
     assert outcome(missing) is None

@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import ImportOutcome, Line
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import Imported, import_definitions
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
-LEFT = Outcome.NOT_CARRIED_OVER
+LEFT = ImportOutcome.NOT_CARRIED_OVER
 MASKED = "https://ussouthcentral.services.azureml.net/workspaces/xxxx/services/xxxx/jobs"
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.drafts import Draft
 from tests.unit.importers.factory import JOBS, UPDATE, WEB_SERVICE
 from tests.unit.importers.version_1 import MODEL, VersionOne, training, updating, walk_through
 
-LEFT = Outcome.NOT_CARRIED_OVER
+LEFT = ImportOutcome.NOT_CARRIED_OVER
 
 
 def scoring(**changes: Any) -> dict[str, Any]:
@@ -80,10 +80,10 @@ def test_an_update_in_another_pipeline_is_joined_by_the_dataset() -> None:
     assert "endpoints of walk" in factory.line("pipeline/apart", "").text
     start = factory.line("pipeline/apart", "properties.start")
     assert (start.outcome, start.to_do) == (
-        Outcome.APPROXIMATED,
+        ImportOutcome.APPROXIMATED,
         "see whether the endpoint needs this difference",
     )
-    assert factory.line("pipeline/apart", "properties.end").outcome is Outcome.MAPPED
+    assert factory.line("pipeline/apart", "properties.end").outcome is ImportOutcome.MAPPED
     reference = factory.line("pipeline/apart", "trainedModelDatasetName")
     assert "`trainedModelBlob`" in reference.text
 
@@ -94,7 +94,7 @@ def test_an_update_is_joined_by_the_blob_where_two_datasets_name_it() -> None:
     factory.blob("same", "trainingoutput/", "model.ilearner")
     assert len(factory.only().updates) == 1
     line = factory.line("pipeline/walk", "activities[1]")
-    assert (line.outcome, "joined by the blob" in line.text) == (Outcome.APPROXIMATED, True)
+    assert (line.outcome, "joined by the blob" in line.text) == (ImportOutcome.APPROXIMATED, True)
 
 
 def no_endpoint(url: str | None) -> VersionOne:
@@ -171,7 +171,7 @@ def test_a_scoring_becomes_a_pipeline_without_endpoints() -> None:
     draft = factory.only()
     assert draft.updates == ()
     line = factory.line("pipeline/walk", "activities[0]")
-    assert (line.outcome, "has no endpoints" in line.text) == (Outcome.APPROXIMATED, True)
+    assert (line.outcome, "has no endpoints" in line.text) == (ImportOutcome.APPROXIMATED, True)
 
 
 def test_a_batch_scoring_takes_its_input_from_its_datasets() -> None:
@@ -218,7 +218,7 @@ def test_a_url_that_is_a_placeholder_keeps_its_pipeline() -> None:
     draft = factory.only()
     assert draft.job.service.jobs_url.endswith("/jobs?api-version=2.0")
     assert draft.timing.is_held
-    assert factory.line("linkedService/open", "mlEndpoint").outcome is Outcome.APPROXIMATED
+    assert factory.line("linkedService/open", "mlEndpoint").outcome is ImportOutcome.APPROXIMATED
     said = factory.line("pipeline/walk", "activities[0]")
     assert "an example stands in place of the URL" in said.text
     assert "remove schedule.paused" in said.to_do

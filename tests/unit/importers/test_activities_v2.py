@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.factory import JOBS, UPDATE, storage_named
 from tests.unit.importers.repository import (
     file_of,
@@ -88,7 +88,7 @@ def test_an_update_waits_for_success_alone(condition: str) -> None:
     found = imported_alone(training(), update(dependsOn=waits))
     assert "endpoints" not in pipelines(found)["churn"]
     said = line(found, "update")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert said.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert "does not wait for the success of `train`" in said.text
 
 
@@ -145,7 +145,7 @@ def test_activities_inside_of_others_are_found() -> None:
     found = imported_alone(each)
     assert pipelines(found)["churn"]["endpoints"] == [ENDPOINT]
     assert "it is in ForEach `each`" in line(found, "train").text
-    assert line(found, "each").outcome is Outcome.NOT_CARRIED_OVER
+    assert line(found, "each").outcome is ImportOutcome.NOT_CARRIED_OVER
 
 
 def test_an_update_behind_a_condition_is_left_to_the_operator() -> None:
@@ -174,10 +174,10 @@ def test_inactive_activities_are_skipped() -> None:
     ("policy", "expected", "outcome"),
     [
         ({}, "12h", None),
-        ({"timeout": "7.00:00:00"}, "6d22h", Outcome.APPROXIMATED),
-        ({"timeout": "00:30:00"}, "30m", Outcome.MAPPED),
-        ({"timeout": "@concat('0', '0:45:00')"}, "45m", Outcome.MAPPED),
-        ({"timeout": "@activity('a').output"}, "12h", Outcome.APPROXIMATED),
+        ({"timeout": "7.00:00:00"}, "6d22h", ImportOutcome.APPROXIMATED),
+        ({"timeout": "00:30:00"}, "30m", ImportOutcome.MAPPED),
+        ({"timeout": "@concat('0', '0:45:00')"}, "45m", ImportOutcome.MAPPED),
+        ({"timeout": "@activity('a').output"}, "12h", ImportOutcome.APPROXIMATED),
     ],
 )
 def test_a_timeout_is_always_written(policy: Any, expected: str, outcome: Any) -> None:

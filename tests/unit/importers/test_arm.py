@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome, Place
+from shared.importers.data_factory.account import ImportOutcome, Place
 from tests.unit.importers.templates import (
     dataset,
     lines,
@@ -76,7 +76,10 @@ def test_definitions_nested_in_a_factory_of_version_1_are_found() -> None:
     told = lines(definitions, account)
     own = ("resources", 0)
     assert set(told) == {(), own, (*own, "resources", 0), (*own, "resources", 1)}
-    assert (told[own].text, told[own].outcome) == ("the factory itself", Outcome.NOT_CARRIED_OVER)
+    assert (told[own].text, told[own].outcome) == (
+        "the factory itself",
+        ImportOutcome.NOT_CARRIED_OVER,
+    )
 
 
 def test_deployments_inside_a_template_are_read_in_their_scope() -> None:
@@ -137,7 +140,7 @@ def test_linked_templates_are_files_of_their_own() -> None:
     assert [one.name for one in definitions.all] == ["In"]
     master = "linkedTemplates/ArmTemplate_master.json"
     told = [account.lines[Place(master, ("resources", at))] for at in (0, 1)]
-    assert [one.outcome for one in told] == [Outcome.MAPPED, Outcome.NOT_CARRIED_OVER]
+    assert [one.outcome for one in told] == [ImportOutcome.MAPPED, ImportOutcome.NOT_CARRIED_OVER]
     assert told[1].text == "its template ArmTemplate_1.json is not among the files"
 
 
@@ -157,7 +160,7 @@ def test_a_definition_that_is_not_deployed_or_repeated_is_told() -> None:
     copied = told["resources", 1, "properties", "typeProperties", "fileName"]
     assert copied.to_do == "write each copy as a resource of its own, without copyIndex()"
     assert told["resources", 0].text == "its condition is false, so it is not deployed"
-    assert told["resources", 1, "copy"].outcome is Outcome.NOT_CARRIED_OVER
+    assert told["resources", 1, "copy"].outcome is ImportOutcome.NOT_CARRIED_OVER
     assert "`[parameters('deploy')]` counts as true" in told["resources", 2, "condition"].text
 
 

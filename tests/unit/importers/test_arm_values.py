@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome, Place
+from shared.importers.data_factory.account import ImportOutcome, Place
 from shared.importers.data_factory.expressions.syntax import UnresolvedError
 from shared.importers.data_factory.reading.arm_expressions import evaluated
 from tests.unit.importers.templates import (
@@ -194,7 +194,7 @@ def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
     definitions.all[0].properties.get("typeProperties").mapped("key", "x", "read")
     told = lines(definitions, account)
     place = ("resources", 0, "properties", "typeProperties")
-    assert {told[*place, name].outcome for name in "abc"} == {Outcome.APPROXIMATED}
+    assert {told[*place, name].outcome for name in "abc"} == {ImportOutcome.APPROXIMATED}
     assert told[*place, "b"].text == (
         "the expression `[parameters('missing')]` has no value here: "
         "parameter `missing` has no value: give it with --parameters"

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from shared.core.config.schedule import Recurrence
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.values import timespan, written
 from tests.unit.importers.version_1 import VersionOne, training, updating, walk_through
 
-MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
+MAPPED, ABOUT, LEFT = list(ImportOutcome)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def schedule(factory: VersionOne) -> dict[str, Any]:
     return found
 
 
-def line(factory: VersionOne, key: str) -> tuple[Outcome, str]:
+def line(factory: VersionOne, key: str) -> tuple[ImportOutcome, str]:
     found = factory.line("dataset/trainedModelBlob", f"availability.{key}")
     assert found.kind == "availability"
     return found.outcome, found.text
@@ -186,7 +186,7 @@ def test_paths_with_times_need_a_schedule() -> None:
     assert (found.outcome, "its paths or parameters hold times" in found.text) == (LEFT, True)
 
 
-PERIODS: dict[str, tuple[dict[str, Any], dict[str, Any], str, Outcome]] = {
+PERIODS: dict[str, tuple[dict[str, Any], dict[str, Any], str, ImportOutcome]] = {
     "no end": (
         {"end": None},
         {"start": "2016-02-13T00:00:00Z", "end": "2016-02-15T00:00:00Z"},

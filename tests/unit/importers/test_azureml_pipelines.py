@@ -3,7 +3,7 @@
 import yaml
 
 from shared.core.config.azureml_training import AzureMlTraining
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.factory import storage_named
 from tests.unit.importers.repository import imported, line, pipeline, reference, schedule_trigger
 
@@ -30,7 +30,7 @@ def test_a_pipeline_of_azure_machine_learning_gets_a_block_to_fill() -> None:
         }
     )
     said = line(found, "run it")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert said.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert "11111111-2222-3333-4444-555555555555" in said.text
     subscription = "11111111-2222-3333-4444-555555555555"
     filled = said.block.replace("/subscriptions/1/", f"/subscriptions/{subscription}/")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import NOWHERE, Outcome
+from shared.importers.data_factory.account import NOWHERE, ImportOutcome
 from shared.importers.data_factory.drafts import BlobPath
 from tests.unit.importers.triggers import (
     starts_of,
@@ -86,7 +86,7 @@ def test_blobs_that_are_not_known_open_no_runs(kind: str, typed: dict[str, Any],
     assert start.event is not None
     assert not start.timing.opens_runs
     (line,) = factory.lines("trigger")
-    assert line.outcome is Outcome.APPROXIMATED
+    assert line.outcome is ImportOutcome.APPROXIMATED
     rows = BlobPath("st", "data", "in/rows.csv", NOWHERE)
     assert start.event.data([rows]).name == "in/rows.csv"
     start.event.report("churn", "in/rows.csv")
@@ -114,7 +114,7 @@ def test_a_trigger_of_other_events_alone_is_not_carried_over(event: str) -> None
     factory = trigger_factory("BlobEventsTrigger", typed)
     assert starts_of(factory) == []
     (line,) = factory.lines("trigger")
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert line.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert f"it waits for Microsoft.Storage.{event}" in line.text
     assert {one.outcome for one in factory.lines() if one.file == line.file} == {line.outcome}
 

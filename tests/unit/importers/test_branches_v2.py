@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.repository import (
     imported,
     line,
@@ -19,7 +19,7 @@ from tests.unit.importers.repository import (
 
 COPY = {"name": "copy", "type": "Copy", "typeProperties": {}}
 DUE = "{frequency: Day, interval: 1, offset: 3h}"
-LEFT = Outcome.NOT_CARRIED_OVER
+LEFT = ImportOutcome.NOT_CARRIED_OVER
 
 
 def _after(name: str, condition: str) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ def test_nothing_starts_a_training_behind_a_condition(kind: str, typed: dict[str
     )
     for name, of in (("train", "activity"), ("daily", "trigger")):
         said = line(found, name, of)
-        assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, True)
+        assert (said.outcome, said.asks) == (ImportOutcome.APPROXIMATED, True)
         assert f"in {kind} `when`" in said.text
         assert "POST /api/pipelines/{pipeline}/runs; or remove schedule.paused" in said.to_do
     assert "nothing starts a pipeline whose training is inside" in line(found, "when").to_do
@@ -120,7 +120,7 @@ def test_an_update_after_the_loop_of_its_training_is_told_what_it_follows() -> N
     found = _one(loop, update(dependsOn=_after("each", "Succeeded")))
     assert len(pipelines(found)["churn"]["endpoints"]) == 1
     said = line(found, "dependsOn", "key")
-    assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, False)
+    assert (said.outcome, said.asks) == (ImportOutcome.APPROXIMATED, False)
     assert "follows its training, which is in ForEach `each`" in said.text
 
 
@@ -159,7 +159,7 @@ def test_nothing_starts_a_training_whose_path_is_to_be_filled_in() -> None:
     assert pipelines(found)["churn"]["schedule"]["paused"] is True
     for name, of in (("train", "activity"), ("daily", "trigger")):
         said = line(found, name, of)
-        assert said.outcome is Outcome.APPROXIMATED
+        assert said.outcome is ImportOutcome.APPROXIMATED
         assert "fill-in/input1.csv stands in place of a path" in said.text
         assert said.to_do == "write what is missing in pipelines.yaml, and remove schedule.paused"
 
@@ -169,7 +169,7 @@ def test_no_blob_opens_a_run_whose_path_is_to_be_filled_in() -> None:
     made = pipelines(found)["churn"]["data"]
     assert made == {"blob": "in/{name}.csv", "opens_runs": False}
     said = line(found, "new", "trigger")
-    assert (said.outcome, said.asks) == (Outcome.APPROXIMATED, True)
+    assert (said.outcome, said.asks) == (ImportOutcome.APPROXIMATED, True)
     assert "remove data.opens_runs: false" in said.to_do
 
 
@@ -180,7 +180,7 @@ def test_a_daily_schedule_stands_in_place_of_ncrontab_that_cannot_be_paused() ->
     made = pipelines(found)["churn"]["schedule"]
     assert made == {"frequency": "Day", "interval": 1, "paused": True}
     for said in (line(found, "often", "trigger"), line(found, "recurrence", "key")):
-        assert said.outcome is Outcome.APPROXIMATED
+        assert said.outcome is ImportOutcome.APPROXIMATED
         assert 'it is due by schedule: "0 0,30 3 1,2 * *"' in said.to_do
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.repository import (
     file_of,
     imported,
@@ -18,7 +18,7 @@ from tests.unit.importers.repository import (
     with_input,
 )
 
-LEFT = Outcome.NOT_CARRIED_OVER
+LEFT = ImportOutcome.NOT_CARRIED_OVER
 COPY = {"name": "copy", "type": "Copy", "typeProperties": {}}
 BY_NAME = with_input("data/@{pipeline().parameters.who}.csv")
 
@@ -107,7 +107,7 @@ def test_what_waits_for_an_inactive_activity_runs_as_that_is_marked(
 def test_pipelines_that_share_a_limit_have_one_each() -> None:
     made = pipeline(training("a"), training("b"), concurrency=1)
     said = line(imported({"pipeline/churn": made}), "concurrency", "policy")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert "in the factory they share it" in said.text
 
 
@@ -172,7 +172,7 @@ def test_a_call_for_each_member_starts_a_pipeline_for_each() -> None:
     made = [one["data"]["blob"] for one in pipelines(found).values()]
     assert made == ["north.csv", "south.csv"]
     assert "only once" not in line(found, "call").text
-    assert line(found, "who", "key").outcome is Outcome.MAPPED
+    assert line(found, "who", "key").outcome is ImportOutcome.MAPPED
 
 
 def test_a_pipeline_that_is_asked_for_gives_its_parameters() -> None:

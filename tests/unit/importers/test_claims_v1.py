@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import import_definitions
 from tests.unit.importers.claims import LEFT, MASKED, NOW, imported, line, service
@@ -70,7 +70,7 @@ def test_a_definition_of_the_own_folder_counts_before_the_first_one() -> None:
     assert entry["endpoints"][0]["api_key"] == "${SCORING_B_API_KEY}"
     assert "wrote second/m.ilearner" in line(result, "b/model.json").text
     assert line(result, "a/model.json").outcome is LEFT
-    assert line(result, "b/scoring.json").outcome is Outcome.MAPPED
+    assert line(result, "b/scoring.json").outcome is ImportOutcome.MAPPED
 
 
 def test_datasets_of_one_name_in_two_folders_do_not_join_pipelines() -> None:
@@ -95,13 +95,13 @@ def test_newest_first_differs_where_an_update_follows() -> None:
         factory.line("pipeline/walk", f"activities[{at}].policy.executionPriorityOrder")
         for at in (0, 1)
     ]
-    assert [one.outcome for one in of_both] == [Outcome.APPROXIMATED] * 2
+    assert [one.outcome for one in of_both] == [ImportOutcome.APPROXIMATED] * 2
     assert all("never replaces that of a newer one" in one.text for one in of_both)
     oldest = {"executionPriorityOrder": "OldestFirst"}
     factory = walk_through(training(policy=oldest), updating(policy=oldest))
     factory.drafts()
     said = factory.line("pipeline/walk", "activities[1].policy.executionPriorityOrder")
-    assert said.outcome is Outcome.MAPPED
+    assert said.outcome is ImportOutcome.MAPPED
 
 
 def waiting() -> VersionOne:
@@ -126,7 +126,7 @@ def test_a_dataset_that_is_written_and_waited_for_is_not_left() -> None:
     factory = walk_through(training(), training("second", inputs=inputs), updating())
     factory.drafts()
     said = factory.line("dataset/placeholderBlob", "")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert "Relearn does not wait for it" in said.text
 
 
@@ -161,7 +161,7 @@ def test_the_output_of_the_oldest_jobs_names_where_the_factory_wrote() -> None:
     score["typeProperties"] = {}
     result = imported(training=service(), model=blob("scored/rows.csv"), p=pipeline(score))
     said = line(result, "model.json")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert "the factory wrote the output of the job to scored/rows.csv" in said.text
 
 
@@ -190,7 +190,7 @@ def test_checks_of_external_data_without_a_number_are_reported() -> None:
     data.properties.value["policy"] = {"externalData": {}}
     factory.drafts()
     said = factory.line("dataset/trainingData", "policy.externalData")
-    assert (said.kind, said.outcome) == ("policy", Outcome.APPROXIMATED)
+    assert (said.kind, said.outcome) == ("policy", ImportOutcome.APPROXIMATED)
     assert "wait_for_data.at_most: 33m" in said.text
 
 
@@ -225,12 +225,12 @@ def test_a_linked_service_is_mapped_to_where_it_is_used() -> None:
         "p: endpoints: scoring: update; an update needs no mlEndpoint"
     )
     assert line(result, "scoring.json", "mlEndpoint").outcome is LEFT
-    assert line(result, "unknown.json", "mlEndpoint").outcome is Outcome.APPROXIMATED
-    assert said["unknown.json"].outcome is Outcome.APPROXIMATED
+    assert line(result, "unknown.json", "mlEndpoint").outcome is ImportOutcome.APPROXIMATED
+    assert said["unknown.json"].outcome is ImportOutcome.APPROXIMATED
     assert said["unknown.json"].text == "q: training.service: an example stands in its place"
     assert said["nobody.json"].text == "no pipeline of the file uses it"
     of_nobody = [one.outcome for one in result.report.lines if one.file == "nobody.json"]
-    assert Outcome.MAPPED not in of_nobody
+    assert ImportOutcome.MAPPED not in of_nobody
 
 
 def test_a_placeholder_that_is_the_name_of_its_key_hides_nothing() -> None:
@@ -243,7 +243,7 @@ def test_a_pipeline_that_is_paused_until_its_start_is_written_says_so() -> None:
     factory = walk_through(start="<when it begins>", isPaused=False)
     factory.drafts()
     said = factory.line("pipeline/walk", "isPaused")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert "schedule.paused: true, until what is missing is written" in said.text
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.claims import LEFT, imported, line, service
 from tests.unit.importers.factory import JOBS, UPDATE
 
@@ -71,7 +71,7 @@ def test_the_pause_of_a_trigger_is_that_of_jobs_without_retries() -> None:
     (made,) = yaml.safe_load(result.pipelines_yaml)["pipelines"].values()
     assert (made["training"]["attempts"], made["training"]["pause"]) == (6, "30s")
     pause = line(result, "t.json", "retryPolicy.intervalInSeconds")
-    assert pause.outcome is Outcome.APPROXIMATED
+    assert pause.outcome is ImportOutcome.APPROXIMATED
     assert "of a job without a retry of its own" in pause.text
     assert "3 times that of the activity" in line(result, "t.json", "retryPolicy.count").text
 
@@ -131,7 +131,7 @@ def test_runs_of_a_schedule_wait_for_each_other_beside_a_window_trigger() -> Non
         t2=daily(),
     )
     said = line(result, "p.json")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert "p-t2: without concurrency the factory starts runs at once" in said.text
 
 
@@ -174,5 +174,5 @@ def test_a_folder_as_the_data_is_told() -> None:
         p={"activities": [job(webServiceInputs={"input1": rows})], "annotations": []},
     )
     said = line(result, "p.json", "webServiceInputs.input1")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert "data.blob: new/{name}: a folder; a run reads its newest blob" in said.text

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.drafts import BlobPath
 from tests.unit.importers.version_1 import VersionOne, training, updating, walk_through
 
-MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
+MAPPED, ABOUT, LEFT = (
+    ImportOutcome.MAPPED,
+    ImportOutcome.APPROXIMATED,
+    ImportOutcome.NOT_CARRIED_OVER,
+)
 DATA = "dataset/trainingData"
 
 

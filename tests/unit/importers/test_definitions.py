@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Account, Line, Outcome, Place
+from shared.importers.data_factory.account import Account, ImportOutcome, Line, Place
 from shared.importers.data_factory.reading.definitions import Definitions
 from shared.importers.data_factory.reading.finder import found
 
@@ -215,10 +215,10 @@ def test_of_two_definitions_of_one_name_the_first_counts() -> None:
     )
     assert shown(definitions) == [("dataset", "In", 1), ("linkedService", "In", 1)]
     same, different = line(account, "two/In.json"), line(account, "three/In.json")
-    assert (same.kind, same.outcome) == ("dataset", Outcome.NOT_CARRIED_OVER)
+    assert (same.kind, same.outcome) == ("dataset", ImportOutcome.NOT_CARRIED_OVER)
     assert not same.asks
     assert same.text == "the same definition is in one/In.json already"
-    assert different.outcome is Outcome.NOT_CARRIED_OVER
+    assert different.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert different.text == "another dataset of this name is in one/In.json: that one counts"
     definitions.close(account)
     of_doubles = [key for key in account.lines if key[0] in ("two/In.json", "three/In.json")]
@@ -242,9 +242,9 @@ def test_what_the_reader_mends_is_told_beside_the_definition() -> None:
     definitions, account = search_in({"In.json": text})
     assert definitions.all[0].properties.value == {"type": "AzureBlob", "availability": {}, "x": 2}
     comma = line(account, "In.json", "line 2, column 2")
-    assert (comma.outcome, comma.to_do) == (Outcome.APPROXIMATED, "add it")
+    assert (comma.outcome, comma.to_do) == (ImportOutcome.APPROXIMATED, "add it")
     twice = line(account, "In.json", "properties", "x (the first one)")
-    assert (twice.name, twice.outcome) == ("x", Outcome.NOT_CARRIED_OVER)
+    assert (twice.name, twice.outcome) == ("x", ImportOutcome.NOT_CARRIED_OVER)
     _, account = search_in({"In.json": b'{"apiKey": "planted1", "apiKey": "planted2"}'})
     assert "rotate" in line(account, "In.json", "apiKey (the first one)").to_do
 

@@ -137,7 +137,7 @@ def test_a_day_of_the_zone_can_be_another_one_in_utc() -> None:
 def test_names_of_zones_are_those_of_windows_or_of_the_data_base() -> None:
     assert zone_of("w. europe standard time", NOW).standard == timedelta(hours=1)
     assert zone_of("America/New_York", NOW).standard == timedelta(hours=-5)
-    assert "not known" in zone_of("Mars Standard Time", NOW).differs
+    assert "unknown" in zone_of("Mars Standard Time", NOW).differs
     assert zone_of("", NOW) == zone_of("UTC", NOW)
 
 
@@ -153,7 +153,7 @@ def test_what_no_schedule_says_is_named() -> None:
     _, differs = _specs(frequency="Hour", interval=2, schedule={"hours": [5, 6]})
     assert "its interval of 2 is left out" in differs[0]
     _, differs = _specs("Mars Standard Time", frequency="Hour", interval=12)
-    assert "not known" in differs[0]
+    assert "unknown" in differs[0]
     _, differs = _specs(
         start=START.replace(day=7), frequency="Week", interval=2, schedule={"weekDays": ["Monday"]}
     )

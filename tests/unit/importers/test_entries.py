@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.config.pipeline import Pipeline
-from shared.importers.data_factory.account import Outcome, Place
+from shared.importers.data_factory.account import ImportOutcome, Place
 from shared.importers.data_factory.drafts import Draft, ImportOptions, Timing
 from shared.importers.data_factory.entries import Entries, entries
 from shared.importers.data_factory.values import unique
@@ -30,7 +30,7 @@ def tree_of(drafted: Drafted, *drafts: Draft) -> dict[str, Any]:
     return next(iter(trees.values()))
 
 
-def texts(drafted: Drafted, outcome: Outcome) -> list[str]:
+def texts(drafted: Drafted, outcome: ImportOutcome) -> list[str]:
     return [line.text for line in drafted.account.lines.values() if line.outcome is outcome]
 
 
@@ -56,9 +56,9 @@ def test_a_training_with_its_update_becomes_one_pipeline(drafted: Drafted) -> No
             }
         ],
     }
-    (old,) = texts(drafted, Outcome.APPROXIMATED)
+    (old,) = texts(drafted, ImportOutcome.APPROXIMATED)
     assert "the factory wrote training/models/churn.ilearner" in old
-    data, update = texts(drafted, Outcome.MAPPED)
+    data, update = texts(drafted, ImportOutcome.MAPPED)
     assert data == "churn: data.blob: churn/data.arff, for which the input has {data}"
     assert update.startswith("churn: endpoints: scoringEndpoint")
 
@@ -66,7 +66,7 @@ def test_a_training_with_its_update_becomes_one_pipeline(drafted: Drafted) -> No
 def test_a_path_to_fill_in_is_not_said_to_be_the_data(drafted: Drafted) -> None:
     job = drafted.job(inputs={"a": drafted.path("fill-in/a.csv", container="")})
     assert tree_of(drafted, drafted.draft(job=job))["data"]["blob"] == "fill-in/a.csv"
-    assert not any("data.blob" in one for one in texts(drafted, Outcome.MAPPED))
+    assert not any("data.blob" in one for one in texts(drafted, ImportOutcome.MAPPED))
 
 
 def test_a_service_of_resource_manager_has_no_key(drafted: Drafted) -> None:
@@ -102,7 +102,9 @@ def test_a_job_without_inputs_has_no_data(drafted: Drafted) -> None:
     assert "data" not in tree
     assert "wait_for_data" not in tree
     assert tree["training"]["inputs"] == {}
-    assert any("wait_for_data is left out" in one for one in texts(drafted, Outcome.APPROXIMATED))
+    assert any(
+        "wait_for_data is left out" in one for one in texts(drafted, ImportOutcome.APPROXIMATED)
+    )
 
 
 def test_the_data_is_what_is_named_or_a_folder_or_the_first(drafted: Drafted) -> None:
@@ -130,7 +132,7 @@ def test_a_name_whose_suffix_has_no_letter_is_a_folder(drafted: Drafted) -> None
 def test_a_path_that_is_not_known_is_not_made_up(drafted: Drafted) -> None:
     job = drafted.job(outputs={"scores": drafted.path("scores.csv", container="")})
     tree_of(drafted, drafted.draft(job=job, updates=()))
-    (text,) = texts(drafted, Outcome.APPROXIMATED)
+    (text,) = texts(drafted, ImportOutcome.APPROXIMATED)
     assert text.endswith("the path that the factory wrote is unknown")
 
 
@@ -138,7 +140,9 @@ def test_a_second_folder_is_approximated(drafted: Drafted) -> None:
     job = drafted.job(inputs={"a": drafted.path("one"), "b": drafted.path("two")})
     tree = tree_of(drafted, drafted.draft(job=job))
     assert tree["training"]["inputs"] == {"a": "{data}", "b": "two/{name}"}
-    assert any("each run reads two/{name}" in one for one in texts(drafted, Outcome.APPROXIMATED))
+    assert any(
+        "each run reads two/{name}" in one for one in texts(drafted, ImportOutcome.APPROXIMATED)
+    )
 
 
 def test_an_input_in_another_container_is_reported(drafted: Drafted) -> None:
@@ -147,7 +151,7 @@ def test_an_input_in_another_container_is_reported(drafted: Drafted) -> None:
     assert (made.container, made.account) == ("training", "store")
     assert trees_of(made)["churn"]["training"]["inputs"] == {"a": "{data}", "b": "b.csv"}
     (line,) = (one for one in drafted.account.lines.values() if "other" in one.text)
-    assert line.outcome is Outcome.APPROXIMATED
+    assert line.outcome is ImportOutcome.APPROXIMATED
     assert "write this data to training of store" in line.to_do
 
 
@@ -191,7 +195,7 @@ def test_an_endpoint_that_the_app_refuses_is_left_out_alone(drafted: Drafted) ->
     assert [one["update"] for one in entry.tree["endpoints"]] == [UPDATE]
     assert [name for name, _ in entry.sources] == ["Retrain", "other"]
     line = drafted.account.lines[Place(FILE, ("properties", "activities", 1))]
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert line.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert "the default endpoint follows its experiment" in line.text
 
 
@@ -199,7 +203,7 @@ def test_a_pipeline_that_the_app_would_refuse_is_reported_with_the_reason(drafte
     job = drafted.job(parameters={"query": "{unknown}"})
     assert entries([drafted.draft(job=job)], drafted.context).pipelines == {}
     line = drafted.account.lines[Place(FILE, ("properties", "activities", 0))]
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert line.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert "unknown token {unknown}" in line.text
 
 
@@ -218,7 +222,7 @@ def test_blobs_of_another_container_open_no_run(drafted: Drafted) -> None:
     tree = tree_of(drafted, drafted.draft(timing=Timing(opens_runs=True, data=landing)))
     assert tree["data"] == {"blob": "{name}", "opens_runs": False}
     line = drafted.account.lines[trigger.place]
-    assert line.outcome is Outcome.APPROXIMATED
+    assert line.outcome is ImportOutcome.APPROXIMATED
     assert "data.opens_runs: false all the same" in line.text
     assert line.asks
 

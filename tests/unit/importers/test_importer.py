@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.import_adf import _refused
-from shared.importers.data_factory.account import Line, Outcome, leaves
+from shared.importers.data_factory.account import ImportOutcome, Line, leaves
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import CONTAINER, Imported, import_definitions
 from shared.importers.data_factory.report import as_json
@@ -97,7 +97,7 @@ def test_a_secret_that_the_file_does_not_need_asks_for_nothing() -> None:
     found = imported(factory)
     line = line_of(found, "linkedService/scoring.json", ".".join(path))
     assert "no pipeline of the file uses it" in line.text
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert line.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert not line.asks
     assert "SCORINGENDPOINT_API_KEY" not in found.settings
 
@@ -133,7 +133,10 @@ def test_no_value_is_asked_for_that_nothing_needs_or_that_is_a_secret() -> None:
         service("sql", "AzureSqlDatabase"), service("storage", "AzureStorage")
     )
     said = [one for one in imported(factory).report.lines if one.name == "connectionString"]
-    assert [one.outcome for one in said] == [Outcome.NOT_CARRIED_OVER, Outcome.APPROXIMATED]
+    assert [one.outcome for one in said] == [
+        ImportOutcome.NOT_CARRIED_OVER,
+        ImportOutcome.APPROXIMATED,
+    ]
     assert [one.asks for one in said] == [False, True]
     assert "--parameters" not in f"{said[0].text}{said[0].to_do}"
     assert not any("write the value" in one.to_do for one in said)
@@ -164,14 +167,14 @@ def test_a_secret_that_a_key_repeats_is_redacted() -> None:
 def test_a_storage_account_that_no_pipeline_uses_is_not_carried_over() -> None:
     (file,) = (name for name, one in FACTORY.items() if "AzureStorage" in str(one))
     used = line_of(imported(), file)
-    assert used.outcome is Outcome.APPROXIMATED
+    assert used.outcome is ImportOutcome.APPROXIMATED
     other = copy.deepcopy(FACTORY)
     other["linkedService/other.json"] = json.loads(
         json.dumps(FACTORY[file]).replace("AccountName=", "AccountName=un")
     )
     other["linkedService/other.json"]["name"] = "other"
     unused = line_of(imported(other), "linkedService/other.json")
-    assert unused.outcome is Outcome.NOT_CARRIED_OVER
+    assert unused.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert "no pipeline of the file uses it" in unused.text
 
 
@@ -191,12 +194,12 @@ def test_what_the_app_refuses_is_left_out_and_said_everywhere() -> None:
     found = imported(check=refuses)
     assert (found.pipelines_yaml, found.settings, found.report.pipelines) == ("", {}, ())
     line = line_of(found, "pipeline/churn.json", "properties.activities[0]")
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert line.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert "it is too odd" in line.text
     said = [one for one in found.report.lines if "churn: " in one.text]
     assert len(said) > 5
-    assert {one.outcome for one in said} == {Outcome.NOT_CARRIED_OVER}
-    assert line_of(found, "pipeline/churn.json").outcome is Outcome.NOT_CARRIED_OVER
+    assert {one.outcome for one in said} == {ImportOutcome.NOT_CARRIED_OVER}
+    assert line_of(found, "pipeline/churn.json").outcome is ImportOutcome.NOT_CARRIED_OVER
     assert all(one.to_do for one in said if one.kind == "activity")
     key = line_of(found, "linkedService/training.json", "properties.typeProperties.apiKey")
     assert "no pipeline of the file uses it" in key.text
@@ -210,7 +213,7 @@ def test_a_line_of_several_pipelines_says_which_of_them_the_app_refuses() -> Non
     found = import_definitions(files, ImportOptions(), NOW, refuses)
     assert f"{gone}:" not in found.pipelines_yaml
     for line in found.report.lines:
-        if gone in line.text and line.outcome is not Outcome.NOT_CARRIED_OVER:
+        if gone in line.text and line.outcome is not ImportOutcome.NOT_CARRIED_OVER:
             assert line.text.endswith(f"; {gone}: not in the file"), line
     root = line_of(found, "pipeline/on_arrival.json", "properties.activities[0]")
     assert f"{gone}: not in the file, because the app would refuse it" in root.text

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.version_1 import WEEKLY, training, walk_through
 
-MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
+MAPPED, ABOUT, LEFT = (
+    ImportOutcome.MAPPED,
+    ImportOutcome.APPROXIMATED,
+    ImportOutcome.NOT_CARRIED_OVER,
+)
 DATA = "dataset/trainingData"
 DAY = {"type": "DateTime", "date": "SliceStart", "format": "dd"}
 NO_OUTPUT = {"webServiceInput": "trainingData"}

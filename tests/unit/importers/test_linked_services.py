@@ -3,7 +3,7 @@
 import pytest
 
 from shared.core.config.studio_urls import is_web_service, jobs_url, update_url, web_service_url
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import ImportOutcome, Line
 from shared.importers.data_factory.drafts import Service
 from shared.importers.data_factory.linked_services import (
     report,
@@ -144,11 +144,11 @@ def test_a_service_without_a_key_asks_for_it_where_the_file_needs_it() -> None:
         return whole, key
 
     whole, key = said("TRAINING_API_KEY")
-    assert whole.outcome is Outcome.APPROXIMATED
+    assert whole.outcome is ImportOutcome.APPROXIMATED
     assert "TRAINING_API_KEY" in whole.to_do
     assert "TRAINING_API_KEY" in key.to_do
     whole, _ = said()
-    assert (whole.outcome, whole.to_do) == (Outcome.MAPPED, "")
+    assert (whole.outcome, whole.to_do) == (ImportOutcome.MAPPED, "")
 
 
 def test_parameters_of_a_linked_service_are_put_in() -> None:
@@ -177,7 +177,7 @@ def test_a_service_whose_parameters_its_references_give_is_said_as_they_give_the
     assert list(secrets.wanted) == ["ANY_API_KEY", "ANY_API_KEY_2"]
     assert other in secrets.wanted["ANY_API_KEY_2"]
     said = {one.name: one for one in factory.lines()}
-    assert said["any"].outcome is Outcome.MAPPED
+    assert said["any"].outcome is ImportOutcome.MAPPED
     assert "app setting ANY_API_KEY, " in said["apiKey"].text
     assert "app setting ANY_API_KEY_2, " in said["apiKey"].text
     assert "mlEndpoint" not in said

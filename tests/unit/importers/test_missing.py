@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import Imported, import_definitions
 from tests.unit.importers.factory import JOBS, storage_named
@@ -62,7 +62,7 @@ def test_what_is_there_under_another_name_and_an_account_that_is_missing_are_sai
     )
     (other,) = [one for one in found.report.lines if "another way" in one.text]
     assert other.at == "properties.activities[0].inputs[0].name"
-    assert other.outcome is Outcome.APPROXIMATED
+    assert other.outcome is ImportOutcome.APPROXIMATED
     assert [one for one in said(found) if "ROWS" in one] == []
     accounts = [one for one in found.report.lines if one.name == "linkedServiceName"]
     assert {one.file for one in accounts} == {"rows.json", "model.json"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.importers.data_factory.account import Account, Element, Line, Outcome, both_to_do
+from shared.importers.data_factory.account import Account, Element, ImportOutcome, Line, both_to_do
 from shared.importers.data_factory.others import leave_other
 
 SIGNED = "https://example.test/manual?sv=1.0&sig=Xk3v9QhRz7Tn2LwPm5YbCd8eFgHi0jKlMnOpQrStUvW"
@@ -21,7 +21,7 @@ def test_a_secret_of_an_activity_that_is_not_carried_over_is_to_be_rotated(
     kind: str, does: str
 ) -> None:
     line = reported(kind, {"url": SIGNED})
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert line.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert line.to_do.startswith(does)
     place = "properties.activities[2].typeProperties.url"
     assert f"rotate what stands in clear text at {place}" in line.to_do

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import import_definitions
 from tests.unit.importers.factory import JOBS, storage_named
@@ -175,5 +175,5 @@ def test_a_number_that_json_has_not_is_a_text_and_is_said(number: str) -> None:
     found = import_definitions(files, ImportOptions(), NOW)
     assert pipelines(found)["churn"]["training"]["parameters"] == {"a": number}
     said = line(found, "a", "key")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert f"`{number}` is not a number" in said.text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.repository import (
     file_of,
     imported,
@@ -30,7 +30,7 @@ def test_an_input_that_another_job_writes_is_to_be_copied() -> None:
     (said,) = [
         one for one in found.report.lines if one.name == "rows" and "webServiceInputs" in one.path
     ]
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert said.to_do == "copy the output of activity `clean` of pipeline `churn` to this path"
     assert "activity `clean` of pipeline `churn` makes input `rows`" in line(found, "score").text
 

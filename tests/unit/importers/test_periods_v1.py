@@ -2,10 +2,14 @@
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.version_1 import WEEKLY, training, updating, walk_through
 
-MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
+MAPPED, ABOUT, LEFT = (
+    ImportOutcome.MAPPED,
+    ImportOutcome.APPROXIMATED,
+    ImportOutcome.NOT_CARRIED_OVER,
+)
 
 
 def test_a_pipeline_that_runs_once_stays_paused() -> None:
@@ -79,7 +83,9 @@ def test_a_first_run_that_is_due_before_the_period_is_said(
 
 
 @pytest.mark.parametrize(("start", "outcome"), [("2000-01-01", ABOUT), ("2016-01-01", MAPPED)])
-def test_windows_that_a_backfill_does_not_reach_are_said(start: str, outcome: Outcome) -> None:
+def test_windows_that_a_backfill_does_not_reach_are_said(
+    start: str, outcome: ImportOutcome
+) -> None:
     factory = walk_through(start=start, end="9999-09-09", backfill=True)
     factory.only()
     line = factory.line("pipeline/walk", "start")

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Line, Outcome
+from shared.importers.data_factory.account import ImportOutcome, Line
 from shared.importers.data_factory.drafts import Draft
 from tests.unit.importers.version_1 import training, updating, walk_through
 
-MAPPED, ABOUT, LEFT = Outcome.MAPPED, Outcome.APPROXIMATED, Outcome.NOT_CARRIED_OVER
+MAPPED, ABOUT, LEFT = (
+    ImportOutcome.MAPPED,
+    ImportOutcome.APPROXIMATED,
+    ImportOutcome.NOT_CARRIED_OVER,
+)
 
 
 def trained(**policy: Any) -> tuple[Draft, dict[str, Line]]:
@@ -49,7 +53,7 @@ def trained(**policy: Any) -> tuple[Draft, dict[str, Line]]:
         ("style", "StartOfInterval", LEFT, "nothing for this key"),
     ],
 )
-def test_each_key(key: str, value: Any, outcome: Outcome, text: str) -> None:
+def test_each_key(key: str, value: Any, outcome: ImportOutcome, text: str) -> None:
     _, lines = trained(**{key: value})
     assert (lines[key].kind, lines[key].outcome) == ("policy", outcome)
     assert text in lines[key].text
@@ -116,7 +120,7 @@ def test_the_policy_of_an_update_is_said_where_it_differs() -> None:
     ],
 )
 def test_a_key_of_an_update_beside_that_of_its_training(
-    key: str, value: Any, of_training: dict[str, Any], outcome: Outcome
+    key: str, value: Any, of_training: dict[str, Any], outcome: ImportOutcome
 ) -> None:
     factory = walk_through(training(policy=of_training), updating(policy={key: value}))
     factory.only()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.values import timespan
 from shared.importers.data_factory.version_2.policies import policy, report_policy
 from shared.importers.data_factory.version_2.triggers import Start
@@ -38,19 +38,21 @@ def _read(said: dict[str, Any], start: Start | None = None) -> tuple[Any, dict[s
 )
 def test_what_is_not_in_the_file_is_not_mapped(key: str, value: Any, text: str) -> None:
     _, lines = _read({"timeout": "01:00:00", key: value})
-    assert lines[key].outcome is Outcome.APPROXIMATED
+    assert lines[key].outcome is ImportOutcome.APPROXIMATED
     assert text in lines[key].text
 
 
 @pytest.mark.parametrize(
     ("seconds", "pause", "outcome"),
     [
-        (60, "1m", Outcome.MAPPED),
-        (-5, "30s", Outcome.APPROXIMATED),
-        (10**9, "30s", Outcome.APPROXIMATED),
+        (60, "1m", ImportOutcome.MAPPED),
+        (-5, "30s", ImportOutcome.APPROXIMATED),
+        (10**9, "30s", ImportOutcome.APPROXIMATED),
     ],
 )
-def test_the_pause_is_that_of_the_activity(seconds: int, pause: str, outcome: Outcome) -> None:
+def test_the_pause_is_that_of_the_activity(
+    seconds: int, pause: str, outcome: ImportOutcome
+) -> None:
     found, lines = _read({"retry": 2, "retryIntervalInSeconds": seconds})
     assert (found.attempts, found.pause) == (3, pause)
     assert lines["retryIntervalInSeconds"].outcome is outcome
@@ -61,7 +63,7 @@ def test_retries_of_the_trigger_are_not_those_of_the_activity() -> None:
     said = {"retry": 0, "retryIntervalInSeconds": 10}
     found, lines = _read(said, Start(retries=3, pause="1m"))
     assert (found.attempts, found.pause) == (4, "1m")
-    assert lines["retry"].outcome is Outcome.APPROXIMATED
+    assert lines["retry"].outcome is ImportOutcome.APPROXIMATED
     assert "for each retry of the trigger" in lines["retry"].text
     assert lines["retryIntervalInSeconds"].text.startswith("no effect")
 

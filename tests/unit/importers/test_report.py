@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.core.config.schedule_words import NextWindow
-from shared.importers.data_factory.account import Line, Outcome, Place
+from shared.importers.data_factory.account import ImportOutcome, Line, Place
 from shared.importers.data_factory.report import (
     PipelineOfReport,
     Report,
@@ -18,12 +18,16 @@ from shared.importers.data_factory.report_markdown import code, markdown, plain,
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = timedelta(days=7)
-MAPPED = Line("b.json", ("p", 10, "retry"), "policy", "retry", Outcome.MAPPED, "churn: attempts: 4")
+MAPPED = Line(
+    "b.json", ("p", 10, "retry"), "policy", "retry", ImportOutcome.MAPPED, "churn: attempts: 4"
+)
 ROUGH = Line(
-    "b.json", ("p", 2), "dataset", "out", Outcome.APPROXIMATED, "another path", "rotate it"
+    "b.json", ("p", 2), "dataset", "out", ImportOutcome.APPROXIMATED, "another path", "rotate it"
 )
 BLOCK = "training:\n  kind: azureml"
-LEFT = Line("a.json", (), "activity", "Copy|1", Outcome.NOT_CARRIED_OVER, "no <b>", "do it", BLOCK)
+LEFT = Line(
+    "a.json", (), "activity", "Copy|1", ImportOutcome.NOT_CARRIED_OVER, "no <b>", "do it", BLOCK
+)
 REPORT = Report(
     sorted_lines([MAPPED, ROUGH, LEFT]),
     (PipelineOfReport("churn", (("Retrain", Place("b.json", ("p", 2))),)),),

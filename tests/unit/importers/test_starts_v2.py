@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.repository import (
     file_of,
     imported,
@@ -127,8 +127,8 @@ def test_parameters_of_each_trigger_make_a_pipeline_each() -> None:
         "churn-south": "south/a.csv",
     }
     assert [line(found, name, "trigger").outcome for name in ("north", "south")] == [
-        Outcome.MAPPED,
-        Outcome.MAPPED,
+        ImportOutcome.MAPPED,
+        ImportOutcome.MAPPED,
     ]
 
 
@@ -200,7 +200,7 @@ def test_keys_of_a_trigger_that_is_not_carried_over_are_not_either() -> None:
     assert pipelines(found) == {}
     there = line(found, "recurrence", "key")
     assert (there.outcome, there.text) == (
-        Outcome.NOT_CARRIED_OVER,
+        ImportOutcome.NOT_CARRIED_OVER,
         "its trigger is not carried over",
     )
 

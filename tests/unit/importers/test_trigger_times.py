@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.config.schedule import Recurrence as Schedule
 from shared.core.config.schedule import dues_between
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.triggers import (
     NOW,
     RECURRENCE,
@@ -35,12 +35,12 @@ def test_a_stopped_trigger_is_a_paused_schedule() -> None:
     assert isinstance(start.timing.schedule, dict)
     assert start.timing.schedule["paused"] is True
     (line,) = (one for one in factory.lines("key") if one.name == "runtimeState")
-    assert line.outcome is Outcome.APPROXIMATED  # the factory drops what passed meanwhile
+    assert line.outcome is ImportOutcome.APPROXIMATED  # the factory drops what passed meanwhile
     assert "catch_up: none" in line.to_do
     factory = trigger_factory("TumblingWindowTrigger", WINDOW, runtimeState="Stopped")
     starts_of(factory)
     (line,) = (one for one in factory.lines("key") if one.name == "runtimeState")
-    assert line.outcome is Outcome.MAPPED
+    assert line.outcome is ImportOutcome.MAPPED
     several = {**RECURRENCE, "schedule": {"hours": [3, 9]}}
     factory = trigger_factory("ScheduleTrigger", {"recurrence": several}, runtimeState="Stopped")
     found = [start.timing.schedule for start in starts_of(factory)]
@@ -93,7 +93,7 @@ def test_several_due_times_have_the_period_of_their_trigger() -> None:
         dues += [f"{due:%F %H}" for due in dues_between(schedule, NOW, NOW.replace(year=2028), 9)]
     assert sorted(dues) == ["2027-02-01 06", "2027-02-04 06", "2027-02-08 06", "2027-02-11 06"]
     (line,) = (one for one in factory.lines("key") if one.name == "recurrence")
-    assert line.outcome is Outcome.MAPPED
+    assert line.outcome is ImportOutcome.MAPPED
 
 
 def test_a_due_time_outside_of_the_period_has_no_pipeline() -> None:
@@ -152,11 +152,11 @@ def test_what_is_wrong_in_a_trigger_pauses_its_schedule(more: dict[str, Any], sa
     assert isinstance(start.timing.schedule, dict)
     assert start.timing.schedule["paused"] is True
     (line,) = (one for one in factory.lines("key") if one.name == "recurrence")
-    assert line.outcome is Outcome.APPROXIMATED
+    assert line.outcome is ImportOutcome.APPROXIMATED
     assert said in line.text
     assert "remove `paused`" in line.to_do
     (line,) = factory.lines("trigger")
-    assert line.outcome is Outcome.APPROXIMATED
+    assert line.outcome is ImportOutcome.APPROXIMATED
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_what_is_wrong_in_a_window_pauses_its_schedule(more: dict[str, Any], key
     (start,) = starts_of(factory)
     assert isinstance(start.timing.schedule, dict)
     assert start.timing.schedule["paused"] is True
-    differ = [one.name for one in factory.lines("key") if one.outcome is Outcome.APPROXIMATED]
+    differ = [one.name for one in factory.lines("key") if one.outcome is ImportOutcome.APPROXIMATED]
     assert differ == [key]
 
 
@@ -224,11 +224,11 @@ def test_odd_times_and_intervals_do_no_harm() -> None:
 @pytest.mark.parametrize(
     ("end", "outcome"),
     [
-        ("2026-02-01T02:00:00Z", Outcome.MAPPED),
-        ("2026-02-01T12:00:00Z", Outcome.APPROXIMATED),
+        ("2026-02-01T02:00:00Z", ImportOutcome.MAPPED),
+        ("2026-02-01T12:00:00Z", ImportOutcome.APPROXIMATED),
     ],
 )
-def test_an_end_within_a_window_is_said(end: str, outcome: Outcome) -> None:
+def test_an_end_within_a_window_is_said(end: str, outcome: ImportOutcome) -> None:
     factory = trigger_factory("TumblingWindowTrigger", {**WINDOW, "endTime": end})
     starts_of(factory)
     (line,) = (one for one in factory.lines("key") if one.name == "endTime")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.factory import Factory
 from tests.unit.importers.triggers import (
     RECURRENCE,
@@ -19,7 +19,7 @@ def test_a_schedule_trigger_is_a_schedule() -> None:
     (start,) = starts_of(factory)
     assert start.timing.schedule == {"frequency": "Day", "interval": 1, "offset": "3h"}
     (line,) = factory.lines("trigger")
-    assert (line.outcome, line.text) == (Outcome.MAPPED, "churn: schedule")
+    assert (line.outcome, line.text) == (ImportOutcome.MAPPED, "churn: schedule")
     assert unread_of(factory) == []
 
 
@@ -97,5 +97,5 @@ def test_other_triggers_are_reported(kind: str, to_do: str) -> None:
     factory = trigger_factory(kind, {"parameter": 1})
     assert starts_of(factory) == []
     (line,) = factory.lines("trigger")
-    assert line.outcome is Outcome.NOT_CARRIED_OVER
+    assert line.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert to_do in line.to_do

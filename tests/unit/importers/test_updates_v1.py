@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from tests.unit.importers.version_1 import MODEL, training, updating, walk_through
 
-LEFT = Outcome.NOT_CARRIED_OVER
+LEFT = ImportOutcome.NOT_CARRIED_OVER
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_update_that_waits_for_more_than_its_model_says_what_decides_here() -
     assert (waits.outcome, "activity `evaluate`" in waits.text) == (LEFT, True)
     assert "gate.approval: required" in waits.to_do
     line = factory.line("pipeline/walk", "activities[2]")
-    assert line.outcome is Outcome.APPROXIMATED
+    assert line.outcome is ImportOutcome.APPROXIMATED
     assert "does not wait for dataset `passed`" in line.text
 
 
@@ -189,4 +189,4 @@ def test_an_update_follows_all_outputs_of_its_training() -> None:
     factory = walk_through(training(outputs=datasets), updating(inputs=datasets))
     factory.blob("scores", "any", "scores.csv")
     assert len(factory.only().updates) == 1
-    assert factory.line("pipeline/walk", "activities[1]").outcome is Outcome.MAPPED
+    assert factory.line("pipeline/walk", "activities[1]").outcome is ImportOutcome.MAPPED

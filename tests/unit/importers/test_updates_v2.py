@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.importers.data_factory.account import Outcome
+from shared.importers.data_factory.account import ImportOutcome
 from shared.importers.data_factory.drafts import ImportOptions
 from shared.importers.data_factory.importer import import_definitions
 from tests.unit.importers.factory import UPDATE, storage_named
@@ -29,17 +29,17 @@ def _one(*activities: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("key", "value", "outcome"),
     [
-        ("timeout", "01:00:00", Outcome.APPROXIMATED),
-        ("retry", 0, Outcome.APPROXIMATED),  # Relearn tries it again all the same
-        ("retry", 2, Outcome.APPROXIMATED),
-        ("retryIntervalInSeconds", 30, Outcome.APPROXIMATED),
-        ("secureInput", True, Outcome.APPROXIMATED),
-        ("secureOutput", False, Outcome.MAPPED),
-        ("colour", "red", Outcome.NOT_CARRIED_OVER),
+        ("timeout", "01:00:00", ImportOutcome.APPROXIMATED),
+        ("retry", 0, ImportOutcome.APPROXIMATED),  # Relearn tries it again all the same
+        ("retry", 2, ImportOutcome.APPROXIMATED),
+        ("retryIntervalInSeconds", 30, ImportOutcome.APPROXIMATED),
+        ("secureInput", True, ImportOutcome.APPROXIMATED),
+        ("secureOutput", False, ImportOutcome.MAPPED),
+        ("colour", "red", ImportOutcome.NOT_CARRIED_OVER),
     ],
 )
 def test_each_key_of_the_policy_of_an_update_has_a_line(
-    key: str, value: Any, outcome: Outcome
+    key: str, value: Any, outcome: ImportOutcome
 ) -> None:
     found = _one(training(policy={}), update(policy={key: value}))
     assert line(found, key, "policy").outcome is outcome
@@ -60,7 +60,7 @@ def test_an_update_that_is_not_complete_is_not_carried_over(
     typed = update()["typeProperties"] | changes
     found = _one(training(), update(typeProperties=typed))
     said = line(found, "update")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert said.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert text in said.text
     assert "endpoints" not in pipelines(found)["churn"]
 
@@ -77,7 +77,7 @@ def test_parts_of_a_second_definition_of_one_name_have_lines() -> None:
     found = import_definitions(files, ImportOptions(), NOW)
     lines = {(one.kind, one.name): one for one in found.report.lines if "churn2" in one.file}
     assert {("pipeline", "churn"), ("activity", "train"), ("policy", "retry")} <= lines.keys()
-    assert {one.outcome for one in lines.values()} == {Outcome.NOT_CARRIED_OVER}
+    assert {one.outcome for one in lines.values()} == {ImportOutcome.NOT_CARRIED_OVER}
 
 
 def _after(*names: str) -> list[dict[str, Any]]:
@@ -105,12 +105,12 @@ def test_an_update_with_two_models_is_not_carried_over() -> None:
 @pytest.mark.parametrize(
     ("reverse", "said", "outcome"),
     [
-        (False, "a failure of `one` stops what comes after it", Outcome.MAPPED),
-        (True, "that of `one` comes after this one", Outcome.APPROXIMATED),
+        (False, "a failure of `one` stops what comes after it", ImportOutcome.MAPPED),
+        (True, "that of `one` comes after this one", ImportOutcome.APPROXIMATED),
     ],
 )
 def test_an_update_that_waits_for_another_one_says_in_which_order_they_are(
-    *, reverse: bool, said: str, outcome: Outcome
+    *, reverse: bool, said: str, outcome: ImportOutcome
 ) -> None:
     other = storage_named("scoring2")
     chained = [update("one"), update("two", after="one", linkedServiceName=other)]
@@ -149,7 +149,7 @@ def test_an_update_after_a_training_of_another_pipeline_has_its_endpoint_to_copy
     alone = {key: value for key, value in update().items() if key != "dependsOn"}
     found = imported({"pipeline/churn": pipeline(training()), "pipeline/later": pipeline(alone)})
     said = line(found, "update")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert said.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert said.text.startswith("training `train` of pipeline `churn` writes its model")
     assert f"update: {UPDATE}" in said.block
     assert "update `update` of pipeline `later` takes its model" in line(found, "train").text
@@ -174,7 +174,7 @@ def test_an_update_after_a_check_of_its_model_is_not_carried_over(
     found = _one(training(), beside, update(dependsOn=_after(*waits)))
     said = line(found, "update")
     assert "endpoints" not in pipelines(found)["churn"]
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert said.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert f"only after the success of {beside['type']} `check`" in said.text
     assert ("gate.rules" in said.to_do, f"update: {UPDATE}" in said.block) == (True, True)
     assert "update `update`, which waits for it" in line(found, "train").text
@@ -202,7 +202,7 @@ def test_an_update_after_a_loop_with_a_check_in_it_is_not_carried_over() -> None
 )
 def test_what_cannot_stop_an_update_is_no_check(beside: dict[str, Any]) -> None:
     found = _one(training(), beside, update(dependsOn=_after("train", "check")))
-    assert line(found, "update").outcome is Outcome.MAPPED
+    assert line(found, "update").outcome is ImportOutcome.MAPPED
     assert "endpoints" in pipelines(found)["churn"]
 
 
@@ -211,9 +211,9 @@ def test_an_update_need_not_wait_for_what_its_training_waits_for() -> None:
     found = _one(
         copy, training(dependsOn=_after("copy")), update(dependsOn=_after("train", "copy"))
     )
-    assert line(found, "update").outcome is Outcome.MAPPED
+    assert line(found, "update").outcome is ImportOutcome.MAPPED
     said = [one for one in found.report.lines if one.name == "dependsOn"]
-    assert [one.outcome for one in said].count(Outcome.MAPPED) == 1
+    assert [one.outcome for one in said].count(ImportOutcome.MAPPED) == 1
     assert said[-1].text == "waits for `copy`, as its training `train` does"
 
 
@@ -222,7 +222,7 @@ def test_an_update_that_waits_for_another_training_says_what_decides_here() -> N
     waits = _after("train", "other")
     found = _one(training(), training("other", typeProperties=typed), update(dependsOn=waits))
     said = line(found, "update")
-    assert said.outcome is Outcome.APPROXIMATED
+    assert said.outcome is ImportOutcome.APPROXIMATED
     assert "does not wait for `other`" in said.text
     (waits_for,) = [one for one in found.report.lines if "waits for `other`" in one.text]
     assert "schedule.delay" not in waits_for.to_do
@@ -239,7 +239,7 @@ def test_a_model_of_another_storage_account_is_not_that_of_the_training() -> Non
     other = {"type": "AzureBlobStorage", "typeProperties": {"connectionString": "AccountName=b"}}
     found = _stored(storage_named("other"), **{"linkedService/other": other})
     said = line(found, "update")
-    assert said.outcome is Outcome.NOT_CARRIED_OVER
+    assert said.outcome is ImportOutcome.NOT_CARRIED_OVER
     assert said.text.endswith("writes `models/out/churn.ilearner` of storage account b")
     assert "endpoints" not in pipelines(found)["churn"]
 
@@ -247,17 +247,17 @@ def test_a_model_of_another_storage_account_is_not_that_of_the_training() -> Non
 @pytest.mark.parametrize(
     ("account", "outcome"),
     [
-        ("AccountName=Churn", Outcome.MAPPED),
-        ("@{linkedService().connection}", Outcome.APPROXIMATED),
+        ("AccountName=Churn", ImportOutcome.MAPPED),
+        ("@{linkedService().connection}", ImportOutcome.APPROXIMATED),
     ],
 )
-def test_a_storage_account_that_is_not_known_is_said(account: str, outcome: Outcome) -> None:
+def test_a_storage_account_that_is_not_known_is_said(account: str, outcome: ImportOutcome) -> None:
     other = {"type": "AzureBlobStorage", "typeProperties": {"connectionString": account}}
     found = _stored(storage_named("other"), **{"linkedService/other": other})
     said = line(found, "update")
     assert said.outcome is outcome
     unknown = "they may mean different storage accounts"
-    assert (unknown in said.text) is (outcome is Outcome.APPROXIMATED)
+    assert (unknown in said.text) is (outcome is ImportOutcome.APPROXIMATED)
 
 
 def test_a_reference_says_which_account_its_storage_is() -> None:
@@ -268,14 +268,14 @@ def test_a_reference_says_which_account_its_storage_is() -> None:
         named = {**storage_named("both"), "parameters": {"account": account}}
         found = _stored(named, **{"linkedService/both": both})
         outcomes.append(line(found, "update").outcome)
-    assert outcomes == [Outcome.MAPPED, Outcome.NOT_CARRIED_OVER]
+    assert outcomes == [ImportOutcome.MAPPED, ImportOutcome.NOT_CARRIED_OVER]
 
 
 def test_a_path_of_an_output_that_cannot_be_said_asks_for_nothing() -> None:
     typed = {"webServiceOutputs": {"rows": file_of("models/@{guid()}.csv")}}
     found = _one(training(typeProperties=typed))
     said = line(found, "filePath", "key")
-    assert (said.outcome, said.asks) == (Outcome.NOT_CARRIED_OVER, False)
+    assert (said.outcome, said.asks) == (ImportOutcome.NOT_CARRIED_OVER, False)
 
 
 def test_an_activity_that_has_the_name_of_another_one_is_not_carried_over() -> None:

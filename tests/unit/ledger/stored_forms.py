@@ -38,7 +38,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "needs_approval": False,
         "uncompared": (),
     },
-    Result: {"unsure": False, "observe": False, "comparisons": (), "gone": ()},
+    Result: {"unsure": False, "observe": False, "unread": "", "comparisons": (), "gone": ()},
     Comparison: {"positives": None, "rows_needed": None, "slices": (), "why": ""},
     SliceComparison: {"why": ""},
     ServedModel: {

@@ -25,8 +25,8 @@ from tests.unit.ledger.stored_forms import LEFT_OUT
 def models() -> list[type[BaseModel]]:
     """Return every class of records, and of parts of them, in the core."""
     modules = [
-        importlib.import_module(f"shared.core.{module.name}")
-        for module in pkgutil.iter_modules(shared.core.__path__)
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(shared.core.__path__, "shared.core.")
     ]
     found = {one for module in modules for one in vars(module).values() if isinstance(one, type)}
     ours = [one for one in found if issubclass(one, BaseModel) and one is not BaseModel]

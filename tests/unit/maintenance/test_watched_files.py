@@ -1,12 +1,14 @@
 """A change of a watched file is noticed, whatever is at its name."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.config.places import LocalFiles
+from shared.errors import FileRefusedError
 from shared.maintenance.changed_file import WatchedFiles
 from tests.unit.maintenance.live_files import Live, attempts, taken
 
@@ -20,30 +22,36 @@ def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Live:
     return made
 
 
-def test_whatever_lies_at_the_name_is_checked_without_failing(tmp_path: Path) -> None:
+def watching(*files: Path) -> WatchedFiles:
     watched = WatchedFiles(LocalFiles())
+    for file in files:
+        with suppress(FileRefusedError):
+            watched.read(file, 100)
+    return watched
+
+
+def test_whatever_lies_at_the_name_is_checked_without_failing(tmp_path: Path) -> None:
     file, other = tmp_path / "a", tmp_path / "b"
-    watched.remember([file, other])
+    watched = watching(file, other)
     assert not watched.changed()
     file.mkdir()
     assert not watched.changed()
     file.rmdir()
     file.write_text("x")
     assert watched.changed()
-    watched.remember([file])
+    watched = watching(file)
     file.unlink()
     file.symlink_to("/dev/zero")
     assert watched.changed()
-    watched.remember([file, tmp_path / ("n" * 300)])
+    watched = watching(file, tmp_path / ("n" * 300))
     assert not watched.changed()
 
 
 def test_content_moved_from_one_file_to_the_other_is_a_change(tmp_path: Path) -> None:
-    watched = WatchedFiles(LocalFiles())
     file, other = tmp_path / "a", tmp_path / "b"
     file.write_text("xy")
     other.write_text("z")
-    watched.remember([file, other])
+    watched = watching(file, other)
     file.write_text("x")
     other.write_text("yz")
     assert watched.changed()
@@ -52,7 +60,6 @@ def test_content_moved_from_one_file_to_the_other_is_a_change(tmp_path: Path) ->
 def test_a_file_that_cannot_be_read_for_a_while_is_checked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watched = WatchedFiles(LocalFiles())
     file = tmp_path / "a"
     file.write_text("x")
 
@@ -62,7 +69,7 @@ def test_a_file_that_cannot_be_read_for_a_while_is_checked_again(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "open", fails)
         os.utime(file, (1_700_000_000, 1_700_000_000))
-        watched.remember([file])
+        watched = watching(file)
         assert not watched.changed()
     assert watched.changed()  # though its time and its size are as they were
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.config.settings import Problem
-from shared.core.findings import Line, Outcome, Report, ok, wrong
+from shared.core.findings import CheckOutcome, Line, Report, ok, wrong
 from shared.core.run.record import Phase
 from shared.errors import PermanentError
 from shared.ledger.progress import LastEvent
@@ -72,7 +72,7 @@ def test_a_wrong_key_of_the_training_service_is_told() -> None:
     world.environment["TRAINING_KEY"] = "d3JvbmctdHJhaW5pbmcta2V5LW9mLWEtdGVzdA=="
     world.restart()
     (line,) = lines(report(world), "services").values()
-    assert line.finding.outcome is Outcome.WRONG
+    assert line.finding.outcome is CheckOutcome.WRONG
     assert "401" in line.finding.text
     assert "training.api_key" in line.finding.cure
     assert "d3Jvbmct" not in str(line)
@@ -82,7 +82,7 @@ def test_a_key_that_is_not_set_is_told_by_its_name() -> None:
     world = World()
     del world.environment["TRAINING_KEY"]
     (line,) = lines(report(world), "services").values()
-    assert line.finding.outcome is Outcome.WRONG
+    assert line.finding.outcome is CheckOutcome.WRONG
     assert "TRAINING_KEY" in line.finding.text
 
 
@@ -93,7 +93,7 @@ def test_a_service_that_does_not_exist_is_told_from_a_job_that_does_not() -> Non
         lambda method, path: Answer(404, {}, body) if "/jobs/" in path else None
     )
     (line,) = lines(report(world), "services").values()
-    assert line.finding.outcome is Outcome.WRONG
+    assert line.finding.outcome is CheckOutcome.WRONG
     assert "WebServiceNotFound" in line.finding.text
 
 
@@ -189,7 +189,7 @@ def test_a_queue_that_cannot_be_counted_is_not_taken_for_an_empty_one() -> None:
     world = World()
     world.queues.failure = PermanentError("count: access is denied")
     found = lines(report(world), "events")
-    wrong_ones = {name for name, one in found.items() if one.finding.outcome is Outcome.WRONG}
+    wrong_ones = {name for name, one in found.items() if one.finding.outcome is CheckOutcome.WRONG}
     assert len(wrong_ones) == 3
     assert all("Storage Queue Data Contributor" in found[one].finding.cure for one in wrong_ones)
 
@@ -218,7 +218,7 @@ def test_an_endpoint_of_a_customer_is_checked_by_its_key() -> None:
     first, second = found
     assert first == "sample/theirs (acme)"
     assert second.endswith("/endpoints/acme: read")
-    assert {one.finding.outcome for one in found.values()} == {Outcome.OK}
+    assert {one.finding.outcome for one in found.values()} == {CheckOutcome.OK}
 
 
 def test_more_endpoints_than_are_checked_are_counted_as_not_checked() -> None:
@@ -226,7 +226,7 @@ def test_more_endpoints_than_are_checked_are_counted_as_not_checked() -> None:
     found = replace(world.app.doctor, bounds=Bounds(20.0, 10.0, endpoints=0)).report()
     (line,) = lines(found, "endpoints").values()
     assert line.check == "others"
-    assert line.finding.outcome is Outcome.NOT_CHECKED
+    assert line.finding.outcome is CheckOutcome.NOT_CHECKED
 
 
 def test_problems_and_hints_are_lines_of_their_own() -> None:
@@ -272,8 +272,10 @@ def test_where_the_ledger_does_not_work_what_needs_it_is_not_checked() -> None:
         "storage", "LEDGER_CONTAINER x: list", "", lambda: wrong("no"), gives="LEDGER_CONTAINER"
     )
     found = report(world, storage=lambda: (bad,))
-    assert [one.check for one in found.lines if one.finding.outcome is Outcome.WRONG] == [bad.name]
-    left = [one for one in found.lines if one.finding.outcome is Outcome.NOT_CHECKED]
+    assert [one.check for one in found.lines if one.finding.outcome is CheckOutcome.WRONG] == [
+        bad.name
+    ]
+    left = [one for one in found.lines if one.finding.outcome is CheckOutcome.NOT_CHECKED]
     assert {"sample/production", "last event of a scratch blob"} <= {one.check for one in left}
     assert {one.finding.text for one in left} == {
         "correct what the line of LEDGER_CONTAINER says first"

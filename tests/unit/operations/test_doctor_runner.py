@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.findings import Finding, Outcome, not_checked, ok, wrong
+from shared.core.findings import CheckOutcome, Finding, not_checked, ok, wrong
 from shared.errors import PermanentError
 from shared.operations.doctor_runner import Bounds, results_of
 from shared.ports.checks import Check
@@ -45,7 +45,7 @@ def good() -> Finding:
 def test_results_have_the_order_of_the_checks_whatever_ends_first(hanging: Hanging) -> None:
     checks = [check("1", hanging), *(check(str(n), good, f"https://{n}.example") for n in range(9))]
     found = results_of(checks, QUICK)
-    assert [one.outcome for one in found] == [Outcome.WRONG, *[Outcome.OK] * 9]
+    assert [one.outcome for one in found] == [CheckOutcome.WRONG, *[CheckOutcome.OK] * 9]
 
 
 def test_a_check_that_hangs_has_its_time_and_no_more(hanging: Hanging) -> None:
@@ -61,10 +61,10 @@ def test_a_host_that_hangs_is_left_alone_after_two_checks(hanging: Hanging) -> N
     found = results_of([*checks, check("other", good, "https://b.example")], QUICK)
     assert hanging.asked == 2
     kinds = [one.outcome for one in found]
-    assert kinds.count(Outcome.WRONG) == 2
-    assert kinds.count(Outcome.NOT_CHECKED) == 6
-    assert found[-1].outcome is Outcome.OK
-    (why,) = {one.text for one in found if one.outcome is Outcome.NOT_CHECKED}
+    assert kinds.count(CheckOutcome.WRONG) == 2
+    assert kinds.count(CheckOutcome.NOT_CHECKED) == 6
+    assert found[-1].outcome is CheckOutcome.OK
+    (why,) = {one.text for one in found if one.outcome is CheckOutcome.NOT_CHECKED}
     assert why == "a.example did not answer other checks: correct those first"
 
 
@@ -98,15 +98,17 @@ def test_what_needs_something_broken_is_not_begun_and_says_which_line_to_correct
 
 def test_what_needs_itself_in_a_circle_is_tried_all_the_same() -> None:
     (found,) = results_of([replace(check("a", good), gives="A", needs=("A",))], QUICK)
-    assert found.outcome is Outcome.OK
+    assert found.outcome is CheckOutcome.OK
 
 
 def test_what_has_no_time_is_not_checked(hanging: Hanging) -> None:
     checks = [check(str(n), hanging, f"https://{n}.example") for n in range(60)]
     found = results_of(checks, Bounds(whole=0.2, each=0.2))
     kinds = {one.outcome for one in found}
-    assert kinds == {Outcome.WRONG, Outcome.NOT_CHECKED}
-    assert "run doctor again" in next(o.text for o in found if o.outcome is Outcome.NOT_CHECKED)
+    assert kinds == {CheckOutcome.WRONG, CheckOutcome.NOT_CHECKED}
+    assert "run doctor again" in next(
+        o.text for o in found if o.outcome is CheckOutcome.NOT_CHECKED
+    )
 
 
 def test_checks_of_one_host_run_side_by_side_once_it_answers() -> None:

@@ -5,12 +5,12 @@ import re
 import pytest
 
 from proofs.worked_examples import DRAWINGS, EXAMPLES, PAGE, drawings, page
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 
 SHOWS = {
-    "few-rows": ("worse", Outcome.UNSURE),
-    "many-rows": ("worse", Outcome.FIT),
-    "one-region": ("fit", Outcome.WORSE),
+    "few-rows": ("worse", RuleOutcome.UNSURE),
+    "many-rows": ("worse", RuleOutcome.FIT),
+    "one-region": ("fit", RuleOutcome.WORSE),
 }
 
 

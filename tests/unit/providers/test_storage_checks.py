@@ -16,7 +16,7 @@ from urllib3.exceptions import NameResolutionError
 from local.identity import make_token
 from shared.config.settings import read_settings
 from shared.config.storage_places import places_of
-from shared.core.findings import Finding, Outcome
+from shared.core.findings import CheckOutcome, Finding
 from shared.providers.azure_storage import accounts, checks, identities, queues
 from shared.providers.azure_storage.checks import StorageChecks
 from tests.fakes.storage_answers import StorageAnswers
@@ -74,7 +74,7 @@ class Account:
         found = self.found(environment)
         assert not self.answers.blobs
         assert not [one for one in found.values() if KEY in f"{one.text}{one.cure}"]
-        return {name: one for name, one in found.items() if one.outcome is Outcome.WRONG}
+        return {name: one for name, one in found.items() if one.outcome is CheckOutcome.WRONG}
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_sound_account_is_ok_in_every_line_and_the_order_is_fixed(account: Acc
         *(DATA, MODELS, LEDGER, DEAD, SIGNED),
         *sorted(QUEUES),
     ]
-    assert {one.outcome for one in found.values()} == {Outcome.OK}
+    assert {one.outcome for one in found.values()} == {CheckOutcome.OK}
     assert "object id 00000000-0000-0000-0000-000000000002" in found["AzureWebJobsStorage"].text
     assert not account.answers.blobs
 
@@ -204,7 +204,7 @@ def test_a_role_that_lacks_one_right_is_told_by_the_step(
 
     account.answers.rule = rule
     found = account.found()
-    wrong = {name: one for name, one in found.items() if one.outcome is Outcome.WRONG}
+    wrong = {name: one for name, one in found.items() if one.outcome is CheckOutcome.WRONG}
     assert list(wrong) == [LEDGER]
     assert wrong[LEDGER].text.startswith(f"{step}: the identity has no role")
     if step != "delete":
@@ -229,14 +229,14 @@ def test_what_is_missing_is_wrong_or_may_be_made_later(account: Account) -> None
     )
     found = account.found(BY_KEY)
     told = {name: (one.outcome, one.text) for name, one in found.items() if name != CLOCK}
-    assert told[DATA] == (Outcome.WRONG, "container data does not exist")
-    assert told[MODELS] == (Outcome.WRONG, "container models does not exist")
-    assert told[LEDGER][0] is told[DEAD][0] is Outcome.NOT_CHECKED
-    assert {told[one][0] for one in QUEUES} == {Outcome.WRONG}
+    assert told[DATA] == (CheckOutcome.WRONG, "container data does not exist")
+    assert told[MODELS] == (CheckOutcome.WRONG, "container models does not exist")
+    assert told[LEDGER][0] is told[DEAD][0] is CheckOutcome.NOT_CHECKED
+    assert {told[one][0] for one in QUEUES} == {CheckOutcome.WRONG}
     assert "create it in account mine, or correct MODELS_CONTAINER" in found[MODELS].cure
     disabled = {f"AzureWebJobs.{name}.Disabled": "true" for name in FUNCTIONS}
     found = account.found({**BY_KEY, **disabled})
-    assert {found[one].outcome for one in QUEUES} == {Outcome.NOT_CHECKED}
+    assert {found[one].outcome for one in QUEUES} == {CheckOutcome.NOT_CHECKED}
 
 
 FUNCTIONS = ("on_storage_events", "on_workspace_events")
@@ -286,10 +286,10 @@ def _always(code: str, _what: str, _path: str) -> str:
 
 def test_a_connection_that_is_wrong_leaves_the_others_checked(account: Account) -> None:
     found = account.found({**BY_KEY, "DataStorage": "nonsense", "LEDGER_CONTAINER": ""})
-    assert found[DATA].outcome is Outcome.NOT_CHECKED
+    assert found[DATA].outcome is CheckOutcome.NOT_CHECKED
     assert found[DATA].text == "correct the setting DataStorage first"
     assert found["LEDGER_CONTAINER"].text == "correct the setting LEDGER_CONTAINER first"
-    assert found[MODELS].outcome is Outcome.OK
+    assert found[MODELS].outcome is CheckOutcome.OK
 
 
 def test_a_scratch_blob_of_a_killed_process_is_deleted(account: Account) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.findings import Finding, Outcome
+from shared.core.findings import CheckOutcome, Finding
 from shared.errors import TransientError
 from shared.operations.doctor_runner import Bounds, results_of
 from shared.providers.factory import ConfiguredProviders
@@ -60,7 +60,7 @@ def refusal(status: int, code: str, message: str = "words of the service") -> An
 
 
 def wrong(found: Mapping[str, Finding]) -> dict[str, Finding]:
-    return {name: one for name, one in found.items() if one.outcome is Outcome.WRONG}
+    return {name: one for name, one in found.items() if one.outcome is CheckOutcome.WRONG}
 
 
 def test_a_sound_workspace_is_ok_and_nothing_is_written(workspace: Workspace) -> None:
@@ -83,7 +83,9 @@ def test_a_missing_role_is_told_with_the_role(workspace: Workspace) -> None:
     workspace.script = lambda _method, _url: refusal(403, "AuthorizationFailed")
     found = workspace.training()
     assert set(wrong(found)) == {"read"}  # a cause is told once
-    assert {one.outcome for name, one in found.items() if name != "read"} == {Outcome.NOT_CHECKED}
+    assert {one.outcome for name, one in found.items() if name != "read"} == {
+        CheckOutcome.NOT_CHECKED
+    }
     assert "AzureML Data Scientist" in found["read"].cure
     assert "AuthorizationFailed" in found["read"].text
 
@@ -145,7 +147,7 @@ def test_a_datastore_of_another_account_is_told(workspace: Workspace) -> None:
     assert (
         "covers another/models, and not account/models" in found["datastore of account/models"].text
     )
-    assert found["datastore nowhere"].outcome is Outcome.WRONG
+    assert found["datastore nowhere"].outcome is CheckOutcome.WRONG
 
 
 def test_what_is_remembered_is_asked_anew(workspace: Workspace) -> None:
@@ -160,7 +162,7 @@ def test_a_deployment_with_traffic_that_failed_is_told(workspace: Workspace) -> 
     blue = workspace.world.azureml.state.endpoints["census"].deployments["blue"]
     blue.state = "Failed"
     found = workspace.serving()["endpoint census, deployments"]
-    assert found.outcome is Outcome.WRONG
+    assert found.outcome is CheckOutcome.WRONG
     assert "blue Failed 100 %" in found.text
     assert "--endpoint-name census --name blue" in found.cure
 
@@ -199,6 +201,6 @@ def test_no_token_is_shown_whatever_the_workspace_repeats(
 
 def test_an_endpoint_that_the_first_promotion_makes_is_not_wrong() -> None:
     workspace = Workspace(online={"endpoint": "later", "create": True})
-    assert {one.outcome for one in workspace.serving().values()} == {Outcome.NOT_CHECKED}
+    assert {one.outcome for one in workspace.serving().values()} == {CheckOutcome.NOT_CHECKED}
     workspace = Workspace(online={"endpoint": "later"})
     assert set(wrong(workspace.serving())) == set(workspace.serving())

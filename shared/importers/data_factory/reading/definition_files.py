@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from shared.core.counting import counted
-from shared.importers.data_factory.account import Account, Element, Line, Outcome
+from shared.importers.data_factory.account import Account, Element, ImportOutcome, Line
 from shared.importers.data_factory.reading import arm
 from shared.importers.data_factory.reading.tolerant_json import (
     BrokenDefinitionError,
@@ -37,7 +37,7 @@ class Files:
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
     _names: frozenset[str] = frozenset()
-    _near: set[str] = field(default_factory=set)  #: the files beside a template
+    _near: set[str] = field(default_factory=set)  #: the files in a template's folder
     #: File and parameter -> the file whose value counts; and those whose own value does.
     _counts: dict[tuple[str, str], str] = field(default_factory=dict)
     _used: set[tuple[str, str]] = field(default_factory=set)
@@ -49,9 +49,9 @@ class Files:
         return name.casefold() in self._names
 
     def values_for(self, template: str) -> dict[str, Any]:
-        """Return the values of parameters for a template: those given, then those beside it.
+        """Return the values of parameters for a template: those given, then those in its folder.
 
-        Of the files beside it that whose name fits best counts, then the nearest one.
+        Of the files in its folder that whose name fits best counts, then the nearest one.
         """
         stem = PurePosixPath(template).stem.casefold()
         folders = [str(folder) for folder in PurePosixPath(template).parents]
@@ -137,13 +137,13 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         place = f"line {error.line}, column {error.column}: " if error.line else ""
         text = f"it can't be read: {place}{error.what}"
         cure = "correct it, and import again: the other files were read"
-        account.add(Line(file, (), "file", name, Outcome.NOT_CARRIED_OVER, text, cure))
+        account.add(Line(file, (), "file", name, ImportOutcome.NOT_CARRIED_OVER, text, cure))
         return
     read.documents[file] = found
     for line, column in found.mended:
         at = (place := f"line {line}, column {column}",)
         text = f"{place}: a comma is missing before this; it was read as if it were there"
-        account.add(Line(file, at, "file", name, Outcome.APPROXIMATED, text, "add it"))
+        account.add(Line(file, at, "file", name, ImportOutcome.APPROXIMATED, text, "add it"))
     for path in found.doubled:
         key = str(path[-1])
         at_first = (*path[:-1], f"{key} (the first one)")
@@ -151,7 +151,7 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         cure = "remove one of them"
         if is_secret(key, key):
             cure = f"{cure}, and rotate the secret: each reader of this file has both"
-        account.add(Line(file, at_first, "key", key, Outcome.NOT_CARRIED_OVER, text, cure))
+        account.add(Line(file, at_first, "key", key, ImportOutcome.NOT_CARRIED_OVER, text, cure))
 
 
 def _secret_parameters(read: Files, account: Account) -> frozenset[str]:

@@ -10,13 +10,13 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from shared.importers.data_factory.account import Account, Element, Line, Outcome, Place
+from shared.importers.data_factory.account import Account, Element, ImportOutcome, Line, Place
 from shared.importers.data_factory.reading import arm
 from shared.importers.data_factory.secrets import is_secret
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 #: Of a dataset that is not carried over, no value is used.
-_UNUSED: Final = ("dataset", Outcome.NOT_CARRIED_OVER)
+_UNUSED: Final = ("dataset", ImportOutcome.NOT_CARRIED_OVER)
 _GIVE: Final = "give it with --parameters"
 NOT_COUNTED: Final = ": that one counts"
 
@@ -70,7 +70,7 @@ class Definitions:
     def named(self, kind: str, name: str, near: str = "") -> Definition | None:
         """Return a definition; letter case and blanks at the ends do not count.
 
-        Of several ones, that of the nearest folder counts, else the first.
+        Of several ones, that of the nearest folder counts, otherwise the first.
 
         Args:
             kind: what it is.
@@ -145,7 +145,7 @@ class Definitions:
             account.close(file, root)
 
 
-def _told(one: arm.Unresolved, name: str, above: Line | None) -> tuple[Outcome, str]:
+def _told(one: arm.Unresolved, name: str, above: Line | None) -> tuple[ImportOutcome, str]:
     """Return what becomes of an expression without a value, and what to do about it.
 
     Args:
@@ -153,14 +153,17 @@ def _told(one: arm.Unresolved, name: str, above: Line | None) -> tuple[Outcome, 
         name: of its key.
         above: the line of what it belongs to.
     """
-    left = above is not None and above.outcome is Outcome.NOT_CARRIED_OVER
+    left = above is not None and above.outcome is ImportOutcome.NOT_CARRIED_OVER
     if above is not None and left and (above.kind == "linked service" or not above.asks):
-        return Outcome.NOT_CARRIED_OVER, "nothing to do: nothing of the file needs it"
+        return ImportOutcome.NOT_CARRIED_OVER, "nothing to do: nothing of the file needs it"
     if "copyindex(" in one.text.casefold():
-        return Outcome.APPROXIMATED, "write each copy as a resource of its own, without copyIndex()"
+        return (
+            ImportOutcome.APPROXIMATED,
+            "write each copy as a resource of its own, without copyIndex()",
+        )
     if is_secret(name, one.text):
-        return Outcome.APPROXIMATED, f"{_GIVE}, but for secrets"
-    return Outcome.APPROXIMATED, f"write the value in its place, or {_GIVE}"
+        return ImportOutcome.APPROXIMATED, f"{_GIVE}, but for secrets"
+    return ImportOutcome.APPROXIMATED, f"write the value in its place, or {_GIVE}"
 
 
 def _stands(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Finds the definitions of a factory in whatever files people have.
+"""Finds the definitions of a factory in files of any layout.
 
 Single files, the folders of a git repository, ARM templates with their parameters: data-factory §2,
 §3. Each file that is not a definition, and each definition that does not count, gets a line of the

@@ -76,7 +76,7 @@ def parsed(content: bytes, file: str) -> Any:
 
 
 def document(content: bytes, file: str) -> Document:
-    """Return the content of a file of JSON, with what is unusual about it.
+    """Return the content of a JSON file, and its deviations from JSON.
 
     Args:
         content: of the file, in UTF-8 or UTF-16.

@@ -1,7 +1,7 @@
 """Pipelines of version 1: which become pipelines of Relearn, and what is said of all else.
 
 Each job with its updates becomes one pipeline. Jobs and updates are joined by the dataset of the
-model, in whichever pipelines they are (data-factory §2.4).
+model, in any pipelines (data-factory §2.4).
 """
 
 from collections.abc import Iterable

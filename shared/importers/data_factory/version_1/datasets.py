@@ -232,7 +232,7 @@ def _report_external(policy: Element, place: str, *, scheduled: bool) -> Waiting
         else:
             text = (
                 f"{place}: wait_for_data.at_most: {written(at_most)}: the delay, and all checks "
-                "with their pauses, at their longest; the run then trains on what is there, and "
+                "with their pauses, at their longest; the run then trains on the present data, and "
                 "without a blob there is no run"
             )
             element.approximated("policy", name, text)

@@ -86,7 +86,7 @@ class Activity:
 
 @dataclass(slots=True)
 class Factory:
-    """All activities of version 1, with what they refer to."""
+    """All activities of version 1, with the definitions that they refer to."""
 
     definitions: Definitions
     context: ImportContext
@@ -114,7 +114,7 @@ class Factory:
         return any(self.is_among(dataset, one.used) for one in ours)
 
     def is_after_job(self, activity: Activity) -> bool:
-        """Whether an activity waits for what a batch job writes."""
+        """Whether an activity waits for the output of a batch job."""
         jobs = [one for one in self.activities if one.is_job and one is not activity]
         written = {folded(output.name) for one in jobs for output in one.outputs}
         return any(folded(one.name) in written for one in activity.inputs)

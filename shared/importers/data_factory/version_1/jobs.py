@@ -103,7 +103,7 @@ class _Reader:
         leave_policy(self._element, "its activity is not carried over")
 
     def _cadence(self) -> Cadence | None:
-        """Return the schedule: the first availability of an output, else `scheduler`."""
+        """Return the schedule: the first availability of an output, otherwise `scheduler`."""
         return next(filter(None, map(availability.cadence, self._availabilities())), None)
 
     def _availabilities(self) -> list[Element]:

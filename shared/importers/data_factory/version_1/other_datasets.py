@@ -46,7 +46,7 @@ def report_dependency(
         first = writers[0]
         text = (
             f"waits for activity `{first.name}` of pipeline `{first.pipeline.name}`, which "
-            f"writes dataset `{dataset.name}`: a pipeline of Relearn waits for data alone"
+            f"writes dataset `{dataset.name}`: a pipeline of Relearn waits only for data"
         )
         reference.element.left("key", "inputs", text, cure)
     else:

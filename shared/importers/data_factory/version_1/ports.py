@@ -78,7 +78,7 @@ class Ports:
         return inputs, single
 
     def _choose(self, inputs: Sequence[BlobPath]) -> None:
-        """Choose the data: a folder, else an input with a policy, else the first; report waits."""
+        """Choose the data: a folder, an input with a policy, or the first; report waits."""
         folder = next((one for one in inputs if one.is_folder), None)
         read = list(self._inputs.values())
         waited = next((one for of, one in read if datasets.is_waited_for(of)), None)
@@ -274,7 +274,7 @@ class Ports:
 
 
 def _as_written(dataset: Definition, port: str) -> BlobPath:
-    """Return the path of an output whose folder cannot be read: Relearn needs its file alone."""
+    """Return the path of an output whose folder cannot be read: Relearn needs only its file."""
     folder = dataset.properties.get("typeProperties", "folderPath")
     file = dataset.properties.get("typeProperties", "fileName")
     name = file.peek()

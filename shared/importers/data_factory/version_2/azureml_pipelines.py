@@ -27,7 +27,7 @@ _SHOWN: Final = ("mlPipelineId", "mlPipelineEndpointId", "version", "mlParentRun
 
 
 def report_execution(factory: Factory, activity: Activity) -> None:
-    """Report an activity that runs a pipeline of Azure Machine Learning, with what to fill in.
+    """Report an activity that runs a pipeline of Azure Machine Learning, and what to fill in.
 
     Args:
         factory: all pipelines.

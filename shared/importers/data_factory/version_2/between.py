@@ -1,4 +1,4 @@
-"""Finds what an update of version 2 waits for beside its training (data-factory §3.4)."""
+"""Finds what an update of version 2 waits for besides its training (data-factory §3.4)."""
 
 from shared.importers.data_factory.version_2.factory import SETTERS, UNTIL, Activity, Factory
 

@@ -70,7 +70,7 @@ class BlobEvent:
         return here and (path.name == self.pattern or match(self.pattern, path.name) is not None)
 
     def data(self, inputs: Sequence[BlobPath]) -> BlobPath:
-        """Return the blobs that open runs of a job: one of its inputs, else those of the trigger.
+        """Return the blobs that open runs of a job: one of its inputs, or those of the trigger.
 
         Args:
             inputs: of the job.
@@ -187,7 +187,7 @@ def _taken(typed: Element, *names: str) -> tuple[Element, ...]:
 
 
 def _pattern(prefix: str, suffix: str) -> tuple[str, str]:
-    """Return the pattern of what begins and ends so, and what differs.
+    """Return the pattern for this prefix and suffix, and what differs.
 
     Args:
         prefix: what the names begin with, below the container.

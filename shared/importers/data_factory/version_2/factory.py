@@ -52,7 +52,7 @@ class Activity:
 
     @property
     def is_inactive(self) -> bool:
-        """Whether the factory skips it, by itself or with what it is inside of."""
+        """Whether the factory skips it, by itself or with an activity around it."""
         states = (one.element.get("state").peek() for one in (self, *self.within))
         return any(state.casefold() == "inactive" for state in states)
 
@@ -125,7 +125,7 @@ class Factory:
         return False
 
     def branch(self, activity: Activity) -> str:
-        """Return after which end of another one alone an activity runs; empty: after success.
+        """Return the only end of another one after which an activity runs; empty: after success.
 
         What another one waits for counts too, unless that runs after each end of it.
 

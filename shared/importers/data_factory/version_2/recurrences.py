@@ -18,7 +18,7 @@ _MONTHS: Final = 12
 FREQUENCIES: Final = ("Minute", "Hour", "Day", "Week", "Month")
 _MONTH_DAYS: Final = frozenset({*range(-31, 0), *range(1, 32)})
 _OCCURRENCES: Final = range(-5, 6)
-#: What each frequency alone has below `schedule`.
+#: Members of `schedule` that only one frequency may have.
 _FREQUENCY_OF: Final = {"weekDays": "Week", "monthDays": "Month", "monthlyOccurrences": "Month"}
 #: The keys below `schedule`.
 SCHEDULE: Final = ("hours", "minutes", *_FREQUENCY_OF)
@@ -220,7 +220,7 @@ def _weekday(value: object) -> int | None:
 
 
 def time_of(element: Element) -> datetime | None:
-    """Return a time of a trigger: in UTC if it is written with a zone, else without one.
+    """Return a time of a trigger: in UTC if it is written with a zone, otherwise without one.
 
     None: it is none. One of the last year of the calendar is never, and no later than its second
     day.

@@ -1,4 +1,4 @@
-"""Reports on version 2 pipelines and their activities, beside the jobs and updates.
+"""Reports on version 2 pipelines and their activities, other than jobs and updates.
 
 What the keys mean: data-factory §3.4.
 """
@@ -84,7 +84,7 @@ def report_waits(factory: Factory, activity: Activity, made: Made) -> None:
 
 
 def _report_waits(factory: Factory, activity: Activity) -> None:
-    """Report what an activity waits for in the factory alone."""
+    """Report what an activity waits for only in the factory."""
     for element, name, conditions in activity.waits():
         if element.place in element.account.lines:
             continue

@@ -45,7 +45,7 @@ _UPLOAD: Final = (
 )
 _GATE: Final = (
     "write what it checks as gate.rules, or gate.approval: required, and add the endpoint; or let "
-    "the update depend on the success of its training alone, and import again"
+    "the update depend only on the success of its training, and import again"
 )
 _HOLDS: Final = (
     "write its condition as gate.rules, or gate.approval: required, and add the endpoint; or "
@@ -170,7 +170,7 @@ class _Reader:
         return service
 
     def _waits(self, training: Made, endpoint: str) -> list[Activity]:
-        """Return the trainings and updates that it waits for, beside its training.
+        """Return the trainings and updates that it waits for, besides its training.
 
         Args:
             training: the job that writes the model.

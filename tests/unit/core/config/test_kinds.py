@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.config.endpoint import ScoringEndpoint
 from shared.core.config.kinds import ENDPOINT_CLASSES, TRAINING_KINDS, uploaded_model
-from shared.core.config.training import TrainingService
+from shared.core.config.training import TrainingConfig
 from tests.unit.samples import MODEL, MODEL_BLOB
 
 
@@ -17,7 +17,7 @@ def members(kind: type[Any]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("kinds", "declared"),
-    [(TRAINING_KINDS, TrainingService), (ENDPOINT_CLASSES, ScoringEndpoint)],
+    [(TRAINING_KINDS, TrainingConfig), (ENDPOINT_CLASSES, ScoringEndpoint)],
 )
 def test_what_the_kinds_have_in_common_is_declared_by_what_they_are(
     kinds: dict[str, type[Any]], declared: type[Any]

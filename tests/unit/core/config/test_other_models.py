@@ -7,14 +7,14 @@ from pydantic import ValidationError
 
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.training import TrainingService
+from shared.core.config.training import TrainingConfig
 from tests.unit.core.config.test_azureml_training import training as azureml
 from tests.unit.samples import pipeline, tree
 
 STRICT = {"development": False}
 
 
-def studio(**changes: Any) -> TrainingService:
+def studio(**changes: Any) -> TrainingConfig:
     return pipeline(**{f"training__{name}": value for name, value in changes.items()}).training
 
 

@@ -203,9 +203,9 @@ def test_each_template_of_a_text_is_found_once() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{Start:yyyy}", "no time of a window"),
-        ("{start-1s:yyyy}", "no time of a window"),
-        ("{start 1d:yyyy}", "no time of a window"),
+        ("{Start:yyyy}", "is not a time of a window"),
+        ("{start-1s:yyyy}", "is not a time of a window"),
+        ("{start 1d:yyyy}", "is not a time of a window"),
         ("{start:}", "empty"),
         ("{start:d}", "write %d"),
         ("{end:yyyy'}", "not closed"),

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.decisions.metrics import Metric, metric_named
 from shared.core.decisions.rows import PairedRows
 from shared.core.decisions.slices import (
@@ -70,7 +70,7 @@ def test_the_slice_in_which_the_candidate_is_worse_is_found_and_is_first() -> No
     others = [(f"r{at}", of_classes(400, at)) for at in range(4)]
     found = sliced(joined(*others, ("south", of_classes(400, 9, worse=1.0))))
     assert found.worse == 1
-    assert [one.outcome is Outcome.WORSE for one in found.listed] == [True, *[False] * 4]
+    assert [one.outcome is RuleOutcome.WORSE for one in found.listed] == [True, *[False] * 4]
     worst = found.listed[0]
     assert (worst.column, worst.value, worst.rows) == ("region", "south", 400)
     assert worst.interval is not None
@@ -86,14 +86,14 @@ def test_a_slice_that_one_of_many_looks_worse_by_chance_is_unsure() -> None:
     low = [one for one in found.listed if one.p_worse is not None and one.p_worse < 0.05]
     assert low
     assert found.worse == 0
-    assert {one.outcome for one in low} == {Outcome.UNSURE}
+    assert {one.outcome for one in low} == {RuleOutcome.UNSURE}
 
 
 def test_a_slice_that_is_surely_not_worse_is_fit() -> None:
     rows = of_classes(600)
     nearly = replace(rows, candidate=[one + 1e-9 for one in rows.other])
     (one,) = sliced(joined(("north", nearly))).listed
-    assert one.outcome is Outcome.FIT
+    assert one.outcome is RuleOutcome.FIT
 
 
 def test_small_slices_are_listed_last_and_not_checked() -> None:
@@ -101,7 +101,7 @@ def test_small_slices_are_listed_last_and_not_checked() -> None:
     found = sliced(rows)
     assert [one.value for one in found.listed] == ["large", "small"]
     small = found.listed[1]
-    assert (small.outcome, small.interval, small.p_worse) == (Outcome.UNSURE, None, None)
+    assert (small.outcome, small.interval, small.p_worse) == (RuleOutcome.UNSURE, None, None)
     assert small.why == "49 rows; slices below 50 are not checked"
     assert found.worse == 0
 
@@ -109,7 +109,7 @@ def test_small_slices_are_listed_last_and_not_checked() -> None:
 def test_a_slice_with_one_class_says_why_it_is_not_checked() -> None:
     one_class = replace(of_classes(80), labels=[1.0] * 80)
     (found,) = sliced(joined(("north", one_class))).listed
-    assert (found.outcome, found.p_worse) == (Outcome.UNSURE, None)
+    assert (found.outcome, found.p_worse) == (RuleOutcome.UNSURE, None)
     assert found.why == "all rows are of one class"
 
 
@@ -147,7 +147,7 @@ def test_only_the_largest_slices_of_each_column_are_checked() -> None:
     assert checked == {("age", "old"), ("region", "b"), ("region", "c")}
     (left,) = [one for one in found.listed if one.value == "a"]
     assert left.why == "only 3 slices can be checked, the largest of each column first"
-    assert left.outcome is Outcome.UNSURE
+    assert left.outcome is RuleOutcome.UNSURE
 
 
 def test_all_metrics_and_other_models_share_the_slices_that_a_verdict_checks() -> None:

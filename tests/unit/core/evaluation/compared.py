@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Comparison, Interval, Outcome, SliceComparison
+from shared.core.decisions.comparison import Comparison, Interval, RuleOutcome, SliceComparison
 from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
@@ -13,9 +13,9 @@ from shared.core.evaluation.report import Row
 LIVE = "sample-live"
 ANCHOR = "sample-anchor"
 RANGES = {
-    Outcome.FIT: (-0.004, 0.01),
-    Outcome.UNSURE: (-0.015, 0.002),
-    Outcome.WORSE: (-0.06, -0.03),
+    RuleOutcome.FIT: (-0.004, 0.01),
+    RuleOutcome.UNSURE: (-0.015, 0.002),
+    RuleOutcome.WORSE: (-0.06, -0.03),
 }
 
 
@@ -24,7 +24,7 @@ def interval(low: float, high: float, **changes: Any) -> Interval:
     return Interval(**{**known, "low": low, "high": high, **changes})
 
 
-def comparison(outcome: Outcome = Outcome.FIT, **changes: Any) -> Comparison:
+def comparison(outcome: RuleOutcome = RuleOutcome.FIT, **changes: Any) -> Comparison:
     """Return a comparison of AUC with the live model, for `max_drop: 0.01`."""
     found = interval(*RANGES[outcome])
     known: dict[str, Any] = {
@@ -37,17 +37,17 @@ def comparison(outcome: Outcome = Outcome.FIT, **changes: Any) -> Comparison:
         "other": 0.91,
         "interval": found,
         "outcome": outcome,
-        "rows_needed": 2300 if outcome is Outcome.UNSURE else None,
+        "rows_needed": 2300 if outcome is RuleOutcome.UNSURE else None,
     }
     return Comparison(**{**known, **changes})
 
 
 def not_measured(why: str = "the scores are constant", **changes: Any) -> Comparison:
     """Return a comparison that gave no interval."""
-    return comparison(Outcome.UNSURE, interval=None, rows_needed=None, why=why, **changes)
+    return comparison(RuleOutcome.UNSURE, interval=None, rows_needed=None, why=why, **changes)
 
 
-def slice_of(value: str, outcome: Outcome, **changes: Any) -> SliceComparison:
+def slice_of(value: str, outcome: RuleOutcome, **changes: Any) -> SliceComparison:
     known: dict[str, Any] = {
         "column": "region",
         "value": value,

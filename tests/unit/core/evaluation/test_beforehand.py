@@ -10,7 +10,7 @@ from proofs.drawn_models import Setting, metric_of
 from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.decisions.metrics import Kind
 from shared.core.evaluation.beforehand import Experience, experience_of, said_beforehand
 from tests.unit.core.evaluation.compared import comparison, interval, judged, not_measured
@@ -110,7 +110,7 @@ def test_only_intervals_are_learned_from() -> None:
     same = comparison(interval=interval(0.0, 0.0))
     assert experience_of(judged(not_measured())) == {}
     assert experience_of(judged(same)) == {}
-    live, anchor = comparison(), comparison(Outcome.UNSURE, against="anchor")
+    live, anchor = comparison(), comparison(RuleOutcome.UNSURE, against="anchor")
     assert experience_of(judged(live, anchor)) == {"auc": live}
 
 

@@ -8,7 +8,7 @@ import pytest
 from shared.core.config.gate_rule import Rule
 from shared.core.decisions import slices
 from shared.core.decisions.compared import NotComparable, compared
-from shared.core.decisions.comparison import Comparison, Interval, Opponent, Outcome
+from shared.core.decisions.comparison import Comparison, Interval, Opponent, RuleOutcome
 from shared.core.decisions.metrics import Metric
 from shared.core.decisions.pairing import NotPaired
 from shared.core.decisions.rows import PairedRows
@@ -38,18 +38,18 @@ def comparison(rule: Rule, rows: PairedRows | str, terms: Terms = TERMS) -> Comp
 @pytest.mark.parametrize(
     ("low", "high", "bound", "outcome"),
     [
-        (-0.009, 0.5, -0.01, Outcome.FIT),
-        (-0.01, 0.5, -0.01, Outcome.UNSURE),
-        (-0.5, -0.01, -0.01, Outcome.UNSURE),
-        (-0.5, -0.011, -0.01, Outcome.WORSE),
-        (0.006, 0.1, 0.005, Outcome.FIT),
-        (0.005, 0.1, 0.005, Outcome.UNSURE),
-        (-0.1, 0.004, 0.005, Outcome.WORSE),
-        (0.0, 0.0, 0.0, Outcome.UNSURE),
+        (-0.009, 0.5, -0.01, RuleOutcome.FIT),
+        (-0.01, 0.5, -0.01, RuleOutcome.UNSURE),
+        (-0.5, -0.01, -0.01, RuleOutcome.UNSURE),
+        (-0.5, -0.011, -0.01, RuleOutcome.WORSE),
+        (0.006, 0.1, 0.005, RuleOutcome.FIT),
+        (0.005, 0.1, 0.005, RuleOutcome.UNSURE),
+        (-0.1, 0.004, 0.005, RuleOutcome.WORSE),
+        (0.0, 0.0, 0.0, RuleOutcome.UNSURE),
     ],
 )
 def test_the_whole_interval_is_on_one_side_of_the_bound_or_it_is_unsure(
-    low: float, high: float, bound: float, outcome: Outcome
+    low: float, high: float, bound: float, outcome: RuleOutcome
 ) -> None:
     middle = (low + high) / 2
     interval = Interval(difference=middle, low=low, high=high, level=0.9, method="delong")
@@ -58,11 +58,11 @@ def test_the_whole_interval_is_on_one_side_of_the_bound_or_it_is_unsure(
 
 def test_max_drop_and_min_gain_have_their_bounds_on_either_side_of_zero() -> None:
     better = of_classes(2000, worse=-0.5)
-    assert comparison(Rule(metric="AUC", max_drop=0.01), better).outcome is Outcome.FIT
-    assert comparison(Rule(metric="AUC", min_gain=0.01), better).outcome is Outcome.FIT
+    assert comparison(Rule(metric="AUC", max_drop=0.01), better).outcome is RuleOutcome.FIT
+    assert comparison(Rule(metric="AUC", min_gain=0.01), better).outcome is RuleOutcome.FIT
     alike = of_classes(2000)
-    assert comparison(Rule(metric="AUC", max_drop=0.02), alike).outcome is Outcome.FIT
-    assert comparison(Rule(metric="AUC", min_gain=0.02), alike).outcome is Outcome.WORSE
+    assert comparison(Rule(metric="AUC", max_drop=0.02), alike).outcome is RuleOutcome.FIT
+    assert comparison(Rule(metric="AUC", min_gain=0.02), alike).outcome is RuleOutcome.WORSE
 
 
 def test_a_comparison_says_all_that_decided() -> None:
@@ -75,12 +75,12 @@ def test_a_comparison_says_all_that_decided() -> None:
     assert one.interval is not None
     assert one.interval.difference == pytest.approx(one.candidate - one.other)
     assert (one.interval.level, one.interval.method) == (0.9, "delong")
-    assert one.outcome is Outcome.UNSURE
+    assert one.outcome is RuleOutcome.UNSURE
     assert one.rows_needed is not None
     assert one.rows_needed > 150
     assert one.why == "2 rows were left out"
     sure = comparison(Rule(metric="AUC", max_drop=0.2), rows)
-    assert (sure.outcome, sure.rows_needed) == (Outcome.FIT, None)
+    assert (sure.outcome, sure.rows_needed) == (RuleOutcome.FIT, None)
 
 
 def test_the_terms_of_the_comparison_are_used() -> None:
@@ -110,7 +110,7 @@ def test_the_anchor_is_compared_like_the_live_model() -> None:
             ("live", "r1"),
             ("anchor", "r0"),
         ]
-        assert [one.outcome for one in comparisons] == [Outcome.FIT, Outcome.WORSE]
+        assert [one.outcome for one in comparisons] == [RuleOutcome.FIT, RuleOutcome.WORSE]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_without_an_interval_the_rule_is_unsure_and_says_why(
     rule: Rule, rows: PairedRows | str, why: str
 ) -> None:
     one = comparison(rule, rows)
-    assert (one.outcome, one.interval, one.slices) == (Outcome.UNSURE, None, ())
+    assert (one.outcome, one.interval, one.slices) == (RuleOutcome.UNSURE, None, ())
     assert why in one.why
 
 
@@ -165,21 +165,21 @@ def test_a_slice_can_only_turn_the_outcome_to_worse() -> None:
     rule = Rule(metric="AUC", max_drop=0.02)
     large, small = of_classes(6000, worse=-0.2), of_classes(300, 5, worse=1.5)
     rows = in_regions(large, small)
-    assert comparison(rule, replace(rows, slices={})).outcome is Outcome.FIT
+    assert comparison(rule, replace(rows, slices={})).outcome is RuleOutcome.FIT
     one = comparison(rule, rows)
-    assert (one.outcome, one.rows_needed) == (Outcome.WORSE, None)
+    assert (one.outcome, one.rows_needed) == (RuleOutcome.WORSE, None)
     assert [slice_.value for slice_ in one.slices] == ["south", "north"]
     bad = in_regions(of_classes(3000, worse=1.0), of_classes(300, 5, worse=-1.0))
-    assert comparison(rule, bad).outcome is Outcome.WORSE
+    assert comparison(rule, bad).outcome is RuleOutcome.WORSE
 
 
 def test_an_unsure_slice_is_listed_and_changes_nothing() -> None:
     rule = Rule(metric="AUC", max_drop=0.02)
     rows = in_regions(of_classes(6000, worse=-0.2), of_classes(40, 5, worse=1.5))
     one = comparison(rule, rows)
-    assert one.outcome is Outcome.FIT
+    assert one.outcome is RuleOutcome.FIT
     assert [slice_.value for slice_ in one.slices] == ["north", "south"]
-    assert one.slices[1].outcome is Outcome.UNSURE
+    assert one.slices[1].outcome is RuleOutcome.UNSURE
     strict = comparison(rule, rows, Terms(min_rows=10**6))
     assert all("are not checked" in slice_.why for slice_ in strict.slices)
 
@@ -285,5 +285,8 @@ def test_rules_on_one_metric_have_one_comparison() -> None:
         found[0] for found in compared_rules(rules, TERMS, [against(rows)], seed="r").values()
     )
     assert strict.interval == slack.interval != f1.interval
-    assert (strict.outcome, slack.outcome) == (Outcome.UNSURE, Outcome.FIT)
-    assert (strict.slices[0].outcome, slack.slices[0].outcome) == (Outcome.UNSURE, Outcome.FIT)
+    assert (strict.outcome, slack.outcome) == (RuleOutcome.UNSURE, RuleOutcome.FIT)
+    assert (strict.slices[0].outcome, slack.slices[0].outcome) == (
+        RuleOutcome.UNSURE,
+        RuleOutcome.FIT,
+    )

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.forest_plot import forest_plot
 from shared.core.evaluation.gate import Verdict, refused
 from tests.unit.core.evaluation.compared import (
@@ -50,13 +50,13 @@ GREEN, AMBER, RED = "#1a7f37", "#9a6700", "#b3261e"
 @pytest.mark.parametrize(
     ("outcome", "color", "numbers"),
     [
-        (Outcome.FIT, GREEN, f"+0.0030 ({MINUS}0.0040 to +0.0100)"),
-        (Outcome.UNSURE, AMBER, f"{MINUS}0.0065 ({MINUS}0.0150 to +0.0020)"),
-        (Outcome.WORSE, RED, f"{MINUS}0.0450 ({MINUS}0.0600 to {MINUS}0.0300)"),
+        (RuleOutcome.FIT, GREEN, f"+0.0030 ({MINUS}0.0040 to +0.0100)"),
+        (RuleOutcome.UNSURE, AMBER, f"{MINUS}0.0065 ({MINUS}0.0150 to +0.0020)"),
+        (RuleOutcome.WORSE, RED, f"{MINUS}0.0450 ({MINUS}0.0600 to {MINUS}0.0300)"),
     ],
 )
 def test_an_interval_lies_where_its_numbers_are_on_the_axis(
-    outcome: Outcome, color: str, numbers: str
+    outcome: RuleOutcome, color: str, numbers: str
 ) -> None:
     found = comparison(outcome)
     svg = drawn(judged(found))
@@ -65,33 +65,33 @@ def test_an_interval_lies_where_its_numbers_are_on_the_axis(
     assert found.interval is not None
     ((low, high),) = colored(svg, color)
     (margin,) = (one for one in svg.iter(f"{NS}line") if "stroke-dasharray" in one.attrib)
-    zero = place_of(svg, "0.00" if outcome is Outcome.WORSE else "0.000")
+    zero = place_of(svg, "0.00" if outcome is RuleOutcome.WORSE else "0.000")
     unit = (zero - float(margin.attrib["x1"])) / 0.01
     assert low == pytest.approx(zero + unit * found.interval.low, abs=1)
     assert high == pytest.approx(zero + unit * found.interval.high, abs=1)
-    assert (low < float(margin.attrib["x1"]) < high) == (outcome is Outcome.UNSURE)
+    assert (low < float(margin.attrib["x1"]) < high) == (outcome is RuleOutcome.UNSURE)
 
 
 def test_outcomes_differ_in_form_and_word_and_not_in_color_alone() -> None:
     forms = {}
-    for outcome in Outcome:
+    for outcome in RuleOutcome:
         svg = drawn(judged(comparison(outcome)))
         circles = [one.tag for one in svg.iter(f"{NS}circle")]
         corners = [one.attrib["points"] for one in svg.iter(f"{NS}polygon")]
         (form,) = circles or corners
         forms[outcome] = form if circles else len({xy.split(",")[0] for xy in form.split()})
         assert texts(svg).count(outcome) == 2
-    assert forms == {Outcome.FIT: 2, Outcome.WORSE: 3, Outcome.UNSURE: f"{NS}circle"}
+    assert forms == {RuleOutcome.FIT: 2, RuleOutcome.WORSE: 3, RuleOutcome.UNSURE: f"{NS}circle"}
 
 
 def test_each_model_and_slice_has_a_line_and_a_slice_may_be_worse_alone() -> None:
     slices = (
-        slice_of("south", Outcome.WORSE),
-        slice_of("north", Outcome.FIT),
-        slice_of("east", Outcome.UNSURE, interval=None, why="12 rows; too few", rows=12),
+        slice_of("south", RuleOutcome.WORSE),
+        slice_of("north", RuleOutcome.FIT),
+        slice_of("east", RuleOutcome.UNSURE, interval=None, why="12 rows; too few", rows=12),
     )
-    live = comparison(Outcome.WORSE, interval=interval(-0.004, 0.01), slices=slices)
-    anchor = comparison(Outcome.UNSURE, against="anchor", run_id=ANCHOR)
+    live = comparison(RuleOutcome.WORSE, interval=interval(-0.004, 0.01), slices=slices)
+    anchor = comparison(RuleOutcome.UNSURE, against="anchor", run_id=ANCHOR)
     svg = drawn(judged(live, anchor, anchor=ANCHOR))
     labels = ["the live model, 569 rows", "region south, 64 rows", "region north, 64 rows"]
     labels += ["region east, 12 rows", "the anchor, 569 rows"]
@@ -104,7 +104,7 @@ def test_each_model_and_slice_has_a_line_and_a_slice_may_be_worse_alone() -> Non
 
 
 def test_many_slices_are_counted() -> None:
-    slices = tuple(slice_of(f"r{number}", Outcome.FIT) for number in range(50))
+    slices = tuple(slice_of(f"r{number}", RuleOutcome.FIT) for number in range(50))
     svg = drawn(judged(comparison(slices=slices)))
     assert "region r11, 64 rows" in texts(svg)
     assert "region r12, 64 rows" not in texts(svg)
@@ -123,14 +123,14 @@ def test_rules_without_intervals_are_told_in_words() -> None:
 
 
 def test_a_verdict_says_who_decides_and_with_which_models_it_was_not_compared() -> None:
-    svg = drawn(judged(comparison(Outcome.UNSURE), unsure="ask", live=("sample-other",)))
+    svg = drawn(judged(comparison(RuleOutcome.UNSURE), unsure="ask", live=("sample-other",)))
     shown = texts(svg)
     assert "An operator decides whether this model is promoted." in shown
     assert any("sample-other" in one and "was not compared" in one for one in shown)
 
 
 def test_a_comparison_with_a_model_that_serves_no_more_is_drawn_as_unsure() -> None:
-    fit = comparison(slices=(slice_of("north", Outcome.FIT),))
+    fit = comparison(slices=(slice_of("north", RuleOutcome.FIT),))
     there = texts(drawn(judged(fit)))
     assert "The live model is of run sample-live." in there
     assert there.count("fit") == 3  # the rule, the interval and the slice
@@ -146,7 +146,7 @@ def test_a_model_that_could_not_be_judged_has_its_reason_alone() -> None:
 
 
 def test_names_from_files_are_text_and_never_elements_of_the_forest_plot() -> None:
-    slices = (slice_of("</text><script>a()</script>\x00\n\ud800", Outcome.FIT),)
+    slices = (slice_of("</text><script>a()</script>\x00\n\ud800", RuleOutcome.FIT),)
     written = forest_plot(judged(comparison(slices=slices)), 'a"<b>&')
     svg = ET.fromstring(written)  # noqa: S314 -- our own SVG
     tags = {one.tag.removeprefix(NS) for one in svg.iter()}
@@ -157,7 +157,7 @@ def test_names_from_files_are_text_and_never_elements_of_the_forest_plot() -> No
 
 def test_a_secret_in_a_name_is_not_shown() -> None:
     secret = "sig=" + "Ab1%2F" * 8
-    svg = forest_plot(judged(comparison(slices=(slice_of(secret, Outcome.FIT),))), "sample-1")
+    svg = forest_plot(judged(comparison(slices=(slice_of(secret, RuleOutcome.FIT),))), "sample-1")
     assert secret[:10] not in svg
 
 
@@ -165,7 +165,7 @@ def test_a_secret_in_a_name_is_not_shown() -> None:
 def test_every_size_of_number_has_some_ticks_within_the_forest_plot(size: float) -> None:
     found = interval(-size, 2 * size)
     rules = (Rule(metric="RMSE", max_drop=size / 2),)
-    svg = drawn(judged(comparison(Outcome.UNSURE, interval=found), rules=rules))
+    svg = drawn(judged(comparison(RuleOutcome.UNSURE, interval=found), rules=rules))
     small = [one for one in svg.iter(f"{NS}text") if one.attrib.get("text-anchor") == "middle"]
     assert 2 <= len(small) <= 8
     assert len({one.text for one in small}) == len(small)

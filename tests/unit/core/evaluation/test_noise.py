@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.judging import judge, judged_again
 from shared.core.evaluation.noise import noise_of, words_of_noise
 from shared.core.evaluation.on_rows import OnRows
@@ -90,10 +90,10 @@ def test_a_verdict_by_recorded_numbers_says_what_is_noise(
 
 @pytest.mark.parametrize(
     ("outcome", "recorded", "of_live"),
-    [(Outcome.FIT, 0.5, 0.99), (Outcome.WORSE, 0.99, 0.5), (Outcome.UNSURE, 0.99, 0.5)],
+    [(RuleOutcome.FIT, 0.5, 0.99), (RuleOutcome.WORSE, 0.99, 0.5), (RuleOutcome.UNSURE, 0.99, 0.5)],
 )
 def test_recorded_numbers_do_not_count_where_both_scored_the_same_rows(
-    outcome: Outcome, recorded: float, of_live: float
+    outcome: RuleOutcome, recorded: float, of_live: float
 ) -> None:
     no_drop = rule(max_drop=0.01)
     on_rows = OnRows({0: (comparison(outcome),)}, live=(LIVE,))

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Outcome
+from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import refused
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
@@ -18,7 +18,7 @@ from tests.unit.core.evaluation.compared import (
     slice_of,
 )
 
-FIT, UNSURE, WORSE = Outcome.FIT, Outcome.UNSURE, Outcome.WORSE
+FIT, UNSURE, WORSE = RuleOutcome.FIT, RuleOutcome.UNSURE, RuleOutcome.WORSE
 NO_DROP = Rule(metric="AUC", max_drop=0.01)
 
 
@@ -36,7 +36,7 @@ NO_DROP = Rule(metric="AUC", max_drop=0.01)
     ],
 )
 def test_what_follows_an_outcome_is_configured_for_unsure_alone(
-    outcome: Outcome,
+    outcome: RuleOutcome,
     policy: str,
     passed: bool,  # noqa: FBT001 - a column of the table
     asks: bool,  # noqa: FBT001 - a column of the table
@@ -153,7 +153,7 @@ def test_a_rule_says_how_much_better_by_how_many_rows_and_than_which_model() -> 
     ],
 )
 def test_a_difference_is_read_without_knowing_which_sign_is_good(
-    rule: Rule, outcome: Outcome, ends: tuple[float, float], says: str
+    rule: Rule, outcome: RuleOutcome, ends: tuple[float, float], says: str
 ) -> None:
     one = comparison(outcome, interval=interval(*ends))
     assert judged(one, rules=(rule,)).results[0].why.endswith(f": {says}")
@@ -248,7 +248,7 @@ def test_a_verdict_by_numbers_alone_is_stored_as_before() -> None:
 
 
 @pytest.mark.parametrize("outcome", [UNSURE, WORSE])
-def test_what_does_not_hold_is_said_first_and_the_rest_in_few_words(outcome: Outcome) -> None:
+def test_what_does_not_hold_is_said_first_and_the_rest_in_few_words(outcome: RuleOutcome) -> None:
     fit = comparison()
     other = comparison(outcome, against="anchor", run_id=ANCHOR)
     said = judged(fit, other, anchor=ANCHOR).results[0].why

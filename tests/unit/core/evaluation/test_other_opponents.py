@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from shared.core.config.gate_rule import Rule
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judged_again
 from shared.core.evaluation.on_rows import OnRows
 from tests.unit.core.evaluation.compared import ANCHOR, LIVE, comparison, judged
 
-FIT, UNSURE, WORSE = Outcome.FIT, Outcome.UNSURE, Outcome.WORSE
+FIT, UNSURE, WORSE = RuleOutcome.FIT, RuleOutcome.UNSURE, RuleOutcome.WORSE
 NO_DROP = Rule(metric="AUC", max_drop=0.01)
 
 
-def anchored(outcome: Outcome = FIT, **changes: Any) -> Comparison:
+def anchored(outcome: RuleOutcome = FIT, **changes: Any) -> Comparison:
     return comparison(outcome, against="anchor", run_id=ANCHOR, **changes)
 
 
@@ -24,7 +24,7 @@ def anchored(outcome: Outcome = FIT, **changes: Any) -> Comparison:
     [(FIT, FIT, FIT), (FIT, WORSE, WORSE), (WORSE, FIT, WORSE), (FIT, UNSURE, UNSURE)],
 )
 def test_the_anchor_is_compared_as_strictly_as_the_live_model(
-    live: Outcome, anchor: Outcome, outcome: Outcome
+    live: RuleOutcome, anchor: RuleOutcome, outcome: RuleOutcome
 ) -> None:
     verdict = judged(comparison(live), anchored(anchor), anchor=ANCHOR)
     assert verdict.outcome is outcome
@@ -62,7 +62,7 @@ def again(verdict: Verdict, **known: Any) -> Verdict:
 
 
 @pytest.mark.parametrize("outcome", [FIT, UNSURE, WORSE])
-def test_an_unchanged_comparison_gives_the_same_verdict_again(outcome: Outcome) -> None:
+def test_an_unchanged_comparison_gives_the_same_verdict_again(outcome: RuleOutcome) -> None:
     first = judged(comparison(outcome))
     assert again(first) == first
     assert Verdict.model_validate_json(first.model_dump_json()) == first

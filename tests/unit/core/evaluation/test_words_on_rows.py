@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.core.decisions.comparison import Outcome, SliceComparison
+from shared.core.decisions.comparison import RuleOutcome, SliceComparison
 from shared.core.decisions.slices import MOST_LISTED
 from tests.unit.core.evaluation.compared import (
     LIVE,
@@ -16,7 +16,7 @@ from tests.unit.core.evaluation.compared import (
     slice_of,
 )
 
-FIT, UNSURE, WORSE = Outcome.FIT, Outcome.UNSURE, Outcome.WORSE
+FIT, UNSURE, WORSE = RuleOutcome.FIT, RuleOutcome.UNSURE, RuleOutcome.WORSE
 
 
 def unchecked(value: str, why: str) -> SliceComparison:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.config.gate import Gate
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judge
 from shared.core.evaluation.on_rows import OnRows
@@ -21,7 +21,7 @@ from tests.unit.core.evaluation.compared import (
     slice_of,
 )
 
-FIT, UNSURE, WORSE = Outcome.FIT, Outcome.UNSURE, Outcome.WORSE
+FIT, UNSURE, WORSE = RuleOutcome.FIT, RuleOutcome.UNSURE, RuleOutcome.WORSE
 TWO = "sample-two"
 OTHER = "sample-other"
 AUC, F1 = {"metric": "AUC", "max_drop": 0.01}, {"metric": "F1", "max_drop": 0.01}

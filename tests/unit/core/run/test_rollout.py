@@ -5,7 +5,7 @@ import pytest
 from shared.core.config.pipeline import RollOut
 from shared.core.run.record import Delivery, Phase, Run
 from shared.core.run.rollout import (
-    Outcome,
+    RolloutOutcome,
     collects_again,
     delivered,
     next_deliveries,
@@ -137,28 +137,30 @@ def ended(**outcomes: Phase) -> tuple[Delivery, ...]:
     [
         (
             {"a": Phase.UNCHANGED, "b": Phase.ROLLED_BACK},
-            Outcome(Phase.UNCHANGED, "a unchanged: why a; b rolled_back: why b"),
+            RolloutOutcome(Phase.UNCHANGED, "a unchanged: why a; b rolled_back: why b"),
         ),
         (
             {"a": Phase.UNCHANGED, "b": Phase.PARKED},
-            Outcome(Phase.PARKED, "0 of 2 endpoints are done; a unchanged: why a; b parked: why b"),
+            RolloutOutcome(
+                Phase.PARKED, "0 of 2 endpoints are done; a unchanged: why a; b parked: why b"
+            ),
         ),
         (
             {"a": Phase.PROMOTED, "b": Phase.CANCELLED},
-            Outcome(Phase.PARKED, "1 of 2 endpoints are done; b cancelled: why b"),
+            RolloutOutcome(Phase.PARKED, "1 of 2 endpoints are done; b cancelled: why b"),
         ),
         (
             {"a": Phase.SUPERSEDED, "b": Phase.SUPERSEDED},
-            Outcome(Phase.SUPERSEDED, "2 of 2 endpoints are done"),
+            RolloutOutcome(Phase.SUPERSEDED, "2 of 2 endpoints are done"),
         ),
         (
             {"a": Phase.SUPERSEDED, "b": Phase.PROMOTED},
-            Outcome(Phase.PROMOTED, "2 of 2 endpoints are done"),
+            RolloutOutcome(Phase.PROMOTED, "2 of 2 endpoints are done"),
         ),
     ],
 )
 def test_a_roll_out_ends_in_front_of_an_operator_where_anything_is_left_to_decide(
-    outcomes: dict[str, Phase], over: Outcome
+    outcomes: dict[str, Phase], over: RolloutOutcome
 ) -> None:
     shape = rolling(names=("a", "b"), deliveries=ended(**outcomes))
     assert outcome(shape) == over
@@ -167,7 +169,7 @@ def test_a_roll_out_ends_in_front_of_an_operator_where_anything_is_left_to_decid
 
 def test_a_cancelled_roll_out_says_how_many_endpoints_have_the_model() -> None:
     shape = rolling(cancelling=True, deliveries=ended(a=Phase.PROMOTED))
-    assert outcome(shape) == Outcome(
+    assert outcome(shape) == RolloutOutcome(
         Phase.CANCELLED, "cancelled by an operator; 1 of 7 endpoints are done"
     )
 

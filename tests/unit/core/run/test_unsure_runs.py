@@ -9,7 +9,7 @@ from shared.core.config.compare import Compare
 from shared.core.config.gate import Gate
 from shared.core.config.gate_rule import Rule
 from shared.core.config.pipeline import Pipeline
-from shared.core.decisions.comparison import Comparison, Outcome
+from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.run.commands import Command
 from shared.core.run.control_events import CancelRequested, StepBlocked, Superseded
 from shared.core.run.gate_events import Approved, Asked, Judged, Unsettled, approved_on_expiry
@@ -31,7 +31,7 @@ def configured(unsure: str, **more: Any) -> Pipeline:
     return pipeline().evolve(gate=Gate(rules=RULES, compare=compare, **more))
 
 
-def after(unsure: str, outcome: Outcome = Outcome.UNSURE, **more: Any) -> Run:
+def after(unsure: str, outcome: RuleOutcome = RuleOutcome.UNSURE, **more: Any) -> Run:
     """Return a run with a verdict on a model of which the rows say this."""
     verdict = judged(comparison(outcome), unsure=unsure)
     one = run(Phase.JUDGED, config=configured(unsure, **more))
@@ -49,8 +49,8 @@ def after(unsure: str, outcome: Outcome = Outcome.UNSURE, **more: Any) -> Run:
 )
 def test_what_follows_an_unsure_verdict_is_configured(unsure: str, phase: Phase) -> None:
     assert after(unsure).phase is phase
-    assert after(unsure, Outcome.FIT).phase is Phase.PROMOTING
-    assert after(unsure, Outcome.WORSE).phase is Phase.REJECTED
+    assert after(unsure, RuleOutcome.FIT).phase is Phase.PROMOTING
+    assert after(unsure, RuleOutcome.WORSE).phase is Phase.REJECTED
 
 
 def test_an_operator_is_asked_with_the_numbers() -> None:
@@ -68,7 +68,7 @@ def test_an_operator_is_asked_with_the_numbers() -> None:
 
 def test_an_unsure_model_that_was_approved_is_not_asked_about_twice() -> None:
     approved = apply(after("ask"), Approved("ada"), NOW)
-    verdict = judged(comparison(Outcome.UNSURE))
+    verdict = judged(comparison(RuleOutcome.UNSURE))
     again = apply(approved.evolve(phase=Phase.JUDGED), Judged(verdict), NOW)
     assert again.phase is Phase.PROMOTING
 
@@ -95,13 +95,13 @@ def test_once_asked_an_operator_has_as_long_as_for_every_approval() -> None:
     assert asked.history[-1].note == "an operator is asked: run sample-2 had its verdict, worse"
     assert "without an answer until 2026-03-09T12:00:00+00:00 it is rejected" in str(asked.advice)
     assert next_command(asked, NOW + 5 * DAY) is Command.SEE_NEXT
-    fit = after("ask", Outcome.FIT, approval="required")
+    fit = after("ask", RuleOutcome.FIT, approval="required")
     assert next_command(fit, NOW) is Command.NOTHING
 
 
 def test_where_an_operator_is_asked_in_any_case_nothing_waits_for_the_next_run() -> None:
     assert after("wait", approval="required").asks_at is None
-    verdict = judged(comparison(Outcome.UNSURE), unsure="wait")
+    verdict = judged(comparison(RuleOutcome.UNSURE), unsure="wait")
     one = run(Phase.JUDGED, config=configured("wait"))
     assert apply(one, Judged(verdict, asks_now=True), NOW).asks_at is None
 
@@ -171,8 +171,8 @@ def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> No
         return ended.advice
 
     way_out, pin = "write unsure: ask in gate.compare until a model is promoted", "pin it by POST"
-    assert rejected(comparison(Outcome.WORSE)) is None
-    assert rejected(comparison(Outcome.UNSURE)) is None
+    assert rejected(comparison(RuleOutcome.WORSE)) is None
+    assert rejected(comparison(RuleOutcome.UNSURE)) is None
     assert way_out in str(rejected(not_measured()))
     later = rejected(comparison(), live=("sample-other",))
     assert later == "a new run is compared with the live model and the anchor of that time"
@@ -185,7 +185,7 @@ def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> No
     assert pin in str(asked.advice)
 
 
-@pytest.mark.parametrize("compared", [comparison(Outcome.UNSURE), not_measured()])
+@pytest.mark.parametrize("compared", [comparison(RuleOutcome.UNSURE), not_measured()])
 def test_silence_never_approves_what_was_not_measured(compared: Comparison) -> None:
     measured = compared.interval is not None
     config = configured("ask", on_expiry="approve")

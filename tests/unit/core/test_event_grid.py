@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from local.azureml.answers import WORKSPACE
 from shared.core.config.azureml_names import workspace_of
-from shared.core.events import ChangedBlob, changed_blob, ended_job, events_in
+from shared.core.event_grid import ChangedBlob, changed_blob, ended_job, events_in
 from shared.core.names import job_name, pipeline_of_job
 from shared.errors import PermanentError
 

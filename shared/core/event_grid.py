@@ -57,8 +57,8 @@ _TO_DO: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One event, in whichever schema it came; the names inside `data` are in lower case."""
+class GridEvent:
+    """One event, of either schema; the names inside `data` are in lower case."""
 
     kind: str
     source: str  #: the id of the resource that it is about
@@ -89,7 +89,7 @@ class EndedJob:
     name: str
 
 
-def events_in(message: bytes) -> Iterator[Event]:
+def events_in(message: bytes) -> Iterator[GridEvent]:
     """Yield the events of a message: one of either schema, or a list of them.
 
     The host has decoded the message from base64, unless it was told not to.
@@ -102,7 +102,7 @@ def events_in(message: bytes) -> Iterator[Event]:
         yield _event(one)
 
 
-def changed_blob(event: Event) -> ChangedBlob | str:
+def changed_blob(event: GridEvent) -> ChangedBlob | str:
     """Return the blob that an event is about, or why the event is passed over.
 
     `subject` holds the name as it is; `url` is percent-encoded as a rule, but not by every source
@@ -132,7 +132,7 @@ def changed_blob(event: Event) -> ChangedBlob | str:
     )
 
 
-def ended_job(event: Event) -> EndedJob | None:
+def ended_job(event: GridEvent) -> EndedJob | None:
     """Return the job that an event says has ended; None for any other event."""
     if not event.is_of_jobs or str(event.data.get("runstatus", "")).lower() in _UNDER_WAY:
         return None
@@ -153,14 +153,14 @@ def _parsed(message: bytes) -> Any:
         raise PermanentError(f"a message of a queue is not JSON. To do: {_TO_DO}") from None
 
 
-def _event(given: object) -> Event:
+def _event(given: object) -> GridEvent:
     known = _lower(given) if isinstance(given, dict) else {}
     kind = known.get("eventtype") or known.get("type")
     data = known.get("data")
     if not isinstance(kind, str) or not isinstance(data, dict):
         raise PermanentError(f"a message of a queue is not an event of Event Grid. To do: {_TO_DO}")
     source = known.get("topic") or known.get("source") or ""
-    return Event(kind, str(source), str(known.get("subject") or ""), _lower(data))
+    return GridEvent(kind, str(source), str(known.get("subject") or ""), _lower(data))
 
 
 def _shown(kind: str) -> str:
@@ -192,7 +192,7 @@ def _split(url: str, container: str | None) -> tuple[str | None, str]:
     return container, rest if first.lower() == container.lower() else ""
 
 
-def _account(event: Event, url: str) -> str | None:
+def _account(event: GridEvent, url: str) -> str | None:
     if found := _ACCOUNT.search(event.source):
         return found[1].lower()
     try:
