@@ -94,8 +94,8 @@ def _here(output: Output, settings: Path) -> dict[str, Any]:
     environment = settings_in(settings)
     built = of_settings(environment, datetime.now(UTC), folder_of(settings))
     with output.working("checked") as working:
-        if isinstance(built, App) and built.changed_file is not None:
-            interruptible(built.changed_file.begin)  # reads a pipelines file in a container
+        if isinstance(built, App):
+            interruptible(built.begin)
         doctor = built.doctor
         report = interruptible(
             lambda: doctor.report(lambda _check, _finding, count: working.step(count))

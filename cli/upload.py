@@ -1,6 +1,7 @@
 """`relearn upload`: puts a file into the training data container of the local storage."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +69,7 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
 
 def _silent(app: App, name: str) -> str:
     """Return what the data of a pipeline waits for whose new data opens no run; else nothing."""
-    pipeline = app.catalogue.pipelines[name]
+    pipeline = app.pipelines.in_use()[name]
     if pipeline.data is None or pipeline.data.opens_runs:
         return ""
     said = f"it is data of {name}, of which new data opens no run (`opens_runs: false`)"
@@ -118,9 +119,8 @@ def _local_app(settings: Path) -> App:
     if isinstance(built, Unusable):
         first = built.problems[0]
         raise CommandError(f"a setting is wrong: {first}. `relearn doctor` lists them all")
-    if built.changed_file is not None:
-        built.changed_file.begin()  # reads a pipelines file that is in a container
-    host = urlsplit(built.context.data.base_location).hostname
+    built.begin()
+    host = urlsplit(built.context.data.account_url).hostname
     if host not in _LOOPBACK:
         raise CommandError(
             f"the training data is in the account {built.context.data.account}, not on this "
@@ -131,7 +131,7 @@ def _local_app(settings: Path) -> App:
 
 def _name(app: App, file: Path, name: str | None) -> tuple[str, list[str]]:
     """Return the name of the blob, and the pipelines that take it."""
-    pipelines = dict(app.catalogue.pipelines)
+    pipelines = app.pipelines.in_use()
     if name is not None:
         return name, _taking(pipelines, name)
     found = {}
@@ -161,7 +161,7 @@ def _folder(pipeline: Pipeline) -> str:
     return f"{folder}{slash}"
 
 
-def _taking(pipelines: dict[str, Pipeline], name: str) -> list[str]:
+def _taking(pipelines: Mapping[str, Pipeline], name: str) -> list[str]:
     return [one for one, pipeline in pipelines.items() if reads(pipeline, name)]
 
 

@@ -28,8 +28,8 @@ def doctor(req: func.HttpRequest) -> func.HttpResponse:
     """
     began, asked = time.monotonic(), body_of(req, DoctorBody)
     built = app_or_problems()
-    if not isinstance(built, Unusable) and built.changed_file is not None:
-        built.changed_file.check_sometimes(read_only=True)
+    if not isinstance(built, Unusable):
+        built.check_file(read_only=True)
     tried = built.doctor
     left = max(asked.seconds - (time.monotonic() - began), 1.0)
     bounds = replace(tried.bounds, whole=left, endpoints=asked.endpoints)

@@ -8,8 +8,8 @@ from functions.methods import EVERY, only
 from functions.process import app
 from functions.requests import body_of, command_of, key_parts, query_of
 from functions.responses import accepted, ok
+from shared.core.serving.references import EndpointAddress
 from shared.errors import InvalidRequestError
-from shared.intake.rollbacks import EndpointAddress
 
 bp = func.Blueprint()
 
@@ -24,9 +24,9 @@ def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
     """
     del req
     built = app()
-    built.last_good.require_any()
+    built.pipelines.require_any()
     lines = [EndpointSummary.model_validate(line) for line in built.endpoints.lines()]
-    return ok(EndpointList(endpoints=lines, problems=built.last_good.problems()))
+    return ok(EndpointList(endpoints=lines, problems=built.pipelines.problems()))
 
 
 @bp.function_name("get_endpoint")
@@ -67,7 +67,7 @@ def pin_model(req: func.HttpRequest) -> func.HttpResponse:
     """Make a model the anchor of the endpoint: candidates are compared with it too."""
     asked = body_of(req, PinBody)
     address = _address_of(req, asked.key)
-    app().anchors.pin(address, asked.run, command_of(req, asked))
+    app().endpoints.pin(address, asked.run, command_of(req, asked))
     return _shown(address)
 
 
@@ -77,7 +77,7 @@ def pin_model(req: func.HttpRequest) -> func.HttpResponse:
 def unpin_model(req: func.HttpRequest) -> func.HttpResponse:
     """Leave the endpoint without an anchor, until the next model is promoted."""
     command, address = command_of(req, body_of(req, OperatorComment)), _address_of(req)
-    app().anchors.unpin(address, command)
+    app().endpoints.unpin(address, command)
     return _shown(address)
 
 

@@ -41,8 +41,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
     if isinstance(built, Unusable):
         report = _report(built.problems)
     else:
-        if built.changed_file is not None:
-            built.changed_file.check_sometimes(read_only=True)
+        built.check_file(read_only=True)
         report = _report(built.found)
         built.health.summary(report)
     return ok(Health(**_state(report), problems=report.counts), _http_status(report))
@@ -58,9 +57,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
     if isinstance(built, Unusable):
         report = _report(built.problems)
     else:
-        if built.changed_file is not None:
-            built.changed_file.check_sometimes()
-        built.last_good.load()
+        built.check_file()
         report = _report(built.problems)
         built.health.details(report, asked.limit, asked.cursor)
     shown = HealthDetails(

@@ -10,8 +10,8 @@ from functions.methods import EVERY, only
 from functions.process import app
 from functions.requests import body_of
 from functions.responses import accepted
-from shared.errors import InvalidRequestError, NoSuchPipelineError
-from shared.intake.requests import ManualRequest
+from shared.core.run.manual_request import ManualRequest
+from shared.errors import InvalidRequestError
 
 bp = func.Blueprint()
 LONGEST_KEY: Final = 255
@@ -29,9 +29,5 @@ def start_run(req: func.HttpRequest) -> func.HttpResponse:
     if key is not None and not 1 <= len(key) <= LONGEST_KEY:
         raise InvalidRequestError(f"Idempotency-Key: use 1 to {LONGEST_KEY} characters")
     asked = body_of(req, RunBody)
-    built = app()
-    pipeline = built.catalogue.pipeline(name)
-    if pipeline is None:
-        raise NoSuchPipelineError(f"{name!r} is not in the pipelines file")
     request = ManualRequest(asked.data, asked.parameters, asked.model, asked.due)
-    return accepted(built.requests.requested(pipeline, key or uuid.uuid4().hex, request))
+    return accepted(app().pipelines.start_run(name, key or uuid.uuid4().hex, request))

@@ -38,14 +38,7 @@ def app() -> App:
     if isinstance(built, Unusable):
         listed = "\n".join(f"- {problem}" for problem in built.problems)
         raise ConfigError(f"these settings must be corrected first:\n{listed}")
-    return _by_present_file(built)
-
-
-def _by_present_file(built: App) -> App:
-    """Have the app use the pipelines file as it is now, as far as it is time to look."""
-    if built.changed_file is not None:
-        built.changed_file.check_sometimes()
-    built.last_good.load()  # once for each process, and only where a pipeline has an error
+    built.check_file()
     return built
 
 
@@ -62,7 +55,8 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     """
     built = app_or_problems()
     if not isinstance(built, Unusable):
-        return _by_present_file(built)
+        built.check_file()
+        return built
     first, more = built.problems[0], len(built.problems) - 1
     wrong = f"{first}{f'; and {more} more' if more else ''}"
     text = (
@@ -131,8 +125,8 @@ def _of_this_process() -> App | Unusable:
     # It warns of each credential that it tries, in twelve lines; the app says what failed in one.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
     built = of_settings(os.environ, STARTED_AT)
-    if isinstance(built, App) and built.changed_file is not None:
-        built.changed_file.begin()  # reads a pipelines file that is in a container
+    if isinstance(built, App):
+        built.begin()
     if isinstance(built, Unusable):  # else the poll raises the alerts
         for problem in built.found:
             report(Alert.HEALTH, f"wrong setting: {problem}")

@@ -20,7 +20,7 @@ from proofs.newest_runs import newest_runs
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.counting import counted
 from shared.core.run.record import Origin, Phase
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.fakes.world import World

@@ -220,7 +220,7 @@ class _Signer:
 
     def status(self, resource: str, token: str, use: Operation) -> int:
         """Return what the storage answers to a use of a signature."""
-        return _status(self.caller, self.blobs.base_location, resource, token, use)
+        return _status(self.caller, self.blobs.account_url, resource, token, use)
 
 
 _SELF: Final = f"{_OWN}/{_BLOB}"
@@ -267,7 +267,7 @@ def _over_http(account: BlobServiceClient, caller: requests.Session, findings: _
     for access, uses in ((Access.READ, READS), (Access.WRITE, WRITES)):
         token = careful.sign(_OWN, _BLOB, access, _VALID).signature
         for use in uses:
-            status = _status(caller, careful.base_location, _SELF, token, use)
+            status = _status(caller, careful.account_url, _SELF, token, use)
             _must_fail(findings, f"{use.name} by {access} for https over http", status)
 
 

@@ -30,9 +30,9 @@ from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.config.gate import Gate
 from shared.core.full_listing import FullListing
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase
-from shared.intake.requests import ManualRequest
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.faults import Kind
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from proofs.faulty_world import FaultyWorld
 from shared.core.run.record import Phase
+from shared.core.serving.references import EndpointAddress
 from shared.errors import RelearnError
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import Endpoints
 from shared.operations.pipelines import Pipelines

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared import tracing
-from shared.app_context import context_of, new_id, services_of
+from shared.app_context import context_of, services_of, storage_checks
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.places import ContainerFiles, LocalFiles
@@ -51,7 +51,6 @@ from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.maintenance.undelivered import UndeliveredEvents
 from shared.maintenance.workspace_events import WorkspaceEvents
-from shared.operations.anchors import Anchors
 from shared.operations.endpoints import Endpoints
 from shared.operations.health import HealthAlerts, HealthChecks
 from shared.operations.history import History, OpenRuns
@@ -142,16 +141,15 @@ class App:
         self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
         # What operators ask for.
         self.history, self.open_runs = History(context), OpenRuns(context)
-        self.endpoints, self.anchors = (
-            Endpoints(context, catalogue, rollbacks, self.open_runs),
-            Anchors(context, rollbacks),
-        )
+        self.endpoints = Endpoints(context, catalogue, rollbacks, self.open_runs)
         self.run_operations = RunOperations(context, catalogue, writer, driver)
         self.pipelines = Pipelines(
             context,
             catalogue,
             Previews(context, factory, JobInputs(context), self.history),
             self.open_runs,
+            last_good,
+            requests,
         )
         self.ticks, self.health = (
             Ticks(context),
@@ -178,6 +176,22 @@ class App:
 
         steps = GateSteps(self.context, UnsureSteps(self.context, self.writer))
         return Backtests(self.context, self.history, Replays(self.context, steps))
+
+    def begin(self) -> None:
+        """Read a pipelines file that is in a container; one in a folder was read already."""
+        if self.changed_file is not None:
+            self.changed_file.begin()
+
+    def check_file(self, *, read_only: bool = False) -> None:
+        """Use the pipelines file as it is now, where it was not looked at a moment ago.
+
+        Args:
+            read_only: the ledger is neither read nor written.
+        """
+        if self.changed_file is not None:
+            self.changed_file.check_sometimes(read_only=read_only)
+        if not read_only:
+            self.last_good.load()  # once for each process, and only where a pipeline has an error
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
@@ -272,7 +286,7 @@ def build(
     source = _reader(settings, environment, redactor, LocalFiles())
     configuration, watched = _read_of_package(settings, source)
     learn_file(redactor, environment, configuration.pipelines.values())
-    storage = partial(_storage_checks, environment, settings, clock)
+    storage = partial(storage_checks, environment, settings, clock)
     problems, built = settings.problems, None
     try:
         context, ledger = context_of(settings, environment, http, clock, redactor)
@@ -302,16 +316,6 @@ def build(
             started_at=started_at,
         )
     return built
-
-
-def _storage_checks(
-    environment: Mapping[str, str], settings: Settings, clock: Clock
-) -> "Sequence[Check]":
-    from shared.config.storage_places import places_of  # noqa: PLC0415 -- seldom needed
-    from shared.providers.azure_storage.checks import StorageChecks  # noqa: PLC0415
-
-    places = places_of(environment, settings)
-    return StorageChecks(environment, places, clock, new_id, settings.development)()
 
 
 def _reader(

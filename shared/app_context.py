@@ -4,7 +4,7 @@ It is a part of `shared.app`; no request is made.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.config.connections import CONNECTIONS
@@ -22,7 +22,7 @@ from shared.providers.http.client import Http, patient
 from shared.providers.redacting import RedactingBlobs
 
 if TYPE_CHECKING:
-    from shared.ports.checks import ServiceChecks
+    from shared.ports.checks import Check, ServiceChecks
 
 
 def context_of(
@@ -105,3 +105,20 @@ def services_of(context: Context) -> "ServiceChecks | None":
 def new_id() -> str:
     """Return an id that nothing else has."""
     return uuid.uuid4().hex
+
+
+def storage_checks(
+    environment: Mapping[str, str], settings: Settings, clock: Clock
+) -> "Sequence[Check]":
+    """Return the checks of the storage; they need no context, which wrong settings may prevent.
+
+    Args:
+        environment: the app settings.
+        settings: the same, as they were read.
+        clock: of this host.
+    """
+    from shared.config.storage_places import places_of  # noqa: PLC0415 -- seldom needed
+    from shared.providers.azure_storage.checks import StorageChecks  # noqa: PLC0415
+
+    places = places_of(environment, settings)
+    return StorageChecks(environment, places, clock, new_id, settings.development)()

@@ -8,8 +8,7 @@ from functions.api_models.shared import ResponseModel
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.record import Phase
-from shared.core.run.replays import Follows
-from shared.execution.replays import Replay
+from shared.core.run.replays import Follows, Replay
 from shared.operations.backtest import BacktestPage
 
 

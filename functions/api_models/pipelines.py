@@ -22,7 +22,7 @@ from shared.core.config.schedule_words import (
 )
 from shared.core.config.windows import window_of
 from shared.core.run.concurrency import RunQueue
-from shared.ledger.schedules import PendingDueTime
+from shared.core.run.pending_due_times import PendingDueTime
 from shared.operations.pipelines import PipelineStatus
 from shared.operations.preview import Preview
 

@@ -15,10 +15,10 @@ from local.azureml.answers import WORKSPACE
 from local.azureml.sample import EXAMPLES
 from local.identity import make_token
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
-from shared.core.config.azureml_models import job_name, model_version, registered_model
+from shared.core.config.azureml_models import model_version, registered_model
 from shared.core.config.azureml_names import Asset
 from shared.core.config.azureml_training import AzureMlTraining
-from shared.core.names import output_path
+from shared.core.names import job_name, output_path
 from shared.core.serving.probes import EndpointCheck, UpdateProgress
 from shared.core.serving.references import Shift
 from shared.core.serving.traffic import TrafficMap
@@ -123,7 +123,7 @@ class AppRun:
     @property
     def names(self) -> dict[str, str]:
         """The names of its job and its model, which are known before it begins."""
-        job = job_name(_RUN, 1, 0, self._training.workspace_parts)
+        job = job_name(_RUN, 1, 0, self._training.workspace_parts.identity)
         return {
             "job": job,
             "model": f"census/{model_version(_RUN, 1)}",

@@ -14,8 +14,8 @@ _STATE: Final = "tests/unit/providers/azureml/test_state.py"
 BUGS: Final = (
     Bug(
         "the name of a job does not depend on the workspace",
-        "shared/core/config/azureml_models.py",
-        'digest("azureml job", run_id, workspace.identity)',
+        "shared/core/names.py",
+        'digest("azureml job", run_id, service)',
         'digest("azureml job", run_id)',
         (_START,),
     ),
@@ -65,7 +65,7 @@ BUGS: Final = (
     ),
     Bug(
         "an orphan is replaced under its own name",
-        "shared/core/config/azureml_models.py",
+        "shared/core/names.py",
         '    again = f"-{replaced + 1}" if replaced else ""\n    return f"rl-',
         '    again = ""\n    return f"rl-',
         (_START,),

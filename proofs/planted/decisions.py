@@ -40,7 +40,7 @@ BUGS: Final = (
     Bug(
         "min_gain is held against the bound of max_drop",
         "shared/core/evaluation/compared_rules.py",
-        '    bound = rule.bound if rule.kind == "min_gain" else -rule.bound\n',
+        "    bound = rule.signed_bound\n",
         "    bound = -rule.bound\n",
         (_RULES,),
     ),

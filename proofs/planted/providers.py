@@ -67,7 +67,7 @@ BUGS: Final = (
     Bug(
         "a leased record is a lost race",
         "shared/providers/azure_storage/errors.py",
-        '    return status in _REFUSED and _code(exc) in ("", *_LOST)\n',
+        '    return status in _REFUSED and code_of(exc) in ("", *_LOST)\n',
         "    return status in _REFUSED\n",
         ("tests/contract/test_documents.py",),
     ),

@@ -24,7 +24,6 @@ from shared.core.config.configuration import MOST_BYTES, Configuration
 from shared.core.config.cross_field import known_pairs
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.problems import Problem
-from shared.core.config.studio_types import unclear
 from shared.core.counting import counted
 from shared.core.redaction import Redactor, secrets_among
 from shared.errors import FileRefusedError
@@ -206,16 +205,17 @@ def _unclear_endpoints(
         partly: the others, with `UNKNOWN` for wrong values; no valid one is refused because of
             them.
     """
-    updates = []
+    seen: dict[str, tuple[str, str]] = {}
     for name, pipeline in (*pipelines.items(), *partly.items()):
-        found = known_pairs(pipeline.endpoints, "name", "written_urls")
-        urls = [(endpoint, written.get("update")) for endpoint, written in found]
-        updates += [(f"{name}.{endpoint}", url) for endpoint, url in urls if isinstance(url, str)]
-    for first, second in unclear(updates):
-        name = second.partition(".")[0]
-        problem = source.problem(
-            ("pipelines", name, "endpoints"),
-            f"{second} may be the same web service as {first}, at another host",
-            "write the same host in both, the one on the Update Resource help page",
-        )
-        yield name, problem
+        for endpoint, place in known_pairs(pipeline.endpoints, "name", "path_and_host"):
+            if place is None:
+                continue
+            path, host = place
+            at, first = seen.setdefault(path, (host, f"{name}.{endpoint}"))
+            if at != host:
+                problem = source.problem(
+                    ("pipelines", name, "endpoints"),
+                    f"{name}.{endpoint} may be the same web service as {first}, at another host",
+                    "write the same host in both, the one on the Update Resource help page",
+                )
+                yield name, problem

@@ -12,7 +12,7 @@ from shared.core.config.endpoint import ENDPOINT_NAME
 from shared.core.config.kinds import KIND_ERRORS, TRAINING_KINDS, unknown_kind
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
-from shared.core.config.studio_training import POOL_ID
+from shared.core.config.types import GUID_DIGITS
 
 #: The tag of a union by `kind`: it is not a key of the file either, and only one form was tried.
 _TAGS: Final = frozenset(TRAINING_KINDS)
@@ -31,7 +31,7 @@ LEGAL: Final = {
     PIPELINE_NAME: "use up to 40 lower-case letters, digits and dashes; the first and the last "
     "are a letter or a digit",
     ENDPOINT_NAME: "use up to 41 letters, digits, _ and -; the first is a letter or a digit",
-    POOL_ID: "use the digits 0 to 9, the letters A to F and dashes, as a GUID has them",
+    GUID_DIGITS: "use the digits 0 to 9, the letters A to F and dashes, as a GUID has them",
 }
 _MAPPING: Final = ("must be a mapping", "")
 _WHOLE: Final = ("must be a whole number", "")

@@ -15,6 +15,12 @@ _RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 #: Microseconds; later than any date, so that the difference sorts the newest first.
 _END_OF_TIME: Final = 10_000_000_000_000_000
 _RUN_PARTS: Final = 5
+#: The folder of the models that operators upload.
+PROMOTE: Final = "promote"
+_PROMOTE_PARTS: Final = 3
+_LONGEST_PIPELINE: Final = 24
+_LONGEST_MARK: Final = 12
+_JOB_NAME: Final = re.compile(r"rl-(?P<pipeline>.{1,24})-[0-9a-f]{12}-[0-9]{1,9}(?:-[0-9]{1,9})?")
 
 
 @lru_cache(maxsize=1024)
@@ -164,3 +170,38 @@ def owner_of_output(path: str) -> tuple[str, int] | None:
     if not parts[3].isdecimal():
         return None
     return parts[2], int(parts[3])
+
+
+def owner_of_upload(path: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return (pipeline, key) for which an operator put this blob under `promote/`, or None.
+
+    The path is `promote/<pipeline>/<key…>/<file>`, with one part for each token of the key.
+    """
+    parts = path.split("/")
+    if len(parts) < _PROMOTE_PARTS or parts[0] != PROMOTE:
+        return None
+    return parts[1], tuple(parts[2:-1])
+
+
+def job_name(run_id: str, attempt: int, replaced: int, service: str) -> str:
+    """Return the name of an attempt's job, which never changes (azure-machine-learning-v2 §2.4).
+
+    It depends on the service: a run that is retried after another one was configured must not
+    be started a second time there.
+
+    Args:
+        run_id: the run.
+        attempt: its attempt.
+        replaced: how many jobs of the attempt were given up.
+        service: what the service is known by.
+    """
+    pipeline = pipeline_of(run_id)[:_LONGEST_PIPELINE].strip("-")
+    mark = digest("azureml job", run_id, service)[:_LONGEST_MARK]
+    again = f"-{replaced + 1}" if replaced else ""
+    return f"rl-{pipeline}-{mark}-{attempt}{again}"
+
+
+def pipeline_of_job(name: str) -> str | None:
+    """Return the beginning of the name of a job's pipeline; None: not a name of `job_name`."""
+    found = _JOB_NAME.fullmatch(name)
+    return found["pipeline"] if found else None

@@ -2,8 +2,7 @@
 
 from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
-from shared.core.run.control_events import LEAST_TRIES
-from shared.core.run.promotion_advice import no_earlier_model
+from shared.core.run.control_events import LEAST_TRIES, no_earlier_model
 from shared.core.run.promotion_events import (
     UpdateSent,
 )

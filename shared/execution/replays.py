@@ -19,7 +19,7 @@ from shared.core.run.promoted_models import served_once
 from shared.core.run.record import Phase, Run, StepFailure
 from shared.core.run.replays import (
     Evidence,
-    Follows,
+    Replay,
     by_gate,
     evidence_for,
     evidence_kept,
@@ -31,24 +31,6 @@ from shared.core.serving.state import MOST_LINES, Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.gate import GateSteps
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """The verdict on one run, as it was and by other rules."""
-
-    run: Run
-    recorded: Verdict
-    recorded_follows: Follows
-    verdict: Verdict | None = None  #: None: it cannot be known, see `why`
-    follows: Follows | None = None
-    by: Literal["record", "files"] | None = None  #: what it was made of
-    why: str = ""
-
-    @property
-    def otherwise(self) -> bool:
-        """Whether the gate would have done something else with the model."""
-        return self.follows is not None and self.follows is not self.recorded_follows
 
 
 @dataclass(frozen=True, slots=True)

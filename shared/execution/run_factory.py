@@ -9,8 +9,8 @@ from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.config.kinds import uploaded_model
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_types import model_of
 from shared.core.run.parameters import parameters_for
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.serving.references import ModelRef, ServingState
@@ -72,7 +72,7 @@ class RunFactory:
             tie=tie_of(newest, tied) if newest else "",
             listed_at=self._listed_at(pipeline, opening.run_id),
             phase=Phase.TRAINED if is_model else phase or self._first_phase(pipeline),
-            model=opening.model or (model_of(newest) if is_model and newest else None),
+            model=opening.model or (uploaded_model(newest) if is_model and newest else None),
             opened_at=now,
         )
         return _ready(run.evolve(parameters=parameters_for(pipeline, run)))

@@ -6,10 +6,9 @@ from typing import Final
 
 from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
-from shared.core.run.control_events import StepBlocked
+from shared.core.run.control_events import StepBlocked, repair_failed
 from shared.core.run.promoted_models import Verified
 from shared.core.run.promotion import Promotion
-from shared.core.run.promotion_advice import repair_failed
 from shared.core.run.promotion_events import (
     FoundBroken,
     FoundUnchanged,

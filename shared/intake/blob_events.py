@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.core import names
 from shared.core.blobs import RESERVED, is_reserved, is_scratch
-from shared.core.config.studio_types import MODEL_SUFFIX, PROMOTE
+from shared.core.config.kinds import MODEL_SUFFIXES
 from shared.core.run.data_version import DataVersion
 from shared.core.run.record import Phase, Run
 from shared.errors import (
@@ -122,14 +122,14 @@ class ModelEvents:
         """Check the job that wrote this blob, or open a run for an operator's model.
 
         Whatever its name is, a blob of a job's outputs is a hint only: the job says whether it has
-        finished. Many at once cause one check in each interval; a model of Studio, which is written
-        last, causes one always. Files of an attempt that has ended, or of an unknown run, are
+        finished. Many at once cause one check in each interval; a complete model, by its suffix,
+        causes one always. Files of an attempt that has ended, or of an unknown run, are
         logged and ignored (design rule 10).
 
         Raises:
             TransientError, OutcomeUnknownError: storage does not work now; deliver the event again.
         """
-        is_model = name.endswith(MODEL_SUFFIX)
+        is_model = name.endswith(MODEL_SUFFIXES)
         if owner := names.owner_of_output(name):
             checked = self._checked_lately(owner[0])
             return self._advance_owner(name, *owner) if is_model or not checked else None
@@ -139,7 +139,7 @@ class ModelEvents:
                 f"folder does not say when it is complete. To do, if the pipeline has an endpoint: "
                 f"POST /api/pipelines/{for_pipeline}/runs with "
                 '{"model": "azureml:<name>:<version>"}',
-                f"{PROMOTE}/{for_pipeline}",
+                f"{names.PROMOTE}/{for_pipeline}",
             )
             return None
         if not is_model:
@@ -155,7 +155,7 @@ class ModelEvents:
             self.eligibility.log_once(
                 f"model {name} belongs to no run; to promote a model manually, put it at "
                 f"promote/<pipeline with an endpoint>/<key, if it has one>/<file>"
-                f"{MODEL_SUFFIX}",
+                f"{' or '.join(MODEL_SUFFIXES)}",
                 name,
             )
             return None

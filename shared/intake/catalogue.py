@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.kinds import Endpoint
+from shared.core.config.kinds import MODEL_SUFFIXES, Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_types import PROMOTE, manually_promoted
+from shared.core.names import PROMOTE, owner_of_upload
 from shared.core.run.data_version import DataVersion, reads
 from shared.core.run.record import Origin, Run
 from shared.errors import ConfigError
@@ -60,13 +60,14 @@ class Catalogue:
 
         Raises as `pipeline` does.
         """
-        manual_model = manually_promoted(name)
-        pipeline = self.pipeline(manual_model[0]) if manual_model else None
-        if manual_model is None or pipeline is None or not pipeline.endpoints:
+        owner = owner_of_upload(name) if name.endswith(MODEL_SUFFIXES) else None
+        pipeline = self.pipeline(owner[0]) if owner else None
+        if owner is None or pipeline is None or not pipeline.endpoints:
             return None
-        if not pipeline.training.takes_uploads:
+        training = pipeline.training
+        if not training.takes_uploads or not name.endswith(training.model_suffix):
             return None
-        return pipeline if len(manual_model[1]) == len(pipeline.key_tokens) else None
+        return pipeline if len(owner[1]) == len(pipeline.key_tokens) else None
 
     def without_uploads(self, name: str) -> str | None:
         """Return the pipeline of a blob under `promote/`, where it takes no uploaded models."""

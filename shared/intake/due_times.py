@@ -20,11 +20,12 @@ from shared.core.config.schedule import (
 from shared.core.config.windows import Window, window_of
 from shared.core.counting import counted
 from shared.core.run.data_version import key_of
+from shared.core.run.pending_due_times import PendingDueTime
 from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError
 from shared.execution.context import Context
 from shared.intake.requests import DueTimePart, Requests
-from shared.ledger.schedules import PendingDueTime, ScheduleRecord, TrainedData
+from shared.ledger.schedules import ScheduleRecord, TrainedData
 from shared.telemetry import Alert, log, report
 
 #: A run that could not be opened is tried again so often, and for so long.

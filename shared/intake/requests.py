@@ -1,10 +1,9 @@
 """Opens runs on the newest data: for one due time, or for a manual request."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from shared.core import names
@@ -12,9 +11,9 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule_words import window_words
-from shared.core.config.types import Scalar
 from shared.core.config.windows import Window
 from shared.core.run.data_version import captured, key_of
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import Newest
@@ -42,23 +41,6 @@ _FAILURES: Final = 3
 _ONLY: Final = "all"
 #: Whether a blob had its run, where the run of this id does not count.
 Had = Callable[[BlobVersion, str], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class ManualRequest:
-    """A request for a manual run, over HTTP."""
-
-    data: str | None = None  #: blob name inside the data container; None: the newest that matches
-    parameters: Mapping[str, Scalar] = field(default_factory=dict)
-    model: str | None = None  #: a model to promote, without any training
-    due: datetime | None = None  #: the newest due time at or before it; None: that has come
-
-    def digest(self) -> str:
-        """Return the digest that separates this request from another one under the same key."""
-        asked: list[object] = [self.data, dict(self.parameters), self.model]
-        if self.due is not None:
-            asked.append(self.due.astimezone(UTC).isoformat())
-        return names.digest(json.dumps(asked, sort_keys=True))
 
 
 @dataclass(frozen=True, slots=True)

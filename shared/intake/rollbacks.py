@@ -14,7 +14,7 @@ from shared.core.counting import counted, they
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.operator_changes import with_hold
-from shared.core.serving.references import ServingState
+from shared.core.serving.references import EndpointAddress, ServingState
 from shared.core.serving.state import EndpointState, Hold, Resource
 from shared.errors import NoSuchEndpointError, NoSuchModelError
 from shared.execution.context import Context
@@ -25,15 +25,6 @@ from shared.ledger.open_markers import RollbackToOpen
 from shared.ledger.store import Stored
 
 BASELINE: Final = "baseline"
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointAddress:
-    """The address of an endpoint: its pipeline, name and key."""
-
-    pipeline: str
-    endpoint: str  #: its name in the pipelines file
-    key: tuple[str, ...] = ()  #: where tokens choose the endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class StorageEvents:
 
         The name of an account is only known where it is a part of its address.
         """
-        named = ".blob." in account.base_location
+        named = ".blob." in account.account_url
         here = not named or blob.account in (None, account.account.lower())
         return here and blob.container == container
 

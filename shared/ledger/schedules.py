@@ -10,8 +10,8 @@ from typing import ClassVar
 from pydantic import AwareDatetime, Field
 
 from shared.core.config.due_times import Done
-from shared.core.config.windows import Window
 from shared.core.frozen import FrozenModel, RecordModel, left_out
+from shared.core.run.pending_due_times import PendingDueTime
 from shared.ledger.store import Records, Store
 
 
@@ -21,33 +21,6 @@ class Activation(RecordModel):
     activated_at: AwareDatetime
     backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
     backfilled_to: str = ""  #: up to this name they were, where that takes several calls
-
-
-class PendingDueTime(FrozenModel):
-    """A due time that is being dealt with, or that came before its data."""
-
-    at: AwareDatetime
-    next_check: AwareDatetime
-    until: AwareDatetime
-    after: str = ""  #: the last key of the last call; the next call continues after it
-    opened: int = 0  #: keys that have their run, of those before `after`
-    without: int = 0  #: keys without data of their own for it
-    failed: int = 0  #: keys whose run could not be opened
-    failing_since: AwareDatetime | None = None  #: since when a key's run cannot be opened
-    start: AwareDatetime | None = left_out()  #: of its window, where its runs have one
-    end: AwareDatetime | None = left_out()
-
-    @property
-    def ends(self) -> datetime:
-        """When its window ends, by which its runs are named."""
-        return self.end or self.at
-
-    @property
-    def window(self) -> Window | None:
-        """Its window, which stays the same when the schedule changes; None: it is not kept."""
-        if self.start is None or self.end is None:
-            return None
-        return Window(self.start, self.end, self.at)
 
 
 class TrainedData(FrozenModel):

@@ -6,8 +6,8 @@ job that is of no open run costs nothing, or one listing of the open runs of its
 
 from dataclasses import dataclass
 
-from shared.core.config.azureml_models import pipeline_of_job
 from shared.core.event_grid import ended_job, events_in
+from shared.core.names import pipeline_of_job
 from shared.errors import PermanentError, RelearnError
 from shared.execution.context import Context
 from shared.maintenance.run_checks import RunChecks

@@ -12,9 +12,10 @@ from typing import Final
 from shared.core.config.cross_field import mistakes
 from shared.core.config.gate import Gate
 from shared.core.config.pipeline import Pipeline
+from shared.core.run.replays import Replay
 from shared.errors import InvalidRequestError, TransientError
 from shared.execution.context import Context
-from shared.execution.replays import Replay, Replays
+from shared.execution.replays import Replays
 from shared.operations.history import History, RunFilter
 
 #: How long one page may take before it ends.

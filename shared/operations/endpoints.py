@@ -1,7 +1,8 @@
-"""The operator's commands for endpoints: list, show, roll back, resume.
+"""The operator's commands for endpoints: list, show, roll back, resume, pin and unpin a model.
 
 A rollback holds the endpoint at once, so that no run promotes over it, and is carried out by
-a run of its own, verified as every update is.
+a run of its own, verified as every update is. Any model can be pinned as the anchor that was
+promoted at the endpoint and whose run has its record, however many were promoted since.
 """
 
 from collections.abc import Sequence
@@ -9,15 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core.config.kinds import Endpoint
+from shared.core.run.promoted_models import served_once
 from shared.core.run.record import Run
-from shared.core.serving.operator_changes import resumed
-from shared.core.serving.references import StagedCandidate
-from shared.core.serving.state import EndpointState, Resource, Resumed
-from shared.errors import ConflictError, CorruptRecordError, RelearnError
+from shared.core.serving.operator_changes import known_model, lines_of, resumed, with_anchor
+from shared.core.serving.references import EndpointAddress, StagedCandidate
+from shared.core.serving.state import Anchor, EndpointState, Resource, Resumed, ServedModel
+from shared.errors import ConflictError, CorruptRecordError, NoSuchModelError, RelearnError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
 from shared.intake.catalogue import Catalogue
-from shared.intake.rollbacks import EndpointAddress, KnownEndpoint, RollbackRequest, Rollbacks
+from shared.intake.rollbacks import KnownEndpoint, RollbackRequest, Rollbacks
 from shared.ledger.open_markers import Marker
 from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
@@ -190,8 +192,7 @@ class Endpoints:
             NoSuchEndpointError, NoSuchModelError: there is no such endpoint, or no such model.
             PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
-        known = self._rollbacks.find(address)
-        command.require(version_of(known.stored), state_of(known))
+        known = self._for_change(address, command)
         try:
             return self._rollbacks.request(known, RollbackRequest(to, command.by, command.reason))
         except ConflictError:
@@ -211,17 +212,99 @@ class Endpoints:
             NoSuchEndpointError: no such pipeline, endpoint or key.
             PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
-        known = self._rollbacks.find(address)
-        command.require(version_of(known.stored), state_of(known))
+        known = self._for_change(address, command)
         if known.resource.held is None:
             return False
         by = Resumed(by=command.by, at=self._context.clock.now(), reason=command.reason)
         state = resumed(known.state, known.endpoint.resource_name, by)
+        self._change(known, state, command)
+        return True
+
+    def pin(
+        self,
+        address: EndpointAddress,
+        run_id: str | None = None,
+        command: OperatorCommand = ANONYMOUS,
+    ) -> None:
+        """Make a model the anchor of an endpoint. Safe to repeat.
+
+        Args:
+            address: which endpoint is meant.
+            run_id: the run that trained or brought the model; None: the one that serves.
+            command: who asks, and why.
+
+        Raises:
+            NoSuchEndpointError: no such pipeline, endpoint or key.
+            NoSuchModelError: the model was never promoted there, or its run has no record.
+            PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
+        """
+        known = self._for_change(address, command)
+        served = self._to_pin(known, run_id).evolve(answers=None)
+        present = known.resource.anchor
+        if present is not None and present.served == served:
+            return
+        now = self._context.clock.now()
+        anchor = Anchor(served=served, by=command.by, at=now, reason=command.reason)
+        self._anchored(known, anchor, command)
+        log.info("endpoint %s: run %s is the anchor", known.endpoint.name, served.run_id)
+
+    def unpin(self, address: EndpointAddress, command: OperatorCommand = ANONYMOUS) -> None:
+        """Leave an endpoint without an anchor. Safe to repeat.
+
+        The next model that is promoted becomes the anchor where the gate asks for one.
+
+        Args:
+            address: which endpoint is meant.
+            command: who asks, and why.
+
+        Raises:
+            NoSuchEndpointError: no such pipeline, endpoint or key.
+            PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
+        """
+        known = self._for_change(address, command)
+        if known.resource.anchor is not None:
+            self._anchored(known, None, command)
+            log.info("endpoint %s has no anchor: unpinned by %s", known.endpoint.name, command.by)
+
+    def _to_pin(self, known: KnownEndpoint, run_id: str | None) -> ServedModel:
+        served = known_model(known.resource, run_id)
+        if served is None and run_id is not None:
+            served = self._served_once(known, run_id)
+        if served is not None and served.model is not None:
+            return served
+        name = known.endpoint.name
+        if run_id is None:
+            raise NoSuchModelError(f"no model of a run serves at {name}: name a run as `run`")
+        raise NoSuchModelError(
+            f"the model of {run_id} was never promoted at {name}, or its run has no record any "
+            "more: name another run as `run`"
+        )
+
+    def _served_once(self, known: KnownEndpoint, run_id: str) -> ServedModel | None:
+        """Return a model that was promoted here and is no longer among those kept."""
+        for line in lines_of(known.resource, run_id):
+            stored = self._context.ledger.runs.read(line.run_id)
+            if stored is not None and not stored.record.origin.repeats:
+                return served_once(stored.record, line)
+        return None
+
+    def _anchored(
+        self, known: KnownEndpoint, anchor: Anchor | None, command: OperatorCommand
+    ) -> None:
+        state = with_anchor(known.state, known.endpoint.resource_name, anchor)
+        self._change(known, state, command)
+
+    def _for_change(self, address: EndpointAddress, command: OperatorCommand) -> KnownEndpoint:
+        """Return an endpoint that a command is to change, in the version that it names."""
+        known = self._rollbacks.find(address)
+        command.require(version_of(known.stored), state_of(known))
+        return known
+
+    def _change(self, known: KnownEndpoint, state: EndpointState, command: OperatorCommand) -> None:
         try:
             self._context.ledger.endpoint_states.put(known.state_id, state, known.stored.etag)
         except ConflictError:
             raise self._too_late(known, command) from None
-        return True
 
     def _too_late(self, known: KnownEndpoint, command: OperatorCommand) -> RelearnError:
         """Return the error of a command after another change."""

@@ -1,6 +1,6 @@
 """The operator's commands for pipelines: list, show, pause, resume, preview."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
@@ -16,6 +16,9 @@ from shared.core.config.schedule import (
     next_due_of,
 )
 from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
+from shared.core.run.manual_request import ManualRequest
+from shared.core.run.pending_due_times import PendingDueTime
+from shared.core.run.record import Run
 from shared.errors import (
     ConflictError,
     CorruptRecordError,
@@ -23,7 +26,9 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
-from shared.ledger.schedules import PendingDueTime, ScheduleRecord
+from shared.intake.last_good import LastGood
+from shared.intake.requests import Requests
+from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.history import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preview import Preview, Previews
@@ -93,6 +98,43 @@ class Pipelines:
     catalogue: Catalogue
     previews: Previews
     open_runs: OpenRuns
+    last_good: LastGood
+    requests: Requests
+
+    def require_any(self) -> None:
+        """Raise the reason why no pipeline is in use; return where some are, or without an error.
+
+        Raises:
+            TransientError: the file has errors, and the ledger does not work now.
+            PipelineConfigError: the file has errors, and there is no earlier configuration.
+        """
+        self.last_good.require_any()
+
+    def problems(self) -> list[str]:
+        """Return the errors of the file, and what each pipeline with an error uses instead."""
+        return self.last_good.problems()
+
+    def in_use(self) -> Mapping[str, Pipeline]:
+        """Return the pipelines that runs are opened for, by their names."""
+        return dict(self.catalogue.pipelines)
+
+    def start_run(self, name: str, key: str, request: ManualRequest) -> Run:
+        """Open a run now; the same key returns the same run.
+
+        Args:
+            name: the pipeline.
+            key: of the request, which makes it safe to repeat.
+            request: what the run is to be.
+
+        Returns:
+            The run.
+
+        Raises:
+            NoSuchPipelineError, NoSuchDataError: there is no such pipeline, or no such blob.
+            InvalidRequestError, IdempotencyConflictError: there can be no such run, or the key is
+                of another request.
+        """
+        return self.requests.requested(self.find(name), key, request)
 
     def status(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> PipelineStatus:
         """Return the state of a pipeline.

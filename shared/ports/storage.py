@@ -132,8 +132,8 @@ class Access(StrEnum):
 class SignedBlob:
     """A blob with the right to read or write it, for a service that has none."""
 
-    base_location: str  #: `https://account.blob.core.windows.net/`
-    relative_location: str  #: `container/name`
+    account_url: str  #: `https://account.blob.core.windows.net/`
+    path: str  #: `container/name`
     signature: str = field(repr=False)  #: with a leading question mark; a secret
 
 
@@ -149,7 +149,7 @@ class Blobs(Protocol):
         ...
 
     @property
-    def base_location(self) -> str:
+    def account_url(self) -> str:
         """The URL that container names follow, with a slash at its end."""
         ...
 
@@ -257,15 +257,6 @@ class Blobs(Protocol):
         Raises:
             TransientError: the copy is under way, or cannot be made now.
             PermanentError: the storage refuses the copy.
-        """
-        ...
-
-    def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
-        """Return the blob at this location when it lies in this account, otherwise None.
-
-        Args:
-            base_location: the base location that the service gave.
-            relative_location: the relative location that the service gave.
         """
         ...
 

@@ -289,9 +289,9 @@ class RedactingBlobs:
         return self.blobs.account
 
     @property
-    def base_location(self) -> str:
+    def account_url(self) -> str:
         """The URL that container names follow, with a slash at its end."""
-        return self.blobs.base_location
+        return self.blobs.account_url
 
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return the present version of the blob, or None. Raises as the port says.
@@ -378,17 +378,6 @@ class RedactingBlobs:
             The copy; None: the signature does not open the source.
         """
         return self.blobs.adopt(source, container, name, since)
-
-    def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
-        """Return the blob at this location when it lies in this account, otherwise None.
-
-        Args:
-            base_location: the base location that the service gave.
-            relative_location: the relative location that the service gave.
-        """
-        found = self.blobs.located(base_location, relative_location)
-        hidden = found is not None and self._hidden(found.container, found.name)
-        return None if hidden else found
 
     def _hidden(self, container: str, name: str) -> bool:
         if not self.redactor.names_secret(name):

@@ -18,7 +18,7 @@ from tests.contract.conftest import HOUR, Bench
 
 def signed_url(bench: Bench, blob: str, access: Access, valid: timedelta = HOUR) -> str:
     signed = bench.blobs.sign(bench.container, blob, access, valid)
-    return f"{signed.base_location}{quote(signed.relative_location)}{signed.signature}"
+    return f"{signed.account_url}{quote(signed.path)}{signed.signature}"
 
 
 def test_a_read_signature_reads_this_blob_and_cannot_write(bench: Bench) -> None:
@@ -56,7 +56,7 @@ def test_a_model_of_another_account_is_copied_by_the_storage(bench: Bench) -> No
 
 
 def own_url(bench: Bench, blob: str, query: str) -> str:
-    return f"{bench.blobs.base_location}{bench.container}/{quote(blob)}{query}"
+    return f"{bench.blobs.account_url}{bench.container}/{quote(blob)}{query}"
 
 
 def signatures(bench: Bench) -> dict[str, str]:
@@ -102,7 +102,7 @@ def test_no_path_that_is_no_plain_blob_of_our_own_account_is_copied(
 ) -> None:
     bench.put("secret.json", b"keys")
     token = bench.blobs.sign(bench.container, "secret.json", Access.READ, HOUR).signature
-    source = f"{bench.blobs.base_location}{path.format(container=bench.container)}{token}"
+    source = f"{bench.blobs.account_url}{path.format(container=bench.container)}{token}"
     assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is None
 
 
@@ -154,7 +154,7 @@ def test_a_host_whose_clock_is_wrong_signs_for_the_storages_time(
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         make_container(account.get_container_client(place)).upload_blob("runs/x.ilearner", b"1")
     signed = models.sign(place, "runs/x.ilearner", Access.READ, HOUR / 6)
-    source = f"{signed.base_location}{signed.relative_location}{signed.signature}"
+    source = f"{signed.account_url}{signed.path}{signed.signature}"
     holder = HttpBlobs()
     assert holder.read(source) == b"1"
     holder.close()

@@ -11,9 +11,8 @@ from local.azurite import Azurite, make_container
 from shared.app import SystemClock
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
-from shared.ports.storage import Access
 from shared.providers.azure_storage.blobs import AccountBlobs
-from tests.contract.conftest import HOUR, Bench
+from tests.contract.conftest import Bench
 from tests.fakes.blobs import FakeBlobs
 
 
@@ -28,7 +27,6 @@ def test_no_name_leads_to_another_blob_or_container(bench: Bench) -> None:
     for name in (f"../{bench.container}/a/b.csv", "a/../a/b.csv", "a/./b.csv", "./a/b.csv"):
         assert bench.blobs.head(bench.container, name) is None
         assert bench.blobs.read(bench.container, name, 10) is None
-        assert bench.blobs.located(bench.blobs.base_location, f"{bench.container}/{name}") is None
 
 
 def test_a_container_is_there_or_not(bench: Bench) -> None:
@@ -98,14 +96,6 @@ def test_an_upload_in_blocks_has_no_md5_and_a_later_one_keeps_the_creation_time(
         assert before.same_bytes_as(later, trust_size=True)
 
 
-def test_a_blob_is_located_by_what_a_service_says_of_it(bench: Bench) -> None:
-    bench.put("models/a.ilearner", b"1")
-    signed = bench.blobs.sign(bench.container, "models/a.ilearner", Access.READ, HOUR)
-    found = bench.blobs.located(signed.base_location, f"/{signed.relative_location}")
-    assert found == bench.blobs.head(bench.container, "models/a.ilearner")
-    assert bench.blobs.located("https://elsewhere.example/", signed.relative_location) is None
-
-
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", "ä".encode() * 100])
 def test_a_small_blob_is_written_over_and_read_back(bench: Bench, content: bytes) -> None:
     assert bench.blobs.read(bench.container, "runs/list.csv", 1000) is None
@@ -144,8 +134,6 @@ def test_a_directory_is_no_blob(bench: Bench) -> None:
     assert bench.blobs.head(bench.container, "census") is None
     assert bench.blobs.read(bench.container, "census", 10) is None
     assert bench.blobs.read(bench.container, "empty.csv", 10) == b""
-    path = f"{bench.container}/census"
-    assert bench.blobs.located(bench.blobs.base_location, path) is None
     listed = [blob.name for blob in bench.blobs.listing(bench.container, "census")]
     assert listed == ["census/a.csv"]
     page = bench.blobs.page(bench.container, None)

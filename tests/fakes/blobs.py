@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from azure.storage.blob import generate_blob_sas
 
@@ -53,7 +53,7 @@ class FakeBlobs:
     deleted: dict[str, tuple[bytes, Facts]] = field(default_factory=dict)  #: softly
 
     account: str = "account"
-    base_location: str = ACCOUNT
+    account_url: str = ACCOUNT
 
     def __post_init__(self) -> None:
         self.store = WatchedBlobs(self)
@@ -171,12 +171,6 @@ class FakeBlobs:
             self.put(container, name, content)
             self.copies.add(key)
         return self.head(container, name) if key in self.copies else None
-
-    def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
-        if base_location.rstrip("/") != ACCOUNT.rstrip("/"):
-            return None
-        container, _, name = relative_location.lstrip("/").partition("/")
-        return self.head(container, unquote(name))
 
     def _version(self, key: str) -> BlobVersion | None:
         content = self.store.contents.get(key)

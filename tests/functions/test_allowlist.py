@@ -21,6 +21,7 @@ from shared.core.decisions.comparison import Comparison, Interval, RuleOutcome, 
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
+from shared.core.run.pending_due_times import PendingDueTime
 from shared.core.run.promotion import Step
 from shared.core.run.record import (
     Approval,
@@ -43,7 +44,6 @@ from shared.core.serving.state import (
     ServingHistoryEntry,
 )
 from shared.ledger.progress import LastEvent, PoisonQueue, SearchState, Undelivered
-from shared.ledger.schedules import PendingDueTime
 from shared.operations.endpoints import EndpointLine, EndpointStatus
 from shared.operations.history import Counts, OpenRun
 from shared.operations.pipelines import Keys, PipelineStatus

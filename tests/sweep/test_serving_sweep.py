@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.faults import FAULTS, Faults, Kind

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Final
 
 from local.studio import InstantTrainer
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Origin, Phase, Run
-from shared.intake.requests import ManualRequest
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.providers.http.client import Answer
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld

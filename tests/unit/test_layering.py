@@ -183,6 +183,28 @@ def test_only_app_builds_providers() -> None:
     assert builders == {"app.py", "app_context.py"}
 
 
+#: What may name the configuration of one vendor, and why.
+OF_ONE_VENDOR: Final = {
+    "shared/providers/": "each talks to one service",
+    "shared/core/config/studio_": "what belongs to one vendor may use its other parts",
+    "shared/core/config/azureml_": "the same",
+    "shared/core/config/kinds.py": "chooses the class by the kind",
+    "shared/importers/": "pipelines of Data Factory call services of Studio",
+}
+
+
+def test_nothing_above_the_providers_names_the_configuration_of_one_vendor() -> None:
+    vendors = ("shared.core.config.studio_", "shared.core.config.azureml_")
+    users = {
+        file.relative_to(ROOT).as_posix()
+        for folder in ("shared", "functions", "cli")
+        for file in modules(folder)
+        if any(name.startswith(vendors) for name in imports(file))
+    }
+    assert not [user for user in users if not user.startswith(tuple(OF_ONE_VENDOR))]
+    assert all(any(user.startswith(reason) for user in users) for reason in OF_ONE_VENDOR)
+
+
 def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
     assert ours("shared", "shared") == []
 
@@ -190,6 +212,46 @@ def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
 def test_the_triggers_know_nothing_but_shared() -> None:
     assert ours("functions", "functions", "shared") == []
     assert ours("local", "local", "shared", "functions.api_models") == []
+
+
+#: The triggers that report what happened to `intake/` and `maintenance/`; all others are HTTP.
+EVENTS_AND_TIMERS: Final = (
+    *("on_storage_events", "on_trained_model", "on_training_data", "on_workspace_events"),
+    *("poll_jobs", "start_scheduled_runs"),
+)
+#: What HTTP asks for is an operation; the rest shapes its questions and answers.
+OF_HTTP: Final = (
+    "app",
+    "operations",
+    "config",
+    "core",
+    "errors",
+    "telemetry",
+    "tracing",
+    "version",
+)
+#: Members of the app that are below the operations.
+BELOW_OPERATIONS: Final = {"catalogue", "changed_file", "last_good", "requests", "poll", "rounds"}
+
+
+def test_http_asks_for_operations_and_nothing_below() -> None:
+    allowed = ("functions", *(f"shared.{name}" for name in OF_HTTP))
+    found = [one for one in ours("functions", *allowed) if not _of_a_trigger(one.partition(":")[0])]
+    assert found == []
+    files = [*modules("functions"), *modules("cli")]
+    for file in files:
+        if _of_a_trigger(file.relative_to(ROOT).as_posix()):
+            continue
+        used = {node.attr for node in ast.walk(_tree(file)) if isinstance(node, ast.Attribute)}
+        assert not used & BELOW_OPERATIONS, file
+
+
+def _of_a_trigger(path: str) -> bool:
+    return Path(path).stem in EVENTS_AND_TIMERS
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def test_the_command_line_knows_the_app_and_what_operators_ask_for() -> None:

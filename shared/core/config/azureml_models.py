@@ -1,48 +1,17 @@
-"""Registered models of Azure Machine Learning as references of the app, and names of its jobs."""
+"""Registered models of Azure Machine Learning as references of the app, and tags of its jobs."""
 
-import re
 from typing import Final
 
 from shared.core.config.azureml_names import Asset, Workspace, asset_of, workspace_of
 from shared.core.config.problems import WrongValueError
-from shared.core.names import digest, pipeline_of
+from shared.core.names import digest
 from shared.core.serving.references import ModelRef
 
 AZUREML: Final = "azureml"
-#: The evaluation that MLflow has, instead of one in an output; a step may follow.
-MLFLOW: Final = "mlflow:"
 #: Tags by which a job is known to be ours.
 RUN_TAG: Final = "relearn.run"
 ATTEMPT_TAG: Final = "relearn.attempt"
 PIPELINE_TAG: Final = "relearn.pipeline"
-
-_LONGEST_PIPELINE: Final = 24
-_LONGEST_MARK: Final = 12
-_JOB_NAME: Final = re.compile(r"rl-(?P<pipeline>.{1,24})-[0-9a-f]{12}-[0-9]{1,9}(?:-[0-9]{1,9})?")
-
-
-def job_name(run_id: str, attempt: int, replaced: int, workspace: Workspace) -> str:
-    """Return the name of an attempt's job, which never changes (azure-machine-learning-v2 §2.4).
-
-    It depends on the workspace: a run that is retried after another one was configured must not
-    be started a second time there.
-
-    Args:
-        run_id: the run.
-        attempt: its attempt.
-        replaced: how many jobs of the attempt were given up.
-        workspace: where it runs.
-    """
-    pipeline = pipeline_of(run_id)[:_LONGEST_PIPELINE].strip("-")
-    mark = digest("azureml job", run_id, workspace.identity)[:_LONGEST_MARK]
-    again = f"-{replaced + 1}" if replaced else ""
-    return f"rl-{pipeline}-{mark}-{attempt}{again}"
-
-
-def pipeline_of_job(name: str) -> str | None:
-    """Return the beginning of the name of a job's pipeline; None: not a name of `job_name`."""
-    found = _JOB_NAME.fullmatch(name)
-    return found["pipeline"] if found else None
 
 
 def model_version(run_id: str, attempt: int, other: int = 0) -> str:

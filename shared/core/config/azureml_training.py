@@ -56,6 +56,10 @@ _LATER: Final = {
 class AzureMlTraining(TrainingConfig):
     """The workspace that trains, and what a job is given."""
 
+    endpoint_kinds = (AZUREML,)
+    takes_copies = True
+    logs_metrics = True
+
     kind: Literal["azureml"] = Field(description="azureml: a job of Azure Machine Learning.")
     workspace: WorkspaceId = Field(
         description="The workspace: its id in Resource Manager, a whole URL (another cloud), or "
@@ -244,31 +248,6 @@ class AzureMlTraining(TrainingConfig):
     def identity(self) -> str:
         """What the workspace is known by, however it is written."""
         return f"azureml {self.workspace_parts.identity}"
-
-    @property
-    def model_form(self) -> str:
-        """What a model is, for messages."""
-        return "model"
-
-    @property
-    def endpoint_kinds(self) -> tuple[str, ...]:
-        """The kinds of endpoints that can serve its models."""
-        return (AZUREML,)
-
-    @property
-    def takes_uploads(self) -> bool:
-        """Whether an operator's model is a blob under `promote/`; a folder is never complete."""
-        return False
-
-    @property
-    def takes_copies(self) -> bool:
-        """Whether a job can be given copies of its blobs."""
-        return True
-
-    @property
-    def logs_metrics(self) -> bool:
-        """Whether a job can log metrics that are read without a file."""
-        return True
 
     @property
     def all_outputs(self) -> tuple[str, ...]:

@@ -76,6 +76,11 @@ class ScoringEndpoint(Strict):
         raise NotImplementedError
 
     @property
+    def path_and_host(self) -> tuple[str, str] | None:
+        """Its service without its host, and the host, where one service may have several hosts."""
+        return None
+
+    @property
     def ref(self) -> EndpointRef:
         """The endpoint, as its service identifies it."""
         raise NotImplementedError

@@ -24,7 +24,7 @@ def clear_models(training: Training, endpoints: Endpoints) -> Iterator[Mistake]:
         endpoints: of the pipeline.
     """
     outputs, models = training.outputs, training.models
-    form = training.model_form
+    form = training.model_suffix or "model"
     for name, model in known_pairs(endpoints, "name", "model"):
         if model is None and len(models) > 1:
             what = f"{name} needs `model:`, the name of one of the {form} outputs"

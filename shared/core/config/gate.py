@@ -1,11 +1,10 @@
 """The gate of a pipeline as it is configured: its rules, and the approval."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
-from shared.core.config.azureml_models import MLFLOW
 from shared.core.config.compare import Compare
 from shared.core.config.cross_field import together
 from shared.core.config.gate_rule import Rule
@@ -14,6 +13,9 @@ from shared.core.config.types import Name, OutputName, Span, Strict, parse_durat
 from shared.core.decisions.metrics import Kind, metric_named
 from shared.core.frozen import left_out
 from shared.core.text import short
+
+#: How the evaluation that MLflow has is named, instead of one in an output; a step may follow.
+MLFLOW: Final = "mlflow:"
 
 
 class LoggedMetrics(Strict):
@@ -83,7 +85,7 @@ class Gate(Strict):
         if not on_rows:
             what = "no rule compares on rows"
             yield Mistake(what, "write one with max_drop or min_gain", ("rules",))
-        elif self.compare.slices and all(rule.kind != "max_drop" for rule in on_rows):
+        elif self.compare.slices and not any(rule.checks_slices for rule in on_rows):
             what = "slices are checked for rules with max_drop, and there is none"
             yield Mistake(what, "write one", ("compare", "slices"))
 

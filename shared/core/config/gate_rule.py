@@ -54,6 +54,16 @@ def direction_of(metric: str) -> Direction | None:
     return "lower" if _LOWER.fullmatch(name) else None
 
 
+def signed(kind: Kind, bound: float) -> float:
+    """Return the bound of a rule that compares as a difference, where positive is better.
+
+    Args:
+        kind: of the rule.
+        bound: its number: `max_drop: 0.01` is a difference of -0.01.
+    """
+    return bound if kind == "min_gain" else -bound
+
+
 class Rule(Strict):
     """One rule on one metric, with exactly one of at_least, at_most, max_drop and min_gain."""
 
@@ -116,6 +126,16 @@ class Rule(Strict):
     def bound(self) -> float:
         """The number of the bound."""
         return float(getattr(self, self.kind))
+
+    @property
+    def signed_bound(self) -> float:
+        """The bound as a difference, where positive is better, of a rule that compares."""
+        return signed(self.kind, self.bound)
+
+    @property
+    def checks_slices(self) -> bool:
+        """Whether no slice may be worse by more than the bound either."""
+        return self.kind == "max_drop"
 
     @property
     def compares(self) -> bool:

@@ -8,18 +8,27 @@ from typing import Annotated, Any, Final
 
 from pydantic import Discriminator, Tag, ValidatorFunctionWrapHandler, WrapValidator
 
+from shared.core.blobs import BlobVersion
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.cross_field import is_unknown
 from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import Strict
+from shared.core.serving.references import ModelRef
 
 STUDIO: Final = "studio"
 AZUREML: Final = "azureml"
 CLASSIC: Final = "classic"
 #: Each kind of training by its tag, which is its `kind` in the file.
-TRAINING_KINDS: Final[dict[str, type[Strict]]] = {STUDIO: StudioTraining, AZUREML: AzureMlTraining}
+TRAINING_KINDS: Final[dict[str, type[StudioTraining] | type[AzureMlTraining]]] = {
+    STUDIO: StudioTraining,
+    AZUREML: AzureMlTraining,
+}
+#: The suffixes by which blobs are known to be complete models.
+MODEL_SUFFIXES: Final = tuple(
+    kind.model_suffix for kind in TRAINING_KINDS.values() if kind.model_suffix
+)
 #: Each kind of endpoint in the file, and the tag of its class.
 ENDPOINT_KINDS: Final = {CLASSIC: STUDIO, "webservice": STUDIO, AZUREML: AZUREML}
 ENDPOINT_CLASSES: Final[dict[str, type[Strict]]] = {
@@ -61,6 +70,12 @@ def endpoint_kind(given: object) -> str | None:
     else:
         kind = getattr(given, "kind", CLASSIC)
     return ENDPOINT_KINDS.get(kind) if isinstance(kind, str) else None
+
+
+def uploaded_model(blob: BlobVersion) -> ModelRef:
+    """Return the model that an operator's blob is, whose name has one of `MODEL_SUFFIXES`."""
+    kinds = (kind for kind in TRAINING_KINDS.values() if kind.model_suffix)
+    return next(kind for kind in kinds if blob.name.endswith(kind.model_suffix)).uploaded(blob)
 
 
 def unknown_kind(known: tuple[str, ...], kind: object) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from pydantic import (
     field_validator,
 )
 
-from shared.core.config.cross_field import UNKNOWN, together
+from shared.core.config.cross_field import UNKNOWN, is_unknown, together
 from shared.core.config.endpoint import ScoringEndpoint
 from shared.core.config.pattern import fill, refuse_foreign, tokens_of
 from shared.core.config.problems import Mistake
@@ -26,6 +26,7 @@ from shared.core.config.studio_types import (
 )
 from shared.core.config.studio_urls import filled_url, update_url, web_service_url
 from shared.core.config.types import SecretReference, Span, Strict, parse_duration
+from shared.core.hosts import is_loopback
 from shared.core.serving.references import EndpointRef
 
 _MAX_PROBE_ROWS: Final = 100
@@ -215,6 +216,14 @@ class StudioEndpoint(ScoringEndpoint):
     def written_urls(self) -> dict[str, str]:
         """The URLs and ids that the file says, by their keys."""
         return {"update": self.update}
+
+    @property
+    def path_and_host(self) -> tuple[str, str] | None:
+        """Its web service without its host, and the host; on this machine ports tell apart."""
+        if is_unknown(self.update) or is_loopback(self.update):
+            return None
+        known = endpoint_identity(self.update)
+        return known.parent, known.where
 
     @property
     def ref(self) -> EndpointRef:

@@ -5,22 +5,24 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from shared.core.blobs import BlobVersion
 from shared.core.config.cross_field import together
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
-from shared.core.config.studio_types import MODEL_SUFFIX, JobsUrl, OutputFile, service_identity
-from shared.core.config.training import DATA, MANIFEST, TrainingConfig, named_model
-from shared.core.config.types import (
-    Name,
-    SecretReference,
-    parse_duration,
+from shared.core.config.studio_types import (
+    MODEL_SUFFIX,
+    JobsUrl,
+    OutputFile,
+    model_of,
+    service_identity,
 )
+from shared.core.config.training import DATA, MANIFEST, TrainingConfig, named_model
+from shared.core.config.types import GUID_DIGITS, Name, SecretReference, parse_duration
 from shared.core.config.windows import Window, checked_path, filled
+from shared.core.serving.references import ModelRef
 
 #: The name of the one input of a service that takes `Input` (studio-classic §1.2).
 SINGLE_INPUT: Final = ""
-#: The id of a pool of Azure Batch.
-POOL_ID: Final = r"^[0-9A-Fa-f-]+$"
 
 
 def _checked_input(text: str) -> str:
@@ -50,6 +52,9 @@ InputTemplate = Annotated[str, AfterValidator(_checked_input)]
 class StudioTraining(TrainingConfig):
     """The batch execution service that trains, and what a job is given."""
 
+    model_suffix = MODEL_SUFFIX
+    endpoint_kinds = ("classic", "webservice")
+
     kind: Literal["studio"] = Field(
         default="studio", description="studio: a batch execution service of Studio."
     )
@@ -78,7 +83,7 @@ class StudioTraining(TrainingConfig):
         description="App setting with the storage connection string, as ${NAME}: only for a "
         "service that takes no signed URLs.",
     )
-    azure_batch_pool_id: Annotated[str, Field(pattern=POOL_ID)] | None = Field(
+    azure_batch_pool_id: Annotated[str, Field(pattern=GUID_DIGITS)] | None = Field(
         default=None,
         description="AzureBatchPoolId of a dedicated pool; by default the shared queue.",
     )
@@ -134,35 +139,10 @@ class StudioTraining(TrainingConfig):
         """The identity of the service, for any host in its URL."""
         return service_identity(self.service)
 
-    @property
-    def model_form(self) -> str:
-        """The suffix of a model's file, for messages."""
-        return MODEL_SUFFIX
-
-    @property
-    def endpoint_kinds(self) -> tuple[str, ...]:
-        """The kinds of endpoints that can serve its models."""
-        return ("classic", "webservice")
-
-    @property
-    def takes_uploads(self) -> bool:
-        """Whether an operator's model is a blob under `promote/`."""
-        return True
-
-    @property
-    def takes_copies(self) -> bool:
-        """Whether a job can be given copies of its blobs."""
-        return False
-
-    @property
-    def logs_metrics(self) -> bool:
-        """Whether a job can log metrics that are read without a file."""
-        return False
-
-    @property
-    def all_outputs(self) -> tuple[str, ...]:
-        """Every output, where it is known: the service may have more than those with a file."""
-        return ()
+    @classmethod
+    def uploaded(cls, blob: BlobVersion) -> ModelRef:
+        """Return the model that is a blob."""
+        return model_of(blob)
 
     @property
     def models(self) -> tuple[str, ...]:

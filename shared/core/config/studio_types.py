@@ -8,7 +8,7 @@ be known.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Final
@@ -20,16 +20,13 @@ from shared.core.blobs import BlobVersion, is_folded
 from shared.core.config.pattern import one_name
 from shared.core.config.studio_urls import is_web_service, jobs_url, require_https, score_url
 from shared.core.hosts import is_loopback
-from shared.core.names import digest
+from shared.core.names import PROMOTE, digest
 from shared.core.serving.references import ModelRef
 
 STUDIO: Final = "studio"
 MODEL_SUFFIX: Final = ".ilearner"
 #: The folders of the models container whose blobs a service may be given to read as a model.
-MODEL_FOLDERS: Final = ("runs", "promote", "baselines")
-#: The folder of the models that operators upload.
-PROMOTE: Final = "promote"
-_PROMOTE_PARTS: Final = 3
+MODEL_FOLDERS: Final = ("runs", PROMOTE, "baselines")
 _OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
 _MANAGEMENT: Final = re.compile(r"(?:[a-z0-9-]+\.)?(management\.azureml\.(?:net|de))")
 _DATA_PLANE: Final = re.compile(r"[a-z0-9-]+\.(services\.azureml\.(?:net|de))")
@@ -66,17 +63,6 @@ def is_model_path(path: str) -> bool:
     """
     folder, _, rest = path.partition("/")
     return folder in MODEL_FOLDERS and bool(rest) and not is_folded(path)
-
-
-def manually_promoted(path: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return (pipeline, key) for which an operator put this model under `promote/`, or None.
-
-    The path is `promote/<pipeline>/<key…>/<file>`, with one part for each token of the key.
-    """
-    parts = path.split("/")
-    if len(parts) < _PROMOTE_PARTS or parts[0] != PROMOTE or not path.endswith(MODEL_SUFFIX):
-        return None
-    return parts[1], tuple(parts[2:-1])
 
 
 def checked_url(text: str, check: Callable[[str], str], info: ValidationInfo) -> str:
@@ -156,24 +142,6 @@ def service_identity(service: str) -> str:
     """
     known = _identity(service, _DATA_PLANE, _SERVICE)
     return f"{known.where}{known.path}"
-
-
-def unclear(updates: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield pairs of names whose endpoints may be one: the same path, at different hosts.
-
-    Endpoints on this machine are apart by their ports.
-
-    Args:
-        updates: the name and the update URL of each endpoint.
-    """
-    seen: dict[str, tuple[str, str]] = {}
-    for name, update in updates:
-        if is_loopback(update):
-            continue
-        known = endpoint_identity(update)
-        where, first = seen.setdefault(known.parent, (known.where, name))
-        if where != known.where:
-            yield first, name
 
 
 def _identity(url: str, hosts: re.Pattern[str], form: re.Pattern[str]) -> Identity:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field
 
+from shared.core.blobs import BlobVersion
 from shared.core.config.problems import WrongValueError
 from shared.core.config.types import Duration, Name, Scalar, Span, Strict, parse_duration
 from shared.core.config.windows import Window, filled, window_tokens
 from shared.core.decisions.comparison import Opponent
+from shared.core.serving.references import ModelRef
 
 #: The newest blob of a run, and the list of all its blobs, as an input or a parameter names them.
 DATA: Final = "{data}"
@@ -42,7 +44,16 @@ def _with_right_templates(value: Scalar) -> Scalar:
 
 
 class TrainingConfig(Strict):
-    """A service that trains, of any kind."""
+    """A service that trains, of any kind: `kind` and `outputs` are keys of each."""
+
+    #: The suffix by which a blob is known to be a complete model; empty: no name says so.
+    model_suffix: ClassVar[str] = ""
+    #: The kinds of endpoints that can serve its models.
+    endpoint_kinds: ClassVar[tuple[str, ...]] = ()
+    #: Whether a job can be given copies of its blobs.
+    takes_copies: ClassVar[bool] = False
+    #: Whether a job can log metrics that are read without a file.
+    logs_metrics: ClassVar[bool] = False
 
     parameters: dict[Name, Annotated[Scalar, AfterValidator(_with_right_templates)]] = Field(
         default_factory=dict,
@@ -67,6 +78,41 @@ class TrainingConfig(Strict):
         description="Concurrency limit: open jobs at this service, over all pipelines that set a "
         "limit for it; Studio itself takes 40.",
     )
+
+    @property
+    def address(self) -> str:
+        """Where calls to the service go."""
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> str:
+        """What the service is known by, however it is written."""
+        raise NotImplementedError
+
+    @property
+    def written_urls(self) -> dict[str, str]:
+        """The URLs and ids that the file says, by their keys."""
+        raise NotImplementedError
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The outputs that are known to be models; the service may have others."""
+        raise NotImplementedError
+
+    @property
+    def all_outputs(self) -> tuple[str, ...]:
+        """Every output, where the file says so; empty: the service has those that it has."""
+        return ()
+
+    @property
+    def takes_uploads(self) -> bool:
+        """Whether an operator's model is a blob under `promote/`; a folder is never complete."""
+        return bool(self.model_suffix)
+
+    @classmethod
+    def uploaded(cls, blob: BlobVersion) -> ModelRef:
+        """Return the model that is a blob with the suffix of this kind."""
+        raise NotImplementedError
 
     @property
     def sources(self) -> dict[str, str]:

@@ -39,6 +39,8 @@ OutputName = Annotated[
     str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_name)
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+#: What a GUID is made of.
+GUID_DIGITS: Final = r"^[0-9A-Fa-f-]+$"
 Scalar = bool | int | FiniteFloat | str
 
 

@@ -40,12 +40,12 @@ def scores_in(
     Raises:
         ValueError: it does not say a score for each row, or not which one counts.
     """
-    found = _columns(_unwrapped(_decoded(answer), rows), rows)
+    found = _columns(_unwrapped(decoded(answer), rows), rows)
     name = _chosen(found, column, positive, position)
     return [_score(value) for value in found[name]]
 
 
-def _decoded(answer: object) -> object:
+def decoded(answer: object) -> object:
     """Return what a text holds that is JSON itself, as scoring scripts often answer it."""
     if isinstance(answer, str) and answer.lstrip()[:1] in ("[", "{"):
         try:

@@ -84,7 +84,7 @@ def _named(comparison: Comparison, one: Against) -> Comparison:
 
 def _slices_for_each(rules: Iterable[Rule], terms: Terms, rows: Sequence[PairedRows]) -> int:
     """Return how many slices are checked for one metric and one other model."""
-    named = [terms.metric(rule.metric) for rule in rules if rule.kind == "max_drop"]
+    named = [terms.metric(rule.metric) for rule in rules if rule.checks_slices]
     metrics = {_key(metric): metric for metric in named if metric is not None}
     return slices_for_each(list(metrics.values()), rows)
 
@@ -185,13 +185,13 @@ def _comparison(rule: Rule, known: _Known) -> Comparison:
     found = known.of(metric, one.rows)
     if isinstance(found, NotComparable):
         return _not_compared(one, found, one.rows.note)
-    bound = rule.bound if rule.kind == "min_gain" else -rule.bound
+    bound = rule.signed_bound
     outcome = outcome_of(found.interval, bound)
     needed = None
     if outcome is RuleOutcome.UNSURE:
         needed = rows_needed(found.interval, found.rows, bound)
     sliced = Sliced((), 0, 0)
-    if rule.kind == "max_drop" and one.rows.slices:
+    if rule.checks_slices and one.rows.slices:
         sliced = known.of_slices(metric, one.rows).judged(rule.bound)
     return _compared(one, found, outcome, needed, sliced)
 

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shared.core.config.gate_rule import signed
 from shared.core.counting import counted
 from shared.core.decisions.comparison import Comparison, Interval, RuleOutcome, whose
 from shared.core.evaluation.compared_rules import outcome_of
 from shared.core.evaluation.gate import Result, Verdict
-from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, fixed, signed, why_of
+from shared.core.evaluation.on_rows import NAMES, NAMES_GONE, decimals, fixed, why_of
 from shared.core.text import plain, short
 
 #: Slices of one comparison that are drawn: the worst come first, and the record has them all.

@@ -241,10 +241,9 @@ def _compare(
 
 def _holds(rule: Rule, value: float, live: float) -> bool:
     gain = value - live if rule.better == "higher" else live - value
-    needed = rule.bound if rule.kind == "min_gain" else -rule.bound
-    if needed > 0 >= gain:
+    if rule.signed_bound > 0 >= gain:
         return False  # rounding never makes a gain of none
-    return gain >= needed - _ROUNDING * max(abs(value), abs(live), rule.bound)
+    return gain >= rule.signed_bound - _ROUNDING * max(abs(value), abs(live), rule.bound)
 
 
 def _difference(rule: Rule, value: float, live: float, *, rounded: bool) -> str:

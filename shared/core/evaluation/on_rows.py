@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from shared.core.config.compare import Unsure
-from shared.core.config.gate_rule import Kind, Rule
+from shared.core.config.gate_rule import Rule
 from shared.core.counting import counted, grouped, they
 from shared.core.decisions.comparison import (
     OUTCOMES,
@@ -170,7 +170,7 @@ def _said(rule: Rule, alike: Sequence[Comparison], *, gone: bool = False) -> str
         why = why_of(one, one.against, gone=gone) or "there is no interval"
         said = f"{rule.metric} cannot be compared with {other}: {why}"
         return "; ".join((said, *_values_alone(rule, one, gone=gone)))
-    digits = decimals(signed(rule.kind, rule.bound), one.interval)
+    digits = decimals(rule.signed_bound, one.interval)
     digits = _telling(one.candidate, one.other, one.interval.difference, digits)
     positives = "" if one.positives is None else f" ({one.positives} positive)"
     values = f"{fixed(one.candidate, digits)}, and {fixed(one.other, digits)} of {other}"
@@ -243,7 +243,7 @@ def _conclusion(rule: Rule, one: Comparison, interval: Interval) -> str:
     """Return on which side of its bound the interval of all rows is; slices do not count."""
     bound = f"{rule.kind} {plain(rule.bound)}"
     gain = rule.kind == "min_gain"
-    match outcome_of(interval, signed(rule.kind, rule.bound)):
+    match outcome_of(interval, rule.signed_bound):
         case RuleOutcome.FIT:
             return f"{bound} {'is reached' if gain else 'holds'}"
         case RuleOutcome.WORSE:
@@ -307,16 +307,6 @@ def fixed(number: float, digits: int) -> str:
         digits: decimals.
     """
     return f"{number:.{digits}f}" if abs(number) < _LARGE else plain(number)
-
-
-def signed(kind: Kind, bound: float) -> float:
-    """Return a bound as a difference, where positive is better.
-
-    Args:
-        kind: of the rule: max_drop or min_gain.
-        bound: its number.
-    """
-    return bound if kind == "min_gain" else -bound
 
 
 def _better(difference: float, digits: int) -> str:

@@ -9,7 +9,6 @@ from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import match
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_types import manually_promoted
 from shared.core.config.windows import of_any_window
 from shared.core.run.record import Origin
 from shared.core.versions import version_id
@@ -87,8 +86,8 @@ class DataVersion:
         Returns:
             The version.
         """
-        promoted = manually_promoted(blob.name)
-        values = promoted[1] if promoted else ()
+        owner = names.owner_of_upload(blob.name)
+        values = owner[1] if owner else ()
         tokens = dict(zip(pipeline.key_tokens, values, strict=False))
         return cls(pipeline, blob, tokens, Origin.MODEL)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations, islice
-from typing import Final
+from typing import Final, Literal
 
 from shared.core.config.compare import Compare, Unsure
 from shared.core.config.gate import Gate
@@ -38,6 +38,24 @@ class Follows(StrEnum):
     ASKED = "asked"  #: an operator decides
     WAITS = "waits"  #: it waits for the next run, then an operator decides
     REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The verdict on one run, as it was and by other rules."""
+
+    run: Run
+    recorded: Verdict
+    recorded_follows: Follows
+    verdict: Verdict | None = None  #: None: it cannot be known, see `why`
+    follows: Follows | None = None
+    by: Literal["record", "files"] | None = None  #: what it was made of
+    why: str = ""
+
+    @property
+    def otherwise(self) -> bool:
+        """Whether the gate would have done something else with the model."""
+        return self.follows is not None and self.follows is not self.recorded_follows
 
 
 def follows(run: Run, gate: Gate, verdict: Verdict) -> Follows:
@@ -179,7 +197,7 @@ def _bound(rule: Rule) -> tuple[str, float]:
 def _by_bound(one: Comparison, rule: Rule) -> Comparison:
     if one.interval is None:
         return one
-    bound = rule.bound if rule.kind == "min_gain" else -rule.bound
+    bound = rule.signed_bound
     outcome, needed = outcome_of(one.interval, bound), None
     if outcome is RuleOutcome.UNSURE:
         needed = rows_needed(one.interval, one.rows, bound)

@@ -3,6 +3,7 @@
 All of it is stored in records as JSON, and none of it holds a secret.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,15 @@ class ModelRef(FrozenModel):
     def __hash__(self) -> int:
         """Agree with `==`: what the provider keeps inside cannot be hashed."""
         return hash((self.provider, self.name, self.digest))
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointAddress:
+    """An endpoint as operators name it: its pipeline, name and key."""
+
+    pipeline: str
+    endpoint: str  #: its name in the pipelines file
+    key: tuple[str, ...] = ()  #: where tokens choose the endpoint
 
 
 class EndpointRef(FrozenModel):

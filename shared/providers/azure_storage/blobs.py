@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import (
@@ -64,7 +63,7 @@ class AccountBlobs:
         return name_of(self._account)
 
     @property
-    def base_location(self) -> str:
+    def account_url(self) -> str:
         """The URL that container names follow, with a slash at its end."""
         return account_location(self._account.url)
 
@@ -222,7 +221,7 @@ class AccountBlobs:
             expiry=now + valid,
             protocol="https" if self._https_only else "https,http",
         )
-        return SignedBlob(self.base_location, f"{container}/{name}", f"?{token}")
+        return SignedBlob(self.account_url, f"{container}/{name}", f"?{token}")
 
     def adopt(
         self, source: str, container: str, name: str, since: datetime | None = None
@@ -240,24 +239,6 @@ class AccountBlobs:
         """
         copied = self._copies.copied(source, container, name, since)
         return self.head(container, name) if copied else None
-
-    def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
-        """Return the blob at this location when it lies in this account, otherwise None.
-
-        Args:
-            base_location: the base location that the service gave.
-            relative_location: the relative location that the service gave.
-        """
-        try:
-            base, mine = urlsplit(base_location), urlsplit(self._account.url)
-        except ValueError:
-            return None  # no URL at all
-        if base.netloc.lower() != mine.netloc.lower():
-            return None
-        if base.path.strip("/") != mine.path.strip("/"):
-            return None
-        container, _, name = relative_location.lstrip("/").partition("/")
-        return self.head(container, name) or self.head(container, unquote(name)) if name else None
 
     def _delegation_key(self, now: datetime, valid: timedelta) -> UserDelegationKey:
         # A key is good for 7 days; one that outlives what it signs serves many signatures.

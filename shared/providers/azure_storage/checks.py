@@ -23,6 +23,7 @@ from shared.ports.checks import SCRATCH, Check
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of
 from shared.providers.azure_storage.copies import name_of
+from shared.providers.azure_storage.errors import code_of
 from shared.providers.azure_storage.identities import identity_found
 from shared.providers.azure_storage.queues import AccountQueues
 from shared.providers.azure_storage.refusals import (
@@ -30,7 +31,6 @@ from shared.providers.azure_storage.refusals import (
     CLOCK,
     QUEUES,
     Addressee,
-    code_of,
     finding_of,
     moment,
     not_one,

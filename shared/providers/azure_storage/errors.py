@@ -127,12 +127,12 @@ _LASTING: Final = {
 def is_lost(exc: AzureError) -> bool:
     """Whether a conditional write was refused because another worker wrote first."""
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
-    return status in _REFUSED and _code(exc) in ("", *_LOST)
+    return status in _REFUSED and code_of(exc) in ("", *_LOST)
 
 
 def named_cause(exc: AzureError) -> Cause | None:
     """Return why the storage refuses, where its code says so and it is not a lost race."""
-    return _PASSING.get(_code(exc)) or _LASTING.get(_code(exc))
+    return _PASSING.get(code_of(exc)) or _LASTING.get(code_of(exc))
 
 
 def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
@@ -144,7 +144,7 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
         write: whether it could have had an effect.
     """
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
-    code = _code(exc) or type(exc).__name__
+    code = code_of(exc) or type(exc).__name__
     where = f"storage: {what}: {code}" + (f" ({status})" if status else "")
     if why := named_cause(exc):
         if why == _LEASED:
@@ -175,7 +175,8 @@ def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnErro
     return classify(exc, what, write=False)
 
 
-def _code(exc: AzureError) -> str:
+def code_of(exc: AzureError) -> str:
+    """Return the code that the storage gave; empty where it gave none."""
     code = getattr(exc, "error_code", None) or ""
     return str(getattr(code, "value", code))  # the SDK gives known ones as members of an enum
 

@@ -20,7 +20,7 @@ from azure.core.exceptions import (
 from urllib3.exceptions import NameResolutionError
 
 from shared.core.findings import Finding, wrong
-from shared.providers.azure_storage.errors import named_cause
+from shared.providers.azure_storage.errors import code_of, named_cause
 
 BLOBS: Final = "Storage Blob Data Owner"
 QUEUES: Final = "Storage Queue Data Contributor"
@@ -119,12 +119,6 @@ def not_one(step: str, asked: Addressee) -> Finding:
     """
     why, cure = _NOT_ONE
     return wrong(f"{step}: {why}", asked.filled(cure))
-
-
-def code_of(error: AzureError) -> str:
-    """Return the code that the storage gave; empty where it gave none."""
-    code = getattr(error, "error_code", None) or ""
-    return str(getattr(code, "value", code))
 
 
 def served_at(error: AzureError) -> datetime | None:

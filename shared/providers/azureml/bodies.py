@@ -4,7 +4,7 @@ Pure functions; forms: azure-machine-learning-v2 §2.1, §2.2. Only members that
 knows are sent, and never an answer as it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -221,6 +221,27 @@ def of_component(
     return {"properties": {**properties, **own, "settings": settings}}
 
 
+def require_known(
+    where: str, kind: str, given: Collection[str], known: Mapping[str, object]
+) -> None:
+    """Make sure that what is given an input or output exists.
+
+    Args:
+        where: whose inputs and outputs are known, for messages.
+        kind: `input` or `output`.
+        given: names of the configuration.
+        known: by their names.
+
+    Raises:
+        PermanentError: one does not exist.
+    """
+    for name in given:
+        if name not in known:
+            cure, there = f"correct training.{kind}s", ", ".join(known) or "none"
+            text = f"{where} has no {kind} {name!r}; it has {there}"
+            raise PermanentError(f"{text}: {cure}", cure=cure)
+
+
 def check_names(plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, name: str) -> None:
     """Make sure that a component has the inputs and outputs that are given.
 
@@ -233,16 +254,8 @@ def check_names(plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, n
     Raises:
         PermanentError: an input or output does not exist, or an input is missing.
     """
-    for kind, given, known in (
-        ("input", plan.names, spec.inputs),
-        ("output", (*training.outputs, *training.register_as), spec.outputs),
-    ):
-        for one in given:
-            if one not in known:
-                there = ", ".join(known) or "none"
-                cure = f"correct training.{kind}s"
-                text = f"{name} has no {kind} {one!r}; it has {there}"
-                raise PermanentError(f"{text}: {cure}", cure=cure)
+    require_known(name, "input", plan.names, spec.inputs)
+    require_known(name, "output", (*training.outputs, *training.register_as), spec.outputs)
     for one in spec.required:
         if one not in plan.names:
             cure = f"give it under training.inputs ({spec.inputs[one].get('type')})"

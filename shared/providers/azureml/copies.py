@@ -9,7 +9,14 @@ from typing import Any, Final
 from shared.core.config.azureml_names import SERVERLESS, compute_id
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.errors import PermanentError
-from shared.providers.azureml.bodies import JobPlan, common_of, output_of, spelled, type_of
+from shared.providers.azureml.bodies import (
+    JobPlan,
+    common_of,
+    output_of,
+    require_known,
+    spelled,
+    type_of,
+)
 from shared.providers.azureml.call import Body, mapping_of, without_none
 
 #: What a copy of a job keeps (azure-machine-learning-v2 §2.2).
@@ -68,8 +75,8 @@ def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) ->
     body = {**kept, **_common_of_copy(plan, training, kind, kept)}
     inputs = {name: _clean(mapping_of(one)) for name, one in mapping_of(old.get("inputs")).items()}
     outputs = {n: o for n, o in mapping_of(old.get("outputs")).items() if n != "default"}
-    _require_known(f"job {training.like}", "input", plan.names, inputs)
-    _require_known(
+    require_known(f"job {training.like}", "input", plan.names, inputs)
+    require_known(
         f"job {training.like}", "output", (*training.outputs, *training.register_as), outputs
     )
     types = {name: type_of(mapping_of(one).get("jobInputType")) for name, one in inputs.items()}
@@ -99,18 +106,6 @@ def _output_of_copy(plan: JobPlan, name: str, one: object) -> Body:
     made = output_of(plan, name, type_of(known.get("jobOutputType") or "uri_folder"), None)
     mode = spelled("mode", known.get("mode"))
     return {**made, "mode": mode} if mode else made
-
-
-def _require_known(
-    where: str, kind: str, given: tuple[str, ...], known: Mapping[str, object]
-) -> None:
-    for name in given:
-        if name not in known:
-            cure = f"correct training.{kind}s"
-            there = ", ".join(known) or "none"
-            raise PermanentError(
-                f"{where} has no {kind} {name!r}; it has {there}: {cure}", cure=cure
-            )
 
 
 def _clean(value: Any) -> Any:

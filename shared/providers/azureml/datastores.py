@@ -181,7 +181,7 @@ def https_url(blobs: Blobs, blob: BlobVersion) -> str:
         blobs: its account.
         blob: the blob.
     """
-    return f"{blobs.base_location.rstrip('/')}/{blob.container}/{quote(blob.name)}"
+    return f"{blobs.account_url.rstrip('/')}/{blob.container}/{quote(blob.name)}"
 
 
 def _read(resource: Body) -> Datastore | None:

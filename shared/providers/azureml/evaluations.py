@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shared.core.config.azureml_models import MLFLOW
+from shared.core.config.gate import MLFLOW
 from shared.core.decisions.predictions import MOST_BYTES
 from shared.errors import PermanentError
 from shared.ports.training import Evaluation, Job

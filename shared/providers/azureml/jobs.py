@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from shared.core.config.azureml_models import RUN_TAG, job_name, model_named
+from shared.core.config.azureml_models import RUN_TAG, model_named
 from shared.core.config.azureml_names import escaped_name
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.types import show_duration
 from shared.core.counting import counted
+from shared.core.names import job_name
 from shared.core.serving.references import ModelRef
 from shared.errors import (
     InvalidRequestError,
@@ -293,7 +294,7 @@ class AzureMlJobs:
         owner = _owner_of(known)
         if owner is None:
             return True
-        first = job_name(owner, 1, 0, self.training.workspace_parts)
+        first = job_name(owner, 1, 0, self.training.workspace_parts.identity)
         return handle.startswith(first.removesuffix("1"))
 
     def _put(self, handle: str, body: Body) -> None:
@@ -310,7 +311,7 @@ class AzureMlJobs:
         return self.call.found(self._url(handle), f"find job {handle}")
 
     def _name(self, request: JobRequest) -> str:
-        place = self.training.workspace_parts
+        place = self.training.workspace_parts.identity
         return job_name(request.run_id, request.attempt, request.replaced, place)
 
     def _url(self, handle: str) -> str:

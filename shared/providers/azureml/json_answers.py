@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.core.counting import counted
+from shared.core.decisions.answers import decoded
 from shared.core.names import digest
 from shared.core.secret_shapes import Cleaner
 
@@ -33,7 +34,7 @@ def table_of(answer: object, clean: Cleaner) -> Table:
     Raises:
         ValueError: it is no answer to compare with: empty, an error, or no finite number.
     """
-    prefix, inner = _unwrapped(_decoded(answer))
+    prefix, inner = _unwrapped(decoded(answer))
     values = _rows(inner)
     rows = [_leaves(one) for one in values[:_MOST_CELLS]]
     if not any(rows):
@@ -49,17 +50,6 @@ def table_of(answer: object, clean: Cleaner) -> Table:
         rest = digest(json.dumps(values[fitting:], sort_keys=True))
         shown.append((f"{counted(len(values), 'row')} in all", rest))
     return tuple(names), tuple(shown)
-
-
-def _decoded(answer: object) -> object:
-    """Return what a text holds that is JSON itself, as scoring scripts often answer it."""
-    if isinstance(answer, str) and answer.lstrip()[:1] in ("[", "{"):
-        try:
-            inner: object = json.loads(answer)
-        except (ValueError, RecursionError):
-            return answer
-        return inner
-    return answer
 
 
 def _unwrapped(value: object) -> tuple[tuple[str, ...], object]:

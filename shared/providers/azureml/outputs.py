@@ -210,7 +210,7 @@ class JobOutputs:
     def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: Job) -> None:
         storage = self.placing.storage
         signed = source.sign(blob.container, blob.name, Access.READ, _SIGNED_FOR)
-        at = f"{signed.base_location.rstrip('/')}/{quote(signed.relative_location)}"
+        at = f"{signed.account_url.rstrip('/')}/{quote(signed.path)}"
         url = f"{at}{signed.signature}"
         if storage.models.adopt(url, storage.container, name, since=job.made_at) is None:
             cure = f"give the app's identity Storage Blob Data Reader on account {source.account}"
@@ -221,7 +221,7 @@ class JobOutputs:
     def _storage_hosts(self) -> frozenset[str]:
         """What the host of an account ends with; a token of the app must travel nowhere else."""
         own = (self.placing.storage.models, self.placing.storage.data)
-        return _CLOUDS | {_end_of(known.base_location) for known in own}
+        return _CLOUDS | {_end_of(known.account_url) for known in own}
 
     def _account(self, base: str) -> Blobs:
         storage = self.placing.storage

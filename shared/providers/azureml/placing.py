@@ -176,7 +176,7 @@ class Placing:
     def _copy(self, request: JobRequest, name: str, blob: BlobVersion) -> None:
         models, path = self.storage.models, _copy_path(request, name, blob)
         signed = self.storage.data.sign(blob.container, blob.name, Access.READ, _COPY_SIGNED_FOR)
-        source = f"{signed.base_location.rstrip('/')}/{quote(signed.relative_location)}"
+        source = f"{signed.account_url.rstrip('/')}/{quote(signed.path)}"
         url = f"{source}{signed.signature}"
         if models.adopt(url, self.storage.container, path) is None:
             raise TransientError(f"{blob.path} cannot be copied to {path} now")

@@ -264,7 +264,7 @@ class StudioBatch:
         setting, path = _of_studio(request).connection_string, f"{container}/{name}"
         if setting is not None:
             return keyed_reference(setting, path)
-        base = self._account(container).base_location
+        base = self._account(container).account_url
         return signed_reference(SignedBlob(base, path, f"?<signed to {access} when it is sent>"))
 
     def _reference(

@@ -13,9 +13,7 @@ _PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 
 def signed_reference(blob: SignedBlob) -> dict[str, str]:
     """Return the reference to a blob that is signed for."""
-    return dict(
-        zip(_PARTS, (blob.base_location, blob.relative_location, blob.signature), strict=True)
-    )
+    return dict(zip(_PARTS, (blob.account_url, blob.path, blob.signature), strict=True))
 
 
 def keyed_reference(connection: str, path: str) -> dict[str, str]:

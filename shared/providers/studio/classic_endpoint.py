@@ -192,5 +192,5 @@ def _current(reported: ManagedEndpoint, resource: str) -> Current:
     names = tuple(reported.resources)
     if blob is None:
         return Current(resources=names, refreshable=True)
-    location = (blob.base_location, blob.relative_location, blob.signature)
+    location = (blob.account_url, blob.path, blob.signature)
     return Current(location, names, refreshable=True)

@@ -196,8 +196,8 @@ def _located(reported: object) -> SignedBlob | None:
 
 def _location(blob: SignedBlob) -> dict[str, str]:
     return {
-        "BaseLocation": blob.base_location,
-        "RelativeLocation": blob.relative_location,
+        "BaseLocation": blob.account_url,
+        "RelativeLocation": blob.path,
         "SasBlobToken": blob.signature,
     }
 

@@ -88,10 +88,10 @@ class StudioModels:
                 f"{blob.path} is not a model of the app: it is not signed for a job"
             )
         if valid is None:
-            base = self.models.base_location.rstrip("/")
+            base = self.models.account_url.rstrip("/")
             return f"{base}/{escaped(blob.path)}?<signed to {Access.READ} when it is sent>"
         signed = self.models.sign(blob.container, blob.name, Access.READ, valid)
-        at = f"{signed.base_location.rstrip('/')}/{escaped(signed.relative_location)}"
+        at = f"{signed.account_url.rstrip('/')}/{escaped(signed.path)}"
         return f"{at}{signed.signature}"
 
     def again(self, model: ModelRef) -> ModelRef:
@@ -129,7 +129,7 @@ class StudioModels:
             had = ", ".join(sorted(results)) or "none"
             raise PermanentError(f"the job has no output {output!r}; it has {had}")
         left = results[output]
-        _, dot, suffix = left.relative_location.rpartition("/")[2].rpartition(".")
+        _, dot, suffix = left.path.rpartition("/")[2].rpartition(".")
         name = _path(job, f"{output}{dot}{suffix}")
         if self._copied(job, left, name) is None:
             raise TransientError(f"output {output} cannot be copied from {_at_the_service(left)}")
@@ -137,7 +137,7 @@ class StudioModels:
 
     def _copied(self, job: Job, left: SignedBlob, name: str) -> BlobVersion | None:
         """Return the job's own copy of the service's model; an earlier job's does not count."""
-        source = f"{left.base_location.rstrip('/')}/{escaped(left.relative_location)}"
+        source = f"{left.account_url.rstrip('/')}/{escaped(left.path)}"
         return self.models.adopt(
             f"{source}{left.signature}", self.container, name, since=job.made_at
         )
@@ -196,7 +196,7 @@ def _usable(model: BlobVersion | None, where: str) -> BlobVersion:
 
 def _at_the_service(left: SignedBlob) -> str:
     signed = "" if left.signature else ", for which it sent no signature"
-    return f"the service's own storage ({left.relative_location}{signed})"
+    return f"the service's own storage ({left.path}{signed})"
 
 
 def _declared(job: Job) -> tuple[str, ...]:
@@ -209,9 +209,7 @@ def _must_ask(wanted: Mapping[str, str | None], declared: tuple[str, ...]) -> bo
 
 def _models_in(results: _Left) -> _Left:
     return {
-        output: blob
-        for output, blob in results.items()
-        if blob.relative_location.lower().endswith(MODEL_SUFFIX)
+        output: blob for output, blob in results.items() if blob.path.lower().endswith(MODEL_SUFFIX)
     }
 
 

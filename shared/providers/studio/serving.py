@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from shared.core.blob_locations import escaped
 from shared.core.blobs import BlobVersion
@@ -76,7 +76,7 @@ class Baselines:
     def _restorable(self, keep: Keep, base: str, relative: str, sas: str) -> BlobVersion | None:
         """Return the blob to restore: the one that is named, or a copy of it."""
         if self.named_only or self._names_a_model_of_ours(relative):
-            found = self.models.located(base, relative)
+            found = self._located(base, relative)
             if found is not None and self._may_be_given(found):
                 return found
         # Its signature will not last: keep a copy, one for each resource, and only for this run.
@@ -89,6 +89,20 @@ class Baselines:
         except PermanentError as exc:
             _log.warning("run %s: what serves now cannot be kept: %s", keep.run_id, exc)
             return None
+
+    def _located(self, base: str, relative: str) -> BlobVersion | None:
+        """Return the blob at a location when it lies in the account of the models, else None."""
+        try:
+            there, here = urlsplit(base), urlsplit(self.models.account_url)
+        except ValueError:
+            return None  # no URL at all
+        same_host = there.netloc.lower() == here.netloc.lower()
+        if not same_host or there.path.strip("/") != here.path.strip("/"):
+            return None
+        container, _, name = relative.lstrip("/").partition("/")
+        names = dict.fromkeys((name, unquote(name))) if name else {}
+        found = (self.models.head(container, written) for written in names)
+        return next((blob for blob in found if blob is not None), None)
 
     def _names_a_model_of_ours(self, relative: str) -> bool:
         """Whether a location may be a model of ours; no other blob is read."""

@@ -77,7 +77,7 @@ class StudioWebService:
         definition = self._definition()
         self._may_change(definition)
         name, _ = chosen_model(definition, self.resource)
-        uri = f"{self.models.base_location}{quote(model.path)}"
+        uri = f"{self.models.account_url}{quote(model.path)}"
         body = with_model(definition, name, uri)
         answer = self.call.write("PATCH", self.update_url, "update the web service", body)
         return self._operation(answer)
@@ -153,7 +153,7 @@ class StudioWebService:
             parts = urlsplit(uri)
         except ValueError:
             return "", uri.partition("?")[0]  # not a URL at all: returned as it is
-        own = urlsplit(self.models.base_location)
+        own = urlsplit(self.models.account_url)
         base = own.path if parts.netloc.lower() == own.netloc.lower() else "/"
         base = base if parts.path.startswith(base) else "/"
         relative = unquote(parts.path.removeprefix(base)).lstrip("/")

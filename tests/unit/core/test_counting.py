@@ -14,8 +14,8 @@ from shared.core.run.record import Delivery, Phase
 from shared.core.run.rollout import outcome
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probes import ProbeSeries, Streak
+from shared.core.serving.references import EndpointAddress
 from shared.errors import NoSuchEndpointError
-from shared.intake.rollbacks import EndpointAddress
 from shared.providers.studio.scoring import read_answers
 from tests.fakes.world import CSV
 from tests.unit.samples import NOW, ROWS, pipeline, promotion, run

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.azureml.answers import WORKSPACE
-from shared.core.config.azureml_models import job_name, pipeline_of_job
 from shared.core.config.azureml_names import workspace_of
 from shared.core.event_grid import ChangedBlob, changed_blob, ended_job, events_in
+from shared.core.names import job_name, pipeline_of_job
 from shared.errors import PermanentError
 
 VECTORS: Final = json.loads(
@@ -255,7 +255,7 @@ def test_a_job_of_ours_says_what_its_run_begins_with(
     pipeline: str, attempt: int, replaced: int
 ) -> None:
     run_id = f"{pipeline}-0123456789abcdef0123"
-    name = job_name(run_id, attempt, replaced, workspace_of(WORKSPACE))
+    name = job_name(run_id, attempt, replaced, workspace_of(WORKSPACE).identity)
     beginning = pipeline_of_job(name)
     assert beginning
     assert run_id.startswith(beginning)

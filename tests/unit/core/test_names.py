@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core import names
-from shared.core.config.studio_types import manually_promoted
 
 PARTS = st.lists(st.text(), max_size=4)
 
@@ -139,7 +138,7 @@ def test_other_paths_have_no_owner(path: str) -> None:
         ("promote/census/better.ilearner", ("census", ())),
         ("promote/census/acme/better.ilearner", ("census", ("acme",))),
         ("promote/census/acme/2026/better.ilearner", ("census", ("acme", "2026"))),
-        ("promote/census/better.csv", None),
+        ("promote/census", None),
         ("promote/better.ilearner", None),
         ("runs/census/better.ilearner", None),
     ],
@@ -147,4 +146,4 @@ def test_other_paths_have_no_owner(path: str) -> None:
 def test_an_operators_model_names_its_pipeline_and_its_key(
     path: str, owner: tuple[str, tuple[str, ...]] | None
 ) -> None:
-    assert manually_promoted(path) == owner
+    assert names.owner_of_upload(path) == owner

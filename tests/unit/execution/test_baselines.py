@@ -12,11 +12,10 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Phase, Run
-from shared.core.serving.references import Candidate, ServingState, Shift
+from shared.core.serving.references import Candidate, EndpointAddress, ServingState, Shift
 from shared.core.serving.state import EndpointState, Resource
 from shared.errors import PermanentError
 from shared.execution.leased_endpoint import rollback_target_of
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.ports.storage import Access
 from shared.providers.http.client import Answer

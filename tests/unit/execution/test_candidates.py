@@ -7,7 +7,7 @@ from local.azureml.containers import error_of_model
 from local.azureml.switches import Switches
 from shared.core.config.azureml_models import model_version
 from shared.core.run.record import Origin, Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
 

@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 from azure.storage.blob import ContainerClient
 
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase
-from shared.intake.requests import ManualRequest
 from shared.ports.storage import Document
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.faults import Kind

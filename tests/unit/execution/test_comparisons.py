@@ -9,11 +9,11 @@ from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import refused
 from shared.core.run.gate_events import Judged
 from shared.core.run.record import Phase, Run
+from shared.core.serving.references import EndpointAddress
 from shared.errors import TransientError
 from shared.execution.gate import GateSteps
 from shared.execution.run_writer import RunWriter
 from shared.execution.unsure import UnsureSteps
-from shared.intake.rollbacks import EndpointAddress
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     ONE_FILE,
@@ -271,7 +271,7 @@ def test_an_anchor_that_was_pinned_since_was_not_compared() -> None:
     second = ended_run(world, 2, content)
     assert ended_run(world, 3, content).phase is Phase.PROMOTED
     fourth = opened(world, 4, content)
-    world.app.anchors.pin(HERE, second.run_id, BOSS)
+    world.app.endpoints.pin(HERE, second.run_id, BOSS)
     run = world.until(fourth, Phase.AWAITING_APPROVAL)
 
     assert run.verdict is not None
@@ -289,7 +289,7 @@ def test_an_anchor_that_is_pinned_after_the_verdict_has_an_operator_asked_again(
         promoted.append(world.until(run, Phase.PROMOTED))
     fourth = world.until(opened(world, 4, content), Phase.AWAITING_APPROVAL)
     assert ended(fourth) == (Phase.AWAITING_APPROVAL, RuleOutcome.FIT)
-    world.app.anchors.pin(HERE, promoted[1].run_id, BOSS)
+    world.app.endpoints.pin(HERE, promoted[1].run_id, BOSS)
     approve(world, fourth)
     world.tick()
 

@@ -7,7 +7,7 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     TWO_FILES,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shared.core.run.concurrency import RunQueue
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase, Run
 from shared.errors import InvalidTransitionError
-from shared.intake.requests import ManualRequest
 from shared.providers.http.client import Answer
 from tests.unit.intake.test_batches import arrive, trained_on, waiting, world_of
 from tests.unit.worlds import Observed, refused

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from shared.core.names import run_queue_id, shared_queue_id
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase, Run
 from shared.errors import RelearnError
-from shared.intake.requests import ManualRequest
 from shared.maintenance.retention import Retention
 from tests.fakes.faults import Crash, Kind
 from tests.unit.execution.contended import (

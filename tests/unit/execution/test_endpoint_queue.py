@@ -9,11 +9,11 @@ from shared.core.names import run_id
 from shared.core.run.control_events import StepFailed
 from shared.core.run.machine import apply
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.serving.references import EndpointAddress
 from shared.core.versions import order_of, version_id
 from shared.errors import TransientError
 from shared.execution.context import Limits
 from shared.execution.queues import EndpointQueue
-from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.endpoints import EndpointStates
 from shared.ledger.open_markers import EndpointWait, Marker, RunHints, hints_of
 from shared.operations.commands import OperatorCommand

@@ -9,8 +9,8 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
+from shared.core.serving.references import EndpointAddress
 from shared.execution.drift_schedule import schedule_drift_check
-from shared.intake.rollbacks import EndpointAddress
 from shared.maintenance import drift
 from shared.maintenance.retention import Retention
 from shared.providers.http.client import Answer

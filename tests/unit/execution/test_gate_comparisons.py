@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from tests.unit.execution.gated_worlds import (
     ABOVE,
     BOSS,

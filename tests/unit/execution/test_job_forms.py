@@ -9,9 +9,9 @@ import pytest
 from local.studio import InstantTrainer
 from local.studio.training import Trained
 from shared.core.config.pipeline import Pipeline
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase
 from shared.errors import NoSuchDataError
-from shared.intake.requests import ManualRequest
 from tests.fakes.blobs import ACCOUNT_KEY
 from tests.unit.worlds import Observed
 

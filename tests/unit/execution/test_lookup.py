@@ -26,7 +26,7 @@ def calls(world: Observed, blobs: list[BlobVersion], at_once: int = 1) -> tuple[
     found = list(JobInputs(context).now(blobs))
     assert [blob for blob, _ in found] == blobs
     for blob, now in found:
-        assert now == world.blobs._version(f"{world.blobs.base_location}{DATA}/{blob.name}")
+        assert now == world.blobs._version(f"{world.blobs.account_url}{DATA}/{blob.name}")
     return world.blobs.pages - pages, world.blobs.head_calls - endpoint_states
 
 

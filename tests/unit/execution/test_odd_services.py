@@ -8,8 +8,8 @@ from local.studio import JobState
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.core.redaction import redact
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase
-from shared.intake.requests import ManualRequest
 from shared.operations.commands import OperatorCommand
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Crash, Kind

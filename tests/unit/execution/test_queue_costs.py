@@ -8,9 +8,9 @@ import pytest
 
 from shared.core.names import shared_queue_id
 from shared.core.run.concurrency import QueueEntry
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase, Run
 from shared.execution.queues import Queue
-from shared.intake.requests import ManualRequest
 from shared.ledger.open_markers import Marker, RunHints
 from shared.operations.commands import OperatorCommand
 from shared.ports.storage import ETag

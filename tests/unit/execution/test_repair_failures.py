@@ -10,7 +10,7 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.run.record import Origin, Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.faults import FAULTS, Faults, Kind, after_each
 from tests.fakes.world import MODELS, RESOURCE

@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 
 from local.studio import InstantTrainer, Trained
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Delivery, Phase, Run
 from shared.core.run.rollout import next_deliveries
-from shared.intake.requests import ManualRequest
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.unit.core.run.test_rollout import rolling

@@ -1,8 +1,8 @@
 """Roll-outs with a late endpoint, a held one, and a record that is not understood."""
 
 from shared.core.run.record import Phase
+from shared.core.serving.references import EndpointAddress
 from shared.core.serving.state import EndpointState
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.unit.fleet import Fleet
 

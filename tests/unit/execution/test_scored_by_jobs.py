@@ -8,7 +8,7 @@ from local.studio import OutputKind, Parameter, ParameterKind
 from shared.core.config.pipeline import Pipeline
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.fakes.world import pipeline
@@ -177,7 +177,7 @@ def test_a_pinned_model_is_given_from_the_next_job_on() -> None:
     promoted(world, 2)
     second = promoted(world, 3)
     third = promoted(world, 5)
-    world.app.anchors.pin(HERE, second.run_id, BOSS)
+    world.app.endpoints.pin(HERE, second.run_id, BOSS)
     fourth = promoted(world, 7)
 
     assert f"/{third.run_id}/1/model" in given(world, fourth)["live"]
@@ -204,7 +204,7 @@ def test_a_model_whose_files_are_gone_is_named_before_a_job_fails_for_it(
         assert "pin another model" in str(run.advice)
         outcome, text, cure = finding(world, "endpoints", "sample/production: anchor")
         assert (outcome, deleted.run_id in text, "pin another" in cure) == ("wrong", True, True)
-        world.app.anchors.pin(HERE, runs[1].run_id, BOSS)
+        world.app.endpoints.pin(HERE, runs[1].run_id, BOSS)
         world.app.run_operations.retry(run.run_id)
         assert world.until(run, Phase.PROMOTED, ticks=80).given_models[1].run_id == runs[1].run_id
 
@@ -215,5 +215,5 @@ def test_doctor_looks_for_the_anchor_and_says_what_would_delete_it() -> None:
     outcome, text, _ = finding(world, "endpoints", name)
     assert (outcome, f"the model of run {first.run_id} is 0 days old" in text) == ("ok", True)
     assert "MODEL_RETENTION_DAYS" in text
-    world.app.anchors.unpin(HERE, BOSS)
+    world.app.endpoints.unpin(HERE, BOSS)
     assert finding(world, "endpoints", name)[1].startswith("no model is pinned yet")

@@ -5,8 +5,8 @@ import pytest
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.forest_plot import forest_plot
 from shared.core.run.record import Phase, Run
+from shared.core.serving.references import EndpointAddress
 from shared.execution import holdout as holdout_steps
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.unit.execution.gated_worlds import why

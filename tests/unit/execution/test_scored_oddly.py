@@ -9,10 +9,10 @@ import pytest
 from local.azureml.answers import Answer, RequestBody
 from local.azureml.containers import error_of_model, rows_of
 from shared.core.decisions.comparison import RuleOutcome
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError
 from shared.execution import holdout as scoring
-from shared.intake.requests import ManualRequest
 from shared.operations.commands import OperatorCommand
 from shared.ports.serving import ModelAnswer
 from shared.providers.azureml.serving import AzureMlServing

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from shared.core.decisions.comparison import RuleOutcome
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase
-from shared.intake.requests import ManualRequest
 from shared.operations.commands import OperatorCommand
 from tests.fakes.world import DATA
 from tests.unit.execution.gated_worlds import why

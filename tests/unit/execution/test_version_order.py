@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.studio import InstantTrainer
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase, Run
+from shared.core.serving.references import EndpointAddress
 from shared.core.serving.state import EndpointState
 from shared.core.versions import (
     version_id,
 )
-from shared.intake.requests import ManualRequest
-from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.versions import VersionEntry
 from shared.operations.commands import OperatorCommand
 from tests.fakes.world import DATA, MODELS

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from shared.core.run.machine import apply
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.promotion_events import EndpointLeased
 from shared.core.run.record import Origin, Phase
-from shared.intake.requests import ManualRequest
 from tests.unit.core.test_versions import MICROSECOND, SECOND
 from tests.unit.execution.second_worlds import arrive, content, preview
 from tests.unit.samples import NOW, blob, promotion, run

@@ -2,9 +2,9 @@
 
 import pytest
 
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.parameters import asked_over, corrected_parameters
 from shared.core.run.record import Phase, Run
-from shared.intake.requests import ManualRequest
 from shared.providers.studio.errors import Refusal
 from shared.providers.studio.refused_parameters import refused_parameters
 from tests.unit.samples import pipeline, run

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Origin, Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import Endpoints
 from tests.fakes.world import MODELS, ROWS, pipeline

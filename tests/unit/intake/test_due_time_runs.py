@@ -7,11 +7,12 @@ import pytest
 
 from shared.core.config.due_times import Done, done_up_to, to_start
 from shared.core.names import digest
+from shared.core.run.pending_due_times import PendingDueTime
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError
 from shared.intake.due_times import DueTimesResult
-from shared.ledger.schedules import PendingDueTime, ScheduleRecord, TrainedData
+from shared.ledger.schedules import ScheduleRecord, TrainedData
 from tests.fakes.world import DATA
 from tests.unit.intake.scheduled_hours import DAY, HOUR, MINUTE, NOON, SECOND, Hour
 from tests.unit.intake.test_due_times import HOURLY

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase
 from shared.errors import IdempotencyConflictError, RelearnError
-from shared.intake.requests import ManualRequest
 from tests.fakes.faults import Kind
 from tests.fakes.world import CSV
 from tests.unit.intake.intake_worlds import MINUTE, with_parameters

@@ -9,8 +9,8 @@ import pytest
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.serving.references import EndpointAddress
 from shared.errors import PipelineConfigError
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.world import MODELS
 from tests.unit.filed import Filed

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Origin, Phase
 from shared.errors import IdempotencyConflictError, InvalidRequestError
-from shared.intake.requests import ManualRequest
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_runs import AzureMlRuns
 from tests.fakes.azureml_world import AzureMlWorld

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Phase, Run
 from shared.errors import RelearnError
-from shared.intake.requests import ManualRequest
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, MODELS
 from tests.unit.worlds import RUNNING, Observed, refused

@@ -2,9 +2,9 @@
 
 import pytest
 
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Origin, Phase
 from shared.errors import IdempotencyConflictError, NoSuchDataError
-from shared.intake.requests import ManualRequest
 from tests.unit.intake.intake_worlds import HOUR, MINUTE, with_parameters
 from tests.unit.worlds import Observed
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.data_notes import notes_on_pipeline
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import (
     IdempotencyConflictError,
@@ -14,7 +15,6 @@ from shared.errors import (
     NoSuchDataError,
 )
 from shared.execution.run_factory import Opening
-from shared.intake.requests import ManualRequest
 from tests.fakes.world import CSV
 from tests.unit.intake.windowed_worlds import (
     DAILY,

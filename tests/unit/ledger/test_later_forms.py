@@ -12,9 +12,9 @@ from typing import Final
 import pytest
 
 from shared.core.frozen import WRITTEN_BY
+from shared.core.run.manual_request import ManualRequest
+from shared.core.serving.references import EndpointAddress
 from shared.errors import RelearnError
-from shared.intake.requests import ManualRequest
-from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.progress import Rotation
 from shared.operations.commands import OperatorCommand
 from shared.operations.health import HealthReport

@@ -11,10 +11,10 @@ import pytest
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.names import run_queue_id
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.serving.references import EndpointAddress
 from shared.errors import CorruptRecordError
-from shared.intake.requests import ManualRequest
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.history import History, RunFilter
 from tests.fakes.world import MODELS
 from tests.unit.intake.test_batches import arrive

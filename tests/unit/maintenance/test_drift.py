@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.ledger.endpoints import DriftChecks, DueDriftCheck
 from shared.maintenance.drift import Drift
 from shared.operations.commands import OperatorCommand

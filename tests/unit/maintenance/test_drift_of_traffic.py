@@ -8,10 +8,9 @@ import pytest
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftKind, drift_finding
 from shared.core.serving.probes import EndpointCheck, UpdateProgress
-from shared.core.serving.references import ServingState
+from shared.core.serving.references import EndpointAddress, ServingState
 from shared.core.serving.state import ServedModel
 from shared.core.serving.traffic import TrafficMap
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
 from tests.unit.samples import MODEL, NOW, good

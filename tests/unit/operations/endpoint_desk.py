@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from shared.core.run.record import Run
+from shared.core.serving.references import EndpointAddress
 from shared.core.serving.state import (
     EndpointState,
     Resource,
     ServedModel,
 )
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import (
     EndpointStatus,

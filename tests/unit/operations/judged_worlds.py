@@ -4,9 +4,8 @@ from typing import Any
 
 from shared.core.config.gate import Gate
 from shared.core.run.record import Run
-from shared.core.run.replays import Follows
-from shared.execution.replays import Replay
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.run.replays import Follows, Replay
+from shared.core.serving.references import EndpointAddress
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     ONE_FILE,

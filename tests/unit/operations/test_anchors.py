@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.serving.references import EndpointAddress
 from shared.core.serving.state import Anchor, EndpointState, Resource
 from shared.errors import ConflictError, NoSuchModelError, PreconditionFailedError
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.world import RESOURCE, World
 from tests.unit.maintenance.cleaning import AGES, cleaned, kept, promoted
@@ -25,7 +25,7 @@ def pinned(desk: EndpointDesk) -> Anchor:
 def test_the_model_that_serves_is_pinned_where_no_run_is_named() -> None:
     desk = EndpointDesk()
     desk.put(THREE)
-    desk.world.app.anchors.pin(HERE, command=ADA)
+    desk.world.app.endpoints.pin(HERE, command=ADA)
 
     anchor = pinned(desk)
     assert anchor == Anchor(
@@ -41,7 +41,7 @@ def test_the_model_that_serves_is_pinned_where_no_run_is_named() -> None:
 def test_a_kept_model_is_pinned_by_its_run(named: str, run_id: str) -> None:
     desk = EndpointDesk()
     desk.put(THREE)
-    desk.world.app.anchors.pin(HERE, named, ADA)
+    desk.world.app.endpoints.pin(HERE, named, ADA)
 
     assert pinned(desk).served.run_id == run_id
 
@@ -52,7 +52,7 @@ def test_a_model_that_is_no_longer_kept_is_pinned_and_its_record_is_kept() -> No
     first = world.app.run_operations.find(runs[0]).record
     before = known_of(world)
     assert first.run_id not in [one.run_id for one in before.kept]
-    world.app.anchors.pin(HERE, first.run_id, ADA)
+    world.app.endpoints.pin(HERE, first.run_id, ADA)
 
     anchor = known_of(world).anchor
     assert anchor is not None
@@ -74,23 +74,23 @@ def known_of(world: World) -> Resource:
 def test_another_model_takes_the_place_of_the_anchor_and_the_same_one_changes_nothing() -> None:
     desk = EndpointDesk()
     desk.put(THREE)
-    desk.world.app.anchors.pin(HERE, "sample-1", ADA)
+    desk.world.app.endpoints.pin(HERE, "sample-1", ADA)
     first, version = desk.known(), desk.show().version
     desk.world.clock.move(timedelta(hours=1))
-    desk.world.app.anchors.pin(HERE, "sample-1", OperatorCommand(by="bob"))
+    desk.world.app.endpoints.pin(HERE, "sample-1", OperatorCommand(by="bob"))
     assert (desk.known(), desk.show().version) == (first, version)
 
-    desk.world.app.anchors.pin(HERE, "sample-3", OperatorCommand(by="bob"))
+    desk.world.app.endpoints.pin(HERE, "sample-3", OperatorCommand(by="bob"))
     assert (pinned(desk).served.run_id, pinned(desk).by) == ("sample-3", "bob")
 
 
 def test_an_unpinned_endpoint_has_no_anchor_and_its_models_stay() -> None:
     desk = EndpointDesk()
     desk.put(THREE)
-    desk.world.app.anchors.unpin(HERE, ADA)
+    desk.world.app.endpoints.unpin(HERE, ADA)
     assert desk.known() == THREE
-    desk.world.app.anchors.pin(HERE, None, ADA)
-    desk.world.app.anchors.unpin(HERE, ADA)
+    desk.world.app.endpoints.pin(HERE, None, ADA)
+    desk.world.app.endpoints.unpin(HERE, ADA)
 
     assert desk.known() == THREE
 
@@ -109,7 +109,7 @@ def test_what_is_no_model_of_a_run_cannot_be_pinned(
     desk = EndpointDesk()
     desk.put(there)
     with pytest.raises(NoSuchModelError, match=said):
-        desk.world.app.anchors.pin(HERE, named, ADA)
+        desk.world.app.endpoints.pin(HERE, named, ADA)
     assert desk.known() == there
 
 
@@ -118,18 +118,18 @@ def test_a_pin_is_for_the_version_that_was_read(monkeypatch: pytest.MonkeyPatch)
     version = desk.put(THREE)
     stale = OperatorCommand(by="ada", versions=("old",))
     with pytest.raises(PreconditionFailedError, match="it was changed since"):
-        desk.world.app.anchors.pin(HERE, None, stale)
+        desk.world.app.endpoints.pin(HERE, None, stale)
     with pytest.raises(PreconditionFailedError, match="it was changed since"):
-        desk.world.app.anchors.unpin(HERE, stale)
+        desk.world.app.endpoints.unpin(HERE, stale)
 
     def late(name: str, state: EndpointState, expected: object) -> None:
         raise ConflictError(name)
 
     monkeypatch.setattr(desk.ledger.endpoint_states, "put", late)
     with pytest.raises(ConflictError, match="it was changed at the same moment"):
-        desk.world.app.anchors.pin(HERE, None, ADA)
+        desk.world.app.endpoints.pin(HERE, None, ADA)
     with pytest.raises(PreconditionFailedError, match="it was changed since"):
-        desk.world.app.anchors.pin(HERE, None, OperatorCommand(versions=(version,)))
+        desk.world.app.endpoints.pin(HERE, None, OperatorCommand(versions=(version,)))
 
 
 def test_an_operator_rolls_back_to_the_anchor() -> None:
@@ -145,5 +145,5 @@ def test_a_run_without_a_name_is_no_run() -> None:
     desk = EndpointDesk()
     desk.put(THREE)
     with pytest.raises(NoSuchModelError, match="was never promoted"):
-        desk.world.app.anchors.pin(HERE, "", ADA)
+        desk.world.app.endpoints.pin(HERE, "", ADA)
     assert desk.known().anchor is None

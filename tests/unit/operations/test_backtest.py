@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase
+from shared.core.run.replays import Replay
 from shared.errors import InvalidRequestError, TransientError
-from shared.execution.replays import Replay, Replays
+from shared.execution.replays import Replays
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     ONE_FILE,

@@ -97,7 +97,7 @@ def test_an_anchor_that_was_pinned_by_then_is_compared_where_the_other_gate_asks
     for world in worlds:
         ended_run(world, 1, rows(candidate=good))
         if world is worlds[0]:
-            world.app.anchors.pin(HERE)
+            world.app.endpoints.pin(HERE)
         ended_run(world, 2, rows(candidate=better))
         ended_run(world, 3, rows(candidate=bad))
     replays = backtest(worlds[0], worlds[1].pipeline.gate)

@@ -8,7 +8,7 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
 from shared.core.serving.drift import DriftCheck
-from shared.core.serving.references import Candidate, ServingState
+from shared.core.serving.references import Candidate, EndpointAddress, ServingState
 from shared.core.serving.state import (
     EndpointLease,
     EndpointState,
@@ -21,7 +21,6 @@ from shared.errors import (
     NoSuchEndpointError,
 )
 from shared.execution.drift_schedule import drift_check_id
-from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.open_markers import hints_of
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import (

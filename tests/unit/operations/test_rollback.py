@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from functions.api_models.endpoints import EndpointShown
+from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Origin, Phase, Run, StepFailure
+from shared.core.serving.references import EndpointAddress
 from shared.errors import ConflictError, NoSuchEndpointError, NoSuchModelError, TransientError
 from shared.execution.step_failures import StepFailures
-from shared.intake.requests import ManualRequest
-from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import Endpoints
 from tests.fakes.faults import Faults, Kind

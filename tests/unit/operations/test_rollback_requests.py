@@ -6,6 +6,7 @@ import pytest
 
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.serving.references import EndpointAddress
 from shared.core.serving.state import (
     EndpointLease,
     Hold,
@@ -16,7 +17,6 @@ from shared.errors import (
     NoSuchModelError,
     PreconditionFailedError,
 )
-from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.open_markers import OpenMarker, RollbackToOpen, decoded
 from shared.operations.commands import OperatorCommand
 from tests.fakes.world import RESOURCE

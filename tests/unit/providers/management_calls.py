@@ -29,8 +29,8 @@ SHOWN = {
             "Name": RESOURCE,
             "Kind": "?",
             "Location": {
-                "BaseLocation": BLOB.base_location,
-                "RelativeLocation": BLOB.relative_location,
+                "BaseLocation": BLOB.account_url,
+                "RelativeLocation": BLOB.path,
                 "SasBlobToken": SAS,
             },
         }

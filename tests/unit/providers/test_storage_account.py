@@ -59,11 +59,11 @@ def test_a_write_and_its_read_back_end_before_a_step_does(
 def test_no_location_is_made_of_an_account_url_with_its_query(end: str) -> None:
     account = BlobServiceClient(f"https://a.blob.core.windows.net{end}", credential="SECRET==")
     blobs = AccountBlobs(account, SystemClock(), https_only=True)
-    assert blobs.base_location == "https://a.blob.core.windows.net/"
+    assert blobs.account_url == "https://a.blob.core.windows.net/"
     signed = BlobServiceClient.from_connection_string(
         "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=SECRET"
     )
-    assert "SECRET" not in AccountBlobs(signed, SystemClock(), https_only=True).base_location
+    assert "SECRET" not in AccountBlobs(signed, SystemClock(), https_only=True).account_url
 
 
 def test_an_app_with_a_signature_for_a_connection_is_not_put_together(tmp_path: Path) -> None:

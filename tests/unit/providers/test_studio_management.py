@@ -49,8 +49,8 @@ DONE = Answer(200, {}, b"")
                     {
                         "Name": RESOURCE,
                         "Location": {
-                            "BaseLocation": BLOB.base_location,
-                            "RelativeLocation": BLOB.relative_location,
+                            "BaseLocation": BLOB.account_url,
+                            "RelativeLocation": BLOB.path,
                             "SasBlobToken": SAS,
                         },
                     }

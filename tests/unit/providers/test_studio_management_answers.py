@@ -152,7 +152,7 @@ def test_lists_hold_what_can_be_read_of_them() -> None:
 @pytest.mark.parametrize("ask", [*READS.values(), *WRITES.values()])
 @pytest.mark.parametrize("status", [400, 401, 500])
 def test_an_error_repeats_no_key_and_no_signature(ask: Ask, status: int) -> None:
-    words = f"Bearer {KEY} with {BLOB.base_location}{BLOB.relative_location}{SAS} and {KEY}"
+    words = f"Bearer {KEY} with {BLOB.account_url}{BLOB.path}{SAS} and {KEY}"
     with pytest.raises(RelearnError) as caught:
         ask(management(refuses(status, "BadArgument", message=words))[0])
     assert KEY not in str(caught.value)

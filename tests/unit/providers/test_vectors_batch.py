@@ -124,7 +124,7 @@ def test_each_answer_of_a_job_that_ended_is_read(name: str) -> None:
     assert state.status == known["status"]
     assert state.details == known["details"]
     locations = {
-        output: [location.base_location, location.relative_location, location.signature]
+        output: [location.account_url, location.path, location.signature]
         for output, location in service._state(JOB)[1].items()
     }
     assert locations == known["results"]

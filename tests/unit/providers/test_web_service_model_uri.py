@@ -44,7 +44,7 @@ class LoopbackBlobs(FakeBlobs):
     """Storage whose account is in the path, as an emulator's does."""
 
     account: str = "devstoreaccount1"
-    base_location: str = "http://127.0.0.1:10000/devstoreaccount1/"
+    account_url: str = "http://127.0.0.1:10000/devstoreaccount1/"
 
 
 def test_an_account_in_the_path_is_no_part_of_the_blobs_name() -> None:
@@ -57,7 +57,7 @@ def test_an_account_in_the_path_is_no_part_of_the_blobs_name() -> None:
     assert uri == f"http://127.0.0.1:10000/devstoreaccount1/{MODEL_BLOB.path}"
     assert service(answering(sent), models=models)[0].check().configured == MODEL_BLOB.path
     current = service(answering(sent), models=models)[0].current()
-    assert current.location == (models.base_location, MODEL_BLOB.path, "")
+    assert current.location == (models.account_url, MODEL_BLOB.path, "")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_served_before_is_reported_in_the_three_parts_it_is_copied_by(
     uri: str, location: tuple[str, str, str]
 ) -> None:
     for models in (FakeBlobs(FakeClock()), LoopbackBlobs(FakeClock())):
-        if models.base_location.split("/")[2] in uri:
+        if models.account_url.split("/")[2] in uri:
             break
     current = service(answering(naming(uri)), models=models)[0].current()
     assert current.location == location

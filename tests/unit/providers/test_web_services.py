@@ -9,7 +9,7 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.run.record import Phase, Run
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.faults import Kind

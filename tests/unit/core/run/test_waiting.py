@@ -11,7 +11,7 @@ from shared.core.run.machine import apply, expires_at
 from shared.core.run.record import ENDS, Delivery, GateEvidence, Origin, Phase
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probes import ProbeSeries, Streak
-from shared.intake.rollbacks import EndpointAddress
+from shared.core.serving.references import EndpointAddress
 from shared.operations.history import MOST_SHOWN, OpenRuns
 from tests.fakes.faults import Faults, Kind
 from tests.unit.core.run.waiting_runs import status

@@ -125,7 +125,7 @@ def test_a_copy_of_an_input_that_is_refused_is_tried_again(
 
     def unsigned(container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
         del access, valid
-        return SignedBlob(bench.blobs.base_location, f"{container}/{name}", "?sig=none")
+        return SignedBlob(bench.blobs.account_url, f"{container}/{name}", "?sig=none")
 
     monkeypatch.setattr(bench.blobs, "sign", unsigned)
     with pytest.raises(TransientError, match="cannot be copied"):

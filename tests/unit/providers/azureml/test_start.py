@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.config.azureml_models import job_name
 from shared.core.config.azureml_names import workspace_of
+from shared.core.names import job_name
 from shared.errors import ConfigError, OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.training import JobStatus
 from tests.unit.providers.azureml.service import (
@@ -23,11 +23,12 @@ LOST = OutcomeUnknownError("PUT: the answer was lost")
 
 
 def test_a_name_is_the_same_each_time_and_fit_for_the_service() -> None:
-    here = workspace_of(WS)
+    here = workspace_of(WS).identity
     one = job_name(RUN, 1, 0, here)
-    assert one == job_name(RUN, 1, 0, workspace_of(WS.replace("resourceGroups", "resourcegroups")))
+    same = workspace_of(WS.replace("resourceGroups", "resourcegroups")).identity
+    assert one == job_name(RUN, 1, 0, same)
     others = (job_name(RUN, 2, 0, here), job_name(RUN, 1, 1, here), job_name(f"{RUN}0", 1, 0, here))
-    elsewhere = job_name(RUN, 1, 0, workspace_of(WS.replace("ws1", "ws2")))
+    elsewhere = job_name(RUN, 1, 0, workspace_of(WS.replace("ws1", "ws2")).identity)
     assert len({one, *others, elsewhere}) == 5
     longest = job_name(f"{'p' * 40}-0123456789abcdef0123", 10, 9, here)
     assert len(longest) <= 60
