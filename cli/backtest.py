@@ -24,11 +24,11 @@ _PIPELINES: Final = re.compile(r"^pipelines\s*:", re.MULTILINE)
 _FORM: Final = "a file with a section `gate:`, or a pipelines file"
 _HEADS: Final = ("run", "opened", "phase", "its gate", "this gate", "why")
 #: What is shown of a run.
-_OF_A_RUN: Final = {"run_id", "opened_at", "phase", "otherwise", "recorded", "why"}
-_OF_A_VERDICT: Final = {"follows", "reason"}
-#: What follows a verdict, in the words of people.
-_FOLLOWS: Final = {"onward": "passes", "asked": "asks", "waits": "waits", "rejected": "rejects"}
-_UNKNOWN: Final = "unknown"
+_OF_A_RUN: Final = {"run_id", "opened_at", "phase", "changed", "recorded", "reason"}
+_OF_A_VERDICT: Final = {"action", "reason"}
+#: What the gate does after a verdict, in the words of people.
+_ACTIONS: Final = {"promote": "passes", "ask": "asks", "wait": "waits", "reject": "rejects"}
+_UNKNOWN: Final = "not_replayable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _replayed(
     app: RemoteApp, pipeline: str, gate: Mapping[str, Any], wanted: Wanted, working: Working
 ) -> dict[str, Any]:
     runs: list[dict[str, Any]] = []
-    passed_over, cursor = 0, None
+    skipped, cursor = 0, None
     path = f"pipelines/{quote(pipeline, safe='')}/backtest"
     while True:
         body = {"gate": gate, "from_files": wanted.from_files, "cursor": cursor}
@@ -122,7 +122,7 @@ def _replayed(
         for one in page["runs"]:
             runs.append(one)
             working.step(wanted.last)
-        passed_over, cursor = passed_over + page["passed_over"], page.get("next")
+        skipped, cursor = skipped + page["skipped"], page.get("next")
         if cursor is None or len(runs) >= wanted.last:
             break
     known = [one for one in runs if one.get("replayed")]
@@ -130,9 +130,9 @@ def _replayed(
         "result": "ok",
         "pipeline": pipeline,
         "replayed": len(known),
-        "otherwise": sum(one["otherwise"] for one in known),
-        "unknown": len(runs) - len(known),
-        "passed_over": passed_over,
+        "changed": sum(one["changed"] for one in known),
+        "not_replayable": len(runs) - len(known),
+        "skipped": skipped,
         "older": cursor is not None,
         "runs": runs,
     }
@@ -143,7 +143,7 @@ def _is_page(page: Any) -> bool:
     runs = page.get("runs")
     return (
         isinstance(runs, list)
-        and isinstance(page.get("passed_over"), int)
+        and isinstance(page.get("skipped"), int)
         and all(isinstance(one, dict) and one.keys() >= _OF_A_RUN for one in runs)
         and all(_is_verdict(one["recorded"]) for one in runs)
         and all(_is_verdict(one["replayed"]) for one in runs if one.get("replayed"))
@@ -156,15 +156,15 @@ def _is_verdict(verdict: Any) -> bool:
 
 def _print(output: Output, result: Mapping[str, Any], *, everything: bool) -> None:
     runs = result["runs"]
-    lines = [one for one in runs if everything or one["otherwise"] or not one.get("replayed")]
+    lines = [one for one in runs if everything or one["changed"] or not one.get("replayed")]
     if lines:
         output.table(_HEADS, [_row(one) for one in lines])
-    replayed, otherwise = result["replayed"], result["otherwise"]
+    replayed, changed = result["replayed"], result["changed"]
     said = f"{counted(replayed, 'run')} replayed, {otherwise} would have ended differently"
-    if unknown := result["unknown"]:
+    if unknown := result["not_replayable"]:
         said += f"; of {unknown} it is unknown"
-    if passed_over := result["passed_over"]:
-        said += f"; {counted(passed_over, 'run')} {they(passed_over, 'was', 'were')} not judged"
+    if skipped := result["skipped"]:
+        said += f"; {counted(skipped, 'run')} {they(skipped, 'was', 'were')} not judged"
     output.line(said)
     if result["older"]:
         output.line("There are older runs: --last takes more of them")
@@ -172,7 +172,7 @@ def _print(output: Output, result: Mapping[str, Any], *, everything: bool) -> No
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
     recorded, replayed = one["recorded"], one.get("replayed")
-    says, why = _UNKNOWN, one["why"]
+    says, why = _UNKNOWN, one["reason"]
     if replayed:
         says, why = _says(replayed), replayed["reason"]
     opened = str(one["opened_at"])[:16].replace("T", " ")
@@ -180,5 +180,5 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _says(verdict: Mapping[str, Any]) -> str:
-    follows = str(verdict["follows"])
-    return _FOLLOWS.get(follows, follows)
+    action = str(verdict["action"])
+    return _ACTIONS.get(action, action)

@@ -8,7 +8,7 @@ from functions.api_models.shared import ResponseModel
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.record import Phase
-from shared.core.run.replays import Follows, Replay
+from shared.core.run.replays import GateAction, Replay
 from shared.operations.backtest import BacktestPage
 
 
@@ -23,27 +23,27 @@ class RuleReplayed(ResponseModel):
 
 
 class VerdictReplayed(ResponseModel):
-    """A verdict, and what follows it."""
+    """A verdict, and what the gate does then."""
 
     outcome: RuleOutcome | None = Field(description="Left out: nothing to judge the model by.")
-    follows: Follows = Field(
-        description="What the gate does with the model. onward: it is promoted, or kept where "
-        "there is no endpoint; asked: an operator decides; waits: an operator decides unless the "
-        "next run does; rejected."
+    action: GateAction = Field(
+        description="What the gate does with the model. promote: it is promoted, or kept where "
+        "there is no endpoint; ask: an operator decides; wait: an operator decides unless the "
+        "next run does; reject."
     )
     reason: str
     rules: tuple[RuleReplayed, ...]
 
     @classmethod
-    def of(cls, verdict: Verdict, follows: Follows) -> "VerdictReplayed":
+    def of(cls, verdict: Verdict, action: GateAction) -> "VerdictReplayed":
         """Return a verdict as a backtest shows it.
 
         Args:
             verdict: the verdict.
-            follows: what the gate does with the model.
+            action: what the gate does with the model.
         """
         rules = tuple(RuleReplayed.model_validate(one) for one in verdict.results)
-        return cls(outcome=verdict.outcome, follows=follows, reason=verdict.reason, rules=rules)
+        return cls(outcome=verdict.outcome, action=action, reason=verdict.reason, rules=rules)
 
 
 class RunReplayed(ResponseModel):
@@ -52,30 +52,32 @@ class RunReplayed(ResponseModel):
     run_id: str
     opened_at: AwareDatetime
     phase: Phase
-    otherwise: bool = Field(description="Whether the other gate does something else with it.")
+    changed: bool = Field(description="Whether the other gate does something else with it.")
     recorded: VerdictReplayed
-    replayed: VerdictReplayed | None = Field(description="Left out: it cannot be known, see why.")
+    replayed: VerdictReplayed | None = Field(
+        description="Left out: it cannot be known, see reason."
+    )
     by: Literal["record", "files"] | None = Field(
         description="record: by the numbers and comparisons in its record; files: its evaluation "
         "and predictions were read again, and gave its own verdict again."
     )
-    why: str = Field(description="Why it cannot be known; empty where it is.")
+    reason: str = Field(description="Why it cannot be known; empty where it is.")
 
     @classmethod
     def of(cls, replay: Replay) -> "RunReplayed":
         """Return one run as a backtest shows it."""
         replayed = None
-        if replay.verdict is not None and replay.follows is not None:
-            replayed = VerdictReplayed.of(replay.verdict, replay.follows)
+        if replay.verdict is not None and replay.action is not None:
+            replayed = VerdictReplayed.of(replay.verdict, replay.action)
         return cls(
             run_id=replay.run.run_id,
             opened_at=replay.run.opened_at,
             phase=replay.run.phase,
-            otherwise=replay.otherwise,
-            recorded=VerdictReplayed.of(replay.recorded, replay.recorded_follows),
+            changed=replay.changed,
+            recorded=VerdictReplayed.of(replay.recorded, replay.recorded_action),
             replayed=replayed,
             by=replay.by,
-            why=replay.why,
+            reason=replay.why,
         )
 
 
@@ -84,9 +86,9 @@ class BacktestShown(ResponseModel):
 
     runs: tuple[RunReplayed, ...]
     replayed: int = Field(description="Runs of this page that the gate was replayed over.")
-    otherwise: int = Field(description="Those with which the gate does something else.")
-    unknown: int = Field(description="Runs of which it cannot be known.")
-    passed_over: int = Field(description="Runs without a rule outcome; they are not listed.")
+    changed: int = Field(description="Those with which the gate does something else.")
+    not_replayable: int = Field(description="Runs of which it cannot be known.")
+    skipped: int = Field(description="Runs without a rule outcome; they are not listed.")
     next: str | None = Field(description="The cursor of the next page; left out on the last one.")
 
     @classmethod
@@ -97,8 +99,8 @@ class BacktestShown(ResponseModel):
         return cls(
             runs=runs,
             replayed=len(known),
-            otherwise=sum(one.otherwise for one in known),
-            unknown=len(runs) - len(known),
-            passed_over=page.passed_over,
+            changed=sum(one.changed for one in known),
+            not_replayable=len(runs) - len(known),
+            skipped=page.skipped,
             next=page.cursor,
         )

@@ -23,7 +23,7 @@ from shared.core.run.replays import (
     by_gate,
     evidence_for,
     evidence_kept,
-    follows,
+    gate_action,
     same_sources,
 )
 from shared.core.serving.operator_changes import known_model, lines_of
@@ -60,7 +60,7 @@ class Replays:
             from_files: whether its files are read also where its record says enough.
         """
         own = run.config.gate
-        recorded = Replay(run, verdict, follows(run, own, verdict))
+        recorded = Replay(run, verdict, gate_action(run, own, verdict))
         if not verdict.results and same_sources(own, wanted):
             # There was nothing to judge the model by, for any rules.
             return _with(recorded, wanted, verdict, "record")
@@ -192,8 +192,8 @@ def _anchor_at(there: Sequence[Resource], at: datetime) -> ServedModel | None:
 
 
 def _with(recorded: Replay, gate: Gate, verdict: Verdict, by: Literal["record", "files"]) -> Replay:
-    after = follows(recorded.run, gate, verdict)
-    return replace(recorded, verdict=verdict, follows=after, by=by)
+    after = gate_action(recorded.run, gate, verdict)
+    return replace(recorded, verdict=verdict, action=after, by=by)
 
 
 def _without(recorded: Replay, why: str) -> Replay:

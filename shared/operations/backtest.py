@@ -31,7 +31,7 @@ class BacktestPage:
     """Some runs by another gate, the newest first, and the cursor of the next page."""
 
     replays: tuple[Replay, ...]
-    passed_over: int  #: runs without a rule outcome
+    skipped: int  #: runs without a rule outcome
     cursor: str | None
 
 
@@ -83,7 +83,7 @@ class Backtests:
         until = self.context.clock.now() + _LONGEST
         wanted, replay = RunFilter(pipeline), self.replays.replay
         found: list[Replay] = []
-        passed_over = 0
+        skipped = 0
         while True:
             quick = bool(found) and found[-1].by == "record"
             size = min(_AT_A_TIME if quick else 1, limit - len(found))
@@ -91,12 +91,12 @@ class Backtests:
             for stored in page.stored:
                 run = stored.record
                 if run.verdict is None:
-                    passed_over += 1
+                    skipped += 1
                 else:
                     found.append(replay(run, run.verdict, gate, from_files=from_files))
             cursor = page.cursor
             if cursor is None or len(found) == limit or self.context.clock.now() >= until:
-                return BacktestPage(tuple(found), passed_over, cursor)
+                return BacktestPage(tuple(found), skipped, cursor)
 
 
 def _require_fit(pipeline: Pipeline, gate: Gate) -> None:

@@ -13,7 +13,7 @@ import pytest
 from functions.api_models.backtests import BacktestShown, RunReplayed, VerdictReplayed
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase
-from shared.core.run.replays import Follows
+from shared.core.run.replays import GateAction
 from tests.cli.conftest import PIPELINES, Relearn
 
 GATE = """\
@@ -25,9 +25,9 @@ gate:
 SENT = {"metrics": "evaluation", "rules": [{"metric": "AUC", "at_least": 0.8}]}
 
 
-def says(follows: Follows, reason: str) -> VerdictReplayed:
-    outcome = RuleOutcome.WORSE if follows is Follows.REJECTED else RuleOutcome.FIT
-    return VerdictReplayed(outcome=outcome, follows=follows, reason=reason, rules=())
+def says(action: GateAction, reason: str) -> VerdictReplayed:
+    outcome = RuleOutcome.WORSE if action is GateAction.REJECT else RuleOutcome.FIT
+    return VerdictReplayed(outcome=outcome, action=action, reason=reason, rules=())
 
 
 def replayed(number: int, replayed: VerdictReplayed | None, why: str = "") -> RunReplayed:
@@ -35,17 +35,17 @@ def replayed(number: int, replayed: VerdictReplayed | None, why: str = "") -> Ru
         run_id=f"census-{number}",
         opened_at=datetime(2026, 11, number, 12, tzinfo=UTC),
         phase=Phase.PROMOTED,
-        otherwise=replayed is not None and replayed.follows is not Follows.ONWARD,
-        recorded=says(Follows.ONWARD, "the rule holds"),
+        changed=replayed is not None and replayed.action is not GateAction.PROMOTE,
+        recorded=says(GateAction.PROMOTE, "the rule holds"),
         replayed=replayed,
         by="record" if replayed else None,
-        why=why,
+        reason=why,
     )
 
 
 def page(*runs: RunReplayed, more: str | None = None) -> dict[str, Any]:
     shown = BacktestShown(
-        runs=runs, replayed=0, otherwise=0, unknown=0, passed_over=1, next=more
+        runs=runs, replayed=0, changed=0, not_replayable=0, skipped=1, next=more
     ).model_dump_json(exclude_none=True)
     answer: dict[str, Any] = json.loads(shown)
     return answer
@@ -54,8 +54,8 @@ def page(*runs: RunReplayed, more: str | None = None) -> dict[str, Any]:
 SUMS = "2 runs replayed, 1 would have ended differently; of 1 it is unknown; 2 runs were not judged"
 PAGES = {
     None: page(
-        replayed(9, says(Follows.ONWARD, "the rule holds")),
-        replayed(8, says(Follows.REJECTED, "AUC 0.7 is below at_least 0.8")),
+        replayed(9, says(GateAction.PROMOTE, "the rule holds")),
+        replayed(8, says(GateAction.REJECT, "AUC 0.7 is below at_least 0.8")),
         more="a",
     ),
     "a": page(replayed(7, None, "its predictions are gone")),
@@ -119,7 +119,7 @@ def test_the_runs_that_would_have_ended_differently_are_printed(
             "2026-11-07 12:00",
             "promoted",
             "passes",
-            "unknown",
+            "not_replayable",
             "its predictions are gone",
         ],
         [SUMS],
@@ -147,8 +147,8 @@ def test_no_more_runs_are_replayed_than_were_asked_for(
 
 def test_json_has_every_run_and_the_sums(relearn: Relearn, url: str, gate: str) -> None:
     said = relearn("backtest", gate, "--pipeline", "census", "--url", url, "--json").json
-    sums = {name: said[name] for name in ("replayed", "otherwise", "unknown", "passed_over")}
-    assert sums == {"replayed": 2, "otherwise": 1, "unknown": 1, "passed_over": 2}
+    sums = {name: said[name] for name in ("replayed", "changed", "not_replayable", "skipped")}
+    assert sums == {"replayed": 2, "changed": 1, "not_replayable": 1, "skipped": 2}
     assert (said["result"], said["pipeline"], said["older"]) == ("ok", "census", False)
     assert [one["run_id"] for one in said["runs"]] == ["census-9", "census-8", "census-7"]
 
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_used_is_a_usage_error(
         ((404, {"detail": "'census' is not there", "kind": "x"}), "'census' is not there"),
         ((404, {"detail": "no"}), "there is no such address"),
         ((200, {"runs": []}), "the answer is not from a backtest"),
-        ((200, {"runs": [{"run_id": "x"}], "passed_over": 0}), "the answer is not from a backtest"),
+        ((200, {"runs": [{"run_id": "x"}], "skipped": 0}), "the answer is not from a backtest"),
     ],
 )
 def test_an_answer_that_is_no_page_says_what_to_do(

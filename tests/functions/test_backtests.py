@@ -36,12 +36,12 @@ def test_a_backtest_says_which_runs_would_have_ended_differently(judged: World) 
     strict = {**ALLOW, "rules": [{"metric": "AUC", "at_least": 2}, {**AUC, "observe": True}]}
     answer = backtest({"gate": strict})
     assert answer.status == 200
-    numbers = {name: answer.body[name] for name in ("replayed", "otherwise", "unknown")}
-    assert numbers == {"replayed": 2, "otherwise": 2, "unknown": 0}
+    numbers = {name: answer.body[name] for name in ("replayed", "changed", "not_replayable")}
+    assert numbers == {"replayed": 2, "changed": 2, "not_replayable": 0}
     newest = answer.body["runs"][0]
     assert newest["run_id"] == Api().endpoint().body["serving"]["run_id"]
-    assert (newest["phase"], newest["by"], newest["otherwise"]) == ("promoted", "record", True)
-    assert (newest["recorded"]["follows"], newest["replayed"]["follows"]) == ("onward", "rejected")
+    assert (newest["phase"], newest["by"], newest["changed"]) == ("promoted", "record", True)
+    assert (newest["recorded"]["action"], newest["replayed"]["action"]) == ("promote", "reject")
     assert newest["replayed"]["outcome"] == "worse"
     assert "is below at_least 2" in newest["replayed"]["reason"]
     rules = [(one["outcome"], one["observe"]) for one in newest["replayed"]["rules"]]
@@ -63,7 +63,7 @@ def test_the_gate_of_the_pipeline_itself_changes_nothing(judged: World) -> None:
     for from_files, by in ((False, "record"), (True, "files")):
         answer = backtest({"gate": gate, "from_files": from_files})
         assert answer.status == 200, answer.text
-        assert answer.body["otherwise"] == 0
+        assert answer.body["changed"] == 0
         for one in answer.body["runs"]:
             assert (one["by"], one["replayed"]) == (by, one["recorded"])
     assert (judged.documents.rows, judged.blobs.store.contents) == (records, blobs)

@@ -31,13 +31,13 @@ _MOST_LIVE: Final = 20
 Numbers = Mapping[str, float]
 
 
-class Follows(StrEnum):
-    """What follows a verdict, as far as the gate goes."""
+class GateAction(StrEnum):
+    """What the gate does with a model after its verdict."""
 
-    ONWARD = "onward"  #: the model is promoted, or kept where there is no endpoint
-    ASKED = "asked"  #: an operator decides
-    WAITS = "waits"  #: it waits for the next run, then an operator decides
-    REJECTED = "rejected"
+    PROMOTE = "promote"  #: the model is promoted, or kept where there is no endpoint
+    ASK = "ask"  #: an operator decides
+    WAIT = "wait"  #: it waits for the next run, then an operator decides
+    REJECT = "reject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,19 @@ class Replay:
 
     run: Run
     recorded: Verdict
-    recorded_follows: Follows
+    recorded_action: GateAction
     verdict: Verdict | None = None  #: None: it cannot be known, see `why`
-    follows: Follows | None = None
+    follows: GateAction | None = None
     by: Literal["record", "files"] | None = None  #: what it was made of
     why: str = ""
 
     @property
     def otherwise(self) -> bool:
         """Whether the gate would have done something else with the model."""
-        return self.follows is not None and self.follows is not self.recorded_follows
+        return self.action is not None and self.action is not self.recorded_action
 
 
-def follows(run: Run, gate: Gate, verdict: Verdict) -> Follows:
+def gate_action(run: Run, gate: Gate, verdict: Verdict) -> GateAction:
     """Return what a gate does with a model.
 
     Args:
@@ -67,15 +67,15 @@ def follows(run: Run, gate: Gate, verdict: Verdict) -> Follows:
         verdict: what this gate says of its model.
     """
     if not verdict.passed:
-        return Follows.REJECTED
+        return GateAction.REJECT
     if not run.config.endpoints:
-        return Follows.ONWARD
+        return GateAction.PROMOTE
     if needs_approval(by_gate(run, gate)):
-        return Follows.ASKED
+        return GateAction.ASK
     if not verdict.needs_approval:
-        return Follows.ONWARD
+        return GateAction.PROMOTE
     waits = gate.compare is not None and gate.compare.unsure == "wait"
-    return Follows.WAITS if waits else Follows.ASKED
+    return GateAction.WAIT if waits else GateAction.ASK
 
 
 def by_gate(run: Run, gate: Gate) -> Run:

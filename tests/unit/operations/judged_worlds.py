@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.core.config.gate import Gate
 from shared.core.run.record import Run
-from shared.core.run.replays import Follows, Replay
+from shared.core.run.replays import GateAction, Replay
 from shared.core.serving.references import EndpointAddress
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
@@ -21,7 +21,7 @@ from tests.unit.execution.gated_worlds import (
 from tests.unit.worlds import Observed
 
 HERE = EndpointAddress("sample", "production")
-NO, ON, ASKED, WAITS = Follows.REJECTED, Follows.ONWARD, Follows.ASKED, Follows.WAITS
+NO, ON, ASKED, WAITS = GateAction.REJECT, GateAction.PROMOTE, GateAction.ASK, GateAction.WAIT
 AUC = {"metric": "AUC"}
 AT_LEAST = {**AUC, "at_least": 0.8}
 RECALL = {"metric": "Recall", "at_least": 0.1, "observe": True}

@@ -168,7 +168,7 @@ def test_unchanged_rules_give_every_verdict_again(made: Callable[[], Any]) -> No
         replays = backtest(world, from_files=from_files)
         assert len(replays) == len(judged)
         assert [one.verdict for one in replays] == [one.recorded for one in replays]
-        assert not any(one.otherwise for one in replays)
+        assert not any(one.changed for one in replays)
 
 
 # What cannot be known
@@ -186,7 +186,7 @@ def test_files_that_were_changed_since_are_not_believed() -> None:
     (first, second) = backtest(world, gate_of(**{**ROWS, "compare": SURE}))
 
     assert first.verdict is not None
-    assert (second.verdict, second.otherwise) == (None, False)
+    assert (second.verdict, second.changed) == (None, False)
     assert second.why.startswith("its files do not give its own verdict again: ")
     assert backtest(world)[1].verdict == run.verdict, "its record does"
 
@@ -220,7 +220,7 @@ def test_rows_that_nobody_scored_say_nothing_of_a_gate_that_wants_them(
     own: dict[str, Any], wanted: dict[str, Any], said: str
 ) -> None:
     second = backtest(second_of(own), gate_of(**{**ROWS, "compare": wanted}))[-1]
-    assert (second.verdict, second.otherwise) == (None, False)
+    assert (second.verdict, second.changed) == (None, False)
     assert said in second.why
 
 
@@ -296,7 +296,7 @@ def test_runs_that_no_rule_judged_are_counted_alone() -> None:
     world = gated()
     ended_run(world, 1)
     page = world.app.backtests.page(world.pipeline, gate_of(**RECORDED), 50)
-    assert (page.replays, page.passed_over, page.cursor) == ((), 1, None)
+    assert (page.replays, page.skipped, page.cursor) == ((), 1, None)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.replays import Follows
+from shared.core.run.replays import GateAction
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     ONE_FILE,
@@ -61,20 +61,20 @@ from tests.unit.operations.test_backtest import by_numbers
     ],
 )
 def test_other_rules_say_what_a_pipeline_with_them_would_have_said(
-    own: dict[str, Any], wanted: dict[str, Any], by: str, was: Follows, would_be: Follows
+    own: dict[str, Any], wanted: dict[str, Any], by: str, was: GateAction, would_be: GateAction
 ) -> None:
     there, elsewhere = second_of(own), second_of({**own, **wanted})
     second, judged = backtest(there, elsewhere.pipeline.gate)[-1], in_order(elsewhere)[-1]
 
     assert judged.run_id == second.run.run_id
     assert second.verdict == judged.verdict
-    assert (second.by, second.recorded_follows, second.follows) == (by, was, would_be)
-    assert second.otherwise is (was is not would_be)
+    assert (second.by, second.recorded_action, second.action) == (by, was, would_be)
+    assert second.changed is (was is not would_be)
 
 
 def test_an_approval_that_is_required_asks_for_every_model_that_passes() -> None:
     replays = backtest(by_numbers(), gate_of(**RECORDED, approval="required"))
-    assert [one.follows for one in replays] == [ASKED, ASKED, NO]
+    assert [one.action for one in replays] == [ASKED, ASKED, NO]
 
 
 def test_a_gate_that_is_tried_for_the_first_time_is_compared_with_what_served_then() -> None:
@@ -83,7 +83,7 @@ def test_a_gate_that_is_tried_for_the_first_time_is_compared_with_what_served_th
     for number, auc in enumerate((0.9, 0.8, 0.85)):
         ended_run(world, number, auc)
     replays = backtest(world, gate_of(**{**RECORDED, "rules": [{**AUC, "min_gain": 0.01}]}))
-    assert [(one.by, one.follows) for one in replays] == [
+    assert [(one.by, one.action) for one in replays] == [
         ("files", ON),
         ("files", NO),
         ("files", ON),

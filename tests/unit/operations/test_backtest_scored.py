@@ -57,7 +57,7 @@ def test_other_rules_are_judged_by_the_same_scores(
     world: AzureMlWorld, wanted: dict[str, Any], by: str, follows: list[Any]
 ) -> None:
     replays = backtest(world, gate_of(**{**GATE, **wanted}))
-    assert [(one.by, one.follows) for one in replays] == [(by, one) for one in follows]
+    assert [(one.by, one.action) for one in replays] == [(by, one) for one in follows]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_no_model_scored_is_not_known(
     world: AzureMlWorld, compare: dict[str, Any], said: str
 ) -> None:
     for one in backtest(world, gate_of(**{**GATE, "compare": compare})):
-        assert (one.verdict, one.otherwise) == (None, False)
+        assert (one.verdict, one.changed) == (None, False)
         assert said in one.why
 
 
@@ -100,5 +100,5 @@ def test_rules_that_were_tried_out_without_scores_are_replayed_by_the_record() -
     recorded = [one.verdict for one in in_order(world)]
     assert ([first.verdict, second.verdict], second.by) == (recorded, "record")
     decides = backtest(world, gate_of(**{**GATE, "rules": [NO_DROP]}))[1]
-    assert (decides.verdict, decides.otherwise) == (None, False)
+    assert (decides.verdict, decides.changed) == (None, False)
     assert "the app could not have its holdout scored" in decides.why
