@@ -160,7 +160,7 @@ def _print(output: Output, result: Mapping[str, Any], *, everything: bool) -> No
     if lines:
         output.table(_HEADS, [_row(one) for one in lines])
     replayed, changed = result["replayed"], result["changed"]
-    said = f"{counted(replayed, 'run')} replayed, {otherwise} would have ended differently"
+    said = f"{counted(replayed, 'run')} replayed, {changed} would have ended differently"
     if unknown := result["not_replayable"]:
         said += f"; of {unknown} it is unknown"
     if skipped := result["skipped"]:

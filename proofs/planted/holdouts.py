@@ -164,8 +164,8 @@ BUGS: Final = (
     Bug(
         "an operator's model is not compared where it has no evaluation",
         "shared/execution/gate.py",
-        "        if by_app and isinstance(found, Judged):\n",
-        "        if not by_app and isinstance(found, Judged):\n",
+        "        if by_app and isinstance(found, VerdictReached):\n",
+        "        if not by_app and isinstance(found, VerdictReached):\n",
         _ODD,
     ),
     Bug(

@@ -17,8 +17,8 @@ from shared.core.run.gate_events import (
     NO_OPERATOR,
     Approved,
     EvidenceGathered,
-    Judged,
     Rejected,
+    VerdictReached,
     approved_on_expiry,
 )
 from shared.core.run.machine import expires_at
@@ -68,10 +68,10 @@ class GateSteps:
             PermanentError: the candidate's scoring, or the model, is refused.
         """
         event = self._judged(run)
-        if isinstance(event, Judged):
+        if isinstance(event, VerdictReached):
             event = self.unsure.settle(run, event)
         ours = run.model is not None and run.origin is not Origin.MODEL
-        if not isinstance(event, Judged) or run.config.endpoints or not ours:
+        if not isinstance(event, VerdictReached) or run.config.endpoints or not ours:
             return event
         if run.model is None or (event.verdict is not None and not event.verdict.passed):
             return event
@@ -82,10 +82,11 @@ class GateSteps:
         if (gathered := self._of_candidate(run)) is not None:
             return gathered
         if run.parent is not None:
-            return Judged(run.verdict)  # its parent has the verdict; only the candidate is probed
+            # Its parent has the verdict; only the candidate is probed.
+            return VerdictReached(run.verdict)
         rules = run.config.gate.rules
         if not rules:
-            return Judged(None)
+            return VerdictReached(None)
         there = list(self._there(run))
         served: list[ServedModel] = []
         for endpoint, known in there:
@@ -105,7 +106,7 @@ class GateSteps:
         first = run.config.gate.first_model == "allow"
         metrics = [one.metrics for one in served]
         verdict = judge(rules, row, metrics, first_allowed=first, on_rows=on_rows)
-        return Judged(verdict)
+        return VerdictReached(verdict)
 
     def _live(self, run: Run, endpoint: Endpoint, known: Resource) -> ServedModel | Event | None:
         """Return the live model of an endpoint; or that an operator has to decide.
@@ -171,7 +172,7 @@ class GateSteps:
                 row, on_rows = compared.measured, replace(on_rows, found=compared.found)
             except UnusablePredictionsError as exc:
                 if not _only_observed(readers):
-                    return Judged(refused(str(exc)))
+                    return VerdictReached(refused(str(exc)))
                 row, on_rows = _unread(exc), replace(on_rows, unread=str(exc))
             if gate.source is None:
                 return row, on_rows
@@ -180,9 +181,9 @@ class GateSteps:
         except _UnusableEvaluationError as exc:
             readers = [one for one in gate.rules if not gate.on_rows(one)]
             if not _only_observed(readers):
-                return Judged(refused(str(exc)))
+                return VerdictReached(refused(str(exc)))
             found = _unread(exc)
-        if by_app and isinstance(found, Judged):
+        if by_app and isinstance(found, VerdictReached):
             return _by_rows_alone(gate, row, on_rows, found)
         return found if isinstance(found, Event) else (found, on_rows)
 
@@ -209,7 +210,9 @@ class GateSteps:
         path = left.path
         if left.content is None and manual_model:
             # There is no evaluation: an operator decides, and the verdict says so.
-            return Judged(None, f"there is no evaluation at {path}, next to the operator's model")
+            return VerdictReached(
+                None, f"there is no evaluation at {path}, next to the operator's model"
+            )
         if left.content is None:
             raise self._missing(run, path, left.why)
         try:
@@ -241,7 +244,9 @@ class GateSteps:
                 known.last is not None and known.last.seen is ProbeOutcome.BROKEN
             ):
                 lines = log_lines_of(serving, run.candidate)
-                return Judged(refused(f"the candidate does not score: {seen.detail}{lines}"))
+                return VerdictReached(
+                    refused(f"the candidate does not score: {seen.detail}{lines}")
+                )
             case ProbeOutcome.BROKEN:
                 return EvidenceGathered(known.evolve(last=seen))
             case _:
@@ -288,7 +293,7 @@ def _of_rows(gate: Gate) -> list[Rule]:
 
 
 def _by_rows_alone(
-    gate: Gate, row: Row, on_rows: OnRows, unchecked: Judged
+    gate: Gate, row: Row, on_rows: OnRows, unchecked: VerdictReached
 ) -> tuple[Row, OnRows] | Event:
     """Return what the rows say of an operator's model that has no evaluation for other rules."""
     if len(gate.row_rules) == len(gate.rules):
@@ -300,7 +305,7 @@ def _by_rows_alone(
     first = gate.first_model == "allow"
     verdict = judge(rules, row, (), first_allowed=first, on_rows=replace(on_rows, found=found))
     if not verdict.passed:
-        return Judged(refused(verdict.reason))
+        return VerdictReached(refused(verdict.reason))
     return replace(unchecked, unchecked=f"{unchecked.unchecked}; on rows: {verdict.reason}")
 
 

@@ -13,7 +13,7 @@ from shared.core.config.compare import Way
 from shared.core.config.gate import Gate
 from shared.core.decisions.comparison import OfNoRun
 from shared.core.evaluation.gate import Verdict
-from shared.core.run.gate_events import Judged
+from shared.core.run.gate_events import VerdictReached
 from shared.core.run.live import model_of_others
 from shared.core.run.promoted_models import served_once
 from shared.core.run.record import Phase, Run, StepFailure
@@ -108,7 +108,7 @@ class Replays:
         if isinstance(found, tuple):
             row, on_rows = found
             return Evidence(row, [one.metrics for one in served.live], on_rows).verdict(gate)
-        return found.verdict if isinstance(found, Judged) else None
+        return found.verdict if isinstance(found, VerdictReached) else None
 
     def _ways(self, run: Run, kept: Evidence | None) -> Iterator[_Served]:
         """Yield what may have served at the verdict: by the record, otherwise by the time."""

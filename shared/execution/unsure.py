@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.commands import Event
 from shared.core.run.control_events import Superseded
-from shared.core.run.gate_events import Asked, Judged
+from shared.core.run.gate_events import Asked, VerdictReached
 from shared.core.run.record import Phase, Run
 from shared.core.serving.state import is_superseded
 from shared.errors import ConflictError, InvalidTransitionError
@@ -34,7 +34,7 @@ class UnsureSteps:
             return None
         return Asked(f"no other run had its verdict until {run.asks_at:%Y-%m-%d %H:%M} UTC")
 
-    def settle(self, run: Run, judged: Judged) -> Judged:
+    def settle(self, run: Run, judged: VerdictReached) -> VerdictReached:
         """Have operators asked about older unsure models, now that this run has its verdict.
 
         A fit model needs no question about older ones: these are superseded once it is promoted.

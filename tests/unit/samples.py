@@ -14,7 +14,9 @@ from shared.core.serving.references import EndpointRef, ModelRef, ServingState
 
 NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
-STEPS: Final = tuple(phase for phase in Phase if phase not in ENDS and phase is not Phase.PARKED)
+OPEN_PHASES: Final = tuple(
+    phase for phase in Phase if phase not in ENDS and phase is not Phase.PARKED
+)
 BASE: Final = "https://ussouthcentral.services.azureml.net/workspaces/w1/services/e1"
 UPDATE: Final = "https://management.azureml.net/workspaces/w1/webservices/s1/endpoints/production"
 ROWS: Final = {"Inputs": {"input1": {"ColumnNames": ["a"], "Values": [["1"], ["2"]]}}}

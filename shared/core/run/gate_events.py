@@ -47,7 +47,7 @@ class Admitted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged(Event):
+class VerdictReached(Event):
     """The gate's rules were checked against the evaluation."""
 
     verdict: Verdict | None  #: None: there are no rules, or they were not checked
@@ -127,7 +127,7 @@ class Asked(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled(Event):
+class VerdictOutdated(Event):
     """Since the verdict there is another live model or anchor, which was not compared."""
 
     verdict: Verdict

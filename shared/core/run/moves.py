@@ -25,11 +25,11 @@ from shared.core.run.gate_events import (
     CandidateReady,
     CandidateStaged,
     EvidenceGathered,
-    Judged,
     Regressed,
     Rejected,
     StillWaiting,
-    Unsettled,
+    VerdictOutdated,
+    VerdictReached,
 )
 from shared.core.run.job_events import (
     JobCancelled,
@@ -76,7 +76,7 @@ CAN_BE_CANCELLED: Final = frozenset(
     }
 )
 #: The phases of a run that is under way.
-STEPS: Final = CAN_BE_CANCELLED | {Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK}
+OPEN_PHASES: Final = CAN_BE_CANCELLED | {Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK}
 _JOB_FAILED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.CANCELLED})
 _JOB_STOPPED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.TIMED_OUT, Phase.CANCELLED})
 _ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
@@ -117,7 +117,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.STAGING, CandidateLost): frozenset({Phase.STAGING}),
     (Phase.STAGING, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.JUDGED, EvidenceGathered): frozenset({Phase.JUDGED}),
-    (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS
+    (Phase.JUDGED, VerdictReached): _ON_TO_ENDPOINTS
     | {Phase.AWAITING_APPROVAL, Phase.REJECTED, Phase.FINISHED},
     (Phase.JUDGED, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.AWAITING_APPROVAL, Asked): frozenset({Phase.AWAITING_APPROVAL}),
@@ -138,7 +138,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.PROMOTING, Superseded): frozenset({Phase.SUPERSEDED}),
     (Phase.PROMOTING, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.PROMOTING, Regressed): frozenset({Phase.REJECTED}),
-    (Phase.PROMOTING, Unsettled): frozenset({Phase.AWAITING_APPROVAL, Phase.JUDGED}),
+    (Phase.PROMOTING, VerdictOutdated): frozenset({Phase.AWAITING_APPROVAL, Phase.JUDGED}),
     (Phase.PROMOTING, EndpointLeased): frozenset({Phase.PROMOTING}),
     (Phase.PROMOTING, InFlightUpdateFound): frozenset({Phase.ROLLING_BACK}),
     (Phase.PROMOTING, EndpointLeaseLost): frozenset({Phase.PROMOTING}),
@@ -168,13 +168,13 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
             Phase.TRAINED,
         }
     ),
-    (Phase.PARKED, RetryRequested): STEPS - {Phase.VERIFYING},
+    (Phase.PARKED, RetryRequested): OPEN_PHASES - {Phase.VERIFYING},
     (Phase.PARKED, RedoRequested): frozenset({Phase.ROLLING_BACK, Phase.CANCELLED}),
     (Phase.PARKED, CancelRequested): frozenset(
         {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED, Phase.ROLLING_BACK}
     ),
-    **{(phase, StepFailed): frozenset({phase, Phase.PARKED}) for phase in STEPS},
-    **{(phase, StepBlocked): frozenset({Phase.PARKED}) for phase in STEPS},
+    **{(phase, StepFailed): frozenset({phase, Phase.PARKED}) for phase in OPEN_PHASES},
+    **{(phase, StepBlocked): frozenset({Phase.PARKED}) for phase in OPEN_PHASES},
     **{
         (phase, CancelRequested): frozenset({phase})
         for phase in (*CAN_BE_CANCELLED, Phase.PROMOTING)

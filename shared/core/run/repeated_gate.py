@@ -9,7 +9,7 @@ from shared.core.evaluation.gate import Verdict
 from shared.core.evaluation.judging import judged_again
 from shared.core.evaluation.on_rows import OnRows
 from shared.core.run.commands import Event
-from shared.core.run.gate_events import Regressed, Unsettled
+from shared.core.run.gate_events import Regressed, VerdictOutdated
 from shared.core.run.record import Run
 from shared.core.serving.state import Resource, ServedModel
 
@@ -81,10 +81,10 @@ def repeated(run: Run, known: Resource, live: ServedModel | None) -> Event | Non
     change = "another model went live" if is_live else "another anchor was pinned"
     if new and again.outcome is not RuleOutcome.WORSE and app_scores(gate):
         # It will be known: `unsure: reject` has nothing to refuse yet.
-        return Unsettled(again, change)
+        return VerdictOutdated(again, change)
     if not again.passed:
         return Regressed(again, change) if new else Regressed(again)
-    return Unsettled(again, change) if new else None
+    return VerdictOutdated(again, change) if new else None
 
 
 def _new(verdict: Verdict, again: Verdict) -> set[str]:

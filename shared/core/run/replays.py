@@ -48,12 +48,12 @@ class Replay:
     recorded: Verdict
     recorded_action: GateAction
     verdict: Verdict | None = None  #: None: it cannot be known, see `why`
-    follows: GateAction | None = None
+    action: GateAction | None = None
     by: Literal["record", "files"] | None = None  #: what it was made of
     why: str = ""
 
     @property
-    def otherwise(self) -> bool:
+    def changed(self) -> bool:
         """Whether the gate would have done something else with the model."""
         return self.action is not None and self.action is not self.recorded_action
 

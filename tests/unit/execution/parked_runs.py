@@ -7,7 +7,7 @@ from shared.core.run import control_events
 from shared.core.run.machine import apply
 from shared.core.run.record import Approval, Phase, Run
 from tests.unit.execution.roll_out_worlds import read, written
-from tests.unit.samples import NOW, STEPS, pipeline, run, tree
+from tests.unit.samples import NOW, OPEN_PHASES, pipeline, run, tree
 from tests.unit.worlds import Observed
 
 STRICT = {
@@ -21,7 +21,7 @@ STRICT = {
 ASKS = {"first_model": "allow", "approval": "required"}
 
 
-PAST_TRAINED = tuple(STEPS[STEPS.index(Phase.JUDGED) :])
+PAST_TRAINED = tuple(OPEN_PHASES[OPEN_PHASES.index(Phase.JUDGED) :])
 
 
 YES = Approval(answer="approved", by="ada", at=NOW)

@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import refused
-from shared.core.run.gate_events import Judged
+from shared.core.run.gate_events import VerdictReached
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import EndpointAddress
 from shared.errors import TransientError
@@ -216,7 +216,7 @@ def test_predictions_that_are_not_there_are_waited_for_two_minutes(
             steps.judge(run)
         return
     event = steps.judge(run)
-    assert isinstance(event, Judged)
+    assert isinstance(event, VerdictReached)
     assert event.verdict == refused(where)
 
 

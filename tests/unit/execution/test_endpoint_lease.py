@@ -8,7 +8,7 @@ import pytest
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.commands import Event
 from shared.core.run.control_events import StepBlocked, Superseded
-from shared.core.run.gate_events import Regressed, Unsettled
+from shared.core.run.gate_events import Regressed, VerdictOutdated
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Phase
 from shared.core.serving.references import ServingState
@@ -236,9 +236,9 @@ def test_a_model_is_held_against_the_one_that_went_live_meanwhile(
     ("unsure", "compared_with", "event"),
     [
         ("ask", "sample-0", EndpointLeased),
-        ("ask", "sample-other", Unsettled),
-        ("wait", "sample-other", Unsettled),
-        ("promote", "sample-other", Unsettled),
+        ("ask", "sample-other", VerdictOutdated),
+        ("wait", "sample-other", VerdictOutdated),
+        ("promote", "sample-other", VerdictOutdated),
         ("reject", "sample-other", Regressed),
     ],
 )
@@ -255,7 +255,7 @@ def test_a_model_is_promoted_over_the_model_that_it_was_compared_with(
     assert type(found) is event
     if isinstance(found, Regressed):
         assert found.change == "another model went live"
-    if isinstance(found, Unsettled):
+    if isinstance(found, VerdictOutdated):
         assert found.verdict.uncompared == ("sample-0",)
         asking.run = asking.run.evolve(verdict=found.verdict)  # an operator has accepted it
         assert isinstance(asking.acquire_lease_(), EndpointLeased)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.gate_events import Approved, Judged, Rejected
+from shared.core.run.gate_events import Approved, Rejected, VerdictReached
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
@@ -44,7 +44,7 @@ class Judging(Scripted):
 
     def judged(self) -> Any:
         event = self.steps.judge(self.run)
-        assert isinstance(event, Judged)
+        assert isinstance(event, VerdictReached)
         return event.verdict
 
 

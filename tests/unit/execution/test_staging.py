@@ -12,7 +12,7 @@ from shared.core.run.gate_events import (
     CandidateReady,
     CandidateStaged,
     EvidenceGathered,
-    Judged,
+    VerdictReached,
 )
 from shared.core.run.machine import apply, next_command
 from shared.core.run.record import Phase
@@ -169,7 +169,7 @@ def test_a_candidate_is_scored_twice_before_its_first_request() -> None:
     checked(one)
     assert isinstance(judged(one), EvidenceGathered)
     assert isinstance(judged(one), EvidenceGathered)
-    assert isinstance(judged(one), Judged)
+    assert isinstance(judged(one), VerdictReached)
     assert one.run.phase is Phase.PROMOTING
     assert one.mapped.sent == []
 
@@ -180,6 +180,6 @@ def test_a_candidate_that_does_not_score_is_rejected_with_the_last_lines_of_its_
     checked(one)
     one.mapped.probe, one.mapped.log = BROKEN, "KeyError: 'age'"
     assert isinstance(judged(one), EvidenceGathered)
-    assert isinstance(judged(one), Judged)
+    assert isinstance(judged(one), VerdictReached)
     assert one.run.phase is Phase.REJECTED
     assert "its log ends: KeyError: 'age'" in (one.run.reason or "")

@@ -12,7 +12,7 @@ from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.evaluation.gate import refused
 from shared.core.run.control_events import Superseded
-from shared.core.run.gate_events import Asked, Judged
+from shared.core.run.gate_events import Asked, VerdictReached
 from shared.core.run.record import Phase, Run
 from shared.core.serving.state import Resource
 from shared.execution.run_writer import RunWriter
@@ -31,8 +31,8 @@ GATE = Gate(
 )
 
 
-def verdict_of(outcome: RuleOutcome) -> Judged:
-    return Judged(judged(comparison(outcome), unsure="wait"))
+def verdict_of(outcome: RuleOutcome) -> VerdictReached:
+    return VerdictReached(judged(comparison(outcome), unsure="wait"))
 
 
 class Waiting(Scripted):
@@ -142,7 +142,7 @@ def test_a_gate_without_rows_looks_for_no_other_run() -> None:
     one = Waiting()
     plain = one.newer.evolve(config=one.world.pipeline)
     before = len(one.world.calls)
-    assert not one.steps.settle(plain, Judged(refused("no"))).asks_now
+    assert not one.steps.settle(plain, VerdictReached(refused("no"))).asks_now
     assert one.world.calls[before:] == []
 
 

@@ -11,7 +11,7 @@ from tests.unit.samples import (
     HOUR,
     MODEL,
     NOW,
-    STEPS,
+    OPEN_PHASES,
     pipeline,
     promotion,
     run,
@@ -31,7 +31,7 @@ def variants(phase: Phase) -> tuple[Run, ...]:
 
 
 def _variants(phase: Phase) -> Iterator[Run]:
-    parked_in = STEPS if phase is Phase.PARKED else (None,)
+    parked_in = OPEN_PHASES if phase is Phase.PARKED else (None,)
     choices = product((1, 2), (False, True), (None, step_failure(NOW - HOUR)), BACK)
     for where, (attempt, cancelling, since, rollback) in product(parked_in, choices):
         shape = run(where or phase)

@@ -27,7 +27,7 @@ from tests.unit.samples import (
     HOUR,
     MODEL,
     NOW,
-    STEPS,
+    OPEN_PHASES,
     good,
     pipeline,
     promotion,
@@ -49,10 +49,10 @@ SAMPLES: dict[type[Event], Event] = {
         jobs.OutputSeen("0123456789abcdef"),
         gate_events.Admitted(),
         gate_events.StillWaiting("another run is open"),
-        gate_events.Judged(None),
+        gate_events.VerdictReached(None),
         gate_events.Regressed(refused("worse than what serves")),
         gate_events.Asked("the next run is unsure too"),
-        gate_events.Unsettled(Verdict(passed=True, reason="", needs_approval=True)),
+        gate_events.VerdictOutdated(Verdict(passed=True, reason="", needs_approval=True)),
         gate_events.Approved("ada", "good"),
         gate_events.Rejected("ada", "bad"),
         control_events.Cancelled(),
@@ -144,13 +144,15 @@ FITS = {
         "CandidateStaged CandidateReady CandidateFailed CandidateLost Cancelled StepFailed "
         "StepBlocked CancelRequested"
     ),
-    Phase.JUDGED: "EvidenceGathered Judged Cancelled StepFailed StepBlocked CancelRequested",
+    Phase.JUDGED: (
+        "EvidenceGathered VerdictReached Cancelled StepFailed StepBlocked CancelRequested"
+    ),
     Phase.AWAITING_APPROVAL: (
         "Asked Approved Rejected Superseded Cancelled StepFailed StepBlocked CancelRequested"
     ),
     Phase.ROLLING_OUT: "DeliveriesChanged RolloutEnded StepFailed StepBlocked CancelRequested",
     Phase.PROMOTING: (
-        "Superseded Cancelled Regressed Unsettled EndpointLeased InFlightUpdateFound "
+        "Superseded Cancelled Regressed VerdictOutdated EndpointLeased InFlightUpdateFound "
         "EndpointLeaseLost UpdateSent StepFailed StepBlocked CancelRequested"
     ),
     Phase.VERIFYING: (
@@ -172,7 +174,7 @@ def test_a_phase_accepts_these_events_and_no_others(phase: Phase) -> None:
 
 #: What leads elsewhere than the samples do.
 OTHERS: dict[type[Event], tuple[Event, ...]] = {
-    gate_events.Judged: (gate_events.Judged(refused("not good enough")),),
+    gate_events.VerdictReached: (gate_events.VerdictReached(refused("not good enough")),),
     control_events.ModelCollected: (control_events.ModelCollected(MODEL, stages=True),),
     control_events.RolloutEnded: tuple(
         control_events.RolloutEnded(end, "over")
@@ -216,7 +218,9 @@ def few(phase: Phase) -> list[Run]:
     """Return a run in `phase`, or one that is parked in each of the steps."""
     if phase is not Phase.PARKED:
         return [run(phase)]
-    return [run(step).model_copy(update={"phase": phase, "parked_in": step}) for step in STEPS]
+    return [
+        run(step).model_copy(update={"phase": phase, "parked_in": step}) for step in OPEN_PHASES
+    ]
 
 
 @pytest.mark.parametrize("phase", sorted(ENDS))
@@ -228,7 +232,7 @@ def test_an_end_accepts_nothing_and_asks_for_nothing(phase: Phase) -> None:
 
 
 def test_every_phase_is_a_step_an_end_or_parked() -> None:
-    assert {*STEPS, *ENDS, Phase.PARKED} == set(Phase)
+    assert {*OPEN_PHASES, *ENDS, Phase.PARKED} == set(Phase)
     assert not Phase.PARKED.ended
 
 

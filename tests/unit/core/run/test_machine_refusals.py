@@ -18,7 +18,7 @@ from tests.unit.samples import (
     HOUR,
     MODEL,
     NOW,
-    STEPS,
+    OPEN_PHASES,
     pipeline,
     promotion,
     run,
@@ -242,7 +242,7 @@ def test_a_step_that_works_again_starts_with_new_patience() -> None:
     assert apply(shape, jobs.JobStarted(), NOW).step_failure is None
 
 
-@pytest.mark.parametrize("parked_in", STEPS)
+@pytest.mark.parametrize("parked_in", OPEN_PHASES)
 def test_a_retry_goes_back_to_what_did_not_work(parked_in: Phase) -> None:
     shape = apply(run(parked_in), control_events.StepBlocked("no", "do"), NOW)
     again = apply(shape, RetryRequested(None), NOW)

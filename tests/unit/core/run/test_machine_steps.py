@@ -14,13 +14,13 @@ from tests.unit.core.run.machine_samples import CANDIDATE, variants
 from tests.unit.samples import (
     HOUR,
     NOW,
-    STEPS,
+    OPEN_PHASES,
     promotion,
     run,
 )
 
 
-@pytest.mark.parametrize("phase", [p for p in STEPS if p is not Phase.AWAITING_APPROVAL])
+@pytest.mark.parametrize("phase", [p for p in OPEN_PHASES if p is not Phase.AWAITING_APPROVAL])
 def test_something_is_due_for_every_step(phase: Phase) -> None:
     for shape in variants(phase):
         assert next_command(shape, NOW) is not Command.NOTHING

@@ -150,16 +150,16 @@ NOT_BEGUN = Delivery(
 
 
 def test_a_model_that_passes_continues_with_its_numbers() -> None:
-    shape = apply(run(Phase.JUDGED), gate_events.Judged(PASSED), LATER)
+    shape = apply(run(Phase.JUDGED), gate_events.VerdictReached(PASSED), LATER)
     assert (shape.phase, shape.verdict) == (Phase.PROMOTING, PASSED)
     assert last(shape).note == "the rule holds"
     several = run(Phase.JUDGED, models={"a": MODEL})
-    assert apply(several, gate_events.Judged(None), LATER).phase is Phase.ROLLING_OUT
+    assert apply(several, gate_events.VerdictReached(None), LATER).phase is Phase.ROLLING_OUT
 
 
 def test_a_model_that_does_not_pass_ends_its_run_with_what_was_not_begun() -> None:
     bad = refused("AUC is below")
-    ended = apply(run(Phase.JUDGED, deliveries=BEGUN), gate_events.Judged(bad), LATER)
+    ended = apply(run(Phase.JUDGED, deliveries=BEGUN), gate_events.VerdictReached(bad), LATER)
     why = "not promoted: AUC is below"
     assert (ended.phase, ended.verdict, ended.reason) == (Phase.REJECTED, bad, why)
     assert last(ended).note == why
@@ -175,7 +175,7 @@ def test_a_model_that_does_not_pass_ends_its_run_with_what_was_not_begun() -> No
 )
 def test_a_model_without_an_endpoint_ends_its_run_well(verdict: Verdict | None, why: str) -> None:
     shape = run(Phase.JUDGED, config=pipeline(endpoints=[]))
-    ended = apply(shape, gate_events.Judged(verdict), LATER)
+    ended = apply(shape, gate_events.VerdictReached(verdict), LATER)
     assert (ended.phase, ended.reason, last(ended).note) == (Phase.FINISHED, why, why)
 
 
@@ -196,7 +196,7 @@ def test_an_operator_is_asked_where_it_is_configured_and_for_a_model_put_past_ru
     gate: dict[str, object], origin: Origin, *, asked: bool
 ) -> None:
     shape = run(Phase.JUDGED, config=pipeline(gate=gate), origin=origin)
-    judged = apply(shape, gate_events.Judged(PASSED), LATER)
+    judged = apply(shape, gate_events.VerdictReached(PASSED), LATER)
     assert judged.phase is (Phase.AWAITING_APPROVAL if asked else Phase.PROMOTING)
     assert judged.awaiting_since == (LATER if asked else None)
     assert last(judged).note == "the rule holds"

@@ -12,7 +12,13 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.decisions.comparison import Comparison, RuleOutcome
 from shared.core.run.commands import Command
 from shared.core.run.control_events import CancelRequested, StepBlocked, Superseded
-from shared.core.run.gate_events import Approved, Asked, Judged, Unsettled, approved_on_expiry
+from shared.core.run.gate_events import (
+    Approved,
+    Asked,
+    VerdictOutdated,
+    VerdictReached,
+    approved_on_expiry,
+)
 from shared.core.run.machine import apply, expires_at, next_command
 from shared.core.run.record import Phase, Run
 from shared.core.run.retry import RetryRequested
@@ -35,7 +41,7 @@ def after(unsure: str, outcome: RuleOutcome = RuleOutcome.UNSURE, **more: Any) -
     """Return a run with a verdict on a model of which the rows say this."""
     verdict = judged(comparison(outcome), unsure=unsure)
     one = run(Phase.JUDGED, config=configured(unsure, **more))
-    return apply(one, Judged(verdict), NOW)
+    return apply(one, VerdictReached(verdict), NOW)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +75,7 @@ def test_an_operator_is_asked_with_the_numbers() -> None:
 def test_an_unsure_model_that_was_approved_is_not_asked_about_twice() -> None:
     approved = apply(after("ask"), Approved("ada"), NOW)
     verdict = judged(comparison(RuleOutcome.UNSURE))
-    again = apply(approved.evolve(phase=Phase.JUDGED), Judged(verdict), NOW)
+    again = apply(approved.evolve(phase=Phase.JUDGED), VerdictReached(verdict), NOW)
     assert again.phase is Phase.PROMOTING
 
 
@@ -103,7 +109,7 @@ def test_where_an_operator_is_asked_in_any_case_nothing_waits_for_the_next_run()
     assert after("wait", approval="required").asks_at is None
     verdict = judged(comparison(RuleOutcome.UNSURE), unsure="wait")
     one = run(Phase.JUDGED, config=configured("wait"))
-    assert apply(one, Judged(verdict, asks_now=True), NOW).asks_at is None
+    assert apply(one, VerdictReached(verdict, asks_now=True), NOW).asks_at is None
 
 
 @pytest.mark.parametrize(
@@ -132,7 +138,7 @@ def test_a_run_that_is_parked_while_it_waits_goes_on_waiting() -> None:
 def test_an_operator_is_asked_again_where_another_model_went_live() -> None:
     approved = apply(after("ask"), Approved("ada"), NOW)
     verdict = judged(comparison(), live=("sample-other",))
-    asked = apply(approved, Unsettled(verdict), NOW + HOUR)
+    asked = apply(approved, VerdictOutdated(verdict), NOW + HOUR)
     assert (asked.phase, asked.approval) == (Phase.AWAITING_APPROVAL, None)
     assert asked.verdict == verdict
     assert str(asked.reason).startswith("another model went live since the verdict: unsure: AUC")
@@ -147,7 +153,7 @@ def test_where_unsure_models_are_promoted_one_that_was_not_compared_is_asked_abo
     verdict = judged(comparison(), live=("sample-other",), unsure="promote")
     config = configured("promote", on_expiry="approve")
     promoting = run(Phase.PROMOTING, config=config, verdict=judged(comparison()))
-    again = apply(promoting, Unsettled(verdict), NOW)
+    again = apply(promoting, VerdictOutdated(verdict), NOW)
     assert (again.phase, again.verdict) == (Phase.AWAITING_APPROVAL, verdict)
     assert "another model went live since the verdict" in again.history[-1].note
     assert str(again.advice).endswith("it is rejected")  # nor does silence approve it
@@ -158,7 +164,7 @@ def test_a_model_that_was_not_measured_does_not_wait_for_the_next_run() -> None:
         judged(not_measured(), unsure="wait"),
         judged(comparison(), live=("sample-other",), unsure="wait"),
     ):
-        asked = apply(run(Phase.JUDGED, config=configured("wait")), Judged(verdict), NOW)
+        asked = apply(run(Phase.JUDGED, config=configured("wait")), VerdictReached(verdict), NOW)
         assert (asked.phase, asked.asks_at) == (Phase.AWAITING_APPROVAL, None)
         assert expires_at(asked) == NOW + timedelta(days=3)
 
@@ -166,7 +172,7 @@ def test_a_model_that_was_not_measured_does_not_wait_for_the_next_run() -> None:
 def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> None:
     def rejected(*comparisons: Comparison, **known: Any) -> str | None:
         verdict = judged(*comparisons, unsure="reject", **known)
-        ended = apply(run(Phase.JUDGED, config=configured("reject")), Judged(verdict), NOW)
+        ended = apply(run(Phase.JUDGED, config=configured("reject")), VerdictReached(verdict), NOW)
         assert ended.phase is Phase.REJECTED
         return ended.advice
 
@@ -181,7 +187,7 @@ def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> No
     other = not_measured(against="anchor", run_id="sample-anchor")
     assert pin in str(rejected(comparison(), other, anchor="sample-anchor"))
     verdict = judged(comparison(), other, anchor="sample-anchor", unsure="promote")
-    asked = apply(run(Phase.JUDGED, config=configured("promote")), Judged(verdict), NOW)
+    asked = apply(run(Phase.JUDGED, config=configured("promote")), VerdictReached(verdict), NOW)
     assert pin in str(asked.advice)
 
 
@@ -189,7 +195,7 @@ def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> No
 def test_silence_never_approves_what_was_not_measured(compared: Comparison) -> None:
     measured = compared.interval is not None
     config = configured("ask", on_expiry="approve")
-    asked = apply(run(Phase.JUDGED, config=config), Judged(judged(compared)), NOW)
+    asked = apply(run(Phase.JUDGED, config=config), VerdictReached(judged(compared)), NOW)
     assert approved_on_expiry(asked) is measured
     assert str(asked.advice).endswith("it is approved" if measured else "it is rejected")
 
@@ -200,7 +206,7 @@ def test_where_the_app_scores_both_models_it_compares_again() -> None:
     )
     verdict = judged(comparison(), live=("sample-other",))
     approved = apply(after("ask"), Approved("ada"), NOW).evolve(config=config)
-    again = apply(approved, Unsettled(verdict), NOW)
+    again = apply(approved, VerdictOutdated(verdict), NOW)
     assert (again.phase, again.verdict, again.approval) == (Phase.JUDGED, None, None)
     assert "comparing again" in again.history[-1].note
 

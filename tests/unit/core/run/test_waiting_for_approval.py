@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.core.run.control_events import CancelRequested, StepBlocked
-from shared.core.run.gate_events import Approved, Judged
+from shared.core.run.gate_events import Approved, VerdictReached
 from shared.core.run.machine import apply, expires_at
 from shared.core.run.record import Origin, Phase
 from shared.core.run.waiting import waits_of
@@ -99,7 +99,7 @@ def test_an_operators_own_reject_is_no_error_and_an_expiry_is(
 
 def test_an_answer_ends_the_advice_to_give_one() -> None:
     operator_request = apply(
-        run(Phase.JUDGED, config=pipeline(gate={"approval": "required"})), Judged(None), NOW
+        run(Phase.JUDGED, config=pipeline(gate={"approval": "required"})), VerdictReached(None), NOW
     )
     assert "approve" in (operator_request.advice or "")
     assert apply(operator_request, Approved("ada"), NOW).advice is None
