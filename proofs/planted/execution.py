@@ -147,8 +147,8 @@ BUGS: Final = (
     Bug(
         "rules that were not checked pass for checked ones",
         "shared/execution/gate.py",
-        '                None, f"there is no evaluation at {path}, next to the operator\'s model"\n',
-        "                None\n",
+        'None, f"there is no evaluation at {path}, next to the operator\'s model"\n',
+        "None\n",
         (
             "tests/unit/core/run/test_waiting.py",
             "tests/unit/core/run/test_waiting_for_approval.py",
