@@ -55,7 +55,7 @@ def shown(report: Report) -> dict[str, Any]:
         found = line.finding
         one = {"part": line.part, "check": line.check, "result": found.outcome.value}
         one["text"] = found.text
-        lines.append({**one, "to_do": found.cure} if found.cure else one)
+        lines.append({**one, "to_do": found.advice} if found.advice else one)
     result = "ok" if report.is_well else "wrong"
     return {"version": VERSION, "result": result, **counts, "lines": lines}
 

@@ -123,7 +123,7 @@ def _refused(text: str, settings: Mapping[str, str]) -> dict[str, str]:
             return {"": "a text holds half a character"}
         found = load_pipelines(file, given, development=True)
     reasons = {
-        name: "; ".join(f"{one.what}: {one.cure}" if one.cure else one.what for one in problems)
+        name: "; ".join(f"{one.what}: {one.advice}" if one.advice else one.what for one in problems)
         for name, problems in found.broken.items()
     }
     if found.problems and not reasons:

@@ -17,7 +17,7 @@ _CONNECT: Final = 10.0
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _LONGEST: Final = 500
 _BUSY: Final = "the app is starting, stopped or busy: try again in a minute, and see its state"
-_CURES: Final = {
+_ADVICE: Final = {
     401: "the function key is missing or wrong: set {key} to one of the app (az functionapp keys "
     "list --name <app> --resource-group <group> --query functionKeys)",
     403: "the app is stopped, or refuses this network: start it, or see its access restrictions",
@@ -32,7 +32,7 @@ _NO_APP: Final = (
     "the answer is not from a Relearn app: correct --url; a sign-in page or a proxy may answer in "
     "its place"
 )
-#: Statuses of which the cure says more than the answer does.
+#: Statuses of which the advice says more than the answer does.
 _NOT_OURS: Final = (401, 403, 404)
 #: Signs that a key has; others cannot be sent.
 _KEY_FORM: Final = re.compile(r"[!-~]+")
@@ -110,10 +110,10 @@ class RemoteApp:
         if isinstance(said, dict) and answer.ok:
             return said
         detail = said.get("detail") if isinstance(said, dict) else None
-        cure = _CURES.get(answer.status_code, _NO_APP).format(key=KEY, host=self.host)
+        advice = _ADVICE.get(answer.status_code, _NO_APP).format(key=KEY, host=self.host)
         named = isinstance(said, dict) and "kind" in said  # a problem of ours, such as no pipeline
         if (answer.status_code in _NOT_OURS and not named) or not detail:
-            raise CommandError(f"{self.host}: {cure} (HTTP {answer.status_code})")
+            raise CommandError(f"{self.host}: {advice} (HTTP {answer.status_code})")
         text = self._clean(str(detail))
         raise CommandError(f"{self.host}: {text} (HTTP {answer.status_code})")
 

@@ -49,8 +49,8 @@ def run(output: Output, file: Path, name: str | None, url: str, settings: Path) 
         with output.working(f"uploading {file.name}"):
             written = app.context.data.write(container, blob, content)
     except RelearnError as exc:
-        cure = "start `make run` first, which serves the storage and makes the container"
-        raise CommandError(f"it was not uploaded: {exc}. To do: {cure}") from None
+        advice = "start `make run` first, which serves the storage and makes the container"
+        raise CommandError(f"it was not uploaded: {exc}. To do: {advice}") from None
     output.line(f"uploaded {counted(len(content), 'byte')} to {container}/{blob}")
     reasons = [_silent(app, one) for one in pipelines]
     for line in filter(None, reasons):

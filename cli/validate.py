@@ -41,7 +41,7 @@ def run(output: Output, file: Path, settings: Path) -> int:
             }
         )
     for problem in found.problems:
-        output.result("wrong", f"{problem.where}: {problem.what}", problem.cure)
+        output.result("wrong", f"{problem.where}: {problem.what}", problem.advice)
     for hint in hints:
         output.result("hint", str(hint))
     problems = counted(len(found.problems), "problem")
@@ -82,4 +82,4 @@ def to_fill_in(file: Path, environment: Mapping[str, str]) -> tuple[dict[str, st
 
 
 def _shown(found: Iterable[Problem]) -> list[dict[str, str]]:
-    return [{"where": one.where, "text": one.what, "to_do": one.cure} for one in found]
+    return [{"where": one.where, "text": one.what, "to_do": one.advice} for one in found]

@@ -134,8 +134,8 @@ def _container(values: dict[str, str], name: str) -> str:
 def _with_workspace(stack: ExitStack, values: dict[str, str], port: int) -> dict[str, str]:
     """Serve a workspace over the app's storage; return the settings by which the app signs in."""
     if not port_is_free(port):
-        cure = "give it another one, --azureml PORT, and write that into the pipelines file"
-        raise NotStartedError(f"port {port} is taken: {cure}.")
+        advice = "give it another one, --azureml PORT, and write that into the pipelines file"
+        raise NotStartedError(f"port {port} is taken: {advice}.")
     connection = values.get("ModelsStorage") or values.get("AzureWebJobsStorage", "")
     given = ["--port", str(port), "--storage", _WORKSPACE_STORAGE, "--sample"]
     for option, name in zip(("--data-container", "--models-container"), _CONTAINERS, strict=True):

@@ -46,7 +46,7 @@ class RelearnError(Exception):
     #: The message is written for people: the local host shows no traceback with it.
     says_all: ClassVar[bool] = True
     #: What an operator can do about it, where that is known; the message holds it too.
-    cure: str = ""
+    advice: str = ""
 
 
 class TransientError(RelearnError):
@@ -56,7 +56,7 @@ class TransientError(RelearnError):
         message: what happened, for people; never a secret.
         retry_after: how long the other side asked us to wait, when it said so.
         patience: how long repeating makes sense when that is less than the usual hour.
-        cure: what an operator can do about it, should it last.
+        advice: what an operator can do about it, should it last.
     """
 
     kind = "transient"
@@ -67,10 +67,10 @@ class TransientError(RelearnError):
         *,
         retry_after: timedelta | None = None,
         patience: timedelta | None = None,
-        cure: str = "",
+        advice: str = "",
     ) -> None:
         super().__init__(message)
-        self.cure = cure
+        self.advice = advice
         self.retry_after = retry_after
         self.patience = patience
 
@@ -122,16 +122,16 @@ class PermanentError(RelearnError):
 
     Args:
         message: what happened, for people; never a secret.
-        cure: what an operator can do about it, where that is known.
+        advice: what an operator can do about it, where that is known.
     """
 
     kind = "permanent"
     #: Where a job is refused for some of its parameters.
     refused_parameters: RefusedParameters | None = None
 
-    def __init__(self, message: str = "", *, cure: str = "") -> None:
+    def __init__(self, message: str = "", *, advice: str = "") -> None:
         super().__init__(message)
-        self.cure = cure
+        self.advice = advice
 
 
 class ChangedByOthersError(PermanentError):
@@ -140,11 +140,11 @@ class ChangedByOthersError(PermanentError):
     Args:
         message: what was found, and what was expected.
         found: the traffic as it is now, as JSON of a `TrafficMap`.
-        cure: what an operator can do about it.
+        advice: what an operator can do about it.
     """
 
-    def __init__(self, message: str, found: dict[str, Any], *, cure: str = "") -> None:
-        super().__init__(message, cure=cure)
+    def __init__(self, message: str, found: dict[str, Any], *, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
         self.found = found
 
     kind = "changed_by_others"
@@ -161,14 +161,14 @@ class FileRefusedError(ConfigError):
 
     Args:
         what: what is wrong with the file.
-        cure: what to do about it.
+        advice: what to do about it.
     """
 
     kind = "file_refused"
 
-    def __init__(self, what: str, cure: str = "") -> None:
+    def __init__(self, what: str, advice: str = "") -> None:
         super().__init__(what)
-        self.what, self.cure = what, cure
+        self.what, self.advice = what, advice
 
 
 class PipelineConfigError(ConfigError):

@@ -27,7 +27,7 @@ class DoctorLine(ResponseModel):
             check=line.check,
             result=found.outcome,
             text=found.text,
-            to_do=found.cure or None,
+            to_do=found.advice or None,
         )
 
 

@@ -85,7 +85,7 @@ class FullListingShown(_ListingFromRecord):
 class HealthDetails(_State):
     """Whether the app can work, with everything that an operator must know."""
 
-    problems: list[str] = Field(description="Every problem, with its cure.")
+    problems: list[str] = Field(description="Every problem, with its advice.")
     hints: list[str] = Field(description="Settings that have no effect, or another than expected.")
     last_search: SearchShown | None
     full_listing: FullListingShown | None = Field(

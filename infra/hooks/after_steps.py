@@ -144,11 +144,11 @@ class Functions:
         missing = sorted(self.expected - found.keys())
         what = f"after {_FUNCTIONS_SECONDS:.0f} s the platform does not know: {', '.join(missing)}"
         if refused:
-            cure = "the host of the app does not start: may its identity use the storage?"
-            return HookError(f"{what} ({refused})", cure, known=10)
+            advice = "the host of the app does not start: may its identity use the storage?"
+            return HookError(f"{what} ({refused})", advice, known=10)
         if len(missing) < len(self.expected):
-            cure = "is this the code that was deployed? Repeat `azd deploy`, then this hook"
-            return HookError(what, cure, known=3)
+            advice = "is this the code that was deployed? Repeat `azd deploy`, then this hook"
+            return HookError(what, advice, known=3)
         return HookError(
             f"the platform knows none of the app's {len(missing)} functions",
             "repeat `azd deploy`. If that does not help, the app cannot be imported there: run"
@@ -205,10 +205,10 @@ class Keys:
             return key
         what = f"the app has no key {name} after {_KEY_SECONDS:.0f} s"
         if refused:
-            cure = "the host of the app does not start: may its identity use the storage?"
-            raise HookError(f"{what} ({refused})", cure, known=10)
-        cure = "call `GET /api/health` once, so that the host starts, then repeat this hook"
-        raise HookError(what, cure, known=6)
+            advice = "the host of the app does not start: may its identity use the storage?"
+            raise HookError(f"{what} ({refused})", advice, known=10)
+        advice = "call `GET /api/health` once, so that the host starts, then repeat this hook"
+        raise HookError(what, advice, known=6)
 
 
 def parser() -> argparse.ArgumentParser:

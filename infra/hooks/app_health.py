@@ -64,14 +64,16 @@ class AppHealth:
             self._tell_problems(counts)
         else:
             text = f"the app does not start: `GET /api/health` answers HTTP {answer.status}"
-            cure = "look at its log; if it lacks a role, restart it in ten minutes (failure 10)"
-            self._console.result("health", "wrong", text, cure)
+            advice = "look at its log; if it lacks a role, restart it in ten minutes (failure 10)"
+            self._console.result("health", "wrong", text, advice)
 
     def _tell_problems(self, counts: dict[str, Any]) -> None:
         shown = ", ".join(f"{count} of {kind}" for kind, count in counts.items())
         state = "note" if counts.keys() <= _FOR_OPERATORS else "wrong"
-        cure = "`GET /api/health/details` lists each problem with its cure; `relearn doctor` too"
-        self._console.result("health", state, f"the app runs, and has problems: {shown}", cure)
+        advice = (
+            "`GET /api/health/details` lists each problem with its advice; `relearn doctor` too"
+        )
+        self._console.result("health", state, f"the app runs, and has problems: {shown}", advice)
         problems = self.details().json().get("problems")
         for problem in problems[:_MOST_SHOWN] if isinstance(problems, list) else ():
             self._console.detail(f"problem: {problem}")

@@ -104,8 +104,8 @@ class Roles:
         self.console.clock.sleep(_OLD_ENOUGH)
         names = ", ".join(map(_last, self._unreadable))
         text = f"azd's account may not read those on {names}"
-        cure = "with Reader there (roleAssignments/read) the hook waits only as long as needed"
-        self.console.result("roles", "not tried", text, cure)
+        advice = "with Reader there (roleAssignments/read) the hook waits only as long as needed"
+        self.console.result("roles", "not tried", text, advice)
 
 
 def _given_at(properties: Mapping[str, Any]) -> datetime | None:

@@ -114,7 +114,9 @@ class Caller:
             except (OSError, HTTPException) as error:
                 said = self.console.secrets.redact(f"{type(error).__name__}: {error}")
                 if count == tries or _is_final(error):
-                    raise UnreachableError(f"{host} did not answer: {said}", _cure(error)) from None
+                    raise UnreachableError(
+                        f"{host} did not answer: {said}", _advice(error)
+                    ) from None
                 wait, why = 2.0**count, said
             else:
                 if answer.status not in again or count == tries:
@@ -200,7 +202,7 @@ def _is_final(error: Exception) -> bool:
     return isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError)
 
 
-def _cure(error: Exception) -> str:
+def _advice(error: Exception) -> str:
     if _is_final(error):
         return (
             "this Python does not trust the certificate: set SSL_CERT_FILE to the certificates of"

@@ -1,4 +1,4 @@
-"""Prints what a hook did: short lines, a table, and each failure with its cure."""
+"""Prints what a hook did: short lines, a table, and each failure with its advice."""
 
 import re
 import sys
@@ -35,17 +35,17 @@ class HookError(Exception):
 
     Args:
         what: what happened, and to what.
-        cure: what to do next.
+        advice: what to do next.
         known: its number among the known failures of docs/deploy.md, if it is one of them.
         exit_code: what the hook ends with.
     """
 
     def __init__(
-        self, what: str, cure: str, known: int | None = None, exit_code: int = FAILED
+        self, what: str, advice: str, known: int | None = None, exit_code: int = FAILED
     ) -> None:
         super().__init__(what)
         self.what = what
-        self.cure = cure
+        self.advice = advice
         self.known = known
         self.exit_code = exit_code
 
@@ -105,7 +105,7 @@ class Console:
     clock: Clock = field(default_factory=Clock)
     secrets: Secrets = field(default_factory=Secrets)
     _rows: list[tuple[str, str, str]] = field(default_factory=list)
-    _cures: list[str] = field(default_factory=list)
+    _advice: list[str] = field(default_factory=list)
 
     def line(self, text: str) -> None:
         """Print a line."""
@@ -119,17 +119,17 @@ class Console:
         """Print something about the step that runs."""
         self.line(f"    {text}")
 
-    def result(self, what: str, state: str, text: str, cure: str = "") -> None:
+    def result(self, what: str, state: str, text: str, advice: str = "") -> None:
         """Keep a row for the table at the end.
 
         Args:
             what: was done.
             state: `done`, `unchanged`, `note`, `not tried` or `wrong`.
             text: how it went.
-            cure: what to do next, if anything.
+            advice: what to do next, if anything.
         """
         self._rows.append((what, state, text))
-        self._cures += [f"{what}: {cure}"] if cure else []
+        self._advice += [f"{what}: {advice}"] if advice else []
         self.detail(f"{state}: {text}")
 
     def has(self, state: str) -> bool:
@@ -145,15 +145,15 @@ class Console:
         for what, state, text in self._rows:
             self.line(f"  {what:<{widths[0]}}  {state:<{widths[1]}}  {text}")
         self.line("")
-        for cure in self._cures:
-            self.line(f"what to do about {cure}")
+        for advice in self._advice:
+            self.line(f"what to do about {advice}")
 
     def failure(self, error: HookError) -> None:
         """Print what happened, which known failure it is, and what to do."""
         self.line(f"FAILED: {error.what}")
         if error.known is not None:
             self.line(f"  known as: failure {error.known} ({_FAILURES}{error.known})")
-        self.line(f"  what to do: {error.cure}")
+        self.line(f"  what to do: {error.advice}")
 
     def wait_for(
         self, what: str, ask: Callable[[], T | None], most: float, every: float

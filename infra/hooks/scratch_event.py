@@ -67,13 +67,13 @@ class ClosedError(Exception):
 
     Args:
         what: happened.
-        cure: what to do next.
+        advice: what to do next.
         maybe_written: whether the blob may be there all the same.
     """
 
-    def __init__(self, what: str, cure: str, *, maybe_written: bool = False) -> None:
+    def __init__(self, what: str, advice: str, *, maybe_written: bool = False) -> None:
         super().__init__(what)
-        self.cure = cure
+        self.advice = advice
         self.maybe_written = maybe_written
 
 
@@ -103,7 +103,7 @@ class ScratchEvent:
             text = self._arrived(name)
         except ClosedError as closed:
             maybe_written = closed.maybe_written
-            self._console.result(WHAT, "not tried", str(closed), closed.cure)
+            self._console.result(WHAT, "not tried", str(closed), closed.advice)
             return
         finally:
             if maybe_written:  # also when it was interrupted, or an answer was lost
@@ -137,8 +137,8 @@ class ScratchEvent:
             said = f"HTTP {answer.status} {answer.error_code}"
             raise ClosedError(f"the storage is closed to this machine or account ({said})", _OPEN)
         what = f"the blob {name} could not be written: HTTP {answer.status} {answer.error_code}"
-        cure = "does the container exist? Run `azd provision`, then repeat"
-        raise HookError(what, cure)
+        advice = "does the container exist? Run `azd provision`, then repeat"
+        raise HookError(what, advice)
 
     def _arrived(self, name: str) -> str:
         """Return which function had the event, and after how long."""
@@ -189,7 +189,7 @@ class ScratchEvent:
             what = f"the storage cannot be reached from here: {error.what}"
             raise ClosedError(what, _OPEN, maybe_written=True) from None
         except HookError as error:
-            raise ClosedError(error.what, error.cure) from None
+            raise ClosedError(error.what, error.advice) from None
 
     def _delete(self, name: str) -> None:
         """Delete the blob, also if it may never have been written; a failure is only said."""

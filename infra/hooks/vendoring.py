@@ -175,10 +175,10 @@ class Vendoring:
             shutil.rmtree(self.folder, ignore_errors=True)  # half of it must not be deployed
             for line in done.stdout.splitlines()[-_LAST_LINES:]:
                 self.console.detail(line)
-            cure = "read the lines of pip above"
+            advice = "read the lines of pip above"
             if "No module named pip" in done.stdout:
-                cure = f"run `{self.python.path} -m ensurepip`, then repeat"
-            raise HookError(f"pip failed (exit code {done.returncode})", cure)
+                advice = f"run `{self.python.path} -m ensurepip`, then repeat"
+            raise HookError(f"pip failed (exit code {done.returncode})", advice)
 
     def check(self) -> None:
         """Check every package that is there.

@@ -109,8 +109,10 @@ def _hook(name: str, hook: Any, root: Path) -> Wrong:
 def _run(name: str, run: str, root: Path) -> Wrong:
     """Yield what is wrong with the command of a hook."""
     if re.fullmatch(r"\S+\.py", run):
-        cure = "Write shell: sh and run: python3 <file>: azd would install the whole project for it"
-        yield run, f"the hook '{name}' is a Python file by itself", cure
+        advice = (
+            "Write shell: sh and run: python3 <file>: azd would install the whole project for it"
+        )
+        yield run, f"the hook '{name}' is a Python file by itself", advice
     paths = _PATH.findall(run)
     if not paths:
         yield run, f"the hook '{name}' starts no file of the project", ""

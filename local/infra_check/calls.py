@@ -69,8 +69,8 @@ def call_shape(file: File, node: Node, local: Locals, shape_of: ShapeOf) -> Shap
     given = parts(arguments) if arguments is not None else []
     name = _function_name(file, function, local, shape_of)
     if name in FORBIDDEN or name.startswith("list"):
-        cure = "Nothing here uses a key: give the identity a role"
-        file.report(node, f"'{name}' reads keys of a resource", cure)
+        advice = "Nothing here uses a key: give the identity a role"
+        file.report(node, f"'{name}' reads keys of a resource", advice)
         return ANY
     shapes = _arguments(file, name, given, local, shape_of)
     own = file.symbols.get(name)

@@ -60,8 +60,8 @@ def _syntax(file: File) -> None:
     for node in everything(file.source.root):
         if node.missing or node.type == "ERROR":
             seen = " ".join(text_of(node).split())[:40]
-            cure = "Spreads, extensions and resourceInput<> cannot be read by this check either"
-            file.report(node, f"this cannot be parsed: '{seen}'", cure)
+            advice = "Spreads, extensions and resourceInput<> cannot be read by this check either"
+            file.report(node, f"this cannot be parsed: '{seen}'", advice)
             return
     for node in parts(file.source.root):
         if node.type not in _TOP:

@@ -79,15 +79,15 @@ class File:
     expected: set[str] = field(default_factory=set)  #: whose shape is being worked out
     used: set[str] = field(default_factory=set)
 
-    def report(self, node: Node, what: str, cure: str = "") -> None:
+    def report(self, node: Node, what: str, advice: str = "") -> None:
         """Note a mistake.
 
         Args:
             node: where it is.
             what: it is.
-            cure: what to do.
+            advice: what to do.
         """
-        self.found[Finding(self.source.name, line_of(node), what, cure)] = None
+        self.found[Finding(self.source.name, line_of(node), what, advice)] = None
 
     def all_of(self, kind: str) -> Iterator[Symbol]:
         """Yield the declarations of a kind, nested resources too."""

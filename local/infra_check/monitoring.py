@@ -110,8 +110,8 @@ def check_monitoring(texts: Mapping[str, str], functions: frozenset[str]) -> lis
             found.append(Finding(name, getattr(exc, "lineno", 1), f"no JSON: {exc}"))
             continue
         found += (
-            Finding(name, _line(text, place), what, cure)
-            for place, what, cure in check(content, functions)
+            Finding(name, _line(text, place), what, advice)
+            for place, what, advice in check(content, functions)
         )
     return found
 

@@ -56,7 +56,8 @@ def check_project(root: Path, texts: Mapping[str, str], program: Program) -> lis
             continue
         try:
             found += (
-                Finding(name, _line(text, place), what, cure) for place, what, cure in check(text)
+                Finding(name, _line(text, place), what, advice)
+                for place, what, advice in check(text)
             )
         except (ValueError, yaml.YAMLError) as exc:
             found.append(Finding(name, 1, f"cannot be read: {exc}"))

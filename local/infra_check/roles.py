@@ -89,11 +89,11 @@ def _check_id(file: File, node: Node) -> None:
     by_name = {_plain(name): one for one, name in known.items()}
     right = by_name.get(_plain(called))
     if value not in known:
-        cure = f"The id of '{known[right]}' is {right}" if right else meant(value, known)
-        file.report(node, f"'{value}' is the id of no role in roles.json", cure)
+        advice = f"The id of '{known[right]}' is {right}" if right else meant(value, known)
+        file.report(node, f"'{value}' is the id of no role in roles.json", advice)
     elif right != value:
-        cure = f"Name it like its role: {known[value]}"
-        file.report(node, f"'{called}' has the id of the role '{known[value]}'", cure)
+        advice = f"Name it like its role: {known[value]}"
+        file.report(node, f"'{called}' has the id of the role '{known[value]}'", advice)
 
 
 def _check_type_name(file: File, call: Node) -> None:
@@ -132,8 +132,8 @@ def _role_of(file: File, node: Node) -> Node | None:
     given = parts(inside) if inside is not None else []
     right = text_of(parts(node)[0]) == "subscriptionResourceId" if given else False
     if not right or literal(given[0]) != _DEFINITION or len(given) != _FEWEST - 1:
-        cure = f"Write subscriptionResourceId('{_DEFINITION}', <id>)"
-        file.report(node, f"'{text_of(node)}' is no id of a role", cure)
+        advice = f"Write subscriptionResourceId('{_DEFINITION}', <id>)"
+        file.report(node, f"'{text_of(node)}' is no id of a role", advice)
         return None
     for value in shape_of(file, given[1], around(file, given[1])).values:
         if value not in _roles():

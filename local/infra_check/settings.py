@@ -94,8 +94,8 @@ def check_settings(program: Program, functions: frozenset[str]) -> None:
     if lists != 1:
         any_file = next(iter(program.files.values()))
         what = f"the app settings are set by {counted(lists, 'resource')}"
-        cure = f"Write one '{_SETTINGS}' with the name 'appsettings': it replaces the whole list"
-        any_file.report(any_file.source.root, what, cure)
+        advice = f"Write one '{_SETTINGS}' with the name 'appsettings': it replaces the whole list"
+        any_file.report(any_file.source.root, what, advice)
 
 
 def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str]) -> None:
@@ -106,8 +106,8 @@ def _check_list(file: File, symbol: Symbol, body: Node, functions: frozenset[str
     _check_container(file, settings.get("PIPELINES_FILE"), properties)
     for name, one in settings.items():
         place = one.node if one.node is not None else properties
-        for what, cure in _wrong_name(name, functions):
-            file.report(place, what, cure)
+        for what, advice in _wrong_name(name, functions):
+            file.report(place, what, advice)
         for value in known_values(one.shape()) if not _of_connection(name) else ():
             wrong = read_settings({name: value}, _ROOT).problems
             for problem in (problem for problem in wrong if problem.where == name):
@@ -185,8 +185,8 @@ def _check_function_names(file: File, functions: frozenset[str]) -> None:
     for node in everything(file.source.root):
         known = literal(node)
         found = _ALWAYS_READY.fullmatch(known or "")
-        for what, cure in _wrong_function(found[1], functions) if found else ():
-            file.report(node, what, cure)
+        for what, advice in _wrong_function(found[1], functions) if found else ():
+            file.report(node, what, advice)
 
 
 def _check_site(file: File, body: Node) -> None:

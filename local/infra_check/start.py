@@ -104,8 +104,8 @@ def check_conditions(file: File) -> None:
             what = (
                 f"'{text_of(node)}.{_read(node)}' is read, and '{text_of(node)}' need not be there"
             )
-            cure = f"Read it behind a condition that names: {', '.join(sorted(wants))}"
-            file.report(node, what, cure)
+            advice = f"Read it behind a condition that names: {', '.join(sorted(wants))}"
+            file.report(node, what, advice)
 
 
 def _conditions(file: File, symbol: Symbol) -> frozenset[str]:

@@ -19,11 +19,11 @@ class Finding:
     file: str
     line: int
     what: str
-    cure: str = ""
+    advice: str = ""
 
     def __str__(self) -> str:
-        cure = f". {self.cure}" if self.cure else ""
-        return f"{self.file}:{self.line}: {self.what}{cure}"
+        advice = f". {self.advice}" if self.advice else ""
+        return f"{self.file}:{self.line}: {self.what}{advice}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ BUGS: Final = (
         "a quota that is used up is asked for each minute",
         f"{_FOLDER}/traffic_updates.py",
         "        if not failed.may_be_repeated:\n",
-        "        if not failed.cure:\n",
+        "        if not failed.advice:\n",
         (_FAILURES,),
     ),
     Bug(

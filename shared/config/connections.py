@@ -73,8 +73,10 @@ def connection_problems(environment: Mapping[str, str], *, development: bool) ->
     for name in CONNECTIONS:
         if connection_name(environment, name) is None:
             what = f"no storage connection: neither it nor {DEFAULT_CONNECTION} is set"
-            cure = f"set {DEFAULT_CONNECTION}, or {name} or {name}__blobServiceUri for its account"
-            yield Problem(name, what, cure)
+            advice = (
+                f"set {DEFAULT_CONNECTION}, or {name} or {name}__blobServiceUri for its account"
+            )
+            yield Problem(name, what, advice)
     used = dict.fromkeys(connection_name(environment, name) for name in CONNECTIONS)
     for name in (*CONNECTIONS, DEFAULT_CONNECTION):
         if environment.get(name):
@@ -134,16 +136,16 @@ def _of_string(name: str, text: str, *, development: bool) -> Iterator[Problem]:
     pairs = (member.partition("=") for member in text.split(";") if member.strip())
     members = {key.strip().lower(): value.strip() for key, _, value in pairs}
     if "://" in text.partition("=")[0]:
-        cure = f"write it into {name}__blobServiceUri, for an identity"
-        yield Problem(name, "holds a URL, no connection string", cure)
+        advice = f"write it into {name}__blobServiceUri, for an identity"
+        yield Problem(name, "holds a URL, no connection string", advice)
     elif "sharedaccesssignature" in members or "sig" in members:
-        cure = _IDENTITY.format(name=name)
-        yield Problem(name, "holds a shared access signature, which cannot sign", cure)
+        advice = _IDENTITY.format(name=name)
+        yield Problem(name, "holds a shared access signature, which cannot sign", advice)
     elif members.get(_DEVELOPMENT, "").lower() == "true":
         if not development:
-            cure = "it is a server on this machine: name a storage account"
+            advice = "it is a server on this machine: name a storage account"
             yield Problem(
-                name, "UseDevelopmentStorage needs AZURE_FUNCTIONS_ENVIRONMENT=Development", cure
+                name, "UseDevelopmentStorage needs AZURE_FUNCTIONS_ENVIRONMENT=Development", advice
             )
     else:
         yield from _of_members(name, members, development=development)
@@ -163,12 +165,12 @@ def _of_members(name: str, members: Mapping[str, str], *, development: bool) -> 
         if endpoint := members.get(f"{part}endpoint"):
             for found in _of_uri(name, endpoint, part, development=development):
                 what = f"its {part.capitalize()}Endpoint {found.what}"
-                yield Problem(name, what, found.cure)
+                yield Problem(name, what, found.advice)
     loopback = is_loopback(members.get("blobendpoint", ""))
     plain = members.get("defaultendpointsprotocol", "https").lower() != "https"
     if plain and not (development and loopback):
-        cure = f"write DefaultEndpointsProtocol=https ({_PLAIN})"
-        yield Problem(name, "https is required", cure)
+        advice = f"write DefaultEndpointsProtocol=https ({_PLAIN})"
+        yield Problem(name, "https is required", advice)
 
 
 def _of_identity(
@@ -193,8 +195,8 @@ def _of_identity(
         yield Problem(f"{name}__clientId", *what)
     kind = environment.get(f"{name}__credential", "managedidentity")
     if kind and kind.lower() != "managedidentity":
-        cure = "write managedidentity, or remove it for the default credential"
-        yield Problem(f"{name}__credential", "is not a credential that is known", cure)
+        advice = "write managedidentity, or remove it for the default credential"
+        yield Problem(f"{name}__credential", "is not a credential that is known", advice)
 
 
 def _of_another(name: str, hosts: Mapping[str, SplitResult]) -> Iterator[Problem]:
@@ -206,20 +208,20 @@ def _of_another(name: str, hosts: Mapping[str, SplitResult]) -> Iterator[Problem
     if blob is None or queue is None:
         return
     where, account = f"{name}__queueServiceUri", blob.netloc.lower().partition(".")[0]
-    cure = "write https://<account>.queue.core.windows.net, of the same account as the blobs"
+    advice = "write https://<account>.queue.core.windows.net, of the same account as the blobs"
     if (blob.netloc, blob.path.rstrip("/")) == (queue.netloc, queue.path.rstrip("/")):
-        yield Problem(where, "is the address of the blobs", cure)
+        yield Problem(where, "is the address of the blobs", advice)
     elif ".blob." in blob.netloc.lower() and account != queue.netloc.lower().partition(".")[0]:
-        yield Problem(where, "is of another account than the blobs", cure)
+        yield Problem(where, "is of another account than the blobs", advice)
 
 
 def _of_uri(name: str, text: str, service: str, *, development: bool) -> Iterator[Problem]:
-    cure = f"write https://<account>.{service}.core.windows.net"
+    advice = f"write https://<account>.{service}.core.windows.net"
     if (what := not_filled_in(text, anywhere=True) or quoted(text)) is not None:
         yield Problem(name, *what)
         return
     if "accountkey=" in text.lower() or "accountname=" in text.lower():
-        yield Problem(name, "holds a connection string", cure)
+        yield Problem(name, "holds a connection string", advice)
         return
     try:
         parts = urlsplit(text)
@@ -227,13 +229,13 @@ def _of_uri(name: str, text: str, service: str, *, development: bool) -> Iterato
     except ValueError:
         usable = False
     if not usable:
-        yield Problem(name, "is not a URL", cure)
+        yield Problem(name, "is not a URL", advice)
         return
     loopback = development and is_loopback(text)
     wrong = _wrong_with(parts, service, loopback=loopback)
     if wrong is not None:
-        keyless = f"{cure}, without the part after it: an identity needs no signature"
-        yield Problem(name, wrong, keyless if parts.query else cure)
+        keyless = f"{advice}, without the part after it: an identity needs no signature"
+        yield Problem(name, wrong, keyless if parts.query else advice)
 
 
 def _wrong_with(parts: SplitResult, service: str, *, loopback: bool) -> str | None:
@@ -268,8 +270,8 @@ def _of_account_name(name: str, text: str) -> Iterator[Problem]:
             if "=" in text
             else "no name of a storage account"
         )
-        cure = "write only the account's name: 3 to 24 lower-case letters and digits"
-        yield Problem(name, f"holds {kind}", cure)
+        advice = "write only the account's name: 3 to 24 lower-case letters and digits"
+        yield Problem(name, f"holds {kind}", advice)
 
 
 def _without_a_blob_uri(environment: Mapping[str, str], name: str) -> Iterator[Problem]:
@@ -279,11 +281,11 @@ def _without_a_blob_uri(environment: Mapping[str, str], name: str) -> Iterator[P
     for part in _PARTS:
         if not environment.get(f"{name}__{part}"):
             continue
-        cure = (
+        advice = (
             f"set {name}__blobServiceUri to https://<account>.blob.core.windows.net and "
             f"{name}__queueServiceUri to https://<account>.queue.core.windows.net"
         )
-        yield Problem(f"{name}__{part}", f"is not enough for a connection{counts}", cure)
+        yield Problem(f"{name}__{part}", f"is not enough for a connection{counts}", advice)
 
 
 def _missing_queues(environment: Mapping[str, str]) -> Iterator[Problem]:
@@ -293,11 +295,11 @@ def _missing_queues(environment: Mapping[str, str]) -> Iterator[Problem]:
     URI of the blob service does not (azure-functions §2.6).
     """
     used = dict.fromkeys(connection_name(environment, name) for name in _TRIGGERING)
-    cure = (
+    advice = (
         "write https://<account>.queue.core.windows.net, and give the app's identity Storage "
         "Blob Data Owner and Storage Queue Data Contributor on the account"
     )
     for name in used:
         forms = (name, f"{name}__queueServiceUri", f"{name}__accountName")
         if name is not None and not any(environment.get(str(form)) for form in forms):
-            yield Problem(f"{name}__queueServiceUri", "not set, and a trigger needs it", cure)
+            yield Problem(f"{name}__queueServiceUri", "not set, and a trigger needs it", advice)

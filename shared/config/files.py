@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from shared.config.places import PATH_CURE, PLAIN_PATH
+from shared.config.places import PATH_ADVICE, PLAIN_PATH
 from shared.config.yaml_reader import Loader, misread, where_it_breaks
 from shared.core.config.pattern import one_name
 from shared.errors import FileRefusedError
@@ -90,7 +90,9 @@ class NamedFiles:
             try:
                 text = bounded_text(self._files, file, MOST_PROBE_BYTES)
             except FileRefusedError as exc:
-                raise FileRefusedError(f"{shown} {exc.what}", exc.cure or "see its path") from None
+                raise FileRefusedError(
+                    f"{shown} {exc.what}", exc.advice or "see its path"
+                ) from None
             self._known[name, form] = read(text, shown)
         content, size = self._known[name, form]
         self._left -= size
@@ -110,9 +112,13 @@ class NamedFiles:
             raise FileRefusedError("does not name a single file", str(exc)) from None
         parts = name.replace("\\", "/").split("/")
         if not name.strip() or name.startswith("/") or ".." in parts:
-            raise FileRefusedError("does not name a file below the folder of this file", PATH_CURE)
+            raise FileRefusedError(
+                "does not name a file below the folder of this file", PATH_ADVICE
+            )
         if not PLAIN_PATH.fullmatch(name):
-            raise FileRefusedError("does not name a file below the folder of this file", PATH_CURE)
+            raise FileRefusedError(
+                "does not name a file below the folder of this file", PATH_ADVICE
+            )
         return self._files.below(self._folder, name)
 
 
@@ -132,7 +138,7 @@ def read_probe(text: str, shown: str) -> tuple[dict[str, Any], int]:
         )
         _check_tree(rows)
     except FileRefusedError as exc:
-        raise FileRefusedError(f"{shown} {exc.what}", exc.cure or "see its path") from None
+        raise FileRefusedError(f"{shown} {exc.what}", exc.advice or "see its path") from None
     except RecursionError:
         raise FileRefusedError(f"{shown} is nested too deeply") from None
     except json.JSONDecodeError as exc:
@@ -163,15 +169,15 @@ def read_yaml(text: str, shown: str, kind: str) -> tuple[dict[str, Any], int]:
         raise FileRefusedError(f"{shown} is not a mapping", f"name {kind}")
     for path, scalar in misread(found):
         where = ".".join(str(part) for part in path)
-        raise FileRefusedError(f"{shown}: {where} {scalar.what}", scalar.cure)
+        raise FileRefusedError(f"{shown}: {where} {scalar.what}", scalar.advice)
     return found, len(text)
 
 
 def _check_tree(tree: Any) -> None:
     """Refuse what a record could not hold, without recursion."""
     if not isinstance(tree, dict):
-        cure = 'it must be a JSON object; for Studio one with "Inputs"'
-        raise FileRefusedError("is not a scoring request", cure)
+        advice = 'it must be a JSON object; for Studio one with "Inputs"'
+        raise FileRefusedError("is not a scoring request", advice)
     left: list[tuple[Any, int]] = [(tree, 1)]
     while left:
         node, depth = left.pop()

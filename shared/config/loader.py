@@ -1,4 +1,4 @@
-"""Reads pipelines.yaml, and reports every mistake at once: its line, its path and its cure.
+"""Reads pipelines.yaml, and reports every mistake at once: its line, its path and its advice.
 
 A mistake in one pipeline makes that pipeline unusable, and no other.
 """
@@ -54,8 +54,8 @@ def load_pipelines(
     try:
         return _Reader(files, file, environment, development=development).read()
     except FileRefusedError as exc:
-        cure = exc.cure or "set PIPELINES_FILE, or copy pipelines.azureml.yaml"
-        return Configuration.unreadable(Problem(shown, exc.what, cure))
+        advice = exc.advice or "set PIPELINES_FILE, or copy pipelines.azureml.yaml"
+        return Configuration.unreadable(Problem(shown, exc.what, advice))
     except UNREADABLE as exc:
         problem = Problem(shown, "is not plain YAML", where_it_breaks(exc))
         return Configuration.unreadable(problem)
@@ -188,8 +188,8 @@ def _shared_endpoints(source: ConfigSource, pipelines: Mapping[str, Pipeline]) -
             other = first.setdefault(endpoint.identity, here)
             if other != here:
                 what = f"is the endpoint of {other} too"
-                cure = "each promotion replaces the model of the other, one after the other"
-                yield source.problem(("pipelines", name, "endpoints", at), what, cure)
+                advice = "each promotion replaces the model of the other, one after the other"
+                yield source.problem(("pipelines", name, "endpoints", at), what, advice)
 
 
 def _unclear_endpoints(

@@ -36,7 +36,7 @@ LEGAL: Final = {
 _MAPPING: Final = ("must be a mapping", "")
 _WHOLE: Final = ("must be a whole number", "")
 _TRUTH: Final = ("must be true or false", "")
-#: What is wrong, and the cure, for the errors of pydantic.
+#: What is wrong, and the advice, for the errors of pydantic.
 _KINDS: Final = {
     "model_type": _MAPPING,
     "model_attributes_type": _MAPPING,
@@ -63,14 +63,14 @@ class Found:
     path: KeyPath
     kind: str  #: as pydantic names it
     what: str
-    cure: str = ""
+    advice: str = ""
     form: str = ""  #: the form that the value should have, if it may have several
     at: KeyPath = ()  #: the value that may have several forms
 
     @property
     def text(self) -> str:
-        """What is wrong, with the cure."""
-        return f"{self.what}: {self.cure}" if self.cure else self.what
+        """What is wrong, with the advice."""
+        return f"{self.what}: {self.advice}" if self.advice else self.what
 
 
 def plain_errors(errors: Iterable[ErrorDetails], tree: Any) -> Iterator[Found]:
@@ -117,18 +117,18 @@ def _found(error: ErrorDetails, tree: Any) -> Found:
             continue
         path.append(part)
         node = there
-    what, cure = _words(error)
+    what, advice = _words(error)
     if error["type"] in KIND_ERRORS and (kind := _child(node, "kind")) is not _NOTHING:
         path.append("kind")
-        what, cure = unknown_kind(KIND_ERRORS[error["type"]], kind)
-    return Found(tuple(path), error["type"], what, cure, form, at)
+        what, advice = unknown_kind(KIND_ERRORS[error["type"]], kind)
+    return Found(tuple(path), error["type"], what, advice, form, at)
 
 
 def _words(error: ErrorDetails) -> tuple[str, str]:
-    """Return what is wrong, and the cure."""
+    """Return what is wrong, and the advice."""
     context = error.get("ctx", {})
     if isinstance(wrong := context.get("error"), WrongValueError):
-        return wrong.what, wrong.cure
+        return wrong.what, wrong.advice
     if error["type"] == "string_pattern_mismatch":
         legal = LEGAL.get(str(context.get("pattern")), "see docs/configuration.md")
         return "has characters that are not allowed here, or too many", legal

@@ -16,7 +16,7 @@ from shared.core.config.kinds import AZUREML, endpoint_kind, training_kind
 from shared.core.redaction import Redactor
 from shared.errors import FileRefusedError
 
-#: Notes a mistake: where, what, and the cure.
+#: Notes a mistake: where, what, and the advice.
 Note = Callable[[KeyPath, str, str], None]
 #: Replaces a probe file that is reported as unreadable.
 _HARMLESS_PROBE: Final = {"Inputs": {"input1": {"ColumnNames": ["x"], "Values": [["0"]]}}}
@@ -65,7 +65,7 @@ class PipelineFiles:
             holder["rows"], size = self._files.probe(named, self._left)
             self._left -= size
         except FileRefusedError as exc:
-            self._note(path, exc.what, exc.cure)
+            self._note(path, exc.what, exc.advice)
 
     def _put_template(self, path: KeyPath, holder: dict[Any, Any]) -> None:
         """Put the body of a request in the place of its file's name; `UNKNOWN` without it."""
@@ -77,7 +77,7 @@ class PipelineFiles:
         try:
             holder["request"], size = self._files.probe(named, self._left)
         except FileRefusedError as exc:
-            self._note(path, exc.what, exc.cure)
+            self._note(path, exc.what, exc.advice)
             return
         self.unread = known
         self._left -= size
@@ -99,7 +99,7 @@ class PipelineFiles:
         try:
             content, size = self._files.yaml(named, self._left, kind)
         except FileRefusedError as exc:
-            self._note(path, exc.what, exc.cure)
+            self._note(path, exc.what, exc.advice)
             return
         self._left -= size
         for inner in secrets(content, self._redactor):

@@ -187,7 +187,7 @@ class PipelineReader:
                     urls["endpoints", at, name] = url
             for found in endpoint.hints(pipeline.training):
                 path = ("pipelines", self._name, "endpoints", at, *found.at)
-                yield self._source.problem(path, found.what, found.cure)
+                yield self._source.problem(path, found.what, found.advice)
         for place, url in urls.items():
             if is_example_id(url):
                 what = "holds an id of the example file, which no service has"
@@ -201,11 +201,11 @@ class PipelineReader:
             elif (found := not_filled_in(value)) is not None:
                 self._add(path, f"app setting {name}: {found[0]}", found[1])
         for path, scalar in misread(tree):
-            self._add(path, scalar.what, scalar.cure)
+            self._add(path, scalar.what, scalar.advice)
         secret = list(secrets(tree, self._redactor))
         for path in secret:
-            cure = "put it into an app setting, and name that as ${NAME}"
-            self._add(path, "holds what looks like a signature or a key", cure)
+            advice = "put it into an app setting, and name that as ${NAME}"
+            self._add(path, "holds what looks like a signature or a key", advice)
         if "name" in tree:
             self._add(("name",), "unknown key", "the key above the pipeline is its name")
         self._files.put_into(tree)
@@ -238,23 +238,23 @@ class PipelineReader:
         self.partly = pipeline
         if pipeline is not None:
             for path, mistake in all_mistakes(pipeline, partly=bool(wrong) or self._files.unread):
-                self._add(path, mistake.what, mistake.cure)
+                self._add(path, mistake.what, mistake.advice)
         return pipeline
 
-    def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
-        self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
+    def _add(self, path: KeyPath, what: str, advice: str = "") -> None:
+        self.problems.append(self._source.problem(("pipelines", self._name, *path), what, advice))
 
     def _add_error(self, error: Found) -> None:
-        path, what, cure = error.path, error.what, error.cure
+        path, what, advice = error.path, error.what, error.advice
         if error.kind == "extra_forbidden":
-            what, cure = _unknown_key(path, self._tree)
+            what, advice = _unknown_key(path, self._tree)
         elif path == ("name",):
-            path, what, cure = (), "not a pipeline name", LEGAL[PIPELINE_NAME]
-        self._add(path, what, cure)
+            path, what, advice = (), "not a pipeline name", LEGAL[PIPELINE_NAME]
+        self._add(path, what, advice)
 
 
 def _unknown_key(path: KeyPath, tree: Any) -> tuple[str, str]:
-    """Return what is wrong with a key that its place does not know, and the cure.
+    """Return what is wrong with a key that its place does not know, and the advice.
 
     Args:
         path: of the key.
@@ -295,7 +295,7 @@ def _models(annotation: Any) -> Iterator[type[Strict]]:
 
 
 def suggest(key: str, known: list[str]) -> str:
-    """Return the cure for an unknown key: the known key that it resembles, or all of them.
+    """Return the advice for an unknown key: the known key that it resembles, or all of them.
 
     Args:
         key: as it is written.

@@ -22,8 +22,8 @@ from shared.ports.files import FileState, too_large
 from shared.ports.storage import Blobs
 
 SETTING: Final = "PIPELINES_FILE"
-#: How the cure of a path in the pipelines file begins.
-PATH_CURE: Final = "name a file in the folder of this file or below it, as probes/census.json"
+#: How the advice of a path in the pipelines file begins.
+PATH_ADVICE: Final = "name a file in the folder of this file or below it, as probes/census.json"
 #: What a path may be made of, so that it means the same on every system and is not a URL.
 PLAIN_PATH: Final = re.compile(r"[^\x00-\x1f\x7f\\:*?\"<>|]{1,200}")
 _MARK: Final = "blob:"
@@ -64,9 +64,9 @@ class LocalFiles:
             base = Path(folder).resolve()
             real = (base / name).resolve()
         except (OSError, RuntimeError, ValueError):  # a link that leads to itself
-            raise FileRefusedError("cannot be followed to a file", PATH_CURE) from None
+            raise FileRefusedError("cannot be followed to a file", PATH_ADVICE) from None
         if not real.is_relative_to(base) or real == base:
-            raise FileRefusedError("leads out of the folder of this file", PATH_CURE)
+            raise FileRefusedError("leads out of the folder of this file", PATH_ADVICE)
         return real
 
     def state(self, file: PurePath) -> FileState | None:
@@ -136,7 +136,7 @@ class ContainerFiles:
         """
         found = PurePosixPath(folder) / name
         if found == folder:
-            raise FileRefusedError("leads out of the folder of this file", PATH_CURE)
+            raise FileRefusedError("leads out of the folder of this file", PATH_ADVICE)
         return found
 
     def state(self, file: PurePath) -> FileState | None:
@@ -176,10 +176,10 @@ class ContainerFiles:
 
     def _refusal(self, file: PurePath, exc: PermanentError) -> FileRefusedError:
         why = str(exc).replace(f"{self._container}/{file.as_posix()}", "it")
-        cure = f"the app's identity must be allowed to read container {self._container}"
+        advice = f"the app's identity must be allowed to read container {self._container}"
         if not _DENIED.search(why):  # then the storage says what is wrong with the blob
-            cure = "correct that at the blob"
-        return FileRefusedError(f"cannot be read ({why})", f"{cure}, which {SETTING} names")
+            advice = "correct that at the blob"
+        return FileRefusedError(f"cannot be read ({why})", f"{advice}, which {SETTING} names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +213,16 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
         return _wrong(file, "does not name a container after blob:", _FORM)
     if container in taken:
         what = f"names {container}, a container of data, models or the ledger"
-        cure = (
+        advice = (
             "name another one: jobs and those who upload data write there, and the writer of "
             "this file decides what is trained and where it is served"
         )
-        return _wrong(file, what, cure)
+        return _wrong(file, what, advice)
     plain = PLAIN_PATH.fullmatch(path) and not path.startswith("/")
     if not plain or is_folded(path) or path != file.as_posix():
         return _wrong(file, "does not name a blob after the container", _FORM)
     return Place(file, container)
 
 
-def _wrong(file: PurePath, what: str, cure: str) -> Place:
-    return Place(file, problem=Problem(SETTING, what, cure))
+def _wrong(file: PurePath, what: str, advice: str) -> Place:
+    return Place(file, problem=Problem(SETTING, what, advice))

@@ -188,8 +188,8 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
 
 def _blob_source_problems(environment: Mapping[str, str]) -> Iterator[Problem]:
     if (environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]) not in _BLOB_SOURCES:
-        cure = f"write {' or '.join(_BLOB_SOURCES)}, in this spelling"
-        yield Problem("BLOB_SOURCE", "unknown source", cure)
+        advice = f"write {' or '.join(_BLOB_SOURCES)}, in this spelling"
+        yield Problem("BLOB_SOURCE", "unknown source", advice)
 
 
 def _lease(
@@ -200,8 +200,8 @@ def _lease(
     timeout = _function_timeout(environment, root, problems)
     if lease <= timeout:
         shown = f"{show_duration(lease)} is not longer than functionTimeout"
-        cure = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
-        problems.append(Problem("CLAIM_LEASE", shown, cure))
+        advice = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
+        problems.append(Problem("CLAIM_LEASE", shown, advice))
     return lease, timeout
 
 
@@ -213,8 +213,8 @@ def _check_intervals(
     longest = duration_in(environment, "CHECK_INTERVAL_MAX", "5m", problems)
     if shortest > longest:
         shown = f"{show_duration(shortest)} is longer than CHECK_INTERVAL_MAX"
-        cure = f"CHECK_INTERVAL_MAX is {show_duration(longest)}, change one of them"
-        problems.append(Problem("CHECK_INTERVAL_MIN", shown, cure))
+        advice = f"CHECK_INTERVAL_MAX is {show_duration(longest)}, change one of them"
+        problems.append(Problem("CHECK_INTERVAL_MIN", shown, advice))
     return shortest, longest
 
 
@@ -236,12 +236,12 @@ def _containers(environment: Mapping[str, str], problems: list[Problem]) -> list
     names = (*_CONTAINERS, "DEAD_LETTER_CONTAINER")
     for n, name in enumerate(found):
         if name and name in found[:n]:
-            cure = (
+            advice = (
                 "data, models, ledger and dead letters each need a container of their own: else a "
                 "pattern could match what its own runs write, and train for ever"
             )
             what = f"names the same container as {names[found.index(name)]}"
-            problems.append(Problem(names[n], what, cure))
+            problems.append(Problem(names[n], what, advice))
     return found
 
 
@@ -258,11 +258,11 @@ def _queues(environment: Mapping[str, str], problems: list[Problem]) -> list[str
         if (what := not_filled_in(value, anywhere=True) or quoted(value)) is not None:
             problems.append(Problem(name, *what))
         elif not _QUEUE.fullmatch(value):
-            cure = "write 3 to 56 lower-case letters, digits and single dashes"
-            problems.append(Problem(name, "is not a name that a queue can have", cure))
+            advice = "write 3 to 56 lower-case letters, digits and single dashes"
+            problems.append(Problem(name, "is not a name that a queue can have", advice))
     if found[0] == found[1]:
-        cure = "storage events and workspace events each need a queue of their own"
-        problems.append(Problem("WORKSPACE_EVENTS_QUEUE", "a queue is used twice", cure))
+        advice = "storage events and workspace events each need a queue of their own"
+        problems.append(Problem("WORKSPACE_EVENTS_QUEUE", "a queue is used twice", advice))
     return found
 
 
@@ -275,11 +275,11 @@ def _container(
     elif (found := not_filled_in(value, anywhere=True) or quoted(value)) is not None:
         problems.append(Problem(name, *found))
     elif not CONTAINER.fullmatch(value):
-        cure = (
+        advice = (
             "write 3 to 63 lower-case letters, digits and single dashes; a folder goes into the "
             "patterns of pipelines.yaml"
         )
-        problems.append(Problem(name, "is not a name that a container can have", cure))
+        problems.append(Problem(name, "is not a name that a container can have", advice))
     return value
 
 
@@ -290,8 +290,8 @@ def _function_timeout(
     if text := environment.get(_TIMEOUT_SETTING):
         if _CLOCK_TIME.fullmatch(text) and (span := parse_duration(text)):
             return span
-        cure = "write it like 00:05:00, and longer than nothing"
-        problems.append(Problem(_TIMEOUT_SETTING, "is not a time span that the host takes", cure))
+        advice = "write it like 00:05:00, and longer than nothing"
+        problems.append(Problem(_TIMEOUT_SETTING, "is not a time span that the host takes", advice))
         return _FUNCTION_TIMEOUT
     try:
         host = json.loads((root / "host.json").read_text(encoding="utf-8"))

@@ -39,13 +39,13 @@ class ConfigSource:
         self._root = root
         self._keys: dict[int, dict[str, tuple[int, yaml.Node]]] = {}
 
-    def problem(self, path: KeyPath, what: str, cure: str = "") -> Problem:
+    def problem(self, path: KeyPath, what: str, advice: str = "") -> Problem:
         """Return a problem at `path`, or at the nearest part of it that is written."""
-        return self._problem(self._line(path), path, what, cure)
+        return self._problem(self._line(path), path, what, advice)
 
-    def _problem(self, line: int, path: KeyPath, what: str, cure: str = "") -> Problem:
+    def _problem(self, line: int, path: KeyPath, what: str, advice: str = "") -> Problem:
         shown = ".".join(shown_key(str(part)) for part in path)
-        return Problem(f"{self.name}:{line}: {shown}", what, cure)
+        return Problem(f"{self.name}:{line}: {shown}", what, advice)
 
     def duplicates(self, node: yaml.Node, path: KeyPath) -> Iterator[Problem]:
         """Yield every key that is there twice in one mapping below `node`.

@@ -28,7 +28,7 @@ _SCOPES: Final = {
 
 
 def quoted(text: str) -> tuple[str, str] | None:
-    """Return what is around a value that must not be there, and the cure; None: nothing is."""
+    """Return what is around a value that must not be there, and the advice; None: nothing is."""
     if text[:1] in _QUOTES or text[-1:] in _QUOTES:
         return "is in quotes", "remove them"
     return ("has blanks around it", "remove them") if text != text.strip() else None
@@ -95,7 +95,7 @@ def _value_in(
         try:
             return read(text)
         except WrongValueError as exc:
-            wrong = exc.what, exc.cure
+            wrong = exc.what, exc.advice
     problems.append(Problem(name, *wrong))
     return read(default)
 

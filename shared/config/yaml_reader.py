@@ -54,16 +54,16 @@ _SCALARS: Final = {f"{TAG}{kind}": kind for kind in ("int", "float", "bool", "nu
 class Misread(str):
     """A scalar that would be taken for something else than the written text."""
 
-    __slots__ = ("cure", "what")
+    __slots__ = ("advice", "what")
 
-    def __new__(cls, text: str, what: str, cure: str) -> Self:
-        """Return the text as it is written, with its problem and the cure."""
+    def __new__(cls, text: str, what: str, advice: str) -> Self:
+        """Return the text as it is written, with its problem and the advice."""
         made = super().__new__(cls, text)
-        made.what, made.cure = what, cure
+        made.what, made.advice = what, advice
         return made
 
     what: str
-    cure: str
+    advice: str
 
     def __deepcopy__(self, _: object) -> Self:
         """Return itself: a text never changes."""

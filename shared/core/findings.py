@@ -1,4 +1,4 @@
-"""The findings of doctor: one line for each check: ok, wrong with its cure, or not checked."""
+"""The findings of doctor: one line for each check: ok, wrong with its advice, or not checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from shared.errors import RelearnError
 #: Of a text that a service said; a line stays readable.
 _LONGEST: Final = 600
 _LONGEST_NAME: Final = 200
-_USUAL_CURE: Final = (
+_USUAL_ADVICE: Final = (
     "run doctor again in a minute; if it is wrong again, look for this text in docs/runbook.md"
 )
 
@@ -29,7 +29,7 @@ class Finding:
 
     outcome: CheckOutcome
     text: str  #: what was found, what happened, or why it was not checked
-    cure: str = ""  #: what an operator can do where it is wrong
+    advice: str = ""  #: what an operator can do where it is wrong
     is_usual: bool = False  #: not checked, and nothing has to be done about that
 
     @property
@@ -43,8 +43,8 @@ class Finding:
 
         A secret is taken out before a text is cut: a part of one would not be recognised.
         """
-        text, cure = (_line(clean(one), _LONGEST) for one in (self.text, self.cure))
-        return replace(self, text=text, cure=cure)
+        text, advice = (_line(clean(one), _LONGEST) for one in (self.text, self.advice))
+        return replace(self, text=text, advice=advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ def ok(text: str) -> Finding:
     return Finding(CheckOutcome.OK, text)
 
 
-def wrong(text: str, cure: str = "") -> Finding:
+def wrong(text: str, advice: str = "") -> Finding:
     """Return that something is wrong.
 
     Args:
         text: what happened.
-        cure: what an operator can do; empty: the usual.
+        advice: what an operator can do; empty: the usual.
     """
-    return Finding(CheckOutcome.WRONG, text, cure or _USUAL_CURE)
+    return Finding(CheckOutcome.WRONG, text, advice or _USUAL_ADVICE)
 
 
 def not_checked(why: str, *, is_usual: bool = False) -> Finding:
@@ -98,16 +98,16 @@ def not_checked(why: str, *, is_usual: bool = False) -> Finding:
 
 
 def of_error(error: RelearnError, usual: str = "") -> Finding:
-    """Return what an error says; its message may hold the cure too, which is then said once.
+    """Return what an error says; its message may hold the advice too, which is then said once.
 
     Args:
         error: what a check raised.
-        usual: the cure where the error names none.
+        usual: the advice where the error names none.
     """
     text = str(error)
-    if error.cure and error.cure in text:
-        text = text.replace(error.cure, "").rstrip().rstrip(":;,").rstrip()
-    return wrong(text or error.kind, error.cure or usual)
+    if error.advice and error.advice in text:
+        text = text.replace(error.advice, "").rstrip().rstrip(":;,").rstrip()
+    return wrong(text or error.kind, error.advice or usual)
 
 
 def shown_name(name: str, clean: Callable[[str], str]) -> str:

@@ -168,10 +168,10 @@ class Comparisons:
                 optional=live,
             )
         except ValueError as exc:
-            cure = f"correct the holdout {compare.holdout}"
+            advice = f"correct the holdout {compare.holdout}"
             said = self.context.redactor.known(str(exc))
-            text = f"the predictions {path_of(run)} cannot be read: {said}: {cure}"
-            raise PermanentError(text, cure=cure) from exc
+            text = f"the predictions {path_of(run)} cannot be read: {said}: {advice}"
+            raise PermanentError(text, advice=advice) from exc
 
     def _of_job(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
         """Return the predictions of the run's own job."""

@@ -266,9 +266,9 @@ class _Pass:
             return
         sent = counted(len(self.holdout.sent), "column")
         if exc.seen is ProbeOutcome.REFUSED:
-            cure = "correct gate.compare.request, or the columns of the holdout"
+            advice = "correct gate.compare.request, or the columns of the holdout"
             text = f"the endpoint refuses {counted(exc.rows, 'row')} of {sent}: {exc}"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise PermanentError(f"{text}: {advice}", advice=advice)
         why = f"the candidate cannot score the holdout, of which it was sent {sent}: {exc}"
         raise CannotScoreError(f"{why}; {_ITS_LOG}")
 
@@ -304,5 +304,5 @@ def _digest(content: bytes) -> str:
 
 
 def _unusable(compare: Compare, why: str) -> PermanentError:
-    cure = "correct the holdout"
-    return PermanentError(f"the holdout {compare.holdout}: {why}: {cure}", cure=cure)
+    advice = "correct the holdout"
+    return PermanentError(f"the holdout {compare.holdout}: {why}: {advice}", advice=advice)

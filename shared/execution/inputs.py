@@ -127,9 +127,9 @@ class JobInputs:
         service = self.context.providers.training(run.config.training)
         for one in given:
             if why := gone(service, one.model):
-                what, cure = _GONE[one.against]
+                what, advice = _GONE[one.against]
                 text = f"the job cannot be given {what} (run {one.run_id}): {why}"
-                raise PermanentError(text, cure=cure)
+                raise PermanentError(text, advice=advice)
 
     def changed(self, run: Run) -> Event | None:
         """Return that an input was replaced during the job: there is no blob event for that."""

@@ -266,7 +266,7 @@ def _learned(state: JobState, run: Run) -> Event | None:
 def _failure(state: JobState) -> str:
     """Return why a job failed: the service's message, and what to do where that is known."""
     said = state.details or "the service gave no details"
-    return f"{said}: {state.cure}" if state.cure else said
+    return f"{said}: {state.advice}" if state.advice else said
 
 
 def _refused_request(run: Run, exc: PermanentError) -> StepBlocked | None:

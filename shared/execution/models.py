@@ -150,7 +150,7 @@ class StagingSteps:
                     raise PermanentError(
                         f"candidate {candidate.name} is not ready after "
                         f"{show_duration(READY_WITHIN)}: {found.detail}",
-                        cure="check its state at its service",
+                        advice="check its state at its service",
                     )
                 return None
             case _:
@@ -173,7 +173,7 @@ def _failed(
     if found.failure is Failure.AGAIN and run.stagings < _AGAIN:
         return CandidateLost(why)
     if found.failure in (Failure.AGAIN, Failure.PARK):
-        cure = found.cure or "check its state at its service"
-        advice = f"{cure}, then retry the run, or cancel it"
+        advice = found.advice or "check its state at its service"
+        advice = f"{advice}, then retry the run, or cancel it"
         return StepBlocked(why, advice, staged_again=True)
     return CandidateFailed(f"{why}{log_lines_of(serving, candidate)}")

@@ -47,8 +47,8 @@ class StepFailures:
         if isinstance(error, ChangedByOthersError):
             return blocked_by_others(run, TrafficMap.model_validate(error.found))
         if isinstance(error, PermanentError):
-            cure = error.cure or "remove the cause"
-            return StepBlocked(str(error), f"{cure}, then retry the run, or cancel it")
+            advice = error.advice or "remove the cause"
+            return StepBlocked(str(error), f"{advice}, then retry the run, or cancel it")
         log.error("run %s: unexpected error in: %s", run.run_id, command, exc_info=error)
         if command.acts:
             return None
@@ -82,7 +82,7 @@ class StepFailures:
             next_check,
             patience or limits.patience,
             step_patience=limits.patience,
-            cure=error.cure,
+            advice=error.advice,
             waits_for=error.endpoint if isinstance(error, EndpointBusyError) else "",
         )
 

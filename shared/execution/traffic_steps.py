@@ -165,7 +165,7 @@ def _unsettled(
     if probe_series.lasted(Evidence.PENDING, _UNSETTLED):
         return StepBlocked(
             f"{named_step(promotion.step)}: {why}, for more than {show_duration(_UNSETTLED)}",
-            f"{check.cure or 'see what runs there'}, then retry the run, or cancel it to restore "
+            f"{check.advice or 'see what runs there'}, then retry the run, or cancel it to restore "
             "the earlier traffic",
         )
     return StepMeasured(promotion.step.evidence, why, None, probe_series)

@@ -25,8 +25,8 @@ def note_of(name: str, kept: KeptConfiguration | None, *, damaged: bool, unread:
         shown = kept.recorded_at.isoformat(timespec="seconds")
         return Problem(where, f"continues with its last good configuration, of {shown}")
     if damaged:
-        cure = "deploy the version that wrote it, or correct the pipeline"
-        return Problem(where, "its last good configuration is not understood: no runs", cure)
+        advice = "deploy the version that wrote it, or correct the pipeline"
+        return Problem(where, "its last good configuration is not understood: no runs", advice)
     if unread:
         return Problem(where, "its last good configuration was not read yet", _UNREAD)
     return Problem(where, "has no earlier configuration, and opens no runs until corrected")

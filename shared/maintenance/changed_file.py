@@ -193,14 +193,14 @@ class ConfigurationReader:
                 return configuration, watched
         raise TransientError(f"{self.name}, or a file that it names, changes while it is read")
 
-    def not_read(self, what: str, cure: str) -> Configuration:
+    def not_read(self, what: str, advice: str) -> Configuration:
         """Return what is known of a file that was never read: nothing.
 
         Args:
             what: what is wrong.
-            cure: what happens next.
+            advice: what happens next.
         """
-        return Configuration.unreadable(Problem(self.name, what, cure))
+        return Configuration.unreadable(Problem(self.name, what, advice))
 
 
 class ChangedFile:

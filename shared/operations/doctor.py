@@ -1,6 +1,6 @@
 """Doctor: tries everything that the app needs, and says of each thing whether it works.
 
-Each line of the report is ok, wrong with the cause and the cure, or not checked with the
+Each line of the report is ok, wrong with the cause and the advice, or not checked with the
 reason. Checks run side by side within a bounded time; the lines have a fixed order. Nothing that
 matters is changed, nothing is left behind, and no line shows a secret.
 """
@@ -38,7 +38,7 @@ from shared.operations.doctor_endpoints import (
 from shared.operations.doctor_events import (
     EVENTS,
     LEDGER,
-    LEDGER_CURE,
+    LEDGER_ADVICE,
     LEDGER_SETTING,
     TIMERS,
     event_checks,
@@ -53,7 +53,7 @@ __all__ = ["Bounds", "Doctor", "Known"]
 
 SETTINGS: Final = "settings"
 _SERVICES: Final = "services"
-_CURE: Final = "correct the setting or the file: see docs/settings.md and docs/configuration.md"
+_ADVICE: Final = "correct the setting or the file: see docs/settings.md and docs/configuration.md"
 _HINTS: Final = 20  #: that are shown at most
 #: The parts of a report, in order.
 _ORDER: Final = (
@@ -127,13 +127,13 @@ class Doctor:
     def _settings(self) -> Iterator[Line]:
         problems = list(self.problems())
         for problem in problems:
-            yield _line(SETTINGS, problem.where, wrong(problem.what, problem.cure or _CURE))
+            yield _line(SETTINGS, problem.where, wrong(problem.what, problem.advice or _ADVICE))
         if not problems:
             text = "the settings and the pipelines file have no problem"
             yield _line(SETTINGS, "settings and pipelines file", ok(text))
         hints = list(self.hints())
         for hint in hints[:_HINTS]:
-            what = f"{hint.what}: {hint.cure}" if hint.cure else hint.what
+            what = f"{hint.what}: {hint.advice}" if hint.advice else hint.what
             yield _line(SETTINGS, hint.where, ok(f"hint: {what}"))
         if (more := len(hints) - _HINTS) > 0:
             text = f"{counted(more, 'more hint')}: see GET /api/health/details"
@@ -190,7 +190,7 @@ class Doctor:
             return ok("read")
 
         needs = (LEDGER_SETTING,)
-        check = Check(ENDPOINTS, "those of keys", LEDGER, read, LEDGER_CURE, needs=needs)
+        check = Check(ENDPOINTS, "those of keys", LEDGER, read, LEDGER_ADVICE, needs=needs)
         bounds = Bounds(self.bounds.each, self.bounds.each)
         (found,) = results_of([check], bounds, broken=dict(broken))
         known += more

@@ -26,15 +26,15 @@ from shared.intake.catalogue import Catalogue
 from shared.ports.checks import Check
 
 PART: Final = "endpoints"
-_CURE: Final = (
+_ADVICE: Final = (
     "see GET /api/endpoints/{pipeline}/{endpoint}; correct the endpoint's URL or key in "
     "pipelines.yaml"
 )
-_HOLDOUT_CURE: Final = (
+_HOLDOUT_ADVICE: Final = (
     "put the file there, correct it, or correct gate.compare; the app's identity needs the role "
     "Storage Blob Data Reader on its container"
 )
-_ANCHOR_CURE: Final = (
+_ANCHOR_ADVICE: Final = (
     "restore its files, or pin another model: POST /api/endpoints/<pipeline>/<endpoint>/pin; "
     "MODEL_RETENTION_DAYS deletes the files of an anchor too"
 )
@@ -79,7 +79,7 @@ def holdout_checks(context: Context, catalogue: Catalogue) -> Iterator[Check]:
             scored = compare.way is Way.SCORED
             read = partial(_read_holdout if scored else _seen_holdout, context, compare)
             what = f"{name}: holdout {compare.holdout}"
-            yield Check(PART, what, context.data.account, read, _HOLDOUT_CURE)
+            yield Check(PART, what, context.data.account, read, _HOLDOUT_ADVICE)
 
 
 def anchor_checks(
@@ -96,7 +96,7 @@ def anchor_checks(
     compare = pipeline.gate.compare
     if compare is not None and compare.anchor is not None:
         seen = partial(_anchor, context, pipeline, known)
-        yield Check(PART, f"{known.name}: anchor", known.name, seen, _ANCHOR_CURE)
+        yield Check(PART, f"{known.name}: anchor", known.name, seen, _ANCHOR_ADVICE)
 
 
 def _anchor(context: Context, pipeline: Pipeline, known: CheckedEndpoint) -> Finding:
@@ -107,7 +107,7 @@ def _anchor(context: Context, pipeline: Pipeline, known: CheckedEndpoint) -> Fin
     if served.model is not None:
         service = context.providers.training(pipeline.training)
         if why := gone(service, served.model):
-            return wrong(f"the model of run {served.run_id} is gone: {why}", _ANCHOR_CURE)
+            return wrong(f"the model of run {served.run_id} is gone: {why}", _ANCHOR_ADVICE)
     days = (context.clock.now() - served.order).days
     age = f"the model of run {served.run_id} is {counted(days, 'day')} old, and there"
     return ok(f"{age}; MODEL_RETENTION_DAYS has to be 0, or longer than it stays pinned")
@@ -117,7 +117,7 @@ def _read_holdout(context: Context, compare: Compare) -> Finding:
     path = compare.holdout or ""
     there = context.look_up_at(path)
     if there is None:
-        return wrong("there is no such blob", _HOLDOUT_CURE)
+        return wrong("there is no such blob", _HOLDOUT_ADVICE)
     if there.size > _MOST_READ:
         many = f"{there.size / 1024**2:.0f} MB"
         if there.size > MOST_BYTES:
@@ -127,7 +127,7 @@ def _read_holdout(context: Context, compare: Compare) -> Finding:
     try:
         found = read_holdout(content or b"", compare)
     except ValueError as exc:
-        return wrong(context.redactor.known(str(exc)), _HOLDOUT_CURE)
+        return wrong(context.redactor.known(str(exc)), _HOLDOUT_ADVICE)
     rows, sent = counted(found.facts.rows, "row"), counted(len(found.sent), "column")
     return ok(f"{rows}; {sent} of each {they(len(found.sent), 'is', 'are')} sent to the models")
 
@@ -135,7 +135,7 @@ def _read_holdout(context: Context, compare: Compare) -> Finding:
 def _seen_holdout(context: Context, compare: Compare) -> Finding:
     there = context.look_up_at(compare.holdout or "")
     if there is None:
-        return wrong("there is no such blob", _HOLDOUT_CURE)
+        return wrong("there is no such blob", _HOLDOUT_ADVICE)
     return ok(f"it is there, of {there.modified.isoformat(timespec='seconds')}; jobs score it")
 
 
@@ -190,7 +190,7 @@ def check_of(context: Context, known: CheckedEndpoint, needs: tuple[str, ...] = 
         needs: what it needs.
     """
     run = partial(_checked, context, known)
-    return Check(PART, known.name, known.endpoint.probed_at, run, _CURE, needs=needs)
+    return Check(PART, known.name, known.endpoint.probed_at, run, _ADVICE, needs=needs)
 
 
 def _checked(context: Context, known: CheckedEndpoint) -> Finding:
@@ -221,9 +221,9 @@ def _unusable(seen: EndpointCheck) -> Finding | None:
     if seen.progress is UpdateProgress.PENDING:
         return not_checked(f"an operation runs on it: {seen.detail}")
     if seen.progress is UpdateProgress.FAILED:
-        return wrong(f"its last operation failed: {seen.detail}", seen.cure or _CURE)
+        return wrong(f"its last operation failed: {seen.detail}", seen.advice or _ADVICE)
     if seen.probe is not None and seen.probe.seen in _PROBE:
-        return wrong(f"{_PROBE[seen.probe.seen]}: {seen.probe.detail}", _CURE)
+        return wrong(f"{_PROBE[seen.probe.seen]}: {seen.probe.detail}", _ADVICE)
     return None
 
 

@@ -16,21 +16,21 @@ EVENTS: Final = "events"
 TIMERS: Final = "timers"
 LEDGER: Final = "ledger"
 LEDGER_SETTING: Final = "LEDGER_CONTAINER"
-LEDGER_CURE: Final = f"correct what the line of {LEDGER_SETTING} says first"
-_QUEUE_CURE: Final = (
+LEDGER_ADVICE: Final = f"correct what the line of {LEDGER_SETTING} says first"
+_QUEUE_ADVICE: Final = (
     "give the app's identity the role Storage Queue Data Contributor on that storage account, or "
     "correct its connection string"
 )
-_LETTERS_CURE: Final = "correct what the line of DEAD_LETTER_CONTAINER says first"
-_POISON_CURE: Final = (
+_LETTERS_ADVICE: Final = "correct what the line of DEAD_LETTER_CONTAINER says first"
+_POISON_ADVICE: Final = (
     "look at one (az storage message peek), find its error among the failures of the function, "
     "correct the cause, and empty the queue (az storage message clear)"
 )
-_DEAD_LETTER_CURE: Final = (
+_DEAD_LETTER_ADVICE: Final = (
     "read deadLetterReason and lastDeliveryOutcome in the newest blob, correct the event "
     "subscription or the roles of its identity, and delete the blobs"
 )
-_TIMER_CURE: Final = (
+_TIMER_ADVICE: Final = (
     "see that the function is not disabled and the app is running, and restart the app"
 )
 
@@ -41,7 +41,9 @@ def event_checks(context: Context) -> Iterator[Check]:
     for (account, name), queues in given_up.poison_queues().items():
         count = partial(_poison, queues, name)
         needs = _needs_of(context, account)
-        yield Check(EVENTS, f"queue {name} of {account}", account, count, _QUEUE_CURE, needs=needs)
+        yield Check(
+            EVENTS, f"queue {name} of {account}", account, count, _QUEUE_ADVICE, needs=needs
+        )
     letters, container = context.events.dead_letters, context.events.dead_letter_container
     name = f"container {container} of {letters.account}"
     yield Check(
@@ -49,7 +51,7 @@ def event_checks(context: Context) -> Iterator[Check]:
         name,
         letters.account,
         partial(_dead_letters, given_up),
-        _LETTERS_CURE,
+        _LETTERS_ADVICE,
         needs=("DEAD_LETTER_CONTAINER",),
     )
     yield Check(
@@ -57,7 +59,7 @@ def event_checks(context: Context) -> Iterator[Check]:
         "last event of a scratch blob",
         LEDGER,
         partial(_last, context),
-        LEDGER_CURE,
+        LEDGER_ADVICE,
         needs=(LEDGER_SETTING,),
     )
 
@@ -66,7 +68,7 @@ def timer_checks(health: HealthChecks) -> Iterator[Check]:
     """Yield the check of both timers."""
     name = "poll_jobs and start_scheduled_runs"
     yield Check(
-        TIMERS, name, LEDGER, partial(_timers, health), LEDGER_CURE, needs=(LEDGER_SETTING,)
+        TIMERS, name, LEDGER, partial(_timers, health), LEDGER_ADVICE, needs=(LEDGER_SETTING,)
     )
 
 
@@ -84,7 +86,9 @@ def _poison(queues: Queues, name: str) -> Finding:
     if messages is None:
         return ok("there is no such queue, so nothing was given up")
     if messages:
-        return wrong(f"it holds {counted(messages, 'message')}, which were given up", _POISON_CURE)
+        return wrong(
+            f"it holds {counted(messages, 'message')}, which were given up", _POISON_ADVICE
+        )
     return ok("it is empty: nothing was given up")
 
 
@@ -94,7 +98,7 @@ def _dead_letters(given_up: UndeliveredEvents) -> Finding:
         return not_checked("there is no such container, so no event that was given up is kept")
     if letters:
         text = f"it holds {counted(letters, 'event')} that Event Grid gave up"
-        return wrong(text, _DEAD_LETTER_CURE)
+        return wrong(text, _DEAD_LETTER_ADVICE)
     return ok("it is empty: Event Grid gave no event up")
 
 
@@ -115,7 +119,7 @@ def _timers(health: HealthChecks) -> Finding:
     health.timers(report)
     late = [text for _, text in report.problems]
     if late:
-        return wrong("; ".join(late), _TIMER_CURE)
+        return wrong("; ".join(late), _TIMER_ADVICE)
     if report.heartbeat is None:
         return ok("no poll yet, and none is late")
     return ok(f"the last poll was at {report.heartbeat.at.isoformat(timespec='seconds')}")

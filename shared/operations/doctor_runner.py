@@ -131,7 +131,7 @@ def _found(check: Check) -> Finding:
     try:
         return check.run()
     except RelearnError as exc:
-        return of_error(exc, check.cure)
+        return of_error(exc, check.advice)
     except Exception as exc:  # noqa: BLE001 -- one check never ends the others
         log.exception("doctor: the check %s failed unexpectedly", check.name)
         kind = type(exc).__name__

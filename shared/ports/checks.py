@@ -24,7 +24,7 @@ class Check:
     name: str  #: which setting, service or endpoint, and what is tried there
     service: str  #: what it calls, such as a host: a service that hangs delays no other
     run: Callable[[], Finding]  #: may raise RelearnError: then that is what is wrong
-    cure: str = ""  #: where an error names none
+    advice: str = ""  #: where an error names none
     gives: str = ""  #: what other checks need, such as the setting that names a container
     needs: tuple[str, ...] = ()  #: where one of these does not work, this is not checked
 

@@ -56,7 +56,7 @@ class JobState:
 
     status: JobStatus
     details: str = ""
-    cure: str = ""  #: what an operator can do about a failure, where that is known
+    advice: str = ""  #: what an operator can do about a failure, where that is known
     note: str = ""  #: what the run's record should say of a job that began or finished
     known: bool = True  #: False: the service has no such job, so it was not started, or deleted
 

@@ -151,7 +151,7 @@ def test_a_file_that_is_not_there_is_named_with_the_setting_and_watched(bench: B
     assert not configuration.readable
     (problem,) = configuration.problems
     assert problem.where == bench.shown
-    assert "PIPELINES_FILE" in problem.cure
+    assert "PIPELINES_FILE" in problem.advice
     assert not watched.changed()
     bench.write()
     assert watched.changed()
@@ -255,7 +255,7 @@ def test_the_app_reads_its_file_from_the_ledgers_account(azurite: Azurite) -> No
             f"blob:{name}/{FILE}: was not read yet: it is read ahead of any work"
         ]
         built.changed_file.begin()
-        assert [one.cure for one in built.found] == ["upload it there, or correct PIPELINES_FILE"]
+        assert [one.advice for one in built.found] == ["upload it there, or correct PIPELINES_FILE"]
         container = make_container(account.get_container_client(name))
         text = yaml.safe_dump({"pipelines": {"census": written(lambda _: None)}})
         container.upload_blob(FILE, text)

@@ -169,7 +169,7 @@ def test_a_run_on_no_data_at_all_is_refused(world: World, api: Api) -> None:
 
 
 @pytest.mark.parametrize("by", ["event", "request"])
-def test_a_blob_name_that_the_service_would_misread_is_rejected_with_a_cure(
+def test_a_blob_name_that_the_service_would_misread_is_rejected_with_advice(
     world: World, api: Api, by: str
 ) -> None:
     world.upload("a#b.csv")

@@ -103,10 +103,10 @@ def test_findings_fail_the_command_and_are_printed_to_click_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        command, "check_here", lambda: [Finding("infra/a.bicep", 3, "wrong", "Cure")]
+        command, "check_here", lambda: [Finding("infra/a.bicep", 3, "wrong", "Advice")]
     )
     assert command.main(["--types"]) == 1
-    assert "infra/a.bicep:3: wrong. Cure\n" in capsys.readouterr().out
+    assert "infra/a.bicep:3: wrong. Advice\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", NOT_CHECKED)])

@@ -49,7 +49,7 @@ ROWS: Final = table("A run is parked")
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_parked_run_says_what_the_runbook_names_and_the_cure(
+def test_a_parked_run_says_what_the_runbook_names_and_the_advice(
     row: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, *others = searched_for(row)
@@ -59,11 +59,11 @@ def test_a_parked_run_says_what_the_runbook_names_and_the_cure(
     for one in (first, *others):
         assert one in reason
         assert one in caplog.text
-    reported, cure = f"{reason} {advice}", ROWS[row][-1]
-    for named in _CODE.findall(cure):
+    reported, advice = f"{reason} {advice}", ROWS[row][-1]
+    for named in _CODE.findall(advice):
         assert named.strip("{}") in reported or named.startswith("https://")
     for verb in ("retry", "cancel"):
-        assert verb in reported or verb not in cure
+        assert verb in reported or verb not in advice
 
 
 def test_no_row_of_the_runbook_is_left_out() -> None:
@@ -71,7 +71,7 @@ def test_no_row_of_the_runbook_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("provoke", "code", "words", "cure"),
+    ("provoke", "code", "words", "advice"),
     [
         (wrong_input, "InvalidInputNames", "Invalid service input name(s)", "training.inputs"),
         (other_region, "GetWorkspaceFailed", "Internal error.", "endpoints[].update"),
@@ -85,11 +85,11 @@ def test_no_row_of_the_runbook_is_left_out() -> None:
         ),
     ],
 )
-def test_the_code_comes_first_then_the_words_then_the_cure(
-    provoke: Provoke, code: str, words: str, cure: str
+def test_the_code_comes_first_then_the_words_then_the_advice(
+    provoke: Provoke, code: str, words: str, advice: str
 ) -> None:
     reason = str(provoke()[1].reason)
-    assert reason.index(code) < reason.index(words) < reason.index(cure)
+    assert reason.index(code) < reason.index(words) < reason.index(advice)
 
 
 def test_a_run_that_waits_says_the_same_while_it_is_tried_again() -> None:
@@ -153,7 +153,7 @@ def test_an_update_that_is_answered_by_an_error_keeps_the_services_code() -> Non
     assert "InternalError: The update failed" in str(run.reason)
 
 
-def test_a_job_that_failed_says_the_cure_of_the_code_among_its_details() -> None:
+def test_a_job_that_failed_says_the_advice_of_the_code_among_its_details() -> None:
     world = Observed(config={"training": {"attempts": 1}})
     run = world.until(world.start(), Phase.TRAINING)
     words = "FailedToEvaluateRScript: R_tryEval: return error, Error code: LibraryExecutionError"

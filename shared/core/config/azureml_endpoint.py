@@ -51,13 +51,13 @@ def _checked_name(text: str) -> str:
 
 
 def _pasted(text: str) -> tuple[str, str]:
-    """Return what is wrong with an address that stands where a name should, and the cure."""
+    """Return what is wrong with an address that stands where a name should, and the advice."""
     lower = text.lower()
     if "/batchendpoints/" in lower or lower.rstrip("/").endswith("/jobs"):
         return "is a batch endpoint, which is not supported yet", "name a managed online endpoint"
     named = _IN_ID.fullmatch(text) or _SCORING.fullmatch(text)
-    cure = f"write its name: {named[1]}" if named else "write its name, such as churn"
-    return "is the address of an endpoint", cure
+    advice = f"write its name: {named[1]}" if named else "write its name, such as churn"
+    return "is the address of an endpoint", advice
 
 
 def _too_short(traffic: Traffic) -> Iterator[Mistake]:
@@ -69,8 +69,8 @@ def _too_short(traffic: Traffic) -> Iterator[Mistake]:
         yield Mistake(what, f"measures are {late} late", ("traffic", "bake"))
     if traffic.give_up_after <= LATE:
         what = "is over before anything is measured, so each step waits for an operator"
-        cure = f"say more than {late}, by which measures are late"
-        yield Mistake(what, cure, ("traffic", "give_up_after"))
+        advice = f"say more than {late}, by which measures are late"
+        yield Mistake(what, advice, ("traffic", "give_up_after"))
 
 
 def _too_short_to_compare(traffic: Traffic) -> Iterator[Mistake]:

@@ -113,8 +113,8 @@ def workspace_of(text: str) -> Workspace:
     """
     parts = urlsplit(text.strip())
     if parts.query and (inside := parse_qs(parts.query).get("wsid")):
-        cure = f"write what follows wsid=, with {PROVIDER} in it: {_WHERE}"
-        raise WrongValueError(f"is the address of a page, of the workspace {inside[0]}", cure)
+        advice = f"write what follows wsid=, with {PROVIDER} in it: {_WHERE}"
+        raise WrongValueError(f"is the address of a page, of the workspace {inside[0]}", advice)
     found = _WORKSPACE.fullmatch(parts.path)
     if found is None or parts.query or parts.fragment:
         raise WrongValueError("is not the id of a workspace", _WHERE)

@@ -150,10 +150,10 @@ class AzureMlTraining(TrainingConfig):
     @model_validator(mode="before")
     @classmethod
     def _not_yet(cls, given: Any) -> Any:
-        for name, cure in _LATER.items():
+        for name, advice in _LATER.items():
             if isinstance(given, dict) and name in given:
                 what = name.replace("_", " ").replace("kubernetes", "Kubernetes")
-                raise ValueError(f"{name}: a {what} is not supported yet: {cure}")
+                raise ValueError(f"{name}: a {what} is not supported yet: {advice}")
         return given
 
     @together
@@ -170,8 +170,8 @@ class AzureMlTraining(TrainingConfig):
             given = (*self.inputs, *self.parameters)
             for name in local_inputs(self.job):
                 if name not in given:
-                    cure = f"give it under training.inputs, as {name}: '{DATA}'"
-                    yield Mistake("local data is not uploaded", cure, ("job", "inputs", name))
+                    advice = f"give it under training.inputs, as {name}: '{DATA}'"
+                    yield Mistake("local data is not uploaded", advice, ("job", "inputs", name))
 
     @together
     def _names_of_the_job(self) -> Iterator[Mistake]:

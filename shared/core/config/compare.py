@@ -195,8 +195,8 @@ class Compare(Strict):
     @together
     def _some_rows(self) -> Iterator[Mistake]:
         if self.predictions is None and self.holdout is None:
-            cure = "name the output of the job with its predictions, or a holdout"
-            yield Mistake("there are no rows to compare on", cure, ("predictions",))
+            advice = "name the output of the job with its predictions, or a holdout"
+            yield Mistake("there are no rows to compare on", advice, ("predictions",))
 
     @together
     def _where_each_is_used(self) -> Iterator[Mistake]:
@@ -206,14 +206,14 @@ class Compare(Strict):
             yield Mistake(what, "remove it, or remove holdout", ("live",))
         if self.anchor_column is not None and not (one_file and self.anchor):
             what = "only a file with the scores of all models has a column of the anchor"
-            cure = "remove it" if self.holdout else "write anchor: pinned"
-            yield Mistake(what, cure, ("anchor_column",))
+            advice = "remove it" if self.holdout else "write anchor: pinned"
+            yield Mistake(what, advice, ("anchor_column",))
         if self.request is not None and not scored:
             what = "the job scores the rows, and the app sends no request for them"
             yield Mistake(what, "remove it, or remove predictions", ("request",))
         elif isinstance(self.request, dict) and not _takes_rows(self.request):
-            cure = f"write {ROWS} or {RECORDS} where they belong"
-            yield Mistake("the request has no place for the rows", cure, ("request",))
+            advice = f"write {ROWS} or {RECORDS} where they belong"
+            yield Mistake("the request has no place for the rows", advice, ("request",))
         if self.wait is not None and self.unsure != "wait":
             yield Mistake("nothing waits", "write unsure: wait, or remove it", ("wait",))
 

@@ -43,5 +43,5 @@ class Configuration:
         for name, pipeline in self.pipelines.items():
             if hint := hint_of(pipeline.schedule, now):
                 where = self.schedules.get(name, f"pipelines.{name}.schedule")
-                found.append(Problem(where, hint.what, hint.cure))
+                found.append(Problem(where, hint.what, hint.advice))
         return tuple(found)

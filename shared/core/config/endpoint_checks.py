@@ -69,7 +69,7 @@ def not_fitting(training: Training, endpoints: Endpoints) -> Iterator[Mistake]:
         except UnknownValueError:
             continue
         for one in found:
-            yield Mistake(one.what, one.cure, ("endpoints", at, *one.at))
+            yield Mistake(one.what, one.advice, ("endpoints", at, *one.at))
 
 
 def approval_of_nothing(gate: Gate, endpoints: Endpoints) -> Iterator[Mistake]:
@@ -126,8 +126,8 @@ def compared_at_an_endpoint(
         for name, takes in known_pairs(endpoints, "name", "takes_candidates"):
             if not takes:
                 what = f"{name} cannot hold a candidate next to the live model to score a holdout"
-                cure = "have the job score it: name its output as predictions"
-                yield Mistake(what, cure, ("gate", "compare"))
+                advice = "have the job score it: name its output as predictions"
+                yield Mistake(what, advice, ("gate", "compare"))
     yield from _not_handed_over(compare, training, endpoints)
     if compare.anchor is not None and len(endpoints) > 1:
         what = "each of several endpoints has an anchor of its own"
@@ -136,12 +136,12 @@ def compared_at_an_endpoint(
         output = compare.predictions or ""
         if output not in training.outputs:
             what = f"the file of output {output} is read again for later runs"
-            cure = "name it under training.outputs"
-            yield Mistake(what, cure, ("gate", "compare", "predictions"))
+            advice = "name it under training.outputs"
+            yield Mistake(what, advice, ("gate", "compare", "predictions"))
     if compare.way is not Way.TWO_FILES and len(endpoints) > 1:
         what = "the model is compared with one live model, and there are several endpoints"
-        cure = "have each job score a holdout: name predictions and holdout"
-        yield Mistake(what, cure, ("gate", "compare"))
+        advice = "have each job score a holdout: name predictions and holdout"
+        yield Mistake(what, advice, ("gate", "compare"))
 
 
 def _not_handed_over(
@@ -161,8 +161,8 @@ def _not_handed_over(
     for text, against in OTHER_MODELS.items():
         if against in wanted and against not in given:
             what = f"the job is to score the {wanted[against]}, and it is not given"
-            cure = f"give {text} to an input or parameter, or name a holdout that each job scores"
-            yield Mistake(what, cure, ("training",))
+            advice = f"give {text} to an input or parameter, or name a holdout that each job scores"
+            yield Mistake(what, advice, ("training",))
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:

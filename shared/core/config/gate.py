@@ -100,12 +100,12 @@ class Gate(Strict):
                 continue  # its number is in the evaluation
             if metric is None:
                 what = f"{short(rule.metric)} is not computed of rows"
-                cure = f"use one of {', '.join(Kind)}"
+                advice = f"use one of {', '.join(Kind)}"
                 if not self.on_rows(rule):
-                    cure = f"{cure}, or name the output with an evaluation as `metrics`"
+                    advice = f"{advice}, or name the output with an evaluation as `metrics`"
                 elif self.metrics is not None:
-                    cure = f"{cure}, or write against: recorded"
-                yield Mistake(what, cure, ("rules", at, "metric"))
+                    advice = f"{advice}, or write against: recorded"
+                yield Mistake(what, advice, ("rules", at, "metric"))
             elif rule.direction not in (None, "higher" if metric.higher_is_better else "lower"):
                 what = f"of {metric.kind}, {rule.direction} is not better"
                 yield Mistake(what, "remove it", ("rules", at, "direction"))
@@ -131,8 +131,10 @@ class Gate(Strict):
             if metric.of_numbers != first.of_numbers:
                 what = f"{metric.kind} and {first.kind} cannot be of the same rows"
                 numbers, classes = sorted((metric, first), key=lambda one: not one.of_numbers)
-                cure = f"{numbers.kind} needs numbers as labels, {classes.kind} classes: remove one"
-                yield Mistake(what, cure, ("rules", at, "metric"))
+                advice = (
+                    f"{numbers.kind} needs numbers as labels, {classes.kind} classes: remove one"
+                )
+                yield Mistake(what, advice, ("rules", at, "metric"))
                 return
 
     def _needs_rows(self, rule: Rule) -> bool:

@@ -79,7 +79,7 @@ def uploaded_model(blob: BlobVersion) -> ModelRef:
 
 
 def unknown_kind(known: tuple[str, ...], kind: object) -> tuple[str, str]:
-    """Return what is wrong with a `kind` that does not exist, and the cure.
+    """Return what is wrong with a `kind` that does not exist, and the advice.
 
     Args:
         known: those that do.

@@ -251,9 +251,9 @@ def _value(field: _Field, text: str) -> int:
         for at, name in enumerate(field.names):
             if name.lower().startswith(text.lower()):
                 return at + field.least
-    for form, what, cure in _OTHERS:
+    for form, what, advice in _OTHERS:
         if re.fullmatch(form, text, re.IGNORECASE):
-            raise WrongValueError(f"{what}, and unknown here", cure)
+            raise WrongValueError(f"{what}, and unknown here", advice)
     names = f", or {field.names[0]} to {field.names[-1]}" if field.names else ""
     shown = f"{text} is" if text.isascii() and text else "that is"
     raise WrongValueError(

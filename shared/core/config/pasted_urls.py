@@ -106,9 +106,9 @@ def other_form(host: str, path: str) -> WrongValueError | None:
         host: of the URL.
         path: of the URL, without a slash at its end.
     """
-    for form, what, cure in _OTHER_FORMS:
+    for form, what, advice in _OTHER_FORMS:
         if form.fullmatch(path):
-            return WrongValueError(what, cure)
+            return WrongValueError(what, advice)
     if _PAGES.fullmatch(host.partition(":")[0]):
         return WrongValueError("this is the address of a web page, not of a service", _WHERE)
     return None

@@ -11,7 +11,7 @@ from typing import Final
 from shared.core.blobs import RESERVED, is_folded, is_reserved
 from shared.core.config.problems import WrongValueError
 
-_CURE: Final = (
+_ADVICE: Final = (
     "write {name}, a token that data.blob captures; a token is a name of letters, digits and _"
 )
 _FORMS: Final = (
@@ -74,14 +74,14 @@ def refuse_foreign(text: str, *, url: bool = False, tokens: bool = True) -> None
     Raises:
         ValueError: it says what to write.
     """
-    usual = _CURE if tokens else "write it out"
-    for form, what, cure in _FORMS:
+    usual = _ADVICE if tokens else "write it out"
+    for form, what, advice in _FORMS:
         if form.search(text):
-            raise WrongValueError(what, cure or usual)
+            raise WrongValueError(what, advice or usual)
     if (_SETTING_IN_URL if url else _SETTING).search(text):
         raise WrongValueError(_NO_SETTING, usual)
     if tokens and re.search(r"[{}]", _TOKEN.sub("", text)):
-        raise WrongValueError("a brace here begins or ends a {token}", _CURE)
+        raise WrongValueError("a brace here begins or ends a {token}", _ADVICE)
 
 
 def one_name(text: str) -> str:
@@ -108,9 +108,9 @@ def checked_pattern(pattern: str) -> str:
         ValueError: it is written as other tools write patterns, or can match nothing; the message
             says what to write.
     """
-    for form, what, cure in _FOREIGN:
+    for form, what, advice in _FOREIGN:
         if form.search(pattern):
-            raise WrongValueError(what, cure)
+            raise WrongValueError(what, advice)
     if re.search(r"[{}]", _TOKEN.sub("", pattern)):
         raise ValueError("a {token} is a name of letters, digits and _ between braces")
     if pattern.endswith("/"):

@@ -206,9 +206,9 @@ class Pipeline(Strict):
         captured = set(self.captured)
         if missing := used - captured:
             there, name = ", ".join(sorted(captured)) or "none", min(missing)
-            cure = f"write {{{name}:yyyy/MM/dd}} for a time of the window"
+            advice = f"write {{{name}:yyyy/MM/dd}} for a time of the window"
             what = f"unknown token {{{name}}}; data.blob captures {there}"
-            yield Mistake(what, cure if name in ("start", "end") else "", at=at)
+            yield Mistake(what, advice if name in ("start", "end") else "", at=at)
 
     @together
     def _a_marker_is_no_data(self) -> Iterator[Mistake]:
@@ -227,8 +227,8 @@ class Pipeline(Strict):
             yield Mistake(f"{service} is given no copies", "remove it", ("data", "pin"))
         elif self.data and self.data.pin == "copy" and self.training.wants_manifest:
             what = "a list names the blobs where they are, so that copies of them are not read"
-            cure = "leave pin out: a run whose data changes meanwhile ends superseded"
-            yield Mistake(what, cure, ("data", "pin"))
+            advice = "leave pin out: a run whose data changes meanwhile ends superseded"
+            yield Mistake(what, advice, ("data", "pin"))
         if not self.training.logs_metrics and isinstance(self.gate.metrics, LoggedMetrics):
             what = f"{service} logs no metrics with MLflow"
             yield Mistake(what, "name an output", ("gate", "metrics"))

@@ -12,7 +12,7 @@ from shared.errors import ConfigError
 
 _REFERENCE: Final = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _KEY_VAULT: Final = re.compile(r"\s*@Microsoft\.KeyVault\(", re.IGNORECASE)
-_VAULT_CURE: Final = (
+_VAULT_ADVICE: Final = (
     "give the app's identity Key Vault Secrets User on the vault, check the secret's name, and "
     "restart the app"
 )
@@ -73,14 +73,14 @@ def resolve(environment: Mapping[str, str], text: str) -> str:
 
 
 def not_filled_in(value: str, *, anywhere: bool = False) -> tuple[str, str] | None:
-    """Return the placeholder that a setting still holds, and the cure; None: it holds a value.
+    """Return the placeholder that a setting still holds, and the advice; None: it holds a value.
 
     Args:
         value: of the setting.
         anywhere: whether a part in `<>` or `{}` can be nothing but a placeholder.
     """
     if _KEY_VAULT.match(value):
-        return "its Key Vault reference is not resolved", _VAULT_CURE
+        return "its Key Vault reference is not resolved", _VAULT_ADVICE
     if _PLACEHOLDER.fullmatch(value) or (anywhere and _WITHIN.search(value)):
         return "still holds a placeholder", "replace it with the value of your own"
     return None

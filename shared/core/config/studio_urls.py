@@ -207,16 +207,16 @@ def require_https(url: str, *, development: bool) -> str:
     return url
 
 
-def _refused(host: str, path: str, what: str, cure: str) -> WrongValueError:
+def _refused(host: str, path: str, what: str, advice: str) -> WrongValueError:
     """Return the error for a URL of another form than the one wanted.
 
     Args:
         host: of the URL.
         path: of the URL.
         what: is wrong if the form is not known either.
-        cure: of that.
+        advice: of that.
     """
-    return other_form(host, path) or WrongValueError(what, cure)
+    return other_form(host, path) or WrongValueError(what, advice)
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:

@@ -90,7 +90,7 @@ Duration = Annotated[
 class Strict(FrozenModel):
     """A frozen part of the configuration that refuses what it does not know."""
 
-    #: Keys that others write here: what is wrong with each, and the cure.
+    #: Keys that others write here: what is wrong with each, and the advice.
     refused_keys: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
 
     model_config = ConfigDict(str_strip_whitespace=True)

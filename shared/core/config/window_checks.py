@@ -59,8 +59,8 @@ def mistakes_of_windows(
         yield Mistake(what, "write opens_runs: false, so that the schedule opens the runs", _OPENS)
     if data.backfill != "none":
         what = f"older data has no window, and {template} is a time of one"
-        cure = "remove it, and write start and backfill: true under schedule"
-        yield Mistake(what, cure, ("data", "backfill"))
+        advice = "remove it, and write start and backfill: true under schedule"
+        yield Mistake(what, advice, ("data", "backfill"))
 
 
 _OPENS = ("data", "opens_runs")

@@ -163,8 +163,8 @@ def _templates(text: str) -> Iterator[tuple[str, re.Match[str], str]]:
         if moment is None:
             raise WrongValueError(f"{found[0]} is not a time of a window", _WRITE)
         if "$" in found[2]:
-            cure = "write the sign outside of the braces"
-            raise WrongValueError(f"{found[0]}: a date format has no dollar sign here", cure)
+            advice = "write the sign outside of the braces"
+            raise WrongValueError(f"{found[0]}: a date format has no dollar sign here", advice)
         try:
             yield found[0], moment, checked_form(found[2])
         except ValueError as exc:

@@ -161,8 +161,8 @@ class _Cells:
         odd = [at for at in self.texts if class_name(texts[at]) not in known]
         if scored or 2 * len(odd) > len(self.at):
             of = f"the {counted(len(known), 'class', 'classes')}"
-            cure = "write a score as 0.5, or write the predicted class as labels do"
-            self.refuse(f"rows with a text that is not one of {of}: {cure}", odd)
+            advice = "write a score as 0.5, or write the predicted class as labels do"
+            self.refuse(f"rows with a text that is not one of {of}: {advice}", odd)
 
     def no_class(self, known: Collection[str]) -> list[int]:
         """Return the rows with a number that is not a class."""

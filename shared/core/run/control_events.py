@@ -124,7 +124,7 @@ class StepFailed(Event):
     next_check: datetime
     patience: timedelta  #: for this reason of the failure
     step_patience: timedelta = timedelta()  #: for the step, for any reason
-    cure: str = ""  #: what an operator can do about it, where that is known
+    advice: str = ""  #: what an operator can do about it, where that is known
     waits_for: str = ""  #: the endpoint that another run has; to wait for it is not a failure
 
     def fold(self, run: Run, at: datetime) -> Run:
@@ -144,10 +144,10 @@ class StepFailed(Event):
         count = was.count + 1 if was else 1
         long = at - cause_since >= self.patience or at - since >= longest
         if long and count >= LEAST_TRIES:
-            cure = self.cure or "see whether the service is up and reachable"
+            advice = self.advice or "see whether the service is up and reachable"
             tries = timedelta(seconds=(at - since) // timedelta(seconds=1))
             reason = f"gave up after {tries}: {self.reason}"
-            return _parked(run, reason, f"{cure}, then retry the run", at)
+            return _parked(run, reason, f"{advice}, then retry the run", at)
         step_failure = StepFailure(
             since=since,
             cause_since=cause_since,

@@ -83,7 +83,7 @@ class EndpointCheck:
     detail: str = ""
     traffic: TrafficMap | None = None  #: as it is now, where the endpoint has such a map
     failure: Failure | None = None  #: what a failed candidate calls for
-    cure: str = ""  #: what an operator can do about the failure
+    advice: str = ""  #: what an operator can do about the failure
 
 
 def _same(one: str, other: str) -> bool:

@@ -172,8 +172,8 @@ def _report_what_lacks(definition: Definition, found: Sequence[str], setting: st
     """
     values = definition.properties.get("typeProperties")
     if any(one.endswith(EXAMPLE) for one in found):
-        cure = "write the URL of the service there"
-        definition.body.approximated(KIND, definition.name, found[0], cure)
+        advice = "write the URL of the service there"
+        definition.body.approximated(KIND, definition.name, found[0], advice)
     if setting and values and not values.get("apiKey"):
         text, to_do = "the file has no apiKey", f"set app setting {setting}"
         definition.body.approximated(KIND, definition.name, text, to_do)

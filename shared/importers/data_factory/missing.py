@@ -45,8 +45,8 @@ def report_missing(definitions: Definitions) -> None:
         known = reference.place in reference.account.lines
         if not known and (text := _missing(definitions, LINKED_SERVICE, reference)):
             blob = dataset.type.strip().casefold() == _BLOB
-            cure = _SEE if blob else "see that the job reaches its data by itself"
-            reference.approximated("key", "linkedServiceName", text, cure)
+            advice = _SEE if blob else "see that the job reaches its data by itself"
+            reference.approximated("key", "linkedServiceName", text, advice)
 
 
 def _references(activity: Element) -> Iterator[tuple[str, Element]]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from shared.importers.data_factory.drafts import Draft, Timing, Update
 
-_CURE: Final = (
+_ADVICE: Final = (
     "give each a schedule.delay of its own, in the order of the factory; or leave the endpoint to "
     "the one whose model is to stay"
 )
@@ -27,7 +27,7 @@ def report_one_endpoint(drafts: Sequence[Draft]) -> None:
             text = f"{draft.name}: another pipeline that begins at the same times updates this "
             text += "endpoint too, and no order of the factory is kept between them: the model of "
             text += "the run that ends last is live"
-            one.source.approximated("activity", one.name, text, _CURE)
+            one.source.approximated("activity", one.name, text, _ADVICE)
 
 
 def _endpoint(update: Update) -> tuple[str, str]:

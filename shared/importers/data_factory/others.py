@@ -255,23 +255,23 @@ def report_without_update(job: Job, place: str, *refused: str) -> None:
         place: the pipeline in the pipelines file.
         refused: the updates that wait for it, and are not carried over.
     """
-    text, cure = f"{place}: it has no endpoints: it writes no model, as a scoring does", ""
+    text, advice = f"{place}: it has no endpoints: it writes no model, as a scoring does", ""
     said = job.source.get("typeProperties", "webServiceOutputs")
     if not all(path.container and not path.is_folder for path in job.outputs.values()) or (
         not job.outputs and not is_empty(said.value)
     ):
         text = f"{place}: it has no endpoints: it may or may not write a model"
-        cure = "name the endpoints that are to serve its model under endpoints, if it makes one"
+        advice = "name the endpoints that are to serve its model under endpoints, if it makes one"
     if job.trains:
         text = f"{place}: it has no endpoints: no update takes the model in this file"
-        cure = "name the endpoints that are to serve it under endpoints"
+        advice = "name the endpoints that are to serve it under endpoints"
     if refused:
         of = [f"update `{name}`" for name in dict.fromkeys(refused)]
         many = len(of) > 1
         text = f"{place}: it has no endpoints: {' and '.join(of)}, which "
         text += "wait for it, are not carried over" if many else "waits for it, is not carried over"
-        cure = f"see the {'lines of the updates' if many else 'line of the update'}"
-    job.source.approximated("activity", job.name, text, cure)
+        advice = f"see the {'lines of the updates' if many else 'line of the update'}"
+    job.source.approximated("activity", job.name, text, advice)
 
 
 def report_no_number(element: Element, name: str, place: str) -> None:
@@ -297,8 +297,8 @@ def report_input_form(path: BlobPath, kind: str, name: str) -> None:
     """
     if not path.name.casefold().endswith(INPUT_FORMS):
         text = "the service refuses inputs that do not end in .csv, .tsv or .arff"
-        cure = "write the name of the file, with its suffix, in pipelines.yaml"
-        path.source.approximated(kind, name, text, cure, whole=False)
+        advice = "write the name of the file, with its suffix, in pipelines.yaml"
+        path.source.approximated(kind, name, text, advice, whole=False)
 
 
 def set_aside(parent: Element, *names: str) -> None:

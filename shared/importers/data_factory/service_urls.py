@@ -73,8 +73,8 @@ def read_jobs_url(text: str, owner: str) -> ServiceUrl:
     try:
         url = require_https(jobs_url(plain), development=True)
     except ValueError as exc:
-        what, cure = _told(exc)
-        to_do = f"give the batch execution URL, which ends in /jobs, and import again: {cure}"
+        what, advice = _told(exc)
+        to_do = f"give the batch execution URL, which ends in /jobs, and import again: {advice}"
         return ServiceUrl("", differs=f"mlEndpoint: {what}", to_do=to_do.removesuffix(": "))
     return ServiceUrl(url, "", "; ".join(differs), _to_do(differs))
 
@@ -104,8 +104,8 @@ def read_update_url(text: str, owner: str, *, principal: bool) -> ServiceUrl:
         if kind == WEB_SERVICE and query and "?" not in given:
             differs.append("its api-version is unknown here, and another one is used")
         return ServiceUrl(url, kind, "; ".join(differs), _to_do(differs))
-    what, cure = _told(refused)
-    return ServiceUrl("", differs=f"updateResourceEndpoint: {what}", to_do=cure)
+    what, advice = _told(refused)
+    return ServiceUrl("", differs=f"updateResourceEndpoint: {what}", to_do=advice)
 
 
 def _has_no_host(text: str) -> bool:
@@ -179,8 +179,8 @@ def _is_usual(query: str) -> bool:
 
 
 def _told(exc: ValueError) -> tuple[str, str]:
-    """Return what is wrong with a URL, and the cure."""
-    return (exc.what, exc.cure) if isinstance(exc, WrongValueError) else (str(exc), "")
+    """Return what is wrong with a URL, and the advice."""
+    return (exc.what, exc.advice) if isinstance(exc, WrongValueError) else (str(exc), "")
 
 
 def _to_do(differs: list[str]) -> str:

@@ -177,8 +177,8 @@ class StorageChecks:
         if place.unless:
             text = f"there is no container {place.container}: {place.unless}"
             return not_checked(text, is_usual=True)
-        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
-        return wrong(f"container {place.container} does not exist", cure)
+        advice = f"create it in account {name_of(account)}, or correct {place.setting}"
+        return wrong(f"container {place.container} does not exist", advice)
 
     def _written(self, container: ContainerClient, steps: "_Steps") -> Finding:
         content = b"doctor"
@@ -227,8 +227,8 @@ class StorageChecks:
         if place.unless:
             text = f"there is no queue {place.queue}: {place.unless}"
             return not_checked(text, is_usual=True)
-        cure = f"create it in account {name_of(account)}, or correct {place.setting}"
-        return wrong(f"queue {place.queue} does not exist", cure)
+        advice = f"create it in account {name_of(account)}, or correct {place.setting}"
+        return wrong(f"queue {place.queue} does not exist", advice)
 
     def _refused(
         self,

@@ -44,10 +44,10 @@ class Cause:
     """Why the storage refuses, and what to do about it where something can be done."""
 
     why: str
-    cure: str = ""
+    advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.why}: {self.cure}" if self.cure else self.why
+        return f"{self.why}: {self.advice}" if self.advice else self.why
 
 
 _LEASED: Final = Cause(
@@ -155,7 +155,7 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
     if isinstance(exc, ClientAuthenticationError) and status is None:
         return TransientError(f"{where}: no token could be got for the storage account")
     if status is not None and status < _SERVER_ERROR and not isinstance(exc, DecodeError):
-        return PermanentError(f"{where}: {_cure(status)}")
+        return PermanentError(f"{where}: {_advice(status)}")
     return OutcomeUnknownError(where) if write else TransientError(where)
 
 
@@ -181,7 +181,7 @@ def code_of(exc: AzureError) -> str:
     return str(getattr(code, "value", code))  # the SDK gives known ones as members of an enum
 
 
-def _cure(status: int) -> str:
+def _advice(status: int) -> str:
     if status in (401, 403):
         return "access denied: see the connection setting and the roles of the identity"
     if status == 404:  # noqa: PLR2004 -- the code's own name is its meaning

@@ -15,7 +15,7 @@ _SCOPE: Final = "https://storage.azure.com/.default"
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 #: What a token says of its bearer, and what operators look for in role assignments.
 _CLAIMS: Final = {"oid": "object id", "appid": "client id", "tid": "tenant"}
-_CURE: Final = (
+_ADVICE: Final = (
     "assign a managed identity to the app, and for a user-assigned one set {name}__credential to "
     "managedidentity and {name}__clientId to its client id; on your own machine sign in with a "
     "developer tool, such as az login"
@@ -35,7 +35,7 @@ def identity_found(environment: Mapping[str, str], connection: str) -> Finding:
         # Its text lists everything that was tried, over many lines.
         kind = type(exc).__name__
         return wrong(
-            f"no identity gives a token for storage ({kind})", _CURE.format(name=connection)
+            f"no identity gives a token for storage ({kind})", _ADVICE.format(name=connection)
         )
     who = ", ".join(f"{words} {claim}" for words, claim in _claims(token).items())
     return ok(f"the identity gives a token for storage{f': {who}' if who else ''}")

@@ -65,7 +65,7 @@ _NOT_ONE: Final = (
     "the answer is not from a storage account",
     "correct the address in the setting {connection}, or the proxy that answers in its place",
 )
-#: What a code says, and the cure.
+#: What a code says, and the advice.
 _CODES: Final = {
     "AuthorizationPermissionMismatch": ("the identity has no role that allows it", _ROLE),
     "InsufficientAccountPermissions": ("the identity has no role that allows it", _ROLE),
@@ -81,7 +81,7 @@ _CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Whom a request went to, and by which right: what a cure names."""
+    """Whom a request went to, and by which right: what advice names."""
 
     connection: str  #: the setting, or what its names begin with
     account: str
@@ -89,9 +89,9 @@ class Addressee:
     role: str = BLOBS
     local: bool = False  #: whether it is the emulator, which has no network rules
 
-    def filled(self, cure: str) -> str:
-        """Return a cure with the names of the setting, the account and the role."""
-        return cure.format(connection=self.connection, account=self.account, role=self.role)
+    def filled(self, advice: str) -> str:
+        """Return advice with the names of the setting, the account and the role."""
+        return advice.format(connection=self.connection, account=self.account, role=self.role)
 
 
 def finding_of(error: AzureError, step: str, asked: Addressee, now: datetime) -> Finding:
@@ -103,11 +103,11 @@ def finding_of(error: AzureError, step: str, asked: Addressee, now: datetime) ->
         asked: whom the request went to.
         now: the time of this host.
     """
-    why, cure = _meaning(error, asked, now)
+    why, advice = _meaning(error, asked, now)
     status = error.status_code if isinstance(error, HttpResponseError) else None
     code = code_of(error) or type(error).__name__
     shown = f"{code}, {status}" if status else code
-    return wrong(f"{step}: {why} ({shown})", asked.filled(cure))
+    return wrong(f"{step}: {why} ({shown})", asked.filled(advice))
 
 
 def not_one(step: str, asked: Addressee) -> Finding:
@@ -117,8 +117,8 @@ def not_one(step: str, asked: Addressee) -> Finding:
         step: what was tried.
         asked: whom the request went to.
     """
-    why, cure = _NOT_ONE
-    return wrong(f"{step}: {why}", asked.filled(cure))
+    why, advice = _NOT_ONE
+    return wrong(f"{step}: {why}", asked.filled(advice))
 
 
 def served_at(error: AzureError) -> datetime | None:
@@ -141,8 +141,8 @@ def _meaning(error: AzureError, asked: Addressee, now: datetime) -> tuple[str, s
     if code in _CODES:
         return _CODES[code]
     if code == "AuthorizationFailure" and not asked.local:
-        cure = _NETWORK if asked.by_key else _NETWORK_OR_ROLE
-        return "the network rules of the account refuse this caller", cure
+        advice = _NETWORK if asked.by_key else _NETWORK_OR_ROLE
+        return "the network rules of the account refuse this caller", advice
     if code in ("AuthenticationFailed", "AuthorizationFailure"):
         return _of_authentication(error, asked, now)
     if cause := named_cause(error):

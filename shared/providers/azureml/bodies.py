@@ -89,12 +89,12 @@ class PlacedInput:
         uri = self.uri
         if kind == _FOLDER and self.blob:
             if self.folder is None:
-                cure = (
+                advice = (
                     f"make it a uri_file, or write `pin: copy` under data, or "
                     f"{{data.mltable}} under training.inputs.{name}"
                 )
                 what = f"the input {name!r} is a folder, and is given one blob of many"
-                raise PermanentError(f"{what}: {cure}", cure=cure)
+                raise PermanentError(f"{what}: {advice}", advice=advice)
             uri = self.folder
         mode = _MODES.get(self.mode or "", "ReadOnlyMount" if kind in _MOUNTED else None)
         return without_none({"jobInputType": kind, "mode": mode, "uri": uri})
@@ -216,7 +216,7 @@ def of_component(
         own, source = {"jobs": {node: _step(plan, training, spec, node, component)}}, "YAML.JOB"
     else:
         what = f"{asset} is a component of type {spec.kind or 'unknown'}"
-        raise PermanentError(f"{what}, and only pipeline and command can be run", cure=_PICK)
+        raise PermanentError(f"{what}, and only pipeline and command can be run", advice=_PICK)
     settings = _settings(training, here, source)
     return {"properties": {**properties, **own, "settings": settings}}
 
@@ -237,9 +237,9 @@ def require_known(
     """
     for name in given:
         if name not in known:
-            cure, there = f"correct training.{kind}s", ", ".join(known) or "none"
+            advice, there = f"correct training.{kind}s", ", ".join(known) or "none"
             text = f"{where} has no {kind} {name!r}; it has {there}"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise PermanentError(f"{text}: {advice}", advice=advice)
 
 
 def check_names(plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, name: str) -> None:
@@ -258,10 +258,12 @@ def check_names(plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, n
     require_known(name, "output", (*training.outputs, *training.register_as), spec.outputs)
     for one in spec.required:
         if one not in plan.names:
-            cure = f"give it under training.inputs ({spec.inputs[one].get('type')})"
+            advice = f"give it under training.inputs ({spec.inputs[one].get('type')})"
             if one in plan.left_out:
-                cure = "make it optional in the component: no such model serves, or is pinned, yet"
-            raise PermanentError(f"{name} needs the input {one!r}: {cure}", cure=cure)
+                advice = (
+                    "make it optional in the component: no such model serves, or is pinned, yet"
+                )
+            raise PermanentError(f"{name} needs the input {one!r}: {advice}", advice=advice)
 
 
 def mode_of(word: object) -> str | None:

@@ -36,7 +36,7 @@ class Memory:
     """What a process remembers of workspaces; built once for it, and safe for several threads.
 
     Only what does not change, or is known to be there: so a start costs no listing each time, and
-    a cure, such as a new datastore, is seen at once.
+    advice, such as a new datastore, is seen at once.
     """
 
     #: Jobs that this process cancelled before they were started: they must not start any more.
@@ -83,7 +83,7 @@ class AzureMlCall:
     versions: ApiVersions
     redactor: Redactor = field(default_factory=Redactor, repr=False)
     development: bool = False  #: whether plain http on loopback may be called
-    part: str = TRAINING  #: the part of pipelines.yaml that asks, which cures name
+    part: str = TRAINING  #: the part of pipelines.yaml that asks, which advice name
 
     def clean(self, text: str) -> str:
         """Return a text of the service without secrets; cut it short after that only."""

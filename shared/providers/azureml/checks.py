@@ -30,7 +30,7 @@ _ENDPOINTS: Final = "endpoints"
 _NO_JOB: Final = "relearn-doctor"
 _SPAN: Final = timedelta(minutes=5)
 _MADE_LATER: Final = not_checked("there is none yet: the first promotion makes it")
-_CURE: Final = (
+_ADVICE: Final = (
     "correct the workspace in pipelines.yaml; if it is right, open the way from the app to {host} "
     "(a firewall, a private endpoint, its DNS zone)"
 )
@@ -77,7 +77,7 @@ def _check(call: AzureMlCall, part: str, name: str, run: Callable[[], Finding]) 
         f"workspace {call.workspace.name}: {name}",
         call.workspace.url,
         run,
-        cure=_CURE.format(host=host),
+        advice=_ADVICE.format(host=host),
         needs=(call.workspace.url,),
     )
 
@@ -120,8 +120,8 @@ def _parts_of(file: Mapping[str, Any]) -> str:
 def _data_store(stores: Datastores, name: str) -> Finding:
     found = stores.located(f"azureml://datastores/{name}/paths/{_NO_JOB}")
     if found is None:
-        cure = "correct training.data_datastore, or leave it out"
-        return wrong(f"the workspace has no datastore {name} that holds blobs", cure)
+        advice = "correct training.data_datastore, or leave it out"
+        return wrong(f"the workspace has no datastore {name} that holds blobs", advice)
     return ok(f"it is of {found[0]}{found[1]}")
 
 
@@ -151,11 +151,11 @@ def _deployments(calls: EndpointCalls) -> Finding:
     failed = [one.name for name, one in sorted(deployments.items()) if one.is_failed]
     if endpoint.is_failed or any(name.lower() in shares for name in failed):
         which = failed[0] if failed else "<deployment>"
-        cure = (
+        advice = (
             f"see `az ml online-deployment get-logs --endpoint-name {calls.name} --name {which}`, "
             "and roll back by POST /api/endpoints/{pipeline}/{endpoint}/rollback"
         )
-        return wrong(text, cure)
+        return wrong(text, advice)
     return ok(text)
 
 

@@ -66,8 +66,8 @@ def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) ->
     """
     kind = str(old.get("jobType")).capitalize()
     if kind not in _KINDS:
-        cure = "name a command or pipeline job as training.like"
-        raise PermanentError(f"job {training.like} is of type {kind}: {cure}", cure=cure)
+        advice = "name a command or pipeline job as training.like"
+        raise PermanentError(f"job {training.like} is of type {kind}: {advice}", advice=advice)
     kept = {name: _clean(old[name]) for name in _KEPT if old.get(name) is not None}
     tier = kept.get("queueSettings")
     if isinstance(tier, Mapping) and str(tier.get("jobTier")).lower() in ("null", "none"):

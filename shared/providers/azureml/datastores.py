@@ -75,8 +75,8 @@ class Datastores:
         found = self._covering(blobs.account, container)
         if found is None:
             what = f"no datastore of the workspace covers {blobs.account}/{container}"
-            cure = f"make one: {self.create_line('models', blobs.account, container)}"
-            raise PermanentError(f"{what} (MODELS_CONTAINER): {cure}", cure=cure)
+            advice = f"make one: {self.create_line('models', blobs.account, container)}"
+            raise PermanentError(f"{what} (MODELS_CONTAINER): {advice}", advice=advice)
         return found
 
     def of_data(self, blobs: Blobs, container: str, named: str | None) -> Datastore | None:
@@ -147,8 +147,8 @@ class Datastores:
             what = f"{what}, and not {account}/{container}"
         purpose = "models" if key == "datastore" else "data"
         line = self.create_line(purpose, account, container)
-        cure = f"correct training.{key}, or leave it out; this makes one: {line}"
-        raise PermanentError(f"{what}: {cure}", cure=cure)
+        advice = f"correct training.{key}, or leave it out; this makes one: {line}"
+        raise PermanentError(f"{what}: {advice}", advice=advice)
 
     def _get(self, name: str) -> Datastore | None:
         url = self.call.url(f"datastores/{escaped_name(name)}", self.call.versions.datastores)

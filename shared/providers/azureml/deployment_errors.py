@@ -61,7 +61,7 @@ class FailedOperation:
     code: str
     words: str  #: what the service says, without secrets
     failure: Failure
-    cure: str
+    advice: str
     age: timedelta | None = None  #: how long ago it ended, by the service's clock
 
     def __str__(self) -> str:
@@ -112,8 +112,8 @@ def _of(
     if known is None:
         shown = call.clean(codes[0])[:_LONGEST] if codes else ""
         return FailedOperation(shown, words, _usual(resource), _UNKNOWN, age)
-    failure, cure = _CODES[known.lower()]
-    return FailedOperation(known, words, failure, cure, age)
+    failure, advice = _CODES[known.lower()]
+    return FailedOperation(known, words, failure, advice, age)
 
 
 def _codes(error: Mapping[str, Any]) -> Iterator[str]:

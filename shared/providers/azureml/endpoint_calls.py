@@ -81,7 +81,7 @@ class EndpointCalls:
         found = self.find()
         if found is None:
             text = f"the workspace has no endpoint {self.name}"
-            raise PermanentError(f"{text}: {_MAKE}", cure=_MAKE)
+            raise PermanentError(f"{text}: {_MAKE}", advice=_MAKE)
         return found
 
     def settled(self) -> ShownEndpoint:
@@ -268,14 +268,14 @@ class EndpointCalls:
         url = self._url("/providers/Microsoft.Insights/metrics", version) + query
         return self.call.any_answer(url)
 
-    def refused(self, what: str, cure: str) -> PermanentError:
+    def refused(self, what: str, advice: str) -> PermanentError:
         """Return the error to raise where something is wrong that an operator can correct.
 
         Args:
             what: is wrong.
-            cure: what the operator can do.
+            advice: what the operator can do.
         """
-        return PermanentError(f"endpoint {self.name}: {what}: {cure}", cure=cure)
+        return PermanentError(f"endpoint {self.name}: {what}: {advice}", advice=advice)
 
     @property
     def left_out(self) -> str:
@@ -297,8 +297,8 @@ class EndpointCalls:
             else:
                 return
         text = f"the api-version does not know {counted(_MOST_LEFT_OUT, 'member')} it answers"
-        cure = "set endpoints[].api_versions to a newer one"
-        raise PermanentError(f"{what}: {text}: {cure}", cure=cure)
+        advice = "set endpoints[].api_versions to a newer one"
+        raise PermanentError(f"{what}: {text}: {advice}", advice=advice)
 
     def _unknown(self, kind: str) -> frozenset[str]:
         return self.memory.known(self._key("unknown", kind), frozenset) or frozenset()
@@ -309,8 +309,8 @@ class EndpointCalls:
 
     def _require_managed(self, shown: ShownEndpoint) -> None:
         if shown.is_kubernetes:
-            cure = "name a managed online endpoint"
-            raise self.refused("Kubernetes is not supported yet", cure)
+            advice = "name a managed online endpoint"
+            raise self.refused("Kubernetes is not supported yet", advice)
 
     def _key(self, *of: str) -> tuple[str, ...]:
         return ("endpoint", self.endpoint.ref.identity, *of)

@@ -1,4 +1,4 @@
-"""The error for each answer of Azure Machine Learning that is not 2xx, with the likely cure.
+"""The error for each answer of Azure Machine Learning that is not 2xx, with the likely advice.
 
 The status decides first, then every code of the envelope: in `details` and down the chain of
 inner errors (azure-machine-learning-v2 §2.8). Bodies may be empty, or `null`.
@@ -30,7 +30,7 @@ _ROLE: Final = (
     "give the app's identity the role AzureML Data Scientist on the workspace; a new role shows "
     "after up to an hour"
 )
-#: Which part of pipelines.yaml the cures below name; another part takes its place.
+#: Which part of pipelines.yaml the advice below name; another part takes its place.
 TRAINING: Final = "training"
 _VERSION: Final = (
     "the api-version is unknown there: set training.api_versions to one that the message lists"
@@ -41,7 +41,7 @@ QUOTA: Final = (
     "raise the quota of the subscription, delete deployments that are not used, or name another "
     "instance type in the deployment file (20 % more instances than it says are reserved)"
 )
-_CURES: Final = {
+_ADVICE: Final = {
     "InvalidApiVersionParameter": _VERSION,
     "NoRegisteredProviderFound": _VERSION,
     "InvalidAuthenticationTokenTenant": "the workspace is of another tenant than the app's "
@@ -70,7 +70,7 @@ _OF_STATUS: Final[Mapping[int, str]] = {
 _NEVER: Final = frozenset({"InvalidAuthenticationTokenTenant"})
 _UNKNOWN_MEMBER: Final = "Could not find member"
 _MEMBER: Final = re.compile(r"Could not find member '(\w{1,100})'")
-_MEMBER_CURE: Final = (
+_MEMBER_ADVICE: Final = (
     "the api-version does not know a member of the request: set training.api_versions to a newer "
     "one, or remove what the member stands for"
 )
@@ -82,8 +82,8 @@ _REPEATABLE: Final = frozenset(
 class AzureMlRefusedError(PermanentError):
     """The service refuses; `refusal` holds its own codes and words."""
 
-    def __init__(self, message: str, refusal: Refusal, cure: str = "") -> None:
-        super().__init__(message, cure=cure)
+    def __init__(self, message: str, refusal: Refusal, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
         self.refusal = refusal
 
 
@@ -120,36 +120,36 @@ def sorted_error(
         what: what was asked for, to start the message with.
         clean: redacts its texts, before they are cut short.
         write: whether the request could have had an effect.
-        part: the part of pipelines.yaml that asked for it, which cures name.
+        part: the part of pipelines.yaml that asked for it, which advice name.
     """
     refusal = refusal_in(answer, clean)
-    cure = cure_for(refusal, part)
-    message = f"{what}: {refusal}" + (f": {cure}" if cure else "")
+    advice = advice_for(refusal, part)
+    message = f"{what}: {refusal}" + (f": {advice}" if advice else "")
     status, wait = answer.status, wait_in(answer)
     # To find nothing is often what was hoped for; who must find it says so in an error.
     level = logging.INFO if status == HTTPStatus.NOT_FOUND and not write else logging.WARNING
     log.log(level, "%s: HTTP %s, correlation %s", what, status, correlation_of(answer))
     if status == HTTPStatus.FORBIDDEN:
-        return TransientError(message, retry_after=wait, patience=ROLE_IS_LATE, cure=cure)
+        return TransientError(message, retry_after=wait, patience=ROLE_IS_LATE, advice=advice)
     if status == HTTPStatus.UNAUTHORIZED and not refusal.codes & _NEVER:
-        return TransientError(message, retry_after=wait, patience=_BRIEFLY, cure=cure)
+        return TransientError(message, retry_after=wait, patience=_BRIEFLY, advice=advice)
     if status in _REPEATABLE and not names(refusal, IMMUTABLE):
-        return TransientError(message, retry_after=wait, cure=cure)
+        return TransientError(message, retry_after=wait, advice=advice)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         if write:
             return OutcomeUnknownError(message)
-        return TransientError(message, retry_after=wait, cure=cure)
-    return AzureMlRefusedError(message, refusal, cure)
+        return TransientError(message, retry_after=wait, advice=advice)
+    return AzureMlRefusedError(message, refusal, advice)
 
 
-def cure_for(refusal: Refusal, part: str = TRAINING) -> str:
+def advice_for(refusal: Refusal, part: str = TRAINING) -> str:
     """Return what an operator can do about a refusal, or an empty string.
 
     Args:
         refusal: what the service says.
         part: the part of pipelines.yaml that asked for it.
     """
-    return _cure_for(refusal).replace(f"{TRAINING}.", f"{part}.")
+    return _advice_for(refusal).replace(f"{TRAINING}.", f"{part}.")
 
 
 def unknown_member(refusal: Refusal) -> str | None:
@@ -158,12 +158,12 @@ def unknown_member(refusal: Refusal) -> str | None:
     return found[1] if found else None
 
 
-def _cure_for(refusal: Refusal) -> str:
+def _advice_for(refusal: Refusal) -> str:
     if _UNKNOWN_MEMBER in refusal.text:
-        return _MEMBER_CURE
+        return _MEMBER_ADVICE
     for code in (*refusal.detail_codes, refusal.code):
-        if code in _CURES:
-            return _CURES[code]
+        if code in _ADVICE:
+            return _ADVICE[code]
     return _OF_STATUS.get(refusal.status, "")
 
 

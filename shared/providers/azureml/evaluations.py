@@ -132,10 +132,10 @@ def _only(found: FoundOutput, kind: _Kind) -> str:
     readable = [name for name in by_name if name.casefold().endswith(kind.readable)]
     if len(readable) == 1:
         return by_name[readable[0]]
-    cure = f"write {kind.key}: {found.name}/<file>"
+    advice = f"write {kind.key}: {found.name}/<file>"
     forms = " or ".join(filter(None, (", ".join(kind.readable[:-1]), kind.readable[-1])))
     what = f"output {found.name} has no {kind.usual}, and not exactly one {forms}"
-    raise PermanentError(f"{what}; it has {found.listed}: {cure}", cure=cure)
+    raise PermanentError(f"{what}; it has {found.listed}: {advice}", advice=advice)
 
 
 def _as_json(metrics: Mapping[str, float]) -> bytes:

@@ -33,7 +33,7 @@ _FAILED: Final = "failed"
 _NOT_FOUND: Final = 404
 #: Assets that a model registry keeps, with case and `_` left out.
 _MODELS: Final = frozenset({"custommodel", "mlflowmodel", "tritonmodel"})
-_CURES: Final = {
+_ADVICE: Final = {
     "StreamAccess.Authentication": "give the identity of the compute the role Storage Blob Data "
     "Reader where the data is, and Storage Blob Data Contributor on the models container",
     "StreamAccess.NotFound": "the data that the job was given is not there any more",
@@ -48,7 +48,7 @@ class Failure:
     """Why a job failed, in the service's own words."""
 
     words: str
-    cure: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class RunHistory:
             steps = "; ".join(self._of_steps(job, _DEEPEST))
             words = steps or words
         clean = " ".join(self.call.clean(words).split())
-        return Failure(clean[:_LONGEST], _cure(clean))
+        return Failure(clean[:_LONGEST], _advice(clean))
 
     def reused(self, job: str) -> tuple[str, ...]:
         """Return a note for each step of a job that took the result of an older run."""
@@ -256,8 +256,8 @@ def failure_or_silence(history: RunHistory, job: str) -> Failure:
     return Failure("")
 
 
-def _cure(words: str) -> str:
-    found = next((cure for code, cure in _CURES.items() if code in words), "")
+def _advice(words: str) -> str:
+    found = next((advice for code, advice in _ADVICE.items() if code in words), "")
     return found or ("see its logs in Studio" if words else "")
 
 

@@ -99,10 +99,10 @@ class AzureMlJobs:
             ConfigError: an app setting is missing.
         """
         if request.replaced >= _MOST_REPLACED:
-            cure = "see the state of the workspace, cancel this run, and start another one"
+            advice = "see the state of the workspace, cancel this run, and start another one"
             never = counted(request.replaced, "job")
             text = f"{never} of attempt {request.attempt} never began"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise PermanentError(f"{text}: {advice}", advice=advice)
         self._requests.body(request)
         self._placing.put_inputs(request)
         return self._name(request)
@@ -130,9 +130,9 @@ class AzureMlJobs:
         if self._key(handle) in self.memory.cancelled:
             return None  # an operator's command, or a time limit, came first
         if handle != self._name(request):
-            cure = "cancel this run, and start another one"
+            advice = "cancel this run, and start another one"
             text = f"job {handle} was named for another workspace or attempt"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise PermanentError(f"{text}: {advice}", advice=advice)
         there = self._found(handle)
         if there is not None:
             return self._adopted(handle, there, request)
@@ -248,7 +248,7 @@ class AzureMlJobs:
         match _ENDS.get(status):
             case JobStatus.FAILED:
                 failure = failure_or_silence(self._history, handle)
-                return JobState(JobStatus.FAILED, failure.words, failure.cure)
+                return JobState(JobStatus.FAILED, failure.words, failure.advice)
             case JobStatus.FINISHED:
                 pipeline = str(known.get("jobType")).lower() == "pipeline"
                 note = reuse_note(self._history, handle) if pipeline else ""
@@ -279,9 +279,9 @@ class AzureMlJobs:
     def _adopted(self, handle: str, there: Body, request: JobRequest) -> str | None:
         known = properties_of(there)
         if _owner_of(known) != request.run_id:
-            cure = "see that job in Studio; cancel this run, and start another one"
+            advice = "see that job in Studio; cancel this run, and start another one"
             text = f"a job {handle} is there that is not of this run"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise PermanentError(f"{text}: {advice}", advice=advice)
         return self._requests.note_of(known) or None
 
     def _never_started(self, handle: str, why: str) -> JobState:

@@ -73,8 +73,8 @@ class ModelRegistry:
         _, asset = model_asset(model)
         found = self.call.found(self._url(asset), f"GET model {asset}")
         if found is None:
-            cure = "name one that `az ml model list` shows"
-            raise PermanentError(f"the workspace has no model {asset}: {cure}", cure=cure)
+            advice = "name one that `az ml model list` shows"
+            raise PermanentError(f"the workspace has no model {asset}: {advice}", advice=advice)
         return self._reference(asset, properties_of(found))
 
     def register(self, job: Job, model: ModelRef) -> ModelRef:
@@ -162,9 +162,9 @@ class ModelRegistry:
             return named
         models = self.training.models or _models_of(spec)
         if len(models) > 1 and endpoint:
-            cure = f"name one as `model` of endpoint {endpoint}"
+            advice = f"name one as `model` of endpoint {endpoint}"
             text = f"the job has several models, {', '.join(sorted(models))}"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise PermanentError(f"{text}: {advice}", advice=advice)
         return models[0] if models else None
 
 

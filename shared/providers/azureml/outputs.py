@@ -92,9 +92,9 @@ class JobOutputs:
         if found is None:
             path = self.placing.output_place(job.request, output)
             where = f"{self.placing.storage.container}/{path}"
-            cure = "see where the job writes it, and correct training.outputs"
+            advice = "see where the job writes it, and correct training.outputs"
             text = f"output {output} of job {job.handle} has no file at {where} yet"
-            raise TransientError(f"{text}: {cure}", patience=LATE, cure=cure)
+            raise TransientError(f"{text}: {advice}", patience=LATE, advice=advice)
         return found
 
     def found(self, job: Job, output: str) -> FoundOutput | None:
@@ -213,9 +213,9 @@ class JobOutputs:
         at = f"{signed.account_url.rstrip('/')}/{quote(signed.path)}"
         url = f"{at}{signed.signature}"
         if storage.models.adopt(url, storage.container, name, since=job.made_at) is None:
-            cure = f"give the app's identity Storage Blob Data Reader on account {source.account}"
+            advice = f"give the app's identity Storage Blob Data Reader on account {source.account}"
             text = f"{blob.path} of account {source.account} cannot be copied"
-            raise TransientError(f"{text}: {cure}", cure=cure)
+            raise TransientError(f"{text}: {advice}", advice=advice)
 
     @property
     def _storage_hosts(self) -> frozenset[str]:

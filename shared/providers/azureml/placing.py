@@ -222,9 +222,9 @@ def _placed_model(given: AzureMlInput, model: ModelRef) -> PlacedInput:
     """Return a model as an input: the place of its files, which fits every type of input."""
     uri, kind = model.reference.get("uri"), model.reference.get("type")
     if not uri:
-        cure = "name a registered model of Azure Machine Learning"
+        advice = "name a registered model of Azure Machine Learning"
         raise PermanentError(
-            f"the place of the files of {model.name} is unknown: {cure}", cure=cure
+            f"the place of the files of {model.name} is unknown: {advice}", advice=advice
         )
     return PlacedInput(str(uri), given.type, given.mode, usual=str(kind or "custom_model"))
 

@@ -111,13 +111,13 @@ class RegisteredAssets:
         if answer.status == HTTPStatus.FORBIDDEN:
             return  # a role may allow jobs and not this; another call names a role that is missing
         if answer.status == HTTPStatus.NOT_FOUND:
-            cure = "correct training.compute, or make it with `az ml compute create`"
-            raise PermanentError(f"the workspace has no compute {name!r}: {cure}", cure=cure)
+            advice = "correct training.compute, or make it with `az ml compute create`"
+            raise PermanentError(f"the workspace has no compute {name!r}: {advice}", advice=advice)
         resource = self.call.object_in(answer, f"GET compute {name}")
         kind = str(properties_of(resource).get("computeType") or "")
         if kind.lower() in ("kubernetes", "aks"):
-            cure = "name a compute cluster, or serverless, as training.compute"
-            raise PermanentError(f"compute {name}: Kubernetes is not supported yet: {cure}")
+            advice = "name a compute cluster, or serverless, as training.compute"
+            raise PermanentError(f"compute {name}: Kubernetes is not supported yet: {advice}")
         self.memory.keep(key, kind)
 
     def job(self, name: str) -> Body:
@@ -129,8 +129,10 @@ class RegisteredAssets:
         """
         found = self.known_job(name)
         if found is None:
-            cure = "name a job that `az ml job show` finds as training.like"
-            raise PermanentError(f"the workspace has no job {name!r} to copy: {cure}", cure=cure)
+            advice = "name a job that `az ml job show` finds as training.like"
+            raise PermanentError(
+                f"the workspace has no job {name!r} to copy: {advice}", advice=advice
+            )
         return found
 
     def known_job(self, name: str) -> Body | None:
@@ -177,8 +179,8 @@ class RegisteredAssets:
 
 
 def _missing(what: str, kind: str) -> PermanentError:
-    cure = f"{_MAKE[kind]}, or correct the name"
-    return PermanentError(f"{what}: {cure}", cure=cure)
+    advice = f"{_MAKE[kind]}, or correct the name"
+    return PermanentError(f"{what}: {advice}", advice=advice)
 
 
 def _is_archived(resource: Mapping[str, Any]) -> bool:

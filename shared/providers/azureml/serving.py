@@ -86,9 +86,11 @@ class AzureMlServing:
             return
         if found.is_failed:
             failed = failure_of(self.calls.call, found)
-            cure = f"{failed.cure or 'see its operation'}; delete the endpoint to have it made anew"
+            advice = (
+                f"{failed.advice or 'see its operation'}; delete the endpoint to have it made anew"
+            )
             text = f"endpoint {name} could not be made: {failed}"
-            raise PermanentError(f"{text}: {cure}", cure=cure)
+            raise PermanentError(f"{text}: {advice}", advice=advice)
         text = f"endpoint {name} is {found.state}, and takes no model yet: waiting for it"
         raise TransientError(text, patience=_MADE_WITHIN)
 
@@ -117,7 +119,7 @@ class AzureMlServing:
                 f"endpoint {endpoint.name} sends requests to {' and '.join(sorted(others))}, "
                 "which are not of this app"
             )
-            raise PermanentError(f"{text}: {_ONE_OF_THEM}", cure=_ONE_OF_THEM)
+            raise PermanentError(f"{text}: {_ONE_OF_THEM}", advice=_ONE_OF_THEM)
         bodies, incomplete = {}, {}
         for name, deployment in shown.items():
             bodies[name], lost = recorded(deployment, self.calls.call.clean)
@@ -184,7 +186,7 @@ class AzureMlServing:
                 None,
                 detail=f"deployment {candidate.name} is being deleted",
                 failure=Failure.PARK,
-                cure="see who deletes it",
+                advice="see who deletes it",
             )
         progress = UpdateProgress.DONE if there.is_ready else UpdateProgress.PENDING
         named = self._named(there, candidate) if there.is_ready else None
@@ -318,7 +320,7 @@ class AzureMlServing:
             detail=str(failed),
             traffic=traffic,
             failure=failed.failure,
-            cure=failed.cure,
+            advice=failed.advice,
         )
 
     def _body(self, candidate: Candidate) -> dict[str, Any]:
@@ -336,15 +338,15 @@ class AzureMlServing:
             raise PermanentError(f"endpoint {self.calls.name}: {exc}") from None
         if where.identity != self.calls.call.workspace.identity:
             text = f"the model is registered in workspace {where.name}, not in that of the endpoint"
-            cure = "train in the workspace of the endpoint, or name an endpoint of that workspace"
-            raise self.calls.refused(text, cure)
+            advice = "train in the workspace of the endpoint, or name an endpoint of that workspace"
+            raise self.calls.refused(text, advice)
         if is_custom(model) and not body["properties"].get("environmentId"):
             text = f"{candidate.state.name} is a custom_model, which has no server of its own"
-            cure = (
+            advice = (
                 "give environment and code_configuration in the deployment file, or register the "
                 "model as an mlflow_model"
             )
-            raise self.calls.refused(text, cure)
+            raise self.calls.refused(text, advice)
 
     @property
     def _scoring(self) -> Scoring:

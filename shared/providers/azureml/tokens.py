@@ -29,7 +29,7 @@ _CLOUDS: Final = {
     "management.chinacloudapi.cn": "https://ml.azure.cn",
     "management.usgovcloudapi.net": "https://ml.azure.us",
 }
-_CURE: Final = (
+_ADVICE: Final = (
     "assign a managed identity to the app, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
     "AZURE_CLIENT_SECRET; a user-assigned identity needs AZURE_CLIENT_ID; on your own machine "
     "sign in with a developer tool"
@@ -87,10 +87,10 @@ class Tokens:
         except ClientAuthenticationError:
             # Its text lists everything that was tried, over many lines.
             text = f"no identity may sign in for {scope}"
-            raise TransientError(f"{text}: {_CURE}", cure=_CURE) from None
+            raise TransientError(f"{text}: {_ADVICE}", advice=_ADVICE) from None
         except (AzureError, ValueError) as exc:  # settings or answers that make no sense to it
             text = f"no token for {scope} now ({type(exc).__name__})"
-            raise TransientError(f"{text}: {_CURE}", cure=_CURE) from None
+            raise TransientError(f"{text}: {_ADVICE}", advice=_ADVICE) from None
 
     def _credential(self) -> "TokenCredential":
         with self._building:

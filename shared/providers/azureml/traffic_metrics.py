@@ -43,7 +43,7 @@ def measured_requests(calls: EndpointCalls, query: TrafficQuery) -> tuple[Traffi
     answer = calls.metrics(_parameters(query))
     if answer.status in _NOT_ALLOWED:
         refusal = refusal_in(answer, calls.call.clean)
-        raise PermanentError(f"{what}: {refusal}: {_ROLE}", cure=_ROLE)
+        raise PermanentError(f"{what}: {refusal}: {_ROLE}", advice=_ROLE)
     if not answer.ok:
         raise calls.call.sorted(answer, what, write=False)
     decoded = answer.json()

@@ -151,7 +151,7 @@ class TrafficUpdates:
         failed = failure_of(self.calls.call, deployment)
         words = f"deployment {name} is {deployment.state} ({failed})"
         if not failed.may_be_repeated:
-            return f"{words}: {failed.cure}"
+            return f"{words}: {failed.advice}"
         try:
             self._make(state, name)
         except AzureMlRefusedError:
@@ -190,15 +190,15 @@ class TrafficUpdates:
         """Refuse to send requests to a deployment whose model others have changed."""
         if recorded := _changed_model(state, name, deployment):
             text = f"deployment {name} has the model {deployment.model} now, and not {recorded}"
-            cure = "give it that model again, or delete it to have it made again"
-            raise PermanentError(f"endpoint {self.calls.name}: {text}: {cure}", cure=cure)
+            advice = "give it that model again, or delete it to have it made again"
+            raise PermanentError(f"endpoint {self.calls.name}: {text}: {advice}", advice=advice)
 
     def _changed(self, found: TrafficMap, before: str, wanted: TrafficMap) -> ChangedByOthersError:
         text = (
             f"another program or an operator changed the traffic of endpoint {self.calls.name}: "
             f"it is {found}, {before}, and {wanted} was to come"
         )
-        return ChangedByOthersError(f"{text}: {_SEE}", found.model_dump(), cure=_SEE)
+        return ChangedByOthersError(f"{text}: {_SEE}", found.model_dump(), advice=_SEE)
 
 
 def _rising(now: TrafficMap, wanted: TrafficMap) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from shared.providers.studio.blob_references import (
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.errors import (
     StudioRefusedError,
-    cure_in,
+    advice_in,
     explained,
     read_refusal,
     sort_refusal,
@@ -92,7 +92,7 @@ class StudioBatch:
         Raises:
             TransientError: no job was made.
             OutcomeUnknownError: one may have been, without its id.
-            PermanentError: the service refuses; the message holds its reason and the cure.
+            PermanentError: the service refuses; the message holds its reason and the advice.
             ConfigError: an app setting is missing, or `training.connection_string` opens
                 another account than a blob lies in (studio-classic §1.2).
         """
@@ -307,8 +307,8 @@ def _state(answer: Answer, clean: Cleaner) -> tuple[JobState, Mapping[str, Signe
         shown = clean(repr(status))[:_LONGEST_SHOWN]
         raise TransientError(f"check job: no known status in the answer: {shown}")
     details = clean(str(reported.get("Details") or ""))[:_LONGEST_DETAILS]
-    cure = cure_in(details) if known is JobStatus.FAILED else ""
-    return JobState(known, details, cure), read_results(reported.get("Results"))
+    advice = advice_in(details) if known is JobStatus.FAILED else ""
+    return JobState(known, details, advice), read_results(reported.get("Results"))
 
 
 def _of_studio(request: JobRequest) -> StudioTraining:

@@ -26,7 +26,7 @@ _KEYS: Final = re.compile(
 _PUBLIC: Final = "management.azure.com"
 #: Resource Manager hosts of the clouds that had the service; others count as the public one.
 _CLOUDS: Final = frozenset({_PUBLIC, "management.chinacloudapi.cn", "management.usgovcloudapi.net"})
-_CURE: Final = (
+_ADVICE: Final = (
     "assign a managed identity to the app, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
     "AZURE_CLIENT_SECRET; on your own machine sign in with a developer tool"
 )
@@ -160,10 +160,12 @@ class ArmToken:
             return str(self._credential().get_token(scope).token)
         except ClientAuthenticationError:
             # Its text lists everything that was tried, over many lines.
-            raise TransientError(f"no identity may sign in to Resource Manager: {_CURE}") from None
+            raise TransientError(
+                f"no identity may sign in to Resource Manager: {_ADVICE}"
+            ) from None
         except (AzureError, ValueError) as exc:  # settings or answers that make no sense to it
             kind = type(exc).__name__
-            raise TransientError(f"no token for Resource Manager now ({kind}): {_CURE}") from None
+            raise TransientError(f"no token for Resource Manager now ({kind}): {_ADVICE}") from None
 
     def _credential(self) -> "TokenCredential":
         with self._building:

@@ -27,11 +27,11 @@ _NOT_FOUND: Final = 404
 _NO_SERVICE: Final = frozenset(
     {"WebServiceNotFound", "WebServiceIdNotFoundInWorkspace", "WorkspaceNotFound"}
 )
-_ENDPOINT_CURE: Final = (
+_ENDPOINT_ADVICE: Final = (
     "correct `update` of the endpoint in pipelines.yaml; if it is right, open the way from the app "
     "to {host}"
 )
-_CURE: Final = (
+_ADVICE: Final = (
     "correct training.service in pipelines.yaml; if it is right, open the way from the app to "
     "{host}, or see whether the service still exists"
 )
@@ -46,11 +46,11 @@ def training_checks(batch: StudioBatch, training: StudioTraining) -> Iterator[Ch
     """
     host = urlsplit(training.service).hostname or ""
     name = f"training service {training.identity}"
-    cure = _CURE.format(host=host)
-    yield Check(_SERVICES, name, training.service, partial(_asked, batch), cure)
+    advice = _ADVICE.format(host=host)
+    yield Check(_SERVICES, name, training.service, partial(_asked, batch), advice)
     if training.connection_string is not None:
         opens = partial(_opens, batch, training)
-        yield Check(_SERVICES, f"{name}: connection_string", "", opens, cure)
+        yield Check(_SERVICES, f"{name}: connection_string", "", opens, advice)
 
 
 def _asked(batch: StudioBatch) -> Finding:
@@ -80,8 +80,8 @@ def serving_checks(endpoint: StudioClassicEndpoint, config: StudioEndpoint) -> I
     """
     host = urlsplit(config.update).hostname or ""
     name = f"endpoint {config.ref.identity}: read"
-    cure = _ENDPOINT_CURE.format(host=host)
-    yield Check(_ENDPOINTS, name, config.update, partial(_read, endpoint), cure)
+    advice = _ENDPOINT_ADVICE.format(host=host)
+    yield Check(_ENDPOINTS, name, config.update, partial(_read, endpoint), advice)
 
 
 def _read(endpoint: StudioClassicEndpoint) -> Finding:

@@ -1,4 +1,4 @@
-"""The error for each answer of a service, with its reason: its codes, its words, and the cure.
+"""The error for each answer of a service, with its reason: its codes, its words, and the advice.
 
 Classes, codes and statuses: studio-classic §5. A row counts only for its HTTP status;
 an error that is in no row counts by its status.
@@ -29,13 +29,13 @@ from shared.core.redaction import redact
 from shared.core.secret_shapes import Cleaner
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
-from shared.providers.studio import hints as cures
+from shared.providers.studio import hints
 from shared.providers.studio.web_service_definition import member
 
 #: Refusals that are known to pass, by their words: this one was seen now and then
 #: (studio-classic §3).
 PASSING: Final = ("URL of the retraining model is invalid",)
-_MOST_CURES: Final = 2
+_MOST_ADVICE: Final = 2
 #: What may be a code in a sentence: words written together, each with a capital.
 _IN_WORDS: Final = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][A-Za-z]*)+\b")
 _SERVER_ERROR: Final = 500
@@ -64,43 +64,43 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One class of errors: its status, its code, its cure, and the cures of its details."""
+    """One class of errors: its status, its code, its advice, and the advice of its details."""
 
     http: int
     code: str
     means: Meaning
-    cure: str = ""
+    advice: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
 
 
 TABLE: Final = (
-    ErrorCode(400, "BadArgument", Meaning.PARK, "", cures.BAD_ARGUMENT),
-    ErrorCode(400, "BadUserArgument", Meaning.PARK, "", cures.BAD_USER_ARGUMENT),
-    ErrorCode(400, "InvalidOperation", Meaning.PARK, "", cures.INVALID_OPERATION),
-    ErrorCode(400, "LibraryExecutionError", Meaning.PARK, cures.MODULE, cures.MODULE_FAULTS),
-    ErrorCode(400, "ModuleExecutionError", Meaning.PARK, cures.MODULE, cures.MODULE_FAULTS),
-    ErrorCode(400, "WebServicePackageError", Meaning.PARK, cures.PACKAGE, cures.PACKAGE_FAULTS),
-    ErrorCode(400, "BadRequest", Meaning.PARK, "", cures.NEW_SERVICE),
-    ErrorCode(401, "Unauthorized", Meaning.REPEAT_BRIEFLY, cures.KEY, cures.UNAUTHORIZED),
-    ErrorCode(403, "AuthorizationFailed", Meaning.PARK, cures.RIGHTS),
-    ErrorCode(404, "NotFound", Meaning.PARK, "", cures.NOT_FOUND),
-    ErrorCode(408, "RequestTimeout", Meaning.CHECK, "", cures.TIMED_OUT),
-    ErrorCode(409, "Conflict", Meaning.PARK, "", cures.CONFLICT),
-    ErrorCode(413, "MemoryQuotaViolation", Meaning.PARK, cures.MEMORY, cures.OUT_OF_MEMORY),
-    ErrorCode(500, "InternalError", Meaning.CHECK, "", cures.INTERNAL),
+    ErrorCode(400, "BadArgument", Meaning.PARK, "", hints.BAD_ARGUMENT),
+    ErrorCode(400, "BadUserArgument", Meaning.PARK, "", hints.BAD_USER_ARGUMENT),
+    ErrorCode(400, "InvalidOperation", Meaning.PARK, "", hints.INVALID_OPERATION),
+    ErrorCode(400, "LibraryExecutionError", Meaning.PARK, hints.MODULE, hints.MODULE_FAULTS),
+    ErrorCode(400, "ModuleExecutionError", Meaning.PARK, hints.MODULE, hints.MODULE_FAULTS),
+    ErrorCode(400, "WebServicePackageError", Meaning.PARK, hints.PACKAGE, hints.PACKAGE_FAULTS),
+    ErrorCode(400, "BadRequest", Meaning.PARK, "", hints.NEW_SERVICE),
+    ErrorCode(401, "Unauthorized", Meaning.REPEAT_BRIEFLY, hints.KEY, hints.UNAUTHORIZED),
+    ErrorCode(403, "AuthorizationFailed", Meaning.PARK, hints.RIGHTS),
+    ErrorCode(404, "NotFound", Meaning.PARK, "", hints.NOT_FOUND),
+    ErrorCode(408, "RequestTimeout", Meaning.CHECK, "", hints.TIMED_OUT),
+    ErrorCode(409, "Conflict", Meaning.PARK, "", hints.CONFLICT),
+    ErrorCode(413, "MemoryQuotaViolation", Meaning.PARK, hints.MEMORY, hints.OUT_OF_MEMORY),
+    ErrorCode(500, "InternalError", Meaning.CHECK, "", hints.INTERNAL),
     ErrorCode(500, "InternalErrorSystemLowOnMemory", Meaning.CHECK),
-    ErrorCode(500, "ModelPackageFormatError", Meaning.CHECK_BRIEFLY, cures.MODEL),
+    ErrorCode(500, "ModelPackageFormatError", Meaning.CHECK_BRIEFLY, hints.MODEL),
     ErrorCode(
         500,
         "WebServicePackageInternalError",
         Meaning.CHECK_BRIEFLY,
-        cures.PACKAGE,
-        cures.INTERNAL_PACKAGE,
+        hints.PACKAGE,
+        hints.INTERNAL_PACKAGE,
     ),
-    ErrorCode(500, "GetWorkspaceFailed", Meaning.PARK, cures.REGION),
-    ErrorCode(503, "InitializingContainers", Meaning.REPEAT, cures.WAKING),
-    ErrorCode(503, "ServiceUnavailable", Meaning.REPEAT, "", cures.UNAVAILABLE),
-    ErrorCode(504, "GatewayTimeout", Meaning.CHECK, "", cures.GATEWAY),
+    ErrorCode(500, "GetWorkspaceFailed", Meaning.PARK, hints.REGION),
+    ErrorCode(503, "InitializingContainers", Meaning.REPEAT, hints.WAKING),
+    ErrorCode(503, "ServiceUnavailable", Meaning.REPEAT, "", hints.UNAVAILABLE),
+    ErrorCode(504, "GatewayTimeout", Meaning.CHECK, "", hints.GATEWAY),
 )
 #: For answers without a code that is known. Other 5xx are like 500, all the rest like 400.
 STATUSES: Final = {
@@ -116,9 +116,11 @@ STATUSES: Final = {
 _MEANINGS: Final = {
     (row.http, code): row.means for row in TABLE for code in (row.code, *row.details)
 }
-_OF_CLASSES: Final = {row.code: row.cure for row in TABLE if row.cure}
-_OF_DETAILS: Final = {(row.http, code): cure for row in TABLE for code, cure in row.details.items()}
-_ANYWHERE: Final = {code: cure for (_, code), cure in _OF_DETAILS.items() if cure}
+_OF_CLASSES: Final = {row.code: row.advice for row in TABLE if row.advice}
+_OF_DETAILS: Final = {
+    (row.http, code): advice for row in TABLE for code, advice in row.details.items()
+}
+_ANYWHERE: Final = {code: advice for (_, code), advice in _OF_DETAILS.items() if advice}
 
 
 def meaning(status: int, codes: Iterable[str], words: str) -> Meaning:
@@ -137,8 +139,8 @@ def meaning(status: int, codes: Iterable[str], words: str) -> Meaning:
     return means
 
 
-def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> str:
-    """Return the likely cures of an error, the most specific ones, or an empty text.
+def likely_advice(status: int, code: str, details: Iterable[str], words: str) -> str:
+    """Return the likely advice of an error, the most specific ones, or an empty text.
 
     Args:
         status: the HTTP status of the answer.
@@ -146,22 +148,24 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
         details: the codes of its details; one seen with another status is known all the same.
         words: the service's own words.
     """
-    known_cures = [next((cure for known, cure in cures.WORDS.items() if known.search(words)), "")]
-    known_cures += [_OF_DETAILS.get((status, one), _ANYWHERE.get(one, "")) for one in details]
-    found = list(dict.fromkeys(one for one in known_cures if one))
+    known_advice = [
+        next((advice for known, advice in hints.WORDS.items() if known.search(words)), "")
+    ]
+    known_advice += [_OF_DETAILS.get((status, one), _ANYWHERE.get(one, "")) for one in details]
+    found = list(dict.fromkeys(one for one in known_advice if one))
     if found:
-        return "; ".join(found[:_MOST_CURES])
-    return _OF_CLASSES.get(code) or cures.STATUSES.get(status, "")
+        return "; ".join(found[:_MOST_ADVICE])
+    return _OF_CLASSES.get(code) or hints.STATUSES.get(status, "")
 
 
-def cure_in(words: str) -> str:
-    """Return the likely cures of a failure that is reported only in words, or an empty text.
+def advice_in(words: str) -> str:
+    """Return the likely advice of a failure that is reported only in words, or an empty text.
 
     Codes are among the words there: a failed job's details have them (studio-classic §1.4).
     """
     codes = _IN_WORDS.findall(words)
     named = next((code for code in codes if code in _OF_CLASSES), "")
-    return likely_cure(0, named, codes, words)
+    return likely_advice(0, named, codes, words)
 
 
 _PATIENCE: Final = {Meaning.REPEAT_BRIEFLY: _BRIEFLY, Meaning.CHECK_BRIEFLY: _BRIEFLY}
@@ -245,7 +249,7 @@ def sort_refusal(
 ) -> RelearnError:
     """Return the error to raise for an answer that is not 2xx (design rule 7).
 
-    Its message holds what was asked for, the service's own codes and words, and the likely cure.
+    Its message holds what was asked for, the service's own codes and words, and the likely advice.
 
     Args:
         answer: what came back.
@@ -264,19 +268,19 @@ def sort_refusal(
     else:
         wait = answer.retry_after(datetime.now(UTC))
         error = TransientError(message, retry_after=wait, patience=_PATIENCE.get(means))
-    error.cure = advice(refusal)
+    error.advice = advice(refusal)
     return error
 
 
 def explained(refusal: Refusal) -> str:
-    """Return the service's own codes and words, and the likely cure where one is known."""
+    """Return the service's own codes and words, and the likely advice where one is known."""
     likely = advice(refusal)
     return f"{refusal}: {likely}" if likely else str(refusal)
 
 
 def advice(refusal: Refusal) -> str:
-    """Return the likely cure for a refusal, or an empty string."""
-    return likely_cure(refusal.status, refusal.code, refusal.detail_codes, refusal.text)
+    """Return the likely advice for a refusal, or an empty string."""
+    return likely_advice(refusal.status, refusal.code, refusal.detail_codes, refusal.text)
 
 
 def _errors(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -1,8 +1,8 @@
-"""Likely cures for errors of Studio's services, by detail code, status and words.
+"""Likely advice for errors of Studio's services, by detail code, status and words.
 
-Codes: studio-classic §5; cures: studio-classic §4, §6 (traps, troubleshooting guide). A cure
+Codes: studio-classic §5; advice: studio-classic §4, §6 (traps, troubleshooting guide). Advice
 names the key of pipelines.yaml to change, where there is one; an empty one stands for a code
-that only the service itself can cure.
+that only the service itself can mend.
 """
 
 import re
@@ -226,5 +226,5 @@ _WORDS: Final = {
     ),
     r"\bAzureBatchPoolId\b|\bbatch pool\b": "correct training.azure_batch_pool_id",
 }
-#: What only the words say (studio-classic §3, §4, §6); the first that fits is the cure.
-WORDS: Final = {re.compile(words, re.IGNORECASE): cure for words, cure in _WORDS.items()}
+#: What only the words say (studio-classic §3, §4, §6); the first that fits is the advice.
+WORDS: Final = {re.compile(words, re.IGNORECASE): advice for words, advice in _WORDS.items()}

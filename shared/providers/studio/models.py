@@ -100,7 +100,7 @@ class StudioModels:
         now = self.models.head(was.container, was.name)
         if now is None:
             text = f"there is no model at {was.path} any more"
-            raise TransientError(text, patience=LATE, cure="restore it, or upload it once more")
+            raise TransientError(text, patience=LATE, advice="restore it, or upload it once more")
         return model_of(_usable(now, was.path))
 
     def evaluation(self, job: Job, output: str | None, most: int = _LONGEST) -> Evaluation:
@@ -161,7 +161,7 @@ class StudioModels:
             where = f"{self.container}/{name}"
         if why := left_before(model, job):
             text = f"there is no model of this job at {where} yet: {why}"
-            raise TransientError(text, patience=LATE, cure=_WRITTEN_ELSEWHERE)
+            raise TransientError(text, patience=LATE, advice=_WRITTEN_ELSEWHERE)
         return _usable(model, where)
 
 
@@ -188,7 +188,7 @@ def _path(job: Job, file: str) -> str:
 def _usable(model: BlobVersion | None, where: str) -> BlobVersion:
     if model is None:
         text = f"there is no model at {where} yet"
-        raise TransientError(text, patience=LATE, cure=_WRITTEN_ELSEWHERE)
+        raise TransientError(text, patience=LATE, advice=_WRITTEN_ELSEWHERE)
     if not model.size:
         raise PermanentError(f"the model at {where} is empty")
     return model

@@ -154,7 +154,7 @@ class StudioServing:
             there = ", ".join(repr(name) for name in known) or "none: is it a training service?"
             raise PermanentError(
                 f"endpoint {self.name} has no updatable resource {self.resource!r}; it has {there}",
-                cure="correct `resource` of the endpoint in pipelines.yaml",
+                advice="correct `resource` of the endpoint in pipelines.yaml",
             )
         return self.baselines.kept(current, keep) if keep is not None else None
 

@@ -123,7 +123,7 @@ def test_a_service_uri_with_a_signature_is_refused_by_name(part: str, end: str) 
         ),
     ],
 )
-def test_what_is_wrong_with_an_identity_is_named_with_its_cure(
+def test_what_is_wrong_with_an_identity_is_named_with_its_advice(
     changes: dict[str, str], setting: str, message: str
 ) -> None:
     given = {f"AzureWebJobsStorage__{part}": value for part, value in changes.items()}

@@ -1,4 +1,4 @@
-"""Each mistake of one pipeline is reported once, with its path, its line and its cure."""
+"""Each mistake of one pipeline is reported once, with its path, its line and its advice."""
 
 from typing import Any
 
@@ -145,7 +145,7 @@ CASES: list[tuple[Change, str, str]] = [
 @pytest.mark.parametrize(
     ("change", "path", "message"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES]
 )
-def test_each_mistake_is_reported_with_its_path_and_its_cure(
+def test_each_mistake_is_reported_with_its_path_and_its_advice(
     load: Load, change: Change, path: str, message: str
 ) -> None:
     found = load(change)

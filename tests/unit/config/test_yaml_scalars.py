@@ -51,7 +51,7 @@ def test_a_scalar_is_read_as_it_is_written(tmp_path: Path, text: str) -> None:
 def test_what_would_not_be_written_back_is_refused(tmp_path: Path, text: str) -> None:
     (problem,) = load(tmp_path, {"x": text}).problems
     assert problem.where.endswith("pipelines.census.training.parameters.x")
-    assert "quote it" in problem.cure
+    assert "quote it" in problem.advice
     assert text not in problem.what
 
 

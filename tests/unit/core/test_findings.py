@@ -1,4 +1,4 @@
-"""The lines of doctor: one line each, without secrets, and the cure said once."""
+"""The lines of doctor: one line each, without secrets, and the advice said once."""
 
 from shared.core.findings import (
     CheckOutcome,
@@ -16,14 +16,14 @@ from shared.errors import PermanentError, TransientError
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0"
 
 
-def test_an_error_says_its_cure_once() -> None:
-    found = of_error(PermanentError("no compute x: correct it", cure="correct it"))
-    assert (found.text, found.cure) == ("no compute x", "correct it")
+def test_an_error_says_its_advice_once() -> None:
+    found = of_error(PermanentError("no compute x: correct it", advice="correct it"))
+    assert (found.text, found.advice) == ("no compute x", "correct it")
 
 
-def test_an_error_without_a_cure_has_the_usual_one_of_its_check_or_of_all() -> None:
-    assert of_error(TransientError("lost"), "look").cure == "look"
-    assert of_error(TransientError("lost")).cure.startswith("run doctor again")
+def test_an_error_without_advice_has_the_usual_one_of_its_check_or_of_all() -> None:
+    assert of_error(TransientError("lost"), "look").advice == "look"
+    assert of_error(TransientError("lost")).advice.startswith("run doctor again")
     assert of_error(PermanentError()).text == "permanent"
 
 
@@ -31,7 +31,7 @@ def test_a_secret_is_taken_out_before_a_text_is_cut() -> None:
     redactor = Redactor(SECRET)
     for length in range(560, 600):
         found = wrong("x" * length + SECRET, SECRET).within(redactor.text)
-        assert SECRET[:8] not in f"{found.text}{found.cure}"
+        assert SECRET[:8] not in f"{found.text}{found.advice}"
         assert len(found.text) <= 600
 
 

@@ -87,7 +87,7 @@ def test_a_resource_that_the_endpoint_does_not_have_is_named_with_those_it_has(
         asking.acquire_lease_()
     had = "'other'" if resources else "none: is it a training service?"
     assert str(caught.value).endswith(f"it has {had}")
-    assert caught.value.cure == "correct `resource` of the endpoint in pipelines.yaml"
+    assert caught.value.advice == "correct `resource` of the endpoint in pipelines.yaml"
     assert asking.endpoint.asked == []
 
 

@@ -202,8 +202,8 @@ def test_a_model_whose_files_are_gone_is_named_before_a_job_fails_for_it(
     assert [note for note in notes if what in note and "cannot be made" in note]
     if what == "the anchor":
         assert "pin another model" in str(run.advice)
-        outcome, text, cure = finding(world, "endpoints", "sample/production: anchor")
-        assert (outcome, deleted.run_id in text, "pin another" in cure) == ("wrong", True, True)
+        outcome, text, advice = finding(world, "endpoints", "sample/production: anchor")
+        assert (outcome, deleted.run_id in text, "pin another" in advice) == ("wrong", True, True)
         world.app.endpoints.pin(HERE, runs[1].run_id, BOSS)
         world.app.run_operations.retry(run.run_id)
         assert world.until(run, Phase.PROMOTED, ticks=80).given_models[1].run_id == runs[1].run_id

@@ -49,9 +49,9 @@ def checked(one: Mapped) -> Event | None:
     return event
 
 
-def failed(failure: Failure, cure: str = "") -> EndpointCheck:
+def failed(failure: Failure, advice: str = "") -> EndpointCheck:
     return EndpointCheck(
-        UpdateProgress.FAILED, None, detail="OutOfQuota: no cores", failure=failure, cure=cure
+        UpdateProgress.FAILED, None, detail="OutOfQuota: no cores", failure=failure, advice=advice
     )
 
 

@@ -36,7 +36,7 @@ def third(world: Live) -> None:
 
 
 @pytest.mark.parametrize("spoil", [typo, no_yaml], ids=lambda one: one.__name__)
-def test_data_that_arrived_while_a_new_pipeline_had_an_error_is_found_in_the_tick_of_the_cure(
+def test_data_that_arrived_while_a_new_pipeline_had_an_error_is_found_in_the_tick_of_the_advice(
     world: Live, spoil: Change, caplog: pytest.LogCaptureFixture
 ) -> None:
     sound: dict[str, Any] = {}

@@ -34,7 +34,7 @@ def lines(found: Report, part: str) -> dict[str, Line]:
 
 def finding(world: World, part: str, check: str) -> tuple[str, str, str]:
     found = lines(report(world), part)[check].finding
-    return found.outcome.value, found.text, found.cure
+    return found.outcome.value, found.text, found.advice
 
 
 def served() -> Observed:
@@ -74,7 +74,7 @@ def test_a_wrong_key_of_the_training_service_is_told() -> None:
     (line,) = lines(report(world), "services").values()
     assert line.finding.outcome is CheckOutcome.WRONG
     assert "401" in line.finding.text
-    assert "training.api_key" in line.finding.cure
+    assert "training.api_key" in line.finding.advice
     assert "d3Jvbmct" not in str(line)
 
 
@@ -112,10 +112,10 @@ def test_a_model_that_others_set_is_drift() -> None:
     world = served()
     assert finding(world, "endpoints", "sample/production")[0] == "ok"
     meddle(world)
-    kind, text, cure = finding(world, "endpoints", "sample/production")
+    kind, text, advice = finding(world, "endpoints", "sample/production")
     assert kind == "wrong"
     assert text.startswith("it has drifted: ")
-    assert "find out who else updates this endpoint" in cure
+    assert "find out who else updates this endpoint" in advice
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_an_endpoint_that_refuses_its_probe_is_told() -> None:
     world.http.answers.append(
         lambda _, path: Answer(401, {}, b"") if path.endswith("/execute") else None
     )
-    kind, text, cure = finding(world, "endpoints", "sample/production")
+    kind, text, advice = finding(world, "endpoints", "sample/production")
     assert kind == "wrong"
     assert "the probe" in text
-    assert "key in pipelines.yaml" in cure
+    assert "key in pipelines.yaml" in advice
 
 
 def test_an_endpoint_that_is_being_updated_is_not_checked() -> None:
@@ -162,10 +162,10 @@ def test_an_endpoint_that_is_being_updated_is_not_checked() -> None:
 def test_a_timer_that_does_not_run_is_told() -> None:
     world = served()
     world.clock.move(timedelta(hours=2))
-    kind, text, cure = finding(world, "timers", "poll_jobs and start_scheduled_runs")
+    kind, text, advice = finding(world, "timers", "poll_jobs and start_scheduled_runs")
     assert kind == "wrong"
     assert "no poll since" in text
-    assert "restart the app" in cure
+    assert "restart the app" in advice
 
 
 def test_messages_and_events_that_were_given_up_are_told() -> None:
@@ -175,12 +175,12 @@ def test_messages_and_events_that_were_given_up_are_told() -> None:
     assert finding(world, "events", queue)[0] == finding(world, "events", container)[0] == "ok"
     world.queues.put(poison, 3)
     world.blobs.put(letters, "a/b.json", b"{}")
-    kind, text, cure = finding(world, "events", queue)
+    kind, text, advice = finding(world, "events", queue)
     assert (kind, text) == ("wrong", "it holds 3 messages, which were given up")
-    assert "az storage message peek" in cure
-    kind, text, cure = finding(world, "events", container)
+    assert "az storage message peek" in advice
+    kind, text, advice = finding(world, "events", container)
     assert (kind, text) == ("wrong", "it holds 1 event that Event Grid gave up")
-    assert "deadLetterReason" in cure
+    assert "deadLetterReason" in advice
     world.blobs.missing.add(letters)
     assert finding(world, "events", container)[0] == "not_checked"
 
@@ -191,7 +191,7 @@ def test_a_queue_that_cannot_be_counted_is_not_taken_for_an_empty_one() -> None:
     found = lines(report(world), "events")
     wrong_ones = {name for name, one in found.items() if one.finding.outcome is CheckOutcome.WRONG}
     assert len(wrong_ones) == 3
-    assert all("Storage Queue Data Contributor" in found[one].finding.cure for one in wrong_ones)
+    assert all("Storage Queue Data Contributor" in found[one].finding.advice for one in wrong_ones)
 
 
 def test_the_last_test_of_the_way_of_events_is_shown() -> None:
@@ -238,7 +238,7 @@ def test_problems_and_hints_are_lines_of_their_own() -> None:
         ("X__tenantId", "ok"),
         *[("all", "not_checked")] * 4,
     ]
-    assert found.lines[0].finding.cure == "make it longer"
+    assert found.lines[0].finding.advice == "make it longer"
 
 
 def test_many_hints_do_not_hide_what_is_wrong() -> None:

@@ -15,8 +15,8 @@ from tests.unit.operations.test_doctor import finding
 def found(world: AzureMlWorld) -> tuple[str, str, str]:
     (check,) = holdout_checks(world.context, world.app.catalogue)
     assert (check.part, check.name) == ("endpoints", f"sample: holdout {HOLDOUT}")
-    outcome, text, cure = check.run().outcome.value, check.run().text, check.run().cure
-    return outcome, text, cure
+    outcome, text, advice = check.run().outcome.value, check.run().text, check.run().advice
+    return outcome, text, advice
 
 
 def test_a_sound_holdout_has_rows_and_columns_in_the_report() -> None:
@@ -27,9 +27,9 @@ def test_a_sound_holdout_has_rows_and_columns_in_the_report() -> None:
 def test_a_holdout_that_is_not_there_is_wrong() -> None:
     world = world_with()
     world.blobs.remove(DATA, ROWS)
-    outcome, text, cure = found(world)
+    outcome, text, advice = found(world)
     assert (outcome, text) == ("wrong", "there is no such blob")
-    assert "Storage Blob Data Reader" in cure
+    assert "Storage Blob Data Reader" in advice
 
 
 def test_a_holdout_without_a_label_is_wrong() -> None:
@@ -64,4 +64,4 @@ def test_a_holdout_that_jobs_score_is_looked_for_and_not_read() -> None:
     assert check.run().text.endswith("; jobs score it")
     world.blobs.remove(DATA, "holdout.csv")
     assert check.run().outcome.value == "wrong"
-    assert "Storage Blob Data Reader" in check.run().cure
+    assert "Storage Blob Data Reader" in check.run().advice

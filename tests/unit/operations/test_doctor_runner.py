@@ -53,7 +53,7 @@ def test_a_check_that_hangs_has_its_time_and_no_more(hanging: Hanging) -> None:
     (found,) = results_of([check("1", hanging)], QUICK)
     assert time.monotonic() - began < 2
     assert found.text == "no answer within 0 s"
-    assert "a.example can be reached" in found.cure
+    assert "a.example can be reached" in found.advice
 
 
 def test_a_host_that_hangs_is_left_alone_after_two_checks(hanging: Hanging) -> None:
@@ -124,13 +124,13 @@ def test_checks_of_one_host_run_side_by_side_once_it_answers() -> None:
 
 def test_an_error_is_what_is_wrong_and_a_fault_of_the_check_is_said_without_its_text() -> None:
     def refused() -> Finding:
-        raise PermanentError("no role: give it", cure="give it")
+        raise PermanentError("no role: give it", advice="give it")
 
     def faulty() -> Finding:
         raise KeyError("SECRET")
 
     first, second = results_of([check("1", refused), check("2", faulty)], QUICK)
-    assert (first.text, first.cure) == ("no role", "give it")
+    assert (first.text, first.advice) == ("no role", "give it")
     assert second.text == "the check itself failed (KeyError)"
 
 

@@ -70,7 +70,7 @@ def test_the_token_is_asked_for_anew_each_time_because_the_credential_keeps_it()
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_no_token_is_a_transient_error_with_a_cure_and_without_what_the_library_says(
+def test_no_token_is_a_transient_error_with_advice_and_without_what_the_library_says(
     error: Exception,
 ) -> None:
     with pytest.raises(TransientError) as caught:
@@ -90,7 +90,7 @@ def test_no_token_is_a_transient_error_with_a_cure_and_without_what_the_library_
     [{"AZURE_TENANT_ID": "not a tenant!"}, {"AZURE_AUTHORITY_HOST": "http://insecure.example"}],
     ids=lambda wrong: next(iter(wrong)),
 )
-def test_settings_that_no_credential_can_be_made_of_are_an_error_with_a_cure_too(
+def test_settings_that_no_credential_can_be_made_of_are_an_error_with_advice_too(
     wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "c2VjcmV0"}

@@ -89,10 +89,12 @@ def test_an_answer_that_broke_off_shows_nothing_whatever_its_status(status: int)
         assert type(classify(failure(kind, status), "x", write=False)) is TransientError
 
 
-@pytest.mark.parametrize(("status", "cure"), [(403, "roles"), (404, "container"), (400, "refuses")])
-def test_a_refusal_says_what_to_do(status: int, cure: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "advice"), [(403, "roles"), (404, "container"), (400, "refuses")]
+)
+def test_a_refusal_says_what_to_do(status: int, advice: str) -> None:
     error = classify(failure(azure_errors.HttpResponseError, status), "write x", write=True)
-    assert cure in str(error)
+    assert advice in str(error)
 
 
 #: Every code that Microsoft lists with 409 or 412 for blobs and containers, or for directories, and

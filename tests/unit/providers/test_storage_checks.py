@@ -73,7 +73,7 @@ class Account:
         """Return what is wrong, and make sure that nothing is left behind and no secret shown."""
         found = self.found(environment)
         assert not self.answers.blobs
-        assert not [one for one in found.values() if KEY in f"{one.text}{one.cure}"]
+        assert not [one for one in found.values() if KEY in f"{one.text}{one.advice}"]
         return {name: one for name, one in found.items() if one.outcome is CheckOutcome.WRONG}
 
 
@@ -133,7 +133,7 @@ def test_by_key_no_identity_and_no_delegation_is_asked_for(account: Account) -> 
     assert not [one for one in account.answers.sent if "userdelegationkey" in one]
 
 
-#: What is wrong on purpose: code -> by which right, what is said, and words of the cure.
+#: What is wrong on purpose: code -> by which right, what is said, and words of the advice.
 REFUSED = [
     (
         "AuthorizationPermissionMismatch",
@@ -178,15 +178,15 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("code", "environment", "says", "cure"), REFUSED)
-def test_each_refusal_is_named_with_its_cure(
-    account: Account, code: str, environment: Mapping[str, str], says: str, cure: str
+@pytest.mark.parametrize(("code", "environment", "says", "advice"), REFUSED)
+def test_each_refusal_is_named_with_its_advice(
+    account: Account, code: str, environment: Mapping[str, str], says: str, advice: str
 ) -> None:
     account.answers.rule = lambda _what, _path: code
     found = account.wrong(environment)
     assert set(found) - {SIGNED} == CONTAINERS_ALL | QUEUES
     assert f"write: {says} ({code}, " in found[MODELS].text
-    assert cure in found[MODELS].cure
+    assert advice in found[MODELS].advice
     # A clock is told also by an answer that refuses.
     assert CLOCK not in found
 
@@ -219,8 +219,8 @@ def test_a_queue_role_and_the_right_to_sign_are_told_apart(account: Account) -> 
     account.answers.rule = rule
     found = account.wrong()
     assert set(found) == {SIGNED, *QUEUES}
-    assert "Storage Blob Delegator" in found[SIGNED].cure
-    assert all("Storage Queue Data Contributor" in found[one].cure for one in QUEUES)
+    assert "Storage Blob Delegator" in found[SIGNED].advice
+    assert all("Storage Queue Data Contributor" in found[one].advice for one in QUEUES)
 
 
 def test_what_is_missing_is_wrong_or_may_be_made_later(account: Account) -> None:
@@ -233,7 +233,7 @@ def test_what_is_missing_is_wrong_or_may_be_made_later(account: Account) -> None
     assert told[MODELS] == (CheckOutcome.WRONG, "container models does not exist")
     assert told[LEDGER][0] is told[DEAD][0] is CheckOutcome.NOT_CHECKED
     assert {told[one][0] for one in QUEUES} == {CheckOutcome.WRONG}
-    assert "create it in account mine, or correct MODELS_CONTAINER" in found[MODELS].cure
+    assert "create it in account mine, or correct MODELS_CONTAINER" in found[MODELS].advice
     disabled = {f"AzureWebJobs.{name}.Disabled": "true" for name in FUNCTIONS}
     found = account.found({**BY_KEY, **disabled})
     assert {found[one].outcome for one in QUEUES} == {CheckOutcome.NOT_CHECKED}
@@ -253,7 +253,7 @@ def test_a_clock_that_is_wrong_is_told_even_where_it_gets_everything_refused(
     found = account.wrong(BY_KEY)
     assert found[CLOCK].text == says
     assert says in found[MODELS].text
-    assert "set the clock of this host" in found[MODELS].cure
+    assert "set the clock of this host" in found[MODELS].advice
 
 
 def test_an_account_that_does_not_exist_is_told_by_its_name(account: Account) -> None:
@@ -262,7 +262,9 @@ def test_an_account_that_does_not_exist_is_told_by_its_name(account: Account) ->
     account.answers.rule = lambda _what, _path: ServiceRequestError(inner, error=inner)
     found = account.wrong(BY_KEY)
     assert "no host is known by the name of account mine" in found[DATA].text
-    assert "correct the name of the account in the setting AzureWebJobsStorage" in found[DATA].cure
+    assert (
+        "correct the name of the account in the setting AzureWebJobsStorage" in found[DATA].advice
+    )
     assert "no host is known" in found[CLOCK].text
 
 
@@ -310,5 +312,5 @@ def test_an_identity_without_a_token_is_told(
     monkeypatch.setattr(identities, "credential_of", lambda *_: Nobody())
     found = account.wrong()["AzureWebJobsStorage"]
     assert "no identity gives a token for storage" in found.text
-    assert "AzureWebJobsStorage__clientId" in found.cure
+    assert "AzureWebJobsStorage__clientId" in found.advice
     assert "SECRET" not in found.text

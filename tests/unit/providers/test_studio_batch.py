@@ -289,7 +289,7 @@ def test_the_misprinted_name_of_the_state_is_read_too() -> None:
     assert service.state(JOB).status is JobStatus.NOT_STARTED
 
 
-def test_what_a_service_says_of_a_job_it_does_not_know_comes_with_a_cure() -> None:
+def test_what_a_service_says_of_a_job_it_does_not_know_comes_with_advice() -> None:
     service, _ = batch(refuses(404, "NotFound", "WebServiceNotFound"))
     assert "WebServiceNotFound happened. (HTTP 404): " in service.state(JOB).details
     assert "training.service" in service.state(JOB).details

@@ -211,7 +211,7 @@ def test_plain_http_is_fine_on_loopback_in_development() -> None:
         ({"ApiLocation": API, "PrimaryKey": ""}, r"write `verify\.api_key`"),
     ],
 )
-def test_an_endpoint_that_does_not_report_how_to_score_it_is_reported_with_the_cure(
+def test_an_endpoint_that_does_not_report_how_to_score_it_is_reported_with_the_advice(
     body: object, words: str
 ) -> None:
     serving, script = by_token(answering(body))

@@ -173,7 +173,7 @@ def test_a_401_is_waited_for_no_longer_than_a_publication_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "cure"),
+    ("code", "advice"),
     [
         ("InvalidInputNames", "training.inputs"),
         ("InvalidOutputOverrideName", "training.outputs"),
@@ -182,10 +182,10 @@ def test_a_401_is_waited_for_no_longer_than_a_publication_takes() -> None:
         ("InvalidBlobExtension", ".ilearner"),
     ],
 )
-def test_a_known_mistake_comes_with_its_cure(code: str, cure: str) -> None:
+def test_a_known_mistake_comes_with_its_advice(code: str, advice: str) -> None:
     error = sort_refusal(refuses(400, "BadArgument", code), "create job", write=True)
     assert isinstance(error, PermanentError)
-    assert str(error).endswith(cure) or cure in str(error)
+    assert str(error).endswith(advice) or advice in str(error)
 
 
 @pytest.mark.parametrize("within", [{}, {"details": None}, {"details": []}])
@@ -241,12 +241,12 @@ def test_a_detail_is_more_exact_than_its_class() -> None:
     assert isinstance(error, StudioRefusedError)
 
 
-def test_a_cure_that_is_known_for_another_status_is_shown_all_the_same() -> None:
+def test_advice_that_is_known_for_another_status_is_shown_all_the_same() -> None:
     answer = refuses(400, "InvalidOperation", "UpdateWebServiceResourceFailed")
     assert "endpoints[].resource" in str(sort_refusal(answer, "x", write=True))
 
 
-def test_two_details_come_with_the_cure_of_each_once() -> None:
+def test_two_details_come_with_the_advice_of_each_once() -> None:
     codes = ("InvalidInputNames", "InvalidInputNames", "UnexpectedParameter")
     shown = str(sort_refusal(refuses(400, "BadArgument", *codes), "x", write=True))
     assert shown.count("training.inputs") == 1

@@ -51,7 +51,7 @@ def test_a_read_without_an_answer_may_always_be_repeated(
 
 
 @pytest.mark.parametrize("ask", [*READS.values(), *WRITES.values()])
-def test_the_wrong_region_is_named_with_its_cure_and_is_final(ask: Ask) -> None:
+def test_the_wrong_region_is_named_with_its_advice_and_is_final(ask: Ask) -> None:
     real = next(
         row for row in rows("error_real") if row["body"]["error"]["code"] == "GetWorkspaceFailed"
     )

@@ -1,4 +1,4 @@
-"""Every documented error: what the caller concludes, the service's own words, and the cure."""
+"""Every documented error: what the caller concludes, the service's own words, and the advice."""
 
 import json
 from datetime import timedelta
@@ -66,14 +66,14 @@ def test_each_error_says_to_a_read_and_to_a_write_what_to_do_next(row: dict[str,
 
 
 @pytest.mark.parametrize("row", ALL, ids=named)
-def test_each_error_shows_the_services_own_words_and_the_cure(row: dict[str, Any]) -> None:
+def test_each_error_shows_the_services_own_words_and_the_advice(row: dict[str, Any]) -> None:
     for write in (False, True):
         shown = str(sort_refusal(answer(row), "create job", CLEAN, write=write))
-        start, _, cure = shown.partition(f"(HTTP {row['http']})")
+        start, _, advice = shown.partition(f"(HTTP {row['http']})")
         assert start.startswith("create job: ")
         for said in words(row):
             assert said in start
-        assert cure.removeprefix(": ") == "" if row["hint"] is None else row["hint"] in cure
+        assert advice.removeprefix(": ") == "" if row["hint"] is None else row["hint"] in advice
 
 
 @pytest.mark.parametrize("row", ALL, ids=named)

@@ -105,7 +105,7 @@ def test_no_key_is_sent_to_a_scoring_url_that_is_not_secure(
 
 
 @pytest.mark.parametrize("body", [{}, [], None, "text", {"primary": None}, {"primary": ["x"]}])
-def test_a_service_that_reports_no_key_is_named_with_the_cure(body: object) -> None:
+def test_a_service_that_reports_no_key_is_named_with_the_advice(body: object) -> None:
     one, _ = service(answering(definition()), answering(body), verify=verify())
     with pytest.raises(PermanentError, match=r"write `verify\.api_key`"):
         one.check()

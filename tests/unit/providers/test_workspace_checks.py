@@ -86,7 +86,7 @@ def test_a_missing_role_is_told_with_the_role(workspace: Workspace) -> None:
     assert {one.outcome for name, one in found.items() if name != "read"} == {
         CheckOutcome.NOT_CHECKED
     }
-    assert "AzureML Data Scientist" in found["read"].cure
+    assert "AzureML Data Scientist" in found["read"].advice
     assert "AuthorizationFailed" in found["read"].text
 
 
@@ -96,11 +96,11 @@ def test_a_missing_monitoring_role_is_told_apart(workspace: Workspace) -> None:
     )
     found = workspace.serving()
     assert list(wrong(found)) == ["endpoint census, metrics"]
-    assert "Monitoring Reader on the workspace" in found["endpoint census, metrics"].cure
+    assert "Monitoring Reader on the workspace" in found["endpoint census, metrics"].advice
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "cure"),
+    ("code", "status", "advice"),
     [
         ("ResourceNotFound", 404, "correct training.workspace"),
         ("ResourceGroupNotFound", 404, "correct the resource group in training.workspace"),
@@ -109,10 +109,10 @@ def test_a_missing_monitoring_role_is_told_apart(workspace: Workspace) -> None:
     ],
 )
 def test_a_wrong_workspace_is_told_by_its_part(
-    workspace: Workspace, code: str, status: int, cure: str
+    workspace: Workspace, code: str, status: int, advice: str
 ) -> None:
     workspace.script = lambda _method, _url: refusal(status, code)
-    assert cure in workspace.training()["read"].cure
+    assert advice in workspace.training()["read"].advice
 
 
 def test_a_host_that_cannot_be_reached_is_named(workspace: Workspace) -> None:
@@ -122,7 +122,7 @@ def test_a_host_that_cannot_be_reached_is_named(workspace: Workspace) -> None:
     workspace.script = unreachable
     found = workspace.training()
     assert "no host is known" in found["read"].text
-    assert "management.azure.com" in found["read"].cure
+    assert "management.azure.com" in found["read"].advice
 
 
 def test_what_a_job_names_and_is_not_there_is_told_with_the_command_that_makes_it(
@@ -136,9 +136,9 @@ def test_what_a_job_names_and_is_not_there_is_told_with_the_command_that_makes_i
         "compute no-cluster",
         "datastore of account/models",
     }
-    assert "az ml component create" in found["component azureml:nothing:1"].cure
-    assert "az ml compute create" in found["compute no-cluster"].cure
-    assert "az ml datastore create" in found["datastore of account/models"].cure
+    assert "az ml component create" in found["component azureml:nothing:1"].advice
+    assert "az ml compute create" in found["compute no-cluster"].advice
+    assert "az ml datastore create" in found["datastore of account/models"].advice
 
 
 def test_a_datastore_of_another_account_is_told(workspace: Workspace) -> None:
@@ -164,7 +164,7 @@ def test_a_deployment_with_traffic_that_failed_is_told(workspace: Workspace) -> 
     found = workspace.serving()["endpoint census, deployments"]
     assert found.outcome is CheckOutcome.WRONG
     assert "blue Failed 100 %" in found.text
-    assert "--endpoint-name census --name blue" in found.cure
+    assert "--endpoint-name census --name blue" in found.advice
 
 
 def _echo(value: Any, words: str) -> Any:

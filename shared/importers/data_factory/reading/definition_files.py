@@ -88,8 +88,8 @@ class Files:
                 one = root.get("parameters", name, "value")
                 if (file, name) not in self._used and one.place not in account.lines:
                     text = f"another value counts: that of {self._counts[file, name]}"
-                    cure = "name the file that is meant: --parameters FILE"
-                    one.left("key", str(one.path[-2]), text, cure)
+                    advice = "name the file that is meant: --parameters FILE"
+                    one.left("key", str(one.path[-2]), text, advice)
 
 
 def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> Files:
@@ -136,8 +136,8 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
     except BrokenDefinitionError as error:
         place = f"line {error.line}, column {error.column}: " if error.line else ""
         text = f"it can't be read: {place}{error.what}"
-        cure = "correct it, and import again: the other files were read"
-        account.add(Line(file, (), "file", name, ImportOutcome.NOT_CARRIED_OVER, text, cure))
+        advice = "correct it, and import again: the other files were read"
+        account.add(Line(file, (), "file", name, ImportOutcome.NOT_CARRIED_OVER, text, advice))
         return
     read.documents[file] = found
     for line, column in found.mended:
@@ -148,10 +148,10 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         key = str(path[-1])
         at_first = (*path[:-1], f"{key} (the first one)")
         text = f"`{key}` occurs twice in its object, with different values: the last one counts"
-        cure = "remove one of them"
+        advice = "remove one of them"
         if is_secret(key, key):
-            cure = f"{cure}, and rotate the secret: each reader of this file has both"
-        account.add(Line(file, at_first, "key", key, ImportOutcome.NOT_CARRIED_OVER, text, cure))
+            advice = f"{advice}, and rotate the secret: each reader of this file has both"
+        account.add(Line(file, at_first, "key", key, ImportOutcome.NOT_CARRIED_OVER, text, advice))
 
 
 def _secret_parameters(read: Files, account: Account) -> frozenset[str]:

@@ -94,10 +94,10 @@ class _Finder:
             else:
                 self._definition(one, kind_of(one), _text(one.get("name")), 0)
         if before == (len(self.account.lines), len(self._first)):
-            text, cure = _NO_DEFINITION
+            text, advice = _NO_DEFINITION
             if _is_configuration(whole):
-                text, cure = _CONFIGURATION
-            whole.left("file", PurePosixPath(file).name, text, cure)
+                text, advice = _CONFIGURATION
+            whole.left("file", PurePosixPath(file).name, text, advice)
 
     def settle_versions(self) -> None:
         """Let what could be of both versions be of the version of the pipelines."""
@@ -168,8 +168,8 @@ class _Finder:
         if definition.kind in _NEAR and (folder := _folder(definition.file)) != _folder(first.file):
             self.result.doubles.append(replace(definition, apart=folder or "."))
         text = f"another {word} of this name is in {where}{NOT_COUNTED}"
-        cure = "rename one of them; import each factory by itself"
-        definition.body.left(word, definition.name, text, cure)
+        advice = "rename one of them; import each factory by itself"
+        definition.body.left(word, definition.name, text, advice)
 
     def _template(self, root: Element) -> None:
         template = arm.read(root, self.files.values_for(root.file))

@@ -82,8 +82,8 @@ def _report_alone(factory: Factory, made: Made) -> None:
         if one.is_update and folded(model) in written:
             text = f"{made.place}: it has no endpoints: update `{one.name}`, which waits for its "
             text += "model, is not carried over"
-            cure = "see the line of the update"
-            made.job.source.approximated("activity", made.job.name, text, cure)
+            advice = "see the line of the update"
+            made.job.source.approximated("activity", made.job.name, text, advice)
             return
     report_without_update(made.job, made.place)
 
@@ -126,8 +126,8 @@ def _report_pipeline(
             periods.leave_period(properties, made.place, for_others=bool(scheduled))
     if scheduled and not properties.get("start") and not periods.period(properties).one_time:
         text = f"no start, so that it is not active; {named}: schedule.paused: true"
-        cure = "write schedule.start, and remove schedule.paused"
-        body.approximated(PIPELINE, pipeline.name, text, cure)
+        advice = "write schedule.start, and remove schedule.paused"
+        body.approximated(PIPELINE, pipeline.name, text, advice)
 
 
 def _report_scoped(scoped: Element) -> None:

@@ -195,8 +195,8 @@ def _account(dataset: Definition, definitions: Definitions) -> str:
     service = definitions.named(LINKED_SERVICE, name, dataset.file)
     if service is None and name:
         text = f"linked service `{name}` is not among the definitions"
-        cure = "see that TRAINING_DATA_CONTAINER is a container of its account"
-        reference.approximated("key", "linkedServiceName", text, cure)
+        advice = "see that TRAINING_DATA_CONTAINER is a container of its account"
+        reference.approximated("key", "linkedServiceName", text, advice)
     account = storage(service)
     return account if _ACCOUNT_NAME.fullmatch(account) else account_of(name)
 
@@ -249,8 +249,8 @@ def _report_validation(policy: Element, place: str) -> str:
             element.mapped("policy", name, f"{place}: data.min_size: {least}")
         elif key.casefold() == "minimumrows":
             text = "rows are not counted before the training"
-            cure = "have an output of the training count them, and write a rule under gate.rules"
-            element.left("policy", name, text, cure)
+            advice = "have an output of the training count them, and write a rule under gate.rules"
+            element.left("policy", name, text, advice)
         else:
             report_unknown(element, "policy", name)
     return least

@@ -150,8 +150,8 @@ class Factory:
         reference = activity.element.get("linkedServiceName")
         found, why = named_service(reference, self.definitions, self.context.secrets)
         if found is None:
-            cure = "add or correct its definition, and import again"
-            leave_activity(activity.element, activity.name, why, cure)
+            advice = "add or correct its definition, and import again"
+            leave_activity(activity.element, activity.name, why, advice)
         return found
 
 

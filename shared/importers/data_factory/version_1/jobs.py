@@ -83,8 +83,8 @@ class _Reader:
         )
         if ports.missing or (cadence is None and _uses_windows(made)):
             why = ports.missing or ["its paths or parameters hold times, without an availability"]
-            cure = "correct the definitions, and import them again"
-            self._element.left("activity", self._activity.name, "; ".join(why), cure)
+            advice = "correct the definitions, and import them again"
+            self._element.left("activity", self._activity.name, "; ".join(why), advice)
             self._leave_rest()
             return None
         self._report_cadence(cadence)
@@ -185,11 +185,11 @@ class _Reader:
         if tables and missing:
             text = f"the factory fills in {', '.join(missing)} from the linked service of dataset "
             text += f"`{tables[0].name}`, where the service has such parameters"
-            cure = (
+            advice = (
                 f"write them under training.parameters of {self._place}, the password as ${{NAME}}"
             )
             name = self._activity.name
-            self._element.approximated("activity", name, text, cure, whole=False)
+            self._element.approximated("activity", name, text, advice, whole=False)
 
     def _report_activity(self, cadence: Cadence | None) -> None:
         element, name = self._element, self._activity.name
@@ -199,15 +199,15 @@ class _Reader:
             text = f"no timeout, so that training.timeout is the longest, {self._policy.longest}"
             element.approximated("activity", name, text)
         if self._wanting:
-            text, cure = "; ".join(self._wanting), "provide what is missing"
+            text, advice = "; ".join(self._wanting), "provide what is missing"
             if cadence is not None:
                 text += "; schedule.paused: true"
-                cure += ", and remove schedule.paused"
-            element.approximated("activity", name, text, cure)
+                advice += ", and remove schedule.paused"
+            element.approximated("activity", name, text, advice)
         if cadence is None:
             text = "no output dataset with an availability: there is no schedule"
-            cure = "write schedule in pipelines.yaml, or ask for manual runs"
-            element.approximated("activity", name, text, cure)
+            advice = "write schedule in pipelines.yaml, or ask for manual runs"
+            element.approximated("activity", name, text, advice)
 
 
 def parameter(element: Element, name: str, place: str, secrets: Any) -> Any:

@@ -39,25 +39,25 @@ def report_dependency(
     if dataset is None:
         return
     writers = [one for one in factory.writers(dataset) if one is not activity]
-    cure = "let the schedule begin when it is there: schedule.delay"
+    advice = "let the schedule begin when it is there: schedule.delay"
     if activity.is_update:
-        cure = DECIDES
+        advice = DECIDES
     if writers:
         first = writers[0]
         text = (
             f"waits for activity `{first.name}` of pipeline `{first.pipeline.name}`, which "
             f"writes dataset `{dataset.name}`: a pipeline of Relearn waits only for data"
         )
-        reference.element.left("key", "inputs", text, cure)
+        reference.element.left("key", "inputs", text, advice)
     else:
         text = f"Relearn waits only for the data of a training, not for `{dataset.name}`"
-        reference.element.left("key", "inputs", text, cure)
+        reference.element.left("key", "inputs", text, advice)
     report_unread(dataset, f"activity `{activity.name}` only waits for it", cadence)
     text = "Relearn does not wait for it"
     if factory.is_used(dataset):
         dataset.body.approximated(DATASET, dataset.name, text)
     else:
-        dataset.body.left(DATASET, dataset.name, text, cure, whole=False)
+        dataset.body.left(DATASET, dataset.name, text, advice, whole=False)
 
 
 def report_unread(dataset: Definition, text: str, cadence: Cadence | None = None) -> None:

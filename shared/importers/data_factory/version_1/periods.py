@@ -69,14 +69,14 @@ def leave_period(properties: Element, place: str, *, for_others: bool) -> None:
         place: the pipeline in the pipelines file.
         for_others: whether they are written for other jobs of the pipeline.
     """
-    cure = "write it under schedule, if it gets one"
+    advice = "write it under schedule, if it gets one"
     for key in ("start", "end", "isPaused", "pipelineMode", "expirationTime"):
         said = properties.get(key)
         if for_others:
-            said.approximated("key", key, f"{place} has no schedule", cure)
+            said.approximated("key", key, f"{place} has no schedule", advice)
         else:
             text = f"{place} has no schedule, so that this is nowhere in the file"
-            said.left("key", key, text, cure)
+            said.left("key", key, text, advice)
 
 
 def report_period(
@@ -97,8 +97,8 @@ def report_period(
     if active.one_time:
         text = f"{place}: schedule.paused: true: a pipeline that runs once has no due times, and "
         text += "the availability of its output says which windows there are"
-        cure = "ask for a manual run when it is needed; leave schedule.paused as it is"
-        mode.approximated("key", "pipelineMode", text, cure)
+        advice = "ask for a manual run when it is needed; leave schedule.paused as it is"
+        mode.approximated("key", "pipelineMode", text, advice)
     else:
         mode.mapped("key", "pipelineMode", "each pipeline with a schedule is like this")
     text = "no pipeline expires: Relearn keeps the records of runs by its own retention"
@@ -124,13 +124,13 @@ def report_first(
         if first and made.start and first < made.start and made.start > context.now:
             text = f"{place}: the run of the first window is due {iso(first)}, at the start of "
             text += "that window; nothing of a factory runs before `start`"
-            cure = "write the begin of a later window as schedule.start, if that is too early"
-            start.approximated("key", "start", text, cure)
+            advice = "write the begin of a later window as schedule.start, if that is too early"
+            start.approximated("key", "start", text, advice)
         past = dues_between(made, _FIRST, context.now - made.delay, MOST_CAUGHT_UP + 1)
         if made.start and context.options.backfill and len(past) > MOST_CAUGHT_UP:
             text = f"{place}: of the windows of the past, the newest {MOST_CAUGHT_UP} get runs"
-            cure = "ask for manual runs of older windows, if they are needed"
-            start.approximated("key", "start", text, cure)
+            advice = "ask for manual runs of older windows, if they are needed"
+            start.approximated("key", "start", text, advice)
 
 
 def truth(element: Element) -> bool:
@@ -155,8 +155,8 @@ def _report_start(properties: Element, said: Period, place: str, context: Import
     start = properties.get("start")
     if said.start is None:
         text = f"`{verbatim(start.value)[:100]}` is not a time; {place}: schedule.paused: true"
-        cure = "write schedule.start and schedule.end, and remove schedule.paused"
-        start.left("key", "start", text, cure)
+        advice = "write schedule.start and schedule.end, and remove schedule.paused"
+        start.left("key", "start", text, advice)
         return
     text = f"{place}: schedule.start: {iso(said.start)}"
     if said.end is not None and not properties.get("end"):
@@ -165,8 +165,8 @@ def _report_start(properties: Element, said: Period, place: str, context: Import
         start.approximated("key", "start", text, "remove schedule.end if it is to continue")
     elif said.start < context.now and not context.options.backfill:
         text += "; windows that passed before the import get no runs"
-        cure = "nothing, if the factory has trained on them; else import with --backfill"
-        start.approximated("key", "start", text, cure)
+        advice = "nothing, if the factory has trained on them; else import with --backfill"
+        start.approximated("key", "start", text, advice)
     else:
         start.mapped("key", "start", text)
 

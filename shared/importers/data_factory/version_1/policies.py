@@ -102,8 +102,8 @@ def report_policy(activity: Element, place: str, *, scheduled: bool) -> None:
     for key, element in said.items():
         report = _REPORTS.get(key.casefold())
         if report is _delay and found.delay and not scheduled:
-            cure = "write schedule.delay, if it gets one"
-            element.left(_KIND, key, f"{place} has no schedule", cure)
+            advice = "write schedule.delay, if it gets one"
+            element.left(_KIND, key, f"{place} has no schedule", advice)
         elif report is None or not report(element, key, found, place):
             report_unknown(element, _KIND, key)
 
@@ -216,8 +216,8 @@ def _timeout(element: Element, key: str, found: Policy, place: str) -> bool:
         element.approximated(_KIND, key, f"{text}: the longest; the factory has no limit here")
     elif found.timeout > LONGEST:
         text += f": the longest, where the factory has {written(found.timeout)}"
-        cure = "correct it if hours are meant" if means_days(element.value) else ""
-        element.approximated(_KIND, key, text, cure)
+        advice = "correct it if hours are meant" if means_days(element.value) else ""
+        element.approximated(_KIND, key, text, advice)
     else:
         mapped_span(element, key, text)
     return True

@@ -90,8 +90,8 @@ class Ports:
             else:
                 text = f"{self._place} waits only for one input, which is another one"
                 leave_policy(dataset.properties, text)
-                cure = "let the schedule begin when it is there: schedule.delay"
-                dataset.body.approximated(DATASET, dataset.name, text, cure)
+                advice = "let the schedule begin when it is there: schedule.delay"
+                dataset.body.approximated(DATASET, dataset.name, text, advice)
 
     def _wait(self, dataset: Definition, path: BlobPath) -> None:
         """Report how long a run waits for the data; without a policy, as the factory does."""
@@ -106,11 +106,11 @@ class Ports:
             return
         self.waits = replace(datasets.BY_DEFAULT, min_size=self.waits.min_size)
         text = f"{self._place}: wait_for_data.at_most: {written(self.waits.at_most)}, as long as a "
-        text, cure = f"{text}factory checks for external data by default", ""
+        text, advice = f"{text}factory checks for external data by default", ""
         if written_here:
             text += "; for this data it waits until its activity has ended"
-            cure = "write a longer wait_for_data.at_most, if the data comes later"
-        dataset.body.approximated(DATASET, dataset.name, text, cure)
+            advice = "write a longer wait_for_data.at_most, if the data comes later"
+        dataset.body.approximated(DATASET, dataset.name, text, advice)
 
     def _is_blob(self, reference: Reference) -> bool:
         """Whether a dataset is a blob: of a table, the job reads what it needs by itself."""
@@ -160,14 +160,14 @@ class Ports:
         text = f"it has a blob for each {own.shown}, and a run is for each {driver.shown}: "
         if own.length == driver.length:
             text = "its slices begin at other times than the windows, whose times are in its path"
-            cure = "compare the paths of the next windows, or change schedule.offset"
+            advice = "compare the paths of the next windows, or change schedule.offset"
         elif own.length < driver.length:
             text += "it reads one of these blobs, and not all"
-            cure = "let what writes them write one blob for each run, or change the schedule"
+            advice = "let what writes them write one blob for each run, or change the schedule"
         else:
             text += "several runs read the same blob, which need not be complete"
-            cure = "see that the blob is there in time, or change the schedule"
-        dataset.body.approximated(DATASET, dataset.name, text, cure)
+            advice = "see that the blob is there in time, or change the schedule"
+        dataset.body.approximated(DATASET, dataset.name, text, advice)
 
     def _to_fill_in(self, why: str, element: Element) -> BlobPath:
         """Return a path that no data has, in place of one that cannot be read."""
@@ -184,13 +184,13 @@ class Ports:
             text = f"activity `{first.name}` of pipeline `{first.pipeline.name}` writes it"
             if first.is_job:
                 place = self._factory.place(first)
-                cure = f"copy the output of {place} to this path"
+                advice = f"copy the output of {place} to this path"
                 text += ", and in Relearn writes below runs/: jobs do not feed each other"
                 self.wanting.append(f"{place} makes input `{dataset.name}`, and writes below runs/")
             else:
                 text += f", and is a {first.type}: Relearn does not run it"
-                cure = "keep that activity, or write the data to this path by other means"
-            element.left("key", "inputs", text, cure)
+                advice = "keep that activity, or write the data to this path by other means"
+            element.left("key", "inputs", text, advice)
 
     def _report_slices(self, element: Element, path: BlobPath) -> None:
         """Report the times of an input that are not those of the window."""
@@ -198,8 +198,10 @@ class Ports:
             said = element.get(key)
             if said and time_of(said.peek()) is None:
                 why = f"{key} of an input cannot be read"
-                cure = f"write the path of the input in {self._place}, with the times that it means"
-                said.left("key", key, f"`{verbatim(said.value)}`: no time of a window", cure)
+                advice = (
+                    f"write the path of the input in {self._place}, with the times that it means"
+                )
+                said.left("key", key, f"`{verbatim(said.value)}`: no time of a window", advice)
                 self.wanting.append(f"{why}: its path has the times of the window")
             else:
                 text = f"{said.value}: in the path {path.name}; one blob is read, though"
@@ -218,8 +220,8 @@ class Ports:
             path = datasets.blob_path(dataset, self._factory.definitions)
             if path is None and not datasets.is_blob(dataset):
                 text = f"dataset `{dataset.name}` of type {dataset.type} does not name a blob"
-                cure = f"the output is in the service's own storage; name it in {self._place}"
-                element.left("key", port, text, f"{cure}: training.outputs")
+                advice = f"the output is in the service's own storage; name it in {self._place}"
+                element.left("key", port, text, f"{advice}: training.outputs")
                 continue
             path = path or _as_written(dataset, port)
             dataset.properties.get("linkedServiceName").take()
@@ -264,8 +266,8 @@ class Ports:
                     f"the factory wrote the output of the job to {path.container}/{path.name}; it "
                     "has no name here, so that it stays in the service's own storage"
                 )
-                cure = "write its name, as the service has it, under training.outputs"
-                dataset.body.approximated(DATASET, dataset.name, text, cure)
+                advice = "write its name, as the service has it, under training.outputs"
+                dataset.body.approximated(DATASET, dataset.name, text, advice)
 
     def _unnamed_output(self, dataset: Definition) -> BlobPath | None:
         """Return the blob that a job of the oldest form writes: its output has no name."""

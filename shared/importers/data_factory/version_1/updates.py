@@ -46,26 +46,26 @@ def update(
         jobs: the jobs of all pipelines.
     """
     element = activity.element
-    model, wrong, cure = _model(factory, activity)
+    model, wrong, advice = _model(factory, activity)
     training = None if model is None else _training(factory, model, jobs)
     service = None if training is None else factory.service(activity)
     if model is not None and training is None:
-        wrong, cure = _without_training(factory, model)
+        wrong, advice = _without_training(factory, model)
     elif model is not None and (several := _writers(factory, model, jobs)):
         names = " and ".join(f"`{one.name}`" for one in several)
         wrong = f"{names} write dataset `{model.name}` or its blob, and each may write its model"
-        cure = _ONE
+        advice = _ONE
     elif model is not None and training is not None and service is not None:
-        wrong, cure = no_target(service, training.job.service)
+        wrong, advice = no_target(service, training.job.service)
         if not wrong and (wrong := _never(activity, training) or _changing(activity)):
-            cure = "correct it, and import again, if the endpoint is to be updated"
+            advice = "correct it, and import again, if the endpoint is to be updated"
         elif not wrong and (wrong := _other_slice(factory, activity, model)):
-            cure = _SLICE
+            advice = _SLICE
         elif not wrong and (wrong := _outside(factory, activity, training)):
-            cure = _WITHIN
+            advice = _WITHIN
     if model is None or training is None or service is None or wrong:
         if wrong:
-            leave_activity(element, activity.name, wrong, cure)
+            leave_activity(element, activity.name, wrong, advice)
         return None
     resource = element.get("typeProperties", "trainedModelName")
     resource.take()
@@ -237,8 +237,8 @@ def _report_cadence(factory: Factory, activity: Activity, training: Made) -> Non
         return
     text = f"for each {own.shown} in the factory, and after each training here: for each "
     text += driver.shown
-    cure = "see whether the endpoint may get that number of models; otherwise change the schedule"
-    activity.element.approximated("activity", activity.name, text, cure)
+    advice = "see whether the endpoint may get that number of models; otherwise change the schedule"
+    activity.element.approximated("activity", activity.name, text, advice)
 
 
 def _report_period(activity: Activity, training: Made) -> None:
@@ -260,5 +260,5 @@ def _report_period(activity: Activity, training: Made) -> None:
             text = (
                 f"{verbatim(said.value)}, and in {training.place} an update follows each training"
             )
-            cure = "see whether the endpoint needs this difference"
-            said.approximated("key", key, text, cure)
+            advice = "see whether the endpoint needs this difference"
+            said.approximated("key", key, text, advice)

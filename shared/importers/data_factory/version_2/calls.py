@@ -59,8 +59,8 @@ def report_call(factory: Factory, activity: Activity, found: dict[str, list[Draf
         known = all(one.item for start in starts for one, _ in factory.members(activity, start))
         if activity.within and not known:
             text += f", but only once: it is in {activity.where}, which Relearn does not have"
-        element, cure = activity.element, instead_of(activity.type)
-        element.approximated("activity", activity.name, text, cure)
+        element, advice = activity.element, instead_of(activity.type)
+        element.approximated("activity", activity.name, text, advice)
         leave_policy(element, "its activity is not carried over")
         _set_aside_call(factory, activity, name)
         return True
@@ -113,21 +113,21 @@ def _leave_call(factory: Factory, activity: Activity, places: str, why: str) -> 
         why: it starts nothing.
     """
     pipeline = factory.definitions.named(PIPELINE, called(activity))
-    text, cure = f"{why}: nothing starts {places} from here", f"{_RUN}; {_BY_ITSELF}"
+    text, advice = f"{why}: nothing starts {places} from here", f"{_RUN}; {_BY_ITSELF}"
     differ = {} if pipeline is None else _differing(factory, activity, pipeline, places)
     if differ and pipeline is not None:
         starts = factory.starts_of(pipeline)
         values = ", ".join(f"{key}: {_said(value)}" for key, value in differ.items())
         text += f", and it gives {values}"
         if any(_has(pipeline, start, differ) for start in starts):
-            cure = f"{_RUN}, of the one that has these values"
+            advice = f"{_RUN}, of the one that has these values"
         elif all(_text(pipeline, one, key) is None for one in starts for key in differ):
-            cure = f"write {values} in {places}, and {_RUN}"
+            advice = f"write {values} in {places}, and {_RUN}"
         else:
             text += ", which none of them has"
-            cure = _with_values(factory, pipeline, differ, values)
-    cure = both_to_do(cure, warned_of(secret_places(activity.element)))
-    leave_activity(activity.element, activity.name, text, cure)
+            advice = _with_values(factory, pipeline, differ, values)
+    advice = both_to_do(advice, warned_of(secret_places(activity.element)))
+    leave_activity(activity.element, activity.name, text, advice)
 
 
 def _differing(

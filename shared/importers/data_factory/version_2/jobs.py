@@ -163,9 +163,9 @@ class _Reader:
                 who = f"activity `{other.name}` of pipeline `{other.pipeline.name}`"
                 self._wanting.append(f"{who} makes input `{port}`")
                 text = f"{self._place}: {who} writes it, and in Relearn writes below runs/: "
-                cure = f"copy the output of {who} to this path"
+                advice = f"copy the output of {who} to this path"
                 text += "jobs do not feed each other"
-                path.source.approximated(_PORT, port, text, cure, whole=False)
+                path.source.approximated(_PORT, port, text, advice, whole=False)
 
     def _outputs(self) -> dict[str, BlobPath]:
         found: dict[str, BlobPath] = {}

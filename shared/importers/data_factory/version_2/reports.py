@@ -148,8 +148,8 @@ def report_pipeline(factory: Factory, pipeline: Definition, made: Sequence[Draft
     body.mapped(PIPELINE, pipeline.name, f"{names} in pipelines.yaml")
     if not any(start.source for start in factory.starts_of(pipeline)):
         text = "no trigger starts it: a run begins when it is asked for"
-        cure = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
-        body.approximated(PIPELINE, pipeline.name, text, cure)
+        advice = "write `schedule`, or data.opens_runs: true, if runs are to begin by themselves"
+        body.approximated(PIPELINE, pipeline.name, text, advice)
     limit = concurrency(pipeline)
     _report_concurrency(properties, "", "; ".join(dict.fromkeys(map(_busy, made))))
     unlimited = [draft.name for draft in made if draft.timing.catch_up != "all"]
@@ -191,8 +191,8 @@ def report_forms(made: Made) -> None:
     for port, path in made.job.outputs.items():
         if path.is_folder:
             text = f"{made.place}: its path does not name a file, and it is taken for a table"
-            cure = "let its name in training.outputs end in .ilearner, if it is a model"
-            path.source.approximated("key", port, text, cure, whole=False)
+            advice = "let its name in training.outputs end in .ilearner, if it is a model"
+            path.source.approximated("key", port, text, advice, whole=False)
 
 
 def _report_concurrency(properties: Element, why: str, text: str = "") -> None:
@@ -225,8 +225,8 @@ def _report_values(factory: Factory, pipeline: Definition) -> None:
             given = {folded(key): value for key, value in start.parameters.items()}
             values.append(given.get(folded(name), values[0]))
         if None in values[1:]:
-            text, cure = "nothing that starts the pipeline gives it a value", _USES
-            one.left("key", name, f"it has no default, and {text}", cure)
+            text, advice = "nothing that starts the pipeline gives it a value", _USES
+            one.left("key", name, f"it has no default, and {text}", advice)
         elif any(isinstance(value, Resolved) and value.text is None for value in values):
             one.left("key", name, "the value that it is given cannot be carried over", _USES)
         else:

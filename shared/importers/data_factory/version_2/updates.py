@@ -164,9 +164,9 @@ class _Reader:
         service, why = self._values.service()
         if service is None:
             raise _RefusedError(why)
-        why, cure = no_target(service, training.job.service)
+        why, advice = no_target(service, training.job.service)
         if why:
-            raise _RefusedError(why, cure)
+            raise _RefusedError(why, advice)
         return service
 
     def _waits(self, training: Made, endpoint: str) -> list[Activity]:
@@ -181,8 +181,8 @@ class _Reader:
         """
         if self._activity.is_conditional:
             text = f"it is in {self._activity.where}, and Relearn has no such condition"
-            cure = "write the condition as gate.rules, and add the endpoint"
-            raise _RefusedError(text, cure, endpoint)
+            advice = "write the condition as gate.rules, and add the endpoint"
+            raise _RefusedError(text, advice, endpoint)
         waits = between(self._factory, self._activity, training.activity)
         if gates := [one for one in waits if one.kind not in (TRAINING, UPDATE)]:
             if gates[0].kind == UNTIL and gates[0] in training.activity.within:

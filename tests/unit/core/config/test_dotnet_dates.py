@@ -74,6 +74,6 @@ def test_a_time_elsewhere_is_written_in_utc() -> None:
         ("s.ffffffff", "at most 7"),
     ],
 )
-def test_what_is_no_custom_format_is_refused_with_the_cure(form: str, message: str) -> None:
+def test_what_is_no_custom_format_is_refused_with_the_advice(form: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         checked_form(form)

@@ -76,7 +76,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED)
-def test_what_the_library_refuses_is_refused_with_its_field_and_a_cure(
+def test_what_the_library_refuses_is_refused_with_its_field_and_advice(
     text: str, message: str
 ) -> None:
     for check in (checked_schedule, checked_by_host):

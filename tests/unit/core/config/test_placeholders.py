@@ -18,13 +18,13 @@ from shared.core.config.setting_references import is_example_id, not_filled_in
 def test_what_is_to_be_replaced_is_known(text: str) -> None:
     said = not_filled_in(text)
     assert said is not None
-    what, cure = said
+    what, advice = said
     if text.lower().startswith("@microsoft"):
         assert what == "its Key Vault reference is not resolved"
-        assert "Key Vault Secrets User" in cure
+        assert "Key Vault Secrets User" in advice
     else:
         assert what == "still holds a placeholder"
-        assert cure == "replace it with the value of your own"
+        assert advice == "replace it with the value of your own"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A mistake has a path, a message and a cure of their own, however they read together."""
+"""A mistake has a path, a message and advice of their own, however they read together."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.unit.samples import tree
 from tests.unit.written_yaml import yaml_of
 
 
-def test_a_mistake_reads_as_its_path_its_message_and_its_cure() -> None:
+def test_a_mistake_reads_as_its_path_its_message_and_its_advice() -> None:
     assert str(Problem("LEASE", "is not a span")) == "LEASE: is not a span"
     assert str(Problem("LEASE", "is not a span", "write 6m")) == "LEASE: is not a span: write 6m"
     assert str(Mistake("has none")) == "has none"
@@ -18,7 +18,7 @@ def test_a_mistake_reads_as_its_path_its_message_and_its_cure() -> None:
     assert str(WrongValueError("no time", "write 03:00")) == "no time: write 03:00"
 
 
-def test_a_problem_of_the_file_keeps_message_and_cure_apart(tmp_path: Path) -> None:
+def test_a_problem_of_the_file_keeps_message_and_advice_apart(tmp_path: Path) -> None:
     changed = tree(data={"blob": "census/{date}.csv", "min_size": "one: two"}, key="date")
     changed.pop("name", None)
     changed["endpoints"] = []
@@ -30,5 +30,5 @@ def test_a_problem_of_the_file_keeps_message_and_cure_apart(tmp_path: Path) -> N
         for problem in load_pipelines(file, {}, development=False).problems
     }
     assert found["data.min_size"].what == "not a size"
-    assert found["data.min_size"].cure == "write it like 1KB or 10MB"
-    assert found["gate.approval"].cure == "name one under `endpoints`, or leave `approval` out"
+    assert found["data.min_size"].advice == "write it like 1KB or 10MB"
+    assert found["gate.approval"].advice == "name one under `endpoints`, or leave `approval` out"

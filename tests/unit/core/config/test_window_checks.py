@@ -122,7 +122,7 @@ def test_inputs_of_azure_machine_learning_are_filled_in() -> None:
         ({"training": {"inputs": {"a": "{start+x:yyyy}.csv"}}}, "not a time of a window"),
     ],
 )
-def test_a_window_where_there_is_none_is_refused_with_the_cure(
+def test_a_window_where_there_is_none_is_refused_with_the_advice(
     changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError, match=message.replace("{start:", r"\{start:")):

@@ -212,7 +212,7 @@ def test_each_template_of_a_text_is_found_once() -> None:
         ("{end:yyyy'$'}{name}", "no dollar sign"),  # else it names a setting
     ],
 )
-def test_what_is_no_template_is_refused_with_the_cure(text: str, message: str) -> None:
+def test_what_is_no_template_is_refused_with_the_advice(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         window_tokens(text)
 

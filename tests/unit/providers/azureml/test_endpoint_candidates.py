@@ -131,7 +131,7 @@ def test_a_model_without_a_server_needs_a_scoring_script(kind: str) -> None:
     custom = model("2").evolve(reference={**model("2").reference, "type": kind})
     with pytest.raises(PermanentError, match="has no server of its own") as caught:
         bench.service.stage(bench.service.candidate(custom, RUN))
-    assert "code_configuration" in caught.value.cure
+    assert "code_configuration" in caught.value.advice
     assert bench.http.writes == []
     scripted = Bench(deployment=yaml.safe_load(FILE))
     scripted.service.stage(scripted.service.candidate(custom, RUN))

@@ -10,7 +10,7 @@ from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
 from shared.core.serving.references import ServingState
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.providers.azureml.errors import cure_for
+from shared.providers.azureml.errors import advice_for
 from shared.providers.http.client import Answer
 from shared.providers.studio.errors import Refusal
 from tests.unit.providers.azureml.endpoint_service import OPERATION, Bench, deployment, endpoint
@@ -36,7 +36,7 @@ def failed(answer: Any, state: str = "Failed", **known: Any) -> EndpointCheck:
 
 
 @pytest.mark.parametrize(
-    ("code", "follows", "cure"),
+    ("code", "follows", "advice"),
     [
         ("OutOfQuota", PARK, "quota"),
         ("ImageBuildFailure", PARK, "environment"),
@@ -53,17 +53,17 @@ def failed(answer: Any, state: str = "Failed", **known: Any) -> EndpointCheck:
         ("NeverHeardOf", PARK, "Studio"),
     ],
 )
-def test_each_code_has_a_class_and_a_cure(code: str, follows: Failure, cure: str) -> None:
+def test_each_code_has_a_class_and_advice(code: str, follows: Failure, advice: str) -> None:
     check = failed(operation({"code": code, "message": "It is so."}))
     assert (check.failure, check.detail) == (follows, f"{code}: It is so.")
-    assert cure in check.cure
-    assert bool(check.cure) is (follows is not AGAIN)
-    assert "retry" not in check.cure  # the run says that itself, after the cure
+    assert advice in check.advice
+    assert bool(check.advice) is (follows is not AGAIN)
+    assert "retry" not in check.advice  # the run says that itself, after the advice
 
 
-def test_a_quota_that_is_short_at_once_has_the_cure_of_one_that_is_short_later() -> None:
+def test_a_quota_that_is_short_at_once_has_the_advice_of_one_that_is_short_later() -> None:
     later = failed(operation({"code": "OutOfQuota", "message": "It is so."}))
-    assert cure_for(Refusal(400, "UserError", ("OutOfQuota",), "No.")) == later.cure
+    assert advice_for(Refusal(400, "UserError", ("OutOfQuota",), "No.")) == later.advice
 
 
 def test_the_published_failure_is_understood() -> None:

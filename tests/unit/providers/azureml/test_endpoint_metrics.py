@@ -158,7 +158,7 @@ def test_a_role_that_is_missing_is_named(status: int) -> None:
     error = vector("doc_metrics_no_data_and_errors")["error_single_resource"]
     with pytest.raises(PermanentError, match=r"BadRequest: .*Monitoring Reader") as caught:
         asked(says(error, status))
-    assert "Microsoft.Insights" in caught.value.cure
+    assert "Microsoft.Insights" in caught.value.advice
 
 
 def test_other_errors_are_read_flat_or_in_an_envelope() -> None:

@@ -166,7 +166,7 @@ def test_a_deployment_whose_model_others_changed_gets_no_requests_by_a_rollback(
     assert not bench.service.restorable(state)
     with pytest.raises(PermanentError, match=r"has the model .*/7 now, and not .*/1") as caught:
         bench.service.restore(state, (shift.wanted,))
-    assert "made again" in caught.value.cure
+    assert "made again" in caught.value.advice
     assert bench.http.writes == []
 
 

@@ -106,7 +106,7 @@ def test_keys_are_known_to_the_redactor_and_in_no_answer() -> None:
     assert KEY[:8] not in bench.service.score(ROWS).model_dump_json()
 
 
-def test_a_key_that_cannot_be_read_is_no_answer_with_the_cure() -> None:
+def test_a_key_that_cannot_be_read_is_no_answer_with_the_advice() -> None:
     bench = Bench()
     bench.http.script("POST", "/listKeys", refuses(403, "AuthorizationFailed"))
     seen = bench.service.score(ROWS)

@@ -84,7 +84,7 @@ def test_a_variable_that_looks_secret_is_not_recorded_and_the_body_is_marked(
     assert not bench.service.restorable(state)
     with pytest.raises(PermanentError, match="does not hold") as caught:
         bench.service.restore(state, (TrafficMap.of({candidate.name: 100}),))
-    assert "az ml online-deployment create" in caught.value.cure
+    assert "az ml online-deployment create" in caught.value.advice
     assert bench.http.writes == []
 
 
@@ -180,7 +180,7 @@ def test_no_echo_of_a_secret_gets_out(status: int, caplog: pytest.LogCaptureFixt
                 try:
                     shown = repr(call())
                 except RelearnError as exc:
-                    shown = f"{exc} {exc.cure} {exc.__dict__}"
+                    shown = f"{exc} {exc.advice} {exc.__dict__}"
             for secret in (KEY, SECRET, "c2VjcmV0c2V"):
                 assert secret not in shown, (call, shown)
     for secret in (KEY, SECRET):

@@ -42,7 +42,7 @@ def test_a_missing_endpoint_is_for_an_operator_unless_it_may_be_made() -> None:
     del bench.http.resources[GONE]
     with pytest.raises(PermanentError, match="az ml online-endpoint create") as caught:
         bench.service.ensure()
-    assert "create: true" in caught.value.cure
+    assert "create: true" in caught.value.advice
     assert bench.http.writes == []
 
 
@@ -105,7 +105,7 @@ def test_an_endpoint_that_could_not_be_made_is_for_an_operator() -> None:
     bench.http.script("GET", "/oe:1", says(failed))
     with pytest.raises(PermanentError, match="OutOfQuota: 100 endpoints") as caught:
         bench.service.ensure()
-    assert "quota" in caught.value.cure
+    assert "quota" in caught.value.advice
 
 
 def test_an_endpoint_whose_last_update_failed_still_serves() -> None:
@@ -192,7 +192,7 @@ def test_two_deployments_of_others_are_for_an_operator() -> None:
     bench.http.put(endpoint({"blue": 50, "green": 50}))
     with pytest.raises(PermanentError, match="blue and green") as caught:
         bench.service.current()
-    assert "100 %" in caught.value.cure
+    assert "100 %" in caught.value.advice
 
 
 def test_a_deployment_that_is_gone_while_it_has_traffic_is_read_again() -> None:

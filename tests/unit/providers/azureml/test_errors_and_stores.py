@@ -114,14 +114,14 @@ def test_without_a_datastore_the_line_that_makes_one_is_given() -> None:
     for attempt in (bench.service.prepare, bench.service.preview):
         with pytest.raises(PermanentError, match="no datastore of the workspace covers") as caught:
             attempt(bench.request())
-        assert caught.value.cure == (
+        assert caught.value.advice == (
             r"make one: printf 'type: azure_blob\nname: relearn_models\naccount_name: account\n"
             r"container_name: models\n' > relearn_models.yml && az ml datastore create "
             "--file relearn_models.yml --subscription s1 --resource-group rg1 "
             "--workspace-name ws1"
         )
     bench.workspace.resources["datastores"].append(datastore("now", "models"))
-    assert bench.service.prepare(bench.request())  # a cure is seen at once
+    assert bench.service.prepare(bench.request())  # advice is seen at once
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ class Refused:
         raise ClientAuthenticationError("many\nlines")
 
 
-def test_an_identity_that_may_not_sign_in_is_named_with_the_cure() -> None:
+def test_an_identity_that_may_not_sign_in_is_named_with_the_advice() -> None:
     with pytest.raises(TransientError, match="no identity may sign in for x: assign a managed"):
         Tokens(Refused())("x")
 

@@ -130,7 +130,7 @@ def test_a_model_that_is_not_there_yet_is_waited_for() -> None:
     with pytest.raises(TransientError, match="has no file at models/runs/census") as caught:
         registered(bench.service, job, ONLY)
     assert caught.value.patience == timedelta(minutes=10)
-    assert "training.outputs" in caught.value.cure
+    assert "training.outputs" in caught.value.advice
 
 
 def test_files_of_an_earlier_job_do_not_count() -> None:

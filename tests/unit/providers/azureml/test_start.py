@@ -242,7 +242,7 @@ def test_a_missing_role_is_waited_for_and_then_named() -> None:
     with pytest.raises(TransientError, match="AzureML Data Scientist") as caught:
         bench.service.prepare(bench.request())
     assert caught.value.patience == timedelta(hours=1)
-    assert "AzureML Data Scientist" in caught.value.cure
+    assert "AzureML Data Scientist" in caught.value.advice
 
 
 def test_a_role_that_may_not_read_computes_may_start_jobs() -> None:

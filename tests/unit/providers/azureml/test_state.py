@@ -167,7 +167,7 @@ def test_the_reason_of_a_failed_pipeline_is_that_of_its_failed_step() -> None:
         "step train: UserError: Error Code: ScriptExecution.StreamAccess.Authentication"
     )
     assert "child jobs" not in state.details
-    assert "Storage Blob Data Reader" in state.cure
+    assert "Storage Blob Data Reader" in state.advice
     (rundata,) = bench.workspace.calls("POST", "/rundata")
     assert rundata.url == f"{API}/history/v1.0{WS}/rundata?api-version=v1.0"
     assert rundata.json() == {"runId": JOB, "selectRunMetadata": True}
@@ -179,7 +179,7 @@ def test_the_reason_of_a_command_is_its_own() -> None:
     error = {"code": "UserError", "message": "Exit code 1.\nSee the logs."}
     bench.workspace.history[f"rundata {JOB}"] = {"runMetadata": {"error": {"error": error}}}
     state = bench.service.state(JOB)
-    assert (state.details, state.cure) == (
+    assert (state.details, state.advice) == (
         "UserError: Exit code 1. See the logs.",
         "see its logs in Studio",
     )
