@@ -262,9 +262,7 @@ def test_an_account_that_does_not_exist_is_told_by_its_name(account: Account) ->
     account.answers.rule = lambda _what, _path: ServiceRequestError(inner, error=inner)
     found = account.wrong(BY_KEY)
     assert "no host is known by the name of account mine" in found[DATA].text
-    assert (
-        "correct the name of the account in the setting AzureWebJobsStorage" in found[DATA].advice
-    )
+    assert "name of the account in the setting AzureWebJobsStorage" in found[DATA].advice
     assert "no host is known" in found[CLOCK].text
 
 
