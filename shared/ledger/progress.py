@@ -28,9 +28,7 @@ class SearchState(RecordModel):
     complete: bool = False
     checked: int = 0  #: blobs that were looked up
     found: int = 0  #: data versions that no event had announced
-    unread: tuple[
-        str, ...
-    ] = ()  #: names that could not be looked up: each is tried again by itself
+    unread: tuple[str, ...] = ()  #: names that could not be looked up; each is tried again
     again: tuple[str, ...] = ()  #: those of the search before that are still to be tried
     completed_at: AwareDatetime | None = None
     wanted_from: AwareDatetime | None = None
