@@ -7,9 +7,11 @@ requirements. What it refuses is a bug of the stand-in.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,7 +33,9 @@ ROOT: Final = Path(__file__).parents[2]
 ENVIRONMENT: Final = ROOT / ".venv-sdk"
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
 _DRIVER: Final = Path(__file__).with_name("driver.py")
-_SECONDS: Final = 30
+#: In seconds; the check takes one minute. The client counts uploaded files from several threads
+#: without a lock (`uploaded_file_count += 1`), and waits without end if one of them is lost.
+_LONGEST: Final = 600.0
 _UNCHECKED: Final = (
     "NOT CHECKED: azure-ai-ml or the inference server could not be installed, so whether it takes\n"
     "the stand-in of Azure ML v2 for real is unknown. An error where CI is `true`."
@@ -68,27 +72,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app = AppRun(stand_in.url, account, certificate)
         known = _order(stand_in, folder, reduced=options.reduced) | app.names
         order.write_text(json.dumps(known))
-        code = _drive(python, order, app)
+        code = _drive([str(python), str(_DRIVER), str(order)], app)
         if code:
             print(stand_in.log, json.dumps(stand_in.state, indent=1), sep="\n")
         return code
 
 
-def _drive(python: Path, order: Path, app: AppRun) -> int:
-    """Run the driver; what it says as `the app: train` or `the app: serve` is done for it."""
+def _drive(command: Sequence[str], app: AppRun, longest: float = _LONGEST) -> int:
+    """Run the driver; what it says as `the app: train` or `the app: serve` is done for it.
+
+    Args:
+        command: of the driver.
+        app: does what the app does.
+        longest: after this number of seconds the driver is killed.
+
+    Returns:
+        The exit code of the driver.
+    """
     does = {"the app: train": app.train, "the app: serve": app.serve}
-    command = [str(python), str(_DRIVER), str(order)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as driver:
-        for line in driver.stdout or ():
-            said = line.strip().lstrip(".")  # the client prints dots while it waits
-            if said:
-                print(said, flush=True)
-            if said in does and driver.stdin is not None:
-                does[said]()
-                driver.stdin.write("done\n")
-                driver.stdin.flush()
+        limit = threading.Timer(longest, driver.kill)
+        limit.start()
+        try:
+            for line in driver.stdout or ():
+                said = line.strip().lstrip(".")  # the client prints dots while it waits
+                if said:
+                    print(said, flush=True)
+                if said in does and driver.stdin is not None:
+                    does[said]()
+                    driver.stdin.write("done\n")
+                    driver.stdin.flush()
+            driver.wait()
+        except BaseException:
+            driver.kill()
+            raise
+        finally:
+            limit.cancel()
+    if driver.returncode == -signal.SIGKILL:
+        print(f"azure-ai-ml was stopped: it had not ended after {longest:.0f} s")
     return driver.returncode
 
 

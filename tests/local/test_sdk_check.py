@@ -2,7 +2,9 @@
 
 import ast
 import json
+import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -72,3 +74,31 @@ def test_the_sample_is_what_the_client_would_register() -> None:
     assert json.dumps(component["outputs"]) == json.dumps(
         {name: {"type": "uri_folder"} for name in ("model", "evaluation")}
     )
+
+
+class App:
+    """Notes what is done for the driver."""
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+
+    def train(self) -> None:
+        self.did.append("train")
+
+    def serve(self) -> None:
+        self.did.append("serve")
+
+
+def test_what_the_driver_asks_for_is_done_and_its_exit_code_returned() -> None:
+    code = "print('the app: train', flush=True); assert input() == 'done'; raise SystemExit(3)"
+    app = App()
+    assert check._drive([sys.executable, "-c", code], cast("Any", app)) == 3
+    assert app.did == ["train"]
+
+
+def test_a_client_that_waits_without_end_is_stopped_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+    assert check._drive(command, cast("Any", App()), longest=1) != 0
+    assert "azure-ai-ml was stopped: it had not ended after 1 s" in capsys.readouterr().out
