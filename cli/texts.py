@@ -104,5 +104,5 @@ printed, and those where that is unknown; --all prints the others too.
   relearn backtest gate.yaml --pipeline churn
   relearn backtest pipelines.yaml --pipeline churn --url https://<app>.azurewebsites.net
   relearn backtest gate.yaml --pipeline churn --last 200 --all
-  relearn backtest gate.yaml --pipeline churn --json | jq '.runs[] | select(.otherwise)'
+  relearn backtest gate.yaml --pipeline churn --json | jq '.runs[] | select(.changed)'
 """

@@ -1,6 +1,7 @@
 """`relearn backtest`: a gate of a file, replayed by an app page after page."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from cli import texts
 from functions.api_models.backtests import BacktestShown, RunReplayed, VerdictReplayed
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.record import Phase
@@ -203,3 +205,8 @@ def test_an_answer_that_is_no_page_says_what_to_do(
     said = relearn("backtest", gate, "--pipeline", "census", "--url", url)
     assert (said.code, said.out) == (1, "")
     assert says in said.err
+
+
+def test_the_example_of_the_help_selects_by_a_field_of_a_run() -> None:
+    (field,) = re.findall(r"jq '\.runs\[\] \| select\(\.(\w+)\)'", texts.BACKTEST)
+    assert field in RunReplayed.model_fields
