@@ -7,6 +7,7 @@ requirements. What it refuses is a bug of the stand-in.
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,10 +159,16 @@ def _prepare(stand_in: AzureMlProcess) -> None:
     )
 
 
+def _copied(folder: Path) -> Path:
+    """Return a copy of the examples without compiled files: the client waits for these for ever."""
+    leave = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(EXAMPLES, folder / "examples", ignore=leave))
+
+
 def _order(stand_in: AzureMlProcess, folder: Path, *, reduced: bool) -> dict[str, Any]:
     identity = stand_in.environment
     return {
-        "examples": str(EXAMPLES),
+        "examples": str(_copied(folder)),
         "reduced": reduced,
         "subscription": SUBSCRIPTION,
         "group": GROUP,
