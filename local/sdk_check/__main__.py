@@ -34,8 +34,7 @@ ROOT: Final = Path(__file__).parents[2]
 ENVIRONMENT: Final = ROOT / ".venv-sdk"
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
 _DRIVER: Final = Path(__file__).with_name("driver.py")
-#: In seconds; the check takes one minute. The client counts uploaded files from several threads
-#: without a lock (`uploaded_file_count += 1`), and waits without end if one of them is lost.
+#: In seconds; the check takes one minute. The client can wait without end for an upload.
 _LONGEST: Final = 600.0
 _UNCHECKED: Final = (
     "NOT CHECKED: azure-ai-ml or the inference server could not be installed, so whether it takes\n"
