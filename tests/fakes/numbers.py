@@ -1,7 +1,6 @@
 """Numbers that follow each other, and go on from where they are in a copy."""
 
 from itertools import count
-from typing import Any, Self
 
 
 class Numbers:
@@ -14,5 +13,5 @@ class Numbers:
         self._last = found = next(self._numbers)
         return found
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return type(self)(self._last + 1)
+    def __reduce__(self) -> tuple[type["Numbers"], tuple[int]]:
+        return type(self), (self._last + 1,)

@@ -58,10 +58,20 @@ class Snapshot(Generic[T]):
 
     def copy(self) -> T:
         """Return another one, which shares nothing with the others that could change."""
-        reader = pickle.Unpickler(io.BytesIO(self._written))  # noqa: S301 -- written above
-        reader.persistent_load = self._shared.__getitem__  # type: ignore[method-assign]
-        made: T = reader.load()
+        made: T = _Reader(self._written, self._shared).load()
         return made
+
+
+class _Reader(pickle.Unpickler):
+    """Reads what `_Writer` has written, with the very same objects where they are shared."""
+
+    def __init__(self, written: bytes, shared: list[Any]) -> None:
+        super().__init__(io.BytesIO(written))
+        self._shared = shared
+
+    def persistent_load(self, pid: int) -> Any:
+        """Return what is shared, by its number."""
+        return self._shared[pid]
 
 
 class _Writer(pickle.Pickler):

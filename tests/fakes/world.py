@@ -7,7 +7,6 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -165,7 +164,7 @@ class World:
         redactor = redactor_for(self.environment, [self.pipeline], [DATA, MODELS])
         use_redactor(redactor)
         providers = self.providers(redactor)
-        ids = count(1)
+        ids = Numbers()
         context = Context(
             ledger=Ledger(self.documents),
             data=RedactingBlobs(self.blobs, redactor),
