@@ -1,4 +1,4 @@
-"""Makes openapi.json from the app's own routes and models: what the HTTP API takes and gives."""
+"""Generates openapi.json, the description of the HTTP API, from the app's routes and models."""
 
 import importlib
 import json
@@ -37,7 +37,7 @@ _SENTENCE_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OperationDescription:
-    """What the routes themselves do not say of an operation."""
+    """The parts of an operation's description that its route does not have."""
 
     answer: type[BaseModel] | str  #: its model; or its media type, where it is not JSON
     status: int = 200

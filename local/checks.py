@@ -1,7 +1,7 @@
 """Everything that CI runs, with a table at the end: `make test`.
 
 The tests wait for real hosts, and installing the other checks' packages waits for the network: so
-some run beside each other, and what each says is printed when it is over.
+several run at the same time, and the output of each is printed when it has ended.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _AT_ONCE: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One command, and what it makes sure of."""
+    """One command, and what it checks."""
 
     name: str
     promise: str
@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a check."""
+    """The result of a check."""
 
     check: Check
     code: int
@@ -46,12 +46,12 @@ class Result:
 
 FIRST: Final = (
     Check(
-        "format", "the code is laid out as agreed", ("ruff", "format", "--check", "--quiet", ".")
+        "format", "the code has the agreed format", ("ruff", "format", "--check", "--quiet", ".")
     ),
     Check("lint", "no known mistake in the code", ("ruff", "check", "--quiet", ".")),
 )
 TESTS: Final = tuple(Check(part.name, part.promise, part.command()) for part in parts())
-#: What waits longest begins first.
+#: The checks that wait longest begin first.
 BESIDE: Final = (
     *TESTS[:3],
     Check("sdk", "azure-ai-ml takes the stand-in for real", ("local.sdk_check", "--reduced")),

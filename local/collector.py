@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry on loopback: it takes OTLP over HTTP, and keeps what it was sent."""
+"""A collector of OpenTelemetry on loopback: it takes OTLP over HTTP, and keeps the spans."""
 
 import gzip
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""Starts local servers as forks of a process that has imported before what they import.
+"""Starts local servers as forks of a process that has already imported their modules.
 
-For tests that start many of them: an import of the app and of its host takes longer than most else
-that they do. What forks has one thread, and each fork is a process of its own, to be killed as any.
+It is for tests that start many servers: most of a start is the import of the app and of its host.
+The process that forks has one thread. Each fork is a process of its own, and is killed like any.
 """
 
 import multiprocessing

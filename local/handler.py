@@ -13,7 +13,7 @@ _LARGEST_BODY = 64 * 1024 * 1024
 
 
 class WireHandler(BaseHTTPRequestHandler):
-    """What to answer is decided elsewhere."""
+    """The answer is decided elsewhere."""
 
     protocol_version = "HTTP/1.1"
     sys_version = ""

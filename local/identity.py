@@ -1,7 +1,7 @@
 """A made-up identity for the storage server: a certificate for loopback, and tokens.
 
 Azurite takes the tokens of any identity as long as their claims are plausible, and hands out
-user delegation keys by them, but over https alone.
+user delegation keys for them, but only over https.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Servers on loopback that can close their connections, so that nothing holds them up."""
+"""Servers on loopback that close their open connections when they stop, so that a stop is quick."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""Serves your own pipelines.yaml on this machine: the app in its host, and a storage server."""
+"""Serves pipelines.yaml on this machine: the app in its host, and a storage server."""
 
 import argparse
 import json
@@ -117,7 +117,7 @@ def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dic
     azurite = stack.enter_context(Azurite(folder, same_ports=True))
     print(f"storage: {azurite.blob_endpoint}, kept in {folder}")
     print(f"connect with: {azurite.connection_string}")
-    print("(this AccountKey is no secret: it is the public one of every Azurite)", flush=True)
+    print("(this AccountKey is not a secret: it is the public one of every Azurite)", flush=True)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         for name in _CONTAINERS:
             make_container(account.get_container_client(_container(values, name)))
@@ -218,7 +218,7 @@ def _next_steps(url: str) -> str:
 
 
 def _state(url: str) -> str:
-    """Return whether the app can work, and else every problem, as its own health says."""
+    """Return whether the app can work, or every problem, as its own health says."""
     try:
         health = requests.get(f"{url}/api/health/details", timeout=_HEALTH_SECONDS).json()
         problems = [str(problem) for problem in health["problems"]]

@@ -1,4 +1,4 @@
-"""Writes the files that are made from models, such as pipelines.schema.json: `make schema`."""
+"""Writes the files that are generated from models, such as pipelines.schema.json: `make schema`."""
 
 import argparse
 import json

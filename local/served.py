@@ -1,6 +1,6 @@
-"""Runs one of the local servers as a process of its own, until its starter is done or gone.
+"""Runs a local server as a process of its own, until its starter stops it or ends.
 
-Both ends are here: what starts such a process, and what its command line does for its starter.
+Both sides are here: the starter's, and that of the server's command line.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def new_process(
             stdin=subprocess.PIPE,
             stdout=said,
             stderr=said,
-            # Ctrl-C reaches the whole group: the starter alone decides who stops when.
+            # Ctrl-C reaches the whole group: only the starter decides which process stops when.
             start_new_session=True,
         )
 

@@ -65,7 +65,7 @@ class StorageFolder:
             raise
 
     def claim(self, asked: Ports | None) -> Ports:
-        """Return the ports to serve at: those asked for, else the last ones, else free ones.
+        """Return the ports to serve at: the ones asked for, or the last ones, or free ones.
 
         Raises:
             PortTakenError: one of the last ones is taken.

@@ -1,7 +1,7 @@
-"""The parts that the tests are run in, each in a process of its own, and what they say.
+"""Divides the tests into parts, each for a process of its own, and adds up their results.
 
-A process collects the tests of its own part alone, and takes them one after the other. What no
-part names is in the one that comes last, so each test is in exactly one.
+A process collects only the tests of its own part, and runs them one after the other. Tests that
+no part names are in the last one, so each test is in exactly one part.
 """
 
 import re
@@ -59,7 +59,7 @@ def parts() -> tuple[Part, ...]:
     """Return every part, in the order in which they are to begin.
 
     Those that wait for real processes most of the time come first: the others use the cores
-    meanwhile. Then those that compute longest, so that none of them is left alone on two cores.
+    meanwhile. Then those that compute longest, so that none of them runs last on one of two cores.
     """
     killed = _in(f"{_TESTS}/e2e", "test_demo.py", "test_proof_host_kills.py")
     many = _in(f"{_TESTS}/e2e", "test_proof_hosts.py", "test_run.py", "test_many_endpoints.py")

@@ -17,7 +17,7 @@ NOT_CHECKED: Final = 3
 
 
 class InstallError(RuntimeError):
-    """The packages could not be installed; the message ends with what pip said."""
+    """The packages could not be installed; the message ends with pip's last lines."""
 
 
 def python_with(
@@ -33,7 +33,7 @@ def python_with(
         folder: of the environment.
         python: the interpreter that makes it.
         requirements: a file that pins packages.
-        progress: gets each line of what pip says.
+        progress: gets each line of pip's output.
         more: further packages, pinned.
 
     Returns:
@@ -67,7 +67,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _install(
     python: Path, folder: Path, wanted: Sequence[str], progress: Callable[[str], None]
 ) -> None:
-    """Make the environment: by the uv beside an interpreter, which is quick, else with pip.
+    """Make the environment: by the uv beside an interpreter, which is quick, or with pip.
 
     What is never imported is not compiled either: that would take most of the time.
     """

@@ -20,10 +20,10 @@ from local.inference.servers import InferenceServers
 from local.served import StopSignal, add_options, write_ready_file
 
 _DESCRIPTION = """\
-A stand-in of an Azure Machine Learning v2 workspace on 127.0.0.1: it takes jobs, really runs the
+A stand-in for an Azure Machine Learning v2 workspace on 127.0.0.1: it takes jobs, really runs the
 commands of their components, and writes outputs to a storage account. Deployments really serve:
 each has a process of Microsoft's inference server, which is installed with the first of them.
-Whoever may reach it can run commands by it."""
+Every program that can reach it can run commands with it."""
 
 _EPILOG = f"""\
 The workspace is URL{WORKSPACE}

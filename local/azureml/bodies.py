@@ -1,6 +1,6 @@
 """The bodies that may be PUT: members and their types (azure-machine-learning-v2 §1, §2.1).
 
-A member that is not known is refused, as the service does; so is a text that is none.
+An unknown member is refused, as the service does, and so is a member of the wrong type.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 
 from local.azureml.answers import Answer, RequestBody, invalid, unknown_member
 
-#: Members of previews alone (azure-machine-learning-v2 §1).
+#: Members that only previews have (azure-machine-learning-v2 §1).
 _PREVIEW: Final = frozenset(
     [
         "secretsConfiguration",
@@ -185,7 +185,7 @@ class CommandJob(_Job):
 
 
 class PipelineSettings(_Open):
-    """What holds for all steps of a pipeline."""
+    """The settings of all steps of a pipeline."""
 
     default_compute: str | None = None
     default_datastore: str | None = None
@@ -210,7 +210,7 @@ class _Declared(_Open):
 
 
 class Specification(_Open):
-    """What a component is."""
+    """The properties of a component."""
 
     type: Literal["command", "pipeline"]
     command: str | None = None
@@ -277,13 +277,13 @@ class ModelVersion(_Asset):
 
 
 class _Asked(BaseModel):
-    """A body of the data plane: what is not known is left alone."""
+    """A body of the data plane: unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, alias_generator=to_camel)
 
 
 class RunChange(_Asked):
-    """What the portal changes of a run."""
+    """The members of a run that the portal changes."""
 
     tags: Texts | None = None
     display_name: str | None = None

@@ -1,4 +1,4 @@
-"""The numbered log of calls, and what goes wrong at each."""
+"""The numbered log of calls, and the faults that are applied to them."""
 
 import json
 from collections import Counter
@@ -14,7 +14,7 @@ from shared.ports.clock import Clock
 
 
 class Fault(StrEnum):
-    """What goes wrong with a call."""
+    """A fault of a call."""
 
     THROTTLED = "throttled"  #: 429 with Retry-After; not done
     BUSY = "busy"  #: 409, another operation runs; not done

@@ -1,4 +1,4 @@
-"""Training for real: each step's command in a process of its own, with paths for its data."""
+"""Runs the command of each step in a process of its own, with paths for its data."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
 """Answers for a deployment: by a made-up model, or by a server (`local.inference`).
 
 See azure-machine-learning-v2 §5.4 and §5.5: a deployment has succeeded when its container answers
-the health probe, and what the container answers otherwise than with 200 reaches a client as 424.
+the health probe, and an answer of the container other than 200 reaches a client as 424.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class ContainerOrder:
-    """What a deployment wants to run."""
+    """The model, code and environment that a deployment runs."""
 
     name: str  #: as `census/blue`
     model: str  #: its id

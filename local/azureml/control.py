@@ -1,4 +1,4 @@
-"""The control plane below /_azureml/: prepares the workspace over HTTP, and has things go wrong."""
+"""The control plane below /_azureml/: sets the workspace up over HTTP, and injects faults."""
 
 import typing
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class NewCompute(_Strict):
 
 
 class JobOrder(_Strict):
-    """What becomes of a job: a status now, or the way it will end."""
+    """A status for a job: now, or at its end."""
 
     name: str
     status: str | None = None
@@ -138,7 +138,7 @@ class ControlPlane:
         known = {one.name for one in fields(Switches)}
         for name, value in given.items():
             if name not in known:
-                raise ValueError(f"{name} is no switch; known are {', '.join(sorted(known))}")
+                raise ValueError(f"{name} is not a switch; known are {', '.join(sorted(known))}")
             checked = TypeAdapter(kinds[name]).validate_python(value)
             setattr(self._service.switches, name, checked)
         return {"switched": sorted(given)}

@@ -1,4 +1,4 @@
-"""Control calls for endpoints: simulate other writers, failures and made-up models."""
+"""Control calls for endpoints: they simulate other programs, failures and made-up models."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -209,7 +209,7 @@ class EndpointControl:
     def _personality(self, body: bytes) -> object:
         name = Chosen.model_validate_json(body).name
         if name not in PERSONALITIES:
-            raise ValueError(f"{name} is no personality; known are {', '.join(PERSONALITIES)}")
+            raise ValueError(f"{name} is not a personality; known are {', '.join(PERSONALITIES)}")
         for switch, value in PERSONALITIES[name].items():
             setattr(self._service.switches, switch, value)
         return {"switched": sorted(PERSONALITIES[name])}

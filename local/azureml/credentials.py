@@ -18,7 +18,7 @@ _KEY, _TOKEN, _ENTRA = "key", "amltoken", "aadtoken"
 
 @dataclass
 class Credentials:
-    """What lets somebody score."""
+    """The credentials for scoring."""
 
     state: State
 

@@ -1,4 +1,4 @@
-"""Deployments: provisioned over minutes, refused to be deleted while they have traffic.
+"""Deployments: provisioning takes minutes, and one that has traffic cannot be deleted.
 
 azure-machine-learning-v2 §5.1, §5.2, §5.3 and §5.5.
 """
@@ -193,7 +193,7 @@ class Deployments:
         asked = dict(body or {})
         kind = str(asked.get("containerType") or "InferenceServer")
         if kind not in _CONTAINERS:
-            return invalid(f"{kind} is no container of a deployment.")
+            return invalid(f"{kind} is not a container of a deployment.")
         tail = int(asked.get("tail") or _USUAL_TAIL)
         lines = found.newest.log(kind, tail) if found.newest else ""
         return Answer(200, {"content": lines or f"{name} is {found.state}"})

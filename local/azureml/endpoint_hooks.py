@@ -1,6 +1,6 @@
-"""The changes that a test may make to endpoints: prepare them, break them, be another writer.
+"""Changes of endpoints by a test: set them up, make them fail, change them as another program does.
 
-See `local.azureml.hooks`: nothing here is a call.
+See `local.azureml.hooks`: none of them is a call.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from local.azureml.switches import Duration
 
 @dataclass
 class EndpointHooks:
-    """What may be done to endpoints and deployments besides their calls."""
+    """The changes that a test can make to endpoints and deployments without a call."""
 
     state: State
     jobs: Jobs

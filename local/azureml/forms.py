@@ -1,4 +1,4 @@
-"""Adds to the body of a job in an answer (azure-machine-learning-v2 §2.4, §2.7)."""
+"""Adds the members of the service to the body of a job (azure-machine-learning-v2 §2.4, §2.7)."""
 
 from collections.abc import Mapping
 

@@ -38,7 +38,7 @@ _TYPES: Final = {
 
 @dataclass
 class History:
-    """What is known of runs: jobs, and the steps of pipeline jobs."""
+    """The history of runs: jobs, and the steps of pipeline jobs."""
 
     jobs: Jobs
 

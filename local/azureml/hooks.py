@@ -1,7 +1,7 @@
-"""The changes that a test may make to the workspace: prepare it, break it, be another writer.
+"""Changes of the workspace by a test: set it up, make it fail, change it as another program does.
 
-Nothing here is a call: it is done at once, is not logged and meets no fault. For another writer
-that sends requests see `Calls.other_writer`.
+None of them is a call: each is done at once, is not logged, and no fault applies to it. For
+another program that sends requests see `Calls.other_writer`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from local.azureml.training import Outcome
 
 @dataclass
 class Hooks(EndpointHooks):
-    """What may be done to the workspace besides its calls."""
+    """The changes that a test can make to the workspace without a call."""
 
     def add_datastore(self, name: str, container: str, **about: str) -> None:
         """Register a datastore.
@@ -93,7 +93,7 @@ class Hooks(EndpointHooks):
         return steps[-1].work.run_id if steps else None
 
     def finish_jobs(self) -> None:
-        """Complete every job that has not ended, was not cancelled and is no orphan."""
+        """Complete every job that has not ended, was not cancelled and is not an orphan."""
         for job in self.jobs.all.values():
             open_still = self.jobs.status(job) not in ENDED
             if open_still and not job.orphan and job.cancelled_at is None:

@@ -1,9 +1,9 @@
-"""Checks at each request that the app does nothing forbidden to an endpoint, whatever fails.
+"""Checks at each request, also after faults, that the app does nothing forbidden to an endpoint.
 
 No traffic that sums to 0 while a deployment is good, none for a deployment that has not succeeded,
-no deletion of what is not the app's own, no change in place, and nothing of the endpoint lost but
-its traffic. A request of another writer is not the app's (`Calls.other_writer`), and what another
-writer changed after the app's last request cannot be known to it: there are no ETags.
+no deletion of a deployment that the app did not make, no change in place, and no change of the
+endpoint but its traffic. A request of another writer is not the app's (`Calls.other_writer`). The
+app cannot know changes that another writer made after its last request: there are no ETags.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Counts requests to the endpoints minute by minute: the numbers of the platform metrics.
+"""Counts requests to the endpoints for each minute, as the platform metrics do.
 
 See azure-machine-learning-v2 §14.1: they are kept for each minute and combination of dimensions.
 """
@@ -62,7 +62,7 @@ class Latencies:
 
 @dataclass
 class Minute:
-    """What happened in one minute at one endpoint."""
+    """The requests of one minute at one endpoint."""
 
     counts: dict[Leaf, int] = field(default_factory=dict)
     latencies: dict[str, Latencies] = field(default_factory=dict)  #: by deployment

@@ -54,7 +54,7 @@ class BadQueryError(ValueError):
 
 @dataclass
 class Condition:
-    """What a filter says of one dimension."""
+    """The condition of a filter on one dimension."""
 
     wanted: set[str] = field(default_factory=set)  #: empty: all
     refused: set[str] = field(default_factory=set)
@@ -73,7 +73,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked for."""
+    """A query."""
 
     metrics: tuple[str, ...]
     first: int  #: number of the first minute

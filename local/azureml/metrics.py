@@ -15,7 +15,7 @@ _WAITING: Final = frozenset({"NotStarted", "Starting", "Provisioning", "Preparin
 
 @dataclass
 class Metrics:
-    """What processes that train have logged; of a pipeline it is at its steps."""
+    """The metrics that training processes logged; those of a pipeline job are at its steps."""
 
     history: History
     logged: dict[str, list[Body]] = field(default_factory=dict)  #: by run

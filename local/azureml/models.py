@@ -130,6 +130,6 @@ class Models:
 
 
 def _comparable(uri: str) -> str:
-    """Return a URI for comparing: the letter case counts from `/paths/` on alone."""
+    """Return a URI for comparing: the letter case counts only after `/paths/`."""
     account, paths, rest = uri.partition("/paths/")
     return f"{account.lower()}{paths}{rest}"

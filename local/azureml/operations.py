@@ -88,7 +88,7 @@ class Operations:
             takes: how long it runs, at least.
             finish: called once at its end; sees whether it failed.
             failure: how it will fail, if it will.
-            pending: whether it cannot end yet, for what is really done.
+            pending: whether it cannot end yet, because real work is not done.
 
         Returns:
             The operation.

@@ -1,7 +1,7 @@
-"""Ways in which a workspace may behave towards endpoints: each is within what the contract says.
+"""Sets of switches for the stand-in: each behaves towards endpoints as the contract allows.
 
-Where azure-machine-learning-v2 calls something unknown, or warns of it, at least one of them has
-it otherwise. What the app promises holds in all of them.
+Where azure-machine-learning-v2 calls something unknown, or warns of it, the sets differ. The
+promises of the app hold with each set.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from local.azureml.switches import Switches
 
-#: Switches by the name of what they make.
+#: Sets of switches, by name.
 PERSONALITIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "as documented": {},
     "answers and routes lag": {

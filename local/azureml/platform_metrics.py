@@ -1,6 +1,7 @@
-"""The metrics of Azure Monitor for endpoints, from the requests that were really answered.
+"""The metrics of Azure Monitor for endpoints, computed from the requests that were answered.
 
-See azure-machine-learning-v2 §14.1: late, empty where nothing happened, averages alone.
+See azure-machine-learning-v2 §14.1: they are late, empty for minutes without requests, and only
+averages.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Provisions a deployment: it fails if anything is missing; otherwise its container starts.
+"""Provisions a deployment: fails if something is missing, and starts the container otherwise.
 
 See azure-machine-learning-v2 §5.2 and §5.5.
 """

@@ -1,4 +1,4 @@
-"""The addresses of the workspace: which request is which call, and how answers look on the wire.
+"""Maps requests to calls of the workspace, and answers to HTTP responses.
 
 See azure-machine-learning-v2 §1: Resource Manager, and the data plane on a host of its own.
 """

@@ -28,7 +28,7 @@ def publish_sample(service: "AzureMl") -> dict[str, str]:
         service: the workspace.
 
     Returns:
-        The ids of the pipeline component and of what it is made of.
+        The ids of the pipeline component and of its parts.
     """
     environment = _read("environment.yml")
     conda = json.dumps(environment["conda_file"])  # JSON is YAML

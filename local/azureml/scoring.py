@@ -1,4 +1,4 @@
-"""Requests to the endpoints: who may ask, who answers, and what became of each.
+"""Requests to the endpoints: checks the credentials, chooses the deployment, counts the results.
 
 See azure-machine-learning-v2 §5.4: an answer names the deployment that gave it.
 """

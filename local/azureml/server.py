@@ -1,4 +1,4 @@
-"""The HTTP skin: a loopback server around `AzureMl`, with its identity endpoint."""
+"""An HTTP server on loopback for `AzureMl`, with its identity endpoint."""
 
 import secrets
 import ssl
@@ -57,7 +57,7 @@ class AzureMlServer(LoopbackServer):
         service.scoring.inside = lambda: self.lock
 
     def tasks(self) -> list[Callable[[], None]]:
-        """Return that it answers, and works on what takes time."""
+        """Answer a health request, and advance the operations that take time."""
         return [*super().tasks(), self._work]
 
     def stop(self) -> None:

@@ -1,8 +1,8 @@
 """Azure Machine Learning v2 in memory: one workspace with jobs, models and online endpoints.
 
 It behaves as azure-machine-learning-v2 §2, §4, §5 and §7 say. Every method is one HTTP request and
-returns an `Answer`; a fault may raise `NoAnswerError` instead. Time is that of its clock. What
-tests may do to the workspace besides is in `hooks`.
+returns an `Answer`; a fault may raise `NoAnswerError` instead. Time is that of its clock. `hooks`
+has the other changes that tests make to the workspace.
 """
 
 from collections.abc import Callable, Mapping

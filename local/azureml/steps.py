@@ -1,4 +1,4 @@
-"""The steps of a job: its nodes with their components, and what flows between them.
+"""The steps of a job: its nodes with their components, and the data that they give each other.
 
 See azure-machine-learning-v2 §2.1 and §2.3: bindings, and the reuse of a step.
 """
@@ -304,6 +304,6 @@ def _ordered(jobs: Mapping[str, Any]) -> Iterator[str]:
 def _seconds(text: str) -> float:
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise BadPipelineError(f"{text} is no duration.")
+        raise BadPipelineError(f"{text} is not a duration.")
     days, hours, minutes, seconds = (float(one or 0) for one in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

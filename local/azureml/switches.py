@@ -1,4 +1,4 @@
-"""The behaviour of this service: times, and a choice wherever the contract says unknown."""
+"""The settings of the stand-in: times, and a choice wherever the contract says unknown."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,7 +70,7 @@ class Switches:
     # Platform metrics of endpoints.
     #: How long until a minute is there whole; the newest is missing. Zero: at once.
     metrics_late: timedelta = timedelta(minutes=3)
-    #: Whether minutes between the newest and that one show half of what was.
+    #: Whether minutes between the newest and that one show half of the requests.
     metrics_partial: bool = True
     #: A minute without requests, in a series that has others.
     idle_minutes: Literal["zero", "null", "absent"] = "zero"
@@ -105,7 +105,7 @@ class Switches:
     bad_traffic: Literal["refused", "operation_fails"] = "refused"
     traffic_to_unready: Literal["refused", "accepted", "operation_fails"] = "refused"
     state_after_failed_update: Literal["Failed", "Succeeded"] = "Failed"
-    #: Whether an operation says why it failed, or the state alone shows that it did.
+    #: Whether an operation says why it failed, or only the state shows that it did.
     failed_operations: Literal["with_error", "without_error"] = "with_error"
     #: How long after its end an operation is known; none: for ever.
     operations_kept: timedelta | None = None
@@ -114,7 +114,7 @@ class Switches:
     #: Whether copies of requests show in the metrics, under the name of the shadow.
     mirrored_requests: Literal["counted", "not_counted"] = "counted"
     put_on_failed: Literal["refused", "provisions"] = "provisions"
-    #: A PUT of what a deployment already is.
+    #: A PUT of a deployment that changes nothing.
     same_deployment: Literal["operation", "nothing"] = "operation"
     changed_model_uri: Literal["refused", "taken"] = "refused"
     identical_job: Literal["same", "immutable"] = "same"

@@ -1,4 +1,4 @@
-"""Traffic and mirror: their rules, and whose turn it is (azure-machine-learning-v2 §5.3)."""
+"""Traffic and mirror: their rules, and who answers (azure-machine-learning-v2 §5.3)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

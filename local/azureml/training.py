@@ -1,4 +1,4 @@
-"""The work of a job: its steps, and the trainers that do them."""
+"""The work of a job: its steps, and the trainers that carry them out."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Work:
-    """What one step is to do."""
+    """The work of one step."""
 
     run_id: str
     node: str
@@ -112,7 +112,7 @@ def scored_rows(work: Work) -> bytes:
 
 
 def made_up(work: Work, output: str) -> Mapping[str, bytes]:
-    """Return the files of an output: an evaluation or predictions by its name, else a model.
+    """Return the files of an output: an evaluation or predictions by its name, otherwise a model.
 
     Args:
         work: the step.

@@ -1,1 +1,1 @@
-"""The main job, start to end, on one machine."""
+"""A demo on one machine: from new data to a live model."""

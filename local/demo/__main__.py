@@ -17,7 +17,7 @@ from local.served import NotStartedError, StopSignal
 from local.virtual_environment import InstallError
 
 _DESCRIPTION: Final = """\
-New training data arrives, a better model is served. Starts a storage server, a stand-in of an
+New training data arrives, and a better model is served. Starts a storage server, a stand-in for an
 Azure Machine Learning workspace that really trains and serves, and the app in its host, all on
 this machine; uploads the breast cancer table that ships with scikit-learn in parts, and shows each
 run go its way, with who answers the requests of a client. The third model breaks at 10 % of the

@@ -1,4 +1,4 @@
-"""The app in its host over a storage server: what every stage of the demo has."""
+"""The part of the demo's setup that all demos share: the app in its host, and a storage server."""
 
 import json
 import tempfile

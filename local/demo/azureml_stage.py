@@ -1,4 +1,4 @@
-"""Sets the stage of the demo with Azure Machine Learning: a workspace that really trains."""
+"""Starts the servers of the demo with Azure Machine Learning: a workspace that really trains."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack

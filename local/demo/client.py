@@ -1,4 +1,4 @@
-"""A client of the endpoint that never rests: it counts who answers its requests, and how."""
+"""A client that calls the endpoint all the time, and counts answers by deployment and status."""
 
 import threading
 import time

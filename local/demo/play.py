@@ -1,4 +1,4 @@
-"""Plays the demo: each data set from its upload to the end of its run, and then repeated events."""
+"""Runs the demo: each data set from its upload to the end of its run, and then repeated events."""
 
 import time
 from abc import ABC, abstractmethod
@@ -89,7 +89,7 @@ class Play(ABC, Generic[S]):
     @property
     @abstractmethod
     def result(self) -> str:
-        """What there is in the end."""
+        """The result in one line."""
 
     @abstractmethod
     def acts(self) -> list[Act]:
@@ -174,7 +174,7 @@ class Play(ABC, Generic[S]):
             return Spinner("dots", " waiting for the blob trigger …")
         seen = {entry["phase"]: entry["at"] for entry in run["history"]}
         steps = [*self.path, run["phase"]] if run["phase"] in ENDS else list(self.path)
-        rows: list[list[str]] = [[]]  # a narrow console breaks between two steps alone
+        rows: list[list[str]] = [[]]  # a narrow console breaks only between two steps
         used = 0
         for step in steps:
             if step == run["phase"]:

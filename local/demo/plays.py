@@ -1,4 +1,4 @@
-"""The demo with each service that trains: its data sets, and what has to be true in the end."""
+"""The demo with each training service: its data sets, and the checks at its end."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -153,7 +153,7 @@ class AzureMlPlay(Play[ServingStage]):
         if not failed(third.seen.get("10 %", Counter())):
             yield f"{third.blob}: its model was to break, and the client saw no error"
         for violation in self.stage.violations():
-            yield f"the endpoint was asked for what is forbidden: {violation}"
+            yield f"the app sent a forbidden request to the endpoint: {violation}"
 
     def rows(self, act: Act) -> dict[str, str]:
         """Return the job, its evaluation, and what the client saw of each step."""

@@ -1,4 +1,4 @@
-"""Sets the stage of the demo with an online endpoint: models are served, and a client asks them."""
+"""Starts the servers of the demo with an online endpoint, and a client that calls it."""
 
 import json
 import shutil

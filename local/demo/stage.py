@@ -1,4 +1,4 @@
-"""Sets the stage of the demo: storage, a stand-in of Studio (classic), and the app in its host."""
+"""Starts the servers of the demo: storage, a stand-in for Studio (classic), and the app's host."""
 
 import csv
 import io

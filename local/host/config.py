@@ -79,7 +79,7 @@ class HostConfig:
 
     @property
     def host_id(self) -> str:
-        """Return whose receipts are whose: a setting, else derived from the folder."""
+        """Return the id of the host, for its receipts: a setting, or derived from the folder."""
         given = self.environment.get("AzureFunctionsWebHost__hostid")
         return given or "local-" + hashlib.sha256(str(self.app).encode()).hexdigest()[:16]
 

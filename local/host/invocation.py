@@ -36,7 +36,7 @@ SAYS_ALL: Final = "says_all"
 
 
 class Context(func.Context):
-    """What a parameter called `context` gets."""
+    """The value of a parameter called `context`."""
 
     def __init__(self, function: LoadedFunction, invocation: Invocation) -> None:
         headers = invocation.data.headers if isinstance(invocation.data, HttpCall) else {}

@@ -1,4 +1,4 @@
-"""One readable line per log record, with what could be a secret taken out."""
+"""Formats each log record as one readable line, without texts that may be secrets."""
 
 import logging
 import re

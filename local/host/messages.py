@@ -82,7 +82,7 @@ class BlobReference:
 
 @dataclass(frozen=True)
 class QueueItem:
-    """One message of a queue, decoded, with what the storage says of it."""
+    """One message of a queue, decoded, with its metadata from the storage."""
 
     text: str = field(repr=False)
     id: str
@@ -105,7 +105,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What an HTTP function answered."""
+    """The answer of an HTTP function."""
 
     status: int
     headers: tuple[tuple[str, str], ...]

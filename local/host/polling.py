@@ -1,4 +1,4 @@
-"""Finds new blobs by listing a container again and again; stands in for both blob sources."""
+"""Finds new blobs by listing a container at an interval, in place of both blob sources."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Records which blob versions a function has handled, in the host's storage over restarts."""
+"""Records in the host's storage which blob versions a function has handled."""
 
 import contextlib
 import hashlib

@@ -127,7 +127,7 @@ class Host:
 
     @property
     def _feeding(self) -> list[Timer | BlobPoller | QueueListener]:
-        """What makes invocations by itself."""
+        """The triggers that make invocations by themselves."""
         return [*self._timers.values(), *self._pollers, *self._queues]
 
     def _queue(self, trigger: QueueTrigger) -> QueueListener:
@@ -176,7 +176,7 @@ class Host:
         if self._deliveries:
             seconds = self._config.poll_blobs
             found = f"by listing every {seconds:g} s" if seconds > 0 else "by events only"
-            lines.append(f"blobs are found {found}, whatever source a trigger names")
+            lines.append(f"blobs are found {found}, for every source that a trigger names")
         if off := [one.name for one in self.functions if self._config.disabled(one.name)]:
             lines.append(f"disabled by a setting: {', '.join(off)}")
         if retried := [function.name for function in self.functions if function.retried]:

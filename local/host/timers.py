@@ -25,7 +25,7 @@ class Timer:
     """Fires one function on its schedule; the next tick is armed when the run has ended.
 
     There is no lock against a second host (two hosts both fire), and a tick missed while the
-    host was down is not made up for, whatever `use_monitor` says.
+    host was down is not made up for, even with `use_monitor`.
 
     Args:
         function: its name, for the log.

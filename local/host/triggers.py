@@ -1,4 +1,4 @@
-"""The trigger of each indexed function, with its settings resolved and checked."""
+"""Makes the trigger of each indexed function, with its settings resolved and checked."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The HTTP face: the app's routes, Event Grid's webhook, and the administration routes."""
+"""The HTTP server: the app's routes, Event Grid's webhook, and the administration routes."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Duties(Protocol):
-    """What the host does when it is asked over HTTP."""
+    """The actions of the host that HTTP requests ask for."""
 
     @property
     def functions(self) -> Sequence[IndexedFunction]:
@@ -92,7 +92,7 @@ class Web:
         return response(environ, start_response)
 
     def run(self, function: str, request: Request, params: Mapping[str, Any]) -> Response:
-        """Answer a request with what an HTTP function makes of it."""
+        """Answer a request with the answer of an HTTP function."""
         call = HttpCall(
             method=request.method,
             url=request.url,

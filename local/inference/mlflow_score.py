@@ -20,7 +20,7 @@ def init() -> None:
     """Load the model: the folder below AZUREML_MODEL_DIR with the file MLmodel."""
     found = sorted(Path(os.environ["AZUREML_MODEL_DIR"]).rglob("MLmodel"))
     if not found:
-        raise FileNotFoundError("the model has no file MLmodel: it is no MLflow model")
+        raise FileNotFoundError("the model has no file MLmodel: it is not an MLflow model")
     _model.append(mlflow.pyfunc.load_model(str(found[0].parent)))
 
 

@@ -2,7 +2,7 @@
 
 `azureml-inference-server-http` runs the scoring script of a deployment, as it does in Azure; an
 MLflow model without one is loaded by `mlflow_score.py`. The server has a virtual environment of its
-own, made once. Servers listen on loopback alone, and end with the stand-in, even when it is killed.
+own, made once. Servers listen only on loopback, and end with the stand-in, even when it is killed.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def install(progress: Callable[[str], None] = lambda _: None) -> Path:
     """Return the interpreter that has the server, which is installed if it is not.
 
     Args:
-        progress: gets each line of what pip says.
+        progress: gets each line of pip's output.
 
     Returns:
         The interpreter.
@@ -263,7 +263,7 @@ class _Server:
 
 
 class _CannotServeError(Exception):
-    """What a deployment says cannot be served."""
+    """The deployment cannot be served."""
 
 
 def _milliseconds(began: float) -> float:

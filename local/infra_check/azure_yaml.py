@@ -10,7 +10,7 @@ from local.infra_check.types import data
 
 _PATH: Final = re.compile(r"(?<![\w./-])((?:infra|local|scripts|cli)/[\w./-]+\.(?:py|sh|ps1))")
 
-#: A script that a starter gets as its argument, and finds beside itself.
+#: A script that a starter gets as its argument, and finds in its own folder.
 _ARGUMENT: Final = re.compile(r"(?<![\w./-])([\w-]+\.py)\b")
 
 #: Where in the file, what is wrong, and what to do.
@@ -44,7 +44,11 @@ def check_azure_yaml(content: Any, root: Path) -> Wrong:
     pipeline = content.get("pipeline", {})
     yield from _names(pipeline, rules["pipeline"], "pipeline")
     if pipeline and pipeline.get("provider", "github") not in rules["pipeline"]["provider"]:
-        yield "provider", f"'{pipeline['provider']}' is no provider of pipelines", "github or azdo"
+        yield (
+            "provider",
+            f"'{pipeline['provider']}' is not a provider of pipelines",
+            "github or azdo",
+        )
 
 
 def _names(content: Any, known: Any, where: str) -> Wrong:
@@ -92,14 +96,18 @@ def _hook(name: str, hook: Any, root: Path) -> Wrong:
         if one in hook:
             yield (
                 one,
-                f"the hook '{name}' has '{one}' beside windows and posix",
+                f"the hook '{name}' has '{one}' next to windows and posix",
                 "Move it into both",
             )
     for system in systems:
         yield from _hook(name, hook[system], root)
     for key in ("shell", "kind"):
         if key in hook and hook[key] not in form[key]:
-            yield str(hook[key]), f"'{hook[key]}' is no '{key}'", meant(str(hook[key]), form[key])
+            yield (
+                str(hook[key]),
+                f"'{hook[key]}' is not a valid '{key}'",
+                meant(str(hook[key]), form[key]),
+            )
     if "run" in hook:
         yield from _run(name, str(hook["run"]), root)
     elif not systems:

@@ -152,7 +152,7 @@ def _loaded(file: File, name: str, given: list[Node]) -> Shape | None:
         return None
     content = file.program.content(file.program.beside(file, path))
     if content is None:
-        file.report(given[0], f"there is no file '{path}' beside this one", "Correct the path")
+        file.report(given[0], f"this file's folder has no '{path}'", "Correct the path")
     elif name == "loadJsonContent":
         try:
             return shape_of_json(json.loads(content))

@@ -1,4 +1,4 @@
-"""Everything that is checked of the infrastructure without Azure: one list of what is wrong."""
+"""Runs all checks of the infrastructure without Azure, and returns one list of problems."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -56,7 +56,7 @@ def check_file(file: File) -> None:
 
 
 def _syntax(file: File) -> None:
-    """Report what cannot be parsed; whatever is checked later is of the rest."""
+    """Report the parts that cannot be parsed; later checks are of the rest."""
     for node in everything(file.source.root):
         if node.missing or node.type == "ERROR":
             seen = " ".join(text_of(node).split())[:40]
@@ -65,7 +65,7 @@ def _syntax(file: File) -> None:
             return
     for node in parts(file.source.root):
         if node.type not in _TOP:
-            file.report(node, f"'{text_of(node)[:40]}' is no declaration")
+            file.report(node, f"'{text_of(node)[:40]}' is not a declaration")
         if node.type == "target_scope_assignment":
             target = literal(value_of(node)) or ""
             if target not in _TARGETS:
@@ -90,7 +90,7 @@ def _decorators(file: File, symbol: Symbol) -> None:
             file.report(decorator, f"'@{name}' cannot stand before '{symbol.kind}'")
         body = body_of(symbol) if name == "batchSize" else None
         if body is not None and not body.loops:
-            file.report(decorator, f"'@{name}' stands before '{symbol.name}', which is no loop")
+            file.report(decorator, f"'@{name}' stands before '{symbol.name}', which is not a loop")
         for argument in parts(parts(call)[-1]) if len(parts(call)) > 1 else ():
             shape_of(file, argument, {})
 
@@ -122,7 +122,7 @@ def _only_known_places(file: File, default: Node) -> None:
         symbol = file.symbols.get(text_of(node)) if node.type == "identifier" else None
         if symbol is not None and symbol.kind in ("var", "resource", "module") and not is_key(node):
             what = f"the default of a parameter names '{symbol.name}', a {symbol.kind}"
-            file.report(node, what, "It may name other parameters alone")
+            file.report(node, what, "It may name only other parameters")
 
 
 def _same_names(file: File) -> None:

@@ -92,7 +92,7 @@ def type_of(symbol: Symbol) -> str:
 
 
 def _param(file: File, symbol: Symbol, shape_of: ShapeOf) -> Shape:
-    """Return what a parameter may be: by its type, or more exactly by what modules pass."""
+    """Return the possible values of a parameter: by its type, or by the arguments of modules."""
     shape = declared_type(file, symbol)
     if shape not in _PRIMITIVE.values():
         return shape
@@ -107,7 +107,7 @@ def _param(file: File, symbol: Symbol, shape_of: ShapeOf) -> Shape:
 
 
 def _plain(module: Symbol) -> bool:
-    """Whether a module is no loop, whose variable its arguments may name."""
+    """Whether a module has no loop, whose variable its arguments could name."""
     body = body_of(module)
     return body is not None and not body.loops
 

@@ -1,4 +1,4 @@
-"""Works out what an expression of Bicep may be, and reports names in it that lead nowhere."""
+"""Works out the possible values of a Bicep expression, and reports names that do not exist."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

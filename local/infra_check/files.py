@@ -52,7 +52,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a resource or a module says of itself.
+    """The declaration of a resource or a module.
 
     Args:
         node: the object.

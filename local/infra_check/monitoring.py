@@ -127,7 +127,7 @@ def _line(text: str, place: str) -> int:
 
 def _alerts(content: Any, functions: frozenset[str]) -> Wrong:
     if not isinstance(content, list):
-        yield "", "the alerts are no list", "Write [ … ]"
+        yield "", "the alerts are not a list", "Write [ … ]"
         return
     ids = [rule.get("id", "") for rule in content]
     for one in {one for one in ids if ids.count(one) > 1}:
@@ -149,7 +149,7 @@ def _rule(rule: Mapping[str, Any], functions: frozenset[str]) -> Wrong:
         yield key, f"an alert has no member '{key}'", meant(key, _KEYS)
     for key, values in _VALUES.items():
         if key in rule and rule[key] not in values:
-            what = f"'{rule[key]}' is no '{key}' of an alert"
+            what = f"'{rule[key]}' is not a valid '{key}' of an alert"
             yield str(rule[key]), what, meant(str(rule[key]), map(str, values))
     if _FORBIDDEN & set(name) or name.endswith((" ", ".")) or not name:
         yield name, f"'{name}' is not a name that a rule can have", "Use letters, digits and dashes"
@@ -184,7 +184,7 @@ def _query(query: str, functions: frozenset[str]) -> Wrong:
         word = re.match(r"[\w-]+", step.strip())
         if word is None or word[0] not in _OPERATORS:
             shown = word[0] if word else step.strip()[:20]
-            yield query, f"'{shown}' is no operator of a query", meant(shown, _OPERATORS)
+            yield query, f"'{shown}' is not an operator of a query", meant(shown, _OPERATORS)
     bare = _without_texts(query)
     for opening, closing in ("()", "[]", "{}"):
         if bare.count(opening) != bare.count(closing):
@@ -193,7 +193,7 @@ def _query(query: str, functions: frozenset[str]) -> Wrong:
 
 @cache
 def logged_codes() -> frozenset[str]:
-    """Return the codes that the app logs: of alerts, and of what the workbook shows."""
+    """Return the codes that the app logs: of alerts, and of the lines that the workbook shows."""
     text = Path(telemetry.__file__).read_text(encoding="utf-8")
     return frozenset(re.findall(r'"(RL\d{4})"', text))
 
@@ -237,7 +237,7 @@ def _item(item: Mapping[str, Any], names: list[str], functions: frozenset[str]) 
     if isinstance(query, str):
         yield from _query(re.sub(r"\{\w+(?::\w+)?\}", "x", query), functions)
         if inside.get("version") != "KqlItem/1.0":
-            yield name, f"the workbook's item '{name}' is no query", '"version": "KqlItem/1.0"'
+            yield name, f"the workbook's item '{name}' is not a query", '"version": "KqlItem/1.0"'
         kinds = inside.get("queryType"), inside.get("resourceType")
         if kinds != (0, "microsoft.insights/components"):
             what = f"the query of '{name}' is not for an Application Insights component"

@@ -154,7 +154,7 @@ def _of_name(file: File, node: Node, deep: int) -> Span:
 
 
 def _of_param(file: File, symbol: Symbol, deep: int) -> Span:
-    """Return the span of a parameter: by what modules pass, else by its decorators."""
+    """Return the span of a parameter: by the arguments of modules, or by its decorators."""
     allowed = decorator_of(symbol, "allowed")
     if allowed is not None:
         sizes = [len(literal(one) or "") for one in parts(allowed)]

@@ -1,4 +1,4 @@
-"""Checks azure.yaml, the file of parameters, and what hooks and templates need of each other."""
+"""Checks azure.yaml, the parameters, and that hooks and templates fit each other."""
 
 import json
 import re

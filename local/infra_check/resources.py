@@ -136,7 +136,7 @@ def _check_parent(file: File, parent: Node, kind: str, local: Locals) -> None:
     if shape.kind == "any":
         return
     if not outer:
-        file.report(parent, f"'{text_of(parent)}' is no resource, so no parent")
+        file.report(parent, f"'{text_of(parent)}' is not a resource, so it cannot be a parent")
     elif kind.rpartition("/")[0] != outer:
         what = f"a '{kind}' has a parent of the type '{kind.rpartition('/')[0]}', not '{outer}'"
         file.report(parent, what)
@@ -205,7 +205,7 @@ def _check_depends(file: File, depends: Node, local: Locals) -> None:
         symbol = file.symbols.get(name)
         known = symbol is not None and symbol.kind in ("resource", "module")
         if shape.kind != "any" and not shape.resource and not known:
-            file.report(one, f"'{text_of(one)}' is no resource and no module")
+            file.report(one, f"'{text_of(one)}' is neither a resource nor a module")
     if depends.type != "array":
         check(file, depends, ARRAY, local)
 

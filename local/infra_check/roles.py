@@ -58,7 +58,7 @@ def _roles() -> dict[str, str]:
 def _check_text(file: File, node: Node) -> None:
     """Report a wrong begin of an event's subject, and a wrong type in the id of a resource."""
     if _LIKE_SUBJECT.match(node.text) and not _SUBJECT.fullmatch(node.text):
-        what = f"'{node.text}' is no begin of a subject of an event"
+        what = f"'{node.text}' is not the begin of an event's subject"
         file.report(node, what, "Write /blobServices/default/containers/<container>/blobs/")
     for one in _PROVIDER.findall(node.text):
         if one not in _types():
@@ -74,7 +74,7 @@ def _plain(name: str) -> str:
 
 
 def _check_id(file: File, node: Node) -> None:
-    """Report an id that is no role's, and one that is another role's than its name says."""
+    """Report an id that no role has, and one of another role than its name says."""
     known, value = _roles(), literal(node) or ""
     if not _LIKE_ID.fullmatch(value):
         return
@@ -127,13 +127,13 @@ def _check_assignment(file: File, symbol: Symbol) -> None:
 
 
 def _role_of(file: File, node: Node) -> Node | None:
-    """Return the expression of the role's id; report one that is no role's."""
+    """Return the expression of the role's id; report one of no role."""
     inside = part(node, "arguments") if node.type == "call_expression" else None
     given = parts(inside) if inside is not None else []
     right = text_of(parts(node)[0]) == "subscriptionResourceId" if given else False
     if not right or literal(given[0]) != _DEFINITION or len(given) != _FEWEST - 1:
         advice = f"Write subscriptionResourceId('{_DEFINITION}', <id>)"
-        file.report(node, f"'{text_of(node)}' is no id of a role", advice)
+        file.report(node, f"'{text_of(node)}' is not the id of a role", advice)
         return None
     for value in shape_of(file, given[1], around(file, given[1])).values:
         if value not in _roles():

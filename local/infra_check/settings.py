@@ -1,4 +1,4 @@
-"""Compares app settings, functions and rules of Flex Consumption with what templates write."""
+"""Compares the templates with the app's settings and functions, and rules of Flex Consumption."""
 
 import ast
 import re
@@ -181,7 +181,7 @@ def _wrong_function(name: str, functions: frozenset[str]) -> Iterator[tuple[str,
 
 
 def _check_function_names(file: File, functions: frozenset[str]) -> None:
-    """Report a group of instances that is no function's."""
+    """Report a group of instances that no function belongs to."""
     for node in everything(file.source.root):
         known = literal(node)
         found = _ALWAYS_READY.fullmatch(known or "")
@@ -205,7 +205,7 @@ def _check_site(file: File, body: Node) -> None:
     group = items_of(_member(scale, "alwaysReady"))
     for value in known_values(_member(group, "name")):
         if value not in _GROUPS and not _ALWAYS_READY.fullmatch(value):
-            file.report(body, f"'{value}' is no group of functions", meant(value, _GROUPS))
+            file.report(body, f"'{value}' is not a group of functions", meant(value, _GROUPS))
     most = flex["functionAppConfig"]["maximumInstanceCount"]["max"]
     for value in _member(scale, "maximumInstanceCount").values:
         if int(value) > int(most):

@@ -32,7 +32,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What a value may be.
+    """The values that are allowed in one place.
 
     Args:
         kind: of the value; `one_of` has `choices`.

@@ -1,4 +1,4 @@
-"""Checks what must be known before a deployment begins, and that nothing needs itself.
+"""Checks that a deployment can begin: values needed at its start, and no circular dependency.
 
 Names, scopes, conditions and loops are worked out before any resource exists. So they can use
 parameters, ids and names, and no other property of a resource and no output of a module.
@@ -144,7 +144,7 @@ def cycles(file: File) -> None:
     needs = {name: _needs(file, symbol) for name, symbol in file.symbols.items()}
     for name, symbol in file.symbols.items():
         if _leads_to(name, needs):
-            what = f"'{name}' needs itself, by what it names"
+            what = f"'{name}' depends on itself"
             file.report(name_of(symbol.node) or symbol.node, what, "Break the circle")
 
 

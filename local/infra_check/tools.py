@@ -1,4 +1,4 @@
-"""Runs checkov over the templates and zizmor over the workflows, and judges what they say."""
+"""Runs checkov over the templates and zizmor over the workflows, and judges their findings."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _REFUSED: Final = "Flex Consumption refuses the property that it asks for (azure
 _OPEN: Final = "the app answers operators, azd and webhooks from outside (azure-deploy §1.2)"
 _MISREAD: Final = "it takes the list of app settings for the whole configuration of a site"
 _SETTINGS: Final = "Microsoft.Web/sites/config."
-_PRICE: Final = "a matter of price, for whoever deploys"
+_PRICE: Final = "a matter of price, for the owner of the deployment"
 _EXPRESSION: Final = "it cannot read the condition: closed exactly if vnetEnabled says so"
 
 #: Checks of checkov that fail and may: id -> reason.
@@ -45,7 +45,7 @@ _SECONDS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a tool found: what is wrong, and how much was checked.
+    """The findings of a tool, and how much it checked.
 
     Args:
         wrong: a line for each finding.
@@ -146,7 +146,7 @@ def zizmor(tools: Path, folder: Path) -> Judged:
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a tool without credentials: what it says depends on the files alone."""
+    """Run a tool without credentials: its output depends only on the files."""
     known = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""Parses Bicep into nodes that Python holds, with members read of what they are read of.
+"""Parses Bicep into a tree of Python objects, in which each member access has its true operand.
 
 The grammar takes `a ? b : c.d` for a member `d` of the whole ternary, and treats other operators
 and lambdas alike. Here each binds as tightly as in Bicep.

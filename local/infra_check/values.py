@@ -1,4 +1,4 @@
-"""Holds values that templates give against what a type of resource, or a parameter, takes."""
+"""Compares values in templates with the values that a type of resource, or a parameter, allows."""
 
 import re
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ def taken(file: File, node: Node, shape: Shape, expected: Shape) -> dict[str, Me
         file.report(node, what, f"It is one of: {', '.join(sorted(expected.variants))}")
     for value in values:
         if value not in expected.variants:
-            what = f"'{value}' is no '{expected.told_by}' of '{expected.called}'"
+            what = f"'{value}' is not a valid '{expected.told_by}' of '{expected.called}'"
             place = chosen.value if chosen is not None else None
             file.report(place or node, what, meant(value, expected.variants))
     return {**known, **_variants(expected, values)}

@@ -1,4 +1,4 @@
-"""Holds resources against what is right here, where their types leave more open.
+"""Checks resources against this project's own rules, which are stricter than their types.
 
 `known-values.json` has the values that a member may have; `required-values.json` has the members
 that a resource must have here, and the values that they must have: no keys, no open storage.
@@ -104,7 +104,7 @@ def _check_subnets(file: File) -> None:
             names |= {*known_values(leaf)}
         for node, leaf in (found for path in _RANGES for found in leaves(shape, path, body.node)):
             for value in (value for value in known_values(leaf) if not _RANGE.fullmatch(value)):
-                file.report(node, f"'{value}' is no range of addresses", "As in 10.0.0.0/16")
+                file.report(node, f"'{value}' is not a range of addresses", "As in 10.0.0.0/16")
     for node in file.source.root.everything() if networks else ():
         read = _SUBNET.search(node.text) if node.type == "string_content" else None
         if read is not None and read[1] not in names:

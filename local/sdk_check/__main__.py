@@ -1,7 +1,7 @@
-"""Has Microsoft's client drive the stand-in of Azure ML v2: `make sdk-check`.
+"""Checks the stand-in for Azure ML v2 with Microsoft's own client: `make sdk-check`.
 
 The client gets a virtual environment of its own, which is made once for each set of its
-requirements. What it refuses is a bug of the stand-in.
+requirements. If the client refuses an answer, the stand-in has a bug.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _DRIVER: Final = Path(__file__).with_name("driver.py")
 _LONGEST: Final = 600.0
 _UNCHECKED: Final = (
     "NOT CHECKED: azure-ai-ml or the inference server could not be installed, so whether it takes\n"
-    "the stand-in of Azure ML v2 for real is unknown. An error where CI is `true`."
+    "the stand-in for Azure ML v2 for real is unknown. An error where CI is `true`."
 )
 _STORAGE: Final = "SDK_CHECK_STORAGE"
 

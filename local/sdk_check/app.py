@@ -1,4 +1,4 @@
-"""Runs one run of Relearn in the stand-in: its own provider starts the job and registers."""
+"""Carries out one run of Relearn against the stand-in: training, and registration of the model."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """Drives the stand-in with azure-ai-ml; run by an interpreter that has it: `driver.py ORDER.json`.
 
-Nothing of this project is imported: only what Microsoft's client does is looked at.
+Nothing of this project is imported: only Microsoft's client is used.
 """
 
 import json
@@ -59,7 +59,7 @@ class _Credential:
 
 
 class Check:
-    """What is checked, one step after the other.
+    """The checks, one step after the other.
 
     Args:
         order: where the stand-in is, and what was made there by others.

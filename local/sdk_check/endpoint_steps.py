@@ -18,7 +18,7 @@ _NAME = "by-the-client"
 
 
 class EndpointSteps:
-    """What is checked of endpoints, one step after the other.
+    """The checks of endpoints, one step after the other.
 
     Args:
         client: of the workspace.

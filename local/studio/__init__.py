@@ -1,4 +1,4 @@
-"""A stand-in of Azure ML Studio (classic) on one machine; `Studio` is the whole of it."""
+"""A stand-in for Azure ML Studio (classic) on one machine; its entry point is `Studio`."""
 
 from local.studio.jobs import Job, JobState
 from local.studio.refusals import RefusalError

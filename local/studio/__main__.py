@@ -22,7 +22,7 @@ from local.studio.storage import BlobRefusedError, HttpBlobs
 from local.studio.training import LogisticTrainer
 
 _DESCRIPTION = """\
-A stand-in of Azure ML Studio (classic) on 127.0.0.1: it takes batch jobs, really trains on the
+A stand-in for Azure ML Studio (classic) on 127.0.0.1: it takes batch jobs, really trains on the
 blobs they name, and serves scores from the model that its endpoints were last given."""
 
 _EPILOG = """\
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sample-data",
         type=Path,
         metavar="FILE",
-        help="write the sample's training data here: a name that ends in .arff gets ARFF, else CSV",
+        help="write the sample's training data here: as ARFF if the name ends in .arff, or as CSV",
     )
     add("--show-keys", action="store_true", help="with --sample: also print its keys")
     return parser

@@ -1,4 +1,4 @@
-"""The workspace's register of services, endpoints and keys."""
+"""The services, endpoints and keys of the workspace, by id."""
 
 import base64
 import hashlib

@@ -13,7 +13,7 @@ from local.studio.wire import WireAnswer, refusal_answer
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. Only `drop_after`, `truncated` and `delay` let the request take effect."""
+    """Kinds of faults. Only with `drop_after`, `truncated` and `delay` the request takes effect."""
 
     REFUSE = "refuse"
     """The connection is closed before the body is read."""

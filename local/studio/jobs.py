@@ -1,4 +1,4 @@
-"""Batch jobs: created, started once, polled, cancelled, and worked to their end."""
+"""Batch jobs: created, started once, polled, cancelled, and run to their end."""
 
 import threading
 from collections import deque
@@ -247,7 +247,7 @@ class JobBoard:
 
 
 def _scored(job: Job) -> BlobReference:
-    """Give the blob whose rows are scored: the input `holdout`, else the first one."""
+    """Give the blob whose rows are scored: the input `holdout`, or the first one."""
     return job.order.inputs.get(HOLDOUT) or next(iter(job.order.inputs.values()))
 
 

@@ -10,12 +10,12 @@ FORMAT = "studio-model/1"
 
 
 class BadModelError(Exception):
-    """The bytes are no model of this format."""
+    """The bytes are not a model of this format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What the model says of one row: a label and the probability of the second class."""
+    """The result for one row: a label and the probability of the second class."""
 
     label: str
     probability: float

@@ -1,4 +1,4 @@
-"""The request for a batch job: the submit body, checked against its service."""
+"""Reads the request for a batch job, and checks it against the service that is to run it."""
 
 import math
 from collections.abc import Callable, Mapping

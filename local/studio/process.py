@@ -48,7 +48,7 @@ class StudioProcess(ServedProcess):
 
     @property
     def requests(self) -> list[str]:
-        """What was asked of it so far, as `METHOD /path`."""
+        """The requests so far, as `METHOD /path`."""
         answer = requests.get(f"{self.url}/_studio/requests", timeout=_SECONDS)
         answer.raise_for_status()
         asked: list[str] = answer.json()
@@ -56,7 +56,7 @@ class StudioProcess(ServedProcess):
 
     @property
     def state(self) -> dict[str, Any]:
-        """What it holds: services, endpoints, and jobs with their starts."""
+        """The services, endpoints, and jobs with their starts."""
         answer = requests.get(f"{self.url}/_studio/state", timeout=_SECONDS)
         answer.raise_for_status()
         state: dict[str, Any] = answer.json()

@@ -21,7 +21,7 @@ _SIGNED_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class StorageAccount:
-    """What a storage connection string says."""
+    """The parts of a storage connection string."""
 
     name: str
     key: str = field(repr=False)
@@ -98,7 +98,7 @@ class BlobReference:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a reference is for, which decides the codes of its refusals."""
+    """The purpose of a reference, which decides the codes of its refusals."""
 
     name: str
     incomplete: str

@@ -1,4 +1,4 @@
-"""A sample to play with: real data, a training service and a scoring service with an endpoint."""
+"""A sample to try: real data, a training service, and a scoring service with an endpoint."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The request-response service: rows in, rows with scores out."""
+"""The request-response service: it takes rows, and returns them with scores."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The HTTP skin: a loopback server around `Studio` that also acts out faults."""
+"""An HTTP server on loopback for `Studio`, which also carries out faults."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -14,7 +14,7 @@ DEFAULT = "default"
 
 
 class OutputKind(StrEnum):
-    """What a training service's output is, which decides the file extensions it accepts."""
+    """The kind of a training service's output. It decides which file extensions are accepted."""
 
     MODEL = "model"
     EVALUATION = "evaluation"
@@ -27,7 +27,7 @@ class OutputKind(StrEnum):
 
 
 class ParameterKind(StrEnum):
-    """What values a parameter takes."""
+    """The type of a parameter's values."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -115,7 +115,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What its publisher gets to know of an endpoint; the URLs are relative to the service."""
+    """The data of an endpoint that its publisher gets; the URLs are relative to the service."""
 
     workspace_id: str
     web_service_id: str

@@ -1,4 +1,4 @@
-"""The service itself: one workspace in memory, answering requests as the real one did."""
+"""The service: one workspace in memory that answers requests as the real one did."""
 
 import threading
 from collections import Counter
@@ -133,7 +133,7 @@ class Studio:
 
     @property
     def identity_secret(self) -> str:
-        """What the identity endpoint wants in the header X-IDENTITY-HEADER."""
+        """The value that the identity endpoint expects in the header X-IDENTITY-HEADER."""
         return secret_key("identity", self._catalogue.workspace_id)
 
     @property

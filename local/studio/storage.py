@@ -1,4 +1,4 @@
-"""The storage the service reads training data from and writes results to."""
+"""The storage from which the service reads training data, and to which it writes results."""
 
 import ipaddress
 import threading

@@ -1,4 +1,4 @@
-"""The description an endpoint gives of itself to clients that discover it."""
+"""The Swagger description of an endpoint."""
 
 from typing import Any
 

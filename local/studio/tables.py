@@ -35,7 +35,7 @@ def read_training_table(contents: Sequence[bytes], label: str | None) -> Trainin
 
     Raises:
         BadTableError: There is nothing to train on: no rows, no header, a ragged row, a feature
-            that is no finite number, or other than two classes.
+            that is not a finite number, or other than two classes.
     """
     header: list[str] = []
     records: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""Training: what a job does with its data, for real or in an instant."""
+"""The training of a job: a real one, or a made-up model at once."""
 
 import csv
 import hashlib
@@ -38,7 +38,7 @@ class TrainingFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training leaves behind: the `.ilearner` content and the evaluation CSV."""
+    """The outputs of training: the `.ilearner` content and the evaluation CSV."""
 
     model: bytes
     evaluation: bytes

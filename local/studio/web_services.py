@@ -1,4 +1,4 @@
-"""New (Resource Manager) web services: read, updated by a definition, and slow to provision."""
+"""New (Resource Manager) web services: they are updated by a definition, and provisioned slowly."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy

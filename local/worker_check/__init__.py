@@ -1,1 +1,1 @@
-"""Proves on CPython 3.13 that the official Functions worker runtime indexes and runs this app."""
+"""Checks on CPython 3.13 that the official Functions worker runtime indexes and runs this app."""

@@ -110,7 +110,7 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
 
 
 def as_library_tells(bindings: list[Binding]) -> list[Binding]:
-    """Return raw bindings without what only the worker adds to SDK types: the properties."""
+    """Return raw bindings without the properties, which only the worker adds to SDK types."""
     return [{key: val for key, val in one.items() if key != "properties"} for one in bindings]
 
 

@@ -1,4 +1,4 @@
-"""Finds a CPython 3.13 that really runs: a name on PATH may be a shim with nothing behind it."""
+"""Finds a CPython 3.13 that really runs: a name on PATH may be a shim without an interpreter."""
 
 import os
 import re

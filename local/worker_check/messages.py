@@ -1,4 +1,4 @@
-"""Stands in for the compiled gRPC messages: only the names that the worker runtime touches.
+"""Replaces the compiled gRPC messages by classes with the names that the worker runtime uses.
 
 Like the real ones they raise AttributeError for a field that is not theirs and report which
 field of a union is set.
@@ -38,11 +38,11 @@ class RpcHttp(_Message):
 
 
 class ModelBindingData(_Message):
-    """What an SDK type is made from."""
+    """The data from which an SDK type is made."""
 
 
 class RpcException(_Message):
-    """What a function raised."""
+    """The error that a function raised."""
 
 
 class StatusResult(_Message):
@@ -70,7 +70,7 @@ class RpcRetryOptions(_Message):
 
 
 class WorkerMetadata(_Message):
-    """What the worker says of itself."""
+    """The worker's metadata."""
 
 
 class WorkerInitResponse(_Message):

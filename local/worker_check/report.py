@@ -1,4 +1,4 @@
-"""Collects what was checked and shows it: what held, and for the rest what was expected."""
+"""Collects the results of checks and shows them, with the expected value for those that failed."""
 
 import pprint
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Sets the scene: the files that are deployed, storage, a pipelines file, a silent service."""
+"""Makes the surroundings of the checks: deployed files, storage, a pipelines file, a service."""
 
 import json
 import os
@@ -22,9 +22,9 @@ _CSV: Final = b"a,b,label\n1,2,0\n3,4,1\n"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What every worker of one check shares."""
+    """The surroundings that every worker of one check shares."""
 
-    app: Path  #: a copy of what is deployed: nothing of `local` or `tests` can help it
+    app: Path  #: a copy of the deployed files: they cannot use `local` or `tests`
     storage: BlobServiceClient
     connection_string: str
     pipelines_file: Path

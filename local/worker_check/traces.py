@@ -1,8 +1,8 @@
 """Follows one run from its event to its promotion, through the worker and to a collector of spans.
 
-OpenTelemetry is no requirement of the app. So its packages, which are pure Python, are lent to
-the worker by the environment that runs this check, and a distribution is made up that has the
-SDK export each span as it ends.
+The app does not require OpenTelemetry. So the worker uses the packages, which are pure Python, of
+the environment that runs this check. A made-up distribution makes the SDK export each span at its
+end.
 """
 
 import importlib.util
@@ -60,7 +60,7 @@ class Configurator:
 
 
 def check_trace(python: Path, stage: Stage, folder: Path, report: Report) -> None:
-    """Check that all steps of a run are in the trace of its event, whoever takes them.
+    """Check that all steps of a run are in the trace of its event, in any invocation.
 
     Args:
         python: interpreter of the worker's environment.

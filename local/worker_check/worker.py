@@ -1,4 +1,4 @@
-"""The checker's side of a worker process: starts it, speaks to it, ends it."""
+"""The check's side of a worker process: starts it, sends it requests, stops it."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What the worker reports to the host about the app."""
+    """The worker's report to the host about the app."""
 
     python: str
     runtime: str

@@ -93,7 +93,7 @@ def test_a_name_in_a_module_that_leads_nowhere_is_found(old: str, new: str, what
         ("toLower([])", "'toLower' cannot take"),
         ("resourceGroup().locations", "'resourceGroup' has no property 'locations'"),
         ("environment().suffixes.store", "'suffixes' has no property 'store'"),
-        ("loadTextContent('no.json')", "there is no file 'no.json' beside this one"),
+        ("loadTextContent('no.json')", "this file's folder has no 'no.json'"),
         ("az.subscription().id + 1 ? 'a' : 'b'", "is a int where a bool is needed"),
         ("'${resourceGroup()}'", "cannot be a part of a text"),
         ("utcNow()", "in the default of a parameter only"),
@@ -161,9 +161,9 @@ def test_what_need_not_be_there_is_read_behind_its_condition() -> None:
 
 def test_a_circle_is_found() -> None:
     found = said("var a = b\nvar b = a\noutput o string = a\n")
-    assert [one for one in found if "needs itself" in one] == [
-        "infra/main.bicep:1: 'a' needs itself, by what it names. Break the circle",
-        "infra/main.bicep:2: 'b' needs itself, by what it names. Break the circle",
+    assert [one for one in found if "depends on itself" in one] == [
+        "infra/main.bicep:1: 'a' depends on itself. Break the circle",
+        "infra/main.bicep:2: 'b' depends on itself. Break the circle",
     ]
 
 
@@ -197,4 +197,4 @@ def test_what_extends_a_resource_is_in_its_place() -> None:
     assert "belongs to 'account', which is in another place" in said(elsewhere)[0]
     placed = change(ACCOUNT, "  kind:", "  scope: resourceGroup('x')\n  kind:")
     assert "is placed by 'scope', and extends no resource" in said(placed)[0]
-    assert "is no loop" in said(change(ACCOUNT, "resource", "@batchSize(1)\nresource"))[0]
+    assert "is not a loop" in said(change(ACCOUNT, "resource", "@batchSize(1)\nresource"))[0]

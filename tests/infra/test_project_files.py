@@ -85,7 +85,7 @@ def test_a_right_project_is_not_complained_about(tmp_path: Path) -> None:
         (
             ("hooks",),
             {"postup": {"shell": "bash", "run": "python3 infra/hooks/package.py"}},
-            "no 'shell'",
+            "not a valid 'shell'",
         ),
         (("hooks",), {"postup": {"shel": "sh"}}, "Write 'shell'"),
         (("hooks",), {"postup": {"run": "infra/hooks/package.py"}}, "is a Python file by itself"),
@@ -95,8 +95,8 @@ def test_a_right_project_is_not_complained_about(tmp_path: Path) -> None:
             {"postup": {"run": "sh infra/hooks/start.sh packages.py"}},
             "Write 'package.py'",
         ),
-        (("hooks",), {"postup": {"run": "x", "windows": HOOK, "posix": HOOK}}, "beside windows"),
-        (("pipeline",), {"provider": "gitlab"}, "is no provider of pipelines"),
+        (("hooks",), {"postup": {"run": "x", "windows": HOOK, "posix": HOOK}}, "next to windows"),
+        (("pipeline",), {"provider": "gitlab"}, "is not a provider of pipelines"),
         (("infra",), {"pathh": "infra"}, "Write 'path'"),
     ],
 )
@@ -163,8 +163,8 @@ def test_right_alerts_and_a_right_workbook_are_not_complained_about() -> None:
     ("key", "value", "what"),
     [
         ("id", "all/of", "is not a name that a rule can have"),
-        ("severity", 5, "'5' is no 'severity'"),
-        ("window", "PT16M", "'PT16M' is no 'window' of an alert. Write 'PT15M'"),
+        ("severity", 5, "'5' is not a valid 'severity'"),
+        ("window", "PT16M", "'PT16M' is not a valid 'window' of an alert. Write 'PT15M'"),
         ("operator", "Greaterthan", "Write 'GreaterThan'"),
         ("codes", ["RL1001"], "its codes are ['RL1001']"),
         ("query", "trace | where message has 'RL1001'", "'trace' is not a table of Application"),
@@ -192,7 +192,7 @@ def test_an_alert_of_the_app_without_a_rule_is_found() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "what"),
     [
-        ("version", "KqlItem/1", "is no query"),
+        ("version", "KqlItem/1", "is not a query"),
         ("queryType", 1, "not for an Application Insights component"),
         ("query", "AppTraces | take 1", "'AppTraces' is not a table of Application Insights"),
     ],

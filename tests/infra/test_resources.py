@@ -53,7 +53,7 @@ def test_a_mistake_in_a_resource_is_found(old: str, new: str, line: int, what: s
     ("old", "new", "what"),
     [
         ("  parent: account\n", "", "has no 'parent'"),
-        ("parent: account", "parent: location", "is no resource, so no parent"),
+        ("parent: account", "parent: location", "is not a resource, so it cannot be a parent"),
         ("parent: account", "parents: account", "has no property 'parents'"),
         ("'default'", "'defaults'", "'defaults' is not allowed here. Write 'default'"),
         ("queueServices@", "queueServices/queues@", "has a parent of the type"),
@@ -127,8 +127,12 @@ resource events 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15'
         ("'ServicePrincipal'", "'Serviceprincipal'", "Write 'ServicePrincipal'"),
         ("guid(account.id, principal, storageBlobDataReader)", "guid(account.id)", "same name"),
         ("account.id, principal", "resourceGroup().id, principal", "it lacks account.id"),
-        ("Authorization/roleDefinitions'", "Authorization/roleDefinition'", "is no id of a role"),
-        ("subscriptionResourceId", "resourceId", "is no id of a role"),
+        (
+            "Authorization/roleDefinitions'",
+            "Authorization/roleDefinition'",
+            "is not the id of a role",
+        ),
+        ("subscriptionResourceId", "resourceId", "is not the id of a role"),
         ("  scope: account\n", "", "has no 'scope'"),
         ("storageBlobDataReader = ", "storageBlobDataReade = ", "has the id of the role"),
     ],
