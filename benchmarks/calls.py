@@ -1,4 +1,4 @@
-"""Measures what bursts, polls and pages of history cost, in calls by kind, and in time.
+"""Measures the cost of bursts, polls and pages of history: calls by kind, and time.
 
 Calls are counted exactly and do not depend on the machine: over the ledger in memory, and for
 the burst also over Azurite, a real storage server.
@@ -82,7 +82,7 @@ def one_by_one(size: int) -> float:
         world.tick()
     if list(world.ledger.inbox.entries()):
         raise SystemExit("not all versions were taken")
-    # An upload here sends one HEAD, which is no call of the app.
+    # An upload here sends one HEAD, which is not a call of the app.
     return (
         sum(world.counting.calls.values()) + world.blobs.head_calls - heads_before - size
     ) / size
@@ -131,7 +131,7 @@ def queue(size: int) -> Counted:
 
 
 def manifest(size: int) -> Counted:
-    """Look up `size` blobs in folders of ten, beside as many other ones."""
+    """Look up `size` blobs in folders of ten, which have as many other ones."""
     world = Counted()
     blobs = []
     for number in range(size):

@@ -1,7 +1,7 @@
 """Measures a roll-out over many endpoints, as a multiple of one endpoint's time.
 
-Real time, the real poll and clients, the stand-in in memory; each call to it takes as long as a
-call over a network does, and an endpoint switches a second after its update.
+The time, the poll and the clients are real; the stand-in is in memory. Each call to it takes as
+long as a call over a network, and an endpoint switches a second after its update.
 """
 
 import argparse

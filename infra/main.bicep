@@ -1,4 +1,4 @@
-// All of Relearn in one subscription: one resource group, its resources, and the roles on what exists already.
+// All of Relearn in one subscription: one resource group, its resources, and roles on existing resources.
 // docs/deploy.md explains the parameters; docs/reference/azure-deploy.md has the facts behind the values.
 targetScope = 'subscription'
 
@@ -11,7 +11,7 @@ param environmentName string
 @minLength(1)
 param location string
 
-@description('Name of the resource group, which must be this app\'s alone: its tags are replaced, and azd down deletes it. Empty: rg-<environment>.')
+@description('Name of the resource group, which only this app may use: its tags are replaced, and azd down deletes it. Empty: rg-<environment>.')
 @maxLength(90)
 param resourceGroupName string = ''
 
@@ -25,8 +25,8 @@ param principalId string = ''
 ])
 param principalType string = 'User'
 
-// What azd cannot read as a number, or as true or false, it leaves out without a word, so that the default would count. So
-// numbers and choices are texts here, and a wrong one is refused (azure-deploy §3.1).
+// If azd cannot read a value as a number, or as true or false, it leaves it out without a message, and the default would
+// count. So numbers and choices are texts here, and a wrong one is refused (azure-deploy §3.1).
 @description('Memory of one instance in MB: 512, 2048 or 4096; empty: 2048. 512 costs a quarter of 2048.')
 @allowed([
   ''
@@ -115,7 +115,7 @@ param computePrincipalId string = ''
 @description('Names of app settings that hold secrets, separated by commas. Each becomes a reference to a vault.')
 param secretSettings string = ''
 
-@description('More app settings, as in NAME=value;OTHER=value, without a semicolon at the end. Settings that are not here vanish with each provision.')
+@description('More app settings, as in NAME=value;OTHER=value, without a semicolon at the end. Each provision deletes settings that are not listed here.')
 param moreSettings string = ''
 
 @description('How the storage accounts that are made here are replicated: within a data center, a region, or to another one.')
@@ -130,7 +130,7 @@ param storageReplication string = 'Standard_LRS'
 @description('Days that deleted and overwritten blobs can be restored, 1 to 365; empty: 7.')
 param retentionDays string = ''
 
-@description('Days after which models below runs/ are deleted; 0 or empty: never. A model that serves is not spared.')
+@description('Days after which models below runs/ are deleted; 0 or empty: never. A model that serves is deleted, too.')
 param modelRetentionDays string = ''
 
 @description('Days that logs are kept, 30 to 730; empty: 30.')
@@ -179,8 +179,8 @@ var tags = {
 }
 var ownData = empty(existingStorageAccount)
 var dataAccountName = ownData ? 'stdata${token}' : existingStorageAccount
-// azd down deletes the group of the app with all that is in it. So what exists has to lie in another one: otherwise Resource
-// Manager is asked for a group whose name says what is wrong, finds none, and shows the name.
+// azd down deletes the group of the app with all resources in it. So existing resources must be in another group. If they
+// are not, the template asks for a group whose name is the error message: Resource Manager does not find it, and shows it.
 var elsewhere = !empty(existingStorageResourceGroup) && toLower(existingStorageResourceGroup) != toLower(group)
 var existingGroup = elsewhere ? existingStorageResourceGroup : 'EXISTING_STORAGE_RESOURCE_GROUP_must_name_another_group_than_that_of_the_app'
 var dataGroup = ownData ? group : existingGroup
@@ -216,7 +216,7 @@ var workspaceScope = empty(existingWorkspaceId) ? '' : ' ${existingWorkspaceId}'
 var dataContainer = empty(trainingDataContainer) ? 'training-data' : trainingDataContainer
 var modelContainer = empty(modelsContainer) ? 'models' : modelsContainer
 var recordContainer = empty(ledgerContainer) ? 'ledger' : ledgerContainer
-// Of this app alone: a storage account may serve more than one.
+// This app's own prefix: a storage account may serve more than one app.
 var subscriptionPrefix = 'relearn-${token}-'
 var deadLetterContainer = 'relearn-dead-letters'
 var configContainer = 'relearn-config'

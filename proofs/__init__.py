@@ -1,1 +1,1 @@
-"""Measures the promises on the first screen: `make prove`."""
+"""Measures how often the promises of docs/promises.md hold: `make prove`."""

@@ -1,4 +1,4 @@
-"""`python -m proofs`: see `--help`."""
+"""The command line: `python -m proofs --help`."""
 
 import sys
 

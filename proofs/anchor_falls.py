@@ -1,8 +1,8 @@
-"""Measures how far quality creeps down if each model is compared with the one before it alone.
+"""Measures how far quality falls if each model is compared only with the one before it.
 
 In each world a linear model is trained 30 times; each time 1.3 points more of its labels are wrong.
 Both gates have `max_drop: 0.01` and `unsure: promote`; one of them also compares with the anchor,
-the first model. What a model is truly worth is known, because the classes are normal.
+the first model. The true AUC of a model is known, because the classes are normal.
 """
 
 import math
@@ -19,7 +19,7 @@ from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.compared_rules import outcome_of
 
 HALF: Final = "with an anchor, labels that get worse cost at most half as much AUC"
-#: Of so many trials of other settings, one world is tried.
+#: One world is tried for this many trials of other settings.
 _IN_PART: Final = 10
 _RETRAININGS: Final = 30
 _NOISE: Final = 0.013
@@ -47,7 +47,7 @@ def part(effort: Effort) -> list[Outcome]:
 
 
 def fall(seed: int, trial: int, *, anchored: bool) -> float:
-    """Return by how much the true AUC of what serves is lower after all retrainings.
+    """Return by how much the true AUC of the live model is lower after all retrainings.
 
     Args:
         seed: of all draws.

@@ -1,4 +1,4 @@
-"""Asks the HTTP API thousands of things that its OpenAPI document allows, and many it does not."""
+"""Sends the HTTP API thousands of requests: most that its OpenAPI document allows, and others."""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """Two real hosts at one online endpoint: both get every event, and one is killed in a step.
 
-Most data arrives while the requests of an earlier model are shifted; whichever host finds a run
-first takes its next step.
+Most data arrives while traffic is shifted to an earlier model. The host that finds a run first
+takes its next step.
 """
 
 import random

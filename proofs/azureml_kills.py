@@ -1,10 +1,10 @@
 """Kills the host at each call on the way from new data to a registered model, and starts it again.
 
-The workspace of Azure Machine Learning runs on: what it was asked for before the kill takes effect.
-Two kinds of it are tried: one that writes outputs where it was told to, and one that writes them
-elsewhere and says so in the history of its steps alone, so that the app looks there and copies.
-With an endpoint, the way ends when a model has all requests, after steps that last; or when all
-are given back, because the model breaks once it has some.
+The workspace of Azure Machine Learning continues: a request from before the kill takes effect.
+Two kinds of workspace are tried: one writes outputs to the place that the job names; the other
+writes them elsewhere and only says so in the history of its steps, so that the app has to copy.
+With an endpoint, a trial ends when a model has all requests, after its steps; or when the traffic
+is restored, because the model fails once it has requests.
 """
 
 import json
@@ -95,7 +95,7 @@ class _ElsewhereTrials(_WorkspaceTrials):
 
 class _ServingTrials(KillTrials):
     part, end = "azureml steps crash", Phase.PROMOTED
-    result = "one deployment has all requests, and the endpoint was never asked for what is unsafe"
+    result = "one deployment has all requests, and no request to the endpoint was unsafe"
     _records: ServingRecords
     _stage: ServingStage
 

@@ -35,7 +35,7 @@ _CORRELATIONS: Final = (0.7, 0.9, 0.95, 0.98)
 #: Of metrics other than AUC, which nothing is promised of that needs more.
 _SOME_CORRELATIONS: Final = (0.7, 0.9, 0.98)
 _HIGH, _HIGHER = 0.9, 0.95
-#: About what each metric is in practice.
+#: Usual values of each metric in practice.
 _USUAL: Final = {
     Kind.ACCURACY: 0.85,
     Kind.LOG_LOSS: 0.4,
@@ -63,7 +63,7 @@ FEWER: Final = "with fewer than 30 rows of a class nothing is decided, and the r
 
 @dataclass(slots=True)
 class Shares:
-    """What became of the trials of one setting."""
+    """The results of the trials of one setting."""
 
     setting: Setting
     trials: int
@@ -120,7 +120,7 @@ def settings() -> Iterator[Setting]:
 
 
 def measured(setting: Setting, trials: int, seed: int) -> Shares:
-    """Return what becomes of so many draws.
+    """Return the results of a number of draws.
 
     Args:
         setting: what is drawn.

@@ -1,4 +1,4 @@
-"""Draws requests to two deployments and their errors, minute by minute, in several ways."""
+"""Draws requests to two deployments and their errors for each minute, in several ways."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Errors = Callable[[Side, Side, np.random.Generator], tuple[Whole, Whole]]
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What is drawn: requests to an endpoint, in which some of one deployment's fail."""
+    """Drawn requests to an endpoint; some of those to one deployment fail."""
 
     name: str
     per_minute: float  #: to both deployments
@@ -44,7 +44,7 @@ class Requests:
         return f"{self.name}, {self.share} % of {self.per_minute:g} a minute"
 
     def drawn(self, minutes: int, chance: np.random.Generator) -> tuple[Counts, ...]:
-        """Return the counts of so many minutes.
+        """Return the counts of a number of minutes.
 
         Args:
             minutes: how many.
@@ -90,7 +90,7 @@ def waves(mine: Side, others: Side, chance: np.random.Generator) -> tuple[Whole,
 
 
 def runs_of(length: int) -> Errors:
-    """Return errors that come in runs of so many requests, on average, of one deployment."""
+    """Return errors of one deployment that come in runs of `length` requests on average."""
 
     def drawn(mine: Side, others: Side, chance: np.random.Generator) -> tuple[Whole, Whole]:
         return _runs(mine, length, chance), _runs(others, length, chance)

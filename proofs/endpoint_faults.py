@@ -1,9 +1,10 @@
-"""Every fault, and pairs of faults, from new data to all requests of an online endpoint, and back.
+"""Tries every fault, and pairs of faults, in a promotion and rollback at an online endpoint.
 
 A fault is the app's (an effect of it is refused, lost, torn, late, repeated, or its process dies),
 or the workspace's (a call is throttled, refused while another operation runs, answered by a
-gateway, cut short, or never answered). All of it is tried in each way in which a workspace may
-behave where its contract says unknown. Another program sets the traffic ahead of each call.
+gateway, cut short, or never answered). All faults are tried with each way in which a workspace
+may behave where its contract says unknown. In other trials another program sets the traffic before
+a call.
 
 After each request that the workspace accepted, the stand-in checks that it was a safe one.
 """
@@ -46,7 +47,7 @@ _GET: Final = "GET endpoint"
 
 @dataclass(frozen=True)
 class Course:
-    """What is asked of the app."""
+    """The promises of the app."""
 
     promise: str
     begin: Callable[[Faults | None], Any]  #: a world ahead of it

@@ -1,8 +1,8 @@
-"""Every fault, and pairs of faults, in four scenarios: exhaustive and deterministic.
+"""Tries every fault, and pairs of faults, in four scenarios: exhaustive and deterministic.
 
-Promises: one run for each event, one started job, and the right model serves in the end,
-whatever call is refused, lost, torn, late or duplicated, and wherever a worker is killed, paused
-or interrupted by a second one.
+Promises: one run for each event, one started job, and the right model serves in the end. Each call
+is refused, lost, torn, late or duplicated in a trial of its own, and at each a worker is killed,
+paused or interrupted by a second one.
 """
 
 import logging

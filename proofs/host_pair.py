@@ -69,7 +69,7 @@ class HostPair:
         self._late = []
 
     def kill_one(self) -> None:
-        """End one of the hosts, whatever it does, and start it again."""
+        """Kill one of the hosts at any moment, and start it again."""
         host = self._chance.choice(self.hosts)
         kill(host)
         host.start()

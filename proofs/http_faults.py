@@ -1,4 +1,4 @@
-"""Makes 30 % of the answers of the ML service wrong: each run must end as without that."""
+"""Makes 30 % of the ML service's answers wrong: each run must end as it does without faults."""
 
 import random
 from collections import Counter
@@ -41,7 +41,7 @@ _CUT: Final = b'{"Results": {"output1": {"BaseLocation": "htt'
 
 
 class WrongAnswer(StrEnum):
-    """What an answer is replaced by."""
+    """The replacement of an answer."""
 
     E500 = "500"
     E503 = "503"

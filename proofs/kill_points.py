@@ -45,7 +45,7 @@ class KillPoint:
         """
         found = _PLAN.fullmatch(plan)
         if found is None:
-            raise ValueError(f"{plan!r} is no plan of a kill")
+            raise ValueError(f"{plan!r} is not the plan of a kill")
         return cls(found[1], int(found[2]), "before" if found[3] == "before" else "after")
 
 
@@ -130,7 +130,7 @@ def sides(kind: str) -> tuple[When, ...]:
 
 
 def chosen(points: Sequence[KillPoint], effort: Effort) -> list[KillPoint]:
-    """Return so many points as are to be tried, evenly spread from a start that the seed gives."""
+    """Return the wanted number of points, evenly spread from a start that the seed gives."""
     number, size = len(points), effort.size
     if size >= number:
         return list(points)

@@ -2,7 +2,7 @@
 
 A kill point is a call, identified by its kind and by how often that kind came before, and whether
 the host is killed before the call is forwarded or after it took effect. Calls of ticks in which
-nothing happens are no kill points; a read has no effect, so the host is killed before it only.
+nothing happens are not kill points. A read has no effect, so the host is killed only before it.
 """
 
 from abc import ABC, abstractmethod
@@ -247,7 +247,7 @@ class KillTrials(ABC):
 
 @dataclass
 class _Tally:
-    """What was tried, and what came of it."""
+    """The kills that were tried, and their results."""
 
     trials: type[KillTrials]
     effort: Effort

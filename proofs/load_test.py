@@ -73,7 +73,7 @@ def _pipelines(stage: Stage) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the worker held when so many runs were over."""
+    """The memory and handles of the worker after a number of runs."""
 
     runs: int
     worker: int  #: its process id
@@ -83,7 +83,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What each run adds: a fitted slope, with its standard error."""
+    """The growth for each run: a fitted slope, with its standard error."""
 
     slope: float
     error: float

@@ -1,4 +1,4 @@
-"""The effort that a part of the proofs is given, and the outcome that it returns."""
+"""The size that a part of the proofs gets, and the outcome that it returns."""
 
 import shlex
 from collections.abc import Callable, Sequence

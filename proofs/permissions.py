@@ -1,4 +1,4 @@
-"""Checks permissions: the key that each route asks for, and every use of each signed URL."""
+"""Checks permissions: the key that each route requires, and every use of each signed URL."""
 
 import json
 import os
@@ -125,7 +125,7 @@ def part(effort: Effort) -> list[Outcome]:
 
 
 def _routes(variant: Variant, findings: _Results) -> None:
-    """Compare what the library registers at the host with what is expected, route by route."""
+    """Compare the routes that the library registers at the host with the expected ones."""
     indexed = _indexed(variant.environment(_ACCOUNT))
     expected = expected_functions(variant)
     for name in sorted({*indexed, *expected}):
@@ -215,7 +215,7 @@ class _Signer:
 
     @property
     def blobs(self) -> AccountBlobs:
-        """What the app signs with."""
+        """The port by which the app signs URLs."""
         return AccountBlobs(self.account, SystemClock(), https_only=self.secure)
 
     def status(self, resource: str, token: str, use: Operation) -> int:
@@ -262,7 +262,7 @@ def _signed(signer: _Signer, findings: _Results) -> None:
 
 
 def _over_http(account: BlobServiceClient, caller: requests.Session, findings: _Results) -> None:
-    """Use signatures for https alone over http."""
+    """Use signatures that are only for https over http."""
     careful = AccountBlobs(account, SystemClock(), https_only=True)
     for access, uses in ((Access.READ, READS), (Access.WRITE, WRITES)):
         token = careful.sign(_OWN, _BLOB, access, _VALID).signature

@@ -1,4 +1,4 @@
-"""The promises that hold at the end of every random sequence, whatever happened before."""
+"""The promises that must hold at the end of every random sequence."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -93,7 +93,7 @@ def _about_serving(world: FaultyWorld, *, rolled_back: bool) -> Iterator[str]:
     ]
     serving = next(run for run in world.runs() if run.run_id == known.serving.run_id)
     if not rolled_back and promoted and serving not in newest_runs([*promoted, serving]):
-        yield f"{PROMISES[3]}: {serving.run_id} is older than what was promoted"
+        yield f"{PROMISES[3]}: {serving.run_id} is older than a promoted run"
 
 
 def _left_behind(world: FaultyWorld) -> Iterator[str]:

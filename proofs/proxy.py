@@ -1,4 +1,4 @@
-"""Counts the calls between the app and what it talks to, and stops at the chosen one.
+"""A proxy between the app and a service: it counts calls, and stops at the chosen one.
 
     with Proxy("127.0.0.1", 10000, on_call=count) as proxy:
         ...  # calls of `proxy.url` reach the target; `count` is called twice for each call
@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from local.listener import LoopbackServer
 
 _SECONDS: Final = 60.0
-#: Of one connection alone (RFC 9110, 7.6.1), and what the proxy says itself of a body.
+#: Headers of one connection (RFC 9110, 7.6.1), and those of a body, which the proxy sets itself.
 _HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _FIRST_FINAL: Final = 200

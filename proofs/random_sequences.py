@@ -1,4 +1,4 @@
-"""Long random sequences of everything that may happen to the app, shrunk to the steps that matter.
+"""Tries long random sequences of actions and faults; a failing one is shrunk to few steps.
 
 Stateful property-based testing (Hypothesis): data, events, ticks, crashes, wrong clocks, operators'
 commands, changed files, unreadable and leased records; then every fault ends, and every promise
@@ -323,7 +323,7 @@ def part(effort: Effort) -> list[Outcome]:
     violations: tuple[Violation, ...] = ()
     try:
         run_state_machine_as_test(seed(effort.seed)(RandomSequence), settings=chosen)
-    except Exception as exc:  # noqa: BLE001 -- whatever it is, a promise did not hold
+    except Exception as exc:  # noqa: BLE001 -- with any error a promise did not hold
         notes = "\n".join(getattr(exc, "__notes__", []))[:4000]
         violations = (Violation(f"{_IMPORT}\n{notes}", f"{exc!r}"[:2000]),)
     promise = f"random sequences of {_STEPS} steps keep all {len(PROMISES)} promises"

@@ -1,4 +1,4 @@
-"""Ends every fault of a random sequence, and lets the app work until all is done."""
+"""Ends every fault of a random sequence, and runs the app until all work is done."""
 
 from contextlib import suppress
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Runs every part of the proofs on all cores, shows the progress, and writes the results."""
+"""Runs every part of the proofs on all cores, shows progress, and writes docs/reliability.md."""
 
 import argparse
 import math
@@ -119,7 +119,7 @@ def main() -> int:
     if _again(options) and (len(options.only or ()) != 1 or options.only[0] not in _WHOLE):
         parser.error(f"--trial and --plan are for --only one of: {', '.join(_WHOLE)}")
     outcomes = _all(_tasks(options), options, console)
-    if not _partly(options):  # first, so that the file is written whatever the violations contain
+    if not _partly(options):  # first, so that the file is written for any content of the violations
         _FILE.write_text(page(outcomes, options.seed, options.scale, began), encoding="utf-8")
     show(outcomes, console)
     if not _partly(options):
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--plan", help="only the scenario with these faults, or the kill at this point"
     )
-    shown.add_argument("--size", type=_whole, help="so many trials, instead of --scale")
+    shown.add_argument("--size", type=_whole, help="the number of trials, in place of --scale")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Storage faults and damaged records: the app reports them, recovers, and overwrites nothing."""
+"""Tries storage faults and damaged records: the app reports them, recovers, overwrites nothing."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ _HOURLY: Final = ("schedules", "drift_checks", "endpoints")
 
 
 class Damage(StrEnum):
-    """What is wrong with one record."""
+    """The damage of one record."""
 
     TORN = "torn"
     NOT_JSON = "not JSON"

@@ -30,7 +30,7 @@ _SCHEDULE: Final = "0 0 * * * *"
 
 
 class StorageFault(StrEnum):
-    """What is wrong with the storage for a while."""
+    """A fault of the storage for a while."""
 
     THROTTLED = "throttled"
     SLOW = "slow"

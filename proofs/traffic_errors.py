@@ -1,6 +1,6 @@
 """Measures how often a step with `max_error_increase` rolls a good model back, or keeps a bad one.
 
-A roll-out has the steps 10, 50 and 100 %. It is looked at in each minute, as the poll does it, and
+A promotion has the steps 10, 50 and 100 %. It is checked in each minute, as the poll does it, and
 a step passes by the rules of the app. At 100 % no other deployment gets requests, so nothing is
 compared there, and a roll-out that reaches it has passed.
 """

@@ -1,8 +1,8 @@
 """Two real hosts over one storage account: both get every event, and one is killed at times.
 
-Each blob's event is delivered one to five times, to either host, at once or when others have
-arrived since; both hosts search the containers too, and both have every timer. The same
-request is made to both at the same moment.
+Each blob's event is delivered one to five times, to either host, at once or after later ones.
+Both hosts also search the containers, and both have every timer. The same request is made to both
+at the same moment.
 """
 
 import random

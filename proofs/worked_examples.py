@@ -1,7 +1,7 @@
 """Makes the tables, worked examples and forest plots of docs/deciding.md: `make schema`.
 
-Scores are drawn, so that the true difference of the models is known. Verdicts are made of them by
-the code that judges models.
+Scores are drawn, so that the true difference of the models is known. The code of the product makes
+the verdicts.
 """
 
 import argparse
@@ -60,7 +60,7 @@ class _Rows:
 
         Args:
             apart: how far the classes lie apart.
-            alike: the correlation with what all models have in common.
+            alike: the correlation with the part that all models have in common.
         """
         own = math.sqrt(1 - alike**2) * self.chance.standard_normal(len(self.labels))
         return np.asarray(alike * self.common + own + apart * self.labels)

@@ -1,11 +1,11 @@
-"""Every fault, and pairs of faults, from new data to a registered model of a workspace.
+"""Tries every fault, and pairs of faults, from new data to a registered model of a workspace.
 
 A fault is the app's (an effect of it is refused, lost, torn, late, repeated, or its process dies)
 or the workspace's (a call is throttled, answered by a gateway, cut short, or never answered; a job
 becomes an orphan). Pairs are of one kind each, or of both.
 
-Promises: one run, one job that began for its one attempt, and one registered version, however the
-workspace behaves where its contract says unknown.
+Promises: one run, one job that began for its one attempt, and one registered version, with each
+way in which the workspace may behave where its contract says unknown.
 """
 
 import logging

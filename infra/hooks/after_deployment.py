@@ -1,4 +1,4 @@
-"""Hook of azd after a deployment; after_steps.py has its work. Any Python can read this file."""
+"""Hook of azd after a deployment: starts after_steps.py. Any Python can read it."""
 
 import sys
 

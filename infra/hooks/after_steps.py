@@ -1,4 +1,4 @@
-"""The steps after a deployment: check functions, event subscriptions and health, send an event."""
+"""The steps after a deployment: functions, event subscriptions, health, and an event as a test."""
 
 import argparse
 import os

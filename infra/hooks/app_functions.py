@@ -1,4 +1,4 @@
-"""Reads the names of the app's functions from its source, so no list of them can become stale."""
+"""Reads the names of the app's functions from its source, so that no second list is needed."""
 
 import ast
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ BLOB_FUNCTIONS: Final = (
     EventFunction("on_training_data", "DATA_TOPIC_ID", "TRAINING_DATA_CONTAINER", "training-data"),
     EventFunction("on_trained_model", "MODELS_TOPIC_ID", "MODELS_CONTAINER", "models"),
 )
-#: What takes the same events from a queue, if eventDelivery is queue.
+#: The function that takes the same events from a queue, if eventDelivery is queue.
 QUEUE_FUNCTIONS: Final = ("on_storage_events",)
 
 

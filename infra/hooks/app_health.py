@@ -1,4 +1,4 @@
-"""Reads the app's health: in short without a function key, in full with one."""
+"""Reads the app's health: the short form without a function key, the full one with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _MOST_SHOWN: Final = 5
 #: Such a problem is there until an operator acts, so it is not waited for. It does not fail the
 #: hook: a first deployment comes before the pipelines file is uploaded.
 _FOR_OPERATORS: Final = {"configuration"}
-#: What the app answers in passing, or its platform for it. 503 is an answer: it has problems.
+#: Passing answers of the app or its platform. 503 is a final answer: the app has problems.
 _AGAIN: Final = (408, 429)
 
 
@@ -30,7 +30,7 @@ class AppHealth:
         return self.caller.console
 
     def details(self) -> Answer:
-        """Return what the app says in full; any answer is returned.
+        """Return the full answer of the app, with any status.
 
         Raises:
             HookError: nothing answered, or there is no key.

@@ -1,4 +1,4 @@
-"""Hook of azd before a deployment; before_steps.py has its work. Any Python can read this file."""
+"""Hook of azd before a deployment: starts before_steps.py. Any Python can read it."""
 
 import sys
 

@@ -69,7 +69,7 @@ class Roles:
             self.console.result("roles", "done", text)
 
     def _are_old(self) -> bool | None:
-        """Read the roles; return True if each resource that can be read has old ones alone."""
+        """Read the roles; return True if each resource that can be read has only old ones."""
         readable = [scope for scope in self.deployment.scopes if scope not in self._unreadable]
         for scope in readable:
             self._read(scope)

@@ -1,4 +1,4 @@
-"""Calls over HTTP with retries: for the hooks, which have no library for it."""
+"""HTTP calls with retries for the hooks, which have only the standard library."""
 
 import email.utils
 import json
@@ -22,7 +22,7 @@ NOT_FOUND: Final = 404
 FORBIDDEN: Final = 403
 UNAUTHORIZED: Final = 401
 UNAVAILABLE: Final = 503
-#: What a service answers that could not do it now.
+#: Answers of a service that could not do it now.
 PASSING: Final = (408, 429, 500, 502, 503, 504)
 
 _TRIES: Final = 6
@@ -38,7 +38,7 @@ class UnreachableError(HookError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service answered."""
+    """An answer of a service."""
 
     status: int
     headers: Mapping[str, str]  #: names in lower case
@@ -61,7 +61,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """What a message says about a refusal; it is redacted like every line, too."""
+        """The text about a refusal, for a message; it is redacted, as every line is."""
         error = self.json().get("error", self.json())
         text = error.get("message", error.get("Message", "")) if isinstance(error, dict) else ""
         said = without_keys(" ".join(str(text).split()))
@@ -77,7 +77,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Caller:
-    """Sends requests; what failed in passing is sent again."""
+    """Sends requests, and repeats those that failed in passing."""
 
     console: Console
 
@@ -166,7 +166,7 @@ def required_https(url: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname or (parts.scheme != "https" and parts.hostname not in LOOPBACK):
         shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
-        raise HookError(f"{shown} is no https address", "use one that begins with https://")
+        raise HookError(f"{shown} is not an https address", "use one that begins with https://")
     return parts.hostname
 
 

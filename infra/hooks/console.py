@@ -1,4 +1,4 @@
-"""Prints what a hook did: short lines, a table, and each failure with its advice."""
+"""Prints the steps of a hook: short lines, a table, and each failure with its advice."""
 
 import re
 import sys
@@ -21,7 +21,7 @@ _SHORTEST_SECRET: Final = 6
 _PARAMETERS: Final = re.compile(r"(?i)\b(code|sig|key|password|token|secret)(=|%3d)[^&\s\"'<>,;)]+")
 _BEARER: Final = re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+")
 _JWT: Final = re.compile(r"\beyJ[\w-]{8,}(\.[\w-]*){1,2}")
-#: An id of a resource, which is kept; or a long word, which is looked at.
+#: An id of a resource, which is kept; or a long word, which is checked.
 _WORD: Final = re.compile(r"/?subscriptions/[^\s\"'?]+|[A-Za-z0-9+/_=-]{16,}")
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _KEY: Final = re.compile(r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9]).*|.*=|.{40,}")
@@ -34,7 +34,7 @@ class HookError(Exception):
     """A failure that is explained.
 
     Args:
-        what: what happened, and to what.
+        what: the failure, and the thing that it concerns.
         advice: what to do next.
         known: its number among the known failures of docs/deploy.md, if it is one of them.
         exit_code: what the hook ends with.
@@ -51,7 +51,7 @@ class HookError(Exception):
 
 
 def without_keys(text: str) -> str:
-    """Return what a service said without the words that may be keys that nobody knows here."""
+    """Return a text of a service without words that may be keys, also unknown ones."""
     return _WORD.sub(lambda found: found[0] if _is_known_form(found[0]) else _HIDDEN, text)
 
 
@@ -84,7 +84,7 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Clock:
-    """How a hook waits; tests hand in one that does not."""
+    """The time for a hook; tests pass one that does not wait."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 #: The address of Resource Manager, which other clouds have of their own.
 RESOURCE_MANAGER: Final = "AZURE_RESOURCE_MANAGER_URL"
 STORAGE_SCOPE: Final = "https://storage.azure.com/.default"
-#: Below it are the blobs by which the way of events is tried; no pipeline takes them.
+#: The folder of scratch blobs, by which the delivery of events is tried; no pipeline takes them.
 SCRATCH_FOLDER: Final = ".relearn/scratch"
 QUEUE: Final = "queue"
 BLOB_TRIGGER: Final = "blobTrigger"
@@ -22,7 +22,7 @@ BLOB_TRIGGER: Final = "blobTrigger"
 _PUBLIC_CLOUD: Final = "https://management.azure.com"
 _AZD_SECONDS: Final = 60
 
-#: What every hook needs that calls Azure.
+#: The outputs that every hook that calls Azure needs.
 NEEDED: Final = ("FUNCTION_APP_ID", "FUNCTION_APP_HOST", "EVENT_DELIVERY")
 #: More of it for the check of the roles.
 NEEDED_FOR_ROLES: Final = ("APP_PRINCIPAL_ID", "ROLE_SCOPES")
@@ -69,7 +69,7 @@ def run_azd(arguments: Sequence[str]) -> str:
         ) from None
     except subprocess.TimeoutExpired:
         what = f"`azd {arguments[0]} {arguments[1]}` did not end within {_AZD_SECONDS} s"
-        raise HookError(what, "run it by hand: does it ask something?") from None
+        raise HookError(what, "run it in a terminal: it may ask a question") from None
     if done.returncode:
         said = " ".join(done.stderr.split())[-400:]
         what = f"`azd {arguments[0]} {arguments[1]}` failed (exit code {done.returncode}): {said}"

@@ -1,8 +1,8 @@
-"""The event subscriptions of the blob triggers, with their webhook: made after the code is there.
+"""Makes the event subscriptions of the blob triggers, which call the app's webhook.
 
-A webhook subscription holds the key of the app's webhook in its address. Event Grid calls the
-address when the subscription is made and at every update, so it can be made only once the app
-runs, and is updated only if it differs (azure-deploy §1.4).
+The address in a webhook subscription holds the key of the app's webhook. Event Grid calls the
+address when the subscription is made and at every update. So it can be made only when the app runs,
+and is updated only if it differs (azure-deploy §1.4).
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from console import Console, HookError
 from environment import SCRATCH_FOLDER, Deployment
 from resource_manager import EVENT_GRID, ResourceManager
 
-#: What stores the whole blob; infra/modules/storage-events.bicep has the same, with renames, which
-#: blob triggers do not take. Where folders are real, an empty `CreateFile` comes first.
+#: Operations that store a whole blob; infra/modules/storage-events.bicep has the same ones, and
+#: renames, which blob triggers do not take. Where folders are real, `CreateFile` comes first, empty.
 _APIS: Final = ("PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose", "SftpCommit")
-#: The subscription to the queue by which the blob of the trial passes filters.
+#: The subscription to the queue that takes the scratch blob, for which no filter is set.
 _QUEUE_SCRATCH: Final = "scratch"
 _SUCCEEDED: Final = "Succeeded"
 #: The platform could not verify the address, or gave up.
@@ -38,7 +38,7 @@ _BAD_REQUEST: Final = 400
 
 @dataclass(frozen=True)
 class Wanted:
-    """An event subscription that is to be there."""
+    """An event subscription that must exist."""
 
     topic: str
     name: str
@@ -271,7 +271,7 @@ class Subscriptions:
         return full.status in ACCEPTED and full.json().get("endpointUrl") == url
 
     def _put(self, wanted: Wanted, properties: dict[str, Any]) -> str | None:
-        """Write a subscription; return None if it is in effect, else why it may be tried again."""
+        """Write a subscription; return None if it is in effect, or why it may be tried again."""
         path = _path(wanted.topic, wanted.name)
         answer = self.manager.send("PUT", path, EVENT_GRID, {"properties": properties})
         if answer.status in ACCEPTED:
@@ -284,7 +284,7 @@ class Subscriptions:
         raise _refused(wanted.name, answer)
 
     def _settled(self, path: str) -> str | None:
-        """Wait for the end of a write; return None if it is in effect, else what it came to."""
+        """Wait for the end of a write; return None if it is in effect, or its result."""
 
         def ask() -> str | None:
             found = self._properties(path)

@@ -1,4 +1,4 @@
-"""Hook of azd before it packs the app; vendoring.py has its work. Any Python can read this file."""
+"""Hook of azd before it packs the app: starts vendoring.py. Any Python can read it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Calls of Azure Resource Manager: the function app's functions and keys, roles, subscriptions."""
+"""Calls Azure Resource Manager: the app's functions and keys, roles, and event subscriptions."""
 
 import json
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""One event through the data container, to see that events reach the app.
+"""Sends one event through the data container, to check that events reach the app.
 
 The blob lies below `.relearn/`, which no pipeline ever takes. The app notes that its event
 arrived, and `GET /api/health/details` shows it.
@@ -52,7 +52,7 @@ _FIRST: Final = (
 _LOST_BY_WEBHOOK: Final = (
     "repeat the hook once: the first event after an idle time can be lost (failure 8). Then look"
     " into the dead-letter container, and at the metrics of the event subscription"
-    " of on_training_data: delivered and still not here is failure 7"
+    " of on_training_data: delivered events that the app did not get are failure 7"
 )
 _LOST_BY_QUEUE: Final = (
     "look at the queue of the setting STORAGE_EVENTS_QUEUE: messages that stay there mean that the"
@@ -141,7 +141,7 @@ class ScratchEvent:
         raise HookError(what, advice)
 
     def _arrived(self, name: str) -> str:
-        """Return which function had the event, and after how long."""
+        """Return which function got the event, and after how long."""
         clock = self._console.clock
         began = written = clock.monotonic()
         last: list[Answer] = []
@@ -204,7 +204,7 @@ class ScratchEvent:
 
 
 def _given_up(found: object) -> str:
-    """Return what the app knows of messages and events that were given up."""
+    """Return the app's counts of messages and events that could not be delivered."""
     if not isinstance(found, dict):
         return ""
     poison = [one for one in found.get("poison") or () if isinstance(one, dict)]

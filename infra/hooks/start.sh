@@ -1,5 +1,5 @@
 # Starts a hook with Python 3.13 or, if there is none that runs, with python3: the hook says what
-# it needs. A name on the PATH alone is not enough: it may be a shim with nothing behind it.
+# it needs. A name on the PATH is not enough: it may be a shim without an interpreter.
 #   sh infra/hooks/start.sh package.py
 case "${1-}" in
 package.py | before_deployment.py | after_deployment.py) ;;

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from console import HookError
 
-#: What markers are judged by where the app runs; pip judges them by the Python that runs pip.
+#: The values for markers where the app runs; pip takes those of the Python that runs pip.
 TARGET: Final[Mapping[str, str]] = MappingProxyType(
     {
         "implementation_name": "cpython",
@@ -91,7 +91,7 @@ def pinned(text: str) -> dict[str, str]:
         text: of requirements.txt.
 
     Raises:
-        HookError: a line is no pin, or its marker is not understood.
+        HookError: a line is not a pin, or its marker is not understood.
     """
     found: dict[str, str] = {}
     lines = re.sub(r"\\\n", " ", text).splitlines()
@@ -163,7 +163,7 @@ def _wrong_library(file: Path, folder: Path) -> Iterator[str]:
     with file.open("rb") as opened:
         head = opened.read(_MACHINE.stop)
     if not head.startswith(_ELF) or head[_MACHINE] != _X86_64:
-        yield f"{shown} is no library for Linux x86-64"
+        yield f"{shown} is not a library for Linux x86-64"
 
 
 def _fits(tag: str) -> bool:

@@ -52,7 +52,7 @@ _LAST_LINES: Final = 15
 _MOST_SHOWN: Final = 20
 _LARGEST: Final = 8
 _MEGABYTE: Final = 1_000_000
-#: What a clean process does: it has the folder of the app, the packages, and nothing else.
+#: The code of a clean process, which has the folder of the app, the packages, and nothing else.
 LIST_FUNCTIONS: Final = """
 import json, sys
 sys.path[:0] = sys.argv[1:]
@@ -97,7 +97,7 @@ class Interpreter:
             return
         have = f"{self.implementation} {self.version[0]}.{self.version[1]} ({self.path})"
         raise HookError(
-            f"this is {have}, and packages for the app can be vendored with CPython 3.13 alone",
+            f"this is {have}, and packages for the app can be vendored only with CPython 3.13",
             "have python3.13 on the PATH (pyenv: `pyenv local 3.11 3.13`; uv: `uv python install"
             " 3.13`; on Windows python.org and `py -3.13`), then repeat `azd deploy`, or run"
             " `python3.13 infra/hooks/package.py`",

@@ -15,8 +15,8 @@ param appHost string
 var rules = loadJsonContent('../alerts.json')
 var ownGroups = empty(alertEmail) ? [] : [ operators.id ]
 var actionGroups = empty(existingActionGroupId) ? ownGroups : concat(ownGroups, [ existingActionGroupId ])
-// Events that nobody gets, and events that only the dead-letter container gets. The app's own alert on dead letters
-// comes from the app, and so not while it stands still.
+// Alerts on events that were not delivered, and on dead letters. The app has an alert on dead letters, too, but not while
+// it does not run.
 var lostEvents = [
   {
     name: 'dropped'
@@ -121,7 +121,7 @@ resource eventAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [for lost in
   }
 }]
 
-// There in any case, so that it can be turned off again. One that is off costs nothing.
+// The web test always exists, so that it can be turned off again. One that is off costs nothing.
 resource health 'Microsoft.Insights/webtests@2022-06-15' = {
   name: 'relearn-health-${token}'
   location: location

@@ -1,4 +1,4 @@
-// All app settings. Each provision replaces the whole list, so what is not here is gone afterwards (azure-deploy §1.1).
+// All app settings. Each provision replaces the whole list, so a setting that is not here is deleted (azure-deploy §1.1).
 param appName string
 param clientId string
 param appAccountName string
@@ -27,7 +27,7 @@ param moreSettings array
 
 // A secret of a vault has no underscores in its name.
 var references = [for secret in secretNames: '"${secret}": "@Microsoft.KeyVault(SecretUri=https://${vaultName}${environment().suffixes.keyvaultDns}/secrets/${replace(secret, '_', '-')})"']
-// As JSON, in brackets: with what the format needs before a backslash.
+// As JSON, in brackets, with the escapes that the format needs.
 var values = [for setting in moreSettings: string(array(substring(setting, indexOf(setting, '=') + 1)))]
 var given = [for (setting, i) in moreSettings: '"${trim(first(split(setting, '=')))}": ${substring(values[i], 1, length(values[i]) - 2)}']
 // There is no other way to make an object of a list that every reader of Bicep understands.
@@ -70,7 +70,7 @@ var settings = {
   POLL_SCHEDULE: pollSchedule
   SCHEDULE_TICK: scheduleTick
 
-  // Storage events come one way: the functions of the other way are off.
+  // Storage events are delivered in one of two ways: the functions of the other way are off.
   'AzureWebJobs.on_storage_events.Disabled': storageEventsByQueue ? 'false' : 'true'
   'AzureWebJobs.on_training_data.Disabled': storageEventsByQueue ? 'true' : 'false'
   'AzureWebJobs.on_trained_model.Disabled': storageEventsByQueue ? 'true' : 'false'

@@ -16,7 +16,7 @@ var storageBlobDataReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
 var storageBlobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
 var storageQueueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 
-// The key that signs URLs is asked of the account, so a role on a container does not contain it.
+// The account gives the key that signs URLs, so a role on a container is not enough for it.
 var rolesOnTheAccount = blobTriggers ? [ storageBlobDataOwner, storageQueueDataContributor ] : [ storageBlobDelegator ]
 var readers = [
   {

@@ -1,4 +1,4 @@
-// The identity of the app: all that it does, it does by this one.
+// The identity of the app, for everything that it does.
 param location string
 param tags object
 param name string

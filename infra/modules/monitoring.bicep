@@ -1,4 +1,4 @@
-// Where the app's log goes, who may write to it, and the workbook that shows it.
+// The log of the app, the role to write to it, and the workbook that shows it.
 param location string
 param tags object
 param token string

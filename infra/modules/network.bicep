@@ -133,7 +133,7 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
   tags: tags
   properties: {
     registrationEnabled: false
-    // Else a name of another account or vault that is closed elsewhere is not found from here.
+    // Without this, the name of another account or vault that is closed elsewhere is not found from here.
     resolutionPolicy: 'NxDomainRedirect'
     virtualNetwork: {
       id: network.id

@@ -36,7 +36,7 @@ var subscriptions = [
     subjectEndsWith: modelsSuffix
   }
   {
-    // The blob by which the whole way of an event is tried passes no filter of the user's.
+    // The user's filters do not apply to the scratch blob, by which the delivery of events is tried.
     name: 'scratch'
     needed: !empty(dataPrefix) || !empty(dataSuffix)
     subjectBeginsWith: '${containers}/${trainingDataContainer}/blobs/.relearn/scratch/'
@@ -47,8 +47,8 @@ var flatTypes = [
   'Microsoft.Storage.BlobCreated'
 ]
 var eventTypes = hierarchicalNamespace ? concat(flatTypes, [ 'Microsoft.Storage.BlobRenamed' ]) : flatTypes
-// What completes a blob; infra/hooks/event_subscriptions.py has the same, without renames. A hierarchical namespace also
-// sends CreateFile, of an empty file.
+// Operations that complete a blob; infra/hooks/event_subscriptions.py has the same, without renames. A hierarchical
+// namespace also sends CreateFile, of an empty file.
 var completed = [
   'PutBlob'
   'PutBlockList'

@@ -1,4 +1,4 @@
-// A storage account that no key opens, with its containers, queues and what is deleted when.
+// A storage account without access by keys, with its containers, queues and deletion rules.
 @minLength(3)
 @maxLength(24)
 param name string
@@ -8,7 +8,7 @@ param hierarchicalNamespace bool = false
 param containers array
 param queues array
 
-@description('Blobs below this path (with the container) are deleted after so many days; empty: there is no such path.')
+@description('Blobs below this path (with the container) are deleted after that number of days; empty: there is no such path.')
 param expiringPath string
 
 @description('0: never.')

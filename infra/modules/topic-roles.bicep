@@ -1,4 +1,4 @@
-// What the identity of a system topic may do: write events to the queues, and dead letters to their container.
+// Roles of a system topic's identity: to write events to the queues, and dead letters to their container.
 param accountName string
 param topicPrincipalId string
 
@@ -13,8 +13,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: accountName
 }
 
-// On the account: a role on the queue alone was refused when a subscription was made (azure-deploy §1.5). So this account
-// holds nothing but queues of events and dead letters.
+// On the account: a role only on the queue was refused when a subscription was made (azure-deploy §1.5). So this account
+// holds only queues of events and dead letters.
 resource topicRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in roles: {
   name: guid(account.id, topicPrincipalId, role)
   scope: account

@@ -1,4 +1,4 @@
-"""Answers of a service that is broken or malicious."""
+"""Gives the app answers of a broken or malicious service."""
 
 import json
 import random

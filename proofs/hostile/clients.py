@@ -1,4 +1,4 @@
-"""The pipeline whose clients are tried."""
+"""The pipeline, and its clients of services, that are tried with hostile answers."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Evaluations of any content."""
+"""Gives the app evaluations of any content."""
 
 import json
 import random

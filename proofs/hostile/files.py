@@ -1,4 +1,4 @@
-"""Pipelines files of any content."""
+"""Gives the app pipelines files of any content."""
 
 import json
 import random
@@ -18,7 +18,7 @@ _ROOT: Final = Path(__file__).parents[2]
 
 
 class Files:
-    """Odd pipelines files, in a folder with a probe beside them."""
+    """Odd pipelines files, in a folder that also has a probe."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "pipelines.yaml"

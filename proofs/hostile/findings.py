@@ -1,4 +1,4 @@
-"""The promises, the secrets that must not leak, and the violations."""
+"""The promises about hostile input, the secrets that must not leak, and the violations."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ from proofs.captured_log import CapturedLog
 from proofs.outcomes import Outcome, Violation
 from shared.errors import RelearnError
 
-ODD_ANSWERS: Final = "whatever a service answers, only the app's own errors are raised"
+ODD_ANSWERS: Final = "for any answer of a service, only the app's own errors are raised"
 ODD_EVALUATIONS: Final = "an evaluation of any bytes is read, or refused by a ValueError"
 ODD_FILES: Final = "a pipelines file of any content is read, or refused with its problems"
 ODD_NAMES: Final = "no blob's name leaves its folder, breaks a line of the log, or stops the app"
@@ -92,7 +92,7 @@ def scan(log: CapturedLog, records: str, secrets: Mapping[str, str], findings: F
 
     Args:
         log: of the trial.
-        records: and whatever else was written, as text.
+        records: and everything else that was written, as text.
         secrets: by name.
         findings: get the violations.
     """

@@ -1,4 +1,4 @@
-"""Names of blobs that are built to escape."""
+"""Gives the app names of blobs that try to leave their folder or URL."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Redirects to another host, with the key attached."""
+"""Redirects the app to another host, which must not get the key."""
 
 import threading
 from http.server import BaseHTTPRequestHandler

@@ -1,4 +1,4 @@
-"""Feeds the app hostile answers, files, names and URLs: nothing may break or leak."""
+"""Gives the app hostile answers, files, names and URLs: nothing may break or leak."""
 
 import random
 import tempfile

@@ -1,4 +1,4 @@
-"""URLs that lead where the app should not call."""
+"""Gives the app URLs of addresses that it must not call."""
 
 import json
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ _ALLOWED: Final = ("studio.example", "10.0.0.5", "192.168.1.7", "[fd12:3456::1]"
 
 
 def urls(findings: Findings, folder: Path) -> None:
-    """Write each forbidden URL into a file and into what a service answers; allowed ones too."""
+    """Write each forbidden URL into a file and into an answer of a service; allowed ones too."""
     bad = [f"https://{host}" for host in _FORBIDDEN]
     bad += ["http://studio.example", "http://10.0.0.5", "ftp://studio.example", "file:///etc"]
     bad += ["https://me:pass@studio.example", "https://key@studio.example"]

@@ -1,4 +1,4 @@
-"""Changes the product in small places, and shows which changes its tests find."""
+"""Makes small changes in the product, and shows which of them its tests find."""
 
 import argparse
 import ast
@@ -34,7 +34,7 @@ class Listed:
     was: str
     becomes: str
     why: str
-    equal: bool = False  #: it does what the original does: it is no mistake, and is not tried
+    equal: bool = False  #: it behaves as the original does: it is not a mistake, and is not tried
 
     def is_of(self, mutant: Mutant) -> bool:
         """Whether it is this mutant."""

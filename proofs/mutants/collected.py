@@ -85,7 +85,7 @@ def with_tests(files: Sequence[str], do: Callable[[Collected], None]) -> None:
 
     Args:
         files: the test files.
-        do: is called once, with what was collected.
+        do: is called once, with the collected tests.
 
     Raises:
         NoTestsError: they cannot be collected.

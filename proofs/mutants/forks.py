@@ -59,7 +59,7 @@ def limit(seconds: float) -> None:
 
 
 def _end(process: BaseProcess) -> None:
-    # With whatever it started: it leads a group of its own.
+    # With the processes that it started: it leads a group of its own.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid or 0, signal.SIGKILL)
     process.join()

@@ -1,7 +1,7 @@
 """Finds the mutants of a module: the same code with one small mistake.
 
 Docstrings, types, decorators, texts for people (in errors, logs and elsewhere) and the way in which
-a thing is shown are left alone: no test should depend on them.
+a thing is shown are not changed: no test should depend on them.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The small mistakes that are tried: each turns a part of the code into another one."""
+"""The kinds of mutations: each replaces a small part of the code by a wrong one."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -74,7 +74,7 @@ def instead_of(node: ast.AST, enums: Enums) -> Iterator[ast.AST]:
 
 
 def returned(node: ast.Return, annotation: ast.expr | None) -> Iterator[ast.stmt]:
-    """Yield what a function may wrongly return, by what it is declared to return."""
+    """Yield wrong values that a function could return, by its declared return type."""
     declared = ast.unparse(annotation) if annotation else ""
     if node.value is None or isinstance(node.value, ast.Constant):
         return

@@ -16,7 +16,7 @@ _TESTS: Final = (
 )
 #: They start this program themselves.
 _NOT_OURS: Final = "tests/unit/proofs/"
-#: So many files are tried before all others.
+#: This many files are tried before all others.
 _NEAREST: Final = 6
 
 
@@ -36,7 +36,7 @@ def every_test_file() -> list[str]:
 def nearest(module: str) -> tuple[str, ...]:
     """Return the few test files that most likely find a change of a module, the best first."""
     name = module.removesuffix(".py").replace("/", ".")
-    word = name.rpartition(".")[2]  # whoever imports it has this word
+    word = name.rpartition(".")[2]  # each file that imports it has this word
     named = [file for file in every_test_file() if word in _text(file)]
     using = {file for file in named if name in _imports(file)}
     near = {file for file in every_test_file() if distance(module, file) < _FAR}

@@ -1,4 +1,4 @@
-"""Bugs planted on the way of training in Azure Machine Learning: its provider and its names."""
+"""Bugs planted in training with Azure Machine Learning: its provider and its names."""
 
 from typing import Final
 

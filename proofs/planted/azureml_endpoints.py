@@ -1,4 +1,4 @@
-"""Bugs planted in the provider of online endpoints: what it sends, records and believes."""
+"""Bugs planted in the provider of online endpoints: its requests, its records, its answers."""
 
 from typing import Final
 

@@ -35,7 +35,7 @@ BUGS: Final = (
         ("tests/unit/execution/test_baselines.py",),
     ),
     Bug(
-        "a URL keeps whatever its query says",
+        "a URL keeps all parts of its query",
         "shared/core/config/studio_urls.py",
         "        if form is not None and form.fullmatch(value) and names.count(known) == 1:\n",
         "        if form is None or form.fullmatch(value):\n",
@@ -94,7 +94,7 @@ BUGS: Final = (
         ),
     ),
     Bug(
-        "what was not recorded yet is older than what was",
+        "data that is not recorded yet is older than recorded data",
         "shared/core/versions.py",
         "_NOT_YET: Final = datetime.max.replace(tzinfo=UTC)\n",
         "_NOT_YET: Final = datetime.min.replace(tzinfo=UTC)\n",

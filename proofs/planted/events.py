@@ -1,4 +1,4 @@
-"""Bugs planted in what becomes of events that come by a queue, and of those that were given up."""
+"""Bugs planted in the handling of queued events, and of events that could not be delivered."""
 
 from typing import Final
 

@@ -82,7 +82,7 @@ BUGS: Final = (
         ("tests/unit/execution/test_pauses.py",),
     ),
     Bug(
-        "a service that fails now and then is left alone",
+        "a service that fails now and then is not called any more",
         "shared/execution/bulkheads.py",
         "            self._failures[bulkhead] = 0\n",
         "",
@@ -162,7 +162,7 @@ BUGS: Final = (
         ("tests/unit/execution/test_odd_services.py",),
     ),
     Bug(
-        "a request is not held against what the ledger knows of its second",
+        "a request is not compared with the ledger's records of its second",
         "shared/execution/endpoint_lease.py",
         "        mine, newest = recorded.of(mine), recorded.of(newest)\n",
         "        newest = recorded.of(newest)\n",

@@ -1,4 +1,4 @@
-"""Bugs planted where the app scores a holdout: cursor, who answers, what counts, what is said."""
+"""Bugs planted in the scoring of a holdout: its cursor, its models, its rows and its messages."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ BUGS: Final = (
         _TESTS,
     ),
     Bug(
-        "the live model of a comparison is whichever gets the request",
+        "any deployment that gets the request counts as the live model of a comparison",
         _STEPS,
         "                return self._scores(batch, self.names.live)\n",
         '                return self._scores(batch, "")\n',
@@ -35,14 +35,14 @@ BUGS: Final = (
         _OTHERS,
     ),
     Bug(
-        "a promotion does not look at what serves meanwhile",
+        "a promotion does not check which model serves meanwhile",
         "shared/execution/endpoint_lease.py",
         "repeated(run, known, self._live.before_promotion(run, known, base))",
         "repeated(run, known, known.serving)",
         _OTHERS,
     ),
     Bug(
-        "what is in flight of another run counts as the live model before a verdict",
+        "an update in flight of another run counts as the live model before a verdict",
         "shared/execution/live.py",
         "in_flight_lease(stored.record, run.run_id) is not None",
         "in_flight_lease(stored.record, run.run_id) == run.run_id",
@@ -134,7 +134,7 @@ BUGS: Final = (
         _TESTS,
     ),
     Bug(
-        "the anchor is compared by what it scored of another holdout",
+        "the anchor is compared by its scores of another holdout",
         "shared/execution/comparisons.py",
         "        if scored.content != mine.content:\n",
         "        if scored.content == '':\n",

@@ -41,7 +41,7 @@ BUGS: Final = (
         ("tests/unit/maintenance/test_retention_runs.py",),
     ),
     Bug(
-        "drift is not searched for beside a parked run",
+        "drift is not searched for while a run is parked",
         "shared/maintenance/drift.py",
         "is not None and holder.phase.updates:\n",
         "is not None:\n",
@@ -55,7 +55,7 @@ BUGS: Final = (
         ("tests/unit/execution/test_endpoint_queue.py",),
     ),
     Bug(
-        "a changed file is compared by time and size alone",
+        "a changed file is compared only by time and size",
         "shared/maintenance/changed_file.py",
         "            if known.sure and known.looks_like(self._seen(file)):\n",
         "            if known.looks_like(self._seen(file)):\n",

@@ -1,4 +1,4 @@
-"""Bugs planted in what an operator asks for, and in how a verdict is told."""
+"""Bugs planted in the commands of operators, and in the texts of verdicts."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ BUGS: Final = (
         ("tests/unit/operations/test_gate_previews.py",),
     ),
     Bug(
-        "beforehand all models are unsure, whatever the margin",
+        "a preview says for every margin that all models are unsure",
         "shared/core/evaluation/beforehand.py",
         "        share = unsure_share(found.rows, margin=rule.bound,",
         "        share = unsure_share(found.rows, margin=0.0,",
@@ -127,7 +127,7 @@ BUGS: Final = (
         ("tests/functions/test_windows.py",),
     ),
     Bug(
-        "a backtest compares with what serves now",
+        "a backtest compares with the model that serves now",
         _REPLAYS,
         "line.at <= at]\n        if not before",
         "line]\n        if not before",

@@ -1,4 +1,4 @@
-"""Bugs planted in the traffic of an endpoint: what carries a step out, and what others change."""
+"""Bugs planted in the traffic of an endpoint: its shifts, and changes by other programs."""
 
 from typing import Final
 
@@ -125,7 +125,7 @@ _CHANGED_BY_OTHERS: Final = (
         _ROLLBACKS,
     ),
     Bug(
-        "a lease notes the model that was recorded last as what a rollback restores",
+        "a lease notes the model that was recorded last as the rollback target",
         f"{_EXECUTION}/leased_endpoint.py",
         "    first = ahead_of(instead_of, base)\n",
         "    first = ()\n",

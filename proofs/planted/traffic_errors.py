@@ -1,4 +1,4 @@
-"""Bugs planted in the comparison of a step's errors: what is compared, and how sure it is."""
+"""Bugs planted in the comparison of a step's errors: its counts, and its sequential test."""
 
 from typing import Final
 
@@ -57,7 +57,7 @@ BUGS: Final = (
         _COMPARED,
     ),
     Bug(
-        "errors of the candidate alone decide when a block ends",
+        "only errors of the candidate decide when a block ends",
         _TEST,
         "    return minute.all_errors * total.all_requests > _UNUSUAL * usual\n",
         "    return minute.errors * total.all_requests > _UNUSUAL * usual\n",
@@ -106,7 +106,7 @@ BUGS: Final = (
         _COMPARED,
     ),
     Bug(
-        "a step passes by requests that have none beside them",
+        "a step passes by requests of minutes in which no other deployment had any",
         _RULES,
         "        if open_yet := comparison.open_yet(least):\n",
         "        if open_yet := comparison.open_yet(0):\n",

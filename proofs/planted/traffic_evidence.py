@@ -1,4 +1,4 @@
-"""Bugs planted in the evidence of a step: what counts, from when on, and what follows from it."""
+"""Bugs planted in the evidence of a step: its requests, its begin, and its verdict."""
 
 from typing import Final
 

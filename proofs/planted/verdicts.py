@@ -1,4 +1,4 @@
-"""Bugs planted in verdicts by comparisons on the same rows, and in what follows from them."""
+"""Bugs planted in verdicts by comparisons on the same rows, and in their consequences."""
 
 from typing import Final
 
@@ -174,7 +174,7 @@ BUGS: Final = (
         _RUNS,
     ),
     Bug(
-        "whichever model serves, the comparison stands",
+        "a comparison counts, also when another model serves meanwhile",
         _REPEATED,
         "    return set(again.uncompared) - set(verdict.uncompared)\n",
         "    return set()\n",
@@ -195,7 +195,7 @@ BUGS: Final = (
         _STEPS,
     ),
     Bug(
-        "a newer model that is unsure waits beside an older one",
+        "a newer model that is unsure waits at the same time as an older one",
         _UNSURE,
         "        return replace(judged, asks_now=bool(older))\n",
         "        return judged\n",

@@ -1,4 +1,4 @@
-"""Bugs in windows: which run a window has, on which data, and in which order."""
+"""Bugs planted in windows: the run of a window, its data, and the order."""
 
 from typing import Final
 

@@ -247,7 +247,7 @@ def test_by_hand_the_outputs_come_from_azd() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("AZURE_RESOURCE_MANAGER_URL", "http://management.example/", "is no https address"),
+        ("AZURE_RESOURCE_MANAGER_URL", "http://management.example/", "is not an https address"),
         ("EVENT_DELIVERY", "both", "EVENT_DELIVERY is 'both'"),
     ],
 )

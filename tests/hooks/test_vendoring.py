@@ -142,9 +142,9 @@ def test_a_wheel_for_something_else_is_named(tmp_path: Path, tag: str, fits: boo
         ("a/_c.cpython-311-x86_64-linux-gnu.so", ELF, "built for another Python or platform"),
         ("a/_c.cpython-313-darwin.so", ELF, "built for another Python or platform"),
         ("a/_c.cp313-win_amd64.pyd", ELF, "built for another Python or platform"),
-        ("a/_c.abi3.so", ELF[:18] + b"\xb7\x00", "no library for Linux x86-64"),
-        ("a/lib.so.1.2", b"\xcf\xfa\xed\xfe", "no library for Linux x86-64"),
-        ("a/x.dll", b"MZ", "no library for Linux x86-64"),
+        ("a/_c.abi3.so", ELF[:18] + b"\xb7\x00", "not a library for Linux x86-64"),
+        ("a/lib.so.1.2", b"\xcf\xfa\xed\xfe", "not a library for Linux x86-64"),
+        ("a/x.dll", b"MZ", "not a library for Linux x86-64"),
     ],
 )
 def test_a_library_for_something_else_is_named(
