@@ -17,7 +17,7 @@ from environment import SCRATCH_FOLDER, Deployment
 from resource_manager import EVENT_GRID, ResourceManager
 
 #: Operations that store a whole blob; infra/modules/storage-events.bicep has the same ones, and
-#: renames, which blob triggers do not take. Where folders are real, `CreateFile` comes first, empty.
+#: renames, which blob triggers do not take. Where folders are real, `CreateFile` comes first.
 _APIS: Final = ("PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose", "SftpCommit")
 #: The subscription to the queue that takes the scratch blob, for which no filter is set.
 _QUEUE_SCRATCH: Final = "scratch"
